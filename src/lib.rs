@@ -1,0 +1,20 @@
+//! tidepilot: one TiDB database across several Kubernetes clusters, watched and operated from one terminal.
+//!
+//! Modules in reading order; imports go one way only (`tests/tidy.rs` enforces it):
+//!
+//! * [`fleet`] — what **is**: pure data and arithmetic over everything we were told;
+//! * [`runbook`] — what **should** happen: documents, plans, the engine; pure;
+//! * [`client`] — how we **touch** the world: Kubernetes, the tunnel to PD, the journal;
+//! * [`app`] — the core: messages in, effects out, and the driver which carries the effects out;
+//! * [`console`] and [`report`] — the two faces;
+//! * [`cli`] — arguments to lib to exit code;
+//! * [`sim`] — a simulated world that speaks only the wires and imports nothing of ours.
+
+pub mod app;
+pub mod cli;
+pub mod client;
+pub mod console;
+pub mod fleet;
+pub mod report;
+pub mod runbook;
+pub mod sim;

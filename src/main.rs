@@ -1,0 +1,5 @@
+//! Arguments → library → exit code; nothing else.
+
+fn main() -> std::process::ExitCode {
+    tidepilot::cli::main()
+}
