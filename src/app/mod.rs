@@ -1,1 +1,3 @@
-//! (room: app)
+//! The core: messages in, effects out, and the driver which carries the effects out.
+
+pub mod message;

@@ -1,1 +1,343 @@
-//! (room: fleet)
+//! What **is**: everything we were told about every Kubernetes cluster, as plain data.
+//!
+//! Pure: no tokio, no HTTP, no clock. [`Fleet::apply`] is the only way in, one [`Change`] at a time, whether the
+//! changes come from a long-lived watch (console) or from one look (`status`, a run). Not here: how we learn it
+//! (`client`), what should happen (`runbook`).
+//!
+//! Neighbours: [`tidbcluster`] (Kubernetes objects), [`pd`] (what PD says), [`database`] (both joined),
+//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes).
+
+pub mod database;
+pub mod pd;
+pub mod peer_url;
+pub mod quorum;
+pub mod rollout;
+pub mod tidbcluster;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use pd::PdView;
+use tidbcluster::{Pod, StatefulSet, TidbCluster};
+
+/// `namespace/name` inside one KubeCluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectKey {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl ObjectKey {
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// `context/namespace/name`: one object, said so that it cannot be mistaken for one in another KubeCluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectRef {
+    pub context: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl ObjectRef {
+    pub fn new(context: impl Into<String>, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { context: context.into(), namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Reads `CONTEXT/NAMESPACE/NAME`. A context may itself hold slashes (EKS ARNs do), so the last two parts are
+    /// the namespace and the name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = text.rsplitn(3, '/');
+        let (name, namespace, context) = (parts.next(), parts.next(), parts.next());
+        match (context, namespace, name) {
+            (Some(c), Some(ns), Some(n)) if !c.is_empty() && !ns.is_empty() && !n.is_empty() => Ok(Self::new(c, ns, n)),
+            _ => Err(format!("expected CONTEXT/NAMESPACE/NAME, found {text:?}")),
+        }
+    }
+
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey::new(&self.namespace, &self.name)
+    }
+}
+
+impl std::fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.context, self.namespace, self.name)
+    }
+}
+
+/// How far a datum can be trusted. Absent is never healthy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Freshness {
+    /// Connected, and the last answer is from just now.
+    Live,
+    /// Was live; nothing has been heard since.
+    Stale { since: Timestamp },
+    /// No answer: refused, timed out, name not resolved, TLS failure.
+    Unreachable,
+    /// Answered 403 for something that we need.
+    Forbidden,
+    /// Answered 401, or the credential plugin failed.
+    AuthNeeded,
+    /// Not heard from yet.
+    #[default]
+    NeverSeen,
+}
+
+impl Freshness {
+    pub fn is_live(&self) -> bool {
+        matches!(self, Freshness::Live)
+    }
+
+    /// The word for screens and JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Freshness::Live => "live",
+            Freshness::Stale { .. } => "stale",
+            Freshness::Unreachable => "unreachable",
+            Freshness::Forbidden => "forbidden",
+            Freshness::AuthNeeded => "auth-needed",
+            Freshness::NeverSeen => "never-seen",
+        }
+    }
+}
+
+/// What the KubeCluster knows of TidbClusters (`domain.md` §1.5, §4.5; hazard 5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Crd {
+    #[default]
+    Unknown,
+    /// Operator v1. `across_k8s` is `None` where the schema could not be read.
+    #[serde(rename_all = "camelCase")]
+    Served { across_k8s: Option<bool> },
+    Missing,
+    /// Only `core.pingcap.com`: TiDB Operator v2 does not support spanning Kubernetes clusters.
+    OperatorV2Only,
+}
+
+/// One Kubernetes cluster = one kubeconfig context, identified by the UID of its `kube-system` namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KubeCluster {
+    pub context: String,
+    /// API server URL as the kubeconfig gives it.
+    pub server: String,
+    pub uid: Option<String>,
+    /// `v1.33.4`
+    pub version: Option<String>,
+    pub freshness: Freshness,
+    /// When this cluster last answered anything.
+    pub heard: Option<Timestamp>,
+    /// One plain sentence: why it is not live, or what it lacks.
+    pub message: Option<String>,
+    pub crd: Crd,
+    /// Image tag of `tidb-controller-manager`, `v1.6.6`.
+    pub operator_version: Option<String>,
+    /// DNS domain that its pods really use (hazard 1), where it could be read.
+    pub cluster_domain: Option<String>,
+    pub read_only: bool,
+    pub tidb_clusters: BTreeMap<ObjectKey, TidbCluster>,
+    pub pods: BTreeMap<ObjectKey, Pod>,
+    pub stateful_sets: BTreeMap<ObjectKey, StatefulSet>,
+    /// What each PD pod told us through its own tunnel, by pod.
+    pub pd: BTreeMap<ObjectKey, PdView>,
+}
+
+/// One thing learned about one KubeCluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub context: String,
+    pub at: Timestamp,
+    pub what: What,
+}
+
+/// The kinds of things to learn.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A context exists in the kubeconfig (sent before any network).
+    Configured { server: String, read_only: bool },
+    /// The connection's state moved.
+    Connection { freshness: Freshness, message: Option<String> },
+    /// `kube-system` UID and server version.
+    Identity { uid: Option<String>, version: Option<String> },
+    Crd(Crd),
+    Operator { version: Option<String> },
+    ClusterDomain(String),
+    /// The complete set, after a list.
+    TidbClusters(Vec<TidbCluster>),
+    Pods(Vec<Pod>),
+    StatefulSets(Vec<StatefulSet>),
+    TidbCluster(One<TidbCluster>),
+    Pod(One<Pod>),
+    StatefulSet(One<StatefulSet>),
+    /// One PD pod was asked.
+    Pd { pod: ObjectKey, view: Box<PdView> },
+}
+
+/// A watch event for one object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum One<T> {
+    Set(Box<T>),
+    Gone(ObjectKey),
+}
+
+/// Things kept by `namespace/name`.
+pub trait Keyed {
+    fn key(&self) -> ObjectKey;
+}
+
+/// Every Kubernetes cluster that we are connected to, and what we know of each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fleet {
+    /// By context name.
+    pub clusters: BTreeMap<String, KubeCluster>,
+}
+
+impl Fleet {
+    /// Folds one change in. A change of a context nobody configured creates it: order of arrival must not matter.
+    pub fn apply(&mut self, change: Change) {
+        let Change { context, at, what } = change;
+        let cluster = self.clusters.entry(context.clone()).or_insert_with(|| KubeCluster { context, ..KubeCluster::default() });
+        if !matches!(what, What::Configured { .. } | What::Connection { .. }) {
+            cluster.heard = Some(at);
+        }
+        match what {
+            What::Configured { server, read_only } => {
+                cluster.server = server;
+                cluster.read_only = read_only;
+            }
+            What::Connection { freshness, message } => {
+                if freshness.is_live() {
+                    cluster.heard = Some(at);
+                }
+                cluster.freshness = freshness;
+                cluster.message = message;
+            }
+            What::Identity { uid, version } => {
+                cluster.uid = uid.or(cluster.uid.take());
+                cluster.version = version.or(cluster.version.take());
+            }
+            What::Crd(crd) => cluster.crd = crd,
+            What::Operator { version } => cluster.operator_version = version,
+            What::ClusterDomain(domain) => cluster.cluster_domain = Some(domain),
+            What::TidbClusters(all) => cluster.tidb_clusters = keyed(all),
+            What::Pods(all) => {
+                cluster.pods = keyed(all);
+                cluster.drop_pd_of_gone_pods();
+            }
+            What::StatefulSets(all) => cluster.stateful_sets = keyed(all),
+            What::TidbCluster(one) => one.into(&mut cluster.tidb_clusters),
+            What::Pod(one) => {
+                one.into(&mut cluster.pods);
+                cluster.drop_pd_of_gone_pods();
+            }
+            What::StatefulSet(one) => one.into(&mut cluster.stateful_sets),
+            What::Pd { pod, view } => {
+                cluster.pd.insert(pod, *view);
+            }
+        }
+    }
+
+    pub fn tidb_cluster(&self, of: &ObjectRef) -> Option<&TidbCluster> {
+        self.clusters.get(&of.context)?.tidb_clusters.get(&of.key())
+    }
+
+    /// Every TidbCluster with its full name, in order.
+    pub fn tidb_clusters(&self) -> impl Iterator<Item = (ObjectRef, &TidbCluster)> {
+        self.clusters.values().flat_map(|cluster| {
+            cluster
+                .tidb_clusters
+                .iter()
+                .map(|(key, tc)| (ObjectRef::new(&cluster.context, &key.namespace, &key.name), tc))
+        })
+    }
+
+    /// The first context (by name) with the same `kube-system` UID, where `context` is not it: two contexts of one
+    /// cluster are shown as such (hazard 66).
+    pub fn same_cluster_as(&self, context: &str) -> Option<&str> {
+        let uid = self.clusters.get(context)?.uid.as_ref()?;
+        self.clusters
+            .values()
+            .find(|other| other.uid.as_ref() == Some(uid))
+            .map(|first| first.context.as_str())
+            .filter(|first| *first != context)
+    }
+}
+
+impl KubeCluster {
+    fn drop_pd_of_gone_pods(&mut self) {
+        let pods = &self.pods;
+        self.pd.retain(|pod, _| pods.contains_key(pod));
+    }
+}
+
+impl<T: Keyed> One<T> {
+    fn into(self, map: &mut BTreeMap<ObjectKey, T>) {
+        match self {
+            One::Set(object) => {
+                map.insert(object.key(), *object);
+            }
+            One::Gone(key) => {
+                map.remove(&key);
+            }
+        }
+    }
+}
+
+fn keyed<T: Keyed>(all: Vec<T>) -> BTreeMap<ObjectKey, T> {
+    all.into_iter().map(|object| (object.key(), object)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn say(fleet: &mut Fleet, context: &str, what: What) {
+        fleet.apply(Change { context: context.into(), at: at(), what });
+    }
+
+    #[test]
+    fn two_contexts_of_one_cluster_are_recognised() {
+        let mut fleet = Fleet::default();
+        for (context, uid) in [("a", "1"), ("b", "1"), ("c", "2")] {
+            say(&mut fleet, context, What::Identity { uid: Some(uid.into()), version: None });
+        }
+        assert_eq!(fleet.same_cluster_as("a"), None);
+        assert_eq!(fleet.same_cluster_as("b"), Some("a"));
+        assert_eq!(fleet.same_cluster_as("c"), None);
+    }
+
+    #[test]
+    fn a_lost_connection_keeps_what_was_known() {
+        let mut fleet = Fleet::default();
+        say(&mut fleet, "a", What::Identity { uid: None, version: Some("v1.33.4".into()) });
+        say(&mut fleet, "a", What::Connection { freshness: Freshness::Unreachable, message: Some("no answer".into()) });
+        assert_eq!(fleet.clusters["a"].version.as_deref(), Some("v1.33.4"));
+        assert_eq!(fleet.clusters["a"].freshness, Freshness::Unreachable);
+    }
+
+    #[test]
+    fn references_take_contexts_with_slashes() {
+        let parsed = ObjectRef::parse("arn:aws:eks:x:1:cluster/prod/db/basic").expect("three parts or more");
+        assert_eq!(parsed, ObjectRef::new("arn:aws:eks:x:1:cluster/prod", "db", "basic"));
+        for bad in ["", "a", "a/b", "/b/c", "a//c", "a/b/"] {
+            assert!(ObjectRef::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,1 +1,23 @@
-//! (room: runbook)
+//! What **should** happen: documents, plans and the engine which carries a plan out. Pure: no clock, no I/O.
+//!
+//! Reading order: [`definition`] (the YAML document) → [`facts`] and [`expr`] (what its expressions see) →
+//! [`action`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`record`] (journal
+//! lines) → [`engine`] (records and observations in, effects out).
+
+pub mod action;
+pub mod plan;
+pub mod record;
+
+use jiff::Timestamp;
+
+use crate::fleet::Fleet;
+
+/// One fresh look at the world, taken for one decision and not used for another.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// When the look was finished.
+    pub at: Timestamp,
+    pub fleet: Fleet,
+    /// Rights that the user lacks (SelfSubjectAccessReview said no), one sentence each. `None`: not asked.
+    pub denied: Option<Vec<String>>,
+}

@@ -1,0 +1,114 @@
+//! What goes into the core and what comes out of it: [`Message`] and [`Effect`].
+//!
+//! The console's `update` turns messages into effects; [`super::driver`] carries effects out and answers with
+//! messages. Both are plain data, so a session can be replayed. Not here: keys' meanings (`keymap`).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::fleet::Change;
+use crate::runbook::plan::{Gate, Plan};
+use crate::runbook::record::Record;
+
+/// Everything that can happen to the core.
+#[derive(Clone, Debug)]
+pub enum Message {
+    Key(crossterm::event::KeyEvent),
+    Resize,
+    /// A second has passed: ages are redrawn.
+    Tick,
+    Fleet(Change),
+    /// Runbooks that can be run, sent once at start.
+    Runbooks(Vec<RunbookInfo>),
+    /// Journals found on this machine.
+    Runs(Vec<RunSummary>),
+    Run(RunMessage),
+    /// A background task died; one sentence.
+    Fault(String),
+}
+
+/// News of the run that this process drives.
+#[derive(Clone, Debug)]
+pub enum RunMessage {
+    /// The plan was made. A plan with refused checks is still shown; it cannot be started.
+    Planned(Box<Plan>),
+    /// No plan could be made; one sentence.
+    NoPlan(String),
+    /// A record was appended to the journal.
+    Record(Box<Record>),
+    /// The run waits for a person.
+    Gate(Gate),
+    /// The run waits for the world: one sentence, replaced by the next.
+    Waiting(String),
+    Ended(RunEnd),
+}
+
+/// How the driver came back from a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEnd {
+    pub run: String,
+    /// `Exit` code of the table in the README.
+    pub code: u8,
+    pub sentence: String,
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Quit,
+    /// OSC 52.
+    Copy(String),
+    Plan { runbook: String, inputs: BTreeMap<String, String> },
+    Start(Box<Plan>),
+    Resume { run: String },
+    /// Answers the open gate; `None` text for a plain one.
+    Answer { gate: String, text: Option<String> },
+    /// Stops the run after the effect under way has been verified.
+    PauseRun,
+    /// Lists the journals again.
+    ListRuns,
+    /// Asks every cluster again now.
+    Refresh,
+}
+
+/// A runbook as the list and the input form show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunbookInfo {
+    pub id: String,
+    pub title: String,
+    pub experimental: bool,
+    pub summary: String,
+    pub inputs: Vec<InputInfo>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputInfo {
+    pub name: String,
+    pub prompt: String,
+    pub kind: InputKind,
+    pub required: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputKind {
+    /// `CONTEXT/NAMESPACE/NAME`: suggested from the fleet.
+    TidbCluster,
+    /// A DNS domain: suggested from `KubeCluster::cluster_domain` of the chosen TidbCluster's cluster.
+    DnsDomain,
+    Text,
+}
+
+/// One journal, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSummary {
+    pub run: String,
+    pub runbook: String,
+    pub target: String,
+    pub opened: Timestamp,
+    /// `open`, `paused: why`, `done`, `nothing to do`, or why the journal cannot be read.
+    pub state: String,
+    pub open: bool,
+    pub completed: usize,
+    pub steps: usize,
+}

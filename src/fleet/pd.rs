@@ -1,0 +1,151 @@
+//! What one PD pod says about membership, health and stores, as plain data.
+//!
+//! One [`PdView`] per pod, because every answer is local to the member asked (`domain.md` §3.2): agreement between
+//! them is computed in [`super::database`], never assumed. Not here: HTTP and the choice of v2 or v3 (`client`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// An etcd member id. Rendered in hex by etcd v2 and by us, in decimal by v3, PD's API and TidbCluster status
+/// (`domain.md` §3.5); exceeds `i64` and 2^53, so it never passes through a float.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(pub u64);
+
+impl MemberId {
+    pub fn hex(self) -> String {
+        format!("{:x}", self.0)
+    }
+
+    pub fn decimal(self) -> String {
+        self.0.to_string()
+    }
+
+    /// Reads etcd v2's form: hex without `0x`.
+    pub fn from_hex(text: &str) -> Result<Self, String> {
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| format!("expected a member id in hex, found {text:?}"))
+    }
+
+    /// Reads the form of etcd v3, PD and TidbCluster status: decimal.
+    pub fn from_decimal(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| format!("expected a member id in decimal, found {text:?}"))
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hex())
+    }
+}
+
+impl fmt::Debug for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemberId({})", self.hex())
+    }
+}
+
+impl Serialize for MemberId {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&self.hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for MemberId {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Self::from_hex(&String::deserialize(input)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// How a PD serves etcd's membership API: found by asking, never guessed from a version (`domain.md` §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MembershipApi {
+    /// `/v2/members` (PD ≤ 8.3).
+    V2,
+    /// The v3 JSON gateway, which validates nothing (PD ≥ 8.4).
+    V3,
+}
+
+/// One member as etcd lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EtcdMember {
+    pub id: MemberId,
+    /// Empty while the member has never started.
+    pub name: String,
+    #[serde(rename = "peerUrls")]
+    pub peer_urls: Vec<String>,
+    #[serde(rename = "clientUrls")]
+    pub client_urls: Vec<String>,
+}
+
+impl EtcdMember {
+    /// A member that was added and never started; while one exists no other can join (hazard 28).
+    pub fn nameless(&self) -> bool {
+        self.name.is_empty()
+    }
+}
+
+/// The answer of one PD pod, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PdView {
+    pub at: Timestamp,
+    /// `Err`: one plain sentence.
+    pub answer: Result<PdAnswer, String>,
+}
+
+/// Everything asked of one PD pod in one round.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PdAnswer {
+    pub api: Option<MembershipApi>,
+    /// PD cluster id (from `/pd/api/v1/cluster`), or etcd's own where only etcd answers.
+    pub cluster_id: Option<u64>,
+    /// The member that answered, where it could be told.
+    pub self_id: Option<MemberId>,
+    /// This member's own view of the membership, by id.
+    pub members: Vec<EtcdMember>,
+    /// This member's view of the leader.
+    pub leader: Option<MemberId>,
+    /// etcd's `/health` of this very member: it has a leader and can commit.
+    pub healthy: Option<bool>,
+    /// `/pd/api/v1/health`: what PD says of each member. Empty where PD's API does not answer.
+    pub health: BTreeMap<MemberId, bool>,
+    /// `v8.5.7`
+    pub version: Option<String>,
+    pub stores: Vec<Store>,
+    /// `max-replicas` of `/pd/api/v1/config/replicate`.
+    pub max_replicas: Option<u64>,
+    /// What could not be read in this round, one sentence each: missing is not zero.
+    pub gaps: Vec<String>,
+}
+
+/// A TiKV or TiFlash store as PD lists it (`domain.md` §3.6).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Store {
+    pub id: u64,
+    pub address: String,
+    /// `Up`, `Disconnected`, `Down`, `Offline`, `Tombstone`
+    pub state: String,
+    pub version: String,
+    pub tiflash: bool,
+    pub leader_count: i64,
+    pub region_count: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_above_i64_survive_every_form() {
+        let id = MemberId(11_669_882_833_499_745_300);
+        assert_eq!(id.hex(), "a1f3c0de4b5d6e14");
+        assert_eq!(MemberId::from_hex("A1F3C0DE4B5D6E14"), Ok(id));
+        assert_eq!(MemberId::from_decimal("11669882833499745300"), Ok(id));
+        assert_eq!(serde_json::to_string(&id).expect("string"), "\"a1f3c0de4b5d6e14\"");
+        assert!(MemberId::from_hex("0xa1").is_err() && MemberId::from_decimal("a1").is_err());
+    }
+}

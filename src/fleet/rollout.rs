@@ -1,0 +1,187 @@
+//! Has a component of a TidbCluster really finished rolling? (`domain.md` §2.2)
+//!
+//! `Ready=True` is no proof: it stays true right after a patch and while an upgrade is gated. This is the five-part
+//! predicate, with the reason when it is not met. Right after a patch all five can still describe the *old* state,
+//! so a caller who patched also compares [`revisions`] with those from before.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::tidbcluster::{Component, Pod, StatefulSet, TidbCluster};
+use super::{KubeCluster, ObjectKey};
+
+/// One component's rollout as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentRollout {
+    pub component: Component,
+    pub settled: bool,
+    /// What is still missing, one sentence; empty when settled.
+    pub reason: String,
+    pub revision: String,
+    pub replicas: i64,
+    pub updated: i64,
+    pub ready: i64,
+}
+
+/// The rollout of every component which the spec asks for, in rolling order.
+pub fn rollout(cluster: &KubeCluster, tc: &TidbCluster) -> Vec<ComponentRollout> {
+    tc.components()
+        .map(|(component, spec)| {
+            let set = stateful_set(cluster, tc, component);
+            let pods = component_pods(cluster, tc, component);
+            let reason = unsettled(tc, component, spec.replicas, set, &pods);
+            let status = set.map(|s| s.status.clone()).unwrap_or_default();
+            ComponentRollout {
+                component,
+                settled: reason.is_none(),
+                reason: reason.unwrap_or_default(),
+                revision: status.update_revision,
+                replicas: spec.replicas,
+                updated: status.updated_replicas,
+                ready: status.ready_replicas,
+            }
+        })
+        .collect()
+}
+
+/// `updateRevision` of every component's StatefulSet: compare with the ones from before a patch.
+pub fn revisions(cluster: &KubeCluster, tc: &TidbCluster) -> BTreeMap<String, String> {
+    tc.components()
+        .filter_map(|(component, _)| {
+            let set = stateful_set(cluster, tc, component)?;
+            Some((component.key().to_owned(), set.status.update_revision.clone()))
+        })
+        .collect()
+}
+
+pub fn stateful_set<'a>(cluster: &'a KubeCluster, tc: &TidbCluster, component: Component) -> Option<&'a StatefulSet> {
+    cluster.stateful_sets.get(&ObjectKey::new(tc.namespace(), format!("{}-{}", tc.name(), component.key())))
+}
+
+/// The pods of one component, by ordinal.
+pub fn component_pods<'a>(cluster: &'a KubeCluster, tc: &TidbCluster, component: Component) -> Vec<&'a Pod> {
+    let mut pods: Vec<&Pod> = cluster
+        .pods
+        .values()
+        .filter(|pod| {
+            pod.metadata.namespace == tc.namespace()
+                && pod.instance() == Some(tc.instance())
+                && pod.component() == Some(component.key())
+        })
+        .collect();
+    pods.sort_by_key(|pod| (pod.ordinal(), pod.metadata.name.clone()));
+    pods
+}
+
+fn unsettled(
+    tc: &TidbCluster,
+    component: Component,
+    replicas: i64,
+    set: Option<&StatefulSet>,
+    pods: &[&Pod],
+) -> Option<String> {
+    let title = component.title();
+    let status = tc.component_status(component);
+    let has_image = matches!(component, Component::Pd | Component::Tikv | Component::Tidb | Component::Tiflash);
+    if let (true, Some(version), Some(image)) = (has_image, tc.component_version(component), status.image.as_deref())
+        && !image.ends_with(&format!(":{version}"))
+    {
+        return Some(format!("{title} runs {image}, wanted version {version}"));
+    }
+    let Some(set) = set else { return Some(format!("{title} has no StatefulSet yet")) };
+    let s = &set.status;
+    if s.observed_generation != set.metadata.generation {
+        return Some(format!("the StatefulSet controller has not yet seen the newest {title} template"));
+    }
+    if s.current_revision != s.update_revision {
+        return Some(format!("{title} is rolling: {} of {} pods are on the new revision", s.updated_replicas, replicas));
+    }
+    if set.spec.replicas != replicas || s.replicas != replicas || s.ready_replicas != replicas {
+        return Some(format!("{title} has {} ready of {replicas} wanted", s.ready_replicas));
+    }
+    if s.updated_replicas != replicas {
+        return Some(format!("{title} has {} updated of {replicas} wanted", s.updated_replicas));
+    }
+    if i64::try_from(pods.len()).unwrap_or(i64::MAX) != replicas {
+        return Some(format!("{title} shows {} pods of {replicas} wanted", pods.len()));
+    }
+    for pod in pods {
+        let hash = pod.metadata.labels.get("controller-revision-hash");
+        if hash != Some(&s.update_revision) {
+            return Some(format!("pod {} is still on the old revision", pod.metadata.name));
+        }
+        if !pod.ready() || pod.metadata.deletion_timestamp.is_some() {
+            return Some(format!("pod {} is {} and not Ready", pod.metadata.name, pod.status_word()));
+        }
+    }
+    if let Some(phase) = status.phase.as_deref().filter(|phase| *phase != "Normal") {
+        return Some(format!("{title} is in phase {phase}"));
+    }
+    let has_synced = matches!(component, Component::Pd | Component::Tikv | Component::Tiflash);
+    if has_synced && status.synced != Some(true) {
+        return Some(format!("the operator cannot reach {title} (status.{}.synced is not true)", component.key()));
+    }
+    match component {
+        Component::Pd | Component::Tidb => {
+            let sick = status.members.values().find(|member| !member.health);
+            if let Some(member) = sick {
+                return Some(format!("{title} member {} is not healthy", member.name));
+            }
+        }
+        Component::Tikv | Component::Tiflash => {
+            if let Some(store) = status.stores.values().find(|store| store.state != "Up") {
+                return Some(format!("{title} store {} is {}", store.id, store.state));
+            }
+        }
+        Component::Tiproxy | Component::Pump | Component::Ticdc => {}
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn world(change: impl FnOnce(&mut Value, &mut Value, &mut Value)) -> ComponentRollout {
+        let mut tc = json!({"metadata": {"name": "b", "namespace": "n"},
+            "spec": {"version": "v8.5.7", "pd": {"replicas": 1}},
+            "status": {"pd": {"synced": true, "phase": "Normal", "image": "pingcap/pd:v8.5.7",
+                "members": {"b-pd-0": {"name": "b-pd-0", "health": true}}}}});
+        let mut set = json!({"metadata": {"name": "b-pd", "namespace": "n", "generation": 2}, "spec": {"replicas": 1},
+            "status": {"observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+                "currentRevision": "r1", "updateRevision": "r1"}});
+        let mut pod = json!({"metadata": {"name": "b-pd-0", "namespace": "n", "labels": {
+                "app.kubernetes.io/instance": "b", "app.kubernetes.io/component": "pd", "controller-revision-hash": "r1"}},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        change(&mut tc, &mut set, &mut pod);
+        let mut cluster = KubeCluster::default();
+        let set: StatefulSet = serde_json::from_value(set).expect("shape");
+        let pod: Pod = serde_json::from_value(pod).expect("shape");
+        cluster.stateful_sets.insert(set.metadata.key(), set);
+        cluster.pods.insert(pod.metadata.key(), pod);
+        rollout(&cluster, &serde_json::from_value(tc).expect("shape")).remove(0)
+    }
+
+    #[test]
+    fn settled_needs_all_five_parts() {
+        assert!(world(|_, _, _| {}).settled);
+        let cases: [(fn(&mut Value, &mut Value, &mut Value), &str); 9] = [
+            (|tc, _, _| tc["status"]["pd"]["image"] = json!("pingcap/pd:v8.5.4"), "wanted version"),
+            (|_, set, _| set["metadata"]["generation"] = json!(3), "newest PD template"),
+            (|_, set, _| set["status"]["updateRevision"] = json!("r2"), "rolling"),
+            (|_, set, _| set["status"]["readyReplicas"] = json!(0), "0 ready of 1"),
+            (|_, _, pod| pod["metadata"]["labels"]["controller-revision-hash"] = json!("r0"), "old revision"),
+            (|_, _, pod| pod["status"]["conditions"] = json!([]), "not Ready"),
+            (|tc, _, _| tc["status"]["pd"]["phase"] = json!("Upgrade"), "phase Upgrade"),
+            (|tc, _, _| tc["status"]["pd"]["synced"] = json!(false), "cannot reach PD"),
+            (|tc, _, _| tc["status"]["pd"]["members"]["b-pd-0"]["health"] = json!(false), "not healthy"),
+        ];
+        for (change, reason) in cases {
+            let seen = world(change);
+            assert!(!seen.settled && seen.reason.contains(reason), "{seen:?}, wanted {reason:?}");
+        }
+    }
+}

@@ -1,0 +1,612 @@
+//! Slim projections of TidbCluster, Pod and StatefulSet: only the fields that we show or judge.
+//!
+//! Deserialised straight from the API's JSON (everything else is skipped on arrival) and serialised again in the
+//! same shape, so that a runbook expression says `tc.spec.clusterDomain` as the CRD does. Not here: judgements
+//! about them ([`super::rollout`], [`super::database`]). Source: `domain.md` §1.2–1.4.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Keyed, ObjectKey};
+
+/// `metadata`, as far as we use it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub resource_version: String,
+    pub creation_timestamp: Option<Timestamp>,
+    pub deletion_timestamp: Option<Timestamp>,
+    pub generation: i64,
+    #[serde(deserialize_with = "null_default")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_default")]
+    pub annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "managers")]
+    pub managed_fields: Vec<FieldManager>,
+}
+
+impl Meta {
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey::new(&self.namespace, &self.name)
+    }
+}
+
+/// Who owns which spec fields: the manager's name and the dotted paths below `spec` that it owns, two levels deep.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FieldManager {
+    pub manager: String,
+    /// `spec.clusterDomain`, `spec.pd`, …
+    pub paths: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TidbCluster {
+    pub metadata: Meta,
+    pub spec: TidbClusterSpec,
+    #[serde(deserialize_with = "null_default")]
+    pub status: TidbClusterStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TidbClusterSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(rename = "acrossK8s", skip_serializing_if = "Option::is_none")]
+    pub across_k8s: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_domain: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterReference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cluster: Option<TlsCluster>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_update_strategy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pv_reclaim_policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pd: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tikv: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tidb: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiflash: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticdc: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiproxy: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pump: Option<ComponentSpec>,
+    /// PD microservices; only their presence matters (hazard 10).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pdms: Option<Vec<Value>>,
+}
+
+/// `spec.cluster`: the TidbCluster that this one joined.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterReference {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_domain: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TlsCluster {
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ComponentSpec {
+    pub replicas: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_failover_count: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_update_strategy: Option<String>,
+    /// TOML text or an object; only whether it is there matters (hazard 8). Its content may hold secrets, so it is
+    /// reduced to `{}` on arrival.
+    #[serde(deserialize_with = "presence", skip_serializing_if = "Option::is_none")]
+    pub config: Option<BTreeMap<String, Value>>,
+    /// `ms` for microservices (PD only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TidbClusterStatus {
+    /// PD cluster id, decimal.
+    #[serde(rename = "clusterID", skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
+    #[serde(deserialize_with = "null_default")]
+    pub pd: ComponentStatus,
+    #[serde(deserialize_with = "null_default")]
+    pub tikv: ComponentStatus,
+    #[serde(deserialize_with = "null_default")]
+    pub tidb: ComponentStatus,
+    #[serde(deserialize_with = "null_default")]
+    pub tiflash: ComponentStatus,
+    #[serde(deserialize_with = "null_default")]
+    pub ticdc: ComponentStatus,
+    #[serde(deserialize_with = "null_default")]
+    pub tiproxy: ComponentStatus,
+    #[serde(deserialize_with = "null_default")]
+    pub pump: ComponentStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+}
+
+/// One component's `status`. Missing where the component has no such field (TiDB has no `synced`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ComponentStatus {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub synced: Option<bool>,
+    /// `Normal`, `Upgrade`, `Scale`, `Suspend`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// PD members by PD name; TiDB members by pod. Pump's is an array, which is dropped.
+    #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub members: BTreeMap<String, MemberStatus>,
+    #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub peer_members: BTreeMap<String, MemberStatus>,
+    /// TiKV and TiFlash stores by decimal store id.
+    #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub stores: BTreeMap<String, StoreStatus>,
+    #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    pub peer_stores: BTreeMap<String, StoreStatus>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemberStatus {
+    pub name: String,
+    pub id: String,
+    #[serde(rename = "clientURL")]
+    pub client_url: String,
+    pub health: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StoreStatus {
+    pub id: String,
+    pub pod_name: String,
+    /// The FQDN in spite of the name (`domain.md` §1.3).
+    pub ip: String,
+    pub state: String,
+    pub leader_count: i64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    #[serde(deserialize_with = "null_default")]
+    pub status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    pub phase: String,
+    #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
+    pub pod_ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<PodCondition>,
+    #[serde(deserialize_with = "null_default")]
+    pub container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodCondition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    pub name: String,
+    pub ready: bool,
+    pub restart_count: i64,
+    /// `{"waiting": {"reason": "CrashLoopBackOff"}}`
+    pub state: Value,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatefulSet {
+    pub metadata: Meta,
+    pub spec: StatefulSetSpec,
+    #[serde(deserialize_with = "null_default")]
+    pub status: StatefulSetStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatefulSetSpec {
+    pub replicas: i64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatefulSetStatus {
+    pub observed_generation: i64,
+    pub replicas: i64,
+    pub ready_replicas: i64,
+    pub updated_replicas: i64,
+    pub current_revision: String,
+    pub update_revision: String,
+}
+
+/// The components of one TidbCluster in the order in which the operator rolls them (`domain.md` §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    Pd,
+    Tiproxy,
+    Tiflash,
+    Tikv,
+    Pump,
+    Tidb,
+    Ticdc,
+}
+
+impl Component {
+    pub const ALL: [Component; 7] = [
+        Component::Pd,
+        Component::Tiproxy,
+        Component::Tiflash,
+        Component::Tikv,
+        Component::Pump,
+        Component::Tidb,
+        Component::Ticdc,
+    ];
+
+    /// The label value, the spec key and the infix of the StatefulSet's name.
+    pub fn key(self) -> &'static str {
+        match self {
+            Component::Pd => "pd",
+            Component::Tiproxy => "tiproxy",
+            Component::Tiflash => "tiflash",
+            Component::Tikv => "tikv",
+            Component::Pump => "pump",
+            Component::Tidb => "tidb",
+            Component::Ticdc => "ticdc",
+        }
+    }
+
+    /// The name as people write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Component::Pd => "PD",
+            Component::Tiproxy => "TiProxy",
+            Component::Tiflash => "TiFlash",
+            Component::Tikv => "TiKV",
+            Component::Pump => "Pump",
+            Component::Tidb => "TiDB",
+            Component::Ticdc => "TiCDC",
+        }
+    }
+
+    pub fn parse(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|component| component.key() == key)
+    }
+}
+
+impl TidbCluster {
+    pub fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    pub fn namespace(&self) -> &str {
+        &self.metadata.namespace
+    }
+
+    pub fn component(&self, component: Component) -> Option<&ComponentSpec> {
+        match component {
+            Component::Pd => self.spec.pd.as_ref(),
+            Component::Tiproxy => self.spec.tiproxy.as_ref(),
+            Component::Tiflash => self.spec.tiflash.as_ref(),
+            Component::Tikv => self.spec.tikv.as_ref(),
+            Component::Pump => self.spec.pump.as_ref(),
+            Component::Tidb => self.spec.tidb.as_ref(),
+            Component::Ticdc => self.spec.ticdc.as_ref(),
+        }
+    }
+
+    pub fn component_status(&self, component: Component) -> &ComponentStatus {
+        match component {
+            Component::Pd => &self.status.pd,
+            Component::Tiproxy => &self.status.tiproxy,
+            Component::Tiflash => &self.status.tiflash,
+            Component::Tikv => &self.status.tikv,
+            Component::Pump => &self.status.pump,
+            Component::Tidb => &self.status.tidb,
+            Component::Ticdc => &self.status.ticdc,
+        }
+    }
+
+    /// The components that the spec asks for, in rolling order.
+    pub fn components(&self) -> impl Iterator<Item = (Component, &ComponentSpec)> {
+        Component::ALL.into_iter().filter_map(|c| self.component(c).map(|spec| (c, spec)))
+    }
+
+    pub fn tls(&self) -> bool {
+        self.spec.tls_cluster.as_ref().is_some_and(|tls| tls.enabled)
+    }
+
+    pub fn scheme(&self) -> &'static str {
+        if self.tls() { "https" } else { "http" }
+    }
+
+    /// `spec.clusterDomain`, where it is set and not empty.
+    pub fn domain(&self) -> Option<&str> {
+        self.spec.cluster_domain.as_deref().filter(|domain| !domain.is_empty())
+    }
+
+    pub fn across_k8s(&self) -> bool {
+        self.spec.across_k8s.unwrap_or(false)
+    }
+
+    pub fn paused(&self) -> bool {
+        self.spec.paused.unwrap_or(false)
+    }
+
+    /// The value of the label `app.kubernetes.io/instance` on everything that belongs to it (`domain.md` §1.4).
+    pub fn instance(&self) -> &str {
+        self.metadata.labels.get("app.kubernetes.io/instance").map_or(self.name(), String::as_str)
+    }
+
+    /// `status.conditions[Ready]`: status and reason. Not a proof of anything (`domain.md` §2.2).
+    pub fn ready_condition(&self) -> Option<&Condition> {
+        self.status.conditions.iter().find(|c| c.kind == "Ready")
+    }
+
+    /// `<pod>.<tc>-pd-peer.<ns>.svc[.<domain>]`: what a PD pod of this TidbCluster is called in DNS.
+    pub fn pd_host(&self, pod: &str, domain: Option<&str>) -> String {
+        let base = format!("{pod}.{}-pd-peer.{}.svc", self.name(), self.namespace());
+        match domain {
+            Some(domain) => format!("{base}.{domain}"),
+            None => base,
+        }
+    }
+
+    /// The etcd name which the operator expects of a PD pod (`domain.md` §2.4).
+    pub fn pd_name(&self, pod: &str) -> String {
+        match (self.domain(), self.across_k8s()) {
+            (Some(domain), _) => self.pd_host(pod, Some(domain)),
+            (None, true) => self.pd_host(pod, None),
+            (None, false) => pod.to_owned(),
+        }
+    }
+
+    /// The peerURL that a PD pod should have under the spec as it stands.
+    pub fn expected_peer_url(&self, pod: &str) -> String {
+        format!("{}://{}:2380", self.scheme(), self.pd_host(pod, self.domain()))
+    }
+
+    /// The config update strategy that counts for a component; empty means `InPlace` (`domain.md` §1.2).
+    pub fn config_update_strategy(&self, component: Component) -> &str {
+        self.component(component)
+            .and_then(|spec| spec.config_update_strategy.as_deref())
+            .or(self.spec.config_update_strategy.as_deref())
+            .filter(|strategy| !strategy.is_empty())
+            .unwrap_or("InPlace")
+    }
+
+    /// The version that a component should run: its own, or the cluster's.
+    pub fn component_version(&self, component: Component) -> Option<&str> {
+        self.component(component)?.version.as_deref().or(self.spec.version.as_deref())
+    }
+}
+
+impl Pod {
+    pub fn component(&self) -> Option<&str> {
+        self.metadata.labels.get("app.kubernetes.io/component").map(String::as_str)
+    }
+
+    pub fn instance(&self) -> Option<&str> {
+        self.metadata.labels.get("app.kubernetes.io/instance").map(String::as_str)
+    }
+
+    pub fn ready(&self) -> bool {
+        self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")
+    }
+
+    pub fn restarts(&self) -> i64 {
+        self.status.container_statuses.iter().map(|c| c.restart_count).sum()
+    }
+
+    /// What kubectl prints under STATUS: the waiting reason, `Terminating`, or the phase.
+    pub fn status_word(&self) -> String {
+        if self.metadata.deletion_timestamp.is_some() {
+            return "Terminating".into();
+        }
+        let waiting = self.status.container_statuses.iter().find_map(|container| {
+            let state = container.state.get("waiting").or_else(|| container.state.get("terminated"))?;
+            state.get("reason").and_then(Value::as_str)
+        });
+        match waiting.or(self.status.reason.as_deref()) {
+            Some(reason) => reason.to_owned(),
+            None if self.status.phase.is_empty() => "Unknown".into(),
+            None => self.status.phase.clone(),
+        }
+    }
+
+    /// `1` of `basic-pd-1`.
+    pub fn ordinal(&self) -> Option<u32> {
+        self.metadata.name.rsplit('-').next()?.parse().ok()
+    }
+}
+
+impl Keyed for TidbCluster {
+    fn key(&self) -> ObjectKey {
+        self.metadata.key()
+    }
+}
+
+impl Keyed for Pod {
+    fn key(&self) -> ObjectKey {
+        self.metadata.key()
+    }
+}
+
+impl Keyed for StatefulSet {
+    fn key(&self) -> ObjectKey {
+        self.metadata.key()
+    }
+}
+
+fn null_default<'de, D, T>(input: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+/// Pump's `members` is an array where all others are maps.
+fn object_or_empty<'de, D, T>(input: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    match Value::deserialize(input)? {
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
+            .collect(),
+        _ => Ok(BTreeMap::new()),
+    }
+}
+
+fn presence<'de, D>(input: D) -> Result<Option<BTreeMap<String, Value>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    Ok(match Value::deserialize(input)? {
+        Value::Null => None,
+        _ => Some(BTreeMap::new()),
+    })
+}
+
+/// Reduces `managedFields` to manager and paths on arrival: the full tree would dominate memory.
+fn managers<'de, D>(input: D) -> Result<Vec<FieldManager>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let Some(entries) = Option::<Vec<Value>>::deserialize(input)? else { return Ok(Vec::new()) };
+    Ok(entries
+        .iter()
+        .filter_map(|entry| {
+            // Our own serialised form, on a round trip.
+            if entry.get("paths").is_some() {
+                return serde_json::from_value(entry.clone()).ok();
+            }
+            let manager = entry.get("manager")?.as_str()?.to_owned();
+            let spec = entry.get("fieldsV1").and_then(|f| f.get("f:spec")).and_then(Value::as_object);
+            let paths = spec
+                .map(|fields| fields.keys().filter_map(|k| k.strip_prefix("f:")).map(|k| format!("spec.{k}")).collect())
+                .unwrap_or_default();
+            Some(FieldManager { manager, paths })
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tc(spec: Value) -> TidbCluster {
+        serde_json::from_value(json!({"metadata": {"name": "basic", "namespace": "db"}, "spec": spec})).expect("shape")
+    }
+
+    #[test]
+    fn names_and_urls_follow_the_spec() {
+        let cases = [
+            (json!({}), "basic-pd-0", "http://basic-pd-0.basic-pd-peer.db.svc:2380"),
+            (json!({"clusterDomain": ""}), "basic-pd-0", "http://basic-pd-0.basic-pd-peer.db.svc:2380"),
+            (
+                json!({"acrossK8s": true}),
+                "basic-pd-0.basic-pd-peer.db.svc",
+                "http://basic-pd-0.basic-pd-peer.db.svc:2380",
+            ),
+            (
+                json!({"clusterDomain": "a.com", "tlsCluster": {"enabled": true}}),
+                "basic-pd-0.basic-pd-peer.db.svc.a.com",
+                "https://basic-pd-0.basic-pd-peer.db.svc.a.com:2380",
+            ),
+        ];
+        for (spec, name, url) in cases {
+            let tc = tc(spec);
+            assert_eq!(tc.pd_name("basic-pd-0"), name);
+            assert_eq!(tc.expected_peer_url("basic-pd-0"), url);
+        }
+    }
+
+    #[test]
+    fn config_is_only_a_presence() {
+        let with = tc(json!({"pd": {"replicas": 3, "config": "[security]\nsecret = 'x'"}}));
+        assert_eq!(with.spec.pd.as_ref().and_then(|pd| pd.config.clone()), Some(BTreeMap::new()));
+        assert!(!serde_json::to_string(&with).expect("serialises").contains("secret"));
+        let without = tc(json!({"pd": {"replicas": 3, "config": null}}));
+        assert_eq!(without.spec.pd.and_then(|pd| pd.config), None);
+    }
+
+    #[test]
+    fn strategy_empty_means_in_place() {
+        assert_eq!(tc(json!({"pd": {}})).config_update_strategy(Component::Pd), "InPlace");
+        assert_eq!(
+            tc(json!({"configUpdateStrategy": "RollingUpdate", "pd": {}})).config_update_strategy(Component::Pd),
+            "RollingUpdate"
+        );
+    }
+
+    #[test]
+    fn status_survives_null_lists_and_pump_arrays() {
+        let tc: TidbCluster = serde_json::from_value(json!({
+            "metadata": {"name": "b", "namespace": "n"}, "spec": {},
+            "status": {"conditions": null, "pump": {"members": [{"nodeId": "x"}]}, "pd": {"synced": true, "members": null}}
+        }))
+        .expect("lenient");
+        assert!(tc.status.conditions.is_empty());
+        assert_eq!(tc.status.pd.synced, Some(true));
+    }
+}

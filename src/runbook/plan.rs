@@ -1,0 +1,130 @@
+//! A plan: a runbook bound to its inputs and to what was observed — every step with its exact before and after.
+//!
+//! Types here; making one is [`super::bind`]. A plan is stored in a run's first record and never changes after.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::action::{Action, Request, Reversibility};
+use crate::fleet::ObjectRef;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    pub runbook: String,
+    pub runbook_version: String,
+    /// SHA-256 of the document's text.
+    pub runbook_digest: String,
+    pub title: String,
+    /// The vendor calls the procedure experimental: shown as a banner.
+    pub experimental: bool,
+    /// As given, after defaults.
+    pub inputs: BTreeMap<String, Value>,
+    pub target: ObjectRef,
+    /// Context → `kube-system` UID: a resumed run refuses another cluster under the same name (hazard 66).
+    pub kube_clusters: BTreeMap<String, String>,
+    /// Every context that must be looked at for this Database.
+    pub contexts: Vec<String>,
+    pub observed_at: Timestamp,
+    pub checks: Vec<CheckResult>,
+    pub steps: Vec<PlannedStep>,
+}
+
+impl Plan {
+    /// Steps that would send something.
+    pub fn changes(&self) -> usize {
+        self.steps.iter().filter(|step| step.action.writes() && !step.already_so).count()
+    }
+
+    /// A check that refuses: nothing may be sent.
+    pub fn refusals(&self) -> impl Iterator<Item = &CheckResult> {
+        self.checks.iter().filter(|check| check.state == CheckState::Refused)
+    }
+
+    pub fn step(&self, id: &str) -> Option<&PlannedStep> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+}
+
+/// One preflight check with its result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckResult {
+    pub id: String,
+    pub state: CheckState,
+    /// What was refused, what was found, what to do; empty when passed.
+    pub sentence: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckState {
+    Passed,
+    Warning,
+    Refused,
+}
+
+/// One step, concrete.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedStep {
+    /// Unique in the plan: `update[basic-pd-2]` for a step of a for-each.
+    pub id: String,
+    pub phase: String,
+    pub title: String,
+    pub why: String,
+    pub action: Action,
+    /// Observed to be so already when the plan was made.
+    pub already_so: bool,
+    pub before: Value,
+    pub after: Value,
+    pub requests: Vec<Request>,
+    pub command: String,
+    /// Where `after` comes from.
+    pub rehearsed: Rehearsal,
+    pub reversibility: Reversibility,
+    pub confirm: Confirm,
+    /// Expressions, and what their names stand for besides the facts.
+    pub pre: Vec<String>,
+    pub post: Vec<String>,
+    pub env: BTreeMap<String, Value>,
+    /// Longest the step may take, and longest without visible progress; seconds.
+    pub total_s: u64,
+    pub stalled_s: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rehearsal {
+    /// The server answered a dry run of this very request.
+    ServerDryRun,
+    /// Computed by us: the server has no dry run for it.
+    Predicted,
+    /// Nothing is sent.
+    NotNeeded,
+}
+
+/// What a person has to do before the step is sent. Steps of one `gate` share one answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Confirm {
+    None,
+    Plain { gate: String },
+    /// Typing exactly `text`.
+    Typed { gate: String, text: String },
+}
+
+/// A question that stops a run until it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    pub id: String,
+    /// The step that waits for it.
+    pub step: String,
+    pub question: String,
+    /// `Some`: this exact text must be typed.
+    pub text: Option<String>,
+}

@@ -1,0 +1,161 @@
+//! Journal lines: one [`Record`] per line of JSON, chained by hash. The only thing that changes a run.
+//!
+//! Here: the types and the codec, with what counts as torn, foreign or tampered. Not here: the file (`client::ledger`)
+//! and what a record does to a run ([`super::engine`]).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::action::{Action, Answer};
+use super::plan::Plan;
+
+/// One line of a run's journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// From 0, without gaps.
+    pub seq: u64,
+    pub at: Timestamp,
+    /// SHA-256 of the previous line (hex); empty for the first.
+    pub prev: String,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The run begins with this plan and keeps it for ever.
+    RunOpened { run: String, tool: String, plan: Box<Plan> },
+    /// Another process goes on with it.
+    Resumed { tool: String },
+    /// A gate was answered; `text` is what was typed for a typed one.
+    Confirmed { gate: String, text: Option<String> },
+    /// The action is about to leave. Durable before anything is sent.
+    Intent { step: String, attempt: u32, action: Action, before: Value, after: Value },
+    /// An answer came, or the wait for it ended. Never completes a step.
+    Returned { step: String, attempt: u32, answer: Answer },
+    /// The world was seen to be as the step wants it.
+    Completed { step: String, how: How, evidence: Value },
+    /// Nothing further is sent until a person resumes.
+    Paused { step: String, reason: PauseReason },
+    Closed { outcome: Outcome },
+}
+
+/// Why a step counts as completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It was so before we sent anything.
+    AlreadySo,
+    /// We sent it and then saw it.
+    Performed,
+    /// Sent before a crash or a lost answer, and found done.
+    Adopted,
+    /// A wait or probe was satisfied.
+    Observed,
+}
+
+/// Why a run stopped without being finished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum PauseReason {
+    /// A pre-condition or invariant is not met.
+    NotReady { sentence: String },
+    /// Something else changed what we were about to change: before, ours and theirs.
+    Foreign { sentence: String, before: Value, ours: Value, theirs: Value },
+    /// The step took longer than it may.
+    TimedOut { sentence: String },
+    /// The server refused.
+    Refused { sentence: String },
+    /// A person (or a signal) asked for it.
+    Asked,
+}
+
+impl PauseReason {
+    /// One plain sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            PauseReason::NotReady { sentence }
+            | PauseReason::Foreign { sentence, .. }
+            | PauseReason::TimedOut { sentence }
+            | PauseReason::Refused { sentence } => sentence.clone(),
+            PauseReason::Asked => "stopped on request".into(),
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Done,
+    /// Every step was already so.
+    NothingToDo,
+}
+
+/// Why a line cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadLine {
+    #[error("line {line}: expected a journal record, found something else ({why})")]
+    NotARecord { line: usize, why: String },
+    #[error("line {line}: expected record number {expected}, found {found}; a line was removed or reordered")]
+    Sequence { line: usize, expected: u64, found: u64 },
+    #[error("line {line}: its hash link does not match the line before; a line was edited, removed or reordered")]
+    Chain { line: usize },
+    #[error("expected a run-opened record first; this is not a journal of a run")]
+    NoOpening,
+}
+
+/// SHA-256 of one line without its newline, in hex.
+pub fn line_hash(line: &str) -> String {
+    Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A journal read back.
+#[derive(Debug, Default, PartialEq)]
+pub struct Parsed {
+    pub records: Vec<Record>,
+    /// Bytes of whole lines: a torn last line starts here and is to be cut off.
+    pub whole_bytes: usize,
+    pub torn: bool,
+    /// Hash of the last whole line: the next record's `prev`.
+    pub last_hash: String,
+}
+
+/// Writes one record as a line with its newline.
+pub fn encode(record: &Record) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string(record)? + "\n")
+}
+
+/// Reads a journal. Only the *last* line may be torn (a crash in the middle of a write); anything else is refused.
+pub fn decode(text: &str) -> Result<Parsed, BadLine> {
+    let mut parsed = Parsed::default();
+    let mut rest = text;
+    let mut line_number = 0;
+    while let Some(end) = rest.find('\n') {
+        line_number += 1;
+        let line = &rest[..end];
+        let record: Record = serde_json::from_str(line)
+            .map_err(|error| BadLine::NotARecord { line: line_number, why: error.to_string() })?;
+        let expected = parsed.records.len() as u64;
+        if record.seq != expected {
+            return Err(BadLine::Sequence { line: line_number, expected, found: record.seq });
+        }
+        if record.prev != parsed.last_hash {
+            return Err(BadLine::Chain { line: line_number });
+        }
+        parsed.last_hash = line_hash(line);
+        parsed.whole_bytes += end + 1;
+        parsed.records.push(record);
+        rest = &rest[end + 1..];
+    }
+    parsed.torn = !rest.is_empty();
+    match parsed.records.first().map(|record| &record.event) {
+        Some(Event::RunOpened { .. }) => Ok(parsed),
+        _ => Err(BadLine::NoOpening),
+    }
+}
