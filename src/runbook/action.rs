@@ -251,7 +251,7 @@ mod tests {
     fn updates_use_hex_for_v2_and_decimal_for_v3() {
         let to = vec!["http://a:2380".to_owned()];
         let id = MemberId(11_669_882_833_499_745_300);
-        assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c0de4b5d6e14");
+        assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c09b7d2e6c14");
         assert_eq!(update_request(id, &to, MembershipApi::V3).2["ID"], "11669882833499745300");
     }
 }

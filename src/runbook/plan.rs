@@ -74,6 +74,12 @@ pub struct PlannedStep {
     /// Unique in the plan: `update[basic-pd-2]` for a step of a for-each.
     pub id: String,
     pub phase: String,
+    /// The item of a for-each that this step belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// Holds while the item has to wait for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
     pub title: String,
     pub why: String,
     pub action: Action,
