@@ -100,7 +100,8 @@ pub enum InputKind {
 }
 
 /// One journal, as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RunSummary {
     pub run: String,
     pub runbook: String,

@@ -4,7 +4,9 @@
 //! false. `interpolate` fills `${…}` in texts and keeps the type where a text is one single `${…}`.
 //! Not here: what the names stand for ([`super::facts`]).
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
 use cel::objects::Key;
@@ -17,6 +19,8 @@ pub type Scope = BTreeMap<String, Value>;
 /// Longest expression, in characters, and deepest nesting of brackets: the parser recurses.
 const MAX_CHARS: usize = 600;
 const MAX_DEPTH: usize = 24;
+/// Compiled expressions kept per thread.
+const MAX_KEPT: usize = 512;
 
 /// Why an expression gave no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +119,25 @@ fn env() -> Arc<Env> {
     .clone()
 }
 
-fn compile(source: &str) -> Result<Program, ExprError> {
+/// Compiled programs are kept per thread: a run evaluates the same few expressions over and over.
+fn compile(source: &str) -> Result<Rc<Program>, ExprError> {
+    thread_local! {
+        static KEPT: RefCell<HashMap<String, Rc<Program>>> = RefCell::default();
+    }
+    if let Some(program) = KEPT.with_borrow(|kept| kept.get(source).cloned()) {
+        return Ok(program);
+    }
+    let program = Rc::new(parse(source)?);
+    KEPT.with_borrow_mut(|kept| {
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(source.to_owned(), program.clone());
+    });
+    Ok(program)
+}
+
+fn parse(source: &str) -> Result<Program, ExprError> {
     let syntax = |why: String| ExprError::Syntax { source_text: source.into(), why };
     if source.chars().count() > MAX_CHARS {
         return Err(syntax(format!("longer than {MAX_CHARS} characters")));
