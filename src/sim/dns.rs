@@ -67,7 +67,8 @@ fn in_cluster(world: &World, kube: usize, name: &str) -> Vec<Target> {
         [service, namespace] => {
             let Some(service) = store.get("services", namespace, service) else { return Vec::new() };
             let behind: Vec<Target> = store
-                .list("pods", Some(namespace))
+                .snapshot("pods", Some(namespace))
+                .1
                 .iter()
                 .filter(|pod| selects(&service["spec"]["selector"], &pod["metadata"]["labels"]))
                 .filter(|pod| published(&service, pod))

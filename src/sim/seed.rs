@@ -231,3 +231,85 @@ mod tests {
         }
     }
 }
+#[cfg(test)]
+mod scratch {
+    use super::*;
+    #[test]
+    fn timeline() {
+        let scenario = Scenario::named("default").unwrap();
+        let world = world(&scenario, 1, 1.0, RequestLog::new(None).unwrap(), BTreeMap::new()).unwrap();
+        let at = std::time::Instant::now();
+        (0..50).for_each(|_| world.tick());
+        eprintln!("quiet tick {:?}, versions {}", at.elapsed() / 50, world.kubes[2].store.version());
+        let dom = std::env::var("DOM").unwrap_or("cluster1.com".into());
+        let revert: usize = std::env::var("REVERT").ok().and_then(|x| x.parse().ok()).unwrap_or(usize::MAX);
+        world.kubes[2].store.edit("tidbclusters", "pingcap", "basic", |tc| {
+            tc["spec"]["clusterDomain"] = json!(dom);
+            tc["spec"]["acrossK8s"] = json!(true);
+        });
+        let mut last = String::new();
+        for t in 0..140 {
+            if t == revert {
+                world.kubes[2].store.edit("tidbclusters", "pingcap", "basic", |tc| {
+                    tc["spec"].as_object_mut().unwrap().remove("clusterDomain");
+                    tc["spec"].as_object_mut().unwrap().remove("acrossK8s");
+                });
+            }
+            world.tick();
+            let tc = world.kubes[2].store.get("tidbclusters", "pingcap", "basic").unwrap();
+            let st = &tc["status"];
+            let pods: Vec<String> = world.kubes[2]
+                .store
+                .list("pods", Some("pingcap"))
+                .iter()
+                .filter(|p| {
+                    p["metadata"]["name"].as_str().unwrap().contains("-pd-")
+                        || p["metadata"]["name"].as_str().unwrap().contains("tikv")
+                })
+                .map(|p| {
+                    let rev = p["metadata"]["labels"]["controller-revision-hash"].as_str().unwrap_or("");
+                    format!(
+                        "{}{}{}",
+                        &rev[rev.len() - 2..],
+                        if dns_ready(p) { "R" } else { "-" },
+                        if p["metadata"]["deletionTimestamp"].is_string() {
+                            "x"
+                        } else if p["status"]["containerStatuses"][0]["state"]["waiting"]["reason"]
+                            == "CrashLoopBackOff"
+                        {
+                            "!"
+                        } else {
+                            ""
+                        }
+                    )
+                })
+                .collect();
+            let state = world.state();
+            let db = state.databases.iter().find(|d| d.name == "basic").unwrap();
+            let line = format!(
+                "{} synced={} pd={} tikv={} tidb={} part={} leader={:?} names={:?} {}",
+                st["conditions"][0]["reason"],
+                st["pd"]["synced"],
+                st["pd"]["phase"],
+                st["tikv"]["phase"],
+                st["tidb"]["phase"],
+                world.kubes[2].store.get("statefulsets", "pingcap", "basic-pd").unwrap()["spec"]["updateStrategy"]["rollingUpdate"]
+                    ["partition"],
+                db.leader.map(|l| db.member(l).unwrap().name.len()),
+                db.members.iter().map(|m| (&m.name[..10], m.name.len())).collect::<Vec<_>>(),
+                pods.join(" ")
+            );
+            if line != last {
+                eprintln!("{t:3} {line}");
+                last = line;
+            }
+        }
+        let state = world.state();
+        let db = state.databases.iter().find(|d| d.name == "basic").unwrap();
+        eprintln!("{:#?}", db.members[0]);
+        eprintln!("{:?}", db.stores.values().map(|s| (&s.host, s.leaders)).collect::<Vec<_>>());
+    }
+    fn dns_ready(p: &Value) -> bool {
+        super::super::dns::is_ready(p)
+    }
+}

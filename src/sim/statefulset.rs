@@ -4,6 +4,8 @@
 //! pod goes at a time, and an updated pod that is not Ready stops the roll (an outdated broken one does not). What happens
 //! inside a pod is the `kubelet`'s business.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::components::ordinal;
@@ -15,12 +17,12 @@ use super::world::World;
 /// One pass over all StatefulSets of a KubeCluster.
 pub fn tick(world: &World, kube: usize) {
     let store = &world.kubes[kube].store;
-    let sets = store.list("statefulsets", None);
+    let (_, sets) = store.snapshot("statefulsets", None);
     for set in &sets {
         sync(world, kube, set);
     }
     // Pods whose StatefulSet is gone follow it.
-    for pod in store.list("pods", None) {
+    for pod in store.snapshot("pods", None).1 {
         let owner = &pod["metadata"]["ownerReferences"][0];
         if owner["kind"] == "StatefulSet" && !sets.iter().any(|set| set["metadata"]["uid"] == owner["uid"]) {
             terminate(world, kube, &pod);
@@ -43,8 +45,9 @@ fn sync(world: &World, kube: usize, set: &Value) {
     let partition = set["spec"]["updateStrategy"]["rollingUpdate"]["partition"].as_u64().unwrap_or(0);
     let on_delete = set["spec"]["updateStrategy"]["type"] == "OnDelete";
 
-    let mut pods: Vec<(u64, Value)> = store
-        .list("pods", Some(namespace))
+    let mut pods: Vec<(u64, Arc<Value>)> = store
+        .snapshot("pods", Some(namespace))
+        .1
         .into_iter()
         .filter(|pod| pod["metadata"]["ownerReferences"][0]["uid"] == set["metadata"]["uid"])
         .filter_map(|pod| Some((u64::from(ordinal(pod["metadata"]["name"].as_str()?)?), pod)))
@@ -62,7 +65,7 @@ fn sync(world: &World, kube: usize, set: &Value) {
         roll(world, kube, &pods, replicas, partition, &update);
     }
 
-    let pods: Vec<&Value> = pods.iter().filter(|(ordinal, _)| *ordinal < replicas).map(|(_, pod)| pod).collect();
+    let pods: Vec<&Value> = pods.iter().filter(|(ordinal, _)| *ordinal < replicas).map(|(_, pod)| &**pod).collect();
     let count = |test: &dyn Fn(&Value) -> bool| pods.iter().filter(|pod| test(pod)).count();
     let updated = count(&|pod| revision_of(pod) == update);
     let ready = count(&|pod| is_ready(pod) && !is_leaving(pod));
@@ -92,7 +95,7 @@ fn is_leaving(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_string()
 }
 
-fn roll(world: &World, kube: usize, pods: &[(u64, Value)], replicas: u64, partition: u64, update: &str) {
+fn roll(world: &World, kube: usize, pods: &[(u64, Arc<Value>)], replicas: u64, partition: u64, update: &str) {
     for (_, pod) in pods.iter().rev().filter(|(ordinal, _)| (partition..replicas).contains(ordinal)) {
         if is_leaving(pod) {
             return;

@@ -4,6 +4,7 @@
 //! first client connects. Who does what in a tick is in `operator`, `statefulset`, `kubelet` and `pd`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hasher};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,9 @@ use super::{dns, kubelet, operator, statefulset};
 
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
+
+/// A KubeCluster in which nothing happens is looked at this often.
+const RESYNC_MS: u64 = 10_000;
 
 /// A pod of one KubeCluster (by index).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +75,8 @@ pub struct State {
     /// Pods whose container exits at each start.
     pub broken: BTreeSet<PodKey>,
     pub next_ip: u32,
+    /// Store version and pulse at each KubeCluster's last tick.
+    pub seen: BTreeMap<usize, (u64, u64)>,
 }
 
 pub struct World {
@@ -100,6 +106,7 @@ impl World {
             christening: BTreeMap::new(),
             broken: BTreeSet::new(),
             next_ip: 0,
+            seen: BTreeMap::new(),
         };
         World { kubes, speed, log, tunnels, state: Mutex::new(state) }
     }
@@ -119,6 +126,12 @@ impl World {
         let mut state = self.state();
         state.now_ms += TICK_MS;
         for kube in 0..self.kubes.len() {
+            let now = (self.kubes[kube].store.version(), state.pulse());
+            let same = state.seen.insert(kube, now) == Some(now);
+            // Nothing happened since the last look: nobody has to act.
+            if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
+                continue;
+            }
             operator::tick(self, &mut state, kube);
             statefulset::tick(self, kube);
             kubelet::tick(self, &mut state, kube);
@@ -167,6 +180,21 @@ impl State {
             Disk::PdMember { database, id } => Some((*database, *id)),
             Disk::Store { .. } => None,
         }
+    }
+
+    /// A number that changes when something in a Database does.
+    fn pulse(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for database in &self.databases {
+            database.pulse(self.now_ms, &mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Whether no container of a KubeCluster waits for time to pass.
+    fn idle(&self, kube: usize) -> bool {
+        let mut containers = self.containers.iter().filter(|(key, _)| key.kube == kube);
+        containers.all(|(_, container)| container.stage == kubelet::Stage::Running)
     }
 
     /// A pod IP that was not given out before.

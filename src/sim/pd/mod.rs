@@ -5,6 +5,7 @@
 //! connections must be made anew, and a malformed one kills every other member (facts-etcd.md 2-5; domain.md §3.4).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use tokio::sync::oneshot;
 
@@ -143,6 +144,19 @@ impl Database {
 
     pub fn member_at(&self, pod: &PodKey) -> Option<u64> {
         self.processes.iter().find(|(_, process)| process.pod == *pod).map(|(id, _)| *id)
+    }
+
+    /// Feeds in what the operator and the kubelet would notice. A store that is being emptied changes all the time.
+    pub fn pulse(&self, now_ms: u64, hasher: &mut impl Hasher) {
+        for member in &self.members {
+            (member.id, &member.name, &member.client_urls, self.in_touch(member.id)).hash(hasher);
+        }
+        (self.leader, &self.panicked).hash(hasher);
+        self.processes.iter().for_each(|(id, process)| (id, process.joined).hash(hasher));
+        for store in self.stores.values() {
+            (store.id, store.state.name(), store.leaders).hash(hasher);
+            store.removing_since_ms.filter(|_| store.state == stores::StoreState::Offline).map(|_| now_ms).hash(hasher);
+        }
     }
 
     /// Members that have to agree.
