@@ -1,9 +1,12 @@
 //! Troubles a test can switch on in a running API server.
 //!
-//! A shared handle of plain settings; the connection loop and the router look at it for every request.
+//! A shared handle of plain settings. The router looks at it for every request; connections and streams also wake up
+//! when it changes, so that a cut cuts at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 #[derive(Clone, Debug, Default)]
 struct Settings {
@@ -14,51 +17,56 @@ struct Settings {
 }
 
 /// The faults of one API server; none by default. Clones share the settings.
-#[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Settings>>);
+#[derive(Clone, Debug)]
+pub struct Faults(Arc<watch::Sender<Settings>>);
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self(Arc::new(watch::channel(Settings::default()).0))
+    }
+}
 
 impl Faults {
     /// Waits this long before each answer.
     pub fn set_latency(&self, latency: Option<Duration>) {
-        self.change(|settings| settings.latency = latency);
+        self.0.send_modify(|settings| settings.latency = latency);
     }
 
     /// Answers every request with this status (429, 500, 503, ...).
     pub fn set_refuse(&self, status: Option<u16>) {
-        self.change(|settings| settings.refuse = status);
+        self.0.send_modify(|settings| settings.refuse = status);
     }
 
-    /// Cuts every connection at its next request, also running watches and streams at their next event.
+    /// Cuts every open connection now (watches and tunnels too), and each new one right after it was accepted.
     pub fn set_drop_connections(&self, drop: bool) {
-        self.change(|settings| settings.drop_connections = drop);
+        self.0.send_modify(|settings| settings.drop_connections = drop);
     }
 
-    /// Accepts requests and never answers.
+    /// Takes requests and does not answer; running watches fall silent. Switched off, what was asked is answered.
     pub fn set_hang(&self, hang: bool) {
-        self.change(|settings| settings.hang = hang);
+        self.0.send_modify(|settings| settings.hang = hang);
     }
 
-    pub fn latency(&self) -> Option<Duration> {
-        self.read(|settings| settings.latency)
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.0.borrow().latency
     }
 
-    pub fn refuse(&self) -> Option<u16> {
-        self.read(|settings| settings.refuse)
+    pub(super) fn refuse(&self) -> Option<u16> {
+        self.0.borrow().refuse
     }
 
-    pub fn drop_connections(&self) -> bool {
-        self.read(|settings| settings.drop_connections)
+    /// Comes back once connections are to be cut.
+    pub(super) async fn dropped(&self) {
+        self.until(|settings| settings.drop_connections).await;
     }
 
-    pub fn hang(&self) -> bool {
-        self.read(|settings| settings.hang)
+    /// Comes back once (or if) nothing hangs.
+    pub(super) async fn answering(&self) {
+        self.until(|settings| !settings.hang).await;
     }
 
-    fn change(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn read<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
-        read(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    async fn until(&self, reached: impl FnMut(&Settings) -> bool) {
+        // The sender is held by `self`, so the wait cannot end for want of one.
+        let _ = self.0.subscribe().wait_for(reached).await;
     }
 }

@@ -19,12 +19,37 @@ use super::request_log::RequestLog;
 use super::store::Store;
 use super::tls;
 
+mod apply;
 mod auth;
 mod connection;
+pub mod crd;
+mod defaults;
+mod delete;
+mod discovery;
 mod faults;
+mod lists;
+mod managed;
+mod openapi;
+mod patch;
+mod port_forward;
+mod read;
+mod reply;
+mod request;
+mod review;
+mod router;
+mod schema;
+mod selectors;
+mod spdy;
+mod spdy_session;
+mod status;
+mod streams;
+mod table;
+mod watch;
+mod write;
 
 pub use auth::{Rule, Rules, User};
 pub use faults::Faults;
+pub use streams::LOG_ANNOTATION;
 
 /// Both directions of one connection to a pod.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -93,7 +118,7 @@ pub async fn serve_at(config: ApiServerConfig, address: SocketAddr) -> io::Resul
     let tls = config.identity.server_config().map_err(io::Error::other)?;
     let faults = config.faults.clone();
     let stop = CancellationToken::new();
-    let accepting = tokio::spawn(connection::accept(listener, tls, Arc::new(config), stop.clone()));
+    let accepting = tokio::spawn(connection::accept(listener, tls, config, stop.clone()));
     Ok(ApiServer { address, faults, stop, accepting })
 }
 
