@@ -151,9 +151,9 @@ fn sync_component(pass: &mut Pass<'_>, tc: &mut TidbCluster, component: Componen
             // A component that waits for others keeps its old template, and that is no error.
             let gated = upgrade::gated(tc, component);
             if !gated {
+                upgrade::upgrade(pass, tc, component, &mut set, same_template)?;
                 // Said at once, so that the components behind it wait in this very pass.
                 tc.object["status"][key]["phase"] = json!("Upgrade");
-                upgrade::upgrade(pass, tc, component, &mut set, same_template)?;
                 set["spec"]["template"] = template;
             }
         } else {
