@@ -1,1 +1,329 @@
-//! (room: sim)
+//! A simulated fleet: KubeClusters with TiDB Operator and PD behind real API servers on loopback.
+//!
+//! `Sim` starts a scenario, runs its time, hands out a kubeconfig and stops it. It speaks only the wires and imports none of
+//! our other rooms; nothing but `cli::demo` and tests imports it. Reading order: `scenario` and `seed` (what there is),
+//! `world` (what is shared), `operator`, `statefulset`, `kubelet` (who moves it), `pd`, `dns`, `exec` (what is inside),
+//! `store` and `api_server` (how it is reached).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+pub mod api_server;
+pub mod components;
+pub mod dns;
+mod exec;
+mod kubelet;
+mod manifests;
+mod operator;
+pub mod pd;
+mod pod_status;
+mod pods;
+pub mod request_log;
+pub mod scenario;
+mod secrets;
+mod seed;
+mod statefulset;
+pub mod store;
+pub mod tidb_cluster;
+pub mod tls;
+pub mod tunnel;
+pub mod world;
+
+use api_server::{ApiServer, ApiServerConfig, Faults, Rules, User};
+use request_log::RequestLog;
+use scenario::{Access, Scenario, ScenarioError, ServerState};
+use store::Store;
+use tunnel::{PdTunnel, TunnelError};
+use world::World;
+
+pub use pd::Member;
+
+/// The shortest real time between two ticks, whatever the speed.
+const SHORTEST_TICK: Duration = Duration::from_millis(2);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct SimOptions {
+    /// An embedded scenario's name.
+    pub scenario: String,
+    /// Ids and numbers that are made up follow from it.
+    pub seed: u64,
+    /// Simulated seconds in a real one.
+    pub speed: f64,
+    /// Gets one JSON line per request.
+    pub request_log: Option<PathBuf>,
+    /// Pods whose port 2379 is a real process.
+    pub pd: Vec<PdTunnel>,
+}
+
+impl Default for SimOptions {
+    fn default() -> Self {
+        Self { scenario: "default".to_owned(), seed: 1, speed: 1.0, request_log: None, pd: Vec::new() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    #[error(transparent)]
+    Seed(#[from] seed::SeedError),
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    #[error("the speed must be a number above 0 and at most 1000, found {0}")]
+    Speed(f64),
+    #[error("the request log {path} cannot be written: {source}")]
+    RequestLog { path: String, source: io::Error },
+    #[error("a simulated API server cannot be started: {0}")]
+    Server(#[from] io::Error),
+    #[error("there is no simulated KubeCluster `{asked}`; the contexts are: {known}")]
+    NoContext { asked: String, known: String },
+}
+
+/// One context with what is needed to start its server again.
+struct Context {
+    name: String,
+    version: String,
+    /// Where the kubeconfig points, whether or not anything listens.
+    address: SocketAddr,
+    state: ServerState,
+    tokens: BTreeMap<String, User>,
+    /// Users in the scenario's order, with their tokens.
+    users: Vec<(String, String)>,
+    faults: Faults,
+    server: Option<ApiServer>,
+}
+
+/// A running fleet. Dropping it stops it without waiting.
+pub struct Sim {
+    world: Arc<World>,
+    authority: tls::Authority,
+    identity: tls::ServerIdentity,
+    contexts: Vec<Context>,
+    clock: JoinHandle<()>,
+}
+
+impl Sim {
+    /// Builds the scenario, runs it to its quiet state, and starts its API servers on 127.0.0.1.
+    pub async fn start(options: SimOptions) -> Result<Sim, SimError> {
+        let scenario = Scenario::named(&options.scenario)?;
+        Sim::start_scenario(scenario, options).await
+    }
+
+    /// Like [`Sim::start`] with a scenario of one's own; `options.scenario` is not looked at.
+    pub async fn start_scenario(scenario: Scenario, options: SimOptions) -> Result<Sim, SimError> {
+        // Whoever installed a provider first is right as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        if !(options.speed > 0.0 && options.speed <= 1_000.0) {
+            return Err(SimError::Speed(options.speed));
+        }
+        let log = RequestLog::new(options.request_log.clone()).map_err(|source| SimError::RequestLog {
+            path: options.request_log.clone().unwrap_or_default().display().to_string(),
+            source,
+        })?;
+        let tunnels = tunnel::place(&options.pd, &scenario)?;
+        let world = Arc::new(seed::world(&scenario, options.seed, options.speed, log, tunnels)?);
+        let authority = tls::Authority::new("tidepilot demo");
+        let identity = authority.server(&["localhost", "127.0.0.1"]);
+        let mut sim = Sim { clock: run_clock(world.clone()), world, authority, identity, contexts: Vec::new() };
+        for spec in &scenario.kube_clusters {
+            let mut context = Context {
+                name: spec.name.clone(),
+                version: spec.version.clone(),
+                address: SocketAddr::from(([127, 0, 0, 1], 0)),
+                state: spec.state,
+                tokens: BTreeMap::new(),
+                users: Vec::new(),
+                faults: Faults::default(),
+                server: None,
+            };
+            for user in &spec.users {
+                let token = format!("{:032x}", rand::random::<u128>());
+                context.users.push((user.name.clone(), token.clone()));
+                context.tokens.insert(token, self::user(&user.name, user.access));
+            }
+            if spec.state == ServerState::Dead {
+                // A port that was free a moment ago and that nobody listens on.
+                context.address = TcpListener::bind(context.address)?.local_addr()?;
+            }
+            sim.contexts.push(context);
+        }
+        for index in 0..sim.contexts.len() {
+            if sim.contexts[index].state != ServerState::Dead {
+                sim.serve(index).await?;
+            }
+        }
+        Ok(sim)
+    }
+
+    async fn serve(&mut self, index: usize) -> Result<(), SimError> {
+        let context = &self.contexts[index];
+        let config = ApiServerConfig {
+            name: context.name.clone(),
+            version: context.version.clone(),
+            tokens: context.tokens.clone(),
+            store: self.world.kubes[index].store.clone(),
+            pods: Arc::new(pods::ClusterPods::new(self.world.clone(), index)),
+            log: self.world.log.clone(),
+            latency: None,
+            faults: context.faults.clone(),
+            identity: self.identity.clone(),
+            hang: context.state == ServerState::Hanging,
+        };
+        let server = api_server::serve_at(config, context.address).await?;
+        let context = &mut self.contexts[index];
+        context.address = server.address();
+        context.server = Some(server);
+        Ok(())
+    }
+
+    /// The kubeconfig of the whole fleet, token users, the first context current.
+    pub fn kubeconfig(&self) -> Value {
+        let authority = secrets::encode(self.authority.pem().as_bytes());
+        let (mut clusters, mut contexts, mut users) = (Vec::new(), Vec::new(), Vec::new());
+        for context in &self.contexts {
+            let name = &context.name;
+            let server = format!("https://{}", context.address);
+            clusters
+                .push(json!({"name": name, "cluster": {"server": server, "certificate-authority-data": authority}}));
+            for (user, token) in &context.users {
+                users.push(json!({"name": format!("{name}-{user}"), "user": {"token": token}}));
+            }
+            let first = context.users.first().map(|(user, _)| format!("{name}-{user}"));
+            contexts.push(json!({"name": name, "context": {"cluster": name, "user": first}}));
+        }
+        json!({
+            "apiVersion": "v1", "kind": "Config", "preferences": {},
+            "clusters": clusters, "users": users, "contexts": contexts,
+            "current-context": self.contexts.first().map(|context| &context.name),
+        })
+    }
+
+    /// Writes the kubeconfig for its owner only: it holds tokens.
+    pub fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
+        use std::io::Write;
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let text = serde_json::to_string_pretty(&self.kubeconfig())?;
+        let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+        // An older file may have been readable to others.
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        writeln!(file, "{text}")
+    }
+
+    /// Every request so far.
+    pub fn log(&self) -> &RequestLog {
+        &self.world.log
+    }
+
+    /// Context names in the scenario's order.
+    pub fn contexts(&self) -> Vec<String> {
+        self.contexts.iter().map(|context| context.name.clone()).collect()
+    }
+
+    /// The objects of one KubeCluster.
+    pub fn store(&self, context: &str) -> Result<&Store, SimError> {
+        Ok(&self.world.kubes[self.index(context)?].store)
+    }
+
+    /// Trouble switches of one API server.
+    pub fn faults(&self, context: &str) -> Result<&Faults, SimError> {
+        Ok(&self.contexts[self.index(context)?].faults)
+    }
+
+    /// Stops one API server: its port is closed and every connection cut. Its pods live on.
+    pub async fn stop_cluster(&mut self, context: &str) -> Result<(), SimError> {
+        let index = self.index(context)?;
+        if let Some(server) = self.contexts[index].server.take() {
+            server.stop().await;
+        }
+        Ok(())
+    }
+
+    /// Starts a stopped API server on its old port, with the state `up`.
+    pub async fn restart_cluster(&mut self, context: &str) -> Result<(), SimError> {
+        let index = self.index(context)?;
+        self.contexts[index].state = ServerState::Up;
+        if self.contexts[index].server.is_none() {
+            self.serve(index).await?;
+        }
+        Ok(())
+    }
+
+    /// The members of a Database by its scenario name, as the raft log has them.
+    pub fn database(&self, name: &str) -> Option<Vec<Member>> {
+        let state = self.world.state();
+        state.databases.iter().find(|database| database.name == name).map(|database| database.members.clone())
+    }
+
+    /// The member id of a Database's leader.
+    pub fn leader(&self, name: &str) -> Option<u64> {
+        let state = self.world.state();
+        state.databases.iter().find(|database| database.name == name)?.leader
+    }
+
+    /// Lets a pod's container exit at each start (`true`), or stops that; a running one exits as well.
+    pub fn break_pod(&self, context: &str, namespace: &str, pod: &str, broken: bool) -> Result<(), SimError> {
+        let kube = self.index(context)?;
+        let key = world::PodKey { kube, namespace: namespace.to_owned(), name: pod.to_owned() };
+        let mut state = self.world.state();
+        if broken {
+            state.broken.insert(key)
+        } else {
+            state.broken.remove(&key)
+        };
+        drop(state);
+        if broken {
+            self.world.kubes[kube].store.remove("pods", namespace, pod);
+        }
+        Ok(())
+    }
+
+    /// Stops the clock and every server, and waits for them.
+    pub async fn shutdown(mut self) {
+        self.clock.abort();
+        for context in &mut self.contexts {
+            if let Some(server) = context.server.take() {
+                server.stop().await;
+            }
+        }
+    }
+
+    fn index(&self, context: &str) -> Result<usize, SimError> {
+        self.contexts
+            .iter()
+            .position(|known| known.name == context)
+            .ok_or_else(|| SimError::NoContext { asked: context.to_owned(), known: self.contexts().join(", ") })
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.clock.abort();
+    }
+}
+
+fn user(name: &str, access: Access) -> User {
+    match access {
+        Access::Admin => User::admin(name),
+        Access::ReadOnly => User { name: name.to_owned(), groups: Vec::new(), rules: Rules::ReadOnly },
+    }
+}
+
+fn run_clock(world: Arc<World>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let period = world.real(world::TICK_MS).max(SHORTEST_TICK);
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            world.tick();
+        }
+    })
+}

@@ -1,0 +1,94 @@
+//! `tidepilot demo --serve`: the simulated fleet alone, for kubectl, scripts and rehearsals.
+//!
+//! Starts the fleet, says where it is, and stops it on Ctrl-C or SIGTERM. The console on top of it is the main command's
+//! business; what the fleet does is `sim`'s.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use color_eyre::eyre::{Result, WrapErr};
+
+use crate::sim::tunnel::PdTunnel;
+use crate::sim::{Sim, SimOptions};
+
+/// Options of `tidepilot demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Only serve the fleet, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+    /// Write the kubeconfig here instead of into a private temporary directory
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig_out: Option<PathBuf>,
+    /// Write one JSON line for every request that arrives
+    #[arg(long, value_name = "FILE")]
+    pub request_log: Option<PathBuf>,
+    /// Fleet to simulate: default, half-migrated, quorum-at-risk, tls, unreachable
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub scenario: String,
+    /// Seed of ids and other made-up numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Simulated seconds in a real one
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub speed: f64,
+    /// Tunnel a PD pod's client port to a real process (repeatable)
+    #[arg(long, value_name = "[CONTEXT:]NAMESPACE/POD=127.0.0.1:PORT")]
+    pub pd: Vec<PdTunnel>,
+}
+
+impl DemoArgs {
+    /// What the simulation is started with.
+    pub fn options(&self) -> SimOptions {
+        SimOptions {
+            scenario: self.scenario.clone(),
+            seed: self.seed,
+            speed: self.speed,
+            request_log: self.request_log.clone(),
+            pd: self.pd.clone(),
+        }
+    }
+}
+
+/// Serves the fleet until a signal comes. Errors: an unknown scenario, an unwritable file, no free port.
+pub async fn serve(args: DemoArgs) -> Result<ExitCode> {
+    // Before anything is started: a signal that comes early must still stop everything.
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let sim = Sim::start(args.options()).await?;
+    // Lives until the end: dropping it removes the directory with the tokens.
+    let mut private = None;
+    let kubeconfig = match &args.kubeconfig_out {
+        Some(path) => path.clone(),
+        None => {
+            let directory = tempfile::Builder::new().prefix("tidepilot-demo-").tempdir()?;
+            private.insert(directory).path().join("kubeconfig")
+        }
+    };
+    sim.write_kubeconfig(&kubeconfig)
+        .wrap_err_with(|| format!("the kubeconfig {} cannot be written", kubeconfig.display()))?;
+    announce(&sim, &args, &kubeconfig)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    sim.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(sim: &Sim, args: &DemoArgs, kubeconfig: &std::path::Path) -> io::Result<()> {
+    let contexts = sim.contexts();
+    let mut out = io::stdout().lock();
+    writeln!(out, "scenario    {}", args.scenario)?;
+    writeln!(out, "contexts    {}", contexts.join(", "))?;
+    writeln!(out, "kubeconfig  {}", kubeconfig.display())?;
+    if let Some(log) = &args.request_log {
+        writeln!(out, "request log {}", log.display())?;
+    }
+    if let Some(first) = contexts.first() {
+        writeln!(out, "\ntry:  kubectl --kubeconfig {} --context {first} get tc,sts,pods -A", kubeconfig.display())?;
+    }
+    writeln!(out, "\nserving until Ctrl-C")?;
+    out.flush()
+}

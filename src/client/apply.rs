@@ -1,0 +1,310 @@
+//! The only file that writes: a rehearsal on the server, and one action sent once under a permit.
+//!
+//! Each write carries a condition: uid and resourceVersion for a TidbCluster; for a peerURL our own check (no server
+//! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
+//! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
+
+use http::{Request, StatusCode};
+use serde_json::Value;
+
+use super::access::{Mark, WritePermit};
+use super::link::{Link, Links, Reply};
+use super::pd::{self, PdWrite};
+use super::trouble::Trouble;
+use super::{encode, plain};
+use crate::fleet::pd::MembershipApi;
+use crate::fleet::tidbcluster::{Pod, TidbCluster};
+use crate::fleet::{Fleet, ObjectRef, peer_url};
+use crate::runbook::action::{Action, Answer, tidb_cluster_path};
+
+/// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
+pub async fn rehearse(
+    links: &Links,
+    permit: &WritePermit,
+    run: &str,
+    action: &Action,
+) -> Result<Option<Value>, String> {
+    let Action::PatchTidbCluster { target, uid, merge } = action else { return Ok(None) };
+    let link = writable(links, permit, run, target)?;
+    let current = current(link, target, uid).await?;
+    let reply = send_patch(link, run, action, &version_of(&current), true).await.map_err(|trouble| trouble.sentence)?;
+    let result: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
+    match dropped(merge, &result).as_slice() {
+        [] => Ok(Some(result)),
+        lost => {
+            Err(format!("{} would drop {} without a word; its CRD is too old for it", link.server(), lost.join(", ")))
+        }
+    }
+}
+
+/// Carries out one action, once. Never completes a step: only an observation does.
+pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
+    let done = match action {
+        Action::PatchTidbCluster { target, uid, merge } => match writable(links, permit, run, target) {
+            Ok(link) => patch(link, run, action, target, uid, merge).await,
+            Err(reason) => Err(reason),
+        },
+        Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
+            Ok(link) => update_peer_url(link, permit, action, target, seen).await,
+            Err(reason) => Err(reason),
+        },
+        Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => Err("this action sends nothing".into()),
+    };
+    done.unwrap_or_else(|reason| Answer::Refused { reason })
+}
+
+fn writable<'a>(links: &'a Links, permit: &WritePermit, run: &str, target: &ObjectRef) -> Result<&'a Link, String> {
+    if permit.run() != run {
+        return Err(format!("the leave to write is for run {}, not for {run}", permit.run()));
+    }
+    permit.covers(&target.context)?;
+    let link = links.need(&target.context)?;
+    if link.read_only() {
+        return Err(format!("context {:?} is read-only", target.context));
+    }
+    Ok(link)
+}
+
+// ---- TidbCluster ----
+
+async fn current(link: &Link, target: &ObjectRef, uid: &str) -> Result<Value, String> {
+    let current: Value = link.get(&tidb_cluster_path(target)).await.map_err(|trouble| trouble.sentence)?;
+    match current.pointer("/metadata/uid").and_then(Value::as_str) {
+        Some(found) if found == uid => Ok(current),
+        found => Err(format!(
+            "{target} is another object than the one planned for (uid {}, expected {uid}); plan again",
+            found.unwrap_or("missing")
+        )),
+    }
+}
+
+fn version_of(object: &Value) -> String {
+    object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Names who writes, in managedFields and in audit logs.
+pub fn field_manager(run: &str) -> String {
+    format!("tidepilot/{run}")
+}
+
+async fn send_patch(link: &Link, run: &str, action: &Action, version: &str, dry_run: bool) -> Result<Reply, Trouble> {
+    use super::trouble::TroubleKind::Refused;
+    let refused = |why: String| Trouble::unsent(Refused, why);
+    let manager = encode(&field_manager(run));
+    let planned = action.requests(&manager, version, None).into_iter().next();
+    let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
+    let dry = if dry_run { "&dryRun=All" } else { "" };
+    let request = Request::builder()
+        .method(planned.method.as_str())
+        .uri(format!("{}{dry}", planned.path))
+        .header(http::header::CONTENT_TYPE, planned.content_type)
+        .header(http::header::ACCEPT, "application/json")
+        .extension(Mark::Write)
+        .body(planned.body.to_string().into_bytes())
+        .map_err(|error| refused(error.to_string()))?;
+    link.call(request, link.limits().write).await
+}
+
+async fn patch(
+    link: &Link,
+    run: &str,
+    action: &Action,
+    target: &ObjectRef,
+    uid: &str,
+    merge: &Value,
+) -> Result<Answer, String> {
+    let before = current(link, target, uid).await?;
+    let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
+    if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
+        // The operator writes status into the same object, so its version moves all the time. A conflict was not
+        // applied; once more is right only if nobody touched what we are about to change.
+        let again = current(link, target, uid).await?;
+        if touched(merge, &before) != touched(merge, &again) {
+            return Err(format!("{target} was changed by somebody else in the same fields; plan again"));
+        }
+        sent = send_patch(link, run, action, &version_of(&again), false).await;
+    }
+    let reply = match sent {
+        Ok(reply) => reply,
+        Err(trouble) if trouble.sent => return Ok(Answer::Unknown { reason: trouble.sentence }),
+        Err(trouble) => return Err(format!("nothing was sent: {}", trouble.sentence)),
+    };
+    match judge(link, &reply) {
+        Verdict::Taken => {}
+        Verdict::Refused(reason) => return Err(reason),
+        Verdict::Unknown(reason) => return Ok(Answer::Unknown { reason }),
+    }
+    let status = reply.status.as_u16();
+    let Ok(after) = serde_json::from_slice::<Value>(&reply.body) else {
+        return Ok(Answer::Accepted { status, detail: "the answer could not be read".into() });
+    };
+    let lost = dropped(merge, &after);
+    if lost.is_empty() {
+        return Ok(Answer::Accepted { status, detail: format!("resourceVersion {}", version_of(&after)) });
+    }
+    let lost = lost.join(", ");
+    if touched(merge, &before) == touched(merge, &after) {
+        return Err(format!("{} took the patch but dropped {lost}; its CRD is too old for it", link.server()));
+    }
+    Ok(Answer::Accepted { status, detail: format!("but {lost} was dropped") })
+}
+
+enum Verdict {
+    Taken,
+    Refused(String),
+    Unknown(String),
+}
+
+fn judge(link: &Link, reply: &Reply) -> Verdict {
+    let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
+    match reply.status.as_u16() {
+        200..=299 => Verdict::Taken,
+        400..=499 => Verdict::Refused(said()),
+        _ => Verdict::Unknown(said()),
+    }
+}
+
+/// Leaves of a merge patch as JSON pointers, with the value asked for (`null`: to be absent).
+fn leaves(merge: &Value) -> Vec<(String, &Value)> {
+    fn walk<'a>(at: &str, value: &'a Value, into: &mut Vec<(String, &'a Value)>) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    walk(&format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), value, into);
+                }
+            }
+            leaf => into.push((at.to_owned(), leaf)),
+        }
+    }
+    let mut all = Vec::new();
+    walk("", merge, &mut all);
+    all
+}
+
+fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
+    leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
+}
+
+/// The fields that did not become what was asked: an old API server prunes unknown ones without a word.
+fn dropped(merge: &Value, result: &Value) -> Vec<String> {
+    let differs = |(at, asked): &(String, &Value)| {
+        let found = result.pointer(at).unwrap_or(&Value::Null);
+        found != *asked && !(asked.as_object().is_some_and(serde_json::Map::is_empty) && found.is_object())
+    };
+    leaves(merge).into_iter().filter(differs).map(|(at, _)| at.trim_start_matches('/').replace('/', ".")).collect()
+}
+
+// ---- PD membership ----
+
+async fn update_peer_url(
+    link: &Link,
+    permit: &WritePermit,
+    action: &Action,
+    target: &ObjectRef,
+    seen: &Fleet,
+) -> Result<Answer, String> {
+    let Action::UpdatePeerUrl { id, pod, from, to, .. } = action else { return Err("not a peerURL update".into()) };
+    let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
+    let expected = tc.expected_peer_url(pod);
+    let limits = link.limits();
+    let mut failures = Vec::new();
+    for via in doors(seen, target, tc, pod) {
+        let name = &via.metadata.name;
+        // Up to here nothing has been sent that changes anything, so another door may be tried.
+        let mut tunnel = match pd::open(link, via, Some(tc), limits.request).await {
+            Ok(tunnel) => tunnel,
+            Err(why) => {
+                failures.push(why);
+                continue;
+            }
+        };
+        match pd::healthy(&mut tunnel, limits.pd).await {
+            Ok(true) => {}
+            Ok(false) => {
+                failures.push(format!("pod {name}: its PD is not healthy"));
+                continue;
+            }
+            Err(why) => {
+                failures.push(why);
+                continue;
+            }
+        }
+        let found = match pd::membership(&mut tunnel, limits.pd).await {
+            Ok(found) => found,
+            Err(why) => {
+                failures.push(why);
+                continue;
+            }
+        };
+        let member = found.members.iter().find(|member| member.id == *id);
+        let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
+        peer_url::check_update(*id, to, &expected, tc.tls(), &found.members).map_err(|bad| bad.to_string())?;
+        if member.peer_urls != *from {
+            return Err(format!("member {id} has peerURLs {:?}, planned for {from:?}; plan again", member.peer_urls));
+        }
+        let write = PdWrite::UpdateMember { api: found.api, id: *id, to };
+        return match pd::write(&mut tunnel, link, permit, &write, limits.write).await {
+            Ok(reply) => Ok(membership_answer(&reply, found.api, name)),
+            Err(broken) if broken.sent => Ok(Answer::Unknown { reason: broken.sentence }),
+            Err(broken) => Err(format!("nothing was sent: {}", broken.sentence)),
+        };
+    }
+    Err(match failures.is_empty() {
+        true => format!("no running PD pod of {target} to send it through"),
+        false => format!("no PD pod to send it through: {}", failures.join("; ")),
+    })
+}
+
+/// The pods to send through: the healthy others first, the member's own last. etcd takes it at any of them.
+fn doors<'a>(seen: &'a Fleet, target: &ObjectRef, tc: &TidbCluster, own: &str) -> Vec<&'a Pod> {
+    let Some(cluster) = seen.clusters.get(&target.context) else { return Vec::new() };
+    let mut doors: Vec<&Pod> = cluster
+        .pods
+        .values()
+        .filter(|pod| {
+            pd::is_running_pd(pod) && pod.metadata.namespace == tc.namespace() && pod.instance() == Some(tc.instance())
+        })
+        .collect();
+    let healthy = |pod: &Pod| {
+        let view = cluster.pd.get(&pod.metadata.key()).and_then(|view| view.answer.as_ref().ok());
+        view.and_then(|answer| answer.healthy) == Some(true)
+    };
+    doors.sort_by_key(|pod| (pod.metadata.name == own, !healthy(pod), pod.metadata.name.clone()));
+    doors
+}
+
+fn membership_answer(reply: &Reply, api: MembershipApi, via: &str) -> Answer {
+    let what = match api {
+        MembershipApi::V2 => "PUT /v2/members",
+        MembershipApi::V3 => "POST /v3/cluster/member/update",
+    };
+    match reply.status.as_u16() {
+        status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {via}") },
+        400..=499 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
+        _ => Answer::Unknown { reason: plain(&pd::said(what, reply)) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pruned_fields_are_noticed() {
+        let merge = json!({"spec": {"acrossK8s": true, "clusterDomain": "a.com", "gone": null}});
+        let full = json!({"spec": {"acrossK8s": true, "clusterDomain": "a.com", "pd": {}}, "status": {}});
+        assert_eq!(dropped(&merge, &full), Vec::<String>::new());
+        let pruned = json!({"spec": {"clusterDomain": "a.com", "gone": 1}});
+        assert_eq!(dropped(&merge, &pruned), ["spec.acrossK8s", "spec.gone"]);
+    }
+
+    #[test]
+    fn touched_fields_ignore_everything_else() {
+        let merge = json!({"spec": {"clusterDomain": "a.com"}});
+        let (before, after) =
+            (json!({"spec": {}, "status": {"a": 1}}), json!({"spec": {"clusterDomain": null}, "status": {"a": 2}}));
+        assert_eq!(touched(&merge, &before), touched(&merge, &after));
+        assert_ne!(touched(&merge, &before), touched(&merge, &json!({"spec": {"clusterDomain": "b"}})));
+    }
+}

@@ -1,0 +1,258 @@
+//! Which clusters there are: kubeconfig in, targets out. Reads files only, never the network.
+//!
+//! The usual rules: `--kubeconfig`, else every file of `$KUBECONFIG` merged (first one wins), else
+//! `~/.kube/config`. Not here: connecting ([`super::link`]), credentials ([`super::credentials`]).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::config::{Kubeconfig, KubeconfigError};
+
+use super::plain;
+
+/// What the command line and the config file say about connecting.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    pub kubeconfig: Option<PathBuf>,
+    /// Empty: every context.
+    pub contexts: Vec<String>,
+    /// `None`: all namespaces.
+    pub namespace: Option<String>,
+    /// No context may be written to.
+    pub read_only: bool,
+    pub read_only_contexts: BTreeSet<String>,
+    /// Instead of the Secret `<tc>-cluster-client-secret`.
+    pub pd_tls: Option<PdTlsFiles>,
+    pub limits: Limits,
+}
+
+/// PEM files for mutual TLS with PD.
+#[derive(Clone, Debug)]
+pub struct PdTlsFiles {
+    pub ca: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// How long anything may take. Tests shorten them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// TCP connect.
+    pub connect: Duration,
+    /// One Kubernetes request with its answer (watches aside).
+    pub request: Duration,
+    /// One look at one context, PD not counted.
+    pub look: Duration,
+    /// One exec credential plugin.
+    pub plugin: Duration,
+    /// Everything asked of one PD pod in one round.
+    pub pd: Duration,
+    /// One write.
+    pub write: Duration,
+    /// One program in a pod.
+    pub probe: Duration,
+    /// One heartbeat.
+    pub heartbeat: Duration,
+    /// Between heartbeats.
+    pub heartbeat_every: Duration,
+    /// Between rounds of asking PD.
+    pub pd_every: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(4),
+            request: Duration::from_secs(5),
+            look: Duration::from_secs(8),
+            plugin: Duration::from_secs(15),
+            pd: Duration::from_secs(5),
+            write: Duration::from_secs(15),
+            probe: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(3),
+            heartbeat_every: Duration::from_secs(5),
+            pd_every: Duration::from_secs(3),
+        }
+    }
+}
+
+/// One context to connect to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub context: String,
+    /// API server URL as the kubeconfig gives it; empty where the context names no cluster.
+    pub server: String,
+    pub read_only: bool,
+    pub(super) kubeconfig: Arc<Kubeconfig>,
+}
+
+/// Why there is nothing to connect to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(
+        "no kubeconfig found: looked for {looked}; give --kubeconfig FILE or set KUBECONFIG, or try `tidepilot demo`"
+    )]
+    NoFile { looked: String },
+    #[error("the kubeconfig {} cannot be read: {why}", file.display())]
+    Unreadable { file: PathBuf, why: String },
+    #[error("the kubeconfig {looked} has no contexts; add one, or give another --kubeconfig FILE")]
+    NoContexts { looked: String },
+    #[error("no context is called {name:?}; the kubeconfig has: {known}")]
+    UnknownContext { name: String, known: String },
+    #[error("{found:?} is not a namespace: expected lower-case letters, digits and '-', at most 63")]
+    BadNamespace { found: String },
+}
+
+/// The contexts to connect to, in the kubeconfig's order (or in the order of `--context`).
+pub fn targets(options: &ConnectOptions) -> Result<Vec<Target>, ConnectError> {
+    if let Some(found) = options.namespace.as_ref().filter(|namespace| !is_dns_label(namespace)) {
+        return Err(ConnectError::BadNamespace { found: found.clone() });
+    }
+    let files = files(options.kubeconfig.as_deref(), std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
+    let looked = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+    let kubeconfig = read(&files, options.kubeconfig.is_some(), &looked)?;
+    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    if known.is_empty() {
+        return Err(ConnectError::NoContexts { looked });
+    }
+    let mut wanted: Vec<&str> = Vec::new();
+    for name in &options.contexts {
+        if !known.contains(&name.as_str()) {
+            return Err(ConnectError::UnknownContext { name: name.clone(), known: known.join(", ") });
+        }
+        if !wanted.contains(&name.as_str()) {
+            wanted.push(name);
+        }
+    }
+    if wanted.is_empty() {
+        wanted = known;
+    }
+    let kubeconfig = Arc::new(kubeconfig.clone());
+    Ok(wanted
+        .into_iter()
+        .map(|context| Target {
+            context: context.to_owned(),
+            server: server_of(&kubeconfig, context),
+            read_only: options.read_only || options.read_only_contexts.contains(context),
+            kubeconfig: Arc::clone(&kubeconfig),
+        })
+        .collect())
+}
+
+fn server_of(kubeconfig: &Kubeconfig, context: &str) -> String {
+    let context = kubeconfig.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
+    let cluster = context.and_then(|c| kubeconfig.clusters.iter().find(|named| named.name == c.cluster));
+    cluster.and_then(|named| named.cluster.as_ref()?.server.clone()).unwrap_or_default()
+}
+
+fn files(given: Option<&Path>, variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
+    if let Some(given) = given {
+        return vec![given.to_owned()];
+    }
+    let listed: Vec<PathBuf> = variable
+        .map(|value| std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty()).collect())
+        .unwrap_or_default();
+    if !listed.is_empty() {
+        return listed;
+    }
+    home.map(|home| vec![home.join(".kube").join("config")]).unwrap_or_default()
+}
+
+/// Merges the files; those of `$KUBECONFIG` that do not exist are passed over, as kubectl does.
+fn read(files: &[PathBuf], given: bool, looked: &str) -> Result<Kubeconfig, ConnectError> {
+    let mut merged: Option<Kubeconfig> = None;
+    for file in files {
+        let unreadable = |why: String| ConnectError::Unreadable { file: file.clone(), why: plain(&why) };
+        let one = match Kubeconfig::read_from(file) {
+            Ok(one) => one,
+            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == std::io::ErrorKind::NotFound => {
+                if given {
+                    return Err(unreadable("there is no such file".into()));
+                }
+                continue;
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                return Err(unreadable(why));
+            }
+        };
+        merged = Some(match merged {
+            Some(first) => first.merge(one).map_err(|error| unreadable(error.to_string()))?,
+            None => one,
+        });
+    }
+    merged.ok_or_else(|| ConnectError::NoFile {
+        looked: if looked.is_empty() { "~/.kube/config".into() } else { looked.into() },
+    })
+}
+
+fn is_dns_label(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = r#"{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":"https://a:1"}}],
+        "users":[],"contexts":[{"name":"a","context":{"cluster":"c"}},{"name":"b","context":{"cluster":"gone"}}]}"#;
+
+    fn with(text: &str, options: ConnectOptions) -> Result<Vec<Target>, ConnectError> {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = dir.path().join("config");
+        std::fs::write(&file, text).expect("written");
+        targets(&ConnectOptions { kubeconfig: Some(file), ..options })
+    }
+
+    #[test]
+    fn every_context_or_the_named_ones() {
+        let all = with(TWO, ConnectOptions::default()).expect("two contexts");
+        assert_eq!(
+            all.iter().map(|t| (t.context.as_str(), t.server.as_str())).collect::<Vec<_>>(),
+            [("a", "https://a:1"), ("b", "")]
+        );
+        let options = ConnectOptions {
+            contexts: vec!["b".into(), "b".into()],
+            read_only_contexts: BTreeSet::from(["b".to_owned()]),
+            ..ConnectOptions::default()
+        };
+        let one = with(TWO, options).expect("one context");
+        assert!(one.len() == 1 && one[0].context == "b" && one[0].read_only);
+    }
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let unknown = ConnectOptions { contexts: vec!["x".into()], ..ConnectOptions::default() };
+        let namespace = ConnectOptions { namespace: Some("../x".into()), ..ConnectOptions::default() };
+        let cases = [
+            (with(TWO, unknown), "no context is called \"x\"; the kubeconfig has: a, b"),
+            (with(TWO, namespace), "\"../x\" is not a namespace"),
+            (with("{}", ConnectOptions::default()), "has no contexts"),
+            (with("[", ConnectOptions::default()), "cannot be read"),
+        ];
+        for (result, text) in cases {
+            let error = result.expect_err("refused").to_string();
+            assert!(error.contains(text), "{error}");
+        }
+        let missing =
+            targets(&ConnectOptions { kubeconfig: Some("/nonexistent/x".into()), ..ConnectOptions::default() });
+        assert!(missing.expect_err("refused").to_string().contains("there is no such file"));
+        let nothing =
+            read(&["/nonexistent/a".into(), "/nonexistent/b".into()], false, "/nonexistent/a, /nonexistent/b");
+        assert!(nothing.expect_err("refused").to_string().contains("no kubeconfig found: looked for /nonexistent/a"));
+    }
+
+    #[test]
+    fn the_variable_lists_files() {
+        let home = Some(PathBuf::from("/h"));
+        assert_eq!(files(None, Some("a::b".as_ref()), home.clone()), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(files(None, Some("".as_ref()), home.clone()), [PathBuf::from("/h/.kube/config")]);
+        assert_eq!(files(Some(Path::new("x")), Some("a".as_ref()), home), [PathBuf::from("x")]);
+    }
+}

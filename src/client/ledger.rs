@@ -1,0 +1,196 @@
+//! A run's journal as a file: one record per line, appended and fsynced before anything leaves.
+//!
+//! One file per run, held with an exclusive lock while it is driven. A torn last line (a crash in the middle of a
+//! write) is cut off when the journal is opened; anything else that is wrong with it is refused. After an append
+//! that failed, the journal takes no further ones: what is on the disk is no longer known. The records and their
+//! codec are [`crate::runbook::record`]'s.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::runbook::record::{BadLine, Event, Parsed, Record, decode, encode, line_hash};
+
+/// Longest journal that is read.
+const LONGEST: u64 = 64 * 1024 * 1024;
+const SUFFIX: &str = ".jsonl";
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{found:?} is not the name of a run: expected letters, digits, '-' and '_'")]
+    BadName { found: String },
+    #[error("there is already a journal of run {run} in {}; resume it, or take another id", dir.display())]
+    Exists { run: String, dir: PathBuf },
+    #[error("there is no journal of run {run} in {}", dir.display())]
+    Missing { run: String, dir: PathBuf },
+    #[error("run {run} is being driven by another process; wait for it or stop it, there is no unlock")]
+    Held { run: String },
+    #[error("the journal {} cannot be trusted: {why}; nothing of the run can be resumed from it", file.display())]
+    Damaged { file: PathBuf, why: BadLine },
+    #[error("the journal {} is not text: {why}", file.display())]
+    NotText { file: PathBuf, why: String },
+    #[error("the journal {} belongs to run {found}, expected {expected}; was it copied or renamed?", file.display())]
+    Foreign { file: PathBuf, found: String, expected: String },
+    #[error("cannot {verb} {}: {error}", path.display())]
+    Io { verb: &'static str, path: PathBuf, error: io::Error },
+    #[error("an earlier write to {} failed, so it takes no more; resume the run to go on", file.display())]
+    Broken { file: PathBuf },
+    #[error("a record could not be written as JSON: {0}")]
+    Encoding(#[from] serde_json::Error),
+}
+
+/// An open journal, locked for this process.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    next: u64,
+    last_hash: String,
+    broken: bool,
+}
+
+impl Journal {
+    /// Starts the journal of a new run; directory 0700, file 0600, both durable.
+    pub fn create(dir: &Path, run: &str) -> Result<Self, LedgerError> {
+        let path = path(dir, run)?;
+        make_dir(dir)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => LedgerError::Exists { run: run.into(), dir: dir.into() },
+            _ => io_error("create", &path, error),
+        })?;
+        lock(&file, run, &path)?;
+        file.sync_all().map_err(|error| io_error("sync", &path, error))?;
+        sync_dir(dir)?;
+        Ok(Self { file, path, next: 0, last_hash: String::new(), broken: false })
+    }
+
+    /// Opens the journal of a run to go on with it; cuts off a torn last line.
+    pub fn open(dir: &Path, run: &str) -> Result<(Self, Vec<Record>), LedgerError> {
+        let path = path(dir, run)?;
+        let opened = OpenOptions::new().read(true).append(true).open(&path);
+        let mut file = opened.map_err(|error| missing_or(run, dir, "open", &path, error))?;
+        lock(&file, run, &path)?;
+        let parsed = parse(&mut file, run, &path)?;
+        if parsed.torn {
+            let cut = |error| io_error("cut the torn last line off", &path, error);
+            file.set_len(parsed.whole_bytes as u64).map_err(cut)?;
+            file.sync_all().map_err(cut)?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(|error| io_error("read", &path, error))?;
+        let next = parsed.records.len() as u64;
+        Ok((Self { file, path, next, last_hash: parsed.last_hash, broken: false }, parsed.records))
+    }
+
+    /// Appends one event; it is on the disk when this returns.
+    pub fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, LedgerError> {
+        if self.broken {
+            return Err(LedgerError::Broken { file: self.path.clone() });
+        }
+        let record = Record { seq: self.next, at, prev: self.last_hash.clone(), event };
+        let line = encode(&record)?;
+        // From here on a failure leaves an unknown number of bytes behind.
+        self.broken = true;
+        self.file.write_all(line.as_bytes()).map_err(|error| io_error("write to", &self.path, error))?;
+        self.file.sync_data().map_err(|error| io_error("sync", &self.path, error))?;
+        self.broken = false;
+        self.next += 1;
+        self.last_hash = line_hash(line.trim_end_matches('\n'));
+        Ok(record)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Reads a journal without locking it: another process may be driving the run.
+pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
+    let path = path(dir, run)?;
+    let mut file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    Ok(parse(&mut file, run, &path)?.records)
+}
+
+/// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs.
+pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut runs: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(SUFFIX)?.to_owned()))
+        .collect();
+    runs.sort();
+    runs.into_iter().map(|run| (run.clone(), read(dir, &run))).collect()
+}
+
+fn path(dir: &Path, run: &str) -> Result<PathBuf, LedgerError> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if run.is_empty() || run.len() > 100 || !run.bytes().all(plain) {
+        return Err(LedgerError::BadName { found: run.to_owned() });
+    }
+    Ok(dir.join(format!("{run}{SUFFIX}")))
+}
+
+fn make_dir(dir: &Path) -> Result<(), LedgerError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|error| io_error("create the directory", dir, error))?;
+    match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+        _ => Ok(()),
+    }
+}
+
+/// A new file's name is durable only when its directory is.
+fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| io_error("sync the directory", dir, error))
+}
+
+fn lock(file: &File, run: &str, path: &Path) -> Result<(), LedgerError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => LedgerError::Held { run: run.to_owned() },
+        TryLockError::Error(error) => io_error("lock", path, error),
+    })
+}
+
+fn parse(file: &mut File, run: &str, path: &Path) -> Result<Parsed, LedgerError> {
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| io_error("read", path, error))?;
+    let not_text = |why: &str| LedgerError::NotText { file: path.to_owned(), why: why.to_owned() };
+    if bytes.len() as u64 > LONGEST {
+        return Err(not_text("it is far too long for a journal"));
+    }
+    // A torn last line may end within a character; only whole lines have to be text.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let text = std::str::from_utf8(&bytes[..whole]).map_err(|error| not_text(&error.to_string()))?;
+    let mut parsed = decode(text).map_err(|why| LedgerError::Damaged { file: path.to_owned(), why })?;
+    parsed.torn |= whole < bytes.len();
+    if let Some(Event::RunOpened { run: found, .. }) = parsed.records.first().map(|record| &record.event)
+        && found != run
+    {
+        let (found, expected) = (found.clone(), run.to_owned());
+        return Err(LedgerError::Foreign { file: path.to_owned(), found, expected });
+    }
+    Ok(parsed)
+}
+
+fn missing_or(run: &str, dir: &Path, verb: &'static str, path: &Path, error: io::Error) -> LedgerError {
+    match error.kind() {
+        io::ErrorKind::NotFound => LedgerError::Missing { run: run.into(), dir: dir.into() },
+        _ => io_error(verb, path, error),
+    }
+}
+
+fn io_error(verb: &'static str, path: &Path, error: io::Error) -> LedgerError {
+    LedgerError::Io { verb, path: path.to_owned(), error }
+}

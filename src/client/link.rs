@@ -1,0 +1,353 @@
+//! One isolated connection per context: its own client, credential, deadlines and tunnels.
+//!
+//! The stack is ours (gate, base URI, token, impersonation, HTTP/1.1 with TCP_NODELAY) because kube's default one
+//! replays mutations, leaves Nagle on and runs exec plugins inline. Built when first needed, never on the UI's
+//! thread, and rebuilt when a credential expires or is not accepted. Nothing here is retried. Not here: what is
+//! asked ([`super::look`], [`super::pd`], …) and what may leave ([`super::access`]).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel as ProxyTunnel};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use kube::client::{Body, ConfigExt as _};
+use kube::config::{ExecConfig, KubeConfigOptions};
+use serde::de::DeserializeOwned;
+use tokio_tungstenite::WebSocketStream;
+use tower::{BoxError, Layer as _};
+
+use super::access::{Gate, Mark};
+use super::connect::{ConnectOptions, Limits, Target};
+use super::credentials::{Plugins, command_line};
+use super::pd_tls::PdTls;
+use super::trouble::{Trouble, TroubleKind};
+use super::tunnel::Slots;
+use super::{now, plain};
+use crate::fleet::ObjectKey;
+
+/// Largest answer that is read: a page of 200 objects stays far below it.
+const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
+
+pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Every connection, by context. Cheap to clone.
+#[derive(Clone)]
+pub struct Links(Arc<BTreeMap<String, Arc<Link>>>);
+
+impl Links {
+    /// No network yet: each link connects when it is first used.
+    pub fn new(targets: Vec<Target>, options: ConnectOptions) -> Self {
+        // A second provider in the process is fine; none at all would make rustls panic.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let options = Arc::new(options);
+        let plugins = Plugins::default();
+        let link = |target: Target| {
+            let link = Link {
+                read_only: target.read_only
+                    || options.read_only
+                    || options.read_only_contexts.contains(&target.context),
+                target,
+                options: Arc::clone(&options),
+                plugins: plugins.clone(),
+                built: tokio::sync::Mutex::default(),
+                waiting: Mutex::default(),
+                slots: Slots::default(),
+                pd_tls: Mutex::default(),
+                across_k8s: Mutex::default(),
+            };
+            (link.target.context.clone(), Arc::new(link))
+        };
+        Self(Arc::new(targets.into_iter().map(link).collect()))
+    }
+
+    pub fn get(&self, context: &str) -> Option<&Arc<Link>> {
+        self.0.get(context)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Link>> {
+        self.0.values()
+    }
+
+    pub(super) fn need(&self, context: &str) -> Result<&Arc<Link>, String> {
+        self.get(context).ok_or_else(|| format!("no context is called {context:?} in this session"))
+    }
+}
+
+/// The connection to one context.
+pub struct Link {
+    target: Target,
+    options: Arc<ConnectOptions>,
+    read_only: bool,
+    plugins: Plugins,
+    built: tokio::sync::Mutex<Option<Built>>,
+    /// The login command that is being waited for: explains a deadline that passes meanwhile.
+    waiting: Mutex<Option<String>>,
+    pub(super) slots: Slots,
+    /// TLS material per TidbCluster, with the time at which it was read.
+    pub(super) pd_tls: Mutex<BTreeMap<ObjectKey, (Arc<PdTls>, Timestamp)>>,
+    /// Whether the CRD's schema has `spec.acrossK8s`: 1.3 MB to find out, so it is asked rarely.
+    pub(super) across_k8s: Mutex<Option<(bool, Timestamp)>>,
+}
+
+#[derive(Clone)]
+struct Built {
+    client: kube::Client,
+    /// From an exec plugin; all other kinds of credential live in the client.
+    bearer: Option<HeaderValue>,
+    exec: Option<ExecConfig>,
+    expires: Option<Timestamp>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Link {
+    pub fn context(&self) -> &str {
+        &self.target.context
+    }
+
+    /// URL of the API server; for sentences, the context where there is none.
+    pub fn server(&self) -> &str {
+        if self.target.server.is_empty() { &self.target.context } else { &self.target.server }
+    }
+
+    pub(super) fn configured_server(&self) -> &str {
+        &self.target.server
+    }
+
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
+    pub fn options(&self) -> &ConnectOptions {
+        &self.options
+    }
+
+    pub fn namespace(&self) -> Option<&str> {
+        self.options.namespace.as_deref()
+    }
+
+    /// The trouble of a deadline that passed: names the login command where that is what took the time.
+    pub(super) fn too_late(&self, limit: Duration, sent: bool) -> Trouble {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match waiting {
+            Some(command) => Trouble::unsent(
+                TroubleKind::AuthNeeded,
+                format!("{}: the credential plugin is still running; run `{command}` to log in", self.server()),
+            ),
+            None => {
+                let sentence = format!("{} did not answer within {} s", self.server(), limit.as_secs_f32());
+                Trouble { sent, ..Trouble::cut(sentence) }
+            }
+        }
+    }
+
+    /// Sends one request and reads the whole answer, whatever its status. Sent at most once.
+    pub(super) async fn call(&self, request: Request<Vec<u8>>, limit: Duration) -> Result<Reply, Trouble> {
+        let built = match tokio::time::timeout(limit.max(self.limits().plugin), self.built()).await {
+            Ok(built) => built?,
+            Err(_) => return Err(self.too_late(limit, false)),
+        };
+        let exchange = async {
+            let response = built.client.send(with_bearer(request, &built).map(Body::from)).await;
+            let response = response.map_err(|error| Trouble::from_kube(self.server(), &error))?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_LIMIT)
+                .collect()
+                .await
+                .map_err(|error| Trouble::cut(super::trouble::transport(self.server(), error.as_ref())))?;
+            Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        };
+        let reply = tokio::time::timeout(limit, exchange).await.map_err(|_| self.too_late(limit, true))??;
+        if reply.status == StatusCode::UNAUTHORIZED {
+            self.not_accepted(&built).await;
+        }
+        Ok(reply)
+    }
+
+    /// GET and decode; anything but 2xx is a [`Trouble`].
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+        let request = Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
+        let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
+        let reply = self.call(request, self.limits().request).await?;
+        self.decode(&reply)
+    }
+
+    pub(super) fn decode<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Trouble> {
+        if !reply.status.is_success() {
+            return Err(Trouble::answered(self.server(), reply.status, &reply.body));
+        }
+        serde_json::from_slice(&reply.body).map_err(|error| {
+            let sentence = format!("{} sent something unexpected: {}", self.server(), plain(&error.to_string()));
+            Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) }
+        })
+    }
+
+    /// Opens a watch: the answer's head within the deadline, its body as it comes.
+    pub(super) async fn stream(&self, path: &str) -> Result<http::Response<Body>, Trouble> {
+        let built = self.built().await?;
+        let request = Request::get(path).body(Vec::new());
+        let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
+        let limit = self.limits().request;
+        let sent = built.client.send(with_bearer(request, &built).map(Body::from));
+        let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true))?;
+        let response = response.map_err(|error| Trouble::from_kube(self.server(), &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        if response.status() == StatusCode::UNAUTHORIZED {
+            self.not_accepted(&built).await;
+        }
+        let status = response.status();
+        let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
+        let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        Err(Trouble::answered(self.server(), status, &bytes))
+    }
+
+    /// Opens a WebSocket to a pod's subresource, under a mark.
+    pub(super) async fn socket(&self, path: &str, mark: Mark, limit: Duration) -> Result<Socket, Trouble> {
+        let built = self.built().await?;
+        let request = Request::get(path).extension(mark).body(Vec::new());
+        let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
+        let connection = tokio::time::timeout(limit, built.client.connect(with_bearer(request, &built))).await;
+        match connection.map_err(|_| self.too_late(limit, true))? {
+            Ok(connection) => Ok(connection.into_stream()),
+            Err(error) => Err(Trouble::from_kube(self.server(), &error)),
+        }
+    }
+
+    async fn not_accepted(&self, built: &Built) {
+        if let Some(exec) = &built.exec {
+            self.plugins.rejected(exec);
+        }
+        *self.built.lock().await = None;
+    }
+
+    async fn built(&self) -> Result<Built, Trouble> {
+        let mut slot = self.built.lock().await;
+        let margin = jiff::SignedDuration::from_secs(10);
+        let fresh = |built: &Built| built.expires.is_none_or(|expires| expires.duration_since(now()) > margin);
+        if let Some(built) = slot.as_ref().filter(|built| fresh(built)) {
+            return Ok(built.clone());
+        }
+        let built = self.build().await?;
+        *slot = Some(built.clone());
+        Ok(built)
+    }
+
+    async fn build(&self) -> Result<Built, Trouble> {
+        let server = self.server();
+        let cannot = |why: String| {
+            let sentence = format!("the kubeconfig entry of {:?} cannot be used: {}", self.context(), plain(&why));
+            Trouble::unsent(TroubleKind::Unreachable, sentence)
+        };
+        let login = |why: &str| Trouble::unsent(TroubleKind::AuthNeeded, format!("{server}: {why}"));
+        let choice = KubeConfigOptions { context: Some(self.context().to_owned()), ..KubeConfigOptions::default() };
+        let kubeconfig = kube::config::Kubeconfig::clone(&self.target.kubeconfig);
+        let mut config =
+            kube::Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| cannot(chain(&error)))?;
+        let exec = config.auth_info.exec.take();
+        if config.auth_info.auth_provider.as_ref().is_some_and(|old| old.config.contains_key("cmd-path")) {
+            return Err(login("its kubeconfig uses the retired auth-provider plugins; use an exec plugin instead"));
+        }
+        let (mut bearer, mut expires) = (None, None);
+        if let Some(exec) = &exec {
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(command_line(exec));
+            let run = self.plugins.get(exec, self.limits().plugin).await;
+            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let credential = run.map_err(|why| login(&why))?;
+            expires = credential.expires;
+            if let Some(token) = &credential.token {
+                let value = HeaderValue::from_str(&format!("Bearer {token}"));
+                let mut value = value.map_err(|_| login("the credential plugin gave a token that is not text"))?;
+                value.set_sensitive(true);
+                bearer = Some(value);
+            }
+            if let Some((certificate, key)) = credential.certificate {
+                config.auth_info.client_certificate_data = Some(base64(certificate));
+                config.auth_info.client_key_data = Some(base64(key).into());
+            }
+        }
+        let gate = Gate { context: self.context().to_owned(), read_only: self.read_only };
+        let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(chain(error.as_ref())))?;
+        Ok(Built { client, bearer, exec, expires })
+    }
+}
+
+fn with_bearer(mut request: Request<Vec<u8>>, built: &Built) -> Request<Vec<u8>> {
+    if let Some(bearer) = &built.bearer {
+        request.headers_mut().insert(http::header::AUTHORIZATION, bearer.clone());
+    }
+    request
+}
+
+/// The base64 of a kubeconfig's `*-data` field.
+fn base64(text: String) -> String {
+    match serde_json::to_value(ByteString(text.into_bytes())) {
+        Ok(serde_json::Value::String(encoded)) => encoded,
+        _ => String::new(),
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn client(config: &kube::Config, gate: &Gate, connect: Duration) -> Result<kube::Client, BoxError> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(connect));
+    http.set_keepalive(Some(Duration::from_secs(30)));
+    match &config.proxy_url {
+        None => stack(config, gate, http),
+        Some(proxy) if proxy.scheme_str() == Some("socks5") => stack(config, gate, SocksV5::new(proxy.clone(), http)),
+        Some(proxy)
+            if proxy.scheme_str() == Some("http") && !proxy.authority().is_some_and(|a| a.as_str().contains('@')) =>
+        {
+            stack(config, gate, ProxyTunnel::new(proxy.clone(), http))
+        }
+        Some(_) => Err("only http:// (without a password) and socks5:// proxies are supported".into()),
+    }
+}
+
+fn stack<C>(config: &kube::Config, gate: &Gate, connector: C) -> Result<kube::Client, BoxError>
+where
+    C: tower::Service<http::Uri> + Clone + Send + Sync + 'static,
+    C::Response:
+        hyper::rt::Read + hyper::rt::Write + hyper_util::client::legacy::connect::Connection + Send + Unpin + 'static,
+    C::Future: Send + 'static,
+    C::Error: Into<BoxError> + 'static,
+{
+    let https = config.rustls_https_connector_with_connector(connector)?;
+    let pooled = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        .build::<_, Body>(https);
+    let pooled = tower::util::MapErr::new(pooled, BoxError::from);
+    let service = config.extra_headers_layer()?.layer(pooled);
+    let service = tower::util::option_layer(config.auth_layer()?).layer(service);
+    let service = config.base_uri_layer().layer(service);
+    Ok(kube::Client::new(gate.layer(service), config.default_namespace.clone()))
+}

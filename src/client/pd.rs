@@ -1,0 +1,301 @@
+//! PD over a tunnel: closed enums of what may be asked and written, and one round of asking a pod everything.
+//!
+//! `/v2/members` or the v3 gateway is found by asking, never guessed from a version (`domain.md` §3.1). Every pod is
+//! asked for its own view. What could not be read is a gap in words; a 404 of PD's own API means a bare etcd and is
+//! none. Writing takes a permit and happens only in [`super::apply`]. Shapes: [`super::pd_answers`].
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::access::WritePermit;
+use super::link::{Link, Reply};
+use super::pd_answers as answers;
+use super::tunnel::{Broken, Tunnel};
+use super::{now, pd_tls, plain};
+use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
+use crate::fleet::tidbcluster::{Pod, TidbCluster};
+use crate::runbook::action::update_request;
+
+/// Everything that is ever read through a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PdRead {
+    MembersV2,
+    LeaderV2,
+    MembersV3,
+    StatusV3,
+    Health,
+    PdCluster,
+    PdHealth,
+    PdStores,
+    PdReplicate,
+    PdVersion,
+}
+
+impl PdRead {
+    fn request(self) -> Request<Full<Bytes>> {
+        let (path, post, here) = match self {
+            PdRead::MembersV2 => ("/v2/members", false, false),
+            PdRead::LeaderV2 => ("/v2/members/leader", false, false),
+            PdRead::MembersV3 => ("/v3/cluster/member/list", true, false),
+            PdRead::StatusV3 => ("/v3/maintenance/status", true, false),
+            PdRead::Health => ("/health", false, false),
+            // Answered by the member asked; the leader would say the same.
+            PdRead::PdCluster => ("/pd/api/v1/cluster", false, true),
+            PdRead::PdHealth => ("/pd/api/v1/health", false, true),
+            PdRead::PdVersion => ("/pd/api/v1/version", false, true),
+            // Only the leader knows these, so a follower passes them on.
+            PdRead::PdStores => ("/pd/api/v1/stores", false, false),
+            PdRead::PdReplicate => ("/pd/api/v1/config/replicate", false, false),
+        };
+        let mut request = Request::new(Full::new(Bytes::from_static(if post { b"{}" } else { b"" })));
+        *request.uri_mut() = http::Uri::from_static(path);
+        if post {
+            *request.method_mut() = http::Method::POST;
+            request
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        }
+        if here {
+            request.headers_mut().insert("pd-allow-follower-handle", http::HeaderValue::from_static("true"));
+        }
+        request
+    }
+}
+
+/// Everything that is ever written through a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PdWrite<'a> {
+    UpdateMember { api: MembershipApi, id: MemberId, to: &'a [String] },
+}
+
+/// Reads one thing; the answer's status is the caller's to judge.
+pub(super) async fn read(tunnel: &mut Tunnel, what: PdRead, limit: Duration) -> Result<Reply, Broken> {
+    tunnel.call(what.request(), limit).await
+}
+
+/// Writes one thing, once. Only [`super::apply`] calls it.
+pub(super) async fn write(
+    tunnel: &mut Tunnel,
+    link: &Link,
+    permit: &WritePermit,
+    what: &PdWrite<'_>,
+    limit: Duration,
+) -> Result<Reply, Broken> {
+    let refused = |sentence: String| Broken { sentence, sent: false };
+    permit.covers(link.context()).map_err(refused)?;
+    if link.read_only() {
+        return Err(refused(format!("context {:?} is read-only: PD is not written to", link.context())));
+    }
+    let PdWrite::UpdateMember { api, id, to } = what;
+    let (method, path, body) = update_request(*id, to, *api);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .map_err(|error| refused(error.to_string()))?;
+    tunnel.call(request, limit).await
+}
+
+/// The membership as one pod has it.
+pub(super) struct Membership {
+    pub api: MembershipApi,
+    pub members: Vec<EtcdMember>,
+    pub self_id: Option<MemberId>,
+    pub etcd_cluster_id: Option<u64>,
+}
+
+/// Asks for the members, through v2 or v3 as the server has it.
+pub(super) async fn membership(tunnel: &mut Tunnel, limit: Duration) -> Result<Membership, String> {
+    if tunnel.api != Some(MembershipApi::V3) {
+        let reply = read(tunnel, PdRead::MembersV2, limit).await.map_err(|broken| broken.sentence)?;
+        if reply.status == StatusCode::OK {
+            tunnel.api = Some(MembershipApi::V2);
+            let header = reply.headers.get("x-etcd-cluster-id").and_then(|value| value.to_str().ok());
+            let etcd_cluster_id = header.and_then(|hex| u64::from_str_radix(hex, 16).ok());
+            let members = answers::members_v2(&reply.body)?;
+            return Ok(Membership { api: MembershipApi::V2, members, self_id: None, etcd_cluster_id });
+        }
+        if reply.status != StatusCode::NOT_FOUND {
+            return Err(said("GET /v2/members", &reply));
+        }
+    }
+    let reply = read(tunnel, PdRead::MembersV3, limit).await.map_err(|broken| broken.sentence)?;
+    if reply.status != StatusCode::OK {
+        return Err(said("POST /v3/cluster/member/list", &reply));
+    }
+    tunnel.api = Some(MembershipApi::V3);
+    let (header, members) = answers::members_v3(&reply.body)?;
+    let self_id = header.member_id.map(MemberId);
+    Ok(Membership { api: MembershipApi::V3, members, self_id, etcd_cluster_id: header.cluster_id })
+}
+
+/// etcd's `/health` of the very member asked.
+pub(super) async fn healthy(tunnel: &mut Tunnel, limit: Duration) -> Result<bool, String> {
+    let reply = read(tunnel, PdRead::Health, limit).await.map_err(|broken| broken.sentence)?;
+    answers::health(&reply.body).ok_or_else(|| said("GET /health", &reply))
+}
+
+/// Opens a tunnel of its own to a pod, for one write or one careful reading.
+pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit: Duration) -> Result<Tunnel, String> {
+    let key = pod.metadata.key();
+    let tls = pd_tls::material(link, tc, &key).await?;
+    let opened = Tunnel::open(link, &key, tls.as_ref(), limit).await;
+    if let (Err(_), Some(tc), true) = (&opened, tc, tls.is_some()) {
+        pd_tls::forget(link, tc);
+    }
+    opened
+}
+
+/// Asks one PD pod everything, within `limits.pd`, over the tunnel that is kept for it.
+pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
+    let limit = link.limits().pd;
+    let deadline = Instant::now() + limit;
+    let answer = match tokio::time::timeout_at(deadline, ask_over_slot(link, pod, tc, deadline)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("pod {}: PD gave no answer within {} s", pod.metadata.key(), limit.as_secs_f32())),
+    };
+    PdView { at: now(), answer }
+}
+
+async fn ask_over_slot(
+    link: &Link,
+    pod: &Pod,
+    tc: Option<&TidbCluster>,
+    deadline: Instant,
+) -> Result<PdAnswer, String> {
+    let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
+    // A kept tunnel may have died unnoticed: one new one is worth it, since nothing here writes. It is taken out
+    // while in use, so that a round which is given up leaves no half-read answer behind.
+    if let Some(mut kept) = slot.tunnel.take() {
+        match round(&mut kept, deadline).await {
+            Ok(answer) => {
+                slot.tunnel = Some(kept);
+                return Ok(answer);
+            }
+            // It was slow, not dead.
+            Err(sentence) if left(deadline) < Duration::from_millis(200) => return Err(sentence),
+            Err(_) => {}
+        }
+    }
+    let mut tunnel = open(link, pod, tc, left(deadline)).await?;
+    let answer = round(&mut tunnel, deadline).await?;
+    slot.tunnel = Some(tunnel);
+    Ok(answer)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, String> {
+    let membership = membership(tunnel, left(deadline)).await?;
+    let mut answer = PdAnswer {
+        api: Some(membership.api),
+        cluster_id: membership.etcd_cluster_id,
+        self_id: membership.self_id,
+        members: membership.members,
+        ..PdAnswer::default()
+    };
+    // What follows is worth having, but a slow part must not cost the part that is here already.
+    let soft = deadline.checked_sub(Duration::from_millis(300)).unwrap_or(deadline);
+    let mut asker = Asker { tunnel, deadline: soft, gaps: Vec::new(), dead: false };
+    match asker.get::<answers::Status>(PdRead::StatusV3, "POST /v3/maintenance/status", true).await {
+        Some(status) => {
+            answer.self_id = status.header.member_id.map(MemberId).or(answer.self_id);
+            answer.leader = status.leader.map(MemberId);
+        }
+        None if answer.api == Some(MembershipApi::V2) => {
+            let leader = asker.get::<answers::LeaderV2>(PdRead::LeaderV2, "GET /v2/members/leader", false).await;
+            answer.leader = leader.map(|leader| leader.id);
+        }
+        None => {}
+    }
+    if let Some(reply) = asker.reply(PdRead::Health, "GET /health").await {
+        answer.healthy = answers::health(&reply.body);
+        if answer.healthy.is_none() {
+            asker.gaps.push(said("GET /health", &reply));
+        }
+    }
+    if let Some(cluster) = asker.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await {
+        answer.cluster_id = Some(cluster.id);
+        let version = asker.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
+        answer.version = version.map(|version| version.version);
+        answer.health =
+            asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await.unwrap_or_default();
+        answer.stores =
+            asker.with(PdRead::PdStores, "GET /pd/api/v1/stores", answers::stores).await.unwrap_or_default();
+        let replicate =
+            asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
+        answer.max_replicas = replicate.map(|replicate| replicate.max_replicas);
+    }
+    answer.gaps = asker.gaps;
+    Ok(answer)
+}
+
+/// Asks one thing after another and collects what could not be had.
+struct Asker<'a> {
+    tunnel: &'a mut Tunnel,
+    deadline: Instant,
+    gaps: Vec<String>,
+    /// The tunnel broke: asking on would only say so again.
+    dead: bool,
+}
+
+impl Asker<'_> {
+    async fn reply(&mut self, what: PdRead, name: &str) -> Option<Reply> {
+        if self.dead {
+            return None;
+        }
+        match read(self.tunnel, what, left(self.deadline)).await {
+            Ok(reply) => Some(reply),
+            Err(broken) => {
+                self.dead = true;
+                self.gaps.push(format!("{} ({name} and what follows it was not read)", broken.sentence));
+                None
+            }
+        }
+    }
+
+    async fn with<T>(&mut self, what: PdRead, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {
+        let reply = self.reply(what, name).await?;
+        let parsed = if reply.status.is_success() { parse(&reply.body) } else { Err(said(name, &reply)) };
+        parsed.map_err(|gap| self.gaps.push(gap)).ok()
+    }
+
+    /// `absent_is_fine`: a 404 means that this server has no such API, which is no gap.
+    async fn get<T: for<'de> Deserialize<'de>>(&mut self, what: PdRead, name: &str, absent_is_fine: bool) -> Option<T> {
+        let reply = self.reply(what, name).await?;
+        if absent_is_fine && reply.status == StatusCode::NOT_FOUND {
+            return None;
+        }
+        let parsed = if reply.status.is_success() { answers::json(name, &reply.body) } else { Err(said(name, &reply)) };
+        parsed.map_err(|gap| self.gaps.push(gap)).ok()
+    }
+}
+
+/// `GET /x answered 503: During election`
+pub(super) fn said(what: &str, reply: &Reply) -> String {
+    let body = String::from_utf8_lossy(&reply.body);
+    let message = serde_json::from_str::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|json| json.get("message").or_else(|| json.get("error"))?.as_str().map(ToOwned::to_owned))
+        .unwrap_or_else(|| body.into_owned());
+    format!("{what} answered {}: {}", reply.status.as_u16(), plain(&message))
+}
+
+/// A pod that PD may be asked through.
+pub(super) fn is_running_pd(pod: &Pod) -> bool {
+    pod.component() == Some("pd") && pod.status.phase == "Running" && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// The TidbCluster to which a pod belongs, by its instance label.
+pub(super) fn owner<'a>(pod: &Pod, all: impl IntoIterator<Item = &'a TidbCluster>) -> Option<&'a TidbCluster> {
+    let namespace = pod.metadata.namespace.as_str();
+    all.into_iter().find(|tc| tc.namespace() == namespace && pod.instance() == Some(tc.instance()))
+}

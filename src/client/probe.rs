@@ -1,0 +1,184 @@
+//! Looking from inside: fixed programs in the *other* PD pods, to see whether a new peerURL resolves and answers.
+//!
+//! `/health` cannot show a bad peerURL and etcd does not check one, so this is the only proof beforehand. Argument
+//! vectors are fixed and never pass a shell; they need a [`ProbePermit`], which a read-only context never gives.
+//! Not here: what a bad probe means for a run.
+
+use futures::future::join_all;
+
+use super::access::{Mark, ProbePermit};
+use super::channels::{Output, read_exec};
+use super::link::{Link, Links};
+use super::{encode, pd, plain};
+use crate::fleet::tidbcluster::{Pod, TidbCluster};
+use crate::fleet::{Fleet, ObjectRef, peer_url};
+use crate::runbook::action::{Action, ProbeLine};
+
+/// Probes the URL of [`Action::ProbePeerUrl`] from every other running PD pod of its TidbCluster, or from the pod
+/// itself when there is no other. Empty for other actions and when there is nowhere to look from: that is no proof.
+pub async fn probe(links: &Links, permit: &ProbePermit, action: &Action, fleet: &Fleet) -> Vec<ProbeLine> {
+    let Action::ProbePeerUrl { target, pod, url, .. } = action else { return Vec::new() };
+    let (Some(cluster), Some(tc)) = (fleet.clusters.get(&target.context), fleet.tidb_cluster(target)) else {
+        return Vec::new();
+    };
+    let running: Vec<&Pod> =
+        cluster.pods.values().filter(|other| pd::is_running_pd(other) && pd::owner(other, [tc]).is_some()).collect();
+    let own = running.iter().find(|other| other.metadata.name == *pod);
+    let expected_ip = own.and_then(|pod| pod.status.pod_ip.clone());
+    let mut from: Vec<&Pod> = running.iter().copied().filter(|other| other.metadata.name != *pod).collect();
+    if from.is_empty() {
+        from.extend(own);
+    }
+    let lines = from.into_iter().map(|from| {
+        let expected_ip = expected_ip.clone();
+        async move {
+            let from_ref = ObjectRef::new(&target.context, &from.metadata.namespace, &from.metadata.name);
+            let mut line =
+                ProbeLine { from: from_ref, resolved: Vec::new(), expected_ip, reached: false, detail: String::new() };
+            line.detail = match look_from(links, permit, tc, from, url, &mut line).await {
+                Ok(detail) | Err(detail) => detail,
+            };
+            line
+        }
+    });
+    join_all(lines).await
+}
+
+async fn look_from(
+    links: &Links,
+    permit: &ProbePermit,
+    tc: &TidbCluster,
+    from: &Pod,
+    url: &str,
+    line: &mut ProbeLine,
+) -> Result<String, String> {
+    peer_url::check_form(url, tc.tls()).map_err(|bad| bad.to_string())?;
+    // `check_form` leaves exactly scheme://host:port.
+    let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+    let link = links.need(&line.from.context)?;
+    let pod = &from.metadata.name;
+    let asked = exec(link, permit, &line.from, &["nslookup", host]).await?;
+    line.resolved = addresses(&asked.stdout);
+    if line.resolved.is_empty() {
+        return Err(format!("{host} does not resolve in {pod}: {}", last_words(&asked)));
+    }
+    let mut argv = vec!["wget", "-qO-", "-T", "5"];
+    if tc.tls() {
+        argv.extend([
+            "--ca-certificate=/var/lib/pd-tls/ca.crt",
+            "--certificate=/var/lib/pd-tls/tls.crt",
+            "--private-key=/var/lib/pd-tls/tls.key",
+        ]);
+    }
+    let version = format!("{url}/version");
+    argv.push(&version);
+    let fetched = exec(link, permit, &line.from, &argv).await?;
+    if fetched.exit_code != Some(0) {
+        return Err(format!("{url} does not answer {pod}: {}", last_words(&fetched)));
+    }
+    line.reached = true;
+    let right = line.expected_ip.as_ref().is_some_and(|ip| line.resolved == [ip.clone()]);
+    let resolved = line.resolved.join(", ");
+    match (&line.expected_ip, right) {
+        (_, true) => Ok(format!("{host} is {resolved} and answers {pod}")),
+        (Some(ip), false) => Err(format!("{host} resolves to {resolved} in {pod}, expected {ip}")),
+        (None, false) => Err(format!("{host} resolves to {resolved} in {pod}, but the pod's own IP is not known")),
+    }
+}
+
+/// The cluster domain as a pod's resolver has it: the `svc.<domain>` entry of its search list.
+pub async fn resolv_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef) -> Result<String, String> {
+    let link = links.need(&pod.context)?;
+    let output = exec(link, permit, pod, &["cat", "/etc/resolv.conf"]).await?;
+    search_domain(&output.stdout).ok_or_else(|| {
+        format!("/etc/resolv.conf of {pod} has no svc.<domain> in its search list: {}", last_words(&output))
+    })
+}
+
+/// Runs one program in the `pd` container, bounded.
+async fn exec(link: &Link, permit: &ProbePermit, pod: &ObjectRef, argv: &[&str]) -> Result<Output, String> {
+    permit.covers(link.context())?;
+    let command: String = argv.iter().map(|word| format!("&command={}", encode(word))).collect();
+    let path = format!(
+        "/api/v1/namespaces/{}/pods/{}/exec?container=pd&stdout=true&stderr=true{command}",
+        pod.namespace, pod.name
+    );
+    let limit = link.limits().probe;
+    let all = async {
+        let socket = link.socket(&path, Mark::Probe, limit).await.map_err(|trouble| trouble.sentence)?;
+        Ok(read_exec(socket).await)
+    };
+    match tokio::time::timeout(limit, all).await {
+        Ok(output) => output,
+        Err(_) => Err(format!("{} in {pod} did not end within {} s", argv[0], limit.as_secs_f32())),
+    }
+}
+
+fn last_words(output: &Output) -> String {
+    let words = output.stderr.lines().chain(output.stdout.lines()).rfind(|line| !line.trim().is_empty());
+    let words = words.map(plain).filter(|words| !words.is_empty()).unwrap_or_else(|| output.message.clone());
+    match output.exit_code {
+        Some(code) => format!("{words} (exit {code})"),
+        None => words,
+    }
+}
+
+/// The addresses that `nslookup` found. busybox and bind both print the resolver's own first, before a `Name:` line.
+fn addresses(output: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut named = false;
+    for line in output.lines().map(str::trim) {
+        if line.starts_with("Name:") {
+            named = true;
+            continue;
+        }
+        let Some(rest) = line.strip_prefix("Address").filter(|_| named) else { continue };
+        // `Address: 10.0.0.1`, `Address 1: 10.0.0.1 name.of.it`
+        let Some(address) = rest.split_once(':').and_then(|(_, rest)| rest.split_whitespace().next()) else { continue };
+        let address = address.split('#').next().unwrap_or(address);
+        if address.parse::<std::net::IpAddr>().is_ok() && !found.iter().any(|known| known == address) {
+            found.push(address.to_owned());
+        }
+    }
+    found
+}
+
+fn search_domain(resolv_conf: &str) -> Option<String> {
+    let search = resolv_conf.lines().map(str::trim).filter_map(|line| line.strip_prefix("search")).next_back()?;
+    let domain = search.split_whitespace().find_map(|entry| entry.strip_prefix("svc."))?;
+    Some(domain.trim_end_matches('.').to_ascii_lowercase()).filter(|domain| !domain.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_nslookup() {
+        let cases: [(&str, &[&str]); 6] = [
+            ("Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\nName:\ta.b\nAddress: 10.1.2.3\n", &["10.1.2.3"]),
+            (
+                "Server:    10.96.0.10\nAddress 1: 10.96.0.10 kube-dns\n\nName:      a.b\nAddress 1: 10.1.2.3 a.b\n",
+                &["10.1.2.3"],
+            ),
+            (
+                "Server: x\nAddress: 10.96.0.10#53\n\nName: a\nAddress: 10.1.2.3\nName: a\nAddress: 10.1.2.4\n",
+                &["10.1.2.3", "10.1.2.4"],
+            ),
+            ("Server: x\nAddress: 10.96.0.10:53\n\n** server can't find a.b: NXDOMAIN\n", &[]),
+            ("Name: a\nAddress: fd00::1\nAddress: fd00::1\n", &["fd00::1"]),
+            ("", &[]),
+        ];
+        for (output, expected) in cases {
+            assert_eq!(addresses(output), expected, "{output}");
+        }
+    }
+
+    #[test]
+    fn domains_of_resolv_conf() {
+        let text = "search db.svc.cluster1.com svc.cluster1.com cluster1.com\nnameserver 10.96.0.10\noptions ndots:5\n";
+        assert_eq!(search_domain(text).as_deref(), Some("cluster1.com"));
+        assert_eq!(search_domain("nameserver 1.1.1.1"), None);
+        assert_eq!(search_domain("search example.com"), None);
+    }
+}

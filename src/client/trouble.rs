@@ -1,0 +1,175 @@
+//! Why a request came to nothing, as a kind and one plain sentence that names the server.
+//!
+//! Classifies transport errors (refused, timed out, name not found, TLS) and Kubernetes `Status` answers. Not here:
+//! what to do about them; callers turn a [`Trouble`] into Freshness, a gap or an Answer.
+
+use std::error::Error as StdError;
+use std::io;
+
+use http::StatusCode;
+
+use super::access::Refused;
+use super::plain;
+use crate::fleet::Freshness;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// No answer: refused, timed out, name not resolved, TLS failure.
+    Unreachable,
+    /// 401, or no credential to send.
+    AuthNeeded,
+    /// 403.
+    Forbidden,
+    /// 404.
+    Missing,
+    /// 410: the list or watch position is too old.
+    Expired,
+    /// Any other answer that is not a success.
+    Answered,
+    /// Our own gate stopped it; nothing was sent.
+    Refused,
+}
+
+/// A request that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Trouble {
+    pub kind: TroubleKind,
+    pub sentence: String,
+    /// Whether the request may have reached the server.
+    pub sent: bool,
+    /// HTTP status, where the server answered.
+    pub status: Option<u16>,
+}
+
+impl Trouble {
+    pub(super) fn unsent(kind: TroubleKind, sentence: impl Into<String>) -> Self {
+        Self { kind, sentence: sentence.into(), sent: false, status: None }
+    }
+
+    pub(super) fn cut(sentence: impl Into<String>) -> Self {
+        Self { kind: TroubleKind::Unreachable, sentence: sentence.into(), sent: true, status: None }
+    }
+
+    /// From an answer that is not a success. `body` is a Kubernetes `Status`, or anything at all.
+    pub(super) fn answered(server: &str, status: StatusCode, body: &[u8]) -> Self {
+        let told = serde_json::from_slice::<serde_json::Value>(body)
+            .ok()
+            .and_then(|status| status.get("message")?.as_str().map(plain))
+            .filter(|message| !message.is_empty());
+        let code = status.as_u16();
+        let said = |otherwise: &str| told.clone().unwrap_or_else(|| otherwise.to_owned());
+        let (kind, sentence) = match code {
+            401 => (
+                TroubleKind::AuthNeeded,
+                format!("{server} does not accept our credentials (401); log in again or renew the token"),
+            ),
+            403 => (TroubleKind::Forbidden, format!("{server} forbids it: {}", said("no reason given"))),
+            404 => (TroubleKind::Missing, format!("{server} does not have it: {}", said("not found"))),
+            410 => (TroubleKind::Expired, format!("{server} has forgotten that point: {}", said("expired"))),
+            _ => (TroubleKind::Answered, format!("{server} answered {code}: {}", said("no reason given"))),
+        };
+        Self { kind, sentence, sent: true, status: Some(code) }
+    }
+
+    /// From kube's error. A request whose connection was never made was not sent.
+    pub(super) fn from_kube(server: &str, error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let body = serde_json::json!({"message": status.message}).to_string();
+                let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Self::answered(server, code, body.as_bytes())
+            }
+            kube::Error::Service(inner) => match inner.downcast_ref::<Refused>() {
+                Some(refused) => Self::unsent(TroubleKind::Refused, refused.to_string()),
+                None => {
+                    let unsent = inner
+                        .downcast_ref::<hyper_util::client::legacy::Error>()
+                        .is_some_and(hyper_util::client::legacy::Error::is_connect);
+                    let sentence = transport(server, inner.as_ref());
+                    Self { kind: TroubleKind::Unreachable, sentence, sent: !unsent, status: None }
+                }
+            },
+            other => Self::cut(transport(server, other)),
+        }
+    }
+
+    pub fn freshness(&self) -> Freshness {
+        match self.kind {
+            TroubleKind::AuthNeeded => Freshness::AuthNeeded,
+            TroubleKind::Forbidden => Freshness::Forbidden,
+            TroubleKind::Unreachable
+            | TroubleKind::Missing
+            | TroubleKind::Expired
+            | TroubleKind::Answered
+            | TroubleKind::Refused => Freshness::Unreachable,
+        }
+    }
+}
+
+/// One sentence for a transport error: the first thing in its chain that a person can act on.
+pub(super) fn transport(server: &str, error: &(dyn StdError + 'static)) -> String {
+    let mut deepest = error.to_string();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(tls) = tls_error(current) {
+            return format!("TLS with {server} failed: {}", plain(&tls));
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            match io.kind() {
+                io::ErrorKind::ConnectionRefused => return format!("{server} refuses connections; is it running?"),
+                io::ErrorKind::TimedOut => return format!("no connection to {server} within the time allowed"),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                    return format!("{server} cut the connection");
+                }
+                _ => {}
+            }
+        }
+        deepest = current.to_string();
+        if deepest.contains("dns error") || deepest.contains("failed to lookup") {
+            return format!("the name of {server} does not resolve");
+        }
+        next = current.source();
+    }
+    format!("the connection to {server} failed: {}", plain(&deepest))
+}
+
+fn tls_error(error: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls.to_string());
+    }
+    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
+    inner.downcast_ref::<rustls::Error>().map(ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_become_kinds_and_sentences() {
+        let body = br#"{"kind":"Status","message":"pods is forbidden: User \"x\" cannot list\u001b[2J"}"#;
+        let cases = [
+            (401, TroubleKind::AuthNeeded, "(401)"),
+            (403, TroubleKind::Forbidden, "cannot list [2J"),
+            (404, TroubleKind::Missing, "does not have it"),
+            (410, TroubleKind::Expired, "forgotten"),
+            (503, TroubleKind::Answered, "503"),
+        ];
+        for (code, kind, text) in cases {
+            let trouble = Trouble::answered("https://east", StatusCode::from_u16(code).expect("valid"), body);
+            assert_eq!(trouble.kind, kind);
+            assert!(trouble.sentence.contains(text) && trouble.sentence.contains("https://east"), "{trouble}");
+        }
+    }
+
+    #[test]
+    fn transport_errors_name_the_server() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert!(transport("https://east", &refused).contains("https://east refuses connections"));
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert!(transport("https://east", &tls).starts_with("TLS with https://east failed"));
+        let dns = io::Error::other("failed to lookup address information: Name or service not known");
+        assert!(transport("https://nowhere", &dns).contains("does not resolve"));
+    }
+}

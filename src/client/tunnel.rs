@@ -1,0 +1,203 @@
+//! A private HTTP/1.1 connection to one pod's port, through the API server's port-forward. No socket listens here.
+//!
+//! Always to the *pod*, never a Service: every answer of PD is local to the member asked. A [`Tunnel`] is one
+//! forward, kept open and reused; [`Slots`] keeps one per pod and drops it when the pod is another one of the same
+//! name. Nothing is retried here. Neighbours: [`super::channels`] (framing), [`super::pd`] (what may be asked).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsConnector;
+
+use super::access::Mark;
+use super::channels::{Fault, Owned, port_stream};
+use super::link::{Link, Reply};
+use super::pd_tls::PdTls;
+use super::trouble::{Trouble, TroubleKind};
+use super::{now, plain};
+use crate::fleet::ObjectKey;
+use crate::fleet::pd::MembershipApi;
+
+/// PD's client port.
+pub(super) const PD_PORT: u16 = 2379;
+/// Largest answer of PD that is read.
+const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Why nothing came out of a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub(super) struct Broken {
+    pub sentence: String,
+    /// Whether the request may have reached the pod.
+    pub sent: bool,
+}
+
+/// One open forward to one pod.
+pub(super) struct Tunnel {
+    pod: ObjectKey,
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+    fault: Fault,
+    /// Found by asking, once per connection: a PD of another version is another process.
+    pub api: Option<MembershipApi>,
+    _connection: Owned,
+    _pump: Owned,
+}
+
+impl Tunnel {
+    /// Opens a forward to `pod`, with TLS where there is material for it.
+    pub async fn open(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, limit: Duration) -> Result<Self, String> {
+        match tokio::time::timeout(limit, Self::connect(link, pod, tls, limit)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(format!("no tunnel to pod {pod} within {} s", limit.as_secs_f32())),
+        }
+    }
+
+    async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, limit: Duration) -> Result<Self, String> {
+        let Some(tls) = tls else {
+            let (stream, fault, pump) = forward(link, pod, limit).await?;
+            return Self::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name)).await;
+        };
+        let mut last = String::new();
+        for name in &tls.hosts {
+            let server = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?;
+            let (stream, fault, pump) = forward(link, pod, limit).await?;
+            match TlsConnector::from(Arc::clone(&tls.config)).connect(server, stream).await {
+                Ok(stream) => return Self::over(stream, pod, fault, pump, format!("{name}:{PD_PORT}")).await,
+                Err(error) => {
+                    let why = fault.get().unwrap_or_else(|| error.to_string());
+                    last = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
+                    // Only a wrong name is worth trying the other name.
+                    if !error.to_string().contains("not valid for") {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn over<S>(stream: S, pod: &ObjectKey, fault: Fault, pump: Owned, authority: String) -> Result<Self, String>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| format!("no HTTP with pod {pod}: {}", plain(&error.to_string())))?;
+        // Its error reaches whoever waits for an answer.
+        let task = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let pod = pod.clone();
+        Ok(Self { pod, sender, authority, fault, api: None, _connection: Owned(task), _pump: pump })
+    }
+
+    pub fn usable(&self) -> bool {
+        !self.sender.is_closed() && self.fault.get().is_none()
+    }
+
+    /// Sends one request and reads its whole answer. After an error the tunnel is of no further use.
+    pub async fn call(&mut self, mut request: Request<Full<Bytes>>, limit: Duration) -> Result<Reply, Broken> {
+        let host = http::HeaderValue::from_str(&self.authority)
+            .map_err(|_| Broken { sentence: format!("{:?} is not a host", self.authority), sent: false })?;
+        request.headers_mut().insert(http::header::HOST, host);
+        let what = format!("{} {}", request.method(), request.uri().path());
+        let exchange = async {
+            self.sender.ready().await.map_err(|error| (error.to_string(), false))?;
+            let response =
+                self.sender.send_request(request).await.map_err(|error| (error.to_string(), !error.is_canceled()))?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| (error.to_string(), true))?;
+            Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        };
+        match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err((why, sent))) => {
+                // The node's reason travels on its own channel and may come a moment later.
+                for _ in 0..10 {
+                    if self.fault.get().is_some() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                let why = self.fault.get().unwrap_or_else(|| plain(&why));
+                Err(Broken { sentence: format!("pod {}: {what}: {why}", self.pod), sent })
+            }
+            Err(_) => {
+                let sentence = format!("pod {}: {what}: no answer within {} s", self.pod, limit.as_secs_f32());
+                Err(Broken { sentence, sent: true })
+            }
+        }
+    }
+}
+
+async fn forward(
+    link: &Link,
+    pod: &ObjectKey,
+    limit: Duration,
+) -> Result<(tokio::io::DuplexStream, Fault, Owned), String> {
+    let path = format!("/api/v1/namespaces/{}/pods/{}/portforward?ports={PD_PORT}", pod.namespace, pod.name);
+    match link.socket(&path, Mark::Tunnel, limit).await {
+        Ok(socket) => Ok(port_stream(socket)),
+        Err(trouble) => Err(refused(pod, &trouble)),
+    }
+}
+
+fn refused(pod: &ObjectKey, trouble: &Trouble) -> String {
+    let needs = match trouble.kind {
+        TroubleKind::Forbidden => " (needs get and create on pods/portforward)",
+        TroubleKind::Unreachable
+        | TroubleKind::AuthNeeded
+        | TroubleKind::Missing
+        | TroubleKind::Expired
+        | TroubleKind::Answered
+        | TroubleKind::Refused => "",
+    };
+    format!("no tunnel to pod {pod}: {}{needs}", trouble.sentence)
+}
+
+/// The tunnels that are kept open for reading, one per pod.
+#[derive(Default)]
+pub(super) struct Slots(Mutex<BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Slot>>>>);
+
+/// One pod's place: empty, or a tunnel to the pod with this uid.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub uid: String,
+    pub tunnel: Option<Tunnel>,
+    /// Last time anybody used it.
+    used: Option<jiff::Timestamp>,
+}
+
+impl Slots {
+    /// The slot of one pod; a new uid empties it. Slots of pods that nobody asks any more are dropped.
+    pub async fn of(&self, pod: &ObjectKey, uid: &str) -> tokio::sync::OwnedMutexGuard<Slot> {
+        let slot = {
+            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.retain(|key, slot| key == pod || slot.try_lock().map_or(true, |slot| slot.recent()));
+            Arc::clone(slots.entry(pod.clone()).or_default())
+        };
+        let mut slot = slot.lock_owned().await;
+        slot.used = Some(now());
+        if slot.uid != uid || !slot.tunnel.as_ref().is_some_and(Tunnel::usable) {
+            slot.uid = uid.to_owned();
+            slot.tunnel = None;
+        }
+        slot
+    }
+}
+
+impl Slot {
+    fn recent(&self) -> bool {
+        let idle = jiff::SignedDuration::from_secs(60);
+        self.used.is_some_and(|used| now().duration_since(used) < idle)
+    }
+}

@@ -1,0 +1,473 @@
+//! One simulated Database as PD sees it: etcd membership with a view per member, links, leader, stores.
+//!
+//! Pure state that moves with the world's tick: no sockets (`server`), no HTTP (`etcd`, `api`), no Kubernetes objects. What
+//! it keeps true to life: reads are node-local, a write needs a majority, a peerURL that resolves nowhere shows only when
+//! connections must be made anew, and a malformed one kills every other member (facts-etcd.md 2-5; domain.md §3.4).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+
+use tokio::sync::oneshot;
+
+use super::world::PodKey;
+
+pub mod api;
+pub mod etcd;
+mod etcd_v3;
+pub mod server;
+pub mod stores;
+pub mod urls;
+
+use stores::Store;
+
+/// PD's election timeout, simulated.
+const ELECTION_MS: u64 = 3_000;
+
+/// A member as the raft log knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub id: u64,
+    /// Empty until the process published it.
+    pub name: String,
+    pub peer_urls: Vec<String>,
+    pub client_urls: Vec<String>,
+}
+
+/// A running PD process.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub pod: PodKey,
+    pub name: String,
+    pub client_url: String,
+    /// `v8.5.7`
+    pub version: String,
+    /// What this member has applied.
+    pub view: Vec<Member>,
+    /// Whether it reached a majority since its start; before that its client port hangs.
+    pub joined: bool,
+    pub started_s: u64,
+}
+
+impl Process {
+    /// Major and minor; what cannot be read counts as new.
+    fn release(&self) -> (u64, u64) {
+        let mut parts = self.version.trim_start_matches('v').split('.').map(|part| part.parse::<u64>().ok());
+        (parts.next().flatten().unwrap_or(u64::MAX), parts.next().flatten().unwrap_or(0))
+    }
+
+    /// PD up to v8.3 switches etcd's v2 API on.
+    pub fn serves_v2(&self) -> bool {
+        self.release() < (8, 4)
+    }
+
+    pub fn etcd_version(&self) -> &'static str {
+        if self.serves_v2() { "3.4.3" } else { "3.5.15" }
+    }
+}
+
+/// A change of membership, as it stands in the raft log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    PeerUrls { id: u64, urls: Vec<String> },
+    Add(Member),
+    Remove { id: u64 },
+}
+
+/// What became of a proposed change.
+#[derive(Debug)]
+pub enum Proposal {
+    Committed,
+    /// No majority. The receiver fires if the change is applied after all; it is dropped when it never will be.
+    Waiting(oneshot::Receiver<()>),
+}
+
+#[derive(Debug)]
+struct Pending {
+    change: Change,
+    done: oneshot::Sender<()>,
+}
+
+/// One Database.
+#[derive(Debug)]
+pub struct Database {
+    pub name: String,
+    pub cluster_id: u64,
+    pub etcd_id: u64,
+    pub members: Vec<Member>,
+    pub removed: BTreeSet<u64>,
+    pub processes: BTreeMap<u64, Process>,
+    /// Pairs (smaller id first) with a connection. One made lasts as long as both processes.
+    links: BTreeSet<(u64, u64)>,
+    pub leader: Option<u64>,
+    last_leader: Option<u64>,
+    /// Simulated time at which a lost leader is replaced.
+    election_at_ms: Option<u64>,
+    pub term: u64,
+    pending: Vec<Pending>,
+    /// Members that were given a malformed URL: at its log entry every other member panics.
+    poisoned: BTreeSet<u64>,
+    /// Processes that died of it and were not yet seen by the kubelet.
+    pub panicked: BTreeSet<u64>,
+    pub stores: BTreeMap<u64, Store>,
+    pub next_store: u64,
+    pub max_replicas: u64,
+    pub bootstrapped_at: String,
+}
+
+impl Database {
+    pub fn new(name: &str, cluster_id: u64, etcd_id: u64, now: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            cluster_id,
+            etcd_id,
+            members: Vec::new(),
+            removed: BTreeSet::new(),
+            processes: BTreeMap::new(),
+            links: BTreeSet::new(),
+            leader: None,
+            last_leader: None,
+            election_at_ms: None,
+            term: 2,
+            pending: Vec::new(),
+            poisoned: BTreeSet::new(),
+            panicked: BTreeSet::new(),
+            stores: BTreeMap::new(),
+            next_store: 1,
+            max_replicas: 3,
+            bootstrapped_at: now.to_owned(),
+        }
+    }
+
+    pub fn member(&self, id: u64) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    pub fn member_at(&self, pod: &PodKey) -> Option<u64> {
+        self.processes.iter().find(|(_, process)| process.pod == *pod).map(|(id, _)| *id)
+    }
+
+    /// Feeds in what the operator and the kubelet would notice. A store that is being emptied changes all the time.
+    pub fn pulse(&self, now_ms: u64, hasher: &mut impl Hasher) {
+        for member in &self.members {
+            (member.id, &member.name, &member.client_urls, self.in_touch(member.id)).hash(hasher);
+        }
+        (self.leader, &self.panicked).hash(hasher);
+        self.processes.iter().for_each(|(id, process)| (id, process.joined).hash(hasher));
+        for store in self.stores.values() {
+            (store.id, store.state.name(), store.leaders).hash(hasher);
+            store.removing_since_ms.filter(|_| store.state == stores::StoreState::Offline).map(|_| now_ms).hash(hasher);
+        }
+    }
+
+    /// Members that have to agree.
+    pub fn quorum(&self) -> usize {
+        self.members.len() / 2 + 1
+    }
+
+    /// Whether a member follows the present leader.
+    pub fn in_touch(&self, id: u64) -> bool {
+        self.leader.is_some_and(|leader| leader == id || self.linked(leader, id)) && self.processes.contains_key(&id)
+    }
+
+    fn linked(&self, one: u64, other: u64) -> bool {
+        self.links.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// A process begins; `false` when it dies at once of a malformed URL in its log.
+    pub fn start(&mut self, id: u64, process: Process) -> bool {
+        if self.poisoned.iter().any(|poisoned| *poisoned != id) {
+            return false;
+        }
+        self.processes.insert(id, process);
+        true
+    }
+
+    pub fn stop(&mut self, id: u64, now_ms: u64) {
+        self.processes.remove(&id);
+        self.links.retain(|(one, other)| *one != id && *other != id);
+        self.check_leader(now_ms);
+    }
+
+    /// Hands the leadership over at once; `false` when the target cannot take it.
+    pub fn transfer(&mut self, to: u64) -> bool {
+        if self.leader.is_none() || !self.in_touch(to) || self.reach(to) < self.quorum() {
+            return false;
+        }
+        if self.leader != Some(to) {
+            self.leader = Some(to);
+            self.last_leader = Some(to);
+            self.term += 1;
+        }
+        true
+    }
+
+    /// Another member than `from` that could lead, the ones for which `preferred` holds first.
+    pub fn successor(&self, from: u64, preferred: impl Fn(&Process) -> bool) -> Option<u64> {
+        let able = |id: &u64| *id != from && self.in_touch(*id) && self.reach(*id) >= self.quorum();
+        let mut candidates: Vec<_> = self.processes.iter().filter(|(id, _)| able(id)).collect();
+        candidates.sort_by_key(|(id, process)| (!preferred(process), **id));
+        candidates.first().map(|(id, _)| **id)
+    }
+
+    /// Connects what can connect, elects, publishes names, applies what waited. `resolves` says whether the pod of one
+    /// process reaches the pod of another under a host name.
+    pub fn tick(&mut self, now_ms: u64, resolves: &dyn Fn(&PodKey, &str) -> Option<PodKey>) {
+        self.connect(resolves);
+        self.check_leader(now_ms);
+        if self.leader.is_none() && self.election_at_ms.is_some_and(|at| now_ms >= at) {
+            self.elect();
+        }
+        let Some(leader) = self.leader else { return };
+        let followers: Vec<u64> = self.processes.keys().copied().filter(|id| self.in_touch(*id)).collect();
+        for id in &followers {
+            self.publish(*id);
+        }
+        for Pending { change, done } in std::mem::take(&mut self.pending) {
+            self.commit(leader, change);
+            let _ = done.send(());
+        }
+        self.spread();
+    }
+
+    fn connect(&mut self, resolves: &dyn Fn(&PodKey, &str) -> Option<PodKey>) {
+        let ids: Vec<u64> = self.processes.keys().copied().collect();
+        for (index, one) in ids.iter().enumerate() {
+            for other in &ids[index + 1..] {
+                if !self.linked(*one, *other)
+                    && (self.dials(*one, *other, resolves) || self.dials(*other, *one, resolves))
+                {
+                    self.links.insert((*one, *other));
+                }
+            }
+        }
+    }
+
+    fn dials(&self, from: u64, to: u64, resolves: &dyn Fn(&PodKey, &str) -> Option<PodKey>) -> bool {
+        let (Some(source), Some(target), Some(member)) =
+            (self.processes.get(&from), self.processes.get(&to), self.member(to))
+        else {
+            return false;
+        };
+        let mut hosts = member.peer_urls.iter().filter_map(|url| urls::host(url));
+        hosts.any(|host| resolves(&source.pod, host).as_ref() == Some(&target.pod))
+    }
+
+    /// Running members that `id` is connected to, itself included.
+    fn reach(&self, id: u64) -> usize {
+        self.processes.keys().filter(|other| **other == id || self.linked(id, **other)).count()
+    }
+
+    fn check_leader(&mut self, now_ms: u64) {
+        let holds =
+            |id: u64| self.processes.contains_key(&id) && self.member(id).is_some() && self.reach(id) >= self.quorum();
+        if self.leader.is_some_and(holds) {
+            return;
+        }
+        if self.leader.take().is_some() || self.election_at_ms.is_none() {
+            // The very first election of a young cluster need not wait for a timeout.
+            let wait_ms = if self.last_leader.is_none() { 0 } else { ELECTION_MS };
+            self.election_at_ms = Some(now_ms + wait_ms);
+        }
+    }
+
+    fn elect(&mut self) {
+        let able = |id: &u64| self.member(*id).is_some() && self.reach(*id) >= self.quorum();
+        // Whoever has the newest log wins: members that were in touch before.
+        let mut candidates: Vec<u64> = self.processes.keys().copied().filter(able).collect();
+        candidates.sort_by_key(|id| (!self.processes.get(id).is_some_and(|process| process.joined), *id));
+        if let Some(winner) = candidates.first().copied() {
+            self.leader = Some(winner);
+            self.last_leader = Some(winner);
+            self.election_at_ms = None;
+            self.term += 1;
+        }
+    }
+
+    /// A member that is in touch writes its name and client URL into the membership.
+    fn publish(&mut self, id: u64) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        process.joined = true;
+        let (name, client_urls) = (process.name.clone(), vec![process.client_url.clone()]);
+        if let Some(member) = self.members.iter_mut().find(|member| member.id == id)
+            && (member.name != name || member.client_urls != client_urls)
+        {
+            member.name = name;
+            member.client_urls = client_urls;
+        }
+    }
+
+    /// Everybody in touch has applied the whole log.
+    fn spread(&mut self) {
+        let followers: Vec<u64> = self.processes.keys().copied().filter(|id| self.in_touch(*id)).collect();
+        for id in followers {
+            if let Some(process) = self.processes.get_mut(&id) {
+                process.view = self.members.clone();
+            }
+        }
+    }
+
+    /// Gives a member a URL that it has had all along: every member knows it, no connection is touched.
+    pub fn seed_peer_url(&mut self, id: u64, url: &str) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.id == id) {
+            member.peer_urls = vec![url.to_owned()];
+        }
+        self.spread();
+    }
+
+    /// Sends a change through raft, asked of member `at`.
+    pub fn propose(&mut self, at: u64, change: Change) -> Proposal {
+        if let Some(leader) = self.leader.filter(|_| self.in_touch(at)) {
+            self.commit(leader, change);
+            self.spread();
+            return Proposal::Committed;
+        }
+        let (done, waiting) = oneshot::channel();
+        // Only the old leader has it in its log; what a follower was asked is forgotten (facts-etcd.md 4).
+        if self.last_leader == Some(at) && self.processes.contains_key(&at) {
+            self.pending.push(Pending { change, done });
+        }
+        Proposal::Waiting(waiting)
+    }
+
+    fn commit(&mut self, _leader: u64, change: Change) {
+        match change {
+            Change::PeerUrls { id, urls } => {
+                let malformed = urls::check_list(&urls).is_err();
+                if let Some(member) = self.members.iter_mut().find(|member| member.id == id) {
+                    member.peer_urls = urls;
+                    if malformed {
+                        self.poisoned.insert(id);
+                        let victims: Vec<u64> = self.processes.keys().copied().filter(|other| *other != id).collect();
+                        self.panicked.extend(victims);
+                    }
+                }
+            }
+            Change::Add(member) => {
+                self.members.push(member);
+                self.members.sort_by_key(|member| member.id);
+            }
+            Change::Remove { id } => {
+                self.members.retain(|member| member.id != id);
+                self.removed.insert(id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str) -> PodKey {
+        PodKey { kube: 0, namespace: "ns".to_owned(), name: name.to_owned() }
+    }
+
+    /// Three members whose hosts are `pd-N`; names in `known` resolve.
+    fn three() -> Database {
+        let mut database = Database::new("t", 1, 2, "");
+        for id in 1..=3 {
+            let name = format!("pd-{id}");
+            database.members.push(Member {
+                id,
+                name: name.clone(),
+                peer_urls: vec![format!("http://{name}:2380")],
+                client_urls: vec![],
+            });
+            let started = database.start(id, process(&name));
+            assert!(started);
+        }
+        database
+    }
+
+    fn process(name: &str) -> Process {
+        Process {
+            pod: pod(name),
+            name: name.to_owned(),
+            client_url: format!("http://{name}:2379"),
+            version: "v7.5.4".to_owned(),
+            view: Vec::new(),
+            joined: false,
+            started_s: 0,
+        }
+    }
+
+    fn resolves(_: &PodKey, host: &str) -> Option<PodKey> {
+        host.starts_with("pd-").then(|| pod(host))
+    }
+
+    fn set_url(database: &mut Database, id: u64, url: &str) {
+        let change = Change::PeerUrls { id, urls: vec![url.to_owned()] };
+        assert!(matches!(database.propose(1, change), Proposal::Committed));
+    }
+
+    #[test]
+    fn wrong_urls_show_only_at_restarts() {
+        let mut database = three();
+        database.tick(0, &resolves);
+        assert_eq!(database.leader, Some(1));
+        for id in 1..=3 {
+            set_url(&mut database, id, "http://nowhere:2380");
+        }
+        database.tick(1_000, &resolves);
+        assert!((1..=3).all(|id| database.in_touch(id)), "nothing shows while nobody restarts");
+        database.stop(3, 2_000);
+        database.start(3, process("pd-3"));
+        database.tick(3_000, &resolves);
+        assert!(!database.in_touch(3) && database.in_touch(2), "the restarted one stays outside");
+        database.stop(2, 4_000);
+        database.start(2, process("pd-2"));
+        database.tick(60_000, &resolves);
+        assert_eq!(database.leader, None, "two of three restarted: no majority any more");
+        let anywhere = |_: &PodKey, host: &str| (host == "nowhere").then(|| pod("pd-1"));
+        database.tick(61_000, &anywhere);
+        database.tick(70_000, &anywhere);
+        assert_eq!(database.leader, Some(1), "the name resolves again: healed without a write");
+    }
+
+    #[test]
+    fn one_wrong_url_of_three_never_shows() {
+        let mut database = three();
+        database.tick(0, &resolves);
+        set_url(&mut database, 2, "http://nowhere:2380");
+        for id in 1..=3 {
+            database.stop(id, 1_000);
+            database.start(id, process(&format!("pd-{id}")));
+        }
+        database.tick(2_000, &resolves);
+        database.tick(9_000, &resolves);
+        assert!((1..=3).all(|id| database.in_touch(id)));
+    }
+
+    #[test]
+    fn malformed_urls_kill_all_others_for_good() {
+        let mut database = three();
+        database.tick(0, &resolves);
+        set_url(&mut database, 2, "http://pd-2:2380/");
+        assert_eq!(database.panicked, BTreeSet::from([1, 3]));
+        database.stop(1, 0);
+        assert!(!database.start(1, process("pd-1")), "it panics again at each start");
+        database.stop(2, 0);
+        assert!(database.start(2, process("pd-2")), "the member named does not");
+    }
+
+    #[test]
+    fn a_write_without_majority_is_applied_later_only_when_the_old_leader_was_asked() {
+        for (asked, applied) in [(1, true), (3, false)] {
+            let mut database = three();
+            database.tick(0, &resolves);
+            database.stop(2, 0);
+            if asked == 1 {
+                database.stop(3, 0);
+            } else {
+                database.stop(1, 0);
+            }
+            let change = Change::PeerUrls { id: asked, urls: vec!["http://pd-9:2380".to_owned()] };
+            assert!(matches!(database.propose(asked, change), Proposal::Waiting(_)));
+            database.start(2, process("pd-2"));
+            database.tick(1_000, &resolves);
+            database.tick(9_000, &resolves);
+            let now = database.member(asked).expect("a member").peer_urls == ["http://pd-9:2380"];
+            assert_eq!(now, applied, "asked of {asked}");
+        }
+    }
+}

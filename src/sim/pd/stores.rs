@@ -1,0 +1,103 @@
+//! TiKV and TiFlash stores as PD reports them.
+//!
+//! Data and its JSON shape (domain.md §3.6, `store`). Which pod is which store and when it is Up is decided by the kubelet
+//! and the operator of this simulation.
+
+use serde_json::{Value, json};
+
+use super::super::world::PodKey;
+
+/// Where a store is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreState {
+    Up,
+    /// Its process is away, for less than 30 minutes.
+    Disconnected,
+    /// Being emptied.
+    Offline,
+    Tombstone,
+}
+
+impl StoreState {
+    pub fn name(self) -> &'static str {
+        match self {
+            StoreState::Up => "Up",
+            StoreState::Disconnected => "Disconnected",
+            StoreState::Offline => "Offline",
+            StoreState::Tombstone => "Tombstone",
+        }
+    }
+}
+
+/// One store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub id: u64,
+    pub pod: PodKey,
+    pub tiflash: bool,
+    /// DNS name without the port.
+    pub host: String,
+    pub version: String,
+    pub state: StoreState,
+    pub leaders: u64,
+    pub regions: u64,
+    /// Leaders it had before they were evicted for a restart.
+    pub leaders_before: u64,
+    /// Simulated time at which its removal was asked for.
+    pub removing_since_ms: Option<u64>,
+    pub zone: String,
+    pub node: String,
+    /// RFC 3339.
+    pub started: String,
+    pub started_s: u64,
+}
+
+impl Store {
+    /// `{"store": …, "status": …}` at `now_s` seconds after the epoch.
+    pub fn to_json(&self, now_s: u64) -> Value {
+        let (port, status_port) = if self.tiflash { (3930, 20292) } else { (20160, 20180) };
+        let mut labels = vec![json!({"key": "zone", "value": self.zone}), json!({"key": "host", "value": self.node})];
+        if self.tiflash {
+            labels.push(json!({"key": "engine", "value": "tiflash"}));
+        }
+        let mut store = json!({"id": self.id, "address": format!("{}:{port}", self.host)});
+        match self.state {
+            StoreState::Up | StoreState::Disconnected => {}
+            StoreState::Offline => store["state"] = json!(1),
+            StoreState::Tombstone => store["state"] = json!(2),
+        }
+        store["labels"] = json!(labels);
+        store["version"] = json!(self.version.trim_start_matches('v'));
+        store["status_address"] = json!(format!("{}:{status_port}", self.host));
+        store["git_hash"] = json!("5b0f5a3c1e8d47f2b9a6c4d1e0f7382a95bc6d14");
+        store["start_timestamp"] = json!(self.started_s);
+        store["deploy_path"] = json!("/");
+        store["last_heartbeat"] = json!(now_s * 1_000_000_000);
+        store["node_state"] = json!(match self.state {
+            StoreState::Up | StoreState::Disconnected => 1,
+            StoreState::Offline => 2,
+            StoreState::Tombstone => 3,
+        });
+        store["state_name"] = json!(self.state.name());
+        let uptime_s = now_s.saturating_sub(self.started_s);
+        json!({
+            "store": store,
+            "status": {
+                "capacity": "98.3GiB",
+                "available": "71.9GiB",
+                "used_size": "24.2GiB",
+                "leader_count": self.leaders,
+                "leader_weight": 1,
+                "leader_score": self.leaders,
+                "leader_size": self.leaders * 71,
+                "region_count": self.regions,
+                "region_weight": 1,
+                "region_score": self.regions * 71,
+                "region_size": self.regions * 71,
+                "slow_score": 1,
+                "start_ts": self.started,
+                "uptime": format!("{}h{}m{}s", uptime_s / 3600, uptime_s / 60 % 60, uptime_s % 60),
+            },
+        })
+    }
+}

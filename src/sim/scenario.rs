@@ -1,0 +1,225 @@
+//! A simulated fleet and its troubles as data: the YAML documents in `assets/scenarios/`.
+//!
+//! Strict about its own fields (an unknown one is an error with line and column); a TidbCluster's `spec` is taken as it
+//! stands, for the simulated API and operator to judge. It starts nothing: `seed` turns a scenario into objects.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Name and text of the scenarios in the binary.
+const EMBEDDED: &[(&str, &str)] = &[
+    ("default", include_str!("../../assets/scenarios/default.yaml")),
+    ("half-migrated", include_str!("../../assets/scenarios/half-migrated.yaml")),
+    ("quorum-at-risk", include_str!("../../assets/scenarios/quorum-at-risk.yaml")),
+    ("tls", include_str!("../../assets/scenarios/tls.yaml")),
+    ("unreachable", include_str!("../../assets/scenarios/unreachable.yaml")),
+];
+
+/// The names of the embedded scenarios.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|(name, _)| *name)
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    #[error("there is no scenario `{asked}`; the known ones are: {known}")]
+    Unknown { asked: String, known: String },
+    #[error("scenario `{name}` cannot be read: {reason}")]
+    Malformed { name: String, reason: String },
+}
+
+/// One document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scenario {
+    /// One sentence for a person who chooses.
+    pub description: String,
+    pub kube_clusters: Vec<KubeClusterSpec>,
+    pub tidb_clusters: Vec<TidbClusterSpec>,
+    pub databases: Vec<DatabaseSpec>,
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KubeClusterSpec {
+    /// The kubeconfig context.
+    pub name: String,
+    pub version: String,
+    /// The DNS domain that the cluster really uses.
+    pub domain: String,
+    pub operator: String,
+    #[serde(default)]
+    pub crd: Crd,
+    #[serde(default)]
+    pub state: ServerState,
+    /// Names of the KubeClusters whose DNS names resolve from here.
+    #[serde(default)]
+    pub reaches: Vec<String>,
+    /// The first one is the context's user.
+    #[serde(default = "admin_only")]
+    pub users: Vec<UserSpec>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Crd {
+    #[serde(default = "yes")]
+    pub installed: bool,
+    /// Whether the TidbCluster schema knows `spec.acrossK8s`.
+    #[serde(default = "yes")]
+    pub across_k8s: bool,
+    /// Whether the resources of TiDB Operator v2 are there.
+    #[serde(default)]
+    pub operator_v2: bool,
+}
+
+impl Default for Crd {
+    fn default() -> Self {
+        Self { installed: true, across_k8s: true, operator_v2: false }
+    }
+}
+
+/// What answers at the API server's address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ServerState {
+    #[default]
+    Up,
+    /// Nothing: the port is closed.
+    Dead,
+    /// Connections are accepted and never answered.
+    Hanging,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserSpec {
+    pub name: String,
+    pub access: Access,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Access {
+    Admin,
+    ReadOnly,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TidbClusterSpec {
+    pub kube_cluster: String,
+    pub namespace: String,
+    pub name: String,
+    pub spec: Value,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DatabaseSpec {
+    pub name: String,
+    /// PD's cluster id, a u64.
+    pub cluster_id: u64,
+    /// `KUBECLUSTER/NAMESPACE/NAME`; the first one bootstraps, the others join.
+    pub tidb_clusters: Vec<String>,
+    /// Pod name → peerURL that etcd holds instead of the one the pod would advertise.
+    #[serde(default)]
+    pub stale_peer_urls: BTreeMap<String, String>,
+}
+
+/// Something that is broken from the beginning.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Trouble {
+    /// The container exits at each start.
+    CrashLoop { kube_cluster: String, namespace: String, pod: String },
+}
+
+impl Scenario {
+    /// An embedded scenario.
+    pub fn named(name: &str) -> Result<Scenario, ScenarioError> {
+        let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) else {
+            return Err(ScenarioError::Unknown {
+                asked: name.to_owned(),
+                known: names().collect::<Vec<_>>().join(", "),
+            });
+        };
+        Scenario::parse(name, text)
+    }
+
+    /// A scenario from its text; `name` only appears in the error.
+    pub fn parse(name: &str, text: &str) -> Result<Scenario, ScenarioError> {
+        let malformed = |reason: String| ScenarioError::Malformed { name: name.to_owned(), reason };
+        let scenario: Scenario = serde_saphyr::from_str(text).map_err(|error| malformed(error.to_string()))?;
+        scenario.check().map_err(malformed)?;
+        Ok(scenario)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let known = |name: &str| self.kube_clusters.iter().any(|kube| kube.name == name);
+        for kube in &self.kube_clusters {
+            if let Some(missing) = kube.reaches.iter().find(|name| !known(name)) {
+                return Err(format!("kubeCluster `{}` reaches `{missing}`, which is not defined", kube.name));
+            }
+            if kube.users.is_empty() {
+                return Err(format!("kubeCluster `{}` has no user", kube.name));
+            }
+        }
+        if let Some(tc) = self.tidb_clusters.iter().find(|tc| !known(&tc.kube_cluster)) {
+            return Err(format!(
+                "tidbCluster `{}` is in kubeCluster `{}`, which is not defined",
+                tc.name, tc.kube_cluster
+            ));
+        }
+        let paths: Vec<String> = self.tidb_clusters.iter().map(TidbClusterSpec::path).collect();
+        for database in &self.databases {
+            if database.tidb_clusters.is_empty() {
+                return Err(format!("database `{}` has no tidbClusters", database.name));
+            }
+            if let Some(missing) = database.tidb_clusters.iter().find(|path| !paths.contains(path)) {
+                return Err(format!("database `{}` names `{missing}`, which is not defined", database.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TidbClusterSpec {
+    pub fn path(&self) -> String {
+        format!("{}/{}/{}", self.kube_cluster, self.namespace, self.name)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn admin_only() -> Vec<UserSpec> {
+    vec![UserSpec { name: "admin".to_owned(), access: Access::Admin }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_scenario_reads() {
+        for name in names() {
+            let scenario = Scenario::named(name).expect("an embedded scenario");
+            assert!(!scenario.kube_clusters.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_and_fields_are_refused() {
+        let error = Scenario::named("nope").expect_err("no such scenario").to_string();
+        assert!(error.contains("default") && error.contains("half-migrated"), "{error}");
+        let error =
+            Scenario::parse("x", "description: d\nkubeClustres: []\n").expect_err("a misspelt field").to_string();
+        assert!(error.contains("kubeClustres"), "{error}");
+    }
+}
