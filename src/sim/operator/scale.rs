@@ -44,7 +44,7 @@ pub fn scale(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, set: &
 }
 
 fn refuse(pass: &Pass<'_>, tc: &TidbCluster, reason: &str) -> Stopped {
-    if pass.state.now_ms % super::RESYNC_MS == 0 {
+    if pass.state.now_ms.is_multiple_of(super::RESYNC_MS) {
         pass.world.event(pass.kube, &tc.object, "tidb-controller-manager", "Warning", "FailedScaleIn", reason);
     }
     Stopped::new(reason)
