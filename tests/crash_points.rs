@@ -87,11 +87,7 @@ impl World {
         let revision = if self.rolled() { "r2" } else { "r1" };
         let target_revision = if self.patched { "r2" } else { "r1" };
         let name = |i: usize| {
-            if self.rolled() {
-                format!("basic-pd-{i}.basic-pd-peer.db.svc.a.com")
-            } else {
-                format!("basic-pd-{i}")
-            }
+            if self.rolled() { format!("basic-pd-{i}.basic-pd-peer.db.svc.a.com") } else { format!("basic-pd-{i}") }
         };
         let mut spec = json!({"version": "v7.5.0", "configUpdateStrategy": "RollingUpdate",
             "pd": {"replicas": PODS, "config": {}, "maxFailoverCount": 0}});
@@ -110,11 +106,13 @@ impl World {
             "status": {"observedGeneration": 1, "replicas": PODS, "readyReplicas": PODS, "updatedReplicas": PODS,
                 "currentRevision": revision, "updateRevision": target_revision}});
         let pods: Vec<Value> = (0..PODS)
-            .map(|i| json!({"metadata": {"name": format!("basic-pd-{i}"), "namespace": "db", "labels": {
+            .map(|i| {
+                json!({"metadata": {"name": format!("basic-pd-{i}"), "namespace": "db", "labels": {
                     "app.kubernetes.io/instance": "basic", "app.kubernetes.io/component": "pd",
                     "controller-revision-hash": revision}},
                 "status": {"phase": "Running", "podIP": format!("10.0.0.{i}"),
-                    "conditions": [{"type": "Ready", "status": "True"}]}}))
+                    "conditions": [{"type": "Ready", "status": "True"}]}})
+            })
             .collect();
         let mut fleet = Fleet::default();
         let mut say = |what| fleet.apply(Change { context: "one".into(), at: self.now, what });
@@ -369,7 +367,11 @@ fn somebody_elses_change_stops_the_run_and_is_not_overwritten() {
     let (mut disk, mut world) = opened();
     // Die with the Intent of the first update open, then let another person set something else.
     let intent = |disk: &Disk| {
-        decode(&disk.0).expect("readable").records.iter().any(|r| matches!(&r.event, Event::Intent { step, .. } if step.starts_with("update")))
+        decode(&disk.0)
+            .expect("readable")
+            .records
+            .iter()
+            .any(|r| matches!(&r.event, Event::Intent { step, .. } if step.starts_with("update")))
     };
     let mut n = 1;
     loop {
@@ -393,7 +395,8 @@ fn a_tampered_journal_is_refused() {
     let (mut disk, mut world) = opened();
     drive(&mut disk, &mut world, Crash::Never, |_| Fate::Answered);
     let lines: Vec<&str> = disk.0.lines().collect();
-    let without_one = lines.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, l)| format!("{l}\n")).collect::<String>();
+    let without_one =
+        lines.iter().enumerate().filter(|(i, _)| *i != 2).map(|(_, l)| format!("{l}\n")).collect::<String>();
     assert!(decode(&without_one).is_err(), "a removed line");
     let edited = disk.0.replacen("\"attempt\":1", "\"attempt\":2", 1);
     assert!(edited != disk.0 && decode(&edited).is_err(), "an edited line");

@@ -109,7 +109,11 @@ fn only_apply_writes() {
     for (path, text) in all() {
         if room(&path) == "client" && path != Path::new("client/apply.rs") {
             for word in ["Method::PATCH", "Method::PUT", "Method::DELETE", ".patch(", ".replace(&", ".delete("] {
-                assert!(!text.contains(word) || path == Path::new("client/access.rs"), "{} uses {word}", path.display());
+                assert!(
+                    !text.contains(word) || path == Path::new("client/access.rs"),
+                    "{} uses {word}",
+                    path.display()
+                );
             }
         }
     }

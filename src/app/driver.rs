@@ -121,7 +121,7 @@ impl Driver {
         };
         for step in plan.steps.iter_mut().filter(|step| step.action.writes() && !step.already_so) {
             let Action::PatchTidbCluster { merge, .. } = &step.action else { continue };
-            match apply::rehearse(&self.links, &permit, &step.action).await {
+            match apply::rehearse(&self.links, &permit, "plan", &step.action).await {
                 Ok(Some(object)) => {
                     let fields: BTreeMap<String, Value> = leaves(merge)
                         .into_keys()
@@ -139,7 +139,9 @@ impl Driver {
                     step.rehearsed = Rehearsal::ServerDryRun;
                 }
                 Ok(None) => {}
-                Err(sentence) => plan.checks.push(refused("dry-run", format!("the server's dry run refused: {sentence}"))),
+                Err(sentence) => {
+                    plan.checks.push(refused("dry-run", format!("the server's dry run refused: {sentence}")))
+                }
             }
         }
     }
@@ -153,7 +155,10 @@ impl Driver {
             return end("", exit::DONE, "nothing to do: every step is already so".into());
         }
         if let Some(other) = self.open_run_on(&plan.target) {
-            let sentence = format!("run {other} on {} is open and has already sent something; `tidepilot runs resume {other}` goes on with it", plan.target);
+            let sentence = format!(
+                "run {other} on {} is open and has already sent something; `tidepilot runs resume {other}` goes on with it",
+                plan.target
+            );
             return end(&other, exit::ANOTHER_RUN, sentence);
         }
         let runbook = match Runbook::shipped(&plan.runbook) {
@@ -240,7 +245,11 @@ impl Driver {
                         // If it cannot be written down it is not done (invariant 4).
                         Err(error) => {
                             let code = if run.has_written() { exit::PAUSED } else { exit::REFUSED };
-                            return end(&id, code, format!("the journal cannot be written, so nothing more was sent: {error}"));
+                            return end(
+                                &id,
+                                code,
+                                format!("the journal cannot be written, so nothing more was sent: {error}"),
+                            );
                         }
                     },
                     Effect::Observe => {
@@ -253,7 +262,7 @@ impl Driver {
                         input = Next::Input(Input::Probed { step, lines });
                     }
                     Effect::Perform(action) => {
-                        let answer = apply::perform(&self.links, &write, &action, &seen.fleet).await;
+                        let answer = apply::perform(&self.links, &write, &id, &action, &seen.fleet).await;
                         input = Next::Input(Input::Performed(answer));
                     }
                     Effect::Ask(gate) => {
@@ -447,8 +456,12 @@ async fn ask(ears: &mut Ears, gate: &Gate) -> Option<String> {
 fn stopped(run: &Run, stop: Stop) -> RunEnd {
     let resume = format!("`tidepilot runs resume {}` goes on", run.id);
     match stop {
-        Stop::Finished(Outcome::Done) => end(&run.id, exit::DONE, format!("done: {} steps, each verified", run.completed())),
-        Stop::Finished(Outcome::NothingToDo) => end(&run.id, exit::DONE, "nothing to do: every step was already so".into()),
+        Stop::Finished(Outcome::Done) => {
+            end(&run.id, exit::DONE, format!("done: {} steps, each verified", run.completed()))
+        }
+        Stop::Finished(Outcome::NothingToDo) => {
+            end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
+        }
         Stop::AtGate(gate) => {
             let need = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {text}"));
             end(&run.id, exit::AT_GATE, format!("stopped at a gate: {} (needs {need}); {resume}", gate.question))

@@ -21,7 +21,11 @@ use clap::{Parser, Subcommand};
 const USAGE: u8 = 64;
 
 #[derive(Debug, Parser)]
-#[command(name = "tidepilot", version, about = "One TiDB database across several Kubernetes clusters, from one terminal")]
+#[command(
+    name = "tidepilot",
+    version,
+    about = "One TiDB database across several Kubernetes clusters, from one terminal"
+)]
 struct Cli {
     #[command(flatten)]
     connect: options::Connect,
@@ -65,7 +69,7 @@ pub fn main() -> ExitCode {
         let connect = cli.connect;
         match cli.command {
             None => console::run(&connect).await,
-            Some(Command::Demo(args)) => demo::run(args, &connect).await,
+            Some(Command::Demo(args)) => demo::serve(args).await,
             Some(Command::Status(args)) => status::run(&args, &connect).await,
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,

@@ -54,7 +54,10 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     if let Some(link) = links.iter().find(|link| link.read_only()) {
-        let sentence = format!("context {} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do", link.context());
+        let sentence = format!(
+            "context {} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do",
+            link.context()
+        );
         return Ok(fail(&sentence, exit::REFUSED));
     }
     let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?);

@@ -26,7 +26,8 @@ enum RunbookCommand {
 pub fn run(args: &RunbookArgs) -> ExitCode {
     match &args.command {
         RunbookCommand::List => {
-            let rows: Vec<Vec<String>> = runbooks().into_iter().map(|runbook| vec![runbook.id, runbook.title]).collect();
+            let rows: Vec<Vec<String>> =
+                runbooks().into_iter().map(|runbook| vec![runbook.id, runbook.title]).collect();
             print(&table(&["RUNBOOK", "TITLE"], &rows));
             ExitCode::SUCCESS
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An etcd member id. Rendered in hex by etcd v2 and by us, in decimal by v3, PD's API and TidbCluster status
 /// (`domain.md` §3.5); exceeds `i64` and 2^53, so it never passes through a float.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u64);
 
 impl MemberId {

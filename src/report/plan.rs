@@ -37,7 +37,13 @@ pub fn text(plan: &Plan) -> String {
 }
 
 fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
-    let mark = if step.already_so { "=" } else if step.action.writes() { "~" } else { "·" };
+    let mark = if step.already_so {
+        "="
+    } else if step.action.writes() {
+        "~"
+    } else {
+        "·"
+    };
     let _ = writeln!(out, "{mark} {number}. {} [{}]", step.title, step.id);
     if step.already_so {
         out.push_str("     already so\n");
@@ -98,7 +104,11 @@ pub fn changes(step: &PlannedStep) -> Vec<(String, String, String)> {
 pub fn markdown(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# {}\n", plan.title);
-    let _ = writeln!(out, "* target: `{}`\n* runbook: `{}` {} (`sha256:{}`)\n* observed: {}\n", plan.target, plan.runbook, plan.runbook_version, plan.runbook_digest, plan.observed_at);
+    let _ = writeln!(
+        out,
+        "* target: `{}`\n* runbook: `{}` {} (`sha256:{}`)\n* observed: {}\n",
+        plan.target, plan.runbook, plan.runbook_version, plan.runbook_digest, plan.observed_at
+    );
     out.push_str("| check | result | |\n|---|---|---|\n");
     for check in &plan.checks {
         let state = match check.state {

@@ -139,7 +139,9 @@ pub fn quorum_sentence(database: &Database) -> String {
         sentence.push_str("; quorum not seen to stand");
         return sentence;
     }
-    for context in database.fatal_contexts() {
+    // With one KubeCluster it goes without saying.
+    let several = database.healthy_by_context().len() > 1;
+    for context in database.fatal_contexts().into_iter().filter(|_| several) {
         sentence.push_str(&format!("; losing cluster {context}: no quorum"));
     }
     sentence
@@ -147,7 +149,8 @@ pub fn quorum_sentence(database: &Database) -> String {
 
 fn database_text(database: &Database, wide: bool) -> String {
     let id = database.id.as_deref().unwrap_or("id not known");
-    let mut out = super::plain(&format!("Database {} ({id}): {}\n", database.name, quorum_sentence(database)));
+    let mut out = super::plain(&format!("Database {} ({id}): {}", database.name, quorum_sentence(database)));
+    out.push('\n');
     let rows: Vec<Vec<String>> = database
         .members
         .iter()
@@ -158,7 +161,11 @@ fn database_text(database: &Database, wide: bool) -> String {
                 None => "unknown",
             };
             let mut row = vec![
-                if member.name.is_empty() { "(never started)".into() } else { member.pod.clone().unwrap_or_else(|| member.name.clone()) },
+                if member.name.is_empty() {
+                    "(never started)".into()
+                } else {
+                    member.pod.clone().unwrap_or_else(|| member.name.clone())
+                },
                 member.kube_cluster.clone().unwrap_or_else(|| "not connected".into()),
                 member.pod_phase.clone().unwrap_or_else(dash),
                 health.to_owned(),

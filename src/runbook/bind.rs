@@ -20,7 +20,7 @@ use crate::fleet::tidbcluster::Component;
 use crate::fleet::{ObjectRef, database, rollout};
 
 /// Field manager shown in a plan; a run puts its id in the place.
-pub const FIELD_MANAGER: &str = "tidepilot";
+pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +76,9 @@ pub fn read_inputs(
 pub fn dns_domain(text: &str) -> Result<String, String> {
     let hint = "expected a DNS domain such as cluster1.com or cluster.local";
     if text.is_empty() {
-        return Err(format!("{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"));
+        return Err(format!(
+            "{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"
+        ));
     }
     let label = |l: &str| {
         !l.is_empty()
@@ -232,7 +234,15 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
             let applies = step.when.as_ref().map_or(Ok(true), |when| facts.check(when, &env));
             let fail = |why: String| BindError::Step { step: step.id.clone(), why };
             if applies.map_err(fail)? {
-                steps.push(concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?);
+                let mut planned =
+                    concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
+                // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
+                if let Action::WaitRollout { since: Some(since), .. } = &planned.action
+                    && steps.iter().any(|earlier| earlier.id == *since && !earlier.already_so)
+                {
+                    planned.already_so = false;
+                }
+                steps.push(planned);
             }
         }
     }
@@ -266,10 +276,8 @@ fn concrete(
         },
     };
     let pods = rollout::component_pods(cluster, tc, Component::Pd);
-    let api: Option<MembershipApi> = pods
-        .iter()
-        .filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api)
-        .next();
+    let api: Option<MembershipApi> =
+        pods.iter().filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api).next();
     let reversibility = action.reversibility();
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
@@ -341,7 +349,8 @@ fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<Action, Str
     Ok(match name {
         ActionName::PatchTidbCluster => {
             let Patch { target, merge } = read(with)?;
-            let tc = facts.seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
+            let tc =
+                facts.seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
             Action::PatchTidbCluster { uid: tc.metadata.uid.clone(), target, merge }
         }
         ActionName::WaitRollout => {
@@ -368,7 +377,9 @@ mod tests {
         for good in ["cluster.local", "cluster1.com", "a"] {
             assert_eq!(dns_domain(good).as_deref(), Ok(good));
         }
-        for bad in ["", "${cluster1_cluster_domain}", "Cluster.local", "a..b", ".a", "a.", "a b", "svc.cluster.local", "-a"] {
+        for bad in
+            ["", "${cluster1_cluster_domain}", "Cluster.local", "a..b", ".a", "a.", "a b", "svc.cluster.local", "-a"]
+        {
             assert!(dns_domain(bad).is_err(), "{bad:?}");
         }
     }

@@ -35,11 +35,19 @@ pub enum Input<'a> {
     Go,
     Observed(&'a Observation),
     Performed(Answer),
-    Probed { step: String, lines: Vec<ProbeLine> },
+    Probed {
+        step: String,
+        lines: Vec<ProbeLine>,
+    },
     /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
-    Answered { gate: Gate, text: Option<String> },
+    Answered {
+        gate: Gate,
+        text: Option<String>,
+    },
     /// The driver saw the same waiting sentence for longer than the step allows.
-    Stalled { sentence: String },
+    Stalled {
+        sentence: String,
+    },
 }
 
 /// What the driver is to do, in this order.
@@ -48,11 +56,18 @@ pub enum Effect {
     /// Durable before the next effect.
     Append(Event),
     Observe,
-    Probe { step: String, action: Action },
+    Probe {
+        step: String,
+        action: Action,
+    },
     Perform(Action),
     Ask(Gate),
     /// Look again after so many seconds. `stalled_s`: how long this sentence may stay the same.
-    Wait { seconds: u64, sentence: String, stalled_s: u64 },
+    Wait {
+        seconds: u64,
+        sentence: String,
+        stalled_s: u64,
+    },
     Stop(Stop),
 }
 
@@ -70,7 +85,12 @@ pub enum Stop {
 pub enum StepState {
     Pending,
     /// An Intent is open: sent, perhaps sent, perhaps not.
-    Open { attempt: u32, since: Timestamp, before: Value, answer: Option<Answer> },
+    Open {
+        attempt: u32,
+        since: Timestamp,
+        before: Value,
+        answer: Option<Answer>,
+    },
     Completed(How),
 }
 
@@ -283,7 +303,9 @@ impl Run {
         self.plan.kube_clusters.iter().find_map(|(context, uid)| {
             let found = seen.fleet.clusters.get(context)?.uid.as_ref()?;
             (found != uid).then(|| {
-                format!("context {context} is another Kubernetes cluster now: expected kube-system uid {uid}, found {found}")
+                format!(
+                    "context {context} is another Kubernetes cluster now: expected kube-system uid {uid}, found {found}"
+                )
             })
         })
     }
@@ -310,7 +332,9 @@ impl Run {
                 for pre in &step.pre {
                     match facts.check(pre, &step.env) {
                         Ok(true) => {}
-                        Ok(false) => return self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now),
+                        Ok(false) => {
+                            return self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now);
+                        }
                         Err(why) => return self.wait(step, format!("not ready for {:?}: {why}", step.id), now),
                     }
                 }
@@ -414,7 +438,14 @@ impl Run {
         }
     }
 
-    fn complete(&self, step: &PlannedStep, how: How, evidence: Value, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
+    fn complete(
+        &self,
+        step: &PlannedStep,
+        how: How,
+        evidence: Value,
+        facts: &Facts<'_>,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         for post in &step.post {
             match facts.check(post, &step.env) {
                 Ok(true) => {}

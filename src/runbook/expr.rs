@@ -65,7 +65,10 @@ pub fn names(source: &str) -> Result<BTreeSet<String>, ExprError> {
 
 /// The expressions inside a text's `${…}`.
 pub fn holes(text: &str) -> Result<Vec<String>, ExprError> {
-    Ok(split(text)?.into_iter().filter_map(|part| if let Part::Hole(e) = part { Some(e.to_owned()) } else { None }).collect())
+    Ok(split(text)?
+        .into_iter()
+        .filter_map(|part| if let Part::Hole(e) = part { Some(e.to_owned()) } else { None })
+        .collect())
 }
 
 /// Fills every `${…}`, in strings at any depth.

@@ -45,11 +45,9 @@ pub struct Unseen(pub String);
 
 /// Answers one query about one TidbCluster.
 pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, Unseen> {
-    let cluster = seen
-        .fleet
-        .clusters
-        .get(&of.context)
-        .ok_or_else(|| Unseen(format!("context {} is not connected; it is not in the kubeconfig or not chosen", of.context)))?;
+    let cluster = seen.fleet.clusters.get(&of.context).ok_or_else(|| {
+        Unseen(format!("context {} is not connected; it is not in the kubeconfig or not chosen", of.context))
+    })?;
     if !cluster.freshness.is_live() {
         let why = cluster.message.as_deref().unwrap_or("no answer");
         return Err(Unseen(format!("KubeCluster {} is {}: {why}", of.context, cluster.freshness.word())));
@@ -165,7 +163,8 @@ fn kube_cluster(cluster: &KubeCluster) -> Value {
 fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
     let database = database_of(fleet, of);
     let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
-    let others = || fleet.tidb_clusters().filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none());
+    let others =
+        || fleet.tidb_clusters().filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none());
     let operator = |context: &str| fleet.clusters.get(context).and_then(|c| c.operator_version.clone());
     let own_operator = operator(&of.context);
     json!({

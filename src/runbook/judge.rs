@@ -46,7 +46,9 @@ pub fn judge(action: &Action, intent: Option<&Value>, started: Option<&Value>, s
             Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(url)) => {
                 Judged::Done { evidence: json!({"peerUrls": [url], "probe": "not needed: the member already has it"}) }
             }
-            Ok(views) => Judged::NotDone { before: json!({"peerUrls": views.values().next()}), after: json!({"url": url}) },
+            Ok(views) => {
+                Judged::NotDone { before: json!({"peerUrls": views.values().next()}), after: json!({"url": url}) }
+            }
             Err(why) => Judged::Waiting(why),
         },
         Action::UpdatePeerUrl { id, pod, from, to, .. } => update(*id, pod, from, to, intent, cluster, tc),

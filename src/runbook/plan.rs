@@ -118,9 +118,14 @@ pub enum Rehearsal {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Confirm {
     None,
-    Plain { gate: String },
+    Plain {
+        gate: String,
+    },
     /// Typing exactly `text`.
-    Typed { gate: String, text: String },
+    Typed {
+        gate: String,
+        text: String,
+    },
 }
 
 /// A question that stops a run until it is answered.
