@@ -32,6 +32,7 @@ mod managed;
 mod openapi;
 mod patch;
 mod port_forward;
+mod protobuf;
 mod read;
 mod reply;
 mod request;
