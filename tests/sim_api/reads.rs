@@ -68,7 +68,10 @@ async fn watches_replay_select_and_expire() {
     while words.len() < 2 {
         match events.next().await.expect("two events").expect("no error") {
             WatchEvent::Added(pod) => words.push(format!("added {}", pod.metadata.name.unwrap_or_default())),
-            WatchEvent::Deleted(pod) => words.push(format!("deleted {}", pod.metadata.name.unwrap_or_default())),
+            WatchEvent::Deleted(pod) => {
+                assert_eq!(pod.metadata.labels.expect("as last seen")["app"], "pd");
+                words.push(format!("deleted {}", pod.metadata.name.unwrap_or_default()));
+            }
             other => panic!("not expected: {other:?}"),
         }
     }
@@ -123,6 +126,14 @@ async fn tables_and_discovery() {
         JSON,
         Value::Null,
         (404, "NotFound", "could not find the requested resource"),
+    )
+    .await;
+    refused(
+        &client,
+        "POST /api/v1/namespaces/pingcap/pods/stuck",
+        JSON,
+        json!({}),
+        (405, "MethodNotAllowed", "does not allow"),
     )
     .await;
     refused(&client, "GET /apis/nothing/v1", JSON, Value::Null, (404, "NotFound", "could not find")).await;

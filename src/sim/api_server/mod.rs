@@ -50,6 +50,7 @@ mod write;
 
 pub use auth::{Rule, Rules, User};
 pub use faults::Faults;
+pub use managed::managed_by;
 pub use streams::LOG_ANNOTATION;
 
 /// Both directions of one connection to a pod.
