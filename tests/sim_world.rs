@@ -280,6 +280,47 @@ async fn a_malformed_url_is_refused_by_v2_and_deadly_through_v3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_tidb_cluster_joins_and_leaves() {
+    let sim = start("half-migrated").await;
+    let east = client(&sim, "east").await;
+    let joining = |reference: Value| {
+        json!({
+            "apiVersion": "pingcap.com/v1alpha1", "kind": "TidbCluster",
+            "metadata": {"namespace": "pingcap", "name": "second"},
+            "spec": {
+                "version": "v7.5.4", "acrossK8s": true, "clusterDomain": "east.local", "cluster": reference,
+                "configUpdateStrategy": "RollingUpdate",
+                "pd": {"replicas": 1, "config": {}, "requests": {"storage": "1Gi"}},
+                "tikv": {"replicas": 1, "config": {}, "requests": {"storage": "1Gi"}},
+            },
+        })
+    };
+    let reference = json!({"name": "basic", "namespace": "pingcap", "clusterDomain": "cluster1.com"});
+    let api = tidb_clusters(&east, "pingcap");
+    let apply = PatchParams::apply("test");
+    api.patch("second", &apply, &Patch::Apply(joining(reference))).await.expect("applied");
+    let second = || sim.store("east").expect("a context").get("tidbclusters", "pingcap", "second").unwrap_or_default();
+    eventually("the join", || async { (second()["status"]["conditions"][0]["status"] == "True").then_some(()) }).await;
+    assert_eq!(second()["status"]["clusterID"], tc(&sim)["status"]["clusterID"], "one Database");
+    assert_eq!(sim.database("basic").map(|members| members.len()), Some(4));
+    eventually("the peer in the first one's status", || async {
+        tc(&sim)["status"]["pd"]["peerMembers"].as_object().filter(|peers| peers.len() == 1).map(|_| ())
+    })
+    .await;
+
+    patch(&east, "pingcap", "second", json!({"pd": {"replicas": 0}, "tikv": {"replicas": 0}})).await;
+    eventually("the member and the store gone", || async {
+        let members = sim.database("basic").map_or(0, |members| members.len());
+        let pods = sim.store("east").expect("a context").list("pods", Some("pingcap"));
+        (members == 3 && pods.len() == 1).then_some(())
+    })
+    .await;
+    let pods = sim.store("east").expect("a context").list("pods", Some("pingcap"));
+    assert_eq!(pods[0]["metadata"]["labels"]["app.kubernetes.io/component"], "discovery", "which stays");
+    sim.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_domain_blocks_a_new_operator() {
     let sim = start("default").await;
     let client = client(&sim, "legacy").await;
