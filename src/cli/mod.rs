@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
         let connect = cli.connect;
         match cli.command {
             None => console::run(&connect).await,
-            Some(Command::Demo(args)) => demo::serve(args).await,
+            Some(Command::Demo(args)) => demo::run(args, connect).await,
             Some(Command::Status(args)) => status::run(&args, &connect).await,
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,

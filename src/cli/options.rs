@@ -32,6 +32,9 @@ pub struct Connect {
     /// Key of the client certificate
     #[arg(long, global = true, value_name = "FILE", requires = "pd_ca")]
     pub pd_key: Option<PathBuf>,
+    /// Only ASCII on the console's screen
+    #[arg(long, global = true)]
+    pub ascii: bool,
     /// Folder of the runs' journals (default: the XDG state folder)
     #[arg(long, global = true, value_name = "DIR", env = "TIDEPILOT_STATE")]
     pub state: Option<PathBuf>,

@@ -57,7 +57,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
     };
     match &args.command {
         RunsCommand::List { output } => {
-            let all = crate::app::driver::summaries(&folder);
+            let all = crate::app::driver::journals::summaries(&folder);
             print(&match output {
                 ListOutput::Table if all.is_empty() => "no runs on this machine\n".to_owned(),
                 ListOutput::Table => report::run::list(&all),

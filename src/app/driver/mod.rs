@@ -2,6 +2,11 @@
 //!
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
+//!
+//! Neighbours: [`journals`] (runs read back), [`session`] (the console's effects).
+
+pub mod journals;
+pub mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use super::message::{InputInfo, InputKind, RunEnd, RunMessage, RunSummary, RunbookInfo};
+use super::message::{InputInfo, InputKind, RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, probe, rights};
@@ -21,10 +26,11 @@ use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
 use crate::runbook::definition::{InputType, Runbook, SHIPPED};
-use crate::runbook::engine::{BadRun, Effect, Input, Run, Stop};
+use crate::runbook::engine::{Effect, Input, Run, Stop};
 use crate::runbook::judge::leaves;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
-use crate::runbook::record::{Event, Outcome, PauseReason, Record};
+use crate::runbook::record::{Event, Outcome, PauseReason};
+use journals::replay;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
 pub mod exit {
@@ -295,16 +301,6 @@ impl Driver {
     }
 }
 
-/// Journals in a folder, newest first.
-pub fn summaries(folder: &Path) -> Vec<RunSummary> {
-    let mut all: Vec<RunSummary> = ledger::list(folder)
-        .into_iter()
-        .map(|(id, records)| summary(id, records.map_err(|error| error.to_string())))
-        .collect();
-    all.sort_by(|a, b| (b.opened, &b.run).cmp(&(a.opened, &a.run)));
-    all
-}
-
 /// The next input of the engine; a look is kept beside it, since inputs borrow it.
 enum Next<'a> {
     Go,
@@ -327,52 +323,6 @@ impl Stall {
             self.since = None;
         }
         now.duration_since(*self.since.get_or_insert(now)).as_secs()
-    }
-}
-
-/// Replays records with the shipped runbook that they name.
-pub fn replay(records: &[Record]) -> Result<Run, String> {
-    let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) else {
-        return Err(BadRun::NotOpened.to_string());
-    };
-    let runbook = Runbook::shipped(&plan.runbook).map_err(|error| error.to_string())?;
-    Run::replay(runbook, records).map_err(|error| error.to_string())
-}
-
-fn summary(run: String, records: Result<Vec<Record>, String>) -> RunSummary {
-    let unreadable = |state: String| RunSummary {
-        run: run.clone(),
-        runbook: String::new(),
-        target: String::new(),
-        opened: Timestamp::UNIX_EPOCH,
-        state,
-        open: false,
-        completed: 0,
-        steps: 0,
-    };
-    let records = match records {
-        Ok(records) => records,
-        Err(why) => return unreadable(format!("unreadable: {why}")),
-    };
-    let replayed = match replay(&records) {
-        Ok(replayed) => replayed,
-        Err(why) => return unreadable(format!("unreadable: {why}")),
-    };
-    let state = match (replayed.outcome(), replayed.paused()) {
-        (Some(Outcome::Done), _) => "done".into(),
-        (Some(Outcome::NothingToDo), _) => "nothing to do".into(),
-        (None, Some(reason)) => format!("paused: {}", reason.sentence()),
-        (None, None) => "open".into(),
-    };
-    RunSummary {
-        run: run.clone(),
-        runbook: replayed.plan.runbook.clone(),
-        target: replayed.plan.target.to_string(),
-        opened: records.first().map_or(Timestamp::UNIX_EPOCH, |record| record.at),
-        state,
-        open: replayed.outcome().is_none(),
-        completed: replayed.completed(),
-        steps: replayed.plan.steps.len(),
     }
 }
 
