@@ -149,7 +149,9 @@ fn any_size_is_survived() {
 
 #[test]
 fn nothing_from_a_cluster_reaches_the_terminal_as_control() {
-    for keys in ["", ":ctx<enter>", ":pd<enter>", ":stores<enter>", ":tc<enter>", "!", ":db<enter>", ":pd<enter><enter>"] {
+    for keys in
+        ["", ":ctx<enter>", ":pd<enter>", ":stores<enter>", ":tc<enter>", "!", ":db<enter>", ":pd<enter><enter>"]
+    {
         let mut app = scene("hostile", options());
         fixture::press(&mut app, keys);
         let shown = text(&draw(&mut app, 200, 50));

@@ -39,8 +39,9 @@ pub struct CellView {
     pub word: String,
     pub leader: bool,
     pub drift: bool,
-    /// More, where there is room for it.
+    /// More, where there is room for it; and less of it, for less room.
     pub detail: String,
+    pub brief: String,
     pub pod: ObjectRef,
 }
 
@@ -76,17 +77,13 @@ pub fn matrix(app: &App) -> Matrix {
     let mut columns = Vec::new();
     let mut elsewhere = Vec::new();
     for cluster in app.fleet.clusters.values() {
-        let parts: Vec<&ObjectRef> =
-            database.tidb_clusters.iter().filter(|of| of.context == cluster.context).collect();
+        let parts: Vec<&ObjectRef> = database.tidb_clusters.iter().filter(|of| of.context == cluster.context).collect();
         if !app.in_focus(Some(&cluster.context)) {
             continue;
         }
         let level = freshness_level(&cluster.freshness);
-        let column = |of: Option<&ObjectRef>| Column {
-            context: cluster.context.clone(),
-            tidb_cluster: of.cloned(),
-            level,
-        };
+        let column =
+            |of: Option<&ObjectRef>| Column { context: cluster.context.clone(), tidb_cluster: of.cloned(), level };
         if !parts.is_empty() {
             columns.extend(parts.into_iter().map(|of| column(Some(of))));
         } else if !cluster.freshness.is_live() || app.focus.is_some() {
@@ -155,6 +152,7 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
         leader: false,
         drift: false,
         detail: String::new(),
+        brief: String::new(),
         pod: ObjectRef::new(&of.context, &of.namespace, name),
     };
     match pod {
@@ -248,6 +246,7 @@ fn join_store(cell: &mut CellView, database: &Database) {
     cell.level = cell.level.max(level);
     let counts = format!("store {}, {} regions, {} leaders", store.id, store.region_count, store.leader_count);
     add(&mut cell.detail, &counts);
+    cell.brief = format!("store {}", store.id);
 }
 
 pub fn store_level(state: &str) -> Level {

@@ -134,9 +134,7 @@ fn arguments(app: &App, target: &Target) -> Vec<(String, String)> {
             let all = app.fleet.clusters.values();
             all.map(|cluster| (cluster.context.clone(), cluster.freshness.word().to_owned())).collect()
         }
-        Target::Runbook => {
-            app.runbooks.iter().map(|runbook| (runbook.id.clone(), runbook.title.clone())).collect()
-        }
+        Target::Runbook => app.runbooks.iter().map(|runbook| (runbook.id.clone(), runbook.title.clone())).collect(),
         Target::View(_) | Target::Faults | Target::AllClusters | Target::Refresh | Target::Help | Target::Quit => {
             Vec::new()
         }

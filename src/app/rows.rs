@@ -124,31 +124,33 @@ impl App {
     fn member_rows(&self) -> Vec<Row> {
         let Some(database) = self.database() else { return Vec::new() };
         let members = database.members.iter().enumerate();
-        let rows = members.filter(|(_, member)| self.in_focus(member.kube_cluster.as_deref())).map(|(index, member)| {
-            let level = match member.healthy {
-                Some(false) => Level::Bad,
-                _ if member.name.is_empty() => Level::Bad,
-                None => Level::Unknown,
-                Some(true) if member.drift => Level::Working,
-                Some(true) => Level::Good,
-            };
-            let marks = [if member.leader { "leader" } else { "" }, if member.drift { "drift" } else { "" }].join(" ");
-            Row {
-                key: member.id.hex(),
-                hay: format!(
-                    "{} {} {} {} {} {} {marks}",
-                    member.id,
-                    member.name,
-                    member.kube_cluster.as_deref().unwrap_or_default(),
-                    member.pod.as_deref().unwrap_or_default(),
-                    member.peer_urls.join(" "),
-                    member.client_urls.join(" "),
-                ),
-                level,
-                copy: member.id.hex(),
-                item: Item::Member(index),
-            }
-        });
+        let rows =
+            members.filter(|(_, member)| self.in_focus(member.kube_cluster.as_deref())).map(|(index, member)| {
+                let level = match member.healthy {
+                    Some(false) => Level::Bad,
+                    _ if member.name.is_empty() => Level::Bad,
+                    None => Level::Unknown,
+                    Some(true) if member.drift => Level::Working,
+                    Some(true) => Level::Good,
+                };
+                let marks =
+                    [if member.leader { "leader" } else { "" }, if member.drift { "drift" } else { "" }].join(" ");
+                Row {
+                    key: member.id.hex(),
+                    hay: format!(
+                        "{} {} {} {} {} {} {marks}",
+                        member.id,
+                        member.name,
+                        member.kube_cluster.as_deref().unwrap_or_default(),
+                        member.pod.as_deref().unwrap_or_default(),
+                        member.peer_urls.join(" "),
+                        member.client_urls.join(" "),
+                    ),
+                    level,
+                    copy: member.id.hex(),
+                    item: Item::Member(index),
+                }
+            });
         rows.collect()
     }
 

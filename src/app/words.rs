@@ -115,9 +115,7 @@ mod tests {
     #[test]
     fn ages_are_short() {
         let now = Timestamp::from_second(1_000_000).expect("in range");
-        for (ago, said) in
-            [(-5, "0s"), (41, "41s"), (119, "119s"), (180, "3m"), (15_120, "4h12m"), (352_800, "4d2h")]
-        {
+        for (ago, said) in [(-5, "0s"), (41, "41s"), (119, "119s"), (180, "3m"), (15_120, "4h12m"), (352_800, "4d2h")] {
             let from = Timestamp::from_second(1_000_000 - ago).expect("in range");
             assert_eq!(age(from, now), said);
         }

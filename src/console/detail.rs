@@ -22,10 +22,8 @@ struct Sheet {
 
 impl Sheet {
     fn head(&mut self, kind: &str, name: &str) {
-        let spans = vec![
-            span(format!("  {kind} "), self.theme.style(Role::Dim)),
-            span(name, self.theme.style(Role::Strong)),
-        ];
+        let spans =
+            vec![span(format!("  {kind} "), self.theme.style(Role::Dim)), span(name, self.theme.style(Role::Strong))];
         self.page.push(spans);
         self.page.gap();
     }
@@ -75,13 +73,20 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
 fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
     sheet.head("pod", &of.to_string());
     let cluster = app.fleet.clusters.get(&of.context)?;
-    sheet.level("cluster", freshness_level(&cluster.freshness), &format!("{} {}", of.context, freshness_words(cluster, app.now)));
+    sheet.level(
+        "cluster",
+        freshness_level(&cluster.freshness),
+        &format!("{} {}", of.context, freshness_words(cluster, app.now)),
+    );
     let Some(pod) = cluster.pods.get(&of.key()) else {
         sheet.level("status", Level::Working, "wanted by the spec, and there is no such pod");
         return Some(());
     };
     let (level, word) = pod_words(pod);
-    sheet.level("status", level, &word);
+    match cluster.freshness.is_live() {
+        true => sheet.level("status", level, &word),
+        false => sheet.level("status", Level::Unknown, &format!("{word}, when last seen")),
+    }
     let containers = &pod.status.container_statuses;
     let ready = containers.iter().filter(|container| container.ready).count();
     sheet.line("containers", &format!("{ready}/{} ready, {} restarts", containers.len(), pod.restarts()));
@@ -115,9 +120,11 @@ fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
             Err(why) => sheet.level("no answer", Level::Bad, why),
         }
     }
-    let store = app.database()?.stores.iter().find(|row| {
-        row.kube_cluster.as_deref() == Some(&of.context) && row.pod.as_deref() == Some(&of.name)
-    });
+    let store = app
+        .database()?
+        .stores
+        .iter()
+        .find(|row| row.kube_cluster.as_deref() == Some(&of.context) && row.pod.as_deref() == Some(&of.name));
     if let Some(row) = store {
         sheet.section("as PD says");
         store_lines(sheet, row);
@@ -142,8 +149,8 @@ fn member(sheet: &mut Sheet, member: &Member) {
     let role = if member.drift { Role::Level(Level::Bad) } else { Role::Plain };
     sheet.styled("peerURL", &member.peer_urls.join(" "), role);
     if let Some(expected) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
-        let text = format!("{expected} {}", sheet.theme.drift());
-        sheet.styled("expected", &text, Role::Level(Level::Working));
+        let label = format!("expected {}", sheet.theme.drift());
+        sheet.styled(&label, expected, Role::Level(Level::Working));
     }
     sheet.line("clientURL", &member.client_urls.join(" "));
 }
@@ -192,10 +199,7 @@ fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
     sheet.line("operator", cluster.operator_version.as_deref().unwrap_or("not known"));
     sheet.line("cluster domain", cluster.cluster_domain.as_deref().unwrap_or("not known"));
     let names: Vec<String> = cluster.tidb_clusters.keys().map(ToString::to_string).collect();
-    sheet.line("TidbClusters", if names.is_empty() { "none" } else { "" }.to_owned().as_str());
-    for name in names {
-        sheet.line("", &name);
-    }
+    sheet.line("TidbClusters", &if names.is_empty() { "none".to_owned() } else { names.join(", ") });
     Some(())
 }
 
@@ -203,7 +207,11 @@ fn tidb_cluster(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
     let cluster = app.fleet.clusters.get(&of.context)?;
     let tc = app.fleet.tidb_cluster(of)?;
     sheet.head("TidbCluster", &of.to_string());
-    sheet.level("cluster", freshness_level(&cluster.freshness), &format!("{} {}", of.context, freshness_words(cluster, app.now)));
+    sheet.level(
+        "cluster",
+        freshness_level(&cluster.freshness),
+        &format!("{} {}", of.context, freshness_words(cluster, app.now)),
+    );
     sheet.line("version", tc.spec.version.as_deref().unwrap_or("not set"));
     sheet.line("clusterDomain", tc.domain().unwrap_or("(none)"));
     sheet.line("acrossK8s", if tc.across_k8s() { "true" } else { "false" });

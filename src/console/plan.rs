@@ -32,7 +32,9 @@ pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     for (index, step) in plan.steps.iter().enumerate() {
         if step.phase != phase {
             phase = &step.phase;
-            page.gap();
+            if index > 0 {
+                page.gap();
+            }
             page.push(vec![span(format!("  {phase}"), theme.style(Role::Dim))]);
         }
         self::step(&mut page, theme, index + 1, step, room);
@@ -103,10 +105,8 @@ fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
         let plain = check.state == CheckState::Passed;
         let style = if plain { theme.style(Role::Dim) } else { theme.style(Role::Plain) };
         let name = super::text::pad(&check.id, widest);
-        let head = vec![
-            span(format!("  {} ", theme.glyph(level)), theme.level(level)),
-            span(format!("{name}  "), style),
-        ];
+        let head =
+            vec![span(format!("  {} ", theme.glyph(level)), theme.level(level)), span(format!("{name}  "), style)];
         page.hang(head, &check.sentence, style, room);
     }
 }

@@ -11,14 +11,19 @@ use crate::app::rows::{Item, Row};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
     let Some(database) = app.database().filter(|_| !rows.is_empty()) else {
-        return empty(frame, area, theme, &nothing(app, "PD lists no store of this Database, or has not answered yet."));
+        return empty(
+            frame,
+            area,
+            theme,
+            &nothing(app, "PD lists no store of this Database, or has not answered yet."),
+        );
     };
     let columns = [
         column("STORE", 5, 0),
-        column("STATE", 8, 0),
-        column("KIND", 4, 4),
+        column("STATE", 14, 0),
+        column("KIND", 7, 4),
         column("CLUSTER", 6, 1),
-        middle("POD", 8, 1),
+        middle("POD", 12, 1),
         column("REGIONS", 7, 2),
         column("LEADERS", 7, 2),
         column("VERSION", 6, 3),

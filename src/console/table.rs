@@ -57,11 +57,6 @@ fn fit(columns: &[Column], rows: &[TableRow], room: usize) -> Vec<usize> {
         for (at, cell) in row.cells.iter().enumerate().take(widths.len()) {
             widths[at] = widths[at].max(width(&cell.text));
         }
-        for (at, cell) in &row.below {
-            if let Some(have) = widths.get_mut(*at) {
-                *have = (*have).max(width(&cell.text));
-            }
-        }
     }
     let used = |widths: &[usize]| -> usize {
         let shown = widths.iter().filter(|w| **w > 0).count();
@@ -137,7 +132,8 @@ pub fn draw(
         let mut spans = line(columns, &widths, &row.cells, theme);
         if selected {
             for (at, span) in spans.iter_mut().enumerate() {
-                let cursor = if at == 0 { theme.style(Role::Cursor) } else { Style::new().add_modifier(Modifier::BOLD) };
+                let cursor =
+                    if at == 0 { theme.style(Role::Cursor) } else { Style::new().add_modifier(Modifier::BOLD) };
                 span.style = span.style.patch(cursor);
             }
         }
@@ -163,11 +159,7 @@ pub fn draw(
 
 /// The two columns at the left of each row.
 pub fn mark(theme: Theme, selected: bool) -> Span<'static> {
-    if selected {
-        Span::styled(format!("{} ", theme.cursor()), theme.style(Role::Accent))
-    } else {
-        Span::raw("  ")
-    }
+    if selected { Span::styled(format!("{} ", theme.cursor()), theme.style(Role::Accent)) } else { Span::raw("  ") }
 }
 
 /// The first row in sight such that the cursor is about in the middle; a function of its arguments alone.

@@ -7,6 +7,7 @@
 
 use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, eyre};
@@ -166,12 +167,20 @@ fn now() -> Timestamp {
 fn enter() -> std::io::Result<()> {
     // Colours are mapped away by the theme; crossterm's own NO_COLOR handling would reset reverse video.
     crossterm::style::force_color_output(true);
+    HELD.store(true, Ordering::SeqCst);
     terminal::enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, cursor::Hide)
 }
 
+/// Whether the terminal is ours. Leaving the alternate screen twice would move the cursor back over what was printed
+/// in between.
+static HELD: AtomicBool = AtomicBool::new(false);
+
 /// Every part is tried, whatever happened to the others: nobody is left to be told.
 fn leave() {
+    if !HELD.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let _ = execute!(stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, cursor::Show);
     let _ = terminal::disable_raw_mode();
     let _ = stdout().flush();
