@@ -272,6 +272,8 @@ impl App {
             effects.push(Effect::ListRuns);
         } else if self.options.read_only {
             self.say(Level::Bad, "read-only: this session cannot resume a run; leave out --read-only to arm it");
+        } else if let Some(of) = ObjectRef::parse(&run.target).ok().filter(|of| self.is_read_only(&of.context)) {
+            self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
         } else if let Some(other) = self.run.as_ref().filter(|shown| shown.driving) {
             let text = format!("run {} is under way; one at a time", other.id());
             self.say(Level::Bad, text);
