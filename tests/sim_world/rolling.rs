@@ -79,7 +79,7 @@ async fn a_second_tidb_cluster_joins_and_leaves() {
     let joining = |reference: Value| {
         json!({
             "apiVersion": "pingcap.com/v1alpha1", "kind": "TidbCluster",
-            "metadata": {"namespace": "pingcap", "name": "second"},
+            "metadata": {"namespace": "prod", "name": "second"},
             "spec": {
                 "version": "v7.5.4", "acrossK8s": true, "clusterDomain": "east.local", "cluster": reference,
                 "configUpdateStrategy": "RollingUpdate",
@@ -89,10 +89,15 @@ async fn a_second_tidb_cluster_joins_and_leaves() {
         })
     };
     let reference = json!({"name": "basic", "namespace": "pingcap", "clusterDomain": "cluster1.com"});
-    let api = tidb_clusters(&east, "pingcap");
+    let api = tidb_clusters(&east, "prod");
     let apply = PatchParams::apply("test");
     api.patch("second", &apply, &Patch::Apply(joining(reference))).await.expect("applied");
-    let second = || sim.store("east").expect("a context").get("tidbclusters", "pingcap", "second").unwrap_or_default();
+    let second = || sim.store("east").expect("a context").get("tidbclusters", "prod", "second").unwrap_or_default();
+    let pods = || {
+        let mut pods = sim.store("east").expect("a context").list("pods", Some("prod"));
+        pods.retain(|pod| pod["metadata"]["labels"]["app.kubernetes.io/instance"] == "second");
+        pods
+    };
     eventually("the join", || async { (second()["status"]["conditions"][0]["status"] == "True").then_some(()) }).await;
     assert_eq!(second()["status"]["clusterID"], tc(&sim)["status"]["clusterID"], "one Database");
     assert_eq!(sim.database("basic").map(|members| members.len()), Some(4));
@@ -101,15 +106,13 @@ async fn a_second_tidb_cluster_joins_and_leaves() {
     })
     .await;
 
-    patch(&east, "pingcap", "second", json!({"pd": {"replicas": 0}, "tikv": {"replicas": 0}})).await;
+    patch(&east, "prod", "second", json!({"pd": {"replicas": 0}, "tikv": {"replicas": 0}})).await;
     eventually("the member and the store gone", || async {
         let members = sim.database("basic").map_or(0, |members| members.len());
-        let pods = sim.store("east").expect("a context").list("pods", Some("pingcap"));
-        (members == 3 && pods.len() == 1).then_some(())
+        (members == 3 && pods().len() == 1).then_some(())
     })
     .await;
-    let pods = sim.store("east").expect("a context").list("pods", Some("pingcap"));
-    assert_eq!(pods[0]["metadata"]["labels"]["app.kubernetes.io/component"], "discovery", "which stays");
+    assert_eq!(pods()[0]["metadata"]["labels"]["app.kubernetes.io/component"], "discovery", "which stays");
     sim.shutdown().await;
 }
 
