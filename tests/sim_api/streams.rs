@@ -44,6 +44,25 @@ async fn port_forward_moves_bytes() {
 }
 
 #[tokio::test]
+async fn the_far_side_may_close_first() {
+    let bed = Bed::start().await;
+    let pods = pods(&bed, "admin").await;
+    for _ in 0..10 {
+        let mut forward = pods.portforward("basic-pd-0", &[2379]).await.expect("a forward");
+        let mut http = forward.take_stream(2379).expect("port 2379");
+        http.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("open");
+        let mut answer = String::new();
+        http.read_to_string(&mut answer).await.expect("whole");
+        assert!(answer.ends_with("xxx") && answer.len() > 100_000);
+        drop(http);
+        // As measured: kube-rs answers a close that it has answered already, and calls that an error.
+        let outcome = tokio::time::timeout(std::time::Duration::from_secs(2), forward.join()).await.expect("in time");
+        let words = outcome.err().map(|error| format!("{error:?}")).unwrap_or_default();
+        assert!(words.contains("SendAfterClosing"), "{words:?}");
+    }
+}
+
+#[tokio::test]
 async fn upgrades_need_rights_by_version() {
     for (version, token, allowed) in [
         ("v1.33.4", "forward-get", true),
