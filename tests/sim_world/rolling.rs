@@ -46,6 +46,11 @@ async fn a_migration_by_hand() {
     let name = "basic-pd-1.basic-pd-peer.pingcap.svc.cluster1.com";
     assert_eq!(after["status"]["pd"]["members"][name]["health"], true);
 
+    // A pod made anew is labelled again, with the id in decimal.
+    let id = sim.database("basic").and_then(|members| Some(members.iter().find(|member| member.name == name)?.id));
+    let label = || pod(&sim, "basic-pd-1")["metadata"]["labels"]["tidb.pingcap.com/member-id"].clone();
+    assert_eq!(label(), json!(id.map(|id| id.to_string())));
+
     let members = get_json(&client, "pingcap", "basic-pd-0", "/v2/members").await;
     for member in members["members"].as_array().expect("members") {
         let pod = member["name"].as_str().and_then(|name| name.split('.').next()).expect("a name").to_owned();
