@@ -51,7 +51,16 @@ kubeClusters:
   - { name: old, version: v1.25.0, domain: c.com, operator: v1.3.0, crd: { acrossK8s: false } }
   - { name: seen, version: v1.35.0, domain: d.com, operator: v1.6.6, users: [{ name: viewer, access: readOnly }] }
 tidbClusters:
-  - { kubeCluster: seen, namespace: db, name: basic, spec: { version: v8.5.7, pd: { replicas: 1, config: {} } } }
+  - kubeCluster: seen
+    namespace: db
+    name: basic
+    spec:
+      version: v8.5.7
+      configUpdateStrategy: RollingUpdate
+      enableDynamicConfiguration: true
+      timezone: UTC
+      pd: { replicas: 1, maxFailoverCount: 0, config: {}, requests: { storage: 10Gi } }
+      tikv: { replicas: 1, maxFailoverCount: 0, config: {}, requests: { storage: 100Gi } }
 databases:
   - { name: basic, clusterId: 7, tidbClusters: [seen/db/basic] }
 ";
