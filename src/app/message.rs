@@ -59,11 +59,19 @@ pub enum Effect {
     Quit,
     /// OSC 52.
     Copy(String),
-    Plan { runbook: String, inputs: BTreeMap<String, String> },
+    Plan {
+        runbook: String,
+        inputs: BTreeMap<String, String>,
+    },
     Start(Box<Plan>),
-    Resume { run: String },
+    Resume {
+        run: String,
+    },
     /// Answers the open gate; `None` text for a plain one.
-    Answer { gate: String, text: Option<String> },
+    Answer {
+        gate: String,
+        text: Option<String>,
+    },
     /// Stops the run after the effect under way has been verified.
     PauseRun,
     /// Lists the journals again.
@@ -100,7 +108,8 @@ pub enum InputKind {
 }
 
 /// One journal, as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RunSummary {
     pub run: String,
     pub runbook: String,

@@ -1,3 +1,356 @@
 //! The core: messages in, effects out, and the driver which carries the effects out.
+//!
+//! [`App`] is plain data: what is known, where the person is, which dialog is open. [`App::update`] is the only
+//! thing that moves it, and it has no clock and no I/O. Not here: drawing (`console`), acting (`driver`).
+//!
+//! Neighbours: [`message`] (what goes in and out), [`keymap`] (what keys mean), [`rows`] and [`matrix`] (what a view
+//! lists, for the cursor and for drawing alike), [`form`], [`palette`] and [`run_view`] (state of single screens).
 
+pub mod driver;
+pub mod form;
+pub mod keymap;
+pub mod matrix;
 pub mod message;
+pub mod palette;
+mod perform;
+pub mod rows;
+pub mod run_view;
+mod update;
+pub mod words;
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use tui_input::Input;
+
+use crate::fleet::database::{Database, databases};
+use crate::fleet::pd::MemberId;
+use crate::fleet::{Fleet, KubeCluster, ObjectRef};
+use crate::runbook::plan::Plan;
+use form::Form;
+use keymap::Scope;
+use message::{Effect, RunSummary, RunbookInfo};
+use run_view::RunView;
+use words::Level;
+
+/// What the command line decided for the whole session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppOptions {
+    /// The transport refuses writes; the console says so and does not offer them.
+    pub read_only: bool,
+    /// The fleet is the embedded one.
+    pub simulated: bool,
+    /// Nothing but ASCII on the screen.
+    pub ascii: bool,
+    /// `false` under `NO_COLOR`: modifiers and glyphs only.
+    pub color: bool,
+}
+
+/// What fills the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    Overview,
+    Databases,
+    Clusters,
+    Members,
+    Stores,
+    TidbClusters,
+    Problems,
+    Runbooks,
+    Form,
+    Plan,
+    Run,
+    Runs,
+    Detail(Subject),
+}
+
+/// The one thing that a detail view is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Pod(ObjectRef),
+    Cluster(String),
+    TidbCluster(ObjectRef),
+    Member(MemberId),
+    Store(u64),
+    Sentence(String),
+}
+
+/// One entry of the view stack, with its own filter and cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Screen {
+    pub view: View,
+    pub filter: String,
+    /// The row under the cursor, by key: rows come and go while the cursor stays on its object.
+    pub key: Option<String>,
+    /// Where that row was when last looked at; used when it is gone.
+    pub row: usize,
+    /// Column of the matrix.
+    pub column: usize,
+    /// First line shown, of views that are text.
+    pub scroll: usize,
+}
+
+impl Screen {
+    pub fn new(view: View) -> Self {
+        Self { view, filter: String::new(), key: None, row: 0, column: 0, scroll: 0 }
+    }
+}
+
+/// What lies over the screen and takes the keys.
+#[derive(Clone, Debug)]
+pub enum Dialog {
+    Help {
+        scroll: usize,
+        of: Scope,
+    },
+    Palette {
+        input: Input,
+        /// What was typed before completions were put in its place.
+        stem: Option<String>,
+    },
+    Filter {
+        input: Input,
+    },
+    /// A question with two buttons. `go` tells which one is in focus; it starts on the one that does nothing.
+    Ask {
+        title: String,
+        question: String,
+        yes: String,
+        go: bool,
+        effect: Box<Effect>,
+    },
+    /// A gate that wants a text typed exactly.
+    Typed {
+        gate: String,
+        question: String,
+        text: String,
+        input: Input,
+        wrong: bool,
+    },
+}
+
+/// One line for the person, gone after some seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flash {
+    pub level: Level,
+    pub text: String,
+    /// `None`: stays until a key is pressed.
+    pub until: Option<Timestamp>,
+}
+
+/// The whole state of the console.
+#[derive(Debug)]
+pub struct App {
+    pub options: AppOptions,
+    /// Time of the last message: ages on the screen are counted from it.
+    pub now: Timestamp,
+    pub fleet: Fleet,
+    /// Computed when asked for after the fleet has changed.
+    databases: OnceLock<Vec<Database>>,
+    /// Any TidbCluster of the Database on the screen; `None`: the first Database.
+    chosen: Option<ObjectRef>,
+    /// Only this context is shown.
+    pub focus: Option<String>,
+    pub faults_only: bool,
+    screens: Vec<Screen>,
+    pub dialog: Option<Dialog>,
+    pub flash: Option<Flash>,
+    pub runbooks: Vec<RunbookInfo>,
+    pub runs: Vec<RunSummary>,
+    pub form: Option<Form>,
+    /// A plan was asked for and has not come.
+    pub planning: bool,
+    pub plan: Option<Box<Plan>>,
+    pub run: Option<RunView>,
+    pub history: Vec<String>,
+    /// Columns and lines of the terminal, for the length of a page.
+    size: (u16, u16),
+    pause_asked: bool,
+    dirty: bool,
+}
+
+impl App {
+    pub fn new(options: AppOptions) -> Self {
+        Self {
+            options,
+            now: Timestamp::UNIX_EPOCH,
+            fleet: Fleet::default(),
+            databases: OnceLock::new(),
+            chosen: None,
+            focus: None,
+            faults_only: false,
+            screens: vec![Screen::new(View::Overview)],
+            dialog: None,
+            flash: None,
+            runbooks: Vec::new(),
+            runs: Vec::new(),
+            form: None,
+            planning: false,
+            plan: None,
+            run: None,
+            history: Vec::new(),
+            size: (80, 24),
+            pause_asked: false,
+            dirty: true,
+        }
+    }
+
+    pub fn databases(&self) -> &[Database] {
+        self.databases.get_or_init(|| databases(&self.fleet))
+    }
+
+    /// Position of the Database on the screen.
+    pub fn database_index(&self) -> Option<usize> {
+        let all = self.databases();
+        let chosen = self.chosen.as_ref();
+        let at = chosen.and_then(|of| all.iter().position(|database| database.tidb_clusters.contains(of)));
+        at.or((!all.is_empty()).then_some(0))
+    }
+
+    /// The Database on the screen.
+    pub fn database(&self) -> Option<&Database> {
+        self.databases().get(self.database_index()?)
+    }
+
+    pub fn choose_database(&mut self, index: usize) {
+        self.chosen = self.databases().get(index).and_then(|database| database.tidb_clusters.first()).cloned();
+    }
+
+    /// The view in front.
+    pub fn screen(&self) -> &Screen {
+        self.screens.last().expect("the stack begins with one screen and never loses it")
+    }
+
+    fn screen_mut(&mut self) -> &mut Screen {
+        self.screens.last_mut().expect("the stack begins with one screen and never loses it")
+    }
+
+    pub fn view(&self) -> &View {
+        &self.screen().view
+    }
+
+    /// The views from the first to the one in front.
+    pub fn path(&self) -> impl Iterator<Item = &View> {
+        self.screens.iter().map(|screen| &screen.view)
+    }
+
+    /// The cluster that a digit key stands for.
+    pub fn cluster_at(&self, index: usize) -> Option<&KubeCluster> {
+        self.fleet.clusters.values().nth(index)
+    }
+
+    /// Whether something of this context may be shown under the present focus.
+    pub fn in_focus(&self, context: Option<&str>) -> bool {
+        self.focus.is_none() || self.focus.as_deref() == context
+    }
+
+    /// Goes back to a view that is in the stack, or puts it in front.
+    pub fn go(&mut self, view: View) {
+        match self.screens.iter().position(|screen| screen.view == view) {
+            Some(at) => self.screens.truncate(at + 1),
+            None => self.screens.push(Screen::new(view)),
+        }
+        // Esc walks the stack; a loop through many details must not make it endless.
+        if self.screens.len() > 16 {
+            self.screens.remove(1);
+        }
+    }
+
+    /// Tells the core how large the terminal is.
+    pub fn resize(&mut self, width: u16, height: u16) {
+        self.size = (width, height);
+        self.dirty = true;
+    }
+
+    /// Text cannot be scrolled past its end: the face knows how long it is.
+    pub fn limit_scroll(&mut self, last: usize) {
+        let scroll = match &mut self.dialog {
+            Some(Dialog::Help { scroll, .. }) => scroll,
+            _ => &mut self.screen_mut().scroll,
+        };
+        *scroll = (*scroll).min(last);
+    }
+
+    /// Whether something on the screen may have changed since the last call.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+        let until = self.now.checked_add(jiff::SignedDuration::from_secs(6)).ok();
+        self.flash = Some(Flash { level, text: text.into(), until });
+    }
+
+    /// Why the plan on the screen cannot be started; one sentence.
+    pub fn cannot_start(&self) -> Option<String> {
+        let Some(plan) = &self.plan else { return Some("there is no plan yet".into()) };
+        if self.options.read_only {
+            return Some("read-only: this session cannot start a run; leave out --read-only to arm it".into());
+        }
+        if let Some(context) = plan.contexts.iter().find(|context| self.is_read_only(context)) {
+            return Some(format!("read-only: the configuration allows no writes to {context}"));
+        }
+        if let Some(run) = self.run.as_ref().filter(|run| run.driving) {
+            return Some(format!("run {} is under way; one at a time", run.id()));
+        }
+        let refused = plan.refusals().count();
+        (refused > 0).then(|| format!("refused by {refused} of {} checks; nothing can be sent", plan.checks.len()))
+    }
+
+    /// Whether the configuration makes this context read-only.
+    pub fn is_read_only(&self, context: &str) -> bool {
+        self.options.read_only || self.fleet.clusters.get(context).is_some_and(|cluster| cluster.read_only)
+    }
+
+    /// Which part of the keymap is in force.
+    pub fn scope(&self) -> Scope {
+        match &self.dialog {
+            Some(Dialog::Help { .. }) => Scope::Help,
+            Some(Dialog::Palette { .. }) => Scope::Palette,
+            Some(Dialog::Filter { .. }) => Scope::Filter,
+            Some(Dialog::Ask { .. }) => Scope::Ask,
+            Some(Dialog::Typed { .. }) => Scope::Typed,
+            None => self.view_scope(),
+        }
+    }
+
+    /// The scope of the view in front, whatever lies over it.
+    pub fn view_scope(&self) -> Scope {
+        match self.view() {
+            View::Overview => Scope::Matrix,
+            View::Form => Scope::Form,
+            View::Plan => Scope::Plan,
+            View::Run => Scope::Run,
+            View::Detail(_) => Scope::Text,
+            View::Databases
+            | View::Clusters
+            | View::Members
+            | View::Stores
+            | View::TidbClusters
+            | View::Problems
+            | View::Runbooks
+            | View::Runs => Scope::List,
+        }
+    }
+}
+
+impl View {
+    /// The name on the screen and in the palette.
+    pub fn title(&self) -> &'static str {
+        match self {
+            View::Overview => "overview",
+            View::Databases => "databases",
+            View::Clusters => "clusters",
+            View::Members => "members",
+            View::Stores => "stores",
+            View::TidbClusters => "tidbclusters",
+            View::Problems => "problems",
+            View::Runbooks => "runbooks",
+            View::Form => "inputs",
+            View::Plan => "plan",
+            View::Run => "run",
+            View::Runs => "runs",
+            View::Detail(_) => "detail",
+        }
+    }
+}

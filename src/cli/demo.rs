@@ -1,7 +1,5 @@
-//! `tidepilot demo --serve`: the simulated fleet alone, for kubectl, scripts and rehearsals.
-//!
-//! Starts the fleet, says where it is, and stops it on Ctrl-C or SIGTERM. The console on top of it is the main command's
-//! business; what the fleet does is `sim`'s.
+//! `tidepilot demo`: the console on an embedded simulated fleet, or with `--serve` the fleet alone, for kubectl,
+//! scripts and rehearsals, until Ctrl-C or SIGTERM. What the fleet does is `sim`'s business.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,6 +8,8 @@ use std::process::ExitCode;
 use clap::Args;
 use color_eyre::eyre::{Result, WrapErr};
 
+use super::console;
+use super::options::Connect;
 use crate::sim::tunnel::PdTunnel;
 use crate::sim::{Sim, SimOptions};
 
@@ -52,8 +52,27 @@ impl DemoArgs {
     }
 }
 
+/// The console on the simulated fleet, or only the fleet with `--serve`.
+pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
+    if args.serve {
+        return serve(args).await;
+    }
+    let sim = Sim::start(args.options()).await?;
+    let private = tempfile::Builder::new().prefix("tidepilot-demo-").tempdir()?;
+    let kubeconfig = args.kubeconfig_out.clone().unwrap_or_else(|| private.path().join("kubeconfig"));
+    sim.write_kubeconfig(&kubeconfig)
+        .wrap_err_with(|| format!("the kubeconfig {} cannot be written", kubeconfig.display()))?;
+    // Rehearsals leave their journals with the fleet that they ran on, unless a folder is named.
+    let state = connect.state.clone().unwrap_or_else(|| private.path().to_path_buf());
+    let connect = Connect { kubeconfig: Some(kubeconfig), state: Some(state), ..connect };
+    let links = connect.links().map_err(color_eyre::Report::msg)?;
+    let code = console::open(links, connect.runs().map_err(color_eyre::Report::msg)?, connect.ascii, true).await;
+    sim.shutdown().await;
+    code
+}
+
 /// Serves the fleet until a signal comes. Errors: an unknown scenario, an unwritable file, no free port.
-pub async fn serve(args: DemoArgs) -> Result<ExitCode> {
+async fn serve(args: DemoArgs) -> Result<ExitCode> {
     // Before anything is started: a signal that comes early must still stop everything.
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let sim = Sim::start(args.options()).await?;

@@ -1,8 +1,102 @@
-//! Commands of the binary: arguments in, exit code out.
+//! Commands of the binary: arguments in, exit code out. One file per command.
+//!
+//! Exit codes of `status`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
+//! [`crate::app::driver::exit`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
 
+mod console;
+mod demo;
+mod options;
+mod plan;
+mod run;
+mod runbook;
+mod runs;
+mod status;
+
+use std::io::Write as _;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit code of wrong usage.
+const USAGE: u8 = 64;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidepilot",
+    version,
+    about = "One TiDB database across several Kubernetes clusters, from one terminal"
+)]
+struct Cli {
+    #[command(flatten)]
+    connect: options::Connect,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything on an embedded simulated fleet: learn, rehearse, reproduce
+    Demo(demo::DemoArgs),
+    /// Every KubeCluster and Database, once or with --watch
+    Status(status::StatusArgs),
+    /// What a runbook would do, before anything is sent
+    Plan(plan::PlanArgs),
+    /// Run a runbook, step by step
+    Run(run::RunArgs),
+    /// Journals on this machine: list, show, resume
+    Runs(runs::RunsArgs),
+    /// The runbooks: list, show
+    Runbook(runbook::RunbookArgs),
+}
 
 /// Parses the arguments, runs the command and gives its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    // Two crypto providers would be linked otherwise undecided; ring is the one that all our crates share.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = color_eyre::config::HookBuilder::default().display_env_section(false).install();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}"), 1),
+    };
+    let code = runtime.block_on(async {
+        let connect = cli.connect;
+        match cli.command {
+            None => console::run(&connect).await,
+            Some(Command::Demo(args)) => demo::run(args, connect).await,
+            Some(Command::Status(args)) => status::run(&args, &connect).await,
+            Some(Command::Plan(args)) => plan::run(&args, &connect).await,
+            Some(Command::Run(args)) => run::run(&args, &connect).await,
+            Some(Command::Runs(args)) => runs::run(&args, &connect).await,
+            Some(Command::Runbook(args)) => Ok(runbook::run(&args)),
+        }
+    });
+    // A hung credential plugin or tunnel must not hang the way out.
+    runtime.shutdown_background();
+    match code {
+        Ok(code) => code,
+        Err(error) => fail(&format!("{error:#}"), 1),
+    }
+}
+
+/// Writes to stdout; a closed pipe is the reader's business.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "tidepilot: {text}");
+}
+
+fn fail(text: &str, code: u8) -> ExitCode {
+    complain(text);
+    ExitCode::from(code)
 }

@@ -1,1 +1,194 @@
-//! (room: console)
+//! Face 1: the interactive console. Reads `&App`, draws a frame; [`terminal`] is the loop around it.
+//!
+//! [`draw`] is pure: same state, same frame, at any size down to one cell. Not here: what keys do (`app`), acting on
+//! the world (`app::driver`).
+//!
+//! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
+
+mod clusters;
+mod detail;
+mod dialog;
+mod footer;
+mod form;
+mod header;
+mod members;
+mod overview;
+mod plan;
+mod problems;
+mod run;
+mod runbooks;
+mod stores;
+mod table;
+pub mod terminal;
+pub mod text;
+pub mod theme;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::app::rows::Row;
+use crate::app::{App, Dialog, View};
+use text::Page;
+use theme::{Role, Theme};
+
+/// The parts of the screen. A low terminal loses the header first, then the footer, then the title.
+struct Parts {
+    header: Rect,
+    title: Rect,
+    body: Rect,
+    footer: Rect,
+}
+
+fn parts(area: Rect) -> Parts {
+    let header = match area.height {
+        10.. => 2,
+        5..10 => 1,
+        _ => 0,
+    };
+    let title = u16::from(area.height >= 4);
+    let footer = u16::from(area.height >= 3);
+    let body = area.height - header - title - footer;
+    let mut y = area.y;
+    let mut take = |height: u16| {
+        let part = Rect { y, height, ..area };
+        y += height;
+        part
+    };
+    Parts { header: take(header), title: take(title), body: take(body), footer: take(footer) }
+}
+
+/// Draws the whole screen.
+pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.is_empty() {
+        return;
+    }
+    let theme = Theme::new(&app.options);
+    let parts = parts(area);
+    header::draw(app, theme, frame, parts.header);
+    let rows = app.rows();
+    title(app, theme, frame, parts.title, &rows);
+    body(app, theme, frame, parts.body, &rows);
+    footer::draw(app, theme, frame, parts.footer);
+    dialog::draw(app, theme, frame, parts.body, parts.footer);
+}
+
+/// The last line on which scrolling text may begin; 0 for everything else.
+pub fn scroll_limit(app: &App, area: Rect) -> usize {
+    let body = parts(area).body;
+    let theme = Theme::new(&app.options);
+    let room = usize::from(body.width);
+    let (lines, height) = match (&app.dialog, app.view()) {
+        (Some(Dialog::Help { of, .. }), _) => {
+            let (lines, inner) = dialog::help(*of, theme, body);
+            (lines.len(), inner.height)
+        }
+        (_, View::Plan) => (plan::page(app, theme, room).lines.len(), body.height),
+        (_, View::Run) => run::extent(app, theme, body),
+        (_, View::Detail(subject)) => (detail::page(app, theme, subject, room).lines.len(), body.height),
+        _ => return 0,
+    };
+    lines.saturating_sub(usize::from(height))
+}
+
+fn body(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    match app.view() {
+        View::Overview => overview::draw(app, theme, frame, area, rows),
+        View::Databases => clusters::databases(app, theme, frame, area, rows),
+        View::Clusters => clusters::clusters(app, theme, frame, area, rows),
+        View::TidbClusters => clusters::tidb_clusters(app, theme, frame, area, rows),
+        View::Members => members::draw(app, theme, frame, area, rows),
+        View::Stores => stores::draw(app, theme, frame, area, rows),
+        View::Problems => problems::draw(app, theme, frame, area, rows),
+        View::Runbooks => runbooks::runbooks(app, theme, frame, area, rows),
+        View::Runs => runbooks::runs(app, theme, frame, area, rows),
+        View::Form => form::draw(app, theme, frame, area),
+        View::Plan => page(frame, area, plan::page(app, theme, usize::from(area.width)), app.screen().scroll, theme),
+        View::Run => run::draw(app, theme, frame, area),
+        View::Detail(subject) => {
+            let lines = detail::page(app, theme, subject, usize::from(area.width));
+            page(frame, area, lines, app.screen().scroll, theme);
+        }
+    }
+}
+
+/// The rule over the body: `members(3)[1] </filter>`.
+fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    if area.is_empty() {
+        return;
+    }
+    let rule = theme.style(Role::Dim);
+    let mut spans = vec![Span::styled(theme.rule().repeat(2) + " ", rule)];
+    let mut path: Vec<&str> = app.path().map(View::title).collect();
+    path.dedup();
+    let last = path.pop().unwrap_or_default();
+    for step in path {
+        spans.push(Span::styled(format!("{step} {} ", theme.arrow()), rule));
+    }
+    spans.push(Span::styled(last.to_owned(), theme.style(Role::Title)));
+    let all = app.all_rows().len();
+    if all > 0 {
+        spans.push(Span::styled(format!("({all})"), theme.style(Role::Title)));
+    }
+    if rows.len() != all {
+        spans.push(Span::styled(format!("[{}]", rows.len()), theme.style(Role::Strong)));
+    }
+    let accent = theme.style(Role::Accent);
+    if !app.screen().filter.is_empty() {
+        spans.push(text::span(format!(" </{}>", app.screen().filter), accent));
+    }
+    if app.faults_only {
+        spans.push(Span::styled(" <faults only>", accent));
+    }
+    if let Some(context) = &app.focus {
+        spans.push(text::span(format!(" <only {context}>"), accent));
+    }
+    spans.push(Span::raw(" "));
+    let used: usize = spans.iter().map(Span::width).sum();
+    spans.push(Span::styled(theme.rule().repeat(usize::from(area.width).saturating_sub(used)), rule));
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// Text from its `scroll`th line on, with a mark at the right edge while there is more.
+fn page(frame: &mut Frame<'_>, area: Rect, page: Page, scroll: usize, theme: Theme) {
+    let height = usize::from(area.height);
+    let top = scroll.min(page.lines.len().saturating_sub(height));
+    let more = page.lines.len() > top + height;
+    for (offset, line) in page.lines.into_iter().skip(top).take(height).enumerate() {
+        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
+        frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+    if more && area.width > 20 && height > 0 {
+        let mark = format!(" {} more ", theme.key("down"));
+        let wide = u16::try_from(text::width(&mark)).unwrap_or(0);
+        let spot = Rect { x: area.right() - wide, y: area.bottom() - 1, width: wide, height: 1 };
+        frame.render_widget(Span::styled(mark, theme.style(Role::Accent)), spot);
+    }
+}
+
+/// One quiet sentence where a view has nothing to show.
+fn empty(frame: &mut Frame<'_>, area: Rect, theme: Theme, sentence: &str) {
+    if area.is_empty() {
+        return;
+    }
+    let y = area.y + u16::from(area.height > 2);
+    for (offset, line) in text::wrap(sentence, usize::from(area.width).saturating_sub(4)).into_iter().enumerate() {
+        let y = y + u16::try_from(offset).unwrap_or(u16::MAX);
+        if y < area.bottom() {
+            let line = Line::from(vec![Span::raw("  "), Span::styled(line, theme.style(Role::Dim))]);
+            frame.render_widget(line, Rect { y, height: 1, ..area });
+        }
+    }
+}
+
+/// Why a list is empty: the filter, or that there is nothing.
+fn nothing(app: &App, otherwise: &str) -> String {
+    if !app.all_rows().is_empty() {
+        return "No row fits the filter. Esc clears it.".into();
+    }
+    if app.fleet.clusters.is_empty() {
+        return "No cluster yet: the kubeconfig has no context, or it is still being read.".into();
+    }
+    otherwise.to_owned()
+}

@@ -55,12 +55,6 @@ pub struct Member {
     pub healthy: Option<bool>,
 }
 
-impl Default for MemberId {
-    fn default() -> Self {
-        MemberId(0)
-    }
-}
-
 /// A store with the TidbCluster that it belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,16 +181,16 @@ pub fn referenced(fleet: &Fleet, tc: &TidbCluster) -> Option<ObjectRef> {
     fleet
         .tidb_clusters()
         .find(|(of, other)| {
-            of.name == to.name && of.namespace == namespace && other.domain() == to.cluster_domain.as_deref().filter(|d| !d.is_empty())
+            of.name == to.name
+                && of.namespace == namespace
+                && other.domain() == to.cluster_domain.as_deref().filter(|d| !d.is_empty())
         })
         .map(|(of, _)| of)
 }
 
 fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
-    let known: Vec<(&ObjectRef, &KubeCluster, &TidbCluster)> = tcs
-        .iter()
-        .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)))
-        .collect();
+    let known: Vec<(&ObjectRef, &KubeCluster, &TidbCluster)> =
+        tcs.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?))).collect();
     let views: Vec<(&ObjectRef, &ObjectKey, &PdAnswer)> = known
         .iter()
         .flat_map(|(of, cluster, tc)| answers(cluster, tc).map(|(pod, answer)| (*of, pod, answer)))
@@ -252,12 +246,14 @@ fn see_clusters(fleet: &Fleet, known: &[(&ObjectRef, &KubeCluster, &TidbCluster)
             let word = cluster.freshness.word();
             unseen.push(format!("KubeCluster {} is {word}; TidbCluster {of} may have changed", of.context));
         }
-        for (pod, view) in cluster.pd.iter().filter(|(pod, _)| {
-            pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name)
-        }) {
+        for (pod, view) in
+            cluster.pd.iter().filter(|(pod, _)| pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name))
+        {
             match &view.answer {
                 Err(why) => unseen.push(format!("PD pod {}/{pod} did not answer: {why}", of.context)),
-                Ok(answer) => unseen.extend(answer.gaps.iter().map(|gap| format!("PD pod {}/{pod}: {gap}", of.context))),
+                Ok(answer) => {
+                    unseen.extend(answer.gaps.iter().map(|gap| format!("PD pod {}/{pod}: {gap}", of.context)))
+                }
             }
         }
         if let Some(to) = tc.spec.cluster.as_ref().filter(|_| referenced(fleet, tc).is_none()) {
@@ -276,7 +272,9 @@ fn join(
 ) -> Member {
     let own = views.iter().find(|(_, _, answer)| answer.self_id == Some(member.id));
     let place = match own {
-        Some((of, pod, _)) => known.iter().find(|(k, _, _)| k == of).map(|(of, c, tc)| (*of, *c, *tc, pod.name.clone())),
+        Some((of, pod, _)) => {
+            known.iter().find(|(k, _, _)| k == of).map(|(of, c, tc)| (*of, *c, *tc, pod.name.clone()))
+        }
         None => by_name(member, known, views),
     };
     let own_health = own.and_then(|(_, _, answer)| answer.healthy);

@@ -122,7 +122,9 @@ pub enum Crd {
     Unknown,
     /// Operator v1. `across_k8s` is `None` where the schema could not be read.
     #[serde(rename_all = "camelCase")]
-    Served { across_k8s: Option<bool> },
+    Served {
+        across_k8s: Option<bool>,
+    },
     Missing,
     /// Only `core.pingcap.com`: TiDB Operator v2 does not support spanning Kubernetes clusters.
     OperatorV2Only,
@@ -167,13 +169,24 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// A context exists in the kubeconfig (sent before any network).
-    Configured { server: String, read_only: bool },
+    Configured {
+        server: String,
+        read_only: bool,
+    },
     /// The connection's state moved.
-    Connection { freshness: Freshness, message: Option<String> },
+    Connection {
+        freshness: Freshness,
+        message: Option<String>,
+    },
     /// `kube-system` UID and server version.
-    Identity { uid: Option<String>, version: Option<String> },
+    Identity {
+        uid: Option<String>,
+        version: Option<String>,
+    },
     Crd(Crd),
-    Operator { version: Option<String> },
+    Operator {
+        version: Option<String>,
+    },
     ClusterDomain(String),
     /// The complete set, after a list.
     TidbClusters(Vec<TidbCluster>),
@@ -183,7 +196,10 @@ pub enum What {
     Pod(One<Pod>),
     StatefulSet(One<StatefulSet>),
     /// One PD pod was asked.
-    Pd { pod: ObjectKey, view: Box<PdView> },
+    Pd {
+        pod: ObjectKey,
+        view: Box<PdView>,
+    },
 }
 
 /// A watch event for one object.
@@ -209,7 +225,8 @@ impl Fleet {
     /// Folds one change in. A change of a context nobody configured creates it: order of arrival must not matter.
     pub fn apply(&mut self, change: Change) {
         let Change { context, at, what } = change;
-        let cluster = self.clusters.entry(context.clone()).or_insert_with(|| KubeCluster { context, ..KubeCluster::default() });
+        let cluster =
+            self.clusters.entry(context.clone()).or_insert_with(|| KubeCluster { context, ..KubeCluster::default() });
         if !matches!(what, What::Configured { .. } | What::Connection { .. }) {
             cluster.heard = Some(at);
         }

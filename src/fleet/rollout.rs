@@ -96,7 +96,10 @@ fn unsettled(
         return Some(format!("the StatefulSet controller has not yet seen the newest {title} template"));
     }
     if s.current_revision != s.update_revision {
-        return Some(format!("{title} is rolling: {} of {} pods are on the new revision", s.updated_replicas, replicas));
+        return Some(format!(
+            "{title} is rolling: {} of {} pods are on the new revision",
+            s.updated_replicas, replicas
+        ));
     }
     if set.spec.replicas != replicas || s.replicas != replicas || s.ready_replicas != replicas {
         return Some(format!("{title} has {} ready of {replicas} wanted", s.ready_replicas));
@@ -168,7 +171,8 @@ mod tests {
     #[test]
     fn settled_needs_all_five_parts() {
         assert!(world(|_, _, _| {}).settled);
-        let cases: [(fn(&mut Value, &mut Value, &mut Value), &str); 9] = [
+        type Damage = fn(&mut Value, &mut Value, &mut Value);
+        let cases: [(Damage, &str); 9] = [
             (|tc, _, _| tc["status"]["pd"]["image"] = json!("pingcap/pd:v8.5.4"), "wanted version"),
             (|_, set, _| set["metadata"]["generation"] = json!(3), "newest PD template"),
             (|_, set, _| set["status"]["updateRevision"] = json!("r2"), "rolling"),

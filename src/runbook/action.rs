@@ -124,10 +124,7 @@ impl Action {
                 context: target.context.clone(),
                 pod: None,
                 method: "PATCH".into(),
-                path: format!(
-                    "{}?fieldManager={field_manager}&fieldValidation=Strict",
-                    tidb_cluster_path(target)
-                ),
+                path: format!("{}?fieldManager={field_manager}&fieldValidation=Strict", tidb_cluster_path(target)),
                 content_type: "application/merge-patch+json".into(),
                 body: self.patch_body(resource_version).unwrap_or(Value::Null),
             }],
@@ -169,11 +166,8 @@ impl Action {
             ),
             Action::UpdatePeerUrl { target, id, pod, to, .. } => {
                 let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
-                let (scheme, certs) = if tls {
-                    ("https", " --cacert ca.crt --cert tls.crt --key tls.key")
-                } else {
-                    ("http", "")
-                };
+                let (scheme, certs) =
+                    if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
                 format!(
                     "kubectl --context {} -n {} port-forward pod/{} 2379:2379 & curl{certs} -X {method} -H 'Content-Type: application/json' -d {} {}",
                     quote(&target.context),
@@ -208,9 +202,7 @@ pub fn tidb_cluster_path(of: &ObjectRef) -> String {
 pub fn update_request(id: MemberId, to: &[String], api: MembershipApi) -> (&'static str, String, Value) {
     match api {
         MembershipApi::V2 => ("PUT", format!("/v2/members/{}", id.hex()), json!({"peerURLs": to})),
-        MembershipApi::V3 => {
-            ("POST", "/v3/cluster/member/update".into(), json!({"ID": id.decimal(), "peerURLs": to}))
-        }
+        MembershipApi::V3 => ("POST", "/v3/cluster/member/update".into(), json!({"ID": id.decimal(), "peerURLs": to})),
     }
 }
 
@@ -251,7 +243,7 @@ mod tests {
     fn updates_use_hex_for_v2_and_decimal_for_v3() {
         let to = vec!["http://a:2380".to_owned()];
         let id = MemberId(11_669_882_833_499_745_300);
-        assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c0de4b5d6e14");
+        assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c09b7d2e6c14");
         assert_eq!(update_request(id, &to, MembershipApi::V3).2["ID"], "11669882833499745300");
     }
 }

@@ -5,6 +5,12 @@
 //! lines) → [`engine`] (records and observations in, effects out).
 
 pub mod action;
+pub mod bind;
+pub mod definition;
+pub mod engine;
+pub mod expr;
+pub mod facts;
+pub mod judge;
 pub mod plan;
 pub mod record;
 

@@ -74,6 +74,12 @@ pub struct PlannedStep {
     /// Unique in the plan: `update[basic-pd-2]` for a step of a for-each.
     pub id: String,
     pub phase: String,
+    /// The item of a for-each that this step belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// Holds while the item has to wait for all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
     pub title: String,
     pub why: String,
     pub action: Action,
@@ -112,9 +118,14 @@ pub enum Rehearsal {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Confirm {
     None,
-    Plain { gate: String },
+    Plain {
+        gate: String,
+    },
     /// Typing exactly `text`.
-    Typed { gate: String, text: String },
+    Typed {
+        gate: String,
+        text: String,
+    },
 }
 
 /// A question that stops a run until it is answered.

@@ -29,20 +29,48 @@ pub struct Record {
 #[serde(tag = "record", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Event {
     /// The run begins with this plan and keeps it for ever.
-    RunOpened { run: String, tool: String, plan: Box<Plan> },
+    RunOpened {
+        run: String,
+        tool: String,
+        plan: Box<Plan>,
+    },
     /// Another process goes on with it.
-    Resumed { tool: String },
+    Resumed {
+        tool: String,
+    },
     /// A gate was answered; `text` is what was typed for a typed one.
-    Confirmed { gate: String, text: Option<String> },
+    Confirmed {
+        gate: String,
+        text: Option<String>,
+    },
     /// The action is about to leave. Durable before anything is sent.
-    Intent { step: String, attempt: u32, action: Action, before: Value, after: Value },
+    Intent {
+        step: String,
+        attempt: u32,
+        action: Action,
+        before: Value,
+        after: Value,
+    },
     /// An answer came, or the wait for it ended. Never completes a step.
-    Returned { step: String, attempt: u32, answer: Answer },
+    Returned {
+        step: String,
+        attempt: u32,
+        answer: Answer,
+    },
     /// The world was seen to be as the step wants it.
-    Completed { step: String, how: How, evidence: Value },
+    Completed {
+        step: String,
+        how: How,
+        evidence: Value,
+    },
     /// Nothing further is sent until a person resumes.
-    Paused { step: String, reason: PauseReason },
-    Closed { outcome: Outcome },
+    Paused {
+        step: String,
+        reason: PauseReason,
+    },
+    Closed {
+        outcome: Outcome,
+    },
 }
 
 /// Why a step counts as completed.

@@ -4,6 +4,7 @@
 //! name, then starts the member or store in the pod's Database (domain.md §2.4). Pods come from `statefulset`; their JSON
 //! status is written in `pod_status`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::{Component, ordinal};
 use super::pd::stores::{Store, StoreState};
 use super::pd::{Change, Database, Member, Process, Proposal};
-use super::store::now;
+use super::store::{identity, now};
 use super::tidb_cluster::TidbCluster;
 use super::world::{Disk, PodKey, State, TcKey, World};
 use super::{dns, pod_status, secrets};
@@ -105,6 +106,7 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
             pod_status::write(world, &key, pod, container);
         }
     }
+    forget(world, state, kube);
     let gone: Vec<PodKey> = state
         .containers
         .keys()
@@ -117,9 +119,22 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
     }
 }
 
+/// Data goes with its volume claim, and a deleted TidbCluster is in no Database.
+fn forget(world: &World, state: &mut State, kube: usize) {
+    let names = |plural: &str| -> BTreeSet<(String, String)> {
+        world.kubes[kube].store.snapshot(plural, None).1.iter().map(|object| identity(object)).collect()
+    };
+    let (claims, tidb_clusters) = (names("persistentvolumeclaims"), names("tidbclusters"));
+    let stays = |at: usize, known: &BTreeSet<(String, String)>, namespace: &str, name: &str| {
+        at != kube || known.contains(&(namespace.to_owned(), name.to_owned()))
+    };
+    state.disks.retain(|key, _| stays(key.kube, &claims, &key.namespace, &key.name));
+    state.database_of.retain(|key, _| stays(key.kube, &tidb_clusters, &key.namespace, &key.name));
+}
+
 fn key_of(kube: usize, pod: &Value) -> PodKey {
-    let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_owned();
-    PodKey { kube, namespace: text("namespace"), name: text("name") }
+    let (namespace, name) = identity(pod);
+    PodKey { kube, namespace, name }
 }
 
 /// The component that a pod runs.
@@ -292,6 +307,9 @@ fn start_pd(world: &World, state: &mut State, key: &PodKey, pod: &Value, script:
         return set_stage(state, key, Stage::Script { since_ms: state.now_ms });
     }
     let Some((index, id)) = state.pd_disk(&claim) else { return };
+    // A TidbCluster made anew over old volumes is where its data is.
+    let own = TcKey { kube: key.kube, namespace: tc.namespace().to_owned(), name: tc.name().to_owned() };
+    state.database_of.insert(own, index);
     let process = Process {
         pod: key.clone(),
         name: script.name.clone(),

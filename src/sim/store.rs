@@ -120,15 +120,20 @@ impl Store {
 
     /// Creates or replaces by `metadata.namespace`/`name`, as a controller that owns the object would.
     ///
-    /// Nothing happens when only `resourceVersion` differs. A missing Namespace object is made as well. Gives the
-    /// object as stored.
-    pub fn put(&self, plural: &str, object: Value) -> Value {
+    /// Nothing happens when only `resourceVersion` differs. A missing Namespace object is made as well, and managedFields
+    /// that the new object does not bring along are kept. Gives the object as stored.
+    pub fn put(&self, plural: &str, mut object: Value) -> Value {
         let (namespace, name) = identity(&object);
         if resource(plural).namespaced && self.get("namespaces", "", &namespace).is_none() {
             self.put("namespaces", self::namespace(&namespace));
         }
-        let outcome =
-            self.transact(plural, &namespace, &name, false, |_| Ok::<_, std::convert::Infallible>(Write::Put(object)));
+        let outcome = self.transact(plural, &namespace, &name, false, |before| {
+            let kept = before.and_then(|before| before.pointer("/metadata/managedFields"));
+            if let Some(kept) = kept.filter(|_| object.pointer("/metadata/managedFields").is_none()) {
+                object["metadata"]["managedFields"] = kept.clone();
+            }
+            Ok::<_, std::convert::Infallible>(Write::Put(object))
+        });
         match outcome {
             Ok(stored) => stored.unwrap_or(Value::Null),
             Err(never) => match never {},

@@ -42,8 +42,9 @@ impl Apply<'_> {
         merge(self.kind, &mut merged, declared);
         let given_up = own.iter().flat_map(|own| &own.fields).filter(|path| !wanted.contains(*path));
         for path in given_up {
+            let filled = managed::resolve(&merged, path).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
             let covered = |fields: &Fields| fields.iter().any(|field| field.starts_with(path));
-            if !covered(&wanted) && !entries.iter().any(|entry| covered(&entry.fields)) {
+            if !filled && !covered(&wanted) && !entries.iter().any(|entry| covered(&entry.fields)) {
                 managed::remove(&mut merged, path);
             }
         }
@@ -133,7 +134,8 @@ fn clash(current: &Value, declared: &Value, path: &Path, owned: &Path) -> bool {
     } else if owned.starts_with(path) {
         !empty(declared, path)
     } else {
-        path.starts_with(owned) && !empty(current, owned) && managed::resolve(current, owned).is_some()
+        // Owning a map is owning that it is there, not what others put into it.
+        path.starts_with(owned) && managed::resolve(current, owned).is_some_and(|value| !value.is_object())
     }
 }
 

@@ -76,8 +76,12 @@ async fn converse(stream: TcpStream, acceptor: TlsAcceptor, server: Arc<Server>)
         let server = server.clone();
         async move { Ok::<_, Infallible>(router::answer(&server, request).await) }
     });
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // No hurry for idle connections: closing one just as a client writes would fail its request.
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     // How a client ends its connection is its own affair.
     let _ = connection.await;
 }

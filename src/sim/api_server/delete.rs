@@ -37,8 +37,7 @@ impl Options {
 /// Whether a request stores nothing: asked in the query, or in the body of a delete.
 pub(super) fn dry_run(call: &Call) -> bool {
     call.query.dry_run()
-        || serde_json::from_slice::<Value>(&call.body)
-            .is_ok_and(|body| body["kind"] == "DeleteOptions" && says_dry_run(&body))
+        || decode_object(&call.body).is_ok_and(|body| body["kind"] == "DeleteOptions" && says_dry_run(&body))
 }
 
 fn says_dry_run(body: &Value) -> bool {

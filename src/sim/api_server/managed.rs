@@ -113,6 +113,15 @@ pub(super) fn record_update(
     write(after, &entries);
 }
 
+/// The object with a manager who owns all of it: for objects that are put into a store rather than sent to the server.
+///
+/// # Panics
+/// When `plural` is not in the table of kinds.
+pub fn managed_by(plural: &str, mut object: Value, manager: &str) -> Value {
+    record_update(crate::sim::store::resource(plural), None, &mut object, manager, "");
+    object
+}
+
 /// Every leaf that somebody can own, seen through the main resource or its status.
 pub(super) fn leaves(kind: &Resource, object: &Value, subresource: &str) -> Fields {
     let mut fields = Fields::new();

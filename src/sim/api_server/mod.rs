@@ -32,6 +32,7 @@ mod managed;
 mod openapi;
 mod patch;
 mod port_forward;
+mod protobuf;
 mod read;
 mod reply;
 mod request;
@@ -49,6 +50,7 @@ mod write;
 
 pub use auth::{Rule, Rules, User};
 pub use faults::Faults;
+pub use managed::managed_by;
 pub use streams::LOG_ANNOTATION;
 
 /// Both directions of one connection to a pod.

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::lists::merge_key;
+use super::protobuf;
 use super::status::Refusal;
 use crate::sim::store::Resource;
 
@@ -47,8 +48,11 @@ pub(super) fn patch(format: Format, object: &mut Value, body: &[u8]) -> Result<(
     Ok(())
 }
 
-/// A JSON or YAML body.
+/// A JSON, YAML or (for some kinds) protobuf body.
 pub(super) fn decode(body: &[u8]) -> Result<Value, Refusal> {
+    if body.starts_with(protobuf::MAGIC) {
+        return protobuf::decode(body);
+    }
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::Stream;
 use super::connection::Server;
 use super::spdy_session;
-use super::streams::{CHUNK, WebSocket, frame};
+use super::streams::{CHUNK, WebSocket, finish, frame};
 
 /// Messages that wait on their way in each direction.
 const QUEUE: usize = 16;
@@ -44,7 +44,7 @@ impl Target {
 
 /// `v4.channel.k8s.io`: per port a data channel and an error channel, each opened by the port's number.
 pub(super) async fn channels(socket: WebSocket, target: Target, ports: &[u16]) {
-    let (sink, stream) = socket.split();
+    let (mut sink, mut stream) = socket.split();
     let (outgoing, queue) = mpsc::channel::<Message>(QUEUE);
     // Dropped with this future: nothing outlives the session.
     let mut tasks = JoinSet::new();
@@ -70,12 +70,15 @@ pub(super) async fn channels(socket: WebSocket, target: Target, ports: &[u16]) {
     // With the last port's sender the writer's queue ends, and with it the session.
     drop(outgoing);
     tokio::select! {
-        () = write_all(sink, hellos, queue) => {}
-        () = distribute(stream, inlets) => {}
+        () = write_all(&mut sink, hellos, queue) => {}
+        () = distribute(&mut stream, inlets) => {}
+    }
+    if let Ok(socket) = sink.reunite(stream) {
+        finish(socket).await;
     }
 }
 
-async fn write_all(mut sink: SplitSink<WebSocket, Message>, hellos: Vec<Message>, mut queue: mpsc::Receiver<Message>) {
+async fn write_all(sink: &mut SplitSink<WebSocket, Message>, hellos: Vec<Message>, mut queue: mpsc::Receiver<Message>) {
     for hello in hellos {
         if sink.send(hello).await.is_err() {
             return;
@@ -86,12 +89,9 @@ async fn write_all(mut sink: SplitSink<WebSocket, Message>, hellos: Vec<Message>
             return;
         }
     }
-    // Every port is done: a normal end. The client may be gone already.
-    let _ = sink.send(Message::Close(None)).await;
-    let _ = sink.flush().await;
 }
 
-async fn distribute(mut stream: SplitStream<WebSocket>, inlets: Vec<Option<mpsc::Sender<Message>>>) {
+async fn distribute(stream: &mut SplitStream<WebSocket>, inlets: Vec<Option<mpsc::Sender<Message>>>) {
     while let Some(Ok(message)) = stream.next().await {
         match &message {
             Message::Binary(bytes) => {
@@ -155,7 +155,9 @@ pub(super) async fn tunnelled(socket: WebSocket, target: Target) {
                 break;
             }
         }
-        let _ = sink.send(Message::Close(None)).await;
     };
     tokio::join!(inwards, outwards, spdy_session::serve(far, target));
+    if let Ok(socket) = sink.reunite(stream) {
+        finish(socket).await;
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::auth::{Ask, Rule, User};
+use super::patch::decode_object;
 use super::reply::{self, Reply};
 use super::status::Refusal;
 
@@ -16,15 +17,7 @@ pub(super) fn answer(user: &User, path: &str, body: &[u8]) -> Result<Reply, Refu
         ("authentication.k8s.io", "selfsubjectreviews") => myself,
         _ => return Err(Refusal::unknown_path()),
     };
-    let mut review: Value = if body.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_slice(body)
-            .map_err(|error| Refusal::bad_request(format!("couldn't decode the review: {error}")))?
-    };
-    if !review.is_object() {
-        return Err(Refusal::bad_request("couldn't decode the review: it is not an object"));
-    }
+    let mut review = if body.is_empty() { json!({}) } else { decode_object(body)? };
     let kind = match *plural {
         "selfsubjectaccessreviews" => "SelfSubjectAccessReview",
         "selfsubjectrulesreviews" => "SelfSubjectRulesReview",

@@ -2,15 +2,19 @@
 //!
 //! exec is answered here; the bytes of port-forward flow in `port_forward` (WebSocket) and `spdy_session`.
 
+use std::time::Duration;
+
 use futures::{SinkExt, StreamExt};
 use http::header;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 use super::reply::{self, Reply};
 use super::router::Call;
@@ -90,8 +94,7 @@ async fn send_output(mut socket: WebSocket, output: &ExecOutput) -> Result<(), t
         }
     }
     socket.send(frame(3, exit_status(output.exit_code).to_string().as_bytes())).await?;
-    socket.close(None).await?;
-    while socket.next().await.is_some_and(|message| message.is_ok()) {}
+    finish(socket).await;
     Ok(())
 }
 
@@ -225,6 +228,23 @@ fn web_socket(call: &Call, protocol: &'static str, upgrade: Option<OnUpgrade>) -
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
     Ok((reply, upgrade))
+}
+
+/// Ends a WebSocket as both sides should: close, the other's close, and the end of TLS.
+pub(super) async fn finish(mut socket: WebSocket) {
+    let farewell = async {
+        // Fails when the client closed first; its close is then answered by the reads below.
+        let _ = socket.send(normal_close()).await;
+        while socket.next().await.is_some_and(|message| message.is_ok()) {}
+        let _ = socket.into_inner().shutdown().await;
+    };
+    // A client that is gone, or never answers, is not waited for.
+    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+}
+
+/// Close code 1000: kubectl takes a close without a code for an accident.
+fn normal_close() -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))
 }
 
 /// A binary message on a channel.

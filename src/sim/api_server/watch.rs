@@ -144,6 +144,12 @@ impl Watch {
             (true, true) => "MODIFIED",
             (true, false) => "DELETED",
         };
+        // Who leaves a selection is shown as last seen in it, at the version of leaving.
+        if let (EventKind::Modified, "DELETED", Some(before)) = (event.kind, word, &event.before) {
+            let mut last = (**before).clone();
+            last["metadata"]["resourceVersion"] = json!(event.version.to_string());
+            return Some((word, Arc::new(last)));
+        }
         Some((word, event.object.clone()))
     }
 

@@ -60,6 +60,7 @@ pub(super) fn create(call: &Call) -> Result<Reply, Refusal> {
     if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
         return Err(Refusal::bad_request("resourceVersion should not be set on objects to be created"));
     }
+    writing.namespace_exists()?;
     let stored = writing.commit(&name, |writing, before| match before {
         Some(_) => Err(Refusal::already_exists(kind, &name)),
         None => {
@@ -164,6 +165,7 @@ fn apply(call: &Call, mut writing: Writing<'_>) -> Result<Reply, Refusal> {
         return Err(refusal);
     }
     declared["metadata"]["name"] = json!(name);
+    writing.namespace_exists()?;
     let subresource = call.target.subresource.as_deref().unwrap_or_default();
     let apply = Apply { kind, manager, subresource, force: call.query.flag("force") };
     let mut created = false;
@@ -263,6 +265,15 @@ impl<'a> Writing<'a> {
             }
         }
         reply
+    }
+
+    /// Looked up before the transaction, which holds the store.
+    fn namespace_exists(&self) -> Result<(), Refusal> {
+        let namespace = self.call.namespace();
+        if self.kind.namespaced && self.call.store().get("namespaces", "", namespace).is_none() {
+            return Err(Refusal::not_found(crate::sim::store::resource("namespaces"), namespace));
+        }
+        Ok(())
     }
 
     /// The body names the kind and namespace of the address, or nothing.

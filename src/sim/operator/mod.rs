@@ -51,7 +51,7 @@ fn reconcile(pass: &mut Pass<'_>, object: Value) {
     tc.fill_defaults();
     if let Err(reason) = tc.validate() {
         // Status stays as it was, Ready included: the Event is the only sign (domain.md §1.5).
-        let known = pass.state.now_ms % RESYNC_MS != 0 && warned(pass, &before, &reason);
+        let known = !pass.state.now_ms.is_multiple_of(RESYNC_MS) && warned(pass, &before, &reason);
         if !known {
             pass.world.event(
                 pass.kube,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Pass, Stopped};
 use crate::sim::components::Component;
 use crate::sim::kubelet;
-use crate::sim::pd::stores::StoreState;
+use crate::sim::pd::stores::{Store, StoreState};
 use crate::sim::pd::{Change, Proposal};
 use crate::sim::tidb_cluster::TidbCluster;
 use crate::sim::world::PodKey;
@@ -32,8 +32,10 @@ pub fn scale(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, set: &
         let name = component.pod(tc.name(), ordinal);
         let pod = PodKey { kube: pass.kube, namespace: tc.namespace().to_owned(), name };
         match component {
-            Component::Pd => leave_pd(pass, tc, &pod, wanted == 0 && present == 1)?,
-            Component::TiKv | Component::TiFlash => leave_store(pass, tc, component, &pod)?,
+            Component::Pd if wanted == 0 && present == 1 && in_use(pass, tc) => return Ok(()),
+            Component::TiKv if too_few(pass, tc, &pod) => return Ok(()),
+            Component::Pd => leave_pd(pass, tc, &pod)?,
+            Component::TiKv | Component::TiFlash => leave_store(pass, tc, &pod)?,
             Component::TiProxy | Component::Pump | Component::TiDb | Component::TiCdc => {}
         }
         present - 1
@@ -43,20 +45,45 @@ pub fn scale(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, set: &
     Ok(())
 }
 
-fn refuse(pass: &Pass<'_>, tc: &TidbCluster, reason: &str) -> Stopped {
-    if pass.state.now_ms % super::RESYNC_MS == 0 {
+/// A refusal is an Event and no error: what stands behind this component in the pass goes on.
+fn refuse(pass: &Pass<'_>, tc: &TidbCluster, reason: &str) {
+    if pass.state.now_ms.is_multiple_of(super::RESYNC_MS) {
         pass.world.event(pass.kube, &tc.object, "tidb-controller-manager", "Warning", "FailedScaleIn", reason);
     }
-    Stopped::new(reason)
 }
 
-fn leave_pd(pass: &mut Pass<'_>, tc: &TidbCluster, pod: &PodKey, last: bool) -> Result<(), Stopped> {
+/// The last PD stays while other components of its TidbCluster live on it.
+fn in_use(pass: &Pass<'_>, tc: &TidbCluster) -> bool {
     let status = &tc.object["status"];
     let count = |component: &str, list: &str| status[component][list].as_object().map_or(0, serde_json::Map::len);
+    let sets = ["ticdc", "pump"].map(|key| status[key]["statefulSet"]["replicas"].as_u64().unwrap_or(0));
     let users = count("tikv", "stores") + count("tiflash", "stores") + count("tidb", "members");
-    if last && users > 0 {
-        return Err(refuse(pass, tc, &format!("The PD is in use by TidbCluster [{}/{}]", tc.namespace(), tc.name())));
+    let used = users > 0 || sets.iter().any(|replicas| *replicas > 0);
+    if used {
+        refuse(pass, tc, &format!("The PD is in use by TidbCluster [{}/{}]", tc.namespace(), tc.name()));
     }
+    used
+}
+
+/// Taking this store away would leave fewer Up stores in the whole Database than PD wants replicas.
+fn too_few(pass: &Pass<'_>, tc: &TidbCluster, pod: &PodKey) -> bool {
+    let Some(index) = kubelet::database_of(pass.world, pass.state, pass.kube, tc) else { return false };
+    let database = &pass.state.databases[index];
+    let up = |store: &&Store| !store.tiflash && store.state == StoreState::Up;
+    let count = database.stores.values().filter(up).count() as u64;
+    let refused = count <= database.max_replicas && database.stores.values().filter(up).any(|store| store.pod == *pod);
+    if refused {
+        let need = database.max_replicas;
+        refuse(
+            pass,
+            tc,
+            &format!("{count} TiKV stores are Up and max-replicas is {need}: {} cannot be scaled in", pod.name),
+        );
+    }
+    refused
+}
+
+fn leave_pd(pass: &mut Pass<'_>, tc: &TidbCluster, pod: &PodKey) -> Result<(), Stopped> {
     let Some(index) = kubelet::database_of(pass.world, pass.state, pass.kube, tc) else { return Ok(()) };
     let database = &mut pass.state.databases[index];
     let Some(id) = database.member_at(pod) else { return Ok(()) };
@@ -73,7 +100,7 @@ fn leave_pd(pass: &mut Pass<'_>, tc: &TidbCluster, pod: &PodKey, last: bool) -> 
     Ok(())
 }
 
-fn leave_store(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, pod: &PodKey) -> Result<(), Stopped> {
+fn leave_store(pass: &mut Pass<'_>, tc: &TidbCluster, pod: &PodKey) -> Result<(), Stopped> {
     let Some(index) = kubelet::database_of(pass.world, pass.state, pass.kube, tc) else { return Ok(()) };
     let now_ms = pass.state.now_ms;
     let database = &pass.state.databases[index];
@@ -81,21 +108,7 @@ fn leave_store(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, pod:
     else {
         return Ok(());
     };
-    let (id, state, since) = (store.id, store.state, store.removing_since_ms);
-    let up = database.stores.values().filter(|store| !store.tiflash && store.state == StoreState::Up).count() as u64;
-    if component == Component::TiKv && state == StoreState::Up && up <= database.max_replicas {
-        let need = database.max_replicas;
-        return Err(refuse(
-            pass,
-            tc,
-            &format!(
-                "the number of stores in Up state of TidbCluster [{}/{}] is {up}, less than or equal to MaxReplicas in PD configuration({need}), can't scale in TiKV, podname {}",
-                tc.namespace(),
-                tc.name(),
-                pod.name
-            ),
-        ));
-    }
+    let (id, since) = (store.id, store.removing_since_ms);
     let Some(store) = pass.state.databases[index].stores.get_mut(&id) else { return Ok(()) };
     match since {
         None => {

@@ -136,8 +136,9 @@ fn prepare(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, pod: &Po
         return Err(Stopped::new("pd leader is being transferred"));
     }
     if component == Component::TiKv {
-        let stores = pass.state.databases[index].stores.values_mut();
-        for store in stores.filter(|store| store.pod == *pod && store.state == StoreState::Up && store.leaders > 0) {
+        let mut stores = pass.state.databases[index].stores.values_mut();
+        let full = stores.find(|store| store.pod == *pod && store.state == StoreState::Up && store.leaders > 0);
+        if let Some(store) = full {
             store.leaders_before = store.leaders;
             store.leaders = 0;
             return Err(Stopped::new("leaders are being evicted"));

@@ -1,0 +1,124 @@
+//! The console's other half: its effects in, watched changes and a run's news out, on one ordered channel.
+//!
+//! Not here: what a key does (`app::update`), the terminal (`console`). One run at a time; plans and runs are tasks,
+//! so that nothing ever waits for a cluster before the next message.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::{Driver, Ears, Reply, exit, journals, runbooks};
+use crate::app::message::{Effect, Message, RunEnd, RunMessage};
+use crate::client::ledger;
+use crate::client::watch::watch as watch_clusters;
+
+/// Longest wait for a run to come to a safe stop when the console closes; its journal is safe either way.
+const LAST_WAIT: Duration = Duration::from_secs(20);
+
+/// The run under way.
+struct Driving {
+    replies: mpsc::Sender<Reply>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Serves one console session until [`Effect::Quit`] or the end of `effects`.
+pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effects: mpsc::Receiver<Effect>) {
+    let (changes, mut changed) = mpsc::channel(256);
+    let watching = watch_clusters(&driver.links, changes);
+    let forward = messages.clone();
+    let forwarding = tokio::spawn(async move {
+        while let Some(change) = changed.recv().await {
+            if forward.send(Message::Fleet(change)).await.is_err() {
+                break;
+            }
+        }
+    });
+    let say = |message| messages.send(message);
+    let _ = say(Message::Runbooks(runbooks())).await;
+    let _ = say(Message::Runs(journals::summaries(driver.runs_folder()))).await;
+    let mut driving: Option<Driving> = None;
+    while let Some(effect) = effects.recv().await {
+        match effect {
+            Effect::Quit => break,
+            // The terminal copies by itself.
+            Effect::Copy(_) => {}
+            Effect::Refresh => watching.refresh(),
+            Effect::ListRuns => drop(say(Message::Runs(journals::summaries(driver.runs_folder()))).await),
+            Effect::Plan { runbook, inputs } => {
+                let (driver, messages) = (driver.clone(), messages.clone());
+                tokio::spawn(async move {
+                    let rehearse = !driver.links.iter().any(|link| link.read_only());
+                    let news = match driver.plan(&runbook, &inputs, rehearse).await {
+                        Ok(plan) => RunMessage::Planned(Box::new(plan)),
+                        Err(sentence) => RunMessage::NoPlan(sentence),
+                    };
+                    let _ = messages.send(Message::Run(news)).await;
+                });
+            }
+            Effect::Start(_) | Effect::Resume { .. } if driving.as_ref().is_some_and(|d| !d.task.is_finished()) => {
+                let sentence = "a run is under way in this console already; one at a time".to_owned();
+                let _ = say(Message::Fault(sentence)).await;
+            }
+            Effect::Start(plan) => {
+                let begin = driver.clone();
+                driving =
+                    Some(begin_run(&driver, &messages, move |ears| async move { begin.start(*plan, ears).await }));
+            }
+            Effect::Resume { run } => {
+                // What happened before belongs to the picture.
+                for record in ledger::read(driver.runs_folder(), &run).unwrap_or_default() {
+                    let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
+                }
+                let begin = driver.clone();
+                driving =
+                    Some(begin_run(&driver, &messages, move |ears| async move { begin.resume(&run, ears).await }));
+            }
+            Effect::Answer { gate, text } => {
+                if let Some(driving) = &driving {
+                    let reply = Reply { gate, text: Some(text.unwrap_or_default()) };
+                    let _ = driving.replies.send(reply).await;
+                }
+            }
+            Effect::PauseRun => {
+                if let Some(driving) = &driving {
+                    let _ = driving.stop.send(true);
+                }
+            }
+        }
+    }
+    if let Some(driving) = driving {
+        let _ = driving.stop.send(true);
+        // The console no longer reads; its channel must not hold the run back.
+        forwarding.abort();
+        let _ = tokio::time::timeout(LAST_WAIT, driving.task).await;
+    }
+    drop(watching);
+}
+
+fn begin_run<F, Drive>(driver: &Driver, messages: &mpsc::Sender<Message>, start: F) -> Driving
+where
+    F: FnOnce(Ears) -> Drive + Send + 'static,
+    Drive: Future<Output = RunEnd> + Send + 'static,
+{
+    let (news, mut heard) = mpsc::channel(64);
+    let (replies, replied) = mpsc::channel(4);
+    let (stop, stopped) = watch::channel(false);
+    let (messages, folder) = (messages.clone(), driver.runs_folder().to_path_buf());
+    let task = tokio::spawn(async move {
+        let running = tokio::spawn(start(Ears { news, replies: replied, stop: stopped }));
+        while let Some(news) = heard.recv().await {
+            // A closed console does not stop the run.
+            let _ = messages.send(Message::Run(news)).await;
+        }
+        let end = running.await.unwrap_or_else(|error| RunEnd {
+            run: String::new(),
+            code: exit::INTERNAL,
+            sentence: format!("the driver broke: {error}; the journal has everything up to there"),
+        });
+        let _ = messages.send(Message::Run(RunMessage::Ended(end))).await;
+        let _ = messages.send(Message::Runs(journals::summaries(&folder))).await;
+    });
+    Driving { replies, stop, task }
+}

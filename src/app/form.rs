@@ -1,0 +1,136 @@
+//! The input form of a runbook: fields, suggestions from the fleet, and what is still missing.
+//!
+//! Not here: judging the values, which is the plan's affair.
+
+use std::collections::BTreeMap;
+
+use tui_input::Input;
+
+use super::App;
+use super::message::{InputInfo, InputKind, RunbookInfo};
+use crate::fleet::ObjectRef;
+
+#[derive(Clone, Debug)]
+pub struct Form {
+    pub runbook: RunbookInfo,
+    pub fields: Vec<Field>,
+    /// The field in focus.
+    pub at: usize,
+    /// Why the form could not go on; one sentence.
+    pub error: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub info: InputInfo,
+    pub input: Input,
+    /// What was typed before suggestions were put in its place; they are filtered by it while they are cycled.
+    stem: Option<String>,
+}
+
+impl Form {
+    /// A form whose first TidbCluster field is filled with `target`.
+    pub fn new(runbook: RunbookInfo, target: Option<&ObjectRef>) -> Self {
+        let mut target = target.map(ObjectRef::to_string);
+        let fields = runbook
+            .inputs
+            .iter()
+            .map(|info| {
+                let known = if info.kind == InputKind::TidbCluster { target.take() } else { None };
+                Field { info: info.clone(), input: Input::new(known.unwrap_or_default()), stem: None }
+            })
+            .collect::<Vec<_>>();
+        let at = fields.iter().position(|field: &Field| field.input.value().is_empty()).unwrap_or(0);
+        Self { runbook, fields, at, error: None }
+    }
+
+    pub fn field(&self) -> Option<&Field> {
+        self.fields.get(self.at)
+    }
+
+    pub fn field_mut(&mut self) -> Option<&mut Field> {
+        self.fields.get_mut(self.at)
+    }
+
+    /// The values as they are typed, without surrounding space; empty ones are left out.
+    pub fn inputs(&self) -> BTreeMap<String, String> {
+        let filled = self.fields.iter().map(|field| (field.info.name.clone(), field.input.value().trim().to_owned()));
+        filled.filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// The first field that must be filled and is not.
+    pub fn missing(&self) -> Option<usize> {
+        self.fields.iter().position(|field| field.info.required && field.input.value().trim().is_empty())
+    }
+
+    /// The TidbCluster that the form is about, where one is named in full.
+    pub fn target(&self) -> Option<ObjectRef> {
+        let field = self.fields.iter().find(|field| field.info.kind == InputKind::TidbCluster)?;
+        ObjectRef::parse(field.input.value().trim()).ok()
+    }
+}
+
+impl Field {
+    /// To be called whenever the person types: suggestions start anew.
+    pub fn typed(&mut self) {
+        self.stem = None;
+    }
+
+    /// The text by which suggestions are filtered.
+    pub fn stem(&self) -> &str {
+        self.stem.as_deref().unwrap_or(self.input.value())
+    }
+
+    /// Puts the next (or previous) suggestion into the field.
+    pub fn cycle(&mut self, suggestions: &[String], forward: bool) {
+        if suggestions.is_empty() {
+            return;
+        }
+        let stem = self.stem().to_owned();
+        let last = suggestions.len() - 1;
+        let at = suggestions.iter().position(|one| one == self.input.value());
+        let next = match (at, forward) {
+            (None, true) => 0,
+            (None, false) => last,
+            (Some(at), true) => {
+                if at == last {
+                    0
+                } else {
+                    at + 1
+                }
+            }
+            (Some(at), false) => at.checked_sub(1).unwrap_or(last),
+        };
+        self.input = Input::new(suggestions[next].clone());
+        self.stem = Some(stem);
+    }
+}
+
+impl App {
+    /// What the fleet suggests for the field in focus.
+    pub fn suggestions(&self) -> Vec<String> {
+        let Some((form, field)) = self.form.as_ref().and_then(|form| Some((form, form.field()?))) else {
+            return Vec::new();
+        };
+        let all: Vec<String> = match field.info.kind {
+            InputKind::TidbCluster => self.fleet.tidb_clusters().map(|(of, _)| of.to_string()).collect(),
+            InputKind::DnsDomain => {
+                let target = form.target();
+                let clusters = self.fleet.clusters.values();
+                let fitting = clusters.filter(|c| target.as_ref().is_none_or(|of| of.context == c.context));
+                let mut domains: Vec<String> = fitting.filter_map(|c| c.cluster_domain.clone()).collect();
+                domains.sort();
+                domains.dedup();
+                domains
+            }
+            InputKind::Text => Vec::new(),
+        };
+        let stem = field.stem().to_lowercase();
+        let mut fitting: Vec<String> = all.iter().filter(|one| one.to_lowercase().contains(&stem)).cloned().collect();
+        // A value already taken whole offers the others, not only itself.
+        if fitting.len() == 1 && fitting[0] == field.stem() {
+            fitting = all;
+        }
+        fitting
+    }
+}

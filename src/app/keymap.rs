@@ -1,0 +1,246 @@
+//! One table: key, command, label, where. Dispatch, footer and help are all read from it, so they cannot disagree.
+//!
+//! The grammar is k9s'. `ctrl-d` is half a page (it deletes in k9s) and `ctrl-k` is nothing (it kills there); nothing
+//! that changes the world hangs on a single key. Not here: what a command does (`perform`).
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// Which part of the table is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Matrix,
+    List,
+    Text,
+    Plan,
+    Run,
+    Form,
+    Filter,
+    Palette,
+    Help,
+    Ask,
+    Typed,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 11] = [
+        Scope::Matrix,
+        Scope::List,
+        Scope::Text,
+        Scope::Plan,
+        Scope::Run,
+        Scope::Form,
+        Scope::Filter,
+        Scope::Palette,
+        Scope::Help,
+        Scope::Ask,
+        Scope::Typed,
+    ];
+
+    /// Keys that mean nothing here are typed into the field.
+    pub fn types(self) -> bool {
+        matches!(self, Scope::Form | Scope::Filter | Scope::Palette | Scope::Typed)
+    }
+}
+
+/// What a key or a palette entry means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    HalfUp,
+    HalfDown,
+    Top,
+    Bottom,
+    Left,
+    Right,
+    Open,
+    Back,
+    Close,
+    Palette,
+    Filter,
+    Help,
+    Copy,
+    Refresh,
+    FaultsOnly,
+    AllClusters,
+    Focus,
+    PreviousDatabase,
+    NextDatabase,
+    Runbooks,
+    Problems,
+    Interrupt,
+    Start,
+    AnswerGate,
+    PauseRun,
+    Accept,
+    Cancel,
+    Yes,
+    Switch,
+    Complete,
+    CompleteBack,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    pub keys: &'static [&'static str],
+    pub command: Command,
+    pub label: &'static str,
+    pub scopes: &'static [Scope],
+    /// Shown in the footer.
+    pub hint: bool,
+}
+
+const LISTS: &[Scope] = &[Scope::Matrix, Scope::List];
+const VIEWS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run];
+const SCROLL: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Help];
+
+const fn bind(
+    keys: &'static [&'static str],
+    command: Command,
+    label: &'static str,
+    scopes: &'static [Scope],
+    hint: bool,
+) -> Binding {
+    Binding { keys, command, label, scopes, hint }
+}
+
+/// The table. The order is the order of the footer and of the help.
+pub const KEYMAP: &[Binding] = &[
+    bind(&["enter", "d"], Command::Open, "open", LISTS, true),
+    bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
+    bind(&["enter"], Command::AnswerGate, "answer", &[Scope::Run], true),
+    bind(&["p"], Command::PauseRun, "pause", &[Scope::Run], true),
+    bind(&["enter"], Command::Accept, "next, then plan", &[Scope::Form], true),
+    bind(&["tab"], Command::Complete, "next suggestion", &[Scope::Form], true),
+    bind(&["shift-tab"], Command::CompleteBack, "previous suggestion", &[Scope::Form], false),
+    bind(&["down", "ctrl-n"], Command::Down, "next field", &[Scope::Form], true),
+    bind(&["up", "ctrl-p"], Command::Up, "previous field", &[Scope::Form], false),
+    bind(&["esc"], Command::Cancel, "back", &[Scope::Form], true),
+    bind(&["enter"], Command::Accept, "keep", &[Scope::Filter], true),
+    bind(&["esc"], Command::Cancel, "clear", &[Scope::Filter], true),
+    bind(&["enter"], Command::Accept, "go", &[Scope::Palette], true),
+    bind(&["tab"], Command::Complete, "complete", &[Scope::Palette], true),
+    bind(&["shift-tab"], Command::CompleteBack, "complete backwards", &[Scope::Palette], false),
+    bind(&["up"], Command::Up, "earlier", &[Scope::Palette], true),
+    bind(&["down"], Command::Down, "later", &[Scope::Palette], false),
+    bind(&["esc"], Command::Cancel, "cancel", &[Scope::Palette, Scope::Typed], true),
+    bind(&["enter"], Command::Accept, "confirm", &[Scope::Typed], true),
+    bind(&["y"], Command::Yes, "yes", &[Scope::Ask], true),
+    bind(&["tab", "shift-tab", "left", "right", "h", "l"], Command::Switch, "other button", &[Scope::Ask], true),
+    bind(&["enter"], Command::Accept, "press the button", &[Scope::Ask], true),
+    bind(&["esc", "n", "q"], Command::Cancel, "no", &[Scope::Ask], true),
+    bind(&["?", "esc", "q"], Command::Cancel, "close", &[Scope::Help], true),
+    bind(&[":"], Command::Palette, "go to", VIEWS, true),
+    bind(&["/"], Command::Filter, "filter", LISTS, true),
+    bind(&["r"], Command::Runbooks, "runbooks", VIEWS, true),
+    bind(&["!"], Command::Problems, "problems", VIEWS, true),
+    bind(&["?"], Command::Help, "help", VIEWS, true),
+    bind(&["esc"], Command::Back, "back", VIEWS, true),
+    bind(&["q"], Command::Close, "back", VIEWS, false),
+    bind(&["down", "j"], Command::Down, "down", SCROLL, false),
+    bind(&["up", "k"], Command::Up, "up", SCROLL, false),
+    bind(&["right", "l", "tab"], Command::Right, "next column", &[Scope::Matrix], false),
+    bind(&["left", "h", "shift-tab"], Command::Left, "previous column", &[Scope::Matrix], false),
+    bind(&["g", "home"], Command::Top, "first", SCROLL, false),
+    bind(&["G", "end"], Command::Bottom, "last", SCROLL, false),
+    bind(&["ctrl-f", "pgdn"], Command::PageDown, "page down", SCROLL, false),
+    bind(&["ctrl-b", "pgup"], Command::PageUp, "page up", SCROLL, false),
+    bind(&["ctrl-d"], Command::HalfDown, "half a page down", SCROLL, false),
+    bind(&["ctrl-u"], Command::HalfUp, "half a page up", SCROLL, false),
+    bind(&["1", "2", "3", "4", "5", "6", "7", "8", "9"], Command::Focus, "only that cluster", LISTS, false),
+    bind(&["0"], Command::AllClusters, "all clusters", LISTS, false),
+    bind(&["]"], Command::NextDatabase, "next database", LISTS, false),
+    bind(&["["], Command::PreviousDatabase, "previous database", LISTS, false),
+    bind(&["ctrl-z"], Command::FaultsOnly, "faults only", LISTS, false),
+    bind(&["c"], Command::Copy, "copy", VIEWS, false),
+    bind(&["ctrl-r"], Command::Refresh, "ask all clusters now", VIEWS, false),
+    bind(&["ctrl-c"], Command::Interrupt, "quit (pauses a run first)", &Scope::ALL, false),
+];
+
+/// The command of a key, with the position of the key in its binding (which digit of `1`…`9`).
+pub fn lookup(scope: Scope, key: &KeyEvent) -> Option<(Command, usize)> {
+    KEYMAP.iter().filter(|binding| binding.scopes.contains(&scope)).find_map(|binding| {
+        let at = binding.keys.iter().position(|name| parse(name).is_some_and(|wanted| same(&wanted, key)))?;
+        Some((binding.command, at))
+    })
+}
+
+/// The bindings of one scope, in the order of the table.
+pub fn bindings(scope: Scope) -> impl Iterator<Item = &'static Binding> {
+    KEYMAP.iter().filter(move |binding| binding.scopes.contains(&scope))
+}
+
+/// Shift is part of the character where there is one, and terminals differ in whether they report it too.
+fn same(wanted: &KeyEvent, key: &KeyEvent) -> bool {
+    let without_shift = |modifiers: KeyModifiers| modifiers.difference(KeyModifiers::SHIFT);
+    wanted.code == key.code && without_shift(wanted.modifiers) == without_shift(key.modifiers)
+}
+
+/// Reads `j`, `G`, `ctrl-f`, `enter`, `esc`, `tab`, `shift-tab`, `up`, `pgdn`, `space`, …
+pub fn parse(name: &str) -> Option<KeyEvent> {
+    let (modifiers, rest) = match name.strip_prefix("ctrl-") {
+        Some(rest) => (KeyModifiers::CONTROL, rest),
+        None => (KeyModifiers::NONE, name),
+    };
+    let code = match rest {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" => KeyCode::Tab,
+        "shift-tab" => KeyCode::BackTab,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "pgup" => KeyCode::PageUp,
+        "pgdn" => KeyCode::PageDown,
+        "backspace" => KeyCode::Backspace,
+        "space" => KeyCode::Char(' '),
+        other => {
+            let mut chars = other.chars();
+            match (chars.next(), chars.next()) {
+                (Some(one), None) => KeyCode::Char(one),
+                _ => return None,
+            }
+        }
+    };
+    Some(KeyEvent::new(code, modifiers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_readable_and_means_one_thing_per_scope() {
+        for scope in Scope::ALL {
+            let mut seen = Vec::new();
+            for binding in bindings(scope) {
+                for name in binding.keys {
+                    assert!(parse(name).is_some(), "{name} cannot be read");
+                    assert!(!seen.contains(name), "{name} is bound twice in {scope:?}");
+                    seen.push(name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_take_every_printable_key() {
+        for scope in Scope::ALL.into_iter().filter(|scope| scope.types()) {
+            for binding in bindings(scope) {
+                assert!(binding.keys.iter().all(|name| name.chars().count() > 1), "{binding:?} cannot be typed");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_hangs_on_the_kill_key() {
+        let kill = parse("ctrl-k").expect("readable");
+        assert!(Scope::ALL.into_iter().all(|scope| lookup(scope, &kill).is_none()));
+    }
+}

@@ -1,0 +1,142 @@
+//! The `:` palette: its words, what they mean, and their completion.
+//!
+//! Not here: its line editing (`update`) and its drawing (`console::dialog`).
+
+use super::{App, View};
+
+/// What an entry leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    View(View),
+    /// `:db NAME`
+    Database,
+    /// `:ctx NAME`
+    Context,
+    /// `:run ID`
+    Runbook,
+    Faults,
+    AllClusters,
+    Refresh,
+    Help,
+    Quit,
+}
+
+/// One word of the palette; the first name is the one that is shown.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub names: &'static [&'static str],
+    pub about: &'static str,
+    pub target: Target,
+}
+
+const fn entry(names: &'static [&'static str], about: &'static str, target: Target) -> Entry {
+    Entry { names, about, target }
+}
+
+pub const ENTRIES: &[Entry] = &[
+    entry(&["overview", "fleet", "pulse", "pu"], "one Database across all clusters", Target::View(View::Overview)),
+    entry(&["db", "databases"], "every Database, or `db NAME`", Target::Database),
+    entry(&["ctx", "clusters", "contexts"], "KubeClusters, or `ctx NAME`", Target::Context),
+    entry(&["pd", "members"], "PD members and their URLs", Target::View(View::Members)),
+    entry(&["stores", "tikv"], "TiKV and TiFlash stores", Target::View(View::Stores)),
+    entry(&["tc", "tidbclusters"], "TidbCluster objects", Target::View(View::TidbClusters)),
+    entry(&["problems", "faults"], "what is wrong or not seen", Target::View(View::Problems)),
+    entry(&["run", "runbooks"], "runbooks, or `run ID`", Target::Runbook),
+    entry(&["runs", "journal"], "runs on this machine", Target::View(View::Runs)),
+    entry(&["progress"], "the run under way", Target::View(View::Run)),
+    entry(&["troubled"], "show only rows with a fault", Target::Faults),
+    entry(&["all"], "show all clusters again", Target::AllClusters),
+    entry(&["refresh"], "ask all clusters now", Target::Refresh),
+    entry(&["help"], "keys of this view", Target::Help),
+    entry(&["quit", "q", "q!"], "leave", Target::Quit),
+];
+
+/// One line of the completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The whole text of the palette when it is taken.
+    pub text: String,
+    pub about: String,
+}
+
+/// Completions of a text, best first.
+pub fn candidates(app: &App, text: &str) -> Vec<Candidate> {
+    let text = text.trim_start().to_lowercase();
+    if let Some((word, rest)) = text.split_once(' ') {
+        let Some(entry) = exact(word) else { return Vec::new() };
+        let rest = rest.trim();
+        let mut found: Vec<Candidate> = arguments(app, &entry.target)
+            .into_iter()
+            .filter(|(name, _)| name.to_lowercase().contains(rest))
+            .map(|(name, about)| Candidate { text: format!("{word} {name}"), about })
+            .collect();
+        found.truncate(12);
+        return found;
+    }
+    let mut found: Vec<(usize, Candidate)> = ENTRIES
+        .iter()
+        .filter_map(|entry| {
+            let rank = entry.names.iter().filter_map(|name| rank(name, &text)).min()?;
+            let aliases = match entry.names {
+                [_] | [] => String::new(),
+                [_, rest @ ..] => format!(" ({})", rest.join(", ")),
+            };
+            let candidate = Candidate { text: entry.names[0].to_owned(), about: format!("{}{aliases}", entry.about) };
+            Some((rank, candidate))
+        })
+        .collect();
+    found.sort_by_key(|(rank, _)| *rank);
+    found.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// What a finished text means: the target and its argument.
+pub fn resolve(app: &App, text: &str) -> Option<(Target, Option<String>)> {
+    let text = text.trim();
+    let (word, argument) = match text.split_once(char::is_whitespace) {
+        Some((word, rest)) => (word, Some(rest.trim().to_owned())),
+        None => (text, None),
+    };
+    let word = word.to_lowercase();
+    if let Some(entry) = exact(&word) {
+        return Some((entry.target.clone(), argument));
+    }
+    if word.is_empty() || argument.is_some() {
+        return None;
+    }
+    // An unfinished word means its best completion, as in k9s.
+    let best = candidates(app, &word).into_iter().next()?;
+    exact(&best.text).map(|entry| (entry.target.clone(), None))
+}
+
+fn exact(word: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.names.contains(&word))
+}
+
+fn rank(name: &str, text: &str) -> Option<usize> {
+    if name == text {
+        Some(0)
+    } else if name.starts_with(text) {
+        Some(1)
+    } else if name.contains(text) {
+        Some(2)
+    } else {
+        None
+    }
+}
+
+fn arguments(app: &App, target: &Target) -> Vec<(String, String)> {
+    match target {
+        Target::Database => {
+            let all = app.databases().iter();
+            all.map(|database| (database.name.clone(), database.id.clone().unwrap_or_default())).collect()
+        }
+        Target::Context => {
+            let all = app.fleet.clusters.values();
+            all.map(|cluster| (cluster.context.clone(), cluster.freshness.word().to_owned())).collect()
+        }
+        Target::Runbook => app.runbooks.iter().map(|runbook| (runbook.id.clone(), runbook.title.clone())).collect(),
+        Target::View(_) | Target::Faults | Target::AllClusters | Target::Refresh | Target::Help | Target::Quit => {
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! What each command does to the state. Writes leave from here only as effects, and only after a question was
+//! answered on a button or by typing; read-only refuses before the question is put.
+
+use tui_input::Input;
+
+use super::form::Form;
+use super::keymap::{Command, Scope};
+use super::message::{Effect, RunSummary};
+use super::palette::{Target, candidates, resolve};
+use super::rows::{Item, Row};
+use super::run_view::RunView;
+use super::words::Level;
+use super::{App, Dialog, View};
+use crate::fleet::ObjectRef;
+
+impl App {
+    /// `at`: position of the key in its binding.
+    pub(super) fn perform(&mut self, command: Command, at: usize, effects: &mut Vec<Effect>) {
+        let page = usize::from(self.size.1.saturating_sub(6)).max(1);
+        match command {
+            Command::Up => self.up_or_down(-1),
+            Command::Down => self.up_or_down(1),
+            Command::PageUp => self.step(-signed(page)),
+            Command::PageDown => self.step(signed(page)),
+            Command::HalfUp => self.step(-signed(page / 2)),
+            Command::HalfDown => self.step(signed(page / 2)),
+            Command::Top => self.step(isize::MIN / 2),
+            Command::Bottom => self.step(isize::MAX / 2),
+            Command::Left => self.turn(false),
+            Command::Right => self.turn(true),
+            Command::Open => self.open(effects),
+            Command::Back => self.back(),
+            Command::Close => self.close(),
+            Command::Palette => self.dialog = Some(Dialog::Palette { input: Input::default(), stem: None }),
+            Command::Filter => {
+                let input = Input::new(self.screen().filter.clone());
+                self.dialog = Some(Dialog::Filter { input });
+            }
+            Command::Help => self.dialog = Some(Dialog::Help { scroll: 0, of: self.view_scope() }),
+            Command::Copy => self.copy(effects),
+            Command::Refresh => {
+                effects.push(Effect::Refresh);
+                if *self.view() == View::Runs {
+                    effects.push(Effect::ListRuns);
+                }
+                self.say(Level::Done, "asking every cluster again");
+            }
+            Command::FaultsOnly => {
+                self.faults_only = !self.faults_only;
+                self.say(Level::Done, if self.faults_only { "showing faults only" } else { "showing everything" });
+            }
+            Command::AllClusters => self.focus = None,
+            Command::Focus => match self.cluster_at(at).map(|cluster| cluster.context.clone()) {
+                Some(context) => self.focus = Some(context),
+                None => self.say(Level::Unknown, format!("there is no cluster {}", at + 1)),
+            },
+            Command::PreviousDatabase => self.turn_database(false),
+            Command::NextDatabase => self.turn_database(true),
+            Command::Runbooks => self.go(View::Runbooks),
+            Command::Problems => self.go(View::Problems),
+            Command::Interrupt => self.interrupt(effects),
+            Command::Start => self.ask_start(),
+            Command::AnswerGate => match self.run.as_ref().and_then(|run| run.gate.clone()) {
+                Some(gate) => self.ask_gate(&gate),
+                None => self.say(Level::Done, "nothing waits for an answer"),
+            },
+            Command::PauseRun => self.pause(effects),
+            Command::Accept => self.accept(effects),
+            Command::Cancel => self.cancel(),
+            Command::Yes => self.yes(effects),
+            Command::Switch => {
+                if let Some(Dialog::Ask { go, .. }) = &mut self.dialog {
+                    *go = !*go;
+                }
+            }
+            Command::Complete => self.complete(true),
+            Command::CompleteBack => self.complete(false),
+        }
+    }
+
+    fn up_or_down(&mut self, by: isize) {
+        match self.scope() {
+            Scope::Palette => self.earlier(by < 0),
+            Scope::Form => {
+                if let Some(form) = &mut self.form {
+                    form.at = form.at.saturating_add_signed(by).min(form.fields.len().saturating_sub(1));
+                }
+            }
+            _ => self.step(by),
+        }
+    }
+
+    fn step(&mut self, by: isize) {
+        if let Some(Dialog::Help { scroll, .. }) = &mut self.dialog {
+            *scroll = scroll.saturating_add_signed(by);
+            return;
+        }
+        match self.view_scope() {
+            Scope::Matrix | Scope::List => {
+                let rows = self.rows();
+                let Some(at) = self.cursor(&rows) else { return };
+                let at = at.saturating_add_signed(by).min(rows.len() - 1);
+                let screen = self.screen_mut();
+                screen.row = at;
+                screen.key = Some(rows[at].key.clone());
+            }
+            // The journal of a run is read from its end: its scroll counts lines back from there.
+            Scope::Run => {
+                let screen = self.screen_mut();
+                screen.scroll = screen.scroll.saturating_add_signed(by.saturating_neg());
+            }
+            _ => {
+                let screen = self.screen_mut();
+                screen.scroll = screen.scroll.saturating_add_signed(by);
+            }
+        }
+    }
+
+    fn turn(&mut self, forward: bool) {
+        let columns = super::matrix::matrix(self).columns.len().max(1);
+        let at = self.column(columns);
+        self.screen_mut().column = if forward { (at + 1) % columns } else { (at + columns - 1) % columns };
+    }
+
+    fn turn_database(&mut self, forward: bool) {
+        let count = self.databases().len();
+        let Some(at) = self.database_index() else { return };
+        let next = if forward { (at + 1) % count } else { (at + count - 1) % count };
+        self.choose_database(next);
+        if count == 1 {
+            self.say(Level::Done, "there is one Database");
+        }
+    }
+
+    /// The row under the cursor.
+    fn row(&self) -> Option<Row> {
+        let mut rows = self.rows();
+        let at = self.cursor(&rows)?;
+        Some(rows.swap_remove(at))
+    }
+
+    fn open(&mut self, effects: &mut Vec<Effect>) {
+        let Some(row) = self.row() else { return };
+        match &row.item {
+            Item::Database(index) => {
+                self.choose_database(*index);
+                self.go(View::Overview);
+            }
+            Item::Runbook(index) => self.open_form(*index),
+            Item::Run(index) => {
+                if let Some(run) = self.runs.get(*index).cloned() {
+                    self.ask_resume(run, effects);
+                }
+            }
+            _ => {
+                if let Some(subject) = self.subject(&row) {
+                    self.go(View::Detail(subject));
+                }
+            }
+        }
+    }
+
+    fn open_form(&mut self, index: usize) {
+        let Some(runbook) = self.runbooks.get(index).cloned() else { return };
+        let target = self.pointed_at();
+        self.form = Some(Form::new(runbook, target.as_ref()));
+        self.go(View::Form);
+    }
+
+    /// The TidbCluster that the views behind point at: a form begins with it.
+    fn pointed_at(&self) -> Option<ObjectRef> {
+        self.screens.iter().rev().find_map(|screen| match &screen.view {
+            View::TidbClusters => ObjectRef::parse(screen.key.as_deref()?).ok(),
+            View::Detail(super::Subject::TidbCluster(of)) => Some(of.clone()),
+            _ => None,
+        })
+    }
+
+    fn back(&mut self) {
+        if !self.screen().filter.is_empty() {
+            self.screen_mut().filter.clear();
+        } else if self.faults_only && matches!(self.view_scope(), Scope::Matrix | Scope::List) {
+            self.faults_only = false;
+        } else if self.screens.len() > 1 {
+            self.screens.pop();
+        } else if self.focus.is_some() {
+            self.focus = None;
+        }
+    }
+
+    fn close(&mut self) {
+        if self.screens.len() > 1 {
+            self.screens.pop();
+        } else {
+            self.say(Level::Done, ":q or ctrl-c quits");
+        }
+    }
+
+    fn copy(&mut self, effects: &mut Vec<Effect>) {
+        let text = match self.view() {
+            View::Plan => self.plan.as_ref().map(|plan| {
+                let changing = plan.steps.iter().filter(|step| step.action.writes());
+                changing.map(|step| step.command.clone() + "\n").collect::<String>()
+            }),
+            View::Run => self.run.as_ref().map(|run| run.id().to_owned()),
+            View::Detail(super::Subject::Pod(of) | super::Subject::TidbCluster(of)) => Some(of.to_string()),
+            View::Detail(super::Subject::Cluster(text) | super::Subject::Sentence(text)) => Some(text.clone()),
+            View::Detail(super::Subject::Member(id)) => Some(id.hex()),
+            View::Detail(super::Subject::Store(id)) => Some(id.to_string()),
+            View::Overview => self.row().map(|row| match self.subject(&row) {
+                Some(super::Subject::Pod(of)) => of.name,
+                _ => row.copy,
+            }),
+            _ => self.row().map(|row| row.copy),
+        };
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
+        let lines = text.lines().count();
+        self.say(
+            Level::Done,
+            if lines == 1 { format!("copied {}", text.trim_end()) } else { format!("copied {lines} lines") },
+        );
+        effects.push(Effect::Copy(text));
+    }
+
+    fn interrupt(&mut self, effects: &mut Vec<Effect>) {
+        let driving = self.run.as_ref().is_some_and(|run| run.driving);
+        if driving && !self.pause_asked {
+            self.pause(effects);
+        } else {
+            effects.push(Effect::Quit);
+        }
+    }
+
+    fn pause(&mut self, effects: &mut Vec<Effect>) {
+        if self.run.as_ref().is_some_and(|run| run.driving) {
+            self.pause_asked = true;
+            effects.push(Effect::PauseRun);
+            self.say(
+                Level::Working,
+                "pausing after what is under way is verified; ctrl-c quits now, and the run can be resumed",
+            );
+        } else {
+            self.say(Level::Done, "no run is under way");
+        }
+    }
+
+    fn ask_start(&mut self) {
+        if let Some(why) = self.cannot_start() {
+            self.say(Level::Bad, why);
+            return;
+        }
+        let Some(plan) = self.plan.clone() else { return };
+        let question = match plan.changes() {
+            0 => format!("Every step on {} is already so: the run only looks and says so.", plan.target),
+            1 => format!("1 change will be sent to {}. Gates on the way still ask.", plan.target),
+            n => format!("{n} changes will be sent for {}. Gates on the way still ask.", plan.target),
+        };
+        self.dialog = Some(Dialog::Ask {
+            title: plan.title.clone(),
+            question,
+            yes: "Start".into(),
+            go: false,
+            effect: Box::new(Effect::Start(plan)),
+        });
+    }
+
+    fn ask_resume(&mut self, run: RunSummary, effects: &mut Vec<Effect>) {
+        let current = self.run.as_ref().is_some_and(|shown| shown.id() == run.run);
+        if current && (self.run.as_ref().is_some_and(|shown| shown.driving) || !run.open) {
+            self.go(View::Run);
+        } else if !run.open {
+            self.say(Level::Done, format!("run {} is over: {}", run.run, run.state));
+            effects.push(Effect::ListRuns);
+        } else if self.options.read_only {
+            self.say(Level::Bad, "read-only: this session cannot resume a run; leave out --read-only to arm it");
+        } else if let Some(other) = self.run.as_ref().filter(|shown| shown.driving) {
+            let text = format!("run {} is under way; one at a time", other.id());
+            self.say(Level::Bad, text);
+        } else {
+            self.dialog = Some(Dialog::Ask {
+                title: format!("{} on {}", run.runbook, run.target),
+                question: format!(
+                    "Resume run {}? {} of {} steps are completed; it first looks at what is so now.",
+                    run.run, run.completed, run.steps
+                ),
+                yes: "Resume".into(),
+                go: false,
+                effect: Box::new(Effect::Resume { run: run.run }),
+            });
+        }
+    }
+
+    /// Enter in a prompt, a form or on a button.
+    fn accept(&mut self, effects: &mut Vec<Effect>) {
+        match self.dialog.take() {
+            Some(Dialog::Filter { .. }) => {}
+            Some(Dialog::Palette { input, .. }) => self.command_line(input.value(), effects),
+            Some(Dialog::Ask { go: true, effect, .. }) => self.commit(*effect, effects),
+            Some(Dialog::Ask { .. } | Dialog::Help { .. }) => {}
+            Some(Dialog::Typed { gate, question, text, input, .. }) => {
+                if input.value() == text {
+                    self.commit(Effect::Answer { gate, text: Some(text) }, effects);
+                } else {
+                    self.dialog = Some(Dialog::Typed { gate, question, text, input, wrong: true });
+                }
+            }
+            None => self.submit(effects),
+        }
+    }
+
+    fn yes(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(Dialog::Ask { effect, .. }) = self.dialog.take() {
+            self.commit(*effect, effects);
+        }
+    }
+
+    /// A question was answered with yes: the only way by which a write leaves.
+    fn commit(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
+        if self.options.read_only {
+            self.say(Level::Bad, "read-only: nothing was sent");
+            return;
+        }
+        match &effect {
+            Effect::Start(plan) => {
+                self.run = Some(RunView::driving(Some(plan.clone()), ""));
+                self.leave_form();
+                self.go(View::Run);
+            }
+            Effect::Resume { run } => {
+                self.run = Some(RunView::driving(None, run));
+                self.go(View::Run);
+            }
+            Effect::Answer { gate, .. } => {
+                if let Some(run) = self.run.as_mut().filter(|run| run.gate.as_ref().is_some_and(|g| g.id == *gate)) {
+                    run.gate = None;
+                }
+            }
+            Effect::Quit
+            | Effect::Copy(_)
+            | Effect::Plan { .. }
+            | Effect::PauseRun
+            | Effect::ListRuns
+            | Effect::Refresh => {}
+        }
+        effects.push(effect);
+    }
+
+    /// Once a run has begun, esc must not lead back to its plan: that one is spent.
+    fn leave_form(&mut self) {
+        self.screens.retain(|screen| !matches!(screen.view, View::Form | View::Plan));
+        self.form = None;
+        self.plan = None;
+    }
+
+    fn cancel(&mut self) {
+        match self.dialog.take() {
+            Some(Dialog::Filter { .. }) => self.screen_mut().filter.clear(),
+            Some(Dialog::Palette { .. } | Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Typed { .. }) => {}
+            None => self.back(),
+        }
+    }
+
+    fn submit(&mut self, effects: &mut Vec<Effect>) {
+        let Some(form) = &mut self.form else { return };
+        if form.at + 1 < form.fields.len() {
+            form.at += 1;
+            return;
+        }
+        if let Some(missing) = form.missing() {
+            form.at = missing;
+            form.error = Some(format!("{} is needed", form.fields[missing].info.name));
+            return;
+        }
+        effects.push(Effect::Plan { runbook: form.runbook.id.clone(), inputs: form.inputs() });
+        self.planning = true;
+        self.plan = None;
+        self.go(View::Plan);
+        self.screen_mut().scroll = 0;
+    }
+
+    fn complete(&mut self, forward: bool) {
+        if let Some(Dialog::Palette { input, stem }) = &self.dialog {
+            let stem = stem.clone().unwrap_or_else(|| input.value().to_owned());
+            let found = candidates(self, &stem);
+            let Some(last) = found.len().checked_sub(1) else { return };
+            let next = match (found.iter().position(|one| one.text == input.value()), forward) {
+                (None, true) => 0,
+                (None, false) => last,
+                (Some(at), true) => {
+                    if at == last {
+                        0
+                    } else {
+                        at + 1
+                    }
+                }
+                (Some(at), false) => at.checked_sub(1).unwrap_or(last),
+            };
+            self.dialog = Some(Dialog::Palette { input: Input::new(found[next].text.clone()), stem: Some(stem) });
+            return;
+        }
+        let suggestions = self.suggestions();
+        if let Some(field) = self.form.as_mut().and_then(Form::field_mut) {
+            field.cycle(&suggestions, forward);
+        }
+    }
+
+    fn earlier(&mut self, back: bool) {
+        let Some(Dialog::Palette { input, .. }) = &self.dialog else { return };
+        let at = self.history.iter().rposition(|line| line == input.value());
+        let next = match (at, back) {
+            (None, true) => self.history.len().checked_sub(1),
+            (Some(at), true) => Some(at.saturating_sub(1)),
+            (Some(at), false) => Some(at + 1),
+            (None, false) => None,
+        };
+        let text = next.and_then(|next| self.history.get(next)).cloned().unwrap_or_default();
+        self.dialog = Some(Dialog::Palette { input: Input::new(text), stem: None });
+    }
+
+    fn command_line(&mut self, text: &str, effects: &mut Vec<Effect>) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let Some((target, argument)) = resolve(self, text) else {
+            self.say(Level::Bad, format!("no command {:?}; ? lists the keys, : and tab the commands", text.trim()));
+            return;
+        };
+        self.history.retain(|line| line != text);
+        self.history.push(text.to_owned());
+        if self.history.len() > 50 {
+            self.history.remove(0);
+        }
+        match (target, argument) {
+            (Target::View(view), _) => {
+                if view == View::Runs {
+                    effects.push(Effect::ListRuns);
+                }
+                self.go(view);
+            }
+            (Target::Database, None) => self.go(View::Databases),
+            (Target::Database, Some(name)) => {
+                let all = self.databases();
+                match all.iter().position(|one| one.name == name || one.id.as_deref() == Some(name.as_str())) {
+                    Some(index) => {
+                        self.choose_database(index);
+                        self.go(View::Overview);
+                    }
+                    None => self.say(Level::Bad, format!("no Database {name:?}; :db lists them")),
+                }
+            }
+            (Target::Context, None) => self.go(View::Clusters),
+            (Target::Context, Some(name)) => {
+                if self.fleet.clusters.contains_key(&name) {
+                    self.focus = Some(name);
+                } else {
+                    self.say(Level::Bad, format!("no context {name:?}; :ctx lists them"));
+                }
+            }
+            (Target::Runbook, None) => self.go(View::Runbooks),
+            (Target::Runbook, Some(id)) => match self.runbooks.iter().position(|runbook| runbook.id == id) {
+                Some(index) => self.open_form(index),
+                None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
+            },
+            (Target::Faults, _) => self.faults_only = !self.faults_only,
+            (Target::AllClusters, _) => self.focus = None,
+            (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),
+            (Target::Help, _) => self.perform(Command::Help, 0, effects),
+            (Target::Quit, _) => self.interrupt(effects),
+        }
+    }
+}
+
+fn signed(lines: usize) -> isize {
+    isize::try_from(lines).unwrap_or(isize::MAX / 2)
+}

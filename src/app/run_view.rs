@@ -1,0 +1,211 @@
+//! A run as the screen shows it: the fold of its records, with the open gate and the latest sentence.
+//!
+//! Only records complete a step here, as in the engine. Not here: deciding anything (`runbook`).
+
+use jiff::Timestamp;
+
+use super::message::{RunEnd, RunMessage};
+use super::words::Level;
+use crate::runbook::action::Answer;
+use crate::runbook::plan::{Gate, Plan};
+use crate::runbook::record::{Event, How, Outcome, Record};
+
+/// Records kept for the log on the screen; the journal has them all.
+const LOG: usize = 2000;
+
+#[derive(Clone, Debug, Default)]
+pub struct RunView {
+    pub plan: Option<Box<Plan>>,
+    pub records: Vec<Record>,
+    pub gate: Option<Gate>,
+    /// What the run waits for, and since when this very sentence stands.
+    pub waiting: Option<(String, Timestamp)>,
+    pub end: Option<RunEnd>,
+    /// This process drives it now.
+    pub driving: bool,
+    name: String,
+}
+
+/// Where one step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepState {
+    Pending,
+    /// It is its turn, and the run waits for the world.
+    Current,
+    /// It is its turn, and the run waits for a person.
+    WaitingForYou,
+    Sent,
+    Verifying,
+    Done(How),
+    Paused,
+}
+
+impl StepState {
+    pub fn word(self) -> &'static str {
+        match self {
+            StepState::Pending => "pending",
+            StepState::Current => "looking",
+            StepState::WaitingForYou => "waits for you",
+            StepState::Sent => "sent",
+            StepState::Verifying => "verifying",
+            StepState::Done(How::AlreadySo) => "already so",
+            StepState::Done(How::Performed) => "done",
+            StepState::Done(How::Adopted) => "found done",
+            StepState::Done(How::Observed) => "seen",
+            StepState::Paused => "paused",
+        }
+    }
+}
+
+impl RunView {
+    /// A run that is being started or resumed.
+    pub fn driving(plan: Option<Box<Plan>>, run: &str) -> Self {
+        Self { plan, driving: true, name: run.to_owned(), ..Self::default() }
+    }
+
+    /// The run's name, once its first record is there.
+    pub fn id(&self) -> &str {
+        if self.name.is_empty() { "(opening)" } else { &self.name }
+    }
+
+    pub fn apply(&mut self, message: RunMessage, now: Timestamp) {
+        match message {
+            RunMessage::Record(record) => self.record(*record),
+            RunMessage::Gate(gate) => {
+                self.gate = Some(gate);
+                self.waiting = None;
+            }
+            RunMessage::Waiting(sentence) => {
+                let since = match &self.waiting {
+                    Some((same, since)) if *same == sentence => *since,
+                    _ => now,
+                };
+                self.waiting = Some((sentence, since));
+            }
+            RunMessage::Ended(end) => {
+                self.driving = false;
+                self.gate = None;
+                self.waiting = None;
+                self.end = Some(end);
+            }
+            // Plans belong to the plan view.
+            RunMessage::Planned(_) | RunMessage::NoPlan(_) => {}
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        match &record.event {
+            Event::RunOpened { run, plan, .. } => {
+                self.records.clear();
+                self.name.clone_from(run);
+                self.plan = Some(plan.clone());
+            }
+            Event::Confirmed { gate, .. } => {
+                if self.gate.as_ref().is_some_and(|open| open.id == *gate) {
+                    self.gate = None;
+                }
+            }
+            Event::Completed { .. } | Event::Intent { .. } => self.waiting = None,
+            Event::Resumed { .. } | Event::Returned { .. } | Event::Paused { .. } | Event::Closed { .. } => {}
+        }
+        self.records.push(record);
+        if self.records.len() > LOG {
+            self.records.remove(0);
+        }
+    }
+
+    /// The state of every step of the plan, in order.
+    pub fn steps(&self) -> Vec<StepState> {
+        let Some(plan) = &self.plan else { return Vec::new() };
+        let mut current = None;
+        let mut states: Vec<StepState> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| {
+                let state = self.fold(&step.id);
+                if current.is_none() && !matches!(state, StepState::Done(_)) {
+                    current = Some(index);
+                }
+                state
+            })
+            .collect();
+        if let Some(index) = current
+            && states[index] == StepState::Pending
+            && self.driving
+        {
+            states[index] = StepState::Current;
+        }
+        if let Some(gate) = &self.gate
+            && let Some(index) = plan.steps.iter().position(|step| step.id == gate.step)
+        {
+            states[index] = StepState::WaitingForYou;
+        }
+        states
+    }
+
+    fn fold(&self, step: &str) -> StepState {
+        let mut state = StepState::Pending;
+        for record in &self.records {
+            match &record.event {
+                Event::Intent { step: of, .. } if of == step => state = StepState::Sent,
+                Event::Returned { step: of, .. } if of == step => state = StepState::Verifying,
+                Event::Completed { step: of, how, .. } if of == step => state = StepState::Done(*how),
+                Event::Paused { step: of, .. } if of == step => state = StepState::Paused,
+                Event::Resumed { .. } if state == StepState::Paused => state = StepState::Pending,
+                Event::RunOpened { .. }
+                | Event::Resumed { .. }
+                | Event::Confirmed { .. }
+                | Event::Intent { .. }
+                | Event::Returned { .. }
+                | Event::Completed { .. }
+                | Event::Paused { .. }
+                | Event::Closed { .. } => {}
+            }
+        }
+        state
+    }
+
+    /// One sentence: what is going on now.
+    pub fn sentence(&self, now: Timestamp) -> (Level, String) {
+        if let Some(end) = &self.end {
+            return (if end.code == 0 { Level::Good } else { Level::Bad }, end.sentence.clone());
+        }
+        if let Some(gate) = &self.gate {
+            return (Level::Working, gate.question.clone());
+        }
+        if let Some((sentence, since)) = &self.waiting {
+            return (Level::Working, format!("{sentence} ({})", super::words::age(*since, now)));
+        }
+        match self.records.last() {
+            Some(record) => record_sentence(record),
+            None => (Level::Unknown, "opening the journal".into()),
+        }
+    }
+}
+
+/// One line of the log.
+pub fn record_sentence(record: &Record) -> (Level, String) {
+    match &record.event {
+        Event::RunOpened { run, .. } => (Level::Done, format!("run {run} opened")),
+        Event::Resumed { .. } => (Level::Done, "resumed".into()),
+        Event::Confirmed { gate, text: None } => (Level::Good, format!("{gate}: confirmed")),
+        Event::Confirmed { gate, text: Some(text) } => (Level::Good, format!("{gate}: confirmed by typing {text:?}")),
+        Event::Intent { step, attempt: 1, .. } => (Level::Working, format!("{step}: about to send")),
+        Event::Intent { step, attempt, .. } => (Level::Working, format!("{step}: about to send, attempt {attempt}")),
+        Event::Returned { step, answer, .. } => match answer {
+            Answer::Accepted { status, detail } if detail.is_empty() => {
+                (Level::Working, format!("{step}: accepted ({status}), to be verified"))
+            }
+            Answer::Accepted { status, detail } => {
+                (Level::Working, format!("{step}: accepted ({status}), to be verified: {detail}"))
+            }
+            Answer::Refused { reason } => (Level::Bad, format!("{step}: refused, nothing changed: {reason}")),
+            Answer::Unknown { reason } => (Level::Unknown, format!("{step}: no answer, may still apply: {reason}")),
+        },
+        Event::Completed { step, how, .. } => (Level::Good, format!("{step}: {}", StepState::Done(*how).word())),
+        Event::Paused { step, reason } => (Level::Bad, format!("{step}: paused, {}", reason.sentence())),
+        Event::Closed { outcome: Outcome::Done } => (Level::Good, "done".into()),
+        Event::Closed { outcome: Outcome::NothingToDo } => (Level::Good, "nothing to do: all was so already".into()),
+    }
+}

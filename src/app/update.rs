@@ -1,0 +1,195 @@
+//! `update`: one message in, effects out. Routing only; what commands do is in [`super::perform`].
+
+use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
+use jiff::Timestamp;
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+
+use super::keymap::lookup;
+use super::message::{Effect, Message, RunMessage};
+use super::run_view::RunView;
+use super::words::Level;
+use super::{App, Dialog, Flash, View};
+use crate::fleet::Freshness;
+use crate::runbook::plan::Gate;
+
+/// Longest text a field takes: a paste must not fill the memory.
+const FIELD: usize = 400;
+
+impl App {
+    /// Folds one message in. `now` is the time at which it arrived.
+    pub fn update(&mut self, message: Message, now: Timestamp) -> Vec<Effect> {
+        self.now = now;
+        let mut effects = Vec::new();
+        self.dirty = true;
+        match message {
+            Message::Key(key) if key.kind != KeyEventKind::Release => self.key(key, &mut effects),
+            Message::Key(_) => self.dirty = false,
+            Message::Resize => {}
+            Message::Tick => self.tick(),
+            Message::Fleet(change) => {
+                self.fleet.apply(change);
+                self.databases.take();
+            }
+            Message::Runbooks(all) => self.runbooks = all,
+            Message::Runs(all) => self.runs = all,
+            Message::Run(message) => self.run_message(message),
+            Message::Fault(sentence) => {
+                self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
+            }
+        }
+        effects
+    }
+
+    /// Ages move only where something is not live or a run is under way; else nothing on the screen changes.
+    fn tick(&mut self) {
+        let over = self.flash.as_ref().is_some_and(|flash| flash.until.is_some_and(|until| until <= self.now));
+        if over {
+            self.flash = None;
+        }
+        let aging = |freshness: &Freshness| !matches!(freshness, Freshness::Live | Freshness::NeverSeen);
+        let ages = self.fleet.clusters.values().any(|cluster| aging(&cluster.freshness));
+        let driving = self.run.as_ref().is_some_and(|run| run.driving);
+        self.dirty = over || ages || driving;
+    }
+
+    fn run_message(&mut self, message: RunMessage) {
+        match message {
+            RunMessage::Planned(plan) => {
+                self.planning = false;
+                self.plan = Some(plan);
+            }
+            RunMessage::NoPlan(sentence) => {
+                self.planning = false;
+                if *self.view() == View::Plan && self.form.is_some() {
+                    self.go(View::Form);
+                }
+                match &mut self.form {
+                    Some(form) => form.error = Some(sentence),
+                    None => self.say(Level::Bad, sentence),
+                }
+            }
+            RunMessage::Gate(gate) => {
+                let run = self.run.get_or_insert_with(RunView::default);
+                run.apply(RunMessage::Gate(gate.clone()), self.now);
+                // A question must not take a key meant for something else: it opens by itself only over the run.
+                if *self.view() == View::Run && self.dialog.is_none() {
+                    self.ask_gate(&gate);
+                } else {
+                    self.say(Level::Working, "the run waits for you (:progress)");
+                }
+            }
+            RunMessage::Ended(end) => {
+                self.pause_asked = false;
+                let open = self.run.as_ref().and_then(|run| run.gate.as_ref()).map(|gate| gate.id.clone());
+                if let Some(id) = open {
+                    self.close_gate(&id);
+                }
+                if *self.view() != View::Run {
+                    let level = if end.code == 0 { Level::Good } else { Level::Bad };
+                    self.say(level, format!("run {}: {}", end.run, end.sentence));
+                }
+                self.run.get_or_insert_with(RunView::default).apply(RunMessage::Ended(end), self.now);
+            }
+            RunMessage::Record(_) | RunMessage::Waiting(_) => {
+                self.run.get_or_insert_with(RunView::default).apply(message, self.now);
+            }
+        }
+    }
+
+    /// Opens the dialog of a gate.
+    pub(super) fn ask_gate(&mut self, gate: &Gate) {
+        self.dialog = Some(match &gate.text {
+            Some(text) => Dialog::Typed {
+                gate: gate.id.clone(),
+                question: gate.question.clone(),
+                text: text.clone(),
+                input: Input::default(),
+                wrong: false,
+            },
+            None => Dialog::Ask {
+                title: gate.step.clone(),
+                question: gate.question.clone(),
+                yes: "Go on".into(),
+                go: false,
+                effect: Box::new(Effect::Answer { gate: gate.id.clone(), text: None }),
+            },
+        });
+    }
+
+    fn close_gate(&mut self, id: &str) {
+        let open = match &self.dialog {
+            Some(Dialog::Typed { gate, .. }) => gate == id,
+            Some(Dialog::Ask { effect, .. }) => matches!(&**effect, Effect::Answer { gate, .. } if gate == id),
+            _ => false,
+        };
+        if open {
+            self.dialog = None;
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
+        self.flash = None;
+        // From the first key on, a Database that appears later does not push away the one being looked at.
+        if self.chosen.is_none() && !self.databases().is_empty() {
+            self.choose_database(0);
+        }
+        let scope = self.scope();
+        match lookup(scope, &key) {
+            Some((command, at)) => self.perform(command, at, effects),
+            None if scope.types() => self.type_key(key),
+            None => self.dirty = false,
+        }
+        self.remember_row();
+    }
+
+    /// The cursor holds on to the thing that it stands on.
+    fn remember_row(&mut self) {
+        let rows = self.rows();
+        if let Some(at) = self.cursor(&rows) {
+            let key = rows[at].key.clone();
+            let screen = self.screen_mut();
+            screen.row = at;
+            screen.key = Some(key);
+        }
+    }
+
+    fn type_key(&mut self, key: KeyEvent) {
+        let event = TerminalEvent::Key(key);
+        let mut filter = None;
+        match &mut self.dialog {
+            Some(Dialog::Filter { input }) => {
+                edit(input, &event);
+                filter = Some(input.value().to_owned());
+            }
+            Some(Dialog::Palette { input, stem }) => {
+                edit(input, &event);
+                *stem = None;
+            }
+            Some(Dialog::Typed { input, wrong, .. }) => {
+                edit(input, &event);
+                *wrong = false;
+            }
+            Some(Dialog::Help { .. } | Dialog::Ask { .. }) => {}
+            None => {
+                if let Some(form) = &mut self.form {
+                    form.error = None;
+                    if let Some(field) = form.field_mut() {
+                        edit(&mut field.input, &event);
+                        field.typed();
+                    }
+                }
+            }
+        }
+        if let Some(filter) = filter {
+            self.screen_mut().filter = filter;
+        }
+    }
+}
+
+fn edit(input: &mut Input, event: &TerminalEvent) {
+    let typing = matches!(event, TerminalEvent::Key(key) if matches!(key.code, crossterm::event::KeyCode::Char(_)));
+    if !typing || input.value().chars().count() < FIELD {
+        input.handle_event(event);
+    }
+}

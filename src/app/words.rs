@@ -1,0 +1,123 @@
+//! Words that several views share: levels, ages, and the sentence about the quorum.
+//!
+//! Pure: `now` is an argument. Not here: colours and glyphs of a level (`console::theme`).
+
+use jiff::Timestamp;
+
+use crate::fleet::database::Database;
+use crate::fleet::quorum::votes;
+use crate::fleet::{Freshness, KubeCluster};
+
+/// How a status is to be taken. Drawn as glyph, word and colour together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Finished and of no more interest.
+    Done,
+    Good,
+    /// Not seen, or seen too long ago: never taken for healthy.
+    Unknown,
+    /// On its way, or worth a look.
+    Working,
+    Bad,
+}
+
+impl Level {
+    pub fn is_fault(self) -> bool {
+        matches!(self, Level::Bad | Level::Working | Level::Unknown)
+    }
+}
+
+/// `41s`, `3m`, `4h12m`, `4d2h`: short, and rounded so that a tick rarely changes it.
+pub fn age(from: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(from).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h{}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+pub fn freshness_level(freshness: &Freshness) -> Level {
+    match freshness {
+        Freshness::Live => Level::Good,
+        Freshness::Stale { .. } => Level::Working,
+        Freshness::NeverSeen => Level::Unknown,
+        Freshness::Unreachable | Freshness::Forbidden | Freshness::AuthNeeded => Level::Bad,
+    }
+}
+
+/// `live`, `stale 41s`, `unreachable 3m`: the word with how long ago it was last heard. A live cluster shows no age.
+pub fn freshness_words(cluster: &KubeCluster, now: Timestamp) -> String {
+    let word = match &cluster.freshness {
+        Freshness::NeverSeen => "connecting",
+        other => other.word(),
+    };
+    let since = match &cluster.freshness {
+        Freshness::Live | Freshness::NeverSeen => None,
+        Freshness::Stale { since } => Some(*since),
+        Freshness::Unreachable | Freshness::Forbidden | Freshness::AuthNeeded => cluster.heard,
+    };
+    match since {
+        Some(since) => format!("{word} {}", age(since, now)),
+        None => word.to_owned(),
+    }
+}
+
+/// How the PD membership stands, with what could not be seen.
+pub fn quorum_level(database: &Database) -> Level {
+    let quorum = database.quorum;
+    let unknown = database.members.iter().filter(|member| member.healthy.is_none()).count();
+    if quorum.members == 0 {
+        return Level::Unknown;
+    }
+    if quorum.healthy + unknown < votes(quorum.members) {
+        return Level::Bad;
+    }
+    if !quorum.stands() {
+        return Level::Unknown;
+    }
+    if quorum.healthy == quorum.members { Level::Good } else { Level::Working }
+}
+
+/// `PD 3/3, tolerates 1`
+pub fn quorum_short(database: &Database) -> String {
+    let quorum = database.quorum;
+    match quorum_level(database) {
+        _ if quorum.members == 0 => "PD not seen".into(),
+        Level::Bad => format!("PD {}/{}, NO QUORUM", quorum.healthy, quorum.members),
+        Level::Unknown => format!("PD {}/{} seen, quorum not known", quorum.healthy, quorum.members),
+        Level::Good | Level::Working | Level::Done => {
+            format!("PD {}/{}, tolerates {}", quorum.healthy, quorum.members, quorum.tolerate)
+        }
+    }
+}
+
+/// What the loss of a KubeCluster would mean: `losing cluster east: no quorum`.
+pub fn quorum_loss(database: &Database) -> String {
+    if !database.quorum.stands() {
+        return match quorum_level(database) {
+            Level::Bad => "writes have stopped".into(),
+            _ => "not every member could be asked".into(),
+        };
+    }
+    match database.fatal_contexts().as_slice() {
+        [] => "any one cluster may be lost".into(),
+        [one] => format!("losing cluster {one}: no quorum"),
+        many => format!("losing any of {}: no quorum", many.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let now = Timestamp::from_second(1_000_000).expect("in range");
+        for (ago, said) in [(-5, "0s"), (41, "41s"), (119, "119s"), (180, "3m"), (15_120, "4h12m"), (352_800, "4d2h")] {
+            let from = Timestamp::from_second(1_000_000 - ago).expect("in range");
+            assert_eq!(age(from, now), said);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `tidepilot` without a command: the console over every context.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::sync::mpsc;
+
+use super::options::Connect;
+use super::{USAGE, fail};
+use crate::app::driver::{Driver, session::session};
+use crate::app::{App, AppOptions};
+use crate::client::Links;
+use crate::console::terminal;
+
+pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
+    match connect.links().and_then(|links| Ok((links, connect.runs()?))) {
+        Ok((links, runs)) => open(links, runs, connect.ascii, false).await,
+        Err(sentence) => Ok(fail(&sentence, USAGE)),
+    }
+}
+
+/// Opens the console over these connections; returns when the person leaves.
+pub async fn open(links: Links, runs: PathBuf, ascii: bool, simulated: bool) -> color_eyre::Result<ExitCode> {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty())
+        .is_none_or(|locale| locale.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    let app = App::new(AppOptions {
+        read_only: links.iter().all(|link| link.read_only()),
+        simulated,
+        ascii: ascii || !utf8 || dumb,
+        color: !set("NO_COLOR") && !dumb,
+    });
+    let (messages, inbox) = mpsc::channel(1024);
+    let (effects, todo) = mpsc::channel(64);
+    let background = tokio::spawn(session(Driver::new(links, runs), messages, todo));
+    terminal::run(app, inbox, effects).await?;
+    background.await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,77 @@
+//! Options that every command shares: which clusters, and whether they may be written to.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::client::Links;
+use crate::client::connect::{ConnectOptions, PdTlsFiles, targets};
+use crate::config::Config;
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct Connect {
+    /// Kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Only this context; repeatable (default: every context)
+    #[arg(long = "context", global = true, value_name = "NAME")]
+    pub contexts: Vec<String>,
+    /// Only this namespace (default: all)
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Refuse every write, in the transport
+    #[arg(long, global = true, env = "TIDEPILOT_READ_ONLY", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]
+    pub read_only: bool,
+    /// CA for PD's TLS instead of the Secret X-cluster-client-secret
+    #[arg(long, global = true, value_name = "FILE", requires = "pd_cert", requires = "pd_key")]
+    pub pd_ca: Option<PathBuf>,
+    /// Client certificate for PD
+    #[arg(long, global = true, value_name = "FILE", requires = "pd_ca")]
+    pub pd_cert: Option<PathBuf>,
+    /// Key of the client certificate
+    #[arg(long, global = true, value_name = "FILE", requires = "pd_ca")]
+    pub pd_key: Option<PathBuf>,
+    /// Only ASCII on the console's screen
+    #[arg(long, global = true)]
+    pub ascii: bool,
+    /// Folder of the runs' journals (default: the XDG state folder)
+    #[arg(long, global = true, value_name = "DIR", env = "TIDEPILOT_STATE")]
+    pub state: Option<PathBuf>,
+}
+
+impl Connect {
+    /// Reads the kubeconfig and the config file. No network. `Err`: one sentence.
+    pub fn links(&self) -> Result<Links, String> {
+        let config = Config::load()?;
+        let options = ConnectOptions {
+            kubeconfig: self.kubeconfig.clone(),
+            contexts: self.contexts.clone(),
+            namespace: self.namespace.clone(),
+            read_only: self.read_only || config.read_only,
+            read_only_contexts: config
+                .contexts
+                .iter()
+                .filter(|(_, context)| context.read_only)
+                .map(|(name, _)| name.clone())
+                .collect::<BTreeSet<_>>(),
+            pd_tls: match (&self.pd_ca, &self.pd_cert, &self.pd_key) {
+                (Some(ca), Some(certificate), Some(key)) => {
+                    Some(PdTlsFiles { ca: ca.clone(), certificate: certificate.clone(), key: key.clone() })
+                }
+                _ => None,
+            },
+            ..ConnectOptions::default()
+        };
+        let targets = targets(&options).map_err(|error| error.to_string())?;
+        Ok(Links::new(targets, options))
+    }
+
+    /// The folder of the runs' journals.
+    pub fn runs(&self) -> Result<PathBuf, String> {
+        match &self.state {
+            Some(folder) => Ok(folder.join("runs")),
+            None => crate::config::state_folder().map(|folder| folder.join("runs")),
+        }
+    }
+}

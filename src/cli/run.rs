@@ -1,0 +1,183 @@
+//! `tidepilot run`: plan, then drive, from the command line. Also the face that `runs resume` uses.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tokio::sync::{mpsc, watch};
+
+use super::options::Connect;
+use super::plan::{code, inputs, pair};
+use super::{USAGE, complain, fail, print};
+use crate::app::driver::{Driver, Ears, Reply, exit};
+use crate::app::message::{RunEnd, RunMessage};
+use crate::report;
+use crate::runbook::plan::Gate;
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Name of the runbook (`tidepilot runbook list`)
+    runbook: String,
+    /// An input of the runbook; repeatable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Stop after the plan, like `tidepilot plan`
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    face: FaceArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct FaceArgs {
+    /// Answer plain confirmations
+    #[arg(long)]
+    pub yes: bool,
+    /// Answer the gate that asks for exactly this text; repeatable
+    #[arg(long, value_name = "TEXT")]
+    pub confirm: Vec<String>,
+    #[arg(short, long, value_enum, default_value_t = RunOutput::Text)]
+    pub output: RunOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RunOutput {
+    Text,
+    /// The journal's records, one a line
+    Json,
+}
+
+pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
+        Ok(both) => both,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    if let Some(link) = links.iter().find(|link| link.read_only()) {
+        let sentence = format!(
+            "context {} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do",
+            link.context()
+        );
+        return Ok(fail(&sentence, exit::REFUSED));
+    }
+    let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?);
+    let plan = match driver.plan(&args.runbook, &inputs, true).await {
+        Ok(plan) => plan,
+        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+    };
+    if args.face.output == RunOutput::Text {
+        print(&report::plan::text(&plan));
+    }
+    if args.dry_run {
+        if args.face.output == RunOutput::Json {
+            print(&(serde_json::to_string(&plan)? + "\n"));
+        }
+        return Ok(ExitCode::from(code(&plan)));
+    }
+    let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
+    Ok(finish(&end))
+}
+
+/// Says how it ended.
+pub fn finish(end: &RunEnd) -> ExitCode {
+    if end.code == exit::DONE {
+        // stdout may carry JSON lines, so sentences go beside it.
+        complain(&end.sentence);
+        return ExitCode::SUCCESS;
+    }
+    fail(&end.sentence, end.code)
+}
+
+/// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
+pub async fn drive<F, Drive>(face: &FaceArgs, start: F) -> RunEnd
+where
+    F: FnOnce(Ears) -> Drive,
+    Drive: Future<Output = RunEnd> + Send + 'static,
+{
+    let (news, mut heard) = mpsc::channel(64);
+    let (reply, replies) = mpsc::channel(4);
+    let (stop, stopped) = watch::channel(false);
+    let driving = tokio::spawn(start(Ears { news, replies, stop: stopped }));
+    let mut unused: BTreeSet<String> = face.confirm.iter().cloned().collect();
+    let mut last_wait = String::new();
+    loop {
+        tokio::select! {
+            message = heard.recv() => match message {
+                None => break,
+                Some(RunMessage::Record(record)) => {
+                    last_wait.clear();
+                    match face.output {
+                        RunOutput::Text => print(&(report::run::line(&record) + "\n")),
+                        RunOutput::Json => print(&(serde_json::to_string(&record).unwrap_or_default() + "\n")),
+                    }
+                }
+                Some(RunMessage::Waiting(sentence)) => {
+                    if face.output == RunOutput::Text && sentence != last_wait {
+                        print(&format!("          … {}\n", report::plain(&sentence)));
+                        last_wait = sentence;
+                    }
+                }
+                Some(RunMessage::Gate(gate)) => {
+                    let text = answer(face, &gate, &mut unused).await;
+                    let _ = reply.send(Reply { gate: gate.id, text }).await;
+                }
+                Some(RunMessage::Planned(_) | RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
+            },
+            signal = interrupted() => {
+                if signal && *stop.borrow() {
+                    complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it goes on");
+                    std::process::exit(i32::from(exit::PAUSED));
+                }
+                complain("stopping as soon as nothing is in doubt; Ctrl-C again leaves at once");
+                let _ = stop.send(true);
+            }
+        }
+    }
+    let end = driving.await.unwrap_or_else(|error| RunEnd {
+        run: String::new(),
+        code: exit::INTERNAL,
+        sentence: format!("the driver broke: {error}; the journal has everything up to there"),
+    });
+    for text in unused {
+        complain(&format!("warning: --confirm {text} answered no gate"));
+    }
+    end
+}
+
+/// SIGINT or SIGTERM; true for SIGINT.
+async fn interrupted() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => true,
+        _ = term.recv() => false,
+    }
+}
+
+/// Flags answer first; then a person, if there is one.
+async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<String> {
+    match &gate.text {
+        Some(text) if face.confirm.contains(text) => {
+            unused.remove(text);
+            return Some(text.clone());
+        }
+        None if face.yes => return Some(String::new()),
+        Some(_) | None => {}
+    }
+    if face.output == RunOutput::Json || !std::io::stdin().is_terminal() {
+        return None;
+    }
+    print(&format!("{} {} ", report::plain(&gate.question), if gate.text.is_some() { ">" } else { "[y/N]" }));
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let typed = line.await.ok()?.ok()?;
+    let typed = typed.trim();
+    match (&gate.text, typed) {
+        (_, "") => None,
+        (Some(_), typed) => Some(typed.to_owned()),
+        (None, "y" | "Y" | "yes") => Some(String::new()),
+        (None, _) => None,
+    }
+}

@@ -1,0 +1,65 @@
+//! `tidepilot status`: one look (or one after the other with `--watch`), one exit code.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::options::Connect;
+use super::{USAGE, fail, print};
+use crate::client;
+use crate::report::status::{Status, Verdict};
+
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// Look again every few seconds; Ctrl-C ends it
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+}
+
+/// Seconds between two looks of `--watch`.
+const EVERY_S: u64 = 5;
+
+pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    loop {
+        let fleet = client::fold(links.look(None).await);
+        let status = Status::of(&fleet);
+        let verdict = status.verdict(&fleet);
+        let text = match args.output {
+            Output::Table => status.text(false),
+            Output::Wide => status.text(true),
+            Output::Json if args.watch => serde_json::to_string(&status)? + "\n",
+            Output::Json => serde_json::to_string_pretty(&status)? + "\n",
+            Output::Yaml => format!("---\n{}", serde_saphyr::to_string(&status)?),
+        };
+        print(&text);
+        if !args.watch {
+            return Ok(ExitCode::from(verdict.exit_code()));
+        }
+        if matches!(args.output, Output::Table | Output::Wide) {
+            print(match verdict {
+                Verdict::Well => "-- all well --\n\n",
+                Verdict::Wrong => "-- something is wrong --\n\n",
+                Verdict::Unseen => "-- something could not be seen --\n\n",
+            });
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(EVERY_S)) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(verdict.exit_code())),
+        }
+    }
+}

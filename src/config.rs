@@ -1,0 +1,70 @@
+//! The config file, `$XDG_CONFIG_HOME/tidepilot/config.yaml`: access per context. Strict: an unknown key is an error.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use etcetera::{AppStrategy, AppStrategyArgs};
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Config {
+    /// Everything is read-only.
+    pub read_only: bool,
+    /// By context name.
+    pub contexts: BTreeMap<String, ContextConfig>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ContextConfig {
+    pub read_only: bool,
+}
+
+impl Config {
+    /// Reads the file; a missing one is the default. `Err`: one sentence with file, line and column.
+    pub fn load() -> Result<Self, String> {
+        let file = folders()?.in_config_dir("config.yaml");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Self::parse(&text).map_err(|why| format!("{}: {why}", file.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(format!("{}: {error}", file.display())),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+/// `$XDG_STATE_HOME/tidepilot`.
+pub fn state_folder() -> Result<PathBuf, String> {
+    let folders = folders()?;
+    Ok(folders.state_dir().unwrap_or_else(|| folders.data_dir()))
+}
+
+fn folders() -> Result<etcetera::app_strategy::Xdg, String> {
+    etcetera::app_strategy::Xdg::new(AppStrategyArgs {
+        top_level_domain: "org".into(),
+        author: "tidepilot".into(),
+        app_name: "tidepilot".into(),
+    })
+    .map_err(|error| format!("no home folder is known ({error}); set HOME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_and_small() {
+        let config = Config::parse("contexts:\n  prod-east:\n    readOnly: true\n").expect("reads");
+        assert!(config.contexts["prod-east"].read_only && !config.read_only);
+        assert_eq!(Config::parse(""), Ok(Config::default()));
+        let error = Config::parse("contexts:\n  a:\n    readonly: true\n").expect_err("refused");
+        assert!(error.contains("readonly") && error.contains("line 3"), "{error}");
+    }
+}

@@ -1,0 +1,243 @@
+//! One thing, with everything known of it, unabridged.
+
+use super::clusters::{access_word, crd_words};
+use super::members::health;
+use super::text::{Page, pad, span};
+use super::theme::{Role, Theme};
+use crate::app::matrix::{pod_words, store_level};
+use crate::app::words::{Level, age, freshness_level, freshness_words};
+use crate::app::{App, Subject};
+use crate::fleet::ObjectRef;
+use crate::fleet::database::Member;
+use crate::fleet::rollout::rollout;
+
+/// Width of the labels at the left.
+const LABEL: usize = 16;
+
+struct Sheet {
+    page: Page,
+    theme: Theme,
+    room: usize,
+}
+
+impl Sheet {
+    fn head(&mut self, kind: &str, name: &str) {
+        let spans =
+            vec![span(format!("  {kind} "), self.theme.style(Role::Dim)), span(name, self.theme.style(Role::Strong))];
+        self.page.push(spans);
+        self.page.gap();
+    }
+
+    fn section(&mut self, title: &str) {
+        self.page.gap();
+        self.page.push(vec![span(format!("  {title}"), self.theme.style(Role::Title))]);
+    }
+
+    fn line(&mut self, label: &str, text: &str) {
+        self.styled(label, text, Role::Plain);
+    }
+
+    fn level(&mut self, label: &str, level: Level, text: &str) {
+        let text = format!("{} {text}", self.theme.glyph(level));
+        self.styled(label, &text, Role::Level(level));
+    }
+
+    fn styled(&mut self, label: &str, text: &str, role: Role) {
+        let label = span(format!("  {}", pad(label, LABEL)), self.theme.style(Role::Dim));
+        self.page.hang(vec![label], text, self.theme.style(role), self.room.saturating_sub(1));
+    }
+}
+
+pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
+    let mut sheet = Sheet { page: Page::default(), theme, room };
+    let known = match subject {
+        Subject::Pod(of) => pod(app, &mut sheet, of),
+        Subject::Cluster(context) => cluster(app, &mut sheet, context),
+        Subject::TidbCluster(of) => tidb_cluster(app, &mut sheet, of),
+        Subject::Member(id) => app.database().and_then(|db| db.member(*id)).map(|member| {
+            sheet.head("PD member", &member.id.hex());
+            self::member(&mut sheet, member);
+        }),
+        Subject::Store(id) => store(app, &mut sheet, *id),
+        Subject::Sentence(sentence) => {
+            sheet.page.hang(vec![span("  ", theme.style(Role::Plain))], sentence, theme.style(Role::Plain), room);
+            Some(())
+        }
+    };
+    if known.is_none() {
+        sheet.page.push(vec![span("  It is not there any more. Esc goes back.", theme.style(Role::Dim))]);
+    }
+    sheet.page
+}
+
+fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
+    sheet.head("pod", &of.to_string());
+    let cluster = app.fleet.clusters.get(&of.context)?;
+    sheet.level(
+        "cluster",
+        freshness_level(&cluster.freshness),
+        &format!("{} {}", of.context, freshness_words(cluster, app.now)),
+    );
+    let Some(pod) = cluster.pods.get(&of.key()) else {
+        sheet.level("status", Level::Working, "wanted by the spec, and there is no such pod");
+        return Some(());
+    };
+    let (level, word) = pod_words(pod);
+    sheet.level("status", level, &word);
+    let containers = &pod.status.container_statuses;
+    let ready = containers.iter().filter(|container| container.ready).count();
+    sheet.line("containers", &format!("{ready}/{} ready, {} restarts", containers.len(), pod.restarts()));
+    if let Some(ip) = &pod.status.pod_ip {
+        sheet.line("IP", ip);
+    }
+    if let Some(created) = pod.metadata.creation_timestamp {
+        sheet.line("age", &age(created, app.now));
+    }
+    if let Some(revision) = pod.metadata.labels.get("controller-revision-hash") {
+        sheet.line("revision", revision);
+    }
+    let member = app.database()?.members.iter().find(|member| {
+        member.kube_cluster.as_deref() == Some(&of.context)
+            && member.namespace.as_deref() == Some(&of.namespace)
+            && member.pod.as_deref() == Some(&of.name)
+    });
+    if let Some(member) = member {
+        sheet.section("as PD says");
+        self::member(sheet, member);
+    }
+    if let Some(view) = cluster.pd.get(&of.key()) {
+        sheet.line("asked", &format!("{} ago", age(view.at, app.now)));
+        match &view.answer {
+            Ok(answer) => {
+                sheet.line("version", answer.version.as_deref().unwrap_or("not known"));
+                for gap in &answer.gaps {
+                    sheet.level("not read", Level::Unknown, gap);
+                }
+            }
+            Err(why) => sheet.level("no answer", Level::Bad, why),
+        }
+    }
+    let store = app
+        .database()?
+        .stores
+        .iter()
+        .find(|row| row.kube_cluster.as_deref() == Some(&of.context) && row.pod.as_deref() == Some(&of.name));
+    if let Some(row) = store {
+        sheet.section("as PD says");
+        store_lines(sheet, row);
+    }
+    Some(())
+}
+
+fn member(sheet: &mut Sheet, member: &Member) {
+    let (level, word) = health(member);
+    sheet.level("health", level, word);
+    sheet.line("id", &format!("{} (decimal {})", member.id.hex(), member.id.decimal()));
+    sheet.line("name", if member.name.is_empty() { "(none)" } else { &member.name });
+    if member.leader {
+        let text = format!("{} leader", sheet.theme.leader());
+        sheet.styled("role", &text, Role::Accent);
+    }
+    let place = match (&member.kube_cluster, &member.namespace, &member.pod) {
+        (Some(context), Some(namespace), Some(pod)) => format!("{context}/{namespace}/{pod}"),
+        _ => "in no connected context".into(),
+    };
+    sheet.line("pod", &place);
+    let role = if member.drift { Role::Level(Level::Bad) } else { Role::Plain };
+    sheet.styled("peerURL", &member.peer_urls.join(" "), role);
+    if let Some(expected) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
+        let text = format!("{expected} {}", sheet.theme.drift());
+        sheet.styled("expected", &text, Role::Level(Level::Working));
+    }
+    sheet.line("clientURL", &member.client_urls.join(" "));
+}
+
+fn store(app: &App, sheet: &mut Sheet, id: u64) -> Option<()> {
+    let row = app.database()?.stores.iter().find(|row| row.store.id == id)?;
+    sheet.head("store", &id.to_string());
+    store_lines(sheet, row);
+    Some(())
+}
+
+fn store_lines(sheet: &mut Sheet, row: &crate::fleet::database::StoreRow) {
+    let store = &row.store;
+    sheet.level("state", store_level(&store.state), &store.state);
+    sheet.line("store id", &store.id.to_string());
+    sheet.line("kind", if store.tiflash { "TiFlash" } else { "TiKV" });
+    sheet.line("address", &store.address);
+    sheet.line("version", &store.version);
+    sheet.line("regions", &format!("{}, {} led from here", store.region_count, store.leader_count));
+    let place = match (&row.kube_cluster, &row.pod) {
+        (Some(context), Some(pod)) => format!("{pod} in {context}"),
+        _ => "in no connected context".into(),
+    };
+    sheet.line("pod", &place);
+}
+
+fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
+    let cluster = app.fleet.clusters.get(context)?;
+    sheet.head("KubeCluster", context);
+    sheet.level("state", freshness_level(&cluster.freshness), &freshness_words(cluster, app.now));
+    if let Some(message) = &cluster.message {
+        sheet.line("", message);
+    }
+    if let Some(other) = app.fleet.same_cluster_as(context) {
+        sheet.line("same as", other);
+    }
+    if let Some(heard) = cluster.heard {
+        sheet.line("last heard", &format!("{} ago", age(heard, app.now)));
+    }
+    sheet.line("access", access_word(app, cluster));
+    sheet.line("server", &cluster.server);
+    sheet.line("version", cluster.version.as_deref().unwrap_or("not known"));
+    sheet.line("kube-system UID", cluster.uid.as_deref().unwrap_or("not known"));
+    let (level, words) = crd_words(&cluster.crd);
+    sheet.level("TidbCluster CRD", level, words);
+    sheet.line("operator", cluster.operator_version.as_deref().unwrap_or("not known"));
+    sheet.line("cluster domain", cluster.cluster_domain.as_deref().unwrap_or("not known"));
+    let names: Vec<String> = cluster.tidb_clusters.keys().map(ToString::to_string).collect();
+    sheet.line("TidbClusters", if names.is_empty() { "none" } else { "" }.to_owned().as_str());
+    for name in names {
+        sheet.line("", &name);
+    }
+    Some(())
+}
+
+fn tidb_cluster(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
+    let cluster = app.fleet.clusters.get(&of.context)?;
+    let tc = app.fleet.tidb_cluster(of)?;
+    sheet.head("TidbCluster", &of.to_string());
+    sheet.level(
+        "cluster",
+        freshness_level(&cluster.freshness),
+        &format!("{} {}", of.context, freshness_words(cluster, app.now)),
+    );
+    sheet.line("version", tc.spec.version.as_deref().unwrap_or("not set"));
+    sheet.line("clusterDomain", tc.domain().unwrap_or("(none)"));
+    sheet.line("acrossK8s", if tc.across_k8s() { "true" } else { "false" });
+    if let Some(to) = &tc.spec.cluster {
+        let namespace = to.namespace.as_deref().unwrap_or(tc.namespace());
+        let domain = to.cluster_domain.as_deref().unwrap_or("no domain");
+        sheet.line("joined", &format!("{namespace}/{} ({domain})", to.name));
+    }
+    sheet.line("TLS", if tc.tls() { "mutual" } else { "off" });
+    if tc.paused() {
+        sheet.level("paused", Level::Working, "the operator does nothing for it");
+    }
+    sheet.line("PD cluster id", tc.status.cluster_id.as_deref().unwrap_or("not known"));
+    for condition in &tc.status.conditions {
+        let level = if condition.status == "True" { Level::Good } else { Level::Working };
+        let text = [condition.status.as_str(), condition.reason.as_str(), condition.message.as_str()];
+        sheet.level(&condition.kind, level, &text.join(" "));
+    }
+    sheet.section("rollout");
+    for part in rollout(cluster, tc) {
+        let title = part.component.title();
+        if part.settled {
+            sheet.level(title, Level::Good, &format!("settled, {} of {} ready", part.ready, part.replicas));
+        } else {
+            sheet.level(title, Level::Working, &part.reason);
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,62 @@
+//! The last line: a prompt while one is open, else the latest word to the person, else the keys of this view.
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use tui_input::Input;
+
+use super::text::{cut, span};
+use super::theme::{Role, Theme};
+use crate::app::keymap::bindings;
+use crate::app::{App, Dialog};
+
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    if area.is_empty() {
+        return;
+    }
+    match &app.dialog {
+        Some(Dialog::Filter { input }) => return prompt(frame, area, theme, "/", input),
+        Some(Dialog::Palette { input, .. }) => return prompt(frame, area, theme, ":", input),
+        Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Typed { .. }) | None => {}
+    }
+    if let Some(flash) = &app.flash {
+        let room = usize::from(area.width).saturating_sub(4);
+        let style = theme.level(flash.level);
+        let text = cut(&flash.text, room, theme);
+        let glyph = Span::styled(format!(" {} ", theme.glyph(flash.level)), style);
+        frame.render_widget(Line::from(vec![glyph, Span::styled(text, style)]), area);
+        return;
+    }
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for binding in bindings(app.scope()).filter(|binding| binding.hint) {
+        let key = theme.key(binding.keys[0]);
+        let wide = 1 + super::text::width(&key) + 1 + binding.label.len() + 2;
+        if used + wide > usize::from(area.width) {
+            break;
+        }
+        used += wide;
+        spans.push(Span::styled(format!(" {key}"), theme.style(Role::Accent)));
+        spans.push(Span::styled(format!(" {}  ", binding.label), theme.style(Role::Dim)));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// One line of input with the terminal's own cursor in it.
+pub fn prompt(frame: &mut Frame<'_>, area: Rect, theme: Theme, head: &str, input: &Input) {
+    if area.is_empty() {
+        return;
+    }
+    let lead = u16::try_from(super::text::width(head)).unwrap_or(0).min(area.width - 1);
+    let room = usize::from(area.width - lead);
+    let scroll = input.visual_scroll(room.saturating_sub(1));
+    let shown: String = input.value().chars().skip(scroll).collect();
+    let line = Line::from(vec![
+        Span::styled(head.to_owned(), theme.style(Role::Accent)),
+        span(cut(&shown, room, theme), theme.style(Role::Plain)),
+    ]);
+    frame.render_widget(line, area);
+    let at = u16::try_from(input.visual_cursor().saturating_sub(scroll)).unwrap_or(u16::MAX);
+    let x = area.x.saturating_add(lead).saturating_add(at).min(area.right() - 1);
+    frame.set_cursor_position(Position::new(x, area.y));
+}

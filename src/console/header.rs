@@ -1,0 +1,140 @@
+//! The two lines at the top: what is looked at, how it stands, what this session may do, and how fresh each
+//! KubeCluster is. The digit before a cluster is the key that shows it alone.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::text::{cut, span, width};
+use super::theme::{Role, Theme};
+use crate::app::run_view::StepState;
+use crate::app::words::{Level, freshness_level, freshness_words, quorum_level, quorum_short};
+use crate::app::{App, View};
+
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    if area.height > 0 {
+        first(app, theme, frame, Rect { height: 1, ..area });
+    }
+    if area.height > 1 {
+        let line = chips(app, theme, usize::from(area.width));
+        frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
+    }
+}
+
+fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let mut left = vec![Span::styled(" tidepilot", theme.style(Role::Title))];
+    if let Some(database) = app.database() {
+        left.push(span(format!("  {}", database.name), theme.style(Role::Strong)));
+        if let Some(id) = &database.id {
+            left.push(span(format!(" {id}"), theme.style(Role::Dim)));
+        }
+        let count = app.databases().len();
+        if count > 1 {
+            let at = app.database_index().unwrap_or(0) + 1;
+            left.push(Span::styled(format!(" [{at}/{count}]"), theme.style(Role::Dim)));
+        }
+    }
+    let mut right = Vec::new();
+    if let Some((word, level)) = run_mark(app, theme) {
+        right.push(Span::styled(word, theme.level(level)));
+        right.push(Span::raw("  "));
+    }
+    if let Some(database) = app.database() {
+        let level = quorum_level(database);
+        right.push(Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)));
+        right.push(Span::raw("  "));
+    }
+    if app.options.simulated {
+        right.push(Span::styled("SIMULATED", theme.style(Role::Accent)));
+        right.push(Span::raw("  "));
+    }
+    if app.options.read_only {
+        right.push(Span::styled("READ-ONLY", theme.style(Role::Strong)));
+    } else {
+        right.push(Span::styled("read-write", theme.style(Role::Dim)));
+    }
+    right.push(Span::raw(" "));
+    // Where the line is too short, the Database's id goes first, then the right side from its left end: what this
+    // session may do stays to the last.
+    let room = usize::from(area.width);
+    let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    if wide(&left) + wide(&right) + 2 > room && left.len() > 2 {
+        left.remove(2);
+    }
+    while wide(&left) + wide(&right) + 2 > room && right.len() > 2 {
+        right.remove(0);
+    }
+    if wide(&left) + wide(&right) + 2 > room {
+        left.truncate(1);
+    }
+    if wide(&left) + wide(&right) + 2 > room {
+        left.clear();
+    }
+    let gap = room.saturating_sub(wide(&left) + wide(&right));
+    left.push(Span::raw(" ".repeat(gap)));
+    left.extend(right);
+    frame.render_widget(Line::from(left), area);
+}
+
+/// A run under way is seen from everywhere.
+fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
+    let run = app.run.as_ref().filter(|run| run.driving)?;
+    let steps = run.steps();
+    let done = steps.iter().filter(|state| matches!(state, StepState::Done(_))).count();
+    if run.gate.is_some() && *app.view() != View::Run {
+        let (glyph, level) = theme.step(StepState::WaitingForYou);
+        return Some((format!("{glyph} run waits for you"), level));
+    }
+    Some((format!("{} run {done}/{}", theme.glyph(Level::Working), steps.len()), Level::Working))
+}
+
+/// `1 east ● live   2 west ✖ unreachable 41s`, shortened until it fits.
+fn chips(app: &App, theme: Theme, room: usize) -> Line<'static> {
+    if app.fleet.clusters.is_empty() {
+        return Line::from(Span::styled(" no cluster yet", theme.style(Role::Dim)));
+    }
+    for shortness in 0..3 {
+        let line = chips_at(app, theme, shortness);
+        if line.width() <= room {
+            return line;
+        }
+    }
+    let full = chips_at(app, theme, 2);
+    let mut spans = Vec::new();
+    let mut left = room;
+    for one in full.spans {
+        if one.width() > left {
+            spans.push(Span::styled(cut(&one.content, left, theme), one.style));
+            break;
+        }
+        left -= width(&one.content);
+        spans.push(one);
+    }
+    Line::from(spans)
+}
+
+/// 0: all words; 1: no word for live ones; 2: glyphs only.
+fn chips_at(app: &App, theme: Theme, shortness: u8) -> Line<'static> {
+    let mut spans = Vec::new();
+    for (index, cluster) in app.fleet.clusters.values().enumerate() {
+        spans.push(Span::raw(if index == 0 { " " } else { "   " }));
+        let focused = app.focus.as_deref() == Some(&cluster.context);
+        if index < 9 {
+            spans.push(Span::styled(format!("{} ", index + 1), theme.style(Role::Dim)));
+        }
+        let name = if focused { theme.style(Role::Cursor) } else { theme.style(Role::Plain) };
+        spans.push(span(&cluster.context, name));
+        let level = freshness_level(&cluster.freshness);
+        let words = freshness_words(cluster, app.now);
+        let shown = match shortness {
+            0 => format!(" {} {words}", theme.glyph(level)),
+            1 if level != Level::Good => format!(" {} {words}", theme.glyph(level)),
+            _ => format!(" {}", theme.glyph(level)),
+        };
+        spans.push(Span::styled(shown, theme.level(level)));
+        if cluster.read_only && !app.options.read_only && shortness == 0 {
+            spans.push(Span::styled(" read-only", theme.style(Role::Dim)));
+        }
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,253 @@
+//! One Database across all KubeClusters: rows are instances, columns are clusters, above them the quorum.
+//!
+//! A cluster that cannot be seen keeps its column and says why in it. What the cells say is `app::matrix`.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::table::{first_in_sight, mark};
+use super::text::{cut, cut_middle, pad, span, width, wrap};
+use super::theme::{Role, Theme};
+use super::{empty, nothing};
+use crate::app::App;
+use crate::app::matrix::{CellView, Column, matrix};
+use crate::app::rows::{Item, Row};
+use crate::app::words::{Level, freshness_words, quorum_level, quorum_loss, quorum_short};
+
+const LABEL: usize = 10;
+const NARROWEST: usize = 16;
+const WIDEST: usize = 58;
+
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    if area.is_empty() {
+        return;
+    }
+    let mut area = area;
+    if area.height > 4 {
+        frame.render_widget(meter(app, theme, usize::from(area.width)), Rect { height: 1, ..area });
+        let gap = if area.height > 12 { 2 } else { 1 };
+        area = Rect { y: area.y + gap, height: area.height - gap, ..area };
+    }
+    let matrix = matrix(app);
+    if matrix.columns.is_empty() {
+        return empty(frame, area, theme, &nothing(app, "No TidbCluster is seen in any connected cluster."));
+    }
+    if !matrix.elsewhere.is_empty() && area.height > 8 {
+        let sentence = format!("  no part of it in {}", matrix.elsewhere.join(", "));
+        let line = span(cut(&sentence, usize::from(area.width), theme), theme.style(Role::Dim));
+        frame.render_widget(line, Rect { y: area.bottom() - 1, height: 1, ..area });
+        area.height -= 1;
+    }
+    // As many columns as can be read, around the one under the cursor.
+    let room = usize::from(area.width).saturating_sub(2 + LABEL);
+    let fitting = (room / NARROWEST).clamp(1, matrix.columns.len());
+    let wide = (room / fitting).clamp(1, WIDEST);
+    let at = app.column(matrix.columns.len());
+    let first = at.saturating_sub(fitting - 1).max((at + 1).saturating_sub(fitting));
+    let shown: Vec<(usize, &Column)> = matrix.columns.iter().enumerate().skip(first).take(fitting).collect();
+    let hidden = matrix.columns.len() - shown.len();
+
+    let heads: Vec<Vec<Line<'static>>> = shown
+        .iter()
+        .map(|(index, column)| heading(app, theme, column, *index == at && matrix.columns.len() > 1, wide, area.height))
+        .collect();
+    let head_height = heads.iter().map(Vec::len).max().unwrap_or(0).min(usize::from(area.height) / 2);
+    let mut y = area.y;
+    for line in 0..head_height {
+        for (place, head) in heads.iter().enumerate() {
+            if let Some(line) = head.get(line) {
+                put(frame, area, y, 2 + LABEL + place * wide, line.clone());
+            }
+        }
+        if line == 0 && hidden > 0 {
+            put(frame, area, y, 2, Line::from(Span::styled(format!("+{hidden} more"), theme.style(Role::Dim))));
+        }
+        y += 1;
+    }
+    let body = Rect { y, height: area.bottom() - y, ..area };
+    if rows.is_empty() {
+        // The headings already say what is wrong with the clusters; only a filter needs a word here.
+        if !matrix.rows.is_empty() {
+            empty(frame, body, theme, &nothing(app, ""));
+        }
+        return;
+    }
+    let cursor = app.cursor(rows);
+    let roomy = rows.len() + gaps(rows) < usize::from(body.height);
+    if roomy {
+        y += 1;
+    }
+    let heights = vec![1; rows.len()];
+    let top = first_in_sight(&heights, cursor, usize::from(area.bottom() - y));
+    for (index, row) in rows.iter().enumerate().skip(top) {
+        let Item::Instance(instance) = &row.item else { continue };
+        if roomy && index > 0 && group(&rows[index - 1]) != group(row) {
+            y += 1;
+        }
+        if y >= area.bottom() {
+            break;
+        }
+        let selected = cursor == Some(index);
+        let mut label = theme.style(if selected { Role::Strong } else { Role::Plain });
+        if selected && matrix.columns.len() == 1 {
+            label = theme.style(Role::Cursor);
+        }
+        let head = vec![mark(theme, selected), Span::styled(pad(&row.key, LABEL - 1), label)];
+        put(frame, area, y, 0, Line::from(head));
+        for (place, (column, _)) in shown.iter().enumerate() {
+            let Some(Some(cell)) = instance.cells.get(*column) else {
+                if selected && *column == at && matrix.columns.len() > 1 {
+                    let dash = Span::styled(theme.dot(), theme.style(Role::Cursor));
+                    put(frame, area, y, 2 + LABEL + place * wide, Line::from(dash));
+                }
+                continue;
+            };
+            let under = selected && (*column == at && matrix.columns.len() > 1);
+            let line = cell_line(theme, cell, wide.saturating_sub(2), selected, under);
+            put(frame, area, y, 2 + LABEL + place * wide, line);
+        }
+        y += 1;
+    }
+}
+
+fn group(row: &Row) -> Option<crate::fleet::tidbcluster::Component> {
+    match &row.item {
+        Item::Instance(instance) => Some(instance.component),
+        _ => None,
+    }
+}
+
+fn gaps(rows: &[Row]) -> usize {
+    rows.windows(2).filter(|pair| group(&pair[0]) != group(&pair[1])).count()
+}
+
+fn put(frame: &mut Frame<'_>, area: Rect, y: u16, x: usize, line: Line<'static>) {
+    let x = area.x.saturating_add(u16::try_from(x).unwrap_or(u16::MAX));
+    if x < area.right() && y < area.bottom() {
+        frame.render_widget(line, Rect { x, y, width: area.right() - x, height: 1 });
+    }
+}
+
+/// `PD ■■□ 2/3, tolerates 0; losing cluster east: no quorum`, and at the right how much is wrong.
+fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
+    let Some(database) = app.database() else {
+        let waiting = app.fleet.clusters.values().filter(|c| !c.freshness.is_live()).count();
+        let text = match (app.fleet.clusters.len(), waiting) {
+            (0, _) => "  waiting for the kubeconfig".to_owned(),
+            (_, 0) => "  no TidbCluster in any cluster".to_owned(),
+            (all, dark) => format!("  no Database seen yet; {} of {all} clusters answer", all - dark),
+        };
+        return Line::from(Span::styled(text, theme.style(Role::Dim)));
+    };
+    let level = quorum_level(database);
+    let (full, hollow) = theme.bar();
+    let mut spans = vec![Span::raw("  ")];
+    let mut bar = String::new();
+    for member in database.members.iter().take(9) {
+        bar.push_str(if member.healthy == Some(true) { full } else { hollow });
+    }
+    if !bar.is_empty() {
+        spans.push(Span::styled(format!("{bar} "), theme.level(level)));
+    }
+    spans.push(Span::styled(quorum_short(database), theme.level(level).add_modifier(Modifier::BOLD)));
+    let loss = quorum_loss(database);
+    let risky = !database.quorum.stands() || !database.fatal_contexts().is_empty();
+    let style = if risky { theme.level(Level::Working) } else { theme.style(Role::Dim) };
+    let mut wrong = Vec::new();
+    let index = app.database_index().unwrap_or(0);
+    match (database.problems.len(), database.unseen.len()) {
+        (0, 0) => wrong.push(Span::styled("all well ", theme.level(app.database_level(index)))),
+        (bad, dark) => {
+            if bad > 0 {
+                let s = if bad == 1 { "" } else { "s" };
+                let text = format!("{} {bad} problem{s} ", theme.glyph(Level::Bad));
+                wrong.push(Span::styled(text, theme.level(Level::Bad)));
+            }
+            if dark > 0 {
+                wrong.push(Span::styled(format!("? {dark} not seen "), theme.level(Level::Unknown)));
+            }
+        }
+    }
+    let used: usize = spans.iter().chain(&wrong).map(Span::width).sum();
+    spans.push(span(cut(&format!("; {loss}"), room.saturating_sub(used + 1), theme), style));
+    let used: usize = spans.iter().chain(&wrong).map(Span::width).sum();
+    spans.push(Span::raw(" ".repeat(room.saturating_sub(used))));
+    spans.extend(wrong);
+    Line::from(spans)
+}
+
+fn heading(app: &App, theme: Theme, column: &Column, at: bool, wide: usize, height: u16) -> Vec<Line<'static>> {
+    let room = wide.saturating_sub(2);
+    let Some(cluster) = app.fleet.clusters.get(&column.context) else { return Vec::new() };
+    let words = format!("{} {}", theme.glyph(column.level), freshness_words(cluster, app.now));
+    let name_room = room.saturating_sub(width(&words) + 1).max(room.min(6));
+    let mut style = theme.style(Role::Strong);
+    if at {
+        style = style.add_modifier(Modifier::UNDERLINED);
+    }
+    let name = Span::styled(cut_middle(&column.context, name_room, theme), style);
+    let rest = room.saturating_sub(name.width() + 1);
+    let words = Span::styled(format!(" {}", cut(&words, rest, theme)), theme.level(column.level));
+    let mut lines = vec![Line::from(vec![name, words])];
+    let dim = theme.style(Role::Dim);
+    if let Some(of) = &column.tidb_cluster {
+        lines.push(Line::from(span(cut_middle(&format!("{}/{}", of.namespace, of.name), room, theme), dim)));
+    }
+    let sentence = cluster.message.as_deref().filter(|_| !cluster.freshness.is_live() || column.tidb_cluster.is_none());
+    if let Some(sentence) = sentence {
+        let most = match (column.tidb_cluster.is_some(), height) {
+            (_, ..8) => 1,
+            (true, _) => 3,
+            (false, _) => 6,
+        };
+        let mut pieces = wrap(sentence, room);
+        if pieces.len() > most {
+            let rest = pieces.split_off(most - 1).join(" ");
+            pieces.push(cut(&rest, room, theme));
+        }
+        let style = theme.level(column.level);
+        lines.extend(pieces.into_iter().map(|piece| Line::from(Span::styled(piece, style))));
+    } else if column.tidb_cluster.is_none() && cluster.freshness.is_live() {
+        lines.push(Line::from(Span::styled(cut("no part of this Database", room, theme), dim)));
+    }
+    lines
+}
+
+/// Glyph, word, leader, drift; then as much more as there is room for.
+fn cell_line(theme: Theme, cell: &CellView, room: usize, row: bool, under: bool) -> Line<'static> {
+    let mut main = theme.level(cell.level);
+    if row {
+        main = main.add_modifier(Modifier::BOLD);
+    }
+    if under {
+        main = main.patch(theme.style(Role::Cursor).fg.map_or(Style::new(), |_| Style::new()));
+        main = main.add_modifier(Modifier::REVERSED);
+    }
+    let mut spare = room;
+    let text = cut(&format!("{} {}", theme.glyph(cell.level), cell.word), spare, theme);
+    spare -= width(&text);
+    let mut spans = vec![Span::styled(text, main)];
+    let mut add = |short: String, long: String, style: Style| {
+        let text = if room >= 34 { long } else { short };
+        if width(&text) <= spare {
+            spare -= width(&text);
+            spans.push(Span::styled(text, style));
+        }
+    };
+    if cell.leader {
+        let style = theme.style(Role::Accent);
+        add(format!(" {}", theme.leader()), format!(" {} leader", theme.leader()), style);
+    }
+    if cell.drift {
+        let style = theme.level(Level::Bad);
+        let both = format!(" {} drift", theme.drift());
+        let short = if room >= 22 { both.clone() } else { format!(" {}", theme.drift()) };
+        add(short, both, style);
+    }
+    if spare > 8 && !cell.detail.is_empty() {
+        spans.push(span(cut(&format!("  {}", cell.detail), spare, theme), theme.style(Role::Dim)));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,249 @@
+//! The plan before anything is sent: what was checked, and of every step the exact requests, before and after, the
+//! line a person would type, whether it can be undone, and what it asks.
+
+use std::collections::BTreeMap;
+
+use ratatui::text::Span;
+use serde_json::Value;
+
+use super::text::{Page, span};
+use super::theme::{Role, Theme};
+use crate::app::App;
+use crate::app::words::{Level, age};
+use crate::runbook::action::{Request, Reversibility};
+use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
+
+pub fn page(app: &App, theme: Theme, room: usize) -> Page {
+    let mut page = Page::default();
+    let Some(plan) = &app.plan else {
+        let sentence = if app.planning {
+            "Looking at every cluster afresh and rehearsing; nothing is changed by this."
+        } else {
+            "There is no plan. Choose a runbook with r."
+        };
+        page.hang(vec![Span::raw("  ")], sentence, theme.style(Role::Dim), room);
+        return page;
+    };
+    head(&mut page, app, theme, plan, room);
+    checks(&mut page, theme, plan, room);
+    page.gap();
+    page.push(vec![span("  Steps", theme.style(Role::Title))]);
+    let mut phase = "";
+    for (index, step) in plan.steps.iter().enumerate() {
+        if step.phase != phase {
+            phase = &step.phase;
+            page.gap();
+            page.push(vec![span(format!("  {phase}"), theme.style(Role::Dim))]);
+        }
+        self::step(&mut page, theme, index + 1, step, room);
+    }
+    page
+}
+
+fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
+    if plan.experimental {
+        let banner = span(" EXPERIMENTAL ", theme.style(Role::Alarm));
+        let text = "the vendor calls this procedure experimental: rehearse it first, and have a backup";
+        page.hang(vec![Span::raw("  "), banner, Span::raw(" ")], text, theme.level(Level::Working), room);
+    }
+    page.push(vec![
+        span(format!("  {}", plan.title), theme.style(Role::Strong)),
+        span(format!("  on {}", plan.target), theme.style(Role::Plain)),
+    ]);
+    let dim = theme.style(Role::Dim);
+    for (name, value) in &plan.inputs {
+        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        page.hang(vec![span(format!("  {name} = "), dim)], &shown, theme.style(Role::Plain), room);
+    }
+    let already = plan.steps.iter().filter(|step| step.already_so).count();
+    let summary = format!(
+        "{} steps: {} to send, {already} already so; seen {} ago in {}",
+        plan.steps.len(),
+        plan.changes(),
+        age(plan.observed_at, app.now),
+        plan.contexts.join(", ")
+    );
+    page.hang(vec![Span::raw("  ")], &summary, dim, room);
+    if let Some(why) = app.cannot_start() {
+        let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));
+        page.hang(vec![head], &why, theme.level(Level::Bad), room);
+    }
+}
+
+fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
+    page.gap();
+    let count = |state: CheckState| plan.checks.iter().filter(|check| check.state == state).count();
+    let mut title = vec![span("  Checks", theme.style(Role::Title))];
+    let parts = [
+        (CheckState::Passed, Level::Good, "passed"),
+        (CheckState::Warning, Level::Working, "warning"),
+        (CheckState::Refused, Level::Bad, "refused"),
+    ];
+    for (state, level, word) in parts {
+        let n = count(state);
+        if n > 0 {
+            title.push(span(format!("  {} {n} {word}", theme.glyph(level)), theme.level(level)));
+        }
+    }
+    page.push(title);
+    // What stands in the way comes first.
+    let mut sorted: Vec<_> = plan.checks.iter().collect();
+    sorted.sort_by_key(|check| match check.state {
+        CheckState::Refused => 0,
+        CheckState::Warning => 1,
+        CheckState::Passed => 2,
+    });
+    let widest = plan.checks.iter().map(|check| super::text::width(&check.id)).max().unwrap_or(0).min(28);
+    for check in sorted {
+        let level = match check.state {
+            CheckState::Passed => Level::Good,
+            CheckState::Warning => Level::Working,
+            CheckState::Refused => Level::Bad,
+        };
+        let plain = check.state == CheckState::Passed;
+        let style = if plain { theme.style(Role::Dim) } else { theme.style(Role::Plain) };
+        let name = super::text::pad(&check.id, widest);
+        let head =
+            vec![span(format!("  {} ", theme.glyph(level)), theme.level(level)), span(format!("{name}  "), style)];
+        page.hang(head, &check.sentence, style, room);
+    }
+}
+
+fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: usize) {
+    let dim = theme.style(Role::Dim);
+    page.gap();
+    page.push(vec![
+        span(format!("  {number:>2}  "), theme.style(Role::Accent)),
+        span(&step.title, theme.style(Role::Strong)),
+    ]);
+    let indent = || Span::raw("      ");
+    let mut notes = vec![indent()];
+    let (word, level) = match step.reversibility {
+        Reversibility::Free => ("changes nothing", Level::Done),
+        Reversibility::Compensable => ("can be put back", Level::Working),
+        Reversibility::Irreversible => ("NO WAY BACK", Level::Bad),
+    };
+    notes.push(span(word, theme.level(level)));
+    match &step.confirm {
+        Confirm::None => {}
+        Confirm::Plain { gate } => notes.push(span(format!("  asks: {gate}"), theme.style(Role::Accent))),
+        Confirm::Typed { text, .. } => {
+            notes.push(span(format!("  asks you to type {text:?}"), theme.style(Role::Accent)));
+        }
+    }
+    if step.already_so {
+        notes.push(span(format!("  {} already so", theme.glyph(Level::Good)), theme.level(Level::Good)));
+    }
+    page.push(notes);
+    page.hang(vec![indent()], &step.why, dim, room);
+    differences(page, theme, step, room);
+    for request in &step.requests {
+        self::request(page, theme, request, room);
+    }
+    if !step.command.is_empty() {
+        page.hang(vec![indent(), span("$ ", theme.style(Role::Accent))], &step.command, dim, room);
+    }
+}
+
+fn request(page: &mut Page, theme: Theme, request: &Request, room: usize) {
+    let place = match &request.pod {
+        Some(pod) => format!("{} pod {pod}", request.context),
+        None => request.context.clone(),
+    };
+    let head = vec![
+        Span::raw("      "),
+        span(format!("{} ", request.method), theme.style(Role::Strong)),
+        span(format!("{place} "), theme.style(Role::Accent)),
+    ];
+    page.hang(head, &request.path, theme.style(Role::Plain), room);
+    let body = span(format!("        {}: ", request.content_type), theme.style(Role::Dim));
+    page.hang(vec![body], &request.body.to_string(), theme.style(Role::Plain), room);
+}
+
+fn differences(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
+    let all = diff(&step.before, &step.after);
+    if all.is_empty() {
+        return;
+    }
+    let source = match step.rehearsed {
+        Rehearsal::ServerDryRun => "as the server answered a dry run",
+        Rehearsal::Predicted => "as we expect it; the server has no dry run for this",
+        Rehearsal::NotNeeded => "",
+    };
+    if !source.is_empty() {
+        page.push(vec![span(format!("      {source}"), theme.style(Role::Dim))]);
+    }
+    for (path, before, after) in all {
+        let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+        let one_line = path.len() + before.len() + after.len() + 14 <= room;
+        if one_line {
+            page.push(vec![
+                span(format!("      {path}"), theme.style(Role::Plain)),
+                span(before, theme.level(Level::Bad)),
+                span(format!(" {} ", theme.arrow()), theme.style(Role::Dim)),
+                span(after, theme.level(Level::Good)),
+            ]);
+        } else {
+            page.push(vec![span(format!("      {}", path.trim_end()), theme.style(Role::Plain))]);
+            let minus = vec![span("      - ", theme.level(Level::Bad))];
+            page.hang(minus, &before, theme.level(Level::Bad), room);
+            let plus = vec![span("      + ", theme.level(Level::Good))];
+            page.hang(plus, &after, theme.level(Level::Good), room);
+        }
+    }
+}
+
+/// What differs between two values, by dotted path: `(path, before, after)`.
+pub fn diff(before: &Value, after: &Value) -> Vec<(String, String, String)> {
+    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
+    flatten("", before, &mut old);
+    flatten("", after, &mut new);
+    let mut paths: Vec<&String> = old.keys().chain(new.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    let absent = || "(absent)".to_owned();
+    paths
+        .into_iter()
+        .filter(|path| old.get(*path) != new.get(*path))
+        .map(|path| {
+            let shown = |map: &BTreeMap<String, String>| map.get(path).cloned().unwrap_or_else(absent);
+            (path.clone(), shown(&old), shown(&new))
+        })
+        .collect()
+}
+
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                flatten(&path, value, into);
+            }
+        }
+        Value::Null => {}
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            into.insert(path.to_owned(), items.join(", "));
+        }
+        other => {
+            let shown = other.as_str().map_or_else(|| other.to_string(), str::to_owned);
+            into.insert(path.to_owned(), shown);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn differences_are_by_path() {
+        let found = diff(
+            &json!({"spec": {"acrossK8s": null, "version": "v1"}, "urls": ["a"]}),
+            &json!({"spec": {"acrossK8s": true, "version": "v1"}, "urls": ["b"]}),
+        );
+        let said: Vec<String> = found.iter().map(|(p, b, a)| format!("{p}: {b} > {a}")).collect();
+        assert_eq!(said, ["spec.acrossK8s: (absent) > true", "urls: a > b"]);
+    }
+}

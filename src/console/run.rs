@@ -1,0 +1,138 @@
+//! A run under way: what is going on now, every step with its state, and the records as they are written.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::text::{Page, cut, pad, span};
+use super::theme::{Role, Theme};
+use crate::app::App;
+use crate::app::run_view::{RunView, StepState, record_sentence};
+use crate::app::words::Level;
+
+/// From this width on steps and records stand side by side.
+const SIDE_BY_SIDE: u16 = 140;
+
+struct Layout {
+    now: Rect,
+    steps: Rect,
+    log: Rect,
+}
+
+fn layout(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
+    let wanted = u16::try_from(sentence_lines + 1).unwrap_or(u16::MAX);
+    let now = Rect { height: wanted.min(area.height.div_ceil(3)), ..area };
+    let rest = Rect { y: now.bottom(), height: area.height - now.height, ..area };
+    if area.width >= SIDE_BY_SIDE {
+        let left = area.width / 2;
+        let steps = Rect { width: left, ..rest };
+        let log = Rect { x: rest.x + left, width: rest.width - left, ..rest };
+        return Layout { now, steps, log };
+    }
+    let steps = u16::try_from(run.plan.as_ref().map_or(0, |plan| plan.steps.len())).unwrap_or(u16::MAX);
+    let log = rest.height.saturating_sub(steps.saturating_add(1)).max(rest.height / 3);
+    let steps = Rect { height: rest.height - log, ..rest };
+    let log = Rect { y: steps.bottom(), height: log, ..rest };
+    Layout { now, steps, log }
+}
+
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(run) = &app.run else {
+        return super::empty(frame, area, theme, "No run in this session. r lists the runbooks, :runs the runs.");
+    };
+    let head = now(app, run, theme, usize::from(area.width));
+    let parts = layout(run, area, head.lines.len());
+    show(frame, parts.now, head.lines, 0);
+    steps(run, theme, frame, parts.steps);
+    let (lines, top) = log_window(app, run, theme, parts.log);
+    show(frame, parts.log, lines, top);
+}
+
+/// Lines that the record log has, and the lines that it can show: for the end of scrolling.
+pub fn extent(app: &App, theme: Theme, area: Rect) -> (usize, u16) {
+    let Some(run) = &app.run else { return (0, 0) };
+    let head = now(app, run, theme, usize::from(area.width)).lines.len();
+    let log = layout(run, area, head).log;
+    (self::log(run, theme, usize::from(log.width)).lines.len(), log.height)
+}
+
+fn show(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>, top: usize) {
+    for (offset, line) in lines.into_iter().skip(top).take(usize::from(area.height)).enumerate() {
+        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
+        frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+}
+
+/// The name of the run and the sentence of the moment.
+fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
+    let mut page = Page::default();
+    let title = run.plan.as_ref().map_or("", |plan| plan.title.as_str());
+    let target = run.plan.as_ref().map_or_else(String::new, |plan| format!(" on {}", plan.target));
+    page.push(vec![
+        span(format!("  {title}{target}"), theme.style(Role::Strong)),
+        span(format!("  run {}", run.id()), theme.style(Role::Dim)),
+    ]);
+    let (level, sentence) = run.sentence(app.now);
+    let state = match (&run.end, &run.gate) {
+        (Some(end), _) if end.code == 0 => "ended".to_owned(),
+        (Some(end), _) => format!("ended, exit {}", end.code),
+        (None, Some(_)) => "waits for you".to_owned(),
+        (None, None) => "now".to_owned(),
+    };
+    let glyph = if run.gate.is_some() { theme.step(StepState::WaitingForYou).0 } else { theme.glyph(level) };
+    let head = vec![span(format!("  {glyph} {state}: "), theme.level(level))];
+    page.hang(head, &sentence, theme.style(Role::Plain), room);
+    page
+}
+
+fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(plan) = &run.plan else { return };
+    let states = run.steps();
+    let height = usize::from(area.height);
+    let current = states.iter().position(|state| !matches!(state, StepState::Done(_))).unwrap_or(states.len());
+    let top = current.saturating_sub(height / 2).min(states.len().saturating_sub(height));
+    let room = usize::from(area.width);
+    for (offset, (index, step)) in plan.steps.iter().enumerate().skip(top).take(height).enumerate() {
+        let state = states[index];
+        let (glyph, level) = theme.step(state);
+        let title = match state {
+            StepState::Pending => theme.style(Role::Dim),
+            StepState::Done(_) => theme.style(Role::Plain),
+            StepState::Current
+            | StepState::WaitingForYou
+            | StepState::Sent
+            | StepState::Verifying
+            | StepState::Paused => theme.style(Role::Strong),
+        };
+        let line = Line::from(vec![
+            super::table::mark(theme, index == current),
+            span(format!("{glyph} {}  ", pad(state.word(), 13)), theme.level(level)),
+            span(cut(&step.title, room.saturating_sub(19), theme), title),
+        ]);
+        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
+        frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+}
+
+fn log(run: &RunView, theme: Theme, room: usize) -> Page {
+    let mut page = Page::default();
+    page.push(vec![span("  Journal", theme.style(Role::Title))]);
+    for record in &run.records {
+        let (level, sentence) = record_sentence(record);
+        let at = record.at.strftime("%H:%M:%S").to_string();
+        let style = if level == Level::Bad { theme.level(level) } else { theme.style(Role::Plain) };
+        let head = vec![
+            span(format!("  {at} "), theme.style(Role::Dim)),
+            span(format!("{} ", theme.glyph(level)), theme.level(level)),
+        ];
+        page.hang(head, &sentence, style, room.saturating_sub(1));
+    }
+    page
+}
+
+/// The newest records, or as far up as was scrolled: the scroll counts from the end here.
+fn log_window(app: &App, run: &RunView, theme: Theme, area: Rect) -> (Vec<Line<'static>>, usize) {
+    let lines = log(run, theme, usize::from(area.width)).lines;
+    let last = lines.len().saturating_sub(usize::from(area.height));
+    (lines, last.saturating_sub(app.screen().scroll))
+}

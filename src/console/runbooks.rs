@@ -1,0 +1,81 @@
+//! Two lists: the runbooks that can be run, and the runs whose journals are on this machine.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::table::{self, TableRow, cell, column, middle};
+use super::text::wrap;
+use super::theme::{Role, Theme};
+use super::{empty, nothing};
+use crate::app::App;
+use crate::app::rows::{Item, Row};
+use crate::app::words::{Level, age};
+
+pub fn runbooks(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    if rows.is_empty() {
+        let sentence =
+            if app.runbooks.is_empty() { "No runbook is loaded." } else { "No row fits the filter. Esc clears it." };
+        return empty(frame, area, theme, sentence);
+    }
+    let columns = [column("RUNBOOK", 12, 0), column("WHAT", 20, 1), column("", 12, 2)];
+    let room = usize::from(area.width).saturating_sub(6).clamp(1, 110);
+    let table: Vec<TableRow> = rows
+        .iter()
+        .filter_map(|row| match row.item {
+            Item::Runbook(index) => app.runbooks.get(index),
+            _ => None,
+        })
+        .map(|runbook| TableRow {
+            cells: vec![
+                cell(&runbook.id, theme.style(Role::Strong)),
+                cell(&runbook.title, theme.style(Role::Plain)),
+                cell(if runbook.experimental { "experimental" } else { "" }, theme.level(Level::Working)),
+            ],
+            below: wrap(&runbook.summary, room)
+                .into_iter()
+                .map(|piece| (0, cell(format!("  {piece}"), theme.style(Role::Dim))))
+                .collect(),
+        })
+        .collect();
+    table::draw(frame, area, theme, &columns, &table, app.cursor(rows));
+}
+
+pub fn runs(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    if rows.is_empty() {
+        let sentence = if app.runs.is_empty() {
+            "No journal on this machine: nothing was ever run from here.".to_owned()
+        } else {
+            nothing(app, "")
+        };
+        return empty(frame, area, theme, &sentence);
+    }
+    let columns = [
+        middle("RUN", 8, 0),
+        column("STATE", 8, 0),
+        column("STEPS", 5, 3),
+        column("OPENED", 6, 2),
+        column("RUNBOOK", 10, 4),
+        middle("TARGET", 10, 1),
+    ];
+    let dim = theme.style(Role::Dim);
+    let plain = theme.style(Role::Plain);
+    let table: Vec<TableRow> = rows
+        .iter()
+        .filter_map(|row| match row.item {
+            Item::Run(index) => Some((row.level, app.runs.get(index)?)),
+            _ => None,
+        })
+        .map(|(level, run)| TableRow {
+            cells: vec![
+                cell(&run.run, plain),
+                cell(format!("{} {}", theme.glyph(level), run.state), theme.level(level)),
+                cell(format!("{}/{}", run.completed, run.steps), plain),
+                cell(format!("{} ago", age(run.opened, app.now)), dim),
+                cell(&run.runbook, plain),
+                cell(&run.target, plain),
+            ],
+            below: Vec::new(),
+        })
+        .collect();
+    table::draw(frame, area, theme, &columns, &table, app.cursor(rows));
+}

@@ -1,0 +1,264 @@
+//! The loop around [`super::draw`]: keys, messages and ticks in, frames and effects out; and the terminal given back
+//! as it was, whatever ends the session.
+//!
+//! The first frame is drawn before anything is awaited. Draws happen only when something may have changed, at most
+//! thirty a second, each as one synchronized update (DEC 2026; no-op where unknown). Not here: what a key does
+//! (`app`), acting on the world (`app::driver`).
+
+use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+use color_eyre::eyre::{WrapErr, eyre};
+use crossterm::event::{Event, EventStream};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{clipboard, cursor, execute, queue, terminal};
+use futures::StreamExt;
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::app::App;
+use crate::app::message::{Effect, Message};
+use crate::app::words::Level;
+
+/// Shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+/// Messages folded in before the screen gets its turn.
+const BATCH: usize = 256;
+/// Longest text handed to the clipboard: terminals drop longer OSC 52 sequences.
+const CLIPBOARD: usize = 70_000;
+
+type Screen = Terminal<CrosstermBackend<Stdout>>;
+
+/// Runs the console until a person quits, a signal asks for the end, or the terminal is gone.
+///
+/// `Effect::Copy` is carried out here; every other effect goes to `effects`, `Effect::Quit` as the last. To be awaited
+/// on the main thread: a panic there restores the terminal, one elsewhere becomes a [`Message::Fault`].
+pub async fn run(
+    mut app: App,
+    mut messages: mpsc::Receiver<Message>,
+    effects: mpsc::Sender<Effect>,
+) -> color_eyre::Result<()> {
+    if !stdout().is_terminal() || !stdin().is_terminal() {
+        return Err(eyre!(
+            "the console needs a terminal, and standard input or output is none; `tidepilot status` prints without one"
+        ));
+    }
+    let (faults, mut fault) = mpsc::channel(16);
+    let _guard = Guard::enter(faults)?;
+    let mut screen = Terminal::new(CrosstermBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
+    let size = screen.size()?;
+    app.resize(size.width, size.height);
+    app.update(Message::Tick, now());
+    present(&mut screen, &mut app)?;
+
+    let mut keys = EventStream::new();
+    let mut signals = Signals::new()?;
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut drawn = Instant::now();
+    let mut dirty = false;
+    let mut open = true;
+    loop {
+        let mut todo = Vec::new();
+        let mut at_once = false;
+        tokio::select! {
+            biased;
+            stop = signals.next() => match stop {
+                Asked::End => {
+                    if app.run.as_ref().is_some_and(|run| run.driving) {
+                        todo.push(Effect::PauseRun);
+                    }
+                    todo.push(Effect::Quit);
+                }
+                Asked::Stop => {
+                    suspend(&mut screen)?;
+                    dirty = true;
+                }
+            },
+            event = keys.next() => match event {
+                Some(Ok(Event::Key(key))) => {
+                    todo = app.update(Message::Key(key), now());
+                    at_once = true;
+                }
+                Some(Ok(Event::Resize(width, height))) => {
+                    app.resize(width, height);
+                    todo = app.update(Message::Resize, now());
+                    at_once = true;
+                }
+                Some(Ok(Event::Paste(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost)) => {}
+                // The terminal is gone: nobody is there to be told.
+                Some(Err(_)) | None => todo.push(Effect::Quit),
+            },
+            sentence = fault.recv() => if let Some(sentence) = sentence {
+                todo = app.update(Message::Fault(sentence), now());
+            },
+            message = messages.recv(), if open => match message {
+                Some(message) => {
+                    todo = app.update(message, now());
+                    for _ in 0..BATCH {
+                        let Ok(message) = messages.try_recv() else { break };
+                        todo.extend(app.update(message, now()));
+                    }
+                }
+                None => {
+                    open = false;
+                    todo = app.update(Message::Fault("the background part has ended; what is shown is old".into()), now());
+                }
+            },
+            _ = ticks.tick() => todo = app.update(Message::Tick, now()),
+            () = sleep_until(drawn + FRAME), if dirty => at_once = true,
+        }
+        if carry_out(todo, &mut app, &effects)? {
+            return Ok(());
+        }
+        dirty |= app.take_dirty();
+        if dirty && (at_once || drawn.elapsed() >= FRAME) {
+            present(&mut screen, &mut app)?;
+            drawn = Instant::now();
+            dirty = false;
+        }
+    }
+}
+
+/// Sends effects on; `true` when the session is over. The screen never waits for a busy driver.
+fn carry_out(todo: Vec<Effect>, app: &mut App, effects: &mpsc::Sender<Effect>) -> color_eyre::Result<bool> {
+    let mut over = false;
+    for effect in todo {
+        match effect {
+            Effect::Copy(text) if text.len() > CLIPBOARD => {
+                app.say(Level::Bad, format!("{} bytes are too many for a terminal's clipboard", text.len()));
+            }
+            Effect::Copy(text) => {
+                execute!(stdout(), clipboard::CopyToClipboard::to_clipboard_from(text))?;
+            }
+            other => {
+                over |= other == Effect::Quit;
+                if effects.try_send(other).is_err() && !over {
+                    app.say(Level::Bad, "the background part is busy or gone: that was not done; try again");
+                }
+            }
+        }
+    }
+    Ok(over)
+}
+
+fn present(screen: &mut Screen, app: &mut App) -> color_eyre::Result<()> {
+    let size = screen.size()?;
+    app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, size.width, size.height)));
+    queue!(stdout(), BeginSynchronizedUpdate)?;
+    let drawn = screen.draw(|frame| super::draw(app, frame)).map(|_| ());
+    execute!(stdout(), EndSynchronizedUpdate)?;
+    drawn.wrap_err("the terminal cannot be written to")
+}
+
+/// The faces' one clock.
+#[expect(clippy::disallowed_methods, reason = "an edge: the console's loop stamps what it hands to the core")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn enter() -> std::io::Result<()> {
+    // Colours are mapped away by the theme; crossterm's own NO_COLOR handling would reset reverse video.
+    crossterm::style::force_color_output(true);
+    terminal::enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, cursor::Hide)
+}
+
+/// Every part is tried, whatever happened to the others: nobody is left to be told.
+fn leave() {
+    let _ = execute!(stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, cursor::Show);
+    let _ = terminal::disable_raw_mode();
+    let _ = stdout().flush();
+}
+
+type Hook = dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync;
+
+/// Holds the terminal; gives it back when dropped, and before a panic of the main thread is reported.
+struct Guard {
+    earlier: Arc<Hook>,
+}
+
+impl Guard {
+    fn enter(faults: mpsc::Sender<String>) -> color_eyre::Result<Self> {
+        let earlier: Arc<Hook> = Arc::from(std::panic::take_hook());
+        let report = Arc::clone(&earlier);
+        let main = std::thread::current().id();
+        std::panic::set_hook(Box::new(move |info| {
+            if std::thread::current().id() == main {
+                leave();
+                report(info);
+                return;
+            }
+            // The app lives on: a report on its screen would only spoil it.
+            let what = info.payload_as_str().unwrap_or("no message");
+            let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+            let _ = faults.try_send(format!("a background task panicked: {what}{place}"));
+        }));
+        let guard = Self { earlier };
+        enter().wrap_err("the terminal cannot be prepared")?;
+        Ok(guard)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        leave();
+        if !std::thread::panicking() {
+            let earlier = Arc::clone(&self.earlier);
+            std::panic::set_hook(Box::new(move |info| earlier(info)));
+        }
+    }
+}
+
+enum Asked {
+    End,
+    Stop,
+}
+
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+    stop: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: signal(SignalKind::from_raw(SIGTSTP))?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.hangup.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.stop.recv() => Asked::Stop,
+        }
+    }
+}
+
+/// Its number differs between systems.
+const SIGTSTP: i32 = if cfg!(any(target_os = "macos", target_os = "ios", target_os = "freebsd")) { 18 } else { 20 };
+
+/// Gives the terminal back, stops this process as the signal wanted, and takes the terminal again afterwards.
+/// (Ctrl-Z is a key here, raw mode does not raise the signal; `kill -TSTP` and job control of a parent do.)
+fn suspend(screen: &mut Screen) -> color_eyre::Result<()> {
+    leave();
+    // Without unsafe code a process can stop itself only by asking another one.
+    let _ = std::process::Command::new("kill").args(["-STOP", &std::process::id().to_string()]).status();
+    enter()?;
+    let size = screen.size()?;
+    screen.resize(Rect::new(0, 0, size.width, size.height))?;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! A run as lines: each record as one sentence for people, or the record itself as one line of JSON.
+
+use super::table::table;
+use crate::app::message::RunSummary;
+use crate::runbook::action::Answer;
+use crate::runbook::record::{Event, How, Outcome, Record};
+
+/// One record, one line.
+pub fn line(record: &Record) -> String {
+    let sentence = match &record.event {
+        Event::RunOpened { run, plan, .. } => format!("run {run} opened: {} on {}", plan.runbook, plan.target),
+        Event::Resumed { tool } => format!("resumed by {tool}"),
+        Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
+        Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
+        Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),
+        Event::Returned { step, answer, .. } => match answer {
+            Answer::Accepted { status, .. } => format!("{step}: answered {status}; verifying"),
+            Answer::Refused { reason } => format!("{step}: refused: {reason}"),
+            Answer::Unknown { reason } => format!("{step}: no answer ({reason}); looking"),
+        },
+        Event::Completed { step, how, .. } => match how {
+            How::AlreadySo => format!("{step}: already so"),
+            How::Performed => format!("{step}: done and verified"),
+            How::Adopted => format!("{step}: found done, adopted"),
+            How::Observed => format!("{step}: seen"),
+        },
+        Event::Paused { step, reason } => format!("{step}: paused: {}", reason.sentence()),
+        Event::Closed { outcome: Outcome::Done } => "done".into(),
+        Event::Closed { outcome: Outcome::NothingToDo } => "nothing to do".into(),
+    };
+    super::plain(&format!("{}  {sentence}", record.at.strftime("%H:%M:%S")))
+}
+
+/// The list of journals.
+pub fn list(all: &[RunSummary]) -> String {
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|run| {
+            vec![
+                run.run.clone(),
+                run.runbook.clone(),
+                run.target.clone(),
+                format!("{}/{}", run.completed, run.steps),
+                run.state.clone(),
+            ]
+        })
+        .collect();
+    table(&["RUN", "RUNBOOK", "TARGET", "STEPS", "STATE"], &rows)
+}

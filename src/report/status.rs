@@ -1,0 +1,219 @@
+//! `tidepilot status`: the fleet as a table, JSON or YAML. The JSON is documented in the README and stable.
+
+use serde::Serialize;
+
+use super::table::table;
+use crate::fleet::database::{Database, databases};
+use crate::fleet::{Crd, Fleet, Freshness};
+
+/// The document of `status -o json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    pub kube_clusters: Vec<KubeClusterStatus>,
+    pub databases: Vec<Database>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeClusterStatus {
+    pub context: String,
+    /// live, stale, unreachable, forbidden, auth-needed, never-seen
+    pub freshness: &'static str,
+    pub version: Option<String>,
+    pub operator_version: Option<String>,
+    pub tidb_clusters: Vec<TidbClusterStatus>,
+    /// One plain sentence, where there is something to say.
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TidbClusterStatus {
+    pub namespace: String,
+    pub name: String,
+    pub version: Option<String>,
+    pub cluster_domain: Option<String>,
+    pub across_k8s: bool,
+    /// The Ready condition's status: `True`, `False`; absent when there is none.
+    pub ready: Option<String>,
+}
+
+/// The three answers of `status`, worst known first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Well,
+    Wrong,
+    Unseen,
+}
+
+impl Verdict {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Well => 0,
+            Verdict::Wrong => 2,
+            Verdict::Unseen => 3,
+        }
+    }
+}
+
+impl Status {
+    pub fn of(fleet: &Fleet) -> Self {
+        let kube_clusters = fleet
+            .clusters
+            .values()
+            .map(|cluster| KubeClusterStatus {
+                context: cluster.context.clone(),
+                freshness: cluster.freshness.word(),
+                version: cluster.version.clone(),
+                operator_version: cluster.operator_version.clone(),
+                tidb_clusters: cluster
+                    .tidb_clusters
+                    .values()
+                    .map(|tc| TidbClusterStatus {
+                        namespace: tc.namespace().to_owned(),
+                        name: tc.name().to_owned(),
+                        version: tc.spec.version.clone(),
+                        cluster_domain: tc.spec.cluster_domain.clone(),
+                        across_k8s: tc.across_k8s(),
+                        ready: tc.ready_condition().map(|c| c.status.clone()),
+                    })
+                    .collect(),
+                message: match fleet.same_cluster_as(&cluster.context) {
+                    Some(first) => Some(format!("the same Kubernetes cluster as context {first}")),
+                    None => cluster.message.clone(),
+                },
+            })
+            .collect();
+        Self { kube_clusters, databases: databases(fleet) }
+    }
+
+    /// What is wrong is known even when something else could not be seen, so it comes first.
+    pub fn verdict(&self, fleet: &Fleet) -> Verdict {
+        let wrong = self.databases.iter().any(|database| !database.problems.is_empty());
+        let unseen = self.databases.iter().any(|database| !database.unseen.is_empty())
+            || fleet.clusters.values().any(|c| c.freshness != Freshness::Live || c.crd == Crd::Unknown);
+        match (wrong, unseen) {
+            (true, _) => Verdict::Wrong,
+            (false, true) => Verdict::Unseen,
+            (false, false) => Verdict::Well,
+        }
+    }
+
+    /// The table for people. `wide` adds URLs and ids.
+    pub fn text(&self, wide: bool) -> String {
+        let mut out = String::new();
+        let rows: Vec<Vec<String>> = self
+            .kube_clusters
+            .iter()
+            .map(|cluster| {
+                let tcs: Vec<String> =
+                    cluster.tidb_clusters.iter().map(|tc| format!("{}/{}", tc.namespace, tc.name)).collect();
+                vec![
+                    cluster.context.clone(),
+                    cluster.freshness.to_owned(),
+                    cluster.version.clone().unwrap_or_else(dash),
+                    cluster.operator_version.clone().unwrap_or_else(dash),
+                    if tcs.is_empty() { dash() } else { tcs.join(",") },
+                    cluster.message.clone().unwrap_or_default(),
+                ]
+            })
+            .collect();
+        out.push_str(&table(&["KUBECLUSTER", "FRESHNESS", "VERSION", "OPERATOR", "TIDBCLUSTERS", "MESSAGE"], &rows));
+        for database in &self.databases {
+            out.push('\n');
+            out.push_str(&database_text(database, wide));
+        }
+        out
+    }
+}
+
+/// "PD 3/3, tolerates 1; losing cluster east: no quorum".
+pub fn quorum_sentence(database: &Database) -> String {
+    if database.members.is_empty() {
+        return "PD not seen".into();
+    }
+    let quorum = database.quorum;
+    let mut sentence = format!("PD {}/{}, tolerates {}", quorum.healthy, quorum.members, quorum.tolerate);
+    if !quorum.stands() {
+        sentence.push_str("; quorum not seen to stand");
+        return sentence;
+    }
+    // With one KubeCluster it goes without saying.
+    let several = database.healthy_by_context().len() > 1;
+    for context in database.fatal_contexts().into_iter().filter(|_| several) {
+        sentence.push_str(&format!("; losing cluster {context}: no quorum"));
+    }
+    sentence
+}
+
+fn database_text(database: &Database, wide: bool) -> String {
+    let id = database.id.as_deref().unwrap_or("id not known");
+    let mut out = super::plain(&format!("Database {} ({id}): {}", database.name, quorum_sentence(database)));
+    out.push('\n');
+    let rows: Vec<Vec<String>> = database
+        .members
+        .iter()
+        .map(|member| {
+            let health = match member.healthy {
+                Some(true) => "healthy",
+                Some(false) => "UNHEALTHY",
+                None => "unknown",
+            };
+            let mut row = vec![
+                if member.name.is_empty() {
+                    "(never started)".into()
+                } else {
+                    member.pod.clone().unwrap_or_else(|| member.name.clone())
+                },
+                member.kube_cluster.clone().unwrap_or_else(|| "not connected".into()),
+                member.pod_phase.clone().unwrap_or_else(dash),
+                health.to_owned(),
+                if member.leader { "leader".into() } else { String::new() },
+                match (&member.expected_peer_url, member.drift) {
+                    (Some(expected), true) => format!("DRIFT: {} (expected {expected})", member.peer_urls.join(",")),
+                    (Some(_), false) => member.peer_urls.join(","),
+                    (None, _) => format!("{} (expected not known)", member.peer_urls.join(",")),
+                },
+            ];
+            if wide {
+                row.insert(0, member.id.hex());
+                row.push(member.client_urls.join(","));
+                row.push(member.name.clone());
+            }
+            row
+        })
+        .collect();
+    let header: &[&str] = if wide {
+        &["ID", "MEMBER", "KUBECLUSTER", "POD", "HEALTH", "ROLE", "PEERURL", "CLIENTURL", "NAME"]
+    } else {
+        &["MEMBER", "KUBECLUSTER", "POD", "HEALTH", "ROLE", "PEERURL"]
+    };
+    out.push_str(&table(header, &rows));
+    let up = database.stores.iter().filter(|row| row.store.state == "Up").count();
+    if !database.stores.is_empty() {
+        out.push_str(&format!("Stores: {up} of {} Up", database.stores.len()));
+        if let Some(replicas) = database.max_replicas {
+            out.push_str(&format!(", max-replicas {replicas}"));
+        }
+        out.push('\n');
+    }
+    for problem in &database.problems {
+        out.push_str(&super::plain(&format!("WRONG   {problem}")));
+        out.push('\n');
+    }
+    for unseen in &database.unseen {
+        out.push_str(&super::plain(&format!("UNSEEN  {unseen}")));
+        out.push('\n');
+    }
+    out
+}
+
+fn dash() -> String {
+    "-".into()
+}
+
+/// Strips control characters but keeps line ends.
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(super::plain).collect::<Vec<_>>().join("\n")
+}

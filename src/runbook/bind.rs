@@ -1,0 +1,405 @@
+//! Binds a runbook to its inputs and to one observation: the plan, with every step concrete.
+//!
+//! Here: reading inputs, preflight, expanding for-each, before and after of each step. Pure; the server's dry run of
+//! a patch is put in afterwards by the driver. Not here: types of the plan ([`super::plan`]).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Observation;
+use super::action::{Action, Reversibility};
+use super::definition::{ActionName, Check, ConfirmAsked, InputType, Phase, Runbook, Severity, Step};
+use super::expr::{self, Scope};
+use super::facts::{self, Query};
+use super::judge::{Judged, judge};
+use super::plan::{CheckResult, CheckState, Confirm, Plan, PlannedStep, Rehearsal};
+use crate::fleet::pd::{MemberId, MembershipApi};
+use crate::fleet::tidbcluster::Component;
+use crate::fleet::{ObjectRef, database, rollout};
+
+/// Field manager shown in a plan; a run puts its id in the place.
+pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    #[error("input {name} is missing: {prompt} (--set {name}=…)")]
+    MissingInput { name: String, prompt: String },
+    #[error("there is no input {name:?}; this runbook has: {known}")]
+    UnknownInput { name: String, known: String },
+    #[error("input {name}: {why}")]
+    BadInput { name: String, why: String },
+    #[error("{0}")]
+    Unseen(String),
+    #[error("step {step}: {why}")]
+    Step { step: String, why: String },
+}
+
+/// Reads the inputs, without looking at any cluster. Gives them and the target.
+pub fn read_inputs(
+    runbook: &Runbook,
+    given: &BTreeMap<String, String>,
+) -> Result<(BTreeMap<String, Value>, ObjectRef), BindError> {
+    if let Some(name) = given.keys().find(|name| !runbook.inputs.iter().any(|input| &input.name == *name)) {
+        let known = runbook.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(BindError::UnknownInput { name: name.clone(), known });
+    }
+    let mut inputs = BTreeMap::new();
+    let mut target = None;
+    for input in &runbook.inputs {
+        let Some(text) = given.get(&input.name) else {
+            if input.optional {
+                continue;
+            }
+            return Err(BindError::MissingInput { name: input.name.clone(), prompt: input.prompt.en.clone() });
+        };
+        let bad = |why: String| BindError::BadInput { name: input.name.clone(), why };
+        let value = match input.kind {
+            InputType::TidbCluster => {
+                let of = ObjectRef::parse(text).map_err(bad)?;
+                target.get_or_insert_with(|| of.clone());
+                json!(of)
+            }
+            InputType::DnsDomain => json!(dns_domain(text).map_err(bad)?),
+            InputType::Text => json!(text),
+        };
+        inputs.insert(input.name.clone(), value);
+    }
+    let target = target.ok_or_else(|| BindError::Unseen("this runbook has no input of type tidb-cluster".into()))?;
+    Ok((inputs, target))
+}
+
+/// A DNS domain as `clusterDomain` takes it. Refuses what an unset shell variable or a pasted template leaves
+/// behind (hazard 12).
+pub fn dns_domain(text: &str) -> Result<String, String> {
+    let hint = "expected a DNS domain such as cluster1.com or cluster.local";
+    if text.is_empty() {
+        return Err(format!(
+            "{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"
+        ));
+    }
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if text.len() > 253 || !text.split('.').all(label) {
+        return Err(format!("{hint}, found {text:?}"));
+    }
+    if text.starts_with("svc.") {
+        return Err(format!("{hint}, found {text:?}: leave the leading \"svc.\" out"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Makes the plan.
+pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observation) -> Result<Plan, BindError> {
+    let (inputs, target) = read_inputs(runbook, given)?;
+    // Without the target there is nothing to plan; say so before any check does it less clearly.
+    facts::fact(Query::TidbCluster, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
+    let facts = Facts { runbook, inputs: &inputs, seen };
+    let checks = runbook.preflight.iter().map(|check| preflight(check, &facts)).collect();
+    let mut steps = Vec::new();
+    for phase in &runbook.phases {
+        expand(phase, &facts, &target, &mut steps)?;
+    }
+    let members = database::database_of(&seen.fleet, &target).map_or_else(|| vec![target.clone()], |d| d.tidb_clusters);
+    let mut contexts: Vec<String> = members.into_iter().map(|member| member.context).collect();
+    contexts.dedup();
+    let kube_clusters = contexts
+        .iter()
+        .filter_map(|context| Some((context.clone(), seen.fleet.clusters.get(context)?.uid.clone()?)))
+        .collect();
+    Ok(Plan {
+        runbook: runbook.id.clone(),
+        runbook_version: runbook.version.clone(),
+        runbook_digest: runbook.digest.clone(),
+        title: runbook.title.en.clone(),
+        experimental: runbook.experimental,
+        inputs,
+        target,
+        kube_clusters,
+        contexts,
+        observed_at: seen.at,
+        checks,
+        steps,
+    })
+}
+
+/// Facts of one observation, taken only as far as an expression names them.
+pub struct Facts<'a> {
+    pub runbook: &'a Runbook,
+    pub inputs: &'a BTreeMap<String, Value>,
+    pub seen: &'a Observation,
+}
+
+impl Facts<'_> {
+    /// The scope for some expressions: the facts that they name, plus `extra`. A fact which cannot be seen is an
+    /// error sentence.
+    pub fn scope<'s>(&self, sources: impl IntoIterator<Item = &'s str>, extra: &Scope) -> Result<Scope, String> {
+        let mut scope = extra.clone();
+        scope.insert("inputs".into(), json!(self.inputs));
+        for source in sources {
+            for name in expr::names(source).map_err(|error| error.to_string())? {
+                let Some(fact) = self.runbook.facts.get(&name).filter(|_| !scope.contains_key(&name)) else { continue };
+                let of = expr::interpolate(&json!(fact.of), &Scope::from([("inputs".into(), json!(self.inputs))]))
+                    .map_err(|error| error.to_string())?;
+                let of = ObjectRef::deserialize(of).map_err(|_| format!("fact {name}: `of` is no TidbCluster"))?;
+                let value = facts::fact(fact.query, &of, self.seen).map_err(|unseen| unseen.0)?;
+                scope.insert(name, value);
+            }
+        }
+        Ok(scope)
+    }
+
+    pub fn check(&self, source: &str, extra: &Scope) -> Result<bool, String> {
+        let scope = self.scope([source], extra)?;
+        expr::check(source, &scope).map_err(|error| error.to_string())
+    }
+
+    fn eval(&self, source: &str, extra: &Scope) -> Result<Value, String> {
+        let scope = self.scope([source], extra)?;
+        expr::eval(source, &scope).map_err(|error| error.to_string())
+    }
+
+    fn fill(&self, value: &Value, extra: &Scope) -> Result<Value, String> {
+        let text = value.to_string().replace("\\\"", "\"");
+        let holes = expr::holes(&text).map_err(|error| error.to_string())?;
+        let scope = self.scope(holes.iter().map(String::as_str), extra)?;
+        expr::interpolate(value, &scope).map_err(|error| error.to_string())
+    }
+
+    fn words(&self, text: &str, extra: &Scope) -> Result<String, String> {
+        Ok(match self.fill(&json!(text), extra)? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+}
+
+fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {
+    let none = Scope::new();
+    let failed = match check.severity {
+        Severity::Refuse => CheckState::Refused,
+        Severity::Warn => CheckState::Warning,
+    };
+    let result = |state, sentence| CheckResult { id: check.id.clone(), state, sentence };
+    let applies = check.when.as_ref().map_or(Ok(true), |when| facts.check(when, &none));
+    match applies.and_then(|applies| if applies { facts.check(&check.check, &none) } else { Ok(true) }) {
+        Ok(true) => result(CheckState::Passed, String::new()),
+        Ok(false) => match facts.words(&check.fail.en, &none) {
+            Ok(sentence) => result(failed, sentence),
+            Err(why) => result(failed, format!("{} ({why})", check.fail.en)),
+        },
+        // What cannot be seen refuses, whatever the severity: absent is never fine.
+        Err(why) => result(CheckState::Refused, format!("could not be checked: {why}")),
+    }
+}
+
+fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<PlannedStep>) -> Result<(), BindError> {
+    let at = |why: String| BindError::Step { step: phase.id.clone(), why };
+    let mut items = vec![(None, Scope::new(), None)];
+    if let Some(each) = &phase.for_each {
+        let over = facts.eval(&each.over, &Scope::new()).map_err(at)?;
+        let list = over.as_array().cloned().ok_or_else(|| at(format!("forEach over {:?} is no list", each.over)))?;
+        if list.is_empty() && !each.allow_empty {
+            return Err(at(format!("forEach over {:?} found nothing; an empty list is refused", each.over)));
+        }
+        items.clear();
+        for item in list {
+            let mut env = Scope::from([(each.name.clone(), item)]);
+            let key = facts.eval(&each.key, &env).map_err(at)?;
+            let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+            let last = match &each.last {
+                Some(last) => facts.check(last, &env).map_err(at)?,
+                None => false,
+            };
+            env.insert("lastNow".into(), json!(last));
+            items.push((Some(key), env, each.last.clone()));
+        }
+        // The predicted order; the engine asks again when the time has come.
+        items.sort_by_key(|(_, env, _)| env["lastNow"] == json!(true));
+    }
+    for (key, mut env, last) in items {
+        env.remove("lastNow");
+        for binding in &phase.bindings {
+            let value = facts.eval(&binding.value, &env).map_err(at)?;
+            env.insert(binding.name.clone(), value);
+        }
+        for step in &phase.steps {
+            let applies = step.when.as_ref().map_or(Ok(true), |when| facts.check(when, &env));
+            let fail = |why: String| BindError::Step { step: step.id.clone(), why };
+            if applies.map_err(fail)? {
+                let mut planned =
+                    concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
+                // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
+                if let Action::WaitRollout { since: Some(since), .. } = &planned.action
+                    && steps.iter().any(|earlier| earlier.id == *since && !earlier.already_so)
+                {
+                    planned.already_so = false;
+                }
+                steps.push(planned);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn concrete(
+    phase: &Phase,
+    step: &Step,
+    key: Option<&str>,
+    last: Option<String>,
+    env: &Scope,
+    facts: &Facts<'_>,
+    target: &ObjectRef,
+) -> Result<PlannedStep, String> {
+    let with = facts.fill(&step.with, env)?;
+    let action = typed(step.action, with, facts)?;
+    let tc = facts.seen.fleet.tidb_cluster(action.target()).ok_or("its TidbCluster is gone")?;
+    let cluster = facts.seen.fleet.clusters.get(&action.target().context).ok_or("its KubeCluster is gone")?;
+    // What `WaitRollout` and the URL updates will find is what the patch before them makes, so only "already so"
+    // is taken from today's judgement for those.
+    let judged = judge(&action, None, None, facts.seen);
+    let (already_so, before, after) = match judged {
+        Judged::Done { evidence } => (true, evidence.clone(), evidence),
+        Judged::NotDone { before, after } => (false, before, after),
+        Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match &action {
+            Action::UpdatePeerUrl { from, to, .. } => (false, json!({ "peerUrls": from }), json!({ "peerUrls": to })),
+            Action::PatchTidbCluster { .. } | Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => {
+                (false, Value::Null, Value::Null)
+            }
+        },
+    };
+    let pods = rollout::component_pods(cluster, tc, Component::Pd);
+    let api: Option<MembershipApi> =
+        pods.iter().filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api).next();
+    let reversibility = action.reversibility();
+    let gate = |name: &str| format!("{}/{name}", phase.id);
+    let confirm = match (step.confirm, reversibility) {
+        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
+            Confirm::Typed { gate: gate(&step.id), text: target.name.clone() }
+        }
+        (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
+        (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
+        (ConfirmAsked::None, Reversibility::Compensable) => Confirm::Plain { gate: gate(&step.id) },
+        (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
+    };
+    Ok(PlannedStep {
+        id: key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)),
+        phase: phase.id.clone(),
+        item: key.map(str::to_owned),
+        last,
+        title: facts.words(&step.title.en, env)?,
+        why: step.why.as_ref().map_or_else(|| Ok(String::new()), |why| facts.words(&why.en, env))?,
+        already_so,
+        before,
+        after,
+        requests: action.requests(FIELD_MANAGER, &tc.metadata.resource_version, api),
+        command: action.command(api, tc.tls()),
+        rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
+        reversibility,
+        confirm,
+        pre: step.pre.clone(),
+        post: step.post.clone(),
+        env: env.clone(),
+        total_s: step.timeout.total_s,
+        stalled_s: step.timeout.stalled_s,
+        action,
+    })
+}
+
+fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<Action, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Patch {
+        target: ObjectRef,
+        merge: Value,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wait {
+        target: ObjectRef,
+        since: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Probe {
+        target: ObjectRef,
+        id: MemberId,
+        pod: String,
+        url: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Update {
+        target: ObjectRef,
+        id: MemberId,
+        pod: String,
+        from: Vec<String>,
+        to: Vec<String>,
+    }
+    fn read<T: serde::de::DeserializeOwned>(with: Value) -> Result<T, String> {
+        serde_json::from_value(with).map_err(|error| format!("`with`: {error}"))
+    }
+    Ok(match name {
+        ActionName::PatchTidbCluster => {
+            let Patch { target, merge } = read(with)?;
+            let tc =
+                facts.seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
+            Action::PatchTidbCluster { uid: tc.metadata.uid.clone(), target, merge }
+        }
+        ActionName::WaitRollout => {
+            let Wait { target, since } = read(with)?;
+            Action::WaitRollout { target, since }
+        }
+        ActionName::ProbePeerUrl => {
+            let Probe { target, id, pod, url } = read(with)?;
+            Action::ProbePeerUrl { target, id, pod, url }
+        }
+        ActionName::UpdatePeerUrl => {
+            let Update { target, id, pod, from, to } = read(with)?;
+            Action::UpdatePeerUrl { target, id, pod, from, to }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains() {
+        for good in ["cluster.local", "cluster1.com", "a"] {
+            assert_eq!(dns_domain(good).as_deref(), Ok(good));
+        }
+        for bad in
+            ["", "${cluster1_cluster_domain}", "Cluster.local", "a..b", ".a", "a.", "a b", "svc.cluster.local", "-a"]
+        {
+            assert!(dns_domain(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_are_read_strictly() {
+        let runbook = Runbook::shipped("migrate-cluster-domain").expect("ships");
+        let read = |pairs: &[(&str, &str)]| {
+            let given = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            read_inputs(&runbook, &given).map_err(|error| error.to_string())
+        };
+        assert!(read(&[("tidbCluster", "a/b/c")]).is_ok());
+        for (given, wanted) in [
+            (vec![], "input tidbCluster is missing"),
+            (vec![("tidbCluster", "a/b")], "expected CONTEXT/NAMESPACE/NAME"),
+            (vec![("tidbCluster", "a/b/c"), ("clusterDomain", "")], "found nothing"),
+            (vec![("tidbCluster", "a/b/c"), ("clusterDomian", "x")], "there is no input \"clusterDomian\""),
+        ] {
+            let error = read(&given).expect_err("refused");
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The YAML document, read strictly: an unknown or doubled key is an error with line and column.
+//!
+//! Here: the shape, and the check that every expression can be read and names only what exists ([`Runbook::read`]).
+//! Not here: what actions do ([`super::action`]); binding to a fleet ([`super::bind`]).
+//! A file can pick, order, parameterise, word and tighten; it cannot add a way to touch the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::expr;
+use super::facts::Query;
+
+/// The runbooks inside the binary: id and text.
+pub const SHIPPED: &[(&str, &str)] =
+    &[("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml"))];
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Runbook {
+    /// Format version, `v1`.
+    pub runbook: String,
+    pub id: String,
+    pub version: String,
+    pub title: Text,
+    pub summary: Text,
+    #[serde(default)]
+    pub experimental: bool,
+    #[serde(default)]
+    pub source: Vec<String>,
+    pub inputs: Vec<Input>,
+    pub facts: BTreeMap<String, Fact>,
+    #[serde(default)]
+    pub preflight: Vec<Check>,
+    pub phases: Vec<Phase>,
+    /// SHA-256 of the document's text.
+    #[serde(skip)]
+    pub digest: String,
+}
+
+/// A text in English and, where there is one, Chinese.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    pub en: String,
+    #[serde(default)]
+    pub zh: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Input {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: InputType,
+    pub prompt: Text,
+    #[serde(default)]
+    pub optional: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputType {
+    /// `CONTEXT/NAMESPACE/NAME`
+    TidbCluster,
+    DnsDomain,
+    Text,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Fact {
+    pub query: Query,
+    /// The TidbCluster it is about.
+    pub of: String,
+}
+
+/// A preflight check: `check` must be true.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Check {
+    pub id: String,
+    /// Numbers of the hazard catalogue that it covers.
+    #[serde(default)]
+    pub hazards: Vec<u32>,
+    #[serde(default)]
+    pub when: Option<String>,
+    pub check: String,
+    /// What was refused, what was found, what to do.
+    pub fail: Text,
+    #[serde(default)]
+    pub severity: Severity,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    #[default]
+    Refuse,
+    Warn,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Phase {
+    pub id: String,
+    pub title: Text,
+    #[serde(default)]
+    pub for_each: Option<ForEach>,
+    /// Evaluated in order when the plan is made.
+    #[serde(default, rename = "let")]
+    pub bindings: Vec<Binding>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ForEach {
+    pub over: String,
+    #[serde(rename = "as")]
+    pub name: String,
+    /// The item's name in step ids.
+    pub key: String,
+    /// Items for which this holds at the time wait until all others are done.
+    #[serde(default)]
+    pub last: Option<String>,
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Step {
+    pub id: String,
+    pub title: Text,
+    #[serde(default)]
+    pub why: Option<Text>,
+    #[serde(default)]
+    pub when: Option<String>,
+    pub action: ActionName,
+    pub with: Value,
+    #[serde(default)]
+    pub confirm: ConfirmAsked,
+    #[serde(default)]
+    pub pre: Vec<String>,
+    #[serde(default)]
+    pub post: Vec<String>,
+    pub timeout: Timeout,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ActionName {
+    #[serde(rename = "k8s.patch-tidb-cluster")]
+    PatchTidbCluster,
+    #[serde(rename = "tidb.wait-rollout")]
+    WaitRollout,
+    #[serde(rename = "pd.probe-peer-url")]
+    ProbePeerUrl,
+    #[serde(rename = "pd.update-peer-url")]
+    UpdatePeerUrl,
+}
+
+/// What the author asks for; the engine raises it to the floor of the action's reversibility.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfirmAsked {
+    #[default]
+    None,
+    Once,
+    OncePerPhase,
+    Typed,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Timeout {
+    /// Seconds.
+    pub total_s: u64,
+    pub stalled_s: u64,
+}
+
+/// Why a document is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRunbook {
+    #[error("{name}: {why}")]
+    Syntax { name: String, why: String },
+    #[error("{name}: expected `runbook: v1`, found {found:?}")]
+    Format { name: String, found: String },
+    #[error("{name}, {place}: {why}")]
+    Place { name: String, place: String, why: String },
+    #[error("no runbook is called {asked:?}; there are: {known}")]
+    Unknown { asked: String, known: String },
+}
+
+impl Runbook {
+    /// Reads and checks a document; `name` is for messages.
+    pub fn read(name: &str, text: &str) -> Result<Self, BadRunbook> {
+        let mut runbook: Runbook = serde_saphyr::from_str(text)
+            .map_err(|error| BadRunbook::Syntax { name: name.into(), why: error.to_string() })?;
+        if runbook.runbook != "v1" {
+            return Err(BadRunbook::Format { name: name.into(), found: runbook.runbook });
+        }
+        runbook.digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        runbook.lint().map_err(|(place, why)| BadRunbook::Place { name: name.into(), place, why })?;
+        Ok(runbook)
+    }
+
+    /// One of the shipped runbooks.
+    pub fn shipped(id: &str) -> Result<Self, BadRunbook> {
+        let (name, text) = SHIPPED.iter().find(|(name, _)| *name == id).ok_or_else(|| BadRunbook::Unknown {
+            asked: id.into(),
+            known: SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+        })?;
+        Self::read(name, text)
+    }
+
+    /// Every expression reads and names only inputs, facts and bindings; ids are unique.
+    fn lint(&self) -> Result<(), (String, String)> {
+        let mut known: BTreeSet<String> = self.facts.keys().cloned().collect();
+        known.insert("inputs".into());
+        let mut ids = BTreeSet::new();
+        for check in &self.preflight {
+            let place = format!("preflight {}", check.id);
+            unique(&mut ids, &place)?;
+            for source in check.when.iter().chain([&check.check]) {
+                expression(&place, source, &known)?;
+            }
+            text(&place, &check.fail.en, &known)?;
+            text(&place, check.fail.zh.as_deref().unwrap_or_default(), &known)?;
+        }
+        for phase in &self.phases {
+            let mut known = known.clone();
+            let place = format!("phase {}", phase.id);
+            unique(&mut ids, &place)?;
+            if let Some(each) = &phase.for_each {
+                expression(&place, &each.over, &known)?;
+                known.insert(each.name.clone());
+                expression(&place, &each.key, &known)?;
+                if let Some(last) = &each.last {
+                    expression(&place, last, &known)?;
+                }
+            }
+            for binding in &phase.bindings {
+                expression(&format!("{place}, let {}", binding.name), &binding.value, &known)?;
+                known.insert(binding.name.clone());
+            }
+            for step in &phase.steps {
+                let place = format!("step {}", step.id);
+                unique(&mut ids, &place)?;
+                for source in step.when.iter().chain(&step.pre).chain(&step.post) {
+                    expression(&place, source, &known)?;
+                }
+                text(&place, &step.title.en, &known)?;
+                text(&place, &step.with.to_string().replace("\\\"", "\""), &known)?;
+                if step.timeout.total_s == 0 || step.timeout.stalled_s == 0 {
+                    return Err((place, "a timeout of 0 seconds can never be met".into()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unique(ids: &mut BTreeSet<String>, place: &str) -> Result<(), (String, String)> {
+    if ids.insert(place.to_owned()) { Ok(()) } else { Err((place.to_owned(), "this id is used twice".into())) }
+}
+
+fn expression(place: &str, source: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {
+    let names = expr::names(source).map_err(|error| (place.to_owned(), error.to_string()))?;
+    // `references` also reports the variables which macros bind inside the expression.
+    let bound = |name: &str| {
+        ["all", "exists", "exists_one", "filter", "map"].iter().any(|m| source.contains(&format!(".{m}({name},")))
+    };
+    match names.iter().find(|name| !known.contains(*name) && !bound(name) && !name.starts_with('@')) {
+        Some(name) => {
+            let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err((place.to_owned(), format!("{source:?} names {name:?}; known here are: {list}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {
+    for source in expr::holes(text).map_err(|error| (place.to_owned(), error.to_string()))? {
+        expression(place, &source, known)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_runbook_reads() {
+        for (id, text) in SHIPPED {
+            let runbook = Runbook::read(id, text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(&runbook.id, id);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let (_, text) = SHIPPED[0];
+        let cases = [
+            ("runbook: v1", "runbook: v7", "expected `runbook: v1`"),
+            ("experimental: true", "experimental: true\nshell: rm", "shell"),
+            ("action: pd.update-peer-url", "action: http.post", "http.post"),
+            ("query: pd.membership", "query: k8s.exec", "k8s.exec"),
+            ("pd.agree", "pd.agree &&& true", "cannot be read"),
+            ("\"pd.agree\"", "\"pdd.agree\"", "names \"pdd\""),
+        ];
+        for (from, to, wanted) in cases {
+            assert!(text.contains(from), "the runbook no longer holds {from:?}");
+            let error = Runbook::read("x", &text.replacen(from, to, 1)).expect_err("refused").to_string();
+            assert!(error.contains(wanted), "{from:?} → {to:?}: {error}");
+        }
+    }
+}

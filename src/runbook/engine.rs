@@ -1,0 +1,505 @@
+//! The engine: a [`Run`] is the fold of its records; [`Run::advance`] says what to do next.
+//!
+//! Level-triggered: every decision is made from the records and one fresh [`Observation`], so a live run, a resumed
+//! one and a replayed one take the same path. [`Run::apply`] is the only thing that changes a run. Nothing here has a
+//! clock or does I/O; the driver (`app::driver`) carries the effects out in their order.
+//!
+//! The rules: an Intent is appended before its action leaves; an answer never completes a step, only an observation
+//! does; what cannot be decided by looking waits or stops, it is never retried blindly.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Observation;
+use super::action::{Action, Answer, ProbeLine};
+use super::bind::Facts;
+use super::definition::Runbook;
+use super::judge::{Judged, judge};
+use super::plan::{Confirm, Gate, Plan, PlannedStep};
+use super::record::{Event, How, Outcome, PauseReason, Record};
+
+/// Attempts of one step before the run pauses.
+const MAX_ATTEMPTS: u32 = 3;
+/// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
+/// before this long after the Intent.
+const LATE_WRITE_S: i64 = 15;
+/// How often the world is looked at while waiting; seconds.
+const POLL_S: u64 = 2;
+
+/// What the driver tells the engine.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// Begin, or go on after a wait.
+    Go,
+    Observed(&'a Observation),
+    Performed(Answer),
+    Probed {
+        step: String,
+        lines: Vec<ProbeLine>,
+    },
+    /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
+    Answered {
+        gate: Gate,
+        text: Option<String>,
+    },
+    /// The driver saw the same waiting sentence for longer than the step allows.
+    Stalled {
+        sentence: String,
+    },
+}
+
+/// What the driver is to do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Durable before the next effect.
+    Append(Event),
+    Observe,
+    Probe {
+        step: String,
+        action: Action,
+    },
+    Perform(Action),
+    Ask(Gate),
+    /// Look again after so many seconds. `stalled_s`: how long this sentence may stay the same.
+    Wait {
+        seconds: u64,
+        sentence: String,
+        stalled_s: u64,
+    },
+    Stop(Stop),
+}
+
+/// Why the engine has nothing more to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    Finished(Outcome),
+    /// A gate waits for a person; nothing is under way.
+    AtGate(Gate),
+    Paused(PauseReason),
+}
+
+/// Where a step is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepState {
+    Pending,
+    /// An Intent is open: sent, perhaps sent, perhaps not.
+    Open {
+        attempt: u32,
+        since: Timestamp,
+        before: Value,
+        answer: Option<Answer>,
+    },
+    Completed(How),
+}
+
+/// One execution of a plan: the fold of its records.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub id: String,
+    pub plan: Plan,
+    runbook: Runbook,
+    states: BTreeMap<String, StepState>,
+    /// Before-image of the last Intent of each step.
+    images: BTreeMap<String, Value>,
+    attempts: BTreeMap<String, u32>,
+    begun: BTreeSet<String>,
+    confirmed: BTreeSet<String>,
+    paused: Option<PauseReason>,
+    outcome: Option<Outcome>,
+    /// When the current step became the current one.
+    progress: Timestamp,
+    writes: usize,
+}
+
+/// Why records do not make a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRun {
+    #[error("the journal does not begin with run-opened")]
+    NotOpened,
+    #[error("the journal was written for another version of runbook {0}; resume it with the tidepilot that began it")]
+    OtherRunbook(String),
+}
+
+impl Run {
+    /// Folds the records of a journal. `runbook` is the document named by the plan.
+    pub fn replay(runbook: Runbook, records: &[Record]) -> Result<Self, BadRun> {
+        let (first, rest) = records.split_first().ok_or(BadRun::NotOpened)?;
+        let Event::RunOpened { run, plan, .. } = &first.event else { return Err(BadRun::NotOpened) };
+        if plan.runbook != runbook.id || plan.runbook_digest != runbook.digest {
+            return Err(BadRun::OtherRunbook(plan.runbook.clone()));
+        }
+        let mut replayed = Self {
+            id: run.clone(),
+            plan: (**plan).clone(),
+            runbook,
+            states: BTreeMap::new(),
+            images: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            begun: BTreeSet::new(),
+            confirmed: BTreeSet::new(),
+            paused: None,
+            outcome: None,
+            progress: first.at,
+            writes: 0,
+        };
+        for record in rest {
+            replayed.apply(record);
+        }
+        Ok(replayed)
+    }
+
+    /// The only state change, live and on replay.
+    pub fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::RunOpened { .. } => {}
+            Event::Resumed { .. } => {
+                self.paused = None;
+                self.progress = record.at;
+                // A person who resumes grants a fresh set of attempts.
+                self.attempts.clear();
+            }
+            Event::Confirmed { gate, .. } => {
+                self.confirmed.insert(gate.clone());
+                self.progress = record.at;
+            }
+            Event::Intent { step, attempt, before, .. } => {
+                self.begin_item(step);
+                *self.attempts.entry(step.clone()).or_insert(0) += 1;
+                self.images.entry(step.clone()).or_insert_with(|| before.clone());
+                let open =
+                    StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
+                self.states.insert(step.clone(), open);
+                self.writes += 1;
+            }
+            Event::Returned { step, answer, .. } => {
+                if let Some(StepState::Open { answer: slot, .. }) = self.states.get_mut(step) {
+                    *slot = Some(answer.clone());
+                }
+            }
+            Event::Completed { step, how, .. } => {
+                self.begin_item(step);
+                self.states.insert(step.clone(), StepState::Completed(*how));
+                self.progress = record.at;
+            }
+            Event::Paused { reason, .. } => self.paused = Some(reason.clone()),
+            Event::Closed { outcome } => self.outcome = Some(*outcome),
+        }
+    }
+
+    fn begin_item(&mut self, step: &str) {
+        if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
+            self.begun.insert(item);
+        }
+    }
+
+    pub fn state(&self, step: &str) -> &StepState {
+        self.states.get(step).unwrap_or(&StepState::Pending)
+    }
+
+    pub fn paused(&self) -> Option<&PauseReason> {
+        self.paused.as_ref()
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Whether anything was, or may have been, sent.
+    pub fn has_written(&self) -> bool {
+        self.writes > 0
+    }
+
+    pub fn completed(&self) -> usize {
+        self.states.values().filter(|state| matches!(state, StepState::Completed(_))).count()
+    }
+
+    /// What to do next. `stop_asked`: pause as soon as nothing is in doubt.
+    pub fn advance(&self, input: Input<'_>, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        if let Some(outcome) = self.outcome {
+            return vec![Effect::Stop(Stop::Finished(outcome))];
+        }
+        if let Some(reason) = &self.paused {
+            return vec![Effect::Stop(Stop::Paused(reason.clone()))];
+        }
+        match input {
+            Input::Go => vec![Effect::Observe],
+            Input::Observed(seen) => self.look(seen, stop_asked, now),
+            Input::Performed(answer) => self.performed(answer),
+            Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
+            Input::Answered { gate, text } => answered(gate, text),
+            Input::Stalled { sentence } => {
+                let step = self.open_step().or_else(|| self.first_pending());
+                let step = step.map_or_else(String::new, |step| step.id.clone());
+                let sentence = format!("nothing has moved for too long: {sentence}");
+                pause(&step, PauseReason::TimedOut { sentence })
+            }
+        }
+    }
+
+    fn open_step(&self) -> Option<&PlannedStep> {
+        self.plan.steps.iter().find(|step| matches!(self.state(&step.id), StepState::Open { .. }))
+    }
+
+    fn first_pending(&self) -> Option<&PlannedStep> {
+        self.plan.steps.iter().find(|step| *self.state(&step.id) == StepState::Pending)
+    }
+
+    /// The step to work on: one that is open, else the first pending one, where an item whose `last` holds now
+    /// waits for the other items of its phase.
+    fn current(&self, facts: &Facts<'_>) -> Result<Option<&PlannedStep>, String> {
+        if let Some(open) = self.open_step() {
+            return Ok(Some(open));
+        }
+        let Some(first) = self.first_pending() else { return Ok(None) };
+        if first.item.as_ref().is_none_or(|item| self.begun.contains(item)) {
+            return Ok(Some(first));
+        }
+        let rivals = self.plan.steps.iter().filter(|step| {
+            step.phase == first.phase && step.item.is_some() && *self.state(&step.id) == StepState::Pending
+        });
+        for step in rivals {
+            let waits = match &step.last {
+                Some(last) => facts.check(last, &step.env)?,
+                None => false,
+            };
+            if !waits {
+                return Ok(Some(step));
+            }
+        }
+        Ok(Some(first))
+    }
+
+    fn look(&self, seen: &Observation, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        let facts = Facts { runbook: &self.runbook, inputs: &self.plan.inputs, seen };
+        let step = match self.current(&facts) {
+            Ok(Some(step)) => step,
+            Ok(None) => {
+                let outcome = if self.has_written() { Outcome::Done } else { Outcome::NothingToDo };
+                return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
+            }
+            Err(why) => match self.first_pending() {
+                Some(step) => return self.wait(step, format!("cannot tell which member comes next: {why}"), now),
+                None => return vec![Effect::Wait { seconds: POLL_S, sentence: why, stalled_s: 60 }],
+            },
+        };
+        if let Some(moved) = self.moved_cluster(seen) {
+            return pause(&step.id, PauseReason::Refused { sentence: moved });
+        }
+        match self.state(&step.id) {
+            StepState::Pending if stop_asked => pause(&step.id, PauseReason::Asked),
+            StepState::Pending => self.pending(step, &facts, now),
+            StepState::Open { attempt, since, before, answer } => {
+                self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, now)
+            }
+            // `current` never gives a completed step.
+            StepState::Completed(_) => vec![Effect::Observe],
+        }
+    }
+
+    /// A context that now leads to another Kubernetes cluster than when the plan was made (hazard 66).
+    fn moved_cluster(&self, seen: &Observation) -> Option<String> {
+        self.plan.kube_clusters.iter().find_map(|(context, uid)| {
+            let found = seen.fleet.clusters.get(context)?.uid.as_ref()?;
+            (found != uid).then(|| {
+                format!(
+                    "context {context} is another Kubernetes cluster now: expected kube-system uid {uid}, found {found}"
+                )
+            })
+        })
+    }
+
+    fn started(&self, step: &PlannedStep) -> Option<&Value> {
+        match &step.action {
+            Action::WaitRollout { since, .. } => since.as_ref().and_then(|id| self.images.get(id)),
+            Action::PatchTidbCluster { .. } | Action::ProbePeerUrl { .. } | Action::UpdatePeerUrl { .. } => None,
+        }
+    }
+
+    fn pending(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
+        match judge(&step.action, None, self.started(step), facts.seen) {
+            Judged::Done { evidence } => {
+                let how = if step.action.writes() { How::AlreadySo } else { How::Observed };
+                self.complete(step, how, evidence, facts, now)
+            }
+            Judged::Waiting(sentence) => self.wait(step, sentence, now),
+            Judged::Refuse(sentence) => pause(&step.id, PauseReason::Refused { sentence }),
+            Judged::Foreign { sentence, before, ours, theirs } => {
+                pause(&step.id, PauseReason::Foreign { sentence, before, ours, theirs })
+            }
+            Judged::NotDone { before, after } => {
+                for pre in &step.pre {
+                    match facts.check(pre, &step.env) {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            return self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now);
+                        }
+                        Err(why) => return self.wait(step, format!("not ready for {:?}: {why}", step.id), now),
+                    }
+                }
+                if let Some(gate) = self.open_gate(step) {
+                    return vec![Effect::Ask(gate)];
+                }
+                if !step.action.writes() {
+                    return vec![Effect::Probe { step: step.id.clone(), action: step.action.clone() }];
+                }
+                self.send(step, before, after)
+            }
+        }
+    }
+
+    /// The gate that this step still waits for.
+    fn open_gate(&self, step: &PlannedStep) -> Option<Gate> {
+        let (id, text) = match &step.confirm {
+            Confirm::None => return None,
+            Confirm::Plain { gate } => (gate, None),
+            Confirm::Typed { gate, text } => (gate, Some(text.clone())),
+        };
+        if self.confirmed.contains(id) {
+            return None;
+        }
+        let question = match &text {
+            Some(text) => format!("{} — there is no automatic way back. Type {text} to go on.", step.title),
+            None => format!("{} — go on?", step.title),
+        };
+        Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
+    }
+
+    fn send(&self, step: &PlannedStep, before: Value, after: Value) -> Vec<Effect> {
+        let attempt = self.attempts.get(&step.id).copied().unwrap_or(0) + 1;
+        if attempt > MAX_ATTEMPTS {
+            let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
+            return pause(&step.id, PauseReason::TimedOut { sentence });
+        }
+        let action = step.action.clone();
+        let intent = Event::Intent { step: step.id.clone(), attempt, action: action.clone(), before, after };
+        vec![Effect::Append(intent), Effect::Perform(action)]
+    }
+
+    fn performed(&self, answer: Answer) -> Vec<Effect> {
+        let open = self.plan.steps.iter().find_map(|step| match self.state(&step.id) {
+            StepState::Open { attempt, .. } => Some((step.id.clone(), *attempt)),
+            StepState::Pending | StepState::Completed(_) => None,
+        });
+        match open {
+            Some((step, attempt)) => {
+                vec![Effect::Append(Event::Returned { step, attempt, answer }), Effect::Observe]
+            }
+            None => vec![Effect::Observe],
+        }
+    }
+
+    /// An Intent is open. Live, after a crash and after a lost answer alike: look, and decide by what is seen.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one open Intent")]
+    fn in_doubt(
+        &self,
+        step: &PlannedStep,
+        attempt: u32,
+        since: Timestamp,
+        before: &Value,
+        answer: Option<&Answer>,
+        facts: &Facts<'_>,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        match judge(&step.action, Some(before), None, facts.seen) {
+            Judged::Done { evidence } => {
+                let how = match answer {
+                    Some(Answer::Accepted { .. }) => How::Performed,
+                    Some(Answer::Refused { .. } | Answer::Unknown { .. }) | None => How::Adopted,
+                };
+                self.complete(step, how, evidence, facts, now)
+            }
+            Judged::Foreign { sentence, before, ours, theirs } => {
+                pause(&step.id, PauseReason::Foreign { sentence, before, ours, theirs })
+            }
+            Judged::Refuse(sentence) => pause(&step.id, PauseReason::Refused { sentence }),
+            Judged::Waiting(sentence) => self.wait(step, sentence, now),
+            Judged::NotDone { before, after } => match answer {
+                Some(Answer::Refused { reason }) => {
+                    pause(&step.id, PauseReason::Refused { sentence: format!("{} was refused: {reason}", step.id) })
+                }
+                Some(Answer::Accepted { .. }) => {
+                    self.wait(step, format!("{} was accepted and is not visible yet", step.id), now)
+                }
+                Some(Answer::Unknown { .. }) | None => {
+                    let age = now.duration_since(since).as_secs();
+                    if age < LATE_WRITE_S {
+                        let sentence = format!(
+                            "no answer is known for attempt {attempt} of {}; it may still be applied, so it is only watched for now",
+                            step.id
+                        );
+                        self.wait(step, sentence, now)
+                    } else {
+                        self.send(step, before, after)
+                    }
+                }
+            },
+        }
+    }
+
+    fn complete(
+        &self,
+        step: &PlannedStep,
+        how: How,
+        evidence: Value,
+        facts: &Facts<'_>,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        for post in &step.post {
+            match facts.check(post, &step.env) {
+                Ok(true) => {}
+                Ok(false) => return self.wait(step, format!("done, but not yet good: {post} does not hold"), now),
+                Err(why) => return self.wait(step, format!("done, but not yet seen to be good: {why}"), now),
+            }
+        }
+        let event = Event::Completed { step: step.id.clone(), how, evidence };
+        vec![Effect::Append(event), Effect::Observe]
+    }
+
+    fn probed(&self, step: &str, lines: &[ProbeLine], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        let Some(step) = self.plan.step(step).filter(|step| *self.state(&step.id) == StepState::Pending) else {
+            return vec![Effect::Observe];
+        };
+        if stop_asked {
+            return pause(&step.id, PauseReason::Asked);
+        }
+        if !lines.is_empty() && lines.iter().all(ProbeLine::good) {
+            let event = Event::Completed { step: step.id.clone(), how: How::Observed, evidence: json!(lines) };
+            return vec![Effect::Append(event), Effect::Observe];
+        }
+        let bad = lines.iter().find(|line| !line.good());
+        let sentence = bad.map_or_else(
+            || "no PD pod could look at the new peerURL".to_owned(),
+            |line| format!("from {}: {}", line.from, line.detail),
+        );
+        self.wait(step, sentence, now)
+    }
+
+    fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
+        let waited = now.duration_since(self.progress).as_secs();
+        if waited > i64::try_from(step.total_s).unwrap_or(i64::MAX) {
+            let sentence = format!("{} took longer than {} s; last seen: {sentence}", step.id, step.total_s);
+            return pause(&step.id, PauseReason::TimedOut { sentence });
+        }
+        vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: step.stalled_s }]
+    }
+}
+
+fn answered(gate: Gate, text: Option<String>) -> Vec<Effect> {
+    match (&gate.text, text) {
+        (_, None) => vec![Effect::Stop(Stop::AtGate(gate))],
+        (Some(wanted), Some(typed)) if *wanted != typed => vec![Effect::Ask(gate)],
+        (wanted, Some(typed)) => {
+            let text = wanted.as_ref().map(|_| typed);
+            vec![Effect::Append(Event::Confirmed { gate: gate.id, text }), Effect::Observe]
+        }
+    }
+}
+
+fn pause(step: &str, reason: PauseReason) -> Vec<Effect> {
+    vec![
+        Effect::Append(Event::Paused { step: step.to_owned(), reason: reason.clone() }),
+        Effect::Stop(Stop::Paused(reason)),
+    ]
+}

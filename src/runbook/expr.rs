@@ -1,0 +1,305 @@
+//! Expressions of runbooks. The only file that knows CEL.
+//!
+//! `check` is for gates: anything but a boolean, and any missing field, is an error which stops; it never counts as
+//! false. `interpolate` fills `${…}` in texts and keeps the type where a text is one single `${…}`.
+//! Not here: what the names stand for ([`super::facts`]).
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use cel::objects::Key;
+use cel::{Context, Env, Program};
+use serde_json::Value;
+
+/// Names an expression may use, with their values.
+pub type Scope = BTreeMap<String, Value>;
+
+/// Longest expression, in characters, and deepest nesting of brackets: the parser recurses.
+const MAX_CHARS: usize = 600;
+const MAX_DEPTH: usize = 24;
+/// Compiled expressions kept per thread.
+const MAX_KEPT: usize = 512;
+
+/// Why an expression gave no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExprError {
+    #[error("expression {source_text:?} cannot be read: {why}")]
+    Syntax { source_text: String, why: String },
+    #[error("expression {source_text:?} has no answer: {why}")]
+    NoAnswer { source_text: String, why: String },
+    #[error("expression {source_text:?}: expected true or false, found {found}")]
+    NotBoolean { source_text: String, found: String },
+    #[error("text {text:?}: a \"${{\" is never closed")]
+    Unclosed { text: String },
+}
+
+/// Evaluates a gate.
+pub fn check(source: &str, scope: &Scope) -> Result<bool, ExprError> {
+    match eval(source, scope)? {
+        Value::Bool(answer) => Ok(answer),
+        other => Err(ExprError::NotBoolean { source_text: source.into(), found: other.to_string() }),
+    }
+}
+
+/// Evaluates an expression to JSON.
+pub fn eval(source: &str, scope: &Scope) -> Result<Value, ExprError> {
+    let program = compile(source)?;
+    let mut context = Context::with_env(env());
+    for (name, value) in scope {
+        context.add_variable_from_value(name.as_str(), to_cel(value));
+    }
+    context
+        .add_function("versionAtLeast", |found: Arc<String>, wanted: Arc<String>| version_at_least(&found, &wanted))
+        .map_err(|error| no_answer(source, &error))?;
+    let value = program.execute(&context).map_err(|error| no_answer(source, &error))?;
+    from_cel(&value).ok_or_else(|| no_answer(source, &"its value is not data"))
+}
+
+/// The variables which an expression names, after checking that it can be read.
+pub fn names(source: &str) -> Result<BTreeSet<String>, ExprError> {
+    let program = compile(source)?;
+    Ok(program.references().variables().into_iter().map(str::to_owned).collect())
+}
+
+/// The expressions inside a text's `${…}`.
+pub fn holes(text: &str) -> Result<Vec<String>, ExprError> {
+    Ok(split(text)?
+        .into_iter()
+        .filter_map(|part| if let Part::Hole(e) = part { Some(e.to_owned()) } else { None })
+        .collect())
+}
+
+/// Fills every `${…}`, in strings at any depth.
+pub fn interpolate(value: &Value, scope: &Scope) -> Result<Value, ExprError> {
+    Ok(match value {
+        Value::String(text) => fill(text, scope)?,
+        Value::Array(items) => Value::Array(items.iter().map(|v| interpolate(v, scope)).collect::<Result<_, _>>()?),
+        Value::Object(map) => {
+            let mut filled = serde_json::Map::new();
+            for (key, value) in map {
+                filled.insert(key.clone(), interpolate(value, scope)?);
+            }
+            Value::Object(filled)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    })
+}
+
+/// Fills a text for people: the result is always a string.
+pub fn words(text: &str, scope: &Scope) -> Result<String, ExprError> {
+    Ok(match fill(text, scope)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+/// `v1.6.6` against `1.3.9`: dotted numbers, a leading `v` and anything after `-` or `+` left out. What has no
+/// numbers is not at least anything.
+pub fn version_at_least(found: &str, wanted: &str) -> bool {
+    let numbers = |text: &str| -> Option<Vec<u64>> {
+        let core = text.trim_start_matches('v').split(['-', '+']).next()?;
+        core.split('.').map(|part| part.parse().ok()).collect()
+    };
+    match (numbers(found), numbers(wanted)) {
+        (Some(found), Some(wanted)) => found >= wanted,
+        (None, _) | (_, None) => false,
+    }
+}
+
+fn no_answer(source: &str, why: &dyn std::fmt::Display) -> ExprError {
+    ExprError::NoAnswer { source_text: source.into(), why: why.to_string() }
+}
+
+fn env() -> Arc<Env> {
+    static ENV: OnceLock<Arc<Env>> = OnceLock::new();
+    ENV.get_or_init(|| {
+        let mut env = Env::stdlib();
+        env.add_extension(cel::extensions::strings).expect("the strings extension declares nothing twice");
+        Arc::new(env)
+    })
+    .clone()
+}
+
+/// Compiled programs are kept per thread: a run evaluates the same few expressions over and over.
+fn compile(source: &str) -> Result<Rc<Program>, ExprError> {
+    thread_local! {
+        static KEPT: RefCell<HashMap<String, Rc<Program>>> = RefCell::default();
+    }
+    if let Some(program) = KEPT.with_borrow(|kept| kept.get(source).cloned()) {
+        return Ok(program);
+    }
+    let program = Rc::new(parse(source)?);
+    KEPT.with_borrow_mut(|kept| {
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(source.to_owned(), program.clone());
+    });
+    Ok(program)
+}
+
+fn parse(source: &str) -> Result<Program, ExprError> {
+    let syntax = |why: String| ExprError::Syntax { source_text: source.into(), why };
+    if source.chars().count() > MAX_CHARS {
+        return Err(syntax(format!("longer than {MAX_CHARS} characters")));
+    }
+    let mut depth = 0_usize;
+    for c in source.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(syntax(format!("more than {MAX_DEPTH} brackets deep")));
+        }
+    }
+    env().compile(source).map_err(|errors| syntax(errors.to_string()))
+}
+
+enum Part<'a> {
+    Text(&'a str),
+    Hole(&'a str),
+}
+
+/// Cuts a text at its `${…}`; a hole ends at the brace that balances its own.
+fn split(text: &str) -> Result<Vec<Part<'_>>, ExprError> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        if start > 0 {
+            parts.push(Part::Text(&rest[..start]));
+        }
+        let body = &rest[start + 2..];
+        let mut depth = 1_usize;
+        let end = body.char_indices().find_map(|(at, c)| {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            (depth == 0).then_some(at)
+        });
+        let end = end.ok_or_else(|| ExprError::Unclosed { text: text.into() })?;
+        parts.push(Part::Hole(&body[..end]));
+        rest = &body[end + 1..];
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    Ok(parts)
+}
+
+fn fill(text: &str, scope: &Scope) -> Result<Value, ExprError> {
+    let parts = split(text)?;
+    if let [Part::Hole(source)] = parts.as_slice() {
+        return eval(source, scope);
+    }
+    let mut filled = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => filled.push_str(text),
+            Part::Hole(source) => match eval(source, scope)? {
+                Value::String(text) => filled.push_str(&text),
+                other => filled.push_str(&other.to_string()),
+            },
+        }
+    }
+    Ok(Value::String(filled))
+}
+
+/// JSON integers become CEL ints: as `uint` they could not be multiplied with a literal. Ids are strings in facts.
+fn to_cel(value: &Value) -> cel::Value {
+    match value {
+        Value::Null => cel::Value::Null,
+        Value::Bool(b) => cel::Value::Bool(*b),
+        Value::Number(n) => match n.as_i64() {
+            Some(i) => cel::Value::Int(i),
+            None => n.as_u64().map_or_else(|| cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)), cel::Value::UInt),
+        },
+        Value::String(s) => cel::Value::from(s.as_str()),
+        Value::Array(items) => cel::Value::from(items.iter().map(to_cel).collect::<Vec<_>>()),
+        Value::Object(map) => {
+            let map: HashMap<Key, cel::Value> = map.iter().map(|(k, v)| (Key::from(k.as_str()), to_cel(v))).collect();
+            cel::Value::from(map)
+        }
+    }
+}
+
+fn from_cel(value: &cel::Value) -> Option<Value> {
+    Some(match value {
+        cel::Value::Null => Value::Null,
+        cel::Value::Bool(b) => Value::Bool(*b),
+        cel::Value::Int(i) => (*i).into(),
+        cel::Value::UInt(u) => (*u).into(),
+        cel::Value::Float(f) => (*f).into(),
+        cel::Value::String(s) => Value::String(s.to_string()),
+        cel::Value::List(items) => Value::Array(items.iter().map(from_cel).collect::<Option<_>>()?),
+        cel::Value::Map(map) => {
+            let mut sorted = BTreeMap::new();
+            for (key, value) in map.map.iter() {
+                sorted.insert(key.to_string(), from_cel(value)?);
+            }
+            Value::Object(sorted.into_iter().collect())
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn scope() -> Scope {
+        Scope::from([
+            ("tc".into(), json!({"spec": {"acrossK8s": true, "pd": {"replicas": 3}}})),
+            ("list".into(), json!([{"n": "a", "ok": true}, {"n": "b", "ok": false}])),
+        ])
+    }
+
+    #[test]
+    fn gates_answer_or_stop() {
+        let cases = [
+            ("tc.spec.acrossK8s", Some(true)),
+            ("tc.spec.pd.replicas * 2 > 5", Some(true)),
+            ("list.all(x, x.ok)", Some(false)),
+            ("has(tc.spec.clusterDomain)", Some(false)),
+            ("!tc.spec.clusterDomain", None),
+            ("tc.spec.clusterDomain == ''", None),
+            ("nothing.at.all", None),
+            ("tc.spec.pd.replicas", None),
+            ("tc.spec.", None),
+            ("'A.B'.lowerAscii() == 'a.b'", Some(true)),
+            ("versionAtLeast('v1.6.6', '1.3.9')", Some(true)),
+            ("versionAtLeast('v1.3.8', '1.3.9')", Some(false)),
+        ];
+        for (source, expected) in cases {
+            assert_eq!(check(source, &scope()).ok(), expected, "{source}: {:?}", check(source, &scope()));
+        }
+    }
+
+    #[test]
+    fn texts_keep_types_only_when_alone() {
+        let filled = |text: &str| interpolate(&json!(text), &scope()).map_err(|e| e.to_string());
+        assert_eq!(filled("${tc.spec.pd.replicas}"), Ok(json!(3)));
+        assert_eq!(filled("n=${tc.spec.pd.replicas}!"), Ok(json!("n=3!")));
+        assert_eq!(filled("${list.map(x, x.n)}"), Ok(json!(["a", "b"])));
+        assert_eq!(filled("plain $x {y}"), Ok(json!("plain $x {y}")));
+        assert!(filled("${list").is_err());
+    }
+
+    #[test]
+    fn hostile_expressions_are_refused_before_parsing() {
+        assert!(compile(&"(".repeat(200)).is_err());
+        assert!(compile(&"1+".repeat(1000)).is_err());
+    }
+
+    #[test]
+    fn names_are_found() {
+        let found = names("list.all(x, x.ok) && tc.spec.acrossK8s").expect("reads");
+        assert!(found.contains("list") && found.contains("tc"), "{found:?}");
+    }
+}

@@ -1,0 +1,194 @@
+//! Facts: what an expression can ask of an observation, and the shape it gets.
+//!
+//! A fact is a pure projection of one fresh [`Observation`]; nothing is cached between expressions. What could not
+//! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
+//! Not here: how an observation is taken (`client::look`).
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Observation;
+use crate::fleet::database::{Database, database_of};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{Crd, Fleet, KubeCluster, ObjectRef, rollout};
+
+/// The closed set of queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Query {
+    /// The TidbCluster as the API has it: `metadata`, `spec`, `status`.
+    #[serde(rename = "k8s.tidb-cluster")]
+    TidbCluster,
+    /// One entry per component: `component, title, replicas, strategy, hasConfig, maxFailoverCount`.
+    #[serde(rename = "tidb.components")]
+    Components,
+    /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
+    #[serde(rename = "tidb.rollout")]
+    Rollout,
+    /// `members[], agree, asked, answered, healthy, size, hasLeader, nameless, foreign, api, stores[]`.
+    #[serde(rename = "pd.membership")]
+    Membership,
+    /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
+    #[serde(rename = "k8s.cluster")]
+    KubeCluster,
+    /// `tidbClusters[], notLive[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
+    #[serde(rename = "fleet.database")]
+    Database,
+    /// `denied[]`: rights that this run needs and the user lacks.
+    #[serde(rename = "k8s.rights")]
+    Rights,
+}
+
+/// A fact that cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unseen(pub String);
+
+/// Answers one query about one TidbCluster.
+pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, Unseen> {
+    let cluster = seen.fleet.clusters.get(&of.context).ok_or_else(|| {
+        Unseen(format!("context {} is not connected; it is not in the kubeconfig or not chosen", of.context))
+    })?;
+    if !cluster.freshness.is_live() {
+        let why = cluster.message.as_deref().unwrap_or("no answer");
+        return Err(Unseen(format!("KubeCluster {} is {}: {why}", of.context, cluster.freshness.word())));
+    }
+    let tc = cluster.tidb_clusters.get(&of.key()).ok_or_else(|| no_such_tc(of, cluster))?;
+    Ok(match query {
+        Query::TidbCluster => serde_json::to_value(tc).map_err(|error| Unseen(error.to_string()))?,
+        Query::Components => components(tc),
+        Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc)).map_err(|e| Unseen(e.to_string()))?,
+        Query::Membership => membership(&seen.fleet, of, cluster, tc)?,
+        Query::KubeCluster => kube_cluster(cluster),
+        Query::Database => database(&seen.fleet, of, tc),
+        Query::Rights => match &seen.denied {
+            Some(denied) => json!({ "denied": denied }),
+            None => return Err(Unseen("the rights of this user were not asked".into())),
+        },
+    })
+}
+
+fn no_such_tc(of: &ObjectRef, cluster: &KubeCluster) -> Unseen {
+    let known: Vec<String> = cluster.tidb_clusters.keys().map(|key| format!("{}/{key}", of.context)).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let why = cluster.message.as_deref().map(|m| format!(" ({m})")).unwrap_or_default();
+    Unseen(format!("there is no TidbCluster {of}; in this KubeCluster there are: {known}{why}"))
+}
+
+fn components(tc: &TidbCluster) -> Value {
+    tc.components()
+        .map(|(component, spec)| {
+            let fails_over =
+                matches!(component, Component::Pd | Component::Tikv | Component::Tidb | Component::Tiflash);
+            // The operator's default is 3 (`domain.md` §1.2), so absent is not zero.
+            let count = if fails_over { spec.max_failover_count.unwrap_or(3) } else { 0 };
+            json!({
+                "component": component.key(), "title": component.title(), "replicas": spec.replicas,
+                "strategy": tc.config_update_strategy(component), "hasConfig": spec.config.is_some(),
+                "maxFailoverCount": count, "mode": spec.mode.clone().unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// The membership as all PD pods of the Database tell it. `asked` counts the PD pods of this TidbCluster.
+fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster) -> Result<Value, Unseen> {
+    let database =
+        database_of(fleet, of).ok_or_else(|| Unseen(format!("TidbCluster {of} belongs to no Database yet")))?;
+    if database.members.is_empty() {
+        return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD told no members".into())));
+    }
+    let pods = rollout::component_pods(cluster, tc, Component::Pd);
+    let answers: Vec<_> = pods
+        .iter()
+        .filter_map(|pod| cluster.pd.get(&pod.metadata.key()))
+        .filter_map(|view| view.answer.as_ref().ok())
+        .collect();
+    let api = answers.iter().find_map(|answer| answer.api);
+    let members: Vec<Value> = database
+        .members
+        .iter()
+        .map(|member| {
+            let here = member.kube_cluster.as_deref() == Some(&of.context)
+                && member.namespace.as_deref() == Some(&of.namespace)
+                && member.tidb_cluster.as_deref() == Some(&of.name);
+            let pod = member.pod.clone().unwrap_or_default();
+            json!({
+                "id": member.id.hex(), "name": member.name, "pod": pod, "here": here,
+                "peerUrls": member.peer_urls, "clientUrls": member.client_urls, "leader": member.leader,
+                "healthy": member.healthy, "ready": member.ready.unwrap_or(false),
+                "expectedName": if here { tc.pd_name(&pod) } else { String::new() },
+                "placed": member.pod.is_some(), "drift": member.drift,
+            })
+        })
+        .collect();
+    Ok(json!({
+        "members": members, "agree": database.agree, "asked": pods.len(), "answered": answers.len(),
+        "healthy": database.quorum.healthy, "size": database.quorum.members, "tolerate": database.quorum.tolerate,
+        "hasLeader": database.leader().is_some(), "api": api,
+        "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
+        "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
+            .map(|m| m.name.clone()).collect::<Vec<_>>(),
+        "stores": database.stores.iter()
+            .map(|row| json!({"id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state}))
+            .collect::<Vec<_>>(),
+    }))
+}
+
+fn kube_cluster(cluster: &KubeCluster) -> Value {
+    let mut value = json!({
+        "context": cluster.context,
+        "crd": match cluster.crd {
+            Crd::Unknown => "unknown",
+            Crd::Served { .. } => "served",
+            Crd::Missing => "missing",
+            Crd::OperatorV2Only => "operator-v2-only",
+        },
+    });
+    if let Crd::Served { across_k8s: Some(known) } = cluster.crd {
+        value["crdAcrossK8s"] = json!(known);
+    }
+    for (name, known) in [
+        ("clusterDomain", &cluster.cluster_domain),
+        ("operatorVersion", &cluster.operator_version),
+        ("version", &cluster.version),
+        ("uid", &cluster.uid),
+    ] {
+        if let Some(known) = known {
+            value[name] = json!(known);
+        }
+    }
+    value
+}
+
+fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
+    let database = database_of(fleet, of);
+    let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
+    let others =
+        || fleet.tidb_clusters().filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none());
+    let operator = |context: &str| fleet.clusters.get(context).and_then(|c| c.operator_version.clone());
+    let own_operator = operator(&of.context);
+    json!({
+        "tidbClusters": members.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "notLive": members.iter().filter(|m| fleet.clusters.get(&m.context).is_none_or(|c| !c.freshness.is_live()))
+            .map(|m| m.context.clone()).collect::<Vec<_>>(),
+        // Every other TidbCluster of this name and namespace with its domain: hazard 3 is decided against the
+        // domain that is about to be set.
+        "sameName": others().filter(|(other, _)| other.name == of.name && other.namespace == of.namespace)
+            .map(|(other, tc)| json!({"ref": other.to_string(), "clusterDomain": tc.domain().unwrap_or_default()}))
+            .collect::<Vec<_>>(),
+        "sameCluster": fleet.clusters.values().filter(|c| c.context != of.context && c.uid.is_some()
+            && c.uid == fleet.clusters.get(&of.context).and_then(|own| own.uid.clone()))
+            .map(|c| c.context.clone()).collect::<Vec<_>>(),
+        "otherOperators": members.iter().filter(|m| m.context != of.context)
+            .filter_map(|m| operator(&m.context).filter(|v| Some(v) != own_operator.as_ref()).map(|v| format!("{} has {v}", m.context)))
+            .collect::<Vec<_>>(),
+        "rolling": members.iter().filter(|m| *m != of).filter_map(|m| {
+                let phase = fleet.tidb_cluster(m)?.status.pd.phase.clone()?;
+                (phase != "Normal").then(|| format!("{m} (PD is in phase {phase})"))
+            }).collect::<Vec<_>>(),
+        "joined": others().filter(|(_, other)| other.spec.cluster.as_ref().is_some_and(|to| {
+                to.name == of.name && to.namespace.as_deref().unwrap_or(other.namespace()) == of.namespace
+                    && to.cluster_domain.as_deref().filter(|d| !d.is_empty()).is_none_or(|d| tc.domain().is_none_or(|own| own == d))
+            })).map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
+    })
+}

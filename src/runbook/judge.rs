@@ -1,0 +1,231 @@
+//! Looks at the world for one action: is it done, still to do, or has somebody else been here?
+//!
+//! The same judgement serves before the first attempt, after an answer, and after a crash or a lost answer. It only
+//! looks; it decides nothing about order, gates or time ([`super::engine`]). Built-in conditions here hold whatever
+//! a document says.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Observation;
+use super::action::Action;
+use crate::fleet::pd::{MemberId, PdAnswer};
+use crate::fleet::peer_url;
+use crate::fleet::rollout::{component_pods, revisions, rollout};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{KubeCluster, ObjectRef};
+
+/// What an action's object looks like now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Judged {
+    /// As the action wants it; with what was seen.
+    Done { evidence: Value },
+    /// Still to do.
+    NotDone { before: Value, after: Value },
+    /// Cannot be decided yet; one sentence.
+    Waiting(String),
+    /// Must not be done; one sentence.
+    Refuse(String),
+    /// Neither as it was before our intent nor as we want it: somebody else changed it.
+    Foreign { sentence: String, before: Value, ours: Value, theirs: Value },
+}
+
+/// Judges an action. `intent` is the `before` of an open Intent of this step, if there is one; `started` is the
+/// `before` of the step which a wait refers to.
+pub fn judge(action: &Action, intent: Option<&Value>, started: Option<&Value>, seen: &Observation) -> Judged {
+    let target = action.target();
+    let (cluster, tc) = match locate(target, seen) {
+        Ok(found) => found,
+        Err(judged) => return judged,
+    };
+    match action {
+        Action::PatchTidbCluster { uid, merge, .. } => patch(uid, merge, intent, cluster, tc),
+        Action::WaitRollout { .. } => wait_rollout(started, cluster, tc),
+        Action::ProbePeerUrl { id, url, .. } => match views_of(*id, cluster, tc) {
+            Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(url)) => {
+                Judged::Done { evidence: json!({"peerUrls": [url], "probe": "not needed: the member already has it"}) }
+            }
+            Ok(views) => {
+                Judged::NotDone { before: json!({"peerUrls": views.values().next()}), after: json!({"url": url}) }
+            }
+            Err(why) => Judged::Waiting(why),
+        },
+        Action::UpdatePeerUrl { id, pod, from, to, .. } => update(*id, pod, from, to, intent, cluster, tc),
+    }
+}
+
+fn locate<'a>(target: &ObjectRef, seen: &'a Observation) -> Result<(&'a KubeCluster, &'a TidbCluster), Judged> {
+    let Some(cluster) = seen.fleet.clusters.get(&target.context) else {
+        return Err(Judged::Refuse(format!("context {} is not connected", target.context)));
+    };
+    if !cluster.freshness.is_live() {
+        let why = cluster.message.as_deref().unwrap_or("no answer");
+        return Err(Judged::Waiting(format!("KubeCluster {} is {}: {why}", target.context, cluster.freshness.word())));
+    }
+    match cluster.tidb_clusters.get(&target.key()) {
+        Some(tc) => Ok((cluster, tc)),
+        None => Err(Judged::Refuse(format!("TidbCluster {target} is gone"))),
+    }
+}
+
+/// Leaves of a merge patch as dotted paths.
+pub fn leaves(merge: &Value) -> BTreeMap<String, Value> {
+    fn walk(prefix: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
+        match value.as_object() {
+            Some(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&path, value, out);
+                }
+            }
+            _ => {
+                out.insert(prefix.to_owned(), value.clone());
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk("", merge, &mut out);
+    out
+}
+
+/// The present values at the leaves of a merge patch; absent is `null`, as merge patches have it.
+fn current(merge: &Value, object: &Value) -> BTreeMap<String, Value> {
+    leaves(merge)
+        .into_keys()
+        .map(|path| {
+            let value = path.split('.').try_fold(object, |at, key| at.get(key)).cloned().unwrap_or(Value::Null);
+            (path, value)
+        })
+        .collect()
+}
+
+fn patch(uid: &str, merge: &Value, intent: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+    if tc.metadata.uid != uid {
+        return Judged::Refuse(format!(
+            "TidbCluster {}/{} is not the one of the plan: expected uid {uid}, found {}",
+            tc.namespace(),
+            tc.name(),
+            tc.metadata.uid
+        ));
+    }
+    let Ok(object) = serde_json::to_value(tc) else {
+        return Judged::Refuse("the TidbCluster could not be read back".into());
+    };
+    let now = current(merge, &object);
+    let wanted = leaves(merge);
+    // The revisions belong to the before-image: a later wait must see them move.
+    let image = |fields: &BTreeMap<String, Value>| json!({"fields": fields, "revisions": revisions(cluster, tc)});
+    if now == wanted {
+        return Judged::Done { evidence: json!({"fields": now, "resourceVersion": tc.metadata.resource_version}) };
+    }
+    match intent.and_then(|before| before.get("fields")) {
+        Some(before) if *before != json!(now) => Judged::Foreign {
+            sentence: format!("somebody else changed {}/{} meanwhile", tc.namespace(), tc.name()),
+            before: before.clone(),
+            ours: json!(wanted),
+            theirs: json!(now),
+        },
+        Some(_) | None => Judged::NotDone { before: image(&now), after: json!({"fields": wanted}) },
+    }
+}
+
+fn wait_rollout(started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+    if tc.paused() {
+        return Judged::Refuse(format!("TidbCluster {} is paused: the operator does nothing", tc.name()));
+    }
+    let now = revisions(cluster, tc);
+    // Right after a patch everything still describes the old state, so each revision has to move first.
+    if let Some(before) = started.and_then(|image| image.get("revisions")).and_then(Value::as_object) {
+        for (component, revision) in before {
+            if now.get(component).map(String::as_str) == revision.as_str() {
+                return Judged::Waiting(format!("waiting for the operator to begin with {component}"));
+            }
+        }
+    }
+    let all = rollout(cluster, tc);
+    match all.iter().find(|component| !component.settled) {
+        Some(component) => Judged::Waiting(component.reason.clone()),
+        None => Judged::Done {
+            evidence: json!({"revisions": now, "pods": all.iter().map(|c| (c.component.key(), c.ready)).collect::<BTreeMap<_, _>>()}),
+        },
+    }
+}
+
+fn pd_answers<'a>(cluster: &'a KubeCluster, tc: &TidbCluster) -> BTreeMap<String, &'a PdAnswer> {
+    component_pods(cluster, tc, Component::Pd)
+        .into_iter()
+        .filter_map(|pod| {
+            let answer = cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?;
+            Some((pod.metadata.name.clone(), answer))
+        })
+        .collect()
+}
+
+/// The peerURLs of one member as each PD pod of the TidbCluster lists them. At least two pods have to answer where
+/// there are two: one pod's list is only its own.
+fn views_of(id: MemberId, cluster: &KubeCluster, tc: &TidbCluster) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let pods = component_pods(cluster, tc, Component::Pd).len();
+    let views: BTreeMap<String, Vec<String>> = pd_answers(cluster, tc)
+        .into_iter()
+        .filter(|(_, answer)| !answer.members.is_empty())
+        .map(|(pod, answer)| {
+            let urls = answer.members.iter().find(|m| m.id == id).map(|m| m.peer_urls.clone());
+            (pod, urls.unwrap_or_default())
+        })
+        .collect();
+    let needed = pods.clamp(1, 2);
+    if views.len() < needed {
+        return Err(format!("{} of {pods} PD pods answered; {needed} are needed to be sure", views.len()));
+    }
+    Ok(views)
+}
+
+fn update(
+    id: MemberId,
+    pod: &str,
+    from: &[String],
+    to: &[String],
+    intent: Option<&Value>,
+    cluster: &KubeCluster,
+    tc: &TidbCluster,
+) -> Judged {
+    let views = match views_of(id, cluster, tc) {
+        Ok(views) => views,
+        Err(why) => return Judged::Waiting(why),
+    };
+    if views.values().all(Vec::is_empty) {
+        return Judged::Refuse(format!("member {id} is no longer in the membership"));
+    }
+    if views.values().all(|urls| urls == to) {
+        return Judged::Done { evidence: json!({ "peerUrls": views }) };
+    }
+    if views.values().any(|urls| urls == to) && views.values().all(|urls| urls == to || urls == from) {
+        return Judged::Waiting(format!("not every PD pod lists the new peerURL of {pod} yet"));
+    }
+    if views.values().all(|urls| urls == from) {
+        let expected = tc.expected_peer_url(pod);
+        for answer in pd_answers(cluster, tc).values() {
+            if let Err(bad) = peer_url::check_update(id, to, &expected, tc.tls(), &answer.members) {
+                return Judged::Refuse(format!("the peerURL of {pod} was not sent: {bad}"));
+            }
+        }
+        return Judged::NotDone { before: json!({ "peerUrls": from }), after: json!({ "peerUrls": to }) };
+    }
+    let theirs = views.values().find(|urls| *urls != from && *urls != to).cloned().unwrap_or_default();
+    let sentence = format!("somebody else changed the peerURL of {pod} ({id})");
+    let before = intent.cloned().unwrap_or_else(|| json!({ "peerUrls": from }));
+    Judged::Foreign { sentence, before, ours: json!({ "peerUrls": to }), theirs: json!({ "peerUrls": theirs }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_of_a_patch() {
+        let found = leaves(&json!({"spec": {"acrossK8s": true, "pd": {"version": "v1"}}, "metadata": {}}));
+        let paths: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["metadata", "spec.acrossK8s", "spec.pd.version"]);
+    }
+}

@@ -1,0 +1,127 @@
+//! The picture in ARCHITECTURE.md, held to the code: import directions, file lengths, headers, README commands.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each room may import of the others. `app/driver` is the one part of `app` that may touch `client`.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("fleet", &[]),
+    ("runbook", &["fleet"]),
+    ("client", &["runbook", "fleet"]),
+    ("app", &["runbook", "fleet"]),
+    ("console", &["app", "runbook", "fleet"]),
+    ("report", &["app", "runbook", "fleet"]),
+    ("sim", &[]),
+    ("config", &[]),
+    ("cli", &["app", "client", "config", "console", "fleet", "report", "runbook", "sim"]),
+];
+
+fn sources(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the source tree is there").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+fn all() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    files
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("readable source");
+            (path.strip_prefix(&root).expect("below src").to_path_buf(), text)
+        })
+        .collect()
+}
+
+fn room(path: &Path) -> String {
+    let first = path.components().next().expect("a file has a name").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+#[test]
+fn imports_go_one_way() {
+    let allowed: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for (path, text) in all() {
+        let own = room(&path);
+        let Some(allowed) = allowed.get(own.as_str()) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            for (at, _) in line.match_indices("crate::") {
+                if line.trim_start().starts_with("//") || line[..at].ends_with("$") {
+                    continue;
+                }
+                let rest = &line[at + "crate::".len()..];
+                let target: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                seen += 1;
+                let driver = path.starts_with("app/driver") && target == "client";
+                let demo = own != "cli" || target != "sim" || path == Path::new("cli/demo.rs");
+                if target != own && !driver && (!allowed.contains(&target.as_str()) || !demo) {
+                    wrong.push(format!("{}:{}: {own} imports {target}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "the scan found only {seen} imports, so it does not scan");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_are_one_room_each_and_say_what_they_are() {
+    let mut wrong = Vec::new();
+    for (path, text) in all() {
+        let lines = text.lines().count();
+        if lines > 700 {
+            wrong.push(format!("{}: {lines} lines; it wants to be two files", path.display()));
+        }
+        if !text.starts_with("//!") {
+            wrong.push(format!("{}: does not begin with what it is (//!)", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_rooms_have_no_clock_and_no_io() {
+    let mut wrong = Vec::new();
+    for (path, text) in all() {
+        let pure = matches!(room(&path).as_str(), "fleet" | "runbook")
+            || (room(&path) == "app" && !path.starts_with("app/driver"));
+        for word in ["tokio::", "reqwest::", "kube::", "std::fs", "std::net", "::now()", "rand::", "Instant"] {
+            if pure && text.contains(word) {
+                wrong.push(format!("{} uses {word}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_apply_writes() {
+    for (path, text) in all() {
+        if room(&path) == "client" && path != Path::new("client/apply.rs") {
+            for word in ["Method::PATCH", "Method::PUT", "Method::DELETE", ".patch(", ".replace(&", ".delete("] {
+                assert!(
+                    !text.contains(word) || path == Path::new("client/access.rs"),
+                    "{} uses {word}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_opens_with_the_two_commands() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("cargo ")).take(2).collect();
+    assert_eq!(commands, ["cargo run -- demo", "cargo test"]);
+}
