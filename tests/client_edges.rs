@@ -344,3 +344,44 @@ async fn a_real_etcd_takes_it_through_v2_and_v3() {
         assert_eq!(view.members[0].peer_urls, [url]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_sent_again_only_if_nobody_touched_the_same_fields() {
+    let sim = Sim::start(SimOptions { speed: 50.0, ..SimOptions::default() }).await.expect("started");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let links = links(dir.path(), &sim.kubeconfig());
+    let permit = WritePermit::for_run(&links, RUN, ["legacy"]).expect("armed");
+    let target = ObjectRef::new("legacy", "pingcap", "basic");
+    let fleet = fleet_of(&links).await;
+    let uid = fleet.tidb_cluster(&target).expect("seen").metadata.uid.clone();
+    let action = Action::PatchTidbCluster { target, uid, merge: json!({"spec": {"acrossK8s": true}}) };
+    let lines = |method: &str| -> Vec<Value> {
+        let all = sim.log().lines().into_iter();
+        let ours = |line: &Value| line["path"].as_str().is_some_and(|path| path.ends_with("/tidbclusters/basic"));
+        all.filter(|line| line["method"] == method && ours(line)).map(|line| line["status"].clone()).collect()
+    };
+    sim.faults("legacy").expect("known").set_latency(Some(Duration::from_millis(400)));
+    let store = sim.store("legacy").expect("known");
+    let edits: [(fn(&mut Value), &str, usize); 2] = [
+        (|tc| tc["metadata"]["labels"]["x"] = json!("y"), "accepted", 2),
+        (|tc| tc["spec"]["acrossK8s"] = json!(false), "changed by somebody else", 1),
+    ];
+    for (edit, expected, patches) in edits {
+        let (read, sent) = (lines("GET").len(), lines("PATCH").len());
+        let performing = perform(&links, &permit, RUN, &action, &fleet);
+        let meddling = async {
+            // The object was read, and the PATCH is on its slow way.
+            while lines("GET").len() == read {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            store.edit("tidbclusters", "pingcap", "basic", edit).expect("there");
+        };
+        let (answer, ()) = futures::join!(performing, meddling);
+        let said = match &answer {
+            Answer::Accepted { .. } => "accepted".to_owned(),
+            Answer::Refused { reason } | Answer::Unknown { reason } => reason.clone(),
+        };
+        assert!(said.contains(expected), "{answer:?}");
+        assert_eq!(lines("PATCH").len() - sent, patches, "{:?}", lines("PATCH"));
+    }
+}
