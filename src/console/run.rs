@@ -80,8 +80,13 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
         (None, None) => "now".to_owned(),
     };
     let glyph = if run.gate.is_some() { theme.step(StepState::WaitingForYou).0 } else { theme.glyph(level) };
-    let head = vec![span(format!("  {glyph} {state}: "), theme.level(level))];
-    page.hang(head, &sentence, theme.style(Role::Plain), room);
+    let head = span(format!("  {glyph} {state}"), theme.level(level));
+    if head.width() + super::text::width(&sentence) + 3 <= room {
+        page.push(vec![head, span(format!(": {sentence}"), theme.style(Role::Plain))]);
+    } else {
+        page.push(vec![head]);
+        page.hang(vec![span("    ", theme.style(Role::Plain))], &sentence, theme.style(Role::Plain), room);
+    }
     page
 }
 

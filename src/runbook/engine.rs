@@ -361,7 +361,14 @@ impl Run {
         }
         let question = match &text {
             Some(text) => format!("{} — there is no automatic way back. Type {text} to go on.", step.title),
-            None => format!("{} — go on?", step.title),
+            None => {
+                let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
+                let others = self.plan.steps.iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+                match others.count() {
+                    0 => format!("{} — go on?", step.title),
+                    more => format!("{}, and {more} more like it — go on?", step.title),
+                }
+            }
         };
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
     }
