@@ -362,7 +362,8 @@ async fn a_conflict_is_sent_again_only_if_nobody_touched_the_same_fields() {
     };
     sim.faults("legacy").expect("known").set_latency(Some(Duration::from_millis(400)));
     let store = sim.store("legacy").expect("known");
-    let edits: [(fn(&mut Value), &str, usize); 2] = [
+    type Edit = fn(&mut Value);
+    let edits: [(Edit, &str, usize); 2] = [
         (|tc| tc["metadata"]["labels"]["x"] = json!("y"), "accepted", 2),
         (|tc| tc["spec"]["acrossK8s"] = json!(false), "changed by somebody else", 1),
     ];

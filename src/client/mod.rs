@@ -7,7 +7,7 @@
 //! Imports `fleet` and `runbook::{action, record}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
-mod access;
+pub mod access;
 pub mod apply;
 mod channels;
 pub mod connect;
