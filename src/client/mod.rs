@@ -15,7 +15,7 @@ mod credentials;
 pub mod ledger;
 pub mod link;
 pub mod look;
-pub mod pd;
+mod pd;
 mod pd_answers;
 mod pd_tls;
 pub mod probe;
@@ -25,7 +25,7 @@ mod trouble;
 mod tunnel;
 pub mod watch;
 
-pub use access::{ProbePermit, WritePermit};
+pub use access::{ProbePermit, Refused, WritePermit};
 pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets};
 pub use link::{Link, Links};
 pub use look::fold;
