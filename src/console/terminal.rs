@@ -55,7 +55,7 @@ pub async fn run(
     let size = screen.size()?;
     app.resize(size.width, size.height);
     app.update(Message::Tick, now());
-    present(&mut screen, &mut app)?;
+    present(&mut screen, &mut app, false)?;
 
     let mut keys = EventStream::new();
     let mut signals = Signals::new()?;
@@ -64,6 +64,8 @@ pub async fn run(
     let mut drawn = Instant::now();
     let mut dirty = false;
     let mut open = true;
+    // The next frame repaints every cell.
+    let mut anew = false;
     loop {
         let mut todo = Vec::new();
         let mut at_once = false;
@@ -89,6 +91,8 @@ pub async fn run(
                 Some(Ok(Event::Resize(width, height))) => {
                     app.resize(width, height);
                     todo = app.update(Message::Resize, now());
+                    // Shrunk and grown back between two frames the size is the same, but the cells are lost.
+                    anew = true;
                     at_once = true;
                 }
                 Some(Ok(Event::Paste(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost)) => {}
@@ -119,9 +123,10 @@ pub async fn run(
         }
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= FRAME) {
-            present(&mut screen, &mut app)?;
+            present(&mut screen, &mut app, anew)?;
             drawn = Instant::now();
             dirty = false;
+            anew = false;
         }
     }
 }
@@ -148,10 +153,14 @@ fn carry_out(todo: Vec<Effect>, app: &mut App, effects: &mpsc::Sender<Effect>) -
     Ok(over)
 }
 
-fn present(screen: &mut Screen, app: &mut App) -> color_eyre::Result<()> {
+fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<()> {
     let size = screen.size()?;
     app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, size.width, size.height)));
     queue!(stdout(), BeginSynchronizedUpdate)?;
+    if anew {
+        // Not `clear`: that asks the terminal for its cursor, and the answer would come as keys.
+        screen.resize(Rect::new(0, 0, size.width, size.height))?;
+    }
     let drawn = screen.draw(|frame| super::draw(app, frame)).map(|_| ());
     execute!(stdout(), EndSynchronizedUpdate)?;
     drawn.wrap_err("the terminal cannot be written to")
