@@ -291,15 +291,23 @@ fn kill_at(demo: &Demo, wanted: usize) -> Killed {
     let began = Instant::now();
     let folder = demo.room.runs();
     let mut journal = None;
+    let mut size = 0;
     loop {
-        if journal.is_none() {
-            journal = demo.room.journals().pop().map(|run| folder.join(format!("{run}.jsonl")));
-        }
-        let bytes = journal.as_ref().and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
-        if bytes.iter().filter(|byte| **byte == b'\n').count() >= wanted {
-            break;
-        }
         assert!(began.elapsed() < Duration::from_secs(60), "record {wanted} was never written");
+        let Some(file) = &journal else {
+            journal = demo.room.journals().pop().map(|run| folder.join(format!("{run}.jsonl")));
+            thread::sleep(Duration::from_millis(2));
+            continue;
+        };
+        // Looking often has to be cheap: the file is read only when it has grown.
+        let grown = std::fs::metadata(file).map_or(0, |data| data.len());
+        if grown != size {
+            size = grown;
+            let bytes = std::fs::read(file).unwrap_or_default();
+            if bytes.iter().filter(|byte| **byte == b'\n').count() >= wanted {
+                break;
+            }
+        }
         thread::sleep(Duration::from_micros(300));
     }
     // SIGKILL. It may have ended by itself at the last record.

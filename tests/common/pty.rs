@@ -50,7 +50,8 @@ impl Terminal {
         }
         let child = pair.slave.spawn_command(command).expect("the binary starts");
         drop(pair.slave);
-        let seen = Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(cells(rows), cells(cols), 0), raw: Vec::new() }));
+        let seen =
+            Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(cells(rows), cells(cols), 0), raw: Vec::new() }));
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let sink = Arc::clone(&seen);
         thread::spawn(move || {
