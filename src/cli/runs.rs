@@ -1,5 +1,6 @@
-//! `tidepilot runs list|show|resume`: the journals on this machine.
+//! `tidepilot runs list|show|resume|undo|abandon`: the journals on this machine.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -10,6 +11,7 @@ use super::{USAGE, fail, print};
 use crate::app::driver::{Driver, exit};
 use crate::client::ledger;
 use crate::report;
+use crate::runbook::choices::Wish;
 
 #[derive(Args, Debug)]
 pub struct RunsArgs {
@@ -30,9 +32,32 @@ enum RunsCommand {
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
         output: ShowOutput,
     },
-    /// Go on with an open run
+    /// Go on with an open run: try again, or as chosen
     Resume {
         id: String,
+        /// This step was done by hand: verify it and go on
+        #[arg(long, value_name = "STEP", conflicts_with = "skip")]
+        by_hand: Option<String>,
+        /// Leave this step out; never one with no way back, nor one that a later step waits for
+        #[arg(long, value_name = "STEP", requires = "reason")]
+        skip: Option<String>,
+        /// Why the step is left out
+        #[arg(long, value_name = "TEXT", requires = "skip")]
+        reason: Option<String>,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Put back what a run sent, the newest first, as far as there is a way back
+    Undo {
+        id: String,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Give an open run up as it stands; says what is left half done
+    Abandon {
+        id: String,
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
         #[command(flatten)]
         face: FaceArgs,
     },
@@ -77,15 +102,37 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             }
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
         },
-        RunsCommand::Resume { id, face } => {
-            let links = match connect.links() {
-                Ok(links) => links,
-                Err(sentence) => return Ok(fail(&sentence, USAGE)),
+        RunsCommand::Resume { id, by_hand, skip, reason, face } => {
+            let wish = match (by_hand, skip) {
+                (Some(step), _) => Some(Wish::ByHand { step: step.clone() }),
+                (None, Some(step)) => {
+                    Some(Wish::Skip { step: step.clone(), reason: reason.clone().unwrap_or_default() })
+                }
+                (None, None) => None,
             };
-            let driver = Driver::new(links, folder);
-            let id = id.clone();
-            let end = drive(face, |ears| async move { driver.resume(&id, ears).await }).await;
-            Ok(finish(&end))
+            go_on(id, wish, face, folder, connect).await
+        }
+        RunsCommand::Undo { id, face } => go_on(id, Some(Wish::Undo), face, folder, connect).await,
+        RunsCommand::Abandon { id, reason, face } => {
+            go_on(id, Some(Wish::Abandon { reason: reason.clone() }), face, folder, connect).await
         }
     }
+}
+
+/// Goes on with a run as chosen.
+async fn go_on(
+    id: &str,
+    wish: Option<Wish>,
+    face: &FaceArgs,
+    folder: PathBuf,
+    connect: &Connect,
+) -> color_eyre::Result<ExitCode> {
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let driver = Driver::new(links, folder);
+    let id = id.to_owned();
+    let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
+    Ok(finish(&end))
 }

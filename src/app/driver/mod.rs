@@ -10,7 +10,7 @@ pub mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -25,11 +25,12 @@ use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
+use crate::runbook::choices::Wish;
 use crate::runbook::definition::{InputType, Runbook, SHIPPED};
-use crate::runbook::engine::{Effect, Input, Run, Stop};
+use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
-use crate::runbook::record::{Event, Outcome, PauseReason};
+use crate::runbook::record::{Event, How, Outcome, PauseReason};
 use journals::replay;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
@@ -42,6 +43,7 @@ pub mod exit {
     pub const PAUSED: u8 = 5;
     pub const ANOTHER_RUN: u8 = 6;
     pub const FOREIGN: u8 = 7;
+    pub const UNDONE: u8 = 8;
 }
 
 /// Name and version written into journals.
@@ -195,6 +197,11 @@ impl Driver {
 
     /// Goes on with a run whose journal is on this machine.
     pub async fn resume(&self, run: &str, ears: Ears) -> RunEnd {
+        self.resume_with(run, None, ears).await
+    }
+
+    /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
+    pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
         let (mut journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
             Err(error @ ledger::LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
@@ -204,16 +211,29 @@ impl Driver {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, exit::REFUSED, sentence),
         };
-        if replayed.outcome().is_none() {
+        let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
+            Ok(choice) => choice,
+            Err(why) => return end(run, exit::REFUSED, format!("refused, nothing was changed: {why}")),
+        };
+        if choice.is_some()
+            && replayed.outcome().is_some()
+            && let Some(other) = self.open_run_on(&replayed.plan.target)
+        {
+            let sentence = format!("run {other} on {} is open; finish or abandon it first", replayed.plan.target);
+            return end(&other, exit::ANOTHER_RUN, sentence);
+        }
+        if replayed.outcome().is_none() || choice.is_some() {
             if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
                 return end(run, exit::REFUSED, sentence);
             }
-            match journal.append(now(), Event::Resumed { tool: TOOL.into() }) {
-                Ok(record) => {
-                    replayed.apply(&record);
-                    tell(&ears, RunMessage::Record(Box::new(record))).await;
+            for event in [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice) {
+                match journal.append(now(), event) {
+                    Ok(record) => {
+                        replayed.apply(&record);
+                        tell(&ears, RunMessage::Record(Box::new(record))).await;
+                    }
+                    Err(error) => return end(run, exit::REFUSED, format!("nothing was sent: {error}")),
                 }
-                Err(error) => return end(run, exit::REFUSED, format!("nothing was sent: {error}")),
             }
         }
         self.drive(replayed, journal, ears).await
@@ -277,7 +297,7 @@ impl Driver {
                     }
                     Effect::Wait { seconds, sentence, stalled_s } => {
                         tell(&ears, RunMessage::Waiting(sentence.clone())).await;
-                        if stall.note(&sentence, now()) > i64::try_from(stalled_s).unwrap_or(i64::MAX) {
+                        if stall.note(&sentence, Instant::now()) > Duration::from_secs(stalled_s) {
                             input = Next::Input(Input::Stalled { sentence });
                             continue;
                         }
@@ -308,21 +328,21 @@ enum Next<'a> {
     Input(Input<'a>),
 }
 
-/// How long the same sentence has been waited for.
+/// How long the same sentence has been waited for, on a clock that nobody can set.
 #[derive(Default)]
 struct Stall {
     sentence: String,
-    since: Option<Timestamp>,
+    since: Option<Instant>,
 }
 
 impl Stall {
-    /// Seconds for which this very sentence has been the answer.
-    fn note(&mut self, sentence: &str, now: Timestamp) -> i64 {
+    /// For how long this very sentence has been the answer.
+    fn note(&mut self, sentence: &str, now: Instant) -> Duration {
         if self.sentence != sentence {
             self.sentence = sentence.to_owned();
             self.since = None;
         }
-        now.duration_since(*self.since.get_or_insert(now)).as_secs()
+        now.duration_since(*self.since.get_or_insert(now))
     }
 }
 
@@ -412,6 +432,10 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
         Stop::Finished(Outcome::NothingToDo) => {
             end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
         }
+        Stop::Finished(Outcome::Undone) => end(&run.id, exit::UNDONE, undone(run)),
+        Stop::Finished(Outcome::Abandoned) => {
+            end(&run.id, exit::DONE, format!("abandoned as it stands: {}", run.left().join("; ")))
+        }
         Stop::AtGate(gate) => {
             let need = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {text}"));
             end(&run.id, exit::AT_GATE, format!("stopped at a gate: {} (needs {need}); {resume}", gate.question))
@@ -425,9 +449,28 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
                 | PauseReason::TimedOut { .. }
                 | PauseReason::Asked => exit::PAUSED,
             };
-            end(&run.id, code, format!("paused: {}; {resume}", reason.sentence()))
+            end(&run.id, code, format!("paused: {}; {resume} ({CHOICES})", reason.sentence()))
         }
     }
+}
+
+/// What a person may do instead of trying again; leaving the run open needs no command.
+const CHOICES: &str = "--by-hand STEP or --skip STEP --reason TEXT to leave a step to you; `runs undo` and `runs abandon` are the ways out";
+
+fn undone(run: &Run) -> String {
+    let Some(way) = run.undoing() else { return "undone".into() };
+    let stays = way
+        .ends_at
+        .as_ref()
+        .map_or_else(String::new, |step| format!("; {step} has no way back, so it and what came before it stay"));
+    let skipped: Vec<&str> = way
+        .steps
+        .iter()
+        .filter(|step| matches!(run.state(&step.id), StepState::Completed(How::Skipped { .. })))
+        .map(|step| step.id.as_str())
+        .collect();
+    let skipped = if skipped.is_empty() { String::new() } else { format!("; skipped: {}", skipped.join(", ")) };
+    format!("undone: {} step(s) put back and verified{skipped}{stays}", way.of.len())
 }
 
 fn end(run: &str, code: u8, sentence: String) -> RunEnd {
