@@ -4,7 +4,7 @@
 //! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look) and
 //! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal).
 //!
-//! Imports `fleet` and `runbook::{action, record}` only. Everything it learns leaves as [`crate::fleet::Change`];
+//! Imports `fleet` and `runbook::{action, record, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
 pub mod access;
