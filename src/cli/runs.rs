@@ -36,6 +36,8 @@ enum RunsCommand {
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
         output: ShowOutput,
     },
+    #[command(flatten)]
+    Audit(super::audit::AuditCommand),
     /// Go on with an open run: try again, or as chosen
     Resume {
         id: String,
@@ -121,6 +123,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             }
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
         },
+        RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder)),
         RunsCommand::TakeOver { id, face } => {
             let links = match connect.links() {
                 Ok(links) => links,

@@ -332,6 +332,7 @@ async fn wrong_urls_never_arrive(bed: &mut Bed, v2: bool) {
         pod: pod(of),
         from: vec![from.to_owned()],
         to: to.iter().map(|url| (*url).to_owned()).collect(),
+        restores: false,
     };
     let member = |index: usize| &listed[&host(index, DOMAIN)];
     let url = |index: usize| migrated[&host(index, DOMAIN)].as_str();

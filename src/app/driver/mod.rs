@@ -28,17 +28,20 @@ use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::ledger::{self, Journal};
 use crate::client::lease::Timing;
 use crate::client::{self, Links, apply, probe, rights};
-use crate::fleet::tidbcluster::Component;
+use crate::fleet::database::database_of;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::bind::{self, bind};
 use crate::runbook::choices::Wish;
 use crate::runbook::definition::{InputType, Runbook, SHIPPED};
+use crate::runbook::digest;
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
 use crate::runbook::record::{Event, How, Outcome, PauseReason};
+use crate::runbook::rights::{Need, Reach, needs};
 use journals::replay;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
@@ -112,17 +115,61 @@ impl Driver {
             let context = target.context.clone();
             fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
         }
-        let mut needed = needs(&target);
-        if !self.local_only {
-            needed.extend(guard::needs(&fleet, &target));
-        }
-        let denied = rights::denied(&self.links, &needed).await;
-        let seen = Observation { at: now(), fleet, denied: Some(denied) };
+        // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
+        let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet)).into_iter().filter(|need| need.required);
+        let required: Vec<rights::Right> = required.map(|need| need.right).collect();
+        seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        plan.basis = digest::basis(&plan, &seen);
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
         }
         Ok(plan)
+    }
+
+    /// The least rights with which this runbook can be run, with the plan that they follow from. The namespace: where
+    /// a run has to be told `-n` for them to be enough.
+    pub async fn least_rights(
+        &self,
+        id: &str,
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
+        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let fleet = client::fold(self.links.look(None).await);
+        let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let mut reach = self.reach(&plan, &seen.fleet);
+        let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
+        if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
+            reach.namespace = Some((*only).clone());
+        }
+        let needs = self.needs(&plan, &reach);
+        Ok((plan, reach.namespace, needs))
+    }
+
+    /// Every right of a run of this plan: the only source of preflight and `rbac`.
+    fn needs(&self, plan: &Plan, reach: &Reach) -> Vec<Need> {
+        needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
+    }
+
+    fn reach(&self, plan: &Plan, fleet: &Fleet) -> Reach {
+        let database = database_of(fleet, &plan.target);
+        let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
+        let link = self.links.get(&plan.target.context);
+        Reach {
+            tidb_clusters: all
+                .into_iter()
+                .map(|of| {
+                    let tls = fleet.tidb_cluster(&of).is_some_and(TidbCluster::tls);
+                    (of, tls)
+                })
+                .collect(),
+            namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
+            own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
+            journal_in: (!self.local_only).then(|| plan.target.clone()),
+        }
     }
 
     /// The DNS domain that the pods really use, from a PD pod's own resolver configuration.
@@ -482,28 +529,6 @@ pub fn runbooks() -> Vec<RunbookInfo> {
                 .collect(),
         })
         .collect()
-}
-
-/// The rights a run on this TidbCluster needs. A WebSocket port-forward needs get and, from Kubernetes 1.35 on,
-/// create too (`facts-kubernetes.md`).
-fn needs(target: &ObjectRef) -> Vec<rights::Right> {
-    let right = |verb: &str, group: &str, resource: &str, subresource: &str| rights::Right {
-        context: target.context.clone(),
-        namespace: target.namespace.clone(),
-        verb: verb.into(),
-        group: group.into(),
-        resource: resource.into(),
-        subresource: subresource.into(),
-    };
-    vec![
-        right("get", "pingcap.com", "tidbclusters", ""),
-        right("patch", "pingcap.com", "tidbclusters", ""),
-        right("list", "", "pods", ""),
-        right("list", "apps", "statefulsets", ""),
-        right("get", "", "pods", "portforward"),
-        right("create", "", "pods", "portforward"),
-        right("create", "", "pods", "exec"),
-    ]
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {
