@@ -439,7 +439,9 @@ async fn until_free(
                 let holder = Box::new(holder(&current));
                 return Err(NotTaken::Held { context: place.context.clone(), holder });
             }
-            Some((before, since)) if before["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"] => {
+            Some((before, since))
+                if before["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"] =>
+            {
                 if since.elapsed() > duration {
                     return Ok(Some(current));
                 }

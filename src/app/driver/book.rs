@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::client::ledger::{Journal, LedgerError};
 use crate::client::lease::{Lease, Lost};
+use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{NotShared, OpenRun};
 use crate::runbook::record::{Event, Record, encode};
 

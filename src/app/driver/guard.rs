@@ -10,8 +10,8 @@ use super::{Driver, Ears, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::identity::Identity;
-use crate::client::ledger::{Journal, LedgerError};
 use crate::client::lease::{Lease, NotTaken, Place, Wanted};
+use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{self, Head, OpenRun};
 use crate::client::{self};
 use crate::fleet::database::database_of;
@@ -215,7 +215,9 @@ impl Driver {
         })?;
         let mut all: Vec<(String, String)> = members(&fleet, &plan.target);
         // A member that is out of sight now is still a member.
-        all.extend(leased.iter().flat_map(|(_, fences)| fences.iter()).map(|f| (f.context.clone(), f.namespace.clone())));
+        all.extend(
+            leased.iter().flat_map(|(_, fences)| fences.iter()).map(|f| (f.context.clone(), f.namespace.clone())),
+        );
         Ok((id, places(&fleet, plan, all)))
     }
 }
