@@ -82,7 +82,8 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         );
         return Ok(fail(&sentence, exit::REFUSED));
     }
-    let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?).local_only(args.sharing.local_only);
+    let driver =
+        Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?).local_only(args.sharing.local_only);
     let plan = match driver.plan(&args.runbook, &inputs, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),

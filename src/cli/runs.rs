@@ -73,7 +73,8 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             let found = found(connect, folder).await;
             print(&match output {
                 ListOutput::Table => {
-                    let here = if all.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&all) };
+                    let here =
+                        if all.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&all) };
                     here + &found_table(&found)
                 }
                 ListOutput::Json => serde_json::to_string_pretty(&with_found(&all, &found)?)? + "\n",

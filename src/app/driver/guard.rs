@@ -10,8 +10,8 @@ use super::{Driver, Ears, end, exit, now, rights, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::identity::Identity;
+use crate::client::lease::{self, Holder, Lease, NotTaken, Place, Wanted};
 use crate::client::ledger::{Journal, LedgerError};
-use crate::client::lease::{Lease, NotTaken, Place, Wanted};
 use crate::client::open_run::{self, Head, OpenRun};
 use crate::client::{self};
 use crate::fleet::database::database_of;
@@ -117,6 +117,20 @@ impl Driver {
         }
     }
 
+    /// Who holds a lease of the plan's Database now, as far as can be seen. Takes nothing.
+    pub(super) async fn holder(&self, plan: &Plan) -> Option<Holder> {
+        if self.local_only {
+            return None;
+        }
+        let (database, places) = self.places(plan, &[]).await.ok()?;
+        for place in &places {
+            if let Some(holder) = lease::held_by(&self.links, place, &database).await {
+                return Some(holder);
+            }
+        }
+        None
+    }
+
     async fn take(&self, permit: &WritePermit, wanted: &Wanted, ears: &Ears) -> Result<Lease, Barred> {
         let news = ears.news.clone();
         let told = move |sentence: String| drop(news.try_send(RunMessage::Waiting(sentence)));
@@ -215,7 +229,9 @@ impl Driver {
         })?;
         let mut all: Vec<(String, String)> = members(&fleet, &plan.target);
         // A member that is out of sight now is still a member.
-        all.extend(leased.iter().flat_map(|(_, fences)| fences.iter()).map(|f| (f.context.clone(), f.namespace.clone())));
+        all.extend(
+            leased.iter().flat_map(|(_, fences)| fences.iter()).map(|f| (f.context.clone(), f.namespace.clone())),
+        );
         Ok((id, places(&fleet, plan, all)))
     }
 }

@@ -25,8 +25,8 @@ use guard::{Guarded, Taking};
 
 use super::message::{InputInfo, InputKind, RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
-use crate::client::ledger::{self, Journal};
 use crate::client::lease::Timing;
+use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, probe, rights};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
@@ -174,7 +174,15 @@ impl Driver {
     /// Opens a run of this plan and drives it.
     pub async fn start(&self, plan: Plan, ears: Ears) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
-            return end("", exit::REFUSED, format!("refused by check {}: {}", check.id, check.sentence));
+            let sentence = format!("refused by check {}: {}", check.id, check.sentence);
+            // What it was refused for may be the very doing of the run that is under way.
+            return match self.holder(&plan).await {
+                Some(holder) => {
+                    let sentence = format!("{holder} holds the lease of this Database; {sentence}");
+                    end("", exit::ANOTHER_RUN, sentence)
+                }
+                None => end("", exit::REFUSED, sentence),
+            };
         }
         if plan.steps.iter().all(|step| step.already_so) {
             return end("", exit::DONE, "nothing to do: every step is already so".into());
