@@ -2,26 +2,32 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
 use super::options::Connect;
-use super::plan::{code, inputs, pair};
+use super::plan::{code, decode, given, inputs, pair};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::{Driver, Ears, Reply, exit};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
+use crate::runbook::digest;
 use crate::runbook::plan::Gate;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// Name of the runbook (`tidepilot runbook list`)
-    runbook: String,
+    #[arg(required_unless_present = "plan")]
+    runbook: Option<String>,
     /// An input of the runbook; repeatable
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
+    /// Run exactly this plan (`plan --out FILE`): looks again, and refuses when something has moved
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runbook", "set"])]
+    plan: Option<PathBuf>,
     /// Stop after the plan, like `tidepilot plan`
     #[arg(long)]
     dry_run: bool,
@@ -71,9 +77,18 @@ pub enum RunOutput {
 }
 
 pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let reviewed = match args.plan.as_deref().map(decode).transpose() {
+        Ok(reviewed) => reviewed,
+        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+    };
     let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
         Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let (runbook, inputs) = match &reviewed {
+        Some(plan) => (plan.runbook.clone(), given(plan)),
+        // clap lets neither be missing.
+        None => (args.runbook.clone().unwrap_or_default(), inputs),
     };
     if let Some(link) = links.iter().find(|link| link.read_only()) {
         let sentence = format!(
@@ -84,10 +99,24 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     }
     let driver =
         Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?).local_only(args.sharing.local_only);
-    let plan = match driver.plan(&args.runbook, &inputs, true).await {
+    let plan = match driver.plan(&runbook, &inputs, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
+    if let Some(reviewed) = &reviewed {
+        let moved = digest::moved(reviewed, &plan);
+        for sentence in &moved {
+            complain(&report::plain(&format!("moved: {sentence}")));
+        }
+        if !moved.is_empty() {
+            let sentence = format!(
+                "{} thing(s) have moved since the plan of {}, so nothing was sent; plan again and review it",
+                moved.len(),
+                reviewed.observed_at
+            );
+            return Ok(fail(&sentence, exit::REFUSED));
+        }
+    }
     if args.face.output == RunOutput::Text {
         print(&report::plan::text(&plan));
     }

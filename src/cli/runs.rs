@@ -1,4 +1,5 @@
-//! `tidepilot runs list|show|resume|take-over`: the journals on this machine, and the open runs in the clusters.
+//! `tidepilot runs list|show|resume|undo|abandon|take-over`: the journals on this machine, and the open runs in the
+//! clusters.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::app::message::RunSummary;
 use crate::client::ledger;
 use crate::client::open_run::Head;
 use crate::report;
+use crate::runbook::choices::Wish;
 
 #[derive(Args, Debug)]
 pub struct RunsArgs {
@@ -34,9 +36,38 @@ enum RunsCommand {
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
         output: ShowOutput,
     },
-    /// Go on with an open run
+    #[command(flatten)]
+    Audit(super::audit::AuditCommand),
+    /// Go on with an open run: try again, or as chosen
     Resume {
         id: String,
+        /// This step was done by hand: verify it and go on
+        #[arg(long, value_name = "STEP", conflicts_with = "skip")]
+        by_hand: Option<String>,
+        /// Leave this step out; never one with no way back, nor one that a later step waits for
+        #[arg(long, value_name = "STEP", requires = "reason")]
+        skip: Option<String>,
+        /// Why the step is left out
+        #[arg(long, value_name = "TEXT", requires = "skip")]
+        reason: Option<String>,
+        #[command(flatten)]
+        sharing: SharingArgs,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Put back what a run sent, the newest first, as far as there is a way back
+    Undo {
+        id: String,
+        #[command(flatten)]
+        sharing: SharingArgs,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Give an open run up as it stands; says what is left half done
+    Abandon {
+        id: String,
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
         #[command(flatten)]
         sharing: SharingArgs,
         #[command(flatten)]
@@ -93,6 +124,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             }
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
         },
+        RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder)),
         RunsCommand::TakeOver { id, face } => {
             let links = match connect.links() {
                 Ok(links) => links,
@@ -103,18 +135,41 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
             Ok(finish(&end))
         }
-        RunsCommand::Resume { id, sharing, face } => {
-            let links = match connect.links() {
-                Ok(links) => links,
-                Err(sentence) => return Ok(fail(&sentence, USAGE)),
+        RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
+            let wish = match (by_hand, skip) {
+                (Some(step), _) => Some(Wish::ByHand { step: step.clone() }),
+                (None, Some(step)) => {
+                    Some(Wish::Skip { step: step.clone(), reason: reason.clone().unwrap_or_default() })
+                }
+                (None, None) => None,
             };
-            sharing.warn();
-            let driver = Driver::new(links, folder).local_only(sharing.local_only);
-            let id = id.clone();
-            let end = drive(face, |ears| async move { driver.resume(&id, ears).await }).await;
-            Ok(finish(&end))
+            go_on(id, wish, sharing, face, folder, connect).await
+        }
+        RunsCommand::Undo { id, sharing, face } => go_on(id, Some(Wish::Undo), sharing, face, folder, connect).await,
+        RunsCommand::Abandon { id, reason, sharing, face } => {
+            go_on(id, Some(Wish::Abandon { reason: reason.clone() }), sharing, face, folder, connect).await
         }
     }
+}
+
+/// Goes on with a run as chosen.
+async fn go_on(
+    id: &str,
+    wish: Option<Wish>,
+    sharing: &SharingArgs,
+    face: &FaceArgs,
+    folder: PathBuf,
+    connect: &Connect,
+) -> color_eyre::Result<ExitCode> {
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    sharing.warn();
+    let driver = Driver::new(links, folder).local_only(sharing.local_only);
+    let id = id.to_owned();
+    let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
+    Ok(finish(&end))
 }
 
 /// The open runs in the clusters. Without a kubeconfig there are only this machine's; what could not be seen is said.

@@ -277,7 +277,9 @@ async fn update_peer_url(
     target: &ObjectRef,
     seen: &Fleet,
 ) -> Result<Answer, String> {
-    let Action::UpdatePeerUrl { id, pod, from, to, .. } = action else { return Err("not a peerURL update".into()) };
+    let Action::UpdatePeerUrl { id, pod, from, to, restores, .. } = action else {
+        return Err("not a peerURL update".into());
+    };
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
     let expected = tc.expected_peer_url(pod);
     let limits = link.limits();
@@ -312,7 +314,11 @@ async fn update_peer_url(
         };
         let member = found.members.iter().find(|member| member.id == *id);
         let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
-        peer_url::check_update(*id, to, &expected, tc.tls(), &found.members).map_err(|bad| bad.to_string())?;
+        match restores {
+            true => peer_url::check_restore(*id, to, tc.tls(), &found.members),
+            false => peer_url::check_update(*id, to, &expected, tc.tls(), &found.members),
+        }
+        .map_err(|bad| bad.to_string())?;
         if member.peer_urls != *from {
             return Err(format!("member {id} has peerURLs {:?}, planned for {from:?}; plan again", member.peer_urls));
         }

@@ -123,6 +123,15 @@ pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
     Ok(parse(&mut file, run, &path)?.records)
 }
 
+/// The text of a journal as it stands, unjudged: for verifying it line by line.
+pub fn text(dir: &Path, run: &str) -> Result<String, LedgerError> {
+    let path = path(dir, run)?;
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| io_error("read", &path, error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs.
 pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };

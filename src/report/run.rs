@@ -3,7 +3,7 @@
 use super::table::table;
 use crate::app::message::RunSummary;
 use crate::runbook::action::Answer;
-use crate::runbook::record::{Event, How, Outcome, Record};
+use crate::runbook::record::{Choice, Event, How, Outcome, Record};
 
 /// One record, one line.
 pub fn line(record: &Record) -> String {
@@ -28,8 +28,20 @@ pub fn line(record: &Record) -> String {
             How::Performed => format!("{step}: done and verified"),
             How::Adopted => format!("{step}: found done, adopted"),
             How::Observed => format!("{step}: seen"),
+            How::ByHand => format!("{step}: done by hand, and verified"),
+            How::Skipped { reason } => format!("{step}: skipped: {reason}"),
         },
         Event::Paused { step, reason } => format!("{step}: paused: {}", reason.sentence()),
+        Event::Chosen { choice } => match choice {
+            Choice::ByHand { step } => format!("{step}: said to be done by hand; looking"),
+            Choice::Undo { steps, ends_at: None } => format!("undo of {} step(s): {}", steps.len(), steps.join(", ")),
+            Choice::Undo { steps, ends_at: Some(end) } => {
+                format!("undo of {} step(s): {}; {end} and what came before it stay", steps.len(), steps.join(", "))
+            }
+            Choice::Abandon { reason, left } => format!("given up: {reason}; {}", left.join("; ")),
+        },
+        Event::Closed { outcome: Outcome::Undone } => "undone".into(),
+        Event::Closed { outcome: Outcome::Abandoned } => "abandoned".into(),
         Event::Closed { outcome: Outcome::Done } => "done".into(),
         Event::Closed { outcome: Outcome::NothingToDo } => "nothing to do".into(),
     };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::book::Shared;
-use super::{Driver, Ears, end, exit, now, rights, tell};
+use super::{Driver, Ears, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::identity::Identity;
@@ -253,27 +253,6 @@ fn places(fleet: &Fleet, plan: &Plan, all: Vec<(String, String)>) -> Vec<Place> 
     // Two contexts may lead to one cluster.
     places.dedup_by(|a, b| (&a.kube_uid, &a.namespace) == (&b.kube_uid, &b.namespace));
     places
-}
-
-/// The rights that leases and run records need.
-pub(super) fn needs(fleet: &Fleet, target: &ObjectRef) -> Vec<rights::Right> {
-    let right = |(context, namespace): &(String, String), verb: &str, group: &str, resource: &str| rights::Right {
-        context: context.clone(),
-        namespace: namespace.clone(),
-        verb: verb.into(),
-        group: group.into(),
-        resource: resource.into(),
-        subresource: String::new(),
-    };
-    let own = (target.context.clone(), target.namespace.clone());
-    let members: BTreeSet<(String, String)> = members(fleet, target).into_iter().collect();
-    let mut all = Vec::new();
-    for place in &members {
-        all.extend(["get", "create", "update"].map(|verb| right(place, verb, "coordination.k8s.io", "leases")));
-        all.push(right(place, "list", "", "configmaps"));
-    }
-    all.extend(["get", "create", "update"].map(|verb| right(&own, verb, "", "configmaps")));
-    all
 }
 
 /// Who last took the lease for a run, by its journal.

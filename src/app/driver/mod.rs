@@ -14,7 +14,7 @@ mod take_over;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -28,16 +28,20 @@ use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, probe, rights};
-use crate::fleet::tidbcluster::Component;
+use crate::fleet::database::database_of;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::bind::{self, bind};
+use crate::runbook::choices::Wish;
 use crate::runbook::definition::{InputType, Runbook, SHIPPED};
-use crate::runbook::engine::{Effect, Input, Run, Stop};
+use crate::runbook::digest;
+use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
-use crate::runbook::record::{Event, Outcome, PauseReason};
+use crate::runbook::record::{Event, How, Outcome, PauseReason};
+use crate::runbook::rights::{Need, Reach, needs};
 use journals::replay;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
@@ -50,6 +54,7 @@ pub mod exit {
     pub const PAUSED: u8 = 5;
     pub const ANOTHER_RUN: u8 = 6;
     pub const FOREIGN: u8 = 7;
+    pub const UNDONE: u8 = 8;
 }
 
 /// Name and version written into journals.
@@ -110,17 +115,61 @@ impl Driver {
             let context = target.context.clone();
             fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
         }
-        let mut needed = needs(&target);
-        if !self.local_only {
-            needed.extend(guard::needs(&fleet, &target));
-        }
-        let denied = rights::denied(&self.links, &needed).await;
-        let seen = Observation { at: now(), fleet, denied: Some(denied) };
+        // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
+        let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet)).into_iter().filter(|need| need.required);
+        let required: Vec<rights::Right> = required.map(|need| need.right).collect();
+        seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        plan.basis = digest::basis(&plan, &seen);
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
         }
         Ok(plan)
+    }
+
+    /// The least rights with which this runbook can be run, with the plan that they follow from. The namespace: where
+    /// a run has to be told `-n` for them to be enough.
+    pub async fn least_rights(
+        &self,
+        id: &str,
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
+        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let fleet = client::fold(self.links.look(None).await);
+        let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let mut reach = self.reach(&plan, &seen.fleet);
+        let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
+        if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
+            reach.namespace = Some((*only).clone());
+        }
+        let needs = self.needs(&plan, &reach);
+        Ok((plan, reach.namespace, needs))
+    }
+
+    /// Every right of a run of this plan: the only source of preflight and `rbac`.
+    fn needs(&self, plan: &Plan, reach: &Reach) -> Vec<Need> {
+        needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
+    }
+
+    fn reach(&self, plan: &Plan, fleet: &Fleet) -> Reach {
+        let database = database_of(fleet, &plan.target);
+        let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
+        let link = self.links.get(&plan.target.context);
+        Reach {
+            tidb_clusters: all
+                .into_iter()
+                .map(|of| {
+                    let tls = fleet.tidb_cluster(&of).is_some_and(TidbCluster::tls);
+                    (of, tls)
+                })
+                .collect(),
+            namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
+            own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
+            journal_in: (!self.local_only).then(|| plan.target.clone()),
+        }
     }
 
     /// The DNS domain that the pods really use, from a PD pod's own resolver configuration.
@@ -221,7 +270,7 @@ impl Driver {
         match self.guard(&plan, &run, &mut journal, Taking::New, &ears).await {
             Ok(guarded) => {
                 tell(&ears, RunMessage::Record(Box::new(record))).await;
-                self.drive(opened, journal, guarded, None, ears).await
+                self.drive(opened, journal, guarded, Vec::new(), ears).await
             }
             Err(barred) => {
                 journal.discard();
@@ -232,6 +281,11 @@ impl Driver {
 
     /// Goes on with a run whose journal is on this machine.
     pub async fn resume(&self, run: &str, ears: Ears) -> RunEnd {
+        self.resume_with(run, None, ears).await
+    }
+
+    /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
+    pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
         let (mut journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
             Err(error @ ledger::LedgerError::Held { .. }) => {
@@ -243,29 +297,41 @@ impl Driver {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, exit::REFUSED, sentence),
         };
-        if replayed.outcome().is_some() {
+        let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
+            Ok(choice) => choice,
+            Err(why) => return end(run, exit::REFUSED, format!("refused, nothing was changed: {why}")),
+        };
+        if choice.is_some()
+            && replayed.outcome().is_some()
+            && let Some(other) = self.open_run_on(&replayed.plan.target)
+        {
+            let sentence = format!("run {other} on {} is open; finish or abandon it first", replayed.plan.target);
+            return end(&other, exit::ANOTHER_RUN, sentence);
+        }
+        if replayed.outcome().is_some() && choice.is_none() {
             // Over; at most its copy in the cluster does not know it yet.
             self.repair(&replayed.plan, run, &mut journal, &ears).await;
-            return self.drive(replayed, journal, None, None, ears).await;
+            return self.drive(replayed, journal, None, Vec::new(), ears).await;
         }
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
             return end(run, exit::REFUSED, sentence);
         }
         match self.guard(&replayed.plan, run, &mut journal, Taking::Resume, &ears).await {
             Ok(guarded) => {
-                self.drive(replayed, journal, guarded, Some(Event::Resumed { tool: TOOL.into() }), ears).await
+                let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
+                self.drive(replayed, journal, guarded, first, ears).await
             }
             Err(barred) => barred.end(run),
         }
     }
 
-    /// Drives a run under its lease and gives the lease back, however it ends. `first`: the record to begin with.
+    /// Drives a run under its lease and gives the lease back, however it ends. `first`: the records to begin with.
     async fn drive(
         &self,
         mut run: Run,
         journal: Journal,
         guarded: Option<Guarded>,
-        first: Option<Event>,
+        first: Vec<Event>,
         mut ears: Ears,
     ) -> RunEnd {
         let (shared, leased) = guarded.map(|guarded| (guarded.shared, guarded.leased)).unzip();
@@ -396,7 +462,7 @@ impl Driver {
                     }
                     Effect::Wait { seconds, sentence, stalled_s } => {
                         tell(ears, RunMessage::Waiting(sentence.clone())).await;
-                        if stall.note(&sentence, now()) > i64::try_from(stalled_s).unwrap_or(i64::MAX) {
+                        if stall.note(&sentence, Instant::now()) > Duration::from_secs(stalled_s) {
                             input = Next::Input(Input::Stalled { sentence });
                             continue;
                         }
@@ -427,21 +493,21 @@ enum Next<'a> {
     Input(Input<'a>),
 }
 
-/// How long the same sentence has been waited for.
+/// How long the same sentence has been waited for, on a clock that nobody can set.
 #[derive(Default)]
 struct Stall {
     sentence: String,
-    since: Option<Timestamp>,
+    since: Option<Instant>,
 }
 
 impl Stall {
-    /// Seconds for which this very sentence has been the answer.
-    fn note(&mut self, sentence: &str, now: Timestamp) -> i64 {
+    /// For how long this very sentence has been the answer.
+    fn note(&mut self, sentence: &str, now: Instant) -> Duration {
         if self.sentence != sentence {
             self.sentence = sentence.to_owned();
             self.since = None;
         }
-        now.duration_since(*self.since.get_or_insert(now)).as_secs()
+        now.duration_since(*self.since.get_or_insert(now))
     }
 }
 
@@ -471,28 +537,6 @@ pub fn runbooks() -> Vec<RunbookInfo> {
                 .collect(),
         })
         .collect()
-}
-
-/// The rights a run on this TidbCluster needs. A WebSocket port-forward needs get and, from Kubernetes 1.35 on,
-/// create too (`facts-kubernetes.md`).
-fn needs(target: &ObjectRef) -> Vec<rights::Right> {
-    let right = |verb: &str, group: &str, resource: &str, subresource: &str| rights::Right {
-        context: target.context.clone(),
-        namespace: target.namespace.clone(),
-        verb: verb.into(),
-        group: group.into(),
-        resource: resource.into(),
-        subresource: subresource.into(),
-    };
-    vec![
-        right("get", "pingcap.com", "tidbclusters", ""),
-        right("patch", "pingcap.com", "tidbclusters", ""),
-        right("list", "", "pods", ""),
-        right("list", "apps", "statefulsets", ""),
-        right("get", "", "pods", "portforward"),
-        right("create", "", "pods", "portforward"),
-        right("create", "", "pods", "exec"),
-    ]
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {
@@ -531,6 +575,10 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
         Stop::Finished(Outcome::NothingToDo) => {
             end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
         }
+        Stop::Finished(Outcome::Undone) => end(&run.id, exit::UNDONE, undone(run)),
+        Stop::Finished(Outcome::Abandoned) => {
+            end(&run.id, exit::DONE, format!("abandoned as it stands: {}", run.left().join("; ")))
+        }
         Stop::AtGate(gate) => {
             let need = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {text}"));
             end(&run.id, exit::AT_GATE, format!("stopped at a gate: {} (needs {need}); {resume}", gate.question))
@@ -544,9 +592,28 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
                 | PauseReason::TimedOut { .. }
                 | PauseReason::Asked => exit::PAUSED,
             };
-            end(&run.id, code, format!("paused: {}; {resume}", reason.sentence()))
+            end(&run.id, code, format!("paused: {}; {resume} ({CHOICES})", reason.sentence()))
         }
     }
+}
+
+/// What a person may do instead of trying again; leaving the run open needs no command.
+const CHOICES: &str = "--by-hand STEP or --skip STEP --reason TEXT to leave a step to you; `runs undo` and `runs abandon` are the ways out";
+
+fn undone(run: &Run) -> String {
+    let Some(way) = run.undoing() else { return "undone".into() };
+    let stays = way
+        .ends_at
+        .as_ref()
+        .map_or_else(String::new, |step| format!("; {step} has no way back, so it and what came before it stay"));
+    let skipped: Vec<&str> = way
+        .steps
+        .iter()
+        .filter(|step| matches!(run.state(&step.id), StepState::Completed(How::Skipped { .. })))
+        .map(|step| step.id.as_str())
+        .collect();
+    let skipped = if skipped.is_empty() { String::new() } else { format!("; skipped: {}", skipped.join(", ")) };
+    format!("undone: {} step(s) put back and verified{skipped}{stays}", way.of.len())
 }
 
 fn end(run: &str, code: u8, sentence: String) -> RunEnd {

@@ -71,7 +71,7 @@ impl Driver {
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
         let from = guard::last_driver(&records).unwrap_or_else(|| head.who().to_string());
         let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from });
-        self.drive(replayed, journal, guarded, first, ears).await
+        self.drive(replayed, journal, guarded, first.into_iter().collect(), ears).await
     }
 
     async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
