@@ -242,7 +242,15 @@ impl Driver {
     /// Opens a run of this plan and drives it.
     pub async fn start(&self, plan: Plan, ears: Ears) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
-            return end("", exit::REFUSED, format!("refused by check {}: {}", check.id, check.sentence));
+            let sentence = format!("refused by check {}: {}", check.id, check.sentence);
+            // What it was refused for may be the very doing of the run that is under way.
+            return match self.holder(&plan).await {
+                Some(holder) => {
+                    let sentence = format!("{holder} holds the lease of this Database; {sentence}");
+                    end("", exit::ANOTHER_RUN, sentence)
+                }
+                None => end("", exit::REFUSED, sentence),
+            };
         }
         if plan.steps.iter().all(|step| step.already_so) {
             return end("", exit::DONE, "nothing to do: every step is already so".into());
