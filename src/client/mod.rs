@@ -12,6 +12,7 @@ pub mod apply;
 mod channels;
 pub mod connect;
 mod credentials;
+pub mod leases;
 pub mod ledger;
 pub mod link;
 pub mod look;

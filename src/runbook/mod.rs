@@ -12,10 +12,13 @@ pub mod engine;
 pub mod expr;
 pub mod facts;
 pub mod judge;
+pub mod lint;
 pub mod plan;
 pub mod record;
 pub mod remaining;
 pub mod rights;
+mod sample;
+pub mod schema;
 
 use jiff::Timestamp;
 

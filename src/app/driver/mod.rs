@@ -3,10 +3,11 @@
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`journals`] (runs read back), [`session`] (the console's effects).
+//! Neighbours: [`journals`] (runs read back), [`session`] (the console's effects), [`shelf`] (the runbooks at hand).
 
 pub mod journals;
 pub mod session;
+pub mod shelf;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
-use super::message::{InputInfo, InputKind, RunEnd, RunMessage, RunbookInfo};
+use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, probe, rights};
@@ -26,7 +27,6 @@ use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
-use crate::runbook::definition::{InputType, Runbook, SHIPPED};
 use crate::runbook::digest;
 use crate::runbook::engine::{Effect, Input, Run, Stop};
 use crate::runbook::judge::leaves;
@@ -34,6 +34,7 @@ use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
 use crate::runbook::record::{Event, Outcome, PauseReason};
 use crate::runbook::rights::{Need, Reach, needs};
 use journals::replay;
+use shelf::Shelf;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
 pub mod exit {
@@ -71,12 +72,23 @@ pub struct Ears {
 pub struct Driver {
     links: Links,
     runs: PathBuf,
+    shelf: Shelf,
 }
 
 impl Driver {
     /// `runs`: the folder of journals.
     pub fn new(links: Links, runs: PathBuf) -> Self {
-        Self { links, runs }
+        Self { links, runs, shelf: Shelf::default() }
+    }
+
+    /// With these runbooks; without, only the shipped ones are known.
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf, ..self }
+    }
+
+    /// The runbooks as lists and forms show them.
+    pub fn runbooks(&self) -> Vec<RunbookInfo> {
+        self.shelf.infos()
     }
 
     pub fn runs_folder(&self) -> &Path {
@@ -86,7 +98,7 @@ impl Driver {
     /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without
     /// (read-only), nothing but reads is sent and the results are predicted.
     pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
-        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let (runbook, document) = self.shelf.find(id)?;
         let (_, target) = bind::read_inputs(&runbook, inputs).map_err(|error| error.to_string())?;
         if self.links.get(&target.context).is_none() {
             let known: Vec<&str> = self.links.iter().map(|link| link.context()).collect();
@@ -106,6 +118,7 @@ impl Driver {
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         plan.basis = digest::basis(&plan, &seen);
+        plan.document = document;
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
         }
@@ -119,7 +132,7 @@ impl Driver {
         id: &str,
         inputs: &BTreeMap<String, String>,
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
-        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let (runbook, _) = self.shelf.find(id)?;
         let fleet = client::fold(self.links.look(None).await);
         let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
@@ -217,9 +230,9 @@ impl Driver {
             );
             return end(&other, exit::ANOTHER_RUN, sentence);
         }
-        let runbook = match Runbook::shipped(&plan.runbook) {
+        let runbook = match shelf::of_plan(&plan) {
             Ok(runbook) => runbook,
-            Err(error) => return end("", exit::REFUSED, error.to_string()),
+            Err(sentence) => return end("", exit::REFUSED, sentence),
         };
         let run = new_run_id();
         // The permit comes before the journal: a read-only context leaves no trace.
@@ -374,34 +387,6 @@ impl Stall {
         }
         now.duration_since(*self.since.get_or_insert(now)).as_secs()
     }
-}
-
-/// The shipped runbooks as lists and forms show them.
-pub fn runbooks() -> Vec<RunbookInfo> {
-    SHIPPED
-        .iter()
-        .filter_map(|(id, _)| Runbook::shipped(id).ok())
-        .map(|runbook| RunbookInfo {
-            id: runbook.id,
-            title: runbook.title.en,
-            experimental: runbook.experimental,
-            summary: runbook.summary.en,
-            inputs: runbook
-                .inputs
-                .into_iter()
-                .map(|input| InputInfo {
-                    name: input.name,
-                    prompt: input.prompt.en,
-                    kind: match input.kind {
-                        InputType::TidbCluster => InputKind::TidbCluster,
-                        InputType::DnsDomain => InputKind::DnsDomain,
-                        InputType::Text => InputKind::Text,
-                    },
-                    required: !input.optional,
-                })
-                .collect(),
-        })
-        .collect()
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {
