@@ -206,6 +206,7 @@ async fn the_migration_by_hand() {
             pod: pod.clone(),
             from,
             to: vec![to.to_owned()],
+            restores: false,
         };
         let now = member.peer_urls.clone();
         for (wrong, why) in [
@@ -289,6 +290,7 @@ async fn lost_answers_are_unknown_and_refusals_are_not() {
         pod: member.pod.clone().expect("joined"),
         from: member.peer_urls.clone(),
         to: member.peer_urls.clone(),
+        restores: false,
     };
     let answer = perform(&links, &permit, RUN, &ghost, &fleet).await;
     assert!(matches!(&answer, Answer::Refused { reason } if reason.contains("has no member 7")), "{answer:?}");

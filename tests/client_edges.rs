@@ -210,6 +210,7 @@ async fn a_membership_write_is_sent_once_whatever_becomes_of_it() {
         pod: "basic-pd-0".into(),
         from: vec!["http://old:2380".into()],
         to: vec!["http://basic-pd-0.basic-pd-peer.pingcap.svc:2380".into()],
+        restores: false,
     };
     let cases = [
         (Write::Cut, "unknown"),
@@ -251,6 +252,7 @@ async fn the_v3_gateway_takes_an_update_and_failed_tunnels_say_why() {
         pod: member.pod.clone().expect("joined"),
         from: member.peer_urls.clone(),
         to: member.peer_urls.clone(),
+        restores: false,
     };
     let answer = perform(&links, &permit, RUN, &action, &fleet).await;
     assert!(matches!(&answer, Answer::Accepted { status: 200, detail } if detail.contains("v3")), "{answer:?}");
@@ -335,6 +337,7 @@ async fn a_real_etcd_takes_it_through_v2_and_v3() {
             pod: "basic-pd-0".into(),
             from: member.peer_urls.clone(),
             to: vec![url.clone()],
+            restores: false,
         };
         let sent = perform(&links, &permit, RUN, &action, &fleet).await;
         assert!(matches!(sent, Answer::Accepted { status: 200 | 204, .. }), "{sent:?}");

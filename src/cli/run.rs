@@ -32,7 +32,29 @@ pub struct RunArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    sharing: SharingArgs,
+    #[command(flatten)]
     face: FaceArgs,
+}
+
+/// Whether others are to know of a run.
+#[derive(Args, Clone, Debug)]
+pub struct SharingArgs {
+    /// Take no lease and keep the journal on this machine only: nobody else is kept out, and nobody else can go on
+    #[arg(long)]
+    pub local_only: bool,
+}
+
+impl SharingArgs {
+    /// Says what `--local-only` loses.
+    pub fn warn(&self) {
+        if self.local_only {
+            complain(
+                "--local-only: no lease keeps a second operator out, and the journal is on this machine only; \
+                 if it is lost, nobody can take the run over, and `tidepilot status` is all there is to find out what was left half done",
+            );
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -75,7 +97,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         );
         return Ok(fail(&sentence, exit::REFUSED));
     }
-    let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
+    let driver = connect.driver(links).map_err(color_eyre::Report::msg)?.local_only(args.sharing.local_only);
     let plan = match driver.plan(&runbook, &inputs, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
@@ -103,6 +125,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         }
         return Ok(ExitCode::from(code(&plan)));
     }
+    args.sharing.warn();
     let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
     Ok(finish(&end))
 }

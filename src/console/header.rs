@@ -91,7 +91,7 @@ fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
     let steps = run.steps();
     let done = steps.iter().filter(|state| matches!(state, StepState::Done(_))).count();
     if run.gate.is_some() && *app.view() != View::Run {
-        let (glyph, level) = theme.step(StepState::WaitingForYou);
+        let (glyph, level) = theme.step(&StepState::WaitingForYou);
         return Some((format!("{glyph} run waits for you"), level));
     }
     Some((format!("{} run {done}/{}", theme.glyph(Level::Working), steps.len()), Level::Working))

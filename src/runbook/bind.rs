@@ -204,6 +204,11 @@ fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {
 
 fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<PlannedStep>) -> Result<(), BindError> {
     let at = |why: String| BindError::Step { step: phase.id.clone(), why };
+    if let Some(when) = &phase.when
+        && !facts.check(when, &Scope::new()).map_err(at)?
+    {
+        return Ok(());
+    }
     let mut items = vec![(None, Scope::new(), None)];
     if let Some(each) = &phase.for_each {
         let over = facts.eval(&each.over, &Scope::new()).map_err(at)?;
@@ -306,6 +311,8 @@ fn concrete(
         rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
         reversibility,
         confirm,
+        invariants: phase.invariants.clone(),
+        between: phase.for_each.as_ref().map(|each| each.between.clone()).unwrap_or_default(),
         pre: step.pre.clone(),
         post: step.post.clone(),
         env: env.clone(),
@@ -365,7 +372,7 @@ fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<Action, Str
         }
         ActionName::UpdatePeerUrl => {
             let Update { target, id, pod, from, to } = read(with)?;
-            Action::UpdatePeerUrl { target, id, pod, from, to }
+            Action::UpdatePeerUrl { target, id, pod, from, to, restores: false }
         }
     })
 }

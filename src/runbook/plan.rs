@@ -110,6 +110,12 @@ pub struct PlannedStep {
     pub rehearsed: Rehearsal,
     pub reversibility: Reversibility,
     pub confirm: Confirm,
+    /// Hold while the step's phase is under way; a breach stops new effects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<String>,
+    /// Hold before the next item of the for-each begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<String>,
     /// Expressions, and what their names stand for besides the facts.
     pub pre: Vec<String>,
     pub post: Vec<String>,

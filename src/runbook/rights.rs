@@ -42,6 +42,9 @@ pub struct Reach {
     pub namespace: Option<String>,
     /// PD's certificate comes from files, not from a Secret.
     pub own_certificate: bool,
+    /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
+    /// `--local-only`, which takes no lease either.
+    pub journal_in: Option<ObjectRef>,
 }
 
 /// Every right, once, in order. A WebSocket upgrade needs get and, from Kubernetes 1.35 on, create too
@@ -96,6 +99,25 @@ pub fn needs<'a>(
                 ..Right::default()
             };
             add(true, "the certificate for PD; or give --pd-ca, --pd-cert and --pd-key", secret);
+        }
+    }
+    if let Some(target) = &reach.journal_in {
+        let at = |of: &ObjectRef, verb: &str, group: &str, resource: &str| Right {
+            context: of.context.clone(),
+            verb: verb.into(),
+            group: group.into(),
+            resource: resource.into(),
+            namespace: of.namespace.clone(),
+            ..Right::default()
+        };
+        for (of, _) in &reach.tidb_clusters {
+            for verb in ["get", "create", "update"] {
+                add(true, "only one run at a time drives a Database", at(of, verb, "coordination.k8s.io", "leases"));
+            }
+            add(true, "whether another run is open", at(of, "list", "", "configmaps"));
+        }
+        for verb in ["get", "create", "update"] {
+            add(true, "the run's record, so that another person can take over", at(target, verb, "", "configmaps"));
         }
     }
     for action in actions {
