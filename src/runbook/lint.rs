@@ -188,7 +188,7 @@ fn locate(text: &str, place: &str, source: Option<&str>) -> Option<(usize, usize
     if let Some(source) = source.filter(|source| !source.is_empty()) {
         // In double quotes the text escapes quotes of its own.
         for wanted in [source.to_owned(), source.replace('"', "\\\""), source.replace('\'', "''")] {
-            if let Some((index, at)) = lines().find_map(|(index, line)| Some((index, line.find(&wanted)?))) {
+            if let Some((index, at)) = lines().find_map(|(index, line)| Some((index, whole(line, &wanted)?))) {
                 let column = text.lines().nth(index).map_or(at, |line| line[..at].chars().count());
                 return Some((index + 1, column + 1));
             }
@@ -197,6 +197,15 @@ fn locate(text: &str, place: &str, source: Option<&str>) -> Option<(usize, usize
     let line = start?;
     let column = text.lines().nth(line)?.find("id:")?;
     Some((line + 1, column + 1))
+}
+
+/// Where `wanted` stands in a line without being a part of a longer word.
+fn whole(line: &str, wanted: &str) -> Option<usize> {
+    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let found = line.match_indices(wanted).map(|(at, _)| at);
+    let mut found =
+        found.filter(|at| !word(line[..*at].chars().next_back()) && !word(line[at + wanted.len()..].chars().next()));
+    found.next()
 }
 
 /// The expression which an error sentence quotes first.
