@@ -49,7 +49,7 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
         "# you and tidepilot works. The values are from the journal; what is so already is left alone.\nset -eu\n",
     );
     let membership = |step: &&PlannedStep| matches!(step.action, Action::UpdatePeerUrl { .. });
-    if left.iter().any(|step| membership(step)) {
+    if left.iter().any(membership) {
         let tls = left.iter().any(|step| matches!(&step.action, Action::UpdatePeerUrl { to, .. } if to.iter().any(|url| url.starts_with("https"))));
         prelude(&mut out, plan, tls);
     }
