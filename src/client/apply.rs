@@ -43,8 +43,8 @@ pub async fn rehearse(
 /// Carries out one action, once. Never completes a step: only an observation does.
 pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
     let done = match action {
-        Action::PatchTidbCluster { target, uid, merge } => match writable(links, permit, run, target) {
-            Ok(link) => patch(link, permit, action, target, uid, merge).await,
+        Action::PatchTidbCluster { target, .. } => match writable(links, permit, run, target) {
+            Ok(link) => patch(link, permit, action, target, seen).await,
             Err(reason) => Err(reason),
         },
         Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
@@ -181,11 +181,17 @@ async fn patch(
     permit: &WritePermit,
     action: &Action,
     target: &ObjectRef,
-    uid: &str,
-    merge: &Value,
+    seen: &Fleet,
 ) -> Result<Answer, String> {
+    let Action::PatchTidbCluster { uid, merge, .. } = action else { return Err("not a patch".into()) };
     let run = permit.run();
     let before = current(link, target, uid).await?;
+    // What was decided on must still be there: the version sent is read only now.
+    let decided = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
+    let decided = decided.ok_or_else(|| format!("{target} was not seen; look again"))?;
+    if touched(merge, &decided) != touched(merge, &before) {
+        return Err(format!("{target} was changed in the same fields since it was looked at; nothing was sent"));
+    }
     fence(permit).await?;
     let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
     if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
@@ -233,6 +239,8 @@ fn judge(link: &Link, reply: &Reply) -> Verdict {
     let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
     match reply.status.as_u16() {
         200..=299 => Verdict::Taken,
+        // Somebody on the way gave up waiting; the server may still do it.
+        408 | 499 => Verdict::Unknown(said()),
         400..=499 => Verdict::Refused(said()),
         _ => Verdict::Unknown(said()),
     }
@@ -361,7 +369,7 @@ fn membership_answer(reply: &Reply, api: MembershipApi, via: &str) -> Answer {
     };
     match reply.status.as_u16() {
         status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {via}") },
-        400..=499 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
+        400 | 401 | 403..=405 | 409 | 412 | 415 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
         _ => Answer::Unknown { reason: plain(&pd::said(what, reply)) },
     }
 }
