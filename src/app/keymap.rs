@@ -156,8 +156,8 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["["], Command::PreviousDatabase, "previous database", LISTS, false),
     bind(&["ctrl-z"], Command::FaultsOnly, "faults only", LISTS, false),
     bind(&["c"], Command::Copy, "copy", VIEWS, false),
-    bind(&["ctrl-r"], Command::Refresh, "ask all clusters now", VIEWS, false),
-    bind(&["ctrl-c"], Command::Interrupt, "quit (pauses a run first)", &Scope::ALL, false),
+    bind(&["ctrl-r"], Command::Refresh, "refresh", VIEWS, false),
+    bind(&["ctrl-c"], Command::Interrupt, "quit, pausing a run", &Scope::ALL, false),
 ];
 
 /// The command of a key, with the position of the key in its binding (which digit of `1`…`9`).

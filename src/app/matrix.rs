@@ -39,8 +39,9 @@ pub struct CellView {
     pub word: String,
     pub leader: bool,
     pub drift: bool,
-    /// More, where there is room for it.
+    /// More, where there is room for it; and less of it, for less room.
     pub detail: String,
+    pub brief: String,
     pub pod: ObjectRef,
 }
 
@@ -151,6 +152,7 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
         leader: false,
         drift: false,
         detail: String::new(),
+        brief: String::new(),
         pod: ObjectRef::new(&of.context, &of.namespace, name),
     };
     match pod {
@@ -244,6 +246,7 @@ fn join_store(cell: &mut CellView, database: &Database) {
     cell.level = cell.level.max(level);
     let counts = format!("store {}, {} regions, {} leaders", store.id, store.region_count, store.leader_count);
     add(&mut cell.detail, &counts);
+    cell.brief = format!("store {}", store.id);
 }
 
 pub fn store_level(state: &str) -> Level {

@@ -13,6 +13,7 @@ pub mod matrix;
 pub mod message;
 pub mod palette;
 mod perform;
+mod prompt;
 pub mod rows;
 pub mod run_view;
 mod update;

@@ -6,7 +6,6 @@ use tui_input::Input;
 use super::form::Form;
 use super::keymap::{Command, Scope};
 use super::message::{Effect, RunSummary};
-use super::palette::{Target, candidates, resolve};
 use super::rows::{Item, Row};
 use super::run_view::RunView;
 use super::words::Level;
@@ -160,7 +159,7 @@ impl App {
         }
     }
 
-    fn open_form(&mut self, index: usize) {
+    pub(super) fn open_form(&mut self, index: usize) {
         let Some(runbook) = self.runbooks.get(index).cloned() else { return };
         let target = self.pointed_at();
         self.form = Some(Form::new(runbook, target.as_ref()));
@@ -222,7 +221,7 @@ impl App {
         effects.push(Effect::Copy(text));
     }
 
-    fn interrupt(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn interrupt(&mut self, effects: &mut Vec<Effect>) {
         let driving = self.run.as_ref().is_some_and(|run| run.driving);
         if driving && !self.pause_asked {
             self.pause(effects);
@@ -273,6 +272,8 @@ impl App {
             effects.push(Effect::ListRuns);
         } else if self.options.read_only {
             self.say(Level::Bad, "read-only: this session cannot resume a run; leave out --read-only to arm it");
+        } else if let Some(of) = ObjectRef::parse(&run.target).ok().filter(|of| self.is_read_only(&of.context)) {
+            self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
         } else if let Some(other) = self.run.as_ref().filter(|shown| shown.driving) {
             let text = format!("run {} is under way; one at a time", other.id());
             self.say(Level::Bad, text);
@@ -376,97 +377,6 @@ impl App {
         self.plan = None;
         self.go(View::Plan);
         self.screen_mut().scroll = 0;
-    }
-
-    fn complete(&mut self, forward: bool) {
-        if let Some(Dialog::Palette { input, stem }) = &self.dialog {
-            let stem = stem.clone().unwrap_or_else(|| input.value().to_owned());
-            let found = candidates(self, &stem);
-            let Some(last) = found.len().checked_sub(1) else { return };
-            let next = match (found.iter().position(|one| one.text == input.value()), forward) {
-                (None, true) => 0,
-                (None, false) => last,
-                (Some(at), true) => {
-                    if at == last {
-                        0
-                    } else {
-                        at + 1
-                    }
-                }
-                (Some(at), false) => at.checked_sub(1).unwrap_or(last),
-            };
-            self.dialog = Some(Dialog::Palette { input: Input::new(found[next].text.clone()), stem: Some(stem) });
-            return;
-        }
-        let suggestions = self.suggestions();
-        if let Some(field) = self.form.as_mut().and_then(Form::field_mut) {
-            field.cycle(&suggestions, forward);
-        }
-    }
-
-    fn earlier(&mut self, back: bool) {
-        let Some(Dialog::Palette { input, .. }) = &self.dialog else { return };
-        let at = self.history.iter().rposition(|line| line == input.value());
-        let next = match (at, back) {
-            (None, true) => self.history.len().checked_sub(1),
-            (Some(at), true) => Some(at.saturating_sub(1)),
-            (Some(at), false) => Some(at + 1),
-            (None, false) => None,
-        };
-        let text = next.and_then(|next| self.history.get(next)).cloned().unwrap_or_default();
-        self.dialog = Some(Dialog::Palette { input: Input::new(text), stem: None });
-    }
-
-    fn command_line(&mut self, text: &str, effects: &mut Vec<Effect>) {
-        if text.trim().is_empty() {
-            return;
-        }
-        let Some((target, argument)) = resolve(self, text) else {
-            self.say(Level::Bad, format!("no command {:?}; ? lists the keys, : and tab the commands", text.trim()));
-            return;
-        };
-        self.history.retain(|line| line != text);
-        self.history.push(text.to_owned());
-        if self.history.len() > 50 {
-            self.history.remove(0);
-        }
-        match (target, argument) {
-            (Target::View(view), _) => {
-                if view == View::Runs {
-                    effects.push(Effect::ListRuns);
-                }
-                self.go(view);
-            }
-            (Target::Database, None) => self.go(View::Databases),
-            (Target::Database, Some(name)) => {
-                let all = self.databases();
-                match all.iter().position(|one| one.name == name || one.id.as_deref() == Some(name.as_str())) {
-                    Some(index) => {
-                        self.choose_database(index);
-                        self.go(View::Overview);
-                    }
-                    None => self.say(Level::Bad, format!("no Database {name:?}; :db lists them")),
-                }
-            }
-            (Target::Context, None) => self.go(View::Clusters),
-            (Target::Context, Some(name)) => {
-                if self.fleet.clusters.contains_key(&name) {
-                    self.focus = Some(name);
-                } else {
-                    self.say(Level::Bad, format!("no context {name:?}; :ctx lists them"));
-                }
-            }
-            (Target::Runbook, None) => self.go(View::Runbooks),
-            (Target::Runbook, Some(id)) => match self.runbooks.iter().position(|runbook| runbook.id == id) {
-                Some(index) => self.open_form(index),
-                None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
-            },
-            (Target::Faults, _) => self.faults_only = !self.faults_only,
-            (Target::AllClusters, _) => self.focus = None,
-            (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),
-            (Target::Help, _) => self.perform(Command::Help, 0, effects),
-            (Target::Quit, _) => self.interrupt(effects),
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::record::{Event, How, Outcome, Record};
+use crate::runbook::record::{Choice, Event, How, Outcome, Record};
 
 /// Records kept for the log on the screen; the journal has them all.
 const LOG: usize = 2000;
@@ -27,7 +27,7 @@ pub struct RunView {
 }
 
 /// Where one step is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepState {
     Pending,
     /// It is its turn, and the run waits for the world.
@@ -41,17 +41,14 @@ pub enum StepState {
 }
 
 impl StepState {
-    pub fn word(self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             StepState::Pending => "pending",
             StepState::Current => "looking",
             StepState::WaitingForYou => "waits for you",
             StepState::Sent => "sent",
             StepState::Verifying => "verifying",
-            StepState::Done(How::AlreadySo) => "already so",
-            StepState::Done(How::Performed) => "done",
-            StepState::Done(How::Adopted) => "found done",
-            StepState::Done(How::Observed) => "seen",
+            StepState::Done(how) => how.word(),
             StepState::Paused => "paused",
         }
     }
@@ -106,7 +103,13 @@ impl RunView {
                 }
             }
             Event::Completed { .. } | Event::Intent { .. } => self.waiting = None,
-            Event::Resumed { .. } | Event::Returned { .. } | Event::Paused { .. } | Event::Closed { .. } => {}
+            Event::Resumed { .. }
+            | Event::Chosen { .. }
+            | Event::Leased { .. }
+            | Event::TakenOver { .. }
+            | Event::Returned { .. }
+            | Event::Paused { .. }
+            | Event::Closed { .. } => {}
         }
         self.records.push(record);
         if self.records.len() > LOG {
@@ -150,11 +153,16 @@ impl RunView {
             match &record.event {
                 Event::Intent { step: of, .. } if of == step => state = StepState::Sent,
                 Event::Returned { step: of, .. } if of == step => state = StepState::Verifying,
-                Event::Completed { step: of, how, .. } if of == step => state = StepState::Done(*how),
+                Event::Completed { step: of, how, .. } if of == step => state = StepState::Done(how.clone()),
                 Event::Paused { step: of, .. } if of == step => state = StepState::Paused,
-                Event::Resumed { .. } if state == StepState::Paused => state = StepState::Pending,
+                Event::Resumed { .. } | Event::TakenOver { .. } if state == StepState::Paused => {
+                    state = StepState::Pending;
+                }
                 Event::RunOpened { .. }
                 | Event::Resumed { .. }
+                | Event::Chosen { .. }
+                | Event::Leased { .. }
+                | Event::TakenOver { .. }
                 | Event::Confirmed { .. }
                 | Event::Intent { .. }
                 | Event::Returned { .. }
@@ -189,6 +197,8 @@ pub fn record_sentence(record: &Record) -> (Level, String) {
     match &record.event {
         Event::RunOpened { run, .. } => (Level::Done, format!("run {run} opened")),
         Event::Resumed { .. } => (Level::Done, "resumed".into()),
+        Event::Leased { by, fences, .. } => (Level::Done, format!("lease taken in {} places by {by}", fences.len())),
+        Event::TakenOver { by, from, .. } => (Level::Working, format!("taken over from {from} by {by}")),
         Event::Confirmed { gate, text: None } => (Level::Good, format!("{gate}: confirmed")),
         Event::Confirmed { gate, text: Some(text) } => (Level::Good, format!("{gate}: confirmed by typing {text:?}")),
         Event::Intent { step, attempt: 1, .. } => (Level::Working, format!("{step}: about to send")),
@@ -203,8 +213,17 @@ pub fn record_sentence(record: &Record) -> (Level, String) {
             Answer::Refused { reason } => (Level::Bad, format!("{step}: refused, nothing changed: {reason}")),
             Answer::Unknown { reason } => (Level::Unknown, format!("{step}: no answer, may still apply: {reason}")),
         },
-        Event::Completed { step, how, .. } => (Level::Good, format!("{step}: {}", StepState::Done(*how).word())),
+        Event::Completed { step, how, .. } => (Level::Good, format!("{step}: {}", how.word())),
         Event::Paused { step, reason } => (Level::Bad, format!("{step}: paused, {}", reason.sentence())),
+        Event::Chosen { choice: Choice::ByHand { step } } => {
+            (Level::Done, format!("{step}: said to be done by hand, to be verified"))
+        }
+        Event::Chosen { choice: Choice::Undo { steps, .. } } => {
+            (Level::Working, format!("undo of {} step(s)", steps.len()))
+        }
+        Event::Chosen { choice: Choice::Abandon { reason, .. } } => (Level::Bad, format!("given up: {reason}")),
+        Event::Closed { outcome: Outcome::Undone } => (Level::Good, "undone".into()),
+        Event::Closed { outcome: Outcome::Abandoned } => (Level::Bad, "abandoned".into()),
         Event::Closed { outcome: Outcome::Done } => (Level::Good, "done".into()),
         Event::Closed { outcome: Outcome::NothingToDo } => (Level::Good, "nothing to do: all was so already".into()),
     }

@@ -4,13 +4,16 @@
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 
+use std::time::Duration;
+
 use http::{Request, StatusCode};
 use serde_json::Value;
 
 use super::access::{Mark, WritePermit};
+use super::lease::Lost;
 use super::link::{Link, Links, Reply};
 use super::pd::{self, PdWrite};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleKind};
 use super::{encode, plain};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
@@ -40,8 +43,8 @@ pub async fn rehearse(
 /// Carries out one action, once. Never completes a step: only an observation does.
 pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
     let done = match action {
-        Action::PatchTidbCluster { target, uid, merge } => match writable(links, permit, run, target) {
-            Ok(link) => patch(link, run, action, target, uid, merge).await,
+        Action::PatchTidbCluster { target, .. } => match writable(links, permit, run, target) {
+            Ok(link) => patch(link, permit, action, target, seen).await,
             Err(reason) => Err(reason),
         },
         Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
@@ -63,6 +66,75 @@ fn writable<'a>(links: &'a Links, permit: &WritePermit, run: &str, target: &Obje
         return Err(format!("context {:?} is read-only", target.context));
     }
     Ok(link)
+}
+
+/// The last look before a write leaves: a process that was stopped for a while must not write over whoever went on.
+async fn fence(permit: &WritePermit) -> Result<(), String> {
+    permit.still_ours().await.map_err(|lost| format!("nothing was sent: {lost}"))
+}
+
+// ---- our own objects: leases and run records ----
+
+/// The only two kinds of object that we own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    Lease,
+    ConfigMap,
+}
+
+impl Own {
+    pub fn path(self, namespace: &str) -> String {
+        match self {
+            Own::Lease => format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"),
+            Own::ConfigMap => format!("/api/v1/namespaces/{namespace}/configmaps"),
+        }
+    }
+}
+
+/// Creates one of our own objects, or replaces the very version that `object` was made from; the server checks which.
+/// Sent once. A lease is its own fence; everything else is written only while the lease is ours.
+pub(super) async fn store(
+    link: &Link,
+    permit: &WritePermit,
+    kind: Own,
+    object: &Value,
+    limit: Duration,
+) -> Result<Value, NotStored> {
+    let refused = |why: String| NotStored::Trouble(Trouble::unsent(TroubleKind::Refused, why));
+    permit.covers(link.context()).map_err(refused)?;
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
+    let query = format!("fieldManager={}", encode(&field_manager(permit.run())));
+    let path = kind.path(namespace);
+    let request = match text("/metadata/resourceVersion") {
+        "" => Request::post(format!("{path}?{query}")),
+        _ => Request::builder().method(http::Method::PUT).uri(format!("{path}/{name}?{query}")),
+    };
+    let request = request
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header(http::header::ACCEPT, "application/json")
+        .extension(Mark::Write)
+        .body(object.to_string().into_bytes())
+        .map_err(|error| refused(error.to_string()))?;
+    if kind != Own::Lease {
+        permit.still_ours().await.map_err(NotStored::Lost)?;
+    }
+    let reply = link.call(request, limit).await.map_err(NotStored::Trouble)?;
+    link.decode(&reply).map_err(NotStored::Trouble)
+}
+
+/// Why one of our own objects was not stored, or is not known to be.
+#[derive(Debug)]
+pub(super) enum NotStored {
+    Lost(Lost),
+    Trouble(Trouble),
+}
+
+impl NotStored {
+    /// Somebody else wrote in between, or created it first.
+    pub fn conflict(&self) -> bool {
+        matches!(self, NotStored::Trouble(trouble) if trouble.status == Some(StatusCode::CONFLICT.as_u16()))
+    }
 }
 
 // ---- TidbCluster ----
@@ -88,8 +160,7 @@ pub fn field_manager(run: &str) -> String {
 }
 
 async fn send_patch(link: &Link, run: &str, action: &Action, version: &str, dry_run: bool) -> Result<Reply, Trouble> {
-    use super::trouble::TroubleKind::Refused;
-    let refused = |why: String| Trouble::unsent(Refused, why);
+    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
     let manager = encode(&field_manager(run));
     let planned = action.requests(&manager, version, None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
@@ -107,13 +178,21 @@ async fn send_patch(link: &Link, run: &str, action: &Action, version: &str, dry_
 
 async fn patch(
     link: &Link,
-    run: &str,
+    permit: &WritePermit,
     action: &Action,
     target: &ObjectRef,
-    uid: &str,
-    merge: &Value,
+    seen: &Fleet,
 ) -> Result<Answer, String> {
+    let Action::PatchTidbCluster { uid, merge, .. } = action else { return Err("not a patch".into()) };
+    let run = permit.run();
     let before = current(link, target, uid).await?;
+    // What was decided on must still be there: the version sent is read only now.
+    let decided = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
+    let decided = decided.ok_or_else(|| format!("{target} was not seen; look again"))?;
+    if touched(merge, &decided) != touched(merge, &before) {
+        return Err(format!("{target} was changed in the same fields since it was looked at; nothing was sent"));
+    }
+    fence(permit).await?;
     let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
     if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
         // The operator writes status into the same object, so its version moves all the time. A conflict was not
@@ -122,6 +201,7 @@ async fn patch(
         if touched(merge, &before) != touched(merge, &again) {
             return Err(format!("{target} was changed by somebody else in the same fields; plan again"));
         }
+        fence(permit).await?;
         sent = send_patch(link, run, action, &version_of(&again), false).await;
     }
     let reply = match sent {
@@ -159,6 +239,8 @@ fn judge(link: &Link, reply: &Reply) -> Verdict {
     let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
     match reply.status.as_u16() {
         200..=299 => Verdict::Taken,
+        // Somebody on the way gave up waiting; the server may still do it.
+        408 | 499 => Verdict::Unknown(said()),
         400..=499 => Verdict::Refused(said()),
         _ => Verdict::Unknown(said()),
     }
@@ -203,7 +285,9 @@ async fn update_peer_url(
     target: &ObjectRef,
     seen: &Fleet,
 ) -> Result<Answer, String> {
-    let Action::UpdatePeerUrl { id, pod, from, to, .. } = action else { return Err("not a peerURL update".into()) };
+    let Action::UpdatePeerUrl { id, pod, from, to, restores, .. } = action else {
+        return Err("not a peerURL update".into());
+    };
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
     let expected = tc.expected_peer_url(pod);
     let limits = link.limits();
@@ -238,10 +322,15 @@ async fn update_peer_url(
         };
         let member = found.members.iter().find(|member| member.id == *id);
         let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
-        peer_url::check_update(*id, to, &expected, tc.tls(), &found.members).map_err(|bad| bad.to_string())?;
+        match restores {
+            true => peer_url::check_restore(*id, to, tc.tls(), &found.members),
+            false => peer_url::check_update(*id, to, &expected, tc.tls(), &found.members),
+        }
+        .map_err(|bad| bad.to_string())?;
         if member.peer_urls != *from {
             return Err(format!("member {id} has peerURLs {:?}, planned for {from:?}; plan again", member.peer_urls));
         }
+        fence(permit).await?;
         let write = PdWrite::UpdateMember { api: found.api, id: *id, to };
         return match pd::write(&mut tunnel, link, permit, &write, limits.write).await {
             Ok(reply) => Ok(membership_answer(&reply, found.api, name)),
@@ -280,7 +369,7 @@ fn membership_answer(reply: &Reply, api: MembershipApi, via: &str) -> Answer {
     };
     match reply.status.as_u16() {
         status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {via}") },
-        400..=499 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
+        400 | 401 | 403..=405 | 409 | 412 | 415 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
         _ => Answer::Unknown { reason: plain(&pd::said(what, reply)) },
     }
 }

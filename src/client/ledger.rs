@@ -5,6 +5,10 @@
 //! that failed, the journal takes no further ones: what is on the disk is no longer known. The records and their
 //! codec are [`crate::runbook::record`]'s.
 
+mod copies;
+
+pub use copies::set_aside;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -38,6 +42,8 @@ pub enum LedgerError {
     Io { verb: &'static str, path: PathBuf, error: io::Error },
     #[error("an earlier write to {} failed, so it takes no more; resume the run to go on", file.display())]
     Broken { file: PathBuf },
+    #[error("the journal {} and the run's record in the cluster have different lines; it was continued elsewhere", file.display())]
+    Fork { file: PathBuf },
     #[error("a record could not be written as JSON: {0}")]
     Encoding(#[from] serde_json::Error),
 }
@@ -117,6 +123,15 @@ pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
     Ok(parse(&mut file, run, &path)?.records)
 }
 
+/// The text of a journal as it stands, unjudged: for verifying it line by line.
+pub fn text(dir: &Path, run: &str) -> Result<String, LedgerError> {
+    let path = path(dir, run)?;
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| io_error("read", &path, error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs.
 pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
@@ -193,4 +208,139 @@ fn missing_or(run: &str, dir: &Path, verb: &'static str, path: &Path, error: io:
 
 fn io_error(verb: &'static str, path: &Path, error: io::Error) -> LedgerError {
     LedgerError::Io { verb, path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::ObjectRef;
+    use crate::runbook::record::{Outcome, PauseReason};
+
+    fn opened(run: &str) -> Event {
+        let plan = serde_json::json!({
+            "runbook": "x", "runbookVersion": "1", "runbookDigest": "", "title": "x", "experimental": false, "inputs": {},
+            "target": ObjectRef::new("c", "n", "t"), "kubeClusters": {}, "contexts": [], "checks": [], "steps": [],
+            "observedAt": "1970-01-01T00:00:00Z",
+        });
+        Event::RunOpened { run: run.into(), tool: "test".into(), plan: serde_json::from_value(plan).expect("a plan") }
+    }
+
+    fn paused(text: &str) -> Event {
+        Event::Paused { step: "s".into(), reason: PauseReason::NotReady { sentence: text.into() } }
+    }
+
+    fn three(dir: &Path) -> PathBuf {
+        let mut journal = Journal::create(dir, "r").expect("created");
+        for event in [opened("r"), paused("grün"), Event::Closed { outcome: Outcome::Done }] {
+            journal.append(Timestamp::UNIX_EPOCH, event).expect("appended");
+        }
+        journal.path().to_owned()
+    }
+
+    fn refusal<T>(result: Result<T, LedgerError>) -> String {
+        result.map(|_| ()).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn what_is_appended_is_read_back_and_goes_on() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let dir = root.path().join("state").join("runs");
+        let file = three(&dir);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+            assert_eq!((mode(&dir), mode(&file)), (0o700, 0o600));
+        }
+        assert!(refusal(Journal::create(&dir, "r")).contains("already a journal of run r"));
+        let (mut journal, records) = Journal::open(&dir, "r").expect("opened");
+        assert_eq!(records.len(), 3);
+        let more = journal.append(Timestamp::UNIX_EPOCH, paused("more")).expect("appended");
+        assert_eq!((more.seq, read(&dir, "r").expect("read").last()), (3, Some(&more)));
+    }
+
+    #[test]
+    fn one_driver_at_a_time() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        three(dir.path());
+        let (held, _) = Journal::open(dir.path(), "r").expect("opened");
+        assert!(refusal(Journal::open(dir.path(), "r")).contains("driven by another process"));
+        assert_eq!(read(dir.path(), "r").expect("reading needs no lock").len(), 3);
+        drop(held);
+        assert!(Journal::open(dir.path(), "r").is_ok());
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_off_wherever_it_tore() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = three(dir.path());
+        let whole = std::fs::read(&file).expect("read");
+        let ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').map(|at| at + 1).collect();
+        for cut in ends[0]..whole.len() {
+            std::fs::write(&file, &whole[..cut]).expect("written");
+            let expected = ends.iter().filter(|end| **end <= cut).count();
+            assert_eq!(read(dir.path(), "r").expect("read").len(), expected, "cut at {cut}");
+            let (mut journal, records) = Journal::open(dir.path(), "r").expect("opened");
+            assert_eq!(records.len(), expected);
+            journal.append(Timestamp::UNIX_EPOCH, paused("on")).expect("appended");
+            assert_eq!(read(dir.path(), "r").expect("read").len(), expected + 1);
+        }
+        std::fs::write(&file, &whole[..10]).expect("written");
+        assert!(refusal(Journal::open(dir.path(), "r")).contains("expected a run-opened record first"));
+    }
+
+    #[test]
+    fn every_flipped_bit_in_a_whole_line_is_noticed() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = three(dir.path());
+        let whole = std::fs::read(&file).expect("read");
+        let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').expect("three lines") + 1;
+        let truth = read(dir.path(), "r").expect("read");
+        for at in 0..last {
+            let mut bent = whole.clone();
+            bent[at] ^= 1;
+            std::fs::write(&file, &bent).expect("written");
+            let found = read(dir.path(), "r");
+            assert!(
+                found.is_err(),
+                "bit flipped at {at} of {last}, {} records read of {}",
+                found.expect("read").len(),
+                truth.len()
+            );
+        }
+    }
+
+    #[test]
+    fn foreign_files_and_names() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = three(dir.path());
+        std::fs::copy(&file, dir.path().join("other.jsonl")).expect("copied");
+        std::fs::write(dir.path().join("noise.jsonl"), b"\xff\xfe\n").expect("written");
+        std::fs::write(dir.path().join("notes.txt"), "not ours").expect("written");
+        assert!(refusal(Journal::open(dir.path(), "other")).contains("belongs to run r, expected other"));
+        assert!(refusal(read(dir.path(), "noise")).contains("is not text"));
+        assert!(refusal(read(dir.path(), "none")).contains("no journal of run none"));
+        for bad in ["", "../r", "a/b", "a.b"] {
+            assert!(refusal(Journal::create(dir.path(), bad)).contains("is not the name of a run"), "{bad}");
+        }
+        let listed: Vec<(String, bool)> = list(dir.path()).into_iter().map(|(run, read)| (run, read.is_ok())).collect();
+        assert_eq!(listed, [("noise".into(), false), ("other".into(), false), ("r".into(), true)]);
+        assert!(list(&dir.path().join("nowhere")).is_empty());
+    }
+
+    #[test]
+    fn a_full_disk_stops_the_journal_for_good() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        three(dir.path());
+        let (mut open, _) = Journal::open(dir.path(), "r").expect("opened");
+        // The device on which every write fails for want of space.
+        let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else { return };
+        open.file = full;
+        assert!(refusal(open.append(Timestamp::UNIX_EPOCH, paused("x"))).contains("cannot write to"));
+        assert!(refusal(open.append(Timestamp::UNIX_EPOCH, paused("x"))).contains("takes no more"));
+        assert_eq!(read(dir.path(), "r").expect("read").len(), 3);
+        let in_the_way = dir.path().join("file");
+        std::fs::write(&in_the_way, "").expect("written");
+        assert!(refusal(Journal::create(&in_the_way.join("runs"), "x")).contains("cannot create the directory"));
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! The stack is ours (gate, base URI, token, impersonation, HTTP/1.1 with TCP_NODELAY) because kube's default one
 //! replays mutations, leaves Nagle on and runs exec plugins inline. Built when first needed, never on the UI's
-//! thread, and rebuilt when a credential expires or is not accepted. Nothing here is retried. Not here: what is
+//! thread, and rebuilt when a credential expires or is not accepted. No write is ever repeated here. Not here: what is
 //! asked ([`super::look`], [`super::pd`], …) and what may leave ([`super::access`]).
 
 use std::collections::BTreeMap;
@@ -127,6 +127,13 @@ impl Link {
         &self.target.server
     }
 
+    /// Name of the user entry that the kubeconfig gives this context.
+    pub(super) fn configured_user(&self) -> Option<String> {
+        let contexts = &self.target.kubeconfig.contexts;
+        let named = contexts.iter().find(|named| named.name == self.target.context)?;
+        named.context.as_ref()?.user.clone()
+    }
+
     pub fn read_only(&self) -> bool {
         self.read_only
     }
@@ -181,8 +188,20 @@ impl Link {
         Ok(reply)
     }
 
-    /// GET and decode; anything but 2xx is a [`Trouble`].
+    /// GET and decode; anything but 2xx is a [`Trouble`]. Asked once more where the first try was cut off at once (an
+    /// idle connection that the server had closed) or the server was busy: reading twice changes nothing.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+        let begun = tokio::time::Instant::now();
+        match self.get_once(path).await {
+            Err(trouble) if begun.elapsed() < Duration::from_secs(1) && worth_asking_again(&trouble) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                self.get_once(path).await
+            }
+            other => other,
+        }
+    }
+
+    async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
         let request = Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
         let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
         let reply = self.call(request, self.limits().request).await?;
@@ -287,6 +306,13 @@ impl Link {
         let gate = Gate { context: self.context().to_owned(), read_only: self.read_only };
         let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(chain(error.as_ref())))?;
         Ok(Built { client, bearer, exec, expires })
+    }
+}
+
+fn worth_asking_again(trouble: &Trouble) -> bool {
+    match trouble.status {
+        None => trouble.kind == TroubleKind::Unreachable && trouble.sent,
+        Some(status) => matches!(status, 429 | 503),
     }
 }
 

@@ -112,15 +112,15 @@ struct Seen {
 async fn objects(link: &Link) -> Result<Seen, Trouble> {
     // Alone and first: a cluster that does not answer this is asked nothing else.
     let version = resources::version(link).await?;
-    let (facts, tidb_clusters, pods, stateful_sets) = futures::join!(
+    let (facts, definition, tidb_clusters, pods, stateful_sets) = futures::join!(
         facts(link, version),
+        definition(link),
         resources::list::<TidbCluster>(link),
         resources::list::<Pod>(link),
         resources::list::<StatefulSet>(link),
     );
     let mut facts = facts?;
-    let listed = tidb_clusters.is_ok();
-    facts.finish(link, listed).await?;
+    facts.finish(link, definition, tidb_clusters.as_ref().err()).await?;
     let no_crd = matches!(facts.crd, Crd::Missing | Crd::OperatorV2Only);
     let tidb_clusters = facts.take(tidb_clusters, no_crd)?;
     let pods = facts.take(pods, false)?;
@@ -163,6 +163,14 @@ fn unless_lost<T>(result: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
     }
 }
 
+/// The CRD's state as it was read not long ago, or by asking.
+pub(super) async fn definition(link: &Link) -> Result<Crd, Trouble> {
+    match resources::known_crd(link) {
+        Some(known) => Ok(known),
+        None => resources::crd(link).await,
+    }
+}
+
 impl Facts {
     fn unless_lost<T>(&mut self, result: Result<T, Trouble>, what: &'static str) -> Result<Option<T>, Trouble> {
         let found = unless_lost(result)?;
@@ -172,8 +180,25 @@ impl Facts {
         Ok(found)
     }
 
-    pub async fn finish(&mut self, link: &Link, listed: bool) -> Result<(), Trouble> {
-        self.crd = unless_lost(resources::crd(link, listed).await)?.unwrap_or_default();
+    /// Takes the CRD's state in. `unlisted`: why TidbClusters could not be listed.
+    pub async fn finish(
+        &mut self,
+        link: &Link,
+        definition: Result<Crd, Trouble>,
+        unlisted: Option<&Trouble>,
+    ) -> Result<(), Trouble> {
+        let gone = unlisted.is_some_and(|trouble| trouble.kind == TroubleKind::Missing);
+        // What was known from before does not hold where the kind is not served any more.
+        let stale = gone && matches!(definition, Ok(Crd::Served { .. }));
+        let definition = if stale { resources::crd(link).await } else { definition };
+        self.crd = match definition {
+            Ok(crd) => crd,
+            Err(trouble) if trouble.kind == TroubleKind::AuthNeeded => return Err(trouble),
+            // Not for us to read, or too slow to wait for: that the kind is served shows all the same.
+            Err(_) if unlisted.is_none() => Crd::Served { across_k8s: None },
+            Err(_) if gone => Crd::Missing,
+            Err(_) => Crd::Unknown,
+        };
         match self.crd {
             Crd::Missing => self.gaps.note("no TidbCluster CRD: TiDB Operator v1 is not installed here"),
             Crd::OperatorV2Only => {

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn one_id_in_three_spellings() {
         let v2 = members_v2(
-            br#"{"members":[{"id":"a1f3c0de4b5d6e14","name":"a","peerURLs":["http://a:2380"],"clientURLs":[]}]}"#,
+            br#"{"members":[{"id":"a1f3c09b7d2e6c14","name":"a","peerURLs":["http://a:2380"],"clientURLs":[]}]}"#,
         );
         let v3 = members_v3(
             br#"{"header":{"cluster_id":"14841639068965178418","member_id":"11669882833499745300"},

@@ -187,8 +187,15 @@ pub(super) async fn identity(link: &Link) -> Result<String, Trouble> {
     Ok(link.get::<Namespace>("/api/v1/namespaces/kube-system").await?.metadata.uid)
 }
 
-/// What the cluster knows of TidbClusters. `listed`: whether listing them worked.
-pub(super) async fn crd(link: &Link, listed: bool) -> Result<Crd, Trouble> {
+/// What the CRD said when it was last read, not long ago: it is 1.3 MB.
+pub(super) fn known_crd(link: &Link) -> Option<Crd> {
+    let known = *link.across_k8s.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (across_k8s, _) = known.filter(|(_, read)| now().duration_since(*read) < SCHEMA_KEPT)?;
+    Some(Crd::Served { across_k8s: Some(across_k8s) })
+}
+
+/// What the cluster knows of TidbClusters, by asking for the definitions.
+pub(super) async fn crd(link: &Link) -> Result<Crd, Trouble> {
     #[derive(Deserialize)]
     struct Definition {
         spec: Spec,
@@ -218,12 +225,6 @@ pub(super) async fn crd(link: &Link, listed: bool) -> Result<Crd, Trouble> {
         #[serde(default)]
         properties: BTreeMap<String, IgnoredAny>,
     }
-    let cached = *link.across_k8s.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some((across_k8s, _)) = cached.filter(|(_, read)| now().duration_since(*read) < SCHEMA_KEPT)
-        && listed
-    {
-        return Ok(Crd::Served { across_k8s: Some(across_k8s) });
-    }
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     match link.get::<Definition>(&format!("{path}/tidbclusters.pingcap.com")).await {
         Ok(definition) => {
@@ -238,8 +239,6 @@ pub(super) async fn crd(link: &Link, listed: bool) -> Result<Crd, Trouble> {
             Ok(Crd::Served { across_k8s })
         }
         Err(trouble) => match trouble.kind {
-            TroubleKind::Forbidden if listed => Ok(Crd::Served { across_k8s: None }),
-            TroubleKind::Forbidden => Ok(Crd::Unknown),
             TroubleKind::Missing => match link.get::<IgnoredAny>(&format!("{path}/clusters.core.pingcap.com")).await {
                 Ok(_) => Ok(Crd::OperatorV2Only),
                 Err(other) if other.kind == TroubleKind::Missing => Ok(Crd::Missing),
@@ -247,6 +246,7 @@ pub(super) async fn crd(link: &Link, listed: bool) -> Result<Crd, Trouble> {
             },
             TroubleKind::Unreachable
             | TroubleKind::AuthNeeded
+            | TroubleKind::Forbidden
             | TroubleKind::Expired
             | TroubleKind::Answered
             | TroubleKind::Refused => Err(trouble),
@@ -267,11 +267,9 @@ pub(super) async fn operator_version(link: &Link) -> Result<Option<String>, Trou
     Ok(operator_tag(images))
 }
 
-/// Others label their controllers the same way; an image called tidb-operator goes first.
-fn operator_tag<'a>(images: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut images: Vec<&str> = images.collect();
-    images.sort_by_key(|image| !image.contains("tidb-operator"));
-    let image = images.first()?.split('@').next()?;
+/// Others label their controllers the same way, so only an image called tidb-operator counts.
+fn operator_tag<'a>(mut images: impl Iterator<Item = &'a str>) -> Option<String> {
+    let image = images.find(|image| image.contains("tidb-operator"))?.split('@').next()?;
     let tag = image.rsplit('/').next()?.split_once(':')?.1;
     Some(tag.to_owned())
 }

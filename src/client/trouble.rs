@@ -55,7 +55,7 @@ impl Trouble {
     pub(super) fn answered(server: &str, status: StatusCode, body: &[u8]) -> Self {
         let told = serde_json::from_slice::<serde_json::Value>(body)
             .ok()
-            .and_then(|status| status.get("message")?.as_str().map(plain))
+            .and_then(|status| status.get("message")?.as_str().map(|message| plain(&without_object(message))))
             .filter(|message| !message.is_empty());
         let code = status.as_u16();
         let said = |otherwise: &str| told.clone().unwrap_or_else(|| otherwise.to_owned());
@@ -104,6 +104,19 @@ impl Trouble {
             | TroubleKind::Answered
             | TroubleKind::Refused => Freshness::Unreachable,
         }
+    }
+}
+
+/// A refused patch is answered with the whole object in the middle of the sentence: useless to a person, and its
+/// `config` may hold secrets.
+fn without_object(message: &str) -> String {
+    const OPENING: &str = "Invalid value: \"{";
+    match (message.find(OPENING), message.rfind("}\": ")) {
+        (Some(from), Some(to)) if to > from => {
+            format!("{}…{}", &message[..from + OPENING.len()], &message[to..])
+        }
+        (Some(from), None) => format!("{}…", &message[..from + OPENING.len()]),
+        _ => message.to_owned(),
     }
 }
 
@@ -161,6 +174,15 @@ mod tests {
             assert_eq!(trouble.kind, kind);
             assert!(trouble.sentence.contains(text) && trouble.sentence.contains("https://east"), "{trouble}");
         }
+    }
+
+    #[test]
+    fn an_echoed_object_is_left_out() {
+        let body = br#"{"message":"\"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"password\\\":1}}\": strict decoding error: unknown field \"spec.x\""}"#;
+        let said = Trouble::answered("s", StatusCode::UNPROCESSABLE_ENTITY, body).sentence;
+        assert!(said.contains("unknown field \"spec.x\"") && !said.contains("password"), "{said}");
+        let torn = br#"{"message":"Invalid value: \"{\\\"password\\\":1"}"#;
+        assert!(!Trouble::answered("s", StatusCode::BAD_REQUEST, torn).sentence.contains("password"));
     }
 
     #[test]

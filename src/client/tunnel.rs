@@ -198,6 +198,6 @@ impl Slots {
 impl Slot {
     fn recent(&self) -> bool {
         let idle = jiff::SignedDuration::from_secs(60);
-        self.used.is_some_and(|used| now().duration_since(used) < idle)
+        self.used.is_none_or(|used| now().duration_since(used) < idle)
     }
 }

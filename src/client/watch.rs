@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
 
 use super::link::{Link, Links};
-use super::look::{Gaps, change, configured, facts};
+use super::look::{Gaps, change, configured, definition, facts};
 use super::resources::{self, Event, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
@@ -156,8 +156,8 @@ async fn connect(context: &Context) -> Result<Result<State, Trouble>, Closed> {
         let mut facts = facts(link, version).await?;
         // Whether TidbClusters can be listed decides what a forbidden CRD means; one object tells.
         let path = TidbCluster::path(link.namespace()).replace("limit=200", "limit=1");
-        let listed = link.get::<serde::de::IgnoredAny>(&path).await.is_ok();
-        facts.finish(link, listed).await?;
+        let listed = link.get::<serde::de::IgnoredAny>(&path).await;
+        facts.finish(link, definition(link).await, listed.as_ref().err()).await?;
         Ok(facts)
     };
     let limit = link.limits().look;

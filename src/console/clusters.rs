@@ -33,11 +33,11 @@ pub fn clusters(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows
     }
     let columns = [
         middle("CONTEXT", 8, 0),
-        column("STATE", 10, 0),
-        column("ACCESS", 9, 1),
+        column("STATE", 15, 0),
+        column("ACCESS", 10, 3),
         column("VERSION", 7, 2),
-        column("OPERATOR", 8, 3),
-        column("TC CRD", 6, 3),
+        column("OPERATOR", 8, 4),
+        column("TC CRD", 9, 2),
         column("TC", 2, 4),
         middle("DOMAIN", 8, 5),
         middle("SERVER", 14, 6),
@@ -90,9 +90,9 @@ pub fn tidb_clusters(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect,
     let columns = [
         middle("NAME", 10, 0),
         column("CLUSTER", 6, 0),
-        column("READY", 7, 0),
+        column("READY", 10, 0),
         column("VERSION", 6, 3),
-        column("DOMAIN", 9, 1),
+        middle("DOMAIN", 12, 1),
         column("ACROSS", 6, 2),
         column("JOINED", 6, 4),
         column("TLS", 3, 5),
@@ -145,9 +145,9 @@ pub fn databases(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, row
     }
     let columns = [
         column("DATABASE", 8, 0),
-        column("QUORUM", 14, 0),
-        column("STATE", 10, 1),
-        column("ID", 8, 3),
+        column("QUORUM", 23, 0),
+        column("STATE", 19, 1),
+        middle("ID", 9, 3),
         column("CLUSTERS", 10, 2),
     ];
     let plain = theme.style(Role::Plain);
@@ -163,9 +163,9 @@ pub fn databases(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, row
             contexts.dedup();
             let state = match (database.problems.len(), database.unseen.len()) {
                 (0, 0) => "all well".to_owned(),
-                (0, dark) => format!("{dark} not seen"),
-                (bad, 0) => format!("{bad} problems"),
-                (bad, dark) => format!("{bad} problems, {dark} not seen"),
+                (0, dark) => format!("{dark} unseen"),
+                (bad, 0) => format!("{bad} wrong"),
+                (bad, dark) => format!("{bad} wrong, {dark} unseen"),
             };
             TableRow {
                 cells: vec![

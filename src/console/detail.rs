@@ -83,7 +83,10 @@ fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
         return Some(());
     };
     let (level, word) = pod_words(pod);
-    sheet.level("status", level, &word);
+    match cluster.freshness.is_live() {
+        true => sheet.level("status", level, &word),
+        false => sheet.level("status", Level::Unknown, &format!("{word}, when last seen")),
+    }
     let containers = &pod.status.container_statuses;
     let ready = containers.iter().filter(|container| container.ready).count();
     sheet.line("containers", &format!("{ready}/{} ready, {} restarts", containers.len(), pod.restarts()));
@@ -146,8 +149,8 @@ fn member(sheet: &mut Sheet, member: &Member) {
     let role = if member.drift { Role::Level(Level::Bad) } else { Role::Plain };
     sheet.styled("peerURL", &member.peer_urls.join(" "), role);
     if let Some(expected) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
-        let text = format!("{expected} {}", sheet.theme.drift());
-        sheet.styled("expected", &text, Role::Level(Level::Working));
+        let label = format!("expected {}", sheet.theme.drift());
+        sheet.styled(&label, expected, Role::Level(Level::Working));
     }
     sheet.line("clientURL", &member.client_urls.join(" "));
 }
@@ -196,10 +199,7 @@ fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
     sheet.line("operator", cluster.operator_version.as_deref().unwrap_or("not known"));
     sheet.line("cluster domain", cluster.cluster_domain.as_deref().unwrap_or("not known"));
     let names: Vec<String> = cluster.tidb_clusters.keys().map(ToString::to_string).collect();
-    sheet.line("TidbClusters", if names.is_empty() { "none" } else { "" }.to_owned().as_str());
-    for name in names {
-        sheet.line("", &name);
-    }
+    sheet.line("TidbClusters", &if names.is_empty() { "none".to_owned() } else { names.join(", ") });
     Some(())
 }
 

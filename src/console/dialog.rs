@@ -108,15 +108,15 @@ pub fn help(scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'static>>, Rect
         .collect();
     let keys = entries.iter().map(|(keys, _)| width(keys)).max().unwrap_or(0);
     let labels = entries.iter().map(|(_, label)| label.len()).max().unwrap_or(0);
-    let one = keys + 2 + labels + 3;
-    let columns = (usize::from(body.width).saturating_sub(4) / one.max(1)).clamp(1, 2);
+    let one = keys + 2 + labels + 2;
+    let columns = (usize::from(body.width).saturating_sub(4) / one.max(1)).clamp(1, 3);
     let height = entries.len().div_ceil(columns);
     let mut lines = Vec::with_capacity(height);
     for row in 0..height {
         let mut spans = vec![Span::raw(" ")];
         for (keys_of, label) in entries.iter().skip(row).step_by(height).take(columns) {
             spans.push(span(pad(keys_of, keys), theme.style(Role::Accent)));
-            spans.push(span(format!("  {}", pad(label, labels + 3)), theme.style(Role::Plain)));
+            spans.push(span(format!("  {}", pad(label, labels + 2)), theme.style(Role::Plain)));
         }
         lines.push(Line::from(spans));
     }

@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::text::{cut, span, width};
+use super::text::{cut, cut_middle, span, width};
 use super::theme::{Role, Theme};
 use crate::app::run_view::StepState;
 use crate::app::words::{Level, freshness_level, freshness_words, quorum_level, quorum_short};
@@ -35,13 +35,13 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         }
     }
     let mut right = Vec::new();
-    if let Some((word, level)) = run_mark(app, theme) {
-        right.push(Span::styled(word, theme.level(level)));
-        right.push(Span::raw("  "));
-    }
     if let Some(database) = app.database() {
         let level = quorum_level(database);
         right.push(Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)));
+        right.push(Span::raw("  "));
+    }
+    if let Some((word, level)) = run_mark(app, theme) {
+        right.push(Span::styled(word, theme.level(level)));
         right.push(Span::raw("  "));
     }
     if app.options.simulated {
@@ -54,12 +54,21 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         right.push(Span::styled("read-write", theme.style(Role::Dim)));
     }
     right.push(Span::raw(" "));
-    // Where the line is too short, the Database's id goes first, then the right side from its left end: what this
-    // session may do stays to the last.
+    // Where the line is too short, the Database's id goes first, then its number, then the right side from its left
+    // end: what this session may do stays to the last.
     let room = usize::from(area.width);
     let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
-    if wide(&left) + wide(&right) + 2 > room && left.len() > 2 {
-        left.remove(2);
+    let over = (wide(&left) + wide(&right) + 2).saturating_sub(room);
+    if over > 0 && left.len() > 2 {
+        let keep = left[2].width().saturating_sub(over + 1);
+        if keep >= 7 {
+            left[2].content = format!(" {}", cut_middle(left[2].content.trim_start(), keep, theme)).into();
+        } else {
+            left.remove(2);
+        }
+    }
+    if wide(&left) + wide(&right) + 2 > room {
+        left.truncate(2);
     }
     while wide(&left) + wide(&right) + 2 > room && right.len() > 2 {
         right.remove(0);
@@ -82,7 +91,7 @@ fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
     let steps = run.steps();
     let done = steps.iter().filter(|state| matches!(state, StepState::Done(_))).count();
     if run.gate.is_some() && *app.view() != View::Run {
-        let (glyph, level) = theme.step(StepState::WaitingForYou);
+        let (glyph, level) = theme.step(&StepState::WaitingForYou);
         return Some((format!("{glyph} run waits for you"), level));
     }
     Some((format!("{} run {done}/{}", theme.glyph(Level::Working), steps.len()), Level::Working))

@@ -24,13 +24,13 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     let mut columns = vec![
         column("ID", 16, 0),
         column("HEALTH", 9, 0),
-        column("LEADER", 6, 1),
+        column("LEAD", 4, 1),
         column("CLUSTER", 6, 1),
         middle("POD", 8, 2),
         column("STATUS", 7, 3),
     ];
     if wide {
-        columns.extend([middle("NAME", 12, 4), middle("PEER URL", 30, 2), middle("CLIENT URL", 24, 5)]);
+        columns.extend([middle("PEER URL", 50, 2), middle("CLIENT URL", 50, 5), middle("NAME", 40, 6)]);
     }
     let table: Vec<TableRow> = rows
         .iter()
@@ -38,7 +38,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
             Item::Member(index) => database.members.get(index),
             _ => None,
         })
-        .map(|member| row(theme, member, wide))
+        .map(|member| row(app, theme, member, wide))
         .collect();
     table::draw(frame, area, theme, &columns, &table, app.cursor(rows));
 }
@@ -52,12 +52,15 @@ pub fn health(member: &Member) -> (Level, &'static str) {
     }
 }
 
-fn row(theme: Theme, member: &Member, wide: bool) -> TableRow {
+fn row(app: &App, theme: Theme, member: &Member, wide: bool) -> TableRow {
     let plain = theme.style(Role::Plain);
     let dim = theme.style(Role::Dim);
     let (level, word) = health(member);
-    let leader = if member.leader { format!("{} yes", theme.leader()) } else { String::new() };
+    let leader = if member.leader { theme.leader() } else { "" };
+    let context = member.kube_cluster.as_ref().and_then(|context| app.fleet.clusters.get(context));
+    let live = context.is_some_and(|cluster| cluster.freshness.is_live());
     let status = match (&member.pod_phase, member.ready) {
+        (Some(phase), _) if !live => (Level::Unknown, format!("{phase} ?")),
         (Some(phase), Some(false)) if phase == "Running" => (Level::Working, "Running, not ready".to_owned()),
         (Some(phase), Some(true)) => (Level::Good, phase.clone()),
         (Some(phase), _) => (Level::Working, phase.clone()),
@@ -79,8 +82,8 @@ fn row(theme: Theme, member: &Member, wide: bool) -> TableRow {
     let mut below = Vec::new();
     let mark = theme.drift();
     if wide {
-        cells.extend([cell(&member.name, dim), cell(peer, peer_style), cell(client, dim)]);
-        below.extend(expected.map(|url| (7, cell(format!("{mark} expected {url}"), theme.level(Level::Working)))));
+        cells.extend([cell(peer, peer_style), cell(client, dim), cell(&member.name, dim)]);
+        below.extend(expected.map(|url| (6, cell(format!("{url} {mark} expected"), theme.level(Level::Working)))));
     } else {
         let name = if member.name.is_empty() { "(none: it was added and never started)" } else { &member.name };
         below.push((0, cell(format!("name      {name}"), dim)));

@@ -161,12 +161,11 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
         (0, 0) => wrong.push(Span::styled("all well ", theme.level(app.database_level(index)))),
         (bad, dark) => {
             if bad > 0 {
-                let s = if bad == 1 { "" } else { "s" };
-                let text = format!("{} {bad} problem{s} ", theme.glyph(Level::Bad));
+                let text = format!("{} {bad} wrong ", theme.glyph(Level::Bad));
                 wrong.push(Span::styled(text, theme.level(Level::Bad)));
             }
             if dark > 0 {
-                wrong.push(Span::styled(format!("? {dark} not seen "), theme.level(Level::Unknown)));
+                wrong.push(Span::styled(format!("? {dark} unseen "), theme.level(Level::Unknown)));
             }
         }
     }
@@ -207,7 +206,7 @@ fn heading(app: &App, theme: Theme, column: &Column, at: bool, wide: usize, heig
             let rest = pieces.split_off(most - 1).join(" ");
             pieces.push(cut(&rest, room, theme));
         }
-        let style = theme.level(column.level);
+        let style = theme.level(column.level).remove_modifier(Modifier::BOLD);
         lines.extend(pieces.into_iter().map(|piece| Line::from(Span::styled(piece, style))));
     } else if column.tidb_cluster.is_none() && cluster.freshness.is_live() {
         lines.push(Line::from(Span::styled(cut("no part of this Database", room, theme), dim)));
@@ -222,7 +221,6 @@ fn cell_line(theme: Theme, cell: &CellView, room: usize, row: bool, under: bool)
         main = main.add_modifier(Modifier::BOLD);
     }
     if under {
-        main = main.patch(theme.style(Role::Cursor).fg.map_or(Style::new(), |_| Style::new()));
         main = main.add_modifier(Modifier::REVERSED);
     }
     let mut spare = room;
@@ -246,8 +244,9 @@ fn cell_line(theme: Theme, cell: &CellView, room: usize, row: bool, under: bool)
         let short = if room >= 22 { both.clone() } else { format!(" {}", theme.drift()) };
         add(short, both, style);
     }
-    if spare > 8 && !cell.detail.is_empty() {
-        spans.push(span(cut(&format!("  {}", cell.detail), spare, theme), theme.style(Role::Dim)));
+    let fits = |text: &&String| !text.is_empty() && width(text) + 2 <= spare;
+    if let Some(more) = [&cell.detail, &cell.brief].into_iter().find(fits) {
+        spans.push(span(format!("  {more}"), theme.style(Role::Dim)));
     }
     Line::from(spans)
 }

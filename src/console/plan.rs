@@ -32,7 +32,9 @@ pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     for (index, step) in plan.steps.iter().enumerate() {
         if step.phase != phase {
             phase = &step.phase;
-            page.gap();
+            if index > 0 {
+                page.gap();
+            }
             page.push(vec![span(format!("  {phase}"), theme.style(Role::Dim))]);
         }
         self::step(&mut page, theme, index + 1, step, room);

@@ -79,9 +79,14 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
         (None, Some(_)) => "waits for you".to_owned(),
         (None, None) => "now".to_owned(),
     };
-    let glyph = if run.gate.is_some() { theme.step(StepState::WaitingForYou).0 } else { theme.glyph(level) };
-    let head = vec![span(format!("  {glyph} {state}: "), theme.level(level))];
-    page.hang(head, &sentence, theme.style(Role::Plain), room);
+    let glyph = if run.gate.is_some() { theme.step(&StepState::WaitingForYou).0 } else { theme.glyph(level) };
+    let head = span(format!("  {glyph} {state}"), theme.level(level));
+    if head.width() + super::text::width(&sentence) + 3 <= room {
+        page.push(vec![head, span(format!(": {sentence}"), theme.style(Role::Plain))]);
+    } else {
+        page.push(vec![head]);
+        page.hang(vec![span("    ", theme.style(Role::Plain))], &sentence, theme.style(Role::Plain), room);
+    }
     page
 }
 
@@ -93,7 +98,7 @@ fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let top = current.saturating_sub(height / 2).min(states.len().saturating_sub(height));
     let room = usize::from(area.width);
     for (offset, (index, step)) in plan.steps.iter().enumerate().skip(top).take(height).enumerate() {
-        let state = states[index];
+        let state = &states[index];
         let (glyph, level) = theme.step(state);
         let title = match state {
             StepState::Pending => theme.style(Role::Dim),

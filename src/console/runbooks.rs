@@ -50,12 +50,12 @@ pub fn runs(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         return empty(frame, area, theme, &sentence);
     }
     let columns = [
-        middle("RUN", 8, 0),
-        column("STATE", 8, 0),
+        middle("RUN", 20, 0),
+        column("STATE", 16, 0),
         column("STEPS", 5, 3),
         column("OPENED", 6, 2),
-        column("RUNBOOK", 10, 4),
-        middle("TARGET", 10, 1),
+        column("RUNBOOK", 22, 4),
+        middle("TARGET", 16, 1),
     ];
     let dim = theme.style(Role::Dim);
     let plain = theme.style(Role::Plain);

@@ -20,10 +20,10 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     };
     let columns = [
         column("STORE", 5, 0),
-        column("STATE", 8, 0),
-        column("KIND", 4, 4),
+        column("STATE", 14, 0),
+        column("KIND", 7, 4),
         column("CLUSTER", 6, 1),
-        middle("POD", 8, 1),
+        middle("POD", 12, 1),
         column("REGIONS", 7, 2),
         column("LEADERS", 7, 2),
         column("VERSION", 6, 3),

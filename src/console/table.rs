@@ -57,11 +57,6 @@ fn fit(columns: &[Column], rows: &[TableRow], room: usize) -> Vec<usize> {
         for (at, cell) in row.cells.iter().enumerate().take(widths.len()) {
             widths[at] = widths[at].max(width(&cell.text));
         }
-        for (at, cell) in &row.below {
-            if let Some(have) = widths.get_mut(*at) {
-                *have = (*have).max(width(&cell.text));
-            }
-        }
     }
     let used = |widths: &[usize]| -> usize {
         let shown = widths.iter().filter(|w| **w > 0).count();

@@ -5,8 +5,10 @@
 //! thirty a second, each as one synchronized update (DEC 2026; no-op where unknown). Not here: what a key does
 //! (`app`), acting on the world (`app::driver`).
 
+use std::collections::VecDeque;
 use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, eyre};
@@ -20,6 +22,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::app::App;
@@ -32,6 +35,8 @@ const FRAME: Duration = Duration::from_millis(33);
 const BATCH: usize = 256;
 /// Longest text handed to the clipboard: terminals drop longer OSC 52 sequences.
 const CLIPBOARD: usize = 70_000;
+/// Effects kept for a driver that is busy.
+const BACKLOG: usize = 64;
 
 type Screen = Terminal<CrosstermBackend<Stdout>>;
 
@@ -64,6 +69,7 @@ pub async fn run(
     let mut drawn = Instant::now();
     let mut dirty = false;
     let mut open = true;
+    let mut backlog = Backlog::new();
     // The next frame repaints every cell.
     let mut anew = false;
     loop {
@@ -118,7 +124,7 @@ pub async fn run(
             _ = ticks.tick() => todo = app.update(Message::Tick, now()),
             () = sleep_until(drawn + FRAME), if dirty => at_once = true,
         }
-        if carry_out(todo, &mut app, &effects)? {
+        if carry_out(todo, &mut backlog, &mut app, &effects)? {
             return Ok(());
         }
         dirty |= app.take_dirty();
@@ -131,8 +137,16 @@ pub async fn run(
     }
 }
 
+/// Effects that a busy driver has not taken yet, in order: an answer must not get lost, and must not overtake.
+type Backlog = VecDeque<Effect>;
+
 /// Sends effects on; `true` when the session is over. The screen never waits for a busy driver.
-fn carry_out(todo: Vec<Effect>, app: &mut App, effects: &mpsc::Sender<Effect>) -> color_eyre::Result<bool> {
+fn carry_out(
+    todo: Vec<Effect>,
+    backlog: &mut Backlog,
+    app: &mut App,
+    effects: &mpsc::Sender<Effect>,
+) -> color_eyre::Result<bool> {
     let mut over = false;
     for effect in todo {
         match effect {
@@ -144,9 +158,24 @@ fn carry_out(todo: Vec<Effect>, app: &mut App, effects: &mpsc::Sender<Effect>) -
             }
             other => {
                 over |= other == Effect::Quit;
-                if effects.try_send(other).is_err() && !over {
-                    app.say(Level::Bad, "the background part is busy or gone: that was not done; try again");
+                if backlog.len() < BACKLOG || over {
+                    backlog.push_back(other);
+                } else {
+                    app.say(Level::Bad, "the background part is busy: that was not done");
                 }
+            }
+        }
+    }
+    while let Some(effect) = backlog.pop_front() {
+        match effects.try_send(effect) {
+            Ok(()) => {}
+            Err(TrySendError::Full(effect)) => {
+                backlog.push_front(effect);
+                break;
+            }
+            Err(TrySendError::Closed(_)) => {
+                backlog.clear();
+                app.say(Level::Bad, "the background part has ended: that was not done; quit with :q");
             }
         }
     }
@@ -175,12 +204,20 @@ fn now() -> Timestamp {
 fn enter() -> std::io::Result<()> {
     // Colours are mapped away by the theme; crossterm's own NO_COLOR handling would reset reverse video.
     crossterm::style::force_color_output(true);
+    HELD.store(true, Ordering::SeqCst);
     terminal::enable_raw_mode()?;
     execute!(stdout(), EnterAlternateScreen, cursor::Hide)
 }
 
+/// Whether the terminal is ours. Leaving the alternate screen twice would move the cursor back over what was printed
+/// in between.
+static HELD: AtomicBool = AtomicBool::new(false);
+
 /// Every part is tried, whatever happened to the others: nobody is left to be told.
 fn leave() {
+    if !HELD.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let _ = execute!(stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, cursor::Show);
     let _ = terminal::disable_raw_mode();
     let _ = stdout().flush();

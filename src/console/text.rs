@@ -102,6 +102,10 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
         let mut rest = word;
         while width(rest) > room {
             let mut piece = head(rest, room);
+            // URLs and paths break behind their punctuation rather than inside a word.
+            if let Some(at) = piece.rfind(['/', '.', ':', ',', '-', '&', '=']).filter(|at| *at >= piece.len() / 2) {
+                piece.truncate(at + 1);
+            }
             if piece.is_empty() {
                 // One character wider than the whole room.
                 piece = rest.chars().take(1).collect();
@@ -188,5 +192,6 @@ mod tests {
         assert_eq!(wrap("abcdefgh x", 3), ["abc", "def", "gh", "x"]);
         assert_eq!(wrap("", 3), [""]);
         assert_eq!(wrap("日本", 1), ["日", "本"]);
+        assert_eq!(wrap("http://a.b.example:2380", 12), ["http://a.b.", "example:2380"]);
     }
 }

@@ -9,6 +9,7 @@ use ratatui::symbols::border;
 use crate::app::AppOptions;
 use crate::app::run_view::StepState;
 use crate::app::words::Level;
+use crate::runbook::record::How;
 
 /// What a piece of text is, apart from its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,13 +81,14 @@ impl Theme {
         }
     }
 
-    pub fn step(self, state: StepState) -> (&'static str, Level) {
+    pub fn step(self, state: &StepState) -> (&'static str, Level) {
         match state {
             StepState::Pending => (self.pick("○", "."), Level::Done),
             StepState::Current => (self.pick("◌", "~"), Level::Working),
             StepState::WaitingForYou => (self.pick("▶", "!"), Level::Working),
             StepState::Sent => (self.pick("↑", "^"), Level::Working),
             StepState::Verifying => (self.pick("◐", "~"), Level::Working),
+            StepState::Done(How::Skipped { .. }) => (self.pick("⊘", "-"), Level::Unknown),
             StepState::Done(_) => (self.pick("●", "+"), Level::Good),
             StepState::Paused => (self.pick("‖", "x"), Level::Bad),
         }

@@ -83,6 +83,16 @@ pub fn check_update(
     Ok(())
 }
 
+/// Checks an update that puts a recorded value back. It need not be the URL expected of the pod today (that is what
+/// is being undone), so everything else is as strict: well-formed, and nobody else's. That it is the recorded value
+/// is the caller's to prove.
+pub fn check_restore(id: MemberId, urls: &[String], tls: bool, members: &[EtcdMember]) -> Result<(), BadPeerUrl> {
+    if urls.is_empty() {
+        return Err(BadPeerUrl::Empty);
+    }
+    urls.iter().try_for_each(|url| check_update(id, std::slice::from_ref(url), url, tls, members))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +155,13 @@ mod tests {
         assert!(matches!(check(1, &["http://c:2380"], "http://d:2380"), Err(BadPeerUrl::Unexpected { .. })));
         assert!(matches!(check(1, &["http://b:2380"], "http://b:2380"), Err(BadPeerUrl::Taken { .. })));
         assert_eq!(check(1, &["http://a:2380"], "http://a:2380"), Ok(()), "its own URL again is no conflict");
+        let restore = |urls: &[&str]| {
+            let urls: Vec<String> = urls.iter().map(|u| (*u).to_owned()).collect();
+            check_restore(MemberId(1), &urls, false, &members)
+        };
+        assert_eq!(restore(&["http://old:2380", "http://older:2380"]), Ok(()));
+        assert_eq!(restore(&[]), Err(BadPeerUrl::Empty));
+        assert!(matches!(restore(&["http://old:2380", "http://b:2380"]), Err(BadPeerUrl::Taken { .. })));
+        assert!(matches!(restore(&["http://old:2380/"]), Err(BadPeerUrl::Tail { .. })));
     }
 }

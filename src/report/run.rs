@@ -3,13 +3,18 @@
 use super::table::table;
 use crate::app::message::RunSummary;
 use crate::runbook::action::Answer;
-use crate::runbook::record::{Event, How, Outcome, Record};
+use crate::runbook::record::{Choice, Event, How, Outcome, Record};
 
 /// One record, one line.
 pub fn line(record: &Record) -> String {
     let sentence = match &record.event {
         Event::RunOpened { run, plan, .. } => format!("run {run} opened: {} on {}", plan.runbook, plan.target),
         Event::Resumed { tool } => format!("resumed by {tool}"),
+        Event::Leased { by, fences, .. } => {
+            let places: Vec<String> = fences.iter().map(|f| format!("{} (fence {})", f.context, f.fence)).collect();
+            format!("lease taken by {by} in {}", places.join(", "))
+        }
+        Event::TakenOver { by, from, .. } => format!("taken over from {from} by {by}"),
         Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
         Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
         Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),
@@ -23,8 +28,20 @@ pub fn line(record: &Record) -> String {
             How::Performed => format!("{step}: done and verified"),
             How::Adopted => format!("{step}: found done, adopted"),
             How::Observed => format!("{step}: seen"),
+            How::ByHand => format!("{step}: done by hand, and verified"),
+            How::Skipped { reason } => format!("{step}: skipped: {reason}"),
         },
         Event::Paused { step, reason } => format!("{step}: paused: {}", reason.sentence()),
+        Event::Chosen { choice } => match choice {
+            Choice::ByHand { step } => format!("{step}: said to be done by hand; looking"),
+            Choice::Undo { steps, ends_at: None } => format!("undo of {} step(s): {}", steps.len(), steps.join(", ")),
+            Choice::Undo { steps, ends_at: Some(end) } => {
+                format!("undo of {} step(s): {}; {end} and what came before it stay", steps.len(), steps.join(", "))
+            }
+            Choice::Abandon { reason, left } => format!("given up: {reason}; {}", left.join("; ")),
+        },
+        Event::Closed { outcome: Outcome::Undone } => "undone".into(),
+        Event::Closed { outcome: Outcome::Abandoned } => "abandoned".into(),
         Event::Closed { outcome: Outcome::Done } => "done".into(),
         Event::Closed { outcome: Outcome::NothingToDo } => "nothing to do".into(),
     };

@@ -24,7 +24,17 @@ pub enum Action {
     /// Asks the *other* PD pods to resolve the new name and to reach it. Sends nothing to the member.
     ProbePeerUrl { target: ObjectRef, id: MemberId, pod: String, url: String },
     /// Replaces one member's peerURLs, through v2 or v3 as the server has it.
-    UpdatePeerUrl { target: ObjectRef, id: MemberId, pod: String, from: Vec<String>, to: Vec<String> },
+    UpdatePeerUrl {
+        target: ObjectRef,
+        id: MemberId,
+        pod: String,
+        from: Vec<String>,
+        to: Vec<String>,
+        /// Puts a recorded value back, which need not be the URL expected of the pod today. Only an undo makes
+        /// such an action ([`super::undo`]); a document cannot ask for it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        restores: bool,
+    },
 }
 
 /// What is left of a step when one wants it back.

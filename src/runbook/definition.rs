@@ -107,6 +107,12 @@ pub enum Severity {
 pub struct Phase {
     pub id: String,
     pub title: Text,
+    /// The phase is left out of the plan when this does not hold.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// Watched from the phase's first step to its last; a breach stops new effects and pauses the run.
+    #[serde(default)]
+    pub invariants: Vec<String>,
     #[serde(default)]
     pub for_each: Option<ForEach>,
     /// Evaluated in order when the plan is made.
@@ -126,6 +132,9 @@ pub struct ForEach {
     /// Items for which this holds at the time wait until all others are done.
     #[serde(default)]
     pub last: Option<String>,
+    /// Must hold after one item before the next one begins.
+    #[serde(default)]
+    pub between: Vec<String>,
     #[serde(default)]
     pub allow_empty: bool,
 }
@@ -241,6 +250,9 @@ impl Runbook {
             let mut known = known.clone();
             let place = format!("phase {}", phase.id);
             unique(&mut ids, &place)?;
+            if let Some(when) = &phase.when {
+                expression(&place, when, &known)?;
+            }
             if let Some(each) = &phase.for_each {
                 expression(&place, &each.over, &known)?;
                 known.insert(each.name.clone());
@@ -252,6 +264,10 @@ impl Runbook {
             for binding in &phase.bindings {
                 expression(&format!("{place}, let {}", binding.name), &binding.value, &known)?;
                 known.insert(binding.name.clone());
+            }
+            let between = phase.for_each.iter().flat_map(|each| &each.between);
+            for source in phase.invariants.iter().chain(between) {
+                expression(&place, source, &known)?;
             }
             for step in &phase.steps {
                 let place = format!("step {}", step.id);

@@ -13,20 +13,28 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Observation;
-use super::action::{Action, Answer, ProbeLine};
-use super::bind::Facts;
+use super::action::{Action, Answer, ProbeLine, Reversibility};
+use super::bind::{self, Facts};
 use super::definition::Runbook;
 use super::judge::{Judged, judge};
 use super::plan::{Confirm, Gate, Plan, PlannedStep};
-use super::record::{Event, How, Outcome, PauseReason, Record};
+use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use super::undo::{self, Undo, undone};
+
+use crate::fleet::database::database_of;
 
 /// Attempts of one step before the run pauses.
 const MAX_ATTEMPTS: u32 = 3;
 /// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
 /// before this long after the Intent.
-const LATE_WRITE_S: i64 = 15;
+pub(super) const LATE_WRITE_S: i64 = 15;
+/// How long a probe's answer may be relied on; seconds.
+const FRESH_PROBE_S: i64 = 60;
 /// How often the world is looked at while waiting; seconds.
 const POLL_S: u64 = 2;
+/// How long an invariant may be seen broken before the run pauses; no effect leaves meanwhile. One look can catch a
+/// PD between two heartbeats, so a single one does not end a run.
+const BREACH_S: u64 = 30;
 
 /// What the driver tells the engine.
 #[derive(Clone, Debug)]
@@ -104,8 +112,19 @@ pub struct Run {
     /// Before-image of the last Intent of each step.
     images: BTreeMap<String, Value>,
     attempts: BTreeMap<String, u32>,
+    /// Every attempt of a step, also those before a person resumed: attempt numbers never start again.
+    numbered: BTreeMap<String, u32>,
+    /// When a step was last completed; for probes, when its proof was taken.
+    probed_at: BTreeMap<String, Timestamp>,
+    /// Steps with an Intent, in the order of their first one.
+    sent: Vec<String>,
     begun: BTreeSet<String>,
     confirmed: BTreeSet<String>,
+    /// Steps said to be done by hand, until the world was looked at.
+    by_hand: BTreeSet<String>,
+    /// The way back, once a person chose it.
+    undo: Option<Undo>,
+    abandoned: bool,
     paused: Option<PauseReason>,
     outcome: Option<Outcome>,
     /// When the current step became the current one.
@@ -137,8 +156,14 @@ impl Run {
             states: BTreeMap::new(),
             images: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            numbered: BTreeMap::new(),
+            probed_at: BTreeMap::new(),
+            sent: Vec::new(),
             begun: BTreeSet::new(),
             confirmed: BTreeSet::new(),
+            by_hand: BTreeSet::new(),
+            undo: None,
+            abandoned: false,
             paused: None,
             outcome: None,
             progress: first.at,
@@ -153,12 +178,32 @@ impl Run {
     /// The only state change, live and on replay.
     pub fn apply(&mut self, record: &Record) {
         match &record.event {
-            Event::RunOpened { .. } => {}
-            Event::Resumed { .. } => {
+            Event::RunOpened { .. } | Event::Leased { .. } => {}
+            Event::Resumed { .. } | Event::TakenOver { .. } => {
                 self.paused = None;
                 self.progress = record.at;
-                // A person who resumes grants a fresh set of attempts.
+                // A person who resumes grants a fresh set of attempts, also of what was refused.
                 self.attempts.clear();
+                for state in self.states.values_mut() {
+                    match state {
+                        StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
+                        // Until when the process before us could still send is not known; from here on it cannot.
+                        StepState::Open { since, .. } => *since = record.at,
+                        StepState::Pending | StepState::Completed(_) => {}
+                    }
+                }
+            }
+            Event::Chosen { choice } => {
+                self.progress = record.at;
+                match choice {
+                    Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
+                    Choice::Undo { .. } => {
+                        self.undo = Some(undo::undo(&self.plan, &self.sent, &self.images));
+                        self.outcome = None;
+                        self.abandoned = false;
+                    }
+                    Choice::Abandon { .. } => self.abandoned = true,
+                }
             }
             Event::Confirmed { gate, .. } => {
                 self.confirmed.insert(gate.clone());
@@ -167,23 +212,35 @@ impl Run {
             Event::Intent { step, attempt, before, .. } => {
                 self.begin_item(step);
                 *self.attempts.entry(step.clone()).or_insert(0) += 1;
+                self.numbered.insert(step.clone(), *attempt);
                 self.images.entry(step.clone()).or_insert_with(|| before.clone());
+                if self.plan.step(step).is_some() && !self.sent.contains(step) {
+                    self.sent.push(step.clone());
+                }
+                self.use_up_gate(step);
                 let open =
                     StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
                 self.states.insert(step.clone(), open);
                 self.writes += 1;
             }
             Event::Returned { step, answer, .. } => {
-                if let Some(StepState::Open { answer: slot, .. }) = self.states.get_mut(step) {
+                if let Some(StepState::Open { answer: slot, since, .. }) = self.states.get_mut(step) {
                     *slot = Some(answer.clone());
+                    // A lost answer may have been waited for a good while; a late write is late from here.
+                    *since = record.at;
                 }
             }
             Event::Completed { step, how, .. } => {
                 self.begin_item(step);
-                self.states.insert(step.clone(), StepState::Completed(*how));
+                self.states.insert(step.clone(), StepState::Completed(how.clone()));
+                self.by_hand.remove(step);
+                self.probed_at.insert(step.clone(), record.at);
                 self.progress = record.at;
             }
-            Event::Paused { reason, .. } => self.paused = Some(reason.clone()),
+            Event::Paused { reason, .. } => {
+                self.paused = Some(reason.clone());
+                self.by_hand.clear();
+            }
             Event::Closed { outcome } => self.outcome = Some(*outcome),
         }
     }
@@ -192,6 +249,38 @@ impl Run {
         if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
             self.begun.insert(item);
         }
+    }
+
+    /// Leave to do something that has no way back is leave to do it once: a second attempt asks again.
+    fn use_up_gate(&mut self, step: &str) {
+        let gate = self.step(step).filter(|step| step.reversibility == Reversibility::Irreversible);
+        if let Some(Confirm::Typed { gate, .. } | Confirm::Plain { gate }) = gate.map(|step| step.confirm.clone()) {
+            self.confirmed.remove(&gate);
+        }
+    }
+
+    /// The steps under way: the plan's, or the way back.
+    pub fn steps(&self) -> &[PlannedStep] {
+        self.undo.as_ref().map_or(&self.plan.steps, |way| &way.steps)
+    }
+
+    /// A step of the plan or of the way back.
+    fn step(&self, id: &str) -> Option<&PlannedStep> {
+        self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
+    }
+
+    /// The way back, once it was chosen.
+    pub fn undoing(&self) -> Option<&Undo> {
+        self.undo.as_ref()
+    }
+
+    /// The plan's steps with an Intent, in the order of their first one.
+    pub(super) fn sent(&self) -> &[String] {
+        &self.sent
+    }
+
+    pub(super) fn images(&self) -> &BTreeMap<String, Value> {
+        &self.images
     }
 
     pub fn state(&self, step: &str) -> &StepState {
@@ -211,14 +300,19 @@ impl Run {
         self.writes > 0
     }
 
+    /// Completed steps of the plan.
     pub fn completed(&self) -> usize {
-        self.states.values().filter(|state| matches!(state, StepState::Completed(_))).count()
+        self.plan.steps.iter().filter(|step| matches!(self.state(&step.id), StepState::Completed(_))).count()
     }
 
     /// What to do next. `stop_asked`: pause as soon as nothing is in doubt.
     pub fn advance(&self, input: Input<'_>, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
         if let Some(outcome) = self.outcome {
             return vec![Effect::Stop(Stop::Finished(outcome))];
+        }
+        if self.abandoned {
+            let outcome = Outcome::Abandoned;
+            return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
         }
         if let Some(reason) = &self.paused {
             return vec![Effect::Stop(Stop::Paused(reason.clone()))];
@@ -239,24 +333,28 @@ impl Run {
     }
 
     fn open_step(&self) -> Option<&PlannedStep> {
-        self.plan.steps.iter().find(|step| matches!(self.state(&step.id), StepState::Open { .. }))
+        self.steps().iter().find(|step| matches!(self.state(&step.id), StepState::Open { .. }))
     }
 
     fn first_pending(&self) -> Option<&PlannedStep> {
-        self.plan.steps.iter().find(|step| *self.state(&step.id) == StepState::Pending)
+        self.steps().iter().find(|step| *self.state(&step.id) == StepState::Pending)
     }
 
-    /// The step to work on: one that is open, else the first pending one, where an item whose `last` holds now
-    /// waits for the other items of its phase.
+    /// The step to work on: one that is open, else one that is said to be done by hand, else the first pending one,
+    /// where an item whose `last` holds now waits for the other items of its phase.
     fn current(&self, facts: &Facts<'_>) -> Result<Option<&PlannedStep>, String> {
         if let Some(open) = self.open_step() {
             return Ok(Some(open));
+        }
+        let pending = |step: &&PlannedStep| *self.state(&step.id) == StepState::Pending;
+        if let Some(claimed) = self.steps().iter().filter(pending).find(|step| self.by_hand.contains(&step.id)) {
+            return Ok(Some(claimed));
         }
         let Some(first) = self.first_pending() else { return Ok(None) };
         if first.item.as_ref().is_none_or(|item| self.begun.contains(item)) {
             return Ok(Some(first));
         }
-        let rivals = self.plan.steps.iter().filter(|step| {
+        let rivals = self.steps().iter().filter(|step| {
             step.phase == first.phase && step.item.is_some() && *self.state(&step.id) == StepState::Pending
         });
         for step in rivals {
@@ -276,7 +374,11 @@ impl Run {
         let step = match self.current(&facts) {
             Ok(Some(step)) => step,
             Ok(None) => {
-                let outcome = if self.has_written() { Outcome::Done } else { Outcome::NothingToDo };
+                let outcome = match (self.undo.is_some(), self.has_written()) {
+                    (true, _) => Outcome::Undone,
+                    (false, true) => Outcome::Done,
+                    (false, false) => Outcome::NothingToDo,
+                };
                 return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
             }
             Err(why) => match self.first_pending() {
@@ -284,14 +386,19 @@ impl Run {
                 None => return vec![Effect::Wait { seconds: POLL_S, sentence: why, stalled_s: 60 }],
             },
         };
-        if let Some(moved) = self.moved_cluster(seen) {
+        if let Some(moved) =
+            self.moved_cluster(seen).or_else(|| self.other_object(seen)).or_else(|| self.other_database(seen))
+        {
             return pause(&step.id, PauseReason::Refused { sentence: moved });
+        }
+        if let Some(unknown) = self.unknown_cluster(seen) {
+            return self.wait(step, unknown, now);
         }
         match self.state(&step.id) {
             StepState::Pending if stop_asked => pause(&step.id, PauseReason::Asked),
             StepState::Pending => self.pending(step, &facts, now),
             StepState::Open { attempt, since, before, answer } => {
-                self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, now)
+                self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, stop_asked, now)
             }
             // `current` never gives a completed step.
             StepState::Completed(_) => vec![Effect::Observe],
@@ -310,6 +417,78 @@ impl Run {
         })
     }
 
+    /// A context that does not say which Kubernetes cluster it is cannot be written to.
+    fn unknown_cluster(&self, seen: &Observation) -> Option<String> {
+        let silent = |context: &&String| seen.fleet.clusters.get(*context).is_none_or(|cluster| cluster.uid.is_none());
+        self.plan.kube_clusters.keys().find(silent).map(|context| {
+            format!("context {context} does not tell which Kubernetes cluster it is (the uid of namespace kube-system)")
+        })
+    }
+
+    /// PD's cluster id is another one than when the plan was made: this is not the same Database.
+    fn other_database(&self, seen: &Observation) -> Option<String> {
+        let planned = self.plan.database.as_ref()?;
+        let found = database_of(&seen.fleet, &self.plan.target)?.id?;
+        (found != *planned).then(|| {
+            format!("this is another Database now: expected PD cluster id {planned}, found {found}; plan again")
+        })
+    }
+
+    /// The target under its name, but not the object that the plan was made for: deleted and created anew.
+    fn other_object(&self, seen: &Observation) -> Option<String> {
+        self.plan.steps.iter().find_map(|step| {
+            let Action::PatchTidbCluster { target, uid, .. } = &step.action else { return None };
+            let found = &seen.fleet.tidb_cluster(target)?.metadata.uid;
+            (found != uid).then(|| {
+                format!(
+                    "TidbCluster {target} is not the one of the plan: expected uid {uid}, found {found}; plan again"
+                )
+            })
+        })
+    }
+
+    /// An invariant of the step's phase that does not hold, or cannot be seen to hold. Also for a step of the way
+    /// back: what it goes back through is no less in need of it.
+    fn breach(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
+        step.invariants.iter().find_map(|invariant| match facts.check(invariant, &step.env) {
+            Ok(true) => None,
+            Ok(false) => {
+                let sentence =
+                    format!("nothing is sent: {invariant} must hold all through {} and does not", step.phase);
+                Some(vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: BREACH_S.min(step.stalled_s) }])
+            }
+            Err(why) => Some(self.wait(step, format!("cannot see whether {invariant} holds: {why}"), now)),
+        })
+    }
+
+    /// What has to hold between two items of a for-each, when this step would begin another one.
+    fn not_between(&self, step: &PlannedStep, facts: &Facts<'_>) -> Option<String> {
+        let begun = |item: &Option<String>| item.as_ref().is_some_and(|item| self.begun.contains(item));
+        let after_another = self.steps().iter().any(|other| other.phase == step.phase && begun(&other.item));
+        if begun(&step.item) || !after_another {
+            return None;
+        }
+        step.between.iter().find_map(|between| match facts.check(between, &step.env) {
+            Ok(true) => None,
+            Ok(false) => Some(format!("before the next one: {between} does not hold")),
+            Err(why) => Some(format!("before the next one: {why}")),
+        })
+    }
+
+    /// What a peerURL is put back to must be what an Intent of this run recorded.
+    fn is_recorded(&self, step: &PlannedStep) -> bool {
+        match &step.action {
+            Action::UpdatePeerUrl { restores: true, to, .. } => undone(&step.id)
+                .and_then(|of| self.images.get(of))
+                .and_then(|image| image.get("peerUrls"))
+                .is_some_and(|recorded| *recorded == json!(to)),
+            Action::UpdatePeerUrl { .. }
+            | Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. } => true,
+        }
+    }
+
     fn started(&self, step: &PlannedStep) -> Option<&Value> {
         match &step.action {
             Action::WaitRollout { since, .. } => since.as_ref().and_then(|id| self.images.get(id)),
@@ -318,9 +497,27 @@ impl Run {
     }
 
     fn pending(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
-        match judge(&step.action, None, self.started(step), facts.seen) {
+        if let Some(stop) = self.breach(step, facts, now) {
+            return stop;
+        }
+        // An attempt of the step forth that may still be applied has to be decided before the step back.
+        if let Some(of) = undone(&step.id)
+            && self.may_still_apply(of, now).is_some()
+        {
+            return self.wait(
+                step,
+                format!("an attempt of {of} may still be applied, so it is only watched for now"),
+                now,
+            );
+        }
+        let claimed = self.by_hand.contains(&step.id);
+        match judge(&step.action, Some(&step.before), self.started(step), facts.seen) {
             Judged::Done { evidence } => {
-                let how = if step.action.writes() { How::AlreadySo } else { How::Observed };
+                let how = match (claimed, step.action.writes()) {
+                    (true, _) => How::ByHand,
+                    (false, true) => How::AlreadySo,
+                    (false, false) => How::Observed,
+                };
                 self.complete(step, how, evidence, facts, now)
             }
             Judged::Waiting(sentence) => self.wait(step, sentence, now),
@@ -328,18 +525,10 @@ impl Run {
             Judged::Foreign { sentence, before, ours, theirs } => {
                 pause(&step.id, PauseReason::Foreign { sentence, before, ours, theirs })
             }
+            Judged::NotDone { before, .. } if claimed => not_by_hand(step, &before),
             Judged::NotDone { before, after } => {
-                for pre in &step.pre {
-                    match facts.check(pre, &step.env) {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            return self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now);
-                        }
-                        Err(why) => return self.wait(step, format!("not ready for {:?}: {why}", step.id), now),
-                    }
-                }
-                if let Some(gate) = self.open_gate(step) {
-                    return vec![Effect::Ask(gate)];
+                if let Some(hold) = self.hold(step, facts, now) {
+                    return hold;
                 }
                 if !step.action.writes() {
                     return vec![Effect::Probe { step: step.id.clone(), action: step.action.clone() }];
@@ -347,6 +536,50 @@ impl Run {
                 self.send(step, before, after)
             }
         }
+    }
+
+    /// What still stands between this step and its next attempt, the first as well as any later one: invariants,
+    /// `between`, the preflight (a plan may be hours old when its gate is answered), the step's own conditions, a
+    /// proof of reachability that is still fresh, and the gate, in this order.
+    fn hold(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
+        if let Some(stop) = self.breach(step, facts, now) {
+            return Some(stop);
+        }
+        if let Some(sentence) = self.not_between(step, facts) {
+            return Some(self.wait(step, sentence, now));
+        }
+        // The way back must stay open when the way forth would be refused.
+        if step.action.writes() && self.plan.step(&step.id).is_some() {
+            if let Some(refused) = bind::first_refusal(facts) {
+                let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
+                return Some(self.wait(step, sentence, now));
+            }
+        }
+        for pre in &step.pre {
+            match facts.check(pre, &step.env) {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Some(self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now));
+                }
+                Err(why) => return Some(self.wait(step, format!("not ready for {:?}: {why}", step.id), now)),
+            }
+        }
+        if let Some(gate) = self.open_gate(step) {
+            return Some(vec![Effect::Ask(gate)]);
+        }
+        self.stale_probe(step, now)
+            .map(|probe| vec![Effect::Probe { step: probe.id.clone(), action: probe.action.clone() }])
+    }
+
+    /// The probe that an update relies on, when it was taken too long ago: a gate or a pause may lie between.
+    fn stale_probe(&self, step: &PlannedStep, now: Timestamp) -> Option<&PlannedStep> {
+        let Action::UpdatePeerUrl { to, restores: false, .. } = &step.action else { return None };
+        let probe = self.plan.steps.iter().find(|other| {
+            other.item == step.item && matches!(&other.action, Action::ProbePeerUrl { url, .. } if to.contains(url))
+        })?;
+        let skipped = matches!(self.state(&probe.id), StepState::Completed(How::Skipped { .. } | How::ByHand));
+        let age = self.probed_at.get(&probe.id).map(|at| now.duration_since(*at).as_secs().abs());
+        (!skipped && age.is_none_or(|age| age > FRESH_PROBE_S)).then_some(probe)
     }
 
     /// The gate that this step still waits for.
@@ -360,10 +593,17 @@ impl Run {
             return None;
         }
         let question = match &text {
-            Some(text) => format!("{} — there is no automatic way back. Type {text} to go on.", step.title),
+            Some(text) => {
+                let back = match step.reversibility {
+                    Reversibility::Irreversible => " — there is no automatic way back",
+                    Reversibility::Free | Reversibility::Compensable => "",
+                };
+                let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
+                format!("{}{back}.{again} Type {text} to go on.", step.title)
+            }
             None => {
                 let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
-                let others = self.plan.steps.iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+                let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
                 match others.count() {
                     0 => format!("{} — go on?", step.title),
                     more => format!("{}, and {more} more like it — go on?", step.title),
@@ -374,8 +614,12 @@ impl Run {
     }
 
     fn send(&self, step: &PlannedStep, before: Value, after: Value) -> Vec<Effect> {
-        let attempt = self.attempts.get(&step.id).copied().unwrap_or(0) + 1;
-        if attempt > MAX_ATTEMPTS {
+        if !self.is_recorded(step) {
+            let sentence = format!("{} would set something else than this run recorded", step.id);
+            return pause(&step.id, PauseReason::Refused { sentence });
+        }
+        let attempt = self.numbered.get(&step.id).copied().unwrap_or(0) + 1;
+        if self.attempts.get(&step.id).copied().unwrap_or(0) >= MAX_ATTEMPTS {
             let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
             return pause(&step.id, PauseReason::TimedOut { sentence });
         }
@@ -385,7 +629,7 @@ impl Run {
     }
 
     fn performed(&self, answer: Answer) -> Vec<Effect> {
-        let open = self.plan.steps.iter().find_map(|step| match self.state(&step.id) {
+        let open = self.steps().iter().find_map(|step| match self.state(&step.id) {
             StepState::Open { attempt, .. } => Some((step.id.clone(), *attempt)),
             StepState::Pending | StepState::Completed(_) => None,
         });
@@ -407,11 +651,13 @@ impl Run {
         before: &Value,
         answer: Option<&Answer>,
         facts: &Facts<'_>,
+        stop_asked: bool,
         now: Timestamp,
     ) -> Vec<Effect> {
         match judge(&step.action, Some(before), None, facts.seen) {
             Judged::Done { evidence } => {
                 let how = match answer {
+                    _ if self.by_hand.contains(&step.id) => How::ByHand,
                     Some(Answer::Accepted { .. }) => How::Performed,
                     Some(Answer::Refused { .. } | Answer::Unknown { .. }) | None => How::Adopted,
                 };
@@ -422,6 +668,7 @@ impl Run {
             }
             Judged::Refuse(sentence) => pause(&step.id, PauseReason::Refused { sentence }),
             Judged::Waiting(sentence) => self.wait(step, sentence, now),
+            Judged::NotDone { before, .. } if self.by_hand.contains(&step.id) => not_by_hand(step, &before),
             Judged::NotDone { before, after } => match answer {
                 Some(Answer::Refused { reason }) => {
                     pause(&step.id, PauseReason::Refused { sentence: format!("{} was refused: {reason}", step.id) })
@@ -437,6 +684,10 @@ impl Run {
                             step.id
                         );
                         self.wait(step, sentence, now)
+                    } else if stop_asked {
+                        pause(&step.id, PauseReason::Asked)
+                    } else if let Some(hold) = self.hold(step, facts, now) {
+                        hold
                     } else {
                         self.send(step, before, after)
                     }
@@ -465,9 +716,8 @@ impl Run {
     }
 
     fn probed(&self, step: &str, lines: &[ProbeLine], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
-        let Some(step) = self.plan.step(step).filter(|step| *self.state(&step.id) == StepState::Pending) else {
-            return vec![Effect::Observe];
-        };
+        // Also one that was completed earlier: its proof had grown old.
+        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
         if stop_asked {
             return pause(&step.id, PauseReason::Asked);
         }
@@ -491,6 +741,12 @@ impl Run {
         }
         vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: step.stalled_s }]
     }
+}
+
+fn not_by_hand(step: &PlannedStep, found: &Value) -> Vec<Effect> {
+    let found = found.get("fields").unwrap_or(found);
+    let sentence = format!("{} was said to be done by hand, and the world does not show it: found {found}", step.id);
+    pause(&step.id, PauseReason::NotReady { sentence })
 }
 
 fn answered(gate: Gate, text: Option<String>) -> Vec<Effect> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::Action;
+use crate::fleet::database::{Member, database_of};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::peer_url;
 use crate::fleet::rollout::{component_pods, revisions, rollout};
@@ -31,16 +32,17 @@ pub enum Judged {
     Foreign { sentence: String, before: Value, ours: Value, theirs: Value },
 }
 
-/// Judges an action. `intent` is the `before` of an open Intent of this step, if there is one; `started` is the
-/// `before` of the step which a wait refers to.
-pub fn judge(action: &Action, intent: Option<&Value>, started: Option<&Value>, seen: &Observation) -> Judged {
+/// Judges an action. `expected` is the before-image that the world must still show if the action is not done: that of
+/// an open Intent, else the plan's. What is neither so nor as wanted is foreign. `started` is the before-image of the
+/// step which a wait refers to.
+pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>, seen: &Observation) -> Judged {
     let target = action.target();
     let (cluster, tc) = match locate(target, seen) {
         Ok(found) => found,
         Err(judged) => return judged,
     };
     match action {
-        Action::PatchTidbCluster { uid, merge, .. } => patch(uid, merge, intent, cluster, tc),
+        Action::PatchTidbCluster { uid, merge, .. } => patch(uid, merge, expected, cluster, tc),
         Action::WaitRollout { .. } => wait_rollout(started, cluster, tc),
         Action::ProbePeerUrl { id, url, .. } => match views_of(*id, cluster, tc) {
             Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(url)) => {
@@ -51,7 +53,12 @@ pub fn judge(action: &Action, intent: Option<&Value>, started: Option<&Value>, s
             }
             Err(why) => Judged::Waiting(why),
         },
-        Action::UpdatePeerUrl { id, pod, from, to, .. } => update(*id, pod, from, to, intent, cluster, tc),
+        Action::UpdatePeerUrl { restores: true, .. } if let Some(elsewhere) = member_elsewhere(target, seen) => {
+            Judged::Refuse(format!(
+                "PD member {elsewhere} is not of {target}, so it may not resolve the old peerURLs; they are not put back"
+            ))
+        }
+        Action::UpdatePeerUrl { .. } => update(action, expected, cluster, tc),
     }
 }
 
@@ -89,18 +96,40 @@ pub fn leaves(merge: &Value) -> BTreeMap<String, Value> {
     out
 }
 
-/// The present values at the leaves of a merge patch; absent is `null`, as merge patches have it.
+/// The present values at the leaves of a merge patch; absent is `null`, as merge patches have it. Walks both side by
+/// side: the key of an annotation may hold dots.
 fn current(merge: &Value, object: &Value) -> BTreeMap<String, Value> {
-    leaves(merge)
-        .into_keys()
-        .map(|path| {
-            let value = path.split('.').try_fold(object, |at, key| at.get(key)).cloned().unwrap_or(Value::Null);
-            (path, value)
-        })
-        .collect()
+    fn walk(prefix: &str, merge: &Value, object: &Value, out: &mut BTreeMap<String, Value>) {
+        match merge.as_object() {
+            Some(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    walk(&path, value, object.get(key).unwrap_or(&Value::Null), out);
+                }
+            }
+            _ => {
+                out.insert(prefix.to_owned(), object.clone());
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk("", merge, object, &mut out);
+    out
 }
 
-fn patch(uid: &str, merge: &Value, intent: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+/// A member of the same Database that is not of this TidbCluster: a peerURL without a domain may mean nothing to it.
+fn member_elsewhere(target: &ObjectRef, seen: &Observation) -> Option<String> {
+    let members = database_of(&seen.fleet, target)?.members;
+    let here = |member: &Member| {
+        member.kube_cluster.as_ref() == Some(&target.context)
+            && member.namespace.as_ref() == Some(&target.namespace)
+            && member.tidb_cluster.as_ref() == Some(&target.name)
+    };
+    let elsewhere = members.into_iter().find(|member| !here(member))?;
+    Some(if elsewhere.name.is_empty() { elsewhere.id.to_string() } else { elsewhere.name })
+}
+
+fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
     if tc.metadata.uid != uid {
         return Judged::Refuse(format!(
             "TidbCluster {}/{} is not the one of the plan: expected uid {uid}, found {}",
@@ -119,9 +148,14 @@ fn patch(uid: &str, merge: &Value, intent: Option<&Value>, cluster: &KubeCluster
     if now == wanted {
         return Judged::Done { evidence: json!({"fields": now, "resourceVersion": tc.metadata.resource_version}) };
     }
-    match intent.and_then(|before| before.get("fields")) {
+    match expected.and_then(|before| before.get("fields")) {
         Some(before) if *before != json!(now) => Judged::Foreign {
-            sentence: format!("somebody else changed {}/{} meanwhile", tc.namespace(), tc.name()),
+            sentence: format!(
+                "somebody else changed {}/{} meanwhile: expected {before}, found {}",
+                tc.namespace(),
+                tc.name(),
+                json!(now)
+            ),
             before: before.clone(),
             ours: json!(wanted),
             theirs: json!(now),
@@ -135,21 +169,32 @@ fn wait_rollout(started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster
         return Judged::Refuse(format!("TidbCluster {} is paused: the operator does nothing", tc.name()));
     }
     let now = revisions(cluster, tc);
-    // Right after a patch everything still describes the old state, so each revision has to move first.
-    if let Some(before) = started.and_then(|image| image.get("revisions")).and_then(Value::as_object) {
-        for (component, revision) in before {
-            if now.get(component).map(String::as_str) == revision.as_str() {
-                return Judged::Waiting(format!("waiting for the operator to begin with {component}"));
-            }
-        }
-    }
     let all = rollout(cluster, tc);
-    match all.iter().find(|component| !component.settled) {
-        Some(component) => Judged::Waiting(component.reason.clone()),
-        None => Judged::Done {
-            evidence: json!({"revisions": now, "pods": all.iter().map(|c| (c.component.key(), c.ready)).collect::<BTreeMap<_, _>>()}),
-        },
+    // What is moving tells more than what has not begun: the operator goes component by component.
+    if let Some(component) = all.iter().find(|component| !component.settled) {
+        return Judged::Waiting(component.reason.clone());
     }
+    // Right after a patch everything still describes the old state, so each revision has to move.
+    let before = started.and_then(|image| image.get("revisions")).and_then(Value::as_object);
+    let waits = |component: &&Component| {
+        let was = before.and_then(|before| before.get(component.key())).and_then(Value::as_str);
+        was.is_some() && was == now.get(component.key()).map(String::as_str) && !unmoved(**component, started, tc)
+    };
+    if let Some(component) = Component::ALL.iter().find(waits) {
+        return Judged::Waiting(format!("waiting for the operator to begin with {}", component.title()));
+    }
+    Judged::Done {
+        evidence: json!({"revisions": now, "pods": all.iter().map(|c| (c.component.key(), c.ready)).collect::<BTreeMap<_, _>>()}),
+    }
+}
+
+/// Whether a component's start script does not depend on what was patched: PD's asks for acrossK8s *or*
+/// clusterDomain (`domain.md` §2.4), so acrossK8s on top of a domain restarts everything but PD.
+fn unmoved(component: Component, started: Option<&Value>, tc: &TidbCluster) -> bool {
+    let domain_before =
+        started.and_then(|image| image.get("fields")).and_then(|fields| fields.get("spec.clusterDomain"));
+    let same_domain = domain_before.is_none_or(|before| before.as_str() == tc.domain());
+    component == Component::Pd && tc.domain().is_some() && same_domain
 }
 
 fn pd_answers<'a>(cluster: &'a KubeCluster, tc: &TidbCluster) -> BTreeMap<String, &'a PdAnswer> {
@@ -181,15 +226,11 @@ fn views_of(id: MemberId, cluster: &KubeCluster, tc: &TidbCluster) -> Result<BTr
     Ok(views)
 }
 
-fn update(
-    id: MemberId,
-    pod: &str,
-    from: &[String],
-    to: &[String],
-    intent: Option<&Value>,
-    cluster: &KubeCluster,
-    tc: &TidbCluster,
-) -> Judged {
+fn update(action: &Action, expected: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+    let Action::UpdatePeerUrl { id, pod, from, to, restores, .. } = action else {
+        return Judged::Refuse("not a peerURL update".into());
+    };
+    let (id, restores) = (*id, *restores);
     let views = match views_of(id, cluster, tc) {
         Ok(views) => views,
         Err(why) => return Judged::Waiting(why),
@@ -204,9 +245,13 @@ fn update(
         return Judged::Waiting(format!("not every PD pod lists the new peerURL of {pod} yet"));
     }
     if views.values().all(|urls| urls == from) {
-        let expected = tc.expected_peer_url(pod);
+        let proper = tc.expected_peer_url(pod);
         for answer in pd_answers(cluster, tc).values() {
-            if let Err(bad) = peer_url::check_update(id, to, &expected, tc.tls(), &answer.members) {
+            let checked = match restores {
+                true => peer_url::check_restore(id, to, tc.tls(), &answer.members),
+                false => peer_url::check_update(id, to, &proper, tc.tls(), &answer.members),
+            };
+            if let Err(bad) = checked {
                 return Judged::Refuse(format!("the peerURL of {pod} was not sent: {bad}"));
             }
         }
@@ -214,7 +259,7 @@ fn update(
     }
     let theirs = views.values().find(|urls| *urls != from && *urls != to).cloned().unwrap_or_default();
     let sentence = format!("somebody else changed the peerURL of {pod} ({id})");
-    let before = intent.cloned().unwrap_or_else(|| json!({ "peerUrls": from }));
+    let before = expected.cloned().unwrap_or_else(|| json!({ "peerUrls": from }));
     Judged::Foreign { sentence, before, ours: json!({ "peerUrls": to }), theirs: json!({ "peerUrls": theirs }) }
 }
 

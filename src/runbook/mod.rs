@@ -2,17 +2,23 @@
 //!
 //! Reading order: [`definition`] (the YAML document) → [`facts`] and [`expr`] (what its expressions see) →
 //! [`action`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`record`] (journal
-//! lines) → [`engine`] (records and observations in, effects out).
+//! lines) → [`engine`] (records and observations in, effects out) → [`choices`] and [`undo`] (what a person may do when
+//! a run has stopped).
 
 pub mod action;
 pub mod bind;
+pub mod choices;
 pub mod definition;
+pub mod digest;
 pub mod engine;
 pub mod expr;
 pub mod facts;
 pub mod judge;
 pub mod plan;
 pub mod record;
+pub mod remaining;
+pub mod rights;
+pub mod undo;
 
 use jiff::Timestamp;
 

@@ -26,11 +26,31 @@ pub struct Plan {
     pub target: ObjectRef,
     /// Context → `kube-system` UID: a resumed run refuses another cluster under the same name (hazard 66).
     pub kube_clusters: BTreeMap<String, String>,
+    /// PD cluster id: a resumed run refuses another Database under the same names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// Every context that must be looked at for this Database.
     pub contexts: Vec<String>,
     pub observed_at: Timestamp,
     pub checks: Vec<CheckResult>,
     pub steps: Vec<PlannedStep>,
+    /// What was observed and matters, by name: what `run --plan` compares ([`super::digest`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub basis: BTreeMap<String, Value>,
+    /// The runbook's text where it is not the shipped one: a run can be resumed without the file it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
+}
+
+/// A runbook that a user wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// Name of the file, without its folder.
+    pub file: String,
+    /// It stands in the place of a shipped runbook of the same id.
+    pub fork: bool,
+    pub text: String,
 }
 
 impl Plan {
@@ -93,6 +113,12 @@ pub struct PlannedStep {
     pub rehearsed: Rehearsal,
     pub reversibility: Reversibility,
     pub confirm: Confirm,
+    /// Hold while the step's phase is under way; a breach stops new effects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invariants: Vec<String>,
+    /// Hold before the next item of the for-each begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<String>,
     /// Expressions, and what their names stand for besides the facts.
     pub pre: Vec<String>,
     pub post: Vec<String>,

@@ -38,6 +38,21 @@ pub enum Event {
     Resumed {
         tool: String,
     },
+    /// The leases of the Database were taken for this run.
+    Leased {
+        /// PD cluster id.
+        database: String,
+        /// Who drives it, as the cluster knows them, with the machine's name.
+        by: String,
+        fences: Vec<Fence>,
+    },
+    /// Another person or machine goes on with it, after the lease of the one before had lapsed.
+    TakenOver {
+        tool: String,
+        by: String,
+        /// Who had it before.
+        from: String,
+    },
     /// A gate was answered; `text` is what was typed for a typed one.
     Confirmed {
         gate: String,
@@ -57,7 +72,11 @@ pub enum Event {
         attempt: u32,
         answer: Answer,
     },
-    /// The world was seen to be as the step wants it.
+    /// A person decided how the run goes on. Leaving a step out is a `Completed` with its reason.
+    Chosen {
+        choice: Choice,
+    },
+    /// The world was seen to be as the step wants it, or a person left the step out.
     Completed {
         step: String,
         how: How,
@@ -73,8 +92,40 @@ pub enum Event {
     },
 }
 
+/// What a person chose at a pause; going on as before (retry) is `Resumed` alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "choice", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Choice {
+    /// The step was done outside of the run. It completes only when the world shows it.
+    ByHand { step: String },
+    /// Everything that this run sent is put back, the newest first.
+    Undo {
+        /// The steps that are put back, in this order.
+        steps: Vec<String>,
+        /// The step with no way back at which the undo ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends_at: Option<String>,
+    },
+    /// The run is given up as it stands.
+    Abandon {
+        reason: String,
+        /// One sentence per step that is half done, or was done and stays.
+        left: Vec<String>,
+    },
+}
+
+/// One lease with the count that tells its holders apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fence {
+    pub context: String,
+    pub namespace: String,
+    /// `leaseTransitions` as we took it.
+    pub fence: u64,
+}
+
 /// Why a step counts as completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// It was so before we sent anything.
@@ -85,6 +136,24 @@ pub enum How {
     Adopted,
     /// A wait or probe was satisfied.
     Observed,
+    /// A person said so, and then we saw it.
+    ByHand,
+    /// Left out by a person, who gave this reason. Nothing is known about the world.
+    Skipped { reason: String },
+}
+
+impl How {
+    /// A few words for a list.
+    pub fn word(&self) -> &'static str {
+        match self {
+            How::AlreadySo => "already so",
+            How::Performed => "done",
+            How::Adopted => "found done",
+            How::Observed => "seen",
+            How::ByHand => "done by hand",
+            How::Skipped { .. } => "skipped",
+        }
+    }
 }
 
 /// Why a run stopped without being finished.
@@ -123,6 +192,21 @@ pub enum Outcome {
     Done,
     /// Every step was already so.
     NothingToDo,
+    /// What could be put back was put back.
+    Undone,
+    /// A person gave it up; what is left half done is in the record before.
+    Abandoned,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::NothingToDo => "nothing to do",
+            Outcome::Undone => "undone",
+            Outcome::Abandoned => "abandoned",
+        }
+    }
 }
 
 /// Why a line cannot be taken.

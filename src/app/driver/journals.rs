@@ -52,6 +52,8 @@ fn summary(run: String, records: Result<Vec<Record>, String>) -> RunSummary {
     };
     let state = match (replayed.outcome(), replayed.paused()) {
         (Some(Outcome::Done), _) => "done".into(),
+        (Some(Outcome::Undone), _) => "undone".into(),
+        (Some(Outcome::Abandoned), _) => "abandoned".into(),
         (Some(Outcome::NothingToDo), _) => "nothing to do".into(),
         (None, Some(reason)) => format!("paused: {}", reason.sentence()),
         (None, None) => "open".into(),

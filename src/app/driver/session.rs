@@ -39,6 +39,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     let _ = say(Message::Runbooks(runbooks())).await;
     let _ = say(Message::Runs(journals::summaries(driver.runs_folder()))).await;
     let mut driving: Option<Driving> = None;
+    let mut planning: Option<JoinHandle<()>> = None;
     while let Some(effect) = effects.recv().await {
         match effect {
             Effect::Quit => break,
@@ -48,14 +49,18 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
             Effect::ListRuns => drop(say(Message::Runs(journals::summaries(driver.runs_folder()))).await),
             Effect::Plan { runbook, inputs } => {
                 let (driver, messages) = (driver.clone(), messages.clone());
-                tokio::spawn(async move {
+                // Only the newest request counts: an older plan must not be shown over it.
+                if let Some(older) = planning.take() {
+                    older.abort();
+                }
+                planning = Some(tokio::spawn(async move {
                     let rehearse = !driver.links.iter().any(|link| link.read_only());
                     let news = match driver.plan(&runbook, &inputs, rehearse).await {
                         Ok(plan) => RunMessage::Planned(Box::new(plan)),
                         Err(sentence) => RunMessage::NoPlan(sentence),
                     };
                     let _ = messages.send(Message::Run(news)).await;
-                });
+                }));
             }
             Effect::Start(_) | Effect::Resume { .. } if driving.as_ref().is_some_and(|d| !d.task.is_finished()) => {
                 let sentence = "a run is under way in this console already; one at a time".to_owned();

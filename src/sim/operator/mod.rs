@@ -1,7 +1,8 @@
 //! TiDB Operator's reconcile loop over one KubeCluster: from TidbClusters to objects, in the order of the real one.
 //!
 //! A pass stops at the first component that errs or waits, so everything behind it is left alone, as in truth (domain.md
-//! §2.1). Status and condition are in `status`, rolling and scaling in `upgrade` and `scale`; pods are not made here.
+//! §2.1). Status and condition are in `status`, rolling and scaling in `upgrade` and `scale`, id labels in `meta`; pods are
+//! not made here.
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use super::manifests;
 use super::tidb_cluster::TidbCluster;
 use super::world::{State, World};
 
+mod meta;
 mod scale;
 mod status;
 mod upgrade;
@@ -98,6 +100,7 @@ fn sync(pass: &mut Pass<'_>, tc: &mut TidbCluster) -> Result<(), Stopped> {
     for component in SYNC_ORDER {
         sync_component(pass, tc, component)?;
     }
+    meta::label(pass, tc);
     Ok(())
 }
 

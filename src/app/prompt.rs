@@ -1,0 +1,105 @@
+//! What the `:` prompt and the fields of a form do with tab, the arrows and enter.
+//!
+//! Not here: what the words are ([`super::palette`]) and what commands do ([`super::perform`]).
+
+use tui_input::Input;
+
+use super::form::Form;
+use super::keymap::Command;
+use super::message::Effect;
+use super::palette::{Target, candidates, resolve};
+use super::words::Level;
+use super::{App, Dialog, View};
+
+impl App {
+    pub(super) fn complete(&mut self, forward: bool) {
+        if let Some(Dialog::Palette { input, stem }) = &self.dialog {
+            let stem = stem.clone().unwrap_or_else(|| input.value().to_owned());
+            let found = candidates(self, &stem);
+            let Some(last) = found.len().checked_sub(1) else { return };
+            let next = match (found.iter().position(|one| one.text == input.value()), forward) {
+                (None, true) => 0,
+                (None, false) => last,
+                (Some(at), true) => {
+                    if at == last {
+                        0
+                    } else {
+                        at + 1
+                    }
+                }
+                (Some(at), false) => at.checked_sub(1).unwrap_or(last),
+            };
+            self.dialog = Some(Dialog::Palette { input: Input::new(found[next].text.clone()), stem: Some(stem) });
+            return;
+        }
+        let suggestions = self.suggestions();
+        if let Some(field) = self.form.as_mut().and_then(Form::field_mut) {
+            field.cycle(&suggestions, forward);
+        }
+    }
+
+    pub(super) fn earlier(&mut self, back: bool) {
+        let Some(Dialog::Palette { input, .. }) = &self.dialog else { return };
+        let at = self.history.iter().rposition(|line| line == input.value());
+        let next = match (at, back) {
+            (None, true) => self.history.len().checked_sub(1),
+            (Some(at), true) => Some(at.saturating_sub(1)),
+            (Some(at), false) => Some(at + 1),
+            (None, false) => None,
+        };
+        let text = next.and_then(|next| self.history.get(next)).cloned().unwrap_or_default();
+        self.dialog = Some(Dialog::Palette { input: Input::new(text), stem: None });
+    }
+
+    pub(super) fn command_line(&mut self, text: &str, effects: &mut Vec<Effect>) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let Some((target, argument)) = resolve(self, text) else {
+            self.say(Level::Bad, format!("no command {:?}; ? lists the keys, : and tab the commands", text.trim()));
+            return;
+        };
+        self.history.retain(|line| line != text);
+        self.history.push(text.to_owned());
+        if self.history.len() > 50 {
+            self.history.remove(0);
+        }
+        match (target, argument) {
+            (Target::View(view), _) => {
+                if view == View::Runs {
+                    effects.push(Effect::ListRuns);
+                }
+                self.go(view);
+            }
+            (Target::Database, None) => self.go(View::Databases),
+            (Target::Database, Some(name)) => {
+                let all = self.databases();
+                match all.iter().position(|one| one.name == name || one.id.as_deref() == Some(name.as_str())) {
+                    Some(index) => {
+                        self.choose_database(index);
+                        self.go(View::Overview);
+                    }
+                    None => self.say(Level::Bad, format!("no Database {name:?}; :db lists them")),
+                }
+            }
+            (Target::Context, None) => self.go(View::Clusters),
+            (Target::Context, Some(name)) => {
+                if self.fleet.clusters.contains_key(&name) {
+                    self.focus = Some(name);
+                } else {
+                    self.say(Level::Bad, format!("no context {name:?}; :ctx lists them"));
+                }
+            }
+            (Target::Runbook, None) => self.go(View::Runbooks),
+            (Target::Runbook, Some(id)) => match self.runbooks.iter().position(|runbook| runbook.id == id) {
+                Some(index) => self.open_form(index),
+                None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
+            },
+            (Target::Faults, _) => self.faults_only = !self.faults_only,
+            (Target::AllClusters, _) => self.focus = None,
+            (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),
+            (Target::Help, _) => self.perform(Command::Help, 0, effects),
+            (Target::Quit, _) => self.interrupt(effects),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Keys, one line each: in this scene, these keys lead there, send this, or say that.
+
+mod fixture;
+
+use std::collections::BTreeMap;
+
+use fixture::{options, press, scene};
+use tidepilot::app::message::{Effect, Message, RunEnd, RunMessage};
+use tidepilot::app::{App, AppOptions, Dialog, Subject, View};
+
+/// Where a key string leads: `overview`, `members/basic-pd`, with the dialog in brackets.
+fn place(app: &App) -> String {
+    let screen = app.screen();
+    let mut place = match &screen.view {
+        View::Detail(Subject::Pod(of)) => format!("pod {of}"),
+        View::Detail(Subject::Member(id)) => format!("member {id}"),
+        View::Detail(Subject::Cluster(context)) => format!("cluster {context}"),
+        View::Detail(Subject::Store(id)) => format!("store {id}"),
+        View::Detail(Subject::TidbCluster(of)) => format!("tc {of}"),
+        view => view.title().to_owned(),
+    };
+    if !screen.filter.is_empty() {
+        place.push_str(&format!(" /{}", screen.filter));
+    }
+    if let Some(context) = &app.focus {
+        place.push_str(&format!(" <{context}>"));
+    }
+    if app.faults_only {
+        place.push_str(" faults");
+    }
+    match &app.dialog {
+        None => {}
+        Some(Dialog::Help { .. }) => place.push_str(" [help]"),
+        Some(Dialog::Palette { input, .. }) => place.push_str(&format!(" [:{}]", input.value())),
+        Some(Dialog::Filter { .. }) => place.push_str(" [filter]"),
+        Some(Dialog::Ask { go, .. }) => place.push_str(if *go { " [ask: yes]" } else { " [ask: not yet]" }),
+        Some(Dialog::Typed { input, wrong, .. }) => {
+            place.push_str(&format!(" [type: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
+        }
+    }
+    place
+}
+
+/// Effects in short.
+fn sent(effects: &[Effect]) -> String {
+    let short = effects.iter().map(|effect| match effect {
+        Effect::Quit => "quit".to_owned(),
+        Effect::Copy(text) => format!("copy {text}"),
+        Effect::Plan { runbook, inputs } => {
+            let inputs: Vec<String> = inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            format!("plan {runbook} {}", inputs.join(" "))
+        }
+        Effect::Start(plan) => format!("start {}", plan.runbook),
+        Effect::Resume { run } => format!("resume {run}"),
+        Effect::Answer { gate, text } => format!("answer {gate} {}", text.as_deref().unwrap_or("-")),
+        Effect::PauseRun => "pause".to_owned(),
+        Effect::ListRuns => "list".to_owned(),
+        Effect::Refresh => "refresh".to_owned(),
+    });
+    short.collect::<Vec<_>>().join("; ")
+}
+
+fn check_with(options: AppOptions, name: &str, keys: &str, wanted_place: &str, wanted_effects: &str) {
+    let mut app = scene(name, options);
+    let effects = press(&mut app, keys);
+    assert_eq!(place(&app), wanted_place, "{name}: {keys}");
+    assert_eq!(sent(&effects), wanted_effects, "{name}: {keys}");
+}
+
+fn check(name: &str, keys: &str, wanted_place: &str, wanted_effects: &str) {
+    check_with(options(), name, keys, wanted_place, wanted_effects);
+}
+
+fn said(name: &str, keys: &str, wanted: &str) {
+    let mut app = scene(name, options());
+    press(&mut app, keys);
+    let text = app.flash.map(|flash| flash.text).unwrap_or_default();
+    assert!(text.contains(wanted), "{name}: {keys} said {text:?}, not {wanted:?}");
+}
+
+#[test]
+fn walking_about() {
+    check("overview", ":pd<enter>", "members", "");
+    check("overview", ":ctx<enter>", "clusters", "");
+    check("overview", ":stores<enter>", "stores", "");
+    check("overview", ":tikv<enter>", "stores", "");
+    check("overview", ":tc<enter>", "tidbclusters", "");
+    check("overview", ":faults<enter>", "problems", "");
+    check("overview", "!", "problems", "");
+    check("overview", ":runs<enter>", "runs", "list");
+    check("overview", "r", "runbooks", "");
+    check("overview", ":sto<enter>", "stores", "");
+    check("overview", ":run migrate-cluster-domain<enter>", "inputs", "");
+    check("overview", ":db orders<enter>", "overview", "");
+    check("overview", ":pd<enter>:stores<enter>:pd<enter><esc>", "overview", "");
+    check("overview", ":", "overview [:]", "");
+    check("overview", ":r<tab>", "overview [:run]", "");
+    check("overview", ":r<tab><tab>", "overview [:runs]", "");
+    check("overview", ":r<tab><shift-tab>", "overview [:troubled]", "");
+    check("overview", ":db <tab>", "overview [:db basic]", "");
+    check("overview", ":pd<enter>:<up>", "members [:pd]", "");
+    check("overview", ":pd<esc>", "overview", "");
+    check("overview", "<tab><enter>", "pod north/db/basic-pd-0", "");
+    check("overview", "j<enter>", "pod east/db/basic-pd-1", "");
+    check("overview", "Gk<enter>", "pod east/db/basic-tidb-1", "");
+    check("members", "<down><down><enter>", "member 3c9e11d07a2b45f8", "");
+    check("members", "Gggd", "member a1f3c0de4b5d6e14", "");
+    check("clusters", "G<enter>", "cluster west", "");
+    check("stores", "j<enter>", "store 4", "");
+    check("tidbclusters", "<enter>", "tc east/db/basic", "");
+    check("databases", "j<enter>", "overview", "");
+}
+
+#[test]
+fn going_back_never_quits() {
+    check("overview", "<esc><esc><esc>", "overview", "");
+    check("overview", "qqq", "overview", "");
+    check("members", "<enter>q", "members", "");
+    check("members", "<enter><esc><esc>", "overview", "");
+    check("filtered", "<esc>", "members", "");
+    check("filtered", "<esc><esc>", "overview", "");
+    check("overview", "1<esc>", "overview", "");
+    check("overview", "<ctrl-z><esc>", "overview", "");
+    said("overview", "q", "quits");
+}
+
+#[test]
+fn quitting() {
+    check("overview", "<ctrl-c>", "overview", "quit");
+    check("overview", ":q<enter>", "overview", "quit");
+    check("overview", ":quit<enter>", "overview", "quit");
+    check("overview", "/ab<ctrl-c>", "overview /ab [filter]", "quit");
+    check("form", "<ctrl-c>", "inputs", "quit");
+    check("run", "<ctrl-c>", "run", "pause");
+    check("run", "<ctrl-c><ctrl-c>", "run", "pause; quit");
+    check("gate", "<ctrl-c>", "run [ask: not yet]", "pause");
+    check("run", ":q<enter>", "run", "pause");
+    check("ended", "<ctrl-c>", "run", "quit");
+}
+
+#[test]
+fn filtering_and_focus() {
+    check("members", "/north", "members /north [filter]", "");
+    check("members", "/north<enter>", "members /north", "");
+    check("members", "/north<esc>", "members", "");
+    check("members", "/north<enter><enter>", "member 3c9e11d07a2b45f8", "");
+    check("members", "/!east<enter><enter>", "member 3c9e11d07a2b45f8", "");
+    check("members", "/nothing<enter><enter>", "members /nothing", "");
+    check("members", "/q?:r<enter>", "members /q?:r", "");
+    check("overview", "2", "overview <north>", "");
+    check("overview", "2<enter>", "pod north/db/basic-pd-0 <north>", "");
+    check("overview", "20", "overview", "");
+    check("overview", "9", "overview", "");
+    check("overview", "<ctrl-z>", "overview faults", "");
+    check("overview", ":ctx north<enter>", "overview <north>", "");
+    said("overview", "9", "no cluster 9");
+}
+
+#[test]
+fn copying_and_refreshing() {
+    check("members", "c", "members", "copy a1f3c0de4b5d6e14");
+    check("overview", "c", "overview", "copy basic-pd-0");
+    check("clusters", "Gc", "clusters", "copy west");
+    check("overview", "<ctrl-r>", "overview", "refresh");
+    check("runs", "<ctrl-r>", "runs", "refresh; list");
+}
+
+#[test]
+fn help_is_an_overlay() {
+    check("members", "?", "members [help]", "");
+    check("members", "?<esc>", "members", "");
+    check("members", "?q", "members", "");
+    check("members", "?<down>?", "members", "");
+}
+
+#[test]
+fn inputs() {
+    let plan = "plan migrate-cluster-domain clusterDomain=east.example.com tidbCluster=east/shop/orders";
+    check("form", "<tab><tab><enter><tab><enter>", "plan", plan);
+    check("form", "shop<tab><enter>east.example.com<enter>", "plan", plan);
+    check("form", "<tab><enter><enter>", "inputs", "");
+    check("form", "<esc>", "runbooks", "");
+    check("tidbclusters", "jr<enter><tab><enter>", "plan", plan);
+    let mut app = scene("form", options());
+    press(&mut app, "<down><enter>");
+    assert_eq!(app.form.and_then(|form| form.error).as_deref(), Some("tidbCluster is needed"));
+}
+
+#[test]
+fn nothing_starts_on_one_key() {
+    check("plan", "<enter>", "plan [ask: not yet]", "");
+    check("plan", "<enter><enter>", "plan", "");
+    check("plan", "<enter><esc>", "plan", "");
+    check("plan", "<enter>n", "plan", "");
+    check("plan", "<enter>y", "run", "start migrate-cluster-domain");
+    check("plan", "<enter><tab><enter>", "run", "start migrate-cluster-domain");
+    check("refused", "<enter>", "plan", "");
+    said("refused", "<enter>", "refused by 1 of 4 checks");
+    check("planning", "<enter>", "plan", "");
+    check("run", "<esc>", "runbooks", "");
+}
+
+#[test]
+fn gates() {
+    check("gate", "<enter>", "run", "");
+    check("gate", "y", "run", "answer members -");
+    check("gate", "<tab><enter>", "run", "answer members -");
+    check("gate", "<esc><enter>", "run [ask: not yet]", "");
+    check("typed", "ers<enter>", "run", "answer patch orders");
+    check("typed", "<enter>", "run [type: ord, wrong]", "");
+    check("typed", "y<enter>", "run [type: ordy, wrong]", "");
+    check("typed", "<esc>", "run", "");
+    check("typed", "<esc>y", "run", "");
+    check("run", "p", "run", "pause");
+}
+
+#[test]
+fn a_gate_does_not_take_keys_meant_for_another_view() {
+    let mut app = scene("typed", options());
+    press(&mut app, "<esc>:pd<enter>");
+    for message in fixture::run_so_far() {
+        app.update(message, fixture::now());
+    }
+    assert_eq!(place(&app), "members");
+    assert_eq!(sent(&press(&mut app, "y")), "");
+    press(&mut app, ":progress<enter><enter>");
+    assert_eq!(place(&app), "run [ask: not yet]");
+}
+
+#[test]
+fn runs_are_resumed_by_asking() {
+    check("runs", "<enter>", "runs [ask: not yet]", "");
+    check("runs", "<enter>y", "run", "resume 20261120-115002-7f3a");
+    check("runs", "j<enter>", "runs", "list");
+}
+
+#[test]
+fn read_only_offers_no_write() {
+    let read_only = || AppOptions { read_only: true, ..options() };
+    check_with(read_only(), "plan", "<enter>", "plan", "");
+    check_with(read_only(), "plan", "<enter>y", "plan", "");
+    check_with(read_only(), "runs", "<enter>", "runs", "");
+    check_with(read_only(), "runs", "<enter>y", "runs", "");
+}
+
+/// Every key in every scene, twice: no write leaves a read-only session, and nothing panics.
+#[test]
+fn every_key_everywhere() {
+    let names: Vec<&str> = tidepilot::app::keymap::KEYMAP.iter().flat_map(|binding| binding.keys).copied().collect();
+    let read_only = AppOptions { read_only: true, ..options() };
+    for name in fixture::SCENES.iter().filter(|name| !matches!(**name, "run" | "gate" | "ended" | "typed" | "start")) {
+        for key in &names {
+            let mut app = scene(name, read_only.clone());
+            let effects = press(&mut app, &format!("<{key}><{key}><enter>y<tab><enter>"));
+            let wrote = effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Start(_) | Effect::Resume { .. } | Effect::Answer { .. }));
+            assert!(!wrote, "{name}: {key} led to {}", sent(&effects));
+        }
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_object() {
+    let mut app = scene("members", options());
+    press(&mut app, "jj");
+    let before = app.screen().key.clone();
+    press(&mut app, "/basic-pd-0<enter>");
+    assert_eq!(app.screen().key, before);
+    let rows = app.rows();
+    assert_eq!(app.cursor(&rows), Some(1));
+}
+
+#[test]
+fn a_plan_that_cannot_be_made_leads_back_to_the_inputs() {
+    let mut app = scene("planning", options());
+    app.update(Message::Run(RunMessage::NoPlan("there is no TidbCluster of that name".into())), fixture::now());
+    assert_eq!(place(&app), "inputs");
+    assert_eq!(app.form.as_ref().and_then(|form| form.error.as_deref()), Some("there is no TidbCluster of that name"));
+    let inputs: BTreeMap<String, String> = app.form.map(|form| form.inputs()).unwrap_or_default();
+    assert_eq!(inputs.len(), 2, "what was typed is still there");
+}
+
+#[test]
+fn the_end_of_a_run_is_said_elsewhere_too() {
+    let mut app = scene("run", options());
+    press(&mut app, ":pd<enter>");
+    let end = RunEnd { run: "r1".into(), code: 2, sentence: "paused: the server refused".into() };
+    app.update(Message::Run(RunMessage::Ended(end)), fixture::now());
+    assert!(app.flash.as_ref().is_some_and(|flash| flash.text.contains("the server refused")));
+    assert_eq!(sent(&press(&mut app, "<ctrl-c>")), "quit", "nothing is driven any more");
+}
+
+#[test]
+fn a_tick_changes_nothing_where_all_is_live() {
+    let mut app = scene("healthy", options());
+    app.take_dirty();
+    app.update(Message::Tick, fixture::now());
+    assert!(!app.take_dirty());
+    let mut app = scene("overview", options());
+    app.take_dirty();
+    app.update(Message::Tick, fixture::now());
+    assert!(app.take_dirty(), "ages of what is not live move");
+}

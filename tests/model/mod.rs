@@ -1,0 +1,564 @@
+//! A model world and a driver for the engine's tests: no sockets, no clock, every write counted.
+//!
+//! One TidbCluster with three PDs, whose operator is "after some looks everything has rolled". [`drive`] does what
+//! `app::driver` does — append, then act — on a journal in memory, so that a test can stop it anywhere, lose or
+//! delay an answer, or let somebody else change the world. Not here: what has to come out (the tests say that).
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
+use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
+use tidepilot::runbook::Observation;
+use tidepilot::runbook::action::{Action, Answer, ProbeLine};
+use tidepilot::runbook::bind::bind;
+use tidepilot::runbook::choices::{BadChoice, Wish};
+use tidepilot::runbook::definition::Runbook;
+use tidepilot::runbook::engine::{Effect, Input, Run, Stop};
+use tidepilot::runbook::plan::Plan;
+use tidepilot::runbook::record::{Event, Record, decode, encode, line_hash};
+
+pub const PODS: usize = 3;
+/// Seconds from one look to the next.
+const LOOK_S: i64 = 5;
+/// The same waiting sentence so often is a stall.
+const PATIENCE: u32 = 9;
+
+/// One PD member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pd {
+    pub id: u64,
+    pub urls: Vec<String>,
+    /// Still in the membership.
+    pub listed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    pub uid: &'static str,
+    pub kube_uid: &'static str,
+    pub exists: bool,
+    pub domain: Option<String>,
+    pub across: Option<bool>,
+    pub paused: Option<bool>,
+    /// Of the TidbCluster: moves with each change of its spec.
+    version: u64,
+    /// Template revisions of PD: wanted, and carried by every pod.
+    wanted: u32,
+    carried: u32,
+    looks_since: u32,
+    /// The spec that the pods were started with: it makes their names.
+    started: (Option<String>, bool),
+    pub pds: Vec<Pd>,
+    pub leader: usize,
+    pub now: Timestamp,
+    /// Our writes that changed something, in order.
+    pub effects: Vec<String>,
+    /// How often ours set the domain: there is no way back from that.
+    pub irreversible: u32,
+    /// Fields that somebody else set last.
+    theirs: BTreeSet<String>,
+    /// What ours put over a value of somebody else.
+    pub overwritten: Vec<String>,
+    /// Writes which the server applies some looks later, with the version they were sent under.
+    late: Vec<(u32, u64, Action)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let url = |i: usize| format!("http://basic-pd-{i}.basic-pd-peer.db.svc:2380");
+        Self {
+            uid: "tc-uid",
+            kube_uid: "kube-uid",
+            exists: true,
+            domain: None,
+            across: None,
+            paused: None,
+            version: 7,
+            wanted: 1,
+            carried: 1,
+            looks_since: 0,
+            started: (None, false),
+            pds: (0..PODS).map(|i| Pd { id: i as u64 + 1, urls: vec![url(i)], listed: true }).collect(),
+            leader: 0,
+            now: Timestamp::UNIX_EPOCH,
+            effects: Vec::new(),
+            irreversible: 0,
+            theirs: BTreeSet::new(),
+            overwritten: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// The pods begin to restart.
+    pub fn roll(&mut self) {
+        self.version += 1;
+        self.wanted += 1;
+        self.looks_since = 0;
+    }
+
+    /// Somebody else's change to the spec.
+    pub fn their_spec(&mut self, field: &str, change: impl FnOnce(&mut Self)) {
+        change(self);
+        self.theirs.insert(field.to_owned());
+        self.roll();
+    }
+
+    /// Somebody else's change to a member's peerURL.
+    pub fn their_url(&mut self, index: usize, url: &str) {
+        self.pds[index].urls = vec![url.to_owned()];
+        self.theirs.insert(format!("url {index}"));
+    }
+
+    /// The image which a write of ours is conditional on: what the sender reads just before it sends.
+    fn fields(&self) -> (Option<String>, Option<bool>) {
+        (self.domain.clone(), self.across)
+    }
+
+    /// What our client and the server make of an action. `seen`: the look which it was decided on.
+    fn send(&mut self, action: &Action, seen: &Seen) -> Answer {
+        let refused = |reason: &str| Answer::Refused { reason: reason.into() };
+        match action {
+            Action::PatchTidbCluster { uid, .. } => {
+                if !self.exists || uid != self.uid {
+                    return refused("another object");
+                }
+                if seen.fields != self.fields() {
+                    return refused("somebody else changed the same fields");
+                }
+            }
+            Action::UpdatePeerUrl { id, from, .. } => match self.pds.iter().find(|pd| pd.id == id.0 && pd.listed) {
+                Some(pd) if pd.urls == *from => {}
+                Some(_) => return refused("the member has other peerURLs"),
+                None => return refused("no such member"),
+            },
+            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => panic!("this sends nothing: {action:?}"),
+        }
+        self.apply(action);
+        Answer::Accepted { status: 200, detail: String::new() }
+    }
+
+    /// Does to the world what the server would do; counts what changed.
+    fn apply(&mut self, action: &Action) {
+        match action {
+            Action::PatchTidbCluster { merge, .. } => {
+                let before = self.fields();
+                if let Some(domain) = merge.pointer("/spec/clusterDomain") {
+                    self.domain = domain.as_str().map(str::to_owned);
+                }
+                if let Some(across) = merge.pointer("/spec/acrossK8s") {
+                    self.across = across.as_bool();
+                }
+                if before == self.fields() {
+                    return;
+                }
+                if before.0 != self.domain {
+                    self.irreversible += 1;
+                }
+                for (field, changed) in [("domain", before.0 != self.domain), ("across", before.1 != self.across)] {
+                    if changed && self.theirs.contains(field) {
+                        self.overwritten.push(field.into());
+                    }
+                }
+                self.effects.push(if self.across.is_some() { "patch" } else { "patch back" }.into());
+                self.roll();
+            }
+            Action::UpdatePeerUrl { id, pod, to, restores, .. } => {
+                let Some(index) = self.pds.iter().position(|pd| pd.id == id.0 && pd.listed) else { return };
+                if self.pds[index].urls == *to {
+                    return;
+                }
+                if self.theirs.contains(&format!("url {index}")) {
+                    self.overwritten.push(format!("url {index}"));
+                }
+                self.pds[index].urls.clone_from(to);
+                let verb = if *restores { "restore" } else { "update" };
+                self.effects.push(format!("{verb} {pod}{}", if index == self.leader { " (leader)" } else { "" }));
+            }
+            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => {}
+        }
+    }
+
+    fn name(&self, i: usize) -> String {
+        match &self.started {
+            (Some(domain), _) => format!("basic-pd-{i}.basic-pd-peer.db.svc.{domain}"),
+            (None, true) => format!("basic-pd-{i}.basic-pd-peer.db.svc"),
+            (None, false) => format!("basic-pd-{i}"),
+        }
+    }
+
+    fn pass(&mut self) {
+        self.now += SignedDuration::from_secs(LOOK_S);
+        for (looks, version, action) in std::mem::take(&mut self.late) {
+            if looks > 0 {
+                self.late.push((looks - 1, version, action));
+            } else if matches!(action, Action::UpdatePeerUrl { .. }) || version == self.version {
+                // The API server refuses a patch under an old resourceVersion; etcd takes whatever comes.
+                self.apply(&action);
+            }
+        }
+        if self.wanted != self.carried {
+            self.looks_since += 1;
+            if self.looks_since == 4 && self.paused != Some(true) {
+                self.carried = self.wanted;
+                self.started = (self.domain.clone(), self.across.unwrap_or(false));
+                // A rolling restart moves the leader.
+                self.leader = (self.leader + 1) % PODS;
+                while !self.pds[self.leader].listed {
+                    self.leader = (self.leader + 1) % PODS;
+                }
+            }
+        }
+    }
+
+    pub fn look(&mut self) -> Observation {
+        self.pass();
+        let rolling = self.wanted != self.carried;
+        let mut fleet = Fleet::default();
+        let mut say = |what| fleet.apply(Change { context: "one".into(), at: self.now, what });
+        say(What::Connection { freshness: Freshness::Live, message: None });
+        say(What::Identity { uid: Some(self.kube_uid.into()), version: Some("v1.33.4".into()) });
+        say(What::Crd(Crd::Served { across_k8s: Some(true) }));
+        say(What::Operator { version: Some("v1.6.6".into()) });
+        say(What::ClusterDomain("a.com".into()));
+        if self.exists {
+            let mut spec = json!({"version": "v7.5.0", "configUpdateStrategy": "RollingUpdate",
+                "pd": {"replicas": PODS, "config": {}, "maxFailoverCount": 0}});
+            for (key, value) in [
+                ("clusterDomain", self.domain.as_ref().map(|domain| json!(domain))),
+                ("acrossK8s", self.across.map(|across| json!(across))),
+                ("paused", self.paused.map(|paused| json!(paused))),
+            ] {
+                if let Some(value) = value {
+                    spec[key] = value;
+                }
+            }
+            let members: BTreeMap<String, Value> = (0..PODS)
+                .filter(|i| self.pds[*i].listed)
+                .map(|i| (self.name(i), json!({"name": self.name(i), "health": true})))
+                .collect();
+            let tc = json!({"metadata": {"name": "basic", "namespace": "db", "uid": self.uid,
+                    "resourceVersion": self.version.to_string()},
+                "spec": spec,
+                "status": {"clusterID": "42", "conditions": [{"type": "Ready", "status": "True"}],
+                    "pd": {"synced": true, "phase": if rolling {"Upgrade"} else {"Normal"},
+                        "image": "pingcap/pd:v7.5.0", "members": members}}});
+            say(What::TidbClusters(vec![serde_json::from_value(tc).expect("shape")]));
+            let set = json!({"metadata": {"name": "basic-pd", "namespace": "db", "generation": 1},
+                "spec": {"replicas": PODS},
+                "status": {"observedGeneration": 1, "replicas": PODS, "readyReplicas": PODS, "updatedReplicas": PODS,
+                    "currentRevision": format!("r{}", self.carried), "updateRevision": format!("r{}", self.wanted)}});
+            say(What::StatefulSets(vec![serde_json::from_value(set).expect("shape")]));
+            let pods = (0..PODS).map(|i| {
+                let pod = json!({"metadata": {"name": format!("basic-pd-{i}"), "namespace": "db", "labels": {
+                        "app.kubernetes.io/instance": "basic", "app.kubernetes.io/component": "pd",
+                        "controller-revision-hash": format!("r{}", self.carried)}},
+                    "status": {"phase": "Running", "podIP": format!("10.0.0.{i}"),
+                        "conditions": [{"type": "Ready", "status": "True"}]}});
+                serde_json::from_value(pod).expect("shape")
+            });
+            say(What::Pods(pods.collect()));
+        } else {
+            say(What::TidbClusters(Vec::new()));
+        }
+        let listed: Vec<EtcdMember> = (0..PODS)
+            .filter(|i| self.pds[*i].listed)
+            .map(|i| EtcdMember {
+                id: MemberId(self.pds[i].id),
+                name: self.name(i),
+                peer_urls: self.pds[i].urls.clone(),
+                client_urls: vec![format!("http://{}:2379", self.name(i))],
+            })
+            .collect();
+        for i in (0..PODS).filter(|i| self.exists && self.pds[*i].listed) {
+            let answer = PdAnswer {
+                api: Some(MembershipApi::V2),
+                cluster_id: Some(42),
+                self_id: Some(MemberId(self.pds[i].id)),
+                members: listed.clone(),
+                leader: Some(MemberId(self.pds[self.leader].id)),
+                healthy: Some(true),
+                ..PdAnswer::default()
+            };
+            let view = PdView { at: self.now, answer: Ok(answer) };
+            say(What::Pd { pod: ObjectKey::new("db", format!("basic-pd-{i}")), view: Box::new(view) });
+        }
+        Observation { at: self.now, fleet, denied: Some(Vec::new()) }
+    }
+}
+
+/// What the sender of a write knows from the look before.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    fields: (Option<String>, Option<bool>),
+}
+
+/// What happens to one write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Answered,
+    /// Applied, but the answer is lost.
+    AnswerLost,
+    /// Not applied, and no answer.
+    RequestLost,
+    /// Applied only some looks later, and no answer.
+    AppliedLate,
+    /// Applied, answered, and delivered again some looks later.
+    Twice,
+}
+
+pub const FATES: [Fate; 5] = [Fate::Answered, Fate::AnswerLost, Fate::RequestLost, Fate::AppliedLate, Fate::Twice];
+
+/// Which of the two branches of the procedure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branch {
+    /// With clusterDomain: the patch has no way back.
+    Domain,
+    /// Only acrossK8s: the patch can be put back.
+    SameDomain,
+}
+
+pub fn runbook() -> Runbook {
+    static ONCE: OnceLock<Runbook> = OnceLock::new();
+    ONCE.get_or_init(|| Runbook::shipped("migrate-cluster-domain").expect("ships")).clone()
+}
+
+pub fn plan(world: &mut World, branch: Branch) -> Plan {
+    let mut inputs = BTreeMap::from([("tidbCluster".to_owned(), "one/db/basic".to_owned())]);
+    if branch == Branch::Domain {
+        inputs.insert("clusterDomain".into(), "a.com".into());
+    }
+    let plan = bind(&runbook(), &inputs, &world.look()).expect("binds");
+    let refused: Vec<_> = plan.refusals().collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    plan
+}
+
+/// The journal as bytes, and a way to write into it.
+#[derive(Clone, Debug, Default)]
+pub struct Disk(pub String);
+
+impl Disk {
+    pub fn append(&mut self, at: Timestamp, event: Event) -> Record {
+        let prev = self.0.lines().last().map_or_else(String::new, line_hash);
+        let record = Record { seq: self.lines() as u64, at, prev, event };
+        self.0.push_str(&encode(&record).expect("encodes"));
+        record
+    }
+
+    pub fn lines(&self) -> usize {
+        self.0.lines().count()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        decode(&self.0).expect("readable").records.into_iter().map(|record| record.event).collect()
+    }
+}
+
+/// One run on one world.
+#[derive(Clone, Debug)]
+pub struct Bed {
+    pub disk: Disk,
+    pub world: World,
+}
+
+/// A run that has just been opened.
+pub fn opened(branch: Branch) -> Bed {
+    static ONCE: [OnceLock<Bed>; 2] = [OnceLock::new(), OnceLock::new()];
+    let make = || {
+        let mut world = World::new();
+        let plan = plan(&mut world, branch);
+        let mut disk = Disk::default();
+        disk.append(world.now, Event::RunOpened { run: "r".into(), tool: "test".into(), plan: Box::new(plan) });
+        Bed { disk, world }
+    };
+    ONCE[branch as usize].get_or_init(make).clone()
+}
+
+/// How a drive ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    Stopped(Stop),
+    /// The process died.
+    Crashed,
+}
+
+/// A place of a drive at which a process can die, with everything as it stood.
+#[derive(Clone)]
+pub enum Point {
+    /// This record had just become durable.
+    Record(Bed),
+    /// This write was about to reach the server.
+    Write { bed: Bed, action: Action, seen: Seen },
+}
+
+impl Seen {
+    /// Sends an action; its fate decides what becomes of it and of the answer.
+    pub fn send(&self, bed: &mut Bed, action: &Action, fate: Fate) -> Answer {
+        let lost = |reason: &str| Answer::Unknown { reason: reason.into() };
+        let version = bed.world.version;
+        match fate {
+            Fate::Answered => bed.world.send(action, self),
+            Fate::AnswerLost => {
+                bed.world.send(action, self);
+                lost("cut off")
+            }
+            Fate::RequestLost => lost("cut off"),
+            Fate::AppliedLate => {
+                bed.world.late.push((1, version, action.clone()));
+                lost("timed out")
+            }
+            Fate::Twice => {
+                let answer = bed.world.send(action, self);
+                bed.world.late.push((1, version, action.clone()));
+                answer
+            }
+        }
+    }
+}
+
+/// What a test does to a drive while it goes on.
+#[derive(Default)]
+pub struct Course<'a> {
+    /// What becomes of each write; the number is that of the last record.
+    pub fate: Option<&'a dyn Fn(usize) -> Fate>,
+    /// Called when a record is durable, before anything that follows.
+    pub after: Option<&'a dyn Fn(usize, &mut World)>,
+    /// Collects the points.
+    pub points: Option<&'a mut Vec<Point>>,
+    /// Whether gates are answered.
+    pub silent: bool,
+}
+
+/// Makes a choice as `runs resume|undo|abandon` does: checked first, then two records.
+pub fn choose(bed: &mut Bed, wish: &Wish) -> Result<(), BadChoice> {
+    let parsed = decode(&bed.disk.0).expect("readable");
+    let run = Run::replay(runbook(), &parsed.records).expect("replays");
+    let event = run.choose(wish, bed.world.now)?;
+    bed.disk.append(bed.world.now, Event::Resumed { tool: "test".into() });
+    bed.disk.append(bed.world.now, event);
+    Ok(())
+}
+
+/// Goes on with the journal as a new process does, until the engine stops.
+pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
+    let parsed = decode(&bed.disk.0).expect("readable");
+    if parsed.torn {
+        bed.disk.0.truncate(parsed.whole_bytes);
+    }
+    let mut run = Run::replay(runbook(), &parsed.records).expect("replays");
+    if parsed.records.len() > 1 && run.outcome().is_none() {
+        let record = bed.disk.append(bed.world.now, Event::Resumed { tool: "test".into() });
+        run.apply(&record);
+    }
+    let mut seen = Observation::default();
+    let mut known = Seen::default();
+    let mut input: Option<Input<'static>> = None;
+    let mut observed = false;
+    let mut stall = (String::new(), 0);
+    for _ in 0..600 {
+        let effects = match (observed, input.take()) {
+            (_, Some(input)) => run.advance(input, false, bed.world.now),
+            (true, None) => run.advance(Input::Observed(&seen), false, bed.world.now),
+            (false, None) => run.advance(Input::Go, false, bed.world.now),
+        };
+        observed = false;
+        for effect in effects {
+            match effect {
+                Effect::Append(event) => {
+                    let record = bed.disk.append(bed.world.now, event);
+                    run.apply(&record);
+                    stall = (String::new(), 0);
+                    if let Some(points) = &mut course.points {
+                        points.push(Point::Record(bed.clone()));
+                    }
+                    if let Some(after) = course.after {
+                        after(bed.disk.lines() - 1, &mut bed.world);
+                    }
+                }
+                Effect::Observe => {
+                    seen = bed.world.look();
+                    known.fields = bed.world.fields();
+                    observed = true;
+                }
+                Effect::Probe { step, action } => {
+                    let Action::ProbePeerUrl { url, pod, .. } = &action else { panic!("not a probe: {action:?}") };
+                    let ip = Some(format!("10.0.0.{}", pod.rsplit('-').next().expect("ordinal")));
+                    let line = ProbeLine {
+                        from: ObjectRef::new("one", "db", "basic-pd-x"),
+                        resolved: ip.clone().into_iter().collect(),
+                        expected_ip: ip,
+                        reached: true,
+                        detail: url.clone(),
+                    };
+                    input = Some(Input::Probed { step, lines: vec![line] });
+                }
+                Effect::Perform(action) => {
+                    if let Some(points) = &mut course.points {
+                        let seen = known.clone();
+                        points.push(Point::Write { bed: bed.clone(), action: action.clone(), seen });
+                    }
+                    let fate = course.fate.map_or(Fate::Answered, |fate| fate(bed.disk.lines() - 1));
+                    input = Some(Input::Performed(known.send(bed, &action, fate)));
+                }
+                Effect::Ask(gate) => {
+                    let text = if course.silent { None } else { gate.text.clone().or(Some(String::new())) };
+                    input = Some(Input::Answered { gate, text });
+                }
+                Effect::Wait { sentence, .. } => {
+                    stall = if stall.0 == sentence { (sentence, stall.1 + 1) } else { (sentence, 1) };
+                    if stall.1 > PATIENCE {
+                        input = Some(Input::Stalled { sentence: stall.0.clone() });
+                    }
+                }
+                Effect::Stop(stop) => return Ended::Stopped(stop),
+            }
+        }
+    }
+    panic!("the run goes round in circles:\n{}", bed.disk.0);
+}
+
+/// A process that died at this point, in each way it can die there: the bed that it leaves, and what to call it.
+pub fn deaths(point: &Point) -> Vec<(String, Bed)> {
+    match point {
+        Point::Record(bed) => {
+            let number = bed.disk.lines() - 1;
+            let mut torn = bed.clone();
+            let cut = torn.disk.0.len() - 7;
+            torn.disk.0.truncate(cut);
+            vec![(format!("killed after record {number}"), bed.clone()), (format!("record {number} torn"), torn)]
+        }
+        Point::Write { bed, action, seen } => FATES
+            .into_iter()
+            .map(|fate| {
+                let mut bed = bed.clone();
+                seen.send(&mut bed, action, fate);
+                (format!("killed after the write behind record {}, {fate:?}", bed.disk.lines() - 1), bed)
+            })
+            .collect(),
+    }
+}
+
+/// Drives once without trouble and gives every point.
+pub fn points(bed: &Bed) -> Vec<Point> {
+    let mut bed = bed.clone();
+    let mut points = Vec::new();
+    drive(&mut bed, Course { points: Some(&mut points), ..Course::default() });
+    points
+}
+
+/// Runs cases on two threads; gives the sentences of those that failed.
+pub fn all_of<T: Sync>(cases: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) -> Vec<String> {
+    let (left, right) = cases.split_at(cases.len() / 2);
+    let run = |half: &[T]| half.iter().filter_map(|case| check(case).err()).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| run(right));
+        let mut failed = run(left);
+        failed.extend(other.join().expect("the other half ran to its end"));
+        failed
+    })
+}
