@@ -150,21 +150,30 @@ fn every_key_in_every_view() {
     console.screenshot("read-only");
 
     let keys = keys();
-    // Every key, and what a dialog that it opened would take for consent.
-    for (number, view) in
-        ["overview", "db", "ctx", "pd", "stores", "tc", "problems", "run", "runs", "progress"].into_iter().enumerate()
-    {
-        for key in &keys {
-            console.keys(&format!("{ESC}{ESC}{ESC}:{view}\r{}", bytes(key)));
-            console.keys("y");
-            console.keys(&format!(":{view}\r{}\ry{ESC}", bytes(key)));
+    let views = ["overview", "db", "ctx", "pd", "stores", "tc", "problems", "run", "runs", "progress"];
+    for (number, view) in views.into_iter().enumerate() {
+        let home = format!("{ESC}{ESC}{ESC}:{view}\r");
+        console.keys(&home);
+        for (count, key) in keys.iter().enumerate() {
+            let bound = [Scope::Matrix, Scope::List, Scope::Text, Scope::Run].iter().any(|s| lookup(*s, key).is_some());
+            console.keys(&bytes(key));
+            if bound {
+                // Where it led to, what could be taken for consent is pressed as well.
+                console.keys(&format!("\ry{home}{}y", bytes(key)));
+            }
+            if bound || count % 20 == 0 {
+                console.keys(&home);
+            }
         }
         // The filter, the palette and the help take keys of their own.
-        if number == 0 {
-            for opener in ["/", ":", "?"] {
-                for key in &keys {
-                    console.keys(&format!("{ESC}{ESC}{ESC}:{view}\r{opener}{}{ESC}", bytes(key)));
-                }
+        for opener in ["/", ":", "?"].into_iter().filter(|_| number == 0) {
+            // Enter in the palette may well mean `quit`, so it is not pressed behind a completion there.
+            let enter = |key: &KeyEvent| key.code == KeyCode::Enter || bytes(key) == "\r";
+            let typed: String = keys.iter().filter(|key| !enter(key)).map(bytes).collect();
+            console.keys(&format!("{home}{opener}{typed}{home}"));
+            let accept = if opener == ":" { "" } else { "\r" };
+            for key in keys.iter().filter(|key| !matches!(key.code, KeyCode::Char(_)) || enter(key)) {
+                console.keys(&format!("{opener}{}{accept}{home}", bytes(key)));
             }
         }
         console.settle(&format!("mark{number}"));
@@ -180,8 +189,13 @@ fn every_key_in_every_view() {
     console.keys(&format!("y\r{ESC}"));
 
     // The form, and the plan that it leads to.
+    let form = format!("{ESC}{ESC}{ESC}:run {ID}\r");
+    console.keys(&form);
     for key in &keys {
-        console.keys(&format!("{ESC}{ESC}{ESC}:run {ID}\r{}", bytes(key)));
+        console.keys(&bytes(key));
+        if !matches!(key.code, KeyCode::Char(_)) {
+            console.keys(&form);
+        }
     }
     console.settle("markform");
     let to_plan = format!("{ESC}{ESC}{ESC}{ESC}:run {ID}\r");

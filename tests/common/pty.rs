@@ -109,7 +109,15 @@ impl Terminal {
     #[track_caller]
     pub fn settle(&mut self, word: &str) {
         self.keys(&format!("{ESC}:{word}"));
-        self.shows(&[word]);
+        let began = Instant::now();
+        while !self.text().contains(word) {
+            assert!(self.alive(), "ended before {word} was reached");
+            assert!(began.elapsed() < WAIT, "{word} is not on the screen\n{}", self.text());
+            // More keys at once than crossterm's buffer holds wait there until something else arrives; a focus event
+            // is something else, and means nothing to the console.
+            self.keys("\x1b[I");
+            thread::sleep(Duration::from_millis(50));
+        }
         self.keys(ESC);
         self.until("the palette closed", |text| !text.contains(word));
     }
