@@ -219,7 +219,7 @@ fn the_second_one_waits_takes_over_and_the_first_is_refused() {
 }
 
 #[test]
-fn a_killed_run_goes_on_at_once_from_its_own_journal_and_alone_without_sharing() {
+fn a_killed_run_goes_on_at_once_from_its_own_journal() {
     let world = World::start();
     let first = Process::start(world.tidepilot("ann", 30, &RUN));
     let run = until_journal_has(&world.state("ann"), r#""record":"completed","step":"set-domain""#);
@@ -233,7 +233,10 @@ fn a_killed_run_goes_on_at_once_from_its_own_journal_and_alone_without_sharing()
     assert_eq!(code(&output).0, 0, "{}", code(&output).1);
     assert!(begun.elapsed() < Duration::from_secs(25), "it waited for the lease: {:?}", begun.elapsed());
     assert!(world.writes(0).iter().all(|line| !line.contains("DELETE")));
+}
 
+#[test]
+fn alone_means_no_lease_and_no_record() {
     let world = World::start();
     let mut alone = RUN.to_vec();
     alone.push("--local-only");
