@@ -101,17 +101,30 @@ impl World {
         self.looks_since = 0;
     }
 
-    /// Somebody else's change to the spec.
+    /// Somebody else's change to the spec. To set what is set already is no change.
     pub fn their_spec(&mut self, field: &str, change: impl FnOnce(&mut Self)) {
+        let before = (self.fields(), self.paused);
         change(self);
-        self.theirs.insert(field.to_owned());
-        self.roll();
+        if before != (self.fields(), self.paused) {
+            self.theirs.insert(field.to_owned());
+            self.roll();
+        }
+    }
+
+    /// Somebody else removes a member; the lead moves on if it had it.
+    pub fn remove(&mut self, index: usize) {
+        self.pds[index].listed = false;
+        while !self.pds[self.leader].listed {
+            self.leader = (self.leader + 1) % PODS;
+        }
     }
 
     /// Somebody else's change to a member's peerURL.
     pub fn their_url(&mut self, index: usize, url: &str) {
-        self.pds[index].urls = vec![url.to_owned()];
-        self.theirs.insert(format!("url {index}"));
+        if self.pds[index].urls != [url] {
+            self.pds[index].urls = vec![url.to_owned()];
+            self.theirs.insert(format!("url {index}"));
+        }
     }
 
     /// The image which a write of ours is conditional on: what the sender reads just before it sends.
