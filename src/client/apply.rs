@@ -41,7 +41,7 @@ pub async fn rehearse(
 pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
     let done = match action {
         Action::PatchTidbCluster { target, uid, merge } => match writable(links, permit, run, target) {
-            Ok(link) => patch(link, run, action, target, uid, merge).await,
+            Ok(link) => patch(link, run, action, (target, uid, merge), seen).await,
             Err(reason) => Err(reason),
         },
         Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
@@ -109,11 +109,16 @@ async fn patch(
     link: &Link,
     run: &str,
     action: &Action,
-    target: &ObjectRef,
-    uid: &str,
-    merge: &Value,
+    (target, uid, merge): (&ObjectRef, &str, &Value),
+    seen: &Fleet,
 ) -> Result<Answer, String> {
     let before = current(link, target, uid).await?;
+    let decided_on = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
+    let decided_on = decided_on.ok_or_else(|| format!("{target} was not seen; look again"))?;
+    // Between the look and now somebody may have set the same fields; the version just read would let us over them.
+    if version_of(&decided_on) != version_of(&before) && touched(merge, &decided_on) != touched(merge, &before) {
+        return Err(format!("{target} was changed by somebody else in the same fields just now; look again"));
+    }
     let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
     if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
         // The operator writes status into the same object, so its version moves all the time. A conflict was not

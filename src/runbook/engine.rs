@@ -25,7 +25,7 @@ use super::undo::{self, Undo, undone};
 const MAX_ATTEMPTS: u32 = 3;
 /// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
 /// before this long after the Intent.
-pub(super) const LATE_WRITE_S: i64 = 15;
+pub const LATE_WRITE_S: i64 = 15;
 /// How often the world is looked at while waiting; seconds.
 const POLL_S: u64 = 2;
 /// How long an invariant may be seen broken before the run pauses; no effect leaves meanwhile. One look can catch a
@@ -503,6 +503,9 @@ impl Run {
                         Err(why) => return self.wait(step, format!("not ready for {:?}: {why}", step.id), now),
                     }
                 }
+                if let Some(stop) = self.exhausted(step) {
+                    return stop;
+                }
                 if let Some(gate) = self.open_gate(step) {
                     return vec![Effect::Ask(gate)];
                 }
@@ -545,16 +548,21 @@ impl Run {
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
     }
 
+    /// A step that was sent often enough; nobody is asked for leave to an attempt that will not be made.
+    fn exhausted(&self, step: &PlannedStep) -> Option<Vec<Effect>> {
+        let attempts = self.attempts.get(&step.id).copied().unwrap_or(0);
+        (attempts >= MAX_ATTEMPTS).then(|| {
+            let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
+            pause(&step.id, PauseReason::TimedOut { sentence })
+        })
+    }
+
     fn send(&self, step: &PlannedStep, before: Value, after: Value) -> Vec<Effect> {
         if !self.is_recorded(step) {
             let sentence = format!("{} would set something else than this run recorded", step.id);
             return pause(&step.id, PauseReason::Refused { sentence });
         }
         let attempt = self.attempts.get(&step.id).copied().unwrap_or(0) + 1;
-        if attempt > MAX_ATTEMPTS {
-            let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
-            return pause(&step.id, PauseReason::TimedOut { sentence });
-        }
         let action = step.action.clone();
         let intent = Event::Intent { step: step.id.clone(), attempt, action: action.clone(), before, after };
         vec![Effect::Append(intent), Effect::Perform(action)]
@@ -615,7 +623,7 @@ impl Run {
                             step.id
                         );
                         self.wait(step, sentence, now)
-                    } else if let Some(stop) = self.breach(step, facts, now) {
+                    } else if let Some(stop) = self.breach(step, facts, now).or_else(|| self.exhausted(step)) {
                         stop
                     } else if let Some(gate) = self.open_gate(step) {
                         vec![Effect::Ask(gate)]

@@ -55,6 +55,8 @@ pub struct World {
     started: (Option<String>, bool),
     pub pds: Vec<Pd>,
     pub leader: usize,
+    /// So many PDs, the last ones, say that they are not healthy.
+    pub ill: usize,
     pub now: Timestamp,
     /// Our writes that changed something, in order.
     pub effects: Vec<String>,
@@ -85,6 +87,7 @@ impl World {
             started: (None, false),
             pds: (0..PODS).map(|i| Pd { id: i as u64 + 1, urls: vec![url(i)], listed: true }).collect(),
             leader: 0,
+            ill: 0,
             now: Timestamp::UNIX_EPOCH,
             effects: Vec::new(),
             irreversible: 0,
@@ -109,6 +112,11 @@ impl World {
             self.theirs.insert(field.to_owned());
             self.roll();
         }
+    }
+
+    /// Somebody else's changes count as nobody's from here on.
+    pub fn forget_theirs(&mut self) {
+        self.theirs.clear();
     }
 
     /// Somebody else removes a member; the lead moves on if it had it.
@@ -294,7 +302,7 @@ impl World {
                 self_id: Some(MemberId(self.pds[i].id)),
                 members: listed.clone(),
                 leader: Some(MemberId(self.pds[self.leader].id)),
-                healthy: Some(true),
+                healthy: Some(i + self.ill < PODS),
                 ..PdAnswer::default()
             };
             let view = PdView { at: self.now, answer: Ok(answer) };
