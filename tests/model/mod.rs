@@ -442,13 +442,16 @@ impl Seen {
     }
 }
 
+/// What somebody else does right behind a record, by its number.
+pub type Meddler<'a> = &'a dyn Fn(usize, &mut World);
+
 /// What a test does to a drive while it goes on.
 #[derive(Default)]
 pub struct Course<'a> {
     /// What becomes of each write; the number is that of the last record.
     pub fate: Option<&'a dyn Fn(usize) -> Fate>,
     /// Called when a record is durable, before anything that follows.
-    pub after: Option<&'a dyn Fn(usize, &mut World)>,
+    pub after: Option<Meddler<'a>>,
     /// Collects the points.
     pub points: Option<&'a mut Vec<Point>>,
     /// Whether gates are answered.

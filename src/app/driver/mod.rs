@@ -25,7 +25,7 @@ use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
-use crate::runbook::choices::Wish;
+use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::definition::{InputType, Runbook, SHIPPED};
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
@@ -213,6 +213,8 @@ impl Driver {
         };
         let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
             Ok(choice) => choice,
+            // To ask for the undo again is to go on with it.
+            Err(BadChoice::Undoing) => None,
             Err(why) => return end(run, exit::REFUSED, format!("refused, nothing was changed: {why}")),
         };
         if choice.is_some()
