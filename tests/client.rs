@@ -348,6 +348,7 @@ async fn a_wrong_token_says_so() {
         resource: "pods".into(),
         subresource: "portforward".into(),
         namespace: "pingcap".into(),
+        name: String::new(),
     };
     let told = denied(&world.links(), std::slice::from_ref(&right)).await;
     assert!(told.len() == 1 && told[0].contains("could not ask"), "{told:?}");

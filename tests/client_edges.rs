@@ -86,6 +86,7 @@ databases:
         resource: "tidbclusters".into(),
         subresource: String::new(),
         namespace: "db".into(),
+        name: String::new(),
     };
     let told = denied(&links, &[right]).await;
     assert!(told.len() == 1 && told[0].contains("seen: you may not patch tidbclusters.pingcap.com"), "{told:?}");

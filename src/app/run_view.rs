@@ -105,6 +105,8 @@ impl RunView {
             Event::Completed { .. } | Event::Intent { .. } => self.waiting = None,
             Event::Resumed { .. }
             | Event::Chosen { .. }
+            | Event::Leased { .. }
+            | Event::TakenOver { .. }
             | Event::Returned { .. }
             | Event::Paused { .. }
             | Event::Closed { .. } => {}
@@ -153,10 +155,14 @@ impl RunView {
                 Event::Returned { step: of, .. } if of == step => state = StepState::Verifying,
                 Event::Completed { step: of, how, .. } if of == step => state = StepState::Done(how.clone()),
                 Event::Paused { step: of, .. } if of == step => state = StepState::Paused,
-                Event::Resumed { .. } if state == StepState::Paused => state = StepState::Pending,
+                Event::Resumed { .. } | Event::TakenOver { .. } if state == StepState::Paused => {
+                    state = StepState::Pending;
+                }
                 Event::RunOpened { .. }
                 | Event::Resumed { .. }
                 | Event::Chosen { .. }
+                | Event::Leased { .. }
+                | Event::TakenOver { .. }
                 | Event::Confirmed { .. }
                 | Event::Intent { .. }
                 | Event::Returned { .. }
@@ -191,6 +197,8 @@ pub fn record_sentence(record: &Record) -> (Level, String) {
     match &record.event {
         Event::RunOpened { run, .. } => (Level::Done, format!("run {run} opened")),
         Event::Resumed { .. } => (Level::Done, "resumed".into()),
+        Event::Leased { by, fences, .. } => (Level::Done, format!("lease taken in {} places by {by}", fences.len())),
+        Event::TakenOver { by, from, .. } => (Level::Working, format!("taken over from {from} by {by}")),
         Event::Confirmed { gate, text: None } => (Level::Good, format!("{gate}: confirmed")),
         Event::Confirmed { gate, text: Some(text) } => (Level::Good, format!("{gate}: confirmed by typing {text:?}")),
         Event::Intent { step, attempt: 1, .. } => (Level::Working, format!("{step}: about to send")),

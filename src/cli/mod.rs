@@ -3,10 +3,12 @@
 //! Exit codes of `status`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
 //! [`crate::app::driver::exit`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
 
+mod audit;
 mod console;
 mod demo;
 mod options;
 mod plan;
+mod rbac;
 mod run;
 mod runbook;
 mod runs;
@@ -45,6 +47,8 @@ enum Command {
     Run(run::RunArgs),
     /// Journals on this machine: list, show, resume
     Runs(runs::RunsArgs),
+    /// The least rights that a run needs, as Roles for kubectl
+    Rbac(rbac::RbacArgs),
     /// The runbooks: list, show
     Runbook(runbook::RunbookArgs),
 }
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
             Some(Command::Status(args)) => status::run(&args, &connect).await,
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,
+            Some(Command::Rbac(args)) => rbac::run(&args, &connect).await,
             Some(Command::Runs(args)) => runs::run(&args, &connect).await,
             Some(Command::Runbook(args)) => Ok(runbook::run(&args)),
         }

@@ -9,7 +9,9 @@ use clap::{Args, ValueEnum};
 use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::driver::{Driver, exit};
+use crate::fleet::ObjectRef;
 use crate::report;
+use crate::runbook::digest::digest;
 use crate::runbook::plan::Plan;
 
 #[derive(Args, Debug)]
@@ -21,7 +23,7 @@ pub struct PlanArgs {
     pub set: Vec<(String, String)>,
     #[arg(short, long, value_enum, default_value_t = PlanOutput::Text)]
     output: PlanOutput,
-    /// Write the plan as JSON to this file as well
+    /// Write the plan as JSON to this file as well, for `run --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -59,6 +61,48 @@ pub fn code(plan: &Plan) -> u8 {
     }
 }
 
+/// The plan as a file: its digest beside it.
+fn encode(plan: &Plan) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(plan)?;
+    value["digest"] = serde_json::Value::String(digest(plan));
+    serde_json::to_string_pretty(&value)
+}
+
+/// Longest plan file that is read.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+/// Reads a plan file back. Refuses one whose content is not what its digest was made of.
+pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
+    use std::io::Read as _;
+    let bad = |why: String| format!("the plan {} cannot be used: {why}", file.display());
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|error| bad(error.to_string()))?;
+    opened.take(LONGEST).read_to_string(&mut text).map_err(|error| bad(error.to_string()))?;
+    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let noted = value.as_object_mut().and_then(|map| map.remove("digest"));
+    let plan: Plan = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+    let found = digest(&plan);
+    match noted.as_ref().and_then(serde_json::Value::as_str) {
+        Some(noted) if noted == found => Ok(plan),
+        Some(noted) => Err(bad(format!("its digest says {noted}, its content is {found}; it was edited. Plan again"))),
+        None => Err(bad("it has no digest; write one with `tidepilot plan … --out FILE`".into())),
+    }
+}
+
+/// The inputs of a plan as they were given.
+pub fn given(plan: &Plan) -> BTreeMap<String, String> {
+    plan.inputs
+        .iter()
+        .map(|(name, value)| {
+            let text = match serde_json::from_value::<ObjectRef>(value.clone()) {
+                Ok(of) => of.to_string(),
+                Err(_) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            };
+            (name.clone(), text)
+        })
+        .collect()
+}
+
 pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
         Ok(both) => both,
@@ -72,11 +116,11 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
     if let Some(file) = &args.out {
-        std::fs::write(file, serde_json::to_string_pretty(&plan)?)?;
+        std::fs::write(file, encode(&plan)? + "\n")?;
     }
     print(&match args.output {
         PlanOutput::Text => report::plan::text(&plan),
-        PlanOutput::Json => serde_json::to_string_pretty(&plan)? + "\n",
+        PlanOutput::Json => encode(&plan)? + "\n",
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });
     Ok(ExitCode::from(code(&plan)))

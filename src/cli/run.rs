@@ -2,31 +2,59 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
 use super::options::Connect;
-use super::plan::{code, inputs, pair};
+use super::plan::{code, decode, given, inputs, pair};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::{Driver, Ears, Reply, exit};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
+use crate::runbook::digest;
 use crate::runbook::plan::Gate;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
     /// Name of the runbook (`tidepilot runbook list`)
-    runbook: String,
+    #[arg(required_unless_present = "plan")]
+    runbook: Option<String>,
     /// An input of the runbook; repeatable
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
+    /// Run exactly this plan (`plan --out FILE`): looks again, and refuses when something has moved
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runbook", "set"])]
+    plan: Option<PathBuf>,
     /// Stop after the plan, like `tidepilot plan`
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    sharing: SharingArgs,
+    #[command(flatten)]
     face: FaceArgs,
+}
+
+/// Whether others are to know of a run.
+#[derive(Args, Clone, Debug)]
+pub struct SharingArgs {
+    /// Take no lease and keep the journal on this machine only: nobody else is kept out, and nobody else can go on
+    #[arg(long)]
+    pub local_only: bool,
+}
+
+impl SharingArgs {
+    /// Says what `--local-only` loses.
+    pub fn warn(&self) {
+        if self.local_only {
+            complain(
+                "--local-only: no lease keeps a second operator out, and the journal is on this machine only; \
+                 if it is lost, nobody can take the run over, and `tidepilot status` is all there is to find out what was left half done",
+            );
+        }
+    }
 }
 
 #[derive(Args, Clone, Debug)]
@@ -49,9 +77,18 @@ pub enum RunOutput {
 }
 
 pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let reviewed = match args.plan.as_deref().map(decode).transpose() {
+        Ok(reviewed) => reviewed,
+        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+    };
     let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
         Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let (runbook, inputs) = match &reviewed {
+        Some(plan) => (plan.runbook.clone(), given(plan)),
+        // clap lets neither be missing.
+        None => (args.runbook.clone().unwrap_or_default(), inputs),
     };
     if let Some(link) = links.iter().find(|link| link.read_only()) {
         let sentence = format!(
@@ -60,11 +97,26 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         );
         return Ok(fail(&sentence, exit::REFUSED));
     }
-    let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?);
-    let plan = match driver.plan(&args.runbook, &inputs, true).await {
+    let driver =
+        Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?).local_only(args.sharing.local_only);
+    let plan = match driver.plan(&runbook, &inputs, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
+    if let Some(reviewed) = &reviewed {
+        let moved = digest::moved(reviewed, &plan);
+        for sentence in &moved {
+            complain(&report::plain(&format!("moved: {sentence}")));
+        }
+        if !moved.is_empty() {
+            let sentence = format!(
+                "{} thing(s) have moved since the plan of {}, so nothing was sent; plan again and review it",
+                moved.len(),
+                reviewed.observed_at
+            );
+            return Ok(fail(&sentence, exit::REFUSED));
+        }
+    }
     if args.face.output == RunOutput::Text {
         print(&report::plan::text(&plan));
     }
@@ -74,6 +126,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         }
         return Ok(ExitCode::from(code(&plan)));
     }
+    args.sharing.warn();
     let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
     Ok(finish(&end))
 }

@@ -1,15 +1,19 @@
-//! `tidepilot runs list|show|resume|undo|abandon`: the journals on this machine.
+//! `tidepilot runs list|show|resume|undo|abandon|take-over`: the journals on this machine, and the open runs in the
+//! clusters.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
 
 use super::options::Connect;
-use super::run::{FaceArgs, drive, finish};
-use super::{USAGE, fail, print};
+use super::run::{FaceArgs, SharingArgs, drive, finish};
+use super::{USAGE, complain, fail, print};
 use crate::app::driver::{Driver, exit};
+use crate::app::message::RunSummary;
 use crate::client::ledger;
+use crate::client::open_run::Head;
 use crate::report;
 use crate::runbook::choices::Wish;
 
@@ -21,7 +25,7 @@ pub struct RunsArgs {
 
 #[derive(Debug, Subcommand)]
 enum RunsCommand {
-    /// Every journal, newest first
+    /// Every journal on this machine, newest first, and the open runs found in the clusters
     List {
         #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
         output: ListOutput,
@@ -32,6 +36,8 @@ enum RunsCommand {
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
         output: ShowOutput,
     },
+    #[command(flatten)]
+    Audit(super::audit::AuditCommand),
     /// Go on with an open run: try again, or as chosen
     Resume {
         id: String,
@@ -45,11 +51,15 @@ enum RunsCommand {
         #[arg(long, value_name = "TEXT", requires = "skip")]
         reason: Option<String>,
         #[command(flatten)]
+        sharing: SharingArgs,
+        #[command(flatten)]
         face: FaceArgs,
     },
     /// Put back what a run sent, the newest first, as far as there is a way back
     Undo {
         id: String,
+        #[command(flatten)]
+        sharing: SharingArgs,
         #[command(flatten)]
         face: FaceArgs,
     },
@@ -58,6 +68,14 @@ enum RunsCommand {
         id: String,
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        #[command(flatten)]
+        sharing: SharingArgs,
+        #[command(flatten)]
+        face: FaceArgs,
+    },
+    /// Go on with an open run of somebody else (or of another machine), once nobody drives it
+    TakeOver {
+        id: String,
         #[command(flatten)]
         face: FaceArgs,
     },
@@ -83,10 +101,14 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
     match &args.command {
         RunsCommand::List { output } => {
             let all = crate::app::driver::journals::summaries(&folder);
+            let found = found(connect, folder).await;
             print(&match output {
-                ListOutput::Table if all.is_empty() => "no runs on this machine\n".to_owned(),
-                ListOutput::Table => report::run::list(&all),
-                ListOutput::Json => serde_json::to_string_pretty(&all)? + "\n",
+                ListOutput::Table => {
+                    let here =
+                        if all.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&all) };
+                    here + &found_table(&found)
+                }
+                ListOutput::Json => serde_json::to_string_pretty(&with_found(&all, &found)?)? + "\n",
             });
             Ok(ExitCode::SUCCESS)
         }
@@ -102,7 +124,18 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             }
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
         },
-        RunsCommand::Resume { id, by_hand, skip, reason, face } => {
+        RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder)),
+        RunsCommand::TakeOver { id, face } => {
+            let links = match connect.links() {
+                Ok(links) => links,
+                Err(sentence) => return Ok(fail(&sentence, USAGE)),
+            };
+            let driver = Driver::new(links, folder);
+            let id = id.clone();
+            let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
+            Ok(finish(&end))
+        }
+        RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
             let wish = match (by_hand, skip) {
                 (Some(step), _) => Some(Wish::ByHand { step: step.clone() }),
                 (None, Some(step)) => {
@@ -110,11 +143,11 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 }
                 (None, None) => None,
             };
-            go_on(id, wish, face, folder, connect).await
+            go_on(id, wish, sharing, face, folder, connect).await
         }
-        RunsCommand::Undo { id, face } => go_on(id, Some(Wish::Undo), face, folder, connect).await,
-        RunsCommand::Abandon { id, reason, face } => {
-            go_on(id, Some(Wish::Abandon { reason: reason.clone() }), face, folder, connect).await
+        RunsCommand::Undo { id, sharing, face } => go_on(id, Some(Wish::Undo), sharing, face, folder, connect).await,
+        RunsCommand::Abandon { id, reason, sharing, face } => {
+            go_on(id, Some(Wish::Abandon { reason: reason.clone() }), sharing, face, folder, connect).await
         }
     }
 }
@@ -123,6 +156,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
 async fn go_on(
     id: &str,
     wish: Option<Wish>,
+    sharing: &SharingArgs,
     face: &FaceArgs,
     folder: PathBuf,
     connect: &Connect,
@@ -131,8 +165,53 @@ async fn go_on(
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let driver = Driver::new(links, folder);
+    sharing.warn();
+    let driver = Driver::new(links, folder).local_only(sharing.local_only);
     let id = id.to_owned();
     let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
     Ok(finish(&end))
+}
+
+/// The open runs in the clusters. Without a kubeconfig there are only this machine's; what could not be seen is said.
+async fn found(connect: &Connect, folder: PathBuf) -> Vec<Head> {
+    let Ok(links) = connect.links() else { return Vec::new() };
+    let found = Driver::new(links, folder).open_runs().await;
+    for sentence in &found.unseen {
+        complain(&format!("open runs not seen in {sentence}"));
+    }
+    found.heads
+}
+
+fn found_table(found: &[Head]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = found
+        .iter()
+        .map(|head| {
+            let (target, who) = (head.target.clone(), head.who().to_string());
+            vec![head.run.clone(), head.runbook.clone(), target, who, head.opened.clone(), head.context.clone()]
+        })
+        .collect();
+    let columns = ["RUN", "RUNBOOK", "TARGET", "DRIVEN BY", "OPENED", "FOUND IN"];
+    format!("\nopen in the clusters:\n{}", report::table::table(&columns, &rows))
+}
+
+/// The list as JSON: this machine's runs, with who drives them where a cluster knows; then those of others.
+fn with_found(all: &[RunSummary], found: &[Head]) -> serde_json::Result<Vec<Value>> {
+    let mut list = Vec::new();
+    for run in all {
+        let mut value = serde_json::to_value(run)?;
+        if let Some(head) = found.iter().find(|head| head.run == run.run) {
+            value["inCluster"] = serde_json::to_value(head)?;
+        }
+        list.push(value);
+    }
+    for head in found.iter().filter(|head| all.iter().all(|run| run.run != head.run)) {
+        list.push(json!({
+            "run": head.run, "runbook": head.runbook, "target": head.target, "opened": head.opened,
+            "state": "open, of somebody else", "open": true, "inCluster": head,
+        }));
+    }
+    Ok(list)
 }

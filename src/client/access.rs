@@ -6,19 +6,23 @@
 //! through one is the closed enums of [`super::pd`]. Not here: who is given a permit (`app::driver`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::{Either, Ready, ready};
 use http::{Method, Request};
 use tower::{BoxError, Layer, Service};
 
+use super::lease::{Lease, Lost};
 use super::link::Links;
 
 /// Leave to write, for one run in the contexts it was asked for. There is none for a read-only context.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WritePermit {
     run: String,
     contexts: BTreeSet<String>,
+    /// Each write first makes sure that this is still ours.
+    fence: Option<Arc<Lease>>,
 }
 
 impl WritePermit {
@@ -28,7 +32,20 @@ impl WritePermit {
         run: &str,
         contexts: impl IntoIterator<Item = S>,
     ) -> Result<Self, String> {
-        Ok(Self { run: run.to_owned(), contexts: writable(links, contexts)? })
+        Ok(Self { run: run.to_owned(), contexts: writable(links, contexts)?, fence: None })
+    }
+
+    /// The same leave, good only for as long as the lease is ours.
+    pub fn under(self, lease: Arc<Lease>) -> Self {
+        Self { fence: Some(lease), ..self }
+    }
+
+    /// Asked immediately before each write. Without a lease (`--local-only`) there is nothing to ask.
+    pub(super) async fn still_ours(&self) -> Result<(), Lost> {
+        match &self.fence {
+            Some(lease) => lease.confirm().await,
+            None => Ok(()),
+        }
     }
 
     pub fn run(&self) -> &str {

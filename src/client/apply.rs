@@ -4,13 +4,16 @@
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 
+use std::time::Duration;
+
 use http::{Request, StatusCode};
 use serde_json::Value;
 
 use super::access::{Mark, WritePermit};
+use super::lease::Lost;
 use super::link::{Link, Links, Reply};
 use super::pd::{self, PdWrite};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleKind};
 use super::{encode, plain};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
@@ -41,7 +44,7 @@ pub async fn rehearse(
 pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
     let done = match action {
         Action::PatchTidbCluster { target, uid, merge } => match writable(links, permit, run, target) {
-            Ok(link) => patch(link, run, action, (target, uid, merge), seen).await,
+            Ok(link) => patch(link, permit, action, (target, uid, merge), seen).await,
             Err(reason) => Err(reason),
         },
         Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
@@ -63,6 +66,75 @@ fn writable<'a>(links: &'a Links, permit: &WritePermit, run: &str, target: &Obje
         return Err(format!("context {:?} is read-only", target.context));
     }
     Ok(link)
+}
+
+/// The last look before a write leaves: a process that was stopped for a while must not write over whoever went on.
+async fn fence(permit: &WritePermit) -> Result<(), String> {
+    permit.still_ours().await.map_err(|lost| format!("nothing was sent: {lost}"))
+}
+
+// ---- our own objects: leases and run records ----
+
+/// The only two kinds of object that we own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    Lease,
+    ConfigMap,
+}
+
+impl Own {
+    pub fn path(self, namespace: &str) -> String {
+        match self {
+            Own::Lease => format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"),
+            Own::ConfigMap => format!("/api/v1/namespaces/{namespace}/configmaps"),
+        }
+    }
+}
+
+/// Creates one of our own objects, or replaces the very version that `object` was made from; the server checks which.
+/// Sent once. A lease is its own fence; everything else is written only while the lease is ours.
+pub(super) async fn store(
+    link: &Link,
+    permit: &WritePermit,
+    kind: Own,
+    object: &Value,
+    limit: Duration,
+) -> Result<Value, NotStored> {
+    let refused = |why: String| NotStored::Trouble(Trouble::unsent(TroubleKind::Refused, why));
+    permit.covers(link.context()).map_err(refused)?;
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
+    let query = format!("fieldManager={}", encode(&field_manager(permit.run())));
+    let path = kind.path(namespace);
+    let request = match text("/metadata/resourceVersion") {
+        "" => Request::post(format!("{path}?{query}")),
+        _ => Request::builder().method(http::Method::PUT).uri(format!("{path}/{name}?{query}")),
+    };
+    let request = request
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header(http::header::ACCEPT, "application/json")
+        .extension(Mark::Write)
+        .body(object.to_string().into_bytes())
+        .map_err(|error| refused(error.to_string()))?;
+    if kind != Own::Lease {
+        permit.still_ours().await.map_err(NotStored::Lost)?;
+    }
+    let reply = link.call(request, limit).await.map_err(NotStored::Trouble)?;
+    link.decode(&reply).map_err(NotStored::Trouble)
+}
+
+/// Why one of our own objects was not stored, or is not known to be.
+#[derive(Debug)]
+pub(super) enum NotStored {
+    Lost(Lost),
+    Trouble(Trouble),
+}
+
+impl NotStored {
+    /// Somebody else wrote in between, or created it first.
+    pub fn conflict(&self) -> bool {
+        matches!(self, NotStored::Trouble(trouble) if trouble.status == Some(StatusCode::CONFLICT.as_u16()))
+    }
 }
 
 // ---- TidbCluster ----
@@ -88,8 +160,7 @@ pub fn field_manager(run: &str) -> String {
 }
 
 async fn send_patch(link: &Link, run: &str, action: &Action, version: &str, dry_run: bool) -> Result<Reply, Trouble> {
-    use super::trouble::TroubleKind::Refused;
-    let refused = |why: String| Trouble::unsent(Refused, why);
+    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
     let manager = encode(&field_manager(run));
     let planned = action.requests(&manager, version, None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
@@ -107,11 +178,12 @@ async fn send_patch(link: &Link, run: &str, action: &Action, version: &str, dry_
 
 async fn patch(
     link: &Link,
-    run: &str,
+    permit: &WritePermit,
     action: &Action,
     (target, uid, merge): (&ObjectRef, &str, &Value),
     seen: &Fleet,
 ) -> Result<Answer, String> {
+    let run = permit.run();
     let before = current(link, target, uid).await?;
     let decided_on = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
     let decided_on = decided_on.ok_or_else(|| format!("{target} was not seen; look again"))?;
@@ -119,6 +191,7 @@ async fn patch(
     if version_of(&decided_on) != version_of(&before) && touched(merge, &decided_on) != touched(merge, &before) {
         return Err(format!("{target} was changed by somebody else in the same fields just now; look again"));
     }
+    fence(permit).await?;
     let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
     if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
         // The operator writes status into the same object, so its version moves all the time. A conflict was not
@@ -127,6 +200,7 @@ async fn patch(
         if touched(merge, &before) != touched(merge, &again) {
             return Err(format!("{target} was changed by somebody else in the same fields; plan again"));
         }
+        fence(permit).await?;
         sent = send_patch(link, run, action, &version_of(&again), false).await;
     }
     let reply = match sent {
@@ -253,6 +327,7 @@ async fn update_peer_url(
         if member.peer_urls != *from {
             return Err(format!("member {id} has peerURLs {:?}, planned for {from:?}; plan again", member.peer_urls));
         }
+        fence(permit).await?;
         let write = PdWrite::UpdateMember { api: found.api, id: *id, to };
         return match pd::write(&mut tunnel, link, permit, &write, limits.write).await {
             Ok(reply) => Ok(membership_answer(&reply, found.api, name)),

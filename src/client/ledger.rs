@@ -5,6 +5,10 @@
 //! that failed, the journal takes no further ones: what is on the disk is no longer known. The records and their
 //! codec are [`crate::runbook::record`]'s.
 
+mod copies;
+
+pub use copies::set_aside;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -38,6 +42,8 @@ pub enum LedgerError {
     Io { verb: &'static str, path: PathBuf, error: io::Error },
     #[error("an earlier write to {} failed, so it takes no more; resume the run to go on", file.display())]
     Broken { file: PathBuf },
+    #[error("the journal {} and the run's record in the cluster have different lines; it was continued elsewhere", file.display())]
+    Fork { file: PathBuf },
     #[error("a record could not be written as JSON: {0}")]
     Encoding(#[from] serde_json::Error),
 }
@@ -115,6 +121,15 @@ pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
     let path = path(dir, run)?;
     let mut file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
     Ok(parse(&mut file, run, &path)?.records)
+}
+
+/// The text of a journal as it stands, unjudged: for verifying it line by line.
+pub fn text(dir: &Path, run: &str) -> Result<String, LedgerError> {
+    let path = path(dir, run)?;
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| io_error("read", &path, error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs.

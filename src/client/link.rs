@@ -127,6 +127,13 @@ impl Link {
         &self.target.server
     }
 
+    /// Name of the user entry that the kubeconfig gives this context.
+    pub(super) fn configured_user(&self) -> Option<String> {
+        let contexts = &self.target.kubeconfig.contexts;
+        let named = contexts.iter().find(|named| named.name == self.target.context)?;
+        named.context.as_ref()?.user.clone()
+    }
+
     pub fn read_only(&self) -> bool {
         self.read_only
     }

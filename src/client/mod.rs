@@ -2,9 +2,10 @@
 //!
 //! Reading order: [`connect`] (kubeconfig → targets) → [`link`] (one isolated connection per context) →
 //! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look) and
-//! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal).
+//! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
+//! [`identity`], [`lease`], [`open_run`] (other people, and their runs).
 //!
-//! Imports `fleet` and `runbook::{action, record}` only. Everything it learns leaves as [`crate::fleet::Change`];
+//! Imports `fleet` and `runbook::{action, record, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
 pub mod access;
@@ -12,9 +13,12 @@ pub mod apply;
 mod channels;
 pub mod connect;
 mod credentials;
+pub mod identity;
+pub mod lease;
 pub mod ledger;
 pub mod link;
 pub mod look;
+pub mod open_run;
 mod pd;
 mod pd_answers;
 mod pd_tls;

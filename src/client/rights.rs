@@ -1,25 +1,13 @@
 //! Which rights the user lacks: SelfSubjectAccessReview, asked of every context in parallel.
 //!
 //! A review is a question, not a write, so the gate lets it through in read-only mode too. Not here: which rights a
-//! plan needs (the plan's actions say so). "Could not ask" is said as such: it is not a yes.
+//! plan needs (`runbook::rights`). "Could not ask" is said as such: it is not a yes.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::link::{Link, Links};
-
-/// One right in one context.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Right {
-    pub context: String,
-    pub verb: String,
-    /// Empty for the core group.
-    pub group: String,
-    pub resource: String,
-    /// Empty: the object itself.
-    pub subresource: String,
-    pub namespace: String,
-}
+pub use crate::runbook::rights::Right;
 
 /// One sentence for each right that is denied or could not be asked about; empty when all are there.
 pub async fn denied(links: &Links, rights: &[Right]) -> Vec<String> {
@@ -38,7 +26,12 @@ pub async fn denied(links: &Links, rights: &[Right]) -> Vec<String> {
 fn describe(right: &Right) -> String {
     let subresource = if right.subresource.is_empty() { String::new() } else { format!("/{}", right.subresource) };
     let group = if right.group.is_empty() { String::new() } else { format!(".{}", right.group) };
-    format!("{} {}{group}{subresource} in namespace {}", right.verb, right.resource, right.namespace)
+    let name = if right.name.is_empty() { String::new() } else { format!(" {}", right.name) };
+    let place = match right.namespace.as_str() {
+        "" => "in the whole cluster".to_owned(),
+        namespace => format!("in namespace {namespace}"),
+    };
+    format!("{} {}{group}{subresource}{name} {place}", right.verb, right.resource)
 }
 
 async fn review(link: &Link, right: &Right) -> Result<(bool, String), String> {
@@ -46,7 +39,7 @@ async fn review(link: &Link, right: &Right) -> Result<(bool, String), String> {
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": {
             "verb": right.verb, "group": right.group, "resource": right.resource,
-            "subresource": right.subresource, "namespace": right.namespace,
+            "subresource": right.subresource, "namespace": right.namespace, "name": right.name,
         }},
     });
     let request = http::Request::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")

@@ -163,6 +163,10 @@ fn request(page: &mut Page, theme: Theme, request: &Request, room: usize) {
 }
 
 fn differences(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
+    // The images of a step that only looks are what it looks for, not a change.
+    if !step.action.writes() {
+        return;
+    }
     let all = diff(&step.before, &step.after);
     if all.is_empty() {
         return;

@@ -60,7 +60,7 @@ pub async fn run(
     let size = screen.size()?;
     app.resize(size.width, size.height);
     app.update(Message::Tick, now());
-    present(&mut screen, &mut app)?;
+    present(&mut screen, &mut app, false)?;
 
     let mut keys = EventStream::new();
     let mut signals = Signals::new()?;
@@ -70,6 +70,8 @@ pub async fn run(
     let mut dirty = false;
     let mut open = true;
     let mut backlog = Backlog::new();
+    // The next frame repaints every cell.
+    let mut anew = false;
     loop {
         let mut todo = Vec::new();
         let mut at_once = false;
@@ -95,6 +97,8 @@ pub async fn run(
                 Some(Ok(Event::Resize(width, height))) => {
                     app.resize(width, height);
                     todo = app.update(Message::Resize, now());
+                    // Shrunk and grown back between two frames the size is the same, but the cells are lost.
+                    anew = true;
                     at_once = true;
                 }
                 Some(Ok(Event::Paste(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost)) => {}
@@ -125,9 +129,10 @@ pub async fn run(
         }
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= FRAME) {
-            present(&mut screen, &mut app)?;
+            present(&mut screen, &mut app, anew)?;
             drawn = Instant::now();
             dirty = false;
+            anew = false;
         }
     }
 }
@@ -177,10 +182,14 @@ fn carry_out(
     Ok(over)
 }
 
-fn present(screen: &mut Screen, app: &mut App) -> color_eyre::Result<()> {
+fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<()> {
     let size = screen.size()?;
     app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, size.width, size.height)));
     queue!(stdout(), BeginSynchronizedUpdate)?;
+    if anew {
+        // Not `clear`: that asks the terminal for its cursor, and the answer would come as keys.
+        screen.resize(Rect::new(0, 0, size.width, size.height))?;
+    }
     let drawn = screen.draw(|frame| super::draw(app, frame)).map(|_| ());
     execute!(stdout(), EndSynchronizedUpdate)?;
     drawn.wrap_err("the terminal cannot be written to")

@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::runbook::action::Reversibility;
+use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
 
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "Plan: {} on {}", plan.title, plan.target);
+    if let Some(origin) = origin(plan) {
+        let _ = writeln!(out, "! {origin}");
+    }
     if plan.experimental {
         out.push_str("! The vendor calls this procedure experimental: data may be lost. The alternative is a new cluster and a data migration.\n");
     }
@@ -23,11 +27,16 @@ pub fn text(plan: &Plan) -> String {
             CheckState::Refused => drop(writeln!(out, "  REFUSED  {}: {}", check.id, check.sentence)),
         }
     }
+    let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {
         out.push('\n');
+        if no_return == Some(number) {
+            out.push_str("---- no way back from here on ----\n");
+        }
         step_text(&mut out, number + 1, step);
     }
-    out.push('\n');
+    let _ = writeln!(out, "\n{}", way_back(plan));
+    let _ = writeln!(out, "Digest: sha256:{}", digest(plan));
     match (plan.refusals().count(), plan.changes()) {
         (0, 0) => out.push_str("Nothing to do: everything is already so.\n"),
         (0, changes) => drop(writeln!(out, "{changes} change(s) to make. Nothing has been sent yet.")),
@@ -69,17 +78,76 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
         let _ = writeln!(out, "              {}: {}", request.content_type, request.body);
     }
     let _ = writeln!(out, "     by hand  {}", step.command);
-    let back = match step.reversibility {
-        Reversibility::Free => "changes nothing",
-        Reversibility::Compensable => "can be put back",
-        Reversibility::Irreversible => "NO WAY BACK",
-    };
+    let back = undo(step);
     let gate = match &step.confirm {
         Confirm::None => String::new(),
         Confirm::Plain { .. } => "; asks first (--yes)".into(),
         Confirm::Typed { text, .. } => format!("; asks you to type {text} (--confirm {text})"),
     };
     let _ = writeln!(out, "     undo     {back}{gate}");
+}
+
+/// Where the runbook comes from, unless it is the shipped one.
+pub fn origin(plan: &Plan) -> Option<String> {
+    let document = plan.document.as_ref()?;
+    let what = if document.fork { "a fork of the shipped runbook" } else { "a user's runbook" };
+    Some(format!("{} comes from {}: {what}, digest {}", plan.runbook, document.file, plan.runbook_digest))
+}
+
+/// The first step (from 0) that would be sent and cannot be undone.
+pub fn no_return(plan: &Plan) -> Option<usize> {
+    plan.steps.iter().position(|step| !step.already_so && step.reversibility == Reversibility::Irreversible)
+}
+
+/// What can be had back, of the plan as a whole.
+fn way_back(plan: &Plan) -> String {
+    let named = |(number, step): (usize, &PlannedStep)| format!("{} [{}]", number + 1, step.id);
+    let changes = |(_, step): &(usize, &PlannedStep)| step.action.writes() && !step.already_so;
+    let all = || plan.steps.iter().enumerate().filter(changes);
+    if all().next().is_none() {
+        return "Way back: nothing is changed, so nothing has to be put back.".into();
+    }
+    match no_return(plan) {
+        None => "Way back: every change can be put back.".into(),
+        Some(at) => {
+            let before: Vec<String> = all().filter(|(number, _)| *number < at).map(named).collect();
+            let after: Vec<String> = all()
+                .filter(|(number, step)| *number > at && step.reversibility == Reversibility::Compensable)
+                .map(named)
+                .collect();
+            let list = |steps: Vec<String>| if steps.is_empty() { "none".to_owned() } else { steps.join(", ") };
+            format!(
+                "Way back: none from step {} on; it stays whatever else is put back.\n  can be put back before it: {}\n  can be put back after it, each by itself: {}",
+                named((at, &plan.steps[at])),
+                list(before),
+                list(after)
+            )
+        }
+    }
+}
+
+/// What undoing this step would restore, in one line.
+pub fn undo(step: &PlannedStep) -> String {
+    if step.already_so && step.action.writes() {
+        return "nothing: it is so already and is not sent".into();
+    }
+    let shown = |value: &Value| if value.is_null() { "(not set)".to_owned() } else { value.to_string() };
+    let fields = || {
+        let before: Vec<String> =
+            changes(step).into_iter().map(|(path, before, _)| format!("{path} = {before}")).collect();
+        if before.is_empty() { "the recorded before-image".to_owned() } else { before.join(", ") }
+    };
+    match (&step.action, step.reversibility) {
+        (_, Reversibility::Free) => "nothing: it changes nothing".into(),
+        (_, Reversibility::Irreversible) => format!("NO WAY BACK; before it was {}", fields()),
+        (Action::UpdatePeerUrl { pod, from, .. }, Reversibility::Compensable) => {
+            format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
+        }
+        (
+            Action::PatchTidbCluster { .. } | Action::WaitRollout { .. } | Action::ProbePeerUrl { .. },
+            Reversibility::Compensable,
+        ) => format!("puts back {}, as long as it still has ours", fields()),
+    }
 }
 
 /// Leaf by leaf: path, before, after.
@@ -106,9 +174,18 @@ pub fn markdown(plan: &Plan) -> String {
     let _ = writeln!(out, "# {}\n", plan.title);
     let _ = writeln!(
         out,
-        "* target: `{}`\n* runbook: `{}` {} (`sha256:{}`)\n* observed: {}\n",
-        plan.target, plan.runbook, plan.runbook_version, plan.runbook_digest, plan.observed_at
+        "* target: `{}`\n* runbook: `{}` {} (`sha256:{}`)\n* observed: {}\n* plan digest: `sha256:{}`",
+        plan.target,
+        plan.runbook,
+        plan.runbook_version,
+        plan.runbook_digest,
+        plan.observed_at,
+        digest(plan)
     );
+    if let Some(origin) = origin(plan) {
+        let _ = writeln!(out, "* **{origin}**");
+    }
+    let _ = writeln!(out, "\n{}\n", way_back(plan).replace("\n  ", "\n* "));
     out.push_str("| check | result | |\n|---|---|---|\n");
     for check in &plan.checks {
         let state = match check.state {
@@ -118,7 +195,11 @@ pub fn markdown(plan: &Plan) -> String {
         };
         let _ = writeln!(out, "| {} | {state} | {} |", check.id, check.sentence.replace('|', "\\|"));
     }
+    let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {
+        if no_return == Some(number) {
+            out.push_str("\n---\n\n**No way back from here on.**\n");
+        }
         let _ = write!(out, "\n## {}. {}\n\n```text\n", number + 1, step.title);
         step_text(&mut out, number + 1, step);
         out.push_str("```\n");

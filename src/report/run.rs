@@ -10,6 +10,11 @@ pub fn line(record: &Record) -> String {
     let sentence = match &record.event {
         Event::RunOpened { run, plan, .. } => format!("run {run} opened: {} on {}", plan.runbook, plan.target),
         Event::Resumed { tool } => format!("resumed by {tool}"),
+        Event::Leased { by, fences, .. } => {
+            let places: Vec<String> = fences.iter().map(|f| format!("{} (fence {})", f.context, f.fence)).collect();
+            format!("lease taken by {by} in {}", places.join(", "))
+        }
+        Event::TakenOver { by, from, .. } => format!("taken over from {from} by {by}"),
         Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
         Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
         Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),

@@ -127,6 +127,8 @@ pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observat
         observed_at: seen.at,
         checks,
         steps,
+        basis: BTreeMap::new(),
+        document: None,
     })
 }
 

@@ -168,8 +168,8 @@ impl Run {
     /// The only state change, live and on replay.
     pub fn apply(&mut self, record: &Record) {
         match &record.event {
-            Event::RunOpened { .. } => {}
-            Event::Resumed { .. } => {
+            Event::RunOpened { .. } | Event::Leased { .. } => {}
+            Event::Resumed { .. } | Event::TakenOver { .. } => {
                 self.paused = None;
                 self.progress = record.at;
                 // A person who resumes grants a fresh set of attempts, also of what was refused.

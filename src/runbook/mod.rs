@@ -9,12 +9,15 @@ pub mod action;
 pub mod bind;
 pub mod choices;
 pub mod definition;
+pub mod digest;
 pub mod engine;
 pub mod expr;
 pub mod facts;
 pub mod judge;
 pub mod plan;
 pub mod record;
+pub mod remaining;
+pub mod rights;
 pub mod undo;
 
 use jiff::Timestamp;

@@ -31,6 +31,23 @@ pub struct Plan {
     pub observed_at: Timestamp,
     pub checks: Vec<CheckResult>,
     pub steps: Vec<PlannedStep>,
+    /// What was observed and matters, by name: what `run --plan` compares ([`super::digest`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub basis: BTreeMap<String, Value>,
+    /// The runbook's text where it is not the shipped one: a run can be resumed without the file it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Document>,
+}
+
+/// A runbook that a user wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// Name of the file, without its folder.
+    pub file: String,
+    /// It stands in the place of a shipped runbook of the same id.
+    pub fork: bool,
+    pub text: String,
 }
 
 impl Plan {

@@ -38,6 +38,21 @@ pub enum Event {
     Resumed {
         tool: String,
     },
+    /// The leases of the Database were taken for this run.
+    Leased {
+        /// PD cluster id.
+        database: String,
+        /// Who drives it, as the cluster knows them, with the machine's name.
+        by: String,
+        fences: Vec<Fence>,
+    },
+    /// Another person or machine goes on with it, after the lease of the one before had lapsed.
+    TakenOver {
+        tool: String,
+        by: String,
+        /// Who had it before.
+        from: String,
+    },
     /// A gate was answered; `text` is what was typed for a typed one.
     Confirmed {
         gate: String,
@@ -97,6 +112,16 @@ pub enum Choice {
         /// One sentence per step that is half done, or was done and stays.
         left: Vec<String>,
     },
+}
+
+/// One lease with the count that tells its holders apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fence {
+    pub context: String,
+    pub namespace: String,
+    /// `leaseTransitions` as we took it.
+    pub fence: u64,
 }
 
 /// Why a step counts as completed.

@@ -29,7 +29,10 @@ pub fn start_script(tc: &TidbCluster, component: Component) -> String {
     let host = format!("${{POD_NAME}}.{service}.{}.svc{suffix}", tc.namespace());
     let long_name = component == Component::Pd && (tc.domain().is_some() || tc.across());
     let name = if long_name { host.as_str() } else { "${POD_NAME}" };
-    format!("DOMAIN={host}\nNAME={name}\nSCHEME={}\n", tc.scheme())
+    // With acrossK8s every component but PD asks discovery where PD is, so their scripts change as well and all of them
+    // roll, also without a domain.
+    let verify = if component != Component::Pd && tc.across() { "VERIFY_PD=discovery\n" } else { "" };
+    format!("DOMAIN={host}\nNAME={name}\nSCHEME={}\n{verify}", tc.scheme())
 }
 
 /// The ConfigMap of a component, or `None` when its `config` is not set: then the operator leaves what there is.

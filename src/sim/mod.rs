@@ -268,6 +268,17 @@ impl Sim {
         state.databases.iter().find(|database| database.name == name)?.leader
     }
 
+    /// Gives every user of one KubeCluster other rights; its server restarts with them.
+    pub async fn set_rules(&mut self, context: &str, rules: Rules) -> Result<(), SimError> {
+        let index = self.index(context)?;
+        for user in self.contexts[index].tokens.values_mut() {
+            user.groups.clear();
+            user.rules = rules.clone();
+        }
+        self.stop_cluster(context).await?;
+        self.restart_cluster(context).await
+    }
+
     /// Lets a pod's container exit at each start (`true`), or stops that; a running one exits as well.
     pub fn break_pod(&self, context: &str, namespace: &str, pod: &str, broken: bool) -> Result<(), SimError> {
         let kube = self.index(context)?;

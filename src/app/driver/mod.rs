@@ -3,10 +3,14 @@
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`journals`] (runs read back), [`session`] (the console's effects).
+//! Neighbours: [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs),
+//! [`journals`] (runs read back), [`session`] (the console's effects).
 
+mod book;
+mod guard;
 pub mod journals;
 pub mod session;
+mod take_over;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,21 +20,28 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
+use book::{Book, Unwritten};
+use guard::{Guarded, Taking};
+
 use super::message::{InputInfo, InputKind, RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
+use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, probe, rights};
-use crate::fleet::tidbcluster::Component;
+use crate::fleet::database::database_of;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::action::{Action, Answer};
 use crate::runbook::bind::{self, bind};
 use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::definition::{InputType, Runbook, SHIPPED};
+use crate::runbook::digest;
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
 use crate::runbook::record::{Event, How, Outcome, PauseReason};
+use crate::runbook::rights::{Need, Reach, needs};
 use journals::replay;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
@@ -70,12 +81,19 @@ pub struct Ears {
 pub struct Driver {
     links: Links,
     runs: PathBuf,
+    local_only: bool,
+    timing: Timing,
 }
 
 impl Driver {
     /// `runs`: the folder of journals.
     pub fn new(links: Links, runs: PathBuf) -> Self {
-        Self { links, runs }
+        Self { links, runs, local_only: false, timing: Timing::from_environment() }
+    }
+
+    /// With `true`, no lease is taken and the journal stays on this machine only.
+    pub fn local_only(self, local_only: bool) -> Self {
+        Self { local_only, ..self }
     }
 
     pub fn runs_folder(&self) -> &Path {
@@ -97,13 +115,61 @@ impl Driver {
             let context = target.context.clone();
             fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
         }
-        let denied = rights::denied(&self.links, &needs(&target)).await;
-        let seen = Observation { at: now(), fleet, denied: Some(denied) };
+        // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
+        let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet)).into_iter().filter(|need| need.required);
+        let required: Vec<rights::Right> = required.map(|need| need.right).collect();
+        seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        plan.basis = digest::basis(&plan, &seen);
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
         }
         Ok(plan)
+    }
+
+    /// The least rights with which this runbook can be run, with the plan that they follow from. The namespace: where
+    /// a run has to be told `-n` for them to be enough.
+    pub async fn least_rights(
+        &self,
+        id: &str,
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
+        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let fleet = client::fold(self.links.look(None).await);
+        let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let mut reach = self.reach(&plan, &seen.fleet);
+        let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
+        if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
+            reach.namespace = Some((*only).clone());
+        }
+        let needs = self.needs(&plan, &reach);
+        Ok((plan, reach.namespace, needs))
+    }
+
+    /// Every right of a run of this plan: the only source of preflight and `rbac`.
+    fn needs(&self, plan: &Plan, reach: &Reach) -> Vec<Need> {
+        needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
+    }
+
+    fn reach(&self, plan: &Plan, fleet: &Fleet) -> Reach {
+        let database = database_of(fleet, &plan.target);
+        let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
+        let link = self.links.get(&plan.target.context);
+        Reach {
+            tidb_clusters: all
+                .into_iter()
+                .map(|of| {
+                    let tls = fleet.tidb_cluster(&of).is_some_and(TidbCluster::tls);
+                    (of, tls)
+                })
+                .collect(),
+            namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
+            own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
+            journal_in: (!self.local_only).then(|| plan.target.clone()),
+        }
     }
 
     /// The DNS domain that the pods really use, from a PD pod's own resolver configuration.
@@ -164,7 +230,8 @@ impl Driver {
         }
         if let Some(other) = self.open_run_on(&plan.target) {
             let sentence = format!(
-                "run {other} on {} is open and has already sent something; `tidepilot runs resume {other}` goes on with it",
+                "run {other}{} on {} is open and has already sent something; `tidepilot runs resume {other}` goes on with it",
+                self.driven_by(&other),
                 plan.target
             );
             return end(&other, exit::ANOTHER_RUN, sentence);
@@ -178,20 +245,29 @@ impl Driver {
         if let Err(sentence) = WritePermit::for_run(&self.links, &run, &plan.contexts) {
             return end("", exit::REFUSED, sentence);
         }
-        let opened = Event::RunOpened { run: run.clone(), tool: TOOL.into(), plan: Box::new(plan) };
+        let opened = Event::RunOpened { run: run.clone(), tool: TOOL.into(), plan: Box::new(plan.clone()) };
+        // The file comes before the lease: with a disk that takes nothing, nothing at all is sent.
         let journal = Journal::create(&self.runs, &run).and_then(|mut journal| {
             let record = journal.append(now(), opened)?;
             Ok((journal, record))
         });
-        match journal {
-            Ok((journal, record)) => {
-                tell(&ears, RunMessage::Record(Box::new(record.clone()))).await;
-                match Run::replay(runbook, &[record]) {
-                    Ok(run) => self.drive(run, journal, ears).await,
-                    Err(error) => end(&run, exit::INTERNAL, error.to_string()),
-                }
+        let (mut journal, record) = match journal {
+            Ok(both) => both,
+            Err(error) => return end("", exit::REFUSED, format!("no journal, so nothing was sent: {error}")),
+        };
+        let opened = match Run::replay(runbook, std::slice::from_ref(&record)) {
+            Ok(opened) => opened,
+            Err(error) => return end(&run, exit::INTERNAL, error.to_string()),
+        };
+        match self.guard(&plan, &run, &mut journal, Taking::New, &ears).await {
+            Ok(guarded) => {
+                tell(&ears, RunMessage::Record(Box::new(record))).await;
+                self.drive(opened, journal, guarded, Vec::new(), ears).await
             }
-            Err(error) => end("", exit::REFUSED, format!("no journal, so nothing was sent: {error}")),
+            Err(barred) => {
+                journal.discard();
+                barred.end("")
+            }
         }
     }
 
@@ -204,10 +280,12 @@ impl Driver {
     pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
         let (mut journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
-            Err(error @ ledger::LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
+            Err(error @ ledger::LedgerError::Held { .. }) => {
+                return end(run, exit::ANOTHER_RUN, format!("{error}{}", self.driven_by(run)));
+            }
             Err(error) => return end(run, exit::REFUSED, error.to_string()),
         };
-        let mut replayed = match replay(&records) {
+        let replayed = match replay(&records) {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, exit::REFUSED, sentence),
         };
@@ -224,37 +302,101 @@ impl Driver {
             let sentence = format!("run {other} on {} is open; finish or abandon it first", replayed.plan.target);
             return end(&other, exit::ANOTHER_RUN, sentence);
         }
-        if replayed.outcome().is_none() || choice.is_some() {
-            if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
-                return end(run, exit::REFUSED, sentence);
+        if replayed.outcome().is_some() && choice.is_none() {
+            // Over; at most its copy in the cluster does not know it yet.
+            self.repair(&replayed.plan, run, &mut journal, &ears).await;
+            return self.drive(replayed, journal, None, Vec::new(), ears).await;
+        }
+        if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
+            return end(run, exit::REFUSED, sentence);
+        }
+        match self.guard(&replayed.plan, run, &mut journal, Taking::Resume, &ears).await {
+            Ok(guarded) => {
+                let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
+                self.drive(replayed, journal, guarded, first, ears).await
             }
-            for event in [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice) {
-                match journal.append(now(), event) {
-                    Ok(record) => {
-                        replayed.apply(&record);
-                        tell(&ears, RunMessage::Record(Box::new(record))).await;
-                    }
-                    Err(error) => return end(run, exit::REFUSED, format!("nothing was sent: {error}")),
+            Err(barred) => barred.end(run),
+        }
+    }
+
+    /// Drives a run under its lease and gives the lease back, however it ends. `first`: the records to begin with.
+    async fn drive(
+        &self,
+        mut run: Run,
+        journal: Journal,
+        guarded: Option<Guarded>,
+        first: Vec<Event>,
+        mut ears: Ears,
+    ) -> RunEnd {
+        let (shared, leased) = guarded.map(|guarded| (guarded.shared, guarded.leased)).unzip();
+        let mut book = Book::new(journal, shared);
+        for event in first.into_iter().chain(leased) {
+            match book.append(now(), event).await {
+                Ok(record) => {
+                    run.apply(&record);
+                    tell(&ears, RunMessage::Record(Box::new(record))).await;
+                }
+                Err(unwritten) => {
+                    let ended = self.unwritten(&run, unwritten);
+                    let _ = book.leave().await;
+                    return ended;
                 }
             }
         }
-        self.drive(replayed, journal, ears).await
+        let mut ended = self.steps(run, &mut book, &mut ears).await;
+        if let Err(lacking) = book.leave().await {
+            ended.sentence = format!("{}; {lacking}", ended.sentence);
+        }
+        ended
+    }
+
+    /// The end of a run whose journal does not take any more.
+    fn unwritten(&self, run: &Run, why: Unwritten) -> RunEnd {
+        let code = if run.has_written() { exit::PAUSED } else { exit::REFUSED };
+        match why {
+            Unwritten::File(error) => {
+                let sentence = format!("the journal cannot be written, so nothing more was sent: {error}");
+                end(&run.id, code, sentence)
+            }
+            Unwritten::Taken(why) => {
+                let sentence = format!(
+                    "{why}; nothing more was sent from here, and `tidepilot runs take-over {}` takes it back once nobody drives it",
+                    run.id
+                );
+                end(&run.id, exit::ANOTHER_RUN, sentence)
+            }
+            Unwritten::Unsure(why) | Unwritten::NotShared(_, why) => {
+                end(&run.id, code, format!("nothing more was sent: {why}"))
+            }
+        }
+    }
+
+    /// ` (driven by …)`, where the journal knows it.
+    fn driven_by(&self, run: &str) -> String {
+        let records = ledger::read(&self.runs, run).unwrap_or_default();
+        guard::last_driver(&records).map(|who| format!(" (driven by {who})")).unwrap_or_default()
     }
 
     /// The loop: effects out, inputs in, until the engine stops.
-    async fn drive(&self, mut run: Run, mut journal: Journal, mut ears: Ears) -> RunEnd {
+    async fn steps(&self, mut run: Run, book: &mut Book, ears: &mut Ears) -> RunEnd {
         let id = run.id.clone();
         let contexts: BTreeSet<String> = run.plan.contexts.iter().cloned().collect();
         let permits = WritePermit::for_run(&self.links, &id, &contexts)
             .and_then(|write| ProbePermit::for_contexts(&self.links, &contexts).map(|probe| (write, probe)));
-        let (write, probe_permit) = match permits {
+        let (mut write, probe_permit) = match permits {
             Ok(permits) => permits,
             Err(sentence) => return end(&id, exit::REFUSED, sentence),
         };
+        if let Some(lease) = book.lease() {
+            write = write.under(std::sync::Arc::clone(lease));
+        }
         let mut stall = Stall::default();
         let mut seen = Observation::default();
         let mut input = Next::Go;
         loop {
+            if let Some(why) = book.taken() {
+                return self.unwritten(&run, Unwritten::Taken(why));
+            }
             let stop_asked = *ears.stop.borrow();
             let effects = match input {
                 Next::Go => run.advance(Input::Go, stop_asked, now()),
@@ -264,21 +406,36 @@ impl Driver {
             input = Next::Go;
             for effect in effects {
                 match effect {
-                    Effect::Append(event) => match journal.append(now(), event) {
+                    Effect::Append(event) => match book.append(now(), event.clone()).await {
                         Ok(record) => {
                             run.apply(&record);
                             stall = Stall::default();
-                            tell(&ears, RunMessage::Record(Box::new(record))).await;
+                            tell(ears, RunMessage::Record(Box::new(record))).await;
+                        }
+                        // The Intent is in the file only: to the engine its action was refused, so it never leaves.
+                        Err(Unwritten::NotShared(record, why)) => {
+                            run.apply(&record);
+                            tell(ears, RunMessage::Record(record)).await;
+                            let reason = format!("nothing was sent: {why}");
+                            input = Next::Input(Input::Performed(Answer::Refused { reason }));
+                            break;
+                        }
+                        Err(Unwritten::Unsure(why)) => {
+                            let Event::Intent { step, .. } = event else {
+                                return self.unwritten(&run, Unwritten::Unsure(why));
+                            };
+                            let reason = PauseReason::Refused { sentence: format!("nothing more was sent: {why}") };
+                            match book.append(now(), Event::Paused { step, reason: reason.clone() }).await {
+                                Ok(record) => {
+                                    run.apply(&record);
+                                    tell(ears, RunMessage::Record(Box::new(record))).await;
+                                    return stopped(&run, Stop::Paused(reason));
+                                }
+                                Err(unwritten) => return self.unwritten(&run, unwritten),
+                            }
                         }
                         // If it cannot be written down it is not done (invariant 4).
-                        Err(error) => {
-                            let code = if run.has_written() { exit::PAUSED } else { exit::REFUSED };
-                            return end(
-                                &id,
-                                code,
-                                format!("the journal cannot be written, so nothing more was sent: {error}"),
-                            );
-                        }
+                        Err(unwritten) => return self.unwritten(&run, unwritten),
                     },
                     Effect::Observe => {
                         let fleet = client::fold(self.links.look(Some(&contexts)).await);
@@ -294,11 +451,11 @@ impl Driver {
                         input = Next::Input(Input::Performed(answer));
                     }
                     Effect::Ask(gate) => {
-                        let text = ask(&mut ears, &gate).await;
+                        let text = ask(ears, &gate).await;
                         input = Next::Input(Input::Answered { gate, text });
                     }
                     Effect::Wait { seconds, sentence, stalled_s } => {
-                        tell(&ears, RunMessage::Waiting(sentence.clone())).await;
+                        tell(ears, RunMessage::Waiting(sentence.clone())).await;
                         if stall.note(&sentence, Instant::now()) > Duration::from_secs(stalled_s) {
                             input = Next::Input(Input::Stalled { sentence });
                             continue;
@@ -374,28 +531,6 @@ pub fn runbooks() -> Vec<RunbookInfo> {
                 .collect(),
         })
         .collect()
-}
-
-/// The rights a run on this TidbCluster needs. A WebSocket port-forward needs get and, from Kubernetes 1.35 on,
-/// create too (`facts-kubernetes.md`).
-fn needs(target: &ObjectRef) -> Vec<rights::Right> {
-    let right = |verb: &str, group: &str, resource: &str, subresource: &str| rights::Right {
-        context: target.context.clone(),
-        namespace: target.namespace.clone(),
-        verb: verb.into(),
-        group: group.into(),
-        resource: resource.into(),
-        subresource: subresource.into(),
-    };
-    vec![
-        right("get", "pingcap.com", "tidbclusters", ""),
-        right("patch", "pingcap.com", "tidbclusters", ""),
-        right("list", "", "pods", ""),
-        right("list", "apps", "statefulsets", ""),
-        right("get", "", "pods", "portforward"),
-        right("create", "", "pods", "portforward"),
-        right("create", "", "pods", "exec"),
-    ]
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {

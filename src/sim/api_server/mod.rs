@@ -48,7 +48,7 @@ mod table;
 mod watch;
 mod write;
 
-pub use auth::{Rule, Rules, User};
+pub use auth::{Ask, Rule, Rules, User};
 pub use faults::Faults;
 pub use managed::managed_by;
 pub use streams::LOG_ANNOTATION;

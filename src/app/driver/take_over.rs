@@ -1,0 +1,138 @@
+//! Runs that other people, or this one's other machine, left open in the clusters: finding them and going on.
+//!
+//! Going on needs nothing but a kubeconfig: the journal is fetched. It begins only after the lease was seen to lapse,
+//! and from then on the process that had it is refused. Not here: the lease ([`super::guard`]), the steps.
+
+use super::guard::{Taking, introduce};
+use super::journals::replay;
+use super::{Driver, Ears, TOOL, end, exit, guard, tell};
+use crate::app::message::{RunEnd, RunMessage};
+use crate::client::access::WritePermit;
+use crate::client::ledger::{self, Journal, LedgerError};
+use crate::client::open_run::{self, Found, Head};
+use crate::runbook::plan::Plan;
+use crate::runbook::record::{Event, decode};
+
+impl Driver {
+    /// The open runs in every context. Reads only.
+    pub async fn open_runs(&self) -> Found {
+        open_run::find(&self.links, None).await
+    }
+
+    /// Fetches the journal of a run found in the clusters and goes on with it.
+    pub async fn take_over(&self, run: &str, ears: Ears) -> RunEnd {
+        let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
+        // It becomes part of a selector and of names.
+        if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return refuse(format!("{run:?} is not the name of a run"));
+        }
+        let (head, lines) = match self.fetch(run).await {
+            Ok(found) => found,
+            Err(sentence) => return refuse(sentence),
+        };
+        let records = match decode(&lines) {
+            Ok(parsed) => parsed.records,
+            Err(why) => return refuse(format!("the record of run {run} in {} cannot be trusted: {why}", head.context)),
+        };
+        introduce(&head, &records, &ears).await;
+        let plan = match replay(&records) {
+            Ok(replayed) if replayed.outcome().is_some() => {
+                return end(run, exit::DONE, format!("run {run} is over; there is nothing to take over"));
+            }
+            Ok(replayed) => replayed.plan,
+            Err(sentence) => return refuse(sentence),
+        };
+        if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
+            return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));
+        }
+        let (mut journal, fetched) = match self.local(run, &lines, &ears).await {
+            Ok(both) => both,
+            Err(error @ LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
+            Err(error) => return refuse(error.to_string()),
+        };
+        let guarded = match self.guard(&plan, run, &mut journal, Taking::Over, &ears).await {
+            Ok(guarded) => guarded,
+            Err(barred) => {
+                if fetched {
+                    journal.discard();
+                }
+                return barred.end(run);
+            }
+        };
+        // What the one before wrote until the lease was ours is in the file by now.
+        let records = match ledger::read(&self.runs, run) {
+            Ok(records) => records,
+            Err(error) => return self.give_up(guarded, refuse(error.to_string())).await,
+        };
+        let replayed = match replay(&records) {
+            Ok(replayed) => replayed,
+            Err(sentence) => return self.give_up(guarded, refuse(sentence)).await,
+        };
+        let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
+        let from = guard::last_driver(&records).unwrap_or_else(|| head.who().to_string());
+        let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from });
+        self.drive(replayed, journal, guarded, first.into_iter().collect(), ears).await
+    }
+
+    async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
+        let mut found = open_run::find(&self.links, Some(run)).await;
+        let Some(head) = found.heads.pop() else {
+            let unseen = match found.unseen.as_slice() {
+                [] => String::new(),
+                unseen => format!(" (not seen: {})", unseen.join("; ")),
+            };
+            return Err(format!(
+                "no cluster has a record of run {run}{unseen}; if its journal is on this machine, `tidepilot runs resume {run}` goes on"
+            ));
+        };
+        let lines = open_run::read(&self.links, &head).await?;
+        Ok((head, lines))
+    }
+
+    /// The file to go on with; `true` where it was made just now.
+    async fn local(&self, run: &str, lines: &str, ears: &Ears) -> Result<(Journal, bool), LedgerError> {
+        let mut journal = match Journal::open(&self.runs, run) {
+            Ok((journal, _)) => journal,
+            Err(LedgerError::Missing { .. }) => return Ok((Journal::import(&self.runs, run, lines)?, true)),
+            Err(error) => return Err(error),
+        };
+        match journal.extend(lines) {
+            Ok(_) => Ok((journal, false)),
+            Err(LedgerError::Fork { .. }) => {
+                drop(journal);
+                let aside = ledger::set_aside(&self.runs, run)?;
+                let sentence = format!(
+                    "the journal on this machine has other lines than the one in the cluster; it is kept as {}",
+                    aside.display()
+                );
+                tell(ears, RunMessage::Waiting(sentence)).await;
+                Ok((Journal::import(&self.runs, run, lines)?, false))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn give_up(&self, guarded: Option<guard::Guarded>, ended: RunEnd) -> RunEnd {
+        if let Some(guarded) = guarded {
+            guarded.shared.lease.release().await;
+        }
+        ended
+    }
+
+    /// A run that is over in the file but open in the cluster: the last lines were not stored there. Best effort.
+    pub(super) async fn repair(&self, plan: &Plan, run: &str, journal: &mut Journal, ears: &Ears) {
+        if self.local_only || !self.links.get(&plan.target.context).is_some_and(|link| !link.read_only()) {
+            return;
+        }
+        let found = open_run::find(&self.links, Some(run)).await;
+        if !found.heads.iter().any(|head| head.open) {
+            return;
+        }
+        if let Ok(Some(guarded)) = self.guard(plan, run, journal, Taking::Resume, ears).await {
+            let mut record = guarded.shared.record;
+            record.close();
+            let _ = record.flush().await;
+            guarded.shared.lease.release().await;
+        }
+    }
+}

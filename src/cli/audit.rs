@@ -1,0 +1,74 @@
+//! `tidepilot runs verify|report|remaining`: a journal for those who were not there. Reads files only.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use super::{fail, print};
+use crate::app::driver::{exit, journals};
+use crate::client::ledger;
+use crate::report;
+use crate::runbook::record::{Event, decode};
+use crate::runbook::remaining::remaining;
+
+/// The journal is not as it was written.
+const NOT_WHOLE: u8 = 2;
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Whether the journal is as it was written; exit 0 whole, 2 not, 4 unreadable
+    Verify {
+        id: String,
+        /// Hash of a line noted earlier
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
+    /// One Markdown document: who, what, when, each request and its evidence
+    Report { id: String },
+    /// What is left, as a shell script with kubectl and curl
+    Remaining { id: String },
+}
+
+pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
+    let (AuditCommand::Verify { id, .. } | AuditCommand::Report { id } | AuditCommand::Remaining { id }) = command;
+    let text = match ledger::text(folder, id) {
+        Ok(text) => text,
+        Err(error) => return fail(&error.to_string(), exit::REFUSED),
+    };
+    let head = if let AuditCommand::Verify { head, .. } = command { head.as_deref() } else { None };
+    let verified = report::verify::verify(id, &text, head);
+    if let AuditCommand::Verify { .. } = command {
+        let mut out = String::new();
+        let (word, code) = if verified.findings.is_empty() { ("whole", 0) } else { ("NOT WHOLE", NOT_WHOLE) };
+        out.push_str(&format!("journal of run {id}: {} lines, {word}\n", verified.lines));
+        verified.findings.iter().for_each(|finding| out.push_str(&format!("  WRONG  {}\n", report::plain(finding))));
+        verified.notes.iter().for_each(|note| out.push_str(&format!("  note   {}\n", report::plain(note))));
+        print(&out);
+        return ExitCode::from(code);
+    }
+    let parsed = match decode(&text) {
+        Ok(parsed) => parsed,
+        Err(why) => {
+            let sentence =
+                format!("the journal of run {id} cannot be trusted: {why}; `runs verify {id}` names the line");
+            return fail(&sentence, exit::REFUSED);
+        }
+    };
+    let Some(Event::RunOpened { plan, .. }) = parsed.records.first().map(|record| &record.event) else {
+        return fail(&format!("the journal of run {id} does not open a run"), exit::REFUSED);
+    };
+    if let AuditCommand::Remaining { .. } = command {
+        print(&remaining(id, plan, &parsed.records));
+        return ExitCode::SUCCESS;
+    }
+    let state = journals::summaries(folder).into_iter().find(|summary| summary.run == *id);
+    let state = state.map_or_else(|| "not known".to_owned(), |summary| summary.state);
+    match report::audit::markdown(&parsed.records, &state, &verified) {
+        Some(document) => {
+            print(&document);
+            ExitCode::SUCCESS
+        }
+        None => fail(&format!("the journal of run {id} does not open a run"), exit::REFUSED),
+    }
+}

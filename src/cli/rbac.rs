@@ -1,0 +1,66 @@
+//! `tidepilot rbac RUNBOOK`: the least rights with which this run can be carried out, as YAML for kubectl.
+//!
+//! Needs to see the clusters (to derive the plan), so it is for whoever may grant the rights. Sends only reads.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::options::Connect;
+use super::plan::{inputs, pair};
+use super::{USAGE, complain, fail, print};
+use crate::app::driver::{Driver, exit};
+use crate::report::rbac::{Subject, yaml};
+
+#[derive(Args, Debug)]
+pub struct RbacArgs {
+    /// Name of the runbook (`tidepilot runbook list`)
+    runbook: String,
+    /// An input of the runbook; repeatable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// Only the roles of this KubeCluster, to be piped into `kubectl --context CONTEXT apply -f -`
+    #[arg(long = "for", value_name = "CONTEXT")]
+    only: Option<String>,
+    /// Bind the roles to this user
+    #[arg(long, value_name = "NAME", conflicts_with = "group")]
+    user: Option<String>,
+    /// Bind the roles to this group
+    #[arg(long, value_name = "NAME", default_value = "tidepilot-operators")]
+    group: String,
+}
+
+pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
+        Ok(both) => both,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?);
+    let (plan, namespace, needs) = match driver.least_rights(&args.runbook, &inputs).await {
+        Ok(found) => found,
+        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+    };
+    if let Some(unknown) = args.only.as_ref().filter(|only| !plan.contexts.contains(only)) {
+        let known = plan.contexts.join(", ");
+        return Ok(fail(&format!("this run needs nothing in {unknown:?}; it needs: {known}"), USAGE));
+    }
+    let subject = match &args.user {
+        Some(name) => Subject { kind: "User", name: name.clone() },
+        None => Subject { kind: "Group", name: args.group.clone() },
+    };
+    let mut out = String::new();
+    if let Some(namespace) = &namespace {
+        out.push_str(&format!(
+            "# enough for `tidepilot -n {namespace} run {} …`: nothing outside is listed\n",
+            args.runbook
+        ));
+    }
+    for context in plan.contexts.iter().filter(|context| args.only.as_ref().is_none_or(|only| only == *context)) {
+        out.push_str(&yaml(context, &format!("tidepilot-{}", plan.runbook), &needs, &subject));
+    }
+    print(&out);
+    if plan.contexts.len() > 1 && args.only.is_none() {
+        complain("several KubeClusters are needed; `--for CONTEXT` prints the roles of one");
+    }
+    Ok(ExitCode::SUCCESS)
+}

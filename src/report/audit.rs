@@ -1,0 +1,193 @@
+//! `runs report`: one Markdown document of a run — who, what, when, each request with before, after and evidence.
+//!
+//! Pure: records in, text out; everything comes from the journal, nothing is looked up. Not here: whether the journal
+//! is as it was written ([`super::verify`]; its verdict is printed in the document), what is left to do
+//! (`runbook::remaining`).
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::plan::{changes, undo};
+use super::verify::Verified;
+use crate::runbook::action::Answer;
+use crate::runbook::digest::digest;
+use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
+use crate::runbook::record::{Event, Record};
+
+/// The document. `state`: how the run stands, in words.
+pub fn markdown(records: &[Record], state: &str, verified: &Verified) -> Option<String> {
+    let first = records.first()?;
+    let Event::RunOpened { run, tool, plan } = &first.event else { return None };
+    let mut out = String::new();
+    let _ = writeln!(out, "# Run {}: {}\n", cell(run), cell(&plan.title));
+    head(&mut out, records, first.at, tool, plan, state);
+    let _ = writeln!(out, "\n## Preflight, observed {}\n\n| check | result | |\n|---|---|---|", plan.observed_at);
+    for check in &plan.checks {
+        let result = match check.state {
+            CheckState::Passed => "passed",
+            CheckState::Warning => "**warning**",
+            CheckState::Refused => "**refused**",
+        };
+        let _ = writeln!(out, "| {} | {result} | {} |", cell(&check.id), cell(&check.sentence));
+    }
+    confirmations(&mut out, records);
+    for (number, step) in plan.steps.iter().enumerate() {
+        let _ = writeln!(out, "\n## Step {}: {} `{}`\n", number + 1, cell(&step.title), cell(&step.id));
+        one(&mut out, run, step, records);
+    }
+    out.push_str("\n## Every record\n\n```text\n");
+    for record in records {
+        let _ = writeln!(out, "{}  {:>4}  {}", record.at.strftime("%Y-%m-%d"), record.seq, super::run::line(record));
+    }
+    out.push_str("```\n\n## The journal\n\n");
+    let _ = writeln!(out, "* {} lines, SHA-256 of the last: `{}`", verified.lines, verified.head);
+    match verified.findings.as_slice() {
+        [] => out.push_str("* the hash chain is whole\n"),
+        findings => {
+            for finding in findings {
+                let _ = writeln!(out, "* **not as written**: {}", cell(finding));
+            }
+        }
+    }
+    for note in &verified.notes {
+        let _ = writeln!(out, "* {}", cell(note));
+    }
+    Some(out)
+}
+
+fn head(out: &mut String, records: &[Record], opened: Timestamp, tool: &str, plan: &Plan, state: &str) {
+    let last = records.last().map_or(opened, |record| record.at);
+    let _ = writeln!(out, "| | |\n|---|---|");
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(out, "| {name} | {} |", cell(value));
+    };
+    row("target", &plan.target.to_string());
+    row("state", state);
+    row("opened", &format!("{opened} by {tool}"));
+    for (at, who) in records.iter().filter_map(|record| Some((record.at, who(record)?))) {
+        row("who", &format!("{at}: {who}"));
+    }
+    row("last record", &format!("{last}, {} s after the first", last.duration_since(opened).as_secs()));
+    row("runbook", &format!("{} {} (sha256 {})", plan.runbook, plan.runbook_version, plan.runbook_digest));
+    if let Some(Document { file, fork, .. }) = &plan.document {
+        let what = if *fork { "a fork: it stood in the place of the shipped runbook" } else { "written by a user" };
+        row("from", &format!("{file}, {what}"));
+    }
+    row("plan digest", &format!("sha256 {}", digest(plan)));
+    for (name, value) in &plan.inputs {
+        row(&format!("input {name}"), &value.to_string());
+    }
+    for (context, uid) in &plan.kube_clusters {
+        row(&format!("KubeCluster {context}"), &format!("kube-system uid {uid}"));
+    }
+}
+
+/// Whoever a record names as a person or process, in whichever kind of record it is.
+fn who(record: &Record) -> Option<String> {
+    let value = serde_json::to_value(&record.event).ok()?;
+    ["by", "who", "actor", "holder", "identity"]
+        .iter()
+        .find_map(|name| value.get(name))
+        .map(|who| who.as_str().map_or_else(|| who.to_string(), str::to_owned))
+}
+
+fn confirmations(out: &mut String, records: &[Record]) {
+    let mut rows = String::new();
+    for record in records {
+        if let Event::Confirmed { gate, text } = &record.event {
+            let how = text.as_ref().map_or_else(|| "answered yes".to_owned(), |text| format!("typed {text}"));
+            let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(gate), cell(&how));
+        }
+    }
+    if !rows.is_empty() {
+        let _ = write!(out, "\n## Confirmed by a person\n\n| when | gate | how |\n|---|---|---|\n{rows}");
+    }
+}
+
+fn one(out: &mut String, run: &str, step: &PlannedStep, records: &[Record]) {
+    if !step.why.is_empty() {
+        let _ = writeln!(out, "{}\n", cell(&step.why));
+    }
+    for (path, before, after) in changes(step) {
+        let _ = writeln!(out, "* planned: `{}`: `{}` → `{}`", code(&path), code(&before), code(&after));
+    }
+    let _ = writeln!(out, "* undo: {}", cell(&undo(step)));
+    let mut seen = false;
+    for record in records {
+        match &record.event {
+            Event::Intent { step: of, attempt, before, after, .. } if *of == step.id => {
+                let _ = writeln!(out, "* {}: about to be sent, attempt {attempt}", record.at);
+                for request in &step.requests {
+                    let through = request.pod.as_ref().map(|pod| format!(" through pod {pod}")).unwrap_or_default();
+                    let path = request.path.replace("tidepilot%2FRUN", &format!("tidepilot%2F{run}"));
+                    let _ = writeln!(
+                        out,
+                        "  * request: `[{}{}] {} {}`",
+                        code(&request.context),
+                        code(&through),
+                        request.method,
+                        code(&path)
+                    );
+                    let _ = writeln!(out, "  * body: `{}`", code(&without_version(&request.body)));
+                }
+                let _ = writeln!(
+                    out,
+                    "  * before: `{}`\n  * after: `{}`",
+                    code(&before.to_string()),
+                    code(&after.to_string())
+                );
+            }
+            Event::Returned { step: of, answer, .. } if *of == step.id => {
+                let said = match answer {
+                    Answer::Accepted { status, detail } => format!("answered {status} {detail}"),
+                    Answer::Refused { reason } => format!("refused: {reason}"),
+                    Answer::Unknown { reason } => format!("no answer: {reason}"),
+                };
+                let _ = writeln!(out, "* {}: {}", record.at, cell(said.trim()));
+            }
+            Event::Completed { step: of, how, evidence } if *of == step.id => {
+                let how = serde_json::to_value(how).unwrap_or_default();
+                let how = how.as_str().map_or_else(|| how.to_string(), str::to_owned);
+                let _ = writeln!(out, "* {}: completed ({how}); seen: `{}`", record.at, code(&evidence.to_string()));
+            }
+            Event::Paused { step: of, reason } if *of == step.id => {
+                let _ = writeln!(out, "* {}: **paused**: {}", record.at, cell(&reason.sentence()));
+            }
+            _ => continue,
+        }
+        seen = true;
+    }
+    if !seen {
+        out.push_str("* not reached\n");
+    }
+}
+
+/// The version in the plan is not the one that was sent: each request reads it anew just before.
+fn without_version(body: &Value) -> String {
+    let mut body = body.clone();
+    if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata.contains_key("resourceVersion")
+    {
+        metadata.insert("resourceVersion".into(), Value::String("(read just before)".into()));
+    }
+    body.to_string()
+}
+
+/// Text inside a table cell or a line: one line, no markup of its own.
+fn cell(text: &str) -> String {
+    let mut out = String::new();
+    for c in super::plain(text).chars() {
+        if matches!(c, '|' | '<' | '`' | '*' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Text inside a code span.
+fn code(text: &str) -> String {
+    super::plain(text).replace('`', "'")
+}

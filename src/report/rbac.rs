@@ -1,0 +1,69 @@
+//! Rights as Roles and RoleBindings in YAML, one set per KubeCluster.
+//!
+//! Pure. Which rights: `runbook::rights`. Rights inside a namespace become a Role there; the rest a ClusterRole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::runbook::rights::Need;
+
+/// Who gets the roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// `User` or `Group`
+    pub kind: &'static str,
+    pub name: String,
+}
+
+/// What is the same for several verbs: API group, resource with subresource, name.
+type Object<'a> = (&'a str, String, &'a str);
+
+/// YAML documents for one context. `name`: of every role and binding.
+pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "# KubeCluster {}", super::plain(context));
+    let mut places: BTreeMap<&str, BTreeMap<Object<'_>, (BTreeSet<&str>, &str, bool)>> = BTreeMap::new();
+    for need in needs.iter().filter(|need| need.right.context == context) {
+        let right = &need.right;
+        let resource = match right.subresource.as_str() {
+            "" => right.resource.clone(),
+            subresource => format!("{}/{subresource}", right.resource),
+        };
+        let rules = places.entry(&right.namespace).or_default();
+        let rule = rules.entry((&right.group, resource, &right.name)).or_insert((BTreeSet::new(), need.why, false));
+        rule.0.insert(&right.verb);
+        rule.2 |= need.required;
+    }
+    for (namespace, rules) in places {
+        let prefix = if namespace.is_empty() { "Cluster" } else { "" };
+        let metadata = |out: &mut String| {
+            let _ = writeln!(out, "metadata:\n  name: {}", json!(name));
+            if !namespace.is_empty() {
+                let _ = writeln!(out, "  namespace: {}", json!(namespace));
+            }
+        };
+        let _ = writeln!(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {prefix}Role");
+        metadata(&mut out);
+        out.push_str("rules:\n");
+        for ((group, resource, object), (verbs, why, required)) in rules {
+            let _ = writeln!(out, "  # {}{why}", if required { "" } else { "(can be left out) " });
+            let _ = writeln!(out, "  - apiGroups: [{}]\n    resources: [{}]", json!(group), json!(resource));
+            if !object.is_empty() {
+                let _ = writeln!(out, "    resourceNames: [{}]", json!(object));
+            }
+            let _ = writeln!(out, "    verbs: {}", json!(verbs));
+        }
+        let _ = writeln!(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {prefix}RoleBinding");
+        metadata(&mut out);
+        let _ = writeln!(
+            out,
+            "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {prefix}Role\n  name: {}\nsubjects:\n  - apiGroup: rbac.authorization.k8s.io\n    kind: {}\n    name: {}",
+            json!(name),
+            subject.kind,
+            json!(subject.name)
+        );
+    }
+    out
+}

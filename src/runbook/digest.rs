@@ -1,0 +1,149 @@
+//! What a plan stands on, as flat names and values: the digest of a plan, and what has moved since.
+//!
+//! In it: the runbook, the inputs, the KubeClusters' and TidbClusters' uids, the spec fields that we judge, every PD
+//! member with its peerURLs, the results of the checks, each step's action and before-image. Left out on purpose:
+//! resourceVersions, times, who leads, pod restarts — they move all the time and change nothing that was reviewed.
+//! Not here: taking the observation (`client::look`), the refusal itself (`cli::run`).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Observation;
+use super::judge::leaves;
+use super::plan::{CheckState, Plan};
+use crate::fleet::database::database_of;
+
+/// The observed part, taken when the plan is made and stored in it.
+pub fn basis(plan: &Plan, seen: &Observation) -> BTreeMap<String, Value> {
+    let mut basis = BTreeMap::new();
+    for (context, uid) in &plan.kube_clusters {
+        basis.insert(format!("KubeCluster {context}: kube-system uid"), json!(uid));
+    }
+    let Some(database) = database_of(&seen.fleet, &plan.target) else { return basis };
+    basis.insert("Database: PD cluster id".into(), json!(database.id));
+    for of in &database.tidb_clusters {
+        let Some(tc) = seen.fleet.tidb_cluster(of) else { continue };
+        let name = |what: &str| format!("TidbCluster {of}: {what}");
+        basis.insert(name("uid"), json!(tc.metadata.uid));
+        for (path, value) in leaves(&json!(tc.spec)) {
+            basis.insert(name(&format!("spec.{path}")), value);
+        }
+        for (key, value) in tc.metadata.annotations.iter().filter(|(key, _)| key.starts_with("tidb.pingcap.com/")) {
+            // The operator keeps a clock in this one.
+            if key != "tidb.pingcap.com/sync-timestamp" {
+                basis.insert(name(&format!("annotation {key}")), json!(value));
+            }
+        }
+    }
+    for member in &database.members {
+        basis.insert(format!("PD member {}: peerURLs", member.id), json!(member.peer_urls));
+    }
+    basis
+}
+
+/// Everything that the digest covers, by name.
+fn covered(plan: &Plan) -> BTreeMap<String, Value> {
+    let mut all = plan.basis.clone();
+    all.insert("runbook".into(), json!(format!("{} {}", plan.runbook, plan.runbook_version)));
+    all.insert("runbook digest".into(), json!(plan.runbook_digest));
+    for (name, value) in &plan.inputs {
+        all.insert(format!("input {name}"), value.clone());
+    }
+    for check in &plan.checks {
+        let state = match check.state {
+            CheckState::Passed => "passed",
+            CheckState::Warning => "warning",
+            CheckState::Refused => "refused",
+        };
+        all.insert(format!("check {}", check.id), json!(state));
+    }
+    for step in &plan.steps {
+        let name = |what: &str| format!("step {}: {what}", step.id);
+        all.insert(name("already so"), json!(step.already_so));
+        all.insert(name("action"), json!(step.action));
+        if step.action.writes() {
+            let mut before = step.before.clone();
+            if let Some(image) = before.as_object_mut() {
+                image.remove("resourceVersion");
+            }
+            all.insert(name("before"), before);
+        }
+    }
+    all
+}
+
+/// SHA-256 over all of it, in hex.
+pub fn digest(plan: &Plan) -> String {
+    let mut hash = Sha256::new();
+    for (name, value) in covered(plan) {
+        hash.update(format!("{name}\0{}\n", canonical(&value)));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is different now, one sentence each; empty when nothing that was reviewed has moved.
+pub fn moved(reviewed: &Plan, now: &Plan) -> Vec<String> {
+    let (was, is) = (covered(reviewed), covered(now));
+    let mut names: Vec<&String> = was.keys().chain(is.keys().filter(|name| !was.contains_key(*name))).collect();
+    names.sort();
+    let shown = |value: Option<&Value>| value.map_or_else(|| "(not there)".to_owned(), canonical);
+    names
+        .into_iter()
+        .filter(|name| was.get(*name).map(canonical) != is.get(*name).map(canonical))
+        .map(|name| format!("{name}: was {}, is now {}", shown(was.get(name)), shown(is.get(name))))
+        .collect()
+}
+
+/// JSON with sorted keys: the same data is the same text, in whatever order it arrived.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+            let parts: Vec<String> =
+                sorted.into_iter().map(|(key, value)| format!("{}:{}", json!(key), canonical(value))).collect();
+            format!("{{{}}}", parts.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> Plan {
+        serde_json::from_value(json!({
+            "runbook": "x", "runbookVersion": "1", "runbookDigest": "d", "title": "x", "experimental": false,
+            "inputs": {}, "target": {"context": "c", "namespace": "n", "name": "t"}, "kubeClusters": {},
+            "contexts": [], "checks": [], "steps": [], "observedAt": "1970-01-01T00:00:00Z",
+            "basis": {"TidbCluster c/n/t: spec.paused": {"b": 1, "a": 2}},
+        }))
+        .expect("a plan")
+    }
+
+    #[test]
+    fn the_order_of_keys_and_the_time_do_not_count() {
+        let mut other = plan();
+        other.basis.insert("TidbCluster c/n/t: spec.paused".into(), json!({"a": 2, "b": 1}));
+        other.observed_at = "2026-01-01T00:00:00Z".parse().expect("a time");
+        assert_eq!((digest(&plan()), moved(&plan(), &other)), (digest(&other), Vec::new()));
+    }
+
+    #[test]
+    fn what_moved_is_named_with_both_values() {
+        let mut other = plan();
+        other.basis.insert("TidbCluster c/n/t: spec.paused".into(), json!(true));
+        other.inputs.insert("d".into(), json!("x"));
+        assert_ne!(digest(&plan()), digest(&other));
+        assert_eq!(
+            moved(&plan(), &other),
+            [
+                "TidbCluster c/n/t: spec.paused: was {\"a\":2,\"b\":1}, is now true",
+                "input d: was (not there), is now \"x\""
+            ]
+        );
+    }
+}

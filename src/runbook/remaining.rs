@@ -1,0 +1,223 @@
+//! What is left of a run as a shell script with kubectl and curl: nobody is locked in at the worst moment.
+//!
+//! Pure: plan and records in, text out. The script looks before it writes, waits for each port-forward and ends it,
+//! and can be run again. It does not evaluate the runbook's conditions; they are printed beside the step for a
+//! person to judge. Not here: the single lines of a plan ([`super::action::Action::command`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::action::{Action, Reversibility, quote};
+use super::plan::{Plan, PlannedStep};
+use super::record::{Event, Record};
+use crate::fleet::ObjectRef;
+
+/// The script for every step that no record has completed.
+pub fn remaining(run: &str, plan: &Plan, records: &[Record]) -> String {
+    let mut done = BTreeSet::new();
+    let mut befores: BTreeMap<&str, &Value> = BTreeMap::new();
+    let mut sent = BTreeSet::new();
+    for record in records {
+        if let Event::Completed { step, .. } = &record.event {
+            done.insert(step.as_str());
+        } else if let Event::Intent { step, before, .. } = &record.event {
+            befores.entry(step).or_insert(before);
+            sent.insert(step.as_str());
+        }
+    }
+    let left: Vec<&PlannedStep> = plan.steps.iter().filter(|step| !done.contains(step.id.as_str())).collect();
+    let mut out = String::from("#!/bin/sh\n");
+    let _ = writeln!(out, "# What is left of run {}: {} on {}", comment(run), comment(&plan.title), plan.target);
+    if left.is_empty() {
+        out.push_str("# Nothing: every step is completed.\n");
+        return out;
+    }
+    let _ = writeln!(
+        out,
+        "# {} of {} steps. Read it before you run it; end the run first, so that only one of",
+        left.len(),
+        plan.steps.len()
+    );
+    out.push_str(
+        "# you and tidepilot works. The values are from the journal; what is so already is left alone.\nset -eu\n",
+    );
+    let membership = |step: &&PlannedStep| matches!(step.action, Action::UpdatePeerUrl { .. });
+    if left.iter().any(|step| membership(step)) {
+        let tls = left.iter().any(|step| matches!(&step.action, Action::UpdatePeerUrl { to, .. } if to.iter().any(|url| url.starts_with("https"))));
+        prelude(&mut out, plan, tls);
+    }
+    for step in left {
+        let _ = write!(out, "\n# {} [{}]", comment(&step.title), comment(&step.id));
+        out.push_str(match step.reversibility {
+            Reversibility::Irreversible => " — NO WAY BACK\n",
+            Reversibility::Free | Reversibility::Compensable => "\n",
+        });
+        if sent.contains(step.id.as_str()) {
+            out.push_str("# It was sent once and its end is not known: look first.\n");
+        }
+        for pre in &step.pre {
+            let _ = writeln!(out, "# must hold before: {}", comment(pre));
+        }
+        one(&mut out, step, plan, &befores);
+        for post in &step.post {
+            let _ = writeln!(out, "# must hold now: {}", comment(post));
+        }
+    }
+    out
+}
+
+fn kubectl(of: &ObjectRef) -> String {
+    format!("kubectl --context {} -n {}", quote(&of.context), quote(&of.namespace))
+}
+
+fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Value>) {
+    match &step.action {
+        Action::PatchTidbCluster { target, uid, merge } => {
+            // The uid makes the server refuse another object of the same name.
+            let mut body = merge.clone();
+            if let Some(root) = body.as_object_mut() {
+                root.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()))["uid"] =
+                    Value::String(uid.clone());
+            }
+            let _ = writeln!(
+                out,
+                "{} patch tidbclusters.pingcap.com {} --type merge -p {}",
+                kubectl(target),
+                quote(&target.name),
+                quote(&body.to_string())
+            );
+        }
+        Action::WaitRollout { target, since } => wait(out, target, since.as_deref(), step.total_s, plan, befores),
+        Action::ProbePeerUrl { target, pod, url, .. } => {
+            let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+            let others = pods(plan, target);
+            let from: Vec<&String> = others.iter().filter(|other| *other != pod).collect();
+            let from = if from.is_empty() { vec![pod] } else { from };
+            for other in from {
+                let exec = format!("{} exec {} -c pd --", kubectl(target), quote(other));
+                let tls = if url.starts_with("https") {
+                    " --ca-certificate=/var/lib/pd-tls/ca.crt --certificate=/var/lib/pd-tls/tls.crt --private-key=/var/lib/pd-tls/tls.key"
+                } else {
+                    ""
+                };
+                let _ = writeln!(out, "{exec} nslookup {}", quote(host));
+                let _ = writeln!(out, "{exec} wget -qO- -T 5{tls} {}", quote(&format!("{url}/version")));
+            }
+        }
+        Action::UpdatePeerUrl { target, pod, from, to, .. } => {
+            let Some(request) = step.requests.first() else { return };
+            let list = if request.path.starts_with("/v2/") {
+                "GET /v2/members".to_owned()
+            } else {
+                "POST /v3/cluster/member/list '{}'".to_owned()
+            };
+            let call = |pod: &str, rest: &str| {
+                format!("pd {} {} {} {rest}", quote(&target.context), quote(&target.namespace), quote(pod))
+            };
+            let listed = |urls: &[String]| {
+                let quoted: Vec<String> = urls.iter().map(|url| Value::String(url.clone()).to_string()).collect();
+                quote(&quoted.join(","))
+            };
+            let _ = writeln!(out, "if {} | grep -F {} >/dev/null; then", call(pod, &list), listed(to));
+            out.push_str("  echo 'already so'\nelse\n");
+            let _ = writeln!(out, "  {} | grep -F {} >/dev/null # still the old one", call(pod, &list), listed(from));
+            let update = format!("{} {} {}", request.method, quote(&request.path), quote(&request.body.to_string()));
+            let _ = writeln!(out, "  {}\nfi", call(pod, &update));
+            let others = pods(plan, target);
+            let witness = others.iter().find(|other| *other != pod).unwrap_or(pod);
+            let _ = writeln!(out, "sleep 2 # a member's list is its own: ask another one");
+            let _ = writeln!(out, "{} | grep -F {} >/dev/null && echo verified", call(witness, &list), listed(to));
+        }
+    }
+}
+
+fn wait(
+    out: &mut String,
+    target: &ObjectRef,
+    since: Option<&str>,
+    total_s: u64,
+    plan: &Plan,
+    befores: &BTreeMap<&str, &Value>,
+) {
+    let kubectl = kubectl(target);
+    let image = since.and_then(|id| befores.get(id).copied().or_else(|| Some(&plan.step(id)?.before)));
+    let revisions = image.and_then(|image| image.get("revisions")).and_then(Value::as_object);
+    // Right after the patch every StatefulSet still looks finished: its revision has to move first.
+    for (component, revision) in revisions.into_iter().flatten() {
+        let set = quote(&format!("{}-{component}", target.name));
+        let old = quote(revision.as_str().unwrap_or_default());
+        let _ = writeln!(
+            out,
+            "until test \"$({kubectl} get statefulset {set} -o jsonpath='{{.status.updateRevision}}')\" != {old}; do sleep 5; done"
+        );
+        let _ = writeln!(out, "{kubectl} rollout status statefulset/{set} --timeout={total_s}s");
+    }
+    if revisions.is_none_or(serde_json::Map::is_empty) {
+        let selector = quote(&format!("app.kubernetes.io/instance={}", target.name));
+        let _ = writeln!(out, "for set in $({kubectl} get statefulset -l {selector} -o name); do");
+        let _ = writeln!(out, "  {kubectl} rollout status \"$set\" --timeout={total_s}s\ndone");
+    }
+}
+
+/// The PD pods of a TidbCluster that the plan names.
+fn pods(plan: &Plan, of: &ObjectRef) -> BTreeSet<String> {
+    plan.steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::ProbePeerUrl { target, pod, .. } | Action::UpdatePeerUrl { target, pod, .. } if target == of => {
+                Some(pod.clone())
+            }
+            Action::ProbePeerUrl { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. } => None,
+        })
+        .collect()
+}
+
+/// The shell function `pd`: one request to one PD pod through a port-forward of its own.
+fn prelude(out: &mut String, plan: &Plan, tls: bool) {
+    let (scheme, certificates) = if tls {
+        let secret = quote(&format!("{}-cluster-client-secret", plan.target.name));
+        out.push_str("umask 077\ncerts=$(mktemp -d)\ntrap 'rm -rf \"$certs\"' EXIT\n");
+        for file in ["ca.crt", "tls.crt", "tls.key"] {
+            let _ = writeln!(
+                out,
+                "{} get secret {secret} -o jsonpath='{{.data.{}}}' | base64 -d >\"$certs/{file}\"",
+                kubectl(&plan.target),
+                file.replace('.', "\\.")
+            );
+        }
+        ("https", " --cacert \"$certs/ca.crt\" --cert \"$certs/tls.crt\" --key \"$certs/tls.key\"")
+    } else {
+        ("http", "")
+    };
+    let _ = write!(
+        out,
+        r#"
+# pd CONTEXT NAMESPACE POD METHOD PATH [BODY]
+pd() (
+  kubectl --context "$1" -n "$2" port-forward "pod/$3" 12379:2379 >/dev/null &
+  forward=$!
+  trap 'kill "$forward" 2>/dev/null || true; wait "$forward" 2>/dev/null || true' EXIT
+  tries=0
+  until curl -fsS -m 5{certificates} -o /dev/null {scheme}://127.0.0.1:12379/version 2>/dev/null; do
+    tries=$((tries + 1))
+    if test "$tries" -ge 20 || ! kill -0 "$forward" 2>/dev/null; then
+      echo "no connection to pod $3" >&2
+      exit 1
+    fi
+    sleep 1
+  done
+  curl -fsS -m 15{certificates} -X "$4" -H 'Content-Type: application/json' ${{6:+-d "$6"}} "{scheme}://127.0.0.1:12379$5"
+)
+"#
+    );
+}
+
+/// Text that cannot leave its comment.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

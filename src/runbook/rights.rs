@@ -1,0 +1,154 @@
+//! Which rights a plan needs, derived from its actions and from the reads that every decision stands on.
+//!
+//! One source for two uses: the preflight asks for each of them (`client::rights`), and `tidepilot rbac` prints them
+//! as Roles. Pure. Not here: asking, printing.
+
+use std::collections::BTreeSet;
+
+use super::action::Action;
+use crate::fleet::ObjectRef;
+
+/// One right in one context.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    pub context: String,
+    pub verb: String,
+    /// Empty for the core group.
+    pub group: String,
+    pub resource: String,
+    /// Empty: the object itself.
+    pub subresource: String,
+    /// Empty: at cluster scope, or in every namespace.
+    pub namespace: String,
+    /// Empty: whatever the name.
+    pub name: String,
+}
+
+/// A right and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    pub right: Right,
+    /// Without it the run is refused before its first step; else something is only not known, and said so.
+    pub required: bool,
+    pub why: &'static str,
+}
+
+/// What is known beside the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// The TidbClusters of the Database, and whether TLS is on.
+    pub tidb_clusters: Vec<(ObjectRef, bool)>,
+    /// `-n`: only this namespace is listed.
+    pub namespace: Option<String>,
+    /// PD's certificate comes from files, not from a Secret.
+    pub own_certificate: bool,
+    /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
+    /// `--local-only`, which takes no lease either.
+    pub journal_in: Option<ObjectRef>,
+}
+
+/// Every right, once, in order. A WebSocket upgrade needs get and, from Kubernetes 1.35 on, create too
+/// (`facts-kubernetes.md`), so both are asked for.
+pub fn needs<'a>(
+    contexts: impl IntoIterator<Item = &'a String>,
+    actions: impl IntoIterator<Item = &'a Action>,
+    reach: &Reach,
+) -> Vec<Need> {
+    let mut all = BTreeSet::new();
+    let mut add = |required: bool, why: &'static str, right: Right| {
+        all.insert(Need { right, required, why });
+    };
+    for context in contexts {
+        let at = |verb: &str, group: &str, resource: &str| Right {
+            context: context.clone(),
+            verb: verb.into(),
+            group: group.into(),
+            resource: resource.into(),
+            ..Right::default()
+        };
+        let uid = Right { name: "kube-system".into(), ..at("get", "", "namespaces") };
+        add(true, "which cluster this is: the run is bound to its uid", uid);
+        let crd = at("get", "apiextensions.k8s.io", "customresourcedefinitions");
+        let crd = Right { name: "tidbclusters.pingcap.com".into(), ..crd };
+        add(false, "whether the CRD knows acrossK8s; without it a warning", crd);
+        add(false, "the version of TiDB Operator; without it a warning", at("list", "apps", "deployments"));
+        for (group, resource) in [("pingcap.com", "tidbclusters"), ("", "pods"), ("apps", "statefulsets")] {
+            let namespace = reach.namespace.clone().unwrap_or_default();
+            add(true, "what every decision stands on", Right { namespace, ..at("list", group, resource) });
+        }
+    }
+    let upgrade = |of: &ObjectRef, verb: &str, subresource: &str| Right {
+        context: of.context.clone(),
+        verb: verb.into(),
+        resource: "pods".into(),
+        subresource: subresource.into(),
+        namespace: of.namespace.clone(),
+        ..Right::default()
+    };
+    for (of, tls) in &reach.tidb_clusters {
+        for verb in ["get", "create"] {
+            add(true, "PD is asked through its own pod", upgrade(of, verb, "portforward"));
+        }
+        if *tls && !reach.own_certificate {
+            let secret = Right {
+                context: of.context.clone(),
+                verb: "get".into(),
+                resource: "secrets".into(),
+                namespace: of.namespace.clone(),
+                name: format!("{}-cluster-client-secret", of.name),
+                ..Right::default()
+            };
+            add(true, "the certificate for PD; or give --pd-ca, --pd-cert and --pd-key", secret);
+        }
+    }
+    if let Some(target) = &reach.journal_in {
+        let at = |of: &ObjectRef, verb: &str, group: &str, resource: &str| Right {
+            context: of.context.clone(),
+            verb: verb.into(),
+            group: group.into(),
+            resource: resource.into(),
+            namespace: of.namespace.clone(),
+            ..Right::default()
+        };
+        for (of, _) in &reach.tidb_clusters {
+            for verb in ["get", "create", "update"] {
+                add(true, "only one run at a time drives a Database", at(of, verb, "coordination.k8s.io", "leases"));
+            }
+            add(true, "whether another run is open", at(of, "list", "", "configmaps"));
+        }
+        for verb in ["get", "create", "update"] {
+            add(true, "the run's record, so that another person can take over", at(target, verb, "", "configmaps"));
+        }
+    }
+    for action in actions {
+        match action {
+            Action::PatchTidbCluster { target, .. } => {
+                for verb in ["get", "patch"] {
+                    let right = Right {
+                        context: target.context.clone(),
+                        verb: verb.into(),
+                        group: "pingcap.com".into(),
+                        resource: "tidbclusters".into(),
+                        namespace: target.namespace.clone(),
+                        name: target.name.clone(),
+                        ..Right::default()
+                    };
+                    add(true, "the TidbCluster is read again just before it is patched", right);
+                }
+            }
+            Action::ProbePeerUrl { target, .. } => {
+                for verb in ["get", "create"] {
+                    add(true, "names are resolved inside the other PD pods", upgrade(target, verb, "exec"));
+                }
+            }
+            // Through the port-forward, as every question to PD; a wait only reads what is listed anyway.
+            Action::UpdatePeerUrl { target, .. } => {
+                for verb in ["get", "create"] {
+                    add(true, "PD is asked through its own pod", upgrade(target, verb, "portforward"));
+                }
+            }
+            Action::WaitRollout { .. } => {}
+        }
+    }
+    all.into_iter().collect()
+}

@@ -1,0 +1,394 @@
+//! Plans that can be reviewed, journals that can be checked, and what is left as a script: the real binary on the
+//! simulated fleet, with `sh`, kubectl and curl as independent hands where they are installed.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tidepilot::fleet::ObjectRef;
+use tidepilot::runbook::rights::{Reach, needs};
+use tidepilot::sim::api_server::{Ask, Rule, Rules};
+use tidepilot::sim::{Sim, SimOptions};
+
+const SET: [&str; 4] = ["--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=cluster1.com"];
+
+/// `tidepilot demo --serve` with a folder of its own.
+struct Demo {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Demo {
+    fn start(scenario: &str) -> Self {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let child = Command::new(env!("CARGO_BIN_EXE_tidepilot"))
+            .args(["demo", "--serve", "--speed", "100", "--scenario", scenario, "--kubeconfig-out"])
+            .arg(dir.path().join("kubeconfig"))
+            .arg("--request-log")
+            .arg(dir.path().join("requests"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the demo starts");
+        let mut demo = Self { child, dir };
+        let out = demo.child.stdout.take().expect("piped");
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(out));
+        while !lines.next().expect("the demo serves").expect("text").contains("serving until") {}
+        let until = Instant::now() + Duration::from_secs(60);
+        while demo.run(&["status"]).status.code() != Some(0) && scenario == "default" {
+            assert!(Instant::now() < until, "the fleet does not become well");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        demo
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("KUBECONFIG", self.path("kubeconfig"))
+            .env("TIDEPILOT_STATE", self.path("state"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("LANG", "C.UTF-8")
+            .env_remove("LC_ALL")
+            .env_remove("LC_MESSAGES")
+            .current_dir(self.dir.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(env!("CARGO_BIN_EXE_tidepilot")).args(args).output().expect("runs")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Requests that change something.
+    fn writes(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("requests")).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("one JSON document a line"))
+            .filter(|line| {
+                let (method, path) = (line["method"].as_str().unwrap_or(""), line["path"].as_str().unwrap_or(""));
+                matches!(method, "PUT" | "PATCH" | "DELETE") && line["dryRun"] != Value::Bool(true)
+                    || path.ends_with("/member/update")
+            })
+            .collect()
+    }
+
+    fn kubectl(&self, args: &[&str]) -> Output {
+        self.command("kubectl").args(args).output().expect("kubectl runs")
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn code(output: &Output, expected: i32) -> String {
+    let text = said(output);
+    assert_eq!(output.status.code(), Some(expected), "{text}");
+    text
+}
+
+fn migrate<'a>(verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&[verb, "migrate-cluster-domain"], &SET[..], more].concat()
+}
+
+/// Whether the programs are there; in CI they have to be.
+fn have(programs: &[&str]) -> bool {
+    let missing: Vec<&&str> = programs
+        .iter()
+        .filter(|program| {
+            Command::new("sh")
+                .args(["-c", &format!("command -v {program}")])
+                .output()
+                .is_ok_and(|o| !o.status.success())
+        })
+        .collect();
+    if !missing.is_empty() {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "missing in CI: {missing:?}");
+        println!("left out: {missing:?} not installed");
+    }
+    missing.is_empty()
+}
+
+fn only_run(demo: &Demo) -> String {
+    let listed = code(&demo.run(&["runs", "list", "-o", "json"]), 0);
+    let runs: Value = serde_json::from_str(&listed).expect("JSON");
+    runs[0]["run"].as_str().expect("a run").to_owned()
+}
+
+#[test]
+fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
+    if !have(&["kubectl"]) {
+        return;
+    }
+    let demo = Demo::start("default");
+    let file = demo.path("plan.json");
+    let file = file.to_str().expect("UTF-8");
+    let text = code(&demo.run(&migrate("plan", &["--out", file])), 2);
+    assert!(text.contains("---- no way back from here on ----\n~ 1."), "{text}");
+    assert!(
+        text.contains("NO WAY BACK; before it was spec.acrossK8s = (not set), spec.clusterDomain = (not set)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("puts back peerURLs [\"http://basic-pd-0.basic-pd-peer.pingcap.svc:2380\"] of basic-pd-0"),
+        "{text}"
+    );
+    assert!(text.contains("Way back: none from step 1 [set-domain] on"), "{text}");
+    let first: Value = serde_json::from_str(&std::fs::read_to_string(file).expect("written")).expect("JSON");
+    // Another look at the same world has the same digest, whatever the resourceVersions.
+    code(&demo.kubectl(&["--context", "legacy", "-n", "pingcap", "label", "tc", "basic", "a=b"]), 0);
+    let again: Value = serde_json::from_slice(&demo.run(&migrate("plan", &["-o", "json"])).stdout).expect("JSON");
+    assert_eq!(first["digest"], again["digest"]);
+    let markdown = code(&demo.run(&migrate("plan", &["-o", "markdown"])), 2);
+    assert!(
+        markdown.contains("**No way back from here on.**")
+            && markdown.contains(first["digest"].as_str().expect("text"))
+    );
+    // An edited file is not used.
+    let edited = demo.path("edited.json");
+    let text = std::fs::read_to_string(file).expect("written").replace("cluster1.com", "cluster2.com");
+    std::fs::write(&edited, text).expect("written");
+    let text = code(&demo.run(&["run", "--plan", edited.to_str().expect("UTF-8"), "--yes"]), 4);
+    assert!(text.contains("it was edited"), "{text}");
+    // Somebody sets another field that the checks judge.
+    let patch = r#"{"spec":{"pd":{"maxFailoverCount":3}}}"#;
+    code(
+        &demo.kubectl(&[
+            "--context",
+            "legacy",
+            "-n",
+            "pingcap",
+            "patch",
+            "tc",
+            "basic",
+            "--type",
+            "merge",
+            "-p",
+            patch,
+        ]),
+        0,
+    );
+    let before = demo.writes().len();
+    let text = code(&demo.run(&["run", "--plan", file, "--yes", "--confirm", "basic"]), 4);
+    assert!(
+        text.contains("moved: TidbCluster legacy/pingcap/basic: spec.pd.maxFailoverCount: was 0, is now 3"),
+        "{text}"
+    );
+    assert!(text.contains("moved: check failover-off: was \"passed\", is now \"refused\""), "{text}");
+    assert_eq!(demo.writes().len(), before, "nothing was sent");
+    let patch = r#"{"spec":{"pd":{"maxFailoverCount":0}}}"#;
+    code(
+        &demo.kubectl(&[
+            "--context",
+            "legacy",
+            "-n",
+            "pingcap",
+            "patch",
+            "tc",
+            "basic",
+            "--type",
+            "merge",
+            "-p",
+            patch,
+        ]),
+        0,
+    );
+    code(&demo.run(&["run", "--plan", file, "--yes", "--confirm", "basic"]), 0);
+    let run = only_run(&demo);
+    a_finished_run_is_reported(&demo, &run);
+    a_journal_that_was_touched_is_found_out(&demo, &run);
+}
+
+fn a_finished_run_is_reported(demo: &Demo, run: &str) {
+    let report = code(&demo.run(&["runs", "report", run]), 0);
+    for wanted in [
+        "| state | done |",
+        "typed basic",
+        &format!("?fieldManager=tidepilot%2F{run}&fieldValidation=Strict"),
+        "PUT /v2/members/",
+        "* the hash chain is whole",
+        "completed (performed); seen: `{\"peerUrls\":",
+        "| KubeCluster legacy | kube-system uid ",
+    ] {
+        assert!(report.contains(wanted), "{wanted} is not in\n{report}");
+    }
+    assert!(!report.contains("tidepilot%2FRUN"));
+    assert!(code(&demo.run(&["runs", "remaining", run]), 0).contains("# Nothing"));
+}
+
+fn a_journal_that_was_touched_is_found_out(demo: &Demo, run: &str) {
+    let text = code(&demo.run(&["runs", "verify", run]), 0);
+    assert!(text.contains("whole") && text.contains("protected only by a next one"), "{text}");
+    let head = text.trim_end().rsplit(' ').next().expect("a hash").to_owned();
+    let file = demo.path("state").join("runs").join(format!("{run}.jsonl"));
+    let whole = std::fs::read_to_string(&file).expect("a journal");
+    let lines: Vec<&str> = whole.lines().collect();
+    let write = |lines: &[&str]| {
+        let text = lines.iter().fold(String::new(), |mut text, line| {
+            let _ = writeln!(text, "{line}");
+            text
+        });
+        std::fs::write(&file, text).expect("written");
+    };
+    let mut removed = lines.clone();
+    removed.remove(3);
+    write(&removed);
+    let text = code(&demo.run(&["runs", "verify", run]), 2);
+    assert!(text.contains("record 3 was removed between line 3 and line 4"), "{text}");
+    let mut swapped = lines.clone();
+    swapped.swap(2, 3);
+    write(&swapped);
+    assert!(code(&demo.run(&["runs", "verify", run]), 2).contains("line 4 (record 2) was reordered"));
+    let edited = lines[1].replacen("basic", "other", 1);
+    let mut touched = lines.clone();
+    touched[1] = &edited;
+    write(&touched);
+    assert!(code(&demo.run(&["runs", "verify", run]), 2).contains("line 2 (record 1) was edited"));
+    write(&lines[..lines.len() - 1]);
+    code(&demo.run(&["runs", "verify", run]), 0);
+    code(&demo.run(&["runs", "verify", run, "--head", &head]), 2);
+    write(&lines);
+    code(&demo.run(&["runs", "verify", run, "--head", &head]), 0);
+    code(&demo.run(&["runs", "verify", "nosuch"]), 4);
+}
+
+#[test]
+fn what_remains_is_a_script_that_works() {
+    if !have(&["kubectl", "curl"]) {
+        return;
+    }
+    for scenario in ["default", "half-migrated", "tls"] {
+        let demo = Demo::start(scenario);
+        // No gate is answered: the run is open and nothing has been sent.
+        code(&demo.run(&migrate("run", &["-o", "json"])), 3);
+        let run = only_run(&demo);
+        let script = demo.run(&["runs", "remaining", &run]);
+        let text = code(&script, 0);
+        assert!(demo.writes().is_empty(), "{scenario}");
+        let file = demo.path("remaining.sh");
+        std::fs::write(&file, &script.stdout).expect("written");
+        if scenario == "default" {
+            by_hand(&demo, &file, &text);
+            // A second time it finds everything so.
+            let before = demo.writes().len();
+            by_hand(&demo, &file, &text);
+            let members = |from: usize| demo.writes()[from..].iter().filter(|w| w["method"] == "PUT").count();
+            assert_eq!((members(0), members(before)), (3, 0));
+        } else {
+            by_hand(&demo, &file, &text);
+        }
+        let status: Value = serde_json::from_slice(&demo.run(&["status", "-o", "json"]).stdout).expect("JSON");
+        let drift =
+            |database: &Value| database["members"].as_array().is_some_and(|all| all.iter().any(|m| m["drift"] == true));
+        let databases = status["databases"].as_array().expect("databases");
+        assert!(!databases.iter().any(drift), "{scenario}: {databases:#?}");
+        let text = code(&demo.run(&["runs", "resume", &run, "--yes", "--confirm", "basic"]), 0);
+        assert!(text.contains("nothing to do") || text.contains("done"), "{text}");
+    }
+}
+
+fn by_hand(demo: &Demo, file: &Path, text: &str) {
+    let output = demo.command("sh").arg(file).output().expect("sh runs");
+    assert!(output.status.success(), "{}\n{text}", said(&output));
+}
+
+/// Rules of the documents of a YAML stream.
+fn rules_of(yaml: &str) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for document in yaml.split("---\n") {
+        let Ok(value) = serde_saphyr::from_str::<Value>(document) else { continue };
+        let list = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+        };
+        for rule in value["rules"].as_array().into_iter().flatten() {
+            rules.push(Rule {
+                verbs: list(&rule["verbs"]),
+                groups: list(&rule["apiGroups"]),
+                resources: list(&rule["resources"]),
+                names: list(&rule["resourceNames"]),
+                namespaces: value["metadata"]["namespace"].as_str().map(str::to_owned).into_iter().collect(),
+            });
+        }
+    }
+    rules
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_printed_roles_are_enough_and_not_one_right_too_many() {
+    let options = SimOptions { speed: 100.0, ..SimOptions::default() };
+    let mut sim = Sim::start(options).await.expect("the fleet starts");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
+    let run = |args: Vec<String>| {
+        let (kubeconfig, state) = (dir.path().join("kubeconfig"), dir.path().join("state"));
+        async move {
+            let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tidepilot"));
+            command.env("KUBECONFIG", kubeconfig).env("TIDEPILOT_STATE", state).env("XDG_CONFIG_HOME", "/nonexistent");
+            command.args(args).output().await.expect("runs")
+        }
+    };
+    let words = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
+    let printed = run(words(&migrate("rbac", &["--for", "legacy"]))).await;
+    let yaml = code(&printed, 0);
+    let roles = rules_of(&yaml);
+    assert!(yaml.contains("tidepilot -n pingcap run") && roles.len() >= 8, "{yaml}");
+    let carry_out = words(&migrate("run", &["-n", "pingcap", "--yes", "--confirm", "basic"]));
+    let writes = |sim: &Sim| {
+        let lines = sim.log().lines();
+        lines.iter().filter(|line| matches!(line["method"].as_str(), Some("PUT" | "PATCH"))).count()
+    };
+    for left_out in 0..roles.len() {
+        let mut fewer = roles.clone();
+        let gone = fewer.remove(left_out);
+        if gone.resources.iter().any(|r| r == "deployments" || r == "customresourcedefinitions") {
+            continue;
+        }
+        sim.set_rules("legacy", Rules::Only(fewer)).await.expect("restarts");
+        let output = run(carry_out.clone()).await;
+        assert_eq!(output.status.code(), Some(4), "without {gone:?}: {}", said(&output));
+        assert_eq!(writes(&sim), 0, "without {gone:?}");
+    }
+    sim.set_rules("legacy", Rules::Only(roles)).await.expect("restarts");
+    code(&run(carry_out).await, 0);
+    assert_eq!(writes(&sim), 5, "one rehearsal, one patch, three members");
+    sim.shutdown().await;
+}
+
+#[test]
+fn the_ready_made_roles_hold_what_the_migration_needs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rbac");
+    let read = |name: &str| rules_of(&std::fs::read_to_string(folder.join(name)).expect("shipped"));
+    let operator: Vec<Rule> = [read("read-only.yaml"), read("operator.yaml")].concat();
+    let writes = |rule: &Rule| rule.verbs.iter().any(|v| !matches!(v.as_str(), "get" | "list" | "watch"));
+    let writing: Vec<Rule> = read("read-only.yaml").into_iter().filter(writes).collect();
+    assert!(writing.iter().all(|rule| rule.resources == ["pods/portforward"]), "{writing:?}");
+    let target = ObjectRef::new("c", "n", "t");
+    let action = |value: Value| serde_json::from_value::<tidepilot::runbook::action::Action>(value).expect("an action");
+    let patch = action(json!({"kind": "patch-tidb-cluster", "target": target, "uid": "u", "merge": {}}));
+    let probe = action(json!({"kind": "probe-peer-url", "target": target, "id": "1", "pod": "p", "url": "x"}));
+    let reach = Reach { tidb_clusters: vec![(target, true)], ..Reach::default() };
+    for need in needs(["c".to_owned()].iter(), [patch, probe].iter(), &reach) {
+        let right = &need.right;
+        let allowed = Rules::Only(operator.clone()).allow(&Ask {
+            verb: &right.verb,
+            group: &right.group,
+            resource: &right.resource,
+            subresource: &right.subresource,
+            namespace: &right.namespace,
+            name: &right.name,
+        });
+        assert!(allowed, "{right:?}");
+    }
+}
