@@ -27,10 +27,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// before this long after the Intent.
 pub const LATE_WRITE_S: i64 = 15;
 /// How often the world is looked at while waiting; seconds.
-const POLL_S: u64 = 2;
-/// How long an invariant may be seen broken before the run pauses; no effect leaves meanwhile. One look can catch a
-/// PD between two heartbeats, so a single one does not end a run.
-const BREACH_S: u64 = 30;
+pub(super) const POLL_S: u64 = 2;
 
 /// What the driver tells the engine.
 #[derive(Clone, Debug)]
@@ -110,7 +107,7 @@ pub struct Run {
     attempts: BTreeMap<String, u32>,
     /// Steps with an Intent, in the order of their first one.
     sent: Vec<String>,
-    begun: BTreeSet<String>,
+    pub(super) begun: BTreeSet<String>,
     confirmed: BTreeSet<String>,
     /// Steps said to be done by hand, until the world was looked at.
     by_hand: BTreeSet<String>,
@@ -386,73 +383,6 @@ impl Run {
         }
     }
 
-    /// A context that now leads to another Kubernetes cluster than when the plan was made (hazard 66).
-    fn moved_cluster(&self, seen: &Observation) -> Option<String> {
-        self.plan.kube_clusters.iter().find_map(|(context, uid)| {
-            let found = seen.fleet.clusters.get(context)?.uid.as_ref()?;
-            (found != uid).then(|| {
-                format!(
-                    "context {context} is another Kubernetes cluster now: expected kube-system uid {uid}, found {found}"
-                )
-            })
-        })
-    }
-
-    /// The target under its name, but not the object that the plan was made for: deleted and created anew.
-    fn other_object(&self, seen: &Observation) -> Option<String> {
-        self.plan.steps.iter().find_map(|step| {
-            let Action::PatchTidbCluster { target, uid, .. } = &step.action else { return None };
-            let found = &seen.fleet.tidb_cluster(target)?.metadata.uid;
-            (found != uid).then(|| {
-                format!(
-                    "TidbCluster {target} is not the one of the plan: expected uid {uid}, found {found}; plan again"
-                )
-            })
-        })
-    }
-
-    /// An invariant of the step's phase that does not hold, or cannot be seen to hold. Also for a step of the way
-    /// back: what it goes back through is no less in need of it.
-    fn breach(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
-        step.invariants.iter().find_map(|invariant| match facts.check(invariant, &step.env) {
-            Ok(true) => None,
-            Ok(false) => {
-                let sentence =
-                    format!("nothing is sent: {invariant} must hold all through {} and does not", step.phase);
-                Some(vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: BREACH_S.min(step.stalled_s) }])
-            }
-            Err(why) => Some(self.wait(step, format!("cannot see whether {invariant} holds: {why}"), now)),
-        })
-    }
-
-    /// What has to hold between two items of a for-each, when this step would begin another one.
-    fn not_between(&self, step: &PlannedStep, facts: &Facts<'_>) -> Option<String> {
-        let begun = |item: &Option<String>| item.as_ref().is_some_and(|item| self.begun.contains(item));
-        let after_another = self.steps().iter().any(|other| other.phase == step.phase && begun(&other.item));
-        if begun(&step.item) || !after_another {
-            return None;
-        }
-        step.between.iter().find_map(|between| match facts.check(between, &step.env) {
-            Ok(true) => None,
-            Ok(false) => Some(format!("before the next one: {between} does not hold")),
-            Err(why) => Some(format!("before the next one: {why}")),
-        })
-    }
-
-    /// What a peerURL is put back to must be what an Intent of this run recorded.
-    fn is_recorded(&self, step: &PlannedStep) -> bool {
-        match &step.action {
-            Action::UpdatePeerUrl { restores: true, to, .. } => undone(&step.id)
-                .and_then(|of| self.images.get(of))
-                .and_then(|image| image.get("peerUrls"))
-                .is_some_and(|recorded| *recorded == json!(to)),
-            Action::UpdatePeerUrl { .. }
-            | Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. }
-            | Action::ProbePeerUrl { .. } => true,
-        }
-    }
-
     fn started(&self, step: &PlannedStep) -> Option<&Value> {
         match &step.action {
             Action::WaitRollout { since, .. } => since.as_ref().and_then(|id| self.images.get(id)),
@@ -673,7 +603,7 @@ impl Run {
         self.wait(step, sentence, now)
     }
 
-    fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
+    pub(super) fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
         let waited = now.duration_since(self.progress).as_secs();
         if waited > i64::try_from(step.total_s).unwrap_or(i64::MAX) {
             let sentence = format!("{} took longer than {} s; last seen: {sentence}", step.id, step.total_s);

@@ -310,7 +310,9 @@ impl Driver {
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
             return end(run, exit::REFUSED, sentence);
         }
-        match self.guard(&replayed.plan, run, &mut journal, Taking::Resume, &ears).await {
+        // To undo a run that is closed is to open it anew: nobody else's may be open.
+        let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
+        match self.guard(&replayed.plan, run, &mut journal, taking, &ears).await {
             Ok(guarded) => {
                 let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
                 self.drive(replayed, journal, guarded, first, ears).await
