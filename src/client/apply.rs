@@ -43,8 +43,8 @@ pub async fn rehearse(
 /// Carries out one action, once. Never completes a step: only an observation does.
 pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
     let done = match action {
-        Action::PatchTidbCluster { target, uid, merge } => match writable(links, permit, run, target) {
-            Ok(link) => patch(link, permit, action, (target, uid, merge), seen).await,
+        Action::PatchTidbCluster { target, .. } => match writable(links, permit, run, target) {
+            Ok(link) => patch(link, permit, action, target, seen).await,
             Err(reason) => Err(reason),
         },
         Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
@@ -180,16 +180,17 @@ async fn patch(
     link: &Link,
     permit: &WritePermit,
     action: &Action,
-    (target, uid, merge): (&ObjectRef, &str, &Value),
+    target: &ObjectRef,
     seen: &Fleet,
 ) -> Result<Answer, String> {
+    let Action::PatchTidbCluster { uid, merge, .. } = action else { return Err("not a patch".into()) };
     let run = permit.run();
     let before = current(link, target, uid).await?;
-    let decided_on = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
-    let decided_on = decided_on.ok_or_else(|| format!("{target} was not seen; look again"))?;
-    // Between the look and now somebody may have set the same fields; the version just read would let us over them.
-    if version_of(&decided_on) != version_of(&before) && touched(merge, &decided_on) != touched(merge, &before) {
-        return Err(format!("{target} was changed by somebody else in the same fields just now; look again"));
+    // What was decided on must still be there: the version sent is read only now.
+    let decided = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
+    let decided = decided.ok_or_else(|| format!("{target} was not seen; look again"))?;
+    if touched(merge, &decided) != touched(merge, &before) {
+        return Err(format!("{target} was changed in the same fields since it was looked at; nothing was sent"));
     }
     fence(permit).await?;
     let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
@@ -238,6 +239,8 @@ fn judge(link: &Link, reply: &Reply) -> Verdict {
     let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
     match reply.status.as_u16() {
         200..=299 => Verdict::Taken,
+        // Somebody on the way gave up waiting; the server may still do it.
+        408 | 499 => Verdict::Unknown(said()),
         400..=499 => Verdict::Refused(said()),
         _ => Verdict::Unknown(said()),
     }
@@ -366,7 +369,7 @@ fn membership_answer(reply: &Reply, api: MembershipApi, via: &str) -> Answer {
     };
     match reply.status.as_u16() {
         status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {via}") },
-        400..=499 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
+        400 | 401 | 403..=405 | 409 | 412 | 415 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
         _ => Answer::Unknown { reason: plain(&pd::said(what, reply)) },
     }
 }

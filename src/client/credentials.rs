@@ -87,10 +87,22 @@ fn key(exec: &ExecConfig) -> String {
     serde_json::json!([exec.command, exec.args, env, exec.drop_env, exec.api_version, cluster]).to_string()
 }
 
-/// The command as a person would type it.
+/// The command as a person would type it, with what looks like a secret left out: it is shown, and kept in journals.
 pub(super) fn command_line(exec: &ExecConfig) -> String {
-    let words = exec.command.iter().chain(exec.args.iter().flatten());
-    words.map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+    let secret = |word: &str| {
+        let word = word.to_ascii_lowercase();
+        word.starts_with('-') && ["secret", "token", "password", "passwd", "key"].iter().any(|w| word.contains(w))
+    };
+    let mut hide_next = false;
+    let words = exec.command.iter().chain(exec.args.iter().flatten()).map(|word| {
+        let hide = std::mem::replace(&mut hide_next, secret(word) && !word.contains('='));
+        match word.split_once('=') {
+            _ if hide => "***".to_owned(),
+            Some((name, _)) if secret(name) => format!("{name}=***"),
+            Some(_) | None => quote(word),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 async fn run(exec: &ExecConfig, limit: Duration) -> Result<Credential, String> {

@@ -222,7 +222,13 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
             asker.gaps.push(said("GET /health", &reply));
         }
     }
-    if let Some(cluster) = asker.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await {
+    let gaps_before = asker.gaps.len();
+    let cluster = asker.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await;
+    if cluster.is_none() && asker.gaps.len() > gaps_before {
+        // PD is there and did not say its id. etcd's id is another number and must not stand in for it.
+        answer.cluster_id = None;
+    }
+    if let Some(cluster) = cluster {
         answer.cluster_id = Some(cluster.id);
         let version = asker.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
         answer.version = version.map(|version| version.version);

@@ -267,11 +267,9 @@ pub(super) async fn operator_version(link: &Link) -> Result<Option<String>, Trou
     Ok(operator_tag(images))
 }
 
-/// Others label their controllers the same way; an image called tidb-operator goes first.
-fn operator_tag<'a>(images: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut images: Vec<&str> = images.collect();
-    images.sort_by_key(|image| !image.contains("tidb-operator"));
-    let image = images.first()?.split('@').next()?;
+/// Others label their controllers the same way, so only an image called tidb-operator counts.
+fn operator_tag<'a>(mut images: impl Iterator<Item = &'a str>) -> Option<String> {
+    let image = images.find(|image| image.contains("tidb-operator"))?.split('@').next()?;
     let tag = image.rsplit('/').next()?.split_once(':')?.1;
     Some(tag.to_owned())
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use super::quorum::Quorum;
+use super::rollout::rollout;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef};
 
@@ -230,13 +231,42 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
         problems.push(format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state));
     }
-    for (of, _, tc) in &known {
-        if let Some(ready) = tc.ready_condition().filter(|c| c.status != "True") {
-            problems.push(format!("TidbCluster {of} is not Ready: {}", ready.reason));
-        }
+    for (of, cluster, tc) in &known {
+        judge_tidb_cluster(fleet, of, cluster, tc, &mut problems, &mut unseen);
     }
     let max_replicas = views.iter().find_map(|(_, _, answer)| answer.max_replicas);
     Database { id, name, tidb_clusters: tcs.to_vec(), quorum, max_replicas, members, stores, problems, unseen, agree }
+}
+
+/// What the operator says of one TidbCluster, and what its Ready leaves out (`domain.md` §2.2).
+fn judge_tidb_cluster(
+    fleet: &Fleet,
+    of: &ObjectRef,
+    cluster: &KubeCluster,
+    tc: &TidbCluster,
+    problems: &mut Vec<String>,
+    unseen: &mut Vec<String>,
+) {
+    match tc.ready_condition() {
+        Some(ready) if ready.status != "True" => {
+            problems.push(format!("TidbCluster {of} is not Ready: {}", ready.reason));
+        }
+        Some(_) => {}
+        None => unseen.push(format!("TidbCluster {of} has no Ready condition; the operator has not judged it")),
+    }
+    let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);
+    for component in rollout(cluster, tc).into_iter().filter(|c| outside_ready(c.component) && !c.settled) {
+        problems.push(format!("TidbCluster {of}: {}", component.reason));
+    }
+    if let Some(joined) = referenced(fleet, tc)
+        && let Some(other) = fleet.tidb_cluster(&joined)
+        && let (Some(own), Some(theirs)) = (cluster_id(fleet, of, tc), cluster_id(fleet, &joined, other))
+        && own != theirs
+    {
+        problems.push(format!(
+            "TidbCluster {of} was to join {joined}, but is a Database of its own: id {own}, not {theirs}"
+        ));
+    }
 }
 
 /// What we cannot see of the Kubernetes side.
@@ -282,7 +312,8 @@ fn join(
     let healthy = match (own_health, told.is_empty()) {
         (Some(false), _) => Some(false),
         (own, true) => own,
-        (_, false) => Some(told.iter().any(|h| *h)),
+        // One that sees it down is enough: an asymmetric partition is no health.
+        (_, false) => Some(told.iter().all(|h| *h)),
     };
     let mut joined = Member {
         id: member.id,

@@ -119,23 +119,36 @@ fn unsettled(
             return Some(format!("pod {} is {} and not Ready", pod.metadata.name, pod.status_word()));
         }
     }
-    if let Some(phase) = status.phase.as_deref().filter(|phase| *phase != "Normal") {
-        return Some(format!("{title} is in phase {phase}"));
+    match status.phase.as_deref() {
+        Some("Normal") => {}
+        Some(phase) => return Some(format!("{title} is in phase {phase}")),
+        None => return Some(format!("the operator has not said in which phase {title} is")),
     }
     let has_synced = matches!(component, Component::Pd | Component::Tikv | Component::Tiflash);
     if has_synced && status.synced != Some(true) {
         return Some(format!("the operator cannot reach {title} (status.{}.synced is not true)", component.key()));
     }
+    // An empty list is the operator seeing nothing, not everything being well (hazard 2).
+    let all_there = |seen: usize| i64::try_from(seen).unwrap_or(i64::MAX) >= replicas;
     match component {
         Component::Pd | Component::Tidb => {
             let sick = status.members.values().find(|member| !member.health);
             if let Some(member) = sick {
                 return Some(format!("{title} member {} is not healthy", member.name));
             }
+            if !all_there(status.members.len()) {
+                return Some(format!(
+                    "the operator sees {} {title} members of {replicas} wanted",
+                    status.members.len()
+                ));
+            }
         }
         Component::Tikv | Component::Tiflash => {
             if let Some(store) = status.stores.values().find(|store| store.state != "Up") {
                 return Some(format!("{title} store {} is {}", store.id, store.state));
+            }
+            if !all_there(status.stores.len()) {
+                return Some(format!("the operator sees {} {title} stores of {replicas} wanted", status.stores.len()));
             }
         }
         Component::Tiproxy | Component::Pump | Component::Ticdc => {}
@@ -172,7 +185,9 @@ mod tests {
     fn settled_needs_all_five_parts() {
         assert!(world(|_, _, _| {}).settled);
         type Damage = fn(&mut Value, &mut Value, &mut Value);
-        let cases: [(Damage, &str); 9] = [
+        let cases: [(Damage, &str); 11] = [
+            (|tc, _, _| tc["status"]["pd"]["phase"] = Value::Null, "has not said"),
+            (|tc, _, _| tc["status"]["pd"]["members"] = json!({}), "sees 0 PD members"),
             (|tc, _, _| tc["status"]["pd"]["image"] = json!("pingcap/pd:v8.5.4"), "wanted version"),
             (|_, set, _| set["metadata"]["generation"] = json!(3), "newest PD template"),
             (|_, set, _| set["status"]["updateRevision"] = json!("r2"), "rolling"),

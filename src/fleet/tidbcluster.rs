@@ -25,7 +25,7 @@ pub struct Meta {
     pub generation: i64,
     #[serde(deserialize_with = "null_default")]
     pub labels: BTreeMap<String, String>,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "annotations")]
     pub annotations: BTreeMap<String, String>,
     #[serde(deserialize_with = "managers")]
     pub managed_fields: Vec<FieldManager>,
@@ -499,6 +499,16 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+/// Without kubectl's copy of the whole object: it may hold secrets, and nothing here needs it.
+fn annotations<'de, D>(input: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let mut all: BTreeMap<String, String> = null_default(input)?;
+    all.retain(|key, _| !key.ends_with("/last-applied-configuration"));
+    Ok(all)
 }
 
 /// Pump's `members` is an array where all others are maps.

@@ -102,18 +102,27 @@ pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observat
     // Without the target there is nothing to plan; say so before any check does it less clearly.
     facts::fact(Query::TidbCluster, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
     let facts = Facts { runbook, inputs: &inputs, seen };
-    let checks = runbook.preflight.iter().map(|check| preflight(check, &facts)).collect();
+    let mut checks: Vec<CheckResult> = runbook.preflight.iter().map(|check| preflight(check, &facts)).collect();
     let mut steps = Vec::new();
     for phase in &runbook.phases {
         expand(phase, &facts, &target, &mut steps)?;
     }
-    let members = database::database_of(&seen.fleet, &target).map_or_else(|| vec![target.clone()], |d| d.tidb_clusters);
+    let database = database::database_of(&seen.fleet, &target);
+    let members = database.as_ref().map_or_else(|| vec![target.clone()], |d| d.tidb_clusters.clone());
     let mut contexts: Vec<String> = members.into_iter().map(|member| member.context).collect();
     contexts.dedup();
-    let kube_clusters = contexts
+    let kube_clusters: BTreeMap<String, String> = contexts
         .iter()
         .filter_map(|context| Some((context.clone(), seen.fleet.clusters.get(context)?.uid.clone()?)))
         .collect();
+    let nameless: Vec<&str> = contexts.iter().map(String::as_str).filter(|c| !kube_clusters.contains_key(*c)).collect();
+    if !nameless.is_empty() {
+        let sentence = format!(
+            "{} does not tell which Kubernetes cluster it is: grant get on namespace kube-system, whose uid the run is bound to",
+            nameless.join(", ")
+        );
+        checks.push(CheckResult { id: "cluster-identity".into(), state: CheckState::Refused, sentence });
+    }
     Ok(Plan {
         runbook: runbook.id.clone(),
         runbook_version: runbook.version.clone(),
@@ -123,6 +132,7 @@ pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observat
         inputs,
         target,
         kube_clusters,
+        database: database.and_then(|database| database.id),
         contexts,
         observed_at: seen.at,
         checks,
@@ -181,6 +191,21 @@ impl Facts<'_> {
             other => other.to_string(),
         })
     }
+}
+
+/// The first preflight check that refuses now. Rights are left to the server: they are asked once, for the plan.
+pub fn first_refusal(facts: &Facts<'_>) -> Option<CheckResult> {
+    let of_rights = |check: &&Check| {
+        let fact = |name: &String| facts.runbook.facts.get(name).is_some_and(|fact| fact.query == Query::Rights);
+        expr::names(&check.check).is_ok_and(|names| names.iter().any(fact))
+    };
+    facts
+        .runbook
+        .preflight
+        .iter()
+        .filter(|check| !of_rights(check))
+        .map(|check| preflight(check, facts))
+        .find(|result| result.state == CheckState::Refused)
 }
 
 fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Answer, ProbeLine, Reversibility};
-use super::bind::Facts;
+use super::bind::{self, Facts};
 use super::definition::Runbook;
 use super::judge::{Judged, judge};
 use super::plan::{Confirm, Gate, Plan, PlannedStep};
@@ -26,6 +26,8 @@ const MAX_ATTEMPTS: u32 = 3;
 /// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
 /// before this long after the Intent.
 pub const LATE_WRITE_S: i64 = 15;
+/// How long a probe's answer may be relied on; seconds.
+const FRESH_PROBE_S: i64 = 60;
 /// How often the world is looked at while waiting; seconds.
 pub(super) const POLL_S: u64 = 2;
 
@@ -105,6 +107,10 @@ pub struct Run {
     /// Before-image of the last Intent of each step.
     images: BTreeMap<String, Value>,
     attempts: BTreeMap<String, u32>,
+    /// Every attempt of a step, also those before a person resumed: attempt numbers never start again.
+    numbered: BTreeMap<String, u32>,
+    /// When a step was last completed; for probes, when its proof was taken.
+    probed_at: BTreeMap<String, Timestamp>,
     /// Steps with an Intent, in the order of their first one.
     sent: Vec<String>,
     pub(super) begun: BTreeSet<String>,
@@ -145,6 +151,8 @@ impl Run {
             states: BTreeMap::new(),
             images: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            numbered: BTreeMap::new(),
+            probed_at: BTreeMap::new(),
             sent: Vec::new(),
             begun: BTreeSet::new(),
             confirmed: BTreeSet::new(),
@@ -174,8 +182,8 @@ impl Run {
                 for state in self.states.values_mut() {
                     match state {
                         StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
-                        // A clock that was put back must not make a late write look as if it lay ahead.
-                        StepState::Open { since, .. } => *since = record.at.min(*since),
+                        // Until when the process before us could still send is not known; from here on it cannot.
+                        StepState::Open { since, .. } => *since = record.at,
                         StepState::Pending | StepState::Completed(_) => {}
                     }
                 }
@@ -199,6 +207,7 @@ impl Run {
             Event::Intent { step, attempt, before, .. } => {
                 self.begin_item(step);
                 *self.attempts.entry(step.clone()).or_insert(0) += 1;
+                self.numbered.insert(step.clone(), *attempt);
                 self.images.entry(step.clone()).or_insert_with(|| before.clone());
                 if self.plan.step(step).is_some() && !self.sent.contains(step) {
                     self.sent.push(step.clone());
@@ -210,14 +219,17 @@ impl Run {
                 self.writes += 1;
             }
             Event::Returned { step, answer, .. } => {
-                if let Some(StepState::Open { answer: slot, .. }) = self.states.get_mut(step) {
+                if let Some(StepState::Open { answer: slot, since, .. }) = self.states.get_mut(step) {
                     *slot = Some(answer.clone());
+                    // A lost answer may have been waited for a good while; a late write is late from here.
+                    *since = record.at;
                 }
             }
             Event::Completed { step, how, .. } => {
                 self.begin_item(step);
                 self.states.insert(step.clone(), StepState::Completed(how.clone()));
                 self.by_hand.remove(step);
+                self.probed_at.insert(step.clone(), record.at);
                 self.progress = record.at;
             }
             Event::Paused { reason, .. } => {
@@ -369,14 +381,19 @@ impl Run {
                 None => return vec![Effect::Wait { seconds: POLL_S, sentence: why, stalled_s: 60 }],
             },
         };
-        if let Some(moved) = self.moved_cluster(seen).or_else(|| self.other_object(seen)) {
+        if let Some(moved) =
+            self.moved_cluster(seen).or_else(|| self.other_object(seen)).or_else(|| self.other_database(seen))
+        {
             return pause(&step.id, PauseReason::Refused { sentence: moved });
+        }
+        if let Some(unknown) = self.unknown_cluster(seen) {
+            return self.wait(step, unknown, now);
         }
         match self.state(&step.id) {
             StepState::Pending if stop_asked => pause(&step.id, PauseReason::Asked),
             StepState::Pending => self.pending(step, &facts, now),
             StepState::Open { attempt, since, before, answer } => {
-                self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, now)
+                self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, stop_asked, now)
             }
             // `current` never gives a completed step.
             StepState::Completed(_) => vec![Effect::Observe],
@@ -421,23 +438,8 @@ impl Run {
             }
             Judged::NotDone { before, .. } if claimed => not_by_hand(step, &before),
             Judged::NotDone { before, after } => {
-                if let Some(sentence) = self.not_between(step, facts) {
-                    return self.wait(step, sentence, now);
-                }
-                for pre in &step.pre {
-                    match facts.check(pre, &step.env) {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            return self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now);
-                        }
-                        Err(why) => return self.wait(step, format!("not ready for {:?}: {why}", step.id), now),
-                    }
-                }
-                if let Some(stop) = self.exhausted(step) {
-                    return stop;
-                }
-                if let Some(gate) = self.open_gate(step) {
-                    return vec![Effect::Ask(gate)];
+                if let Some(hold) = self.hold(step, facts, now) {
+                    return hold;
                 }
                 if !step.action.writes() {
                     return vec![Effect::Probe { step: step.id.clone(), action: step.action.clone() }];
@@ -445,6 +447,53 @@ impl Run {
                 self.send(step, before, after)
             }
         }
+    }
+
+    /// What still stands between this step and its next attempt, the first as well as any later one: invariants,
+    /// `between`, the preflight (a plan may be hours old when its gate is answered), the step's own conditions, a
+    /// proof of reachability that is still fresh, and the gate, in this order.
+    fn hold(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
+        if let Some(stop) = self.breach(step, facts, now) {
+            return Some(stop);
+        }
+        if let Some(sentence) = self.not_between(step, facts) {
+            return Some(self.wait(step, sentence, now));
+        }
+        // The way back must stay open when the way forth would be refused.
+        if step.action.writes() && self.plan.step(&step.id).is_some() {
+            if let Some(refused) = bind::first_refusal(facts) {
+                let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
+                return Some(self.wait(step, sentence, now));
+            }
+        }
+        for pre in &step.pre {
+            match facts.check(pre, &step.env) {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Some(self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now));
+                }
+                Err(why) => return Some(self.wait(step, format!("not ready for {:?}: {why}", step.id), now)),
+            }
+        }
+        if let Some(stop) = self.exhausted(step) {
+            return Some(stop);
+        }
+        if let Some(gate) = self.open_gate(step) {
+            return Some(vec![Effect::Ask(gate)]);
+        }
+        self.stale_probe(step, now)
+            .map(|probe| vec![Effect::Probe { step: probe.id.clone(), action: probe.action.clone() }])
+    }
+
+    /// The probe that an update relies on, when it was taken too long ago: a gate or a pause may lie between.
+    fn stale_probe(&self, step: &PlannedStep, now: Timestamp) -> Option<&PlannedStep> {
+        let Action::UpdatePeerUrl { to, restores: false, .. } = &step.action else { return None };
+        let probe = self.plan.steps.iter().find(|other| {
+            other.item == step.item && matches!(&other.action, Action::ProbePeerUrl { url, .. } if to.contains(url))
+        })?;
+        let skipped = matches!(self.state(&probe.id), StepState::Completed(How::Skipped { .. } | How::ByHand));
+        let age = self.probed_at.get(&probe.id).map(|at| now.duration_since(*at).as_secs().abs());
+        (!skipped && age.is_none_or(|age| age > FRESH_PROBE_S)).then_some(probe)
     }
 
     /// The gate that this step still waits for.
@@ -492,7 +541,7 @@ impl Run {
             let sentence = format!("{} would set something else than this run recorded", step.id);
             return pause(&step.id, PauseReason::Refused { sentence });
         }
-        let attempt = self.attempts.get(&step.id).copied().unwrap_or(0) + 1;
+        let attempt = self.numbered.get(&step.id).copied().unwrap_or(0) + 1;
         let action = step.action.clone();
         let intent = Event::Intent { step: step.id.clone(), attempt, action: action.clone(), before, after };
         vec![Effect::Append(intent), Effect::Perform(action)]
@@ -521,6 +570,7 @@ impl Run {
         before: &Value,
         answer: Option<&Answer>,
         facts: &Facts<'_>,
+        stop_asked: bool,
         now: Timestamp,
     ) -> Vec<Effect> {
         match judge(&step.action, Some(before), None, facts.seen) {
@@ -553,10 +603,10 @@ impl Run {
                             step.id
                         );
                         self.wait(step, sentence, now)
-                    } else if let Some(stop) = self.breach(step, facts, now).or_else(|| self.exhausted(step)) {
-                        stop
-                    } else if let Some(gate) = self.open_gate(step) {
-                        vec![Effect::Ask(gate)]
+                    } else if stop_asked {
+                        pause(&step.id, PauseReason::Asked)
+                    } else if let Some(hold) = self.hold(step, facts, now) {
+                        hold
                     } else {
                         self.send(step, before, after)
                     }
@@ -585,9 +635,8 @@ impl Run {
     }
 
     fn probed(&self, step: &str, lines: &[ProbeLine], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
-        let Some(step) = self.step(step).filter(|step| *self.state(&step.id) == StepState::Pending) else {
-            return vec![Effect::Observe];
-        };
+        // Also one that was completed earlier: its proof had grown old.
+        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
         if stop_asked {
             return pause(&step.id, PauseReason::Asked);
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use crate::fleet::database::{Database, database_of};
+use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Crd, Fleet, KubeCluster, ObjectRef, rollout};
 
@@ -24,13 +25,13 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, healthy, size, hasLeader, nameless, foreign, api, stores[]`.
+    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, api, stores[]?`.
     #[serde(rename = "pd.membership")]
     Membership,
     /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
     #[serde(rename = "k8s.cluster")]
     KubeCluster,
-    /// `tidbClusters[], notLive[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
+    /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
     #[serde(rename = "fleet.database")]
     Database,
     /// `denied[]`: rights that this run needs and the user lacks.
@@ -97,13 +98,22 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
     if database.members.is_empty() {
         return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD told no members".into())));
     }
-    let pods = rollout::component_pods(cluster, tc, Component::Pd);
-    let answers: Vec<_> = pods
+    // Every PD pod of the Database, wherever it runs: agreement among those who happen to answer is none.
+    let views: Vec<Option<&PdView>> = database
+        .tidb_clusters
         .iter()
-        .filter_map(|pod| cluster.pd.get(&pod.metadata.key()))
-        .filter_map(|view| view.answer.as_ref().ok())
+        .filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)))
+        .flat_map(|(cluster, tc)| {
+            let pods = rollout::component_pods(cluster, tc, Component::Pd);
+            pods.into_iter().map(|pod| cluster.pd.get(&pod.metadata.key())).collect::<Vec<_>>()
+        })
         .collect();
-    let api = answers.iter().find_map(|answer| answer.api);
+    let answers: Vec<&PdAnswer> = views.iter().flatten().filter_map(|view| view.answer.as_ref().ok()).collect();
+    let own = rollout::component_pods(cluster, tc, Component::Pd);
+    let api = own
+        .iter()
+        .filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok())
+        .find_map(|answer| answer.api);
     let members: Vec<Value> = database
         .members
         .iter()
@@ -121,17 +131,41 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
             })
         })
         .collect();
-    Ok(json!({
-        "members": members, "agree": database.agree, "asked": pods.len(), "answered": answers.len(),
+    let mut fact = json!({
+        "members": members, "agree": database.agree, "asked": views.len(), "answered": answers.len(),
+        "gaps": answers.iter().flat_map(|answer| &answer.gaps).collect::<Vec<_>>(),
         "healthy": database.quorum.healthy, "size": database.quorum.members, "tolerate": database.quorum.tolerate,
         "hasLeader": database.leader().is_some(), "api": api,
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
         "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
             .map(|m| m.name.clone()).collect::<Vec<_>>(),
-        "stores": database.stores.iter()
-            .map(|row| json!({"id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state}))
-            .collect::<Vec<_>>(),
-    }))
+    });
+    if let Some(stores) = stores(&database, tc) {
+        fact["stores"] = stores;
+    }
+    Ok(fact)
+}
+
+/// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:
+/// an empty list would pass for "all of them are Up".
+fn stores(database: &Database, tc: &TidbCluster) -> Option<Value> {
+    let told: Vec<Value> = database
+        .stores
+        .iter()
+        .map(|row| json!({"id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state}))
+        .collect();
+    let seen: Vec<Value> = [&tc.status.tikv, &tc.status.tiflash]
+        .into_iter()
+        .flat_map(|status| status.stores.values())
+        .map(|store| json!({"id": store.id, "address": store.ip, "state": store.state}))
+        .collect();
+    let wanted =
+        tc.components().any(|(c, spec)| matches!(c, Component::Tikv | Component::Tiflash) && spec.replicas > 0);
+    match (told.is_empty(), seen.is_empty()) {
+        (false, _) => Some(told.into()),
+        (true, false) => Some(seen.into()),
+        (true, true) => (!wanted).then(|| json!([])),
+    }
 }
 
 fn kube_cluster(cluster: &KubeCluster) -> Value {
@@ -169,6 +203,8 @@ fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
     let own_operator = operator(&of.context);
     json!({
         "tidbClusters": members.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "notSeen": fleet.clusters.values().filter(|c| !c.freshness.is_live() && !members.iter().any(|m| m.context == c.context))
+            .map(|c| c.context.clone()).collect::<Vec<_>>(),
         "notLive": members.iter().filter(|m| fleet.clusters.get(&m.context).is_none_or(|c| !c.freshness.is_live()))
             .map(|m| m.context.clone()).collect::<Vec<_>>(),
         // Every other TidbCluster of this name and namespace with its domain: hazard 3 is decided against the
@@ -183,8 +219,9 @@ fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
             .filter_map(|m| operator(&m.context).filter(|v| Some(v) != own_operator.as_ref()).map(|v| format!("{} has {v}", m.context)))
             .collect::<Vec<_>>(),
         "rolling": members.iter().filter(|m| *m != of).filter_map(|m| {
-                let phase = fleet.tidb_cluster(m)?.status.pd.phase.clone()?;
-                (phase != "Normal").then(|| format!("{m} (PD is in phase {phase})"))
+                let (cluster, other) = (fleet.clusters.get(&m.context)?, fleet.tidb_cluster(m)?);
+                let moving = rollout::rollout(cluster, other).into_iter().find(|component| !component.settled)?;
+                Some(format!("{m} ({})", moving.reason))
             }).collect::<Vec<_>>(),
         "joined": others().filter(|(_, other)| other.spec.cluster.as_ref().is_some_and(|to| {
                 to.name == of.name && to.namespace.as_deref().unwrap_or(other.namespace()) == of.namespace

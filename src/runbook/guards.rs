@@ -13,6 +13,7 @@ use super::bind::Facts;
 use super::engine::{Effect, POLL_S, Run};
 use super::plan::PlannedStep;
 use super::undo::undone;
+use crate::fleet::database::database_of;
 
 /// How long an invariant may be seen broken before the run pauses; no effect leaves meanwhile. One look can catch a
 /// PD between two heartbeats, so a single one does not end a run.
@@ -28,6 +29,23 @@ impl Run {
                     "context {context} is another Kubernetes cluster now: expected kube-system uid {uid}, found {found}"
                 )
             })
+        })
+    }
+
+    /// A context that does not say which Kubernetes cluster it is cannot be written to.
+    pub(super) fn unknown_cluster(&self, seen: &Observation) -> Option<String> {
+        let silent = |context: &&String| seen.fleet.clusters.get(*context).is_none_or(|cluster| cluster.uid.is_none());
+        self.plan.kube_clusters.keys().find(silent).map(|context| {
+            format!("context {context} does not tell which Kubernetes cluster it is (the uid of namespace kube-system)")
+        })
+    }
+
+    /// PD's cluster id is another one than when the plan was made: this is not the same Database.
+    pub(super) fn other_database(&self, seen: &Observation) -> Option<String> {
+        let planned = self.plan.database.as_ref()?;
+        let found = database_of(&seen.fleet, &self.plan.target)?.id?;
+        (found != *planned).then(|| {
+            format!("this is another Database now: expected PD cluster id {planned}, found {found}; plan again")
         })
     }
 

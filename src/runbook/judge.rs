@@ -169,21 +169,32 @@ fn wait_rollout(started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster
         return Judged::Refuse(format!("TidbCluster {} is paused: the operator does nothing", tc.name()));
     }
     let now = revisions(cluster, tc);
-    // Right after a patch everything still describes the old state, so each revision has to move first.
-    if let Some(before) = started.and_then(|image| image.get("revisions")).and_then(Value::as_object) {
-        for (component, revision) in before {
-            if now.get(component).map(String::as_str) == revision.as_str() {
-                return Judged::Waiting(format!("waiting for the operator to begin with {component}"));
-            }
-        }
-    }
     let all = rollout(cluster, tc);
-    match all.iter().find(|component| !component.settled) {
-        Some(component) => Judged::Waiting(component.reason.clone()),
-        None => Judged::Done {
-            evidence: json!({"revisions": now, "pods": all.iter().map(|c| (c.component.key(), c.ready)).collect::<BTreeMap<_, _>>()}),
-        },
+    // What is moving tells more than what has not begun: the operator goes component by component.
+    if let Some(component) = all.iter().find(|component| !component.settled) {
+        return Judged::Waiting(component.reason.clone());
     }
+    // Right after a patch everything still describes the old state, so each revision has to move.
+    let before = started.and_then(|image| image.get("revisions")).and_then(Value::as_object);
+    let waits = |component: &&Component| {
+        let was = before.and_then(|before| before.get(component.key())).and_then(Value::as_str);
+        was.is_some() && was == now.get(component.key()).map(String::as_str) && !unmoved(**component, started, tc)
+    };
+    if let Some(component) = Component::ALL.iter().find(waits) {
+        return Judged::Waiting(format!("waiting for the operator to begin with {}", component.title()));
+    }
+    Judged::Done {
+        evidence: json!({"revisions": now, "pods": all.iter().map(|c| (c.component.key(), c.ready)).collect::<BTreeMap<_, _>>()}),
+    }
+}
+
+/// Whether a component's start script does not depend on what was patched: PD's asks for acrossK8s *or*
+/// clusterDomain (`domain.md` §2.4), so acrossK8s on top of a domain restarts everything but PD.
+fn unmoved(component: Component, started: Option<&Value>, tc: &TidbCluster) -> bool {
+    let domain_before =
+        started.and_then(|image| image.get("fields")).and_then(|fields| fields.get("spec.clusterDomain"));
+    let same_domain = domain_before.is_none_or(|before| before.as_str() == tc.domain());
+    component == Component::Pd && tc.domain().is_some() && same_domain
 }
 
 fn pd_answers<'a>(cluster: &'a KubeCluster, tc: &TidbCluster) -> BTreeMap<String, &'a PdAnswer> {

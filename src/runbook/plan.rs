@@ -26,6 +26,9 @@ pub struct Plan {
     pub target: ObjectRef,
     /// Context → `kube-system` UID: a resumed run refuses another cluster under the same name (hazard 66).
     pub kube_clusters: BTreeMap<String, String>,
+    /// PD cluster id: a resumed run refuses another Database under the same names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
     /// Every context that must be looked at for this Database.
     pub contexts: Vec<String>,
     pub observed_at: Timestamp,

@@ -57,6 +57,11 @@ pub mod exit {
     pub const UNDONE: u8 = 8;
 }
 
+/// Longest wait for a face to take a message.
+const FACE_WAIT: Duration = Duration::from_secs(2);
+/// A write leaves only on a look that is younger than this.
+const FRESH_LOOK: Duration = Duration::from_secs(20);
+
 /// Name and version written into journals.
 pub const TOOL: &str = concat!("tidepilot ", env!("CARGO_PKG_VERSION"));
 
@@ -169,6 +174,20 @@ impl Driver {
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
+        }
+    }
+
+    /// Adds the domain that the pods really use where a look alone cannot read it (no CoreDNS ConfigMap). It does not
+    /// change, so a pod is asked once per run.
+    async fn add_domain(&self, fleet: &mut Fleet, target: &ObjectRef, known: &mut Option<String>) {
+        if fleet.clusters.get(&target.context).is_none_or(|cluster| cluster.cluster_domain.is_some()) {
+            return;
+        }
+        if known.is_none() {
+            *known = self.real_domain(fleet, target).await;
+        }
+        if let Some(domain) = known.clone() {
+            fleet.apply(Change { context: target.context.clone(), at: now(), what: What::ClusterDomain(domain) });
         }
     }
 
@@ -394,6 +413,8 @@ impl Driver {
         }
         let mut stall = Stall::default();
         let mut seen = Observation::default();
+        let mut looked = Instant::now();
+        let mut domain = None;
         let mut input = Next::Go;
         loop {
             if let Some(why) = book.taken() {
@@ -440,7 +461,9 @@ impl Driver {
                         Err(unwritten) => return self.unwritten(&run, unwritten),
                     },
                     Effect::Observe => {
-                        let fleet = client::fold(self.links.look(Some(&contexts)).await);
+                        looked = Instant::now();
+                        let mut fleet = client::fold(self.links.look(Some(&contexts)).await);
+                        self.add_domain(&mut fleet, &run.plan.target, &mut domain).await;
                         seen = Observation { at: now(), fleet, denied: None };
                         input = Next::Observed;
                     }
@@ -449,7 +472,13 @@ impl Driver {
                         input = Next::Input(Input::Probed { step, lines });
                     }
                     Effect::Perform(action) => {
-                        let answer = apply::perform(&self.links, &write, &id, &action, &seen.fleet).await;
+                        // A process that was stopped in between must not send on what it saw before.
+                        let answer = match looked.elapsed() {
+                            age if age > FRESH_LOOK => Answer::Refused {
+                                reason: format!("the last look is {} s old, so nothing was sent", age.as_secs()),
+                            },
+                            _ => apply::perform(&self.links, &write, &id, &action, &seen.fleet).await,
+                        };
                         input = Next::Input(Input::Performed(answer));
                     }
                     Effect::Ask(gate) => {
@@ -540,8 +569,9 @@ fn refused(id: &str, sentence: String) -> CheckResult {
 }
 
 async fn tell(ears: &Ears, message: RunMessage) {
-    // A face that went away does not stop a run: the journal has everything.
-    let _ = ears.news.send(message).await;
+    // A face that went away or is held up (a terminal on Ctrl-S) does not hold a write back between its Intent and
+    // its leaving: the journal has everything.
+    let _ = ears.news.send_timeout(message, FACE_WAIT).await;
 }
 
 async fn ask(ears: &mut Ears, gate: &Gate) -> Option<String> {
