@@ -179,6 +179,10 @@ async fn the_migration_by_hand() {
     assert!(fleet_of(&links).await.tidb_cluster(&target()).expect("seen").domain().is_none(), "nothing was stored");
     let answer = perform(&links, &permit, RUN, &action, &fleet).await;
     assert!(matches!(answer, Answer::Accepted { status: 200, .. }), "{answer:?}");
+    // Decided on the look before that: somebody has set the same field since.
+    let over = patch(&fleet, json!({"spec": {"clusterDomain": "other.com"}}));
+    let answer = perform(&links, &permit, RUN, &over, &fleet).await;
+    assert!(matches!(&answer, Answer::Refused { reason } if reason.contains("since it was looked at")), "{answer:?}");
 
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -159,8 +159,8 @@ fn pairs_of_crashes() {
         let mut failed = Vec::new();
         // Of the second life, one point in a few: each second one is met by some first.
         let seconds = points(left);
-        let offset = left.disk.lines() % 4;
-        for second in seconds.iter().skip(offset).step_by(4) {
+        let offset = left.disk.lines() % 6;
+        for second in seconds.iter().skip(offset).step_by(6) {
             let which = left.disk.0.len() % 5;
             let mut all = deaths(second);
             let (death, mut bed) = all.swap_remove(which % all.len());
@@ -173,7 +173,7 @@ fn pairs_of_crashes() {
     let count = count.into_inner();
     println!("{count} pairs of crashes, {} first crashes failed, {:?}", failed.len(), begun.elapsed());
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-    assert!(count > 100, "only {count} pairs ran");
+    assert!(count > 80, "only {count} pairs ran");
 }
 
 /// Undo chosen wherever the way forth can be interrupted, also with a write in doubt.

@@ -21,20 +21,15 @@ use super::plan::{Confirm, Gate, Plan, PlannedStep};
 use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use super::undo::{self, Undo, undone};
 
-use crate::fleet::database::database_of;
-
 /// Attempts of one step before the run pauses.
 const MAX_ATTEMPTS: u32 = 3;
 /// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
 /// before this long after the Intent.
-pub(super) const LATE_WRITE_S: i64 = 15;
+pub const LATE_WRITE_S: i64 = 15;
 /// How long a probe's answer may be relied on; seconds.
 const FRESH_PROBE_S: i64 = 60;
 /// How often the world is looked at while waiting; seconds.
-const POLL_S: u64 = 2;
-/// How long an invariant may be seen broken before the run pauses; no effect leaves meanwhile. One look can catch a
-/// PD between two heartbeats, so a single one does not end a run.
-const BREACH_S: u64 = 30;
+pub(super) const POLL_S: u64 = 2;
 
 /// What the driver tells the engine.
 #[derive(Clone, Debug)]
@@ -118,7 +113,7 @@ pub struct Run {
     probed_at: BTreeMap<String, Timestamp>,
     /// Steps with an Intent, in the order of their first one.
     sent: Vec<String>,
-    begun: BTreeSet<String>,
+    pub(super) begun: BTreeSet<String>,
     confirmed: BTreeSet<String>,
     /// Steps said to be done by hand, until the world was looked at.
     by_hand: BTreeSet<String>,
@@ -405,90 +400,6 @@ impl Run {
         }
     }
 
-    /// A context that now leads to another Kubernetes cluster than when the plan was made (hazard 66).
-    fn moved_cluster(&self, seen: &Observation) -> Option<String> {
-        self.plan.kube_clusters.iter().find_map(|(context, uid)| {
-            let found = seen.fleet.clusters.get(context)?.uid.as_ref()?;
-            (found != uid).then(|| {
-                format!(
-                    "context {context} is another Kubernetes cluster now: expected kube-system uid {uid}, found {found}"
-                )
-            })
-        })
-    }
-
-    /// A context that does not say which Kubernetes cluster it is cannot be written to.
-    fn unknown_cluster(&self, seen: &Observation) -> Option<String> {
-        let silent = |context: &&String| seen.fleet.clusters.get(*context).is_none_or(|cluster| cluster.uid.is_none());
-        self.plan.kube_clusters.keys().find(silent).map(|context| {
-            format!("context {context} does not tell which Kubernetes cluster it is (the uid of namespace kube-system)")
-        })
-    }
-
-    /// PD's cluster id is another one than when the plan was made: this is not the same Database.
-    fn other_database(&self, seen: &Observation) -> Option<String> {
-        let planned = self.plan.database.as_ref()?;
-        let found = database_of(&seen.fleet, &self.plan.target)?.id?;
-        (found != *planned).then(|| {
-            format!("this is another Database now: expected PD cluster id {planned}, found {found}; plan again")
-        })
-    }
-
-    /// The target under its name, but not the object that the plan was made for: deleted and created anew.
-    fn other_object(&self, seen: &Observation) -> Option<String> {
-        self.plan.steps.iter().find_map(|step| {
-            let Action::PatchTidbCluster { target, uid, .. } = &step.action else { return None };
-            let found = &seen.fleet.tidb_cluster(target)?.metadata.uid;
-            (found != uid).then(|| {
-                format!(
-                    "TidbCluster {target} is not the one of the plan: expected uid {uid}, found {found}; plan again"
-                )
-            })
-        })
-    }
-
-    /// An invariant of the step's phase that does not hold, or cannot be seen to hold. Also for a step of the way
-    /// back: what it goes back through is no less in need of it.
-    fn breach(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
-        step.invariants.iter().find_map(|invariant| match facts.check(invariant, &step.env) {
-            Ok(true) => None,
-            Ok(false) => {
-                let sentence =
-                    format!("nothing is sent: {invariant} must hold all through {} and does not", step.phase);
-                Some(vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: BREACH_S.min(step.stalled_s) }])
-            }
-            Err(why) => Some(self.wait(step, format!("cannot see whether {invariant} holds: {why}"), now)),
-        })
-    }
-
-    /// What has to hold between two items of a for-each, when this step would begin another one.
-    fn not_between(&self, step: &PlannedStep, facts: &Facts<'_>) -> Option<String> {
-        let begun = |item: &Option<String>| item.as_ref().is_some_and(|item| self.begun.contains(item));
-        let after_another = self.steps().iter().any(|other| other.phase == step.phase && begun(&other.item));
-        if begun(&step.item) || !after_another {
-            return None;
-        }
-        step.between.iter().find_map(|between| match facts.check(between, &step.env) {
-            Ok(true) => None,
-            Ok(false) => Some(format!("before the next one: {between} does not hold")),
-            Err(why) => Some(format!("before the next one: {why}")),
-        })
-    }
-
-    /// What a peerURL is put back to must be what an Intent of this run recorded.
-    fn is_recorded(&self, step: &PlannedStep) -> bool {
-        match &step.action {
-            Action::UpdatePeerUrl { restores: true, to, .. } => undone(&step.id)
-                .and_then(|of| self.images.get(of))
-                .and_then(|image| image.get("peerUrls"))
-                .is_some_and(|recorded| *recorded == json!(to)),
-            Action::UpdatePeerUrl { .. }
-            | Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. }
-            | Action::ProbePeerUrl { .. } => true,
-        }
-    }
-
     fn started(&self, step: &PlannedStep) -> Option<&Value> {
         match &step.action {
             Action::WaitRollout { since, .. } => since.as_ref().and_then(|id| self.images.get(id)),
@@ -564,6 +475,9 @@ impl Run {
                 Err(why) => return Some(self.wait(step, format!("not ready for {:?}: {why}", step.id), now)),
             }
         }
+        if let Some(stop) = self.exhausted(step) {
+            return Some(stop);
+        }
         if let Some(gate) = self.open_gate(step) {
             return Some(vec![Effect::Ask(gate)]);
         }
@@ -613,16 +527,21 @@ impl Run {
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
     }
 
+    /// A step that was sent often enough; nobody is asked for leave to an attempt that will not be made.
+    fn exhausted(&self, step: &PlannedStep) -> Option<Vec<Effect>> {
+        let attempts = self.attempts.get(&step.id).copied().unwrap_or(0);
+        (attempts >= MAX_ATTEMPTS).then(|| {
+            let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
+            pause(&step.id, PauseReason::TimedOut { sentence })
+        })
+    }
+
     fn send(&self, step: &PlannedStep, before: Value, after: Value) -> Vec<Effect> {
         if !self.is_recorded(step) {
             let sentence = format!("{} would set something else than this run recorded", step.id);
             return pause(&step.id, PauseReason::Refused { sentence });
         }
         let attempt = self.numbered.get(&step.id).copied().unwrap_or(0) + 1;
-        if self.attempts.get(&step.id).copied().unwrap_or(0) >= MAX_ATTEMPTS {
-            let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
-            return pause(&step.id, PauseReason::TimedOut { sentence });
-        }
         let action = step.action.clone();
         let intent = Event::Intent { step: step.id.clone(), attempt, action: action.clone(), before, after };
         vec![Effect::Append(intent), Effect::Perform(action)]
@@ -733,7 +652,7 @@ impl Run {
         self.wait(step, sentence, now)
     }
 
-    fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
+    pub(super) fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
         let waited = now.duration_since(self.progress).as_secs();
         if waited > i64::try_from(step.total_s).unwrap_or(i64::MAX) {
             let sentence = format!("{} took longer than {} s; last seen: {sentence}", step.id, step.total_s);

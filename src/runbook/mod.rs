@@ -13,6 +13,7 @@ pub mod digest;
 pub mod engine;
 pub mod expr;
 pub mod facts;
+mod guards;
 pub mod judge;
 pub mod lint;
 pub mod plan;

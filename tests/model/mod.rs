@@ -55,6 +55,8 @@ pub struct World {
     started: (Option<String>, bool),
     pub pds: Vec<Pd>,
     pub leader: usize,
+    /// So many PDs, the last ones, say that they are not healthy.
+    pub ill: usize,
     pub now: Timestamp,
     /// Our writes that changed something, in order.
     pub effects: Vec<String>,
@@ -85,6 +87,7 @@ impl World {
             started: (None, false),
             pds: (0..PODS).map(|i| Pd { id: i as u64 + 1, urls: vec![url(i)], listed: true }).collect(),
             leader: 0,
+            ill: 0,
             now: Timestamp::UNIX_EPOCH,
             effects: Vec::new(),
             irreversible: 0,
@@ -101,17 +104,35 @@ impl World {
         self.looks_since = 0;
     }
 
-    /// Somebody else's change to the spec.
+    /// Somebody else's change to the spec. To set what is set already is no change.
     pub fn their_spec(&mut self, field: &str, change: impl FnOnce(&mut Self)) {
+        let before = (self.fields(), self.paused);
         change(self);
-        self.theirs.insert(field.to_owned());
-        self.roll();
+        if before != (self.fields(), self.paused) {
+            self.theirs.insert(field.to_owned());
+            self.roll();
+        }
+    }
+
+    /// Somebody else's changes count as nobody's from here on.
+    pub fn forget_theirs(&mut self) {
+        self.theirs.clear();
+    }
+
+    /// Somebody else removes a member; the lead moves on if it had it.
+    pub fn remove(&mut self, index: usize) {
+        self.pds[index].listed = false;
+        while !self.pds[self.leader].listed {
+            self.leader = (self.leader + 1) % PODS;
+        }
     }
 
     /// Somebody else's change to a member's peerURL.
     pub fn their_url(&mut self, index: usize, url: &str) {
-        self.pds[index].urls = vec![url.to_owned()];
-        self.theirs.insert(format!("url {index}"));
+        if self.pds[index].urls != [url] {
+            self.pds[index].urls = vec![url.to_owned()];
+            self.theirs.insert(format!("url {index}"));
+        }
     }
 
     /// The image which a write of ours is conditional on: what the sender reads just before it sends.
@@ -281,7 +302,7 @@ impl World {
                 self_id: Some(MemberId(self.pds[i].id)),
                 members: listed.clone(),
                 leader: Some(MemberId(self.pds[self.leader].id)),
-                healthy: Some(true),
+                healthy: Some(i + self.ill < PODS),
                 ..PdAnswer::default()
             };
             let view = PdView { at: self.now, answer: Ok(answer) };
@@ -421,13 +442,16 @@ impl Seen {
     }
 }
 
+/// What somebody else does right behind a record, by its number.
+pub type Meddler<'a> = &'a dyn Fn(usize, &mut World);
+
 /// What a test does to a drive while it goes on.
 #[derive(Default)]
 pub struct Course<'a> {
     /// What becomes of each write; the number is that of the last record.
     pub fate: Option<&'a dyn Fn(usize) -> Fate>,
     /// Called when a record is durable, before anything that follows.
-    pub after: Option<&'a dyn Fn(usize, &mut World)>,
+    pub after: Option<Meddler<'a>>,
     /// Collects the points.
     pub points: Option<&'a mut Vec<Point>>,
     /// Whether gates are answered.

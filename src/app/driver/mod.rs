@@ -36,7 +36,7 @@ use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::bind::{self, bind};
-use crate::runbook::choices::Wish;
+use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::digest;
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
@@ -332,6 +332,8 @@ impl Driver {
         };
         let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
             Ok(choice) => choice,
+            // To ask for the undo again is to go on with it.
+            Err(BadChoice::Undoing) => None,
             Err(why) => return end(run, exit::REFUSED, format!("refused, nothing was changed: {why}")),
         };
         if choice.is_some()
@@ -349,7 +351,9 @@ impl Driver {
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
             return end(run, exit::REFUSED, sentence);
         }
-        match self.guard(&replayed.plan, run, &mut journal, Taking::Resume, &ears).await {
+        // To undo a run that is closed is to open it anew: nobody else's may be open.
+        let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
+        match self.guard(&replayed.plan, run, &mut journal, taking, &ears).await {
             Ok(guarded) => {
                 let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
                 self.drive(replayed, journal, guarded, first, ears).await
