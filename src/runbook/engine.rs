@@ -460,11 +460,12 @@ impl Run {
             return Some(self.wait(step, sentence, now));
         }
         // The way back must stay open when the way forth would be refused.
-        if step.action.writes() && self.plan.step(&step.id).is_some() {
-            if let Some(refused) = bind::first_refusal(facts) {
-                let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
-                return Some(self.wait(step, sentence, now));
-            }
+        if step.action.writes()
+            && self.plan.step(&step.id).is_some()
+            && let Some(refused) = bind::first_refusal(facts)
+        {
+            let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
+            return Some(self.wait(step, sentence, now));
         }
         for pre in &step.pre {
             match facts.check(pre, &step.env) {
