@@ -358,11 +358,13 @@ async fn the_printed_roles_are_enough_and_not_one_right_too_many() {
             continue;
         }
         sim.set_rules("legacy", Rules::Only(fewer)).await.expect("restarts");
+        sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
         let output = run(carry_out.clone()).await;
         assert_eq!(output.status.code(), Some(4), "without {gone:?}: {}", said(&output));
         assert_eq!(writes(&sim), 0, "without {gone:?}");
     }
     sim.set_rules("legacy", Rules::Only(roles)).await.expect("restarts");
+    sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
     code(&run(carry_out).await, 0);
     assert_eq!(writes(&sim), 4, "one patch, three members");
     sim.shutdown().await;

@@ -268,7 +268,8 @@ impl Sim {
         state.databases.iter().find(|database| database.name == name)?.leader
     }
 
-    /// Gives every user of one KubeCluster other rights; its server restarts with them.
+    /// Gives every user of one KubeCluster other rights. Its server starts again with them, on another port (somebody
+    /// else may have been given the old one meanwhile): the kubeconfig has to be written again.
     pub async fn set_rules(&mut self, context: &str, rules: Rules) -> Result<(), SimError> {
         let index = self.index(context)?;
         for user in self.contexts[index].tokens.values_mut() {
@@ -276,6 +277,7 @@ impl Sim {
             user.rules = rules.clone();
         }
         self.stop_cluster(context).await?;
+        self.contexts[index].address.set_port(0);
         self.restart_cluster(context).await
     }
 
