@@ -46,6 +46,11 @@ pub fn state_folder() -> Result<PathBuf, String> {
     Ok(folders.state_dir().unwrap_or_else(|| folders.data_dir()))
 }
 
+/// `$XDG_CONFIG_HOME/tidepilot`.
+pub fn config_folder() -> Result<PathBuf, String> {
+    Ok(folders()?.config_dir())
+}
+
 fn folders() -> Result<etcetera::app_strategy::Xdg, String> {
     etcetera::app_strategy::Xdg::new(AppStrategyArgs {
         top_level_domain: "org".into(),

@@ -64,22 +64,24 @@ impl Demo {
         self.dir.path().join(name)
     }
 
-    /// Requests that change something.
+    /// Requests that change the Database: leases and run records are other things.
     fn writes(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("requests")).unwrap_or_default();
         text.lines()
             .map(|line| serde_json::from_str::<Value>(line).expect("one JSON document a line"))
-            .filter(|line| {
-                let (method, path) = (line["method"].as_str().unwrap_or(""), line["path"].as_str().unwrap_or(""));
-                matches!(method, "PUT" | "PATCH" | "DELETE") && line["dryRun"] != Value::Bool(true)
-                    || path.ends_with("/member/update")
-            })
+            .filter(changes_the_database)
             .collect()
     }
 
     fn kubectl(&self, args: &[&str]) -> Output {
         self.command("kubectl").args(args).output().expect("kubectl runs")
     }
+}
+
+fn changes_the_database(line: &Value) -> bool {
+    let (method, path) = (line["method"].as_str().unwrap_or(""), line["path"].as_str().unwrap_or(""));
+    let write = matches!(method, "PUT" | "PATCH" | "DELETE") && line["dryRun"] != Value::Bool(true);
+    write && (path.contains("/tidbclusters/") || path.contains("/members/")) || path.ends_with("/member/update")
 }
 
 impl Drop for Demo {
@@ -251,11 +253,13 @@ fn a_journal_that_was_touched_is_found_out(demo: &Demo, run: &str) {
     swapped.swap(2, 3);
     write(&swapped);
     assert!(code(&demo.run(&["runs", "verify", run]), 2).contains("line 4 (record 2) was reordered"));
-    let edited = lines[1].replacen("basic", "other", 1);
+    let at = lines.iter().position(|line| line.contains("\"record\":\"confirmed\"")).expect("a gate was answered");
+    let edited = lines[at].replacen("basic", "other", 1);
     let mut touched = lines.clone();
-    touched[1] = &edited;
+    touched[at] = &edited;
     write(&touched);
-    assert!(code(&demo.run(&["runs", "verify", run]), 2).contains("line 2 (record 1) was edited"));
+    let text = code(&demo.run(&["runs", "verify", run]), 2);
+    assert!(text.contains(&format!("line {} (record {at}) was edited", at + 1)), "{text}");
     write(&lines[..lines.len() - 1]);
     code(&demo.run(&["runs", "verify", run]), 0);
     code(&demo.run(&["runs", "verify", run, "--head", &head]), 2);
@@ -269,7 +273,7 @@ fn what_remains_is_a_script_that_works() {
     if !have(&["kubectl", "curl"]) {
         return;
     }
-    for scenario in ["default", "half-migrated", "tls"] {
+    for scenario in ["default", "tls"] {
         let demo = Demo::start(scenario);
         // No gate is answered: the run is open and nothing has been sent.
         code(&demo.run(&migrate("run", &["-o", "json"])), 3);
@@ -345,10 +349,7 @@ async fn the_printed_roles_are_enough_and_not_one_right_too_many() {
     let roles = rules_of(&yaml);
     assert!(yaml.contains("tidepilot -n pingcap run") && roles.len() >= 8, "{yaml}");
     let carry_out = words(&migrate("run", &["-n", "pingcap", "--yes", "--confirm", "basic"]));
-    let writes = |sim: &Sim| {
-        let lines = sim.log().lines();
-        lines.iter().filter(|line| matches!(line["method"].as_str(), Some("PUT" | "PATCH"))).count()
-    };
+    let writes = |sim: &Sim| sim.log().lines().iter().filter(|line| changes_the_database(line)).count();
     for left_out in 0..roles.len() {
         let mut fewer = roles.clone();
         let gone = fewer.remove(left_out);
@@ -362,7 +363,7 @@ async fn the_printed_roles_are_enough_and_not_one_right_too_many() {
     }
     sim.set_rules("legacy", Rules::Only(roles)).await.expect("restarts");
     code(&run(carry_out).await, 0);
-    assert_eq!(writes(&sim), 5, "one rehearsal, one patch, three members");
+    assert_eq!(writes(&sim), 4, "one patch, three members");
     sim.shutdown().await;
 }
 
@@ -378,7 +379,7 @@ fn the_ready_made_roles_hold_what_the_migration_needs() {
     let action = |value: Value| serde_json::from_value::<tidepilot::runbook::action::Action>(value).expect("an action");
     let patch = action(json!({"kind": "patch-tidb-cluster", "target": target, "uid": "u", "merge": {}}));
     let probe = action(json!({"kind": "probe-peer-url", "target": target, "id": "1", "pod": "p", "url": "x"}));
-    let reach = Reach { tidb_clusters: vec![(target, true)], ..Reach::default() };
+    let reach = Reach { tidb_clusters: vec![(target.clone(), true)], journal_in: Some(target), ..Reach::default() };
     for need in needs(["c".to_owned()].iter(), [patch, probe].iter(), &reach) {
         let right = &need.right;
         let allowed = Rules::Only(operator.clone()).allow(&Ask {
@@ -391,4 +392,118 @@ fn the_ready_made_roles_hold_what_the_migration_needs() {
         });
         assert!(allowed, "{right:?}");
     }
+}
+
+#[test]
+fn a_fork_is_marked_and_its_run_needs_no_file() {
+    let demo = Demo::start("half-migrated");
+    let folder = demo.path("config").join("tidepilot").join("runbooks");
+    std::fs::create_dir_all(&folder).expect("created");
+    let shipped = code(&demo.run(&["runbook", "show", "migrate-cluster-domain"]), 0);
+    let file = folder.join("mine.yaml");
+    std::fs::write(&file, shipped.replace("en: Open an existing TidbCluster", "en: Our own way to open a TidbCluster"))
+        .expect("written");
+    let listed = code(&demo.run(&["runbook", "list"]), 0);
+    assert!(listed.contains("mine.yaml (fork of the shipped one)") && listed.contains("Our own way"), "{listed}");
+    code(&demo.run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 0);
+    let text = code(&demo.run(&migrate("plan", &[])), 2);
+    assert!(text.contains("! migrate-cluster-domain comes from mine.yaml: a fork of the shipped runbook"), "{text}");
+    // The run stops at a gate; then the file is gone, and the run goes on all the same.
+    code(&demo.run(&migrate("run", &[])), 3);
+    let run = only_run(&demo);
+    std::fs::write(&file, "runbook: v1\nid: migrate-cluster-domain\nnonsense: true\n").expect("written");
+    let refused = code(&demo.run(&migrate("plan", &[])), 4);
+    assert!(refused.contains("nonsense"), "a broken fork must not become the original: {refused}");
+    assert!(code(&demo.run(&["runbook", "list"]), 0).contains("CANNOT BE USED"));
+    let found = code(&demo.run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 4);
+    assert!(found.contains("mine.yaml:3:1: error: document"), "{found}");
+    code(&demo.run(&["runs", "resume", &run, "--yes", "--confirm", "basic"]), 0);
+    let report = code(&demo.run(&["runs", "report", &run]), 0);
+    assert!(report.contains("| from | mine.yaml, a fork: it stood in the place of the shipped runbook |"), "{report}");
+    assert_eq!(demo.writes().len(), 1, "one stale peerURL");
+}
+
+#[test]
+fn runbooks_speak_chinese_where_the_locale_does() {
+    let demo = Demo::start("half-migrated");
+    let chinese = code(&demo.run(&["--lang", "zh", "runbook", "list"]), 0);
+    assert!(chinese.contains("让已有的 TidbCluster"), "{chinese}");
+    let mut command = demo.command(env!("CARGO_BIN_EXE_tidepilot"));
+    let wrong =
+        ["plan", "migrate-cluster-domain", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=x.y"];
+    let refused = code(&command.env("LANG", "zh_CN.UTF-8").args(wrong).output().expect("runs"), 4);
+    assert!(
+        refused.contains("clusterDomain x.y 不是 legacy 的域名") && refused.contains("PD 一直保留首次启动时的 peerURL"),
+        "{refused}"
+    );
+    let english = code(&demo.run(&wrong), 4);
+    assert!(english.contains("clusterDomain x.y is not the domain of legacy"), "{english}");
+}
+
+#[test]
+fn a_new_runbook_begins_in_order() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidepilot"));
+        command.env("XDG_CONFIG_HOME", dir.path()).args(args).output().expect("runs")
+    };
+    let text = code(&run(&["runbook", "new", "my-own"]), 0);
+    let file = dir.path().join("my-own.yaml");
+    std::fs::write(&file, &text).expect("written");
+    let said = code(&run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 0);
+    assert!(said.contains("in order, 0 warning(s)"), "{said}");
+    std::fs::write(&file, text.replace("pd.agree && pd.hasLeader", "pd.agreed && pd.hasLeader")).expect("written");
+    let line = text.lines().position(|line| line.contains("pd.agree &&")).expect("there") + 1;
+    let found = code(&run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 4);
+    assert!(found.contains(&format!("my-own.yaml:{line}:")) && found.contains("preflight pd-healthy"), "{found}");
+    let schema: Value = serde_json::from_slice(&run(&["runbook", "schema"]).stdout).expect("JSON");
+    assert_eq!(schema["$defs"]["step"]["additionalProperties"], false);
+    assert_eq!(run(&["runbook", "new", "../x"]).status.code(), Some(64));
+}
+
+#[test]
+fn interrupted_work_is_found_without_a_journal() {
+    if !have(&["kubectl"]) {
+        return;
+    }
+    let demo = Demo::start("half-migrated");
+    let kubectl = |args: &[&str]| code(&demo.kubectl(&[&["--context", "legacy", "-n", "pingcap"], args].concat()), 0);
+    let found = |expected: i32| -> Vec<Value> {
+        let output = demo.run(&["diagnose", "basic", "-o", "json"]);
+        assert_eq!(output.status.code(), Some(expected), "{}", said(&output));
+        let value: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        value["leftovers"].as_array().expect("a list").clone()
+    };
+    let first = found(2);
+    assert_eq!(first.len(), 1, "{first:#?}");
+    assert_eq!(first[0]["kind"], "half-updated-peer-urls");
+    // What it says to do is what finishes it.
+    let remedy = first[0]["remedy"].as_str().expect("text").to_owned();
+    let mut words: Vec<&str> = remedy.split(' ').skip(1).collect();
+    words.extend(["--yes", "--confirm", "basic"]);
+    code(&demo.run(&words), 0);
+    assert_eq!(found(0), Vec::<Value>::new());
+    kubectl(&["annotate", "tc", "basic", "tidb.pingcap.com/force-upgrade=true"]);
+    kubectl(&["annotate", "pod", "basic-tikv-0", "tidb.pingcap.com/evict-leader=none"]);
+    let lease = demo.path("lease.json");
+    std::fs::write(
+        &lease,
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "tidepilot-1"},
+            "spec": {"holderIdentity": "a@b", "leaseDurationSeconds": 2, "renewTime": "2026-01-01T00:00:00.000000Z"}})
+        .to_string(),
+    )
+    .expect("written");
+    kubectl(&["create", "-f", lease.to_str().expect("UTF-8")]);
+    let left = found(2);
+    let kinds: Vec<&str> = left.iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, ["force-upgrade", "pod-annotation", "orphaned-lease"], "{left:#?}");
+    // The kubectl lines do what they say.
+    for one in left.iter().filter(|one| one["kind"] != "orphaned-lease") {
+        let line = one["remedy"].as_str().expect("text");
+        let output = demo.command("sh").args(["-c", line]).output().expect("sh runs");
+        assert!(output.status.success(), "{line}: {}", said(&output));
+    }
+    kubectl(&["delete", "lease", "tidepilot-1"]);
+    assert_eq!(found(0), Vec::<Value>::new());
+    assert_eq!(demo.run(&["diagnose", "nosuch"]).status.code(), Some(64));
 }

@@ -372,6 +372,7 @@ async fn a_conflict_is_sent_again_only_if_nobody_touched_the_same_fields() {
         (|tc| tc["spec"]["acrossK8s"] = json!(false), "changed by somebody else", 1),
     ];
     for (edit, expected, patches) in edits {
+        let fleet = fleet_of(&links).await;
         let (read, sent) = (lines("GET").len(), lines("PATCH").len());
         let performing = perform(&links, &permit, RUN, &action, &fleet);
         let meddling = async {

@@ -64,8 +64,8 @@ fn the_default_fleet() {
     each_once(&log, basic);
     assert_eq!(dry_patches(&log), 1);
     let patch = log.iter().position(|line| line["method"] == "PATCH" && line["dryRun"] == false);
-    // Leases are PUT as well, but not to a pod.
-    let first = log.iter().position(|line| line["method"] == "PUT" && line.get("pod").is_some());
+    let membership = |line: &Value| line["method"] == "PUT" && line["pod"].is_string();
+    let first = log.iter().position(membership);
     assert!(patch < first, "a peerURL was written before the patch");
     let query = log[patch.expect("counted above")]["query"].as_str().unwrap_or_default();
     assert!(query.contains("fieldValidation=Strict") && query.contains("fieldManager=tidepilot"), "{query}");

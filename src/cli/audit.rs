@@ -59,8 +59,14 @@ pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
         return fail(&format!("the journal of run {id} does not open a run"), exit::REFUSED);
     };
     if let AuditCommand::Remaining { .. } = command {
-        print(&remaining(id, plan, &parsed.records));
-        return ExitCode::SUCCESS;
+        return match journals::replay(&parsed.records) {
+            Ok(run) => {
+                let undoing = run.undoing().map(|way| way.steps.as_slice());
+                print(&remaining(id, plan, undoing, &parsed.records));
+                ExitCode::SUCCESS
+            }
+            Err(sentence) => fail(&sentence, exit::REFUSED),
+        };
     }
     let state = journals::summaries(folder).into_iter().find(|summary| summary.run == *id);
     let state = state.map_or_else(|| "not known".to_owned(), |summary| summary.state);

@@ -1,6 +1,5 @@
 //! `tidepilot` without a command: the console over every context.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use tokio::sync::mpsc;
@@ -13,14 +12,14 @@ use crate::client::Links;
 use crate::console::terminal;
 
 pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
-    match connect.links().and_then(|links| Ok((links, connect.runs()?))) {
-        Ok((links, runs)) => open(links, runs, connect.ascii, false).await,
+    match connect.links().and_then(|links| Ok((links.clone(), connect.driver(links)?))) {
+        Ok((links, driver)) => open(links, driver, connect.ascii, false).await,
         Err(sentence) => Ok(fail(&sentence, USAGE)),
     }
 }
 
 /// Opens the console over these connections; returns when the person leaves.
-pub async fn open(links: Links, runs: PathBuf, ascii: bool, simulated: bool) -> color_eyre::Result<ExitCode> {
+pub async fn open(links: Links, driver: Driver, ascii: bool, simulated: bool) -> color_eyre::Result<ExitCode> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
@@ -36,7 +35,7 @@ pub async fn open(links: Links, runs: PathBuf, ascii: bool, simulated: bool) -> 
     });
     let (messages, inbox) = mpsc::channel(1024);
     let (effects, todo) = mpsc::channel(64);
-    let background = tokio::spawn(session(Driver::new(links, runs), messages, todo));
+    let background = tokio::spawn(session(driver, messages, todo));
     terminal::run(app, inbox, effects).await?;
     background.await?;
     Ok(ExitCode::SUCCESS)

@@ -66,7 +66,8 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
     let state = connect.state.clone().unwrap_or_else(|| private.path().to_path_buf());
     let connect = Connect { kubeconfig: Some(kubeconfig), state: Some(state), ..connect };
     let links = connect.links().map_err(color_eyre::Report::msg)?;
-    let code = console::open(links, connect.runs().map_err(color_eyre::Report::msg)?, connect.ascii, true).await;
+    let driver = connect.driver(links.clone()).map_err(color_eyre::Report::msg)?;
+    let code = console::open(links, driver, connect.ascii, true).await;
     sim.shutdown().await;
     code
 }

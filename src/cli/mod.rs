@@ -6,6 +6,7 @@
 mod audit;
 mod console;
 mod demo;
+mod diagnose;
 mod options;
 mod plan;
 mod rbac;
@@ -41,15 +42,17 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Every KubeCluster and Database, once or with --watch
     Status(status::StatusArgs),
+    /// What interrupted work lies around, and what finishes or undoes it
+    Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
     Plan(plan::PlanArgs),
     /// Run a runbook, step by step
     Run(run::RunArgs),
-    /// Journals on this machine: list, show, resume
+    /// Journals on this machine: list, show, resume, verify, report, remaining
     Runs(runs::RunsArgs),
     /// The least rights that a run needs, as Roles for kubectl
     Rbac(rbac::RbacArgs),
-    /// The runbooks: list, show
+    /// The runbooks: list, show, lint, schema, new
     Runbook(runbook::RunbookArgs),
 }
 
@@ -75,11 +78,12 @@ pub fn main() -> ExitCode {
             None => console::run(&connect).await,
             Some(Command::Demo(args)) => demo::run(args, connect).await,
             Some(Command::Status(args)) => status::run(&args, &connect).await,
+            Some(Command::Diagnose(args)) => diagnose::run(&args, &connect).await,
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,
             Some(Command::Rbac(args)) => rbac::run(&args, &connect).await,
             Some(Command::Runs(args)) => runs::run(&args, &connect).await,
-            Some(Command::Runbook(args)) => Ok(runbook::run(&args)),
+            Some(Command::Runbook(args)) => runbook::run(&args, &connect),
         }
     });
     // A hung credential plugin or tunnel must not hang the way out.

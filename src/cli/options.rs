@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
+use crate::app::driver::Driver;
+use crate::app::driver::shelf::{Lang, Shelf};
 use crate::client::Links;
 use crate::client::connect::{ConnectOptions, PdTlsFiles, targets};
 use crate::config::Config;
@@ -35,12 +37,42 @@ pub struct Connect {
     /// Only ASCII on the console's screen
     #[arg(long, global = true)]
     pub ascii: bool,
+    /// Language of runbook titles and texts (default: from the locale)
+    #[arg(long, global = true, value_enum)]
+    pub lang: Option<Language>,
     /// Folder of the runs' journals (default: the XDG state folder)
     #[arg(long, global = true, value_name = "DIR", env = "TIDEPILOT_STATE")]
     pub state: Option<PathBuf>,
 }
 
+/// A language that runbooks are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    En,
+    Zh,
+}
+
 impl Connect {
+    /// The runbooks at hand. `Err`: one sentence.
+    pub fn shelf(&self) -> Result<Shelf, String> {
+        let locale = || {
+            let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
+            set.into_iter().find(|value| !value.is_empty()).unwrap_or_default()
+        };
+        let lang = match self.lang {
+            Some(Language::Zh) => Lang::Zh,
+            Some(Language::En) => Lang::En,
+            None if locale().to_ascii_lowercase().starts_with("zh") => Lang::Zh,
+            None => Lang::En,
+        };
+        Ok(Shelf { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })
+    }
+
+    /// A driver over these connections, with the journals and runbooks of this machine.
+    pub fn driver(&self, links: Links) -> Result<Driver, String> {
+        Ok(Driver::new(links, self.runs()?).with_shelf(self.shelf()?))
+    }
+
     /// Reads the kubeconfig and the config file. No network. `Err`: one sentence.
     pub fn links(&self) -> Result<Links, String> {
         let config = Config::load()?;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
-use crate::app::driver::{Driver, exit};
+use crate::app::driver::exit;
 use crate::fleet::ObjectRef;
 use crate::report;
 use crate::runbook::digest::digest;
@@ -110,7 +110,7 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
     };
     // In a read-only context nothing but reads leaves, so results are predicted instead of dry-run.
     let rehearse = !links.iter().any(|link| link.read_only());
-    let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?);
+    let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
     let plan = match driver.plan(&args.runbook, &inputs, rehearse).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),

@@ -9,7 +9,7 @@ use clap::Args;
 use super::options::Connect;
 use super::plan::{inputs, pair};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::{Driver, exit};
+use crate::app::driver::exit;
 use crate::report::rbac::{Subject, yaml};
 
 #[derive(Args, Debug)]
@@ -35,7 +35,7 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let driver = Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?);
+    let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
     let (plan, namespace, needs) = match driver.least_rights(&args.runbook, &inputs).await {
         Ok(found) => found,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),

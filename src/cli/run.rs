@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::options::Connect;
 use super::plan::{code, decode, given, inputs, pair};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::{Driver, Ears, Reply, exit};
+use crate::app::driver::{Ears, Reply, exit};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
 use crate::runbook::digest;
@@ -97,8 +97,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         );
         return Ok(fail(&sentence, exit::REFUSED));
     }
-    let driver =
-        Driver::new(links, connect.runs().map_err(color_eyre::Report::msg)?).local_only(args.sharing.local_only);
+    let driver = connect.driver(links).map_err(color_eyre::Report::msg)?.local_only(args.sharing.local_only);
     let plan = match driver.plan(&runbook, &inputs, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),

@@ -1,13 +1,18 @@
-//! `tidepilot runbook list|show`: the shipped runbooks.
+//! `tidepilot runbook list|show|lint|schema|new`: the shipped runbooks, the user's own, and help to write one.
 
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{fail, print};
-use crate::app::driver::{exit, runbooks};
+use super::options::Connect;
+use super::{USAGE, complain, fail, print};
+use crate::app::driver::exit;
+use crate::report::plain;
 use crate::report::table::table;
-use crate::runbook::definition::SHIPPED;
+use crate::runbook::lint::{Finding, json, lint};
+use crate::runbook::schema::{schema, skeleton};
 
 #[derive(Args, Debug)]
 pub struct RunbookArgs {
@@ -21,25 +26,112 @@ enum RunbookCommand {
     List,
     /// The document itself
     Show { id: String },
+    /// Look a document over on sample fleets; exit 0 usable, 4 not
+    Lint {
+        file: PathBuf,
+        #[arg(short, long, value_enum, default_value_t = LintOutput::Text)]
+        output: LintOutput,
+    },
+    /// JSON Schema of a runbook, for editors
+    Schema,
+    /// Print the skeleton of a new runbook
+    New { id: String },
 }
 
-pub fn run(args: &RunbookArgs) -> ExitCode {
-    match &args.command {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LintOutput {
+    Text,
+    Json,
+}
+
+/// Longest document that is looked over.
+const LONGEST: u64 = 256 * 1024;
+
+pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let shelf = match connect.shelf() {
+        Ok(shelf) => shelf,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    Ok(match &args.command {
         RunbookCommand::List => {
-            let rows: Vec<Vec<String>> =
-                runbooks().into_iter().map(|runbook| vec![runbook.id, runbook.title]).collect();
-            print(&table(&["RUNBOOK", "TITLE"], &rows));
+            let titles = shelf.infos();
+            let title = |id: &str| titles.iter().find(|info| info.id == id).map(|info| info.title.clone());
+            let rows: Vec<Vec<String>> = shelf
+                .entries()
+                .into_iter()
+                .map(|entry| {
+                    let from = match (&entry.file, entry.fork) {
+                        (None, _) => "shipped".to_owned(),
+                        (Some(file), true) => format!("{file} (fork of the shipped one)"),
+                        (Some(file), false) => file.clone(),
+                    };
+                    let title = match &entry.runbook {
+                        Ok(_) => title(&entry.id).unwrap_or_default(),
+                        Err(why) => format!("CANNOT BE USED: {}", why.lines().next().unwrap_or_default()),
+                    };
+                    vec![entry.id, from, title]
+                })
+                .collect();
+            print(&table(&["RUNBOOK", "FROM", "TITLE"], &rows));
             ExitCode::SUCCESS
         }
-        RunbookCommand::Show { id } => match SHIPPED.iter().find(|(name, _)| name == id) {
-            Some((_, text)) => {
-                print(text);
-                ExitCode::SUCCESS
+        RunbookCommand::Show { id } => {
+            match shelf.entries().into_iter().find(|entry| entry.id == *id && !entry.text.is_empty()) {
+                Some(entry) => {
+                    print(&entry.text);
+                    ExitCode::SUCCESS
+                }
+                None => {
+                    let known: Vec<String> = shelf.entries().into_iter().map(|entry| entry.id).collect();
+                    fail(&format!("no runbook is called {id:?}; there are: {}", known.join(", ")), exit::REFUSED)
+                }
             }
-            None => {
-                let known: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-                fail(&format!("no runbook is called {id:?}; there are: {}", known.join(", ")), exit::REFUSED)
-            }
+        }
+        RunbookCommand::Lint { file, output } => match read(file) {
+            Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output)?,
+            Err(error) => fail(&format!("{}: {error}", file.display()), exit::REFUSED),
         },
+        RunbookCommand::Schema => {
+            print(&(serde_json::to_string_pretty(&schema())? + "\n"));
+            ExitCode::SUCCESS
+        }
+        RunbookCommand::New { id } => {
+            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {
+                return Ok(fail(&format!("{id:?}: expected lower-case letters, digits and '-'"), USAGE));
+            }
+            print(&skeleton(id));
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(file)?.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Result<ExitCode> {
+    let errors = findings.iter().filter(|finding| finding.error).count();
+    match output {
+        LintOutput::Json => print(&(serde_json::to_string_pretty(&json(findings))? + "\n")),
+        LintOutput::Text => {
+            for finding in findings {
+                let at = match (finding.line, finding.column) {
+                    (Some(line), Some(column)) => format!("{line}:{column}:"),
+                    (Some(line), None) => format!("{line}:"),
+                    (None, _) => String::new(),
+                };
+                let kind = if finding.error { "error" } else { "warning" };
+                let first = finding.sentence.lines().next().unwrap_or_default();
+                print(&format!("{}:{at} {kind}: {}: {}\n", file.display(), finding.place, plain(first)));
+            }
+        }
     }
+    if errors > 0 {
+        return Ok(fail(&format!("{errors} error(s); this runbook cannot be used as it is"), exit::REFUSED));
+    }
+    complain(&format!("{}: in order, {} warning(s)", file.display(), findings.len()));
+    Ok(ExitCode::SUCCESS)
 }

@@ -42,7 +42,11 @@ impl Timing {
     /// 30 s. `TIDEPILOT_LEASE_S` shortens it for tests.
     pub fn from_environment() -> Self {
         let asked = std::env::var("TIDEPILOT_LEASE_S").ok().and_then(|text| text.parse().ok());
-        Self { duration_s: asked.filter(|s| (1..=LONGEST_S).contains(s)).unwrap_or(30) }
+        Self::of_seconds(asked.filter(|s| (1..=LONGEST_S).contains(s)).unwrap_or(30))
+    }
+
+    pub fn of_seconds(duration_s: u64) -> Self {
+        Self { duration_s }
     }
 
     fn duration(self) -> Duration {

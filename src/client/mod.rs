@@ -15,6 +15,7 @@ pub mod connect;
 mod credentials;
 pub mod identity;
 pub mod lease;
+pub mod leases;
 pub mod ledger;
 pub mod link;
 pub mod look;

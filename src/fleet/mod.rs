@@ -8,6 +8,7 @@
 //! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes).
 
 pub mod database;
+pub mod diagnosis;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;

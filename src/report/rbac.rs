@@ -20,11 +20,14 @@ pub struct Subject {
 /// What is the same for several verbs: API group, resource with subresource, name.
 type Object<'a> = (&'a str, String, &'a str);
 
+/// Verbs, what they are for, whether one of them is required.
+type Rule<'a> = (BTreeSet<&'a str>, &'a str, bool);
+
 /// YAML documents for one context. `name`: of every role and binding.
 pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# KubeCluster {}", super::plain(context));
-    let mut places: BTreeMap<&str, BTreeMap<Object<'_>, (BTreeSet<&str>, &str, bool)>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, BTreeMap<Object<'_>, Rule<'_>>> = BTreeMap::new();
     for need in needs.iter().filter(|need| need.right.context == context) {
         let right = &need.right;
         let resource = match right.subresource.as_str() {

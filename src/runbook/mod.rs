@@ -14,10 +14,13 @@ pub mod engine;
 pub mod expr;
 pub mod facts;
 pub mod judge;
+pub mod lint;
 pub mod plan;
 pub mod record;
 pub mod remaining;
 pub mod rights;
+mod sample;
+pub mod schema;
 pub mod undo;
 
 use jiff::Timestamp;

@@ -14,8 +14,9 @@ use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
 use crate::fleet::ObjectRef;
 
-/// The script for every step that no record has completed.
-pub fn remaining(run: &str, plan: &Plan, records: &[Record]) -> String {
+/// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
+/// person has chosen that.
+pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, records: &[Record]) -> String {
     let mut done = BTreeSet::new();
     let mut befores: BTreeMap<&str, &Value> = BTreeMap::new();
     let mut sent = BTreeSet::new();
@@ -27,9 +28,13 @@ pub fn remaining(run: &str, plan: &Plan, records: &[Record]) -> String {
             sent.insert(step.as_str());
         }
     }
-    let left: Vec<&PlannedStep> = plan.steps.iter().filter(|step| !done.contains(step.id.as_str())).collect();
+    let all = undoing.unwrap_or(&plan.steps);
+    let left: Vec<&PlannedStep> = all.iter().filter(|step| !done.contains(step.id.as_str())).collect();
     let mut out = String::from("#!/bin/sh\n");
     let _ = writeln!(out, "# What is left of run {}: {} on {}", comment(run), comment(&plan.title), plan.target);
+    if undoing.is_some() {
+        out.push_str("# The run is being undone: these steps put back what it sent.\n");
+    }
     if left.is_empty() {
         out.push_str("# Nothing: every step is completed.\n");
         return out;
@@ -38,13 +43,13 @@ pub fn remaining(run: &str, plan: &Plan, records: &[Record]) -> String {
         out,
         "# {} of {} steps. Read it before you run it; end the run first, so that only one of",
         left.len(),
-        plan.steps.len()
+        all.len()
     );
     out.push_str(
         "# you and tidepilot works. The values are from the journal; what is so already is left alone.\nset -eu\n",
     );
     let membership = |step: &&PlannedStep| matches!(step.action, Action::UpdatePeerUrl { .. });
-    if left.iter().any(|step| membership(step)) {
+    if left.iter().any(membership) {
         let tls = left.iter().any(|step| matches!(&step.action, Action::UpdatePeerUrl { to, .. } if to.iter().any(|url| url.starts_with("https"))));
         prelude(&mut out, plan, tls);
     }

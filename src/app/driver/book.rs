@@ -95,9 +95,13 @@ impl Book {
             }
         }
         shared.lease.release().await;
-        stored.map_err(|why| {
-            let lines = shared.record.pending();
-            format!("the run's record in the cluster lacks the last {lines} lines ({why}); `tidepilot runs resume` adds them")
-        })
+        match stored {
+            // A copy that somebody else continues lacks nothing.
+            Ok(()) | Err(NotShared::Taken(_)) => Ok(()),
+            Err(NotShared::Failed(why)) => Err(format!(
+                "the run's record in the cluster lacks the last {} lines ({why}); `tidepilot runs resume` adds them",
+                shared.record.pending()
+            )),
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::{Driver, Ears, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::identity::Identity;
-use crate::client::lease::{Lease, NotTaken, Place, Wanted};
+use crate::client::lease::{self, Holder, Lease, NotTaken, Place, Wanted};
 use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{self, Head, OpenRun};
 use crate::client::{self};
@@ -115,6 +115,20 @@ impl Driver {
                 Err(barred)
             }
         }
+    }
+
+    /// Who holds a lease of the plan's Database now, as far as can be seen. Takes nothing.
+    pub(super) async fn holder(&self, plan: &Plan) -> Option<Holder> {
+        if self.local_only {
+            return None;
+        }
+        let (database, places) = self.places(plan, &[]).await.ok()?;
+        for place in &places {
+            if let Some(holder) = lease::held_by(&self.links, place, &database).await {
+                return Some(holder);
+            }
+        }
+        None
     }
 
     async fn take(&self, permit: &WritePermit, wanted: &Wanted, ears: &Ears) -> Result<Lease, Barred> {

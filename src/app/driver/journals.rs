@@ -6,9 +6,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::shelf;
 use crate::app::message::RunSummary;
 use crate::client::ledger;
-use crate::runbook::definition::Runbook;
 use crate::runbook::engine::{BadRun, Run};
 use crate::runbook::record::{Event, Outcome, Record};
 
@@ -22,12 +22,12 @@ pub fn summaries(folder: &Path) -> Vec<RunSummary> {
     all
 }
 
-/// Replays records with the shipped runbook that they name.
+/// Replays records with the runbook that they began with.
 pub fn replay(records: &[Record]) -> Result<Run, String> {
     let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) else {
         return Err(BadRun::NotOpened.to_string());
     };
-    let runbook = Runbook::shipped(&plan.runbook).map_err(|error| error.to_string())?;
+    let runbook = shelf::of_plan(plan)?;
     Run::replay(runbook, records).map_err(|error| error.to_string())
 }
 

@@ -4,12 +4,14 @@
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
 //! Neighbours: [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs),
-//! [`journals`] (runs read back), [`session`] (the console's effects).
+//! [`journals`] (runs read back), [`session`] (the console's effects), [`shelf`] (the runbooks
+//! at hand).
 
 mod book;
 mod guard;
 pub mod journals;
 pub mod session;
+pub mod shelf;
 mod take_over;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use book::{Book, Unwritten};
 use guard::{Guarded, Taking};
 
-use super::message::{InputInfo, InputKind, RunEnd, RunMessage, RunbookInfo};
+use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
@@ -35,7 +37,6 @@ use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::bind::{self, bind};
 use crate::runbook::choices::Wish;
-use crate::runbook::definition::{InputType, Runbook, SHIPPED};
 use crate::runbook::digest;
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::judge::leaves;
@@ -43,6 +44,7 @@ use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
 use crate::runbook::record::{Event, How, Outcome, PauseReason};
 use crate::runbook::rights::{Need, Reach, needs};
 use journals::replay;
+use shelf::Shelf;
 
 /// Exit codes of `plan` and `run`; the table is in the README.
 pub mod exit {
@@ -86,6 +88,7 @@ pub struct Ears {
 pub struct Driver {
     links: Links,
     runs: PathBuf,
+    shelf: Shelf,
     local_only: bool,
     timing: Timing,
 }
@@ -93,7 +96,17 @@ pub struct Driver {
 impl Driver {
     /// `runs`: the folder of journals.
     pub fn new(links: Links, runs: PathBuf) -> Self {
-        Self { links, runs, local_only: false, timing: Timing::from_environment() }
+        Self { links, runs, shelf: Shelf::default(), local_only: false, timing: Timing::from_environment() }
+    }
+
+    /// With these runbooks; without, only the shipped ones are known.
+    pub fn with_shelf(self, shelf: Shelf) -> Self {
+        Self { shelf, ..self }
+    }
+
+    /// The runbooks as lists and forms show them.
+    pub fn runbooks(&self) -> Vec<RunbookInfo> {
+        self.shelf.infos()
     }
 
     /// With `true`, no lease is taken and the journal stays on this machine only.
@@ -108,7 +121,7 @@ impl Driver {
     /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without
     /// (read-only), nothing but reads is sent and the results are predicted.
     pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
-        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let (runbook, document) = self.shelf.find(id)?;
         let (_, target) = bind::read_inputs(&runbook, inputs).map_err(|error| error.to_string())?;
         if self.links.get(&target.context).is_none() {
             let known: Vec<&str> = self.links.iter().map(|link| link.context()).collect();
@@ -128,6 +141,7 @@ impl Driver {
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         plan.basis = digest::basis(&plan, &seen);
+        plan.document = document;
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
         }
@@ -141,7 +155,7 @@ impl Driver {
         id: &str,
         inputs: &BTreeMap<String, String>,
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
-        let runbook = Runbook::shipped(id).map_err(|error| error.to_string())?;
+        let (runbook, _) = self.shelf.find(id)?;
         let fleet = client::fold(self.links.look(None).await);
         let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
@@ -242,7 +256,15 @@ impl Driver {
     /// Opens a run of this plan and drives it.
     pub async fn start(&self, plan: Plan, ears: Ears) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
-            return end("", exit::REFUSED, format!("refused by check {}: {}", check.id, check.sentence));
+            let sentence = format!("refused by check {}: {}", check.id, check.sentence);
+            // What it was refused for may be the very doing of the run that is under way.
+            return match self.holder(&plan).await {
+                Some(holder) => {
+                    let sentence = format!("{holder} holds the lease of this Database; {sentence}");
+                    end("", exit::ANOTHER_RUN, sentence)
+                }
+                None => end("", exit::REFUSED, sentence),
+            };
         }
         if plan.steps.iter().all(|step| step.already_so) {
             return end("", exit::DONE, "nothing to do: every step is already so".into());
@@ -255,9 +277,9 @@ impl Driver {
             );
             return end(&other, exit::ANOTHER_RUN, sentence);
         }
-        let runbook = match Runbook::shipped(&plan.runbook) {
+        let runbook = match shelf::of_plan(&plan) {
             Ok(runbook) => runbook,
-            Err(error) => return end("", exit::REFUSED, error.to_string()),
+            Err(sentence) => return end("", exit::REFUSED, sentence),
         };
         let run = new_run_id();
         // The permit comes before the journal: a read-only context leaves no trace.
@@ -530,34 +552,6 @@ impl Stall {
         }
         now.duration_since(*self.since.get_or_insert(now))
     }
-}
-
-/// The shipped runbooks as lists and forms show them.
-pub fn runbooks() -> Vec<RunbookInfo> {
-    SHIPPED
-        .iter()
-        .filter_map(|(id, _)| Runbook::shipped(id).ok())
-        .map(|runbook| RunbookInfo {
-            id: runbook.id,
-            title: runbook.title.en,
-            experimental: runbook.experimental,
-            summary: runbook.summary.en,
-            inputs: runbook
-                .inputs
-                .into_iter()
-                .map(|input| InputInfo {
-                    name: input.name,
-                    prompt: input.prompt.en,
-                    kind: match input.kind {
-                        InputType::TidbCluster => InputKind::TidbCluster,
-                        InputType::DnsDomain => InputKind::DnsDomain,
-                        InputType::Text => InputKind::Text,
-                    },
-                    required: !input.optional,
-                })
-                .collect(),
-        })
-        .collect()
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{Driver, Ears, Reply, exit, journals, runbooks};
+use super::{Driver, Ears, Reply, exit, journals};
 use crate::app::message::{Effect, Message, RunEnd, RunMessage};
 use crate::client::ledger;
 use crate::client::watch::watch as watch_clusters;
@@ -36,7 +36,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
         }
     });
     let say = |message| messages.send(message);
-    let _ = say(Message::Runbooks(runbooks())).await;
+    let _ = say(Message::Runbooks(driver.runbooks())).await;
     let _ = say(Message::Runs(journals::summaries(driver.runs_folder()))).await;
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;

@@ -121,7 +121,7 @@ impl Driver {
 
     /// A run that is over in the file but open in the cluster: the last lines were not stored there. Best effort.
     pub(super) async fn repair(&self, plan: &Plan, run: &str, journal: &mut Journal, ears: &Ears) {
-        if self.local_only || !self.links.get(&plan.target.context).is_some_and(|link| !link.read_only()) {
+        if self.local_only || self.links.get(&plan.target.context).is_none_or(|link| link.read_only()) {
             return;
         }
         let found = open_run::find(&self.links, Some(run)).await;

@@ -1,0 +1,178 @@
+//! The runbooks at hand: the shipped ones and those of the user's folder, in the language that was asked for.
+//!
+//! A user's runbook of a shipped id stands in its place and is marked as a fork everywhere. Its text goes into the
+//! plan, and so into the journal: a run is resumed with the document it began with, whatever became of the file.
+//! Not here: the document itself (`runbook::definition`), where the folder is (`config`).
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::app::message::{InputInfo, InputKind, RunbookInfo};
+use crate::runbook::definition::{InputType, Runbook, SHIPPED, Text};
+use crate::runbook::plan::{Document, Plan};
+
+/// Longest document that is read, and most files that are looked at.
+const LONGEST: u64 = 256 * 1024;
+const MOST: usize = 200;
+
+/// The language of titles and texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lang {
+    #[default]
+    En,
+    Zh,
+}
+
+/// Where runbooks come from.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    /// The user's own; need not exist.
+    pub folder: Option<PathBuf>,
+    pub lang: Lang,
+}
+
+/// One entry of the list.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub id: String,
+    /// File name; `None` for a shipped one.
+    pub file: Option<String>,
+    pub fork: bool,
+    /// `Err`: why the file cannot be used.
+    pub runbook: Result<Runbook, String>,
+    pub text: String,
+}
+
+impl Shelf {
+    /// One runbook, in the language asked for. A user's file that cannot be read hides the shipped one of its id: an
+    /// intended fork must not silently become the original.
+    pub fn find(&self, id: &str) -> Result<(Runbook, Option<Document>), String> {
+        let all = self.entries();
+        let named: Vec<&Entry> = all.iter().filter(|entry| entry.id == id).collect();
+        let entry = match named.as_slice() {
+            [] => {
+                let known: Vec<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
+                return Err(format!("no runbook is called {id:?}; there are: {}", known.join(", ")));
+            }
+            [one] => *one,
+            [first, second, ..] => {
+                let file = |entry: &Entry| entry.file.clone().unwrap_or_default();
+                return Err(format!("two files hold a runbook {id:?}: {} and {}", file(first), file(second)));
+            }
+        };
+        let runbook = self.worded(entry.runbook.clone()?);
+        let document = entry.file.clone().map(|file| Document { file, fork: entry.fork, text: entry.text.clone() });
+        Ok((runbook, document))
+    }
+
+    /// Every runbook: the user's, then the shipped ones that no file stands in for.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut all = self.folder.as_deref().map(read_folder).unwrap_or_default();
+        for (id, text) in SHIPPED {
+            if !all.iter().any(|entry| entry.id == *id) {
+                let runbook = Runbook::read(id, text).map_err(|error| error.to_string());
+                all.push(Entry { id: (*id).into(), file: None, fork: false, runbook, text: (*text).into() });
+            }
+        }
+        all
+    }
+
+    /// As lists and forms show them.
+    pub fn infos(&self) -> Vec<RunbookInfo> {
+        let entries = self.entries().into_iter();
+        entries.filter_map(|entry| Some(info(self.worded(entry.runbook.ok()?), entry.fork))).collect()
+    }
+
+    fn worded(&self, mut runbook: Runbook) -> Runbook {
+        if self.lang == Lang::Zh {
+            let say = |text: &mut Text| {
+                if let Some(zh) = text.zh.as_ref().filter(|zh| !zh.trim().is_empty()) {
+                    text.en.clone_from(zh);
+                }
+            };
+            say(&mut runbook.title);
+            say(&mut runbook.summary);
+            runbook.inputs.iter_mut().for_each(|input| say(&mut input.prompt));
+            runbook.preflight.iter_mut().for_each(|check| say(&mut check.fail));
+            for phase in &mut runbook.phases {
+                say(&mut phase.title);
+                for step in &mut phase.steps {
+                    say(&mut step.title);
+                    step.why.iter_mut().for_each(say);
+                }
+            }
+        }
+        runbook
+    }
+}
+
+/// The document that a plan was made from.
+pub fn of_plan(plan: &Plan) -> Result<Runbook, String> {
+    let runbook = match &plan.document {
+        Some(document) => Runbook::read(&document.file, &document.text),
+        None => Runbook::shipped(&plan.runbook),
+    };
+    runbook.map_err(|error| error.to_string())
+}
+
+fn read_folder(folder: &Path) -> Vec<Entry> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
+    files.sort();
+    files.truncate(MOST);
+    files
+        .into_iter()
+        .map(|path| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let (text, runbook) = match read(&path) {
+                Ok(text) => {
+                    let runbook = Runbook::read(&file, &text).map_err(|error| error.to_string());
+                    (text, runbook)
+                }
+                Err(error) => (String::new(), Err(format!("{file}: {error}"))),
+            };
+            // What cannot be read still has a name: the one it claims, else that of the file.
+            let claimed = || {
+                let line = text.lines().find_map(|line| line.strip_prefix("id:"));
+                line.map(|id| id.trim().trim_matches(['"', '\'']).to_owned())
+            };
+            let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let id = runbook.as_ref().ok().map(|r| r.id.clone()).or_else(claimed).unwrap_or_else(stem);
+            let fork = SHIPPED.iter().any(|(shipped, _)| *shipped == id);
+            Entry { id, file: Some(file), fork, runbook, text }
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let length = std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if length as u64 > LONGEST {
+        return Err(std::io::Error::other(format!("longer than {LONGEST} bytes")));
+    }
+    Ok(text)
+}
+
+fn info(runbook: Runbook, fork: bool) -> RunbookInfo {
+    RunbookInfo {
+        id: runbook.id,
+        title: if fork { format!("{} (fork)", runbook.title.en) } else { runbook.title.en },
+        experimental: runbook.experimental,
+        summary: runbook.summary.en,
+        inputs: runbook
+            .inputs
+            .into_iter()
+            .map(|input| InputInfo {
+                name: input.name,
+                prompt: input.prompt.en,
+                kind: match input.kind {
+                    InputType::TidbCluster => InputKind::TidbCluster,
+                    InputType::DnsDomain => InputKind::DnsDomain,
+                    InputType::Text => InputKind::Text,
+                },
+                required: !input.optional,
+            })
+            .collect(),
+    }
+}

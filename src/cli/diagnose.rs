@@ -1,0 +1,90 @@
+//! `tidepilot diagnose [DATABASE]`: what interrupted work lies around, and what finishes or undoes it. Only reads.
+//!
+//! Exit 0: nothing; 2: something; 3: nothing found, but something could not be seen.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::options::Connect;
+use super::{USAGE, fail, print};
+use crate::client::{self, leases};
+use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
+use crate::report::plain;
+
+#[derive(Args, Debug)]
+pub struct DiagnoseArgs {
+    /// Name or PD cluster id of a Database (default: all)
+    database: Option<String>,
+    #[arg(short, long, value_enum, default_value_t = DiagnoseOutput::Text)]
+    output: DiagnoseOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DiagnoseOutput {
+    Text,
+    Json,
+}
+
+pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let mut fleet = client::fold(links.look(None).await);
+    let mut found = diagnose(&fleet, args.database.as_deref());
+    if let (Some(asked), true) = (&args.database, found.databases.is_empty()) {
+        let known = diagnose(&fleet, None).databases.join(", ");
+        return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
+    }
+    if let Some(asked) = &args.database {
+        // Leases lie in the namespaces of the chosen Database's TidbClusters only.
+        let own = crate::fleet::database::databases(&fleet).into_iter();
+        let own: Vec<_> = own
+            .filter(|database| database.name == *asked || database.id.as_deref() == Some(asked))
+            .flat_map(|database| database.tidb_clusters)
+            .collect();
+        for cluster in fleet.clusters.values_mut() {
+            let context = cluster.context.clone();
+            cluster.tidb_clusters.retain(|key, _| own.iter().any(|of| of.context == context && of.key() == *key));
+        }
+    }
+    let (orphans, unreadable) = leases::orphans(&links, &fleet).await;
+    for orphan in orphans {
+        found.leftovers.push(Leftover {
+            kind: "orphaned-lease",
+            database: orphan.lease.name.trim_start_matches("tidepilot-").to_owned(),
+            at: orphan.lease.to_string(),
+            sentence: format!(
+                "held by {} and not renewed for {} s: its process is gone or stopped",
+                orphan.holder, orphan.watched_s
+            ),
+            remedy: "tidepilot runs list # the run that it belongs to; resume it or take it over".into(),
+        });
+    }
+    found.unseen.extend(unreadable);
+    match args.output {
+        DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&found)? + "\n")),
+        DiagnoseOutput::Text => print(&text(&found)),
+    }
+    Ok(ExitCode::from(match (found.leftovers.is_empty(), found.unseen.is_empty()) {
+        (false, _) => 2,
+        (true, false) => 3,
+        (true, true) => 0,
+    }))
+}
+
+fn text(found: &Diagnosis) -> String {
+    let mut out = format!("looked at: {}\n", found.databases.join(", "));
+    for leftover in &found.leftovers {
+        out.push_str(&format!("\nLEFT    {} [{}] {}\n", leftover.at, leftover.kind, plain(&leftover.sentence)));
+        out.push_str(&format!("        then: {}\n", plain(&leftover.remedy)));
+    }
+    for unseen in &found.unseen {
+        out.push_str(&format!("\nUNSEEN  {}\n", plain(unseen)));
+    }
+    if found.leftovers.is_empty() && found.unseen.is_empty() {
+        out.push_str("no interrupted work was found\n");
+    }
+    out
+}

@@ -1,0 +1,237 @@
+//! What interrupted work lies around, from observation alone: no journal is needed, whoever began it.
+//!
+//! Each finding says what was found, where, and which runbook or command finishes or undoes it. What cannot be seen
+//! is said as such, never taken for fine. Not here: problems which nobody's work left behind (`fleet::database`);
+//! Leases, which take two looks to judge (`client::leases`).
+
+use serde::Serialize;
+
+use super::database::{Database, Member, databases};
+use super::rollout::rollout;
+use super::tidbcluster::TidbCluster;
+use super::{Fleet, KubeCluster, ObjectRef};
+
+/// Pod annotations with which work on one pod is asked for (`domain.md` §1.4).
+const POD_MARKS: [&str; 4] = [
+    "tidb.pingcap.com/evict-leader",
+    "tidb.pingcap.com/pd-transfer-leader",
+    "tidb.pingcap.com/tidb-graceful-shutdown",
+    "runmode",
+];
+
+/// One piece of interrupted work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// `half-updated-peer-urls`, `paused`, …
+    pub kind: &'static str,
+    pub database: String,
+    /// The object it is about.
+    pub at: String,
+    /// What was found.
+    pub sentence: String,
+    /// What finishes or undoes it: a runbook's command line, or a kubectl line.
+    pub remedy: String,
+}
+
+/// The answer of one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnosis {
+    /// Names of the Databases that were looked at.
+    pub databases: Vec<String>,
+    pub leftovers: Vec<Leftover>,
+    /// What could not be seen, one sentence each.
+    pub unseen: Vec<String>,
+}
+
+/// Looks over the Databases of this name or id; `None`: all.
+pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
+    let mut found = Diagnosis::default();
+    let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
+    for database in databases(fleet).into_iter().filter(named) {
+        found.databases.push(database.name.clone());
+        found.unseen.extend(database.unseen.iter().map(|unseen| format!("{}: {unseen}", database.name)));
+        members(fleet, &database, &mut found.leftovers);
+        for of in &database.tidb_clusters {
+            let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
+            marks(&database, of, tc, &mut found.leftovers);
+            pods(&database, of, cluster, tc, &mut found.leftovers);
+        }
+    }
+    for cluster in fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live()) {
+        let why = cluster.message.as_deref().unwrap_or("no answer");
+        found.unseen.push(format!("KubeCluster {} is {}: {why}", cluster.context, cluster.freshness.word()));
+    }
+    found
+}
+
+/// The command that goes on with the migration of this TidbCluster.
+fn migrate(of: &ObjectRef, tc: &TidbCluster) -> String {
+    let domain = tc.domain().map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
+    format!("tidepilot run migrate-cluster-domain --set tidbCluster={of}{domain}")
+}
+
+fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
+    let mut add = |kind, at: String, sentence: String, remedy: String| {
+        found.push(Leftover { kind, database: database.name.clone(), at, sentence, remedy });
+    };
+    for of in &database.tidb_clusters {
+        let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
+        let here = |member: &&Member| {
+            member.kube_cluster.as_deref() == Some(&of.context)
+                && member.namespace.as_deref() == Some(&of.namespace)
+                && member.tidb_cluster.as_deref() == Some(&of.name)
+        };
+        let own: Vec<&Member> = database.members.iter().filter(here).collect();
+        let stale: Vec<&str> = own.iter().filter(|m| m.drift).filter_map(|m| m.pod.as_deref()).collect();
+        // Drift without acrossK8s or a domain is not this procedure's: `status` shows it.
+        if !stale.is_empty() && (tc.across_k8s() || tc.domain().is_some()) {
+            let (kind, begun) = if stale.len() < own.len() {
+                ("half-updated-peer-urls", "some peerURLs were corrected, and these were not")
+            } else {
+                ("peer-urls-not-updated", "the TidbCluster was opened for other clusters, and no peerURL was corrected")
+            };
+            add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), migrate(of, tc));
+        }
+        if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled) {
+            let sentence = format!("a rolling change has not come to its end: {}", open.reason);
+            let context = &of.context;
+            let remedy = format!(
+                "tidepilot --context {context} -n {} status --watch # wait for it, or find out what holds it",
+                of.namespace
+            );
+            add("unfinished-rollout", of.to_string(), sentence, remedy);
+        }
+    }
+    for member in database.members.iter().filter(|member| member.name.is_empty()) {
+        let sentence = format!(
+            "PD member {} ({}) was added and never started; no other can join while it is there",
+            member.id,
+            member.peer_urls.join(", ")
+        );
+        let remedy = format!(
+            "remove it by its id as long as quorum stands without it: DELETE /v2/members/{} (PD 8.3 and older), or POST /v3/cluster/member/remove {{\"ID\":\"{}\"}}",
+            member.id.hex(),
+            member.id.decimal()
+        );
+        add("nameless-member", member.id.to_string(), sentence, remedy);
+    }
+    if !database.members.is_empty() && !database.agree {
+        let sentence =
+            "the PD pods list different members or peerURLs: a change of the membership has not reached all".to_owned();
+        add(
+            "membership-in-doubt",
+            database.name.clone(),
+            sentence,
+            "tidepilot diagnose # look again in 20 s, before anything is sent".into(),
+        );
+    }
+}
+
+fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<Leftover>) {
+    let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
+    let mut add = |kind, sentence: String, remedy: String| {
+        found.push(Leftover { kind, database: database.name.clone(), at: of.to_string(), sentence, remedy });
+    };
+    if tc.paused() {
+        let sentence = "spec.paused is true: the operator does nothing here".to_owned();
+        let body = r#"'{"spec":{"paused":false}}'"#;
+        add("paused", sentence, format!("{kubectl} patch tidbcluster {} --type merge -p {body}", of.name));
+    }
+    if let Some(value) = tc.metadata.annotations.get("tidb.pingcap.com/force-upgrade") {
+        let sentence = format!(
+            "the annotation tidb.pingcap.com/force-upgrade={value} is left set: pods restart without any safety check"
+        );
+        add(
+            "force-upgrade",
+            sentence,
+            format!("{kubectl} annotate tidbcluster {} tidb.pingcap.com/force-upgrade-", of.name),
+        );
+    }
+}
+
+fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, found: &mut Vec<Leftover>) {
+    let own = |pod: &&super::tidbcluster::Pod| {
+        pod.metadata.namespace == tc.namespace() && pod.instance() == Some(tc.instance())
+    };
+    for pod in cluster.pods.values().filter(own) {
+        for mark in POD_MARKS {
+            let Some(value) = pod.metadata.annotations.get(mark) else { continue };
+            let name = &pod.metadata.name;
+            found.push(Leftover {
+                kind: "pod-annotation",
+                database: database.name.clone(),
+                at: format!("{}/{}/{name}", of.context, of.namespace),
+                sentence: format!("the pod still carries {mark}={value}"),
+                remedy: format!("kubectl --context {} -n {} annotate pod {name} {mark}-", of.context, of.namespace),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView};
+    use crate::fleet::{Change, Freshness, ObjectKey, What};
+    use serde_json::{Value, json};
+
+    fn fleet(change: impl Fn(&mut Value, &mut Value, &mut Vec<EtcdMember>)) -> Fleet {
+        let url = |i: u64, domain: &str| format!("http://basic-pd-{i}.basic-pd-peer.db.svc{domain}:2380");
+        let mut members: Vec<EtcdMember> = (0..3)
+            .map(|i| EtcdMember {
+                id: MemberId(i + 1),
+                name: format!("basic-pd-{i}.basic-pd-peer.db.svc.a.test"),
+                peer_urls: vec![url(i, ".a.test")],
+                client_urls: Vec::new(),
+            })
+            .collect();
+        let mut tc = json!({"metadata": {"name": "basic", "namespace": "db", "annotations": {}}, "status": {"clusterID": "42"},
+            "spec": {"acrossK8s": true, "clusterDomain": "a.test"}});
+        let mut pod = json!({"metadata": {"name": "basic-pd-0", "namespace": "db", "annotations": {}, "labels": {
+            "app.kubernetes.io/instance": "basic", "app.kubernetes.io/component": "pd"}}});
+        change(&mut tc, &mut pod, &mut members);
+        let mut fleet = Fleet::default();
+        let mut say = |what| fleet.apply(Change { context: "c".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        say(What::Connection { freshness: Freshness::Live, message: None });
+        say(What::TidbClusters(vec![serde_json::from_value(tc).expect("shape")]));
+        say(What::Pods(vec![serde_json::from_value(pod).expect("shape")]));
+        let answer = PdAnswer { cluster_id: Some(42), leader: Some(MemberId(1)), members, ..PdAnswer::default() };
+        let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
+        say(What::Pd { pod: ObjectKey::new("db", "basic-pd-0"), view });
+        fleet
+    }
+
+    fn kinds(change: impl Fn(&mut Value, &mut Value, &mut Vec<EtcdMember>)) -> Vec<&'static str> {
+        diagnose(&fleet(change), Some("basic")).leftovers.into_iter().map(|leftover| leftover.kind).collect()
+    }
+
+    #[test]
+    fn what_lies_around_is_named() {
+        let stale = |member: &mut EtcdMember, i: usize| {
+            member.peer_urls = vec![format!("http://basic-pd-{i}.basic-pd-peer.db.svc:2380")];
+        };
+        assert_eq!(kinds(|_, _, _| {}), Vec::<&str>::new());
+        assert_eq!(kinds(|_, _, members| stale(&mut members[1], 1)), ["half-updated-peer-urls"]);
+        let all = |_: &mut Value, _: &mut Value, members: &mut Vec<EtcdMember>| {
+            members.iter_mut().enumerate().for_each(|(i, member)| stale(member, i));
+        };
+        assert_eq!(kinds(all), ["peer-urls-not-updated"]);
+        assert_eq!(kinds(|tc, _, _| tc["spec"]["paused"] = json!(true)), ["paused"]);
+        let force = |tc: &mut Value| tc["metadata"]["annotations"]["tidb.pingcap.com/force-upgrade"] = json!("true");
+        assert_eq!(kinds(|tc, _, _| force(tc)), ["force-upgrade"]);
+        let evict = |pod: &mut Value| pod["metadata"]["annotations"]["tidb.pingcap.com/evict-leader"] = json!("none");
+        assert_eq!(kinds(|_, pod, _| evict(pod)), ["pod-annotation"]);
+        let added = |_: &mut Value, _: &mut Value, members: &mut Vec<EtcdMember>| {
+            members.push(EtcdMember {
+                id: MemberId(9),
+                name: String::new(),
+                peer_urls: vec!["http://x:2380".into()],
+                client_urls: Vec::new(),
+            });
+        };
+        assert_eq!(kinds(added), ["nameless-member"]);
+        assert!(diagnose(&fleet(|_, _, _| {}), Some("other")).databases.is_empty());
+    }
+}

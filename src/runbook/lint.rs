@@ -1,0 +1,302 @@
+//! Looks a runbook over before anybody needs it: the document is read, and every expression evaluated on sample fleets.
+//!
+//! The samples go through the very code that makes facts and plans, so a field that no fact has is found here and
+//! not in the night. Findings carry line and column where the place can be found in the text. Pure. Not here: the
+//! sample fleets ([`super::sample`]), the shape of the document ([`super::schema`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::bind::{BindError, Facts, bind, read_inputs};
+use super::definition::{InputType, Runbook, Text};
+use super::expr::{self, Scope};
+use super::sample;
+
+/// One thing that is wrong, or may be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// From 1; `None` where the place could not be found in the text.
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+    /// `step set-domain`, `preflight rights`
+    pub place: String,
+    pub sentence: String,
+    /// The document cannot be used as it is.
+    pub error: bool,
+}
+
+/// Everything found, by line; empty when the runbook is in order.
+pub fn lint(name: &str, text: &str) -> Vec<Finding> {
+    let runbook = match Runbook::read(name, text) {
+        Ok(runbook) => runbook,
+        Err(super::definition::BadRunbook::Place { place, why, .. }) => {
+            return vec![finding(text, &place, quoted(&why).as_deref(), why.clone(), true)];
+        }
+        Err(bad) => {
+            let sentence = bad.to_string();
+            let (line, column) = (number(&sentence, "line "), number(&sentence, "column "));
+            return vec![Finding { line, column, place: "document".into(), sentence, error: true }];
+        }
+    };
+    let mut tally = Tally::default();
+    for seen in sample::observations() {
+        for given in inputs(&runbook) {
+            try_sample(&runbook, &given, &seen, &mut tally);
+        }
+    }
+    let mut found: Vec<Finding> = tally
+        .tried
+        .iter()
+        .filter_map(|((place, source), outcome)| {
+            let sentence = outcome.why.clone()?;
+            let always = outcome.good == 0;
+            if !always && outcome.some_will_do {
+                return None;
+            }
+            let sentence = if always { sentence } else { format!("in some of the sample fleets: {sentence}") };
+            Some(finding(text, place, source.as_deref(), sentence, always))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[derive(Default)]
+struct Tally {
+    /// Place and expression → how it went over all samples.
+    tried: BTreeMap<(String, Option<String>), Outcome>,
+}
+
+#[derive(Default)]
+struct Outcome {
+    good: usize,
+    why: Option<String>,
+    /// The text of a failure: shown only where its check fails, so it need not fit every sample.
+    some_will_do: bool,
+}
+
+impl Tally {
+    fn note<T>(&mut self, place: &str, source: Option<&str>, result: Result<T, String>) {
+        let outcome = self.tried.entry((place.to_owned(), source.map(str::to_owned))).or_default();
+        match result {
+            Ok(_) => outcome.good += 1,
+            Err(why) => drop(outcome.why.get_or_insert(why)),
+        }
+    }
+}
+
+/// Every input given, and only those that are not optional.
+fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
+    let give = |optional: bool| -> BTreeMap<String, String> {
+        let wanted = runbook.inputs.iter().filter(|input| optional || !input.optional);
+        wanted
+            .map(|input| {
+                let value = match input.kind {
+                    InputType::TidbCluster => sample::TARGET,
+                    InputType::DnsDomain => sample::DOMAIN,
+                    InputType::Text => "text",
+                };
+                (input.name.clone(), value.to_owned())
+            })
+            .collect()
+    };
+    let mut both = vec![give(true), give(false)];
+    both.dedup();
+    both
+}
+
+fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super::Observation, tally: &mut Tally) {
+    let inputs = match read_inputs(runbook, given) {
+        Ok((inputs, _)) => inputs,
+        Err(why) => return tally.note::<()>("inputs", None, Err(why.to_string())),
+    };
+    let facts = Facts { runbook, inputs: &inputs, seen };
+    let none = Scope::new();
+    for check in &runbook.preflight {
+        let place = format!("preflight {}", check.id);
+        if let Some(when) = &check.when {
+            let applies = facts.check(when, &none);
+            let skip = !matches!(applies, Ok(true));
+            tally.note(&place, Some(when), applies);
+            if skip {
+                continue;
+            }
+        }
+        tally.note(&place, Some(&check.check), facts.check(&check.check, &none));
+        words(&facts, &place, &check.fail, &none, true, tally);
+    }
+    let plan = match bind(runbook, given, seen) {
+        Ok(plan) => plan,
+        Err(BindError::Step { step, why }) => {
+            let place = if runbook.phases.iter().any(|phase| phase.id == step) { "phase" } else { "step" };
+            return tally.note::<()>(&format!("{place} {step}"), quoted(&why).as_deref(), Err(why));
+        }
+        Err(other) => return tally.note::<()>("document", None, Err(other.to_string())),
+    };
+    for planned in &plan.steps {
+        let id = planned.id.split('[').next().unwrap_or(&planned.id);
+        let place = format!("step {id}");
+        for source in planned.pre.iter().chain(&planned.post).chain(&planned.last) {
+            tally.note(&place, Some(source), facts.check(source, &planned.env));
+        }
+        let Some(step) = runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| step.id == id) else {
+            continue;
+        };
+        words(&facts, &place, &step.title, &planned.env, false, tally);
+        if let Some(why) = &step.why {
+            words(&facts, &place, why, &planned.env, false, tally);
+        }
+    }
+    if plan.steps.is_empty() {
+        tally.note::<()>("document", None, Err("no step applies".into()));
+    } else {
+        tally.note("document", None, Ok(()));
+    }
+}
+
+fn words(facts: &Facts<'_>, place: &str, text: &Text, env: &Scope, some_will_do: bool, tally: &mut Tally) {
+    for source in std::iter::once(&text.en).chain(&text.zh) {
+        let holes = expr::holes(source).map_err(|error| error.to_string());
+        let filled = holes.and_then(|holes| {
+            let scope = facts.scope(holes.iter().map(String::as_str), env)?;
+            expr::words(source, &scope).map_err(|error| error.to_string())
+        });
+        tally.note(place, Some(source), filled);
+        if let Some(outcome) = tally.tried.get_mut(&(place.to_owned(), Some(source.clone()))) {
+            outcome.some_will_do = some_will_do;
+        }
+    }
+}
+
+fn finding(text: &str, place: &str, source: Option<&str>, sentence: String, error: bool) -> Finding {
+    let at = locate(text, place, source);
+    Finding { line: at.map(|at| at.0), column: at.map(|at| at.1), place: place.to_owned(), sentence, error }
+}
+
+/// Line and column of an expression below the `id:` of its place, else of the id itself.
+fn locate(text: &str, place: &str, source: Option<&str>) -> Option<(usize, usize)> {
+    let id = place.split([' ', ',']).nth(1).unwrap_or_default();
+    let names_it = |line: &str| {
+        let value = line.trim_start().trim_start_matches("- ").trim_start_matches('{');
+        value
+            .strip_prefix("id:")
+            .is_some_and(|rest| rest.trim().trim_matches(['"', '\'']).split([',', ' ']).next() == Some(id))
+    };
+    let start = text.lines().position(names_it);
+    let lines = || text.lines().enumerate().skip(start.unwrap_or(0));
+    if let Some(source) = source.filter(|source| !source.is_empty()) {
+        // In double quotes the text escapes quotes of its own.
+        for wanted in [source.to_owned(), source.replace('"', "\\\""), source.replace('\'', "''")] {
+            if let Some((index, at)) = lines().find_map(|(index, line)| Some((index, whole(line, &wanted)?))) {
+                let column = text.lines().nth(index).map_or(at, |line| line[..at].chars().count());
+                return Some((index + 1, column + 1));
+            }
+        }
+    }
+    let line = start?;
+    let column = text.lines().nth(line)?.find("id:")?;
+    Some((line + 1, column + 1))
+}
+
+/// Where `wanted` stands in a line without being a part of a longer word.
+fn whole(line: &str, wanted: &str) -> Option<usize> {
+    let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    let found = line.match_indices(wanted).map(|(at, _)| at);
+    let mut found =
+        found.filter(|at| !word(line[..*at].chars().next_back()) && !word(line[at + wanted.len()..].chars().next()));
+    found.next()
+}
+
+/// The expression which an error sentence quotes first.
+fn quoted(sentence: &str) -> Option<String> {
+    let start = sentence.find('"')?;
+    let mut stream = serde_json::Deserializer::from_str(&sentence[start..]).into_iter::<String>();
+    stream.next()?.ok()
+}
+
+fn number(sentence: &str, after: &str) -> Option<usize> {
+    let rest = &sentence[sentence.find(after)? + after.len()..];
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Findings as JSON, for editors.
+pub fn json(findings: &[Finding]) -> Value {
+    findings
+        .iter()
+        .map(
+            |f| json!({"line": f.line, "column": f.column, "place": f.place, "sentence": f.sentence, "error": f.error}),
+        )
+        .collect()
+}
+
+/// The places of a document that have no Chinese text.
+pub fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
+    let mut places = BTreeSet::new();
+    let mut look = |place: String, text: &Text| {
+        if text.zh.as_deref().is_none_or(|zh| zh.trim().is_empty()) {
+            places.insert(place);
+        }
+    };
+    look("title".into(), &runbook.title);
+    look("summary".into(), &runbook.summary);
+    runbook.inputs.iter().for_each(|input| look(format!("input {}", input.name), &input.prompt));
+    runbook.preflight.iter().for_each(|check| look(format!("preflight {}", check.id), &check.fail));
+    for phase in &runbook.phases {
+        look(format!("phase {}", phase.id), &phase.title);
+        for step in &phase.steps {
+            look(format!("step {}", step.id), &step.title);
+            step.why.iter().for_each(|why| look(format!("step {}, why", step.id), why));
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::definition::SHIPPED;
+
+    #[test]
+    fn every_shipped_runbook_is_clean_and_translated() {
+        for (id, text) in SHIPPED {
+            assert_eq!(lint(id, text), Vec::new(), "{id}");
+            let runbook = Runbook::shipped(id).expect("ships");
+            assert_eq!(untranslated(&runbook), BTreeSet::new(), "{id}");
+        }
+    }
+
+    #[test]
+    fn the_skeleton_is_clean() {
+        assert_eq!(lint("skeleton", &crate::runbook::schema::skeleton("my-runbook")), Vec::new());
+    }
+
+    #[test]
+    fn mistakes_are_found_where_they_stand() {
+        let (_, text) = SHIPPED[0];
+        let cases = [
+            ("\"size(rights.denied) == 0\"", "\"size(rights.denyed) == 0\"", "preflight rights", "size(rights.denyed)"),
+            ("\"kube.crdAcrossK8s\"", "\"kube.crdAcross\"", "preflight crd-has-across-k8s", "\"kube.crdAcross\""),
+            ("\"pd.size >= 3\"", "\"pd.size\"", "preflight pd-spare", "check: \"pd.size\""),
+            (
+                "pd.healthy == pd.size\", \"rollout.all",
+                "pd.helthy == 1\", \"rollout.all",
+                "step set-domain",
+                "pd.helthy",
+            ),
+            ("\"m.pod\"", "\"m.pode\"", "phase peer-urls", "m.pode"),
+            ("\"pd.agree\"\n    fail", "\"pd.agree &&& 1\"\n    fail", "preflight pd-agrees", "pd.agree &&&"),
+        ];
+        for (from, to, place, needle) in cases {
+            assert!(text.contains(from), "the runbook no longer holds {from:?}");
+            let broken = text.replacen(from, to, 1);
+            let line = broken.lines().position(|line| line.contains(needle)).expect("it is there") + 1;
+            let found = lint("x", &broken);
+            let hit =
+                found.iter().find(|f| f.place == place && f.error).unwrap_or_else(|| panic!("{place}: {found:?}"));
+            assert_eq!(hit.line, Some(line), "{hit:?}");
+        }
+        let found = lint("x", &text.replacen("experimental: true", "experimental: true\nshell: rm", 1));
+        assert!(found.len() == 1 && found[0].line.is_some() && found[0].sentence.contains("shell"), "{found:?}");
+    }
+}

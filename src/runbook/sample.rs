@@ -1,0 +1,108 @@
+//! Sample fleets for linting: one small Database before and after the migration, without and with TLS.
+//!
+//! Only shapes matter here: the facts made from them have every field that facts can have. Not a simulation
+//! (`sim`), not a fixture of the console's tests.
+
+use serde_json::{Value, json};
+
+use super::Observation;
+use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
+
+/// The TidbCluster in the samples.
+pub const TARGET: &str = "sample/db/basic";
+/// The real domain of its Kubernetes cluster.
+pub const DOMAIN: &str = "sample.test";
+
+const PODS: u64 = 3;
+
+/// One observation for each sample.
+pub fn observations() -> Vec<Observation> {
+    [(false, false), (true, false), (true, true), (false, true)].map(|(moved, tls)| observation(moved, tls)).to_vec()
+}
+
+fn observation(moved: bool, tls: bool) -> Observation {
+    let mut fleet = Fleet::default();
+    let mut say = |what| {
+        fleet.apply(Change { context: "sample".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+    };
+    say(What::Connection { freshness: Freshness::Live, message: None });
+    say(What::Identity { uid: Some("sample-uid".into()), version: Some("v1.33.4".into()) });
+    say(What::Crd(Crd::Served { across_k8s: Some(true) }));
+    say(What::Operator { version: Some("v1.6.6".into()) });
+    say(What::ClusterDomain(DOMAIN.into()));
+    let suffix = if moved { format!(".{DOMAIN}") } else { String::new() };
+    let host = |i: u64| format!("basic-pd-{i}.basic-pd-peer.db.svc{suffix}");
+    let name = |i: u64| if moved { host(i) } else { format!("basic-pd-{i}") };
+    let scheme = if tls { "https" } else { "http" };
+    let replicas = |n: u64| json!({"replicas": n, "config": {}, "maxFailoverCount": 0, "mode": ""});
+    let mut spec = json!({"version": "v8.5.4", "configUpdateStrategy": "RollingUpdate", "pd": replicas(PODS), "tikv": replicas(3), "tidb": replicas(2)});
+    if moved {
+        spec["acrossK8s"] = json!(true);
+        spec["clusterDomain"] = json!(DOMAIN);
+        spec["paused"] = json!(false);
+    }
+    if tls {
+        spec["tlsCluster"] = json!({"enabled": true});
+    }
+    let members: serde_json::Map<String, Value> =
+        (0..PODS).map(|i| (name(i), json!({"name": name(i), "health": true}))).collect();
+    let part = json!({"synced": true, "phase": "Normal", "image": "pingcap/pd:v8.5.4"});
+    let mut pd = part.clone();
+    pd["members"] = json!(members);
+    if moved {
+        pd["peerMembers"] = json!({});
+    }
+    let tc = json!({"metadata": {"name": "basic", "namespace": "db", "uid": "tc-uid", "resourceVersion": "7",
+            "annotations": {}, "managedFields": []},
+        "spec": spec, "status": {"clusterID": "42", "conditions": [{"type": "Ready", "status": "True"}],
+            "pd": pd, "tikv": part, "tidb": {"phase": "Normal"}}});
+    say(What::TidbClusters(read([tc])));
+    let components = [("pd", PODS), ("tikv", 3), ("tidb", 2)];
+    say(What::StatefulSets(read(components.map(|(component, n)| {
+        json!({"metadata": {"name": format!("basic-{component}"), "namespace": "db", "generation": 1}, "spec": {"replicas": n},
+            "status": {"observedGeneration": 1, "replicas": n, "readyReplicas": n, "updatedReplicas": n, "currentRevision": "r", "updateRevision": "r"}})
+    }))));
+    let pods = components.iter().flat_map(|(component, n)| {
+        (0..*n).map(move |i| {
+            json!({"metadata": {"name": format!("basic-{component}-{i}"), "namespace": "db", "labels": {
+                    "app.kubernetes.io/instance": "basic", "app.kubernetes.io/component": component, "controller-revision-hash": "r"}},
+                "status": {"phase": "Running", "podIP": format!("10.0.0.{i}"), "conditions": [{"type": "Ready", "status": "True"}]}})
+        })
+    });
+    say(What::Pods(read(pods)));
+    // One stale peerURL: a for-each over drifted members finds something as well.
+    let peer = |i: u64| if moved && i == 1 { "basic-pd-1.basic-pd-peer.db.svc".to_owned() } else { host(i) };
+    let listed: Vec<EtcdMember> = (0..PODS)
+        .map(|i| EtcdMember {
+            id: MemberId(i + 1),
+            name: name(i),
+            peer_urls: vec![format!("{scheme}://{}:2380", peer(i))],
+            client_urls: vec![format!("{scheme}://{}:2379", host(i))],
+        })
+        .collect();
+    for i in 0..PODS {
+        let store =
+            |id: u64| Store { id, address: format!("basic-tikv-{id}:20160"), state: "Up".into(), ..Store::default() };
+        let answer = PdAnswer {
+            api: Some(MembershipApi::V3),
+            cluster_id: Some(42),
+            self_id: Some(MemberId(i + 1)),
+            members: listed.clone(),
+            leader: Some(MemberId(1)),
+            healthy: Some(true),
+            health: (1..=PODS).map(|id| (MemberId(id), true)).collect(),
+            version: Some("v8.5.4".into()),
+            stores: (1..=3).map(store).collect(),
+            max_replicas: Some(3),
+            gaps: Vec::new(),
+        };
+        let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
+        say(What::Pd { pod: ObjectKey::new("db", format!("basic-pd-{i}")), view });
+    }
+    Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
+}
+
+fn read<T: serde::de::DeserializeOwned>(all: impl IntoIterator<Item = Value>) -> Vec<T> {
+    all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect()
+}
