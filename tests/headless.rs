@@ -151,7 +151,8 @@ fn plans_in_every_form() {
         "kubectl --context legacy -n pingcap patch tidbcluster basic --type merge",
         "PUT /v2/members/",
         "curl -X PUT",
-        "NO WAY BACK; asks you to type basic (--confirm basic)",
+        "NO WAY BACK",
+        "asks you to type basic (--confirm basic)",
         "experimental",
     ] {
         assert!(text.contains(said), "{said:?} is missing:\n{text}");

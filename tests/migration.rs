@@ -294,7 +294,11 @@ fn kill_at(demo: &Demo, wanted: usize) -> Killed {
     let mut journal = None;
     let mut size = 0;
     loop {
-        assert!(began.elapsed() < Duration::from_secs(60), "record {wanted} was never written");
+        if began.elapsed() > Duration::from_secs(60) {
+            let _ = child.kill();
+            let ran = finish(child, Duration::from_secs(10));
+            panic!("record {wanted} was never written\n{}", ran.all());
+        }
         let Some(file) = &journal else {
             journal = demo.room.journals().pop().map(|run| folder.join(format!("{run}.jsonl")));
             thread::sleep(Duration::from_millis(2));

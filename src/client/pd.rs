@@ -224,8 +224,9 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
     }
     let gaps_before = asker.gaps.len();
     let cluster = asker.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await;
-    if cluster.is_none() && asker.gaps.len() > gaps_before {
-        // PD is there and did not say its id. etcd's id is another number and must not stand in for it.
+    if cluster.is_none() && (asker.dead || asker.gaps.len() > gaps_before) {
+        // PD is there, or the tunnel broke before it could be asked: only a clear 404 is a bare etcd. etcd's id is
+        // another number and must not stand in for PD's, or a restarting pod looks like another Database.
         answer.cluster_id = None;
     }
     if let Some(cluster) = cluster {
