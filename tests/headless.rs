@@ -109,7 +109,7 @@ fn status_in_every_form() {
 
     let one = demo.run(&["status", "-o", "json", "--context", "legacy"]).expect(0).json();
     assert_eq!(items(&one, "kubeClusters", 1).len(), 1);
-    let none = demo.run(&["status", "-o", "json", "--context", "legacy", "-n", "elsewhere"]).json();
+    let none = demo.run(&["status", "-o", "json", "--context", "legacy", "-n", "elsewhere"]).expect(3).json();
     assert!(none["databases"].as_array().expect("an array").is_empty(), "{none:#}");
 }
 

@@ -171,11 +171,24 @@ fn sync_dir(dir: &Path) -> Result<(), LedgerError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| io_error("sync the directory", dir, error))
 }
 
+/// Tries for a journal's lock, 20 ms apart.
+const LOCK_TRIES: u32 = 10;
+
+/// A program that this process is just starting (a credential plugin) holds a copy of every open file between fork
+/// and exec, and so, for a moment, a lock that was already given back: one refusal is not yet somebody else.
 fn lock(file: &File, run: &str, path: &Path) -> Result<(), LedgerError> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => LedgerError::Held { run: run.to_owned() },
-        TryLockError::Error(error) => io_error("lock", path, error),
-    })
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => return Err(LedgerError::Held { run: run.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", path, error)),
+        }
+    }
 }
 
 fn parse(file: &mut File, run: &str, path: &Path) -> Result<Parsed, LedgerError> {

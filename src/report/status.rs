@@ -91,7 +91,9 @@ impl Status {
     /// What is wrong is known even when something else could not be seen, so it comes first.
     pub fn verdict(&self, fleet: &Fleet) -> Verdict {
         let wrong = self.databases.iter().any(|database| !database.problems.is_empty());
-        let unseen = self.databases.iter().any(|database| !database.unseen.is_empty())
+        // Nothing found is nothing seen: a mistyped namespace must not pass for "all well".
+        let unseen = self.databases.is_empty()
+            || self.databases.iter().any(|database| !database.unseen.is_empty())
             || fleet.clusters.values().any(|c| c.freshness != Freshness::Live || c.crd == Crd::Unknown);
         match (wrong, unseen) {
             (true, _) => Verdict::Wrong,
@@ -123,6 +125,9 @@ impl Status {
         for database in &self.databases {
             out.push('\n');
             out.push_str(&database_text(database, wide));
+        }
+        if self.databases.is_empty() {
+            out.push_str("\nUNSEEN  no TidbCluster was found; is the namespace or the context right?\n");
         }
         out
     }

@@ -175,13 +175,18 @@ impl Run {
         match &record.event {
             Event::RunOpened { .. } | Event::Leased { .. } => {}
             Event::Resumed { .. } | Event::TakenOver { .. } => {
-                self.paused = None;
+                let was_paused = self.paused.take().is_some();
                 self.progress = record.at;
                 // A person who resumes grants a fresh set of attempts, also of what was refused.
                 self.attempts.clear();
                 for state in self.states.values_mut() {
                     match state {
                         StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
+                        // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
+                        // past every check and gate, and adopted if it is there after all.
+                        StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
+                            *state = StepState::Pending;
+                        }
                         // Until when the process before us could still send is not known; from here on it cannot.
                         StepState::Open { since, .. } => *since = record.at,
                         StepState::Pending | StepState::Completed(_) => {}
