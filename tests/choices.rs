@@ -213,3 +213,23 @@ fn a_broken_invariant_stops_effects_and_then_the_run() {
     bed.world.ill = 0;
     done(&mut bed);
 }
+
+#[test]
+fn an_accepted_write_that_somebody_put_back_is_sent_again_only_over_an_explicit_word() {
+    let old = "http://basic-pd-2.basic-pd-peer.db.svc:2380";
+    let mut bed = opened(Branch::Domain);
+    let meddle = |_: usize, world: &mut model::World| {
+        if world.effects.len() == 2 {
+            world.their_url(2, old);
+        }
+    };
+    let end = drive(&mut bed, Course { after: Some(&meddle), ..Course::default() });
+    assert!(matches!(end, Ended::Stopped(Stop::Paused(PauseReason::TimedOut { .. }))), "{end:?}");
+    let end = drive(&mut bed, Course::default());
+    let Ended::Stopped(Stop::AtGate(gate)) = &end else { panic!("{end:?}") };
+    assert_eq!(gate.text.as_deref(), Some("overwrite update[basic-pd-2]"));
+    assert_eq!((bed.world.effects.len(), bed.world.pds[2].urls.as_slice()), (2, [old.to_owned()].as_slice()));
+    let end = drive(&mut bed, Course { overwrites: true, ..Course::default() });
+    assert!(matches!(end, Ended::Stopped(Stop::Finished(Outcome::Done))), "{end:?}");
+    assert_eq!(bed.world.pds[2].urls, [NEW]);
+}

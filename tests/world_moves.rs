@@ -42,6 +42,10 @@ const MOVES: &[Move] = &[
         make: |w| w.their_url(0, "http://basic-pd-0.basic-pd-peer.db.svc.a.com:2380"),
     },
     Move {
+        name: "a member gets its old URL back from somebody else",
+        make: |w| w.their_url(0, "http://basic-pd-0.basic-pd-peer.db.svc:2380"),
+    },
+    Move {
         name: "a member gets another member's new URL",
         make: |w| w.their_url(2, "http://basic-pd-0.basic-pd-peer.db.svc.a.com:2380"),
     },

@@ -117,6 +117,8 @@ pub struct Run {
     confirmed: BTreeSet<String>,
     /// Steps said to be done by hand, until the world was looked at.
     by_hand: BTreeSet<String>,
+    /// Steps whose write was accepted and was not to be seen when a person went on: lost, or put back by somebody.
+    put_back: BTreeSet<String>,
     /// The way back, once a person chose it.
     undo: Option<Undo>,
     abandoned: bool,
@@ -157,6 +159,7 @@ impl Run {
             begun: BTreeSet::new(),
             confirmed: BTreeSet::new(),
             by_hand: BTreeSet::new(),
+            put_back: BTreeSet::new(),
             undo: None,
             abandoned: false,
             paused: None,
@@ -179,13 +182,14 @@ impl Run {
                 self.progress = record.at;
                 // A person who resumes grants a fresh set of attempts, also of what was refused.
                 self.attempts.clear();
-                for state in self.states.values_mut() {
+                for (step, state) in &mut self.states {
                     match state {
                         StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
                         // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
-                        // past every check and gate, and adopted if it is there after all.
+                        // past every check and a gate of its own, and adopted if it is there after all.
                         StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
                             *state = StepState::Pending;
+                            self.put_back.insert(step.clone());
                         }
                         // Until when the process before us could still send is not known; from here on it cannot.
                         StepState::Open { since, .. } => *since = record.at,
@@ -218,6 +222,9 @@ impl Run {
                     self.sent.push(step.clone());
                 }
                 self.use_up_gate(step);
+                if self.put_back.remove(step) {
+                    self.confirmed.remove(&overwrite_gate(step));
+                }
                 let open =
                     StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
                 self.states.insert(step.clone(), open);
@@ -504,6 +511,24 @@ impl Run {
 
     /// The gate that this step still waits for.
     fn open_gate(&self, step: &PlannedStep) -> Option<Gate> {
+        self.gate_to_overwrite(step).or_else(|| self.gate_of(step))
+    }
+
+    /// What was accepted and is not so may have been put back by somebody: only a person who says so goes over it.
+    fn gate_to_overwrite(&self, step: &PlannedStep) -> Option<Gate> {
+        let id = overwrite_gate(&step.id);
+        if !self.put_back.contains(&step.id) || self.confirmed.contains(&id) {
+            return None;
+        }
+        let text = format!("overwrite {}", step.id);
+        let question = format!(
+            "{}: it was accepted before and is not so now; it was lost, or somebody put it back. Type {text:?} to send it once more.",
+            step.title
+        );
+        Some(Gate { id, step: step.id.clone(), question, text: Some(text) })
+    }
+
+    fn gate_of(&self, step: &PlannedStep) -> Option<Gate> {
         let (id, text) = match &step.confirm {
             Confirm::None => return None,
             Confirm::Plain { gate } => (gate, None),
@@ -666,6 +691,11 @@ impl Run {
         }
         vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: step.stalled_s }]
     }
+}
+
+/// Id of the gate before a write that was accepted once and is not so.
+fn overwrite_gate(step: &str) -> String {
+    format!("overwrite/{step}")
 }
 
 fn not_by_hand(step: &PlannedStep, found: &Value) -> Vec<Effect> {

@@ -454,8 +454,10 @@ pub struct Course<'a> {
     pub after: Option<Meddler<'a>>,
     /// Collects the points.
     pub points: Option<&'a mut Vec<Point>>,
-    /// Whether gates are answered.
+    /// Gates are not answered.
     pub silent: bool,
+    /// Also what asks for leave to overwrite is answered.
+    pub overwrites: bool,
 }
 
 /// Makes a choice as `runs resume|undo|abandon` does: checked first, then two records.
@@ -530,7 +532,9 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                     input = Some(Input::Performed(known.send(bed, &action, fate)));
                 }
                 Effect::Ask(gate) => {
-                    let text = if course.silent { None } else { gate.text.clone().or(Some(String::new())) };
+                    // Nobody says "overwrite" without having looked.
+                    let silent = course.silent || (gate.id.starts_with("overwrite/") && !course.overwrites);
+                    let text = if silent { None } else { gate.text.clone().or(Some(String::new())) };
                     input = Some(Input::Answered { gate, text });
                 }
                 Effect::Wait { sentence, .. } => {
