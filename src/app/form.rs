@@ -37,6 +37,7 @@ impl Form {
             .iter()
             .map(|info| {
                 let known = if info.kind == InputKind::TidbCluster { target.take() } else { None };
+                let known = known.or_else(|| info.default.clone());
                 Field { info: info.clone(), input: Input::new(known.unwrap_or_default()), stem: None }
             })
             .collect::<Vec<_>>();
@@ -112,7 +113,7 @@ impl App {
         let Some((form, field)) = self.form.as_ref().and_then(|form| Some((form, form.field()?))) else {
             return Vec::new();
         };
-        let all: Vec<String> = match field.info.kind {
+        let all: Vec<String> = match &field.info.kind {
             InputKind::TidbCluster => self.fleet.tidb_clusters().map(|(of, _)| of.to_string()).collect(),
             InputKind::DnsDomain => {
                 let target = form.target();
@@ -123,7 +124,25 @@ impl App {
                 domains.dedup();
                 domains
             }
-            InputKind::Text => Vec::new(),
+            InputKind::NewTidbCluster => {
+                // A namespace that has TidbClusters is likelier than one that has none.
+                let known = self.fleet.tidb_clusters().map(|(of, _)| format!("{}/{}/", of.context, of.namespace));
+                let mut places: Vec<String> =
+                    known.chain(self.fleet.clusters.keys().map(|context| format!("{context}/"))).collect();
+                places.sort();
+                places.dedup();
+                places
+            }
+            InputKind::KubeContext => self.fleet.clusters.keys().cloned().collect(),
+            InputKind::Version => {
+                let running = self.fleet.tidb_clusters().filter_map(|(_, tc)| tc.spec.version.clone());
+                let mut versions: Vec<String> = running.collect();
+                versions.sort();
+                versions.dedup();
+                versions
+            }
+            InputKind::Choice(options) => options.clone(),
+            InputKind::Integer | InputKind::Text => Vec::new(),
         };
         let stem = field.stem().to_lowercase();
         let mut fitting: Vec<String> = all.iter().filter(|one| one.to_lowercase().contains(&stem)).cloned().collect();

@@ -96,12 +96,21 @@ pub struct InputInfo {
     pub prompt: String,
     pub kind: InputKind,
     pub required: bool,
+    /// Taken when the field is left empty.
+    pub default: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputKind {
     /// `CONTEXT/NAMESPACE/NAME`: suggested from the fleet.
     TidbCluster,
+    /// The same, of one that is not there yet: the contexts are suggested.
+    NewTidbCluster,
+    KubeContext,
+    /// Suggested from what runs in the fleet.
+    Version,
+    Integer,
+    Choice(Vec<String>),
     /// A DNS domain: suggested from `KubeCluster::cluster_domain` of the chosen TidbCluster's cluster.
     DnsDomain,
     Text,

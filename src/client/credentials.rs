@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{now, plain};
-use crate::runbook::action::quote;
+use crate::runbook::requests::quote;
 
 /// How long a failure is believed before the plugin is tried again.
 const FAILURE_KEPT: SignedDuration = SignedDuration::from_secs(30);

@@ -19,6 +19,7 @@ pub mod leases;
 pub mod ledger;
 pub mod link;
 pub mod look;
+pub mod objects;
 pub mod open_run;
 mod pd;
 mod pd_answers;

@@ -19,7 +19,7 @@ use super::tunnel::{Broken, Tunnel};
 use super::{now, pd_tls, plain};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
-use crate::runbook::action::update_request;
+use crate::runbook::requests::{member_path, transfer_path, update_request};
 
 /// Everything that is ever read through a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,18 @@ impl PdRead {
 /// Everything that is ever written through a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PdWrite<'a> {
-    UpdateMember { api: MembershipApi, id: MemberId, to: &'a [String] },
+    UpdateMember {
+        api: MembershipApi,
+        id: MemberId,
+        to: &'a [String],
+    },
+    /// Asks for another leader, by its member name.
+    TransferLeader {
+        to: &'a str,
+    },
+    RemoveMember {
+        id: MemberId,
+    },
 }
 
 /// Reads one thing; the answer's status is the caller's to judge.
@@ -91,13 +102,19 @@ pub(super) async fn write(
     if link.read_only() {
         return Err(refused(format!("context {:?} is read-only: PD is not written to", link.context())));
     }
-    let PdWrite::UpdateMember { api, id, to } = what;
-    let (method, path, body) = update_request(*id, to, *api);
+    let (method, path, body) = match what {
+        PdWrite::UpdateMember { api, id, to } => {
+            let (method, path, body) = update_request(*id, to, *api);
+            (method, path, body.to_string())
+        }
+        PdWrite::TransferLeader { to } => ("POST", transfer_path(to), String::new()),
+        PdWrite::RemoveMember { id } => ("DELETE", member_path(*id), String::new()),
+    };
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(http::header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))
+        .body(Full::new(Bytes::from(body)))
         .map_err(|error| refused(error.to_string()))?;
     tunnel.call(request, limit).await
 }

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::app::words::{Level, age};
 use crate::runbook::action::{Request, Reversibility};
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
+use crate::runbook::requests::manifest;
 
 pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
@@ -158,6 +159,15 @@ fn request(page: &mut Page, theme: Theme, request: &Request, room: usize) {
         span(format!("{place} "), theme.style(Role::Accent)),
     ];
     page.hang(head, &request.path, theme.style(Role::Plain), room);
+    if request.body.is_null() {
+        return;
+    }
+    if request.method == "POST" && request.body.get("kind").is_some() {
+        for line in manifest(&request.body).lines() {
+            page.hang(vec![Span::raw("        ")], line, theme.style(Role::Plain), room);
+        }
+        return;
+    }
     let body = span(format!("        {}: ", request.content_type), theme.style(Role::Dim));
     page.hang(vec![body], &request.body.to_string(), theme.style(Role::Plain), room);
 }

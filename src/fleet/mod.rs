@@ -9,6 +9,7 @@
 
 pub mod database;
 pub mod diagnosis;
+pub mod object;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use object::{ObjectKind, Sight};
 use pd::PdView;
 use tidbcluster::{Pod, StatefulSet, TidbCluster};
 
@@ -156,6 +158,8 @@ pub struct KubeCluster {
     pub stateful_sets: BTreeMap<ObjectKey, StatefulSet>,
     /// What each PD pod told us through its own tunnel, by pod.
     pub pd: BTreeMap<ObjectKey, PdView>,
+    /// Objects that were asked for one by one; what is not in it was not looked at.
+    pub objects: BTreeMap<(ObjectKind, ObjectKey), Sight>,
 }
 
 /// One thing learned about one KubeCluster.
@@ -197,6 +201,12 @@ pub enum What {
     Pod(One<Pod>),
     StatefulSet(One<StatefulSet>),
     /// One PD pod was asked.
+    /// One object that was asked for by name.
+    Object {
+        kind: ObjectKind,
+        key: ObjectKey,
+        sight: Box<Sight>,
+    },
     Pd {
         pod: ObjectKey,
         view: Box<PdView>,
@@ -262,10 +272,18 @@ impl Fleet {
                 cluster.drop_pd_of_gone_pods();
             }
             What::StatefulSet(one) => one.into(&mut cluster.stateful_sets),
+            What::Object { kind, key, sight } => {
+                cluster.objects.insert((kind, key), *sight);
+            }
             What::Pd { pod, view } => {
                 cluster.pd.insert(pod, *view);
             }
         }
+    }
+
+    /// What was seen at the place of one object; `None`: nobody looked.
+    pub fn sight(&self, id: &object::ObjectId) -> Option<&Sight> {
+        self.clusters.get(&id.context)?.objects.get(&id.key())
     }
 
     pub fn tidb_cluster(&self, of: &ObjectRef) -> Option<&TidbCluster> {

@@ -69,6 +69,14 @@ pub struct TidbClusterSpec {
     pub tls_cluster: Option<TlsCluster>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+    /// `{suspendStatefulSet: bool}`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend_action: Option<BTreeMap<String, bool>>,
+    /// Addresses of an existing PD to join.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pd_addresses: Option<Vec<String>>,
+    #[serde(rename = "enablePVReclaim", skip_serializing_if = "Option::is_none")]
+    pub enable_pv_reclaim: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_update_strategy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +136,11 @@ pub struct ComponentSpec {
     /// `ms` for microservices (PD only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend_action: Option<BTreeMap<String, bool>>,
+    /// Annotations of the component's pods; a changed one restarts them (`domain.md` §2.9).
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

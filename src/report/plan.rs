@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
+use crate::runbook::requests::manifest;
 
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {
@@ -75,9 +76,17 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     for request in &step.requests {
         let through = request.pod.as_ref().map(|pod| format!(" through pod {pod}")).unwrap_or_default();
         let _ = writeln!(out, "     request  [{}{through}] {} {}", request.context, request.method, request.path);
-        let _ = writeln!(out, "              {}: {}", request.content_type, request.body);
+        match &step.action {
+            Action::CreateObject { object, .. } => {
+                manifest(object).lines().for_each(|line| drop(writeln!(out, "              {line}")));
+            }
+            _ if request.body.is_null() => {}
+            _ => drop(writeln!(out, "              {}: {}", request.content_type, request.body)),
+        }
     }
-    let _ = writeln!(out, "     by hand  {}", step.command);
+    // A manifest stands above already.
+    let by_hand = step.command.lines().next().unwrap_or_default();
+    let _ = writeln!(out, "     by hand  {by_hand}");
     let back = undo(step);
     let gate = match &step.confirm {
         Confirm::None => String::new(),
@@ -143,8 +152,19 @@ pub fn undo(step: &PlannedStep) -> String {
         (Action::UpdatePeerUrl { pod, from, .. }, Reversibility::Compensable) => {
             format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
         }
+        (Action::CreateObject { .. } | Action::CopySecret { .. }, Reversibility::Compensable) => {
+            "deletes it again, as long as it is the one that this run made".into()
+        }
+        (Action::DeleteObject { .. } | Action::TransferPdLeader { .. }, Reversibility::Compensable) => {
+            "nothing: it is not put back by itself".into()
+        }
         (
-            Action::PatchTidbCluster { .. } | Action::WaitRollout { .. } | Action::ProbePeerUrl { .. },
+            Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. },
             Reversibility::Compensable,
         ) => format!("puts back {}, as long as it still has ours", fields()),
     }

@@ -1,13 +1,16 @@
 //! The closed set of things a runbook step can do, as data: nothing else touches the world.
 //!
-//! Here: what each action is, whether it can be undone, its exact requests and the kubectl/curl line a person
-//! would type. Not here: carrying it out (`client::apply`), judging whether it is done ([`super::judge`]).
+//! Here: what each action is, which objects it is about and whether it can be undone. Not here: its requests and the
+//! line a person would type ([`super::requests`]), carrying it out (`client::apply`), judging whether it is done
+//! ([`super::judge`]).
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::fleet::ObjectRef;
-use crate::fleet::pd::{MemberId, MembershipApi};
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::pd::MemberId;
+use crate::fleet::tidbcluster::Component;
 
 /// One typed action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +23,9 @@ pub enum Action {
         target: ObjectRef,
         /// The step whose patch started it; its Intent holds the revisions from before.
         since: Option<String>,
+        /// Only this component; without, all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<Component>,
     },
     /// Asks the *other* PD pods to resolve the new name and to reach it. Sends nothing to the member.
     ProbePeerUrl { target: ObjectRef, id: MemberId, pod: String, url: String },
@@ -35,6 +41,29 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         restores: bool,
     },
+    /// Creates an object that is not there yet; the server refuses a second one of the same name.
+    CreateObject { target: ObjectRef, object_kind: ObjectKind, object: Value },
+    /// Deletes one object, and no other that may have taken its name: the server checks the uid.
+    DeleteObject {
+        target: ObjectRef,
+        object_kind: ObjectKind,
+        /// The uid of the one that is meant; else it is the one that this run made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<String>,
+        /// The run that made it. Only an undo makes such an action ([`super::undo`]).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made_by: Option<String>,
+    },
+    /// Copies named keys of a Secret to a Secret of another name or KubeCluster. The values pass through the client only.
+    CopySecret { from: ObjectRef, target: ObjectRef, keys: Vec<String> },
+    /// Asks PD to hand the lead to a member; whether it did is seen afterwards.
+    TransferPdLeader { target: ObjectRef, to: String },
+    /// Removes a PD member by its id.
+    RemovePdMember { target: ObjectRef, id: MemberId },
+    /// Sends nothing: the step is done when its `until` holds.
+    Await { target: ObjectRef },
+    /// Sends nothing: a person is shown a command, and the step is done when its `until` holds.
+    Manual { target: ObjectRef, command: String },
 }
 
 /// What is left of a step when one wants it back.
@@ -104,156 +133,136 @@ impl Action {
             Action::PatchTidbCluster { target, .. }
             | Action::WaitRollout { target, .. }
             | Action::ProbePeerUrl { target, .. }
-            | Action::UpdatePeerUrl { target, .. } => target,
+            | Action::UpdatePeerUrl { target, .. }
+            | Action::CreateObject { target, .. }
+            | Action::DeleteObject { target, .. }
+            | Action::CopySecret { target, .. }
+            | Action::TransferPdLeader { target, .. }
+            | Action::RemovePdMember { target, .. }
+            | Action::Await { target }
+            | Action::Manual { target, .. } => target,
         }
     }
 
     /// Whether it sends anything that changes the world. Only such actions get an Intent.
     pub fn writes(&self) -> bool {
         match self {
-            Action::PatchTidbCluster { .. } | Action::UpdatePeerUrl { .. } => true,
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => false,
+            Action::PatchTidbCluster { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. } => true,
+            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
+                false
+            }
         }
     }
 
-    /// The floor which the document cannot lower. Setting `clusterDomain` has no way back (hazard 2).
+    /// Whether its step is judged by the step's own `until` and by nothing else.
+    pub fn awaits(&self) -> bool {
+        matches!(self, Action::Await { .. } | Action::Manual { .. })
+    }
+
+    /// The objects, beside what is listed anyway, by which it is judged.
+    pub fn objects(&self) -> Vec<ObjectId> {
+        match self {
+            Action::CreateObject { target, object_kind, .. } | Action::DeleteObject { target, object_kind, .. } => {
+                vec![ObjectId::new(*object_kind, target)]
+            }
+            Action::CopySecret { from, target, .. } => {
+                vec![ObjectId::new(ObjectKind::Secret, from), ObjectId::new(ObjectKind::Secret, target)]
+            }
+            Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => Vec::new(),
+        }
+    }
+
+    /// The floor which the document cannot lower.
     pub fn reversibility(&self) -> Reversibility {
         match self {
-            Action::PatchTidbCluster { merge, .. } if merge.pointer("/spec/clusterDomain").is_some() => {
+            Action::PatchTidbCluster { merge, .. } => patched(merge),
+            // Whoever joins is in the membership at once: the way back is to leave again.
+            Action::CreateObject { object_kind: ObjectKind::TidbCluster, object, .. }
+                if object.pointer("/spec/cluster").is_some() =>
+            {
                 Reversibility::Irreversible
             }
-            Action::PatchTidbCluster { .. } | Action::UpdatePeerUrl { .. } => Reversibility::Compensable,
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => Reversibility::Free,
-        }
-    }
-
-    /// The exact requests. `resource_version` is the one last seen; the one sent is read anew just before.
-    pub fn requests(&self, field_manager: &str, resource_version: &str, api: Option<MembershipApi>) -> Vec<Request> {
-        match self {
-            Action::PatchTidbCluster { target, .. } => vec![Request {
-                context: target.context.clone(),
-                pod: None,
-                method: "PATCH".into(),
-                path: format!("{}?fieldManager={field_manager}&fieldValidation=Strict", tidb_cluster_path(target)),
-                content_type: "application/merge-patch+json".into(),
-                body: self.patch_body(resource_version).unwrap_or(Value::Null),
-            }],
-            Action::UpdatePeerUrl { target, id, pod, to, .. } => {
-                let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
-                vec![Request {
-                    context: target.context.clone(),
-                    pod: Some(format!("{}/{pod}", target.namespace)),
-                    method: method.into(),
-                    path,
-                    content_type: "application/json".into(),
-                    body,
-                }]
+            Action::DeleteObject { object_kind, made_by: None, .. } => match object_kind {
+                ObjectKind::TidbCluster
+                | ObjectKind::Namespace
+                | ObjectKind::Secret
+                | ObjectKind::PersistentVolumeClaim => Reversibility::Irreversible,
+                ObjectKind::TidbMonitor
+                | ObjectKind::Issuer
+                | ObjectKind::Certificate
+                | ObjectKind::IssuerV1alpha2
+                | ObjectKind::CertificateV1alpha2
+                | ObjectKind::ConfigMap
+                | ObjectKind::Service
+                | ObjectKind::Deployment
+                | ObjectKind::ServiceAccount
+                | ObjectKind::Role
+                | ObjectKind::RoleBinding
+                | ObjectKind::Pod => Reversibility::Compensable,
+            },
+            Action::RemovePdMember { .. } => Reversibility::Irreversible,
+            Action::UpdatePeerUrl { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. } => Reversibility::Compensable,
+            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
+                Reversibility::Free
             }
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => Vec::new(),
-        }
-    }
-
-    /// The merge patch body with the condition which the server checks.
-    pub fn patch_body(&self, resource_version: &str) -> Option<Value> {
-        let Action::PatchTidbCluster { uid, merge, .. } = self else { return None };
-        let mut body = merge.clone();
-        let root = body.as_object_mut()?;
-        let metadata = root.entry("metadata").or_insert_with(|| json!({}));
-        metadata["uid"] = json!(uid);
-        metadata["resourceVersion"] = json!(resource_version);
-        Some(body)
-    }
-
-    /// The line that a person would type instead; quoted so that it can be pasted.
-    pub fn command(&self, api: Option<MembershipApi>, tls: bool) -> String {
-        match self {
-            Action::PatchTidbCluster { target, merge, .. } => format!(
-                "kubectl --context {} -n {} patch tidbcluster {} --type merge -p {}",
-                quote(&target.context),
-                quote(&target.namespace),
-                quote(&target.name),
-                quote(&merge.to_string())
-            ),
-            Action::UpdatePeerUrl { target, id, pod, to, .. } => {
-                let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
-                let (scheme, certs) =
-                    if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
-                format!(
-                    "kubectl --context {} -n {} port-forward pod/{} 2379:2379 & curl{certs} -X {method} -H 'Content-Type: application/json' -d {} {}",
-                    quote(&target.context),
-                    quote(&target.namespace),
-                    quote(pod),
-                    quote(&body.to_string()),
-                    quote(&format!("{scheme}://127.0.0.1:2379{path}"))
-                )
-            }
-            Action::WaitRollout { target, .. } => format!(
-                "kubectl --context {} -n {} get statefulset,pod -l {} -w",
-                quote(&target.context),
-                quote(&target.namespace),
-                quote(&format!("app.kubernetes.io/instance={}", target.name))
-            ),
-            Action::ProbePeerUrl { target, url, .. } => format!(
-                "kubectl --context {} -n {} exec <another PD pod> -c pd -- wget -qO- -T 5 {}",
-                quote(&target.context),
-                quote(&target.namespace),
-                quote(&format!("{url}/version"))
-            ),
         }
     }
 }
 
-/// API path of a TidbCluster.
-pub fn tidb_cluster_path(of: &ObjectRef) -> String {
-    format!("/apis/pingcap.com/v1alpha1/namespaces/{}/tidbclusters/{}", of.namespace, of.name)
+/// Setting `clusterDomain` has no way back (hazard 2), nor has another version (hazard 50: there is no downgrade), nor
+/// another number of instances that hold data. To put a restart mark back would be another restart.
+fn patched(merge: &Value) -> Reversibility {
+    let has = |at: &str| merge.pointer(at).is_some();
+    let holds_data = [Component::Pd, Component::Tikv, Component::Tiflash, Component::Pump];
+    let lasting = has("/spec/clusterDomain")
+        || has("/spec/version")
+        || has("/spec/tlsCluster")
+        || holds_data.iter().any(|component| has(&format!("/spec/{}/replicas", component.key())))
+        || Component::ALL.iter().any(|component| {
+            has(&format!("/spec/{}/version", component.key()))
+                || has(&format!("/spec/{}/annotations/{}", component.key(), RESTARTED_AT.replace('/', "~1")))
+        });
+    if lasting { Reversibility::Irreversible } else { Reversibility::Compensable }
 }
 
-/// Method, path and body of a membership update (`domain.md` §3.2, §3.3).
-pub fn update_request(id: MemberId, to: &[String], api: MembershipApi) -> (&'static str, String, Value) {
-    match api {
-        MembershipApi::V2 => ("PUT", format!("/v2/members/{}", id.hex()), json!({"peerURLs": to})),
-        MembershipApi::V3 => ("POST", "/v3/cluster/member/update".into(), json!({"ID": id.decimal(), "peerURLs": to})),
-    }
-}
-
-/// POSIX shell quoting.
-pub fn quote(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
+/// The annotation of a component whose change restarts it (`domain.md` §2.9).
+pub const RESTARTED_AT: &str = "tidb.pingcap.com/restartedAt";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
-    fn shell_quoting() {
-        for (text, quoted) in [("a-b", "a-b"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$x", "'$x'")] {
-            assert_eq!(quote(text), quoted);
+    fn what_has_no_way_back() {
+        let cases = [
+            (json!({"spec": {"acrossK8s": true}}), false),
+            (json!({"spec": {"clusterDomain": "a.com", "acrossK8s": true}}), true),
+            (json!({"spec": {"tikv": {"version": "v8.5.7"}}}), true),
+            (json!({"spec": {"tikv": {"replicas": 0}}}), true),
+            (json!({"spec": {"tidb": {"replicas": 0}}}), false),
+            (json!({"spec": {"tidb": {"annotations": {RESTARTED_AT: "x"}}}}), true),
+            (json!({"metadata": {"annotations": {"tidb.pingcap.com/pd-check-quorum-before-upgrade": "true"}}}), false),
+        ];
+        for (merge, lasting) in cases {
+            assert_eq!(patched(&merge) == Reversibility::Irreversible, lasting, "{merge}");
         }
-    }
-
-    #[test]
-    fn the_patch_carries_its_condition() {
-        let action = Action::PatchTidbCluster {
-            target: ObjectRef::new("east", "db", "basic"),
-            uid: "u1".into(),
-            merge: json!({"spec": {"acrossK8s": true}}),
-        };
-        let body = action.patch_body("77").expect("a patch");
-        assert_eq!(body, json!({"spec": {"acrossK8s": true}, "metadata": {"uid": "u1", "resourceVersion": "77"}}));
-        assert_eq!(action.reversibility(), Reversibility::Compensable);
-        assert!(action.command(None, false).contains("-p '{\"spec\":{\"acrossK8s\":true}}'"));
-    }
-
-    #[test]
-    fn updates_use_hex_for_v2_and_decimal_for_v3() {
-        let to = vec!["http://a:2380".to_owned()];
-        let id = MemberId(11_669_882_833_499_745_300);
-        assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c09b7d2e6c14");
-        assert_eq!(update_request(id, &to, MembershipApi::V3).2["ID"], "11669882833499745300");
     }
 }

@@ -3,20 +3,23 @@
 //! Here: reading inputs, preflight, expanding for-each, before and after of each step. Pure; the server's dry run of
 //! a patch is put in afterwards by the driver. Not here: types of the plan ([`super::plan`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Reversibility};
-use super::definition::{ActionName, Check, ConfirmAsked, InputType, Phase, Runbook, Severity, Step};
+use super::definition::{Check, ConfirmAsked, Phase, Runbook, Severity, Step};
 use super::expr::{self, Scope};
 use super::facts::{self, Query};
+use super::inputs::{self, Given};
 use super::judge::{Judged, judge};
-use super::plan::{CheckResult, CheckState, Confirm, Plan, PlannedStep, Rehearsal};
-use crate::fleet::pd::{MemberId, MembershipApi};
-use crate::fleet::tidbcluster::Component;
+use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
+use super::typed::typed;
+use crate::fleet::object::ObjectId;
+use crate::fleet::pd::MembershipApi;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{ObjectRef, database, rollout};
 
 /// Field manager shown in a plan; a run puts its id in the place.
@@ -37,79 +40,49 @@ pub enum BindError {
     Step { step: String, why: String },
 }
 
-/// Reads the inputs, without looking at any cluster. Gives them and the target.
-pub fn read_inputs(
+/// Makes the plan. Steps that stand on what a check has refused are left out of it.
+pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observation) -> Result<Plan, BindError> {
+    plan(runbook, given, seen, false)
+}
+
+/// The same, where every step has to be made whatever the checks say: for linting.
+pub(super) fn bind_strictly(
     runbook: &Runbook,
     given: &BTreeMap<String, String>,
-) -> Result<(BTreeMap<String, Value>, ObjectRef), BindError> {
-    if let Some(name) = given.keys().find(|name| !runbook.inputs.iter().any(|input| &input.name == *name)) {
-        let known = runbook.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(BindError::UnknownInput { name: name.clone(), known });
-    }
-    let mut inputs = BTreeMap::new();
-    let mut target = None;
-    for input in &runbook.inputs {
-        let Some(text) = given.get(&input.name) else {
-            if input.optional {
-                continue;
-            }
-            return Err(BindError::MissingInput { name: input.name.clone(), prompt: input.prompt.en.clone() });
-        };
-        let bad = |why: String| BindError::BadInput { name: input.name.clone(), why };
-        let value = match input.kind {
-            InputType::TidbCluster => {
-                let of = ObjectRef::parse(text).map_err(bad)?;
-                target.get_or_insert_with(|| of.clone());
-                json!(of)
-            }
-            InputType::DnsDomain => json!(dns_domain(text).map_err(bad)?),
-            InputType::Text => json!(text),
-        };
-        inputs.insert(input.name.clone(), value);
-    }
-    let target = target.ok_or_else(|| BindError::Unseen("this runbook has no input of type tidb-cluster".into()))?;
-    Ok((inputs, target))
+    seen: &Observation,
+) -> Result<Plan, BindError> {
+    plan(runbook, given, seen, true)
 }
 
-/// A DNS domain as `clusterDomain` takes it. Refuses what an unset shell variable or a pasted template leaves
-/// behind (hazard 12).
-pub fn dns_domain(text: &str) -> Result<String, String> {
-    let hint = "expected a DNS domain such as cluster1.com or cluster.local";
-    if text.is_empty() {
-        return Err(format!(
-            "{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"
-        ));
-    }
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    if text.len() > 253 || !text.split('.').all(label) {
-        return Err(format!("{hint}, found {text:?}"));
-    }
-    if text.starts_with("svc.") {
-        return Err(format!("{hint}, found {text:?}: leave the leading \"svc.\" out"));
-    }
-    Ok(text.to_owned())
-}
-
-/// Makes the plan.
-pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observation) -> Result<Plan, BindError> {
-    let (inputs, target) = read_inputs(runbook, given)?;
+fn plan(
+    runbook: &Runbook,
+    given: &BTreeMap<String, String>,
+    seen: &Observation,
+    strict: bool,
+) -> Result<Plan, BindError> {
+    let Given { values: inputs, target, exists, contexts: named } = inputs::read(runbook, given)?;
     // Without the target there is nothing to plan; say so before any check does it less clearly.
-    facts::fact(Query::TidbCluster, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
+    let essential = if exists { Query::TidbCluster } else { Query::KubeCluster };
+    facts::fact(essential, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
     let facts = Facts { runbook, inputs: &inputs, seen };
     let mut checks: Vec<CheckResult> = runbook.preflight.iter().map(|check| preflight(check, &facts)).collect();
     let mut steps = Vec::new();
     for phase in &runbook.phases {
-        expand(phase, &facts, &target, &mut steps)?;
+        match expand(phase, &facts, &target, &mut steps) {
+            Ok(()) => {}
+            // What a check has refused is the better reason: a step may well stand on it.
+            Err(_) if !strict && checks.iter().any(|check| check.state == CheckState::Refused) => {
+                steps.clear();
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
+    checks.extend(steps.iter().filter_map(|step| occupied(step, seen)));
     let database = database::database_of(&seen.fleet, &target);
     let members = database.as_ref().map_or_else(|| vec![target.clone()], |d| d.tidb_clusters.clone());
     let mut contexts: Vec<String> = members.into_iter().map(|member| member.context).collect();
+    contexts.extend(named.into_iter().filter(|context| !contexts.contains(context)).collect::<Vec<_>>());
     contexts.dedup();
     let kube_clusters: BTreeMap<String, String> = contexts
         .iter()
@@ -140,6 +113,23 @@ pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observat
         basis: BTreeMap::new(),
         document: None,
     })
+}
+
+/// What stands already where a step would put something else: better said before the first step than at this one.
+fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
+    let sentence = match (&step.action, judge(&step.action, None, None, seen)) {
+        (Action::CreateObject { .. } | Action::CopySecret { .. }, Judged::Foreign { sentence, .. }) => sentence,
+        _ => return None,
+    };
+    Some(CheckResult { id: format!("place-of-{}", step.id), state: CheckState::Refused, sentence })
+}
+
+/// The objects, beside what is listed anyway, that the facts of a runbook are answered from.
+pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> BTreeSet<ObjectId> {
+    let scope = Scope::from([("inputs".into(), json!(inputs))]);
+    let of = |text: &String| ObjectRef::deserialize(expr::interpolate(&json!(text), &scope).ok()?).ok();
+    let facts = runbook.facts.values().filter_map(|fact| Some((fact.query, of(&fact.of)?)));
+    facts.flat_map(|(query, of)| facts::objects(query, &of)).collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.
@@ -185,7 +175,8 @@ impl Facts<'_> {
         expr::interpolate(value, &scope).map_err(|error| error.to_string())
     }
 
-    fn words(&self, text: &str, extra: &Scope) -> Result<String, String> {
+    /// A text for people with its `${…}` filled.
+    pub fn words(&self, text: &str, extra: &Scope) -> Result<String, String> {
         Ok(match self.fill(&json!(text), extra)? {
             Value::String(text) => text,
             other => other.to_string(),
@@ -269,9 +260,12 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
                 let mut planned =
                     concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
                 // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
-                if let Action::WaitRollout { since: Some(since), .. } = &planned.action
-                    && steps.iter().any(|earlier| earlier.id == *since && !earlier.already_so)
-                {
+                let pending = |earlier: &PlannedStep| match &planned.action {
+                    Action::WaitRollout { since: Some(since), .. } => earlier.id == *since && !earlier.already_so,
+                    action if action.awaits() => earlier.action.writes() && !earlier.already_so,
+                    _ => false,
+                };
+                if steps.iter().any(pending) {
                     planned.already_so = false;
                 }
                 steps.push(planned);
@@ -292,22 +286,33 @@ fn concrete(
 ) -> Result<PlannedStep, String> {
     let with = facts.fill(&step.with, env)?;
     let action = typed(step.action, with, facts)?;
-    let tc = facts.seen.fleet.tidb_cluster(action.target()).ok_or("its TidbCluster is gone")?;
     let cluster = facts.seen.fleet.clusters.get(&action.target().context).ok_or("its KubeCluster is gone")?;
+    let tc = facts.seen.fleet.tidb_cluster(action.target());
     // What `WaitRollout` and the URL updates will find is what the patch before them makes, so only "already so"
     // is taken from today's judgement for those.
-    let judged = judge(&action, None, None, facts.seen);
+    let judged = match action.awaits() {
+        true => awaited(step, env, facts),
+        false => judge(&action, None, None, facts.seen),
+    };
     let (already_so, before, after) = match judged {
         Judged::Done { evidence } => (true, evidence.clone(), evidence),
         Judged::NotDone { before, after } => (false, before, after),
         Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match &action {
             Action::UpdatePeerUrl { from, to, .. } => (false, json!({ "peerUrls": from }), json!({ "peerUrls": to })),
-            Action::PatchTidbCluster { .. } | Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => {
-                (false, Value::Null, Value::Null)
-            }
+            // What is in its place now, if anything, will have to be gone by then.
+            Action::CreateObject { object, .. } => (false, json!({"absent": true}), json!({ "object": object })),
+            Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => (false, Value::Null, Value::Null),
         },
     };
-    let pods = rollout::component_pods(cluster, tc, Component::Pd);
+    let pods = tc.map(|tc| rollout::component_pods(cluster, tc, Component::Pd)).unwrap_or_default();
     let api: Option<MembershipApi> =
         pods.iter().filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api).next();
     let reversibility = action.reversibility();
@@ -319,6 +324,10 @@ fn concrete(
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
         (ConfirmAsked::None, Reversibility::Compensable) => Confirm::Plain { gate: gate(&step.id) },
+        // What a person is to do, a person has to be asked for.
+        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual { .. }) => Confirm::Plain {
+            gate: gate(key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)).as_str()),
+        },
         (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
     };
     Ok(PlannedStep {
@@ -331,8 +340,8 @@ fn concrete(
         already_so,
         before,
         after,
-        requests: action.requests(FIELD_MANAGER, &tc.metadata.resource_version, api),
-        command: action.command(api, tc.tls()),
+        requests: action.requests(FIELD_MANAGER, tc.map_or("", |tc| &tc.metadata.resource_version), api),
+        command: action.command(api, tc.is_some_and(TidbCluster::tls)),
         rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
         reversibility,
         confirm,
@@ -340,6 +349,13 @@ fn concrete(
         between: phase.for_each.as_ref().map(|each| each.between.clone()).unwrap_or_default(),
         pre: step.pre.clone(),
         post: step.post.clone(),
+        until: step.until.clone(),
+        say: step.say.as_ref().map(|say| say.en.clone()),
+        never: step
+            .never
+            .iter()
+            .map(|never| NeverSeen { check: never.check.clone(), say: never.say.en.clone() })
+            .collect(),
         env: env.clone(),
         total_s: step.timeout.total_s,
         stalled_s: step.timeout.stalled_s,
@@ -347,93 +363,10 @@ fn concrete(
     })
 }
 
-fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<Action, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Patch {
-        target: ObjectRef,
-        merge: Value,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wait {
-        target: ObjectRef,
-        since: Option<String>,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Probe {
-        target: ObjectRef,
-        id: MemberId,
-        pod: String,
-        url: String,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Update {
-        target: ObjectRef,
-        id: MemberId,
-        pod: String,
-        from: Vec<String>,
-        to: Vec<String>,
-    }
-    fn read<T: serde::de::DeserializeOwned>(with: Value) -> Result<T, String> {
-        serde_json::from_value(with).map_err(|error| format!("`with`: {error}"))
-    }
-    Ok(match name {
-        ActionName::PatchTidbCluster => {
-            let Patch { target, merge } = read(with)?;
-            let tc =
-                facts.seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
-            Action::PatchTidbCluster { uid: tc.metadata.uid.clone(), target, merge }
-        }
-        ActionName::WaitRollout => {
-            let Wait { target, since } = read(with)?;
-            Action::WaitRollout { target, since }
-        }
-        ActionName::ProbePeerUrl => {
-            let Probe { target, id, pod, url } = read(with)?;
-            Action::ProbePeerUrl { target, id, pod, url }
-        }
-        ActionName::UpdatePeerUrl => {
-            let Update { target, id, pod, from, to } = read(with)?;
-            Action::UpdatePeerUrl { target, id, pod, from, to, restores: false }
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn domains() {
-        for good in ["cluster.local", "cluster1.com", "a"] {
-            assert_eq!(dns_domain(good).as_deref(), Ok(good));
-        }
-        for bad in
-            ["", "${cluster1_cluster_domain}", "Cluster.local", "a..b", ".a", "a.", "a b", "svc.cluster.local", "-a"]
-        {
-            assert!(dns_domain(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn inputs_are_read_strictly() {
-        let runbook = Runbook::shipped("migrate-cluster-domain").expect("ships");
-        let read = |pairs: &[(&str, &str)]| {
-            let given = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            read_inputs(&runbook, &given).map_err(|error| error.to_string())
-        };
-        assert!(read(&[("tidbCluster", "a/b/c")]).is_ok());
-        for (given, wanted) in [
-            (vec![], "input tidbCluster is missing"),
-            (vec![("tidbCluster", "a/b")], "expected CONTEXT/NAMESPACE/NAME"),
-            (vec![("tidbCluster", "a/b/c"), ("clusterDomain", "")], "found nothing"),
-            (vec![("tidbCluster", "a/b/c"), ("clusterDomian", "x")], "there is no input \"clusterDomian\""),
-        ] {
-            let error = read(&given).expect_err("refused");
-            assert!(error.contains(wanted), "{error}");
-        }
+/// Whether what a step waits for holds already.
+fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
+    match step.until.iter().all(|until| facts.check(until, env) == Ok(true)) {
+        true => Judged::Done { evidence: json!({ "until": step.until }) },
+        false => Judged::NotDone { before: Value::Null, after: json!({ "until": step.until }) },
     }
 }

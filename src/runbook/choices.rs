@@ -129,7 +129,7 @@ impl Run {
         if self.undoing().is_some() {
             return Err(BadChoice::Undoing);
         }
-        let way = undo::undo(&self.plan, self.sent(), self.images());
+        let way = undo::undo(&self.id, &self.plan, self.sent(), self.images());
         if way.of.is_empty() {
             return Err(BadChoice::NothingToUndo(match way.ends_at {
                 Some(step) => format!("the last thing that was sent is {step}, and it has no way back"),

@@ -14,8 +14,10 @@ use super::expr;
 use super::facts::Query;
 
 /// The runbooks inside the binary: id and text.
-pub const SHIPPED: &[(&str, &str)] =
-    &[("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml"))];
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
+    ("transfer-pd-leader", include_str!("../../runbooks/transfer-pd-leader.yaml")),
+];
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -58,6 +60,20 @@ pub struct Input {
     pub prompt: Text,
     #[serde(default)]
     pub optional: bool,
+    /// Taken when nothing is given; written as one would give it.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Shown where nothing is typed yet; what `lint` tries it with.
+    #[serde(default)]
+    pub example: Option<String>,
+    /// Of a choice.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Of an integer.
+    #[serde(default)]
+    pub min: Option<i64>,
+    #[serde(default)]
+    pub max: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -65,7 +81,17 @@ pub struct Input {
 pub enum InputType {
     /// `CONTEXT/NAMESPACE/NAME`
     TidbCluster,
+    /// The same, of one that need not be there yet.
+    NewTidbCluster,
+    /// A kubeconfig context.
+    KubeContext,
     DnsDomain,
+    /// `v8.5.7`
+    Version,
+    Integer,
+    Boolean,
+    /// One of `options`.
+    Choice,
     Text,
 }
 
@@ -163,7 +189,24 @@ pub struct Step {
     pub pre: Vec<String>,
     #[serde(default)]
     pub post: Vec<String>,
+    /// Of `await` and `manual`: what has to hold for the step to be done.
+    #[serde(default)]
+    pub until: Vec<String>,
+    /// What is said while it does not.
+    #[serde(default)]
+    pub say: Option<Text>,
+    /// What ends the wait at once when it is seen.
+    #[serde(default)]
+    pub never: Vec<Never>,
     pub timeout: Timeout,
+}
+
+/// A sight that ends a wait: nothing good can come any more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Never {
+    pub check: String,
+    pub say: Text,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -176,6 +219,20 @@ pub enum ActionName {
     ProbePeerUrl,
     #[serde(rename = "pd.update-peer-url")]
     UpdatePeerUrl,
+    #[serde(rename = "k8s.create")]
+    CreateObject,
+    #[serde(rename = "k8s.delete")]
+    DeleteObject,
+    #[serde(rename = "k8s.copy-secret")]
+    CopySecret,
+    #[serde(rename = "pd.transfer-leader")]
+    TransferPdLeader,
+    #[serde(rename = "pd.remove-member")]
+    RemovePdMember,
+    #[serde(rename = "await")]
+    Await,
+    #[serde(rename = "manual")]
+    Manual,
 }
 
 /// What the author asks for; the engine raises it to the floor of the action's reversibility.
@@ -237,6 +294,18 @@ impl Runbook {
         let mut known: BTreeSet<String> = self.facts.keys().cloned().collect();
         known.insert("inputs".into());
         let mut ids = BTreeSet::new();
+        for input in &self.inputs {
+            let place = format!("input {}", input.name);
+            unique(&mut ids, &place)?;
+            if (input.kind == InputType::Choice) == input.options.is_empty() {
+                return Err((place, "a choice has `options`, and only a choice has".into()));
+            }
+            for (what, text) in [("default", &input.default), ("example", &input.example)] {
+                if let Some(text) = text {
+                    super::inputs::value(input, text).map_err(|why| (place.clone(), format!("its {what}: {why}")))?;
+                }
+            }
+        }
         for check in &self.preflight {
             let place = format!("preflight {}", check.id);
             unique(&mut ids, &place)?;
@@ -272,10 +341,23 @@ impl Runbook {
             for step in &phase.steps {
                 let place = format!("step {}", step.id);
                 unique(&mut ids, &place)?;
-                for source in step.when.iter().chain(&step.pre).chain(&step.post) {
+                for source in step.when.iter().chain(&step.pre).chain(&step.post).chain(&step.until) {
                     expression(&place, source, &known)?;
                 }
+                for never in &step.never {
+                    expression(&place, &never.check, &known)?;
+                    text(&place, &never.say.en, &known)?;
+                }
+                let waits = matches!(step.action, ActionName::Await | ActionName::Manual);
+                if waits == step.until.is_empty() {
+                    let why =
+                        if waits { "a step that waits needs `until`" } else { "only await and manual have `until`" };
+                    return Err((place, why.into()));
+                }
                 text(&place, &step.title.en, &known)?;
+                if let Some(say) = &step.say {
+                    text(&place, &say.en, &known)?;
+                }
                 text(&place, &step.with.to_string().replace("\\\"", "\""), &known)?;
                 if step.timeout.total_s == 0 || step.timeout.stalled_s == 0 {
                     return Err((place, "a timeout of 0 seconds can never be met".into()));

@@ -20,6 +20,7 @@ use super::judge::{Judged, judge};
 use super::plan::{Confirm, Gate, Plan, PlannedStep};
 use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use super::undo::{self, Undo, undone};
+use crate::fleet::object::ObjectId;
 
 /// Attempts of one step before the run pauses.
 const MAX_ATTEMPTS: u32 = 3;
@@ -202,7 +203,7 @@ impl Run {
                 match choice {
                     Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
                     Choice::Undo { .. } => {
-                        self.undo = Some(undo::undo(&self.plan, &self.sent, &self.images));
+                        self.undo = Some(undo::undo(&self.id, &self.plan, &self.sent, &self.images));
                         self.outcome = None;
                         self.abandoned = false;
                     }
@@ -274,6 +275,14 @@ impl Run {
     /// A step of the plan or of the way back.
     fn step(&self, id: &str) -> Option<&PlannedStep> {
         self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
+    }
+
+    /// The objects, beside what is listed anyway, that have to be looked at for this run.
+    pub fn objects(&self) -> BTreeSet<ObjectId> {
+        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs);
+        let way_back = self.undo.iter().flat_map(|way| &way.steps);
+        all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
+        all
     }
 
     /// The way back, once it was chosen.
@@ -415,7 +424,16 @@ impl Run {
     fn started(&self, step: &PlannedStep) -> Option<&Value> {
         match &step.action {
             Action::WaitRollout { since, .. } => since.as_ref().and_then(|id| self.images.get(id)),
-            Action::PatchTidbCluster { .. } | Action::ProbePeerUrl { .. } | Action::UpdatePeerUrl { .. } => None,
+            Action::PatchTidbCluster { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => None,
         }
     }
 
@@ -434,6 +452,9 @@ impl Run {
             );
         }
         let claimed = self.by_hand.contains(&step.id);
+        if step.action.awaits() {
+            return self.awaiting(step, claimed, facts, now);
+        }
         match judge(&step.action, Some(&step.before), self.started(step), facts.seen) {
             Judged::Done { evidence } => {
                 let how = match (claimed, step.action.writes()) {
@@ -459,6 +480,32 @@ impl Run {
                 self.send(step, before, after)
             }
         }
+    }
+
+    /// A step that sends nothing: its own conditions decide. A person is asked first where there is something to do.
+    fn awaiting(&self, step: &PlannedStep, claimed: bool, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
+        for never in &step.never {
+            // What cannot be told yet is not what must never be seen.
+            if facts.check(&never.check, &step.env) == Ok(true) {
+                let sentence =
+                    facts.words(&never.say, &step.env).unwrap_or_else(|why| format!("{} ({why})", never.say));
+                return pause(&step.id, PauseReason::Refused { sentence });
+            }
+        }
+        let open = step.until.iter().find_map(|until| match facts.check(until, &step.env) {
+            Ok(true) => None,
+            Ok(false) => Some(format!("{until} does not hold yet")),
+            Err(why) => Some(why),
+        });
+        let Some(open) = open else {
+            let how = if claimed { How::ByHand } else { How::Observed };
+            return self.complete(step, how, json!({ "until": step.until }), facts, now);
+        };
+        if let Some(hold) = self.open_gate(step).map(|gate| vec![Effect::Ask(gate)]) {
+            return hold;
+        }
+        let said = step.say.as_ref().map(|say| facts.words(say, &step.env));
+        self.wait(step, said.and_then(Result::ok).unwrap_or(open), now)
     }
 
     /// What still stands between this step and its next attempt, the first as well as any later one: invariants,

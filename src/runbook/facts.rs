@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use crate::fleet::database::{Database, database_of};
+use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Crd, Fleet, KubeCluster, ObjectRef, rollout};
@@ -34,6 +35,9 @@ pub enum Query {
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
     #[serde(rename = "fleet.database")]
     Database,
+    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists`.
+    #[serde(rename = "k8s.place")]
+    Place,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -44,7 +48,24 @@ pub enum Query {
 #[error("{0}")]
 pub struct Unseen(pub String);
 
-/// Answers one query about one TidbCluster.
+/// The objects, beside what is listed anyway, that a query is answered from.
+pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
+    match query {
+        Query::Place => {
+            let namespace = ObjectRef::new(&of.context, "", &of.namespace);
+            vec![ObjectId::new(ObjectKind::Namespace, &namespace)]
+        }
+        Query::TidbCluster
+        | Query::Components
+        | Query::Rollout
+        | Query::Membership
+        | Query::KubeCluster
+        | Query::Database
+        | Query::Rights => Vec::new(),
+    }
+}
+
+/// Answers one query about one TidbCluster. Some are about its place, where it need not be yet.
 pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, Unseen> {
     let cluster = seen.fleet.clusters.get(&of.context).ok_or_else(|| {
         Unseen(format!("context {} is not connected; it is not in the kubeconfig or not chosen", of.context))
@@ -53,14 +74,15 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         let why = cluster.message.as_deref().unwrap_or("no answer");
         return Err(Unseen(format!("KubeCluster {} is {}: {why}", of.context, cluster.freshness.word())));
     }
-    let tc = cluster.tidb_clusters.get(&of.key()).ok_or_else(|| no_such_tc(of, cluster))?;
+    let tc = || cluster.tidb_clusters.get(&of.key()).ok_or_else(|| no_such_tc(of, cluster));
     Ok(match query {
-        Query::TidbCluster => serde_json::to_value(tc).map_err(|error| Unseen(error.to_string()))?,
-        Query::Components => components(tc),
-        Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc)).map_err(|e| Unseen(e.to_string()))?,
-        Query::Membership => membership(&seen.fleet, of, cluster, tc)?,
         Query::KubeCluster => kube_cluster(cluster),
-        Query::Database => database(&seen.fleet, of, tc),
+        Query::Place => place(&seen.fleet, of, cluster)?,
+        Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
+        Query::Components => components(tc()?),
+        Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,
+        Query::Membership => membership(&seen.fleet, of, cluster, tc()?)?,
+        Query::Database => database(&seen.fleet, of, tc()?),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),
@@ -73,6 +95,20 @@ fn no_such_tc(of: &ObjectRef, cluster: &KubeCluster) -> Unseen {
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let why = cluster.message.as_deref().map(|m| format!(" ({m})")).unwrap_or_default();
     Unseen(format!("there is no TidbCluster {of}; in this KubeCluster there are: {known}{why}"))
+}
+
+fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, Unseen> {
+    let mut value = json!({
+        "context": of.context, "namespace": of.namespace, "name": of.name,
+        "exists": cluster.tidb_clusters.contains_key(&of.key()),
+    });
+    match objects(Query::Place, of).first().and_then(|id| fleet.sight(id)) {
+        Some(Sight::Absent) => value["namespaceExists"] = json!(false),
+        Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
+        // Not for us to see: absent, so that a check on it stops.
+        Some(Sight::Unseen(_)) | None => {}
+    }
+    Ok(value)
 }
 
 fn components(tc: &TidbCluster) -> Value {

@@ -100,7 +100,14 @@ impl Run {
             Action::UpdatePeerUrl { .. }
             | Action::PatchTidbCluster { .. }
             | Action::WaitRollout { .. }
-            | Action::ProbePeerUrl { .. } => true,
+            | Action::ProbePeerUrl { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => true,
         }
     }
 }

@@ -36,6 +36,9 @@ pub enum Judged {
 /// an open Intent, else the plan's. What is neither so nor as wanted is foreign. `started` is the before-image of the
 /// step which a wait refers to.
 pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>, seen: &Observation) -> Judged {
+    if let Some(judged) = super::judge_objects::judge(action, seen) {
+        return judged;
+    }
     let target = action.target();
     let (cluster, tc) = match locate(target, seen) {
         Ok(found) => found,
@@ -43,7 +46,7 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
     };
     match action {
         Action::PatchTidbCluster { uid, merge, .. } => patch(uid, merge, expected, cluster, tc),
-        Action::WaitRollout { .. } => wait_rollout(started, cluster, tc),
+        Action::WaitRollout { component, .. } => wait_rollout(*component, started, cluster, tc),
         Action::ProbePeerUrl { id, url, .. } => match views_of(*id, cluster, tc) {
             Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(url)) => {
                 Judged::Done { evidence: json!({"peerUrls": [url], "probe": "not needed: the member already has it"}) }
@@ -59,6 +62,42 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
             ))
         }
         Action::UpdatePeerUrl { .. } => update(action, expected, cluster, tc),
+        Action::TransferPdLeader { to, .. } => transfer(to, target, seen),
+        Action::RemovePdMember { id, .. } => remove(*id, cluster, tc),
+        // Judged above, or by the step's own conditions (`engine`).
+        Action::CreateObject { .. }
+        | Action::DeleteObject { .. }
+        | Action::CopySecret { .. }
+        | Action::Await { .. }
+        | Action::Manual { .. } => Judged::Refuse("this action has nothing that could be looked at here".into()),
+    }
+}
+
+/// Who leads is asked of the whole Database: the lead may have gone to another KubeCluster.
+fn transfer(to: &str, target: &ObjectRef, seen: &Observation) -> Judged {
+    let Some(database) = database_of(&seen.fleet, target) else {
+        return Judged::Waiting(format!("TidbCluster {target} belongs to no Database yet"));
+    };
+    match (database.leader().map(|leader| leader.name.clone()), database.members.iter().any(|member| member.name == to))
+    {
+        (_, false) => Judged::Refuse(format!("there is no PD member {to} any more")),
+        (None, true) => Judged::Waiting("PD has no leader now".into()),
+        (Some(leader), true) if leader == to => Judged::Done { evidence: json!({ "leader": leader }) },
+        (Some(leader), true) => Judged::NotDone { before: json!({ "leader": leader }), after: json!({ "leader": to }) },
+    }
+}
+
+fn remove(id: MemberId, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+    match views_of(id, cluster, tc) {
+        Err(why) => Judged::Waiting(why),
+        Ok(views) if views.values().all(Vec::is_empty) => Judged::Done { evidence: json!({"removed": id.hex()}) },
+        Ok(views) if views.values().any(Vec::is_empty) => {
+            Judged::Waiting(format!("not every PD pod has seen member {id} go yet"))
+        }
+        Ok(views) => Judged::NotDone {
+            before: json!({"member": id.hex(), "peerUrls": views.values().next()}),
+            after: json!({"absent": true}),
+        },
     }
 }
 
@@ -164,12 +203,16 @@ fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeClust
     }
 }
 
-fn wait_rollout(started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+fn wait_rollout(only: Option<Component>, started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
     if tc.paused() {
         return Judged::Refuse(format!("TidbCluster {} is paused: the operator does nothing", tc.name()));
     }
-    let now = revisions(cluster, tc);
-    let all = rollout(cluster, tc);
+    let mut now = revisions(cluster, tc);
+    let mut all = rollout(cluster, tc);
+    if let Some(only) = only {
+        now.retain(|key, _| key == only.key());
+        all.retain(|component| component.component == only);
+    }
     // What is moving tells more than what has not begun: the operator goes component by component.
     if let Some(component) = all.iter().find(|component| !component.settled) {
         return Judged::Waiting(component.reason.clone());
@@ -180,7 +223,8 @@ fn wait_rollout(started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster
         let was = before.and_then(|before| before.get(component.key())).and_then(Value::as_str);
         was.is_some() && was == now.get(component.key()).map(String::as_str) && !unmoved(**component, started, tc)
     };
-    if let Some(component) = Component::ALL.iter().find(waits) {
+    let asked = |component: &&Component| only.is_none_or(|only| only == **component);
+    if let Some(component) = Component::ALL.iter().filter(asked).find(waits) {
         return Judged::Waiting(format!("waiting for the operator to begin with {}", component.title()));
     }
     Judged::Done {

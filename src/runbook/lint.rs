@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::bind::{BindError, Facts, bind, read_inputs};
+use super::bind::{BindError, Facts, bind_strictly};
 use super::definition::{InputType, Runbook, Text};
 use super::expr::{self, Scope};
+use super::inputs as given_inputs;
 use super::sample;
 
 /// One thing that is wrong, or may be.
@@ -93,11 +94,20 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
         wanted
             .map(|input| {
                 let value = match input.kind {
-                    InputType::TidbCluster => sample::TARGET,
-                    InputType::DnsDomain => sample::DOMAIN,
-                    InputType::Text => "text",
+                    InputType::TidbCluster => sample::TARGET.to_owned(),
+                    InputType::NewTidbCluster => sample::NEW.to_owned(),
+                    InputType::KubeContext => sample::CONTEXT.to_owned(),
+                    InputType::DnsDomain => sample::DOMAIN.to_owned(),
+                    InputType::Version => sample::VERSION.to_owned(),
+                    InputType::Integer => input.min.or(input.max).unwrap_or(3).to_string(),
+                    InputType::Boolean => optional.to_string(),
+                    InputType::Choice => {
+                        let option = if optional { input.options.last() } else { input.options.first() };
+                        option.cloned().unwrap_or_default()
+                    }
+                    InputType::Text => input.example.clone().unwrap_or_else(|| "text".to_owned()),
                 };
-                (input.name.clone(), value.to_owned())
+                (input.name.clone(), value)
             })
             .collect()
     };
@@ -107,8 +117,8 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
 }
 
 fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super::Observation, tally: &mut Tally) {
-    let inputs = match read_inputs(runbook, given) {
-        Ok((inputs, _)) => inputs,
+    let inputs = match given_inputs::read(runbook, given) {
+        Ok(given) => given.values,
         Err(why) => return tally.note::<()>("inputs", None, Err(why.to_string())),
     };
     let facts = Facts { runbook, inputs: &inputs, seen };
@@ -126,7 +136,7 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
         tally.note(&place, Some(&check.check), facts.check(&check.check, &none));
         words(&facts, &place, &check.fail, &none, true, tally);
     }
-    let plan = match bind(runbook, given, seen) {
+    let plan = match bind_strictly(runbook, given, seen) {
         Ok(plan) => plan,
         Err(BindError::Step { step, why }) => {
             let place = if runbook.phases.iter().any(|phase| phase.id == step) { "phase" } else { "step" };
@@ -137,15 +147,19 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
     for planned in &plan.steps {
         let id = planned.id.split('[').next().unwrap_or(&planned.id);
         let place = format!("step {id}");
-        for source in planned.pre.iter().chain(&planned.post).chain(&planned.last) {
+        for source in planned.pre.iter().chain(&planned.post).chain(&planned.last).chain(&planned.until) {
             tally.note(&place, Some(source), facts.check(source, &planned.env));
         }
         let Some(step) = runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| step.id == id) else {
             continue;
         };
         words(&facts, &place, &step.title, &planned.env, false, tally);
-        if let Some(why) = &step.why {
-            words(&facts, &place, why, &planned.env, false, tally);
+        for text in step.why.iter().chain(&step.say) {
+            words(&facts, &place, text, &planned.env, false, tally);
+        }
+        for never in &step.never {
+            tally.note(&place, Some(&never.check), facts.check(&never.check, &planned.env));
+            words(&facts, &place, &never.say, &planned.env, true, tally);
         }
     }
     if plan.steps.is_empty() {
@@ -247,6 +261,8 @@ pub fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
         for step in &phase.steps {
             look(format!("step {}", step.id), &step.title);
             step.why.iter().for_each(|why| look(format!("step {}, why", step.id), why));
+            step.say.iter().for_each(|say| look(format!("step {}, say", step.id), say));
+            step.never.iter().for_each(|never| look(format!("step {}, never", step.id), &never.say));
         }
     }
     places

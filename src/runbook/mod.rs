@@ -14,14 +14,18 @@ pub mod engine;
 pub mod expr;
 pub mod facts;
 mod guards;
+pub mod inputs;
 pub mod judge;
+mod judge_objects;
 pub mod lint;
 pub mod plan;
 pub mod record;
 pub mod remaining;
+pub mod requests;
 pub mod rights;
 mod sample;
 pub mod schema;
+mod typed;
 pub mod undo;
 
 use jiff::Timestamp;

@@ -122,10 +122,25 @@ pub struct PlannedStep {
     /// Expressions, and what their names stand for besides the facts.
     pub pre: Vec<String>,
     pub post: Vec<String>,
+    /// Of a step that only waits: what has to hold, what is said meanwhile, and what must never be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub until: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub say: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub never: Vec<NeverSeen>,
     pub env: BTreeMap<String, Value>,
     /// Longest the step may take, and longest without visible progress; seconds.
     pub total_s: u64,
     pub stalled_s: u64,
+}
+
+/// Something that ends a wait at once when it is seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeverSeen {
+    pub check: String,
+    /// One sentence with `${…}`.
+    pub say: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

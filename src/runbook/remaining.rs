@@ -9,9 +9,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::action::{Action, Reversibility, quote};
+use super::action::{Action, Reversibility};
 use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
+use super::requests::quote;
 use crate::fleet::ObjectRef;
 
 /// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
@@ -94,7 +95,7 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
                 quote(&body.to_string())
             );
         }
-        Action::WaitRollout { target, since } => wait(out, target, since.as_deref(), step.total_s, plan, befores),
+        Action::WaitRollout { target, since, .. } => wait(out, target, since.as_deref(), step.total_s, plan, befores),
         Action::ProbePeerUrl { target, pod, url, .. } => {
             let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
             let others = pods(plan, target);
@@ -135,7 +136,28 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
             let _ = writeln!(out, "sleep 2 # a member's list is its own: ask another one");
             let _ = writeln!(out, "{} | grep -F {} >/dev/null && echo verified", call(witness, &list), listed(to));
         }
+        Action::CreateObject { .. }
+        | Action::DeleteObject { .. }
+        | Action::CopySecret { .. }
+        | Action::TransferPdLeader { .. }
+        | Action::RemovePdMember { .. } => {
+            let _ = writeln!(out, "{}", step.command);
+        }
+        Action::Await { .. } => waits_for(out, step),
+        Action::Manual { command, .. } => {
+            let _ = writeln!(out, "# by hand: {}", comment(command));
+            waits_for(out, step);
+        }
     }
+}
+
+/// The script cannot judge the conditions of a wait: a person does.
+fn waits_for(out: &mut String, step: &PlannedStep) {
+    for until in &step.until {
+        let _ = writeln!(out, "# go on when this holds: {}", comment(until));
+    }
+    let _ = writeln!(out, "# watch: {}", comment(&step.command));
+    out.push_str("printf 'enter when it holds: '; read -r _\n");
 }
 
 fn wait(
@@ -177,7 +199,14 @@ fn pods(plan: &Plan, of: &ObjectRef) -> BTreeSet<String> {
             Action::ProbePeerUrl { .. }
             | Action::UpdatePeerUrl { .. }
             | Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. } => None,
+            | Action::WaitRollout { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => None,
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::action::Action;
 use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectKind;
 
 /// One right in one context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +46,19 @@ pub struct Reach {
     /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
     /// `--local-only`, which takes no lease either.
     pub journal_in: Option<ObjectRef>,
+}
+
+/// A right on one object; creating takes no name.
+fn of_object(kind: ObjectKind, at: &ObjectRef, verb: &str) -> Right {
+    Right {
+        context: at.context.clone(),
+        verb: verb.into(),
+        group: kind.group().into(),
+        resource: kind.plural().into(),
+        namespace: if kind.namespaced() { at.namespace.clone() } else { String::new() },
+        name: if verb == "create" { String::new() } else { at.name.clone() },
+        ..Right::default()
+    }
 }
 
 /// Every right, once, in order. A WebSocket upgrade needs get and, from Kubernetes 1.35 on, create too
@@ -147,7 +161,28 @@ pub fn needs<'a>(
                     add(true, "PD is asked through its own pod", upgrade(target, verb, "portforward"));
                 }
             }
-            Action::WaitRollout { .. } => {}
+            Action::TransferPdLeader { target, .. } | Action::RemovePdMember { target, .. } => {
+                for verb in ["get", "create"] {
+                    add(true, "PD is asked through its own pod", upgrade(target, verb, "portforward"));
+                }
+            }
+            Action::CreateObject { target, object_kind, .. } => {
+                for verb in ["get", "create"] {
+                    add(true, "the object is looked at, then made", of_object(*object_kind, target, verb));
+                }
+            }
+            Action::DeleteObject { target, object_kind, .. } => {
+                for verb in ["get", "delete"] {
+                    add(true, "the object is looked at, then deleted", of_object(*object_kind, target, verb));
+                }
+            }
+            Action::CopySecret { from, target, .. } => {
+                add(true, "the Secret that is copied", of_object(ObjectKind::Secret, from, "get"));
+                for verb in ["get", "create"] {
+                    add(true, "the copy is looked at, then made", of_object(ObjectKind::Secret, target, verb));
+                }
+            }
+            Action::WaitRollout { .. } | Action::Await { .. } | Action::Manual { .. } => {}
         }
     }
     all.into_iter().collect()

@@ -11,6 +11,11 @@ use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 
 /// The TidbCluster in the samples.
 pub const TARGET: &str = "sample/db/basic";
+/// One that is not there yet, in the same Kubernetes cluster.
+pub const NEW: &str = "sample/new/fresh";
+pub const CONTEXT: &str = "sample";
+/// A later version than that of the sample Database.
+pub const VERSION: &str = "v8.5.7";
 /// The real domain of its Kubernetes cluster.
 pub const DOMAIN: &str = "sample.test";
 

@@ -8,8 +8,8 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::definition::{
-    ActionName, Binding, Check, ConfirmAsked, Fact, ForEach, Input, InputType, Phase, Runbook, Severity, Step, Text,
-    Timeout,
+    ActionName, Binding, Check, ConfirmAsked, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Severity, Step,
+    Text, Timeout,
 };
 use super::facts::Query;
 
@@ -48,7 +48,17 @@ pub fn schema() -> Value {
         "text": object::<Text>(&["en"], vec![("en", text()), ("zh", json!({"type": ["string", "null"]}))]),
         "input": object::<Input>(
             &["name", "type", "prompt"],
-            vec![("name", text()), ("type", words::<InputType>()), ("prompt", to("text")), ("optional", json!({"type": "boolean"}))],
+            vec![
+                ("name", text()),
+                ("type", words::<InputType>()),
+                ("prompt", to("text")),
+                ("optional", json!({"type": "boolean"})),
+                ("default", text()),
+                ("example", text()),
+                ("options", strings()),
+                ("min", json!({"type": "integer"})),
+                ("max", json!({"type": "integer"})),
+            ],
         ),
         "fact": object::<Fact>(&["query", "of"], vec![("query", words::<Query>()), ("of", text())]),
         "check": object::<Check>(
@@ -98,9 +108,13 @@ pub fn schema() -> Value {
                 ("confirm", words::<ConfirmAsked>()),
                 ("pre", strings()),
                 ("post", strings()),
+                ("until", strings()),
+                ("say", to("text")),
+                ("never", list("never")),
                 ("timeout", to("timeout")),
             ],
         ),
+        "never": object::<Never>(&["check", "say"], vec![("check", cel()), ("say", to("text"))]),
         "timeout": object::<Timeout>(
             &["totalS", "stalledS"],
             vec![("totalS", json!({"type": "integer", "minimum": 1})), ("stalledS", json!({"type": "integer", "minimum": 1}))],

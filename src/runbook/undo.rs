@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::action::{Action, Reversibility};
 use super::plan::{Confirm, Plan, PlannedStep, Rehearsal};
+use crate::fleet::object::{ObjectId, ObjectKind};
 
 /// The way back of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,8 +33,9 @@ pub fn undone(undo_step: &str) -> Option<&str> {
     undo_step.strip_prefix("undo:")
 }
 
-/// `sent`: steps with an Intent, in the order of their first one; `images`: the before-image of each.
-pub fn undo(plan: &Plan, sent: &[String], images: &BTreeMap<String, Value>) -> Undo {
+/// `run`: whose undo it is; `sent`: steps with an Intent, in the order of their first one; `images`: the before-image
+/// of each.
+pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, Value>) -> Undo {
     let mut way = Undo::default();
     for step in sent.iter().rev().filter_map(|id| plan.step(id)) {
         let Some(image) = images.get(&step.id) else { continue };
@@ -42,7 +44,14 @@ pub fn undo(plan: &Plan, sent: &[String], images: &BTreeMap<String, Value>) -> U
             Reversibility::Free | Reversibility::Compensable => match &step.action {
                 Action::UpdatePeerUrl { .. } => peer_url(step, image),
                 Action::PatchTidbCluster { .. } => patch(plan, step, image),
-                Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => continue,
+                Action::CreateObject { .. } | Action::CopySecret { .. } => created(run, step),
+                // Who leads, and what was deleted though it can be made again, is not put back.
+                Action::TransferPdLeader { .. } | Action::DeleteObject { .. } => continue,
+                Action::RemovePdMember { .. } => None,
+                Action::WaitRollout { .. }
+                | Action::ProbePeerUrl { .. }
+                | Action::Await { .. }
+                | Action::Manual { .. } => continue,
             },
         };
         match made {
@@ -96,6 +105,18 @@ fn peer_url(step: &PlannedStep, image: &Value) -> Option<Vec<PlannedStep>> {
     Some(steps)
 }
 
+/// Deletes what this run created, and only that: whether it did is seen in the object's field managers.
+fn created(run: &str, step: &PlannedStep) -> Option<Vec<PlannedStep>> {
+    let (target, object_kind) = match &step.action {
+        Action::CreateObject { target, object_kind, .. } => (target.clone(), *object_kind),
+        Action::CopySecret { target, .. } => (target.clone(), ObjectKind::Secret),
+        _ => return None,
+    };
+    let title = format!("Delete {}, which this run made", ObjectId::new(object_kind, &target));
+    let action = Action::DeleteObject { target, object_kind, uid: None, made_by: Some(run.to_owned()) };
+    Some(vec![PlannedStep { title, after: json!({"absent": true}), ..way_back(step, action) }])
+}
+
 /// Puts the patched fields back, and waits again for what the first patch was waited for.
 fn patch(plan: &Plan, step: &PlannedStep, image: &Value) -> Option<Vec<PlannedStep>> {
     let Action::PatchTidbCluster { target, uid, merge } = &step.action else { return None };
@@ -121,7 +142,11 @@ fn patch(plan: &Plan, step: &PlannedStep, image: &Value) -> Option<Vec<PlannedSt
         ..way_back(step, action)
     }];
     for wait in waits {
-        let action = Action::WaitRollout { target: target.clone(), since: Some(undo_id(&step.id)) };
+        let component = match &wait.action {
+            Action::WaitRollout { component, .. } => *component,
+            _ => None,
+        };
+        let action = Action::WaitRollout { target: target.clone(), since: Some(undo_id(&step.id)), component };
         // What the wait proves is about names and health as the spec has them, so it holds on the way back too.
         let post = wait.post.clone();
         steps.push(PlannedStep { title: wait.title.clone(), confirm: Confirm::None, post, ..way_back(wait, action) });
@@ -167,6 +192,9 @@ fn way_back(step: &PlannedStep, action: Action) -> PlannedStep {
         },
         between: Vec::new(),
         post: Vec::new(),
+        until: Vec::new(),
+        say: None,
+        never: Vec::new(),
         action,
         ..step.clone()
     }

@@ -157,7 +157,7 @@ impl World {
                 Some(_) => return refused("the member has other peerURLs"),
                 None => return refused("no such member"),
             },
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => panic!("this sends nothing: {action:?}"),
+            _ => panic!("this is not sent in the model world: {action:?}"),
         }
         self.apply(action);
         Answer::Accepted { status: 200, detail: String::new() }
@@ -200,7 +200,7 @@ impl World {
                 let verb = if *restores { "restore" } else { "update" };
                 self.effects.push(format!("{verb} {pod}{}", if index == self.leader { " (leader)" } else { "" }));
             }
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => {}
+            _ => {}
         }
     }
 

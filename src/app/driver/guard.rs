@@ -17,7 +17,7 @@ use crate::client::{self};
 use crate::fleet::database::database_of;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::plan::Plan;
-use crate::runbook::record::{Event, Fence, Record, decode};
+use crate::runbook::record::{Event, Fence, Record, decode, line_hash};
 
 /// Why the leases are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,18 @@ impl Driver {
         });
         let database = database_of(&fleet, &plan.target);
         let id = database.as_ref().and_then(|database| database.id.clone());
-        let id = id.or_else(|| leased.map(|(id, _)| id.clone())).ok_or_else(|| {
+        let leased_id = leased.map(|(id, _)| id.clone());
+        // A Database that is not there yet has no id: the place where it is to be keeps two runs apart, and the run
+        // keeps the name under which it began.
+        let unborn = || {
+            let there = fleet.tidb_cluster(&plan.target).is_some_and(|tc| tc.spec.pd.is_some());
+            (plan.database.is_none() && !there).then(|| unborn_id(&plan.target))
+        };
+        let id = match plan.database {
+            Some(_) => id.or(leased_id),
+            None => leased_id.or(id),
+        };
+        let id = id.or_else(unborn).ok_or_else(|| {
             format!(
                 "PD's cluster id of {} is not known, so its lease has no name yet; wait until PD answers (or use --local-only)",
                 plan.target
@@ -233,6 +244,15 @@ impl Driver {
             leased.iter().flat_map(|(_, fences)| fences.iter()).map(|f| (f.context.clone(), f.namespace.clone())),
         );
         Ok((id, places(&fleet, plan, all)))
+    }
+}
+
+/// Fits a label: 63 characters with room for a prefix.
+fn unborn_id(of: &ObjectRef) -> String {
+    let id = format!("new-{}-{}", of.namespace, of.name);
+    match id.len() {
+        0..=50 => id,
+        _ => format!("{}-{}", &id[..40], &line_hash(&id)[..9]),
     }
 }
 

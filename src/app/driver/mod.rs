@@ -31,6 +31,7 @@ use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, probe, rights};
 use crate::fleet::database::database_of;
+use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
@@ -39,6 +40,7 @@ use crate::runbook::bind::{self, bind};
 use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::digest;
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
+use crate::runbook::inputs;
 use crate::runbook::judge::leaves;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan, Rehearsal};
 use crate::runbook::record::{Event, How, Outcome, PauseReason};
@@ -122,13 +124,15 @@ impl Driver {
     /// (read-only), nothing but reads is sent and the results are predicted.
     pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
         let (runbook, document) = self.shelf.find(id)?;
-        let (_, target) = bind::read_inputs(&runbook, inputs).map_err(|error| error.to_string())?;
-        if self.links.get(&target.context).is_none() {
+        let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
+        if let Some(unknown) = given.contexts.iter().find(|context| self.links.get(context).is_none()) {
             let known: Vec<&str> = self.links.iter().map(|link| link.context()).collect();
-            return Err(format!("no context is called {:?}; connected are: {}", target.context, known.join(", ")));
+            return Err(format!("no context is called {unknown:?}; connected are: {}", known.join(", ")));
         }
+        let target = given.target;
         let changes = self.links.look(None).await;
         let mut fleet = client::fold(changes);
+        self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
             let context = target.context.clone();
             fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
@@ -136,6 +140,8 @@ impl Driver {
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
+        self.add_objects(&mut seen.fleet, &objects).await;
         let required = self.needs(&draft, &self.reach(&draft, &seen.fleet)).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
@@ -148,6 +154,13 @@ impl Driver {
         Ok(plan)
     }
 
+    /// Adds what is seen at the places of single objects.
+    async fn add_objects(&self, fleet: &mut Fleet, objects: &BTreeSet<ObjectId>) {
+        for change in self.links.look_at_objects(objects).await {
+            fleet.apply(change);
+        }
+    }
+
     /// The least rights with which this runbook can be run, with the plan that they follow from. The namespace: where
     /// a run has to be told `-n` for them to be enough.
     pub async fn least_rights(
@@ -156,7 +169,9 @@ impl Driver {
         inputs: &BTreeMap<String, String>,
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
         let (runbook, _) = self.shelf.find(id)?;
-        let fleet = client::fold(self.links.look(None).await);
+        let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
+        let mut fleet = client::fold(self.links.look(None).await);
+        self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let mut reach = self.reach(&plan, &seen.fleet);
@@ -227,8 +242,15 @@ impl Driver {
             Err(sentence) => return plan.checks.push(refused("dry-run", sentence)),
         };
         for step in plan.steps.iter_mut().filter(|step| step.action.writes() && !step.already_so) {
-            let Action::PatchTidbCluster { merge, .. } = &step.action else { continue };
+            let merge = match &step.action {
+                Action::PatchTidbCluster { merge, .. } => merge.clone(),
+                // There is no field of it yet that could be compared: the server's yes is all there is to learn.
+                Action::CreateObject { .. } => Value::Null,
+                _ => continue,
+            };
+            let merge = &merge;
             match apply::rehearse(&self.links, &permit, "plan", &step.action).await {
+                Ok(Some(_)) if merge.is_null() => step.rehearsed = Rehearsal::ServerDryRun,
                 Ok(Some(object)) => {
                     let fields: BTreeMap<String, Value> = leaves(merge)
                         .into_keys()
@@ -486,6 +508,7 @@ impl Driver {
                         looked = Instant::now();
                         let mut fleet = client::fold(self.links.look(Some(&contexts)).await);
                         self.add_domain(&mut fleet, &run.plan.target, &mut domain).await;
+                        self.add_objects(&mut fleet, &run.objects()).await;
                         seen = Observation { at: now(), fleet, denied: None };
                         input = Next::Observed;
                     }

@@ -98,7 +98,8 @@ impl Shelf {
                 say(&mut phase.title);
                 for step in &mut phase.steps {
                     say(&mut step.title);
-                    step.why.iter_mut().for_each(say);
+                    step.why.iter_mut().chain(step.say.iter_mut()).for_each(say);
+                    step.never.iter_mut().for_each(|never| say(&mut never.say));
                 }
             }
         }
@@ -168,10 +169,17 @@ fn info(runbook: Runbook, fork: bool) -> RunbookInfo {
                 prompt: input.prompt.en,
                 kind: match input.kind {
                     InputType::TidbCluster => InputKind::TidbCluster,
+                    InputType::NewTidbCluster => InputKind::NewTidbCluster,
+                    InputType::KubeContext => InputKind::KubeContext,
                     InputType::DnsDomain => InputKind::DnsDomain,
+                    InputType::Version => InputKind::Version,
+                    InputType::Integer => InputKind::Integer,
+                    InputType::Boolean => InputKind::Choice(vec!["true".into(), "false".into()]),
+                    InputType::Choice => InputKind::Choice(input.options),
                     InputType::Text => InputKind::Text,
                 },
-                required: !input.optional,
+                required: !input.optional && input.default.is_none(),
+                default: input.default,
             })
             .collect(),
     }

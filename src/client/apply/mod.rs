@@ -1,8 +1,13 @@
-//! The only file that writes: a rehearsal on the server, and one action sent once under a permit.
+//! The only place that writes: a rehearsal on the server, and one action sent once under a permit.
 //!
 //! Each write carries a condition: uid and resourceVersion for a TidbCluster; for a peerURL our own check (no server
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
+//!
+//! Single objects are in [`objects`], PD's membership in [`membership`].
+
+mod membership;
+mod objects;
 
 use std::time::Duration;
 
@@ -10,15 +15,13 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 
 use super::access::{Mark, WritePermit};
+use super::encode;
 use super::lease::Lost;
 use super::link::{Link, Links, Reply};
-use super::pd::{self, PdWrite};
 use super::trouble::{Trouble, TroubleKind};
-use super::{encode, plain};
-use crate::fleet::pd::MembershipApi;
-use crate::fleet::tidbcluster::{Pod, TidbCluster};
-use crate::fleet::{Fleet, ObjectRef, peer_url};
-use crate::runbook::action::{Action, Answer, tidb_cluster_path};
+use crate::fleet::{Fleet, ObjectRef};
+use crate::runbook::action::{Action, Answer};
+use crate::runbook::requests::tidb_cluster_path;
 
 /// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
 pub async fn rehearse(
@@ -27,6 +30,9 @@ pub async fn rehearse(
     run: &str,
     action: &Action,
 ) -> Result<Option<Value>, String> {
+    if let Action::CreateObject { target, .. } = action {
+        return objects::rehearse(writable(links, permit, run, target)?, run, action).await.map(Some);
+    }
     let Action::PatchTidbCluster { target, uid, merge } = action else { return Ok(None) };
     let link = writable(links, permit, run, target)?;
     let current = current(link, target, uid).await?;
@@ -42,16 +48,25 @@ pub async fn rehearse(
 
 /// Carries out one action, once. Never completes a step: only an observation does.
 pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Action, seen: &Fleet) -> Answer {
+    let link = match writable(links, permit, run, action.target()) {
+        Ok(link) => link,
+        Err(reason) => return Answer::Refused { reason },
+    };
     let done = match action {
-        Action::PatchTidbCluster { target, .. } => match writable(links, permit, run, target) {
-            Ok(link) => patch(link, permit, action, target, seen).await,
+        Action::PatchTidbCluster { target, .. } => patch(link, permit, action, target, seen).await,
+        Action::UpdatePeerUrl { target, .. } => membership::update_peer_url(link, permit, action, target, seen).await,
+        Action::TransferPdLeader { target, .. } | Action::RemovePdMember { target, .. } => {
+            membership::tell_pd(link, permit, action, target, seen).await
+        }
+        Action::CreateObject { .. } => objects::create(link, permit, action).await,
+        Action::DeleteObject { .. } => objects::delete(link, permit, action).await,
+        Action::CopySecret { from, .. } => match links.need(&from.context) {
+            Ok(source) => objects::copy_secret(source, link, permit, action).await,
             Err(reason) => Err(reason),
         },
-        Action::UpdatePeerUrl { target, .. } => match writable(links, permit, run, target) {
-            Ok(link) => update_peer_url(link, permit, action, target, seen).await,
-            Err(reason) => Err(reason),
-        },
-        Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } => Err("this action sends nothing".into()),
+        Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
+            Err("this action sends nothing".into())
+        }
     };
     done.unwrap_or_else(|reason| Answer::Refused { reason })
 }
@@ -274,104 +289,6 @@ fn dropped(merge: &Value, result: &Value) -> Vec<String> {
         found != *asked && !(asked.as_object().is_some_and(serde_json::Map::is_empty) && found.is_object())
     };
     leaves(merge).into_iter().filter(differs).map(|(at, _)| at.trim_start_matches('/').replace('/', ".")).collect()
-}
-
-// ---- PD membership ----
-
-async fn update_peer_url(
-    link: &Link,
-    permit: &WritePermit,
-    action: &Action,
-    target: &ObjectRef,
-    seen: &Fleet,
-) -> Result<Answer, String> {
-    let Action::UpdatePeerUrl { id, pod, from, to, restores, .. } = action else {
-        return Err("not a peerURL update".into());
-    };
-    let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
-    let expected = tc.expected_peer_url(pod);
-    let limits = link.limits();
-    let mut failures = Vec::new();
-    for via in doors(seen, target, tc, pod) {
-        let name = &via.metadata.name;
-        // Up to here nothing has been sent that changes anything, so another door may be tried.
-        let mut tunnel = match pd::open(link, via, Some(tc), limits.request).await {
-            Ok(tunnel) => tunnel,
-            Err(why) => {
-                failures.push(why);
-                continue;
-            }
-        };
-        match pd::healthy(&mut tunnel, limits.pd).await {
-            Ok(true) => {}
-            Ok(false) => {
-                failures.push(format!("pod {name}: its PD is not healthy"));
-                continue;
-            }
-            Err(why) => {
-                failures.push(why);
-                continue;
-            }
-        }
-        let found = match pd::membership(&mut tunnel, limits.pd).await {
-            Ok(found) => found,
-            Err(why) => {
-                failures.push(why);
-                continue;
-            }
-        };
-        let member = found.members.iter().find(|member| member.id == *id);
-        let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
-        match restores {
-            true => peer_url::check_restore(*id, to, tc.tls(), &found.members),
-            false => peer_url::check_update(*id, to, &expected, tc.tls(), &found.members),
-        }
-        .map_err(|bad| bad.to_string())?;
-        if member.peer_urls != *from {
-            return Err(format!("member {id} has peerURLs {:?}, planned for {from:?}; plan again", member.peer_urls));
-        }
-        fence(permit).await?;
-        let write = PdWrite::UpdateMember { api: found.api, id: *id, to };
-        return match pd::write(&mut tunnel, link, permit, &write, limits.write).await {
-            Ok(reply) => Ok(membership_answer(&reply, found.api, name)),
-            Err(broken) if broken.sent => Ok(Answer::Unknown { reason: broken.sentence }),
-            Err(broken) => Err(format!("nothing was sent: {}", broken.sentence)),
-        };
-    }
-    Err(match failures.is_empty() {
-        true => format!("no running PD pod of {target} to send it through"),
-        false => format!("no PD pod to send it through: {}", failures.join("; ")),
-    })
-}
-
-/// The pods to send through: the healthy others first, the member's own last. etcd takes it at any of them.
-fn doors<'a>(seen: &'a Fleet, target: &ObjectRef, tc: &TidbCluster, own: &str) -> Vec<&'a Pod> {
-    let Some(cluster) = seen.clusters.get(&target.context) else { return Vec::new() };
-    let mut doors: Vec<&Pod> = cluster
-        .pods
-        .values()
-        .filter(|pod| {
-            pd::is_running_pd(pod) && pod.metadata.namespace == tc.namespace() && pod.instance() == Some(tc.instance())
-        })
-        .collect();
-    let healthy = |pod: &Pod| {
-        let view = cluster.pd.get(&pod.metadata.key()).and_then(|view| view.answer.as_ref().ok());
-        view.and_then(|answer| answer.healthy) == Some(true)
-    };
-    doors.sort_by_key(|pod| (pod.metadata.name == own, !healthy(pod), pod.metadata.name.clone()));
-    doors
-}
-
-fn membership_answer(reply: &Reply, api: MembershipApi, via: &str) -> Answer {
-    let what = match api {
-        MembershipApi::V2 => "PUT /v2/members",
-        MembershipApi::V3 => "POST /v3/cluster/member/update",
-    };
-    match reply.status.as_u16() {
-        status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {via}") },
-        400 | 401 | 403..=405 | 409 | 412 | 415 => Answer::Refused { reason: plain(&pd::said(what, reply)) },
-        _ => Answer::Unknown { reason: plain(&pd::said(what, reply)) },
-    }
 }
 
 #[cfg(test)]

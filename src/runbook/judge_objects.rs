@@ -1,0 +1,218 @@
+//! Judges the actions on single objects: is it there, is it what was wanted, is it gone?
+//!
+//! By what one look saw at the object's place ([`Sight`]); the same rules as [`super::judge`], of which this is the
+//! part about objects that are created, copied and deleted. Pure.
+
+use serde_json::{Value, json};
+
+use super::Observation;
+use super::action::Action;
+use super::judge::Judged;
+use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, uid, written_by};
+
+/// Judges an action on one object. Other actions are none of its business.
+pub(super) fn judge(action: &Action, seen: &Observation) -> Option<Judged> {
+    match action {
+        Action::CreateObject { target, object_kind, object } => {
+            Some(create(&ObjectId::new(*object_kind, target), object, seen))
+        }
+        Action::DeleteObject { target, object_kind, uid, made_by } => {
+            Some(delete(&ObjectId::new(*object_kind, target), uid.as_deref(), made_by.as_deref(), seen))
+        }
+        Action::CopySecret { from, target, keys } => {
+            Some(copy(&ObjectId::new(ObjectKind::Secret, from), &ObjectId::new(ObjectKind::Secret, target), keys, seen))
+        }
+        Action::PatchTidbCluster { .. }
+        | Action::WaitRollout { .. }
+        | Action::ProbePeerUrl { .. }
+        | Action::UpdatePeerUrl { .. }
+        | Action::TransferPdLeader { .. }
+        | Action::RemovePdMember { .. }
+        | Action::Await { .. }
+        | Action::Manual { .. } => None,
+    }
+}
+
+/// What a look saw, or why nothing can be said.
+fn sight<'a>(id: &ObjectId, seen: &'a Observation) -> Result<&'a Sight, Judged> {
+    let Some(cluster) = seen.fleet.clusters.get(&id.context) else {
+        return Err(Judged::Refuse(format!("context {} is not connected", id.context)));
+    };
+    if !cluster.freshness.is_live() {
+        let why = cluster.message.as_deref().unwrap_or("no answer");
+        return Err(Judged::Waiting(format!("KubeCluster {} is {}: {why}", id.context, cluster.freshness.word())));
+    }
+    match seen.fleet.sight(id) {
+        Some(Sight::Unseen(why)) => Err(Judged::Waiting(format!("{id} cannot be read: {why}"))),
+        None => Err(Judged::Waiting(format!("{id} was not looked at"))),
+        Some(sight) => Ok(sight),
+    }
+}
+
+fn deleting(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
+}
+
+fn create(id: &ObjectId, object: &Value, seen: &Observation) -> Judged {
+    let found = match sight(id, seen) {
+        Ok(Sight::Absent) => {
+            return Judged::NotDone { before: json!({"absent": true}), after: json!({ "object": object }) };
+        }
+        Ok(Sight::Present(found)) => found,
+        Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+        Err(judged) => return judged,
+    };
+    if deleting(found) {
+        return Judged::Waiting(format!("{id} is being deleted"));
+    }
+    let different = differences(object, found);
+    if different.is_empty() {
+        return Judged::Done { evidence: json!({"uid": uid(found)}) };
+    }
+    Judged::Foreign {
+        sentence: format!("{id} exists already and is another one: {}", different.join("; ")),
+        before: json!({"absent": true}),
+        ours: object.clone(),
+        theirs: json!({"uid": uid(found), "different": different}),
+    }
+}
+
+fn delete(id: &ObjectId, wanted: Option<&str>, made_by: Option<&str>, seen: &Observation) -> Judged {
+    let found = match sight(id, seen) {
+        Ok(Sight::Absent) => return Judged::Done { evidence: json!({"absent": true}) },
+        Ok(Sight::Present(found)) => found,
+        Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+        Err(judged) => return judged,
+    };
+    match (wanted, made_by) {
+        (Some(wanted), _) if wanted != uid(found) => {
+            return Judged::Done { evidence: json!({"gone": wanted, "another": uid(found)}) };
+        }
+        (None, Some(run)) if !written_by(found, &format!("tidepilot/{run}")) => {
+            return Judged::Refuse(format!("{id} was not made by this run, so it is left as it is"));
+        }
+        (None, None) => return Judged::Refuse(format!("{id}: which one is meant is not known")),
+        (Some(_), _) | (None, Some(_)) => {}
+    }
+    if deleting(found) {
+        return Judged::Waiting(format!("{id} is being deleted"));
+    }
+    Judged::NotDone { before: json!({"uid": uid(found)}), after: json!({"absent": true}) }
+}
+
+/// A Secret's data as a look gives it: key → fingerprint (`client::objects`).
+fn fingerprint<'a>(secret: &'a Value, key: &str) -> Option<&'a str> {
+    secret.get("data")?.get(key)?.as_str()
+}
+
+fn copy(from: &ObjectId, to: &ObjectId, keys: &[String], seen: &Observation) -> Judged {
+    let source = match sight(from, seen) {
+        Ok(Sight::Present(source)) => source,
+        Ok(Sight::Absent) => return Judged::Waiting(format!("{from}, which is to be copied, is not there")),
+        Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+        Err(judged) => return judged,
+    };
+    if let Some(missing) = keys.iter().find(|key| fingerprint(source, key).is_none()) {
+        return Judged::Refuse(format!("{from} has no key {missing}"));
+    }
+    let prints = |secret: &Value| -> Value {
+        keys.iter().map(|key| (key.clone(), json!(fingerprint(secret, key)))).collect::<serde_json::Map<_, _>>().into()
+    };
+    match sight(to, seen) {
+        Ok(Sight::Absent) => {
+            Judged::NotDone { before: json!({"absent": true}), after: json!({"keys": prints(source)}) }
+        }
+        Ok(Sight::Present(found)) if deleting(found) => Judged::Waiting(format!("{to} is being deleted")),
+        Ok(Sight::Present(found)) if prints(found) == prints(source) => {
+            Judged::Done { evidence: json!({"uid": uid(found), "keys": prints(found)}) }
+        }
+        Ok(Sight::Present(found)) => Judged::Foreign {
+            sentence: format!("{to} exists already and holds something else than {from}"),
+            before: json!({"absent": true}),
+            ours: prints(source),
+            theirs: prints(found),
+        },
+        Ok(Sight::Unseen(why)) => Judged::Waiting(why.clone()),
+        Err(judged) => judged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Change, Fleet, Freshness, ObjectRef, What};
+
+    fn observation(kind: ObjectKind, name: &str, sight: Sight) -> Observation {
+        let mut fleet = Fleet::default();
+        let mut say = |what| fleet.apply(Change { context: "a".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        say(What::Connection { freshness: Freshness::Live, message: None });
+        let (kind, key) = ObjectId::new(kind, &ObjectRef::new("a", "db", name)).key();
+        say(What::Object { kind, key, sight: Box::new(sight) });
+        Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: None }
+    }
+
+    fn create_action() -> Action {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"a": "1"}});
+        Action::CreateObject { target: ObjectRef::new("a", "db", "x"), object_kind: ObjectKind::ConfigMap, object }
+    }
+
+    fn word(judged: Judged) -> &'static str {
+        match judged {
+            Judged::Done { .. } => "done",
+            Judged::NotDone { .. } => "not done",
+            Judged::Waiting(_) => "waiting",
+            Judged::Refuse(_) => "refuse",
+            Judged::Foreign { .. } => "foreign",
+        }
+    }
+
+    #[test]
+    fn creation_is_judged_by_what_is_there() {
+        let made =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "uid": "u"}, "data": {"a": "1"}});
+        let mut dying = made.clone();
+        dying["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let mut other = made.clone();
+        other["data"]["a"] = json!("2");
+        let cases = [
+            (Sight::Absent, "not done"),
+            (Sight::Present(made), "done"),
+            (Sight::Present(dying), "waiting"),
+            (Sight::Present(other), "foreign"),
+            (Sight::Unseen("forbidden".into()), "waiting"),
+        ];
+        for (sight, expected) in cases {
+            let seen = observation(ObjectKind::ConfigMap, "x", sight.clone());
+            assert_eq!(judge(&create_action(), &seen).map(word), Some(expected), "{sight:?}");
+        }
+        assert_eq!(
+            judge(&create_action(), &observation(ObjectKind::Secret, "x", Sight::Absent)).map(word),
+            Some("waiting")
+        );
+    }
+
+    #[test]
+    fn only_the_object_that_is_meant_is_deleted() {
+        let object = |uid: &str, manager: &str| {
+            Sight::Present(json!({"metadata": {"uid": uid, "managedFields": [{"manager": manager}]}}))
+        };
+        let action = |uid: Option<&str>, made_by: Option<&str>| Action::DeleteObject {
+            target: ObjectRef::new("a", "db", "x"),
+            object_kind: ObjectKind::Pod,
+            uid: uid.map(str::to_owned),
+            made_by: made_by.map(str::to_owned),
+        };
+        let cases = [
+            (action(Some("u"), None), object("u", "kubectl"), "not done"),
+            (action(Some("u"), None), object("v", "kubectl"), "done"),
+            (action(Some("u"), None), Sight::Absent, "done"),
+            (action(None, Some("r1")), object("u", "tidepilot/r1"), "not done"),
+            (action(None, Some("r1")), object("u", "tidepilot/r2"), "refuse"),
+            (action(None, None), object("u", "tidepilot/r2"), "refuse"),
+        ];
+        for (action, sight, expected) in cases {
+            let seen = observation(ObjectKind::Pod, "x", sight.clone());
+            assert_eq!(judge(&action, &seen).map(word), Some(expected), "{action:?} {sight:?}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! An action as it goes over the wire, and as a person would type it: exact requests, kubectl and curl lines.
+//!
+//! What is printed in a plan is what is sent; `client::apply` takes its requests from here. Pure. Not here: sending,
+//! and the script of what is left of a run ([`super::remaining`]).
+
+use serde_json::{Value, json};
+
+use super::action::{Action, Request};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::pd::{MemberId, MembershipApi};
+
+impl Action {
+    /// The exact requests. `resource_version` is the one last seen; the one sent is read anew just before.
+    pub fn requests(&self, field_manager: &str, resource_version: &str, api: Option<MembershipApi>) -> Vec<Request> {
+        match self {
+            Action::PatchTidbCluster { target, .. } => vec![Request {
+                context: target.context.clone(),
+                pod: None,
+                method: "PATCH".into(),
+                path: format!("{}?fieldManager={field_manager}&fieldValidation=Strict", tidb_cluster_path(target)),
+                content_type: "application/merge-patch+json".into(),
+                body: self.patch_body(resource_version).unwrap_or(Value::Null),
+            }],
+            Action::UpdatePeerUrl { target, id, pod, to, .. } => {
+                let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
+                vec![Request {
+                    context: target.context.clone(),
+                    pod: Some(format!("{}/{pod}", target.namespace)),
+                    method: method.into(),
+                    path,
+                    content_type: "application/json".into(),
+                    body,
+                }]
+            }
+            Action::CreateObject { target, object_kind, object } => vec![Request {
+                context: target.context.clone(),
+                pod: None,
+                method: "POST".into(),
+                path: format!(
+                    "{}?fieldManager={field_manager}&fieldValidation=Strict",
+                    object_kind.collection(&target.namespace)
+                ),
+                content_type: "application/json".into(),
+                body: object.clone(),
+            }],
+            Action::DeleteObject { target, object_kind, uid, .. } => vec![Request {
+                context: target.context.clone(),
+                pod: None,
+                method: "DELETE".into(),
+                path: ObjectId::new(*object_kind, target).path(),
+                content_type: "application/json".into(),
+                body: delete_options(uid.as_deref().unwrap_or("the uid that is read just before")),
+            }],
+            Action::CopySecret { from, target, keys } => vec![Request {
+                context: target.context.clone(),
+                pod: None,
+                method: "POST".into(),
+                path: format!("{}?fieldManager={field_manager}", ObjectKind::Secret.collection(&target.namespace)),
+                content_type: "application/json".into(),
+                body: copied_secret(
+                    target,
+                    &json!(
+                        keys.iter()
+                            .map(|key| (key.clone(), json!(format!("(as in {from})"))))
+                            .collect::<serde_json::Map<_, _>>()
+                    ),
+                ),
+            }],
+            Action::TransferPdLeader { target, to } => vec![pd_request(target, "POST", transfer_path(to))],
+            Action::RemovePdMember { target, id } => vec![pd_request(target, "DELETE", member_path(*id))],
+            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// The merge patch body with the condition which the server checks.
+    pub fn patch_body(&self, resource_version: &str) -> Option<Value> {
+        let Action::PatchTidbCluster { uid, merge, .. } = self else { return None };
+        let mut body = merge.clone();
+        let root = body.as_object_mut()?;
+        let metadata = root.entry("metadata").or_insert_with(|| json!({}));
+        metadata["uid"] = json!(uid);
+        metadata["resourceVersion"] = json!(resource_version);
+        Some(body)
+    }
+
+    /// The line that a person would type instead; quoted so that it can be pasted.
+    pub fn command(&self, api: Option<MembershipApi>, tls: bool) -> String {
+        match self {
+            Action::PatchTidbCluster { target, merge, .. } => format!(
+                "kubectl --context {} -n {} patch tidbcluster {} --type merge -p {}",
+                quote(&target.context),
+                quote(&target.namespace),
+                quote(&target.name),
+                quote(&merge.to_string())
+            ),
+            Action::UpdatePeerUrl { target, id, pod, to, .. } => {
+                let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
+                let (scheme, certs) =
+                    if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
+                format!(
+                    "kubectl --context {} -n {} port-forward pod/{} 2379:2379 & curl{certs} -X {method} -H 'Content-Type: application/json' -d {} {}",
+                    quote(&target.context),
+                    quote(&target.namespace),
+                    quote(pod),
+                    quote(&body.to_string()),
+                    quote(&format!("{scheme}://127.0.0.1:2379{path}"))
+                )
+            }
+            Action::WaitRollout { target, .. } => format!(
+                "kubectl --context {} -n {} get statefulset,pod -l {} -w",
+                quote(&target.context),
+                quote(&target.namespace),
+                quote(&format!("app.kubernetes.io/instance={}", target.name))
+            ),
+            Action::ProbePeerUrl { target, url, .. } => format!(
+                "kubectl --context {} -n {} exec <another PD pod> -c pd -- wget -qO- -T 5 {}",
+                quote(&target.context),
+                quote(&target.namespace),
+                quote(&format!("{url}/version"))
+            ),
+            Action::CreateObject { target, object, .. } => {
+                format!("kubectl --context {} create -f - <<'EOF'\n{}EOF", quote(&target.context), manifest(object))
+            }
+            // kubectl has no precondition: look at the uid first.
+            Action::DeleteObject { target, object_kind, .. } => {
+                format!("kubectl {} delete {} {}", place(target), object_kind.resource(), quote(&target.name))
+            }
+            Action::CopySecret { from, target, keys } => format!(
+                "kubectl {} get secret {} -o json | jq '{{apiVersion, kind, type, metadata: {{name: \"{}\", namespace: \"{}\"}}, data: {{{}}}}}' | kubectl --context {} create -f -",
+                place(from),
+                quote(&from.name),
+                target.name,
+                target.namespace,
+                keys.iter().map(|key| format!("\"{key}\": .data[\"{key}\"]")).collect::<Vec<_>>().join(", "),
+                quote(&target.context)
+            ),
+            Action::TransferPdLeader { target, to } => curl(target, "POST", &transfer_path(to), tls),
+            Action::RemovePdMember { target, id } => curl(target, "DELETE", &member_path(*id), tls),
+            Action::Await { target } => format!(
+                "kubectl {} get tidbcluster,statefulset,pod -l {} -w",
+                place(target),
+                quote(&format!("app.kubernetes.io/instance={}", target.name))
+            ),
+            Action::Manual { command, .. } => command.clone(),
+        }
+    }
+}
+
+/// An object as the YAML that people keep.
+pub fn manifest(object: &Value) -> String {
+    serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string() + "\n")
+}
+
+/// Body of a DELETE with the condition that the server checks.
+pub fn delete_options(uid: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+        "preconditions": {"uid": uid},
+    })
+}
+
+/// A Secret as a copy is made of it: nothing of the original's metadata.
+pub fn copied_secret(target: &ObjectRef, data: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"name": target.name, "namespace": target.namespace},
+        "data": data,
+    })
+}
+
+/// PD's own API; any PD pod of the TidbCluster takes it and hands it to the leader.
+fn pd_request(target: &ObjectRef, method: &str, path: String) -> Request {
+    Request {
+        context: target.context.clone(),
+        pod: Some(format!("{}/{}-pd-0", target.namespace, target.name)),
+        method: method.into(),
+        path,
+        content_type: "application/json".into(),
+        body: Value::Null,
+    }
+}
+
+/// Path that asks PD to hand the lead to a member.
+pub fn transfer_path(to: &str) -> String {
+    format!("/pd/api/v1/leader/transfer/{to}")
+}
+
+/// Path of a member by its id.
+pub fn member_path(id: MemberId) -> String {
+    format!("/pd/api/v1/members/id/{}", id.decimal())
+}
+
+fn place(of: &ObjectRef) -> String {
+    format!("--context {} -n {}", quote(&of.context), quote(&of.namespace))
+}
+
+fn curl(target: &ObjectRef, method: &str, path: &str, tls: bool) -> String {
+    let (scheme, certs) = if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
+    format!(
+        "kubectl {} port-forward pod/{} 2379:2379 & curl{certs} -X {method} {}",
+        place(target),
+        quote(&format!("{}-pd-0", target.name)),
+        quote(&format!("{scheme}://127.0.0.1:2379{path}"))
+    )
+}
+
+/// API path of a TidbCluster.
+pub fn tidb_cluster_path(of: &ObjectRef) -> String {
+    format!("/apis/pingcap.com/v1alpha1/namespaces/{}/tidbclusters/{}", of.namespace, of.name)
+}
+
+/// Method, path and body of a membership update (`domain.md` §3.2, §3.3).
+pub fn update_request(id: MemberId, to: &[String], api: MembershipApi) -> (&'static str, String, Value) {
+    match api {
+        MembershipApi::V2 => ("PUT", format!("/v2/members/{}", id.hex()), json!({"peerURLs": to})),
+        MembershipApi::V3 => ("POST", "/v3/cluster/member/update".into(), json!({"ID": id.decimal(), "peerURLs": to})),
+    }
+}
+
+/// POSIX shell quoting.
+pub fn quote(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::action::Reversibility;
+
+    #[test]
+    fn shell_quoting() {
+        for (text, quoted) in [("a-b", "a-b"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$x", "'$x'")] {
+            assert_eq!(quote(text), quoted);
+        }
+    }
+
+    #[test]
+    fn the_patch_carries_its_condition() {
+        let action = Action::PatchTidbCluster {
+            target: ObjectRef::new("east", "db", "basic"),
+            uid: "u1".into(),
+            merge: json!({"spec": {"acrossK8s": true}}),
+        };
+        let body = action.patch_body("77").expect("a patch");
+        assert_eq!(body, json!({"spec": {"acrossK8s": true}, "metadata": {"uid": "u1", "resourceVersion": "77"}}));
+        assert_eq!(action.reversibility(), Reversibility::Compensable);
+        assert!(action.command(None, false).contains("-p '{\"spec\":{\"acrossK8s\":true}}'"));
+    }
+
+    #[test]
+    fn updates_use_hex_for_v2_and_decimal_for_v3() {
+        let to = vec!["http://a:2380".to_owned()];
+        let id = MemberId(11_669_882_833_499_745_300);
+        assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c09b7d2e6c14");
+        assert_eq!(update_request(id, &to, MembershipApi::V3).2["ID"], "11669882833499745300");
+    }
+}
