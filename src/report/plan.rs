@@ -84,7 +84,8 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
         Confirm::Plain { .. } => "; asks first (--yes)".into(),
         Confirm::Typed { text, .. } => format!("; asks you to type {text} (--confirm {text})"),
     };
-    let _ = writeln!(out, "     undo     {back}{gate}");
+    let second = if step.approvers > 1 { "; then a second person approves (runs approve)" } else { "" };
+    let _ = writeln!(out, "     undo     {back}{gate}{second}");
 }
 
 /// Where the runbook comes from, unless it is the shipped one.

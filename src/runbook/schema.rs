@@ -96,6 +96,7 @@ pub fn schema() -> Value {
                 ("action", words::<ActionName>()),
                 ("with", json!({"type": "object"})),
                 ("confirm", words::<ConfirmAsked>()),
+                ("approvers", json!({"type": "integer", "minimum": 1, "maximum": 2})),
                 ("pre", strings()),
                 ("post", strings()),
                 ("timeout", to("timeout")),
