@@ -72,7 +72,8 @@ fn word(ended: &Ended) -> Result<&'static str, String> {
         Ended::Stopped(Stop::Paused(
             PauseReason::NotReady { .. } | PauseReason::TimedOut { .. } | PauseReason::Asked,
         )) => "paused",
-        Ended::Stopped(Stop::AtGate(_) | Stop::Finished(Outcome::Abandoned)) | Ended::Crashed => {
+        Ended::Stopped(Stop::AtGate(_) | Stop::AwaitsApproval { .. } | Stop::Finished(Outcome::Abandoned))
+        | Ended::Crashed => {
             return Err(format!("ended as {ended:?}"));
         }
     })

@@ -103,6 +103,7 @@ impl RunView {
                 }
             }
             Event::Completed { .. } | Event::Intent { .. } => self.waiting = None,
+            Event::Approved { .. } => self.waiting = None,
             Event::Resumed { .. }
             | Event::Chosen { .. }
             | Event::Leased { .. }
@@ -164,6 +165,7 @@ impl RunView {
                 | Event::Leased { .. }
                 | Event::TakenOver { .. }
                 | Event::Confirmed { .. }
+                | Event::Approved { .. }
                 | Event::Intent { .. }
                 | Event::Returned { .. }
                 | Event::Completed { .. }
@@ -201,6 +203,9 @@ pub fn record_sentence(record: &Record) -> (Level, String) {
         Event::TakenOver { by, from, .. } => (Level::Working, format!("taken over from {from} by {by}")),
         Event::Confirmed { gate, text: None } => (Level::Good, format!("{gate}: confirmed")),
         Event::Confirmed { gate, text: Some(text) } => (Level::Good, format!("{gate}: confirmed by typing {text:?}")),
+        Event::Approved { gate, by, vouched, .. } => {
+            (Level::Good, format!("{gate}: approved by {by} ({})", vouched.words()))
+        }
         Event::Intent { step, attempt: 1, .. } => (Level::Working, format!("{step}: about to send")),
         Event::Intent { step, attempt, .. } => (Level::Working, format!("{step}: about to send, attempt {attempt}")),
         Event::Returned { step, answer, .. } => match answer {

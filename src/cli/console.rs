@@ -1,6 +1,7 @@
 //! `tidepilot` without a command: the console over every context.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -35,6 +36,8 @@ pub async fn open(links: Links, driver: Driver, ascii: bool, simulated: bool) ->
     });
     let (messages, inbox) = mpsc::channel(1024);
     let (effects, todo) = mpsc::channel(64);
+    // Whoever sits at the console may wait for a second person; leaving stops the run at their gate.
+    let driver = driver.patience(Duration::from_secs(3600));
     let background = tokio::spawn(session(driver, messages, todo));
     terminal::run(app, inbox, effects).await?;
     background.await?;

@@ -3,6 +3,7 @@
 //! Exit codes of `status`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
 //! [`crate::app::driver::exit`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
 
+mod approve;
 mod audit;
 mod console;
 mod demo;

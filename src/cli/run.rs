@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
@@ -65,8 +66,17 @@ pub struct FaceArgs {
     /// Answer the gate that asks for exactly this text; repeatable
     #[arg(long, value_name = "TEXT")]
     pub confirm: Vec<String>,
+    /// How long to wait at a step that needs a second person (`runs approve`), before the run stops there
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub await_approval: u64,
     #[arg(short, long, value_enum, default_value_t = RunOutput::Text)]
     pub output: RunOutput,
+}
+
+impl FaceArgs {
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.await_approval)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -126,6 +136,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return Ok(ExitCode::from(code(&plan)));
     }
     args.sharing.warn();
+    let driver = driver.patience(args.face.patience());
     let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
     Ok(finish(&end))
 }
@@ -219,17 +230,21 @@ async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> 
     if face.output == RunOutput::Json || !std::io::stdin().is_terminal() {
         return None;
     }
-    print(&format!("{} {} ", report::plain(&gate.question), if gate.text.is_some() { ">" } else { "[y/N]" }));
+    prompted(&gate.question, gate.text.is_some()).await
+}
+
+/// Asks the person at the terminal. `None`: no answer, or no.
+pub(super) async fn prompted(question: &str, typed: bool) -> Option<String> {
+    print(&format!("{} {} ", report::plain(question), if typed { ">" } else { "[y/N]" }));
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
-    let typed = line.await.ok()?.ok()?;
-    let typed = typed.trim();
-    match (&gate.text, typed) {
+    let line = line.await.ok()?.ok()?;
+    match (typed, line.trim()) {
         (_, "") => None,
-        (Some(_), typed) => Some(typed.to_owned()),
-        (None, "y" | "Y" | "yes") => Some(String::new()),
-        (None, _) => None,
+        (true, text) => Some(text.to_owned()),
+        (false, "y" | "Y" | "yes") => Some(String::new()),
+        (false, _) => None,
     }
 }

@@ -1,4 +1,4 @@
-//! `tidepilot runs list|show|resume|undo|abandon|take-over`: the journals on this machine, and the open runs in the
+//! `tidepilot runs list|show|resume|undo|abandon|approve|take-over`: the journals on this machine, and the open runs in the
 //! clusters.
 
 use std::path::PathBuf;
@@ -73,6 +73,16 @@ enum RunsCommand {
         #[command(flatten)]
         face: FaceArgs,
     },
+    /// Approve, as a second person, the step that an open run waits with (`approvers: 2`)
+    Approve {
+        id: String,
+        /// Answer the question without asking; never one that wants a text typed
+        #[arg(long)]
+        yes: bool,
+        /// The text that the step asks for
+        #[arg(long, value_name = "TEXT")]
+        confirm: Option<String>,
+    },
     /// Go on with an open run of somebody else (or of another machine), once nobody drives it
     TakeOver {
         id: String,
@@ -130,7 +140,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 Ok(links) => links,
                 Err(sentence) => return Ok(fail(&sentence, USAGE)),
             };
-            let driver = Driver::new(links, folder);
+            let driver = Driver::new(links, folder).patience(face.patience());
             let id = id.clone();
             let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
             Ok(finish(&end))
@@ -144,6 +154,9 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 (None, None) => None,
             };
             go_on(id, wish, sharing, face, folder, connect).await
+        }
+        RunsCommand::Approve { id, yes, confirm } => {
+            Ok(super::approve::run(id, *yes, confirm.as_deref(), folder, connect).await)
         }
         RunsCommand::Undo { id, sharing, face } => go_on(id, Some(Wish::Undo), sharing, face, folder, connect).await,
         RunsCommand::Abandon { id, reason, sharing, face } => {
@@ -166,7 +179,7 @@ async fn go_on(
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     sharing.warn();
-    let driver = Driver::new(links, folder).local_only(sharing.local_only);
+    let driver = Driver::new(links, folder).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
     let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
     Ok(finish(&end))

@@ -18,12 +18,17 @@ pub struct Identity {
 impl Identity {
     /// Asks the cluster; a server that does not know the question (before 1.28) costs only the better name.
     pub async fn ask(link: &Link) -> Self {
-        let user = match review(link).await {
-            Some(user) => user,
-            None => link.configured_user().unwrap_or_else(|| "unknown user".to_owned()),
+        Self::ask_source(link).await.0
+    }
+
+    /// The same, and whether the name is the cluster's own answer.
+    pub async fn ask_source(link: &Link) -> (Self, bool) {
+        let (user, answered) = match review(link).await {
+            Some(user) => (user, true),
+            None => (link.configured_user().unwrap_or_else(|| "unknown user".to_owned()), false),
         };
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        Self { user: plain(&user), host: plain(&host) }
+        (Self { user: plain(&user), host: plain(&host) }, answered)
     }
 }
 

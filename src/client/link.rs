@@ -75,7 +75,7 @@ impl Links {
         self.0.values()
     }
 
-    pub(super) fn need(&self, context: &str) -> Result<&Arc<Link>, String> {
+    pub(crate) fn need(&self, context: &str) -> Result<&Arc<Link>, String> {
         self.get(context).ok_or_else(|| format!("no context is called {context:?} in this session"))
     }
 }

@@ -3,13 +3,14 @@
 //! Reading order: [`connect`] (kubeconfig → targets) → [`link`] (one isolated connection per context) →
 //! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look) and
 //! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
-//! [`identity`], [`lease`], [`open_run`] (other people, and their runs).
+//! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word).
 //!
-//! Imports `fleet` and `runbook::{action, record, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
+//! Imports `fleet` and `runbook::{action, approval, record, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
 pub mod access;
 pub mod apply;
+pub mod approval;
 mod channels;
 pub mod connect;
 mod credentials;

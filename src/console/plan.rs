@@ -134,6 +134,9 @@ fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: 
             notes.push(span(format!("  asks you to type {text:?}"), theme.style(Role::Accent)));
         }
     }
+    if step.approvers > 1 {
+        notes.push(span("  needs a second person", theme.style(Role::Accent)));
+    }
     if step.already_so {
         notes.push(span(format!("  {} already so", theme.glyph(Level::Good)), theme.level(Level::Good)));
     }

@@ -100,6 +100,11 @@ fn confirmations(out: &mut String, records: &[Record]) {
             let how = text.as_ref().map_or_else(|| "answered yes".to_owned(), |text| format!("typed {text}"));
             let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(gate), cell(&how));
         }
+        if let Event::Approved { gate, by, host, given, object, vouched, .. } = &record.event {
+            let from = if host.is_empty() { String::new() } else { format!(" on {host}") };
+            let how = format!("approved by {by}{from} at {given}, ConfigMap {object}; {}", vouched.words());
+            let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(gate), cell(&how));
+        }
     }
     if !rows.is_empty() {
         let _ = write!(out, "\n## Confirmed by a person\n\n| when | gate | how |\n|---|---|---|\n{rows}");

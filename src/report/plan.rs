@@ -78,10 +78,14 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
         let _ = writeln!(out, "     request  [{}{through}] {} {}", request.context, request.method, request.path);
         match &step.action {
             Action::CreateObject { object, .. } => {
-                manifest(object).lines().for_each(|line| drop(writeln!(out, "              {line}")));
+                for line in manifest(object).lines() {
+                    let _ = writeln!(out, "              {line}");
+                }
             }
             _ if request.body.is_null() => {}
-            _ => drop(writeln!(out, "              {}: {}", request.content_type, request.body)),
+            _ => {
+                let _ = writeln!(out, "              {}: {}", request.content_type, request.body);
+            }
         }
     }
     // A manifest stands above already.
@@ -93,7 +97,8 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
         Confirm::Plain { .. } => "; asks first (--yes)".into(),
         Confirm::Typed { text, .. } => format!("; asks you to type {text} (--confirm {text})"),
     };
-    let _ = writeln!(out, "     undo     {back}{gate}");
+    let second = if step.approvers > 1 { "; then a second person approves (runs approve)" } else { "" };
+    let _ = writeln!(out, "     undo     {back}{gate}{second}");
 }
 
 /// Where the runbook comes from, unless it is the shipped one.

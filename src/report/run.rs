@@ -17,6 +17,7 @@ pub fn line(record: &Record) -> String {
         Event::TakenOver { by, from, .. } => format!("taken over from {from} by {by}"),
         Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
         Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
+        Event::Approved { gate, by, vouched, .. } => format!("{gate} approved by {by} ({})", vouched.words()),
         Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),
         Event::Returned { step, answer, .. } => match answer {
             Answer::Accepted { status, .. } => format!("{step}: answered {status}; verifying"),

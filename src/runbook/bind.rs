@@ -315,6 +315,9 @@ fn concrete(
     let pods = tc.map(|tc| rollout::component_pods(cluster, tc, Component::Pd)).unwrap_or_default();
     let api: Option<MembershipApi> =
         pods.iter().filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api).next();
+    if step.approvers > 1 && !action.writes() {
+        return Err("approvers: 2 is for a step that changes something; this one only looks".into());
+    }
     let reversibility = action.reversibility();
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
@@ -345,6 +348,7 @@ fn concrete(
         rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
         reversibility,
         confirm,
+        approvers: step.approvers,
         invariants: phase.invariants.clone(),
         between: phase.for_each.as_ref().map(|each| each.between.clone()).unwrap_or_default(),
         pre: step.pre.clone(),

@@ -185,6 +185,9 @@ pub struct Step {
     pub with: Value,
     #[serde(default)]
     pub confirm: ConfirmAsked,
+    /// How many people it takes: 1, or 2 where a second one has to approve it from an identity of their own.
+    #[serde(default = "one")]
+    pub approvers: u8,
     #[serde(default)]
     pub pre: Vec<String>,
     #[serde(default)]
@@ -359,6 +362,15 @@ impl Runbook {
                     text(&place, &say.en, &known)?;
                 }
                 text(&place, &step.with.to_string().replace("\\\"", "\""), &known)?;
+                match (step.approvers, step.confirm) {
+                    (1, _) => {}
+                    (2, ConfirmAsked::OncePerPhase) => {
+                        let why = "approvers: 2 needs a gate of the step's own (confirm: once or typed)";
+                        return Err((place, why.into()));
+                    }
+                    (2, ConfirmAsked::None | ConfirmAsked::Once | ConfirmAsked::Typed) => {}
+                    (other, _) => return Err((place, format!("approvers: expected 1 or 2, found {other}"))),
+                }
                 if step.timeout.total_s == 0 || step.timeout.stalled_s == 0 {
                     return Err((place, "a timeout of 0 seconds can never be met".into()));
                 }
@@ -366,6 +378,10 @@ impl Runbook {
         }
         Ok(())
     }
+}
+
+pub(super) fn one() -> u8 {
+    1
 }
 
 fn unique(ids: &mut BTreeSet<String>, place: &str) -> Result<(), (String, String)> {
@@ -413,6 +429,8 @@ mod tests {
             ("runbook: v1", "runbook: v7", "expected `runbook: v1`"),
             ("experimental: true", "experimental: true\nshell: rm", "shell"),
             ("action: pd.update-peer-url", "action: http.post", "http.post"),
+            ("confirm: typed", "confirm: typed\n        approvers: 3", "expected 1 or 2"),
+            ("confirm: once-per-phase", "confirm: once-per-phase\n        approvers: 2", "gate of the step's own"),
             ("query: pd.membership", "query: k8s.exec", "k8s.exec"),
             ("pd.agree", "pd.agree &&& true", "cannot be read"),
             ("\"pd.agree\"", "\"pdd.agree\"", "names \"pdd\""),

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Answer, ProbeLine, Reversibility};
+use super::approval::{self, Approval, People, Wanted};
 use super::bind::{self, Facts};
 use super::definition::Runbook;
 use super::judge::{Judged, judge};
@@ -48,6 +49,11 @@ pub enum Input<'a> {
         gate: Gate,
         text: Option<String>,
     },
+    /// Every approval of the run that is in the cluster.
+    Approvals {
+        wanted: Wanted,
+        found: Vec<Approval>,
+    },
     /// The driver saw the same waiting sentence for longer than the step allows.
     Stalled {
         sentence: String,
@@ -66,6 +72,8 @@ pub enum Effect {
     },
     Perform(Action),
     Ask(Gate),
+    /// Look for what a second person left in the cluster.
+    FindApprovals(Wanted),
     /// Look again after so many seconds. `stalled_s`: how long this sentence may stay the same.
     Wait {
         seconds: u64,
@@ -81,6 +89,11 @@ pub enum Stop {
     Finished(Outcome),
     /// A gate waits for a person; nothing is under way.
     AtGate(Gate),
+    /// The gate was confirmed, and a second person has to approve; nothing is under way.
+    AwaitsApproval {
+        step: String,
+        sentence: String,
+    },
     Paused(PauseReason),
 }
 
@@ -116,6 +129,8 @@ pub struct Run {
     sent: Vec<String>,
     pub(super) begun: BTreeSet<String>,
     confirmed: BTreeSet<String>,
+    /// Who drives, who confirmed, who approved.
+    pub(super) people: People,
     /// Steps said to be done by hand, until the world was looked at.
     by_hand: BTreeSet<String>,
     /// Steps whose write was accepted and was not to be seen when a person went on: lost, or put back by somebody.
@@ -159,6 +174,7 @@ impl Run {
             sent: Vec::new(),
             begun: BTreeSet::new(),
             confirmed: BTreeSet::new(),
+            people: People::default(),
             by_hand: BTreeSet::new(),
             put_back: BTreeSet::new(),
             undo: None,
@@ -176,6 +192,7 @@ impl Run {
 
     /// The only state change, live and on replay.
     pub fn apply(&mut self, record: &Record) {
+        self.people.apply(&record.event);
         match &record.event {
             Event::RunOpened { .. } | Event::Leased { .. } => {}
             Event::Resumed { .. } | Event::TakenOver { .. } => {
@@ -214,6 +231,7 @@ impl Run {
                 self.confirmed.insert(gate.clone());
                 self.progress = record.at;
             }
+            Event::Approved { .. } => self.progress = record.at,
             Event::Intent { step, attempt, before, .. } => {
                 self.begin_item(step);
                 *self.attempts.entry(step.clone()).or_insert(0) += 1;
@@ -264,7 +282,17 @@ impl Run {
         let gate = self.step(step).filter(|step| step.reversibility == Reversibility::Irreversible);
         if let Some(Confirm::Typed { gate, .. } | Confirm::Plain { gate }) = gate.map(|step| step.confirm.clone()) {
             self.confirmed.remove(&gate);
+            self.people.use_up(&gate);
         }
+    }
+
+    /// The number of the next attempt of a step.
+    pub(super) fn next_attempt(&self, step: &str) -> u32 {
+        self.numbered.get(step).copied().unwrap_or(0) + 1
+    }
+
+    pub(super) fn is_confirmed(&self, gate: &str) -> bool {
+        self.confirmed.contains(gate)
     }
 
     /// The steps under way: the plan's, or the way back.
@@ -339,6 +367,7 @@ impl Run {
             Input::Performed(answer) => self.performed(answer),
             Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
             Input::Answered { gate, text } => answered(gate, text),
+            Input::Approvals { wanted, found } => approval::found(&wanted, &found),
             Input::Stalled { sentence } => {
                 let step = self.open_step().or_else(|| self.first_pending());
                 let step = step.map_or_else(String::new, |step| step.id.clone());
@@ -541,6 +570,9 @@ impl Run {
         if let Some(gate) = self.open_gate(step) {
             return Some(vec![Effect::Ask(gate)]);
         }
+        if let Some(wanted) = self.approval_wanted(step) {
+            return Some(vec![Effect::FindApprovals(wanted)]);
+        }
         self.stale_probe(step, now)
             .map(|probe| vec![Effect::Probe { step: probe.id.clone(), action: probe.action.clone() }])
     }
@@ -581,7 +613,7 @@ impl Run {
             Confirm::Plain { gate } => (gate, None),
             Confirm::Typed { gate, text } => (gate, Some(text.clone())),
         };
-        if self.confirmed.contains(id) {
+        if self.confirmed.contains(id) && !(step.approvers > 1 && self.people.ask_again(id)) {
             return None;
         }
         let question = match &text {
@@ -619,7 +651,7 @@ impl Run {
             let sentence = format!("{} would set something else than this run recorded", step.id);
             return pause(&step.id, PauseReason::Refused { sentence });
         }
-        let attempt = self.numbered.get(&step.id).copied().unwrap_or(0) + 1;
+        let attempt = self.next_attempt(&step.id);
         let action = step.action.clone();
         let intent = Event::Intent { step: step.id.clone(), attempt, action: action.clone(), before, after };
         vec![Effect::Append(intent), Effect::Perform(action)]

@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`definition`] (the YAML document) → [`facts`] and [`expr`] (what its expressions see) →
 //! [`action`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`record`] (journal
-//! lines) → [`engine`] (records and observations in, effects out) → [`choices`] and [`undo`] (what a person may do when
-//! a run has stopped).
+//! lines) → [`engine`] (records and observations in, effects out) → [`approval`] (the second person) → [`choices`] and
+//! [`undo`] (what a person may do when a run has stopped).
 
 pub mod action;
+pub mod approval;
 pub mod bind;
 pub mod choices;
 pub mod definition;

@@ -113,6 +113,9 @@ pub struct PlannedStep {
     pub rehearsed: Rehearsal,
     pub reversibility: Reversibility,
     pub confirm: Confirm,
+    /// 2: a second person has to approve it after the gate was answered.
+    #[serde(default = "super::definition::one", skip_serializing_if = "is_one")]
+    pub approvers: u8,
     /// Hold while the step's phase is under way; a breach stops new effects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invariants: Vec<String>,
@@ -141,6 +144,11 @@ pub struct NeverSeen {
     pub check: String,
     /// One sentence with `${…}`.
     pub say: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's shape")]
+fn is_one(approvers: &u8) -> bool {
+    *approvers == 1
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::action::{Action, Answer};
+use super::approval::Vouched;
 use super::plan::Plan;
 
 /// One line of a run's journal.
@@ -44,6 +45,9 @@ pub enum Event {
         database: String,
         /// Who drives it, as the cluster knows them, with the machine's name.
         by: String,
+        /// The same without the machine; nobody is second to a person whom nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
         fences: Vec<Fence>,
     },
     /// Another person or machine goes on with it, after the lease of the one before had lapsed.
@@ -57,6 +61,20 @@ pub enum Event {
     Confirmed {
         gate: String,
         text: Option<String>,
+    },
+    /// A second person approved the step behind this gate, for this attempt.
+    Approved {
+        gate: String,
+        attempt: u32,
+        /// As the cluster knows them.
+        by: String,
+        /// Their machine's name; empty where it is not known.
+        host: String,
+        /// When they did, by their clock.
+        given: Timestamp,
+        /// The object in the cluster that says so.
+        object: String,
+        vouched: Vouched,
     },
     /// The action is about to leave. Durable before anything is sent.
     Intent {

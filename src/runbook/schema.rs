@@ -106,6 +106,7 @@ pub fn schema() -> Value {
                 ("action", words::<ActionName>()),
                 ("with", json!({"type": "object"})),
                 ("confirm", words::<ConfirmAsked>()),
+                ("approvers", json!({"type": "integer", "minimum": 1, "maximum": 2})),
                 ("pre", strings()),
                 ("post", strings()),
                 ("until", strings()),

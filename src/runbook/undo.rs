@@ -190,6 +190,8 @@ fn way_back(step: &PlannedStep, action: Action) -> PlannedStep {
             Confirm::Typed { gate: id, text } => Confirm::Typed { gate: gate(id), text: text.clone() },
             Confirm::Plain { .. } | Confirm::None => Confirm::Plain { gate: gate("all") },
         },
+        // The way back must stay open to whoever is there.
+        approvers: 1,
         between: Vec::new(),
         post: Vec::new(),
         until: Vec::new(),

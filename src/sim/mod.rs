@@ -186,6 +186,11 @@ impl Sim {
 
     /// The kubeconfig of the whole fleet, token users, the first context current.
     pub fn kubeconfig(&self) -> Value {
+        self.kubeconfig_as(None)
+    }
+
+    /// The same, with every context as this user where the scenario has them there.
+    pub fn kubeconfig_as(&self, user: Option<&str>) -> Value {
         let authority = secrets::encode(self.authority.pem().as_bytes());
         let (mut clusters, mut contexts, mut users) = (Vec::new(), Vec::new(), Vec::new());
         for context in &self.contexts {
@@ -196,8 +201,9 @@ impl Sim {
             for (user, token) in &context.users {
                 users.push(json!({"name": format!("{name}-{user}"), "user": {"token": token}}));
             }
-            let first = context.users.first().map(|(user, _)| format!("{name}-{user}"));
-            contexts.push(json!({"name": name, "context": {"cluster": name, "user": first}}));
+            let named = context.users.iter().find(|(known, _)| Some(known.as_str()) == user);
+            let chosen = named.or(context.users.first()).map(|(user, _)| format!("{name}-{user}"));
+            contexts.push(json!({"name": name, "context": {"cluster": name, "user": chosen}}));
         }
         json!({
             "apiVersion": "v1", "kind": "Config", "preferences": {},

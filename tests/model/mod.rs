@@ -537,6 +537,7 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                     let text = if silent { None } else { gate.text.clone().or(Some(String::new())) };
                     input = Some(Input::Answered { gate, text });
                 }
+                Effect::FindApprovals(wanted) => input = Some(Input::Approvals { wanted, found: Vec::new() }),
                 Effect::Wait { sentence, .. } => {
                     stall = if stall.0 == sentence { (sentence, stall.1 + 1) } else { (sentence, 1) };
                     if stall.1 > PATIENCE {

@@ -107,7 +107,12 @@ impl Driver {
                     namespace: place.namespace.clone(),
                     fence,
                 });
-                let leased = Event::Leased { database, by: who.to_string(), fences: fences.collect() };
+                let leased = Event::Leased {
+                    database,
+                    by: who.to_string(),
+                    user: Some(who.user.clone()),
+                    fences: fences.collect(),
+                };
                 Ok(Some(Guarded { shared: Shared { lease, record }, leased, who: who.to_string() }))
             }
             Err(barred) => {

@@ -3,10 +3,11 @@
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs),
+//! Neighbours: [`approve`] (the second person), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs),
 //! [`journals`] (runs read back), [`session`] (the console's effects), [`shelf`] (the runbooks
 //! at hand).
 
+pub mod approve;
 mod book;
 mod guard;
 pub mod journals;
@@ -93,12 +94,21 @@ pub struct Driver {
     shelf: Shelf,
     local_only: bool,
     timing: Timing,
+    /// How long a second person is waited for before the run stops.
+    patience: Duration,
 }
 
 impl Driver {
     /// `runs`: the folder of journals.
     pub fn new(links: Links, runs: PathBuf) -> Self {
-        Self { links, runs, shelf: Shelf::default(), local_only: false, timing: Timing::from_environment() }
+        Self {
+            links,
+            runs,
+            shelf: Shelf::default(),
+            local_only: false,
+            timing: Timing::from_environment(),
+            patience: Duration::ZERO,
+        }
     }
 
     /// With these runbooks; without, only the shipped ones are known.
@@ -114,6 +124,11 @@ impl Driver {
     /// With `true`, no lease is taken and the journal stays on this machine only.
     pub fn local_only(self, local_only: bool) -> Self {
         Self { local_only, ..self }
+    }
+
+    /// How long to wait for a second person before the run stops at their gate; not at all without.
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub fn runs_folder(&self) -> &Path {
@@ -146,6 +161,7 @@ impl Driver {
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        plan.checks.extend(self.second_person(&plan));
         plan.basis = digest::basis(&plan, &seen);
         plan.document = document;
         if rehearse && plan.refusals().next().is_none() {
@@ -530,6 +546,10 @@ impl Driver {
                         let text = ask(ears, &gate).await;
                         input = Next::Input(Input::Answered { gate, text });
                     }
+                    Effect::FindApprovals(wanted) => {
+                        let found = self.approvals(&run.plan, &wanted, ears).await;
+                        input = Next::Input(Input::Approvals { wanted, found });
+                    }
                     Effect::Wait { seconds, sentence, stalled_s } => {
                         tell(ears, RunMessage::Waiting(sentence.clone())).await;
                         if stall.note(&sentence, Instant::now()) > Duration::from_secs(stalled_s) {
@@ -626,6 +646,7 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
             let need = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {text}"));
             end(&run.id, exit::AT_GATE, format!("stopped at a gate: {} (needs {need}); {resume}", gate.question))
         }
+        Stop::AwaitsApproval { sentence, .. } => end(&run.id, exit::AT_GATE, format!("{sentence} Then {resume}")),
         Stop::Paused(reason) => {
             let code = match &reason {
                 PauseReason::Foreign { .. } => exit::FOREIGN,

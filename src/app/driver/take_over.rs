@@ -74,7 +74,7 @@ impl Driver {
         self.drive(replayed, journal, guarded, first.into_iter().collect(), ears).await
     }
 
-    async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
+    pub(super) async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
         let mut found = open_run::find(&self.links, Some(run)).await;
         let Some(head) = found.heads.pop() else {
             let unseen = match found.unseen.as_slice() {

@@ -115,27 +115,49 @@ pub(super) async fn store(
     object: &Value,
     limit: Duration,
 ) -> Result<Value, NotStored> {
-    let refused = |why: String| NotStored::Trouble(Trouble::unsent(TroubleKind::Refused, why));
-    permit.covers(link.context()).map_err(refused)?;
-    let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
-    let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
-    let query = format!("fieldManager={}", encode(&field_manager(permit.run())));
-    let path = kind.path(namespace);
-    let request = match text("/metadata/resourceVersion") {
-        "" => Request::post(format!("{path}?{query}")),
-        _ => Request::builder().method(http::Method::PUT).uri(format!("{path}/{name}?{query}")),
-    };
-    let request = request
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header(http::header::ACCEPT, "application/json")
-        .extension(Mark::Write)
-        .body(object.to_string().into_bytes())
-        .map_err(|error| refused(error.to_string()))?;
+    let request = to_store(link, permit, kind, object, false).map_err(NotStored::Trouble)?;
     if kind != Own::Lease {
         permit.still_ours().await.map_err(NotStored::Lost)?;
     }
     let reply = link.call(request, limit).await.map_err(NotStored::Trouble)?;
     link.decode(&reply).map_err(NotStored::Trouble)
+}
+
+/// What the server would say to the same; it stores nothing.
+pub(super) async fn rehearse_store(
+    link: &Link,
+    permit: &WritePermit,
+    kind: Own,
+    object: &Value,
+) -> Result<Value, Trouble> {
+    let reply = link.call(to_store(link, permit, kind, object, true)?, link.limits().request).await?;
+    link.decode(&reply)
+}
+
+fn to_store(
+    link: &Link,
+    permit: &WritePermit,
+    kind: Own,
+    object: &Value,
+    dry_run: bool,
+) -> Result<Request<Vec<u8>>, Trouble> {
+    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
+    permit.covers(link.context()).map_err(refused)?;
+    let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
+    let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
+    let dry = if dry_run { "&dryRun=All" } else { "" };
+    let query = format!("fieldManager={}{dry}", encode(&field_manager(permit.run())));
+    let path = kind.path(namespace);
+    let request = match text("/metadata/resourceVersion") {
+        "" => Request::post(format!("{path}?{query}")),
+        _ => Request::builder().method(http::Method::PUT).uri(format!("{path}/{name}?{query}")),
+    };
+    request
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header(http::header::ACCEPT, "application/json")
+        .extension(Mark::Write)
+        .body(object.to_string().into_bytes())
+        .map_err(|error| refused(error.to_string()))
 }
 
 /// Why one of our own objects was not stored, or is not known to be.

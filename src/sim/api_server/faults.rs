@@ -14,6 +14,7 @@ struct Settings {
     refuse: Option<u16>,
     drop_connections: bool,
     hang: bool,
+    own_name_only: bool,
 }
 
 /// The faults of one API server; none by default. Clones share the settings.
@@ -45,6 +46,16 @@ impl Faults {
     /// Takes requests and does not answer; running watches fall silent. Switched off, what was asked is answered.
     pub fn set_hang(&self, hang: bool) {
         self.0.send_modify(|settings| settings.hang = hang);
+    }
+
+    /// As if the admission policy for approvals were installed: a ConfigMap labelled `tidepilot/approval` is taken only
+    /// from the user whom it names.
+    pub fn set_own_name_only(&self, on: bool) {
+        self.0.send_modify(|settings| settings.own_name_only = on);
+    }
+
+    pub(super) fn own_name_only(&self) -> bool {
+        self.0.borrow().own_name_only
     }
 
     pub(super) fn latency(&self) -> Option<Duration> {

@@ -102,6 +102,15 @@ impl Refusal {
         Self::new(403, "Forbidden", message, Some(json!({"name": ask.name, "kind": ask.resource})))
     }
 
+    /// By an admission policy whose `reason` is Forbidden.
+    pub(super) fn denied(kind: &Resource, name: &str, why: &str) -> Self {
+        let message = format!(
+            "{} {name:?} is forbidden: ValidatingAdmissionPolicy 'tidepilot-approvals' with binding 'tidepilot-approvals' denied request: {why}",
+            kind.qualified()
+        );
+        Self::new(403, "Forbidden", message, Some(of(kind, name)))
+    }
+
     pub(super) fn not_found(kind: &Resource, name: &str) -> Self {
         Self::new(404, "NotFound", format!("{} {name:?} not found", kind.qualified()), Some(of(kind, name)))
     }
