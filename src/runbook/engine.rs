@@ -7,21 +7,19 @@
 //! The rules: an Intent is appended before its action leaves; an answer never completes a step, only an observation
 //! does; what cannot be decided by looking waits or stops, it is never retried blindly.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Observation;
-use super::action::{Action, Answer, ProbeLine, Reversibility};
-use super::approval::{self, Approval, People, Wanted};
+use super::action::{Action, Answer, ProbeLine};
+use super::approval::{self, Approval, Wanted};
 use super::bind::{self, Facts};
-use super::definition::Runbook;
+use super::gates::answered;
 use super::judge::{Judged, judge};
-use super::plan::{Confirm, Gate, Plan, PlannedStep};
-use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
-use super::undo::{self, Undo, undone};
-use crate::fleet::object::ObjectId;
+use super::plan::{Gate, PlannedStep};
+use super::record::{Event, How, Outcome, PauseReason};
+pub use super::run::{BadRun, Run, StepState};
+use super::undo::undone;
 
 /// Attempts of one step before the run pauses.
 const MAX_ATTEMPTS: u32 = 3;
@@ -96,259 +94,7 @@ pub enum Stop {
     },
     Paused(PauseReason),
 }
-
-/// Where a step is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StepState {
-    Pending,
-    /// An Intent is open: sent, perhaps sent, perhaps not.
-    Open {
-        attempt: u32,
-        since: Timestamp,
-        before: Value,
-        answer: Option<Answer>,
-    },
-    Completed(How),
-}
-
-/// One execution of a plan: the fold of its records.
-#[derive(Clone, Debug)]
-pub struct Run {
-    pub id: String,
-    pub plan: Plan,
-    runbook: Runbook,
-    states: BTreeMap<String, StepState>,
-    /// Before-image of the last Intent of each step.
-    images: BTreeMap<String, Value>,
-    attempts: BTreeMap<String, u32>,
-    /// Every attempt of a step, also those before a person resumed: attempt numbers never start again.
-    numbered: BTreeMap<String, u32>,
-    /// When a step was last completed; for probes, when its proof was taken.
-    probed_at: BTreeMap<String, Timestamp>,
-    /// Steps with an Intent, in the order of their first one.
-    sent: Vec<String>,
-    pub(super) begun: BTreeSet<String>,
-    confirmed: BTreeSet<String>,
-    /// Who drives, who confirmed, who approved.
-    pub(super) people: People,
-    /// Steps said to be done by hand, until the world was looked at.
-    by_hand: BTreeSet<String>,
-    /// Steps whose write was accepted and was not to be seen when a person went on: lost, or put back by somebody.
-    put_back: BTreeSet<String>,
-    /// The way back, once a person chose it.
-    undo: Option<Undo>,
-    abandoned: bool,
-    paused: Option<PauseReason>,
-    outcome: Option<Outcome>,
-    /// When the current step became the current one.
-    progress: Timestamp,
-    writes: usize,
-}
-
-/// Why records do not make a run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadRun {
-    #[error("the journal does not begin with run-opened")]
-    NotOpened,
-    #[error("the journal was written for another version of runbook {0}; resume it with the tidepilot that began it")]
-    OtherRunbook(String),
-}
-
 impl Run {
-    /// Folds the records of a journal. `runbook` is the document named by the plan.
-    pub fn replay(runbook: Runbook, records: &[Record]) -> Result<Self, BadRun> {
-        let (first, rest) = records.split_first().ok_or(BadRun::NotOpened)?;
-        let Event::RunOpened { run, plan, .. } = &first.event else { return Err(BadRun::NotOpened) };
-        if plan.runbook != runbook.id || plan.runbook_digest != runbook.digest {
-            return Err(BadRun::OtherRunbook(plan.runbook.clone()));
-        }
-        let mut replayed = Self {
-            id: run.clone(),
-            plan: (**plan).clone(),
-            runbook,
-            states: BTreeMap::new(),
-            images: BTreeMap::new(),
-            attempts: BTreeMap::new(),
-            numbered: BTreeMap::new(),
-            probed_at: BTreeMap::new(),
-            sent: Vec::new(),
-            begun: BTreeSet::new(),
-            confirmed: BTreeSet::new(),
-            people: People::default(),
-            by_hand: BTreeSet::new(),
-            put_back: BTreeSet::new(),
-            undo: None,
-            abandoned: false,
-            paused: None,
-            outcome: None,
-            progress: first.at,
-            writes: 0,
-        };
-        for record in rest {
-            replayed.apply(record);
-        }
-        Ok(replayed)
-    }
-
-    /// The only state change, live and on replay.
-    pub fn apply(&mut self, record: &Record) {
-        self.people.apply(&record.event);
-        match &record.event {
-            Event::RunOpened { .. } | Event::Leased { .. } => {}
-            Event::Resumed { .. } | Event::TakenOver { .. } => {
-                let was_paused = self.paused.take().is_some();
-                self.progress = record.at;
-                // A person who resumes grants a fresh set of attempts, also of what was refused.
-                self.attempts.clear();
-                for (step, state) in &mut self.states {
-                    match state {
-                        StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
-                        // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
-                        // past every check and a gate of its own, and adopted if it is there after all.
-                        StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
-                            *state = StepState::Pending;
-                            self.put_back.insert(step.clone());
-                        }
-                        // Until when the process before us could still send is not known; from here on it cannot.
-                        StepState::Open { since, .. } => *since = record.at,
-                        StepState::Pending | StepState::Completed(_) => {}
-                    }
-                }
-            }
-            Event::Chosen { choice } => {
-                self.progress = record.at;
-                match choice {
-                    Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
-                    Choice::Undo { .. } => {
-                        self.undo = Some(undo::undo(&self.id, &self.plan, &self.sent, &self.images));
-                        self.outcome = None;
-                        self.abandoned = false;
-                    }
-                    Choice::Abandon { .. } => self.abandoned = true,
-                }
-            }
-            Event::Confirmed { gate, .. } => {
-                self.confirmed.insert(gate.clone());
-                self.progress = record.at;
-            }
-            Event::Approved { .. } => self.progress = record.at,
-            Event::Intent { step, attempt, before, .. } => {
-                self.begin_item(step);
-                *self.attempts.entry(step.clone()).or_insert(0) += 1;
-                self.numbered.insert(step.clone(), *attempt);
-                self.images.entry(step.clone()).or_insert_with(|| before.clone());
-                if self.plan.step(step).is_some() && !self.sent.contains(step) {
-                    self.sent.push(step.clone());
-                }
-                self.use_up_gate(step);
-                if self.put_back.remove(step) {
-                    self.confirmed.remove(&overwrite_gate(step));
-                }
-                let open =
-                    StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
-                self.states.insert(step.clone(), open);
-                self.writes += 1;
-            }
-            Event::Returned { step, answer, .. } => {
-                if let Some(StepState::Open { answer: slot, since, .. }) = self.states.get_mut(step) {
-                    *slot = Some(answer.clone());
-                    // A lost answer may have been waited for a good while; a late write is late from here.
-                    *since = record.at;
-                }
-            }
-            Event::Completed { step, how, .. } => {
-                self.begin_item(step);
-                self.states.insert(step.clone(), StepState::Completed(how.clone()));
-                self.by_hand.remove(step);
-                self.probed_at.insert(step.clone(), record.at);
-                self.progress = record.at;
-            }
-            Event::Paused { reason, .. } => {
-                self.paused = Some(reason.clone());
-                self.by_hand.clear();
-            }
-            Event::Closed { outcome } => self.outcome = Some(*outcome),
-        }
-    }
-
-    fn begin_item(&mut self, step: &str) {
-        if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
-            self.begun.insert(item);
-        }
-    }
-
-    /// Leave to do something that has no way back is leave to do it once: a second attempt asks again.
-    fn use_up_gate(&mut self, step: &str) {
-        let gate = self.step(step).filter(|step| step.reversibility == Reversibility::Irreversible);
-        if let Some(Confirm::Typed { gate, .. } | Confirm::Plain { gate }) = gate.map(|step| step.confirm.clone()) {
-            self.confirmed.remove(&gate);
-            self.people.use_up(&gate);
-        }
-    }
-
-    /// The number of the next attempt of a step.
-    pub(super) fn next_attempt(&self, step: &str) -> u32 {
-        self.numbered.get(step).copied().unwrap_or(0) + 1
-    }
-
-    pub(super) fn is_confirmed(&self, gate: &str) -> bool {
-        self.confirmed.contains(gate)
-    }
-
-    /// The steps under way: the plan's, or the way back.
-    pub fn steps(&self) -> &[PlannedStep] {
-        self.undo.as_ref().map_or(&self.plan.steps, |way| &way.steps)
-    }
-
-    /// A step of the plan or of the way back.
-    fn step(&self, id: &str) -> Option<&PlannedStep> {
-        self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
-    }
-
-    /// The objects, beside what is listed anyway, that have to be looked at for this run.
-    pub fn objects(&self) -> BTreeSet<ObjectId> {
-        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs);
-        let way_back = self.undo.iter().flat_map(|way| &way.steps);
-        all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
-        all
-    }
-
-    /// The way back, once it was chosen.
-    pub fn undoing(&self) -> Option<&Undo> {
-        self.undo.as_ref()
-    }
-
-    /// The plan's steps with an Intent, in the order of their first one.
-    pub(super) fn sent(&self) -> &[String] {
-        &self.sent
-    }
-
-    pub(super) fn images(&self) -> &BTreeMap<String, Value> {
-        &self.images
-    }
-
-    pub fn state(&self, step: &str) -> &StepState {
-        self.states.get(step).unwrap_or(&StepState::Pending)
-    }
-
-    pub fn paused(&self) -> Option<&PauseReason> {
-        self.paused.as_ref()
-    }
-
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.outcome
-    }
-
-    /// Whether anything was, or may have been, sent.
-    pub fn has_written(&self) -> bool {
-        self.writes > 0
-    }
-
-    /// Completed steps of the plan.
-    pub fn completed(&self) -> usize {
-        self.plan.steps.iter().filter(|step| matches!(self.state(&step.id), StepState::Completed(_))).count()
-    }
-
     /// What to do next. `stop_asked`: pause as soon as nothing is in doubt.
     pub fn advance(&self, input: Input<'_>, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
         if let Some(outcome) = self.outcome {
@@ -588,55 +334,6 @@ impl Run {
         (!skipped && age.is_none_or(|age| age > FRESH_PROBE_S)).then_some(probe)
     }
 
-    /// The gate that this step still waits for.
-    fn open_gate(&self, step: &PlannedStep) -> Option<Gate> {
-        self.gate_to_overwrite(step).or_else(|| self.gate_of(step))
-    }
-
-    /// What was accepted and is not so may have been put back by somebody: only a person who says so goes over it.
-    fn gate_to_overwrite(&self, step: &PlannedStep) -> Option<Gate> {
-        let id = overwrite_gate(&step.id);
-        if !self.put_back.contains(&step.id) || self.confirmed.contains(&id) {
-            return None;
-        }
-        let text = format!("overwrite {}", step.id);
-        let question = format!(
-            "{}: it was accepted before and is not so now; it was lost, or somebody put it back. Type {text:?} to send it once more.",
-            step.title
-        );
-        Some(Gate { id, step: step.id.clone(), question, text: Some(text) })
-    }
-
-    fn gate_of(&self, step: &PlannedStep) -> Option<Gate> {
-        let (id, text) = match &step.confirm {
-            Confirm::None => return None,
-            Confirm::Plain { gate } => (gate, None),
-            Confirm::Typed { gate, text } => (gate, Some(text.clone())),
-        };
-        if self.confirmed.contains(id) && !(step.approvers > 1 && self.people.ask_again(id)) {
-            return None;
-        }
-        let question = match &text {
-            Some(text) => {
-                let back = match step.reversibility {
-                    Reversibility::Irreversible => " — there is no automatic way back",
-                    Reversibility::Free | Reversibility::Compensable => "",
-                };
-                let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
-                format!("{}{back}.{again} Type {text} to go on.", step.title)
-            }
-            None => {
-                let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
-                let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
-                match others.count() {
-                    0 => format!("{} — go on?", step.title),
-                    more => format!("{}, and {more} more like it — go on?", step.title),
-                }
-            }
-        };
-        Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
-    }
-
     /// A step that was sent often enough; nobody is asked for leave to an attempt that will not be made.
     fn exhausted(&self, step: &PlannedStep) -> Option<Vec<Effect>> {
         let attempts = self.attempts.get(&step.id).copied().unwrap_or(0);
@@ -772,26 +469,10 @@ impl Run {
     }
 }
 
-/// Id of the gate before a write that was accepted once and is not so.
-fn overwrite_gate(step: &str) -> String {
-    format!("overwrite/{step}")
-}
-
 fn not_by_hand(step: &PlannedStep, found: &Value) -> Vec<Effect> {
     let found = found.get("fields").unwrap_or(found);
     let sentence = format!("{} was said to be done by hand, and the world does not show it: found {found}", step.id);
     pause(&step.id, PauseReason::NotReady { sentence })
-}
-
-fn answered(gate: Gate, text: Option<String>) -> Vec<Effect> {
-    match (&gate.text, text) {
-        (_, None) => vec![Effect::Stop(Stop::AtGate(gate))],
-        (Some(wanted), Some(typed)) if *wanted != typed => vec![Effect::Ask(gate)],
-        (wanted, Some(typed)) => {
-            let text = wanted.as_ref().map(|_| typed);
-            vec![Effect::Append(Event::Confirmed { gate: gate.id, text }), Effect::Observe]
-        }
-    }
 }
 
 fn pause(step: &str, reason: PauseReason) -> Vec<Effect> {

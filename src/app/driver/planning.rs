@@ -1,0 +1,180 @@
+//! From a runbook's id and inputs to a plan: one fresh look, the preflight, the rights, the server's dry runs.
+//!
+//! Nothing is stored by it. Not here: what the steps are (`runbook::bind`), carrying them out ([`super`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{Driver, now, refused};
+use crate::client::access::{ProbePermit, WritePermit};
+use crate::client::{self, apply, probe, rights};
+use crate::fleet::database::database_of;
+use crate::fleet::object::ObjectId;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
+use crate::runbook::Observation;
+use crate::runbook::action::Action;
+use crate::runbook::bind::{self, bind};
+use crate::runbook::judge::leaves;
+use crate::runbook::plan::{Plan, Rehearsal};
+use crate::runbook::rights::{Need, Reach, needs};
+use crate::runbook::{digest, inputs};
+
+impl Driver {
+    /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without
+    /// (read-only), nothing but reads is sent and the results are predicted.
+    pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
+        let (runbook, document) = self.shelf.find(id)?;
+        let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
+        if let Some(unknown) = given.contexts.iter().find(|context| self.links.get(context).is_none()) {
+            let known: Vec<&str> = self.links.iter().map(|link| link.context()).collect();
+            return Err(format!("no context is called {unknown:?}; connected are: {}", known.join(", ")));
+        }
+        let target = given.target;
+        let changes = self.links.look(None).await;
+        let mut fleet = client::fold(changes);
+        self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
+        if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
+            let context = target.context.clone();
+            fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
+        }
+        // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
+        let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
+        self.add_objects(&mut seen.fleet, &objects).await;
+        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet)).into_iter().filter(|need| need.required);
+        let required: Vec<rights::Right> = required.map(|need| need.right).collect();
+        seen.denied = Some(rights::denied(&self.links, &required).await);
+        let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        plan.checks.extend(self.second_person(&plan));
+        plan.basis = digest::basis(&plan, &seen);
+        plan.document = document;
+        if rehearse && plan.refusals().next().is_none() {
+            self.rehearse(&mut plan).await;
+        }
+        Ok(plan)
+    }
+
+    /// Adds what is seen at the places of single objects.
+    pub(super) async fn add_objects(&self, fleet: &mut Fleet, objects: &BTreeSet<ObjectId>) {
+        for change in self.links.look_at_objects(objects).await {
+            fleet.apply(change);
+        }
+    }
+
+    /// The least rights with which this runbook can be run, with the plan that they follow from. The namespace: where
+    /// a run has to be told `-n` for them to be enough.
+    pub async fn least_rights(
+        &self,
+        id: &str,
+        inputs: &BTreeMap<String, String>,
+    ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
+        let (runbook, _) = self.shelf.find(id)?;
+        let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
+        let mut fleet = client::fold(self.links.look(None).await);
+        self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
+        let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let mut reach = self.reach(&plan, &seen.fleet);
+        let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
+        if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
+            reach.namespace = Some((*only).clone());
+        }
+        let needs = self.needs(&plan, &reach);
+        Ok((plan, reach.namespace, needs))
+    }
+
+    /// Every right of a run of this plan: the only source of preflight and `rbac`.
+    fn needs(&self, plan: &Plan, reach: &Reach) -> Vec<Need> {
+        needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
+    }
+
+    fn reach(&self, plan: &Plan, fleet: &Fleet) -> Reach {
+        let database = database_of(fleet, &plan.target);
+        let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
+        let link = self.links.get(&plan.target.context);
+        Reach {
+            tidb_clusters: all
+                .into_iter()
+                .map(|of| {
+                    let tls = fleet.tidb_cluster(&of).is_some_and(TidbCluster::tls);
+                    (of, tls)
+                })
+                .collect(),
+            namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
+            own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
+            journal_in: (!self.local_only).then(|| plan.target.clone()),
+        }
+    }
+
+    /// Adds the domain that the pods really use where a look alone cannot read it (no CoreDNS ConfigMap). It does not
+    /// change, so a pod is asked once per run.
+    pub(super) async fn add_domain(&self, fleet: &mut Fleet, target: &ObjectRef, known: &mut Option<String>) {
+        if fleet.clusters.get(&target.context).is_none_or(|cluster| cluster.cluster_domain.is_some()) {
+            return;
+        }
+        if known.is_none() {
+            *known = self.real_domain(fleet, target).await;
+        }
+        if let Some(domain) = known.clone() {
+            fleet.apply(Change { context: target.context.clone(), at: now(), what: What::ClusterDomain(domain) });
+        }
+    }
+
+    /// The DNS domain that the pods really use, from a PD pod's own resolver configuration.
+    async fn real_domain(&self, fleet: &Fleet, target: &ObjectRef) -> Option<String> {
+        let permit = ProbePermit::for_contexts(&self.links, [&target.context]).ok()?;
+        let cluster = fleet.clusters.get(&target.context)?;
+        let tc = fleet.tidb_cluster(target)?;
+        for pod in rollout::component_pods(cluster, tc, Component::Pd) {
+            let of = ObjectRef::new(&target.context, &target.namespace, &pod.metadata.name);
+            if let Ok(domain) = probe::resolv_domain(&self.links, &permit, &of).await {
+                return Some(domain);
+            }
+        }
+        None
+    }
+
+    /// Puts the server's dry-run answers into the plan; one that is refused becomes a refused check.
+    async fn rehearse(&self, plan: &mut Plan) {
+        let contexts: BTreeSet<&String> = plan.contexts.iter().collect();
+        let permit = match WritePermit::for_run(&self.links, "plan", contexts) {
+            Ok(permit) => permit,
+            Err(sentence) => return plan.checks.push(refused("dry-run", sentence)),
+        };
+        for step in plan.steps.iter_mut().filter(|step| step.action.writes() && !step.already_so) {
+            let merge = match &step.action {
+                Action::PatchTidbCluster { merge, .. } => merge.clone(),
+                // There is no field of it yet that could be compared: the server's yes is all there is to learn.
+                Action::CreateObject { .. } => Value::Null,
+                _ => continue,
+            };
+            let merge = &merge;
+            match apply::rehearse(&self.links, &permit, "plan", &step.action).await {
+                Ok(Some(_)) if merge.is_null() => step.rehearsed = Rehearsal::ServerDryRun,
+                Ok(Some(object)) => {
+                    let fields: BTreeMap<String, Value> = leaves(merge)
+                        .into_keys()
+                        .map(|path| {
+                            let at = path.split('.').try_fold(&object, |at, key| at.get(key));
+                            (path, at.cloned().unwrap_or(Value::Null))
+                        })
+                        .collect();
+                    // Old API servers ignore Strict and drop unknown fields: compare with what was asked.
+                    if fields != leaves(merge) {
+                        let sentence = format!("the server would store {} instead of what was asked", json!(fields));
+                        plan.checks.push(refused("dry-run", sentence));
+                    }
+                    step.after = json!({ "fields": fields });
+                    step.rehearsed = Rehearsal::ServerDryRun;
+                }
+                Ok(None) => {}
+                Err(sentence) => {
+                    plan.checks.push(refused("dry-run", format!("the server's dry run refused: {sentence}")))
+                }
+            }
+        }
+    }
+}

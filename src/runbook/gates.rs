@@ -1,0 +1,76 @@
+//! The questions that stop a run until a person answers, and what an answer becomes. Pure.
+//!
+//! Not here: when a step comes to its gate ([`super::engine`]), who answers (the faces).
+
+use super::action::Reversibility;
+use super::engine::{Effect, Stop};
+use super::plan::{Confirm, Gate, PlannedStep};
+use super::record::Event;
+use super::run::{Run, StepState};
+
+impl Run {
+    /// The gate that this step still waits for.
+    pub(super) fn open_gate(&self, step: &PlannedStep) -> Option<Gate> {
+        self.gate_to_overwrite(step).or_else(|| self.gate_of(step))
+    }
+
+    /// What was accepted and is not so may have been put back by somebody: only a person who says so goes over it.
+    fn gate_to_overwrite(&self, step: &PlannedStep) -> Option<Gate> {
+        let id = overwrite_gate(&step.id);
+        if !self.put_back.contains(&step.id) || self.confirmed.contains(&id) {
+            return None;
+        }
+        let text = format!("overwrite {}", step.id);
+        let question = format!(
+            "{}: it was accepted before and is not so now; it was lost, or somebody put it back. Type {text:?} to send it once more.",
+            step.title
+        );
+        Some(Gate { id, step: step.id.clone(), question, text: Some(text) })
+    }
+
+    fn gate_of(&self, step: &PlannedStep) -> Option<Gate> {
+        let (id, text) = match &step.confirm {
+            Confirm::None => return None,
+            Confirm::Plain { gate } => (gate, None),
+            Confirm::Typed { gate, text } => (gate, Some(text.clone())),
+        };
+        if self.confirmed.contains(id) && !(step.approvers > 1 && self.people.ask_again(id)) {
+            return None;
+        }
+        let question = match &text {
+            Some(text) => {
+                let back = match step.reversibility {
+                    Reversibility::Irreversible => " — there is no automatic way back",
+                    Reversibility::Free | Reversibility::Compensable => "",
+                };
+                let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
+                format!("{}{back}.{again} Type {text} to go on.", step.title)
+            }
+            None => {
+                let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
+                let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+                match others.count() {
+                    0 => format!("{} — go on?", step.title),
+                    more => format!("{}, and {more} more like it — go on?", step.title),
+                }
+            }
+        };
+        Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
+    }
+}
+
+/// Id of the gate before a write that was accepted once and is not so.
+pub(super) fn overwrite_gate(step: &str) -> String {
+    format!("overwrite/{step}")
+}
+
+pub(super) fn answered(gate: Gate, text: Option<String>) -> Vec<Effect> {
+    match (&gate.text, text) {
+        (_, None) => vec![Effect::Stop(Stop::AtGate(gate))],
+        (Some(wanted), Some(typed)) if *wanted != typed => vec![Effect::Ask(gate)],
+        (wanted, Some(typed)) => {
+            let text = wanted.as_ref().map(|_| typed);
+            vec![Effect::Append(Event::Confirmed { gate: gate.id, text }), Effect::Observe]
+        }
+    }
+}

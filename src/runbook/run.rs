@@ -1,0 +1,272 @@
+//! A [`Run`]: the fold of its records, and nothing else. Pure.
+//!
+//! [`Run::apply`] is the only thing that changes one, live and on replay. Not here: what to do next
+//! ([`super::engine`]), what a person may choose ([`super::choices`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::action::{Answer, Reversibility};
+use super::approval::People;
+use super::bind;
+use super::definition::Runbook;
+use super::gates::overwrite_gate;
+use super::plan::{Confirm, Plan, PlannedStep};
+use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use super::undo::{self, Undo};
+use crate::fleet::object::ObjectId;
+
+/// Where a step is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepState {
+    Pending,
+    /// An Intent is open: sent, perhaps sent, perhaps not.
+    Open {
+        attempt: u32,
+        since: Timestamp,
+        before: Value,
+        answer: Option<Answer>,
+    },
+    Completed(How),
+}
+
+/// One execution of a plan: the fold of its records.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub id: String,
+    pub plan: Plan,
+    pub(super) runbook: Runbook,
+    pub(super) states: BTreeMap<String, StepState>,
+    /// Before-image of the last Intent of each step.
+    pub(super) images: BTreeMap<String, Value>,
+    pub(super) attempts: BTreeMap<String, u32>,
+    /// Every attempt of a step, also those before a person resumed: attempt numbers never start again.
+    pub(super) numbered: BTreeMap<String, u32>,
+    /// When a step was last completed; for probes, when its proof was taken.
+    pub(super) probed_at: BTreeMap<String, Timestamp>,
+    /// Steps with an Intent, in the order of their first one.
+    pub(super) sent: Vec<String>,
+    pub(super) begun: BTreeSet<String>,
+    pub(super) confirmed: BTreeSet<String>,
+    /// Who drives, who confirmed, who approved.
+    pub(super) people: People,
+    /// Steps said to be done by hand, until the world was looked at.
+    pub(super) by_hand: BTreeSet<String>,
+    /// Steps whose write was accepted and was not to be seen when a person went on: lost, or put back by somebody.
+    pub(super) put_back: BTreeSet<String>,
+    /// The way back, once a person chose it.
+    pub(super) undo: Option<Undo>,
+    pub(super) abandoned: bool,
+    pub(super) paused: Option<PauseReason>,
+    pub(super) outcome: Option<Outcome>,
+    /// When the current step became the current one.
+    pub(super) progress: Timestamp,
+    pub(super) writes: usize,
+}
+
+/// Why records do not make a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRun {
+    #[error("the journal does not begin with run-opened")]
+    NotOpened,
+    #[error("the journal was written for another version of runbook {0}; resume it with the tidepilot that began it")]
+    OtherRunbook(String),
+}
+
+impl Run {
+    /// Folds the records of a journal. `runbook` is the document named by the plan.
+    pub fn replay(runbook: Runbook, records: &[Record]) -> Result<Self, BadRun> {
+        let (first, rest) = records.split_first().ok_or(BadRun::NotOpened)?;
+        let Event::RunOpened { run, plan, .. } = &first.event else { return Err(BadRun::NotOpened) };
+        if plan.runbook != runbook.id || plan.runbook_digest != runbook.digest {
+            return Err(BadRun::OtherRunbook(plan.runbook.clone()));
+        }
+        let mut replayed = Self {
+            id: run.clone(),
+            plan: (**plan).clone(),
+            runbook,
+            states: BTreeMap::new(),
+            images: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            numbered: BTreeMap::new(),
+            probed_at: BTreeMap::new(),
+            sent: Vec::new(),
+            begun: BTreeSet::new(),
+            confirmed: BTreeSet::new(),
+            people: People::default(),
+            by_hand: BTreeSet::new(),
+            put_back: BTreeSet::new(),
+            undo: None,
+            abandoned: false,
+            paused: None,
+            outcome: None,
+            progress: first.at,
+            writes: 0,
+        };
+        for record in rest {
+            replayed.apply(record);
+        }
+        Ok(replayed)
+    }
+
+    /// The only state change, live and on replay.
+    pub fn apply(&mut self, record: &Record) {
+        self.people.apply(&record.event);
+        match &record.event {
+            Event::RunOpened { .. } | Event::Leased { .. } => {}
+            Event::Resumed { .. } | Event::TakenOver { .. } => {
+                let was_paused = self.paused.take().is_some();
+                self.progress = record.at;
+                // A person who resumes grants a fresh set of attempts, also of what was refused.
+                self.attempts.clear();
+                for (step, state) in &mut self.states {
+                    match state {
+                        StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
+                        // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
+                        // past every check and a gate of its own, and adopted if it is there after all.
+                        StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
+                            *state = StepState::Pending;
+                            self.put_back.insert(step.clone());
+                        }
+                        // Until when the process before us could still send is not known; from here on it cannot.
+                        StepState::Open { since, .. } => *since = record.at,
+                        StepState::Pending | StepState::Completed(_) => {}
+                    }
+                }
+            }
+            Event::Chosen { choice } => {
+                self.progress = record.at;
+                match choice {
+                    Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
+                    Choice::Undo { .. } => {
+                        self.undo = Some(undo::undo(&self.id, &self.plan, &self.sent, &self.images));
+                        self.outcome = None;
+                        self.abandoned = false;
+                    }
+                    Choice::Abandon { .. } => self.abandoned = true,
+                }
+            }
+            Event::Confirmed { gate, .. } => {
+                self.confirmed.insert(gate.clone());
+                self.progress = record.at;
+            }
+            Event::Approved { .. } => self.progress = record.at,
+            Event::Intent { step, attempt, before, .. } => {
+                self.begin_item(step);
+                *self.attempts.entry(step.clone()).or_insert(0) += 1;
+                self.numbered.insert(step.clone(), *attempt);
+                self.images.entry(step.clone()).or_insert_with(|| before.clone());
+                if self.plan.step(step).is_some() && !self.sent.contains(step) {
+                    self.sent.push(step.clone());
+                }
+                self.use_up_gate(step);
+                if self.put_back.remove(step) {
+                    self.confirmed.remove(&overwrite_gate(step));
+                }
+                let open =
+                    StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
+                self.states.insert(step.clone(), open);
+                self.writes += 1;
+            }
+            Event::Returned { step, answer, .. } => {
+                if let Some(StepState::Open { answer: slot, since, .. }) = self.states.get_mut(step) {
+                    *slot = Some(answer.clone());
+                    // A lost answer may have been waited for a good while; a late write is late from here.
+                    *since = record.at;
+                }
+            }
+            Event::Completed { step, how, .. } => {
+                self.begin_item(step);
+                self.states.insert(step.clone(), StepState::Completed(how.clone()));
+                self.by_hand.remove(step);
+                self.probed_at.insert(step.clone(), record.at);
+                self.progress = record.at;
+            }
+            Event::Paused { reason, .. } => {
+                self.paused = Some(reason.clone());
+                self.by_hand.clear();
+            }
+            Event::Closed { outcome } => self.outcome = Some(*outcome),
+        }
+    }
+
+    pub(super) fn begin_item(&mut self, step: &str) {
+        if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
+            self.begun.insert(item);
+        }
+    }
+
+    /// Leave to do something that has no way back is leave to do it once: a second attempt asks again.
+    pub(super) fn use_up_gate(&mut self, step: &str) {
+        let gate = self.step(step).filter(|step| step.reversibility == Reversibility::Irreversible);
+        if let Some(Confirm::Typed { gate, .. } | Confirm::Plain { gate }) = gate.map(|step| step.confirm.clone()) {
+            self.confirmed.remove(&gate);
+            self.people.use_up(&gate);
+        }
+    }
+
+    /// The number of the next attempt of a step.
+    pub(super) fn next_attempt(&self, step: &str) -> u32 {
+        self.numbered.get(step).copied().unwrap_or(0) + 1
+    }
+
+    pub(super) fn is_confirmed(&self, gate: &str) -> bool {
+        self.confirmed.contains(gate)
+    }
+
+    /// The steps under way: the plan's, or the way back.
+    pub fn steps(&self) -> &[PlannedStep] {
+        self.undo.as_ref().map_or(&self.plan.steps, |way| &way.steps)
+    }
+
+    /// A step of the plan or of the way back.
+    pub(super) fn step(&self, id: &str) -> Option<&PlannedStep> {
+        self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
+    }
+
+    /// The objects, beside what is listed anyway, that have to be looked at for this run.
+    pub fn objects(&self) -> BTreeSet<ObjectId> {
+        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs);
+        let way_back = self.undo.iter().flat_map(|way| &way.steps);
+        all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
+        all
+    }
+
+    /// The way back, once it was chosen.
+    pub fn undoing(&self) -> Option<&Undo> {
+        self.undo.as_ref()
+    }
+
+    /// The plan's steps with an Intent, in the order of their first one.
+    pub(super) fn sent(&self) -> &[String] {
+        &self.sent
+    }
+
+    pub(super) fn images(&self) -> &BTreeMap<String, Value> {
+        &self.images
+    }
+
+    pub fn state(&self, step: &str) -> &StepState {
+        self.states.get(step).unwrap_or(&StepState::Pending)
+    }
+
+    pub fn paused(&self) -> Option<&PauseReason> {
+        self.paused.as_ref()
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Whether anything was, or may have been, sent.
+    pub fn has_written(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// Completed steps of the plan.
+    pub fn completed(&self) -> usize {
+        self.plan.steps.iter().filter(|step| matches!(self.state(&step.id), StepState::Completed(_))).count()
+    }
+}
