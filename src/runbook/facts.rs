@@ -1,6 +1,6 @@
 //! Facts: what an expression can ask of an observation, and the shape it gets.
 //!
-//! A fact is a pure projection of one fresh [`Observation`]; nothing is cached between expressions. What could not
+//! A fact is a pure projection of one fresh [`Observation`]; within one look it is made once ([`super::bind::Facts`]), never kept for the next. What could not
 //! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
 //! Not here: how an observation is taken (`client::look`).
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::bind::{BindError, Facts, bind_strictly};
 use super::definition::{InputType, Runbook, Text};
-use super::expr::{self, Scope};
+use super::expr::Scope;
 use super::inputs as given_inputs;
 use super::sample;
 
@@ -121,7 +121,7 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
         Ok(given) => given.values,
         Err(why) => return tally.note::<()>("inputs", None, Err(why.to_string())),
     };
-    let facts = Facts { runbook, inputs: &inputs, seen };
+    let facts = Facts::new(runbook, &inputs, seen);
     let none = Scope::new();
     for check in &runbook.preflight {
         let place = format!("preflight {}", check.id);
@@ -171,11 +171,7 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
 
 fn words(facts: &Facts<'_>, place: &str, text: &Text, env: &Scope, some_will_do: bool, tally: &mut Tally) {
     for source in std::iter::once(&text.en).chain(&text.zh) {
-        let holes = expr::holes(source).map_err(|error| error.to_string());
-        let filled = holes.and_then(|holes| {
-            let scope = facts.scope(holes.iter().map(String::as_str), env)?;
-            expr::words(source, &scope).map_err(|error| error.to_string())
-        });
+        let filled = facts.words(source, env);
         tally.note(place, Some(source), filled);
         if let Some(outcome) = tally.tried.get_mut(&(place.to_owned(), Some(source.clone()))) {
             outcome.some_will_do = some_will_do;
