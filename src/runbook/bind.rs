@@ -18,6 +18,7 @@ use super::inputs::{self, Given};
 use super::judge::{Judged, judge};
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
+use crate::fleet::extras::Extras;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -131,6 +132,11 @@ pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> 
     let of = |text: &String| ObjectRef::deserialize(expr::interpolate(&json!(text), &scope).ok()?).ok();
     let facts = runbook.facts.values().filter_map(|fact| Some((fact.query, of(&fact.of)?)));
     facts.flat_map(|(query, of)| facts::objects(query, &of)).collect()
+}
+
+/// What a closer look has to read for the facts of a runbook.
+pub fn extras_of_facts(runbook: &Runbook) -> Extras {
+    runbook.facts.values().flat_map(|fact| facts::extras(fact.query)).copied().collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use crate::fleet::database::{Database, database_of};
+use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -35,7 +36,8 @@ pub enum Query {
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
     #[serde(rename = "fleet.database")]
     Database,
-    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists`.
+    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?,
+    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name).
     #[serde(rename = "k8s.place")]
     Place,
     /// `denied[]`: rights that this run needs and the user lacks.
@@ -62,6 +64,20 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::KubeCluster
         | Query::Database
         | Query::Rights => Vec::new(),
+    }
+}
+
+/// What a closer look has to read for a query.
+pub fn extras(query: Query) -> &'static [Extra] {
+    match query {
+        Query::Place => &[Extra::Claims],
+        Query::TidbCluster
+        | Query::Components
+        | Query::Rollout
+        | Query::Membership
+        | Query::KubeCluster
+        | Query::Database
+        | Query::Rights => &[],
     }
 }
 
@@ -107,6 +123,12 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
         Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
         // Not for us to see: absent, so that a check on it stops.
         Some(Sight::Unseen(_)) | None => {}
+    }
+    if let Some(claims) = &cluster.more.claims {
+        let here = claims
+            .values()
+            .filter(|claim| claim.metadata.namespace == of.namespace && claim.instance() == Some(of.name.as_str()));
+        value["claims"] = here.map(|claim| json!(claim.metadata.name)).collect();
     }
     Ok(value)
 }

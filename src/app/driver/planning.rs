@@ -32,7 +32,7 @@ impl Driver {
             return Err(format!("no context is called {unknown:?}; connected are: {}", known.join(", ")));
         }
         let target = given.target;
-        let changes = self.links.look(None).await;
+        let changes = self.links.look_closer(None, &bind::extras_of_facts(&runbook)).await;
         let mut fleet = client::fold(changes);
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
@@ -73,7 +73,8 @@ impl Driver {
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
         let (runbook, _) = self.shelf.find(id)?;
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
-        let mut fleet = client::fold(self.links.look(None).await);
+        let extras = bind::extras_of_facts(&runbook);
+        let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
