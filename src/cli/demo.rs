@@ -25,7 +25,7 @@ pub struct DemoArgs {
     /// Write one JSON line for every request that arrives
     #[arg(long, value_name = "FILE")]
     pub request_log: Option<PathBuf>,
-    /// Fleet to simulate: default, half-migrated, quorum-at-risk, tls, unreachable
+    /// Fleet to simulate: default, empty, half-migrated, quorum-at-risk, tls, unreachable
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub scenario: String,
     /// Seed of ids and other made-up numbers
