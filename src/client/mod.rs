@@ -35,7 +35,7 @@ mod tunnel;
 pub mod watch;
 
 pub use access::{ProbePermit, Refused, WritePermit};
-pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets};
+pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts};
 pub use link::{Link, Links};
 pub use look::fold;
 pub use trouble::{Trouble, TroubleKind};

@@ -34,6 +34,13 @@ impl Driver {
         let target = given.target;
         let changes = self.links.look_closer(None, &bind::extras_of_facts(&runbook)).await;
         let mut fleet = client::fold(changes);
+        for context in &given.contexts {
+            if let Some(first) = fleet.same_cluster_as(context) {
+                return Err(format!(
+                    "context {context} is the same Kubernetes cluster as {first}, and its objects go by that name: give {first} instead of {context}, or choose one of them with --context"
+                ));
+            }
+        }
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
             let context = target.context.clone();
