@@ -9,18 +9,22 @@
 
 pub mod database;
 pub mod diagnosis;
+pub mod extras;
+pub mod leaving;
 pub mod object;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
+pub mod upgrade;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use extras::Claim;
 use object::{ObjectKind, Sight};
 use pd::PdView;
 use tidbcluster::{Pod, StatefulSet, TidbCluster};
@@ -160,6 +164,8 @@ pub struct KubeCluster {
     pub pd: BTreeMap<ObjectKey, PdView>,
     /// Objects that were asked for one by one; what is not in it was not looked at.
     pub objects: BTreeMap<(ObjectKind, ObjectKey), Sight>,
+    /// Volume claims of TidbClusters; `None`: nobody looked, or they are not for us to see.
+    pub claims: Option<BTreeMap<ObjectKey, Claim>>,
 }
 
 /// One thing learned about one KubeCluster.
@@ -197,6 +203,7 @@ pub enum What {
     TidbClusters(Vec<TidbCluster>),
     Pods(Vec<Pod>),
     StatefulSets(Vec<StatefulSet>),
+    Claims(Vec<Claim>),
     TidbCluster(One<TidbCluster>),
     Pod(One<Pod>),
     StatefulSet(One<StatefulSet>),
@@ -266,6 +273,7 @@ impl Fleet {
                 cluster.drop_pd_of_gone_pods();
             }
             What::StatefulSets(all) => cluster.stateful_sets = keyed(all),
+            What::Claims(all) => cluster.claims = Some(keyed(all)),
             What::TidbCluster(one) => one.into(&mut cluster.tidb_clusters),
             What::Pod(one) => {
                 one.into(&mut cluster.pods);

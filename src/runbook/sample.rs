@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::Observation;
+use crate::fleet::extras::{Placement, Rule};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 
@@ -100,12 +101,24 @@ fn observation(moved: bool, tls: bool) -> Observation {
             version: Some("v8.5.4".into()),
             stores: (1..=3).map(store).collect(),
             max_replicas: Some(3),
+            placement: (i == 0).then(placement),
             gaps: Vec::new(),
         };
         let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
         say(What::Pd { pod: ObjectKey::new("db", format!("basic-pd-{i}")), view });
     }
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
+}
+
+fn placement() -> Placement {
+    let checks = ["miss-peer", "down-peer", "pending-peer", "offline-peer"];
+    let rule = Rule { group_id: "pd".into(), id: "default".into(), role: "voter".into(), count: 3, ..Rule::default() };
+    Placement {
+        rules: Some(vec![rule]),
+        location_labels: Some(vec!["zone".into()]),
+        region_checks: checks.map(|check| (check.to_owned(), 0)).into(),
+        removing: None,
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(all: impl IntoIterator<Item = Value>) -> Vec<T> {
