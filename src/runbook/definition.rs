@@ -16,7 +16,9 @@ use super::facts::Query;
 /// The runbooks inside the binary: id and text.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
+    ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
     ("transfer-pd-leader", include_str!("../../runbooks/transfer-pd-leader.yaml")),
+    ("upgrade-cluster", include_str!("../../runbooks/upgrade-cluster.yaml")),
 ];
 
 #[derive(Clone, Debug, Deserialize)]
