@@ -13,24 +13,18 @@ use super::link::{Link, Links};
 use super::resources::{self, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
-use crate::fleet::extras::Extras;
 use crate::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
 use crate::fleet::{Change, Crd, Fleet, Freshness, Keyed as _, What};
 
 impl Links {
     /// Looks at the named contexts (`None`: all of them). Bounded by `limits.look` and then `limits.pd`.
     pub async fn look(&self, contexts: Option<&BTreeSet<String>>) -> Vec<Change> {
-        self.look_closer(contexts, Extras::default()).await
-    }
-
-    /// The same, and more of what is named.
-    pub async fn look_closer(&self, contexts: Option<&BTreeSet<String>>, extras: Extras) -> Vec<Change> {
         let wanted = self.iter().filter(|link| contexts.is_none_or(|contexts| contexts.contains(link.context())));
         let tasks: Vec<_> = wanted
             .map(|link| {
                 let (link, shared) = (Arc::clone(link), Arc::clone(link));
                 // A task of its own: a panic over one context's strange data stays with that context.
-                (shared, tokio::spawn(async move { look_at(&link, extras).await }))
+                (shared, tokio::spawn(async move { look_at(&link).await }))
             })
             .collect();
         let looks = tasks.into_iter().map(|(link, task)| async move {
@@ -82,10 +76,10 @@ fn connection(link: &Link, freshness: Freshness, message: Option<String>) -> Cha
     change(link, What::Connection { freshness, message })
 }
 
-async fn look_at(link: &Link, extras: Extras) -> Vec<Change> {
+async fn look_at(link: &Link) -> Vec<Change> {
     let limit = link.limits().look;
     let mut changes = vec![configured(link)];
-    let seen = match tokio::time::timeout(limit, objects(link, extras)).await {
+    let seen = match tokio::time::timeout(limit, objects(link)).await {
         Ok(Ok(seen)) => seen,
         Ok(Err(trouble)) => {
             changes.push(connection(link, trouble.freshness(), Some(trouble.sentence)));
@@ -102,7 +96,7 @@ async fn look_at(link: &Link, extras: Extras) -> Vec<Change> {
     changes.push(connection(link, freshness, message));
     let pods = seen.pods.iter().filter(|pod| pd::is_running_pd(pod));
     let asked = pods.map(|pod| async {
-        let view = pd::ask(link, pod, pd::owner(pod, &seen.tidb_clusters), extras).await;
+        let view = pd::ask(link, pod, pd::owner(pod, &seen.tidb_clusters)).await;
         What::Pd { pod: pod.key(), view: Box::new(view) }
     });
     changes.extend(join_all(asked).await.into_iter().map(|what| change(link, what)));
@@ -115,20 +109,15 @@ struct Seen {
     pods: Vec<Pod>,
 }
 
-async fn objects(link: &Link, extras: Extras) -> Result<Seen, Trouble> {
+async fn objects(link: &Link) -> Result<Seen, Trouble> {
     // Alone and first: a cluster that does not answer this is asked nothing else.
     let version = resources::version(link).await?;
-    let claims = async {
-        // Not for us to see: it stays unknown, which every check that needs it says.
-        if extras.claims { unless_lost(resources::claims(link).await) } else { Ok(None) }
-    };
-    let (facts, definition, tidb_clusters, pods, stateful_sets, claims) = futures::join!(
+    let (facts, definition, tidb_clusters, pods, stateful_sets) = futures::join!(
         facts(link, version),
         definition(link),
         resources::list::<TidbCluster>(link),
         resources::list::<Pod>(link),
         resources::list::<StatefulSet>(link),
-        claims,
     );
     let mut facts = facts?;
     facts.finish(link, definition, tidb_clusters.as_ref().err()).await?;
@@ -136,7 +125,6 @@ async fn objects(link: &Link, extras: Extras) -> Result<Seen, Trouble> {
     let tidb_clusters = facts.take(tidb_clusters, no_crd)?;
     let pods = facts.take(pods, false)?;
     facts.take(stateful_sets, false)?;
-    facts.changes.extend(claims?.map(What::Claims));
     Ok(Seen { facts, tidb_clusters, pods })
 }
 

@@ -17,7 +17,6 @@ use super::link::{Link, Reply};
 use super::pd_answers as answers;
 use super::tunnel::{Broken, Tunnel};
 use super::{now, pd_tls, plain};
-use crate::fleet::extras::{Extras, Placement, Removing, Rule};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
 use crate::runbook::requests::{member_path, transfer_path, update_request};
@@ -35,35 +34,6 @@ pub(super) enum PdRead {
     PdStores,
     PdReplicate,
     PdVersion,
-    PdRules,
-    PdRemoving,
-    PdRegions(RegionCheck),
-}
-
-/// The region checks that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RegionCheck {
-    MissPeer,
-    DownPeer,
-    PendingPeer,
-    OfflinePeer,
-}
-
-impl RegionCheck {
-    const ALL: [Self; 4] = [Self::MissPeer, Self::DownPeer, Self::PendingPeer, Self::OfflinePeer];
-
-    fn path(self) -> &'static str {
-        match self {
-            Self::MissPeer => "/pd/api/v1/regions/check/miss-peer",
-            Self::DownPeer => "/pd/api/v1/regions/check/down-peer",
-            Self::PendingPeer => "/pd/api/v1/regions/check/pending-peer",
-            Self::OfflinePeer => "/pd/api/v1/regions/check/offline-peer",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        self.path().rsplit('/').next().unwrap_or_default()
-    }
 }
 
 impl PdRead {
@@ -81,9 +51,6 @@ impl PdRead {
             // Only the leader knows these, so a follower passes them on.
             PdRead::PdStores => ("/pd/api/v1/stores", false, false),
             PdRead::PdReplicate => ("/pd/api/v1/config/replicate", false, false),
-            PdRead::PdRules => ("/pd/api/v1/config/rules", false, false),
-            PdRead::PdRemoving => ("/pd/api/v1/stores/progress?action=removing", false, false),
-            PdRead::PdRegions(check) => (check.path(), false, false),
         };
         let mut request = Request::new(Full::new(Bytes::from_static(if post { b"{}" } else { b"" })));
         *request.uri_mut() = http::Uri::from_static(path);
@@ -203,10 +170,10 @@ pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit
 }
 
 /// Asks one PD pod everything, within `limits.pd`, over the tunnel that is kept for it.
-pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, extras: Extras) -> PdView {
+pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
     let limit = link.limits().pd;
     let deadline = Instant::now() + limit;
-    let answer = match tokio::time::timeout_at(deadline, ask_over_slot(link, pod, tc, deadline, extras)).await {
+    let answer = match tokio::time::timeout_at(deadline, ask_over_slot(link, pod, tc, deadline)).await {
         Ok(answer) => answer,
         Err(_) => Err(format!("pod {}: PD gave no answer within {} s", pod.metadata.key(), limit.as_secs_f32())),
     };
@@ -218,13 +185,12 @@ async fn ask_over_slot(
     pod: &Pod,
     tc: Option<&TidbCluster>,
     deadline: Instant,
-    extras: Extras,
 ) -> Result<PdAnswer, String> {
     let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
     // A kept tunnel may have died unnoticed: one new one is worth it, since nothing here writes. It is taken out
     // while in use, so that a round which is given up leaves no half-read answer behind.
     if let Some(mut kept) = slot.tunnel.take() {
-        match round(&mut kept, deadline, extras).await {
+        match round(&mut kept, deadline).await {
             Ok(answer) => {
                 slot.tunnel = Some(kept);
                 return Ok(answer);
@@ -235,7 +201,7 @@ async fn ask_over_slot(
         }
     }
     let mut tunnel = open(link, pod, tc, left(deadline)).await?;
-    let answer = round(&mut tunnel, deadline, extras).await?;
+    let answer = round(&mut tunnel, deadline).await?;
     slot.tunnel = Some(tunnel);
     Ok(answer)
 }
@@ -244,7 +210,7 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-async fn round(tunnel: &mut Tunnel, deadline: Instant, extras: Extras) -> Result<PdAnswer, String> {
+async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, String> {
     let membership = membership(tunnel, left(deadline)).await?;
     let mut answer = PdAnswer {
         api: Some(membership.api),
@@ -290,32 +256,10 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant, extras: Extras) -> Result
             asker.with(PdRead::PdStores, "GET /pd/api/v1/stores", answers::stores).await.unwrap_or_default();
         let replicate =
             asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
-        answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
-        if extras.placement && answer.leader.is_some() && answer.leader == answer.self_id {
-            answer.placement = Some(placement(&mut asker, replicate).await);
-        }
+        answer.max_replicas = replicate.map(|replicate| replicate.max_replicas);
     }
     answer.gaps = asker.gaps;
     Ok(answer)
-}
-
-/// What only some runbooks want to know. What cannot be read is a gap, as with everything else.
-async fn placement(asker: &mut Asker<'_>, replicate: Option<answers::Replicate>) -> Placement {
-    let labels = |text: &str| text.split(',').map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
-    let mut placement = Placement {
-        location_labels: replicate.map(|replicate| labels(&replicate.location_labels)),
-        rules: asker.get::<Vec<Rule>>(PdRead::PdRules, "GET /pd/api/v1/config/rules", false).await,
-        // There is none while no store is being removed.
-        removing: asker.get::<Removing>(PdRead::PdRemoving, "GET /pd/api/v1/stores/progress", true).await,
-        ..Placement::default()
-    };
-    for check in RegionCheck::ALL {
-        let found = asker.get::<answers::RegionCheck>(PdRead::PdRegions(check), check.path(), false).await;
-        if let Some(found) = found {
-            placement.region_checks.insert(check.name().to_owned(), found.count);
-        }
-    }
-    placement
 }
 
 /// Asks one thing after another and collects what could not be had.

@@ -17,7 +17,6 @@ use tokio_util::io::StreamReader;
 use super::link::Link;
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, now};
-use crate::fleet::extras::Claim;
 use crate::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
 use crate::fleet::{Crd, Keyed, One, What};
 
@@ -74,20 +73,8 @@ kind!(TidbCluster, "tidbclusters", "/apis/pingcap.com/v1alpha1", None, TidbClust
 kind!(Pod, "pods", "/api/v1", MANAGED, Pods);
 kind!(StatefulSet, "statefulsets", "/apis/apps/v1", MANAGED, StatefulSets);
 
-/// The volume claims of TidbClusters. They are listed where somebody asks for them, and never watched.
-pub(super) async fn claims(link: &Link) -> Result<Vec<Claim>, Trouble> {
-    let scope = link.namespace().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
-    let selector = MANAGED.map(encode).unwrap_or_default();
-    let path = format!("/api/v1{scope}/persistentvolumeclaims?limit={PAGE}&labelSelector={selector}");
-    pages(link, &path, "persistentvolumeclaims").await.map(|(all, _)| all)
-}
-
 /// Lists everything of one kind, page by page, with the version to watch from.
 pub(super) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), Trouble> {
-    pages(link, &K::path(link.namespace()), K::PLURAL).await
-}
-
-async fn pages<K: DeserializeOwned>(link: &Link, path: &str, plural: &str) -> Result<(Vec<K>, String), Trouble> {
     #[derive(Deserialize)]
     #[serde(bound = "K: DeserializeOwned")]
     struct Page<K> {
@@ -101,6 +88,7 @@ async fn pages<K: DeserializeOwned>(link: &Link, path: &str, plural: &str) -> Re
         #[serde(rename = "continue")]
         next: Option<String>,
     }
+    let path = K::path(link.namespace());
     let mut all = Vec::new();
     let mut next = String::new();
     for _ in 0..MOST_PAGES {
@@ -111,7 +99,7 @@ async fn pages<K: DeserializeOwned>(link: &Link, path: &str, plural: &str) -> Re
             None => return Ok((all, page.metadata.resource_version)),
         }
     }
-    let sentence = format!("{} has more than {} {}; give a namespace", link.server(), PAGE * MOST_PAGES, plural);
+    let sentence = format!("{} has more than {} {}; give a namespace", link.server(), PAGE * MOST_PAGES, K::PLURAL);
     Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) })
 }
 

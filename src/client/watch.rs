@@ -18,7 +18,6 @@ use super::look::{Gaps, change, configured, definition, facts};
 use super::resources::{self, Event, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
-use crate::fleet::extras::Extras;
 use crate::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
 use crate::fleet::{Change, Freshness, Keyed as _, ObjectKey, One, What};
 
@@ -356,7 +355,7 @@ async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(), Closed> {
             busy.insert(pod.key());
             let link = &link;
             asking.push(async move {
-                let view = pd::ask(link, &pod, owner.as_ref(), Extras::default()).await;
+                let view = pd::ask(link, &pod, owner.as_ref()).await;
                 (pod, view)
             });
         }

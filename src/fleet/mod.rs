@@ -9,7 +9,6 @@
 
 pub mod database;
 pub mod diagnosis;
-pub mod extras;
 pub mod leaving;
 pub mod object;
 pub mod pd;
@@ -24,7 +23,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use extras::Claim;
 use object::{ObjectKind, Sight};
 use pd::PdView;
 use tidbcluster::{Pod, StatefulSet, TidbCluster};
@@ -164,8 +162,6 @@ pub struct KubeCluster {
     pub pd: BTreeMap<ObjectKey, PdView>,
     /// Objects that were asked for one by one; what is not in it was not looked at.
     pub objects: BTreeMap<(ObjectKind, ObjectKey), Sight>,
-    /// Volume claims of TidbClusters; `None`: nobody looked, or they are not for us to see.
-    pub claims: Option<BTreeMap<ObjectKey, Claim>>,
 }
 
 /// One thing learned about one KubeCluster.
@@ -203,7 +199,6 @@ pub enum What {
     TidbClusters(Vec<TidbCluster>),
     Pods(Vec<Pod>),
     StatefulSets(Vec<StatefulSet>),
-    Claims(Vec<Claim>),
     TidbCluster(One<TidbCluster>),
     Pod(One<Pod>),
     StatefulSet(One<StatefulSet>),
@@ -273,7 +268,6 @@ impl Fleet {
                 cluster.drop_pd_of_gone_pods();
             }
             What::StatefulSets(all) => cluster.stateful_sets = keyed(all),
-            What::Claims(all) => cluster.claims = Some(keyed(all)),
             What::TidbCluster(one) => one.into(&mut cluster.tidb_clusters),
             What::Pod(one) => {
                 one.into(&mut cluster.pods);
