@@ -124,11 +124,6 @@ pub(super) struct Replicate {
     pub location_labels: String,
 }
 
-/// `GET /pd/api/v1/regions/check/…`: only the number is of use.
-#[derive(Debug, Deserialize)]
-pub(super) struct RegionCheck {
-    pub count: u64,
-}
 
 /// `GET /pd/api/v1/health`.
 pub(super) fn pd_health(body: &[u8]) -> Result<BTreeMap<MemberId, bool>, String> {

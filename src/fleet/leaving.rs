@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::database::{Database, Member, StoreRow};
-use super::extras::{Constraint, Placement, Rule};
+use super::extras::{LabelConstraint, PdDetails, PlacementRule};
 use super::rollout::component_pods;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, ObjectRef};
@@ -47,14 +47,21 @@ pub struct Risk {
     pub tolerated: u64,
 }
 
-/// What PD's leader told of placement, where it was asked.
-pub fn placement<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a Placement> {
-    let contexts = database.tidb_clusters.iter().filter_map(|of| fleet.clusters.get(&of.context));
-    contexts.flat_map(|cluster| cluster.pd.values()).find_map(|view| {
-        let answer = view.answer.as_ref().ok()?;
-        let ours = database.id.is_none() || answer.cluster_id.map(|id| id.to_string()) == database.id;
-        answer.placement.as_ref().filter(|_| ours)
+/// What PD told of placement, where it was asked.
+pub fn details<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a PdDetails> {
+    database.tidb_clusters.iter().find_map(|of| {
+        let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?);
+        let pods = component_pods(cluster, tc, Component::Pd);
+        pods.into_iter().find_map(|pod| cluster.more.pd.get(&pod.metadata.key()))
     })
+}
+
+/// The placement rules; none where PD says that they are off, `None` where they are not known.
+fn rules(details: &PdDetails) -> Option<&[PlacementRule]> {
+    match &details.rules {
+        Some(rules) => Some(rules),
+        None => details.gaps.is_empty().then_some(&[]),
+    }
 }
 
 /// The Database without this TidbCluster.
@@ -64,9 +71,11 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         database.stores.iter().filter(counted).partition(|row| row.of.as_ref() == Some(of));
     let up_left: Vec<&StoreRow> = left.into_iter().filter(|row| row.store.state == "Up").collect();
     let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count();
-    let placement = placement(fleet, database);
-    let rules = placement.and_then(|placement| placement.rules.as_ref());
-    let needed = needed(database.max_replicas, rules);
+    let details = details(fleet, database);
+    let rules = details.and_then(rules);
+    let by_rules = details.and_then(PdDetails::tikv_needed);
+    let needed = database.max_replicas.max(by_rules);
+    let labels = location_labels(fleet, database);
     let (members_here, members_left): (Vec<&Member>, Vec<&Member>) =
         database.members.iter().partition(|member| member.of().as_ref() == Some(of));
     let names = |other: &TidbCluster| {
@@ -87,7 +96,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         up_left: tikv(&up_left),
         needed,
         short: rules.zip(needed).map(|(rules, needed)| short(rules, needed, &here, &up_left)),
-        at_risk: placement.zip(needed).map(|(placement, needed)| risk(placement, needed, &here, &up_left)),
+        at_risk: labels.zip(needed).map(|(labels, needed)| risk(labels, needed, &here, &up_left)),
         strangers: database
             .stores
             .iter()
@@ -106,21 +115,18 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     }
 }
 
-/// Whether a rule is for TiFlash: PD gives stores with an `engine` label only to rules that ask for it.
-fn of_tiflash(rule: &Rule) -> bool {
-    rule.label_constraints.iter().any(|c| c.key == "engine" && c.op == "in" && c.values.iter().any(|v| v == "tiflash"))
-}
-
-fn needed(max_replicas: Option<u64>, rules: Option<&Vec<Rule>>) -> Option<u64> {
-    let mut ranges: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for rule in rules.into_iter().flatten().filter(|rule| !of_tiflash(rule)) {
-        *ranges.entry((&rule.start_key, &rule.end_key)).or_default() += rule.count;
-    }
-    max_replicas.into_iter().chain(ranges.into_values()).max()
+/// By which labels PD keeps replicas apart. `None`: nobody told.
+fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [String]> {
+    let clusters = database.tidb_clusters.iter().filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let pods = clusters.flat_map(|(cluster, tc)| {
+        component_pods(cluster, tc, Component::Pd).into_iter().map(|pod| cluster.pd.get(&pod.metadata.key()))
+    });
+    let answers = pods.flatten().filter_map(|view| view.answer.as_ref().ok());
+    answers.filter(|answer| answer.max_replicas.is_some()).map(|answer| answer.location_labels.as_slice()).next()
 }
 
 /// What the stores that are left could not hold. Rules of different key ranges that overlap are looked at one by one.
-fn short(rules: &[Rule], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Vec<String> {
+fn short(rules: &[PlacementRule], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Vec<String> {
     let mut all = Vec::new();
     let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count() as u64;
     if tikv(here) > 0 && tikv(left) < needed {
@@ -129,7 +135,7 @@ fn short(rules: &[Rule], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) ->
     for rule in rules.iter().filter(|rule| here.iter().any(|row| fits(rule, row))) {
         let fitting = left.iter().filter(|row| fits(rule, row)).count() as u64;
         if fitting < rule.count {
-            let what = if of_tiflash(rule) { "TiFlash stores" } else { "stores that fit it" };
+            let what = if rule.tiflash() { "TiFlash stores" } else { "stores that fit it" };
             all.push(format!(
                 "placement rule {}/{} wants {} {}(s), and {fitting} {what} are left",
                 rule.group_id, rule.id, rule.count, rule.role
@@ -139,13 +145,14 @@ fn short(rules: &[Rule], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) ->
     all
 }
 
-fn fits(rule: &Rule, row: &StoreRow) -> bool {
+/// PD gives stores with `engine=tiflash` only to rules that ask for it.
+fn fits(rule: &PlacementRule, row: &StoreRow) -> bool {
     let labels = &row.store.labels;
-    let exclusive = row.store.tiflash && !of_tiflash(rule);
+    let exclusive = row.store.tiflash && !rule.tiflash();
     !exclusive && rule.label_constraints.iter().all(|constraint| holds(constraint, labels))
 }
 
-fn holds(constraint: &Constraint, labels: &BTreeMap<String, String>) -> bool {
+fn holds(constraint: &LabelConstraint, labels: &BTreeMap<String, String>) -> bool {
     let found = labels.get(&constraint.key);
     match constraint.op.as_str() {
         "in" => found.is_some_and(|found| constraint.values.contains(found)),
@@ -159,12 +166,12 @@ fn holds(constraint: &Constraint, labels: &BTreeMap<String, String>) -> bool {
 
 /// PD keeps replicas apart by the widest location label as far as there are enough values of it; else any replicas of
 /// a region can lie together.
-fn risk(placement: &Placement, needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Risk {
+fn risk(labels: &[String], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Risk {
     let tikv = |rows: &[&StoreRow]| -> Vec<BTreeMap<String, String>> {
         rows.iter().filter(|row| !row.store.tiflash).map(|row| row.store.labels.clone()).collect()
     };
     let (here, left) = (tikv(here), tikv(left));
-    let widest = placement.location_labels.as_ref().and_then(|labels| labels.first());
+    let widest = labels.first();
     let values = |rows: &[BTreeMap<String, String>]| -> Option<BTreeSet<String>> {
         rows.iter().map(|labels| labels.get(widest?).cloned()).collect()
     };
@@ -188,16 +195,17 @@ mod tests {
         StoreRow { store, of: Some(ObjectRef::new(of, "db", of)), kube_cluster: None, tidb_cluster: None, pod: None }
     }
 
-    fn rule(count: u64, constraints: &[(&str, &str, &str)]) -> Rule {
+    fn rule(count: u64, constraints: &[(&str, &str, &str)]) -> PlacementRule {
         let label_constraints = constraints
             .iter()
-            .map(|(key, op, value)| Constraint { key: (*key).into(), op: (*op).into(), values: vec![(*value).into()] })
+            .map(|(key, op, value)| LabelConstraint { key: (*key).into(), op: (*op).into(), values: vec![(*value).into()] })
             .collect();
-        Rule { group_id: "pd".into(), id: "r".into(), role: "voter".into(), count, label_constraints, ..Rule::default() }
+        PlacementRule { group_id: "pd".into(), id: "r".into(), role: "voter".into(), count, label_constraints, ..PlacementRule::default() }
     }
 
-    fn shorts(rules: &[Rule], here: &[StoreRow], left: &[StoreRow]) -> Vec<String> {
-        let needed = needed(Some(3), Some(&rules.to_vec())).expect("known");
+    fn shorts(rules: &[PlacementRule], here: &[StoreRow], left: &[StoreRow]) -> Vec<String> {
+        let details = PdDetails { rules: Some(rules.to_vec()), ..PdDetails::default() };
+        let needed = details.tikv_needed().unwrap_or(0).max(3);
         short(rules, needed, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>())
     }
 
@@ -226,10 +234,7 @@ mod tests {
         let at = |zones: &[&str], of: &str| -> Vec<StoreRow> {
             zones.iter().enumerate().map(|(i, zone)| row(i as u64, of, "Up", &[("zone", zone)])).collect()
         };
-        let placement = |labels: &[&str]| Placement {
-            location_labels: Some(labels.iter().map(|l| (*l).to_owned()).collect()),
-            ..Placement::default()
-        };
+        let named = |labels: &[&str]| -> Vec<String> { labels.iter().map(|l| (*l).to_owned()).collect() };
         let cases: [(&[&str], &[&str], &[&str], u64); 5] = [
             (&["zone"], &["c", "c", "c"], &["a", "a", "b"], 1),
             (&["zone"], &["b", "b", "b"], &["a", "a", "a"], 3),
@@ -240,7 +245,7 @@ mod tests {
         for (labels, here, left, expected) in cases {
             let (here, left) = (at(here, "west"), at(left, "east"));
             let found =
-                risk(&placement(labels), 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>());
+                risk(&named(labels), 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>());
             assert_eq!(found, Risk { replicas: expected, tolerated: 1 }, "{labels:?} {here:?} {left:?}");
         }
     }

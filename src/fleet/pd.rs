@@ -9,8 +9,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::extras::Placement;
-
 /// An etcd member id. Rendered in hex by etcd v2 and by us, in decimal by v3, PD's API and TidbCluster status
 /// (`domain.md` §3.5); exceeds `i64` and 2^53, so it never passes through a float.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,8 +117,8 @@ pub struct PdAnswer {
     pub stores: Vec<Store>,
     /// `max-replicas` of `/pd/api/v1/config/replicate`.
     pub max_replicas: Option<u64>,
-    /// Asked of the leader, and only where it was wanted.
-    pub placement: Option<Placement>,
+    /// The labels by which PD keeps replicas apart, the widest first.
+    pub location_labels: Vec<String>,
     /// What could not be read in this round, one sentence each: missing is not zero.
     pub gaps: Vec<String>,
 }

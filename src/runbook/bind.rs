@@ -135,7 +135,7 @@ pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> 
 
 /// What has to be read beyond the cheap look for the facts of a runbook.
 pub fn extras_of_facts(runbook: &Runbook) -> Extras {
-    runbook.facts.values().map(|fact| facts::extras(fact.query)).fold(Extras::default(), Extras::and)
+    runbook.facts.values().filter_map(|fact| facts::extras(fact.query)).collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use crate::fleet::database::{Database, Member, database_of};
-use crate::fleet::extras::Extras;
+use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -48,10 +48,10 @@ pub enum Query {
     /// membersLeft, healthyLeft, dependents[], referrers[], unseen[], pods, setReplicas, replicas, zero{}, …`.
     #[serde(rename = "database.without")]
     Without,
-    /// `checks{}, ill?, rulesKnown`: regions that miss something, as PD's leader counts them.
+    /// `checks{}, ill?, gaps[]`: regions that miss something, as PD's leader counts them.
     #[serde(rename = "pd.placement")]
     Placement,
-    /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, component}?, pods`.
+    /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
     /// `at`: when the look was taken.
@@ -90,10 +90,10 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
 }
 
 /// What has to be read beyond the cheap look for a query.
-pub fn extras(query: Query) -> Extras {
+pub fn extras(query: Query) -> Option<Extra> {
     match query {
-        Query::Claims => Extras { claims: true, ..Extras::default() },
-        Query::Without | Query::Placement => Extras { placement: true, ..Extras::default() },
+        Query::Claims => Some(Extra::Claims),
+        Query::Without | Query::Placement => Some(Extra::Pd),
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
@@ -103,7 +103,7 @@ pub fn extras(query: Query) -> Extras {
         | Query::Place
         | Query::Parts
         | Query::Time
-        | Query::Rights => Extras::default(),
+        | Query::Rights => None,
     }
 }
 

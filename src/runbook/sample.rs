@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::Observation;
-use crate::fleet::extras::{Placement, Rule};
+use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 
@@ -108,12 +108,13 @@ fn observation(moved: bool, tls: bool) -> Observation {
             version: Some("v8.5.4".into()),
             stores: (1..=3).map(store).collect(),
             max_replicas: Some(3),
-            placement: (i == 0).then(placement),
+            location_labels: vec!["zone".into()],
             gaps: Vec::new(),
         };
         let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
         say(What::Pd { pod: ObjectKey::new("db", format!("basic-pd-{i}")), view });
     }
+    say(What::PdDetails { pod: ObjectKey::new("db", "basic-pd-0"), details: Box::new(details()) });
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
 }
 
@@ -149,19 +150,19 @@ fn join(fleet: &mut Fleet) {
     say(What::Pods(read([json!({"metadata": {"name": "far-pd-0", "namespace": "db", "labels": {
             "app.kubernetes.io/instance": "far", "app.kubernetes.io/component": "pd", "controller-revision-hash": "r"}},
         "status": {"phase": "Running", "podIP": "10.1.0.1", "conditions": [{"type": "Ready", "status": "True"}]}})])));
-    let answer = PdAnswer { self_id: Some(member.id), placement: None, ..first };
+    let answer = PdAnswer { self_id: Some(member.id), ..first };
     let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
     say(What::Pd { pod: ObjectKey::new("db", "far-pd-0"), view });
 }
 
-fn placement() -> Placement {
-    let checks = ["miss-peer", "down-peer", "pending-peer", "offline-peer"];
-    let rule = Rule { group_id: "pd".into(), id: "default".into(), role: "voter".into(), count: 3, ..Rule::default() };
-    Placement {
+fn details() -> PdDetails {
+    let rule =
+        PlacementRule { group_id: "pd".into(), id: "default".into(), role: "voter".into(), count: 3, ..Default::default() };
+    PdDetails {
         rules: Some(vec![rule]),
-        location_labels: Some(vec!["zone".into()]),
-        region_checks: checks.map(|check| (check.to_owned(), 0)).into(),
-        removing: None,
+        regions: RegionCheck::ALL.map(|check| (check, 0)).into(),
+        removing: Some(vec![Removal { progress: 0.5, left_seconds: Some(60.0), ..Removal::default() }]),
+        ..PdDetails::default()
     }
 }
 

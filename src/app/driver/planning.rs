@@ -10,7 +10,7 @@ use super::{Driver, now, refused};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::{self, apply, probe, rights};
 use crate::fleet::database::database_of;
-use crate::fleet::extras::Extras;
+use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
@@ -34,7 +34,7 @@ impl Driver {
         }
         let target = given.target;
         let extras = bind::extras_of_facts(&runbook);
-        let mut fleet = client::fold(self.links.look_closer(None, extras).await);
+        let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
             let context = target.context.clone();
@@ -45,7 +45,7 @@ impl Driver {
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
-        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet, extras)).into_iter().filter(|need| need.required);
+        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet, &extras)).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
@@ -75,11 +75,11 @@ impl Driver {
         let (runbook, _) = self.shelf.find(id)?;
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         let extras = bind::extras_of_facts(&runbook);
-        let mut fleet = client::fold(self.links.look_closer(None, extras).await);
+        let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
-        let mut reach = self.reach(&plan, &seen.fleet, extras);
+        let mut reach = self.reach(&plan, &seen.fleet, &extras);
         let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
         if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
             reach.namespace = Some((*only).clone());
@@ -93,7 +93,7 @@ impl Driver {
         needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
     }
 
-    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: Extras) -> Reach {
+    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: &Extras) -> Reach {
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
         let link = self.links.get(&plan.target.context);
@@ -108,7 +108,7 @@ impl Driver {
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
-            claims_in: extras.claims.then(|| plan.target.context.clone()),
+            claims_in: extras.has(Extra::Claims).then(|| plan.target.context.clone()),
         }
     }
 

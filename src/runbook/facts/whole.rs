@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Unseen;
 use crate::fleet::database::{Database, database_of};
+use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, Without};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, upgrade};
@@ -121,26 +122,26 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
 
 /// ` (37 % emptied, about 12 min left)`; empty while PD tells of no removal.
 fn progress(fleet: &Fleet, database: &Database) -> String {
-    let removing = leaving::placement(fleet, database).and_then(|placement| placement.removing.as_ref());
+    let removing = leaving::details(fleet, database).and_then(|details| details.removing.as_ref()?.first());
     removing.map_or_else(String::new, |removing| {
         let left = match removing.left_seconds {
-            left if left.is_finite() && left < 120.0 => format!("about {left:.0} s left"),
-            left if left.is_finite() && left < 7_200.0 => format!("about {:.0} min left", left / 60.0),
-            left if left.is_finite() && left < 1e8 => format!("about {:.1} h left", left / 3_600.0),
-            _ => "PD cannot say how long yet".to_owned(),
+            Some(left) if left < 120.0 => format!("about {left:.0} s left"),
+            Some(left) if left < 7_200.0 => format!("about {:.0} min left", left / 60.0),
+            Some(left) if left < 1e8 => format!("about {:.1} h left", left / 3_600.0),
+            Some(_) | None => "PD cannot say how long yet".to_owned(),
         };
         format!(" ({:.0} % emptied, {left})", removing.progress * 100.0)
     })
 }
 
-/// `checks{}, ill?`: regions that PD's checks find, by check, and their sum where every check was told.
+/// `checks{}, gaps[], ill?`: regions that PD's checks find, by check, and their sum where every check was told.
 pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
     let database = of_database(fleet, of)?;
-    let placement = leaving::placement(fleet, &database)
-        .ok_or_else(|| Unseen("PD's leader was not reached, so placement and regions are not known".into()))?;
-    let checks = &placement.region_checks;
-    let mut value = json!({"checks": checks, "rulesKnown": placement.rules.is_some()});
-    if ["miss-peer", "down-peer", "pending-peer", "offline-peer"].iter().all(|check| checks.contains_key(*check)) {
+    let details = leaving::details(fleet, &database)
+        .ok_or_else(|| Unseen("no PD was reached that knows of placement and regions".into()))?;
+    let checks = &details.regions;
+    let mut value = json!({"checks": checks, "gaps": details.gaps});
+    if RegionCheck::ALL.iter().all(|check| checks.contains_key(check)) {
         value["ill"] = json!(checks.values().sum::<u64>());
     }
     Ok(value)
@@ -154,13 +155,13 @@ pub(super) fn claims(of: &ObjectRef, cluster: &KubeCluster) -> Value {
     };
     let pods = cluster.pods.values().filter(|pod| ours(&pod.metadata.labels, &pod.metadata.namespace)).count();
     let mut value = json!({ "pods": pods });
-    if let Some(claims) = &cluster.claims {
+    if let Some(claims) = &cluster.more.claims {
         let claims = claims.values().filter(|claim| ours(&claim.metadata.labels, &claim.metadata.namespace));
         value["claims"] = claims
             .map(|claim| {
                 json!({
                     "name": claim.metadata.name, "volume": claim.spec.volume_name.clone().unwrap_or_default(),
-                    "phase": claim.status.phase.clone().unwrap_or_default(),
+                    "phase": claim.status.phase, "reclaimPolicy": claim.reclaim_policy.clone().unwrap_or_default(),
                     "component": claim.metadata.labels.get("app.kubernetes.io/component").and_then(|key| Component::parse(key)).map(Component::title),
                 })
             })
