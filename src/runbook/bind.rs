@@ -376,7 +376,12 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            Confirm::Typed { gate: gate(&step.id), text: target.name.clone() }
+            // What is made or deleted is named itself; else the run's TidbCluster is.
+            let text = match &action {
+                Action::CreateObject { target, .. } | Action::DeleteObject { target, .. } => &target.name,
+                _ => &target.name,
+            };
+            Confirm::Typed { gate: gate(&step.id), text: text.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
