@@ -21,6 +21,7 @@ use super::link::{Link, Links, Reply};
 use super::trouble::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, Answer};
+use crate::runbook::merge;
 use crate::runbook::requests::tidb_cluster_path;
 
 /// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
@@ -283,25 +284,8 @@ fn judge(link: &Link, reply: &Reply) -> Verdict {
     }
 }
 
-/// Leaves of a merge patch as JSON pointers, with the value asked for (`null`: to be absent).
-fn leaves(merge: &Value) -> Vec<(String, &Value)> {
-    fn walk<'a>(at: &str, value: &'a Value, into: &mut Vec<(String, &'a Value)>) {
-        match value {
-            Value::Object(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    walk(&format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), value, into);
-                }
-            }
-            leaf => into.push((at.to_owned(), leaf)),
-        }
-    }
-    let mut all = Vec::new();
-    walk("", merge, &mut all);
-    all
-}
-
 fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
-    leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
+    merge::leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
 }
 
 /// The fields that did not become what was asked: an old API server prunes unknown ones without a word.
@@ -310,7 +294,7 @@ fn dropped(merge: &Value, result: &Value) -> Vec<String> {
         let found = result.pointer(at).unwrap_or(&Value::Null);
         found != *asked && !(asked.as_object().is_some_and(serde_json::Map::is_empty) && found.is_object())
     };
-    leaves(merge).into_iter().filter(differs).map(|(at, _)| at.trim_start_matches('/').replace('/', ".")).collect()
+    merge::leaves(merge).into_iter().filter(differs).map(|(at, _)| merge::name(&at)).collect()
 }
 
 #[cfg(test)]
