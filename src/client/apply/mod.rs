@@ -277,11 +277,15 @@ fn judge(link: &Link, reply: &Reply) -> Verdict {
     let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
     match reply.status.as_u16() {
         200..=299 => Verdict::Taken,
-        // Somebody on the way gave up waiting; the server may still do it.
-        408 | 499 => Verdict::Unknown(said()),
-        400..=499 => Verdict::Refused(said()),
+        status if surely_refused(status) => Verdict::Refused(said()),
         _ => Verdict::Unknown(said()),
     }
+}
+
+/// Whether nothing was done, and nothing will be. With 408 and 499 somebody on the way gave up waiting: the server may
+/// still do it, as with every 5xx.
+fn surely_refused(status: u16) -> bool {
+    matches!(status, 400..=407 | 409..=498)
 }
 
 fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
@@ -309,6 +313,16 @@ mod tests {
         assert_eq!(dropped(&merge, &full), Vec::<String>::new());
         let pruned = json!({"spec": {"clusterDomain": "a.com", "gone": 1}});
         assert_eq!(dropped(&merge, &pruned), ["spec.acrossK8s", "spec.gone"]);
+    }
+
+    #[test]
+    fn who_gave_up_waiting_has_refused_nothing() {
+        for status in [400, 401, 403, 404, 409, 410, 412, 415, 422, 429] {
+            assert!(surely_refused(status), "{status}");
+        }
+        for status in [200, 301, 408, 499, 500, 502, 503, 504] {
+            assert!(!surely_refused(status), "{status}");
+        }
     }
 
     #[test]
