@@ -229,7 +229,7 @@ pub fn first_refusal(facts: &Facts<'_>, begun: bool) -> Option<CheckResult> {
         .runbook
         .preflight
         .iter()
-        .filter(|check| !of_rights(check) && !(check.once && begun))
+        .filter(|check| !of_rights(check) && (!check.once || !begun))
         .map(|check| preflight(check, facts))
         .find(|result| result.state == CheckState::Refused)
 }
