@@ -15,7 +15,8 @@ use super::definition::{Check, ConfirmAsked, Phase, Runbook, Severity, Step};
 use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
 use super::inputs::{self, Given};
-use super::judge::{Judged, judge, leaves};
+use super::judge::{Judged, judge};
+use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::Extras;
@@ -313,12 +314,13 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
 /// What an earlier step of the plan sets is what a later patch of the same field will find.
 fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     let Action::PatchTidbCluster { target, merge, .. } = &planned.action else { return };
-    let wanted = leaves(merge);
+    let wanted = merge::asked(merge);
     let Some(fields) = planned.before.get_mut("fields").and_then(Value::as_object_mut) else { return };
     let mut moved = false;
     for step in earlier {
         let Action::PatchTidbCluster { target: other, merge, .. } = &step.action else { continue };
-        for (path, value) in leaves(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+        for (path, value) in
+            merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
         {
             moved |= fields.insert(path, value.clone()) != Some(value);
         }
