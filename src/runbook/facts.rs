@@ -41,8 +41,8 @@ pub enum Query {
     #[serde(rename = "fleet.database")]
     Database,
     /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?,
-    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name), `sameName[]{ref,clusterDomain}`,
-    /// `sameCluster[], notLive[]`.
+    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name), `databaseId` (empty: none yet),
+    /// `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
     #[serde(rename = "k8s.place")]
     Place,
     /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
@@ -182,6 +182,8 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
             .filter(|claim| claim.metadata.namespace == of.namespace && claim.instance() == Some(of.name.as_str()));
         value["claims"] = here.map(|claim| json!(claim.metadata.name)).collect();
     }
+    let id = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.status.cluster_id.clone());
+    value["databaseId"] = json!(id.unwrap_or_default());
     value["sameName"] = same_name(fleet, of);
     value["sameCluster"] = same_cluster(fleet, of);
     let not_live = fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live());
