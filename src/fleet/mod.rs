@@ -11,12 +11,15 @@
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
+pub mod findings;
 pub mod object;
+pub mod one_cluster;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
+pub mod version;
 
 use std::collections::BTreeMap;
 
