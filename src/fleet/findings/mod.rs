@@ -12,6 +12,7 @@
 
 pub mod catalogue;
 mod health;
+pub mod lint;
 mod membership;
 mod network_tls;
 mod objects;
@@ -103,6 +104,15 @@ pub struct Evidence {
     pub seen: Option<Timestamp>,
 }
 
+/// A place in a text that was linted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Location {
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+}
+
 /// One thing that is wrong or risky.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -121,6 +131,9 @@ pub struct Finding {
     pub what_to_do: String,
     /// It could not be seen whether this is so: neither a finding nor an all-clear.
     pub unknown: bool,
+    /// Where it stands; only in what the docs lint read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
 }
 
 /// In a finding the hazard is its name and number; the rest of its entry is the catalogue's.
@@ -145,6 +158,7 @@ impl Finding {
             why: hazard.why,
             what_to_do: String::new(),
             unknown: false,
+            location: None,
         }
     }
 
