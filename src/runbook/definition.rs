@@ -17,6 +17,9 @@ use super::facts::Query;
 pub const SHIPPED: &[(&str, &str)] = &[
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
     ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
+    ("restart-component", include_str!("../../runbooks/restart-component.yaml")),
+    ("resume-cluster", include_str!("../../runbooks/resume-cluster.yaml")),
+    ("suspend-cluster", include_str!("../../runbooks/suspend-cluster.yaml")),
     ("transfer-pd-leader", include_str!("../../runbooks/transfer-pd-leader.yaml")),
     ("upgrade-cluster", include_str!("../../runbooks/upgrade-cluster.yaml")),
 ];

@@ -54,37 +54,35 @@ async fn leaves_keeps_its_volumes_and_gives_them_back_when_asked() {
     bed.end().await;
 }
 
+/// A run that is killed at this record and resumed leaves as one that nobody disturbs. Gives whether it was met.
+async fn killed_at(records: usize) -> bool {
+    let bed = Bed::of("default", &[]).await;
+    // The lead is in west at first.
+    let status = bed.status().await;
+    let west = members(database(&status, "prod-east")).iter().find(|member| member["kubeCluster"] == "west");
+    let pod = west.and_then(|member| member["pod"].as_str()).expect("a member in west");
+    bed.run("transfer-pd-leader", &["tidbCluster=east/prod/prod-east", &format!("pod={pod}")], &[]).await.expect(0);
+    std::fs::remove_dir_all(bed.room.runs()).expect("the journal of that run");
+    let until = bed.log_length();
+    let inputs = [WEST, "deletePvcs=true"];
+    let (run, killed) = bed.killed("leave-cluster", &inputs, &["prod-west"], records).await;
+    let ran = bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-west"]).await;
+    assert_eq!(ran.code, 0, "killed at record {records}: {}", ran.all());
+    left(&bed).await;
+    assert_eq!(claims(&bed), 0);
+    // The lead, the patch, the object and four claims: each was sent once.
+    let writes = bed.writes_since(until);
+    assert_eq!(writes.len(), 7, "killed at record {records}: {writes:?}");
+    assert!(writes[0].contains("/leader/transfer/"), "{writes:?}");
+    bed.end().await;
+    killed
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn hands_the_lead_over_and_survives_being_killed_anywhere() {
-    // With two PDs in west the lead is there at first.
-    let mut records = 3;
-    loop {
-        let bed = Bed::of("default", &[]).await;
-        let west = members(database(&bed.status().await, "prod-east"))
-            .iter()
-            .find(|member| member["kubeCluster"] == "west")
-            .map(|member| member["pod"].as_str().unwrap_or_default().to_owned())
-            .expect("a member in west");
-        bed.run("transfer-pd-leader", &["tidbCluster=east/prod/prod-east", &format!("pod={west}")], &[]).await.expect(0);
-        std::fs::remove_dir_all(bed.room.runs()).expect("the journal of that run");
-        let until = bed.log_length();
-        let inputs = [WEST, "deletePvcs=true"];
-        let (run, killed) = bed.killed("leave-cluster", &inputs, &["prod-west"], records).await;
-        let ran = bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-west"]).await;
-        assert_eq!(ran.code, 0, "killed at record {records}: {}", ran.all());
-        left(&bed).await;
-        assert_eq!(claims(&bed), 0);
-        // The lead, the patch, the object and four claims: each was sent once.
-        let writes = bed.writes_since(until);
-        assert_eq!(writes.len(), 7, "killed at record {records}: {writes:?}");
-        assert!(writes[0].contains("/leader/transfer/"), "{writes:?}");
-        bed.end().await;
-        if !killed {
-            break;
-        }
-        records += 5;
-    }
-    assert!(records > 20, "{records} records are too few for this run");
+async fn hands_the_lead_over_and_survives_being_killed() {
+    // Behind the first Intent, in the long wait, behind the Intent of the delete, and among the claims.
+    let met = futures::future::join_all([4, 11, 16, 22].map(killed_at)).await;
+    assert!(met.iter().filter(|met| **met).count() >= 3, "the run was over before it could be killed: {met:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,8 +101,7 @@ async fn refuses_what_would_cost_data_or_the_quorum() {
     tc(|tc| tc["spec"]["pd"]["mode"] = json!("ms"));
     refused(&[WEST], "runs as microservices").await;
     tc(|tc| drop(tc["spec"]["pd"].as_object_mut().expect("a spec").shift_remove("mode")));
-    // Somebody else is changing, and then is not any more.
-    bed.edit("east", "tidbclusters", "prod", "prod-east", |tc| tc["spec"]["tikv"]["replicas"] = json!(4));
+    bed.sim.break_pod("east", "prod", "prod-east-tidb-1", true).expect("a context");
     refused(&[WEST], "is changing").await;
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
     assert!(bed.object("west", "tidbclusters", "prod", "prod-west").is_some());

@@ -8,4 +8,6 @@
 mod common;
 
 mod bed;
+mod everyday;
 mod leave;
+mod upgrade;
