@@ -16,7 +16,9 @@ use super::facts::Query;
 /// The runbooks inside the binary: id and text.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
+    ("enable-across-k8s", include_str!("../../runbooks/enable-across-k8s.yaml")),
     ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
+    ("repair-peer-urls", include_str!("../../runbooks/repair-peer-urls.yaml")),
     ("restart-component", include_str!("../../runbooks/restart-component.yaml")),
     ("resume-cluster", include_str!("../../runbooks/resume-cluster.yaml")),
     ("suspend-cluster", include_str!("../../runbooks/suspend-cluster.yaml")),
