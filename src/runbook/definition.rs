@@ -18,7 +18,12 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("deploy-initial-cluster", include_str!("../../runbooks/deploy-initial-cluster.yaml")),
     ("join-cluster", include_str!("../../runbooks/join-cluster.yaml")),
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
+    ("enable-across-k8s", include_str!("../../runbooks/enable-across-k8s.yaml")),
     ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
+    ("repair-peer-urls", include_str!("../../runbooks/repair-peer-urls.yaml")),
+    ("restart-component", include_str!("../../runbooks/restart-component.yaml")),
+    ("resume-cluster", include_str!("../../runbooks/resume-cluster.yaml")),
+    ("suspend-cluster", include_str!("../../runbooks/suspend-cluster.yaml")),
     ("transfer-pd-leader", include_str!("../../runbooks/transfer-pd-leader.yaml")),
     ("upgrade-cluster", include_str!("../../runbooks/upgrade-cluster.yaml")),
 ];

@@ -31,7 +31,7 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, ghosts, api, stores[]?`.
+    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, joining, ghosts, api, stores[]?`.
     #[serde(rename = "pd.membership")]
     Membership,
     /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
@@ -319,12 +319,28 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
         "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
             .map(|m| m.name.clone()).collect::<Vec<_>>(),
+        "joining": joining(fleet, &database),
         "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
     if let Some(stores) = stores(&database, tc) {
         fact["stores"] = stores;
     }
     Ok(fact)
+}
+
+/// PD pods that are no member yet, or that nobody has told of.
+fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
+    let pods = database.tidb_clusters.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let known = |of: &ObjectRef, pod: &str| {
+        database.members.iter().any(|member| {
+            !member.name.is_empty() && member.pod.as_deref() == Some(pod) && member.of().as_ref() == Some(of)
+        })
+    };
+    pods.flat_map(|(of, cluster, tc)| {
+        let all = rollout::component_pods(cluster, tc, Component::Pd).into_iter();
+        all.filter(|pod| !known(of, &pod.metadata.name)).map(|pod| format!("{}/{}", of.context, pod.metadata.name)).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 /// A member without a pod, whose pod nobody wants any more (hazard 57).
