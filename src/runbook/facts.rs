@@ -54,9 +54,6 @@ pub enum Query {
     /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
-    /// `at`: when the look was taken.
-    #[serde(rename = "look.time")]
-    Time,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -84,7 +81,6 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::Without
         | Query::Placement
         | Query::Claims
-        | Query::Time
         | Query::Rights => Vec::new(),
     }
 }
@@ -102,7 +98,6 @@ pub fn extras(query: Query) -> Option<Extra> {
         | Query::Database
         | Query::Place
         | Query::Parts
-        | Query::Time
         | Query::Rights => None,
     }
 }
@@ -135,7 +130,6 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
             whole::placement(&seen.fleet, of)?
         }
         Query::Claims => whole::claims(of, cluster),
-        Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),
