@@ -8,6 +8,7 @@ use super::footer::prompt;
 use super::text::{cut, span, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
+use crate::app::form::Field;
 use crate::app::words::Level;
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -24,52 +25,97 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         pen.y += 1;
     }
     let suggestions = app.suggestions();
-    for (index, field) in form.fields.iter().enumerate() {
-        let at = index == form.at;
-        let needed = if field.info.required { "" } else { " (optional)" };
-        let role = if at { Role::Accent } else { Role::Plain };
-        let head = vec![
-            super::table::mark(theme, at),
-            span(&field.info.name, theme.style(role)),
-            Span::styled(needed, theme.style(Role::Dim)),
-            span(format!("  {}", field.info.prompt), theme.style(Role::Dim)),
-        ];
-        pen.line(frame, Line::from(head));
-        if pen.y < area.bottom() && area.width > 4 {
-            let line = Rect { x: area.x + 4, y: pen.y, width: area.width - 4, height: 1 };
-            if at {
-                prompt(frame, line, theme, "> ", &field.input);
-            } else {
-                let value = field.input.value();
-                let shown = if value.is_empty() { "-" } else { value };
-                frame.render_widget(span(format!("  {}", cut(shown, room, theme)), theme.style(Role::Plain)), line);
+    let left = usize::from(area.bottom().saturating_sub(pen.y));
+    let error = form.error.as_ref().map(|error| wrap(error, room.saturating_sub(2))).unwrap_or_default();
+    let left = left.saturating_sub(error.len());
+    let blocks = |spacious: bool| -> Vec<Block> {
+        let block = |(index, field)| block(theme, field, index == form.at, &suggestions, room, spacious);
+        form.fields.iter().enumerate().map(block).collect()
+    };
+    let height = |blocks: &[Block]| blocks.iter().map(|block| block.rows.len()).sum::<usize>();
+    let mut all = blocks(area.height > 10);
+    if height(&all) > left {
+        all = blocks(false);
+    }
+    // The field in focus is always to be seen; those before it make room.
+    let mut first = 0;
+    while first < form.at && height(&all[first..=form.at]) + usize::from(first > 0) > left {
+        first += 1;
+    }
+    if first > 0 {
+        pen.text(frame, &format!("  {first} more above"), Role::Dim);
+    }
+    let end = area.bottom().saturating_sub(u16::try_from(error.len()).unwrap_or(u16::MAX));
+    for (block, field) in all.iter().zip(&form.fields).skip(first) {
+        for row in &block.rows {
+            match row {
+                _ if pen.y >= end => {}
+                Row::Line(line) => pen.line(frame, line.clone()),
+                Row::Prompt if area.width > 4 => {
+                    let line = Rect { x: area.x + 4, y: pen.y, width: area.width - 4, height: 1 };
+                    prompt(frame, line, theme, "> ", &field.input);
+                    pen.y += 1;
+                }
+                Row::Prompt => {}
             }
-            pen.y += 1;
-        }
-        if at {
-            for suggestion in suggestions.iter().take(6) {
-                let chosen = suggestion == field.input.value();
-                let role = if chosen { Role::Cursor } else { Role::Dim };
-                let head = vec![Span::raw("      "), span(cut(suggestion, room, theme), theme.style(role))];
-                pen.line(frame, Line::from(head));
-            }
-            if suggestions.len() > 6 {
-                pen.text(frame, &format!("    and {} more; type to narrow", suggestions.len() - 6), Role::Dim);
-            }
-        }
-        if area.height > 10 {
-            pen.y += 1;
         }
     }
-    if let Some(error) = &form.error {
-        for (index, piece) in wrap(error, room.saturating_sub(2)).into_iter().enumerate() {
-            let head = if index == 0 { theme.glyph(Level::Bad) } else { " " };
-            pen.text(frame, &format!("{head} {piece}"), Role::Level(Level::Bad));
-        }
+    for (index, piece) in error.into_iter().enumerate() {
+        let head = if index == 0 { theme.glyph(Level::Bad) } else { " " };
+        pen.text(frame, &format!("{head} {piece}"), Role::Level(Level::Bad));
     }
     if form.fields.is_empty() {
         pen.text(frame, "It needs no input. Enter makes the plan.", Role::Dim);
     }
+}
+
+/// The rows of one field.
+struct Block {
+    rows: Vec<Row>,
+}
+
+enum Row {
+    Line(Line<'static>),
+    /// Where the value is typed.
+    Prompt,
+}
+
+/// A field as it is drawn: with its value beneath it where there is room, else on one line unless it is in focus.
+fn block(theme: Theme, field: &Field, at: bool, suggestions: &[String], room: usize, spacious: bool) -> Block {
+    let needed = if field.info.required { "" } else { " (optional)" };
+    let role = if at { Role::Accent } else { Role::Plain };
+    let value = field.input.value();
+    let shown = if value.is_empty() { "-" } else { value };
+    let mut head = vec![super::table::mark(theme, at), span(&field.info.name, theme.style(role))];
+    if !spacious && !at {
+        head.push(span(
+            format!("  {}", cut(shown, room.saturating_sub(field.info.name.len() + 4), theme)),
+            theme.style(Role::Plain),
+        ));
+        return Block { rows: vec![Row::Line(Line::from(head))] };
+    }
+    head.push(Span::styled(needed, theme.style(Role::Dim)));
+    head.push(span(format!("  {}", field.info.prompt), theme.style(Role::Dim)));
+    let mut rows = vec![Row::Line(Line::from(head))];
+    if at {
+        rows.push(Row::Prompt);
+        for suggestion in suggestions.iter().take(6) {
+            let role = if suggestion == value { Role::Cursor } else { Role::Dim };
+            let line = vec![Span::raw("      "), span(cut(suggestion, room, theme), theme.style(role))];
+            rows.push(Row::Line(Line::from(line)));
+        }
+        if suggestions.len() > 6 {
+            let more = format!("      and {} more; type to narrow", suggestions.len() - 6);
+            rows.push(Row::Line(Line::from(span(more, theme.style(Role::Dim)))));
+        }
+    } else {
+        let line = span(format!("      {}", cut(shown, room, theme)), theme.style(Role::Plain));
+        rows.push(Row::Line(Line::from(line)));
+    }
+    if spacious {
+        rows.push(Row::Line(Line::default()));
+    }
+    Block { rows }
 }
 
 /// Writes line after line and stops at the end of the area.

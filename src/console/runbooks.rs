@@ -19,25 +19,33 @@ pub fn runbooks(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows
     }
     let columns = [column("RUNBOOK", 12, 0), column("WHAT", 20, 1), column("", 12, 2)];
     let room = usize::from(area.width).saturating_sub(6).clamp(1, 110);
-    let table: Vec<TableRow> = rows
-        .iter()
-        .filter_map(|row| match row.item {
+    let cursor = app.cursor(rows);
+    let known = || {
+        rows.iter().filter_map(|row| match row.item {
             Item::Runbook(index) => app.runbooks.get(index),
             _ => None,
         })
-        .map(|runbook| TableRow {
+    };
+    // Where not every summary has room, only that of the row in focus is shown.
+    let all: usize = known().map(|runbook| 1 + wrap(&runbook.summary, room).len()).sum();
+    let fits = all < usize::from(area.height);
+    let table: Vec<TableRow> = known()
+        .enumerate()
+        .map(|(index, runbook)| TableRow {
             cells: vec![
                 cell(&runbook.id, theme.style(Role::Strong)),
                 cell(&runbook.title, theme.style(Role::Plain)),
                 cell(if runbook.experimental { "experimental" } else { "" }, theme.level(Level::Working)),
             ],
-            below: wrap(&runbook.summary, room)
+            below: Some(wrap(&runbook.summary, room))
+                .filter(|_| fits || Some(index) == cursor)
+                .unwrap_or_default()
                 .into_iter()
                 .map(|piece| (0, cell(format!("  {piece}"), theme.style(Role::Dim))))
                 .collect(),
         })
         .collect();
-    table::draw(frame, area, theme, &columns, &table, app.cursor(rows));
+    table::draw(frame, area, theme, &columns, &table, cursor);
 }
 
 pub fn runs(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {

@@ -3,6 +3,7 @@
 //! Here: reading inputs, preflight, expanding for-each, before and after of each step. Pure; the server's dry run of
 //! a patch is put in afterwards by the driver. Not here: types of the plan ([`super::plan`]).
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
@@ -11,10 +12,11 @@ use serde_json::{Value, json};
 use super::Observation;
 use super::action::{Action, Reversibility};
 use super::definition::{Check, ConfirmAsked, Phase, Runbook, Severity, Step};
-use super::expr::{self, Scope};
+use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
 use super::inputs::{self, Given};
-use super::judge::{Judged, judge, leaves};
+use super::judge::{Judged, judge};
+use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::Extras;
@@ -65,7 +67,7 @@ fn plan(
     // Without the target there is nothing to plan; say so before any check does it less clearly.
     let essential = if exists { Query::TidbCluster } else { Query::KubeCluster };
     facts::fact(essential, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
-    let facts = Facts { runbook, inputs: &inputs, seen };
+    let facts = Facts::new(runbook, &inputs, seen);
     let mut checks: Vec<CheckResult> = runbook.preflight.iter().map(|check| preflight(check, &facts)).collect();
     let mut steps = Vec::new();
     for phase in &runbook.phases {
@@ -133,9 +135,9 @@ pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> 
     facts.flat_map(|(query, of)| facts::objects(query, &of)).collect()
 }
 
-/// What has to be read beyond the cheap look for the facts of a runbook.
+/// What a closer look has to read for the facts of a runbook.
 pub fn extras_of_facts(runbook: &Runbook) -> Extras {
-    runbook.facts.values().filter_map(|fact| facts::extras(fact.query)).collect()
+    runbook.facts.values().flat_map(|fact| facts::extras(fact.query)).copied().collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.
@@ -143,42 +145,68 @@ pub struct Facts<'a> {
     pub runbook: &'a Runbook,
     pub inputs: &'a BTreeMap<String, Value>,
     pub seen: &'a Observation,
+    /// Facts that were named already, by name; all are of this one observation.
+    taken: RefCell<BTreeMap<String, Result<expr::Data, String>>>,
 }
 
-impl Facts<'_> {
-    /// The scope for some expressions: the facts that they name, plus `extra`. A fact which cannot be seen is an
-    /// error sentence.
-    pub fn scope<'s>(&self, sources: impl IntoIterator<Item = &'s str>, extra: &Scope) -> Result<Scope, String> {
-        let mut scope = extra.clone();
-        scope.insert("inputs".into(), json!(self.inputs));
+impl<'a> Facts<'a> {
+    pub fn new(runbook: &'a Runbook, inputs: &'a BTreeMap<String, Value>, seen: &'a Observation) -> Self {
+        Self { runbook, inputs, seen, taken: RefCell::default() }
+    }
+
+    /// What some expressions name: facts and inputs, except where `extra` has the name. A fact which cannot be seen is
+    /// an error sentence.
+    fn data<'s>(
+        &self,
+        sources: impl IntoIterator<Item = &'s str>,
+        extra: &Scope,
+    ) -> Result<Vec<(String, expr::Data)>, String> {
+        let mut data: Vec<(String, expr::Data)> = Vec::new();
         for source in sources {
             for name in expr::names(source).map_err(|error| error.to_string())? {
-                let Some(fact) = self.runbook.facts.get(&name).filter(|_| !scope.contains_key(&name)) else { continue };
-                let of = expr::interpolate(&json!(fact.of), &Scope::from([("inputs".into(), json!(self.inputs))]))
-                    .map_err(|error| error.to_string())?;
-                let of = ObjectRef::deserialize(of).map_err(|_| format!("fact {name}: `of` is no TidbCluster"))?;
-                let value = facts::fact(fact.query, &of, self.seen).map_err(|unseen| unseen.0)?;
-                scope.insert(name, value);
+                let known = extra.contains_key(&name) || data.iter().any(|(known, _)| *known == name);
+                if !known && (name == "inputs" || self.runbook.facts.contains_key(&name)) {
+                    let value = self.taken(&name)?;
+                    data.push((name, value));
+                }
             }
         }
-        Ok(scope)
+        Ok(data)
+    }
+
+    /// A fact, or the inputs, made once.
+    fn taken(&self, name: &str) -> Result<expr::Data, String> {
+        if let Some(taken) = self.taken.borrow().get(name) {
+            return taken.clone();
+        }
+        let taken = self.take(name).map(|value| expr::Data::new(&value));
+        self.taken.borrow_mut().insert(name.to_owned(), taken.clone());
+        taken
+    }
+
+    fn take(&self, name: &str) -> Result<Value, String> {
+        let Some(fact) = self.runbook.facts.get(name) else { return Ok(json!(self.inputs)) };
+        let of = expr::interpolate(&json!(fact.of), &Scope::from([("inputs".into(), json!(self.inputs))]))
+            .map_err(|error| error.to_string())?;
+        let of = ObjectRef::deserialize(of).map_err(|_| format!("fact {name}: `of` is no TidbCluster"))?;
+        facts::fact(fact.query, &of, self.seen).map_err(|unseen| unseen.0)
     }
 
     pub fn check(&self, source: &str, extra: &Scope) -> Result<bool, String> {
-        let scope = self.scope([source], extra)?;
-        expr::check(source, &scope).map_err(|error| error.to_string())
+        let data = self.data([source], extra)?;
+        expr::check(source, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
     }
 
-    fn eval(&self, source: &str, extra: &Scope) -> Result<Value, String> {
-        let scope = self.scope([source], extra)?;
-        expr::eval(source, &scope).map_err(|error| error.to_string())
+    pub fn eval(&self, source: &str, extra: &Scope) -> Result<Value, String> {
+        let data = self.data([source], extra)?;
+        expr::eval(source, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
     }
 
     fn fill(&self, value: &Value, extra: &Scope) -> Result<Value, String> {
         let text = value.to_string().replace("\\\"", "\"");
         let holes = expr::holes(&text).map_err(|error| error.to_string())?;
-        let scope = self.scope(holes.iter().map(String::as_str), extra)?;
-        expr::interpolate(value, &scope).map_err(|error| error.to_string())
+        let data = self.data(holes.iter().map(String::as_str), extra)?;
+        expr::interpolate(value, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
     }
 
     /// A text for people with its `${…}` filled.
@@ -201,7 +229,7 @@ pub fn first_refusal(facts: &Facts<'_>, begun: bool) -> Option<CheckResult> {
         .runbook
         .preflight
         .iter()
-        .filter(|check| !of_rights(check) && !(check.once && begun))
+        .filter(|check| !of_rights(check) && (!check.once || !begun))
         .map(|check| preflight(check, facts))
         .find(|result| result.state == CheckState::Refused)
 }
@@ -286,12 +314,14 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
 /// What an earlier step of the plan sets is what a later patch of the same field will find.
 fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     let Action::PatchTidbCluster { target, merge, .. } = &planned.action else { return };
-    let wanted = leaves(merge);
+    let wanted = merge::asked(merge);
     let Some(fields) = planned.before.get_mut("fields").and_then(Value::as_object_mut) else { return };
     let mut moved = false;
     for step in earlier {
         let Action::PatchTidbCluster { target: other, merge, .. } = &step.action else { continue };
-        for (path, value) in leaves(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path)) {
+        for (path, value) in
+            merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+        {
             moved |= fields.insert(path, value.clone()) != Some(value);
         }
     }
@@ -348,7 +378,12 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            Confirm::Typed { gate: gate(&step.id), text: target.name.clone() }
+            // What is made or deleted is named itself; else the run's TidbCluster is.
+            let text = match &action {
+                Action::CreateObject { target, .. } | Action::DeleteObject { target, .. } => &target.name,
+                _ => &target.name,
+            };
+            Confirm::Typed { gate: gate(&step.id), text: text.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },

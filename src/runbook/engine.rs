@@ -161,7 +161,7 @@ impl Run {
     }
 
     fn look(&self, seen: &Observation, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
-        let facts = Facts { runbook: &self.runbook, inputs: &self.plan.inputs, seen };
+        let facts = Facts::new(&self.runbook, &self.plan.inputs, seen);
         let step = match self.current(&facts) {
             Ok(Some(step)) => step,
             Ok(None) => {

@@ -35,32 +35,59 @@ pub enum ExprError {
     Unclosed { text: String },
 }
 
+/// A value made ready for expressions once, to be used by many: the making costs more than most expressions do.
+#[derive(Clone, Debug)]
+pub struct Data(cel::Value);
+
+impl Data {
+    pub fn new(value: &Value) -> Self {
+        Self(to_cel(value))
+    }
+}
+
+/// What the names of an expression stand for.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    pub scope: &'a Scope,
+    /// Beside it; where a name is in both, the scope counts.
+    pub data: &'a [(String, Data)],
+}
+
+impl<'a> From<&'a Scope> for Names<'a> {
+    fn from(scope: &'a Scope) -> Self {
+        Names { scope, data: &[] }
+    }
+}
+
 /// Evaluates a gate.
-pub fn check(source: &str, scope: &Scope) -> Result<bool, ExprError> {
-    match eval(source, scope)? {
+pub fn check<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<bool, ExprError> {
+    match eval(source, given)? {
         Value::Bool(answer) => Ok(answer),
         other => Err(ExprError::NotBoolean { source_text: source.into(), found: other.to_string() }),
     }
 }
 
 /// Evaluates an expression to JSON.
-pub fn eval(source: &str, scope: &Scope) -> Result<Value, ExprError> {
+pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, ExprError> {
+    let Names { scope, data } = given.into();
     let program = compile(source)?;
     let mut context = Context::with_env(env());
-    for (name, value) in scope {
+    for (name, value) in data.iter().filter(|(name, _)| !scope.contains_key(name)) {
+        context.add_variable_from_value(name.as_str(), value.0.clone());
+    }
+    for (name, value) in scope.iter().filter(|(name, _)| program.names.contains(*name)) {
         context.add_variable_from_value(name.as_str(), to_cel(value));
     }
     context
         .add_function("versionAtLeast", |found: Arc<String>, wanted: Arc<String>| version_at_least(&found, &wanted))
         .map_err(|error| no_answer(source, &error))?;
-    let value = program.execute(&context).map_err(|error| no_answer(source, &error))?;
+    let value = program.program.execute(&context).map_err(|error| no_answer(source, &error))?;
     from_cel(&value).ok_or_else(|| no_answer(source, &"its value is not data"))
 }
 
 /// The variables which an expression names, after checking that it can be read.
 pub fn names(source: &str) -> Result<BTreeSet<String>, ExprError> {
-    let program = compile(source)?;
-    Ok(program.references().variables().into_iter().map(str::to_owned).collect())
+    Ok(compile(source)?.names.clone())
 }
 
 /// The expressions inside a text's `${…}`.
@@ -72,26 +99,19 @@ pub fn holes(text: &str) -> Result<Vec<String>, ExprError> {
 }
 
 /// Fills every `${…}`, in strings at any depth.
-pub fn interpolate(value: &Value, scope: &Scope) -> Result<Value, ExprError> {
+pub fn interpolate<'a>(value: &Value, given: impl Into<Names<'a>>) -> Result<Value, ExprError> {
+    let given = given.into();
     Ok(match value {
-        Value::String(text) => fill(text, scope)?,
-        Value::Array(items) => Value::Array(items.iter().map(|v| interpolate(v, scope)).collect::<Result<_, _>>()?),
+        Value::String(text) => fill(text, given)?,
+        Value::Array(items) => Value::Array(items.iter().map(|v| interpolate(v, given)).collect::<Result<_, _>>()?),
         Value::Object(map) => {
             let mut filled = serde_json::Map::new();
             for (key, value) in map {
-                filled.insert(key.clone(), interpolate(value, scope)?);
+                filled.insert(key.clone(), interpolate(value, given)?);
             }
             Value::Object(filled)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    })
-}
-
-/// Fills a text for people: the result is always a string.
-pub fn words(text: &str, scope: &Scope) -> Result<String, ExprError> {
-    Ok(match fill(text, scope)? {
-        Value::String(text) => text,
-        other => other.to_string(),
     })
 }
 
@@ -122,15 +142,23 @@ fn env() -> Arc<Env> {
     .clone()
 }
 
+struct Compiled {
+    program: Program,
+    /// The variables that it names.
+    names: BTreeSet<String>,
+}
+
 /// Compiled programs are kept per thread: a run evaluates the same few expressions over and over.
-fn compile(source: &str) -> Result<Rc<Program>, ExprError> {
+fn compile(source: &str) -> Result<Rc<Compiled>, ExprError> {
     thread_local! {
-        static KEPT: RefCell<HashMap<String, Rc<Program>>> = RefCell::default();
+        static KEPT: RefCell<HashMap<String, Rc<Compiled>>> = RefCell::default();
     }
     if let Some(program) = KEPT.with_borrow(|kept| kept.get(source).cloned()) {
         return Ok(program);
     }
-    let program = Rc::new(parse(source)?);
+    let program = parse(source)?;
+    let names = program.references().variables().into_iter().map(str::to_owned).collect();
+    let program = Rc::new(Compiled { program, names });
     KEPT.with_borrow_mut(|kept| {
         if kept.len() >= MAX_KEPT {
             kept.clear();
@@ -192,16 +220,16 @@ fn split(text: &str) -> Result<Vec<Part<'_>>, ExprError> {
     Ok(parts)
 }
 
-fn fill(text: &str, scope: &Scope) -> Result<Value, ExprError> {
+fn fill(text: &str, given: Names<'_>) -> Result<Value, ExprError> {
     let parts = split(text)?;
     if let [Part::Hole(source)] = parts.as_slice() {
-        return eval(source, scope);
+        return eval(source, given);
     }
     let mut filled = String::new();
     for part in parts {
         match part {
             Part::Text(text) => filled.push_str(text),
-            Part::Hole(source) => match eval(source, scope)? {
+            Part::Hole(source) => match eval(source, given)? {
                 Value::String(text) => filled.push_str(&text),
                 other => filled.push_str(&other.to_string()),
             },

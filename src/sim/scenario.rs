@@ -11,6 +11,7 @@ use serde_json::Value;
 /// Name and text of the scenarios in the binary.
 const EMBEDDED: &[(&str, &str)] = &[
     ("default", include_str!("../../assets/scenarios/default.yaml")),
+    ("empty", include_str!("../../assets/scenarios/empty.yaml")),
     ("half-migrated", include_str!("../../assets/scenarios/half-migrated.yaml")),
     ("quorum-at-risk", include_str!("../../assets/scenarios/quorum-at-risk.yaml")),
     ("tls", include_str!("../../assets/scenarios/tls.yaml")),

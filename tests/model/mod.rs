@@ -20,7 +20,7 @@ use tidepilot::runbook::choices::{BadChoice, Wish};
 use tidepilot::runbook::definition::Runbook;
 use tidepilot::runbook::engine::{Effect, Input, Run, Stop};
 use tidepilot::runbook::plan::Plan;
-use tidepilot::runbook::record::{Event, Record, decode, encode, line_hash};
+use tidepilot::runbook::record::{Event, How, Record, decode, encode, line_hash};
 
 pub const PODS: usize = 3;
 /// Seconds from one look to the next.
@@ -40,7 +40,10 @@ pub struct Pd {
 #[derive(Clone, Debug)]
 pub struct World {
     pub uid: &'static str,
+    /// Empty: it may not be read.
     pub kube_uid: &'static str,
+    /// PD's cluster id.
+    pub database: u64,
     pub exists: bool,
     pub domain: Option<String>,
     pub across: Option<bool>,
@@ -76,6 +79,7 @@ impl World {
         Self {
             uid: "tc-uid",
             kube_uid: "kube-uid",
+            database: 42,
             exists: true,
             domain: None,
             across: None,
@@ -242,7 +246,10 @@ impl World {
         let mut fleet = Fleet::default();
         let mut say = |what| fleet.apply(Change { context: "one".into(), at: self.now, what });
         say(What::Connection { freshness: Freshness::Live, message: None });
-        say(What::Identity { uid: Some(self.kube_uid.into()), version: Some("v1.33.4".into()) });
+        say(What::Identity {
+            uid: Some(self.kube_uid.to_owned()).filter(|uid| !uid.is_empty()),
+            version: Some("v1.33.4".into()),
+        });
         say(What::Crd(Crd::Served { across_k8s: Some(true) }));
         say(What::Operator { version: Some("v1.6.6".into()) });
         say(What::ClusterDomain("a.com".into()));
@@ -298,7 +305,7 @@ impl World {
         for i in (0..PODS).filter(|i| self.exists && self.pds[*i].listed) {
             let answer = PdAnswer {
                 api: Some(MembershipApi::V2),
-                cluster_id: Some(42),
+                cluster_id: Some(self.database),
                 self_id: Some(MemberId(self.pds[i].id)),
                 members: listed.clone(),
                 leader: Some(MemberId(self.pds[self.leader].id)),
@@ -442,6 +449,34 @@ impl Seen {
     }
 }
 
+/// The step that an effect belongs to.
+fn step_of(effect: &str) -> String {
+    let pod = |rest: &str| rest.trim_end_matches(" (leader)").to_owned();
+    match effect.split_once(' ') {
+        Some(("update", rest)) => format!("update[{}]", pod(rest)),
+        Some(("restore", rest)) => format!("undo:update[{}]", pod(rest)),
+        Some(("patch", "back")) => "undo:set-across-k8s".into(),
+        _ => "set-".into(),
+    }
+}
+
+/// Every effect has its Intent; with `ours`, none of them is called somebody else's.
+pub fn accounted(bed: &Bed, ours: bool) -> Result<(), String> {
+    let events = bed.disk.events();
+    for effect in &bed.world.effects {
+        let wanted = step_of(effect);
+        let is = |step: &String| *step == wanted || (wanted == "set-" && step.starts_with("set-"));
+        if !events.iter().any(|event| matches!(event, Event::Intent { step, .. } if is(step))) {
+            return Err(format!("{effect} was sent without an Intent"));
+        }
+        let disowned = |event: &Event| matches!(event, Event::Completed { step, how: How::AlreadySo, .. } if is(step));
+        if ours && events.iter().any(disowned) {
+            return Err(format!("{effect} was sent, and the journal calls it already so"));
+        }
+    }
+    Ok(())
+}
+
 /// What somebody else does right behind a record, by its number.
 pub type Meddler<'a> = &'a dyn Fn(usize, &mut World);
 
@@ -458,6 +493,12 @@ pub struct Course<'a> {
     pub silent: bool,
     /// Also what asks for leave to overwrite is answered.
     pub overwrites: bool,
+    /// Somebody else takes the lease over right behind this record: the journal takes no further record of this
+    /// process, and the fence lets nothing leave — or, with the second field, one write slips through late (PD's API
+    /// takes no condition, so a process that is frozen between the fence and the request can do that).
+    pub stolen: Option<(usize, bool)>,
+    /// This process is the one that took over.
+    pub taken_over: bool,
 }
 
 /// Makes a choice as `runs resume|undo|abandon` does: checked first, then two records.
@@ -478,7 +519,9 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
     }
     let mut run = Run::replay(runbook(), &parsed.records).expect("replays");
     if parsed.records.len() > 1 && run.outcome().is_none() {
-        let record = bed.disk.append(bed.world.now, Event::Resumed { tool: "test".into() });
+        let (tool, by, from) = ("test".to_owned(), "bob".to_owned(), "ann".to_owned());
+        let first = if course.taken_over { Event::TakenOver { tool, by, from } } else { Event::Resumed { tool } };
+        let record = bed.disk.append(bed.world.now, first);
         run.apply(&record);
     }
     let mut seen = Observation::default();
@@ -496,6 +539,9 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
         for effect in effects {
             match effect {
                 Effect::Append(event) => {
+                    if course.stolen.is_some_and(|(at, _)| bed.disk.lines() > at) {
+                        return Ended::Crashed;
+                    }
                     let record = bed.disk.append(bed.world.now, event);
                     run.apply(&record);
                     stall = (String::new(), 0);
@@ -508,6 +554,8 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                 }
                 Effect::Observe => {
                     seen = bed.world.look();
+                    // A run asks for its rights once, when it is planned.
+                    seen.denied = None;
                     known.fields = bed.world.fields();
                     observed = true;
                 }
@@ -524,6 +572,12 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                     input = Some(Input::Probed { step, lines: vec![line] });
                 }
                 Effect::Perform(action) => {
+                    if let Some((_, slips)) = course.stolen.filter(|(at, _)| bed.disk.lines() > *at) {
+                        if slips && matches!(action, Action::UpdatePeerUrl { .. }) {
+                            known.send(bed, &action, Fate::AppliedLate);
+                        }
+                        return Ended::Crashed;
+                    }
                     if let Some(points) = &mut course.points {
                         let seen = known.clone();
                         points.push(Point::Write { bed: bed.clone(), action: action.clone(), seen });
