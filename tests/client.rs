@@ -13,6 +13,8 @@ use tidepilot::client::probe::{probe, resolv_domain};
 use tidepilot::client::rights::{Right, denied};
 use tidepilot::client::{ConnectOptions, Limits, Links, ProbePermit, WritePermit, fold, targets, watch};
 use tidepilot::fleet::database::database_of;
+use tidepilot::fleet::extras::{Extra, Extras};
+use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::tidbcluster::Component;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What, rollout};
@@ -108,6 +110,40 @@ async fn one_look_sees_everything() {
     assert_eq!((database.id.as_deref(), database.members.len()), (Some("7218830945512086113"), 3));
     assert!(database.members.iter().all(|member| member.pod.is_some() && member.healthy == Some(true)));
     assert!(world.writes().is_empty(), "{:?}", world.writes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closer_look_sees_the_extras_and_only_reads() {
+    let world = World::start("tls").await;
+    let links = world.links();
+    let fleet = fold(links.look_closer(None, &Extras::all()).await);
+    for cluster in fleet.clusters.values() {
+        let more = &cluster.more;
+        assert!(more.lacking.is_empty(), "{:?}", more.lacking);
+        let operator = more.operator.as_ref().expect("seen");
+        assert!(operator.deployments.iter().any(|one| one.available == 1), "{operator:?}");
+        assert!(more.claims.is_some() && more.events.is_some());
+    }
+    // Each Database's leader was asked once; its rules and counts came whole.
+    let details: Vec<_> = fleet.clusters.values().flat_map(|cluster| cluster.more.pd.values()).collect();
+    assert_eq!(details.len(), 2, "{details:?}");
+    for one in details {
+        assert!(one.tikv_needed() == Some(3) && one.regions.len() == 4, "{one:?}");
+    }
+    let secret = |name: &str| {
+        let at = ObjectRef::new("east", "prod", name);
+        fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).and_then(Sight::present).is_some()
+    };
+    assert!(secret("prod-east-pd-cluster-secret") && secret("prod-east-cluster-client-secret"));
+    assert!(world.writes().is_empty(), "{:?}", world.writes());
+
+    let plain = World::start("default").await;
+    let fleet = fold(plain.links().look_closer(None, &Extras::from_iter([Extra::Events])).await);
+    let more = &fleet.clusters["legacy"].more;
+    assert!(more.events.is_some() && more.claims.is_none() && more.operator.is_none(), "only what was asked for");
+    let asked = plain.sim.log().lines();
+    let path = |line: &Value| line["path"].as_str().unwrap_or_default().to_owned();
+    assert!(!asked.iter().any(|line| path(line).ends_with("/persistentvolumeclaims")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! How we **touch** the world: the only room with a Kubernetes client, sockets and the journal's file.
 //!
 //! Reading order: [`connect`] (kubeconfig → targets) → [`link`] (one isolated connection per context) →
-//! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look) and
+//! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look), [`look_closer`] and
 //! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
 //! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word).
 //!
@@ -20,10 +20,12 @@ pub mod leases;
 pub mod ledger;
 pub mod link;
 pub mod look;
+pub mod look_closer;
 pub mod objects;
 pub mod open_run;
 mod pd;
 mod pd_answers;
+mod pd_details;
 mod pd_tls;
 pub mod probe;
 mod resources;

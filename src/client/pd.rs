@@ -17,6 +17,7 @@ use super::link::{Link, Reply};
 use super::pd_answers as answers;
 use super::tunnel::{Broken, Tunnel};
 use super::{now, pd_tls, plain};
+use crate::fleet::extras::RegionCheck;
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
 use crate::runbook::requests::{member_path, transfer_path, update_request};
@@ -34,6 +35,10 @@ pub(super) enum PdRead {
     PdStores,
     PdReplicate,
     PdVersion,
+    PdRules,
+    PdRegions(RegionCheck),
+    PdRemoving,
+    PdSchedulers,
 }
 
 impl PdRead {
@@ -51,6 +56,13 @@ impl PdRead {
             // Only the leader knows these, so a follower passes them on.
             PdRead::PdStores => ("/pd/api/v1/stores", false, false),
             PdRead::PdReplicate => ("/pd/api/v1/config/replicate", false, false),
+            PdRead::PdRules => ("/pd/api/v1/config/rules", false, false),
+            PdRead::PdRegions(RegionCheck::MissPeer) => ("/pd/api/v1/regions/check/miss-peer", false, false),
+            PdRead::PdRegions(RegionCheck::DownPeer) => ("/pd/api/v1/regions/check/down-peer", false, false),
+            PdRead::PdRegions(RegionCheck::OfflinePeer) => ("/pd/api/v1/regions/check/offline-peer", false, false),
+            PdRead::PdRegions(RegionCheck::PendingPeer) => ("/pd/api/v1/regions/check/pending-peer", false, false),
+            PdRead::PdRemoving => ("/pd/api/v1/stores/progress?action=removing", false, false),
+            PdRead::PdSchedulers => ("/pd/api/v1/schedulers", false, false),
         };
         let mut request = Request::new(Full::new(Bytes::from_static(if post { b"{}" } else { b"" })));
         *request.uri_mut() = http::Uri::from_static(path);
@@ -206,7 +218,7 @@ async fn ask_over_slot(
     Ok(answer)
 }
 
-fn left(deadline: Instant) -> Duration {
+pub(super) fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
@@ -221,7 +233,7 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
     };
     // What follows is worth having, but a slow part must not cost the part that is here already.
     let soft = deadline.checked_sub(Duration::from_millis(300)).unwrap_or(deadline);
-    let mut asker = Asker { tunnel, deadline: soft, gaps: Vec::new(), dead: false };
+    let mut asker = Asker::new(tunnel, soft);
     match asker.get::<answers::Status>(PdRead::StatusV3, "POST /v3/maintenance/status", true).await {
         Some(status) => {
             answer.self_id = status.header.member_id.map(MemberId).or(answer.self_id);
@@ -263,16 +275,24 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
 }
 
 /// Asks one thing after another and collects what could not be had.
-struct Asker<'a> {
+pub(super) struct Asker<'a> {
     tunnel: &'a mut Tunnel,
     deadline: Instant,
-    gaps: Vec<String>,
+    pub(super) gaps: Vec<String>,
     /// The tunnel broke: asking on would only say so again.
     dead: bool,
 }
 
-impl Asker<'_> {
-    async fn reply(&mut self, what: PdRead, name: &str) -> Option<Reply> {
+impl<'a> Asker<'a> {
+    pub(super) fn new(tunnel: &'a mut Tunnel, deadline: Instant) -> Self {
+        Self { tunnel, deadline, gaps: Vec::new(), dead: false }
+    }
+
+    pub(super) fn dead(&self) -> bool {
+        self.dead
+    }
+
+    pub(super) async fn reply(&mut self, what: PdRead, name: &str) -> Option<Reply> {
         if self.dead {
             return None;
         }
@@ -293,7 +313,12 @@ impl Asker<'_> {
     }
 
     /// `absent_is_fine`: a 404 means that this server has no such API, which is no gap.
-    async fn get<T: for<'de> Deserialize<'de>>(&mut self, what: PdRead, name: &str, absent_is_fine: bool) -> Option<T> {
+    pub(super) async fn get<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        what: PdRead,
+        name: &str,
+        absent_is_fine: bool,
+    ) -> Option<T> {
         let reply = self.reply(what, name).await?;
         if absent_is_fine && reply.status == StatusCode::NOT_FOUND {
             return None;

@@ -4,11 +4,13 @@
 //! changes come from a long-lived watch (console) or from one look (`status`, a run). Not here: how we learn it
 //! (`client`), what should happen (`runbook`).
 //!
-//! Neighbours: [`tidbcluster`] (Kubernetes objects), [`pd`] (what PD says), [`database`] (both joined),
+//! Neighbours: [`tidbcluster`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
+//! [`database`] (all joined),
 //! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes).
 
 pub mod database;
 pub mod diagnosis;
+pub mod extras;
 pub mod object;
 pub mod pd;
 pub mod peer_url;
@@ -21,12 +23,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use extras::{Claim, Event, Extra, More, Operator, PdDetails};
 use object::{ObjectKind, Sight};
 use pd::PdView;
 use tidbcluster::{Pod, StatefulSet, TidbCluster};
 
 /// `namespace/name` inside one KubeCluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectKey {
     pub namespace: String,
     pub name: String,
@@ -160,6 +163,8 @@ pub struct KubeCluster {
     pub pd: BTreeMap<ObjectKey, PdView>,
     /// Objects that were asked for one by one; what is not in it was not looked at.
     pub objects: BTreeMap<(ObjectKind, ObjectKey), Sight>,
+    /// What a closer look saw; empty where nobody took one.
+    pub more: More,
 }
 
 /// One thing learned about one KubeCluster.
@@ -200,13 +205,27 @@ pub enum What {
     TidbCluster(One<TidbCluster>),
     Pod(One<Pod>),
     StatefulSet(One<StatefulSet>),
-    /// One PD pod was asked.
+    /// The complete set of claims of TiDB Operator.
+    Claims(Vec<Claim>),
+    /// The Warning events on TidbClusters and their pods.
+    Events(Vec<Event>),
+    OperatorState(Box<Operator>),
+    PdDetails {
+        pod: ObjectKey,
+        details: Box<PdDetails>,
+    },
+    /// An extra was asked for and could not be had; one sentence. What was known of it is forgotten: it is unknown now.
+    Lacking {
+        extra: Extra,
+        sentence: String,
+    },
     /// One object that was asked for by name.
     Object {
         kind: ObjectKind,
         key: ObjectKey,
         sight: Box<Sight>,
     },
+    /// One PD pod was asked.
     Pd {
         pod: ObjectKey,
         view: Box<PdView>,
@@ -278,6 +297,11 @@ impl Fleet {
             What::Pd { pod, view } => {
                 cluster.pd.insert(pod, *view);
             }
+            What::Claims(all) => cluster.more.take_claims(keyed(all)),
+            What::Events(all) => cluster.more.take_events(all),
+            What::OperatorState(operator) => cluster.more.take_operator(*operator),
+            What::PdDetails { pod, details } => cluster.more.take_pd(pod, *details),
+            What::Lacking { extra, sentence } => cluster.more.lack(extra, sentence),
         }
     }
 
@@ -316,6 +340,7 @@ impl KubeCluster {
     fn drop_pd_of_gone_pods(&mut self) {
         let pods = &self.pods;
         self.pd.retain(|pod, _| pods.contains_key(pod));
+        self.more.pd.retain(|pod, _| pods.contains_key(pod));
     }
 }
 

@@ -1,0 +1,312 @@
+//! A closer look: the cheap one, and then the extras that were asked for, of what it showed.
+//!
+//! Everything here is optional: what may not be read, or is not answered in time, becomes [`What::Lacking`] with one
+//! sentence, and changes nothing about the rest. Not here: the cheap look ([`super::look`]), single objects
+//! ([`super::objects`]), PD's own answers ([`super::pd_details`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::{BoxFuture, FutureExt as _, join_all};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::link::{Link, Links};
+use super::look::{change, fold};
+use super::trouble::{Trouble, TroubleKind};
+use super::{encode, pd, pd_details, plain};
+use crate::fleet::database::{Database, databases};
+use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator, tls_secrets};
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::{Change, Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef, What};
+
+/// Most pages of 500 that are read of one list.
+const MOST_PAGES: usize = 20;
+/// Most events that are kept of one KubeCluster.
+const MOST_EVENTS: usize = 500;
+
+impl Links {
+    /// Looks at the named contexts (`None`: all of them), then closer at what was seen there.
+    pub async fn look_closer(&self, contexts: Option<&BTreeSet<String>>, extras: &Extras) -> Vec<Change> {
+        let mut changes = self.look(contexts).await;
+        let fleet = fold(changes.iter().cloned());
+        changes.extend(self.closer(&fleet, extras).await);
+        changes
+    }
+
+    /// Only the extras of what a fleet shows: nothing in it can undo what a watch has learned meanwhile.
+    pub async fn closer(&self, fleet: &Fleet, extras: &Extras) -> Vec<Change> {
+        let secrets = if extras.has(Extra::Secrets) { wanted_secrets(fleet) } else { BTreeSet::new() };
+        let mut looks: Vec<BoxFuture<'_, Vec<Change>>> = Vec::new();
+        for cluster in fleet.clusters.values().filter(|cluster| answers(cluster)) {
+            let Some(link) = self.get(&cluster.context) else { continue };
+            if extras.has(Extra::Claims) {
+                looks.push(bounded(link, Extra::Claims, claims(link)).boxed());
+            }
+            if extras.has(Extra::Events) {
+                looks.push(bounded(link, Extra::Events, events(link, cluster)).boxed());
+            }
+            if extras.has(Extra::Operator) {
+                looks.push(bounded(link, Extra::Operator, operator(link)).boxed());
+            }
+        }
+        if !secrets.is_empty() {
+            looks.push(self.look_at_objects(&secrets).boxed());
+        }
+        if extras.has(Extra::Pd) {
+            for database in databases(fleet) {
+                looks.push(self.details(fleet, database).boxed());
+            }
+        }
+        join_all(looks).await.into_iter().flatten().collect()
+    }
+
+    /// PD's details of one Database, from its leader's pod where that one answered.
+    async fn details(&self, fleet: &Fleet, database: Database) -> Vec<Change> {
+        let Some((of, pod)) = pd_to_ask(fleet, &database) else { return Vec::new() };
+        let (Some(link), Some(cluster)) = (self.get(&of.context), fleet.clusters.get(&of.context)) else {
+            return Vec::new();
+        };
+        let Some(found) = cluster.pods.get(&pod) else { return Vec::new() };
+        let details = Box::new(pd_details::ask(link, found, fleet.tidb_cluster(&of)).await);
+        vec![change(link, What::PdDetails { pod, details })]
+    }
+}
+
+/// A cluster that says nothing at all is asked nothing more.
+fn answers(cluster: &KubeCluster) -> bool {
+    match cluster.freshness {
+        Freshness::Live | Freshness::Forbidden => true,
+        Freshness::Stale { .. } | Freshness::Unreachable | Freshness::AuthNeeded | Freshness::NeverSeen => false,
+    }
+}
+
+/// The leader's pod, else the first one whose PD answered (a bare etcd knows none of this).
+fn pd_to_ask(fleet: &Fleet, database: &Database) -> Option<(ObjectRef, ObjectKey)> {
+    let answered: Vec<(ObjectRef, ObjectKey, bool)> = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)))
+        .flat_map(|(of, cluster, tc)| {
+            cluster.pd.iter().filter_map(move |(key, view)| {
+                let answer = view.answer.as_ref().ok().filter(|answer| answer.version.is_some())?;
+                pd::owner(cluster.pods.get(key)?, [tc])?;
+                Some((of.clone(), key.clone(), answer.leader.is_some() && answer.self_id == answer.leader))
+            })
+        })
+        .collect();
+    let leads = answered.iter().find(|(_, _, leads)| *leads).or(answered.first())?;
+    Some((leads.0.clone(), leads.1.clone()))
+}
+
+/// The Secrets that the TidbClusters with TLS mount (`domain.md` §1.4).
+fn wanted_secrets(fleet: &Fleet) -> BTreeSet<ObjectId> {
+    let named = |of: &ObjectRef, name: String| {
+        ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, name))
+    };
+    let with_tls = fleet.tidb_clusters().filter(|(_, tc)| tc.tls());
+    with_tls.flat_map(|(of, tc)| tls_secrets(tc).into_iter().map(move |name| named(&of, name))).collect()
+}
+
+/// Runs one reading within the time of a look; what fails becomes a sentence.
+async fn bounded(link: &Link, extra: Extra, reading: impl Future<Output = Result<What, Trouble>>) -> Vec<Change> {
+    let limit = link.limits().look;
+    let read = tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(link.too_late(limit, true)));
+    let what = read.unwrap_or_else(|trouble| What::Lacking { extra, sentence: lacking(extra, &trouble) });
+    vec![change(link, what)]
+}
+
+fn lacking(extra: Extra, trouble: &Trouble) -> String {
+    let what = match extra {
+        Extra::Claims => "persistentvolumeclaims",
+        Extra::Events => "events",
+        Extra::Operator => "the operator's deployments",
+        Extra::Secrets => "secrets",
+        Extra::Pd => "PD",
+    };
+    match trouble.kind {
+        TroubleKind::Forbidden => format!("may not list {what}"),
+        TroubleKind::Unreachable
+        | TroubleKind::AuthNeeded
+        | TroubleKind::Missing
+        | TroubleKind::Expired
+        | TroubleKind::Answered
+        | TroubleKind::Refused => format!("{what} could not be read: {}", trouble.sentence),
+    }
+}
+
+/// Every item of a list, page by page. A kind or namespace that is not there has none.
+async fn list<T: DeserializeOwned>(link: &Link, path: &str) -> Result<Vec<T>, Trouble> {
+    #[derive(Deserialize)]
+    #[serde(bound = "T: DeserializeOwned")]
+    struct Page<T> {
+        #[serde(default)]
+        metadata: PageMeta,
+        items: Option<Vec<T>>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct PageMeta {
+        #[serde(rename = "continue")]
+        next: Option<String>,
+    }
+    let mut all = Vec::new();
+    let mut next = String::new();
+    for _ in 0..MOST_PAGES {
+        let page: Page<T> = match link.get(&format!("{path}&limit=500{next}")).await {
+            Ok(page) => page,
+            Err(trouble) if trouble.kind == TroubleKind::Missing => return Ok(all),
+            Err(trouble) => return Err(trouble),
+        };
+        all.extend(page.items.unwrap_or_default());
+        match page.metadata.next.filter(|token| !token.is_empty()) {
+            Some(token) => next = format!("&continue={}", encode(&token)),
+            None => return Ok(all),
+        }
+    }
+    // Half a list would pass for a whole one.
+    let sentence = format!("{} has more than {} of them; give a namespace with -n", link.server(), MOST_PAGES * 500);
+    Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) })
+}
+
+const MANAGED: &str = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dtidb-operator";
+
+async fn claims(link: &Link) -> Result<What, Trouble> {
+    #[derive(Deserialize)]
+    struct Volume {
+        metadata: VolumeMeta,
+        spec: VolumeSpec,
+    }
+    #[derive(Deserialize)]
+    struct VolumeMeta {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct VolumeSpec {
+        #[serde(default)]
+        persistent_volume_reclaim_policy: Option<String>,
+    }
+    let scope = link.namespace().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+    let path = format!("/api/v1{scope}/persistentvolumeclaims?{MANAGED}");
+    let volumes = format!("/api/v1/persistentvolumes?{MANAGED}");
+    let (claims, volumes) = futures::join!(list::<Claim>(link, &path), list::<Volume>(link, &volumes));
+    let mut claims = claims?;
+    // Volumes are cluster-wide and often not for us to see: the policy is then not known, which is no gap of its own.
+    let policies: BTreeMap<String, String> = volumes
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|volume| Some((volume.metadata.name, volume.spec.persistent_volume_reclaim_policy?)))
+        .collect();
+    for claim in &mut claims {
+        let volume = claim.spec.volume_name.as_ref();
+        claim.reclaim_policy = volume.and_then(|volume| policies.get(volume)).cloned();
+    }
+    Ok(What::Claims(claims))
+}
+
+/// Warning events in the namespaces with TidbClusters, on these and on their pods.
+async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
+    let namespaces: BTreeSet<&str> = cluster.tidb_clusters.keys().map(|key| key.namespace.as_str()).collect();
+    let lists = namespaces.iter().flat_map(|namespace| {
+        ["TidbCluster", "Pod"].map(|kind| {
+            let selector = encode(&format!("type=Warning,involvedObject.kind={kind}"));
+            let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}");
+            async move { list::<Value>(link, &path).await }
+        })
+    });
+    let mut all = Vec::new();
+    for raw in join_all(lists).await {
+        all.extend(raw?.iter().filter_map(event));
+    }
+    all.retain(|event| match event.kind.as_str() {
+        "TidbCluster" => cluster.tidb_clusters.contains_key(&event.object),
+        _ => cluster.pods.contains_key(&event.object),
+    });
+    all.sort_by(|a, b| b.last.cmp(&a.last));
+    all.truncate(MOST_EVENTS);
+    Ok(What::Events(all))
+}
+
+fn event(raw: &Value) -> Option<Event> {
+    let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str);
+    let time = |pointer: &str| text(pointer).and_then(|time| time.parse::<Timestamp>().ok());
+    let last = time("/series/lastObservedTime").or(time("/lastTimestamp")).or(time("/eventTime"));
+    let count = raw.pointer("/series/count").or(raw.get("count")).and_then(Value::as_u64);
+    Some(Event {
+        kind: text("/involvedObject/kind")?.to_owned(),
+        object: ObjectKey::new(text("/involvedObject/namespace")?, text("/involvedObject/name")?),
+        reason: plain(text("/reason").unwrap_or_default()),
+        message: plain(text("/message").unwrap_or_default()),
+        count: count.unwrap_or(1),
+        last: last.or(time("/metadata/creationTimestamp")),
+    })
+}
+
+async fn operator(link: &Link) -> Result<What, Trouble> {
+    let components = encode("app.kubernetes.io/component in (controller-manager,admission-webhook)");
+    let deployments = format!("/apis/apps/v1/deployments?labelSelector={components}");
+    let registration = "/apis/admissionregistration.k8s.io/v1";
+    let validating = format!("{registration}/validatingwebhookconfigurations?");
+    let mutating = format!("{registration}/mutatingwebhookconfigurations?");
+    let (deployments, validating, mutating) = futures::join!(
+        list::<Value>(link, &deployments),
+        list::<Value>(link, &validating),
+        list::<Value>(link, &mutating)
+    );
+    let webhooks = validating.and_then(|validating| Ok([validating, mutating?].concat()));
+    let webhooks = webhooks.ok().map(|all| {
+        let named = all.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str());
+        named.filter(|name| name.contains("admission.tidb.pingcap.com")).map(ToOwned::to_owned).collect()
+    });
+    Ok(What::OperatorState(Box::new(Operator {
+        deployments: deployments?.iter().filter_map(controller).collect(),
+        webhooks,
+    })))
+}
+
+/// Others label their controllers the same way, so only an image called tidb-operator counts.
+fn controller(raw: &Value) -> Option<Controller> {
+    let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str);
+    let image = text("/spec/template/spec/containers/0/image").filter(|image| image.contains("tidb-operator"))?;
+    let number = |pointer: &str| raw.pointer(pointer).and_then(Value::as_i64);
+    Some(Controller {
+        key: ObjectKey::new(text("/metadata/namespace")?, text("/metadata/name")?),
+        image: plain(image),
+        component: raw.pointer("/metadata/labels/app.kubernetes.io~1component")?.as_str()?.to_owned(),
+        wanted: number("/spec/replicas").unwrap_or(1),
+        available: number("/status/availableReplicas").unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_of_both_shapes() {
+        let old = json!({"involvedObject": {"kind": "TidbCluster", "namespace": "db", "name": "basic"},
+            "reason": "FailedScaleIn", "message": "in use\u{1b}[2J", "count": 7, "lastTimestamp": "2026-01-01T00:00:00Z"});
+        let read = event(&old).expect("an event");
+        assert_eq!((read.count, read.message.as_str()), (7, "in use [2J"));
+        assert_eq!(read.last, "2026-01-01T00:00:00Z".parse().ok());
+        let new = json!({"involvedObject": {"kind": "Pod", "namespace": "db", "name": "basic-pd-0"}, "reason": "X",
+            "eventTime": "2026-01-01T00:00:00.000001Z", "series": {"count": 3, "lastObservedTime": "2026-01-02T00:00:00Z"}});
+        let read = event(&new).expect("an event");
+        assert_eq!((read.count, read.last), (3, "2026-01-02T00:00:00Z".parse().ok()));
+        assert_eq!(event(&json!({"reason": "X"})), None);
+    }
+
+    #[test]
+    fn only_the_operator_counts() {
+        let mut raw = json!({"metadata": {"namespace": "tidb-admin", "name": "tidb-controller-manager",
+                "labels": {"app.kubernetes.io/component": "controller-manager"}},
+            "spec": {"replicas": 1, "template": {"spec": {"containers": [{"image": "pingcap/tidb-operator:v1.6.6"}]}}},
+            "status": {}});
+        assert_eq!(controller(&raw).map(|one| (one.wanted, one.available)), Some((1, 0)));
+        raw["spec"]["template"]["spec"]["containers"][0]["image"] = json!("other/manager:v9");
+        assert_eq!(controller(&raw), None);
+    }
+}
