@@ -11,6 +11,7 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use bare::scenarios::{alone, spanning};
 use bare::{Bed, Course, Effected, Point, accounted, drive, effects, world};
 use model::{Ended, FATES, Fate, all_of};
 use serde_json::Value;
@@ -19,11 +20,13 @@ use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::Stop;
 use tidepilot::runbook::record::Outcome;
 use tidepilot::sim::bare::Bare;
+use tidepilot::sim::scenario::Scenario;
 
 /// One journey: a runbook with inputs on a scenario.
 struct Row {
     name: &'static str,
-    scenario: &'static str,
+    scenario: fn(bool) -> Scenario,
+    tls: bool,
     runbook: &'static str,
     inputs: &'static [(&'static str, &'static str)],
     /// Also its way back is walked, from its end.
@@ -35,7 +38,8 @@ struct Row {
 const ROWS: &[Row] = &[
     Row {
         name: "migrate with a domain",
-        scenario: "default",
+        scenario: alone,
+        tls: false,
         runbook: "migrate-cluster-domain",
         inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("clusterDomain", "cluster1.com")],
         undo: false,
@@ -46,7 +50,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "migrate with acrossK8s only",
-        scenario: "default",
+        scenario: alone,
+        tls: false,
         runbook: "migrate-cluster-domain",
         inputs: &[("tidbCluster", "legacy/pingcap/basic")],
         undo: true,
@@ -54,7 +59,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "migrate under TLS",
-        scenario: "tls",
+        scenario: alone,
+        tls: true,
         runbook: "migrate-cluster-domain",
         inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("clusterDomain", "cluster1.com")],
         undo: false,
@@ -62,7 +68,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "transfer the lead",
-        scenario: "default",
+        scenario: spanning,
+        tls: false,
         runbook: "transfer-pd-leader",
         inputs: &[("tidbCluster", "east/prod/prod-east"), ("pod", "prod-west-pd-0")],
         undo: false,
@@ -169,13 +176,9 @@ fn walk(name: &str, mut bed: Bed, runbook: &Runbook, outcome: Outcome) -> (usize
 fn every_runbook_at_every_boundary_with_every_fate() {
     let begun = Instant::now();
     let (mut count, mut failed) = (0, Vec::new());
-    let mut scenarios: BTreeMap<&str, Bare> = BTreeMap::new();
     for row in ROWS {
         let begun = Instant::now();
-        let bare = scenarios
-            .entry(row.scenario)
-            .or_insert_with(|| Bare::named(row.scenario, 1).expect("a scenario that becomes quiet"))
-            .fork();
+        let bare = Bare::new(&(row.scenario)(row.tls), 1).expect("a scenario that becomes quiet");
         let runbook = Runbook::shipped(row.runbook).expect("ships");
         let inputs = row.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut bed = Bed::new(bare);

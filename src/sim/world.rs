@@ -164,8 +164,11 @@ impl World {
             if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
                 continue;
             }
-            operator::tick(self, &mut state, kube);
-            statefulset::tick(self, kube);
+            // Where only time has passed, only the pods have something to do.
+            if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
+                operator::tick(self, &mut state, kube);
+                statefulset::tick(self, kube);
+            }
             kubelet::tick(self, &mut state, kube);
         }
         let now_ms = state.now_ms;

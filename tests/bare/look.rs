@@ -243,7 +243,8 @@ fn texts(list: &Value) -> Vec<String> {
 fn store(row: &Value) -> Store {
     let (meta, status) = (&row["store"], &row["status"]);
     let text = |field: &str| meta[field].as_str().unwrap_or_default().to_owned();
-    let label = |label: &Value| label["key"] == "engine" && label["value"].as_str().is_some_and(|v| v.starts_with("tiflash"));
+    let label =
+        |label: &Value| label["key"] == "engine" && label["value"].as_str().is_some_and(|v| v.starts_with("tiflash"));
     Store {
         id: meta["id"].as_u64().unwrap_or_default(),
         address: text("address"),
@@ -261,7 +262,9 @@ fn details(bare: &Bare, context: &str, pod: &Pod, now: Timestamp) -> PdDetails {
         let request = PdRequest { method: "GET", path, local: false, body: "" };
         bare.ask_pd(context, &pod.metadata.namespace, &pod.metadata.name, request)
     };
-    let json = |path: &str| ask(path).filter(|(status, _)| *status == 200).and_then(|(_, body)| serde_json::from_str(&body).ok());
+    let json = |path: &str| {
+        ask(path).filter(|(status, _)| *status == 200).and_then(|(_, body)| serde_json::from_str(&body).ok())
+    };
     let rules: Option<Vec<PlacementRule>> =
         json("/pd/api/v1/config/rules").and_then(|found: Value| serde_json::from_value(found).ok());
     let count = |check: RegionCheck| {
@@ -287,9 +290,10 @@ fn details(bare: &Bare, context: &str, pod: &Pod, now: Timestamp) -> PdDetails {
 pub fn probe(bare: &Bare, action: &Action, seen: &Fleet) -> Vec<ProbeLine> {
     let Action::ProbePeerUrl { target, pod, url, .. } = action else { return Vec::new() };
     let host = url.split("://").nth(1).and_then(|rest| rest.rsplit_once(':')).map_or("", |(host, _)| host);
-    let expected = seen.clusters.get(&target.context).and_then(|cluster| {
-        cluster.pods.get(&ObjectKey::new(&target.namespace, pod))?.status.pod_ip.clone()
-    });
+    let expected = seen
+        .clusters
+        .get(&target.context)
+        .and_then(|cluster| cluster.pods.get(&ObjectKey::new(&target.namespace, pod))?.status.pod_ip.clone());
     let others = seen.clusters.iter().flat_map(|(context, cluster)| cluster.pd.keys().map(move |key| (context, key)));
     others
         .filter(|(context, key)| *context != &target.context || key.name != *pod)

@@ -6,6 +6,7 @@
 //! `model` is the other bed: hand-made, for one TidbCluster, with somebody else who acts.
 
 pub mod look;
+pub mod scenarios;
 pub mod send;
 
 use std::collections::BTreeMap;
@@ -282,7 +283,8 @@ pub fn accounted(bed: &Bed) -> Result<(), String> {
         let Some(step) = intents.get(&effect.action) else {
             return Err(format!("{} was sent without an Intent", effect.action));
         };
-        let disowned = |event: &Event| matches!(event, Event::Completed { step: of, how: How::AlreadySo, .. } if of == step);
+        let disowned =
+            |event: &Event| matches!(event, Event::Completed { step: of, how: How::AlreadySo, .. } if of == step);
         if events.iter().any(disowned) {
             return Err(format!("{step} was sent, and the journal calls it already so"));
         }
@@ -306,8 +308,5 @@ pub fn world(bed: &Bed) -> BTreeMap<String, Value> {
 }
 
 pub fn effected(action: &Action) -> Effected {
-    Effected {
-        action: send::action_text(action),
-        irreversible: action.reversibility() == Reversibility::Irreversible,
-    }
+    Effected { action: send::action_text(action), irreversible: action.reversibility() == Reversibility::Irreversible }
 }

@@ -100,7 +100,9 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             let (method, path, body) = update_request(*id, to, answer.api.unwrap_or(MembershipApi::V3));
             pd(door, method, path, body.to_string())
         }
-        Action::TransferPdLeader { target, to } => pd(door(seen, target, "")?, "POST", transfer_path(to), String::new()),
+        Action::TransferPdLeader { target, to } => {
+            pd(door(seen, target, "")?, "POST", transfer_path(to), String::new())
+        }
         Action::RemovePdMember { target, id } => pd(door(seen, target, "")?, "DELETE", member_path(*id), String::new()),
         Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
             return Err("this action sends nothing".into());
@@ -146,7 +148,9 @@ impl Sent {
     /// What the request may change, so that one can see whether it did.
     pub fn place(&self, bare: &Bare) -> String {
         match &self.to {
-            To::Kube { context, .. } => bare.store(context).map(|store| store.version().to_string()).unwrap_or_default(),
+            To::Kube { context, .. } => {
+                bare.store(context).map(|store| store.version().to_string()).unwrap_or_default()
+            }
             To::Pd { .. } => format!("{:?}", bare.databases()),
         }
     }
