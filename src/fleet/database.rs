@@ -65,6 +65,16 @@ pub struct StoreRow {
     pub kube_cluster: Option<String>,
     pub tidb_cluster: Option<String>,
     pub pod: Option<String>,
+    /// The TidbCluster in full.
+    #[serde(skip)]
+    pub of: Option<ObjectRef>,
+}
+
+impl Member {
+    /// The TidbCluster that it belongs to.
+    pub fn of(&self) -> Option<ObjectRef> {
+        Some(ObjectRef::new(self.kube_cluster.as_ref()?, self.namespace.as_ref()?, self.tidb_cluster.as_ref()?))
+    }
 }
 
 impl Database {
@@ -454,6 +464,7 @@ fn join_stores(
                 kube_cluster: owner.map(|(of, _, _)| of.context.clone()),
                 tidb_cluster: owner.map(|(of, _, _)| of.name.clone()),
                 pod: owner.map(|_| pod.to_owned()),
+                of: owner.map(|(of, _, _)| (*of).clone()),
             }
         })
         .collect()

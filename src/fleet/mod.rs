@@ -11,12 +11,14 @@
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
+pub mod leaving;
 pub mod object;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
+pub mod upgrade;
 
 use std::collections::BTreeMap;
 

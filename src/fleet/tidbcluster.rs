@@ -274,6 +274,41 @@ pub struct StatefulSet {
 #[serde(default)]
 pub struct StatefulSetSpec {
     pub replicas: i64,
+    pub template: PodTemplate,
+}
+
+/// The pods that a StatefulSet makes; only their images matter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplate {
+    pub spec: PodTemplateSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplateSpec {
+    pub containers: Vec<TemplateContainer>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateContainer {
+    pub name: String,
+    pub image: String,
+}
+
+impl StatefulSet {
+    /// The image of a component's own container; `None` where the template does not tell.
+    pub fn image(&self, component: Component) -> Option<&str> {
+        let containers = &self.spec.template.spec.containers;
+        containers.iter().find(|container| container.name == component.key()).map(|container| container.image.as_str())
+    }
+}
+
+/// The tag of an image: `v8.5.7` of `registry:5000/pingcap/pd:v8.5.7@sha256:…`.
+pub fn image_tag(image: &str) -> Option<&str> {
+    let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
+    (!name.is_empty() && !tag.contains('/')).then_some(tag)
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -506,7 +541,7 @@ impl Keyed for StatefulSet {
     }
 }
 
-fn null_default<'de, D, T>(input: D) -> Result<T, D::Error>
+pub(super) fn null_default<'de, D, T>(input: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de> + Default,

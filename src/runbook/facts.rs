@@ -4,11 +4,14 @@
 //! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
 //! Not here: how an observation is taken (`client::look`).
 
+mod whole;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Observation;
-use crate::fleet::database::{Database, database_of};
+use crate::fleet::database::{Database, Member, database_of};
+use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -26,7 +29,7 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, api, stores[]?`.
+    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, ghosts, api, stores[]?`.
     #[serde(rename = "pd.membership")]
     Membership,
     /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
@@ -38,6 +41,22 @@ pub enum Query {
     /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists`.
     #[serde(rename = "k8s.place")]
     Place,
+    /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
+    #[serde(rename = "database.parts")]
+    Parts,
+    /// What is left without this TidbCluster: `stores[]?, left, needed?, short[]?, atRisk?, tolerated?, members[],
+    /// membersLeft, healthyLeft, dependents[], referrers[], unseen[], pods, setReplicas, replicas, zero{}, …`.
+    #[serde(rename = "database.without")]
+    Without,
+    /// `checks{}, ill?, gaps[]`: regions that miss something, as PD's leader counts them.
+    #[serde(rename = "pd.placement")]
+    Placement,
+    /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
+    #[serde(rename = "k8s.claims")]
+    Claims,
+    /// `at`: when the look was taken.
+    #[serde(rename = "look.time")]
+    Time,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -61,7 +80,30 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::Membership
         | Query::KubeCluster
         | Query::Database
+        | Query::Parts
+        | Query::Without
+        | Query::Placement
+        | Query::Claims
+        | Query::Time
         | Query::Rights => Vec::new(),
+    }
+}
+
+/// What has to be read beyond the cheap look for a query.
+pub fn extras(query: Query) -> Option<Extra> {
+    match query {
+        Query::Claims => Some(Extra::Claims),
+        Query::Without | Query::Placement => Some(Extra::Pd),
+        Query::TidbCluster
+        | Query::Components
+        | Query::Rollout
+        | Query::Membership
+        | Query::KubeCluster
+        | Query::Database
+        | Query::Place
+        | Query::Parts
+        | Query::Time
+        | Query::Rights => None,
     }
 }
 
@@ -83,6 +125,17 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,
         Query::Membership => membership(&seen.fleet, of, cluster, tc()?)?,
         Query::Database => database(&seen.fleet, of, tc()?),
+        Query::Parts => {
+            tc()?;
+            whole::parts(&seen.fleet, of)?
+        }
+        Query::Without => whole::without(&seen.fleet, of, tc()?)?,
+        Query::Placement => {
+            tc()?;
+            whole::placement(&seen.fleet, of)?
+        }
+        Query::Claims => whole::claims(of, cluster),
+        Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),
@@ -154,16 +207,18 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         .members
         .iter()
         .map(|member| {
-            let here = member.kube_cluster.as_deref() == Some(&of.context)
-                && member.namespace.as_deref() == Some(&of.namespace)
-                && member.tidb_cluster.as_deref() == Some(&of.name);
+            let owner = member.of();
+            let here = owner.as_ref() == Some(of);
+            let own_tc = owner.as_ref().and_then(|owner| fleet.tidb_cluster(owner));
             let pod = member.pod.clone().unwrap_or_default();
             json!({
                 "id": member.id.hex(), "name": member.name, "pod": pod, "here": here,
                 "peerUrls": member.peer_urls, "clientUrls": member.client_urls, "leader": member.leader,
                 "healthy": member.healthy, "ready": member.ready.unwrap_or(false),
-                "expectedName": if here { tc.pd_name(&pod) } else { String::new() },
-                "placed": member.pod.is_some(), "drift": member.drift,
+                "expectedName": own_tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
+                "placed": member.pod.is_some(), "drift": member.drift, "present": member.pod_phase.is_some(),
+                "expectedPeerUrl": member.expected_peer_url.clone().unwrap_or_default(),
+                "of": owner.as_ref().map(ToString::to_string).unwrap_or_default(), "tidbCluster": owner,
             })
         })
         .collect();
@@ -175,11 +230,20 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
         "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
             .map(|m| m.name.clone()).collect::<Vec<_>>(),
+        "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
     if let Some(stores) = stores(&database, tc) {
         fact["stores"] = stores;
     }
     Ok(fact)
+}
+
+/// A member without a pod, whose pod nobody wants any more (hazard 57).
+fn ghost(fleet: &Fleet, member: &Member) -> bool {
+    let Some(tc) = member.of().as_ref().and_then(|of| fleet.tidb_cluster(of)) else { return false };
+    let ordinal = member.pod.as_ref().and_then(|pod| pod.rsplit('-').next()?.parse::<i64>().ok());
+    let wanted = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    member.pod_phase.is_none() && member.healthy != Some(true) && ordinal.is_some_and(|ordinal| ordinal >= wanted)
 }
 
 /// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:

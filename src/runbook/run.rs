@@ -16,6 +16,7 @@ use super::gates::overwrite_gate;
 use super::plan::{Confirm, Plan, PlannedStep};
 use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use super::undo::{self, Undo};
+use crate::fleet::extras::Extras;
 use crate::fleet::object::ObjectId;
 
 /// Where a step is.
@@ -232,6 +233,11 @@ impl Run {
         let way_back = self.undo.iter().flat_map(|way| &way.steps);
         all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
         all
+    }
+
+    /// What has to be read beyond the cheap look.
+    pub fn extras(&self) -> Extras {
+        bind::extras_of_facts(&self.runbook)
     }
 
     /// The way back, once it was chosen.

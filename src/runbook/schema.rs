@@ -53,6 +53,7 @@ pub fn schema() -> Value {
                 ("type", words::<InputType>()),
                 ("prompt", to("text")),
                 ("optional", json!({"type": "boolean"})),
+                ("mayBeGone", json!({"type": "boolean"})),
                 ("default", text()),
                 ("example", text()),
                 ("options", strings()),
@@ -70,6 +71,7 @@ pub fn schema() -> Value {
                 ("check", cel()),
                 ("fail", to("text")),
                 ("severity", words::<Severity>()),
+                ("once", json!({"type": "boolean"})),
             ],
         ),
         "phase": object::<Phase>(

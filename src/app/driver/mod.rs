@@ -358,7 +358,7 @@ impl Driver {
                     },
                     Effect::Observe => {
                         looked = Instant::now();
-                        let mut fleet = client::fold(self.links.look(Some(&contexts)).await);
+                        let mut fleet = client::fold(self.links.look_closer(Some(&contexts), &run.extras()).await);
                         self.add_domain(&mut fleet, &run.plan.target, &mut domain).await;
                         self.add_objects(&mut fleet, &run.objects()).await;
                         seen = Observation { at: now(), fleet, denied: None };
