@@ -124,7 +124,6 @@ pub(super) struct Replicate {
     pub location_labels: String,
 }
 
-
 /// `GET /pd/api/v1/health`.
 pub(super) fn pd_health(body: &[u8]) -> Result<BTreeMap<MemberId, bool>, String> {
     #[derive(Deserialize)]

@@ -10,8 +10,8 @@ use super::access::{Mark, ProbePermit};
 use super::channels::{Output, read_exec};
 use super::link::{Link, Links};
 use super::{encode, pd, plain};
-use crate::fleet::tidbcluster::{Pod, TidbCluster};
 use crate::fleet::database::database_of;
+use crate::fleet::tidbcluster::{Pod, TidbCluster};
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
 use crate::runbook::action::{Action, ProbeLine};
 

@@ -78,9 +78,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     let labels = location_labels(fleet, database);
     let (members_here, members_left): (Vec<&Member>, Vec<&Member>) =
         database.members.iter().partition(|member| member.of().as_ref() == Some(of));
-    let names = |other: &TidbCluster| {
-        super::database::referenced(fleet, other).as_ref() == Some(of)
-    };
+    let names = |other: &TidbCluster| super::database::referenced(fleet, other).as_ref() == Some(of);
     let (mut dependents, mut referrers) = (Vec::new(), Vec::new());
     for (other, _) in fleet.tidb_clusters().filter(|(other, tc)| other != of && names(tc)) {
         let has_pd = fleet.tidb_cluster(&other).is_some_and(|tc| tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0));
@@ -117,7 +115,10 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
 
 /// By which labels PD keeps replicas apart. `None`: nobody told.
 fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [String]> {
-    let clusters = database.tidb_clusters.iter().filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let clusters = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
     let pods = clusters.flat_map(|(cluster, tc)| {
         component_pods(cluster, tc, Component::Pd).into_iter().map(|pod| cluster.pd.get(&pod.metadata.key()))
     });
@@ -198,9 +199,20 @@ mod tests {
     fn rule(count: u64, constraints: &[(&str, &str, &str)]) -> PlacementRule {
         let label_constraints = constraints
             .iter()
-            .map(|(key, op, value)| LabelConstraint { key: (*key).into(), op: (*op).into(), values: vec![(*value).into()] })
+            .map(|(key, op, value)| LabelConstraint {
+                key: (*key).into(),
+                op: (*op).into(),
+                values: vec![(*value).into()],
+            })
             .collect();
-        PlacementRule { group_id: "pd".into(), id: "r".into(), role: "voter".into(), count, label_constraints, ..PlacementRule::default() }
+        PlacementRule {
+            group_id: "pd".into(),
+            id: "r".into(),
+            role: "voter".into(),
+            count,
+            label_constraints,
+            ..PlacementRule::default()
+        }
     }
 
     fn shorts(rules: &[PlacementRule], here: &[StoreRow], left: &[StoreRow]) -> Vec<String> {
@@ -220,7 +232,10 @@ mod tests {
         assert!(shorts(&[rule(3, &[])], &here, &left[..2])[0].contains("2 Up TiKV stores"));
         assert!(shorts(&[rule(3, &[]), rule(2, &[])], &here, &left)[0].contains("5 replicas"));
         // Three stores are left, and none of them where the rule wants one.
-        assert!(shorts(&[rule(3, &[]), rule(0, &[]), rule(1, &[("zone", "in", "west")])], &here, &left)[1].contains("0 stores that fit"));
+        assert!(
+            shorts(&[rule(3, &[]), rule(0, &[]), rule(1, &[("zone", "in", "west")])], &here, &left)[1]
+                .contains("0 stores that fit")
+        );
         // Tables of TiFlash: the leaving side has the only one.
         let tiflash = rule(1, &[("engine", "in", "tiflash")]);
         let with_flash = [west(1), flash(9, "west")];
@@ -244,8 +259,7 @@ mod tests {
         ];
         for (labels, here, left, expected) in cases {
             let (here, left) = (at(here, "west"), at(left, "east"));
-            let found =
-                risk(&named(labels), 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>());
+            let found = risk(&named(labels), 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>());
             assert_eq!(found, Risk { replicas: expected, tolerated: 1 }, "{labels:?} {here:?} {left:?}");
         }
     }

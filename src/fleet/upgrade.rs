@@ -94,10 +94,13 @@ mod tests {
     #[test]
     fn pd_everywhere_first_and_the_initial_one_before_the_others() {
         let mut fleet = Fleet::default();
-        let mut say =
-            |context: &str, what| fleet.apply(Change { context: context.into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        let mut say = |context: &str, what| {
+            fleet.apply(Change { context: context.into(), at: jiff::Timestamp::UNIX_EPOCH, what })
+        };
         // By name the joined one comes first.
-        for (context, cluster) in [("a", Some(json!({"name": "t", "namespace": "n", "clusterDomain": "b"}))), ("b", None)] {
+        for (context, cluster) in
+            [("a", Some(json!({"name": "t", "namespace": "n", "clusterDomain": "b"}))), ("b", None)]
+        {
             say(context, What::Connection { freshness: Freshness::Live, message: None });
             let mut tc = json!({"metadata": {"name": "t", "namespace": "n"},
                 "spec": {"version": "v8.1.0", "clusterDomain": context, "pd": {"replicas": 1}, "tidb": {"replicas": 1, "version": "v8.1.1"},
@@ -114,8 +117,18 @@ mod tests {
         assert_eq!(
             order,
             [
-                "pd b", "pd a", "tiflash b", "tiflash a", "tikv b", "tikv a", "tidb b", "tidb a", "ticdc b", "ticdc a",
-                "tiproxy b", "tiproxy a"
+                "pd b",
+                "pd a",
+                "tiflash b",
+                "tiflash a",
+                "tikv b",
+                "tikv a",
+                "tidb b",
+                "tidb a",
+                "ticdc b",
+                "ticdc a",
+                "tiproxy b",
+                "tiproxy a"
             ]
         );
         let tikv = parts(&fleet, &database).into_iter().find(|part| part.component == Component::Tikv).expect("there");

@@ -318,7 +318,8 @@ fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     let mut moved = false;
     for step in earlier {
         let Action::PatchTidbCluster { target: other, merge, .. } = &step.action else { continue };
-        for (path, value) in leaves(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path)) {
+        for (path, value) in leaves(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+        {
             moved |= fields.insert(path, value.clone()) != Some(value);
         }
     }

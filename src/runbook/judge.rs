@@ -264,11 +264,7 @@ fn pd_answers<'a>(target: &ObjectRef, seen: &'a Observation) -> BTreeMap<String,
 
 /// The peerURLs of one member as each PD pod of the Database lists them. At least two pods have to answer where
 /// there are two: one pod's list is only its own.
-fn views_of(
-    id: MemberId,
-    target: &ObjectRef,
-    seen: &Observation,
-) -> Result<BTreeMap<String, Vec<String>>, String> {
+fn views_of(id: MemberId, target: &ObjectRef, seen: &Observation) -> Result<BTreeMap<String, Vec<String>>, String> {
     let pods = pd_pods(target, seen).len();
     let views: BTreeMap<String, Vec<String>> = pd_answers(target, seen)
         .into_iter()

@@ -24,7 +24,9 @@ const PODS: u64 = 3;
 
 /// One observation for each sample.
 pub fn observations() -> Vec<Observation> {
-    let mut all = [(false, false), (true, false), (true, true), (false, true)].map(|(moved, tls)| observation(moved, tls)).to_vec();
+    let mut all = [(false, false), (true, false), (true, true), (false, true)]
+        .map(|(moved, tls)| observation(moved, tls))
+        .to_vec();
     let mut spanning = observation(true, false);
     join(&mut spanning.fleet);
     all.push(spanning);
@@ -139,14 +141,18 @@ fn join(fleet: &mut Fleet) {
     say(What::Identity { uid: Some("far-uid".into()), version: Some("v1.33.4".into()) });
     let status = json!({"synced": true, "phase": "Normal", "image": "pingcap/pd:v8.5.4",
         "members": {host: {"name": host, "health": true}}});
-    say(What::TidbClusters(read([json!({"metadata": {"name": "far", "namespace": "db", "uid": "far-tc", "resourceVersion": "9",
+    say(What::TidbClusters(read([
+        json!({"metadata": {"name": "far", "namespace": "db", "uid": "far-tc", "resourceVersion": "9",
             "annotations": {}, "managedFields": []},
         "spec": {"version": "v8.5.4", "acrossK8s": true, "clusterDomain": "far.test", "configUpdateStrategy": "RollingUpdate",
             "cluster": {"name": "basic", "namespace": "db", "clusterDomain": DOMAIN},
             "pd": {"replicas": 1, "config": {}, "maxFailoverCount": 0}},
-        "status": {"clusterID": "42", "conditions": [{"type": "Ready", "status": "True"}], "pd": status}})])));
-    say(What::StatefulSets(read([json!({"metadata": {"name": "far-pd", "namespace": "db", "generation": 1}, "spec": {"replicas": 1},
-        "status": {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "r", "updateRevision": "r"}})])));
+        "status": {"clusterID": "42", "conditions": [{"type": "Ready", "status": "True"}], "pd": status}}),
+    ])));
+    say(What::StatefulSets(read([
+        json!({"metadata": {"name": "far-pd", "namespace": "db", "generation": 1}, "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "r", "updateRevision": "r"}}),
+    ])));
     say(What::Pods(read([json!({"metadata": {"name": "far-pd-0", "namespace": "db", "labels": {
             "app.kubernetes.io/instance": "far", "app.kubernetes.io/component": "pd", "controller-revision-hash": "r"}},
         "status": {"phase": "Running", "podIP": "10.1.0.1", "conditions": [{"type": "Ready", "status": "True"}]}})])));
@@ -156,8 +162,13 @@ fn join(fleet: &mut Fleet) {
 }
 
 fn details() -> PdDetails {
-    let rule =
-        PlacementRule { group_id: "pd".into(), id: "default".into(), role: "voter".into(), count: 3, ..Default::default() };
+    let rule = PlacementRule {
+        group_id: "pd".into(),
+        id: "default".into(),
+        role: "voter".into(),
+        count: 3,
+        ..Default::default()
+    };
     PdDetails {
         rules: Some(vec![rule]),
         regions: RegionCheck::ALL.map(|check| (check, 0)).into(),

@@ -213,6 +213,8 @@ fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, String> {
     let id = |value: &Value| value.as_str().and_then(|text| MemberId::from_decimal(text).ok()).filter(|id| id.0 != 0);
     let health = ask("GET", "/health", false).unwrap_or_default();
     let stores = ask("GET", "/pd/api/v1/stores", false).unwrap_or_default();
+    let replicate = ask("GET", "/pd/api/v1/config/replicate", true).unwrap_or_default();
+    let labels = replicate["location-labels"].as_str().unwrap_or_default().split(',');
     Ok(PdAnswer {
         api: Some(api),
         cluster_id: ask("GET", "/pd/api/v1/cluster", true).and_then(|found| found["id"].as_u64()),
@@ -227,7 +229,8 @@ fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, String> {
             .collect(),
         version: ask("GET", "/pd/api/v1/version", true).and_then(|found| Some(found["version"].as_str()?.to_owned())),
         stores: rows(&stores["stores"]).map(store).collect(),
-        max_replicas: ask("GET", "/pd/api/v1/config/replicate", true).and_then(|found| found["max-replicas"].as_u64()),
+        max_replicas: replicate["max-replicas"].as_u64(),
+        location_labels: labels.filter(|label| !label.is_empty()).map(str::to_owned).collect(),
         ..PdAnswer::default()
     })
 }
@@ -251,6 +254,9 @@ fn store(row: &Value) -> Store {
         state: text("state_name"),
         version: text("version"),
         tiflash: rows(&meta["labels"]).any(label),
+        labels: rows(&meta["labels"])
+            .filter_map(|label| Some((label["key"].as_str()?.to_owned(), label["value"].as_str()?.to_owned())))
+            .collect(),
         leader_count: status["leader_count"].as_i64().unwrap_or_default(),
         region_count: status["region_count"].as_i64().unwrap_or_default(),
     }

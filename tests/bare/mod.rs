@@ -183,20 +183,20 @@ pub enum Point {
     /// This record had just become durable.
     Record(Bed),
     /// This write was about to reach the server.
-    Write { bed: Bed, action: Action, seen: Fleet },
+    Write { bed: Bed, run: Run, action: Action, seen: Fleet },
 }
 
 /// What a test does to a drive.
 #[derive(Default)]
 pub struct Course<'a> {
-    /// What becomes of the write behind the record of this number.
-    pub fate: Option<(usize, Fate)>,
     /// Collects the points.
     pub points: Option<&'a mut Vec<Point>>,
+    /// Goes no further than so many completed steps.
+    pub steps: Option<usize>,
 }
 
 /// Goes on with the journal as a new process does, until the engine stops.
-pub fn drive(bed: &mut Bed, runbook: &Runbook, mut course: Course<'_>) -> Ended {
+pub fn drive(bed: &mut Bed, runbook: &Runbook, course: Course<'_>) -> Ended {
     let parsed = decode(&bed.disk.0).expect("readable");
     if parsed.torn {
         bed.disk.0.truncate(parsed.whole_bytes);
@@ -206,10 +206,19 @@ pub fn drive(bed: &mut Bed, runbook: &Runbook, mut course: Course<'_>) -> Ended 
         let record = bed.disk.append(bed.now(), Event::Resumed { tool: "test".into() });
         run.apply(&record);
     }
+    go_on(bed, run, None, course)
+}
+
+/// Goes on as the process that sent something and now has this answer.
+pub fn live_on(bed: &mut Bed, run: Run, answer: Answer, course: Course<'_>) -> Ended {
+    go_on(bed, run, Some(Input::Performed(answer)), course)
+}
+
+fn go_on(bed: &mut Bed, mut run: Run, mut input: Option<Input<'static>>, mut course: Course<'_>) -> Ended {
     let contexts = run.plan.contexts.clone();
     let mut seen = Observation::default();
-    let mut input: Option<Input<'static>> = None;
     let mut observed = false;
+    let mut completed = 0;
     let mut stall = (String::new(), bed.now());
     for _ in 0..2_000 {
         let effects = match (observed, input.take()) {
@@ -218,9 +227,13 @@ pub fn drive(bed: &mut Bed, runbook: &Runbook, mut course: Course<'_>) -> Ended 
             (false, None) => run.advance(Input::Go, false, bed.now()),
         };
         observed = false;
+        if course.steps.is_some_and(|steps| completed >= steps) {
+            return Ended::Crashed;
+        }
         for effect in effects {
             match effect {
                 Effect::Append(event) => {
+                    completed += usize::from(matches!(event, Event::Completed { .. }));
                     let record = bed.disk.append(bed.now(), event);
                     run.apply(&record);
                     stall = (String::new(), bed.now());
@@ -239,12 +252,10 @@ pub fn drive(bed: &mut Bed, runbook: &Runbook, mut course: Course<'_>) -> Ended 
                 }
                 Effect::Perform(action) => {
                     if let Some(points) = &mut course.points {
-                        let (action, seen) = (action.clone(), seen.fleet.clone());
-                        points.push(Point::Write { bed: bed.fork(), action, seen });
+                        let (run, action, seen) = (run.clone(), action.clone(), seen.fleet.clone());
+                        points.push(Point::Write { bed: bed.fork(), run, action, seen });
                     }
-                    let number = bed.disk.lines() - 1;
-                    let fate = course.fate.filter(|(at, _)| *at == number).map_or(Fate::Answered, |(_, fate)| fate);
-                    input = Some(Input::Performed(bed.send(&action, &seen.fleet, fate)));
+                    input = Some(Input::Performed(bed.send(&action, &seen.fleet, Fate::Answered)));
                 }
                 Effect::Ask(gate) => {
                     // Nobody says "overwrite" without having looked.
@@ -293,13 +304,6 @@ pub fn accounted(bed: &Bed) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// What our writes did, in the order of the alphabet.
-pub fn effects(bed: &Bed) -> Vec<Effected> {
-    let mut all = bed.effects.clone();
-    all.sort();
-    all
 }
 
 /// What is left of the world when a run is over: specs and members, without versions, uids and times.

@@ -45,7 +45,8 @@ impl Driver {
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
-        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet, &extras)).into_iter().filter(|need| need.required);
+        let required =
+            self.needs(&draft, &self.reach(&draft, &seen.fleet, &extras)).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
