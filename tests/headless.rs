@@ -288,3 +288,30 @@ fn a_config_file_with_an_unknown_key_is_refused() {
     let ran = demo.run(&["status"]).expect(64);
     assert!(ran.stderr.contains("config.yaml") && ran.stderr.contains("readonly"), "{}", ran.stderr);
 }
+
+#[test]
+fn names_that_lead_nowhere_are_said() {
+    let demo = Demo::start("default", 50);
+    let folder = demo.room.path("config").join("tidepilot");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("config.yaml"), "contexts:\n  legcy: {readOnly: true}\n").expect("written");
+    let ran = demo.run(&["status"]);
+    assert!(ran.stderr.contains("context legcy") && ran.stderr.contains("east, west, legacy"), "{}", ran.all());
+    std::fs::write(folder.join("config.yaml"), "contexts:\n  legacy: {readOnly: true}\n").expect("written");
+    assert!(!demo.run(&["status"]).stderr.contains("warning"));
+    std::fs::remove_file(folder.join("config.yaml")).expect("there");
+
+    // A second context of one cluster: its objects go by the first one's name.
+    let text = std::fs::read_to_string(&demo.kubeconfig).expect("read");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    let contexts = config["contexts"].as_array_mut().expect("contexts");
+    let mut second = contexts.iter().find(|context| context["name"] == "legacy").expect("there").clone();
+    second["name"] = "zweite".into();
+    contexts.push(second);
+    let two = demo.room.path("two.yaml");
+    std::fs::write(&two, config.to_string()).expect("written");
+    let set = "tidbCluster=zweite/pingcap/basic";
+    let arguments = ["plan", ID, "--set", set, "--set", DOMAIN, "--kubeconfig", two.to_str().expect("text")];
+    let ran = demo.room.run(&arguments).expect(4);
+    assert!(ran.stderr.contains("zweite is the same Kubernetes cluster as legacy"), "{}", ran.all());
+}

@@ -34,6 +34,10 @@ fn place(app: &App) -> String {
         Some(Dialog::Palette { input, .. }) => place.push_str(&format!(" [:{}]", input.value())),
         Some(Dialog::Filter { .. }) => place.push_str(" [filter]"),
         Some(Dialog::Ask { go, .. }) => place.push_str(if *go { " [ask: yes]" } else { " [ask: not yet]" }),
+        Some(Dialog::Choices { at, offers }) => place.push_str(&format!(" [choose: {}]", offers[*at].words().0)),
+        Some(Dialog::Reason { input, wrong, .. }) => {
+            place.push_str(&format!(" [why: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
+        }
         Some(Dialog::Typed { input, wrong, .. }) => {
             place.push_str(&format!(" [type: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
         }
@@ -51,7 +55,8 @@ fn sent(effects: &[Effect]) -> String {
             format!("plan {runbook} {}", inputs.join(" "))
         }
         Effect::Start(plan) => format!("start {}", plan.runbook),
-        Effect::Resume { run } => format!("resume {run}"),
+        Effect::Resume { run, wish: None } => format!("resume {run}"),
+        Effect::Resume { run, wish: Some(wish) } => format!("resume {run} {wish:?}"),
         Effect::Answer { gate, text } => format!("answer {gate} {}", text.as_deref().unwrap_or("-")),
         Effect::PauseRun => "pause".to_owned(),
         Effect::ListRuns => "list".to_owned(),
@@ -228,6 +233,40 @@ fn a_gate_does_not_take_keys_meant_for_another_view() {
 }
 
 #[test]
+fn a_run_that_has_stopped_offers_its_choices() {
+    let resume = "resume 20261120-120011-9c1d";
+    check("paused", "", "run", "");
+    check("paused", "<enter>", "run [choose: resume]", "");
+    check("paused", "<enter><esc>", "run", "");
+    check("paused", "<enter><enter>", "run [ask: not yet]", "");
+    check("paused", "<enter><enter><enter>", "run", "");
+    check("paused", "<enter><enter>y", "run", resume);
+    check("paused", "<enter>j", "run [choose: resume --by-hand]", "");
+    check("paused", "<enter>j<enter>y", "run", &format!("{resume} ByHand {{ step: \"update[orders-pd-0]\" }}"));
+    check("paused", "<enter>jj", "run [choose: resume --skip]", "");
+    // What the next person will want to know is asked for, and an empty answer is none.
+    check("paused", "<enter>jj<enter><enter>", "run [why: , wrong]", "");
+    check("paused", "<enter>jj<enter> <enter>", "run [why:  , wrong]", "");
+    check("paused", "<enter>jj<enter>y<enter>", "run [ask: not yet]", "");
+    let skip = "Skip { step: \"update[orders-pd-0]\", reason: \"not needed\" }";
+    check("reason", "<enter>y", "run", &format!("{resume} {skip}"));
+    check("reason", "<enter><enter>", "run", "");
+    check("reason", "<esc>", "run", "");
+    check("paused", "<enter>jjj<enter>y", "run", &format!("{resume} Undo"));
+    check(
+        "paused",
+        "<enter>jjjj<enter>given up<enter>y",
+        "run",
+        &format!("{resume} Abandon {{ reason: \"given up\" }}"),
+    );
+    check("paused", "<enter>jjjjj", "run [choose: leave it open]", "");
+    check("paused", "<enter>jjjjj<enter>", "run", "");
+    check("paused", "<enter>jjjjjjjjk", "run [choose: abandon]", "");
+    // While it is driven, enter answers its gate.
+    check("run", "<enter>", "run [ask: not yet]", "");
+}
+
+#[test]
 fn runs_are_resumed_by_asking() {
     check("runs", "<enter>", "runs [ask: not yet]", "");
     check("runs", "<enter>y", "run", "resume 20261120-115002-7f3a");
@@ -241,6 +280,8 @@ fn read_only_offers_no_write() {
     check_with(read_only(), "plan", "<enter>y", "plan", "");
     check_with(read_only(), "runs", "<enter>", "runs", "");
     check_with(read_only(), "runs", "<enter>y", "runs", "");
+    check_with(read_only(), "paused", ":progress<enter><enter>", "run", "");
+    check_with(read_only(), "paused", ":progress<enter><enter>jj<enter>y", "run", "");
 }
 
 /// Every key in every scene, twice: no write leaves a read-only session, and nothing panics.

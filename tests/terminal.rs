@@ -16,6 +16,47 @@ fn demo(room: &Room, extra: &[(&str, &str)], rows: u16, cols: u16) -> Terminal {
 }
 
 #[test]
+fn ctrl_c_at_a_question_leaves_the_run_open() {
+    let demo = Demo::start("default", 100);
+    let kubeconfig = demo.kubeconfig.display().to_string();
+    let arguments = [
+        "run",
+        "migrate-cluster-domain",
+        "--set",
+        "tidbCluster=legacy/pingcap/basic",
+        "--set",
+        "clusterDomain=cluster1.com",
+        "--yes",
+        "--kubeconfig",
+        &kubeconfig,
+    ];
+    let mut terminal = Terminal::start(&demo.room, &arguments, &[], 24, 100);
+    // Which one of several clusters of that name.
+    terminal.shows(&["[legacy/pingcap/basic]", "Type basic to go on."]);
+    terminal.keys("ba\x03");
+    assert_eq!(terminal.ended(), 3);
+    assert_eq!(demo.room.journals().len(), 1);
+    assert_eq!(common::real_patches(&demo.log()), 0);
+}
+
+#[test]
+fn a_served_demo_takes_its_folder_with_it_when_the_terminal_goes() {
+    let room = Room::new();
+    let folder = room.path("tmp");
+    std::fs::create_dir(&folder).expect("a folder");
+    let mut command = room.command(["demo", "--serve"]);
+    let mut child = command.env("TMPDIR", &folder).spawn().expect("the binary starts");
+    let there = || std::fs::read_dir(&folder).expect("there").count();
+    common::eventually("a folder with the kubeconfig", common::LONG, || (there() == 1).then_some(()));
+    let out = child.stdout.take().expect("piped");
+    let serves = std::io::BufRead::lines(std::io::BufReader::new(out)).map_while(Result::ok);
+    assert!(serves.into_iter().any(|line| line.starts_with("serving until")));
+    let sent = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status().expect("kill");
+    assert!(sent.success() && child.wait().expect("ended").success());
+    assert_eq!(there(), 0, "tokens were left behind");
+}
+
+#[test]
 fn the_demo_opens_on_the_overview() {
     for (rows, cols) in [(24, 80), (50, 200)] {
         let room = Room::new();

@@ -19,10 +19,11 @@ pub enum Scope {
     Help,
     Ask,
     Typed,
+    Choices,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 11] = [
+    pub const ALL: [Scope; 12] = [
         Scope::Matrix,
         Scope::List,
         Scope::Text,
@@ -34,6 +35,7 @@ impl Scope {
         Scope::Help,
         Scope::Ask,
         Scope::Typed,
+        Scope::Choices,
     ];
 
     /// Keys that mean nothing here are typed into the field.
@@ -111,7 +113,7 @@ const fn bind(
 pub const KEYMAP: &[Binding] = &[
     bind(&["enter", "d"], Command::Open, "open", LISTS, true),
     bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
-    bind(&["enter"], Command::AnswerGate, "answer", &[Scope::Run], true),
+    bind(&["enter"], Command::AnswerGate, "answer, choose", &[Scope::Run], true),
     bind(&["p"], Command::PauseRun, "pause", &[Scope::Run], true),
     bind(&["enter"], Command::Accept, "next, then plan", &[Scope::Form], true),
     bind(&["tab"], Command::Complete, "next suggestion", &[Scope::Form], true),
@@ -132,6 +134,10 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["tab", "shift-tab", "left", "right", "h", "l"], Command::Switch, "other button", &[Scope::Ask], true),
     bind(&["enter"], Command::Accept, "press the button", &[Scope::Ask], true),
     bind(&["esc", "n", "q"], Command::Cancel, "no", &[Scope::Ask], true),
+    bind(&["down", "j", "tab"], Command::Down, "next", &[Scope::Choices], true),
+    bind(&["up", "k", "shift-tab"], Command::Up, "previous", &[Scope::Choices], true),
+    bind(&["enter"], Command::Accept, "choose", &[Scope::Choices], true),
+    bind(&["esc", "q"], Command::Cancel, "not yet", &[Scope::Choices], true),
     bind(&["?", "esc", "q"], Command::Cancel, "close", &[Scope::Help], true),
     bind(&[":"], Command::Palette, "go to", VIEWS, true),
     bind(&["/"], Command::Filter, "filter", LISTS, true),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::fleet::Change;
+use crate::runbook::choices::Wish;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::record::Record;
 
@@ -64,8 +65,10 @@ pub enum Effect {
         inputs: BTreeMap<String, String>,
     },
     Start(Box<Plan>),
+    /// Goes on with a run; as before (retry) or as was chosen.
     Resume {
         run: String,
+        wish: Option<Wish>,
     },
     /// Answers the open gate; `None` text for a plain one.
     Answer {

@@ -6,6 +6,7 @@
 //! Neighbours: [`message`] (what goes in and out), [`keymap`] (what keys mean), [`rows`] and [`matrix`] (what a view
 //! lists, for the cursor and for drawing alike), [`form`], [`palette`] and [`run_view`] (state of single screens).
 
+pub mod choices;
 pub mod driver;
 pub mod form;
 pub mod keymap;
@@ -119,6 +120,17 @@ pub enum Dialog {
         yes: String,
         go: bool,
         effect: Box<Effect>,
+    },
+    /// What a person may choose once a run has stopped.
+    Choices {
+        at: usize,
+        offers: Vec<choices::Offer>,
+    },
+    /// Why something is chosen: it is what the next person will read.
+    Reason {
+        offer: choices::Offer,
+        input: Input,
+        wrong: bool,
     },
     /// A gate that wants a text typed exactly.
     Typed {
@@ -310,7 +322,8 @@ impl App {
             Some(Dialog::Palette { .. }) => Scope::Palette,
             Some(Dialog::Filter { .. }) => Scope::Filter,
             Some(Dialog::Ask { .. }) => Scope::Ask,
-            Some(Dialog::Typed { .. }) => Scope::Typed,
+            Some(Dialog::Typed { .. } | Dialog::Reason { .. }) => Scope::Typed,
+            Some(Dialog::Choices { .. }) => Scope::Choices,
             None => self.view_scope(),
         }
     }

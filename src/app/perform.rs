@@ -61,7 +61,7 @@ impl App {
             Command::Start => self.ask_start(),
             Command::AnswerGate => match self.run.as_ref().and_then(|run| run.gate.clone()) {
                 Some(gate) => self.ask_gate(&gate),
-                None => self.say(Level::Done, "nothing waits for an answer"),
+                None => self.ask_choice(),
             },
             Command::PauseRun => self.pause(effects),
             Command::Accept => self.accept(effects),
@@ -79,6 +79,11 @@ impl App {
 
     fn up_or_down(&mut self, by: isize) {
         match self.scope() {
+            Scope::Choices => {
+                if let Some(Dialog::Choices { at, offers }) = &mut self.dialog {
+                    *at = at.saturating_add_signed(by).min(offers.len().saturating_sub(1));
+                }
+            }
             Scope::Palette => self.earlier(by < 0),
             Scope::Form => {
                 if let Some(form) = &mut self.form {
@@ -286,7 +291,7 @@ impl App {
                 ),
                 yes: "Resume".into(),
                 go: false,
-                effect: Box::new(Effect::Resume { run: run.run }),
+                effect: Box::new(Effect::Resume { run: run.run, wish: None }),
             });
         }
     }
@@ -305,6 +310,12 @@ impl App {
                     self.dialog = Some(Dialog::Typed { gate, question, text, input, wrong: true });
                 }
             }
+            Some(Dialog::Choices { at, offers }) => {
+                if let Some(offer) = offers.get(at) {
+                    self.choose(offer);
+                }
+            }
+            Some(Dialog::Reason { offer, input, .. }) => self.reasoned(offer, input),
             None => self.submit(effects),
         }
     }
@@ -327,7 +338,7 @@ impl App {
                 self.leave_form();
                 self.go(View::Run);
             }
-            Effect::Resume { run } => {
+            Effect::Resume { run, .. } => {
                 self.run = Some(RunView::driving(None, run));
                 self.go(View::Run);
             }
@@ -356,7 +367,14 @@ impl App {
     fn cancel(&mut self) {
         match self.dialog.take() {
             Some(Dialog::Filter { .. }) => self.screen_mut().filter.clear(),
-            Some(Dialog::Palette { .. } | Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Typed { .. }) => {}
+            Some(
+                Dialog::Palette { .. }
+                | Dialog::Help { .. }
+                | Dialog::Ask { .. }
+                | Dialog::Typed { .. }
+                | Dialog::Choices { .. }
+                | Dialog::Reason { .. },
+            ) => {}
             None => self.back(),
         }
     }

@@ -170,7 +170,11 @@ impl App {
                 edit(input, &event);
                 *wrong = false;
             }
-            Some(Dialog::Help { .. } | Dialog::Ask { .. }) => {}
+            Some(Dialog::Reason { input, wrong, .. }) => {
+                edit(input, &event);
+                *wrong = false;
+            }
+            Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Choices { .. }) => {}
             None => {
                 if let Some(form) = &mut self.form {
                     form.error = None;

@@ -25,7 +25,7 @@ pub struct DemoArgs {
     /// Write one JSON line for every request that arrives
     #[arg(long, value_name = "FILE")]
     pub request_log: Option<PathBuf>,
-    /// Fleet to simulate: default, half-migrated, quorum-at-risk, tls, unreachable
+    /// Fleet to simulate: default, empty, half-migrated, quorum-at-risk, tls, unreachable
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub scenario: String,
     /// Seed of ids and other made-up numbers
@@ -76,6 +76,7 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
 async fn serve(args: DemoArgs) -> Result<ExitCode> {
     // Before anything is started: a signal that comes early must still stop everything.
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let sim = Sim::start(args.options()).await?;
     // Lives until the end: dropping it removes the directory with the tokens.
     let mut private = None;
@@ -92,6 +93,7 @@ async fn serve(args: DemoArgs) -> Result<ExitCode> {
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
     }
     sim.shutdown().await;
     Ok(ExitCode::SUCCESS)

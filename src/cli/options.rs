@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::complain;
 use crate::app::driver::Driver;
 use crate::app::driver::shelf::{Lang, Shelf};
 use crate::client::Links;
-use crate::client::connect::{ConnectOptions, PdTlsFiles, targets};
+use crate::client::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
 
 #[derive(Args, Clone, Debug, Default)]
@@ -96,6 +97,12 @@ impl Connect {
             ..ConnectOptions::default()
         };
         let targets = targets(&options).map_err(|error| error.to_string())?;
+        if let Some((unknown, known)) = unknown_contexts(&targets, config.contexts.keys()) {
+            complain(&format!(
+                "warning: the config file speaks of context {}, which the kubeconfig does not have (it has {known}); what it says protects nothing",
+                unknown.join(", ")
+            ));
+        }
         Ok(Links::new(targets, options))
     }
 

@@ -181,7 +181,15 @@ where
                     }
                 }
                 Some(RunMessage::Gate(gate)) => {
-                    let text = answer(face, &gate, &mut unused).await;
+                    let text = tokio::select! {
+                        text = answer(face, &gate, &mut unused) => text,
+                        // At a question nothing is under way: it is left unanswered, and the run stays open.
+                        _ = interrupted() => {
+                            print("\n");
+                            let _ = stop.send(true);
+                            None
+                        }
+                    };
                     let _ = reply.send(Reply { gate: gate.id, text }).await;
                 }
                 Some(RunMessage::Planned(_) | RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}

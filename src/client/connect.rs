@@ -141,6 +141,17 @@ pub fn targets(options: &ConnectOptions) -> Result<Vec<Target>, ConnectError> {
         .collect())
 }
 
+/// Of these names, those that the kubeconfig has no context for, with what it has.
+pub fn unknown_contexts<'a>(
+    targets: &[Target],
+    names: impl IntoIterator<Item = &'a String>,
+) -> Option<(Vec<&'a str>, String)> {
+    let kubeconfig = &targets.first()?.kubeconfig;
+    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    let unknown: Vec<&str> = names.into_iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    (!unknown.is_empty()).then(|| (unknown, known.join(", ")))
+}
+
 fn server_of(kubeconfig: &Kubeconfig, context: &str) -> String {
     let context = kubeconfig.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
     let cluster = context.and_then(|c| kubeconfig.clusters.iter().find(|named| named.name == c.cluster));

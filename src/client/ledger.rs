@@ -56,6 +56,7 @@ pub struct Journal {
     next: u64,
     last_hash: String,
     broken: bool,
+    syncs: u64,
 }
 
 impl Journal {
@@ -74,7 +75,7 @@ impl Journal {
         lock(&file, run, &path)?;
         file.sync_all().map_err(|error| io_error("sync", &path, error))?;
         sync_dir(dir)?;
-        Ok(Self { file, path, next: 0, last_hash: String::new(), broken: false })
+        Ok(Self { file, path, next: 0, last_hash: String::new(), broken: false, syncs: 2 })
     }
 
     /// Opens the journal of a run to go on with it; cuts off a torn last line.
@@ -91,7 +92,7 @@ impl Journal {
         }
         file.seek(SeekFrom::End(0)).map_err(|error| io_error("read", &path, error))?;
         let next = parsed.records.len() as u64;
-        Ok((Self { file, path, next, last_hash: parsed.last_hash, broken: false }, parsed.records))
+        Ok((Self { file, path, next, last_hash: parsed.last_hash, broken: false, syncs: 0 }, parsed.records))
     }
 
     /// Appends one event; it is on the disk when this returns.
@@ -104,11 +105,21 @@ impl Journal {
         // From here on a failure leaves an unknown number of bytes behind.
         self.broken = true;
         self.file.write_all(line.as_bytes()).map_err(|error| io_error("write to", &self.path, error))?;
-        self.file.sync_data().map_err(|error| io_error("sync", &self.path, error))?;
+        self.sync()?;
         self.broken = false;
         self.next += 1;
         self.last_hash = line_hash(line.trim_end_matches('\n'));
         Ok(record)
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.syncs += 1;
+        self.file.sync_data().map_err(|error| io_error("sync", &self.path, error))
+    }
+
+    /// How often the file, or its name in the directory, was made durable.
+    pub fn syncs(&self) -> u64 {
+        self.syncs
     }
 
     pub fn path(&self) -> &Path {
@@ -270,6 +281,22 @@ mod tests {
         assert_eq!(records.len(), 3);
         let more = journal.append(Timestamp::UNIX_EPOCH, paused("more")).expect("appended");
         assert_eq!((more.seq, read(&dir, "r").expect("read").last()), (3, Some(&more)));
+    }
+
+    #[test]
+    fn a_record_costs_one_fsync_and_a_new_file_two() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut journal = Journal::create(dir.path(), "r").expect("created");
+        assert_eq!(journal.syncs(), 2, "the file and its name");
+        for number in 1..=10 {
+            let event = if number == 1 { opened("r") } else { paused("why") };
+            journal.append(Timestamp::UNIX_EPOCH, event).expect("appended");
+            assert_eq!(journal.syncs(), 2 + number);
+        }
+        let lines = journal.text().expect("read");
+        let copy = dir.path().join("copy");
+        let fetched = Journal::import(&copy, "r", &lines).expect("imported");
+        assert_eq!(fetched.syncs(), 3, "many lines that are fetched together are made durable together");
     }
 
     #[test]

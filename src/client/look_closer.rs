@@ -224,7 +224,7 @@ async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
         "TidbCluster" => cluster.tidb_clusters.contains_key(&event.object),
         _ => cluster.pods.contains_key(&event.object),
     });
-    all.sort_by(|a, b| b.last.cmp(&a.last));
+    all.sort_by_key(|event| std::cmp::Reverse(event.last));
     all.truncate(MOST_EVENTS);
     Ok(What::Events(all))
 }

@@ -5,7 +5,7 @@
 //! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
 //! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word).
 //!
-//! Imports `fleet` and `runbook::{action, approval, record, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
+//! Imports `fleet` and `runbook::{action, approval, merge, record, requests, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
 pub mod access;
@@ -35,7 +35,7 @@ mod tunnel;
 pub mod watch;
 
 pub use access::{ProbePermit, Refused, WritePermit};
-pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets};
+pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts};
 pub use link::{Link, Links};
 pub use look::fold;
 pub use trouble::{Trouble, TroubleKind};

@@ -8,6 +8,7 @@ use ratatui::widgets::{Block, Clear};
 use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
+use crate::app::choices::Offer;
 use crate::app::keymap::{Scope, bindings};
 use crate::app::palette::candidates;
 use crate::app::words::Level;
@@ -31,7 +32,16 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
             ask(theme, frame, body, title, question, yes, *go);
         }
         Some(Dialog::Typed { question, text, input, wrong, .. }) => {
-            typed(theme, frame, body, footer, (question, text), input, *wrong);
+            let lines = vec![span(" type exactly ", theme.style(Role::Dim)), span(text, theme.style(Role::Strong))];
+            let wrong = wrong.then_some("that is not it; nothing was sent");
+            field(theme, frame, body, footer, question, lines, input, wrong);
+        }
+        Some(Dialog::Choices { at, offers }) => choices(theme, frame, body, offers, *at),
+        Some(Dialog::Reason { offer, input, wrong }) => {
+            let (_, about) = offer.words();
+            let wrong = wrong.then_some("a reason is needed; nothing was sent");
+            let lines = vec![span(" why? it is what the next person will read", theme.style(Role::Dim))];
+            field(theme, frame, body, footer, &about, lines, input, wrong);
         }
         Some(Dialog::Filter { .. }) | None => {}
     }
@@ -150,14 +160,37 @@ fn ask(theme: Theme, frame: &mut Frame<'_>, body: Rect, title: &str, question: &
     put(frame, inside, lines.into_iter().skip(skip));
 }
 
-fn typed(
+fn choices(theme: Theme, frame: &mut Frame<'_>, body: Rect, offers: &[Offer], at: usize) {
+    let wide = usize::from(body.width).clamp(1, 78);
+    let widest = offers.iter().map(|offer| width(offer.words().0)).max().unwrap_or(0);
+    let lines = offers.iter().enumerate().map(|(index, offer)| {
+        let (label, about) = offer.words();
+        let style = theme.style(if index == at { Role::Cursor } else { Role::Plain });
+        let about = cut(&about, wide.saturating_sub(widest + 8), theme);
+        Line::from(vec![
+            super::table::mark(theme, index == at),
+            span(pad(label, widest), style),
+            span(format!("  {about}"), theme.style(Role::Dim)),
+        ])
+    });
+    let area = middle(body, offers.len());
+    // Where not all fits, what is picked stays in sight.
+    let skip = (at + 1).saturating_sub(usize::from(area.height.saturating_sub(2)).max(1));
+    let Some(inside) = window(frame, theme, area, wide, " the run has stopped; what now? ") else { return };
+    put(frame, inside, lines.skip(skip));
+}
+
+/// A question that is answered by typing.
+#[expect(clippy::too_many_arguments, reason = "where it is drawn, and the parts of one box")]
+fn field(
     theme: Theme,
     frame: &mut Frame<'_>,
     body: Rect,
     footer: Rect,
-    (question, text): (&str, &str),
+    question: &str,
+    asked: Vec<Span<'static>>,
     input: &tui_input::Input,
-    wrong: bool,
+    wrong: Option<&str>,
 ) {
     let wide = usize::from(body.width).clamp(1, 72);
     let mut lines: Vec<Line<'static>> = wrap(question, wide.saturating_sub(4))
@@ -165,9 +198,9 @@ fn typed(
         .map(|piece| Line::from(Span::styled(format!(" {piece}"), theme.style(Role::Plain))))
         .collect();
     lines.push(Line::default());
-    lines.push(Line::from(vec![span(" type exactly ", theme.style(Role::Dim)), span(text, theme.style(Role::Strong))]));
-    if wrong {
-        let said = format!(" {} that is not it; nothing was sent", theme.glyph(Level::Bad));
+    lines.push(Line::from(asked));
+    if let Some(wrong) = wrong {
+        let said = format!(" {} {wrong}", theme.glyph(Level::Bad));
         lines.push(Line::from(span(said, theme.level(Level::Bad))));
     }
     let area = middle(body, lines.len() + 1);

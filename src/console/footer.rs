@@ -17,7 +17,14 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     match &app.dialog {
         Some(Dialog::Filter { input }) => return prompt(frame, area, theme, "/", input),
         Some(Dialog::Palette { input, .. }) => return prompt(frame, area, theme, ":", input),
-        Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Typed { .. }) | None => {}
+        Some(
+            Dialog::Help { .. }
+            | Dialog::Ask { .. }
+            | Dialog::Typed { .. }
+            | Dialog::Choices { .. }
+            | Dialog::Reason { .. },
+        )
+        | None => {}
     }
     if let Some(flash) = &app.flash {
         let room = usize::from(area.width).saturating_sub(4);

@@ -250,7 +250,8 @@ mod tests {
             zones.iter().enumerate().map(|(i, zone)| row(i as u64, of, "Up", &[("zone", zone)])).collect()
         };
         let named = |labels: &[&str]| -> Vec<String> { labels.iter().map(|l| (*l).to_owned()).collect() };
-        let cases: [(&[&str], &[&str], &[&str], u64); 5] = [
+        type Names = &'static [&'static str];
+        let cases: [(Names, Names, Names, u64); 5] = [
             (&["zone"], &["c", "c", "c"], &["a", "a", "b"], 1),
             (&["zone"], &["b", "b", "b"], &["a", "a", "a"], 3),
             (&[], &["c", "c"], &["a", "b"], 2),

@@ -11,14 +11,17 @@
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
+pub mod findings;
 pub mod leaving;
 pub mod object;
+pub mod one_cluster;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
 pub mod upgrade;
+pub mod version;
 
 use std::collections::BTreeMap;
 

@@ -188,7 +188,7 @@ pub struct ComponentStatus {
     pub phase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// PD members by PD name; TiDB members by pod. Pump's is an array, which is dropped.
+    /// PD members by PD name; TiDB members by pod; all Pump nodes of the Database by node id (without health).
     #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<String, MemberStatus>,
     #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
@@ -559,7 +559,7 @@ where
     Ok(all)
 }
 
-/// Pump's `members` is an array where all others are maps.
+/// Pump's `members` is an array where all others are maps: it is kept by node id.
 fn object_or_empty<'de, D, T>(input: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -568,6 +568,11 @@ where
     match Value::deserialize(input)? {
         Value::Object(map) => map
             .into_iter()
+            .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
+            .collect(),
+        Value::Array(items) => items
+            .into_iter()
+            .filter_map(|item| Some((item.get("nodeId")?.as_str()?.to_owned(), item)))
             .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
             .collect(),
         _ => Ok(BTreeMap::new()),

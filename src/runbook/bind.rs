@@ -15,7 +15,8 @@ use super::definition::{Check, ConfirmAsked, Phase, Runbook, Severity, Step};
 use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
 use super::inputs::{self, Given};
-use super::judge::{Judged, judge, leaves};
+use super::judge::{Judged, judge};
+use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::Extras;
@@ -134,9 +135,9 @@ pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> 
     facts.flat_map(|(query, of)| facts::objects(query, &of)).collect()
 }
 
-/// What has to be read beyond the cheap look for the facts of a runbook.
+/// What a closer look has to read for the facts of a runbook.
 pub fn extras_of_facts(runbook: &Runbook) -> Extras {
-    runbook.facts.values().filter_map(|fact| facts::extras(fact.query)).collect()
+    runbook.facts.values().flat_map(|fact| facts::extras(fact.query)).copied().collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.
@@ -228,7 +229,7 @@ pub fn first_refusal(facts: &Facts<'_>, begun: bool) -> Option<CheckResult> {
         .runbook
         .preflight
         .iter()
-        .filter(|check| !of_rights(check) && !(check.once && begun))
+        .filter(|check| !of_rights(check) && (!check.once || !begun))
         .map(|check| preflight(check, facts))
         .find(|result| result.state == CheckState::Refused)
 }
@@ -313,12 +314,13 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
 /// What an earlier step of the plan sets is what a later patch of the same field will find.
 fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     let Action::PatchTidbCluster { target, merge, .. } = &planned.action else { return };
-    let wanted = leaves(merge);
+    let wanted = merge::asked(merge);
     let Some(fields) = planned.before.get_mut("fields").and_then(Value::as_object_mut) else { return };
     let mut moved = false;
     for step in earlier {
         let Action::PatchTidbCluster { target: other, merge, .. } = &step.action else { continue };
-        for (path, value) in leaves(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+        for (path, value) in
+            merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
         {
             moved |= fields.insert(path, value.clone()) != Some(value);
         }
@@ -376,7 +378,12 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            Confirm::Typed { gate: gate(&step.id), text: target.name.clone() }
+            // What is made or deleted is named itself; else the run's TidbCluster is.
+            let text = match &action {
+                Action::CreateObject { target, .. } | Action::DeleteObject { target, .. } => &target.name,
+                _ => &target.name,
+            };
+            Confirm::Typed { gate: gate(&step.id), text: text.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },

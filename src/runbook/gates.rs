@@ -44,7 +44,8 @@ impl Run {
                     Reversibility::Free | Reversibility::Compensable => "",
                 };
                 let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
-                format!("{}{back}.{again} Type {text} to go on.", step.title)
+                // Names repeat from cluster to cluster: say which one is meant.
+                format!("{} [{}]{back}.{again} Type {text} to go on.", step.title, step.action.target())
             }
             None => {
                 let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;

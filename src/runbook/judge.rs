@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::Action;
+use super::merge;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::peer_url;
@@ -115,47 +116,6 @@ fn locate<'a>(target: &ObjectRef, seen: &'a Observation) -> Result<(&'a KubeClus
     }
 }
 
-/// Leaves of a merge patch as dotted paths.
-pub fn leaves(merge: &Value) -> BTreeMap<String, Value> {
-    fn walk(prefix: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
-        match value.as_object() {
-            Some(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                    walk(&path, value, out);
-                }
-            }
-            _ => {
-                out.insert(prefix.to_owned(), value.clone());
-            }
-        }
-    }
-    let mut out = BTreeMap::new();
-    walk("", merge, &mut out);
-    out
-}
-
-/// The present values at the leaves of a merge patch; absent is `null`, as merge patches have it. Walks both side by
-/// side: the key of an annotation may hold dots.
-pub fn current(merge: &Value, object: &Value) -> BTreeMap<String, Value> {
-    fn walk(prefix: &str, merge: &Value, object: &Value, out: &mut BTreeMap<String, Value>) {
-        match merge.as_object() {
-            Some(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                    walk(&path, value, object.get(key).unwrap_or(&Value::Null), out);
-                }
-            }
-            _ => {
-                out.insert(prefix.to_owned(), object.clone());
-            }
-        }
-    }
-    let mut out = BTreeMap::new();
-    walk("", merge, object, &mut out);
-    out
-}
-
 /// A member of the same Database that is not of this TidbCluster: a peerURL without a domain may mean nothing to it.
 fn member_elsewhere(target: &ObjectRef, seen: &Observation) -> Option<String> {
     let members = database_of(&seen.fleet, target)?.members;
@@ -180,8 +140,8 @@ fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeClust
     let Ok(object) = serde_json::to_value(tc) else {
         return Judged::Refuse("the TidbCluster could not be read back".into());
     };
-    let now = current(merge, &object);
-    let wanted = leaves(merge);
+    let now = merge::found(merge, &object);
+    let wanted = merge::asked(merge);
     // The revisions belong to the before-image: a later wait must see them move.
     let image = |fields: &BTreeMap<String, Value>| json!({"fields": fields, "revisions": revisions(cluster, tc)});
     if now == wanted {
@@ -316,16 +276,4 @@ fn update(action: &Action, expected: Option<&Value>, tc: &TidbCluster, seen: &Ob
     let sentence = format!("somebody else changed the peerURL of {pod} ({id})");
     let before = expected.cloned().unwrap_or_else(|| json!({ "peerUrls": from }));
     Judged::Foreign { sentence, before, ours: json!({ "peerUrls": to }), theirs: json!({ "peerUrls": theirs }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leaves_of_a_patch() {
-        let found = leaves(&json!({"spec": {"acrossK8s": true, "pd": {"version": "v1"}}, "metadata": {}}));
-        let paths: Vec<&str> = found.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["metadata", "spec.acrossK8s", "spec.pd.version"]);
-    }
 }

@@ -20,6 +20,7 @@ pub mod inputs;
 pub mod judge;
 mod judge_objects;
 pub mod lint;
+pub mod merge;
 pub mod plan;
 pub mod record;
 pub mod remaining;

@@ -235,7 +235,7 @@ impl Run {
         all
     }
 
-    /// What has to be read beyond the cheap look.
+    /// What a closer look has to read for this run.
     pub fn extras(&self) -> Extras {
         bind::extras_of_facts(&self.runbook)
     }

@@ -6,14 +6,18 @@
 use serde_json::{Value, json};
 
 use super::Observation;
+use super::facts::{Query, objects};
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
+use crate::fleet::object::{ObjectKind, Sight};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
-use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
+use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
 
 /// The TidbCluster in the samples.
 pub const TARGET: &str = "sample/db/basic";
 /// One that is not there yet, in the same Kubernetes cluster.
 pub const NEW: &str = "sample/new/fresh";
+/// One that has joined the sample Database, in a Kubernetes cluster of its own.
+pub const FAR: &str = "far/db/far";
 pub const CONTEXT: &str = "sample";
 /// A later version than that of the sample Database.
 pub const VERSION: &str = "v8.5.7";
@@ -117,6 +121,8 @@ fn observation(moved: bool, tls: bool) -> Observation {
         say(What::Pd { pod: ObjectKey::new("db", format!("basic-pd-{i}")), view });
     }
     say(What::PdDetails { pod: ObjectKey::new("db", "basic-pd-0"), details: Box::new(details()) });
+    say(What::Events(Vec::new()));
+    places(&mut fleet, &ObjectRef::new("sample", "new", "fresh"));
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
 }
 
@@ -159,6 +165,27 @@ fn join(fleet: &mut Fleet) {
     let answer = PdAnswer { self_id: Some(member.id), ..first };
     let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
     say(What::Pd { pod: ObjectKey::new("db", "far-pd-0"), view });
+    say(What::Crd(Crd::Served { across_k8s: Some(true) }));
+    say(What::Operator { version: Some("v1.6.6".into()) });
+    say(What::ClusterDomain("far.test".into()));
+    say(What::Claims(Vec::new()));
+    say(What::Events(Vec::new()));
+    places(fleet, &ObjectRef::new("far", "db", "far"));
+}
+
+/// The namespace is there, the Secrets are not.
+fn places(fleet: &mut Fleet, of: &ObjectRef) {
+    for query in [Query::Place, Query::TlsSecrets] {
+        for id in objects(query, of) {
+            let sight = match id.kind {
+                ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),
+                _ => Sight::Absent,
+            };
+            let (kind, key) = id.key();
+            let what = What::Object { kind, key, sight: Box::new(sight) };
+            fleet.apply(Change { context: of.context.clone(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        }
+    }
 }
 
 fn details() -> PdDetails {

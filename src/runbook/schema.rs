@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_the_reader_refuses_does_not_fit() {
-        let (_, text) = SHIPPED[0];
+        let text = crate::runbook::definition::shipped_text("migrate-cluster-domain");
         for (from, to) in [
             ("runbook: v1", "runbook: v7"),
             ("experimental: true", "experimental: true\nshell: rm"),

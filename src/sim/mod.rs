@@ -275,6 +275,17 @@ impl Sim {
         state.databases.iter().find(|database| database.name == name)?.leader
     }
 
+    /// Puts a member into a Database that no process stands for; one without a name has never started. Gives its id.
+    pub fn add_member(&self, database: &str, name: &str, peer_url: &str) -> Option<u64> {
+        let mut state = self.world.state();
+        let id = rand::random::<u64>() | 1;
+        let database = state.databases.iter_mut().find(|known| known.name == database)?;
+        let client_urls = if name.is_empty() { Vec::new() } else { vec![peer_url.replace(":2380", ":2379")] };
+        let member = Member { id, name: name.to_owned(), peer_urls: vec![peer_url.to_owned()], client_urls };
+        let leader = database.leader?;
+        matches!(database.propose(leader, pd::Change::Add(member)), pd::Proposal::Committed).then_some(id)
+    }
+
     /// Gives every user of one KubeCluster other rights. Its server starts again with them, on another port (somebody
     /// else may have been given the old one meanwhile): the kubeconfig has to be written again.
     pub async fn set_rules(&mut self, context: &str, rules: Rules) -> Result<(), SimError> {

@@ -10,4 +10,5 @@ mod common;
 mod bed;
 mod everyday;
 mod leave;
+mod repair;
 mod upgrade;

@@ -151,6 +151,9 @@ impl Driver {
             );
             return end(&other, exit::ANOTHER_RUN, sentence);
         }
+        if let Some(sentence) = self.unreadable() {
+            return end("", exit::REFUSED, sentence);
+        }
         let runbook = match shelf::of_plan(&plan) {
             Ok(runbook) => runbook,
             Err(sentence) => return end("", exit::REFUSED, sentence),
@@ -409,6 +412,22 @@ impl Driver {
             let run = replay(&records.ok()?).ok()?;
             (run.plan.target == *target && run.outcome().is_none() && run.has_written()).then_some(id)
         })
+    }
+
+    /// With `--local-only` this folder is all that keeps a second run out: a journal in it that cannot be read may be
+    /// an open run on this very target. One sentence.
+    fn unreadable(&self) -> Option<String> {
+        let journals = ledger::list(&self.runs).into_iter().filter(|_| self.local_only);
+        let mut unreadable = journals.filter_map(|(id, records)| match records {
+            Ok(records) => Some((id, replay(&records).err()?)),
+            Err(why) => Some((id, why.to_string())),
+        });
+        let (id, why) = unreadable.next()?;
+        Some(format!(
+            "the journal of run {id} cannot be read ({why}), and with --local-only nothing else tells whether it is an open run on this TidbCluster; \
+             `tidepilot runs verify {id}` says what is wrong with it, and once it is moved out of {} it is not looked at",
+            self.runs.display()
+        ))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
-use crate::runbook::judge::{current, leaves};
+use crate::runbook::merge;
 use crate::runbook::plan::{Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
 use crate::runbook::{digest, inputs};
@@ -35,6 +35,13 @@ impl Driver {
         let target = given.target;
         let extras = bind::extras_of_facts(&runbook);
         let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
+        for context in &given.contexts {
+            if let Some(first) = fleet.same_cluster_as(context) {
+                return Err(format!(
+                    "context {context} is the same Kubernetes cluster as {first}, and its objects go by that name: give {first} instead of {context}, or choose one of them with --context"
+                ));
+            }
+        }
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
             let context = target.context.clone();
@@ -159,9 +166,9 @@ impl Driver {
             match apply::rehearse(&self.links, &permit, "plan", &step.action).await {
                 Ok(Some(_)) if merge.is_null() => step.rehearsed = Rehearsal::ServerDryRun,
                 Ok(Some(object)) => {
-                    let fields = current(merge, &object);
+                    let fields = merge::found(merge, &object);
                     // Old API servers ignore Strict and drop unknown fields: compare with what was asked.
-                    if fields != leaves(merge) {
+                    if fields != merge::asked(merge) {
                         let sentence = format!("the server would store {} instead of what was asked", json!(fields));
                         plan.checks.push(refused("dry-run", sentence));
                     }

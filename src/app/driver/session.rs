@@ -71,14 +71,15 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                 driving =
                     Some(begin_run(&driver, &messages, move |ears| async move { begin.start(*plan, ears).await }));
             }
-            Effect::Resume { run } => {
+            Effect::Resume { run, wish } => {
                 // What happened before belongs to the picture.
                 for record in ledger::read(driver.runs_folder(), &run).unwrap_or_default() {
                     let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
                 }
                 let begin = driver.clone();
-                driving =
-                    Some(begin_run(&driver, &messages, move |ears| async move { begin.resume(&run, ears).await }));
+                driving = Some(begin_run(&driver, &messages, move |ears| async move {
+                    begin.resume_with(&run, wish.as_ref(), ears).await
+                }));
             }
             Effect::Answer { gate, text } => {
                 if let Some(driving) = &driving {

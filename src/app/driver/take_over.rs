@@ -94,22 +94,28 @@ impl Driver {
         let mut journal = match Journal::open(&self.runs, run) {
             Ok((journal, _)) => journal,
             Err(LedgerError::Missing { .. }) => return Ok((Journal::import(&self.runs, run, lines)?, true)),
+            // Every Intent is in the cluster before its action leaves, so the copy there is enough.
+            Err(why @ (LedgerError::Damaged { .. } | LedgerError::NotText { .. } | LedgerError::Foreign { .. })) => {
+                return self.instead(run, lines, &why.to_string(), ears).await;
+            }
             Err(error) => return Err(error),
         };
         match journal.extend(lines) {
             Ok(_) => Ok((journal, false)),
             Err(LedgerError::Fork { .. }) => {
                 drop(journal);
-                let aside = ledger::set_aside(&self.runs, run)?;
-                let sentence = format!(
-                    "the journal on this machine has other lines than the one in the cluster; it is kept as {}",
-                    aside.display()
-                );
-                tell(ears, RunMessage::Waiting(sentence)).await;
-                Ok((Journal::import(&self.runs, run, lines)?, false))
+                let why = "the journal on this machine has other lines than the one in the cluster";
+                self.instead(run, lines, why, ears).await
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Puts this machine's journal aside for the one in the cluster.
+    async fn instead(&self, run: &str, lines: &str, why: &str, ears: &Ears) -> Result<(Journal, bool), LedgerError> {
+        let aside = ledger::set_aside(&self.runs, run)?;
+        tell(ears, RunMessage::Waiting(format!("{why}; it is kept as {}", aside.display()))).await;
+        Ok((Journal::import(&self.runs, run, lines)?, false))
     }
 
     async fn give_up(&self, guarded: Option<guard::Guarded>, ended: RunEnd) -> RunEnd {

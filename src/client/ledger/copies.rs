@@ -46,7 +46,7 @@ impl Journal {
         let more = &more[..more.rfind('\n').map_or(0, |end| end + 1)];
         self.broken = true;
         self.file.write_all(more.as_bytes()).map_err(|error| io_error("write to", &self.path, error))?;
-        self.file.sync_data().map_err(|error| io_error("sync", &self.path, error))?;
+        self.sync()?;
         self.broken = false;
         let known = usize::try_from(self.next).unwrap_or(usize::MAX);
         self.next = parsed.records.len() as u64;

@@ -1,0 +1,162 @@
+//! What a person may choose in the run view once a run has stopped: the choices and words of `tidepilot runs`.
+//!
+//! Each asks for what it needs before anything leaves: a reason where the next person will want one, and a button.
+//! Not here: what a choice does, and whether it is allowed (`runbook::choices`; what it refuses is shown as it is).
+
+use tui_input::Input;
+
+use super::message::Effect;
+use super::run_view::{RunView, StepState};
+use super::words::Level;
+use super::{App, Dialog};
+use crate::runbook::choices::Wish;
+use crate::runbook::record::{Event, Outcome};
+
+/// One line of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Offer {
+    Retry,
+    ByHand { step: String },
+    Skip { step: String },
+    Undo,
+    Abandon,
+    Leave,
+}
+
+impl Offer {
+    /// What it is called, and what it does.
+    pub fn words(&self) -> (&'static str, String) {
+        match self {
+            Offer::Retry => ("resume", "try again: look at what is so now, and go on".into()),
+            Offer::ByHand { step } => ("resume --by-hand", format!("{step} is done: verify it, go on")),
+            Offer::Skip { step } => ("resume --skip", format!("leave {step} out, with a reason")),
+            Offer::Undo => ("undo", "put back what this run sent, the newest first".into()),
+            Offer::Abandon => ("abandon", "give the run up as it stands, with a reason".into()),
+            Offer::Leave => ("leave it open", "nothing is sent; anybody can go on with it later".into()),
+        }
+    }
+
+    /// Why it has to be told.
+    fn wants_reason(&self) -> bool {
+        matches!(self, Offer::Skip { .. } | Offer::Abandon)
+    }
+}
+
+impl RunView {
+    /// What can be chosen now; empty while it is driven, or when nothing is left to choose.
+    pub fn offers(&self) -> Vec<Offer> {
+        if self.driving || self.end.is_none() || self.records.is_empty() {
+            return Vec::new();
+        }
+        let closed = self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Closed { outcome } => Some(Some(*outcome)),
+            // Whatever was closed before was opened anew by this one.
+            Event::Resumed { .. } | Event::TakenOver { .. } => Some(None),
+            _ => None,
+        });
+        match closed.flatten() {
+            Some(Outcome::Done | Outcome::Abandoned) => return vec![Offer::Undo, Offer::Leave],
+            Some(Outcome::Undone | Outcome::NothingToDo) => return Vec::new(),
+            None => {}
+        }
+        let mut offers = vec![Offer::Retry];
+        if let Some(step) = self.stopped_at() {
+            offers.push(Offer::ByHand { step: step.clone() });
+            offers.push(Offer::Skip { step });
+        }
+        offers.extend([Offer::Undo, Offer::Abandon, Offer::Leave]);
+        offers
+    }
+
+    /// The step that the run stopped at: the one that it paused with, else the first that is not done.
+    fn stopped_at(&self) -> Option<String> {
+        let last = self.records.iter().rev().find_map(|record| match &record.event {
+            Event::Paused { step, .. } => Some(step.clone()),
+            Event::Resumed { .. } | Event::TakenOver { .. } => Some(String::new()),
+            _ => None,
+        });
+        last.filter(|step| !step.is_empty()).or_else(|| {
+            let states = self.steps();
+            let at = states.iter().position(|state| !matches!(state, StepState::Done(_)))?;
+            Some(self.plan.as_ref()?.steps.get(at)?.id.clone())
+        })
+    }
+}
+
+impl App {
+    /// Opens the menu, or says why there is none.
+    pub(super) fn ask_choice(&mut self) {
+        let Some(run) = &self.run else { return };
+        let (offers, target) = (run.offers(), run.plan.as_ref().map(|plan| plan.target.clone()));
+        if offers.is_empty() {
+            let why = if run.driving { "nothing waits for an answer" } else { "the run is over" };
+            self.say(Level::Done, why);
+        } else if self.options.read_only {
+            self.say(Level::Bad, "read-only: this session cannot go on with a run; leave out --read-only to arm it");
+        } else if let Some(of) = target.filter(|of| self.is_read_only(&of.context)) {
+            self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
+        } else {
+            self.dialog = Some(Dialog::Choices { at: 0, offers });
+        }
+    }
+
+    /// Enter on a line of the menu.
+    pub(super) fn choose(&mut self, offer: &Offer) {
+        match offer {
+            Offer::Leave => self.say(Level::Done, "the run stays open; :runs lists it"),
+            Offer::Skip { .. } | Offer::Abandon => {
+                self.dialog = Some(Dialog::Reason { offer: offer.clone(), input: Input::default(), wrong: false });
+            }
+            Offer::Retry | Offer::ByHand { .. } | Offer::Undo => self.ask_to(offer, String::new()),
+        }
+    }
+
+    /// Enter behind a reason; an empty one is none.
+    pub(super) fn reasoned(&mut self, offer: Offer, input: Input) {
+        match input.value().trim() {
+            "" => self.dialog = Some(Dialog::Reason { offer, input, wrong: true }),
+            reason => {
+                let reason = reason.to_owned();
+                self.ask_to(&offer, reason);
+            }
+        }
+    }
+
+    /// The last question: only its button lets anything leave.
+    fn ask_to(&mut self, offer: &Offer, reason: String) {
+        let Some(run) = &self.run else { return };
+        let told = if offer.wants_reason() { format!(" Reason: {reason}.") } else { String::new() };
+        let (question, yes, wish) = match offer {
+            Offer::Retry => ("Resume: it first looks at what is so now.".to_owned(), "Resume", None),
+            Offer::ByHand { step } => (
+                format!("{step} was done by hand? It counts only once the world shows it."),
+                "Verify",
+                Some(Wish::ByHand { step: step.clone() }),
+            ),
+            Offer::Skip { step } => (
+                format!("Leave {step} out and go on?{told}"),
+                "Skip",
+                Some(Wish::Skip { step: step.clone(), reason }),
+            ),
+            Offer::Undo => (
+                "Put back what this run sent, the newest first? Each step is proved anew; what has no way back ends it."
+                    .to_owned(),
+                "Undo",
+                Some(Wish::Undo),
+            ),
+            Offer::Abandon => (
+                format!("Give the run up as it stands? Nothing is put back.{told}"),
+                "Abandon",
+                Some(Wish::Abandon { reason }),
+            ),
+            Offer::Leave => return,
+        };
+        self.dialog = Some(Dialog::Ask {
+            title: format!("run {}", run.id()),
+            question,
+            yes: yes.into(),
+            go: false,
+            effect: Box::new(Effect::Resume { run: run.id().to_owned(), wish }),
+        });
+    }
+}
