@@ -6,8 +6,10 @@
 //!
 //! Neighbours: [`tidbcluster`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
 //! [`database`] (all joined),
-//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes).
+//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`] and [`tls`] (what
+//! certificates say and should say).
 
+pub mod certificate;
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
@@ -17,6 +19,7 @@ pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
+pub mod tls;
 
 use std::collections::BTreeMap;
 

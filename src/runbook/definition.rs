@@ -228,6 +228,10 @@ pub enum ActionName {
     DeleteObject,
     #[serde(rename = "k8s.copy-secret")]
     CopySecret,
+    #[serde(rename = "tls.issue-ca")]
+    IssueCa,
+    #[serde(rename = "tls.issue")]
+    IssueCertificate,
     #[serde(rename = "pd.transfer-leader")]
     TransferPdLeader,
     #[serde(rename = "pd.remove-member")]

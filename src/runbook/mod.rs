@@ -17,6 +17,7 @@ pub mod facts;
 mod gates;
 mod guards;
 pub mod inputs;
+pub mod issuing;
 pub mod judge;
 mod judge_objects;
 pub mod lint;
