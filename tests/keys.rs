@@ -280,7 +280,8 @@ fn read_only_offers_no_write() {
     check_with(read_only(), "plan", "<enter>y", "plan", "");
     check_with(read_only(), "runs", "<enter>", "runs", "");
     check_with(read_only(), "runs", "<enter>y", "runs", "");
-    check_with(read_only(), "paused", "<enter>jj<enter>y", "run", "");
+    check_with(read_only(), "paused", ":progress<enter><enter>", "run", "");
+    check_with(read_only(), "paused", ":progress<enter><enter>jj<enter>y", "run", "");
 }
 
 /// Every key in every scene, twice: no write leaves a read-only session, and nothing panics.

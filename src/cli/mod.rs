@@ -1,10 +1,11 @@
 //! Commands of the binary: arguments in, exit code out. One file per command.
 //!
-//! Exit codes of `status`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
+//! Exit codes of `status` and `check`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
 //! [`crate::app::driver::exit`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
 
 mod approve;
 mod audit;
+mod check;
 mod console;
 mod demo;
 mod diagnose;
@@ -43,6 +44,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Every KubeCluster and Database, once or with --watch
     Status(status::StatusArgs),
+    /// What is wrong or risky in the fleet, or in YAML before it is applied (--file)
+    Check(check::CheckArgs),
     /// What interrupted work lies around, and what finishes or undoes it
     Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
             None => console::run(&connect).await,
             Some(Command::Demo(args)) => demo::run(args, connect).await,
             Some(Command::Status(args)) => status::run(&args, &connect).await,
+            Some(Command::Check(args)) => check::run(&args, &connect).await,
             Some(Command::Diagnose(args)) => diagnose::run(&args, &connect).await,
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,

@@ -6,7 +6,7 @@
 //! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word). [`certificates`] reads what
 //! Secrets say, [`signing`] and [`cfssl`] make what goes into them.
 //!
-//! Imports `fleet` and `runbook::{action, approval, record, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
+//! Imports `fleet` and `runbook::{action, approval, merge, record, requests, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
 pub mod access;

@@ -268,7 +268,9 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
             asker.with(PdRead::PdStores, "GET /pd/api/v1/stores", answers::stores).await.unwrap_or_default();
         let replicate =
             asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
-        answer.max_replicas = replicate.map(|replicate| replicate.max_replicas);
+        answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
+        let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
+        answer.location_labels = labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
     }
     answer.gaps = asker.gaps;
     Ok(answer)

@@ -119,6 +119,9 @@ pub(super) struct Version {
 pub(super) struct Replicate {
     #[serde(rename = "max-replicas")]
     pub max_replicas: u64,
+    /// `zone,host`
+    #[serde(rename = "location-labels", default)]
+    pub location_labels: String,
 }
 
 /// `GET /pd/api/v1/health`.
@@ -179,6 +182,7 @@ pub(super) fn stores(body: &[u8]) -> Result<Vec<Store>, String> {
         state: row.store.state_name,
         version: row.store.version,
         tiflash: row.store.labels.iter().any(|label| label.key == "engine" && label.value.starts_with("tiflash")),
+        labels: row.store.labels.into_iter().map(|label| (label.key, label.value)).collect(),
         leader_count: row.status.leader_count,
         region_count: row.status.region_count,
     };

@@ -10,29 +10,41 @@ use super::access::{Mark, ProbePermit};
 use super::channels::{Output, read_exec};
 use super::link::{Link, Links};
 use super::{encode, pd, plain};
+use crate::fleet::database::database_of;
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
-use crate::fleet::{Fleet, ObjectRef, peer_url};
+use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
 use crate::runbook::action::{Action, ProbeLine};
 
-/// Probes the URL of [`Action::ProbePeerUrl`] from every other running PD pod of its TidbCluster, or from the pod
+/// Probes the URL of [`Action::ProbePeerUrl`] from every other running PD pod of its Database, also in the other
+/// KubeClusters, where a name may resolve to nothing or to something else (hazard 36); or from the pod
 /// itself when there is no other. Empty for other actions and when there is nowhere to look from: that is no proof.
 pub async fn probe(links: &Links, permit: &ProbePermit, action: &Action, fleet: &Fleet) -> Vec<ProbeLine> {
     let Action::ProbePeerUrl { target, pod, url, .. } = action else { return Vec::new() };
     let (Some(cluster), Some(tc)) = (fleet.clusters.get(&target.context), fleet.tidb_cluster(target)) else {
         return Vec::new();
     };
-    let running: Vec<&Pod> =
-        cluster.pods.values().filter(|other| pd::is_running_pd(other) && pd::owner(other, [tc]).is_some()).collect();
-    let own = running.iter().find(|other| other.metadata.name == *pod);
+    let running = |of: &ObjectRef| -> Vec<(String, &Pod)> {
+        let found = fleet.clusters.get(&of.context).zip(fleet.tidb_cluster(of));
+        let pods = found.into_iter().flat_map(|(cluster, tc)| {
+            cluster.pods.values().filter(move |pod| pd::is_running_pd(pod) && pd::owner(pod, [tc]).is_some())
+        });
+        pods.map(|pod| (of.context.clone(), pod)).collect()
+    };
+    let own = cluster.pods.get(&ObjectKey::new(&target.namespace, pod));
+    let own = own.filter(|own| pd::is_running_pd(own) && pd::owner(own, [tc]).is_some());
     let expected_ip = own.and_then(|pod| pod.status.pod_ip.clone());
-    let mut from: Vec<&Pod> = running.iter().copied().filter(|other| other.metadata.name != *pod).collect();
+    let all = database_of(fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters);
+    let mut from: Vec<(String, &Pod)> = all.iter().flat_map(running).collect();
+    from.retain(|(context, other)| {
+        *context != target.context || other.metadata.namespace != target.namespace || other.metadata.name != *pod
+    });
     if from.is_empty() {
-        from.extend(own);
+        from.extend(own.map(|own| (target.context.clone(), own)));
     }
-    let lines = from.into_iter().map(|from| {
+    let lines = from.into_iter().map(|(context, from)| {
         let expected_ip = expected_ip.clone();
         async move {
-            let from_ref = ObjectRef::new(&target.context, &from.metadata.namespace, &from.metadata.name);
+            let from_ref = ObjectRef::new(context, &from.metadata.namespace, &from.metadata.name);
             let mut line =
                 ProbeLine { from: from_ref, resolved: Vec::new(), expected_ip, reached: false, detail: String::new() };
             line.detail = match look_from(links, permit, tc, from, url, &mut line).await {

@@ -98,10 +98,10 @@ impl SecretFacts {
     }
 }
 
-/// Common names that a component's `config` lets in: `security.cert-allowed-cn`, or TiDB's `cluster-verify-cn`, in an object or
-/// in TOML text. `None`: nothing is said.
+/// Common names that a component's `config` lets in: `security.cert-allowed-cn` (TiFlash writes it with `_`), or TiDB's
+/// `cluster-verify-cn`, in an object or in TOML text. `None`: nothing is said.
 pub fn allowed_names(config: &Value) -> Option<Vec<String>> {
-    const KEYS: [&str; 2] = ["cert-allowed-cn", "cluster-verify-cn"];
+    const KEYS: [&str; 3] = ["cert-allowed-cn", "cert_allowed_cn", "cluster-verify-cn"];
     if let Some(text) = config.as_str() {
         return KEYS.into_iter().find_map(|key| {
             let line = text.lines().position(|line| line.trim_start().trim_start_matches('"').starts_with(key))?;
@@ -126,7 +126,7 @@ mod tests {
     fn whose_names_are_let_in() {
         let cases = [
             (json!({"security": {"cert-allowed-cn": ["TiDB", "x"]}}), Some(vec!["TiDB", "x"])),
-            (json!({"config": {"security": {"cert-allowed-cn": ["TiDB"]}}}), Some(vec!["TiDB"])),
+            (json!({"config": {"security": {"cert_allowed_cn": ["TiDB"]}}}), Some(vec!["TiDB"])),
             (json!({"security": {"cluster-verify-cn": ["TiDB"]}}), Some(vec!["TiDB"])),
             (
                 json!("[security]\n  cert-allowed-cn = [\"TiDB\",\n 'x']\n[log]\nlevel = \"info\""),

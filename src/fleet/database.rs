@@ -65,6 +65,16 @@ pub struct StoreRow {
     pub kube_cluster: Option<String>,
     pub tidb_cluster: Option<String>,
     pub pod: Option<String>,
+    /// The TidbCluster in full.
+    #[serde(skip)]
+    pub of: Option<ObjectRef>,
+}
+
+impl Member {
+    /// The TidbCluster that it belongs to.
+    pub fn of(&self) -> Option<ObjectRef> {
+        Some(ObjectRef::new(self.kube_cluster.as_ref()?, self.namespace.as_ref()?, self.tidb_cluster.as_ref()?))
+    }
 }
 
 impl Database {
@@ -111,14 +121,17 @@ pub fn database_of(fleet: &Fleet, tc: &ObjectRef) -> Option<Database> {
 }
 
 /// The PD cluster id of one TidbCluster: as its own PD pods say, else as the operator wrote it.
-fn cluster_id(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<String> {
+pub(super) fn cluster_id(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<String> {
     let cluster = fleet.clusters.get(&of.context)?;
     let told = answers(cluster, tc).find_map(|(_, answer)| answer.cluster_id).map(|id| id.to_string());
     told.or_else(|| tc.status.cluster_id.clone().filter(|id| !id.is_empty()))
 }
 
 /// The answers of one TidbCluster's own PD pods.
-fn answers<'a>(cluster: &'a KubeCluster, tc: &'a TidbCluster) -> impl Iterator<Item = (&'a ObjectKey, &'a PdAnswer)> {
+pub(super) fn answers<'a>(
+    cluster: &'a KubeCluster,
+    tc: &'a TidbCluster,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a PdAnswer)> {
     cluster
         .pd
         .iter()
@@ -127,7 +140,7 @@ fn answers<'a>(cluster: &'a KubeCluster, tc: &'a TidbCluster) -> impl Iterator<I
 }
 
 /// Whether a pod name is `<tc>-<component>-<ordinal>`.
-fn pod_of(tc: &TidbCluster, component: Component, pod: &str) -> bool {
+pub(super) fn pod_of(tc: &TidbCluster, component: Component, pod: &str) -> bool {
     pod.strip_prefix(tc.name())
         .and_then(|rest| rest.strip_prefix('-'))
         .and_then(|rest| rest.strip_prefix(component.key()))
@@ -454,6 +467,7 @@ fn join_stores(
                 kube_cluster: owner.map(|(of, _, _)| of.context.clone()),
                 tidb_cluster: owner.map(|(of, _, _)| of.name.clone()),
                 pod: owner.map(|_| pod.to_owned()),
+                of: owner.map(|(of, _, _)| (*of).clone()),
             }
         })
         .collect()

@@ -13,13 +13,18 @@ pub mod certificate;
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
+pub mod leaving;
+pub mod findings;
 pub mod object;
+pub mod one_cluster;
 pub mod pd;
 pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
 pub mod tls;
+pub mod upgrade;
+pub mod version;
 
 use std::collections::BTreeMap;
 
@@ -213,6 +218,8 @@ pub enum What {
     /// The Warning events on TidbClusters and their pods.
     Events(Vec<Event>),
     OperatorState(Box<Operator>),
+    /// Served versions of cert-manager's API.
+    CertManager(Vec<String>),
     PdDetails {
         pod: ObjectKey,
         details: Box<PdDetails>,
@@ -302,6 +309,7 @@ impl Fleet {
             }
             What::Claims(all) => cluster.more.take_claims(keyed(all)),
             What::Events(all) => cluster.more.take_events(all),
+            What::CertManager(versions) => cluster.more.take_cert_manager(versions),
             What::OperatorState(operator) => cluster.more.take_operator(*operator),
             What::PdDetails { pod, details } => cluster.more.take_pd(pod, *details),
             What::Lacking { extra, sentence } => cluster.more.lack(extra, sentence),

@@ -117,6 +117,8 @@ pub struct PdAnswer {
     pub stores: Vec<Store>,
     /// `max-replicas` of `/pd/api/v1/config/replicate`.
     pub max_replicas: Option<u64>,
+    /// The labels by which PD keeps replicas apart, the widest first.
+    pub location_labels: Vec<String>,
     /// What could not be read in this round, one sentence each: missing is not zero.
     pub gaps: Vec<String>,
 }
@@ -133,6 +135,8 @@ pub struct Store {
     pub tiflash: bool,
     pub leader_count: i64,
     pub region_count: i64,
+    #[serde(default, skip_serializing)]
+    pub labels: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

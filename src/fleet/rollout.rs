@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::tidbcluster::{Component, Pod, StatefulSet, TidbCluster};
+use super::tidbcluster::{Component, Pod, StatefulSet, TidbCluster, image_tag};
 use super::{KubeCluster, ObjectKey};
 
 /// One component's rollout as it stands.
@@ -91,6 +91,12 @@ fn unsettled(
         return Some(format!("{title} runs {image}, wanted version {version}"));
     }
     let Some(set) = set else { return Some(format!("{title} has no StatefulSet yet")) };
+    // Pump, TiCDC and TiProxy have no image in status (hazard 62): the template tells what their pods are made from.
+    if let (false, Some(version), Some(image)) = (has_image, tc.component_version(component), set.image(component))
+        && image_tag(image) != Some(version)
+    {
+        return Some(format!("{title} is made from {image}, wanted version {version}"));
+    }
     let s = &set.status;
     if s.observed_generation != set.metadata.generation {
         return Some(format!("the StatefulSet controller has not yet seen the newest {title} template"));

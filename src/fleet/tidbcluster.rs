@@ -199,7 +199,7 @@ pub struct ComponentStatus {
     pub phase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// PD members by PD name; TiDB members by pod. Pump's is an array, which is dropped.
+    /// PD members by PD name; TiDB members by pod; all Pump nodes of the Database by node id (without health).
     #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<String, MemberStatus>,
     #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
@@ -285,6 +285,41 @@ pub struct StatefulSet {
 #[serde(default)]
 pub struct StatefulSetSpec {
     pub replicas: i64,
+    pub template: PodTemplate,
+}
+
+/// The pods that a StatefulSet makes; only their images matter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplate {
+    pub spec: PodTemplateSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplateSpec {
+    pub containers: Vec<TemplateContainer>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateContainer {
+    pub name: String,
+    pub image: String,
+}
+
+impl StatefulSet {
+    /// The image of a component's own container; `None` where the template does not tell.
+    pub fn image(&self, component: Component) -> Option<&str> {
+        let containers = &self.spec.template.spec.containers;
+        containers.iter().find(|container| container.name == component.key()).map(|container| container.image.as_str())
+    }
+}
+
+/// The tag of an image: `v8.5.7` of `registry:5000/pingcap/pd:v8.5.7@sha256:…`.
+pub fn image_tag(image: &str) -> Option<&str> {
+    let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
+    (!name.is_empty() && !tag.contains('/')).then_some(tag)
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -522,7 +557,7 @@ impl Keyed for StatefulSet {
     }
 }
 
-fn null_default<'de, D, T>(input: D) -> Result<T, D::Error>
+pub(super) fn null_default<'de, D, T>(input: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -540,7 +575,7 @@ where
     Ok(all)
 }
 
-/// Pump's `members` is an array where all others are maps.
+/// Pump's `members` is an array where all others are maps: it is kept by node id.
 fn object_or_empty<'de, D, T>(input: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: serde::Deserializer<'de>,
@@ -549,6 +584,11 @@ where
     match Value::deserialize(input)? {
         Value::Object(map) => map
             .into_iter()
+            .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
+            .collect(),
+        Value::Array(items) => items
+            .into_iter()
+            .filter_map(|item| Some((item.get("nodeId")?.as_str()?.to_owned(), item)))
             .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
             .collect(),
         _ => Ok(BTreeMap::new()),

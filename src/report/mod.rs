@@ -4,6 +4,7 @@
 //! judged (`fleet`, `runbook`).
 
 pub mod audit;
+pub mod check;
 pub mod plan;
 pub mod rbac;
 pub mod run;

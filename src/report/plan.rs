@@ -153,6 +153,12 @@ pub fn undo(step: &PlannedStep) -> String {
     };
     match (&step.action, step.reversibility) {
         (_, Reversibility::Free) => "nothing: it changes nothing".into(),
+        (Action::CreateObject { .. }, Reversibility::Irreversible) => {
+            "NO WAY BACK by itself: it is a member of the Database from then on (leave-cluster takes it out again)".into()
+        }
+        (Action::DeleteObject { .. } | Action::RemovePdMember { .. }, Reversibility::Irreversible) => {
+            "NO WAY BACK: it is gone".into()
+        }
         (_, Reversibility::Irreversible) => format!("NO WAY BACK; before it was {}", fields()),
         (Action::UpdatePeerUrl { pod, from, .. }, Reversibility::Compensable) => {
             format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
@@ -181,7 +187,9 @@ pub fn undo(step: &PlannedStep) -> String {
 
 /// Leaf by leaf: path, before, after.
 pub fn changes(step: &PlannedStep) -> Vec<(String, String, String)> {
-    if !step.action.writes() {
+    // An object that is made or deleted is shown as a whole.
+    let whole = matches!(step.action, Action::CreateObject { .. } | Action::DeleteObject { .. });
+    if !step.action.writes() || whole {
         return Vec::new();
     }
     let fields = |image: &Value| image.get("fields").unwrap_or(image).as_object().cloned().unwrap_or_default();

@@ -16,6 +16,7 @@ use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
 use super::inputs::{self, Given};
 use super::judge::{Judged, judge};
+use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::Extras;
@@ -223,8 +224,9 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The first preflight check that refuses now. Rights are left to the server: they are asked once, for the plan.
-pub fn first_refusal(facts: &Facts<'_>) -> Option<CheckResult> {
+/// The first preflight check that refuses now. `begun`: the run has sent something, so what it changes itself is not
+/// judged any more ([`Check::once`]). Rights are left to the server: they are asked once, for the plan.
+pub fn first_refusal(facts: &Facts<'_>, begun: bool) -> Option<CheckResult> {
     let of_rights = |check: &&Check| {
         let fact = |name: &String| facts.runbook.facts.get(name).is_some_and(|fact| fact.query == Query::Rights);
         expr::names(&check.check).is_ok_and(|names| names.iter().any(fact))
@@ -233,7 +235,7 @@ pub fn first_refusal(facts: &Facts<'_>) -> Option<CheckResult> {
         .runbook
         .preflight
         .iter()
-        .filter(|check| !of_rights(check))
+        .filter(|check| !of_rights(check) && (!check.once || !begun))
         .map(|check| preflight(check, facts))
         .find(|result| result.state == CheckState::Refused)
 }
@@ -307,11 +309,32 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
                 if steps.iter().any(pending) {
                     planned.already_so = false;
                 }
+                foresee(&mut planned, steps);
                 steps.push(planned);
             }
         }
     }
     Ok(())
+}
+
+/// What an earlier step of the plan sets is what a later patch of the same field will find.
+fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
+    let Action::PatchTidbCluster { target, merge, .. } = &planned.action else { return };
+    let wanted = merge::asked(merge);
+    let Some(fields) = planned.before.get_mut("fields").and_then(Value::as_object_mut) else { return };
+    let mut moved = false;
+    for step in earlier {
+        let Action::PatchTidbCluster { target: other, merge, .. } = &step.action else { continue };
+        for (path, value) in
+            merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+        {
+            moved |= fields.insert(path, value.clone()) != Some(value);
+        }
+    }
+    if moved {
+        planned.already_so = json!(fields) == json!(wanted);
+        planned.after = json!({ "fields": wanted });
+    }
 }
 
 fn concrete(
@@ -363,7 +386,12 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            Confirm::Typed { gate: gate(&step.id), text: target.name.clone() }
+            // What is made or deleted is named itself; else the run's TidbCluster is.
+            let text = match &action {
+                Action::CreateObject { target, .. } | Action::DeleteObject { target, .. } => &target.name,
+                _ => &target.name,
+            };
+            Confirm::Typed { gate: gate(&step.id), text: text.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
@@ -410,7 +438,8 @@ fn concrete(
 
 /// Whether what a step waits for holds already.
 fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
-    match step.until.iter().all(|until| facts.check(until, env) == Ok(true)) {
+    // Without a condition it is for a person to say.
+    match !step.until.is_empty() && step.until.iter().all(|until| facts.check(until, env) == Ok(true)) {
         true => Judged::Done { evidence: json!({ "until": step.until }) },
         false => Judged::NotDone { before: Value::Null, after: json!({ "until": step.until }) },
     }

@@ -15,8 +15,17 @@ use super::facts::Query;
 
 /// The runbooks inside the binary: id and text.
 pub const SHIPPED: &[(&str, &str)] = &[
+    ("deploy-initial-cluster", include_str!("../../runbooks/deploy-initial-cluster.yaml")),
+    ("join-cluster", include_str!("../../runbooks/join-cluster.yaml")),
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
+    ("enable-across-k8s", include_str!("../../runbooks/enable-across-k8s.yaml")),
+    ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
+    ("repair-peer-urls", include_str!("../../runbooks/repair-peer-urls.yaml")),
+    ("restart-component", include_str!("../../runbooks/restart-component.yaml")),
+    ("resume-cluster", include_str!("../../runbooks/resume-cluster.yaml")),
+    ("suspend-cluster", include_str!("../../runbooks/suspend-cluster.yaml")),
     ("transfer-pd-leader", include_str!("../../runbooks/transfer-pd-leader.yaml")),
+    ("upgrade-cluster", include_str!("../../runbooks/upgrade-cluster.yaml")),
 ];
 
 #[derive(Clone, Debug, Deserialize)]
@@ -60,6 +69,9 @@ pub struct Input {
     pub prompt: Text,
     #[serde(default)]
     pub optional: bool,
+    /// Of a TidbCluster: the runbook ends with it gone, so it may be gone already.
+    #[serde(default)]
+    pub may_be_gone: bool,
     /// Taken when nothing is given; written as one would give it.
     #[serde(default)]
     pub default: Option<String>,
@@ -118,6 +130,9 @@ pub struct Check {
     pub fail: Text,
     #[serde(default)]
     pub severity: Severity,
+    /// Judged until the run has sent its first write, and not again: the run itself changes what it looks at.
+    #[serde(default)]
+    pub once: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -192,7 +207,7 @@ pub struct Step {
     pub pre: Vec<String>,
     #[serde(default)]
     pub post: Vec<String>,
-    /// Of `await` and `manual`: what has to hold for the step to be done.
+    /// Of `await` and `manual`: what has to hold for the step to be done. A `manual` without is done when a person says so.
     #[serde(default)]
     pub until: Vec<String>,
     /// What is said while it does not.
@@ -355,10 +370,12 @@ impl Runbook {
                     expression(&place, &never.check, &known)?;
                     text(&place, &never.say.en, &known)?;
                 }
-                let waits = matches!(step.action, ActionName::Await | ActionName::Manual);
-                if waits == step.until.is_empty() {
-                    let why =
-                        if waits { "a step that waits needs `until`" } else { "only await and manual have `until`" };
+                let wrong = match step.action {
+                    ActionName::Await => step.until.is_empty().then_some("a step that waits needs `until`"),
+                    ActionName::Manual => None,
+                    _ => (!step.until.is_empty()).then_some("only await and manual have `until`"),
+                };
+                if let Some(why) = wrong {
                     return Err((place, why.into()));
                 }
                 text(&place, &step.title.en, &known)?;
@@ -414,6 +431,12 @@ fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String
     Ok(())
 }
 
+/// The text of a shipped runbook, for tests.
+#[cfg(test)]
+pub(super) fn shipped_text(id: &str) -> &'static str {
+    SHIPPED.iter().find(|(name, _)| *name == id).expect("ships").1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,7 +451,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_place() {
-        let (_, text) = SHIPPED[0];
+        let text = shipped_text("migrate-cluster-domain");
         let cases = [
             ("runbook: v1", "runbook: v7", "expected `runbook: v1`"),
             ("experimental: true", "experimental: true\nshell: rm", "shell"),

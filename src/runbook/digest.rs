@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Observation;
-use super::judge::leaves;
+use super::merge::asked;
 use super::plan::{CheckState, Plan};
 use crate::fleet::database::database_of;
 
@@ -27,7 +27,7 @@ pub fn basis(plan: &Plan, seen: &Observation) -> BTreeMap<String, Value> {
         let Some(tc) = seen.fleet.tidb_cluster(of) else { continue };
         let name = |what: &str| format!("TidbCluster {of}: {what}");
         basis.insert(name("uid"), json!(tc.metadata.uid));
-        for (path, value) in leaves(&json!(tc.spec)) {
+        for (path, value) in asked(&json!(tc.spec)) {
             basis.insert(name(&format!("spec.{path}")), value);
         }
         for (key, value) in tc.metadata.annotations.iter().filter(|(key, _)| key.starts_with("tidb.pingcap.com/")) {

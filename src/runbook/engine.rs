@@ -275,6 +275,13 @@ impl Run {
             Err(why) => Some(why),
         });
         let Some(open) = open else {
+            // What can only be said by a person is done when one has said it.
+            if step.until.is_empty()
+                && !claimed
+                && let Some(gate) = self.open_gate(step)
+            {
+                return vec![Effect::Ask(gate)];
+            }
             let how = if claimed { How::ByHand } else { How::Observed };
             return self.complete(step, how, json!({ "until": step.until }), facts, now);
         };
@@ -298,7 +305,7 @@ impl Run {
         // The way back must stay open when the way forth would be refused.
         if step.action.writes()
             && self.plan.step(&step.id).is_some()
-            && let Some(refused) = bind::first_refusal(facts)
+            && let Some(refused) = bind::first_refusal(facts, self.has_written())
         {
             let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
             return Some(self.wait(step, sentence, now));

@@ -4,11 +4,15 @@
 //! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
 //! Not here: how an observation is taken (`client::look`).
 
+mod whole;
+
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Observation;
-use crate::fleet::database::{Database, database_of};
+use crate::fleet::database::{Database, Member, database_of};
 use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
@@ -27,7 +31,7 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, api, stores[]?`.
+    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, joining, ghosts, api, stores[]?`.
     #[serde(rename = "pd.membership")]
     Membership,
     /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
@@ -37,9 +41,39 @@ pub enum Query {
     #[serde(rename = "fleet.database")]
     Database,
     /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?,
-    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name).
+    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name), `databaseId` (empty: none yet),
+    /// `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
     #[serde(rename = "k8s.place")]
     Place,
+    /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
+    #[serde(rename = "database.parts")]
+    Parts,
+    /// What is left without this TidbCluster: `stores[]?, left, needed?, short[]?, atRisk?, tolerated?, members[],
+    /// membersLeft, healthyLeft, dependents[], referrers[], unseen[], pods, setReplicas, replicas, zero{}, …`.
+    #[serde(rename = "database.without")]
+    Without,
+    /// `checks{}, ill?, gaps[]`: regions that miss something, as PD's leader counts them.
+    #[serde(rename = "pd.placement")]
+    Placement,
+    /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
+    #[serde(rename = "k8s.claims")]
+    Claims,
+    /// `at`: when the look was taken.
+    #[serde(rename = "look.time")]
+    Time,
+    /// Warnings about a TidbCluster and its pods since it was made: `warnings[]?{kind,name,reason,message}`.
+    #[serde(rename = "k8s.events")]
+    Events,
+    /// Which of the Secrets that TLS needs are there: `present[], missing[]` (components; `cluster-client` too).
+    #[serde(rename = "tls.secrets")]
+    TlsSecrets,
+    /// What the Secrets with the certificates of a TidbCluster say, which need not be there: `at, secrets[]{secret, state,
+    /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
+    #[serde(rename = "tls.certificates")]
+    Certificates,
+    /// `version`: the newest API version of cert-manager that can be used; empty where there is none.
+    #[serde(rename = "k8s.cert-manager")]
+    CertManager,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -57,12 +91,21 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
             vec![ObjectId::new(ObjectKind::Namespace, &namespace)]
         }
+        Query::TlsSecrets => tls_secrets(of).into_values().collect(),
+        Query::Certificates => super::tls::objects(of),
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
         | Query::Membership
         | Query::KubeCluster
         | Query::Database
+        | Query::Parts
+        | Query::Without
+        | Query::Placement
+        | Query::Claims
+        | Query::Time
+        | Query::Events
+        | Query::CertManager
         | Query::Rights => Vec::new(),
     }
 }
@@ -70,13 +113,20 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
 /// What a closer look has to read for a query.
 pub fn extras(query: Query) -> &'static [Extra] {
     match query {
-        Query::Place => &[Extra::Claims],
+        Query::Place | Query::Claims => &[Extra::Claims],
+        Query::Events => &[Extra::Events],
+        Query::CertManager => &[Extra::CertManager],
+        Query::Without | Query::Placement => &[Extra::Pd],
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
         | Query::Membership
         | Query::KubeCluster
         | Query::Database
+        | Query::Parts
+        | Query::Time
+        | Query::TlsSecrets
+        | Query::Certificates
         | Query::Rights => &[],
     }
 }
@@ -94,11 +144,26 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
     Ok(match query {
         Query::KubeCluster => kube_cluster(cluster),
         Query::Place => place(&seen.fleet, of, cluster)?,
+        Query::Events => events(of, cluster),
+        Query::TlsSecrets => told_secrets(&seen.fleet, of)?,
+        Query::Certificates => super::tls::fact(of, seen),
+        Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
         Query::Components => components(tc()?),
         Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,
         Query::Membership => membership(&seen.fleet, of, cluster, tc()?)?,
         Query::Database => database(&seen.fleet, of, tc()?),
+        Query::Parts => {
+            tc()?;
+            whole::parts(&seen.fleet, of)?
+        }
+        Query::Without => whole::without(&seen.fleet, of, tc()?)?,
+        Query::Placement => {
+            tc()?;
+            whole::placement(&seen.fleet, of)?
+        }
+        Query::Claims => whole::claims(of, cluster),
+        Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),
@@ -130,7 +195,75 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
             .filter(|claim| claim.metadata.namespace == of.namespace && claim.instance() == Some(of.name.as_str()));
         value["claims"] = here.map(|claim| json!(claim.metadata.name)).collect();
     }
+    let id = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.status.cluster_id.clone());
+    value["databaseId"] = json!(id.unwrap_or_default());
+    value["sameName"] = same_name(fleet, of);
+    value["sameCluster"] = same_cluster(fleet, of);
+    let not_live = fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live());
+    value["notLive"] = not_live.map(|cluster| json!(cluster.context)).collect();
     Ok(value)
+}
+
+/// Every other TidbCluster of this name and namespace with its domain: hazard 3 is decided against the domain that is
+/// about to be set.
+fn same_name(fleet: &Fleet, of: &ObjectRef) -> Value {
+    let others = fleet.tidb_clusters().filter(|(other, _)| {
+        other != of
+            && fleet.same_cluster_as(&other.context).is_none()
+            && other.name == of.name
+            && other.namespace == of.namespace
+    });
+    others
+        .map(|(other, tc)| json!({"ref": other.to_string(), "clusterDomain": tc.domain().unwrap_or_default()}))
+        .collect()
+}
+
+/// The other contexts of the same Kubernetes cluster.
+fn same_cluster(fleet: &Fleet, of: &ObjectRef) -> Value {
+    let uid = fleet.clusters.get(&of.context).and_then(|own| own.uid.as_ref());
+    let others =
+        fleet.clusters.values().filter(|c| c.context != of.context && c.uid.is_some() && c.uid.as_ref() == uid);
+    others.map(|c| json!(c.context)).collect()
+}
+
+fn events(of: &ObjectRef, cluster: &KubeCluster) -> Value {
+    let Some(events) = &cluster.more.events else { return json!({}) };
+    // Events outlive their object: those of one of the same name before it do not count.
+    let made = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.metadata.creation_timestamp);
+    let pods = format!("{}-", of.name);
+    let ours = events.iter().filter(|event| {
+        let named = event.object.name == of.name || (event.kind == "Pod" && event.object.name.starts_with(&pods));
+        named && event.object.namespace == of.namespace && event.last >= made
+    });
+    let told = ours.map(|event| {
+        json!({"kind": event.kind, "name": event.object.name, "reason": event.reason, "message": event.message})
+    });
+    json!({ "warnings": told.collect::<Vec<_>>() })
+}
+
+/// The Secrets of a TidbCluster with TLS (`domain.md` §1.4), by what they are for.
+fn tls_secrets(of: &ObjectRef) -> BTreeMap<&'static str, ObjectId> {
+    let secret = |name: String| ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, name));
+    let mut all: BTreeMap<&'static str, ObjectId> = Component::ALL
+        .into_iter()
+        .map(|component| (component.key(), secret(format!("{}-{}-cluster-secret", of.name, component.key()))))
+        .collect();
+    all.insert("cluster-client", secret(format!("{}-cluster-client-secret", of.name)));
+    all.insert("tidb-server", secret(format!("{}-tidb-server-secret", of.name)));
+    all
+}
+
+fn told_secrets(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
+    let (mut present, mut missing) = (Vec::new(), Vec::new());
+    for (what, id) in tls_secrets(of) {
+        match fleet.sight(&id) {
+            Some(Sight::Present(_)) => present.push(what),
+            Some(Sight::Absent) => missing.push(what),
+            Some(Sight::Unseen(why)) => return Err(Unseen(format!("{id} cannot be read: {why}"))),
+            None => return Err(Unseen(format!("{id} was not looked at"))),
+        }
+    }
+    Ok(json!({ "present": present, "missing": missing }))
 }
 
 fn components(tc: &TidbCluster) -> Value {
@@ -176,16 +309,18 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         .members
         .iter()
         .map(|member| {
-            let here = member.kube_cluster.as_deref() == Some(&of.context)
-                && member.namespace.as_deref() == Some(&of.namespace)
-                && member.tidb_cluster.as_deref() == Some(&of.name);
+            let owner = member.of();
+            let here = owner.as_ref() == Some(of);
+            let own_tc = owner.as_ref().and_then(|owner| fleet.tidb_cluster(owner));
             let pod = member.pod.clone().unwrap_or_default();
             json!({
                 "id": member.id.hex(), "name": member.name, "pod": pod, "here": here,
                 "peerUrls": member.peer_urls, "clientUrls": member.client_urls, "leader": member.leader,
                 "healthy": member.healthy, "ready": member.ready.unwrap_or(false),
-                "expectedName": if here { tc.pd_name(&pod) } else { String::new() },
-                "placed": member.pod.is_some(), "drift": member.drift,
+                "expectedName": own_tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
+                "placed": member.pod.is_some(), "drift": member.drift, "present": member.pod_phase.is_some(),
+                "expectedPeerUrl": member.expected_peer_url.clone().unwrap_or_default(),
+                "of": owner.as_ref().map(ToString::to_string).unwrap_or_default(), "tidbCluster": owner,
             })
         })
         .collect();
@@ -197,11 +332,36 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
         "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
             .map(|m| m.name.clone()).collect::<Vec<_>>(),
+        "joining": joining(fleet, &database),
+        "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
     if let Some(stores) = stores(&database, tc) {
         fact["stores"] = stores;
     }
     Ok(fact)
+}
+
+/// PD pods that are no member yet, or that nobody has told of.
+fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
+    let pods = database.tidb_clusters.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let known = |of: &ObjectRef, pod: &str| {
+        database.members.iter().any(|member| {
+            !member.name.is_empty() && member.pod.as_deref() == Some(pod) && member.of().as_ref() == Some(of)
+        })
+    };
+    pods.flat_map(|(of, cluster, tc)| {
+        let all = rollout::component_pods(cluster, tc, Component::Pd).into_iter();
+        all.filter(|pod| !known(of, &pod.metadata.name)).map(|pod| format!("{}/{}", of.context, pod.metadata.name)).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// A member without a pod, whose pod nobody wants any more (hazard 57).
+fn ghost(fleet: &Fleet, member: &Member) -> bool {
+    let Some(tc) = member.of().as_ref().and_then(|of| fleet.tidb_cluster(of)) else { return false };
+    let ordinal = member.pod.as_ref().and_then(|pod| pod.rsplit('-').next()?.parse::<i64>().ok());
+    let wanted = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    member.pod_phase.is_none() && member.healthy != Some(true) && ordinal.is_some_and(|ordinal| ordinal >= wanted)
 }
 
 /// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:
@@ -265,14 +425,8 @@ fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
             .map(|c| c.context.clone()).collect::<Vec<_>>(),
         "notLive": members.iter().filter(|m| fleet.clusters.get(&m.context).is_none_or(|c| !c.freshness.is_live()))
             .map(|m| m.context.clone()).collect::<Vec<_>>(),
-        // Every other TidbCluster of this name and namespace with its domain: hazard 3 is decided against the
-        // domain that is about to be set.
-        "sameName": others().filter(|(other, _)| other.name == of.name && other.namespace == of.namespace)
-            .map(|(other, tc)| json!({"ref": other.to_string(), "clusterDomain": tc.domain().unwrap_or_default()}))
-            .collect::<Vec<_>>(),
-        "sameCluster": fleet.clusters.values().filter(|c| c.context != of.context && c.uid.is_some()
-            && c.uid == fleet.clusters.get(&of.context).and_then(|own| own.uid.clone()))
-            .map(|c| c.context.clone()).collect::<Vec<_>>(),
+        "sameName": same_name(fleet, of),
+        "sameCluster": same_cluster(fleet, of),
         "otherOperators": members.iter().filter(|m| m.context != of.context)
             .filter_map(|m| operator(&m.context).filter(|v| Some(v) != own_operator.as_ref()).map(|v| format!("{} has {v}", m.context)))
             .collect::<Vec<_>>(),

@@ -33,6 +33,7 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
     }
     let mut values = BTreeMap::new();
     let (mut old, mut new, mut contexts) = (None, None, BTreeSet::new());
+    let mut may_be_gone = false;
     for input in &runbook.inputs {
         let Some(text) = given.get(&input.name).or(input.default.as_ref()) else {
             if input.optional {
@@ -46,6 +47,9 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
             InputType::TidbCluster | InputType::NewTidbCluster => {
                 let of = ObjectRef::parse(text).map_err(bad)?;
                 contexts.insert(of.context.clone());
+                if input.kind == InputType::TidbCluster && old.is_none() {
+                    may_be_gone = input.may_be_gone;
+                }
                 let slot = if input.kind == InputType::TidbCluster { &mut old } else { &mut new };
                 slot.get_or_insert(of);
             }
@@ -59,7 +63,7 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
         }
         values.insert(input.name.clone(), value);
     }
-    let exists = old.is_some();
+    let exists = old.is_some() && !may_be_gone;
     let target =
         old.or(new).ok_or_else(|| BindError::Unseen("this runbook has no input that names a TidbCluster".into()))?;
     Ok(Given { values, target, exists, contexts })

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::Action;
+use super::merge;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::peer_url;
@@ -47,7 +48,7 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
     match action {
         Action::PatchTidbCluster { uid, merge, .. } => patch(uid, merge, expected, cluster, tc),
         Action::WaitRollout { component, .. } => wait_rollout(*component, started, cluster, tc),
-        Action::ProbePeerUrl { id, url, .. } => match views_of(*id, cluster, tc) {
+        Action::ProbePeerUrl { id, url, .. } => match views_of(*id, target, seen) {
             Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(url)) => {
                 Judged::Done { evidence: json!({"peerUrls": [url], "probe": "not needed: the member already has it"}) }
             }
@@ -61,9 +62,9 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
                 "PD member {elsewhere} is not of {target}, so it may not resolve the old peerURLs; they are not put back"
             ))
         }
-        Action::UpdatePeerUrl { .. } => update(action, expected, cluster, tc),
+        Action::UpdatePeerUrl { .. } => update(action, expected, tc, seen),
         Action::TransferPdLeader { to, .. } => transfer(to, target, seen),
-        Action::RemovePdMember { id, .. } => remove(*id, cluster, tc),
+        Action::RemovePdMember { id, .. } => remove(*id, target, seen),
         // Judged above, or by the step's own conditions (`engine`).
         Action::CreateObject { .. }
         | Action::DeleteObject { .. }
@@ -89,8 +90,8 @@ fn transfer(to: &str, target: &ObjectRef, seen: &Observation) -> Judged {
     }
 }
 
-fn remove(id: MemberId, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
-    match views_of(id, cluster, tc) {
+fn remove(id: MemberId, target: &ObjectRef, seen: &Observation) -> Judged {
+    match views_of(id, target, seen) {
         Err(why) => Judged::Waiting(why),
         Ok(views) if views.values().all(Vec::is_empty) => Judged::Done { evidence: json!({"removed": id.hex()}) },
         Ok(views) if views.values().any(Vec::is_empty) => {
@@ -117,47 +118,6 @@ fn locate<'a>(target: &ObjectRef, seen: &'a Observation) -> Result<(&'a KubeClus
     }
 }
 
-/// Leaves of a merge patch as dotted paths.
-pub fn leaves(merge: &Value) -> BTreeMap<String, Value> {
-    fn walk(prefix: &str, value: &Value, out: &mut BTreeMap<String, Value>) {
-        match value.as_object() {
-            Some(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                    walk(&path, value, out);
-                }
-            }
-            _ => {
-                out.insert(prefix.to_owned(), value.clone());
-            }
-        }
-    }
-    let mut out = BTreeMap::new();
-    walk("", merge, &mut out);
-    out
-}
-
-/// The present values at the leaves of a merge patch; absent is `null`, as merge patches have it. Walks both side by
-/// side: the key of an annotation may hold dots.
-fn current(merge: &Value, object: &Value) -> BTreeMap<String, Value> {
-    fn walk(prefix: &str, merge: &Value, object: &Value, out: &mut BTreeMap<String, Value>) {
-        match merge.as_object() {
-            Some(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                    walk(&path, value, object.get(key).unwrap_or(&Value::Null), out);
-                }
-            }
-            _ => {
-                out.insert(prefix.to_owned(), object.clone());
-            }
-        }
-    }
-    let mut out = BTreeMap::new();
-    walk("", merge, object, &mut out);
-    out
-}
-
 /// A member of the same Database that is not of this TidbCluster: a peerURL without a domain may mean nothing to it.
 fn member_elsewhere(target: &ObjectRef, seen: &Observation) -> Option<String> {
     let members = database_of(&seen.fleet, target)?.members;
@@ -182,8 +142,8 @@ fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeClust
     let Ok(object) = serde_json::to_value(tc) else {
         return Judged::Refuse("the TidbCluster could not be read back".into());
     };
-    let now = current(merge, &object);
-    let wanted = leaves(merge);
+    let now = merge::found(merge, &object);
+    let wanted = merge::asked(merge);
     // The revisions belong to the before-image: a later wait must see them move.
     let image = |fields: &BTreeMap<String, Value>| json!({"fields": fields, "revisions": revisions(cluster, tc)});
     if now == wanted {
@@ -243,21 +203,32 @@ fn unmoved(component: Component, started: Option<&Value>, tc: &TidbCluster) -> b
     component == Component::Pd && tc.domain().is_some() && same_domain
 }
 
-fn pd_answers<'a>(cluster: &'a KubeCluster, tc: &TidbCluster) -> BTreeMap<String, &'a PdAnswer> {
-    component_pods(cluster, tc, Component::Pd)
-        .into_iter()
-        .filter_map(|pod| {
-            let answer = cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?;
-            Some((pod.metadata.name.clone(), answer))
-        })
-        .collect()
+/// The PD pods of the whole Database with their answers, wherever they run. One of another TidbCluster is named in full.
+fn pd_pods<'a>(target: &ObjectRef, seen: &'a Observation) -> BTreeMap<String, Option<&'a PdAnswer>> {
+    let all = database_of(&seen.fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters);
+    let mut pods = BTreeMap::new();
+    for of in &all {
+        let (Some(cluster), Some(tc)) = (seen.fleet.clusters.get(&of.context), seen.fleet.tidb_cluster(of)) else {
+            continue;
+        };
+        for pod in component_pods(cluster, tc, Component::Pd) {
+            let name = &pod.metadata.name;
+            let shown = if of == target { name.clone() } else { format!("{}/{}/{name}", of.context, of.namespace) };
+            pods.insert(shown, cluster.pd.get(&pod.metadata.key()).and_then(|view| view.answer.as_ref().ok()));
+        }
+    }
+    pods
 }
 
-/// The peerURLs of one member as each PD pod of the TidbCluster lists them. At least two pods have to answer where
+fn pd_answers<'a>(target: &ObjectRef, seen: &'a Observation) -> BTreeMap<String, &'a PdAnswer> {
+    pd_pods(target, seen).into_iter().filter_map(|(pod, answer)| Some((pod, answer?))).collect()
+}
+
+/// The peerURLs of one member as each PD pod of the Database lists them. At least two pods have to answer where
 /// there are two: one pod's list is only its own.
-fn views_of(id: MemberId, cluster: &KubeCluster, tc: &TidbCluster) -> Result<BTreeMap<String, Vec<String>>, String> {
-    let pods = component_pods(cluster, tc, Component::Pd).len();
-    let views: BTreeMap<String, Vec<String>> = pd_answers(cluster, tc)
+fn views_of(id: MemberId, target: &ObjectRef, seen: &Observation) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let pods = pd_pods(target, seen).len();
+    let views: BTreeMap<String, Vec<String>> = pd_answers(target, seen)
         .into_iter()
         .filter(|(_, answer)| !answer.members.is_empty())
         .map(|(pod, answer)| {
@@ -272,12 +243,12 @@ fn views_of(id: MemberId, cluster: &KubeCluster, tc: &TidbCluster) -> Result<BTr
     Ok(views)
 }
 
-fn update(action: &Action, expected: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
-    let Action::UpdatePeerUrl { id, pod, from, to, restores, .. } = action else {
+fn update(action: &Action, expected: Option<&Value>, tc: &TidbCluster, seen: &Observation) -> Judged {
+    let Action::UpdatePeerUrl { target, id, pod, from, to, restores } = action else {
         return Judged::Refuse("not a peerURL update".into());
     };
     let (id, restores) = (*id, *restores);
-    let views = match views_of(id, cluster, tc) {
+    let views = match views_of(id, target, seen) {
         Ok(views) => views,
         Err(why) => return Judged::Waiting(why),
     };
@@ -292,7 +263,7 @@ fn update(action: &Action, expected: Option<&Value>, cluster: &KubeCluster, tc: 
     }
     if views.values().all(|urls| urls == from) {
         let proper = tc.expected_peer_url(pod);
-        for answer in pd_answers(cluster, tc).values() {
+        for answer in pd_answers(target, seen).values() {
             let checked = match restores {
                 true => peer_url::check_restore(id, to, tc.tls(), &answer.members),
                 false => peer_url::check_update(id, to, &proper, tc.tls(), &answer.members),
@@ -307,16 +278,4 @@ fn update(action: &Action, expected: Option<&Value>, cluster: &KubeCluster, tc: 
     let sentence = format!("somebody else changed the peerURL of {pod} ({id})");
     let before = expected.cloned().unwrap_or_else(|| json!({ "peerUrls": from }));
     Judged::Foreign { sentence, before, ours: json!({ "peerUrls": to }), theirs: json!({ "peerUrls": theirs }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leaves_of_a_patch() {
-        let found = leaves(&json!({"spec": {"acrossK8s": true, "pd": {"version": "v1"}}, "metadata": {}}));
-        let paths: Vec<&str> = found.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["metadata", "spec.acrossK8s", "spec.pd.version"]);
-    }
 }

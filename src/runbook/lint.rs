@@ -85,6 +85,11 @@ impl Tally {
             Err(why) => drop(outcome.why.get_or_insert(why)),
         }
     }
+
+    /// The expression need not have an answer in every sample.
+    fn some_will_do(&mut self, place: &str, source: &str) {
+        self.tried.entry((place.to_owned(), Some(source.to_owned()))).or_default().some_will_do = true;
+    }
 }
 
 /// Every input given, and only those that are not optional.
@@ -95,6 +100,7 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
             .map(|input| {
                 let value = match input.kind {
                     InputType::TidbCluster => sample::TARGET.to_owned(),
+                    InputType::NewTidbCluster if optional => sample::FAR.to_owned(),
                     InputType::NewTidbCluster => sample::NEW.to_owned(),
                     InputType::KubeContext => sample::CONTEXT.to_owned(),
                     InputType::DnsDomain => sample::DOMAIN.to_owned(),
@@ -118,6 +124,8 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
 
 fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super::Observation, tally: &mut Tally) {
     let inputs = match given_inputs::read(runbook, given) {
+        // A sample without the context is none for these inputs.
+        Ok(given) if given.contexts.iter().any(|context| !seen.fleet.clusters.contains_key(context)) => return,
         Ok(given) => given.values,
         Err(why) => return tally.note::<()>("inputs", None, Err(why.to_string())),
     };
@@ -147,17 +155,26 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
     for planned in &plan.steps {
         let id = planned.id.split('[').next().unwrap_or(&planned.id);
         let place = format!("step {id}");
-        for source in planned.pre.iter().chain(&planned.post).chain(&planned.last).chain(&planned.until) {
+        for source in planned.pre.iter().chain(&planned.post).chain(&planned.last) {
             tally.note(&place, Some(source), facts.check(source, &planned.env));
         }
         let Some(step) = runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| step.id == id) else {
             continue;
         };
         words(&facts, &place, &step.title, &planned.env, false, tally);
-        for text in step.why.iter().chain(&step.say) {
-            words(&facts, &place, text, &planned.env, false, tally);
+        if let Some(why) = &step.why {
+            words(&facts, &place, why, &planned.env, false, tally);
+        }
+        if let Some(say) = &step.say {
+            words(&facts, &place, say, &planned.env, true, tally);
+        }
+        // What is waited for may well not be there to be seen at first.
+        for source in &planned.until {
+            tally.note(&place, Some(source), facts.check(source, &planned.env));
+            tally.some_will_do(&place, source);
         }
         for never in &step.never {
+            tally.some_will_do(&place, &never.check);
             tally.note(&place, Some(&never.check), facts.check(&never.check, &planned.env));
             words(&facts, &place, &never.say, &planned.env, true, tally);
         }
@@ -285,7 +302,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_found_where_they_stand() {
-        let (_, text) = SHIPPED[0];
+        let text = crate::runbook::definition::shipped_text("migrate-cluster-domain");
         let cases = [
             ("\"size(rights.denied) == 0\"", "\"size(rights.denyed) == 0\"", "preflight rights", "size(rights.denyed)"),
             ("\"kube.crdAcrossK8s\"", "\"kube.crdAcross\"", "preflight crd-has-across-k8s", "\"kube.crdAcross\""),

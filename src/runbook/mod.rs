@@ -21,6 +21,7 @@ pub mod issuing;
 pub mod judge;
 mod judge_objects;
 pub mod lint;
+pub mod merge;
 pub mod plan;
 pub mod record;
 pub mod remaining;
@@ -29,6 +30,7 @@ pub mod rights;
 pub mod run;
 mod sample;
 pub mod schema;
+pub mod tls;
 mod typed;
 pub mod undo;
 

@@ -46,6 +46,8 @@ pub struct Reach {
     /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
     /// `--local-only`, which takes no lease either.
     pub journal_in: Option<ObjectRef>,
+    /// The context whose volume claims the runbook asks for.
+    pub claims_in: Option<String>,
 }
 
 /// A right on one object; creating takes no name.
@@ -89,6 +91,11 @@ pub fn needs<'a>(
         for (group, resource) in [("pingcap.com", "tidbclusters"), ("", "pods"), ("apps", "statefulsets")] {
             let namespace = reach.namespace.clone().unwrap_or_default();
             add(true, "what every decision stands on", Right { namespace, ..at("list", group, resource) });
+        }
+        if reach.claims_in.as_ref() == Some(context) {
+            let namespace = reach.namespace.clone().unwrap_or_default();
+            let claims = Right { namespace, ..at("list", "", "persistentvolumeclaims") };
+            add(true, "which volumes stay behind", claims);
         }
     }
     let upgrade = |of: &ObjectRef, verb: &str, subresource: &str| Right {
@@ -151,8 +158,9 @@ pub fn needs<'a>(
                 }
             }
             Action::ProbePeerUrl { target, .. } => {
-                for verb in ["get", "create"] {
-                    add(true, "names are resolved inside the other PD pods", upgrade(target, verb, "exec"));
+                let others = reach.tidb_clusters.iter().map(|(of, _)| of);
+                for (of, verb) in others.chain([target]).flat_map(|of| [(of, "get"), (of, "create")]) {
+                    add(true, "names are resolved inside the other PD pods", upgrade(of, verb, "exec"));
                 }
             }
             // Through the port-forward, as every question to PD; a wait only reads what is listed anyway.

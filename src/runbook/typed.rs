@@ -244,12 +244,20 @@ fn create(target: ObjectRef, mut object: Value) -> Result<Action, String> {
     }
     // Where it lies is said once, by the target.
     let root = object.as_object_mut().ok_or("`object` is no manifest")?;
-    let metadata = root.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()));
-    let metadata = metadata.as_object_mut().ok_or("`object.metadata` is no map")?;
+    let given = root.remove("metadata").unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let Value::Object(mut metadata) = given else { return Err("`object.metadata` is no map".into()) };
     metadata.insert("name".into(), Value::String(target.name.clone()));
     if kind.namespaced() {
         metadata.insert("namespace".into(), Value::String(target.namespace.clone()));
     }
+    // In the order in which people write it.
+    let mut ordered = serde_json::Map::new();
+    for head in ["apiVersion", "kind"] {
+        ordered.extend(root.remove(head).map(|value| (head.to_owned(), value)));
+    }
+    ordered.insert("metadata".into(), Value::Object(metadata));
+    ordered.append(root);
+    let object = Value::Object(ordered);
     Ok(Action::CreateObject { target, object_kind: kind, object })
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::action::{Action, Reversibility};
+use super::merge;
 use super::plan::{Confirm, Plan, PlannedStep, Rehearsal};
 use crate::fleet::object::{ObjectId, ObjectKind};
 
@@ -140,7 +141,7 @@ fn patch(plan: &Plan, step: &PlannedStep, image: &Value) -> Option<Vec<PlannedSt
     let patience = |of: fn(&PlannedStep) -> u64| waits.iter().map(|wait| of(wait)).fold(of(step), u64::max);
     let mut steps = vec![PlannedStep {
         title: format!("Put the fields of TidbCluster {} back as they were before {}", target.name, step.id),
-        before: json!({ "fields": super::judge::leaves(merge) }),
+        before: json!({ "fields": merge::asked(merge) }),
         after: json!({ "fields": fields }),
         total_s: patience(|step| step.total_s),
         stalled_s: patience(|step| step.stalled_s),
@@ -160,17 +161,16 @@ fn patch(plan: &Plan, step: &PlannedStep, image: &Value) -> Option<Vec<PlannedSt
 }
 
 /// The merge patch with each leaf replaced by its recorded value.
-fn with_values(prefix: &str, merge: &Value, fields: &Map<String, Value>) -> Option<Value> {
+fn with_values(at: &str, merge: &Value, fields: &Map<String, Value>) -> Option<Value> {
     match merge.as_object() {
         Some(map) if !map.is_empty() => {
             let mut filled = Map::new();
             for (key, value) in map {
-                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                filled.insert(key.clone(), with_values(&path, value, fields)?);
+                filled.insert(key.clone(), with_values(&merge::below(at, key), value, fields)?);
             }
             Some(Value::Object(filled))
         }
-        _ => fields.get(prefix).cloned(),
+        _ => fields.get(&merge::name(at)).cloned(),
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn recorded_values_take_the_places_of_ours() {
         let merge = json!({"metadata": {"annotations": {"a.b/c": "true"}}, "spec": {"acrossK8s": true}});
-        let fields = json!({"metadata.annotations.a.b/c": null, "spec.acrossK8s": false});
+        let fields = json!({"metadata.annotations[a.b/c]": null, "spec.acrossK8s": false});
         let back = with_values("", &merge, fields.as_object().expect("a map"));
         assert_eq!(back, Some(json!({"metadata": {"annotations": {"a.b/c": null}}, "spec": {"acrossK8s": false}})));
         assert_eq!(with_values("", &merge, &Map::new()), None, "a value that was not recorded is not made up");

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 pub mod api_server;
 pub mod components;
 pub mod dns;
+mod cert_manager;
 mod exec;
 mod kubelet;
 mod manifests;
@@ -272,6 +273,17 @@ impl Sim {
     pub fn leader(&self, name: &str) -> Option<u64> {
         let state = self.world.state();
         state.databases.iter().find(|database| database.name == name)?.leader
+    }
+
+    /// Puts a member into a Database that no process stands for; one without a name has never started. Gives its id.
+    pub fn add_member(&self, database: &str, name: &str, peer_url: &str) -> Option<u64> {
+        let mut state = self.world.state();
+        let id = rand::random::<u64>() | 1;
+        let database = state.databases.iter_mut().find(|known| known.name == database)?;
+        let client_urls = if name.is_empty() { Vec::new() } else { vec![peer_url.replace(":2380", ":2379")] };
+        let member = Member { id, name: name.to_owned(), peer_urls: vec![peer_url.to_owned()], client_urls };
+        let leader = database.leader?;
+        matches!(database.propose(leader, pd::Change::Add(member)), pd::Proposal::Committed).then_some(id)
     }
 
     /// Gives every user of one KubeCluster other rights. Its server starts again with them, on another port (somebody

@@ -40,7 +40,10 @@ pub struct Pd {
 #[derive(Clone, Debug)]
 pub struct World {
     pub uid: &'static str,
+    /// Empty: it may not be read.
     pub kube_uid: &'static str,
+    /// PD's cluster id.
+    pub database: u64,
     pub exists: bool,
     pub domain: Option<String>,
     pub across: Option<bool>,
@@ -76,6 +79,7 @@ impl World {
         Self {
             uid: "tc-uid",
             kube_uid: "kube-uid",
+            database: 42,
             exists: true,
             domain: None,
             across: None,
@@ -242,7 +246,10 @@ impl World {
         let mut fleet = Fleet::default();
         let mut say = |what| fleet.apply(Change { context: "one".into(), at: self.now, what });
         say(What::Connection { freshness: Freshness::Live, message: None });
-        say(What::Identity { uid: Some(self.kube_uid.into()), version: Some("v1.33.4".into()) });
+        say(What::Identity {
+            uid: Some(self.kube_uid.to_owned()).filter(|uid| !uid.is_empty()),
+            version: Some("v1.33.4".into()),
+        });
         say(What::Crd(Crd::Served { across_k8s: Some(true) }));
         say(What::Operator { version: Some("v1.6.6".into()) });
         say(What::ClusterDomain("a.com".into()));
@@ -298,7 +305,7 @@ impl World {
         for i in (0..PODS).filter(|i| self.exists && self.pds[*i].listed) {
             let answer = PdAnswer {
                 api: Some(MembershipApi::V2),
-                cluster_id: Some(42),
+                cluster_id: Some(self.database),
                 self_id: Some(MemberId(self.pds[i].id)),
                 members: listed.clone(),
                 leader: Some(MemberId(self.pds[self.leader].id)),
@@ -547,6 +554,8 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                 }
                 Effect::Observe => {
                     seen = bed.world.look();
+                    // A run asks for its rights once, when it is planned.
+                    seen.denied = None;
                     known.fields = bed.world.fields();
                     observed = true;
                 }

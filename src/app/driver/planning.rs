@@ -10,13 +10,14 @@ use super::{Driver, now, refused};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::{self, apply, probe, rights};
 use crate::fleet::database::database_of;
+use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
-use crate::runbook::judge::leaves;
+use crate::runbook::merge;
 use crate::runbook::plan::{Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
 use crate::runbook::{digest, inputs};
@@ -32,8 +33,8 @@ impl Driver {
             return Err(format!("no context is called {unknown:?}; connected are: {}", known.join(", ")));
         }
         let target = given.target;
-        let changes = self.links.look_closer(None, &bind::extras_of_facts(&runbook)).await;
-        let mut fleet = client::fold(changes);
+        let extras = bind::extras_of_facts(&runbook);
+        let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
         for context in &given.contexts {
             if let Some(first) = fleet.same_cluster_as(context) {
                 return Err(format!(
@@ -51,7 +52,8 @@ impl Driver {
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
-        let required = self.needs(&draft, &self.reach(&draft, &seen.fleet)).into_iter().filter(|need| need.required);
+        let required =
+            self.needs(&draft, &self.reach(&draft, &seen.fleet, &extras)).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
@@ -85,7 +87,7 @@ impl Driver {
         self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
-        let mut reach = self.reach(&plan, &seen.fleet);
+        let mut reach = self.reach(&plan, &seen.fleet, &extras);
         let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
         if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
             reach.namespace = Some((*only).clone());
@@ -99,7 +101,7 @@ impl Driver {
         needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
     }
 
-    fn reach(&self, plan: &Plan, fleet: &Fleet) -> Reach {
+    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: &Extras) -> Reach {
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
         let link = self.links.get(&plan.target.context);
@@ -114,6 +116,7 @@ impl Driver {
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
+            claims_in: extras.has(Extra::Claims).then(|| plan.target.context.clone()),
         }
     }
 
@@ -163,15 +166,9 @@ impl Driver {
             match apply::rehearse(&self.links, &permit, "plan", &step.action).await {
                 Ok(Some(_)) if merge.is_null() => step.rehearsed = Rehearsal::ServerDryRun,
                 Ok(Some(object)) => {
-                    let fields: BTreeMap<String, Value> = leaves(merge)
-                        .into_keys()
-                        .map(|path| {
-                            let at = path.split('.').try_fold(&object, |at, key| at.get(key));
-                            (path, at.cloned().unwrap_or(Value::Null))
-                        })
-                        .collect();
+                    let fields = merge::found(merge, &object);
                     // Old API servers ignore Strict and drop unknown fields: compare with what was asked.
-                    if fields != leaves(merge) {
+                    if fields != merge::asked(merge) {
                         let sentence = format!("the server would store {} instead of what was asked", json!(fields));
                         plan.checks.push(refused("dry-run", sentence));
                     }

@@ -79,7 +79,7 @@ pub(super) async fn tell_pd(
     match pd::write(&mut door.tunnel, link, permit, &write, link.limits().write).await {
         Ok(reply) => Ok(match reply.status.as_u16() {
             status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {}", door.pod) },
-            400..=407 | 409..=499 => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
+            400..=407 | 409..=498 => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
             _ => Answer::Unknown { reason: plain(&pd::said(what, &reply)) },
         }),
         Err(broken) => unanswered(broken),

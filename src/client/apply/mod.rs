@@ -22,6 +22,7 @@ use super::link::{Link, Links, Reply};
 use super::trouble::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, Answer};
+use crate::runbook::merge;
 use crate::runbook::requests::tidb_cluster_path;
 
 /// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
@@ -278,32 +279,19 @@ fn judge(link: &Link, reply: &Reply) -> Verdict {
     let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
     match reply.status.as_u16() {
         200..=299 => Verdict::Taken,
-        // Somebody on the way gave up waiting; the server may still do it.
-        408 | 499 => Verdict::Unknown(said()),
-        400..=499 => Verdict::Refused(said()),
+        status if surely_refused(status) => Verdict::Refused(said()),
         _ => Verdict::Unknown(said()),
     }
 }
 
-/// Leaves of a merge patch as JSON pointers, with the value asked for (`null`: to be absent).
-fn leaves(merge: &Value) -> Vec<(String, &Value)> {
-    fn walk<'a>(at: &str, value: &'a Value, into: &mut Vec<(String, &'a Value)>) {
-        match value {
-            Value::Object(map) if !map.is_empty() => {
-                for (key, value) in map {
-                    walk(&format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), value, into);
-                }
-            }
-            leaf => into.push((at.to_owned(), leaf)),
-        }
-    }
-    let mut all = Vec::new();
-    walk("", merge, &mut all);
-    all
+/// Whether nothing was done, and nothing will be. With 408 and 499 somebody on the way gave up waiting: the server may
+/// still do it, as with every 5xx.
+fn surely_refused(status: u16) -> bool {
+    matches!(status, 400..=407 | 409..=498)
 }
 
 fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
-    leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
+    merge::leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
 }
 
 /// The fields that did not become what was asked: an old API server prunes unknown ones without a word.
@@ -312,7 +300,7 @@ fn dropped(merge: &Value, result: &Value) -> Vec<String> {
         let found = result.pointer(at).unwrap_or(&Value::Null);
         found != *asked && !(asked.as_object().is_some_and(serde_json::Map::is_empty) && found.is_object())
     };
-    leaves(merge).into_iter().filter(differs).map(|(at, _)| at.trim_start_matches('/').replace('/', ".")).collect()
+    merge::leaves(merge).into_iter().filter(differs).map(|(at, _)| merge::name(&at)).collect()
 }
 
 #[cfg(test)]
@@ -327,6 +315,16 @@ mod tests {
         assert_eq!(dropped(&merge, &full), Vec::<String>::new());
         let pruned = json!({"spec": {"clusterDomain": "a.com", "gone": 1}});
         assert_eq!(dropped(&merge, &pruned), ["spec.acrossK8s", "spec.gone"]);
+    }
+
+    #[test]
+    fn who_gave_up_waiting_has_refused_nothing() {
+        for status in [400, 401, 403, 404, 409, 410, 412, 415, 422, 429] {
+            assert!(surely_refused(status), "{status}");
+        }
+        for status in [200, 301, 408, 499, 500, 502, 503, 504] {
+            assert!(!surely_refused(status), "{status}");
+        }
     }
 
     #[test]

@@ -8,13 +8,10 @@ use serde_json::{Value, json};
 use super::{Pass, Stopped};
 use crate::sim::components::Component;
 use crate::sim::kubelet;
-use crate::sim::pd::stores::{Store, StoreState};
+use crate::sim::pd::stores::{DRAIN_MS, Store, StoreState};
 use crate::sim::pd::{Change, Proposal};
 use crate::sim::tidb_cluster::TidbCluster;
 use crate::sim::world::PodKey;
-
-/// How long a store takes to be emptied.
-const DRAIN_MS: u64 = 5_000;
 
 pub fn scale(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, set: &mut Value) -> Result<(), Stopped> {
     let wanted = u64::from(tc.replicas(component));

@@ -91,6 +91,7 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
         ),
         ("GET", "/config/rules/group/tiflash") => Reply::json(200, &json!([])),
         ("GET", "/stores") => stores(database, request.query, around.now_s),
+        ("GET", "/stores/progress") => progress(database, request.query, around.now_ms),
         ("GET", path) if path.starts_with("/store/") => match store_id(database, path) {
             Ok(store) => database
                 .stores
@@ -200,6 +201,28 @@ fn stores(database: &Database, query: &str, now_s: u64) -> Reply {
     let stores: Vec<Value> =
         database.stores.values().filter(|store| shown(store.state)).map(|store| store.to_json(now_s)).collect();
     Reply::json(200, &json!({"count": stores.len(), "stores": stores}))
+}
+
+/// How far the removal of stores has come, over all that are being removed.
+fn progress(database: &Database, query: &str, now_ms: u64) -> Reply {
+    if query != "action=removing" {
+        return Reply::json(400, &json!("need query parameters"));
+    }
+    let leaving = database.stores.values().filter(|store| store.state == StoreState::Offline);
+    let done: Vec<u64> = leaving
+        .map(|store| now_ms.saturating_sub(store.removing_since_ms.unwrap_or(now_ms)).min(super::stores::DRAIN_MS))
+        .collect();
+    if done.is_empty() {
+        return Reply::json(404, &json!("no progress found for the action removing"));
+    }
+    let (sum, whole) = (done.iter().sum::<u64>(), super::stores::DRAIN_MS * done.len() as u64);
+    Reply::json(
+        200,
+        &json!({
+            "action": "removing", "progress": sum as f64 / whole as f64, "current_speed": 10.0,
+            "left_seconds": (whole - sum) as f64 / 1_000.0,
+        }),
+    )
 }
 
 fn store_id(database: &Database, path: &str) -> Result<u64, Reply> {

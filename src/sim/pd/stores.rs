@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::super::world::PodKey;
 
+/// How long a store takes to be emptied.
+pub const DRAIN_MS: u64 = 5_000;
+
 /// Where a store is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreState {

@@ -1,0 +1,114 @@
+//! `tidepilot check [DATABASE]`: what is wrong or risky, over a running fleet or (`--file`) over YAML and shell text that
+//! somebody is about to apply. Only reads; `--file` needs no cluster at all.
+//!
+//! Exit 0: nothing at or above the severity; 2: something; 3: nothing found, but something could not be seen.
+
+use std::io::Read as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::options::Connect;
+use super::{USAGE, fail, print};
+use crate::client;
+use crate::fleet::extras::Extras;
+use crate::fleet::findings::lint::{Text, lint};
+use crate::fleet::findings::{Severity, check};
+use crate::report::check::{self as report, Shown};
+
+/// Longest text that is linted.
+const LONGEST: u64 = 16 * 1024 * 1024;
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Name or PD cluster id of a Database (default: all)
+    #[arg(conflicts_with_all = ["file", "catalogue"])]
+    database: Option<String>,
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Table)]
+    output: CheckOutput,
+    /// Only what is at least this bad counts and is shown
+    #[arg(long, value_enum, default_value_t = SeverityArg::Low)]
+    severity: SeverityArg,
+    /// YAML, or text with shell commands and YAML in it, instead of a fleet; `-`: standard input; repeatable
+    #[arg(short, long, value_name = "FILE", num_args = 1..)]
+    file: Vec<String>,
+    /// Print every hazard with how it is seen, and look at nothing
+    #[arg(long, conflicts_with = "file")]
+    catalogue: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CheckOutput {
+    Table,
+    Json,
+    /// SARIF 2.1.0, for CI
+    Sarif,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SeverityArg {
+    Low,
+    Medium,
+    High,
+}
+
+impl SeverityArg {
+    fn severity(self) -> Severity {
+        match self {
+            SeverityArg::Low => Severity::Low,
+            SeverityArg::Medium => Severity::Medium,
+            SeverityArg::High => Severity::High,
+        }
+    }
+}
+
+pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let least = args.severity.severity();
+    if args.catalogue {
+        print(&match args.output {
+            CheckOutput::Table => report::catalogue(),
+            CheckOutput::Json | CheckOutput::Sarif => report::catalogue_json()?,
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.file.is_empty() {
+        return match texts(&args.file) {
+            Ok(texts) => finish(args.output, &Shown::of_texts(lint(&texts), least)),
+            Err(sentence) => Ok(fail(&sentence, USAGE)),
+        };
+    }
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let fleet = client::fold(links.look_closer(None, &Extras::all()).await);
+    let checked = check(&fleet, args.database.as_deref());
+    if let (Some(asked), true) = (&args.database, checked.databases.is_empty()) {
+        let known = check(&fleet, None).databases.join(", ");
+        return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
+    }
+    finish(args.output, &Shown::of_fleet(&fleet, checked, least))
+}
+
+fn finish(output: CheckOutput, shown: &Shown) -> color_eyre::Result<ExitCode> {
+    print(&match output {
+        CheckOutput::Table => shown.text(),
+        CheckOutput::Json => serde_json::to_string_pretty(shown)? + "\n",
+        CheckOutput::Sarif => serde_json::to_string_pretty(&shown.sarif())? + "\n",
+    });
+    Ok(ExitCode::from(shown.exit_code()))
+}
+
+fn texts(files: &[String]) -> Result<Vec<Text>, String> {
+    let read = |file: &String| {
+        let mut text = String::new();
+        let cannot = |error: std::io::Error| format!("{file} cannot be read: {error}");
+        let read = match file.as_str() {
+            "-" => std::io::stdin().lock().take(LONGEST).read_to_string(&mut text),
+            path => std::fs::File::open(path).map_err(cannot)?.take(LONGEST).read_to_string(&mut text),
+        };
+        read.map_err(cannot)?;
+        Ok(Text { file: file.clone(), text })
+    };
+    files.iter().map(read).collect()
+}

@@ -1,0 +1,65 @@
+//! What is plainly down. No hazard of the dossier's list, but no check may call such a Database well.
+
+use super::scene::Scene;
+use super::{Finding, OfDatabase, Severity, Subject};
+
+pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
+
+/// Members that are not healthy: the worse, the less quorum is left.
+fn members(scene: &Scene<'_>) -> Vec<Finding> {
+    let database = scene.database;
+    let sick: Vec<_> = database.members.iter().filter(|member| member.healthy == Some(false)).collect();
+    if sick.is_empty() {
+        return Vec::new();
+    }
+    let quorum = database.quorum;
+    let (severity, what) = if !quorum.stands() {
+        (Severity::High, "PD has lost its quorum".to_owned())
+    } else if quorum.tolerate == 0 {
+        (Severity::High, "the next loss stops the Database".to_owned())
+    } else {
+        (Severity::Medium, format!("{} more may be lost", quorum.tolerate))
+    };
+    let sentence = format!("{} of {} PD members are not healthy: {what}", sick.len(), quorum.members);
+    let mut found = scene.find("pd-member-unhealthy", sentence).severity(severity);
+    for member in sick {
+        let subject = Subject::of_pd("member", member.id.hex());
+        let pod = member.pod.as_deref().unwrap_or("no pod known");
+        let value = format!("not healthy ({pod}, {})", member.pod_phase.as_deref().unwrap_or("not seen"));
+        found = found.saw(&subject, "GET /pd/api/v1/health, /health", value, scene.pd_seen()).on(subject);
+    }
+    vec![found.then("bring its pod back before anything else is changed; look at its log and its events")]
+}
+
+fn leader(scene: &Scene<'_>) -> Vec<Finding> {
+    if scene.database.members.is_empty() || scene.database.members.iter().any(|member| member.leader) {
+        return Vec::new();
+    }
+    let whole = Subject::of_pd("Database", &scene.database.name);
+    vec![
+        scene
+            .find("pd-no-leader", "PD has no leader: nothing can be written")
+            .on(whole.clone())
+            .saw(&whole, "leader, of every PD pod that answered", "none", scene.pd_seen())
+            .then("look again in a minute; if it stays so, check the network between the PD pods on port 2380"),
+    ]
+}
+
+fn not_ready(scene: &Scene<'_>) -> Vec<Finding> {
+    let parts = scene.parts.iter().filter(|part| part.live());
+    let unready =
+        parts.filter_map(|part| Some((part, part.tc.ready_condition().filter(|ready| ready.status != "True")?)));
+    unready
+        .map(|(part, ready)| {
+            scene
+                .find_at("not-ready", part, format!("TidbCluster is not Ready: {}", ready.reason))
+                .saw(
+                    &part.subject(),
+                    "status.conditions[Ready]",
+                    format!("{}: {}", ready.status, ready.message),
+                    part.seen(),
+                )
+                .then(format!("tidepilot --context {} -n {} status", part.of.context, part.of.namespace))
+        })
+        .collect()
+}

@@ -1,0 +1,292 @@
+//! Findings: every hazard of the catalogue that shows in what is seen, as small pure functions over a Fleet.
+//!
+//! A [`Finding`] names what was found, the evidence (which object, which field, which value, seen when), why it matters
+//! and what to do. What could not be seen is `unseen`, never healthy: a Database of which a part is dark has no clean
+//! bill. Severities follow the dossier's classes: S1 (data loss or outage) is high, S2 (stuck or wrong) medium, S3
+//! (confusing) low. Not here: what a runbook refuses (its own preflight, which calls the same functions where both
+//! judge); YAML that was not applied yet ([`lint`]).
+//!
+//! Neighbours: [`catalogue`] (all 69 with how each is seen), [`scene`] (what the functions look at), and one file per
+//! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade_exit`], and [`health`] for what is
+//! plainly down.
+
+pub mod catalogue;
+mod health;
+pub mod lint;
+mod membership;
+mod network_tls;
+mod objects;
+pub mod scene;
+mod upgrade_exit;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::database::{Database, databases, unseen_clusters};
+use super::extras::Extra;
+use super::{Crd, Fleet, KubeCluster, ObjectRef};
+use catalogue::Hazard;
+use scene::Scene;
+
+/// How bad it is; the order is the order of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// S3: confusing.
+    Low,
+    /// S2: stuck, or a wrong result.
+    Medium,
+    /// S1: data loss or an outage is possible.
+    High,
+}
+
+impl Severity {
+    pub const ALL: [Severity; 3] = [Severity::High, Severity::Medium, Severity::Low];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::High => "high",
+            Severity::Medium => "medium",
+            Severity::Low => "low",
+        }
+    }
+}
+
+/// What a finding is about. A KubeCluster has no namespace; a member or store none either.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// `TidbCluster`, `KubeCluster`, `Pod`, `Secret`, `PersistentVolumeClaim`, `member`, `store`, `Database`
+    pub kind: &'static str,
+    pub context: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Subject {
+    pub fn object(kind: &'static str, at: &ObjectRef) -> Self {
+        Self { kind, context: at.context.clone(), namespace: at.namespace.clone(), name: at.name.clone() }
+    }
+
+    pub fn tidb_cluster(at: &ObjectRef) -> Self {
+        Self::object("TidbCluster", at)
+    }
+
+    pub fn cluster(context: &str) -> Self {
+        Self { kind: "KubeCluster", context: context.to_owned(), namespace: String::new(), name: String::new() }
+    }
+
+    /// A member, a store or a whole Database: things of PD, in no single KubeCluster.
+    pub fn of_pd(kind: &'static str, name: impl Into<String>) -> Self {
+        Self { kind, context: String::new(), namespace: String::new(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [&self.context, &self.namespace, &self.name].into_iter().filter(|part| !part.is_empty());
+        write!(f, "{} {}", self.kind, parts.map(String::as_str).collect::<Vec<_>>().join("/"))
+    }
+}
+
+/// One thing that was seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// As [`Subject`] writes it.
+    pub object: String,
+    /// `spec.tikv.maxFailoverCount`, `GET /pd/api/v1/health`, …
+    pub field: String,
+    pub value: String,
+    /// When the object was last heard of; `None` where it never was.
+    pub seen: Option<Timestamp>,
+}
+
+/// A place in a text that was linted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Location {
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+}
+
+/// One thing that is wrong or risky.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    #[serde(flatten, serialize_with = "short")]
+    pub hazard: &'static Hazard,
+    pub severity: Severity,
+    /// Name of the Database; `None` where it is about the fleet.
+    pub database: Option<String>,
+    pub subjects: Vec<Subject>,
+    /// What was found.
+    pub sentence: String,
+    pub evidence: Vec<Evidence>,
+    pub why: &'static str,
+    /// Often a command line.
+    pub what_to_do: String,
+    /// It could not be seen whether this is so: neither a finding nor an all-clear.
+    pub unknown: bool,
+    /// Where it stands; only in what the docs lint read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// In a finding the hazard is its name and number; the rest of its entry is the catalogue's.
+fn short<S: Serializer>(hazard: &&'static Hazard, out: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap as _;
+    let mut map = out.serialize_map(Some(2))?;
+    map.serialize_entry("id", hazard.id)?;
+    map.serialize_entry("hazard", &hazard.number)?;
+    map.end()
+}
+
+impl Finding {
+    fn new(id: &'static str, database: Option<&str>, sentence: impl Into<String>) -> Self {
+        let hazard = catalogue::entry(id).expect("every id in this room is in the catalogue; a test walks them");
+        Self {
+            hazard,
+            severity: hazard.severity,
+            database: database.map(ToOwned::to_owned),
+            subjects: Vec::new(),
+            sentence: sentence.into(),
+            evidence: Vec::new(),
+            why: hazard.why,
+            what_to_do: String::new(),
+            unknown: false,
+            location: None,
+        }
+    }
+
+    fn on(mut self, subject: Subject) -> Self {
+        self.subjects.push(subject);
+        self
+    }
+
+    fn saw(mut self, what: &Subject, field: &str, value: impl Into<String>, seen: Option<Timestamp>) -> Self {
+        self.evidence.push(Evidence { object: what.to_string(), field: field.into(), value: value.into(), seen });
+        self
+    }
+
+    fn then(mut self, what_to_do: impl Into<String>) -> Self {
+        self.what_to_do = what_to_do.into();
+        self
+    }
+
+    fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    fn unknown(mut self) -> Self {
+        self.unknown = true;
+        self
+    }
+
+    pub fn id(&self) -> &'static str {
+        self.hazard.id
+    }
+}
+
+/// The answer of one look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// Names of the Databases that were looked at.
+    pub databases: Vec<String>,
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    /// What could not be seen, one sentence each.
+    pub unseen: Vec<String>,
+}
+
+impl Checked {
+    /// Known findings at or above a severity.
+    pub fn at_least(&self, severity: Severity) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| !finding.unknown && finding.severity >= severity)
+    }
+
+    /// Whether something could not be seen, so that nothing found is no all-clear.
+    pub fn dark(&self) -> bool {
+        self.databases.is_empty() || !self.unseen.is_empty() || self.findings.iter().any(|finding| finding.unknown)
+    }
+}
+
+type OfDatabase = fn(&Scene<'_>) -> Vec<Finding>;
+
+/// Everything that is wrong or risky in the Databases of this name or id (`None`: all, and the fleet itself).
+pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
+    let all = databases(fleet);
+    let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
+    let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
+    let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
+    let functions: Vec<OfDatabase> =
+        [objects::ALL, network_tls::ALL, membership::ALL, upgrade_exit::ALL, health::ALL].concat();
+    let mut contexts: BTreeSet<&str> = BTreeSet::new();
+    for database in &chosen {
+        let scene = Scene::of(fleet, database);
+        for function in &functions {
+            checked.findings.extend(function(&scene));
+        }
+        contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
+        checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
+        checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
+    }
+    for finding in objects::fleet(fleet, &all).into_iter().chain(upgrade_exit::fleet(fleet, &all)) {
+        let ours = finding.database.as_ref().is_none_or(|of| checked.databases.contains(of));
+        let near = only.is_none() || finding.subjects.iter().any(|subject| contexts.contains(subject.context.as_str()));
+        if ours && near {
+            checked.findings.push(finding);
+        }
+    }
+    let near = |cluster: &&KubeCluster| only.is_none() || contexts.contains(cluster.context.as_str());
+    for cluster in fleet.clusters.values().filter(near) {
+        checked.unseen.extend(unread(cluster));
+    }
+    // A cluster that is dark may hold a part of any Database, asked for or not.
+    checked.unseen.extend(unseen_clusters(fleet));
+    checked.findings.sort_by(|a, b| {
+        let key = |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), f.hazard.number, f.database.clone());
+        key(a).cmp(&key(b)).then_with(|| a.subjects.cmp(&b.subjects)).then_with(|| a.sentence.cmp(&b.sentence))
+    });
+    checked
+}
+
+/// What a closer look would have shown of a cluster with TidbClusters, and did not.
+fn unread(cluster: &KubeCluster) -> Vec<String> {
+    let mut all = Vec::new();
+    if !cluster.freshness.is_live() {
+        // Said once, by its freshness.
+        return all;
+    }
+    if cluster.crd == Crd::Unknown {
+        all.push(format!("KubeCluster {}: whether TidbClusters are served could not be read", cluster.context));
+    }
+    if cluster.tidb_clusters.is_empty() {
+        return all;
+    }
+    let more = &cluster.more;
+    let parts = [
+        (Extra::Claims, more.claims.is_some(), "persistentvolumeclaims"),
+        (Extra::Events, more.events.is_some(), "events"),
+        (Extra::Operator, more.operator.is_some(), "the operator's Deployment"),
+    ];
+    for (extra, seen, what) in parts {
+        match (seen, more.lacking.get(&extra)) {
+            (true, _) => {}
+            (false, Some(why)) => all.push(format!("KubeCluster {}: {why}", cluster.context)),
+            (false, None) => all.push(format!("KubeCluster {}: {what} have not been read yet", cluster.context)),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+pub(super) mod bed;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,502 @@
+//! `domain.md` §5.1: how the objects are written. Hazards 1 to 17.
+//!
+//! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scene::{Part, Scene};
+use super::{Finding, OfDatabase, Subject};
+use crate::fleet::database::{Database, Member, cluster_id, host, referenced};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::version::Version;
+use crate::fleet::{Crd, Fleet, ObjectRef};
+
+pub(super) const ALL: &[OfDatabase] = &[
+    wrong_cluster_domain,
+    cluster_domain_changed,
+    across_k8s_missing,
+    crd_or_operator_too_old,
+    operator_versions_differ,
+    config_not_rolled,
+    tiproxy,
+    microservices,
+    wrong_reference,
+    unreplaced_variable,
+    failover_on,
+    paused,
+    rejected,
+];
+
+/// What is judged over all Databases at once.
+pub(super) fn fleet(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
+    let mut all = duplicate_triple(fleet, databases);
+    all.extend(same_cluster_twice(fleet));
+    all
+}
+
+/// 1. The domain of the spec against the one that the cluster's DNS serves.
+fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
+    let judge = |part: &Part<'_>| {
+        let domain = part.tc.domain()?;
+        let (subject, real) = (part.subject(), part.cluster.cluster_domain.as_deref());
+        let found = match real {
+            Some(real) if real.eq_ignore_ascii_case(domain) => return None,
+            Some(real) => scene
+                .find_at(
+                    "wrong-cluster-domain",
+                    part,
+                    format!("clusterDomain is {domain:?}, but the cluster's DNS serves {real:?}"),
+                )
+                .saw(&Subject::cluster(&part.of.context), "kube-system/coredns Corefile", real, part.seen()),
+            None if part.live() => scene
+                .find_at(
+                    "wrong-cluster-domain",
+                    part,
+                    format!(
+                        "whether {domain:?} is the cluster's real DNS domain is not known (CoreDNS is not for us to read)"
+                    ),
+                )
+                .unknown(),
+            None => return None,
+        };
+        let check = format!(
+            "{} exec {}-pd-0 -- nslookup kubernetes.default.svc.{domain} # must answer; else put the right domain, with every PD watched",
+            part.kubectl(),
+            part.of.name
+        );
+        Some(found.saw(&subject, "spec.clusterDomain", domain, part.seen()).then(check))
+    };
+    scene.parts.iter().filter_map(judge).collect()
+}
+
+/// 2. A member that this TidbCluster's own pod runs, under a name with another domain than the spec has now.
+fn cluster_domain_changed(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let other = |member: &&Member| {
+            let Some(pod) = member.pod.as_deref() else { return false };
+            let bare = part.tc.pd_host(pod, None);
+            let named = member.name.strip_prefix(&bare).and_then(|rest| rest.strip_prefix('.'));
+            named.is_some_and(|domain| Some(domain) != part.tc.domain())
+        };
+        let strangers: Vec<&Member> = scene.members(part).into_iter().filter(other).collect();
+        let Some(first) = strangers.first() else { continue };
+        let now = part.tc.domain().unwrap_or("(none)");
+        let sentence = format!(
+            "clusterDomain is {now} now, but {} of its own PD members are called by another domain; the operator takes them for foreign ones",
+            strangers.len()
+        );
+        let old = first.name.split_once(".svc.").map_or("", |(_, domain)| domain);
+        let mut found = scene.find_at("cluster-domain-changed", part, sentence).saw(
+            &part.subject(),
+            "spec.clusterDomain",
+            now,
+            part.seen(),
+        );
+        for member in strangers.iter().take(3) {
+            let subject = Subject::of_pd("member", member.id.hex());
+            found = found.saw(&subject, "name", &member.name, scene.pd_seen());
+        }
+        all.push(
+            found.then(format!("put the old domain back: {}", part.patch(&format!("{{\"clusterDomain\":\"{old}\"}}")))),
+        );
+    }
+    all
+}
+
+/// 3. Name, namespace and DNS domain together must be unique among TidbClusters that may meet.
+fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
+    let mut by_triple: BTreeMap<(String, String, String), Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
+    for (of, tc) in fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()) {
+        let real = || fleet.clusters.get(&of.context).and_then(|cluster| cluster.cluster_domain.clone());
+        let domain = tc.domain().map(ToOwned::to_owned).or_else(real);
+        // Without a domain nothing says that the two would collide.
+        let Some(domain) = domain else { continue };
+        by_triple.entry((of.namespace.clone(), of.name.clone(), domain)).or_default().push((of, tc));
+    }
+    let mut all = Vec::new();
+    for ((namespace, name, domain), same) in by_triple {
+        let opened = same.iter().any(|(_, tc)| tc.across_k8s() || tc.spec.cluster.is_some());
+        if same.len() < 2 || !opened {
+            continue;
+        }
+        let of = databases.iter().find(|database| database.tidb_clusters.contains(&same[0].0));
+        let sentence = format!("{} TidbClusters are called {namespace}/{name} in the DNS domain {domain}", same.len());
+        let mut found = Finding::new("duplicate-triple", of.map(|database| database.name.as_str()), sentence);
+        for (of, _) in &same {
+            let seen = fleet.clusters.get(&of.context).and_then(|cluster| cluster.heard);
+            let subject = Subject::tidb_cluster(of);
+            found = found.saw(
+                &subject,
+                "metadata.name, metadata.namespace, DNS domain",
+                format!("{name}, {namespace}, {domain}"),
+                seen,
+            );
+            found = found.on(subject);
+        }
+        all.push(
+            found.then("give one of them another namespace or name before they meet; a running one cannot be renamed"),
+        );
+    }
+    all
+}
+
+/// 4. A part of a spanning Database without acrossK8s.
+fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
+    let away = |part: &Part<'_>| {
+        let joined = referenced(scene.fleet, part.tc);
+        joined.is_some_and(|of| of.context != part.of.context)
+    };
+    let missing = scene.parts.iter().filter(|part| (scene.spans() || away(part)) && !part.tc.across_k8s());
+    missing
+        .map(|part| {
+            scene
+                .find_at(
+                    "across-k8s-missing",
+                    part,
+                    "acrossK8s is not set, though the Database spans several KubeClusters",
+                )
+                .saw(&part.subject(), "spec.acrossK8s", shown(part.tc.spec.across_k8s), part.seen())
+                .then(format!("tidepilot run migrate-cluster-domain --set tidbCluster={}", part.of))
+        })
+        .collect()
+}
+
+/// 5. The CRD drops acrossK8s silently, or the operator does not know it.
+fn crd_or_operator_too_old(scene: &Scene<'_>) -> Vec<Finding> {
+    let judge = |part: &Part<'_>| {
+        if !scene.spans() && !part.opened() {
+            return None;
+        }
+        let subject = Subject::cluster(&part.of.context);
+        let (field, value, sentence) = match (&part.cluster.crd, part.operator()) {
+            (Crd::Served { across_k8s: Some(false) }, _) => (
+                "CustomResourceDefinition tidbclusters.pingcap.com",
+                "no spec.acrossK8s".to_owned(),
+                "its TidbCluster CRD does not know acrossK8s and drops the field without a word".to_owned(),
+            ),
+            (_, Some(operator)) if operator < Version::new(1, 3, 0) => (
+                "Deployment tidb-controller-manager, image",
+                part.operator_line(),
+                format!("TiDB Operator {operator} does not know acrossK8s (1.3.0 is the first)"),
+            ),
+            _ => return None,
+        };
+        Some(scene.find_at("crd-or-operator-too-old", part, sentence).saw(&subject, field, value, part.seen()).then(
+            "replace the CRD first (server-side apply: it is too large for client-side), then upgrade the operator",
+        ))
+    };
+    scene.parts.iter().filter_map(judge).collect()
+}
+
+/// 6. Operators of different minor versions drive one Database.
+fn operator_versions_differ(scene: &Scene<'_>) -> Vec<Finding> {
+    let known: BTreeMap<&str, Version> =
+        scene.parts.iter().filter_map(|part| Some((part.of.context.as_str(), part.operator()?))).collect();
+    let minors: BTreeSet<(u64, u64)> = known.values().map(|version| (version.major, version.minor)).collect();
+    if minors.len() < 2 {
+        return Vec::new();
+    }
+    let said: Vec<String> = known.iter().map(|(context, version)| format!("{context} {version}")).collect();
+    let mut found =
+        scene.find("operator-versions-differ", format!("different versions of TiDB Operator: {}", said.join(", ")));
+    for (context, version) in &known {
+        let subject = Subject::cluster(context);
+        let seen = scene.fleet.clusters.get(*context).and_then(|cluster| cluster.heard);
+        found = found.saw(&subject, "Deployment tidb-controller-manager, image", version.to_string(), seen).on(subject);
+    }
+    vec![found.then("bring all operators to one minor version before anything else is changed")]
+}
+
+/// 8. A change of the spec that restarts nothing.
+fn config_not_rolled(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        for (component, spec) in part.tc.components() {
+            let strategy = part.tc.config_update_strategy(component);
+            if strategy != "RollingUpdate" {
+                fields.push((format!("configUpdateStrategy of {}", component.title()), strategy.to_owned()));
+            } else if spec.config.is_none() && component != Component::Pump {
+                fields.push((format!("spec.{}.config", component.key()), "(absent)".into()));
+            }
+        }
+        if fields.is_empty() {
+            continue;
+        }
+        let named: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
+        let sentence = format!("changes do not restart the pods: {}", named.join(", "));
+        let mut found = scene.find_at("config-not-rolled", part, sentence);
+        for (field, value) in &fields {
+            found = found.saw(&part.subject(), field, value, part.seen());
+        }
+        all.push(found.then(
+            "set configUpdateStrategy: RollingUpdate and config: {} where it is absent (this itself is a rolling restart)",
+        ));
+    }
+    all
+}
+
+/// 9. TiProxy ends the operator's pass before TiFlash, TiKV and TiDB.
+fn tiproxy(scene: &Scene<'_>) -> Vec<Finding> {
+    let with = scene.parts.iter().filter_map(|part| Some((part, part.tc.spec.tiproxy.as_ref()?)));
+    with.filter(|(part, _)| part.tc.across_k8s())
+        .map(|(part, spec)| {
+            scene
+                .find_at(
+                    "tiproxy-with-across-k8s",
+                    part,
+                    "TiProxy is asked for together with acrossK8s, which the operator refuses",
+                )
+                .saw(&part.subject(), "spec.tiproxy.replicas", spec.replicas.to_string(), part.seen())
+                .then(format!("take TiProxy out of the object: {}", part.patch("{\"tiproxy\":null}")))
+        })
+        .collect()
+}
+
+/// 10. PD microservices across KubeClusters.
+fn microservices(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.opened()) {
+        let listed = part.tc.spec.pdms.as_ref().filter(|list| !list.is_empty()).map(Vec::len);
+        let mode = part.tc.spec.pd.as_ref().and_then(|pd| pd.mode.as_deref()).filter(|mode| *mode == "ms");
+        let mut found = match (listed, mode) {
+            (None, None) => continue,
+            _ => scene.find_at(
+                "pd-microservices-across-k8s",
+                part,
+                "PD runs as microservices in a TidbCluster opened for others",
+            ),
+        };
+        if let Some(count) = listed {
+            found = found.saw(&part.subject(), "spec.pdms", format!("{count} entries"), part.seen());
+        }
+        if let Some(mode) = mode {
+            found = found.saw(&part.subject(), "spec.pd.mode", mode, part.seen());
+        }
+        all.push(found.then("go back to PD without microservices; the vendor does not support this combination"));
+    }
+    all
+}
+
+/// 11 and 45. `spec.cluster` leads nowhere, or the two ended up as two Databases.
+fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let Some(to) = &part.tc.spec.cluster else { continue };
+        let namespace = to.namespace.as_deref().unwrap_or(part.tc.namespace());
+        let target = format!("{namespace}/{} in {}", to.name, to.cluster_domain.as_deref().unwrap_or("(no domain)"));
+        let undo = format!(
+            "delete this TidbCluster and its claims before data is written, then join with the right reference: {} delete tidbcluster {}",
+            part.kubectl(),
+            part.of.name
+        );
+        match referenced(scene.fleet, part.tc) {
+            Some(joined) => {
+                let other = scene.fleet.tidb_cluster(&joined);
+                let theirs = other.and_then(|other| cluster_id(scene.fleet, &joined, other));
+                let own = scene.database.id.clone();
+                let (Some(own), Some(theirs)) = (own, theirs) else { continue };
+                if own == theirs || scene.database.tidb_clusters.contains(&joined) {
+                    continue;
+                }
+                // Its members still know the target's pods: it had joined, and the target began anew since.
+                let knows = scene.database.members.iter().any(|member| {
+                    let hosts = member.client_urls.iter().filter_map(|url| host(url));
+                    let target = format!(".{}-pd-peer.{}.svc", joined.name, joined.namespace);
+                    member.kube_cluster.as_deref() != Some(&part.of.context)
+                        && hosts.clone().any(|host| host.contains(&target))
+                });
+                let found = match knows {
+                    true => scene
+                        .find_at("second-bootstrap", part, format!("{joined} began a second Database ({theirs}); the members here still belong to {own}"))
+                        .then("stop the PD that began anew, keep its volume, and let it join the surviving members; do not write to it"),
+                    false => scene
+                        .find_at("wrong-cluster-reference", part, format!("it was to join {joined}, but is a Database of its own"))
+                        .then(undo),
+                };
+                all.push(
+                    found
+                        .on(Subject::tidb_cluster(&joined))
+                        .saw(&part.subject(), "PD cluster id", own, scene.pd_seen())
+                        .saw(&Subject::tidb_cluster(&joined), "PD cluster id", theirs, part.seen()),
+                );
+            }
+            None => {
+                let near = scene
+                    .fleet
+                    .tidb_clusters()
+                    .find(|(of, _)| of.name == to.name && of.namespace == namespace && of != part.of);
+                let alone = !scene.database.members.is_empty()
+                    && scene.database.members.len() == scene.members(part).len()
+                    && part.tc.spec.pd.is_some();
+                let sentence = match (&near, alone) {
+                    (Some((of, tc)), _) => format!(
+                        "spec.cluster names {target}, but {of} has the domain {}",
+                        tc.domain().unwrap_or("(none)")
+                    ),
+                    (None, true) => {
+                        format!(
+                            "spec.cluster names {target}, which was not found, and PD has only this TidbCluster's own members"
+                        )
+                    }
+                    // It may well lie in a context that is not connected: the Database says so as unseen.
+                    (None, false) => continue,
+                };
+                let value = format!(
+                    "name {:?}, namespace {namespace:?}, clusterDomain {:?}",
+                    to.name,
+                    to.cluster_domain.as_deref().unwrap_or_default()
+                );
+                all.push(
+                    scene
+                        .find_at("wrong-cluster-reference", part, sentence)
+                        .saw(&part.subject(), "spec.cluster", value, part.seen())
+                        .then(if alone {
+                            undo
+                        } else {
+                            "correct spec.cluster to the name, namespace and clusterDomain of the TidbCluster to join"
+                                .into()
+                        }),
+                );
+            }
+        }
+    }
+    all
+}
+
+/// 12. An empty domain or a variable that no shell replaced.
+fn unreplaced_variable(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let spec = &part.tc.spec;
+        let reference = spec.cluster.as_ref();
+        let texts = [
+            ("spec.clusterDomain", spec.cluster_domain.as_deref()),
+            ("spec.version", spec.version.as_deref()),
+            ("spec.cluster.name", reference.map(|to| to.name.as_str())),
+            ("spec.cluster.namespace", reference.and_then(|to| to.namespace.as_deref())),
+            ("spec.cluster.clusterDomain", reference.and_then(|to| to.cluster_domain.as_deref())),
+        ];
+        for (field, value) in texts.into_iter().filter_map(|(field, value)| Some((field, value?))) {
+            let sentence = match value {
+                "" => format!("{field} is an empty text: a variable was not set when the YAML was applied"),
+                value if value.contains("${") || value.contains("$(") => {
+                    format!("{field} is {value:?}: a variable was never replaced")
+                }
+                _ => continue,
+            };
+            all.push(
+                scene
+                    .find_at("unreplaced-variable", part, sentence)
+                    .saw(&part.subject(), field, format!("{value:?}"), part.seen())
+                    .then(format!(
+                        "write the real value there; check the YAML first: tidepilot check --file FILE (object: {})",
+                        part.of
+                    )),
+            );
+        }
+    }
+    all
+}
+
+/// 14. Failover would replace members that are only out of reach.
+fn failover_on(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
+        let counted = part.tc.components().filter(|(component, _)| failover_applies(*component));
+        let on: Vec<(Component, Option<i64>)> = counted
+            .map(|(component, spec)| (component, spec.max_failover_count))
+            .filter(|(_, count)| *count != Some(0))
+            .collect();
+        if on.is_empty() {
+            continue;
+        }
+        let titles: Vec<&str> = on.iter().map(|(component, _)| component.title()).collect();
+        let mut found = scene.find_at("failover-on", part, format!("failover is on for {}", titles.join(", ")));
+        for (component, count) in &on {
+            let value = count.map_or("(absent: 3)".to_owned(), |count| count.to_string());
+            found =
+                found.saw(&part.subject(), &format!("spec.{}.maxFailoverCount", component.key()), value, part.seen());
+        }
+        let body: Vec<String> =
+            on.iter().map(|(component, _)| format!("\"{}\":{{\"maxFailoverCount\":0}}", component.key())).collect();
+        all.push(found.then(part.patch(&format!("{{{}}}", body.join(",")))));
+    }
+    all
+}
+
+/// Components that the operator fails over.
+pub(crate) fn failover_applies(component: Component) -> bool {
+    matches!(component, Component::Pd | Component::Tikv | Component::Tidb | Component::Tiflash)
+}
+
+/// 15. The operator looks away, or pods have holes in their numbering.
+fn paused(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        if part.tc.paused() {
+            all.push(
+                scene
+                    .find_at("paused", part, "it is paused: the operator does nothing here")
+                    .saw(&part.subject(), "spec.paused", "true", part.seen())
+                    .then(part.patch("{\"paused\":false}")),
+            );
+        }
+        let slots =
+            part.tc.metadata.annotations.iter().filter(|(key, _)| key.ends_with(".tidb.pingcap.com/delete-slots"));
+        for (key, value) in slots.filter(|(_, value)| !matches!(value.as_str(), "" | "[]")) {
+            all.push(
+                scene
+                    .find_at(
+                        "paused",
+                        part,
+                        "AdvancedStatefulSet leaves holes in the numbering of its pods; counts by ordinal do not hold",
+                    )
+                    .saw(&part.subject(), &format!("metadata.annotations[{key}]"), value, part.seen())
+                    .then("count its pods by name before anything is scaled"),
+            );
+        }
+    }
+    all
+}
+
+/// 16. The operator rejects the object in its loop and leaves status as it was.
+fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let events = part.cluster.more.events.iter().flatten();
+        let last = events.filter(|event| {
+            event.kind == "TidbCluster" && event.reason == "FailedValidation" && event.object == part.tc.metadata.key()
+        });
+        let Some(event) = last.max_by_key(|event| event.last) else { continue };
+        all.push(
+            scene
+                .find_at("rejected-by-operator", part, format!("the operator rejects the object: {}", event.message))
+                .saw(&part.subject(), "event FailedValidation", format!("{} times", event.count), event.last)
+                .then("correct what the event names; status is the old one until then"),
+        );
+    }
+    all
+}
+
+/// 66. Two contexts of one KubeCluster.
+fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
+    let twice = fleet.clusters.values().filter_map(|cluster| Some((cluster, fleet.same_cluster_as(&cluster.context)?)));
+    twice
+        .map(|(cluster, first)| {
+            let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
+            let uid = cluster.uid.clone().unwrap_or_default();
+            let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
+            let mut found = Finding::new("same-cluster-twice", None, sentence);
+            for subject in subjects {
+                found = found.saw(&subject, "namespace kube-system, metadata.uid", &uid, cluster.heard).on(subject);
+            }
+            found.then(format!("name one of them: tidepilot --context {first} …"))
+        })
+        .collect()
+}
+
+fn shown(value: Option<bool>) -> String {
+    value.map_or("(absent)".into(), |value| value.to_string())
+}

@@ -1,0 +1,549 @@
+//! Every hazard that shows now, planted one by one in the healthy fleet of [`super::bed`], and its near misses.
+//!
+//! A case names *exactly* what is found: a function that cries wolf beside it fails here too.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::bed::{Bed, when};
+use super::catalogue::{CATALOGUE, Seeing};
+use super::{Severity, check};
+use crate::fleet::extras::{Event, PlacementRule, RegionCheck, Removal};
+use crate::fleet::object::Sight;
+use crate::fleet::pd::{EtcdMember, MemberId, Store};
+use crate::fleet::{Crd, Freshness, ObjectKey};
+
+type Plant = fn(&mut Bed);
+
+fn ids(plant: Plant) -> Vec<&'static str> {
+    let mut bed = Bed::healthy();
+    plant(&mut bed);
+    let checked = bed.checked();
+    let mut ids: Vec<&str> = checked.findings.iter().filter(|f| !f.unknown).map(super::Finding::id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn ghost_host(name: &str) -> String {
+    format!("{name}-pd-0.{name}-pd-peer.db.svc.west.local")
+}
+
+fn member(id: u64, host: &str) -> EtcdMember {
+    EtcdMember {
+        id: MemberId(id),
+        name: host.into(),
+        peer_urls: vec![format!("http://{host}:2380")],
+        client_urls: vec![format!("http://{host}:2379")],
+    }
+}
+
+fn stray(name: &str) -> EtcdMember {
+    member(9, &ghost_host(name))
+}
+
+fn claim(instance: &str, made: &str) -> Value {
+    json!({"metadata": {"name": format!("tikv-{instance}-tikv-0"), "namespace": "db", "creationTimestamp": made,
+        "labels": {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": "tikv"}},
+        "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}})
+}
+
+fn tls(bed: &mut Bed) {
+    for member in &mut bed.members {
+        member.peer_urls = member.peer_urls.iter().map(|url| url.replace("http://", "https://")).collect();
+    }
+    for side in [&mut bed.east, &mut bed.west] {
+        side.tc["spec"]["tlsCluster"] = json!({"enabled": true});
+        let name = side.tc["metadata"]["name"].as_str().expect("a name").to_owned();
+        for what in ["pd-cluster-secret", "tikv-cluster-secret", "tidb-cluster-secret", "cluster-client-secret"] {
+            let data = json!({"data": {"ca.crt": "sha256:aa", "tls.crt": "sha256:bb", "tls.key": "(a private key)"}});
+            side.secrets.push((format!("{name}-{what}"), Sight::Present(data)));
+        }
+    }
+}
+
+/// What has to be found when this is planted; several names where one thing really is several.
+const CASES: &[(&str, Plant, &[&str])] = &[
+    ("nothing", |_| {}, &[]),
+    ("TLS as it should be", tls, &[]),
+    ("another domain", |bed| bed.east.domain = Some("cluster.local".into()), &["wrong-cluster-domain"]),
+    (
+        "the domain taken away",
+        |bed| drop(bed.west.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain")),
+        &["cluster-domain-changed", "peer-urls-half-updated"],
+    ),
+    (
+        "two of one name in one domain",
+        |bed| {
+            bed.west.domain = Some("east.local".into());
+            let mut twin = bed.east.tc.clone();
+            twin["status"] = json!({"clusterID": "77"});
+            twin["spec"]["pd"] = Value::Null;
+            twin["spec"]["tikv"] = Value::Null;
+            twin["spec"]["tidb"] = Value::Null;
+            bed.west.others.push(twin);
+        },
+        &["discovery-unavailable", "duplicate-triple", "wrong-cluster-domain"],
+    ),
+    ("no acrossK8s", |bed| bed.west.tc["spec"]["acrossK8s"] = json!(false), &["across-k8s-missing"]),
+    ("an old CRD", |bed| bed.west.crd = Crd::Served { across_k8s: Some(false) }, &["crd-or-operator-too-old"]),
+    (
+        "an old operator",
+        |bed| bed.west.version = "v1.2.4".into(),
+        &["crd-or-operator-too-old", "operator-versions-differ"],
+    ),
+    ("another patch of the operator", |bed| bed.west.version = "v1.6.1".into(), &[]),
+    ("another minor of the operator", |bed| bed.west.version = "v1.5.5".into(), &["operator-versions-differ"]),
+    ("InPlace", |bed| bed.east.tc["spec"]["configUpdateStrategy"] = json!("InPlace"), &["config-not-rolled"]),
+    ("no config", |bed| bed.east.tc["spec"]["tikv"]["config"] = Value::Null, &["config-not-rolled"]),
+    (
+        "TiProxy",
+        |bed| bed.east.tc["spec"]["tiproxy"] = json!({"replicas": 0, "config": {}}),
+        &["outside-ready", "tiproxy-with-across-k8s"],
+    ),
+    ("microservices", |bed| bed.east.tc["spec"]["pd"]["mode"] = json!("ms"), &["pd-microservices-across-k8s"]),
+    (
+        "a reference with another domain",
+        |bed| {
+            bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("eats.local");
+        },
+        &["wrong-cluster-reference"],
+    ),
+    (
+        "an empty variable",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!(""),
+        &["unreplaced-variable", "wrong-cluster-reference"],
+    ),
+    (
+        "bootstrapped its own",
+        |bed| {
+            bed.other_id = Some(43);
+            bed.west.tc["status"]["clusterID"] = json!("43");
+            bed.other_members = Some(vec![bed.members.remove(2)]);
+            bed.stores.truncate(2);
+        },
+        // What is left of each Database has too few stores and an even number of members.
+        &["too-few-tikv", "uneven-pd-spread", "wrong-cluster-reference"],
+    ),
+    (
+        "the initial one began anew",
+        |bed| {
+            bed.cluster_id = 43;
+            bed.other_id = Some(42);
+            bed.east.tc["status"]["clusterID"] = json!("43");
+            bed.other_members = Some(bed.members.clone());
+            bed.members.truncate(1);
+        },
+        &["second-bootstrap"],
+    ),
+    ("failover left on", |bed| bed.east.tc["spec"]["pd"]["maxFailoverCount"] = json!(3), &["failover-on"]),
+    (
+        "failover by default",
+        |bed| drop(bed.west.tc["spec"]["tikv"].as_object_mut().expect("tikv").remove("maxFailoverCount")),
+        &["failover-on"],
+    ),
+    ("paused", |bed| bed.west.tc["spec"]["paused"] = json!(true), &["paused"]),
+    ("rejected", |bed| bed.east.events = Some(vec![event("FailedValidation")]), &["rejected-by-operator"]),
+    ("another event", |bed| bed.east.events = Some(vec![event("FailedScaleIn")]), &[]),
+    (
+        "another CA",
+        |bed| {
+            tls(bed);
+            bed.west.secrets[0].1 =
+                Sight::Present(json!({"data": {"ca.crt": "sha256:cc", "tls.crt": "x", "tls.key": "x"}}));
+        },
+        &["different-ca"],
+    ),
+    (
+        "a missing Secret",
+        |bed| {
+            tls(bed);
+            bed.west.secrets[1].1 = Sight::Absent;
+        },
+        &["tls-secret-missing"],
+    ),
+    (
+        "a missing key",
+        |bed| {
+            tls(bed);
+            bed.west.secrets[1].1 = Sight::Present(json!({"data": {"ca.crt": "sha256:aa", "tls.crt": "x"}}));
+        },
+        &["tls-secret-missing"],
+    ),
+    (
+        "TLS switched on",
+        |bed| {
+            tls(bed);
+            for member in &mut bed.members {
+                member.peer_urls = member.peer_urls.iter().map(|url| url.replace("https://", "http://")).collect();
+            }
+        },
+        &["tls-toggled"],
+    ),
+    (
+        "one peerURL with the other scheme",
+        |bed| {
+            tls(bed);
+            bed.members[1].peer_urls[0] = bed.members[1].peer_urls[0].replace("https", "http");
+        },
+        &["peer-url-wrong-scheme"],
+    ),
+    (
+        "one PD",
+        |bed| {
+            bed.west.tc = json!({"metadata": {"name": "other", "namespace": "x"}, "spec": {}, "status": {"clusterID": "9",
+                "conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}});
+            bed.members.truncate(1);
+            bed.east.tc["spec"]["pd"]["replicas"] = json!(1);
+            bed.east.pods.remove(1);
+            bed.east.sets[0] = json!({"metadata": {"name": "prod-east-pd", "namespace": "db", "generation": 1}, "spec": {"replicas": 1},
+                "status": {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "r1", "updateRevision": "r1"}});
+        },
+        &["deleted-too-early", "single-pd-join"],
+    ),
+    (
+        "a member that never started",
+        |bed| bed.members.push(EtcdMember { name: String::new(), client_urls: Vec::new(), ..stray("third") }),
+        &["nameless-member"],
+    ),
+    (
+        "one name twice",
+        |bed| {
+            bed.members.extend([
+                EtcdMember { id: MemberId(9), peer_urls: vec!["http://x.y.z:2380".into()], ..bed.members[2].clone() },
+                member(10, "away-pd-0.away-pd-peer.z.svc.far.local"),
+            ])
+        },
+        &["duplicate-pd-name"],
+    ),
+    (
+        "four members",
+        |bed| bed.members.push(member(9, "away-pd-0.away-pd-peer.z.svc.far.local")),
+        &["uneven-pd-spread"],
+    ),
+    (
+        "PD rolls on both sides",
+        |bed| {
+            bed.east.rolling("pd");
+            bed.west.rolling("pd");
+        },
+        &["not-ready", "pd-rolling-in-two"],
+    ),
+    ("PD rolls on one side", |bed| bed.east.rolling("pd"), &["not-ready"]),
+    (
+        "the operator cannot reach the only PD",
+        |bed| bed.west.tc["status"]["pd"]["synced"] = json!(false),
+        &["ready-too-early", "single-pd-unsynced"],
+    ),
+    (
+        "it has peers to fall back on",
+        |bed| {
+            bed.west.tc["status"]["pd"]["synced"] = json!(false);
+            bed.west.tc["status"]["pd"]["peerMembers"] = json!({"a": {"name": "a"}});
+        },
+        &["ready-too-early"],
+    ),
+    ("no port", |bed| bed.members[0].peer_urls = vec!["http://prod-east-pd-0".into()], &["malformed-peer-url"]),
+    ("a literal variable", |bed| bed.members[0].peer_urls = vec!["${member_peer_url}".into()], &["malformed-peer-url"]),
+    (
+        "a domainless peerURL",
+        |bed| bed.members[1].peer_urls = vec!["http://prod-east-pd-1.prod-east-pd-peer.db.svc:2380".into()],
+        &["peer-urls-half-updated"],
+    ),
+    (
+        "a shared peerURL",
+        |bed| bed.members[1].peer_urls = bed.members[0].peer_urls.clone(),
+        &["peer-url-shared", "peer-urls-half-updated"],
+    ),
+    (
+        "lists that differ",
+        |bed| {
+            let mut other = bed.members.clone();
+            other[2].peer_urls.push("http://old:2380".into());
+            bed.other_members = Some(other);
+        },
+        &["membership-in-doubt"],
+    ),
+    (
+        "no discovery",
+        |bed| bed.west.pods.retain(|pod| !pod["metadata"]["name"].as_str().expect("a name").contains("discovery")),
+        &["discovery-unavailable"],
+    ),
+    (
+        "seen down from one side",
+        |bed| bed.unhealthy.push(("prod-west-pd-0", 2)),
+        &["asymmetric-health", "pd-member-unhealthy"],
+    ),
+    ("seen down by all", |bed| bed.unhealthy.push(("", 2)), &["pd-member-unhealthy"]),
+    ("no leader", |bed| bed.leader = None, &["pd-no-leader"]),
+    (
+        "Ready too early",
+        |bed| {
+            bed.east.rolling("tikv");
+            bed.east.tc["status"]["conditions"][0] = json!({"type": "Ready", "status": "True"});
+        },
+        &["ready-too-early"],
+    ),
+    ("Pump is not in Ready", |bed| bed.east.tc["spec"]["pump"] = json!({"replicas": 1}), &["outside-ready"]),
+    (
+        "TiKV before PD",
+        |bed| {
+            bed.west.tc["spec"]["tikv"]["version"] = json!("v8.5.9");
+            bed.west.tc["status"]["tikv"]["image"] = json!("pingcap/tikv:v8.5.9");
+        },
+        &["upgrade-out-of-order"],
+    ),
+    (
+        "PD before TiKV",
+        |bed| {
+            for side in [&mut bed.east, &mut bed.west] {
+                side.tc["spec"]["pd"]["version"] = json!("v8.5.9");
+                side.tc["status"]["pd"]["image"] = json!("pingcap/pd:v8.5.9");
+            }
+        },
+        &[],
+    ),
+    (
+        "a way back",
+        |bed| bed.east.tc["status"]["tidb"]["image"] = json!("pingcap/tidb:v8.5.8"),
+        &["downgrade", "ready-too-early"],
+    ),
+    (
+        "force-upgrade",
+        |bed| bed.east.tc["metadata"]["annotations"]["tidb.pingcap.com/force-upgrade"] = json!("true"),
+        &["force-upgrade-left"],
+    ),
+    (
+        "regions lack peers",
+        |bed| *bed.details.regions.entry(RegionCheck::DownPeer).or_default() = 3,
+        &["regions-unhealthy"],
+    ),
+    ("peers on their way", |bed| *bed.details.regions.entry(RegionCheck::PendingPeer).or_default() = 3, &[]),
+    ("a store is away", |bed| bed.stores[0].state = "Disconnected".into(), &["regions-unhealthy"]),
+    (
+        "TiFlash under 1.3.0",
+        |bed| {
+            for side in [&mut bed.east, &mut bed.west] {
+                side.version = "v1.3.0".into();
+            }
+            bed.east.tc["spec"]["tiflash"] = json!({"replicas": 0, "maxFailoverCount": 0, "config": {}});
+        },
+        &["ready-too-early", "tiflash-metadata"],
+    ),
+    (
+        "two stores of four to leave",
+        |bed| bed.west.tc["spec"]["tikv"]["replicas"] = json!(0),
+        &["ready-too-early", "too-few-tikv"],
+    ),
+    (
+        "rules that need more",
+        |bed| {
+            bed.details.rules.as_mut().expect("rules").push(PlacementRule {
+                role: "follower".into(),
+                count: 2,
+                ..PlacementRule::default()
+            })
+        },
+        &["too-few-tikv"],
+    ),
+    ("one store of four to leave", |bed| bed.west.tc["spec"]["tikv"]["replicas"] = json!(1), &["ready-too-early"]),
+    (
+        "tables want TiFlash",
+        |bed| {
+            bed.details.rules.as_mut().expect("rules").push(PlacementRule {
+                group_id: "tiflash".into(),
+                count: 1,
+                ..PlacementRule::default()
+            })
+        },
+        &["tiflash-replicas-remain"],
+    ),
+    (
+        "being deleted with its stores",
+        |bed| bed.west.tc["metadata"]["deletionTimestamp"] = json!("2026-11-20T11:00:00Z"),
+        &["deleted-too-early", "too-few-tikv"],
+    ),
+    (
+        "gone with its stores",
+        |bed| {
+            let lost = |id, ordinal| Store {
+                id,
+                address: format!("gone-tikv-{ordinal}.gone-tikv-peer.db.svc.west.local:20160"),
+                state: "Down".into(),
+                ..Store::default()
+            };
+            bed.stores.extend([lost(8, 0), lost(9, 1)]);
+        },
+        &["deleted-too-early", "regions-unhealthy"],
+    ),
+    (
+        "a member of one that is gone",
+        |bed| bed.members.extend([stray("gone"), member(10, "away-pd-0.away-pd-peer.z.svc.far.local")]),
+        &["ghost-member"],
+    ),
+    (
+        "a member whose pod is gone",
+        |bed| {
+            bed.members.extend([
+                member(9, "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local"),
+                member(10, "away-pd-0.away-pd-peer.z.svc.far.local"),
+            ]);
+        },
+        &["ghost-member"],
+    ),
+    (
+        "the leader's side leaves",
+        |bed| {
+            bed.leader = Some(3);
+            bed.west.tc["spec"]["pd"]["replicas"] = json!(0);
+        },
+        &["majority-in-leaving", "ready-too-early"],
+    ),
+    (
+        "the only PD goes",
+        |bed| {
+            bed.west.tc["spec"]["pd"] = Value::Null;
+            bed.east.tc["metadata"]["deletionTimestamp"] = json!("2026-11-20T11:00:00Z");
+            bed.east.tc["spec"]["clusterDomain"] = json!("east.local");
+        },
+        &["deleted-too-early", "majority-in-leaving", "reference-deleted", "too-few-tikv"],
+    ),
+    ("claims left behind", |bed| bed.east.claims = Some(vec![claim("gone", "2025-01-01T00:00:00Z")]), &["old-claims"]),
+    ("claims of its own", |bed| bed.east.claims = Some(vec![claim("prod-east", "2025-01-01T00:00:00Z")]), &[]),
+    ("Delete", |bed| bed.east.tc["spec"]["pvReclaimPolicy"] = json!("Delete"), &["reclaim-policy-delete"]),
+    (
+        "evicting",
+        |bed| bed.details.schedulers.as_mut().expect("a list").push("evict-leader-scheduler".into()),
+        &["silent-eviction"],
+    ),
+    (
+        "a store on its way out",
+        |bed| bed.details.removing = Some(vec![Removal { store_id: Some(5), progress: 0.4, left_seconds: Some(60.0) }]),
+        &["silent-eviction"],
+    ),
+    ("no operator pod", |bed| bed.west.operator.deployments[0].available = 0, &["operator-down"]),
+    ("no operator", |bed| bed.west.operator.deployments.clear(), &["operator-down"]),
+    ("one cluster twice", |bed| bed.west.uid = bed.east.uid.clone(), &["same-cluster-twice"]),
+    (
+        "no domain, old operator",
+        |bed| {
+            for side in [&mut bed.east, &mut bed.west] {
+                side.version = "v1.3.2".into();
+                drop(side.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain"));
+            }
+            drop(bed.west.tc["spec"]["cluster"].as_object_mut().expect("ref").remove("clusterDomain"));
+            for member in &mut bed.members {
+                member.name = member.name.replace(".east.local", "").replace(".west.local", "");
+                member.peer_urls = vec![format!("http://{}:2380", member.name)];
+                member.client_urls = vec![format!("http://{}:2379", member.name)];
+            }
+        },
+        &["across-without-domain-old-operator"],
+    ),
+    (
+        "scaled and rolled at once",
+        |bed| {
+            bed.east.rolling("tikv");
+            bed.east.tc["spec"]["tikv"]["replicas"] = json!(3);
+        },
+        &["not-ready", "overlapping-changes"],
+    ),
+];
+
+fn event(reason: &str) -> Event {
+    Event {
+        kind: "TidbCluster".into(),
+        object: ObjectKey::new("db", "prod-east"),
+        reason: reason.into(),
+        message: "spec.pd is wrong".into(),
+        count: 3,
+        last: Some(when()),
+    }
+}
+
+#[test]
+fn each_case_names_exactly_what_is_planted() {
+    let mut wrong = Vec::new();
+    for (name, plant, expected) in CASES {
+        let found = ids(*plant);
+        if found != *expected {
+            wrong.push(format!("{name}: expected {expected:?}, found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_hazard_that_shows_now_is_planted() {
+    let planted: BTreeSet<&str> = CASES.iter().flat_map(|(_, _, expected)| expected.iter().copied()).collect();
+    let missing: Vec<&str> = CATALOGUE
+        .iter()
+        .filter(|hazard| hazard.seen == Seeing::Now && !planted.contains(hazard.id))
+        .map(|h| h.id)
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn a_joiner_over_old_claims() {
+    let mut bed = Bed::healthy();
+    bed.west.tc["status"] = json!({});
+    bed.west.pods.clear();
+    bed.west.claims = Some(vec![claim("prod-west", "2025-12-31T00:00:00Z")]);
+    bed.members.truncate(2);
+    let checked = bed.checked();
+    assert!(checked.findings.iter().any(|finding| finding.id() == "old-claims"), "{checked:#?}");
+}
+
+#[test]
+fn what_is_dark_is_never_well() {
+    let mut bed = Bed::healthy();
+    assert!(!bed.checked().dark());
+    bed.west.claims = None;
+    let checked = bed.checked();
+    assert!(checked.dark() && checked.findings.is_empty(), "{checked:#?}");
+    let mut bed = Bed::healthy();
+    bed.west.domain = None;
+    let checked = bed.checked();
+    assert!(checked.dark() && checked.at_least(Severity::Low).next().is_none(), "{checked:#?}");
+    assert!(checked.findings.iter().all(|finding| finding.unknown) && checked.findings.len() == 1);
+    let mut bed = Bed::healthy();
+    bed.west.freshness = Freshness::Unreachable;
+    assert!(bed.checked().dark());
+    let nothing = check(&crate::fleet::Fleet::default(), None);
+    assert!(nothing.dark(), "nothing found is nothing seen");
+    assert!(check(&Bed::healthy().fleet(), Some("elsewhere")).databases.is_empty());
+}
+
+#[test]
+fn findings_carry_evidence_and_a_way_on() {
+    for (name, plant, expected) in CASES {
+        let mut bed = Bed::healthy();
+        plant(&mut bed);
+        for finding in bed.checked().findings {
+            let whole = !finding.what_to_do.is_empty() && !finding.why.is_empty() && !finding.subjects.is_empty();
+            assert!(whole && (finding.unknown || !finding.evidence.is_empty()), "{name}: {finding:#?}");
+        }
+        assert!(expected.windows(2).all(|pair| pair[0] < pair[1]), "{name}: in order");
+    }
+}
+
+#[test]
+fn the_json_of_a_finding() {
+    let mut bed = Bed::healthy();
+    bed.east.tc["spec"]["pvReclaimPolicy"] = json!("Delete");
+    let value = serde_json::to_value(bed.checked()).expect("serialises");
+    let finding = &value["findings"][0];
+    assert_eq!(finding["id"], "reclaim-policy-delete");
+    assert_eq!((&finding["hazard"], &finding["severity"]), (&json!(61), &json!("high")));
+    assert_eq!(
+        finding["subjects"][0],
+        json!({"kind": "TidbCluster", "context": "east", "namespace": "db", "name": "prod-east"})
+    );
+    assert_eq!(
+        finding["evidence"][0],
+        json!({"object": "TidbCluster east/db/prod-east", "field": "spec.pvReclaimPolicy", "value": "Delete", "seen": "2026-11-20T12:00:00Z"})
+    );
+    assert!(finding["whatToDo"].as_str().expect("text").contains("--context east -n db"));
+}

@@ -1,0 +1,267 @@
+//! What is left of a Database when one of its TidbClusters goes: stores, PD members, and who refers to it.
+//!
+//! The arithmetic of leaving and of suspending (`domain.md` §2.7, §2.9), over all KubeClusters. Pure; what could not be
+//! seen is absent or a sentence, never zero. Not here: what a runbook makes of it, the order in which the operator
+//! shrinks things.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::database::{Database, Member, StoreRow};
+use super::extras::{LabelConstraint, PdDetails, PlacementRule};
+use super::rollout::component_pods;
+use super::tidbcluster::{Component, TidbCluster};
+use super::{Fleet, ObjectRef};
+
+/// One Database without one of its TidbClusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Without {
+    /// Its stores that PD still counts (all but Tombstone). `None`: PD told no stores at all, which is no proof.
+    pub stores_here: Option<Vec<u64>>,
+    /// Up TiKV stores of the others.
+    pub up_left: usize,
+    /// Replicas that PD wants of a region: `max-replicas`, or the sum of the rules of one key range where that is more.
+    pub needed: Option<u64>,
+    /// What could not be kept without it, one sentence each. `None`: the rules are not known.
+    pub short: Option<Vec<String>>,
+    /// The most replicas that one region can have on its stores, and how many of them a region can lose.
+    pub at_risk: Option<Risk>,
+    /// Stores that belong to no TidbCluster that is seen.
+    pub strangers: Vec<String>,
+    pub members_here: Vec<Member>,
+    pub members_left: usize,
+    pub healthy_left: usize,
+    /// TidbClusters whose `spec.cluster` names it and that have no PD of their own (hazard 59).
+    pub dependents: Vec<ObjectRef>,
+    /// Those that have.
+    pub referrers: Vec<ObjectRef>,
+    /// Its pods, the discovery pod left out (hazard 67).
+    pub pods: usize,
+    pub pd_pods: usize,
+    /// Replicas that its StatefulSets still have.
+    pub set_replicas: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Risk {
+    pub replicas: u64,
+    pub tolerated: u64,
+}
+
+/// What PD told of placement, where it was asked.
+pub fn details<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a PdDetails> {
+    database.tidb_clusters.iter().find_map(|of| {
+        let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?);
+        let pods = component_pods(cluster, tc, Component::Pd);
+        pods.into_iter().find_map(|pod| cluster.more.pd.get(&pod.metadata.key()))
+    })
+}
+
+/// The placement rules; none where PD says that they are off, `None` where they are not known.
+fn rules(details: &PdDetails) -> Option<&[PlacementRule]> {
+    match &details.rules {
+        Some(rules) => Some(rules),
+        None => details.gaps.is_empty().then_some(&[]),
+    }
+}
+
+/// The Database without this TidbCluster.
+pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Without {
+    let counted = |row: &&StoreRow| row.store.state != "Tombstone";
+    let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) =
+        database.stores.iter().filter(counted).partition(|row| row.of.as_ref() == Some(of));
+    let up_left: Vec<&StoreRow> = left.into_iter().filter(|row| row.store.state == "Up").collect();
+    let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count();
+    let details = details(fleet, database);
+    let rules = details.and_then(rules);
+    let by_rules = details.and_then(PdDetails::tikv_needed);
+    let needed = database.max_replicas.max(by_rules);
+    let labels = location_labels(fleet, database);
+    let (members_here, members_left): (Vec<&Member>, Vec<&Member>) =
+        database.members.iter().partition(|member| member.of().as_ref() == Some(of));
+    let names = |other: &TidbCluster| super::database::referenced(fleet, other).as_ref() == Some(of);
+    let (mut dependents, mut referrers) = (Vec::new(), Vec::new());
+    for (other, _) in fleet.tidb_clusters().filter(|(other, tc)| other != of && names(tc)) {
+        let has_pd = fleet.tidb_cluster(&other).is_some_and(|tc| tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0));
+        if has_pd { referrers.push(other) } else { dependents.push(other) }
+    }
+    let cluster = fleet.clusters.get(&of.context);
+    let pods = |component| cluster.map_or(0, |cluster| component_pods(cluster, tc, component).len());
+    let sets = cluster.into_iter().flat_map(|cluster| {
+        Component::ALL.into_iter().filter_map(|component| super::rollout::stateful_set(cluster, tc, component))
+    });
+    Without {
+        stores_here: (!database.stores.is_empty()).then(|| here.iter().map(|row| row.store.id).collect()),
+        up_left: tikv(&up_left),
+        needed,
+        short: rules.zip(needed).map(|(rules, needed)| short(rules, needed, &here, &up_left)),
+        at_risk: labels.zip(needed).map(|(labels, needed)| risk(labels, needed, &here, &up_left)),
+        strangers: database
+            .stores
+            .iter()
+            .filter(counted)
+            .filter(|row| row.of.is_none())
+            .map(|row| row.store.address.clone())
+            .collect(),
+        members_here: members_here.into_iter().cloned().collect(),
+        members_left: members_left.len(),
+        healthy_left: members_left.iter().filter(|member| member.healthy == Some(true)).count(),
+        dependents,
+        referrers,
+        pods: Component::ALL.into_iter().map(pods).sum(),
+        pd_pods: pods(Component::Pd),
+        set_replicas: sets.map(|set| set.spec.replicas.max(set.status.replicas)).sum(),
+    }
+}
+
+/// By which labels PD keeps replicas apart. `None`: nobody told.
+fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [String]> {
+    let clusters = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let pods = clusters.flat_map(|(cluster, tc)| {
+        component_pods(cluster, tc, Component::Pd).into_iter().map(|pod| cluster.pd.get(&pod.metadata.key()))
+    });
+    let answers = pods.flatten().filter_map(|view| view.answer.as_ref().ok());
+    answers.filter(|answer| answer.max_replicas.is_some()).map(|answer| answer.location_labels.as_slice()).next()
+}
+
+/// What the stores that are left could not hold. Rules of different key ranges that overlap are looked at one by one.
+fn short(rules: &[PlacementRule], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Vec<String> {
+    let mut all = Vec::new();
+    let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count() as u64;
+    if tikv(here) > 0 && tikv(left) < needed {
+        all.push(format!("{} Up TiKV stores are left and {needed} replicas are wanted", tikv(left)));
+    }
+    for rule in rules.iter().filter(|rule| here.iter().any(|row| fits(rule, row))) {
+        let fitting = left.iter().filter(|row| fits(rule, row)).count() as u64;
+        if fitting < rule.count {
+            let what = if rule.tiflash() { "TiFlash stores" } else { "stores that fit it" };
+            all.push(format!(
+                "placement rule {}/{} wants {} {}(s), and {fitting} {what} are left",
+                rule.group_id, rule.id, rule.count, rule.role
+            ));
+        }
+    }
+    all
+}
+
+/// PD gives stores with `engine=tiflash` only to rules that ask for it.
+fn fits(rule: &PlacementRule, row: &StoreRow) -> bool {
+    let labels = &row.store.labels;
+    let exclusive = row.store.tiflash && !rule.tiflash();
+    !exclusive && rule.label_constraints.iter().all(|constraint| holds(constraint, labels))
+}
+
+fn holds(constraint: &LabelConstraint, labels: &BTreeMap<String, String>) -> bool {
+    let found = labels.get(&constraint.key);
+    match constraint.op.as_str() {
+        "in" => found.is_some_and(|found| constraint.values.contains(found)),
+        "notIn" => found.is_none_or(|found| !constraint.values.contains(found)),
+        "exists" => found.is_some(),
+        "notExists" => found.is_none(),
+        // What is not understood is not met.
+        _ => false,
+    }
+}
+
+/// PD keeps replicas apart by the widest location label as far as there are enough values of it; else any replicas of
+/// a region can lie together.
+fn risk(labels: &[String], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Risk {
+    let tikv = |rows: &[&StoreRow]| -> Vec<BTreeMap<String, String>> {
+        rows.iter().filter(|row| !row.store.tiflash).map(|row| row.store.labels.clone()).collect()
+    };
+    let (here, left) = (tikv(here), tikv(left));
+    let widest = labels.first();
+    let values = |rows: &[BTreeMap<String, String>]| -> Option<BTreeSet<String>> {
+        rows.iter().map(|labels| labels.get(widest?).cloned()).collect()
+    };
+    let apart = match (values(&here), values(&left)) {
+        (Some(here), Some(left)) if here.union(&left).count() as u64 >= needed => Some(here.len() as u64),
+        (Some(_) | None, Some(_) | None) => None,
+    };
+    let together = needed.min(here.len() as u64);
+    Risk { replicas: apart.unwrap_or(together).min(together), tolerated: needed.saturating_sub(1) / 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::pd::Store;
+
+    fn row(id: u64, of: &str, state: &str, labels: &[(&str, &str)]) -> StoreRow {
+        let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let tiflash = labels.get("engine").is_some_and(|engine| engine == "tiflash");
+        let store = Store { id, state: state.into(), tiflash, labels, ..Store::default() };
+        StoreRow { store, of: Some(ObjectRef::new(of, "db", of)), kube_cluster: None, tidb_cluster: None, pod: None }
+    }
+
+    fn rule(count: u64, constraints: &[(&str, &str, &str)]) -> PlacementRule {
+        let label_constraints = constraints
+            .iter()
+            .map(|(key, op, value)| LabelConstraint {
+                key: (*key).into(),
+                op: (*op).into(),
+                values: vec![(*value).into()],
+            })
+            .collect();
+        PlacementRule {
+            group_id: "pd".into(),
+            id: "r".into(),
+            role: "voter".into(),
+            count,
+            label_constraints,
+            ..PlacementRule::default()
+        }
+    }
+
+    fn shorts(rules: &[PlacementRule], here: &[StoreRow], left: &[StoreRow]) -> Vec<String> {
+        let details = PdDetails { rules: Some(rules.to_vec()), ..PdDetails::default() };
+        let needed = details.tikv_needed().unwrap_or(0).max(3);
+        short(rules, needed, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn enough_stores_have_to_be_left_for_every_rule() {
+        let east = |id| row(id, "east", "Up", &[("zone", "east")]);
+        let west = |id| row(id, "west", "Up", &[("zone", "west")]);
+        let flash = |id, of: &str| row(id, of, "Up", &[("engine", "tiflash")]);
+        let here = [west(1), west(2), west(3)];
+        let left = [east(4), east(5), east(6)];
+        assert_eq!(shorts(&[rule(3, &[])], &here, &left), Vec::<String>::new());
+        assert!(shorts(&[rule(3, &[])], &here, &left[..2])[0].contains("2 Up TiKV stores"));
+        assert!(shorts(&[rule(3, &[]), rule(2, &[])], &here, &left)[0].contains("5 replicas"));
+        // Three stores are left, and none of them where the rule wants one.
+        assert!(
+            shorts(&[rule(3, &[]), rule(0, &[]), rule(1, &[("zone", "in", "west")])], &here, &left)[1]
+                .contains("0 stores that fit")
+        );
+        // Tables of TiFlash: the leaving side has the only one.
+        let tiflash = rule(1, &[("engine", "in", "tiflash")]);
+        let with_flash = [west(1), flash(9, "west")];
+        assert!(shorts(&[rule(3, &[]), tiflash.clone()], &with_flash, &left)[0].contains("0 TiFlash stores"));
+        let both = [east(4), east(5), east(6), flash(8, "east")];
+        assert_eq!(shorts(&[rule(3, &[]), tiflash], &with_flash, &both), Vec::<String>::new());
+    }
+
+    #[test]
+    fn replicas_lie_apart_only_where_there_are_enough_places() {
+        let at = |zones: &[&str], of: &str| -> Vec<StoreRow> {
+            zones.iter().enumerate().map(|(i, zone)| row(i as u64, of, "Up", &[("zone", zone)])).collect()
+        };
+        let named = |labels: &[&str]| -> Vec<String> { labels.iter().map(|l| (*l).to_owned()).collect() };
+        type Names = &'static [&'static str];
+        let cases: [(Names, Names, Names, u64); 5] = [
+            (&["zone"], &["c", "c", "c"], &["a", "a", "b"], 1),
+            (&["zone"], &["b", "b", "b"], &["a", "a", "a"], 3),
+            (&[], &["c", "c"], &["a", "b"], 2),
+            (&["zone"], &["c", "d"], &["a", "b"], 2),
+            (&["zone"], &[], &["a", "b", "c"], 0),
+        ];
+        for (labels, here, left, expected) in cases {
+            let (here, left) = (at(here, "west"), at(left, "east"));
+            let found = risk(&named(labels), 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>());
+            assert_eq!(found, Risk { replicas: expected, tolerated: 1 }, "{labels:?} {here:?} {left:?}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! `tidepilot check`: findings as a table for 80 columns, as JSON, and as SARIF 2.1.0 for CI. The JSON is documented in
+//! the README and stable. Not here: what is found (`fleet::findings`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
+
+use super::plain;
+use crate::fleet::Fleet;
+use crate::fleet::database::databases;
+use crate::fleet::findings::catalogue::CATALOGUE;
+use crate::fleet::findings::{Checked, Finding, Severity};
+use crate::fleet::one_cluster::{Holding, Invariant, invariants};
+
+const WIDTH: usize = 80;
+
+/// The document of `check -o json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    pub severity: Severity,
+    /// Empty with `--file`.
+    pub databases: Vec<DatabaseShown>,
+    /// The files of `--file`.
+    pub files: Vec<String>,
+    pub findings: Vec<Finding>,
+    pub unseen: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseShown {
+    pub name: String,
+    pub id: Option<String>,
+    /// The seven of "is this one cluster".
+    pub invariants: Vec<Invariant>,
+}
+
+impl Shown {
+    pub fn of_fleet(fleet: &Fleet, checked: Checked, least: Severity) -> Self {
+        let chosen = databases(fleet).into_iter().filter(|database| checked.databases.contains(&database.name));
+        let databases = chosen
+            .map(|database| DatabaseShown {
+                invariants: invariants(fleet, &database),
+                name: database.name,
+                id: database.id,
+            })
+            .collect();
+        Self::new(databases, Vec::new(), checked, least)
+    }
+
+    pub fn of_texts(mut checked: Checked, least: Severity) -> Self {
+        let files = std::mem::take(&mut checked.databases);
+        Self::new(Vec::new(), files, checked, least)
+    }
+
+    fn new(databases: Vec<DatabaseShown>, files: Vec<String>, checked: Checked, least: Severity) -> Self {
+        let Checked { findings, mut unseen, .. } = checked;
+        if databases.is_empty() && files.is_empty() {
+            unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
+        }
+        let findings = findings.into_iter().filter(|finding| finding.severity >= least).collect();
+        Self { severity: least, databases, files, findings, unseen }
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| !finding.unknown)
+    }
+
+    /// What is wrong is known even where something else could not be seen.
+    pub fn exit_code(&self) -> u8 {
+        match (self.known().next(), self.unseen.is_empty() && self.findings.is_empty()) {
+            (Some(_), _) => 2,
+            (None, false) => 3,
+            (None, true) => 0,
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for finding in &self.findings {
+            one(&mut out, finding);
+        }
+        for database in &self.databases {
+            let broken = database.invariants.iter().filter_map(|invariant| match &invariant.holding {
+                Holding::Holds => None,
+                Holding::Broken(why) => Some((invariant, "BROKEN", why)),
+                Holding::Unknown(why) => Some((invariant, "UNKNOWN", why)),
+            });
+            for (invariant, word, why) in broken {
+                let said = format!("{}, {}: {why}", database.name, invariant.title);
+                hang(&mut out, &format!("{word:<8}"), &said);
+            }
+        }
+        for unseen in &self.unseen {
+            hang(&mut out, "UNSEEN  ", unseen);
+        }
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out.push_str(&self.summary());
+        out.push('\n');
+        out
+    }
+
+    /// `2 high, 1 medium in prod-east, basic; something could not be seen`
+    fn summary(&self) -> String {
+        let counts: Vec<String> = Severity::ALL
+            .into_iter()
+            .map(|severity| (severity, self.known().filter(|finding| finding.severity == severity).count()))
+            .filter(|(_, count)| *count > 0)
+            .map(|(severity, count)| format!("{count} {}", severity.word()))
+            .collect();
+        let found = if counts.is_empty() { "nothing found".to_owned() } else { counts.join(", ") };
+        let names: Vec<&str> = match self.files.is_empty() {
+            true => self.databases.iter().map(|database| database.name.as_str()).collect(),
+            false => self.files.iter().map(String::as_str).collect(),
+        };
+        let within = if names.is_empty() { String::new() } else { format!(" in {}", names.join(", ")) };
+        let whole = self.unseen.is_empty() && self.findings.iter().all(|finding| !finding.unknown);
+        plain(&format!("{found}{within}{}", if whole { "" } else { "; something could not be seen" }))
+    }
+
+    pub fn sarif(&self) -> Value {
+        let mut rules: BTreeMap<&str, Value> = BTreeMap::new();
+        for finding in &self.findings {
+            rules.entry(finding.id()).or_insert_with(|| {
+                json!({
+                    "id": finding.id(),
+                    "fullDescription": {"text": finding.why},
+                    "defaultConfiguration": {"level": level(finding.hazard.severity)},
+                    "properties": {"hazard": finding.hazard.number},
+                })
+            });
+        }
+        let results: Vec<Value> = self.findings.iter().map(result).collect();
+        let notes: Vec<Value> =
+            self.unseen.iter().map(|unseen| json!({"level": "warning", "message": {"text": plain(unseen)}})).collect();
+        json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": {"driver": {
+                    "name": "tidepilot",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "rules": rules.into_values().collect::<Vec<_>>(),
+                }},
+                "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": notes}],
+                "results": results,
+            }],
+        })
+    }
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low => "note",
+    }
+}
+
+fn result(finding: &Finding) -> Value {
+    let mut result = json!({
+        "ruleId": finding.id(),
+        // "open": not decided, which has no level.
+        "kind": if finding.unknown { "open" } else { "fail" },
+        "level": if finding.unknown { "none" } else { level(finding.severity) },
+        "message": {"text": plain(&format!("{}. {}", finding.sentence, finding.what_to_do))},
+    });
+    let logical: Vec<Value> = finding
+        .subjects
+        .iter()
+        .map(|subject| json!({"fullyQualifiedName": plain(&subject.to_string()), "kind": "resource"}))
+        .collect();
+    let mut location = json!({"logicalLocations": logical});
+    if let Some(at) = &finding.location {
+        location["physicalLocation"] = json!({"artifactLocation": {"uri": at.file}, "region": {"startLine": at.line}});
+    }
+    result["locations"] = json!([location]);
+    result
+}
+
+fn one(out: &mut String, finding: &Finding) {
+    let number = finding.hazard.number.map(|number| format!(" ({number})")).unwrap_or_default();
+    let word = if finding.unknown { "UNKNOWN".to_owned() } else { finding.severity.word().to_uppercase() };
+    let place = match (&finding.location, &finding.database) {
+        (Some(at), _) => format!("{}:{}", at.file, at.line),
+        (None, Some(database)) => database.clone(),
+        (None, None) => "fleet".into(),
+    };
+    let _ = writeln!(out, "{}", plain(&format!("{word:<8}{}{number}  {place}", finding.id())));
+    let first = finding.subjects.first().map(|subject| format!("{subject}: ")).unwrap_or_default();
+    hang(out, "        ", &format!("{first}{}", finding.sentence));
+    for evidence in &finding.evidence {
+        let seen = evidence.seen.map(|at| format!(" (seen {})", at.strftime("%H:%M:%SZ"))).unwrap_or_default();
+        let whose = if first.starts_with(&evidence.object) { String::new() } else { format!("{}: ", evidence.object) };
+        hang(out, "  seen  ", &format!("{whose}{} = {}{seen}", evidence.field, evidence.value));
+    }
+    hang(out, "  why   ", finding.why);
+    // A command line is copied as it stands, so it is not broken.
+    let at = ["kubectl ", "tidepilot "].iter().filter_map(|word| finding.what_to_do.find(word)).min();
+    let (words, command) = finding.what_to_do.split_at(at.unwrap_or(finding.what_to_do.len()));
+    match (words.trim(), command) {
+        (words, "") => hang(out, "  do    ", words),
+        ("", command) => {
+            let _ = writeln!(out, "  do    {}", plain(command));
+        }
+        (words, command) => {
+            hang(out, "  do    ", words);
+            let _ = writeln!(out, "        {}", plain(command));
+        }
+    }
+    out.push('\n');
+}
+
+/// A text beside a head of eight columns, broken at spaces.
+fn hang(out: &mut String, head: &str, text: &str) {
+    let mut line = head.to_owned();
+    let mut begun = false;
+    for word in plain(text).split_whitespace() {
+        if begun && line.width() + 1 + word.width() > WIDTH {
+            let _ = writeln!(out, "{line}");
+            line = " ".repeat(8);
+        } else if begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+        begun = true;
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+}
+
+/// The catalogue for people.
+pub fn catalogue() -> String {
+    let mut out = String::new();
+    for hazard in CATALOGUE {
+        let number = hazard.number.map_or_else(|| "-".into(), |number| number.to_string());
+        let head = format!("{number:>3}  {:<36}{:<8}{}", hazard.id, hazard.severity.word(), hazard.seen.words());
+        let _ = writeln!(out, "{head}");
+        hang(&mut out, "        ", hazard.why);
+        hang(&mut out, "  seen  ", &format!("{}: {}", hazard.seen.words(), hazard.seen.by()));
+    }
+    out
+}
+
+pub fn catalogue_json() -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(CATALOGUE)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::findings::lint::{Text, lint};
+
+    fn shown(text: &str, least: Severity) -> Shown {
+        Shown::of_texts(lint(&[Text { file: "f.yaml".into(), text: text.into() }]), least)
+    }
+
+    const RISKY: &str = "apiVersion: pingcap.com/v1alpha1\nkind: TidbCluster\nmetadata:\n  name: a\nspec:\n  configUpdateStrategy: InPlace\n  pvReclaimPolicy: Delete\n  pd:\n    replicas: 1\n    config: {}\n";
+
+    #[test]
+    fn severities_and_exit_codes() {
+        assert_eq!(shown(RISKY, Severity::Low).exit_code(), 2);
+        assert_eq!(shown(RISKY, Severity::High).findings.len(), 1);
+        let medium = RISKY.replace("  pvReclaimPolicy: Delete\n", "");
+        assert_eq!(shown(&medium, Severity::High).exit_code(), 0, "what is below does not count");
+        assert_eq!(shown("# nothing\n", Severity::Low).exit_code(), 3);
+    }
+
+    #[test]
+    fn the_table_fits_and_names_the_place() {
+        let text = shown(RISKY, Severity::Low).text();
+        assert!(text.lines().all(|line| line.width() <= WIDTH), "{text}");
+        assert!(text.contains("HIGH    reclaim-policy-delete (61)  f.yaml:7"), "{text}");
+        assert!(text.ends_with("1 high, 1 medium in f.yaml\n"), "{text}");
+        let all = catalogue();
+        assert!(all.lines().all(|line| line.width() <= WIDTH), "{all}");
+    }
+
+    #[test]
+    fn sarif_has_rules_levels_and_lines() {
+        let sarif = shown(RISKY, Severity::Low).sarif();
+        let run = &sarif["runs"][0];
+        assert_eq!((&sarif["version"], run["results"].as_array().map(Vec::len)), (&json!("2.1.0"), Some(2)));
+        let result =
+            run["results"].as_array().expect("results").iter().find(|one| one["level"] == "error").expect("one");
+        assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 7);
+        let rules: Vec<&Value> =
+            run["tool"]["driver"]["rules"].as_array().expect("rules").iter().map(|rule| &rule["id"]).collect();
+        assert_eq!(rules, ["config-not-rolled", "reclaim-policy-delete"]);
+    }
+}

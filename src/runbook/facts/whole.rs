@@ -1,0 +1,171 @@
+//! Facts about a whole Database: its parts in upgrade order, what is left without one TidbCluster, placement, claims.
+//!
+//! Projections only; the judgements are `fleet`'s (`fleet::upgrade`, `fleet::leaving`), where `check` finds them too.
+//! What could not be seen is an absent field, so that a gate on it stops.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Unseen;
+use crate::fleet::database::{Database, database_of};
+use crate::fleet::extras::RegionCheck;
+use crate::fleet::leaving::{self, Without};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, upgrade};
+
+/// The annotation with which the operator looks at the whole quorum before it restarts a PD (`domain.md` §2.3).
+const QUORUM_CHECK: &str = "tidb.pingcap.com/pd-check-quorum-before-upgrade";
+const FORCE_UPGRADE: &str = "tidb.pingcap.com/force-upgrade";
+
+fn of_database(fleet: &Fleet, of: &ObjectRef) -> Result<Database, Unseen> {
+    database_of(fleet, of).ok_or_else(|| Unseen(format!("TidbCluster {of} belongs to no Database yet")))
+}
+
+fn suspended(action: Option<&BTreeMap<String, bool>>) -> bool {
+    action.and_then(|action| action.get("suspendStatefulSet")).copied().unwrap_or(false)
+}
+
+/// `components[], tidbClusters[], versions[], unsettled[]`.
+pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
+    let database = of_database(fleet, of)?;
+    let parts = upgrade::parts(fleet, &database);
+    let components: Vec<Value> = parts
+        .iter()
+        .filter_map(|part| {
+            let tc = fleet.tidb_cluster(&part.of)?;
+            let spec = tc.component(part.component)?;
+            let status = tc.component_status(part.component);
+            let mut value = json!({
+                "key": format!("{}@{}", part.component.key(), part.of), "of": part.of.to_string(), "tidbCluster": part.of,
+                "here": part.of == *of, "component": part.component.key(), "title": part.component.title(),
+                "replicas": spec.replicas, "ownVersion": part.own_version, "settled": part.settled, "reason": part.reason,
+                "strategy": tc.config_update_strategy(part.component), "hasConfig": spec.config.is_some(),
+                "upgradable": upgrade::ORDER.contains(&part.component),
+                "suspended": suspended(spec.suspend_action.as_ref()) || suspended(tc.spec.suspend_action.as_ref()),
+                "ownSuspend": suspended(spec.suspend_action.as_ref()), "phase": status.phase,
+            });
+            for (name, known) in [("version", &part.version), ("running", &part.running)] {
+                if let Some(known) = known {
+                    value[name] = json!(known);
+                }
+            }
+            Some(value)
+        })
+        .collect();
+    let tidb_clusters: Vec<Value> = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|member| {
+            let tc = fleet.tidb_cluster(member)?;
+            let own = parts.iter().filter(|part| part.of == *member);
+            let mut value = json!({
+                "of": member.to_string(), "tidbCluster": member, "here": member == of, "key": member.to_string(),
+                "initial": tc.spec.cluster.is_none(), "acrossK8s": tc.across_k8s(),
+                "domain": tc.domain().unwrap_or_default(), "paused": tc.paused(),
+                "forceUpgrade": tc.metadata.annotations.contains_key(FORCE_UPGRADE),
+                "quorumCheck": tc.metadata.annotations.get(QUORUM_CHECK),
+                "hasPd": tc.spec.pd.is_some(), "hasTiproxy": tc.spec.tiproxy.is_some(),
+                "hasMicroservices": tc.spec.pdms.is_some() || tc.spec.pd.as_ref().is_some_and(|pd| pd.mode.as_deref() == Some("ms")),
+                "ownVersions": own.clone().all(|part| part.own_version),
+                "synced": tc.spec.pd.is_none() || tc.status.pd.synced == Some(true),
+            });
+            if let Some(version) = &tc.spec.version {
+                value["version"] = json!(version);
+            }
+            Some(value)
+        })
+        .collect();
+    let unsettled = parts.iter().filter(|part| !part.settled).map(|part| format!("{} ({})", part.of, part.reason));
+    Ok(json!({
+        "components": components, "tidbClusters": tidb_clusters, "versions": upgrade::versions(fleet, &database),
+        "unsettled": unsettled.collect::<Vec<_>>(),
+    }))
+}
+
+/// What is left without this TidbCluster; see [`Without`].
+pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result<Value, Unseen> {
+    let database = of_database(fleet, of)?;
+    let found: Without = leaving::without(fleet, &database, of, tc);
+    let refs = |all: &[ObjectRef]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let zero: serde_json::Map<String, Value> =
+        tc.components().map(|(component, _)| (component.key().to_owned(), json!({"replicas": 0}))).collect();
+    let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
+    let mut value = json!({
+        "left": found.up_left, "strangers": found.strangers, "tidbClusters": database.tidb_clusters.len(),
+        "members": found.members_here.iter().map(|m| m.id.hex()).collect::<Vec<_>>(),
+        "unhealthy": found.members_here.iter().filter(|m| m.healthy != Some(true)).count(),
+        "membersLeft": found.members_left, "healthyLeft": found.healthy_left,
+        "dependents": refs(&found.dependents), "referrers": refs(&found.referrers), "unseen": database.unseen,
+        "pods": found.pods, "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
+        "replicas": tc.components().map(|(_, spec)| spec.replicas).sum::<i64>(), "zero": zero,
+        "components": tc.components().map(|(component, _)| component.title()).collect::<Vec<_>>(),
+        "successors": successor.map(|m| m.name.clone()).collect::<Vec<_>>(),
+        "leads": found.members_here.iter().any(|m| m.leader),
+    });
+    if let Some(stores) = &found.stores_here {
+        value["stores"] = stores.iter().map(u64::to_string).collect();
+    }
+    if let Some(needed) = found.needed {
+        value["needed"] = json!(needed);
+    }
+    if let Some(short) = &found.short {
+        value["short"] = json!(short);
+    }
+    if let Some(risk) = found.at_risk {
+        value["atRisk"] = json!(risk.replicas);
+        value["tolerated"] = json!(risk.tolerated);
+    }
+    value["progress"] = json!(progress(fleet, &database));
+    Ok(value)
+}
+
+/// ` (37 % emptied, about 12 min left)`; empty while PD tells of no removal.
+fn progress(fleet: &Fleet, database: &Database) -> String {
+    let removing = leaving::details(fleet, database).and_then(|details| details.removing.as_ref()?.first());
+    removing.map_or_else(String::new, |removing| {
+        let left = match removing.left_seconds {
+            Some(left) if left < 120.0 => format!("about {left:.0} s left"),
+            Some(left) if left < 7_200.0 => format!("about {:.0} min left", left / 60.0),
+            Some(left) if left < 1e8 => format!("about {:.1} h left", left / 3_600.0),
+            Some(_) | None => "PD cannot say how long yet".to_owned(),
+        };
+        format!(" ({:.0} % emptied, {left})", removing.progress * 100.0)
+    })
+}
+
+/// `checks{}, gaps[], ill?`: regions that PD's checks find, by check, and their sum where every check was told.
+pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
+    let database = of_database(fleet, of)?;
+    let details = leaving::details(fleet, &database)
+        .ok_or_else(|| Unseen("no PD was reached that knows of placement and regions".into()))?;
+    let checks = &details.regions;
+    let mut value = json!({"checks": checks, "gaps": details.gaps});
+    if RegionCheck::ALL.iter().all(|check| checks.contains_key(check)) {
+        value["ill"] = json!(checks.values().sum::<u64>());
+    }
+    Ok(value)
+}
+
+/// The volume claims of a TidbCluster, also of one that is gone: `claims[]?, pods`.
+pub(super) fn claims(of: &ObjectRef, cluster: &KubeCluster) -> Value {
+    let instance = cluster.tidb_clusters.get(&of.key()).map_or(of.name.as_str(), TidbCluster::instance);
+    let ours = |labels: &BTreeMap<String, String>, namespace: &str| {
+        namespace == of.namespace && labels.get("app.kubernetes.io/instance").map(String::as_str) == Some(instance)
+    };
+    let pods = cluster.pods.values().filter(|pod| ours(&pod.metadata.labels, &pod.metadata.namespace)).count();
+    let mut value = json!({ "pods": pods });
+    if let Some(claims) = &cluster.more.claims {
+        let claims = claims.values().filter(|claim| ours(&claim.metadata.labels, &claim.metadata.namespace));
+        value["claims"] = claims
+            .map(|claim| {
+                json!({
+                    "name": claim.metadata.name, "volume": claim.spec.volume_name.clone().unwrap_or_default(),
+                    "phase": claim.status.phase, "reclaimPolicy": claim.reclaim_policy.clone().unwrap_or_default(),
+                    "component": claim.metadata.labels.get("app.kubernetes.io/component").and_then(|key| Component::parse(key)).map(Component::title),
+                })
+            })
+            .collect();
+    }
+    value
+}

@@ -1,0 +1,122 @@
+//! A simulated fleet in this process and the real binary beside it.
+//!
+//! Nothing here knows a runbook. Neighbours: `common` (rooms, children, request logs).
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tidepilot::sim::scenario::Scenario;
+use tidepilot::sim::store::Store;
+use tidepilot::sim::{Sim, SimOptions};
+
+use crate::common::{self, Ran, Room, finish};
+
+/// Simulated seconds in a real one.
+const SPEED: f64 = 400.0;
+
+pub struct Bed {
+    pub sim: Sim,
+    pub room: Room,
+}
+
+impl Bed {
+    /// An embedded scenario, after some words of it were replaced.
+    pub async fn of(scenario: &str, changes: &[(&str, &str)]) -> Self {
+        let path = format!("{}/assets/scenarios/{scenario}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let mut text = std::fs::read_to_string(path).expect("an embedded scenario");
+        for (from, to) in changes {
+            assert!(text.contains(from), "the scenario no longer holds {from:?}");
+            text = text.replace(from, to);
+        }
+        let scenario = Scenario::parse(scenario, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let options = SimOptions { speed: SPEED, ..SimOptions::default() };
+        let sim = Sim::start_scenario(scenario, options).await.expect("it starts");
+        let bed = Self { sim, room: Room::new() };
+        bed.sim.write_kubeconfig(&bed.room.path("fleet.yaml")).expect("a writable room");
+        bed
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = self.room.command(arguments);
+        command.arg("--kubeconfig").arg(self.room.path("fleet.yaml"));
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub async fn tool(&self, arguments: &[&str]) -> Ran {
+        let child = self.command(arguments).spawn().expect("the binary starts");
+        tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic")
+    }
+
+    /// `run RUNBOOK` with these inputs, everything confirmed that asks for one of these texts.
+    pub async fn run(&self, runbook: &str, inputs: &[&str], confirm: &[&str]) -> Ran {
+        let mut arguments = vec!["run", runbook, "--yes"];
+        arguments.extend(inputs.iter().flat_map(|input| ["--set", input]));
+        arguments.extend(confirm.iter().flat_map(|text| ["--confirm", text]));
+        self.tool(&arguments).await
+    }
+
+    /// The same, killed with SIGKILL as soon as its journal has so many records. Gives the run's id, and whether it
+    /// was still running.
+    pub async fn killed(&self, runbook: &str, inputs: &[&str], confirm: &[&str], records: usize) -> (String, bool) {
+        let mut arguments = vec!["run", runbook, "--yes"];
+        arguments.extend(inputs.iter().flat_map(|input| ["--set", input]));
+        arguments.extend(confirm.iter().flat_map(|text| ["--confirm", text]));
+        let mut child = self.command(&arguments).spawn().expect("the binary starts");
+        let began = Instant::now();
+        loop {
+            let run = self.room.journals().pop();
+            let lines = run.as_ref().map_or(0, |run| {
+                let file = self.room.runs().join(format!("{run}.jsonl"));
+                std::fs::read(file).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+            });
+            let over = child.try_wait().expect("our own child").is_some();
+            if lines >= records || over {
+                let _ = child.kill();
+                tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic");
+                return (run.expect("a journal"), !over);
+            }
+            assert!(began.elapsed() < common::LONG, "record {records} was never written");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    pub fn store(&self, context: &str) -> &Store {
+        self.sim.store(context).expect("a context")
+    }
+
+    pub fn object(&self, context: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.store(context).get(plural, namespace, name)
+    }
+
+    /// Changes an object behind everybody's back.
+    pub fn edit(&self, context: &str, plural: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
+        self.store(context).edit(plural, namespace, name, change).expect("it is there");
+    }
+
+    pub async fn status(&self) -> Value {
+        self.tool(&["status", "-o", "json"]).await.json()
+    }
+
+    /// What was sent from here on that changed, or could have changed, anything but leases and run records.
+    pub fn writes_since(&self, line: usize) -> Vec<String> {
+        let log = self.sim.log().lines();
+        let ours = |line: &&Value| {
+            let path = line["path"].as_str().unwrap_or_default();
+            common::effect(line)
+                && line["dryRun"] != true
+                && !path.contains("/leases")
+                && !path.contains("/configmaps")
+                && !path.ends_with("/exec")
+        };
+        log[line..].iter().filter(ours).map(common::short).collect()
+    }
+
+    pub fn log_length(&self) -> usize {
+        self.sim.log().lines().len()
+    }
+
+    pub async fn end(self) {
+        self.sim.shutdown().await;
+    }
+}

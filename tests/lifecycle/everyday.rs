@@ -1,0 +1,102 @@
+//! `restart-component`, `suspend-cluster`, `resume-cluster`: with the proof of what they did, twice, and refused.
+
+use serde_json::{Value, json};
+
+use crate::bed::Bed;
+use crate::common::{database, members};
+
+const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
+const WEST: &str = "tidbCluster=west/prod/prod-west";
+
+/// uids of the pods of one component.
+fn uids(bed: &Bed, context: &str, namespace: &str, prefix: &str) -> Vec<String> {
+    let pods = bed.store(context).list("pods", Some(namespace));
+    let ours = pods.iter().filter(|pod| pod["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(prefix)));
+    ours.map(|pod| pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_one_component_and_no_other() {
+    let bed = Bed::of("default", &[]).await;
+    let (pd, tikv) = (uids(&bed, "legacy", "pingcap", "basic-pd-"), uids(&bed, "legacy", "pingcap", "basic-tikv-"));
+    bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(0);
+    let after = uids(&bed, "legacy", "pingcap", "basic-pd-");
+    assert!(after.len() == 3 && after.iter().all(|uid| !pd.contains(uid)), "every PD pod is a new one");
+    assert_eq!(uids(&bed, "legacy", "pingcap", "basic-tikv-"), tikv);
+    // The same mark is the same restart; without one it is another.
+    let marked = [BASIC, "component=tikv", "restartedAt=2026-01-01T00:00:00Z"];
+    bed.run("restart-component", &marked, &["basic"]).await.expect(0);
+    let tc = bed.object("legacy", "tidbclusters", "pingcap", "basic").expect("it is there");
+    assert_eq!(tc["spec"]["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"], "2026-01-01T00:00:00Z");
+    let after = uids(&bed, "legacy", "pingcap", "basic-tikv-");
+    assert!(after.iter().all(|uid| !tikv.contains(uid)));
+    let until = bed.log_length();
+    let again = bed.run("restart-component", &marked, &["basic"]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    for (inputs, said) in [
+        (vec![BASIC, "component=ticdc"], "has no pods of ticdc"),
+        (vec![BASIC, "component=discovery"], "expected one of"),
+    ] {
+        let ran = bed.run("restart-component", &inputs, &["basic"]).await.expect(4);
+        assert!(ran.all().contains(said), "{}", ran.all());
+    }
+    bed.sim.break_pod("legacy", "pingcap", "basic-tidb-1", true).expect("a context");
+    let ran = bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("under way already"), "{}", ran.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    bed.end().await;
+}
+
+fn claims(bed: &Bed) -> usize {
+    bed.store("legacy").list("persistentvolumeclaims", Some("pingcap")).len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspends_only_what_the_rest_can_do_without_and_brings_it_back() {
+    let bed = Bed::of("default", &[]).await;
+    // Two zones for three replicas: two of one region may lie in west.
+    let ran = bed.run("suspend-cluster", &[WEST], &["prod-west"]).await.expect(4);
+    assert!(ran.all().contains("data would become unreadable"), "{}", ran.all());
+    let ran = bed.run("suspend-cluster", &["tidbCluster=east/prod/prod-east"], &["prod-east"]).await.expect(4);
+    assert!(ran.all().contains("which is no majority"), "{}", ran.all());
+    let ran = bed.run("suspend-cluster", &[BASIC], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("say stopDatabase=true"), "{}", ran.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+
+    let before = claims(&bed);
+    let ids = |status: &Value| -> Vec<Value> {
+        members(database(status, "basic")).iter().map(|member| member["id"].clone()).collect()
+    };
+    let members_before = ids(&bed.status().await);
+    let whole = [BASIC, "stopDatabase=true"];
+    bed.run("suspend-cluster", &whole, &["basic"]).await.expect(0);
+    let pods = uids(&bed, "legacy", "pingcap", "basic-");
+    assert_eq!(pods.len(), 1, "only discovery is left");
+    assert_eq!(claims(&bed), before);
+    let until = bed.log_length();
+    let again = bed.run("suspend-cluster", &whole, &["basic"]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+
+    bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
+    let status = bed.status().await;
+    assert_eq!(ids(&status), members_before);
+    assert_eq!(database(&status, "basic")["problems"], json!([]));
+    let until = bed.log_length();
+    let again = bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_is_undone_by_its_own_run() {
+    let bed = Bed::of("default", &[]).await;
+    bed.run("suspend-cluster", &[BASIC, "stopDatabase=true"], &["basic"]).await.expect(0);
+    let run = bed.room.journals().pop().expect("a journal");
+    bed.tool(&["runs", "undo", &run, "--yes", "--confirm", "basic"]).await.expect(8);
+    let tc = bed.object("legacy", "tidbclusters", "pingcap", "basic").expect("it is there");
+    assert_eq!(tc["spec"]["suspendAction"]["suspendStatefulSet"], Value::Null, "{tc:#}");
+    bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
+    bed.end().await;
+}

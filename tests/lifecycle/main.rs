@@ -1,0 +1,14 @@
+//! The everyday runbooks from end to end: leave, upgrade, restart, suspend and resume, repair.
+//!
+//! The real binary against the simulated fleet, judged by what is in the fleet afterwards and by its request log, never
+//! by what the run says of itself. Not here: the migration (`tests/migration.rs`), crash boundaries in memory
+//! (`tests/crash_points.rs`).
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bed;
+mod everyday;
+mod leave;
+mod repair;
+mod upgrade;

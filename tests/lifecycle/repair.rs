@@ -1,0 +1,121 @@
+//! `repair-peer-urls` over all TidbClusters of a Database, its removal of members that nobody runs, and `enable-across-k8s`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::bed::Bed;
+use crate::common::{self, database, members, no_drift};
+
+const WEST: &str = "tidbCluster=west/prod/prod-west";
+const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
+/// Both PDs of east and west have what they would have had before the domain was set.
+const STALE: (&str, &str) = (
+    "    tidbClusters: [east/prod/prod-east, west/prod/prod-west]",
+    "    tidbClusters: [east/prod/prod-east, west/prod/prod-west]\n    stalePeerUrls:\n      prod-east-pd-1: http://prod-east-pd-1.prod-east-pd-peer.prod.svc:2380\n      prod-west-pd-0: http://prod-west-pd-0.prod-west-pd-peer.prod.svc:2380",
+);
+
+/// Membership writes that PD took, with the KubeCluster through which each one went.
+fn updates(bed: &Bed) -> Vec<String> {
+    let log = bed.sim.log().lines();
+    let taken = log.iter().filter(|line| line.get("pod").is_some() && common::effect(line));
+    taken.map(|line| format!("{} {}", line["kubeCluster"].as_str().unwrap_or_default(), line["path"].as_str().unwrap_or_default())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_every_tidb_cluster_are_repaired_from_any() {
+    let bed = Bed::of("default", &[STALE]).await;
+    bed.run("repair-peer-urls", &[WEST], &[]).await.expect(0);
+    no_drift(database(&bed.status().await, "prod-east"), 3);
+    let found: BTreeSet<String> = updates(&bed).into_iter().collect();
+    let expected = ["east /v3/cluster/member/update", "west /v3/cluster/member/update"].map(str::to_owned);
+    assert_eq!((updates(&bed).len(), found), (2, BTreeSet::from(expected)));
+    // The new names were tried from both sides: that is what nobody's health can show.
+    let log = bed.sim.log().lines();
+    let exec = |context: &str| log.iter().any(|line| line["kubeCluster"] == context && line["path"].as_str().is_some_and(|path| path.ends_with("/exec")));
+    assert!(exec("east") && exec("west"));
+    let until = bed.log_length();
+    let again = bed.run("repair-peer-urls", &[WEST], &[]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    let other = bed.run("repair-peer-urls", &[BASIC], &[]).await.expect(4);
+    assert!(other.all().contains("use migrate-cluster-domain"), "{}", other.all());
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_was_killed_goes_on() {
+    let killed = async |records: usize| {
+        let bed = Bed::of("default", &[STALE]).await;
+        let (run, _) = bed.killed("repair-peer-urls", &[WEST], &[], records).await;
+        bed.tool(&["runs", "resume", &run, "--yes"]).await.expect(0);
+        no_drift(database(&bed.status().await, "prod-east"), 3);
+        assert_eq!(updates(&bed).len(), 2, "killed at record {records}");
+        bed.end().await;
+    };
+    futures::join!(killed(5), killed(9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_nobody_runs_go_only_when_asked_for_and_not_with_the_quorum() {
+    let bed = Bed::of("default", &[]).await;
+    bed.sim.add_member("prod", "", "http://prod-west-pd-1.prod-west-pd-peer.prod.svc.west.local:2380").expect("a leader");
+    let left = bed.run("repair-peer-urls", &[WEST], &["prod-west"]).await.expect(0);
+    assert!(left.all().contains("removeUnused=true takes them out"), "{}", left.all());
+    assert_eq!(updates(&bed), Vec::<String>::new());
+    let asked = [WEST, "removeUnused=true"];
+    bed.run("repair-peer-urls", &asked, &["prod-west"]).await.expect(0);
+    assert_eq!(updates(&bed).len(), 1, "{:?}", updates(&bed));
+    // One that was left behind by a scale-in: with a name, and no pod that anybody wants.
+    let host = "prod-east-pd-5.prod-east-pd-peer.prod.svc.east.local";
+    bed.sim.add_member("prod", host, &format!("http://{host}:2380")).expect("a leader");
+    let refused = bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(4);
+    assert!(refused.all().contains("They count in every majority"), "{}", refused.all());
+    bed.run("repair-peer-urls", &asked, &["prod-west"]).await.expect(0);
+    assert_eq!(members(database(&bed.status().await, "prod-east")).len(), 3);
+    let until = bed.log_length();
+    let again = bed.run("repair-peer-urls", &asked, &["prod-west"]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+
+    // Two of three are away: nothing can be repaired, and what can help is said.
+    for pod in ["prod-east-pd-0", "prod-east-pd-1"] {
+        bed.sim.break_pod("east", "prod", pod, true).expect("a context");
+    }
+    let mut status = bed.status().await;
+    for _ in 0..20 {
+        if database(&status, "prod-east")["problems"].to_string().contains("no leader") {
+            break;
+        }
+        status = bed.status().await;
+    }
+    let lost = bed.run("repair-peer-urls", &[WEST], &[]).await.expect(4);
+    assert!(lost.all().contains("What helps is DNS"), "{}", lost.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_domain_for_all() {
+    let bed = Bed::of("default", &[]).await;
+    bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+    let tc = bed.object("legacy", "tidbclusters", "pingcap", "basic").expect("it is there");
+    assert_eq!((&tc["spec"]["acrossK8s"], &tc["spec"]["clusterDomain"]), (&Value::Bool(true), &Value::Null));
+    let status = bed.status().await;
+    no_drift(database(&status, "basic"), 3);
+    for member in members(database(&status, "basic")) {
+        let (name, pod) = (member["name"].as_str().unwrap_or_default(), member["pod"].as_str().unwrap_or_default());
+        assert_eq!(name, format!("{pod}.basic-pd-peer.pingcap.svc"));
+    }
+    let until = bed.log_length();
+    let again = bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    // What it cannot put right it does not touch.
+    let bed2 = Bed::of("default", &[STALE]).await;
+    let refused = bed2.run("enable-across-k8s", &["tidbCluster=east/prod/prod-east"], &["prod-east"]).await.expect(4);
+    assert!(refused.all().contains("repair-peer-urls"), "{}", refused.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    assert_eq!(bed2.writes_since(0), Vec::<String>::new());
+    bed.end().await;
+    bed2.end().await;
+}

@@ -1,0 +1,173 @@
+//! The life of a spanning Database by `tidepilot run …` alone: from two empty KubeClusters to a Database across both,
+//! upgraded, left by one of them and reclaimed. The real binary on one simulated fleet; every refusal on the way too.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Ran, Room, finish};
+use serde_json::{Value, json};
+use tidepilot::sim::{Sim, SimOptions};
+
+/// One fleet, and the binary to work on it.
+struct Bed {
+    sim: Sim,
+    room: Room,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Bed {
+    fn new(scenario: &str) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let options = SimOptions { scenario: scenario.into(), speed: 100.0, ..SimOptions::default() };
+        let sim = runtime.block_on(Sim::start(options)).expect("the fleet starts");
+        let room = Room::new();
+        sim.write_kubeconfig(&room.path("fleet.yaml")).expect("written");
+        Self { sim, room, runtime }
+    }
+
+    fn namespace(&self, context: &str, name: &str) {
+        let store = self.sim.store(context).expect("a context");
+        store.put("namespaces", json!({"metadata": {"name": name}}));
+    }
+
+    #[track_caller]
+    fn tidepilot(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.room.command(arguments);
+        command.arg("--kubeconfig").arg(self.room.path("fleet.yaml"));
+        finish(command.spawn().expect("the binary starts"), Duration::from_secs(120))
+    }
+
+    /// Runs a runbook with everything confirmed that asks for one of these names.
+    #[track_caller]
+    fn run(&self, runbook: &str, sets: &[&str], names: &[&str]) -> Ran {
+        let mut arguments = vec!["run", runbook, "--yes"];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        names.iter().for_each(|name| arguments.extend(["--confirm", name]));
+        self.tidepilot(&arguments)
+    }
+
+    /// Runs it to its end, and once more: the second time nothing is written.
+    #[track_caller]
+    fn done(&self, runbook: &str, sets: &[&str], names: &[&str]) {
+        let first = self.run(runbook, sets, names);
+        assert_eq!(first.code, 0, "{runbook}: {}", first.all());
+        let before = self.writes();
+        let second = self.run(runbook, sets, names);
+        assert_eq!(second.code, 0, "{runbook} again: {}", second.all());
+        assert!(second.all().contains("nothing to do"), "{runbook} again: {}", second.all());
+        assert_eq!(self.writes(), before, "{runbook} again wrote something");
+    }
+
+    #[track_caller]
+    fn refused(&self, runbook: &str, sets: &[&str], check: &str) {
+        let before = self.writes();
+        let ran = self.run(runbook, sets, &[]);
+        assert_eq!(ran.code, 4, "{runbook} {sets:?}: {}", ran.all());
+        assert!(ran.all().contains(check), "{runbook} {sets:?}: expected {check}, found {}", ran.all());
+        assert_eq!(self.writes(), before, "{runbook} {sets:?} wrote something");
+    }
+
+    /// Requests that changed something: no dry runs, no leases and no record of a run.
+    fn writes(&self) -> usize {
+        let own = |path: &str| path.contains("/leases") || path.contains("/configmaps");
+        let log = self.sim.log().lines();
+        log.iter()
+            .filter(|line| line["dryRun"] != true && matches!(line["method"].as_str(), Some("POST" | "PUT" | "PATCH" | "DELETE")))
+            .filter(|line| {
+                let path = line["path"].as_str().unwrap_or_default();
+                !own(path) && !path.contains("selfsubject") && !path.ends_with("/member/list")
+            })
+            .count()
+    }
+
+    fn object(&self, context: &str, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.sim.store(context).expect("a context").get(plural, namespace, name)
+    }
+
+    fn count(&self, context: &str, plural: &str, namespace: &str) -> usize {
+        self.sim.store(context).expect("a context").list(plural, Some(namespace)).len()
+    }
+
+    #[track_caller]
+    fn database(&self) -> Value {
+        let ran = self.tidepilot(&["status", "-o", "json"]);
+        let status = ran.json();
+        let databases = status["databases"].as_array().cloned().unwrap_or_default();
+        assert_eq!(databases.len(), 1, "{status:#}");
+        databases[0].clone()
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        // The fleet's tasks belong to this runtime: they end before it does.
+        let _inside = self.runtime.enter();
+    }
+}
+
+const ONE: &str = "tidbCluster=east/prod/one";
+const TWO: &str = "tidbCluster=west/prod/two";
+const DEPLOY: [&str; 3] = [ONE, "clusterDomain=east.local", "version=v8.5.4"];
+const JOIN: [&str; 3] = ["join=east/prod/one", TWO, "clusterDomain=west.local"];
+
+#[test]
+fn from_nothing_to_a_spanning_database_and_back() {
+    let bed = Bed::new("empty");
+    bed.refused("deploy-initial-cluster", &DEPLOY, "namespace-there");
+    bed.namespace("east", "prod");
+    bed.namespace("west", "prod");
+    bed.refused("deploy-initial-cluster", &[ONE, "clusterDomain=west.local", "version=v8.5.4"], "domain-is-the-real-one");
+    bed.refused("deploy-initial-cluster", &[DEPLOY[0], DEPLOY[1], DEPLOY[2], "tls=true"], "certificates-there");
+    bed.refused("deploy-initial-cluster", &[ONE, "clusterDomain=east.local", "version=8.5.4"], "expected a version");
+    bed.refused("deploy-initial-cluster", &[ONE, "clusterDomain=${domain}", "version=v8.5.4"], "expected a DNS domain");
+    bed.done("deploy-initial-cluster", &DEPLOY, &["one"]);
+    bed.refused("deploy-initial-cluster", &[ONE, DEPLOY[1], "version=v8.5.4", "pdReplicas=5"], "exists already and is another one");
+
+    bed.refused("join-cluster", &["join=east/prod/one", TWO], "domains-fit");
+    bed.refused("join-cluster", &["join=east/prod/one", TWO, "clusterDomain=east.local"], "domain-is-the-real-one");
+    bed.refused("join-cluster", &["join=east/prod/nobody", TWO, "clusterDomain=west.local"], "there is no TidbCluster");
+    bed.done("join-cluster", &JOIN, &["two"]);
+    let database = bed.database();
+    assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(4), &json!(4)));
+    assert_eq!(database["tidbClusters"].as_array().map(Vec::len), Some(2), "{database:#}");
+    assert!(database["members"].as_array().expect("members").iter().all(|member| member["drift"] == false));
+
+    bed.refused("upgrade-cluster", &[ONE, "version=v8.5.1"], "REFUSED");
+    bed.done("upgrade-cluster", &[ONE, "version=v8.5.7"], &["one", "two"]);
+    for (context, name) in [("east", "one"), ("west", "two")] {
+        let tc = bed.object(context, "tidbclusters", "prod", name).expect("it is there");
+        assert_eq!(tc["status"]["tikv"]["image"], "pingcap/tikv:v8.5.7", "{name}");
+        let annotations = &tc["metadata"]["annotations"];
+        assert!(annotations["tidb.pingcap.com/pd-check-quorum-before-upgrade"].is_null(), "{annotations}");
+    }
+
+    // One that is the whole Database does not leave it; and what was kept is not joined again by mistake.
+    bed.refused("leave-cluster", &[ONE], "REFUSED");
+    bed.done("leave-cluster", &[TWO], &["two"]);
+    assert!(bed.object("west", "tidbclusters", "prod", "two").is_none());
+    assert!(bed.count("west", "persistentvolumeclaims", "prod") > 0, "claims are kept unless asked for");
+    bed.refused("join-cluster", &JOIN, "no-old-claims");
+    bed.done("leave-cluster", &[TWO, "deletePvcs=true"], &["two"]);
+    assert_eq!(bed.count("west", "persistentvolumeclaims", "prod"), 0);
+    let database = bed.database();
+    assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(3), &json!(3)));
+    // And back again: the names are free.
+    bed.done("join-cluster", &JOIN, &["two"]);
+}
+
+#[test]
+fn what_was_deployed_can_be_undone_and_a_single_pd_is_not_joined() {
+    let bed = Bed::new("empty");
+    bed.namespace("east", "prod");
+    bed.namespace("west", "prod");
+    let sets = [ONE, "clusterDomain=east.local", "version=v7.5.4", "pdReplicas=1", "tikvReplicas=3", "tidbReplicas=0"];
+    bed.done("deploy-initial-cluster", &sets, &["one"]);
+    bed.refused("join-cluster", &JOIN, "quorum-survives-a-failed-join");
+    let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json();
+    let run = runs.as_array().and_then(|all| all.first()).and_then(|run| run["run"].as_str()).expect("one run").to_owned();
+    let undone = bed.tidepilot(&["runs", "undo", &run, "--yes", "--confirm", "one"]);
+    assert_eq!(undone.code, 8, "{}", undone.all());
+    assert!(bed.object("east", "tidbclusters", "prod", "one").is_none());
+    assert!(bed.count("east", "persistentvolumeclaims", "prod") > 0, "the data stays");
+}
