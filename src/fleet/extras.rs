@@ -35,7 +35,9 @@ pub struct Extras(BTreeSet<Extra>);
 
 impl Extras {
     pub fn all() -> Self {
-        [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::CertManager, Extra::Pd].into_iter().collect()
+        [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::CertManager, Extra::Pd]
+            .into_iter()
+            .collect()
     }
 
     pub fn has(&self, extra: Extra) -> bool {

@@ -83,7 +83,9 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
         .map_err(|error| no_answer(source, &error))?;
     // What these two do is in [`super::tls`]; an argument that is no data is answered with an error.
     context
-        .add_function("certificates", |asked: cel::Value| told(from_cel(&asked).map(|asked| super::tls::certificates(&asked))))
+        .add_function("certificates", |asked: cel::Value| {
+            told(from_cel(&asked).map(|asked| super::tls::certificates(&asked)))
+        })
         .map_err(|error| no_answer(source, &error))?;
     context
         .add_function("tlsTroubles", |wanted: cel::Value, fact: cel::Value| {

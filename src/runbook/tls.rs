@@ -98,7 +98,8 @@ pub(super) fn certificates(asked: &Value) -> Result<Value, String> {
         .filter(|word| !word.is_empty())
         .map(|word| {
             let known: Vec<&str> = Component::ALL.iter().map(|component| component.key()).collect();
-            Component::parse(word).ok_or_else(|| format!("expected components out of {}, found {word:?}", known.join(", ")))
+            Component::parse(word)
+                .ok_or_else(|| format!("expected components out of {}, found {word:?}", known.join(", ")))
         })
         .collect::<Result<_, _>>()?;
     let all = tls::wanted(&Asked {

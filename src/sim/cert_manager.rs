@@ -95,7 +95,8 @@ fn issue(store: &Store, namespace: &str, certificate: &Value) -> Result<(), Stri
     }
     let by = spec["issuerRef"]["name"].as_str().unwrap_or_default();
     let issuer = store.get("issuers", namespace, by);
-    let issuer = issuer.ok_or_else(|| format!("Referenced \"Issuer\" not found: issuer.cert-manager.io \"{by}\" not found"))?;
+    let issuer =
+        issuer.ok_or_else(|| format!("Referenced \"Issuer\" not found: issuer.cert-manager.io \"{by}\" not found"))?;
     let (ready, _, why) = judge(store, namespace, &issuer);
     if !ready {
         return Err(format!("Issuer {by} is not ready: {why}"));
@@ -156,11 +157,12 @@ fn params(spec: &Value) -> CertificateParams {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     }
     let usages = words(&spec["usages"]);
-    let known = [
-        ("server auth", ExtendedKeyUsagePurpose::ServerAuth),
-        ("client auth", ExtendedKeyUsagePurpose::ClientAuth),
-    ];
-    params.extended_key_usages =
-        known.into_iter().filter(|(word, _)| usages.iter().any(|usage| usage == word)).map(|(_, usage)| usage).collect();
+    let known =
+        [("server auth", ExtendedKeyUsagePurpose::ServerAuth), ("client auth", ExtendedKeyUsagePurpose::ClientAuth)];
+    params.extended_key_usages = known
+        .into_iter()
+        .filter(|(word, _)| usages.iter().any(|usage| usage == word))
+        .map(|(_, usage)| usage)
+        .collect();
     params
 }

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 pub mod api_server;
+mod cert_manager;
 pub mod components;
 pub mod dns;
-mod cert_manager;
 mod exec;
 mod kubelet;
 mod manifests;
