@@ -378,9 +378,11 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            // What is made or deleted is named itself; else the run's TidbCluster is.
+            // What is made, changed or deleted is named itself; else the run's TidbCluster is.
             let text = match &action {
-                Action::CreateObject { target, .. } | Action::DeleteObject { target, .. } => &target.name,
+                Action::CreateObject { target, .. }
+                | Action::DeleteObject { target, .. }
+                | Action::PatchTidbCluster { target, .. } => &target.name,
                 _ => &target.name,
             };
             Confirm::Typed { gate: gate(&step.id), text: text.clone() }
