@@ -20,7 +20,7 @@ use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::Extras;
-use crate::fleet::object::ObjectId;
+use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{ObjectRef, database, rollout};
@@ -378,11 +378,10 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            // What is made, changed or deleted is named itself; else the run's TidbCluster is.
+            // A TidbCluster that is made or deleted is named itself; else the run's is.
             let text = match &action {
-                Action::CreateObject { target, .. }
-                | Action::DeleteObject { target, .. }
-                | Action::PatchTidbCluster { target, .. } => &target.name,
+                Action::CreateObject { target, object_kind: ObjectKind::TidbCluster, .. }
+                | Action::DeleteObject { target, object_kind: ObjectKind::TidbCluster, .. } => &target.name,
                 _ => &target.name,
             };
             Confirm::Typed { gate: gate(&step.id), text: text.clone() }
