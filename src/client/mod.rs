@@ -22,6 +22,7 @@ pub mod link;
 pub mod look;
 pub mod look_closer;
 pub mod objects;
+pub mod network;
 pub mod open_run;
 mod pd;
 mod pd_answers;

@@ -106,6 +106,7 @@ impl Run {
             | Action::CopySecret { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. } => true,
         }

@@ -69,6 +69,7 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
         Action::CreateObject { .. }
         | Action::DeleteObject { .. }
         | Action::CopySecret { .. }
+        | Action::NetProbe { .. }
         | Action::Await { .. }
         | Action::Manual { .. } => Judged::Refuse("this action has nothing that could be looked at here".into()),
     }

@@ -175,7 +175,7 @@ fn join(fleet: &mut Fleet) {
 
 /// The namespace is there, the Secrets are not.
 fn places(fleet: &mut Fleet, of: &ObjectRef) {
-    for query in [Query::Place, Query::TlsSecrets] {
+    for query in [Query::Place, Query::TlsSecrets, Query::ProbePod] {
         for id in objects(query, of) {
             let sight = match id.kind {
                 ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),

@@ -65,9 +65,11 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
             Ok(source) => objects::copy_secret(source, link, permit, action).await,
             Err(reason) => Err(reason),
         },
-        Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
-            Err("this action sends nothing".into())
-        }
+        Action::WaitRollout { .. }
+        | Action::ProbePeerUrl { .. }
+        | Action::NetProbe { .. }
+        | Action::Await { .. }
+        | Action::Manual { .. } => Err("this action sends nothing".into()),
     };
     done.unwrap_or_else(|reason| Answer::Refused { reason })
 }
