@@ -60,9 +60,6 @@ pub enum Query {
     /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
-    /// `at`: when the look was taken.
-    #[serde(rename = "look.time")]
-    Time,
     /// The probe pod that stands for the place of a TidbCluster: `context, namespace, name, namespaceExists?, left[]?
     /// (Pod and Service that are there, with who made them), ready, trouble`.
     #[serde(rename = "net.probe-pod")]
@@ -106,7 +103,6 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::Without
         | Query::Placement
         | Query::Claims
-        | Query::Time
         | Query::Events
         | Query::Rights => Vec::new(),
     }
@@ -125,7 +121,6 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::KubeCluster
         | Query::Database
         | Query::Parts
-        | Query::Time
         | Query::TlsSecrets
         | Query::ProbePod
         | Query::Rights => &[],
@@ -163,7 +158,6 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
             whole::placement(&seen.fleet, of)?
         }
         Query::Claims => whole::claims(of, cluster),
-        Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),
@@ -343,7 +337,10 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
 
 /// PD pods that are no member yet, or that nobody has told of.
 fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
-    let pods = database.tidb_clusters.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let pods = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
     let known = |of: &ObjectRef, pod: &str| {
         database.members.iter().any(|member| {
             !member.name.is_empty() && member.pod.as_deref() == Some(pod) && member.of().as_ref() == Some(of)
@@ -351,7 +348,9 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
     };
     pods.flat_map(|(of, cluster, tc)| {
         let all = rollout::component_pods(cluster, tc, Component::Pd).into_iter();
-        all.filter(|pod| !known(of, &pod.metadata.name)).map(|pod| format!("{}/{}", of.context, pod.metadata.name)).collect::<Vec<_>>()
+        all.filter(|pod| !known(of, &pod.metadata.name))
+            .map(|pod| format!("{}/{}", of.context, pod.metadata.name))
+            .collect::<Vec<_>>()
     })
     .collect()
 }
