@@ -135,6 +135,7 @@ impl World {
             christening: state.christening.clone(),
             broken: state.broken.clone(),
             next_ip: state.next_ip,
+            closed: state.closed.clone(),
             seen: state.seen.clone(),
         };
         World {
