@@ -85,7 +85,8 @@ impl Drop for Bed {
 }
 
 fn verify<'a>(sets: &[&'a str]) -> Vec<&'a str> {
-    let mut all = vec!["run", "verify-network", "--yes", "--set", "first=east/prod/one", "--set", "second=west/prod/two"];
+    let mut all =
+        vec!["run", "verify-network", "--yes", "--set", "first=east/prod/one", "--set", "second=west/prod/two"];
     sets.iter().for_each(|set| all.extend(["--set", set]));
     all
 }
@@ -109,7 +110,11 @@ fn every_way_is_tried_and_nothing_stays_behind() {
     // One direction of one port: the run cleans up all the same and says so with its exit code.
     bed.sim.close_port("west", 2380, true).expect("a context");
     let shut = bed.verify(&[]).expect(9);
-    assert!(shut.all().contains("1 of 2 ways") && shut.all().contains("east/prod → west/prod: closed: 2380"), "{}", shut.all());
+    assert!(
+        shut.all().contains("1 of 2 ways") && shut.all().contains("east/prod → west/prod: closed: 2380"),
+        "{}",
+        shut.all()
+    );
     assert!(shut.stdout.contains("CLOSED"), "{}", shut.all());
     assert_eq!(bed.probes(), Vec::<String>::new());
     let report = bed.tidepilot(&["runs", "report", bed.room.journals().last().expect("two runs")]);
@@ -142,7 +147,10 @@ fn what_is_refused_and_what_is_not_touched() {
     refused(&["first=east/prod/one", "second=east/prod/two"], "different-clusters");
     // One that no run made is named and left alone.
     let store = bed.sim.store("west").expect("a context");
-    store.put("services", json!({"metadata": {"namespace": "prod", "name": "two-tidepilot-probe"}, "spec": {"clusterIP": "None"}}));
+    store.put(
+        "services",
+        json!({"metadata": {"namespace": "prod", "name": "two-tidepilot-probe"}, "spec": {"clusterIP": "None"}}),
+    );
     refused(&["first=east/prod/one", "second=west/prod/two"], "no-leftovers-second");
     assert_eq!(bed.probes().len(), 1);
 }

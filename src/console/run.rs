@@ -137,7 +137,10 @@ fn log(run: &RunView, theme: Theme, room: usize) -> Page {
             let ways = network::ways(evidence);
             let rows = if ways.is_empty() { Vec::new() } else { network::table(&ways) };
             for row in rows {
-                page.push(vec![span(format!("    {}", cut(&row, room.saturating_sub(5), theme)), theme.style(Role::Plain))]);
+                page.push(vec![span(
+                    format!("    {}", cut(&row, room.saturating_sub(5), theme)),
+                    theme.style(Role::Plain),
+                )]);
             }
         }
     }

@@ -149,7 +149,8 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
                 for to in places.iter().map(probe_at).filter(|to| *to != from) {
                     let host = format!("{0}.{0}.{1}.svc.DOMAIN", to.name, to.namespace);
                     let exec = format!("{} exec {} -c probe --", kubectl(&from), quote(&from.name));
-                    let _ = writeln!(out, "# put the cluster domain of {} in the place of DOMAIN", comment(&to.context));
+                    let _ =
+                        writeln!(out, "# put the cluster domain of {} in the place of DOMAIN", comment(&to.context));
                     let _ = writeln!(out, "{exec} nslookup {host} || echo 'does not resolve'");
                     for port in ports {
                         let _ = writeln!(out, "{exec} nc -z -w 4 {host} {port} || echo '{port} is closed'");

@@ -74,9 +74,7 @@ impl Action {
             | Action::ProbePeerUrl { .. }
             | Action::NetProbe { .. }
             | Action::Await { .. }
-            | Action::Manual { .. } => {
-                Vec::new()
-            }
+            | Action::Manual { .. } => Vec::new(),
         }
     }
 

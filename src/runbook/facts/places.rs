@@ -51,7 +51,8 @@ fn trouble(pod: &Value) -> String {
     });
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
     let unscheduled = conditions.into_iter().flatten().find_map(|c| {
-        (c["type"] == "PodScheduled" && c["status"] == "False").then(|| format!("not scheduled: {}", text(&c["message"])))
+        (c["type"] == "PodScheduled" && c["status"] == "False")
+            .then(|| format!("not scheduled: {}", text(&c["message"])))
     });
     let phase = pod.pointer("/status/phase").map(text).filter(|phase| phase == "Failed" || phase == "Succeeded");
     let ended = phase.map(|phase| format!("it has ended ({phase} {})", text(&pod["status"]["reason"])));
@@ -81,7 +82,8 @@ mod tests {
         let found = seen(pod(ready), Sight::Absent);
         assert_eq!((&found["ready"], &found["trouble"]), (&json!(true), &json!("")));
         assert_eq!(found["left"], json!(["Pod a/db/x-tidepilot-probe (made by run r1)"]));
-        let pulling = json!({"containerStatuses": [{"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}]});
+        let pulling =
+            json!({"containerStatuses": [{"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}]});
         let found = seen(pod(pulling), Sight::Absent);
         assert_eq!((&found["ready"], &found["trouble"]), (&json!(false), &json!("probe: ErrImagePull")));
         assert_eq!(seen(Sight::Absent, Sight::Absent)["left"], json!([]));
