@@ -4,6 +4,7 @@
 //! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
 //! Not here: how an observation is taken (`client::look`).
 
+mod places;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Observation;
+use super::network::{probe_at, probe_objects};
 use crate::fleet::database::{Database, Member, database_of};
 use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
@@ -58,6 +60,10 @@ pub enum Query {
     /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
+    /// The probe pod that stands for the place of a TidbCluster: `context, namespace, name, namespaceExists?, left[]?
+    /// (Pod and Service that are there, with who made them), ready, trouble`.
+    #[serde(rename = "net.probe-pod")]
+    ProbePod,
     /// Warnings about a TidbCluster and its pods since it was made: `warnings[]?{kind,name,reason,message}`.
     #[serde(rename = "k8s.events")]
     Events,
@@ -90,6 +96,11 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         }
         Query::TlsSecrets => tls_secrets(of).into_values().collect(),
         Query::Certificates => super::tls::objects(of),
+        Query::ProbePod => {
+            let namespace = ObjectRef::new(&of.context, "", &of.namespace);
+            let both = probe_objects(&probe_at(of)).into_iter();
+            both.chain([ObjectId::new(ObjectKind::Namespace, &namespace)]).collect()
+        }
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
@@ -122,6 +133,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Parts
         | Query::TlsSecrets
         | Query::Certificates
+        | Query::ProbePod
         | Query::Rights => &[],
     }
 }
@@ -140,6 +152,7 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::KubeCluster => kube_cluster(cluster),
         Query::Place => place(&seen.fleet, of, cluster)?,
         Query::Events => events(of, cluster),
+        Query::ProbePod => places::probe_pod(&seen.fleet, of),
         Query::TlsSecrets => told_secrets(&seen.fleet, of)?,
         Query::Certificates => super::tls::fact(of, seen),
         Query::CertManager => super::tls::cert_manager(cluster)?,

@@ -17,6 +17,7 @@ use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView
 use tidepilot::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
+use tidepilot::runbook::network::{Port, Way, probe_at};
 use tidepilot::sim::bare::{Bare, PdRequest};
 
 /// Decoded objects by the address of what they were decoded from, which is kept with them.
@@ -348,4 +349,21 @@ pub fn remains(bare: &Bare) -> BTreeMap<String, Value> {
         all.insert(format!("database {name}"), json!(members));
     }
     all
+}
+
+/// Every way open: what a wall does to a run is a matter of `tests/network.rs`.
+pub fn cross(places: &[ObjectRef], ports: &[u16]) -> Vec<Way> {
+    let pods: Vec<ObjectRef> = places.iter().map(probe_at).collect();
+    let pairs = pods.iter().flat_map(|from| pods.iter().map(move |to| (from, to))).filter(|(from, to)| from != to);
+    pairs
+        .map(|(from, to)| Way {
+            from: from.clone(),
+            to: to.clone(),
+            host: format!("{0}.{0}.{1}.svc", to.name, to.namespace),
+            resolved: vec!["10.0.0.1".into()],
+            expected_ip: Some("10.0.0.1".into()),
+            ports: ports.iter().map(|port| (*port, Port::Open)).collect(),
+            detail: String::new(),
+        })
+        .collect()
 }

@@ -246,6 +246,9 @@ fn go_on(bed: &mut Bed, mut run: Run, mut input: Option<Input<'static>>, mut cou
                     seen = bed.look(Some(&contexts), Some(&run), &[]);
                     observed = true;
                 }
+                Effect::Probe { step, action: Action::NetProbe { places, ports, .. } } => {
+                    input = Some(Input::Crossed { step, ways: look::cross(&places, &ports) });
+                }
                 Effect::Probe { step, action } => {
                     let lines = bed.probe(&action, &seen.fleet);
                     input = Some(Input::Probed { step, lines });
