@@ -73,7 +73,9 @@ impl Bed {
         let own = |path: &str| path.contains("/leases") || path.contains("/configmaps");
         let log = self.sim.log().lines();
         log.iter()
-            .filter(|line| line["dryRun"] != true && matches!(line["method"].as_str(), Some("POST" | "PUT" | "PATCH" | "DELETE")))
+            .filter(|line| {
+                line["dryRun"] != true && matches!(line["method"].as_str(), Some("POST" | "PUT" | "PATCH" | "DELETE"))
+            })
             .filter(|line| {
                 let path = line["path"].as_str().unwrap_or_default();
                 !own(path) && !path.contains("selfsubject") && !path.ends_with("/member/list")
@@ -117,12 +119,20 @@ fn from_nothing_to_a_spanning_database_and_back() {
     bed.refused("deploy-initial-cluster", &DEPLOY, "namespace-there");
     bed.namespace("east", "prod");
     bed.namespace("west", "prod");
-    bed.refused("deploy-initial-cluster", &[ONE, "clusterDomain=west.local", "version=v8.5.4"], "domain-is-the-real-one");
+    bed.refused(
+        "deploy-initial-cluster",
+        &[ONE, "clusterDomain=west.local", "version=v8.5.4"],
+        "domain-is-the-real-one",
+    );
     bed.refused("deploy-initial-cluster", &[DEPLOY[0], DEPLOY[1], DEPLOY[2], "tls=true"], "certificates-there");
     bed.refused("deploy-initial-cluster", &[ONE, "clusterDomain=east.local", "version=8.5.4"], "expected a version");
     bed.refused("deploy-initial-cluster", &[ONE, "clusterDomain=${domain}", "version=v8.5.4"], "expected a DNS domain");
     bed.done("deploy-initial-cluster", &DEPLOY, &["one"]);
-    bed.refused("deploy-initial-cluster", &[ONE, DEPLOY[1], "version=v8.5.4", "pdReplicas=5"], "exists already and is another one");
+    bed.refused(
+        "deploy-initial-cluster",
+        &[ONE, DEPLOY[1], "version=v8.5.4", "pdReplicas=5"],
+        "exists already and is another one",
+    );
 
     bed.refused("join-cluster", &["join=east/prod/one", TWO], "domains-fit");
     bed.refused("join-cluster", &["join=east/prod/one", TWO, "clusterDomain=east.local"], "domain-is-the-real-one");
@@ -165,7 +175,8 @@ fn what_was_deployed_can_be_undone_and_a_single_pd_is_not_joined() {
     bed.done("deploy-initial-cluster", &sets, &["one"]);
     bed.refused("join-cluster", &JOIN, "quorum-survives-a-failed-join");
     let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json();
-    let run = runs.as_array().and_then(|all| all.first()).and_then(|run| run["run"].as_str()).expect("one run").to_owned();
+    let run =
+        runs.as_array().and_then(|all| all.first()).and_then(|run| run["run"].as_str()).expect("one run").to_owned();
     let undone = bed.tidepilot(&["runs", "undo", &run, "--yes", "--confirm", "one"]);
     assert_eq!(undone.code, 8, "{}", undone.all());
     assert!(bed.object("east", "tidbclusters", "prod", "one").is_none());

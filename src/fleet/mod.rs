@@ -11,8 +11,8 @@
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
-pub mod leaving;
 pub mod findings;
+pub mod leaving;
 pub mod object;
 pub mod one_cluster;
 pub mod pd;

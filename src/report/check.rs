@@ -98,7 +98,7 @@ impl Shown {
         for unseen in &self.unseen {
             hang(&mut out, "UNSEEN  ", unseen);
         }
-        if !out.is_empty() {
+        if !out.is_empty() && !out.ends_with("\n\n") {
             out.push('\n');
         }
         out.push_str(&self.summary());

@@ -154,7 +154,8 @@ pub fn undo(step: &PlannedStep) -> String {
     match (&step.action, step.reversibility) {
         (_, Reversibility::Free) => "nothing: it changes nothing".into(),
         (Action::CreateObject { .. }, Reversibility::Irreversible) => {
-            "NO WAY BACK by itself: it is a member of the Database from then on (leave-cluster takes it out again)".into()
+            "NO WAY BACK by itself: it is a member of the Database from then on (leave-cluster takes it out again)"
+                .into()
         }
         (Action::DeleteObject { .. } | Action::RemovePdMember { .. }, Reversibility::Irreversible) => {
             "NO WAY BACK: it is gone".into()

@@ -330,7 +330,10 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
 
 /// PD pods that are no member yet, or that nobody has told of.
 fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
-    let pods = database.tidb_clusters.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let pods = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
     let known = |of: &ObjectRef, pod: &str| {
         database.members.iter().any(|member| {
             !member.name.is_empty() && member.pod.as_deref() == Some(pod) && member.of().as_ref() == Some(of)
@@ -338,7 +341,9 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
     };
     pods.flat_map(|(of, cluster, tc)| {
         let all = rollout::component_pods(cluster, tc, Component::Pd).into_iter();
-        all.filter(|pod| !known(of, &pod.metadata.name)).map(|pod| format!("{}/{}", of.context, pod.metadata.name)).collect::<Vec<_>>()
+        all.filter(|pod| !known(of, &pod.metadata.name))
+            .map(|pod| format!("{}/{}", of.context, pod.metadata.name))
+            .collect::<Vec<_>>()
     })
     .collect()
 }

@@ -19,7 +19,10 @@ async fn left(bed: &Bed) {
     let status = bed.status().await;
     let prod = database(&status, "prod-east");
     assert_eq!(members(prod).len(), 2, "{prod:#}");
-    assert!(members(prod).iter().all(|member| member["healthy"] == true && member["kubeCluster"] == "east"), "{prod:#}");
+    assert!(
+        members(prod).iter().all(|member| member["healthy"] == true && member["kubeCluster"] == "east"),
+        "{prod:#}"
+    );
     let stores = prod["stores"].as_array().expect("stores");
     assert!(stores.len() == 3 && stores.iter().all(|store| store["state"] == "Up"), "{prod:#}");
     assert_eq!(prod["problems"], json!([]));

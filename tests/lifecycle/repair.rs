@@ -19,7 +19,15 @@ const STALE: (&str, &str) = (
 fn updates(bed: &Bed) -> Vec<String> {
     let log = bed.sim.log().lines();
     let taken = log.iter().filter(|line| line.get("pod").is_some() && common::effect(line));
-    taken.map(|line| format!("{} {}", line["kubeCluster"].as_str().unwrap_or_default(), line["path"].as_str().unwrap_or_default())).collect()
+    taken
+        .map(|line| {
+            format!(
+                "{} {}",
+                line["kubeCluster"].as_str().unwrap_or_default(),
+                line["path"].as_str().unwrap_or_default()
+            )
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,7 +40,11 @@ async fn members_of_every_tidb_cluster_are_repaired_from_any() {
     assert_eq!((updates(&bed).len(), found), (2, BTreeSet::from(expected)));
     // The new names were tried from both sides: that is what nobody's health can show.
     let log = bed.sim.log().lines();
-    let exec = |context: &str| log.iter().any(|line| line["kubeCluster"] == context && line["path"].as_str().is_some_and(|path| path.ends_with("/exec")));
+    let exec = |context: &str| {
+        log.iter().any(|line| {
+            line["kubeCluster"] == context && line["path"].as_str().is_some_and(|path| path.ends_with("/exec"))
+        })
+    };
     assert!(exec("east") && exec("west"));
     let until = bed.log_length();
     let again = bed.run("repair-peer-urls", &[WEST], &[]).await.expect(0);
@@ -59,7 +71,9 @@ async fn a_repair_that_was_killed_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn members_that_nobody_runs_go_only_when_asked_for_and_not_with_the_quorum() {
     let bed = Bed::of("default", &[]).await;
-    bed.sim.add_member("prod", "", "http://prod-west-pd-1.prod-west-pd-peer.prod.svc.west.local:2380").expect("a leader");
+    bed.sim
+        .add_member("prod", "", "http://prod-west-pd-1.prod-west-pd-peer.prod.svc.west.local:2380")
+        .expect("a leader");
     let left = bed.run("repair-peer-urls", &[WEST], &["prod-west"]).await.expect(0);
     assert!(left.all().contains("removeUnused=true takes them out"), "{}", left.all());
     assert_eq!(updates(&bed), Vec::<String>::new());

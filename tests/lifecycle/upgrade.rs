@@ -13,7 +13,9 @@ const CHECK: &str = "tidb.pingcap.com/pd-check-quorum-before-upgrade";
 /// The patches of TidbClusters that were stored, in short: `west tikv`.
 fn patches(bed: &Bed, since: usize) -> Vec<String> {
     let log = bed.sim.log().lines();
-    let stored = log[since..].iter().filter(|line| line["method"] == "PATCH" && line["dryRun"] == false && line["status"] == 200);
+    let stored = log[since..]
+        .iter()
+        .filter(|line| line["method"] == "PATCH" && line["dryRun"] == false && line["status"] == 200);
     stored.map(|line| line["kubeCluster"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
@@ -46,14 +48,23 @@ async fn every_part_in_order_and_nothing_twice() {
     // Annotation ×2, six parts with the initial TidbCluster first each time, annotation back ×2, spec.version ×2.
     let order = ["east", "west"].repeat(6);
     assert_eq!(patches(&bed, 0), order, "{}", ran.all());
-    let steps: Vec<String> = bed.room.records(&bed.room.journals()[0])
+    let steps: Vec<String> = bed
+        .room
+        .records(&bed.room.journals()[0])
         .iter()
         .filter(|record| record["record"] == "intent")
         .filter_map(|record| Some(record["step"].as_str()?.split('@').next()?.to_owned()))
         .collect();
     assert_eq!(
         steps[2..8],
-        ["set-version[pd", "set-version[pd", "set-version[tikv", "set-version[tikv", "set-version[tidb", "set-version[tidb"]
+        [
+            "set-version[pd",
+            "set-version[pd",
+            "set-version[tikv",
+            "set-version[tikv",
+            "set-version[tidb",
+            "set-version[tidb"
+        ]
     );
 
     let until = bed.log_length();
@@ -72,7 +83,9 @@ async fn a_run_that_was_killed_is_resumed_and_one_that_was_given_up_is_done_anew
     let killed = async |records: usize| {
         let bed = Bed::of("default", &[]).await;
         let (run, _) = bed.killed("upgrade-cluster", &[EAST, TO], &NAMES, records).await;
-        bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-east", "--confirm", "prod-west"]).await.expect(0);
+        bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-east", "--confirm", "prod-west"])
+            .await
+            .expect(0);
         upgraded(&bed, "v8.5.9");
         assert_eq!(patches(&bed, 0).len(), 12, "killed at record {records}");
         bed.end().await;
@@ -137,7 +150,12 @@ async fn refusals_send_nothing() {
     });
     refused(&[EAST, TO], "force-upgrade").await;
     bed.edit("west", "tidbclusters", "prod", "prod-west", |tc| {
-        drop(tc["metadata"]["annotations"].as_object_mut().expect("a map").shift_remove("tidb.pingcap.com/force-upgrade"));
+        drop(
+            tc["metadata"]["annotations"]
+                .as_object_mut()
+                .expect("a map")
+                .shift_remove("tidb.pingcap.com/force-upgrade"),
+        );
     });
     bed.sim.break_pod("west", "prod", "prod-west-tidb-0", true).expect("a context");
     refused(&[EAST, TO], "under way already").await;
