@@ -40,19 +40,18 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
                 Item::Finding(index) => {
                     let finding = checked.findings.get(*index)?;
                     let word = if finding.unknown { "unknown" } else { finding.severity.word() };
-                    (
-                        word,
-                        finding.database.as_deref().unwrap_or("fleet"),
-                        Some(finding.id()),
-                        finding.sentence.as_str(),
-                    )
+                    // Which of several TidbClusters it is about.
+                    let subject = finding.subjects.first().filter(|subject| !subject.namespace.is_empty());
+                    let place = subject.map(|subject| format!("{subject}: ")).unwrap_or_default();
+                    let sentence = format!("{place}{}", finding.sentence);
+                    (word, finding.database.as_deref().unwrap_or("fleet"), Some(finding.id()), sentence)
                 }
-                Item::Problem(problem) => ("unseen", "", None, problem.sentence.as_str()),
+                Item::Problem(problem) => ("unseen", "", None, problem.sentence.clone()),
                 _ => return None,
             };
             let level = theme.level(row.level);
             let dim = theme.style(Role::Dim);
-            let mut pieces = wrap(sentence, room).into_iter();
+            let mut pieces = wrap(&sentence, room).into_iter();
             let first = head.map_or_else(|| pieces.next().unwrap_or_default(), ToOwned::to_owned);
             let style = if head.is_some() { theme.style(Role::Plain) } else { dim };
             Some(TableRow {
