@@ -106,7 +106,9 @@ fn cluster_domain_changed(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// 3. Name, namespace and DNS domain together must be unique among TidbClusters that may meet.
 fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
-    let mut by_triple: BTreeMap<(String, String, String), Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
+    /// Name, namespace, domain.
+    type Triple = (String, String, String);
+    let mut by_triple: BTreeMap<Triple, Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
     for (of, tc) in fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()) {
         let real = || fleet.clusters.get(&of.context).and_then(|cluster| cluster.cluster_domain.clone());
         let domain = tc.domain().map(ToOwned::to_owned).or_else(real);
