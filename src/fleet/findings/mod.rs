@@ -7,17 +7,18 @@
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
 //! Neighbours: [`catalogue`] (all 69 with how each is seen), [`scene`] (what the functions look at), and one file per
-//! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade_exit`], and [`health`] for what is
+//! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade`], [`exit`], and [`health`] for what is
 //! plainly down.
 
 pub mod catalogue;
+mod exit;
 mod health;
 pub mod lint;
 mod membership;
 mod network_tls;
 mod objects;
 pub mod scene;
-mod upgrade_exit;
+mod upgrade;
 
 use std::collections::BTreeSet;
 
@@ -225,7 +226,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
     let functions: Vec<OfDatabase> =
-        [objects::ALL, network_tls::ALL, membership::ALL, upgrade_exit::ALL, health::ALL].concat();
+        [objects::ALL, network_tls::ALL, membership::ALL, upgrade::ALL, exit::ALL, health::ALL].concat();
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
         let scene = Scene::of(fleet, database);
@@ -237,7 +238,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
-    for finding in objects::fleet(fleet, &all).into_iter().chain(upgrade_exit::fleet(fleet, &all)) {
+    for finding in objects::fleet(fleet, &all).into_iter().chain(exit::fleet(fleet)) {
         let ours = finding.database.as_ref().is_none_or(|of| checked.databases.contains(of));
         let near = only.is_none() || finding.subjects.iter().any(|subject| contexts.contains(subject.context.as_str()));
         if ours && near {
