@@ -106,7 +106,9 @@ fn cluster_domain_changed(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// 3. Name, namespace and DNS domain together must be unique among TidbClusters that may meet.
 fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
-    let mut by_triple: BTreeMap<(String, String, String), Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
+    /// Name, namespace, domain.
+    type Triple = (String, String, String);
+    let mut by_triple: BTreeMap<Triple, Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
     for (of, tc) in fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()) {
         let real = || fleet.clusters.get(&of.context).and_then(|cluster| cluster.cluster_domain.clone());
         let domain = tc.domain().map(ToOwned::to_owned).or_else(real);
@@ -488,7 +490,7 @@ fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
             let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
             let uid = cluster.uid.clone().unwrap_or_default();
             let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
-            let mut found = Finding::new("same-cluster-twice", None, sentence);
+            let mut found = Finding::new("wrong-context", None, sentence);
             for subject in subjects {
                 found = found.saw(&subject, "namespace kube-system, metadata.uid", &uid, cluster.heard).on(subject);
             }
