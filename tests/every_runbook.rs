@@ -11,15 +11,18 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use bare::scenarios::{alone, spanning};
+use bare::scenarios::{alone, empty, spanning};
 use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use model::{Ended, FATES, Fate, all_of};
 use serde_json::Value;
+use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::ObjectRef;
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
 use tidepilot::runbook::record::Outcome;
+use tidepilot::runbook::requests::issued_secret;
 use tidepilot::sim::bare::Bare;
 use tidepilot::sim::scenario::Scenario;
 
@@ -166,7 +169,83 @@ const ROWS: &[Row] = &[
         undo: true,
         ends: |world| !world.keys().any(|place| place.ends_with("-tidepilot-probe")),
     },
+    Row {
+        name: "issue a CA and copy it",
+        scenario: empty,
+        tls: false,
+        prepare: namespaces,
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/one"), ("copyTo", "west/prod/two")],
+        far: None,
+        undo: true,
+        ends: |world| world.contains_key("west/secrets/prod/two-ca-secret"),
+    },
+    Row {
+        name: "issue a CA with cert-manager",
+        scenario: empty,
+        tls: false,
+        prepare: namespaces,
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/one"), ("method", "cert-manager")],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/one-ca-secret"),
+    },
+    Row {
+        name: "issue certificates",
+        scenario: empty,
+        tls: false,
+        prepare: with_ca,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "west/prod/two"),
+            ("caOf", "east/prod/one"),
+            ("clusterDomain", "west.local"),
+            ("components", "pd"),
+        ],
+        far: None,
+        undo: true,
+        ends: |world| {
+            let all = ["west/secrets/prod/two-pd-cluster-secret", "west/secrets/prod/two-cluster-client-secret"];
+            all.iter().all(|secret| world.contains_key(*secret))
+                && !world.contains_key("west/secrets/prod/two-ca-secret")
+        },
+    },
+    Row {
+        name: "issue certificates with cert-manager",
+        scenario: empty,
+        tls: false,
+        prepare: with_ca,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "west/prod/two"),
+            ("caOf", "east/prod/one"),
+            ("clusterDomain", "west.local"),
+            ("components", "pd"),
+            ("method", "cert-manager"),
+        ],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("west/secrets/prod/two-pd-cluster-secret"),
+    },
 ];
+
+fn namespaces(bare: &Bare) {
+    for context in ["east", "west"] {
+        let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
+        assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a CA is valid from now on, and so is the bed's clock")]
+fn with_ca(bare: &Bare) {
+    namespaces(bare);
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3650 };
+    let made = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let body = issued_secret(&ObjectRef::new("east", "prod", "one-ca-secret"), &made.data());
+    let path = "/api/v1/namespaces/prod/secrets";
+    assert_eq!(bare.ask("east", "POST", path, "application/json", body.to_string().as_bytes()).0, 201);
+}
 
 fn suspend(bare: &Bare) {
     let patch = br#"{"spec": {"suspendAction": {"suspendStatefulSet": true}}}"#;
@@ -349,6 +428,11 @@ fn everyday_work() {
 #[test]
 fn looking_across() {
     every_boundary_of(&["verify-network"]);
+}
+
+#[test]
+fn issuing() {
+    every_boundary_of(&["issue-ca", "issue-certificates"]);
 }
 
 #[test]

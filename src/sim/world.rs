@@ -168,9 +168,9 @@ impl World {
             if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
                 continue;
             }
-            cert_manager::tick(self, kube);
             // Where only time has passed, only the pods have something to do.
             if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
+                cert_manager::tick(self, kube);
                 operator::tick(self, &mut state, kube);
                 statefulset::tick(self, kube);
             }

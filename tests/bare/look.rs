@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use tidepilot::client::objects::redacted;
 use tidepilot::fleet::extras::{Claim, Controller, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
@@ -152,6 +152,10 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
         What::Crd(crd),
         What::Operator { version: image.and_then(|image| image.rsplit_once(':').map(|(_, tag)| tag.to_owned())) },
         What::Claims(claims.collect()),
+        What::CertManager(match get("customresourcedefinitions", "", "certificates.cert-manager.io") {
+            Some(_) => vec!["v1".to_owned()],
+            None => Vec::new(),
+        }),
         What::Events(Vec::new()),
         What::OperatorState(Box::new(Operator { deployments: vec![controller], webhooks: Some(Vec::new()) })),
     ];
@@ -172,16 +176,6 @@ pub fn objects(bare: &Bare, now: Timestamp, fleet: &mut Fleet, wanted: &BTreeSet
         let what = What::Object { kind, key, sight: Box::new(sight) };
         fleet.apply(Change { context: id.context.clone(), at: now, what });
     }
-}
-
-fn redacted(mut secret: Value) -> Value {
-    let data = secret.get_mut("data").and_then(Value::as_object_mut);
-    for (key, value) in data.into_iter().flat_map(serde_json::Map::iter_mut) {
-        let digest = Sha256::digest(value.as_str().unwrap_or_default().as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        *value = json!(if key.ends_with(".key") { "(a private key)".to_owned() } else { format!("sha256:{hex}") });
-    }
-    secret
 }
 
 /// Asks one pod's PD what a look asks.

@@ -46,6 +46,16 @@ pub fn alone(tls: bool) -> Scenario {
     )
 }
 
+/// Two KubeClusters with cert-manager and no TidbCluster.
+pub fn empty(_: bool) -> Scenario {
+    let with = |name: &str, other: &str| {
+        let mut kube = kube(name, &format!("{name}.local"), &[other]);
+        kube["certManager"] = json!(true);
+        kube
+    };
+    read(vec![with("east", "west"), with("west", "east")], Vec::new(), json!([]))
+}
+
 /// One Database across two KubeClusters.
 pub fn spanning(tls: bool) -> Scenario {
     let both = |domain: &str| json!({"version": "v8.5.4", "acrossK8s": true, "clusterDomain": domain, "tlsCluster": {"enabled": tls}});
