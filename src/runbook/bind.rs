@@ -121,7 +121,13 @@ fn plan(
 /// What stands already where a step would put something else: better said before the first step than at this one.
 fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
     let sentence = match (&step.action, judge(&step.action, None, None, seen)) {
-        (Action::CreateObject { .. } | Action::CopySecret { .. }, Judged::Foreign { sentence, .. }) => sentence,
+        (
+            Action::CreateObject { .. }
+            | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. },
+            Judged::Foreign { sentence, .. },
+        ) => sentence,
         _ => return None,
     };
     Some(CheckResult { id: format!("place-of-{}", step.id), state: CheckState::Refused, sentence })
@@ -362,6 +368,8 @@ fn concrete(
             | Action::ProbePeerUrl { .. }
             | Action::DeleteObject { .. }
             | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
             | Action::Await { .. }

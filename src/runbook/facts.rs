@@ -67,6 +67,13 @@ pub enum Query {
     /// Which of the Secrets that TLS needs are there: `present[], missing[]` (components; `cluster-client` too).
     #[serde(rename = "tls.secrets")]
     TlsSecrets,
+    /// What the Secrets with the certificates of a TidbCluster say, which need not be there: `at, secrets[]{secret, state,
+    /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
+    #[serde(rename = "tls.certificates")]
+    Certificates,
+    /// `version`: the newest API version of cert-manager that can be used; empty where there is none.
+    #[serde(rename = "k8s.cert-manager")]
+    CertManager,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -85,6 +92,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
             vec![ObjectId::new(ObjectKind::Namespace, &namespace)]
         }
         Query::TlsSecrets => tls_secrets(of).into_values().collect(),
+        Query::Certificates => super::tls::objects(of),
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
@@ -97,6 +105,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::Claims
         | Query::Time
         | Query::Events
+        | Query::CertManager
         | Query::Rights => Vec::new(),
     }
 }
@@ -106,6 +115,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
     match query {
         Query::Place | Query::Claims => &[Extra::Claims],
         Query::Events => &[Extra::Events],
+        Query::CertManager => &[Extra::CertManager],
         Query::Without | Query::Placement => &[Extra::Pd],
         Query::TidbCluster
         | Query::Components
@@ -116,6 +126,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Parts
         | Query::Time
         | Query::TlsSecrets
+        | Query::Certificates
         | Query::Rights => &[],
     }
 }
@@ -135,6 +146,8 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Place => place(&seen.fleet, of, cluster)?,
         Query::Events => events(of, cluster),
         Query::TlsSecrets => told_secrets(&seen.fleet, of)?,
+        Query::Certificates => super::tls::fact(of, seen),
+        Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
         Query::Components => components(tc()?),
         Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,

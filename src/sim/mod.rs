@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 pub mod api_server;
+mod cert_manager;
 pub mod components;
 pub mod dns;
 mod exec;

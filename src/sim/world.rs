@@ -17,7 +17,7 @@ use super::kubelet::Container;
 use super::pd::Database;
 use super::request_log::RequestLog;
 use super::store::{Store, now};
-use super::{dns, kubelet, operator, statefulset};
+use super::{cert_manager, dns, kubelet, operator, statefulset};
 
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
@@ -132,6 +132,7 @@ impl World {
             if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
                 continue;
             }
+            cert_manager::tick(self, kube);
             operator::tick(self, &mut state, kube);
             statefulset::tick(self, kube);
             kubelet::tick(self, &mut state, kube);
