@@ -104,6 +104,8 @@ pub enum InputType {
     Version,
     Integer,
     Boolean,
+    /// RFC 3339; the time of the plan where none is given (the driver has the clock).
+    Time,
     /// One of `options`.
     Choice,
     Text,

@@ -58,9 +58,6 @@ pub enum Query {
     /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
-    /// `at`: when the look was taken.
-    #[serde(rename = "look.time")]
-    Time,
     /// Warnings about a TidbCluster and its pods since it was made: `warnings[]?{kind,name,reason,message}`.
     #[serde(rename = "k8s.events")]
     Events,
@@ -103,7 +100,6 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::Without
         | Query::Placement
         | Query::Claims
-        | Query::Time
         | Query::Events
         | Query::CertManager
         | Query::Rights => Vec::new(),
@@ -124,7 +120,6 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::KubeCluster
         | Query::Database
         | Query::Parts
-        | Query::Time
         | Query::TlsSecrets
         | Query::Certificates
         | Query::Rights => &[],
@@ -163,7 +158,6 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
             whole::placement(&seen.fleet, of)?
         }
         Query::Claims => whole::claims(of, cluster),
-        Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),

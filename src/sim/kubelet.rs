@@ -66,6 +66,22 @@ pub struct Container {
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
 
+impl Container {
+    /// The same container in another world: its connections stay behind.
+    pub fn fork(&self) -> Container {
+        Container {
+            uid: self.uid.clone(),
+            stage: self.stage,
+            restarts: self.restarts,
+            ip: self.ip.clone(),
+            started: self.started.clone(),
+            last_exit: self.last_exit,
+            stop: CancellationToken::new(),
+            tls: self.tls.clone(),
+        }
+    }
+}
+
 /// A short hash in the alphabet that Kubernetes uses for names.
 pub fn short_hash(value: &Value) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

@@ -3,7 +3,7 @@
 //! `Sim` starts a scenario, runs its time, hands out a kubeconfig and stops it. It speaks only the wires and imports none of
 //! our other rooms; nothing but `cli::demo` and tests imports it. Reading order: `scenario` and `seed` (what there is),
 //! `world` (what is shared), `operator`, `statefulset`, `kubelet` (who moves it), `pd`, `dns`, `exec` (what is inside),
-//! `store` and `api_server` (how it is reached).
+//! `store` and `api_server` (how it is reached). `bare` is the same world without sockets and without a clock.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 pub mod api_server;
+pub mod bare;
 mod cert_manager;
 pub mod components;
 pub mod dns;

@@ -99,6 +99,19 @@ impl Store {
         store
     }
 
+    /// The same objects in a store of their own; what happened before is not in its history.
+    pub fn fork(&self) -> Store {
+        let state = self.lock();
+        let forked = State {
+            version: state.version,
+            compacted: state.version,
+            objects: state.objects.clone(),
+            history: VecDeque::new(),
+        };
+        let (version, _) = watch::channel(state.version);
+        Store(Arc::new(Inner { state: Mutex::new(forked), version }))
+    }
+
     /// One object; `namespace` is empty for cluster scope.
     pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
         let state = self.lock();

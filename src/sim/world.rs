@@ -111,6 +111,38 @@ impl World {
         World { kubes, speed, log, tunnels, state: Mutex::new(state) }
     }
 
+    /// The same world once more, on its own from here on; requests are logged apart.
+    pub fn fork(&self, log: RequestLog) -> World {
+        let state = self.state();
+        let kube = |kube: &KubeCluster| KubeCluster {
+            name: kube.name.clone(),
+            domain: kube.domain.clone(),
+            operator: kube.operator,
+            store: kube.store.fork(),
+            reaches: kube.reaches.clone(),
+        };
+        let containers = state.containers.iter().map(|(key, container)| (key.clone(), container.fork()));
+        let forked = State {
+            now_ms: state.now_ms,
+            rng: state.rng.clone(),
+            databases: state.databases.iter().map(Database::fork).collect(),
+            containers: containers.collect(),
+            disks: state.disks.clone(),
+            database_of: state.database_of.clone(),
+            christening: state.christening.clone(),
+            broken: state.broken.clone(),
+            next_ip: state.next_ip,
+            seen: state.seen.clone(),
+        };
+        World {
+            kubes: self.kubes.iter().map(kube).collect(),
+            speed: self.speed,
+            log,
+            tunnels: self.tunnels.clone(),
+            state: Mutex::new(forked),
+        }
+    }
+
     /// The state; held for moments only, never across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -132,9 +164,12 @@ impl World {
             if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
                 continue;
             }
-            cert_manager::tick(self, kube);
-            operator::tick(self, &mut state, kube);
-            statefulset::tick(self, kube);
+            // Where only time has passed, only the pods have something to do.
+            if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
+                cert_manager::tick(self, kube);
+                operator::tick(self, &mut state, kube);
+                statefulset::tick(self, kube);
+            }
             kubelet::tick(self, &mut state, kube);
         }
         let now_ms = state.now_ms;

@@ -25,6 +25,7 @@ mod connection;
 pub mod crd;
 mod defaults;
 mod delete;
+mod direct;
 mod discovery;
 mod faults;
 mod lists;
@@ -49,6 +50,7 @@ mod watch;
 mod write;
 
 pub use auth::{Ask, Rule, Rules, User};
+pub use direct::Direct;
 pub use faults::Faults;
 pub use managed::managed_by;
 pub use streams::LOG_ANNOTATION;

@@ -113,7 +113,11 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>, dry_run: &mut b
     resource(&parts.method, call, upgrade)
 }
 
-fn resource(method: &Method, call: Call, upgrade: Option<hyper::upgrade::OnUpgrade>) -> Result<Reply, Refusal> {
+pub(super) fn resource(
+    method: &Method,
+    call: Call,
+    upgrade: Option<hyper::upgrade::OnUpgrade>,
+) -> Result<Reply, Refusal> {
     let named = call.target.name.is_some();
     let watching = call.query.flag("watch");
     let verb = match (method.as_str(), named) {

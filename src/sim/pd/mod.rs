@@ -138,6 +138,31 @@ impl Database {
         }
     }
 
+    /// The same Database in another world: whoever waits for an answer waits in this one.
+    pub fn fork(&self) -> Self {
+        let pending = |pending: &Pending| Pending { change: pending.change.clone(), done: oneshot::channel().0 };
+        Self {
+            name: self.name.clone(),
+            cluster_id: self.cluster_id,
+            etcd_id: self.etcd_id,
+            members: self.members.clone(),
+            removed: self.removed.clone(),
+            processes: self.processes.clone(),
+            links: self.links.clone(),
+            leader: self.leader,
+            last_leader: self.last_leader,
+            election_at_ms: self.election_at_ms,
+            term: self.term,
+            pending: self.pending.iter().map(pending).collect(),
+            poisoned: self.poisoned.clone(),
+            panicked: self.panicked.clone(),
+            stores: self.stores.clone(),
+            next_store: self.next_store,
+            max_replicas: self.max_replicas,
+            bootstrapped_at: self.bootstrapped_at.clone(),
+        }
+    }
+
     pub fn member(&self, id: u64) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }

@@ -145,7 +145,7 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
     response
 }
 
-fn decide(endpoint: &Endpoint, request: &Request<'_>) -> Answer {
+pub(in crate::sim) fn decide(endpoint: &Endpoint, request: &Request<'_>) -> Answer {
     let world = &endpoint.world;
     let mut state = world.state();
     let now_ms = state.now_ms;

@@ -1,0 +1,433 @@
+//! Every shipped runbook × every journal boundary × {killed, torn last line, answer lost, request lost, applied late,
+//! delivered twice}, on the simulated world without sockets.
+//!
+//! A case has to end as the undisturbed run did: same outcome, same effects, same world; no effect without its Intent and
+//! none without a way back twice. `tests/crash_points.rs` looks deeper into one runbook (pairs of crashes, undo from
+//! everywhere, on the model world); a runbook without a row here fails the test.
+
+mod bare;
+mod model;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use bare::scenarios::{alone, empty, spanning};
+use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
+use model::{Ended, FATES, Fate, all_of};
+use serde_json::Value;
+use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::ObjectRef;
+use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::choices::Wish;
+use tidepilot::runbook::definition::{Runbook, SHIPPED};
+use tidepilot::runbook::engine::{Run, Stop};
+use tidepilot::runbook::record::Outcome;
+use tidepilot::runbook::requests::issued_secret;
+use tidepilot::sim::bare::Bare;
+use tidepilot::sim::scenario::Scenario;
+
+/// One journey: a runbook with inputs on a scenario.
+struct Row {
+    name: &'static str,
+    scenario: fn(bool) -> Scenario,
+    tls: bool,
+    /// What is done to the world before.
+    prepare: fn(&Bare),
+    runbook: &'static str,
+    inputs: &'static [(&'static str, &'static str)],
+    /// A long one: most of its cases go on for so many completed steps only, and one in so many to the end.
+    far: Option<usize>,
+    /// Also its way back is walked, from its end.
+    undo: bool,
+    /// What has to be so in the end, in words of the world that is left.
+    ends: fn(&BTreeMap<String, Value>) -> bool,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "migrate with a domain",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "migrate-cluster-domain",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("clusterDomain", "cluster1.com")],
+        far: None,
+        undo: false,
+        ends: |world| {
+            world["legacy/tidbclusters/pingcap/basic"]["spec"]["clusterDomain"] == "cluster1.com"
+                && world["database basic"].to_string().matches(".svc.cluster1.com:2380").count() == 3
+        },
+    },
+    Row {
+        name: "migrate with acrossK8s only",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "migrate-cluster-domain",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: true,
+        ends: |world| world["legacy/tidbclusters/pingcap/basic"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "migrate under TLS",
+        scenario: alone,
+        tls: true,
+        prepare: |_| {},
+        runbook: "migrate-cluster-domain",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("clusterDomain", "cluster1.com")],
+        far: None,
+        undo: false,
+        ends: |world| world["database basic"].to_string().matches("https://").count() == 3,
+    },
+    Row {
+        name: "upgrade",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "upgrade-cluster",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("version", "v8.5.7")],
+        far: Some(2),
+        undo: false,
+        ends: |world| {
+            ["east/tidbclusters/prod/prod-east", "west/tidbclusters/prod/prod-west"].iter().all(|place| {
+                let spec = &world[*place]["spec"];
+                ["pd", "tikv", "tidb"].iter().all(|component| spec[component]["version"] == "v8.5.7")
+            })
+        },
+    },
+    Row {
+        name: "leave, with the claims",
+        scenario: spanning,
+        tls: true,
+        prepare: |_| {},
+        runbook: "leave-cluster",
+        inputs: &[("tidbCluster", "west/prod/prod-west"), ("deletePvcs", "true")],
+        far: None,
+        undo: false,
+        ends: |world| {
+            let gone = ["west/tidbclusters/", "west/statefulsets/", "west/persistentvolumeclaims/"];
+            !world.keys().any(|place| gone.iter().any(|gone| place.starts_with(gone)))
+                && world["database prod"].as_object().is_some_and(|members| members.len() == 2)
+        },
+    },
+    Row {
+        name: "restart TiKV",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "restart-component",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("component", "tikv"), ("restartedAt", "x")],
+        far: None,
+        undo: false,
+        ends: |world| {
+            let spec = &world["legacy/tidbclusters/pingcap/basic"]["spec"];
+            spec["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"] == "x"
+        },
+    },
+    Row {
+        name: "suspend",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "suspend-cluster",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("stopDatabase", "true")],
+        far: None,
+        undo: true,
+        ends: |world| !world.contains_key("legacy/statefulsets/pingcap/basic-pd"),
+    },
+    Row {
+        name: "resume",
+        scenario: alone,
+        tls: false,
+        prepare: suspend,
+        runbook: "resume-cluster",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: false,
+        ends: |world| world["database basic"].as_object().is_some_and(|members| members.len() == 3),
+    },
+    Row {
+        name: "transfer the lead",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "transfer-pd-leader",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("pod", "prod-west-pd-0")],
+        far: None,
+        undo: false,
+        ends: |_| true,
+    },
+    Row {
+        name: "issue a CA and copy it",
+        scenario: empty,
+        tls: false,
+        prepare: namespaces,
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/one"), ("copyTo", "west/prod/two")],
+        far: None,
+        undo: true,
+        ends: |world| world.contains_key("west/secrets/prod/two-ca-secret"),
+    },
+    Row {
+        name: "issue a CA with cert-manager",
+        scenario: empty,
+        tls: false,
+        prepare: namespaces,
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/one"), ("method", "cert-manager")],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/one-ca-secret"),
+    },
+    Row {
+        name: "issue certificates",
+        scenario: empty,
+        tls: false,
+        prepare: with_ca,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "west/prod/two"),
+            ("caOf", "east/prod/one"),
+            ("clusterDomain", "west.local"),
+            ("components", "pd"),
+        ],
+        far: None,
+        undo: true,
+        ends: |world| {
+            let all = ["west/secrets/prod/two-pd-cluster-secret", "west/secrets/prod/two-cluster-client-secret"];
+            all.iter().all(|secret| world.contains_key(*secret))
+                && !world.contains_key("west/secrets/prod/two-ca-secret")
+        },
+    },
+    Row {
+        name: "issue certificates with cert-manager",
+        scenario: empty,
+        tls: false,
+        prepare: with_ca,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "west/prod/two"),
+            ("caOf", "east/prod/one"),
+            ("clusterDomain", "west.local"),
+            ("components", "pd"),
+            ("method", "cert-manager"),
+        ],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("west/secrets/prod/two-pd-cluster-secret"),
+    },
+];
+
+fn namespaces(bare: &Bare) {
+    for context in ["east", "west"] {
+        let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
+        assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+    }
+}
+
+fn with_ca(bare: &Bare) {
+    namespaces(bare);
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3650 };
+    let made = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let body = issued_secret(&ObjectRef::new("east", "prod", "one-ca-secret"), &made.data());
+    let path = "/api/v1/namespaces/prod/secrets";
+    assert_eq!(bare.ask("east", "POST", path, "application/json", body.to_string().as_bytes()).0, 201);
+}
+
+fn suspend(bare: &Bare) {
+    let patch = br#"{"spec": {"suspendAction": {"suspendStatefulSet": true}}}"#;
+    let path = "/apis/pingcap.com/v1alpha1/namespaces/pingcap/tidbclusters/basic";
+    assert_eq!(bare.ask("legacy", "PATCH", path, "application/merge-patch+json", patch).0, 200);
+    bare.pass(120);
+}
+
+/// What an undisturbed journey came to.
+struct Reference {
+    outcome: Outcome,
+    /// In their order.
+    effects: Vec<Effected>,
+    world: BTreeMap<String, Value>,
+}
+
+struct Case<'a> {
+    name: String,
+    bed: Bed,
+    runbook: &'a Runbook,
+    /// The process that lives on, with the answer that it gets; else a new one reads the journal.
+    live: Option<(Run, Answer)>,
+    /// Completed steps after which it has gone far enough.
+    steps: Option<usize>,
+    reference: &'a Reference,
+}
+
+fn judge(case: &Case<'_>) -> Result<(), String> {
+    let mut bed = case.bed.fork();
+    let course = Course { points: None, steps: case.steps };
+    let end = match &case.live {
+        Some((run, answer)) => live_on(&mut bed, run.clone(), answer.clone(), course),
+        None => drive(&mut bed, case.runbook, course),
+    };
+    let check = || {
+        accounted(&bed)?;
+        match &end {
+            Ended::Stopped(Stop::Finished(outcome)) if *outcome == case.reference.outcome => {}
+            // Far enough: up to here it has to be what the undisturbed run did, in the same order.
+            Ended::Crashed if case.steps.is_some() => {
+                let so_far = case.reference.effects.get(..bed.effects.len());
+                let same = so_far == Some(&bed.effects[..]);
+                return if same { Ok(()) } else { Err(format!("other effects: {:#?}", bed.effects)) };
+            }
+            Ended::Stopped(_) | Ended::Crashed => return Err(format!("ended as {end:?}")),
+        }
+        let sorted = |effects: &[Effected]| {
+            let mut sorted = effects.to_vec();
+            sorted.sort();
+            sorted
+        };
+        // The order of a for-each may be another one: who leads is asked when its time has come.
+        if sorted(&bed.effects) != sorted(&case.reference.effects) {
+            return Err(format!("other effects: {:#?}", bed.effects));
+        }
+        differences(&case.reference.world, &world(&bed))
+    };
+    check().map_err(|why| format!("{}: {why}", case.name))
+}
+
+fn differences(wanted: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Result<(), String> {
+    let places: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let different: Vec<String> = places
+        .into_iter()
+        .filter(|place| wanted.get(*place) != found.get(*place))
+        .map(|place| format!("{place}: {:?} instead of {:?}", found.get(place), wanted.get(place)))
+        .collect();
+    if different.is_empty() { Ok(()) } else { Err(different.join("\n")) }
+}
+
+/// A process that died at this point, in each way in which it can.
+fn deaths(point: &Point) -> Vec<(String, Bed)> {
+    match point {
+        Point::Record(bed) => {
+            let number = bed.disk.lines() - 1;
+            let mut torn = bed.fork();
+            torn.disk.0.truncate(torn.disk.0.len() - 7);
+            vec![(format!("killed after record {number}"), bed.fork()), (format!("record {number} torn"), torn)]
+        }
+        Point::Write { bed, action, seen, .. } => FATES
+            .into_iter()
+            .map(|fate| {
+                let mut dead = bed.fork();
+                dead.send(action, seen, fate);
+                (format!("killed after the write behind record {}, {fate:?}", bed.disk.lines() - 1), dead)
+            })
+            .collect(),
+    }
+}
+
+/// Drives one journey undisturbed, then every case of it; gives how many there were and which failed.
+fn walk(
+    name: &str,
+    mut bed: Bed,
+    runbook: &Runbook,
+    outcome: Outcome,
+    far: Option<usize>,
+) -> (usize, Vec<String>, Bed) {
+    let mut points = Vec::new();
+    let end = drive(&mut bed, runbook, Course { points: Some(&mut points), ..Course::default() });
+    assert!(
+        matches!(end, Ended::Stopped(Stop::Finished(found)) if found == outcome),
+        "{name} ended as {end:?}\n{}",
+        bed.disk.0.lines().skip(1).collect::<Vec<_>>().join("\n")
+    );
+    accounted(&bed).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let reference = Reference { outcome, effects: bed.effects.clone(), world: world(&bed) };
+    let mut cases = Vec::new();
+    let mut case = |death: String, bed: Bed, live| {
+        let steps = far.filter(|far| cases.len() % (2 * far + 1) != 0);
+        cases.push(Case { name: format!("{name}, {death}"), bed, runbook, live, steps, reference: &reference });
+    };
+    for point in &points {
+        for (death, dead) in deaths(point) {
+            case(death, dead, None);
+        }
+        // The process lives on, and only the answer or the request fares badly.
+        if let Point::Write { bed, run, action, seen } = point {
+            for fate in FATES.into_iter().filter(|fate| *fate != Fate::Answered) {
+                let mut bed = bed.fork();
+                let answer = bed.send(action, seen, fate);
+                let name = format!("{fate:?} behind record {}", bed.disk.lines() - 1);
+                case(name, bed, Some((run.clone(), answer)));
+            }
+        }
+    }
+    drop(points);
+    let failed = all_of(&cases, judge);
+    (cases.len(), failed, bed)
+}
+
+/// Every case of the rows of these runbooks; the count is printed.
+fn every_boundary_of(runbooks: &[&str]) {
+    let begun = Instant::now();
+    let (mut count, mut failed) = (0, Vec::new());
+    for row in ROWS.iter().filter(|row| runbooks.contains(&row.runbook)) {
+        let begun = Instant::now();
+        let bare = Bare::new(&(row.scenario)(row.tls), 1).expect("a scenario that becomes quiet");
+        (row.prepare)(&bare);
+        let runbook = Runbook::shipped(row.runbook).expect("ships");
+        let inputs = row.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut bed = Bed::new(bare);
+        bed.open(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        let (mut cases, bad, mut bed) = walk(row.name, bed, &runbook, Outcome::Done, row.far);
+        failed.extend(bad);
+        let left = world(&bed);
+        assert!((row.ends)(&left), "{}: not what it should have come to: {:#?}", row.name, left.keys());
+        let again = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{} again: {why}", row.name));
+        let open: Vec<&str> = again.steps.iter().filter(|s| !s.already_so).map(|s| s.id.as_str()).collect();
+        assert!(open.is_empty(), "{}: the second time there is still something to do: {open:?}", row.name);
+        if row.undo {
+            bed.choose(&runbook, &Wish::Undo).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+            let name = format!("undo of {}", row.name);
+            let (more, bad, _) = walk(&name, bed, &runbook, Outcome::Undone, row.far);
+            cases += more;
+            failed.extend(bad);
+        }
+        assert!(cases >= 15, "{}: only {cases} cases", row.name);
+        println!("{}: {cases} cases in {:?}", row.name, begun.elapsed());
+        count += cases;
+    }
+    println!("{count} cases, {} failed, {:?}", failed.len(), begun.elapsed());
+    assert!(failed.is_empty(), "{} of {count} cases failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(count > 0, "no row for {runbooks:?}");
+}
+
+#[test]
+fn opening_a_tidb_cluster() {
+    every_boundary_of(&["migrate-cluster-domain"]);
+}
+
+#[test]
+fn everyday_work() {
+    every_boundary_of(&["restart-component", "suspend-cluster", "resume-cluster", "transfer-pd-leader"]);
+}
+
+#[test]
+fn issuing() {
+    every_boundary_of(&["issue-ca", "issue-certificates"]);
+}
+
+#[test]
+fn upgrading() {
+    every_boundary_of(&["upgrade-cluster"]);
+}
+
+#[test]
+fn leaving() {
+    every_boundary_of(&["leave-cluster"]);
+}
+
+#[test]
+fn every_shipped_runbook_has_a_row() {
+    let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.runbook).collect();
+    let missing: Vec<&str> = SHIPPED.iter().map(|(id, _)| *id).filter(|id| !rows.contains(id)).collect();
+    assert!(missing.is_empty(), "no row for {missing:?}");
+}
