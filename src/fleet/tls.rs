@@ -613,6 +613,51 @@ mod tests {
     }
 
     #[test]
+    fn one_ca_for_the_whole_database_and_names_that_are_let_in() {
+        use super::super::certificate::FACTS_KEY;
+        use super::super::{Change, What};
+        let refs = [ObjectRef::new("east", "db", "basic"), ObjectRef::new("west", "db", "basic")];
+        let fleet = |west_ca: &str, west_name: &str| {
+            let mut fleet = Fleet::default();
+            for of in &refs {
+                let mut say = |what| fleet.apply(Change { context: of.context.clone(), at: at(NOW), what });
+                let tc: TidbCluster = serde_json::from_value(serde_json::json!({
+                    "metadata": {"name": "basic", "namespace": "db"},
+                    "spec": {"tlsCluster": {"enabled": true}, "pd": {"replicas": 1, "config": {"security": {"cert-allowed-cn": ["TiDB"]}}}},
+                }))
+                .expect("the API's shape");
+                let all = wanted_of(&tc);
+                say(What::TidbClusters(vec![tc]));
+                for wanted in all {
+                    let mut facts = good(&wanted);
+                    if of.context == "west" {
+                        facts.signed_by = Some(west_ca.to_owned());
+                        facts.authorities[0].public_key = west_ca.to_owned();
+                        if let Some(certificate) = &mut facts.certificate {
+                            certificate.common_name = west_name.to_owned();
+                        }
+                    }
+                    let place = ObjectRef::new(&of.context, "db", &wanted.secret);
+                    let (kind, key) = ObjectId::new(ObjectKind::Secret, &place).key();
+                    let sight = Box::new(Sight::Present(serde_json::json!({ FACTS_KEY: facts })));
+                    say(What::Object { kind, key, sight });
+                }
+            }
+            fleet
+        };
+        let kinds = |fleet: &Fleet| -> Vec<(String, TroubleKind)> {
+            let found = troubles_of(fleet, &refs, at(NOW));
+            found.into_iter().map(|one| (one.of.context, one.trouble.kind)).collect()
+        };
+        assert_eq!(kinds(&fleet("ca", "TiDB")), Vec::new());
+        let foreign = kinds(&fleet("other", "TiDB"));
+        let expected = ["east", "east", "west", "west"].map(|context| (context.to_owned(), TroubleKind::Authority));
+        assert_eq!(foreign, expected);
+        let named = kinds(&fleet("ca", "PD"));
+        assert_eq!(named, ["west", "west"].map(|context| (context.to_owned(), TroubleKind::CommonName)));
+    }
+
+    #[test]
     fn a_ca_by_hand_needs_no_ca_crt_but_has_to_be_one() {
         let wanted = wanted(&asked(None)).remove(0);
         let mut facts = good(&wanted);

@@ -132,7 +132,7 @@ async fn every_kind_of_component_with_tls() {
     assert!(asked.all().contains("No DDL job is running"), "{}", asked.all());
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
     let run = bed.room.journals().pop().expect("a journal");
-    bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-east"]).await.expect(0);
+    bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-east", "--confirm", "prod-west"]).await.expect(0);
     upgraded(&bed, "v8.5.9");
     let order: Vec<String> = bed
         .room
