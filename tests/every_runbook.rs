@@ -11,7 +11,7 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use bare::scenarios::{alone, spanning};
+use bare::scenarios::{alone, empty, half_repaired, opened, spanning};
 use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use model::{Ended, FATES, Fate, all_of};
 use serde_json::Value;
@@ -41,6 +41,78 @@ struct Row {
 }
 
 const ROWS: &[Row] = &[
+    Row {
+        name: "deploy",
+        scenario: empty,
+        tls: false,
+        prepare: |bare| namespace(bare, "east"),
+        runbook: "deploy-initial-cluster",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("version", "v8.5.7"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+        far: None,
+        undo: true,
+        ends: |world| world["east/tidbclusters/prod/prod-east"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "join",
+        scenario: opened,
+        tls: false,
+        prepare: |bare| namespace(bare, "west"),
+        runbook: "join-cluster",
+        inputs: &[
+            ("join", "east/prod/prod-east"),
+            ("tidbCluster", "west/prod/prod-west"),
+            ("clusterDomain", "west.local"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+        far: None,
+        undo: false,
+        ends: |world| world["database prod"].as_object().is_some_and(|members| members.len() == 4),
+    },
+    Row {
+        name: "enable acrossK8s",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "enable-across-k8s",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: false,
+        ends: |world| world["legacy/tidbclusters/pingcap/basic"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "repair peerURLs",
+        scenario: half_repaired,
+        tls: true,
+        prepare: |_| {},
+        runbook: "repair-peer-urls",
+        inputs: &[("tidbCluster", "east/prod/prod-east")],
+        far: None,
+        undo: false,
+        ends: |world| world["database prod"].to_string().matches(".local:2380").count() == 3,
+    },
+    Row {
+        name: "monitor",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "monitor-across-clusters",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("storage", "10Gi")],
+        far: Some(2),
+        undo: true,
+        ends: |world| {
+            let query = &world["east/deployments/prod/prod-east-thanos-query"]["spec"];
+            let labels = |place: &str| world[place]["spec"]["externalLabels"]["kube_cluster"].clone();
+            query.to_string().contains("--store=prod-west-prometheus.prod.svc.west.local:10901")
+                && labels("east/tidbmonitors/prod/prod-east") != labels("west/tidbmonitors/prod/prod-west")
+        },
+    },
     Row {
         name: "migrate with a domain",
         scenario: alone,
@@ -156,6 +228,11 @@ const ROWS: &[Row] = &[
         ends: |_| true,
     },
 ];
+
+fn namespace(bare: &Bare, context: &str) {
+    let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
+    assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+}
 
 fn suspend(bare: &Bare) {
     let patch = br#"{"spec": {"suspendAction": {"suspendStatefulSet": true}}}"#;
@@ -324,7 +401,17 @@ fn every_boundary_of(runbooks: &[&str]) {
 
 #[test]
 fn opening_a_tidb_cluster() {
-    every_boundary_of(&["migrate-cluster-domain"]);
+    every_boundary_of(&["migrate-cluster-domain", "enable-across-k8s", "repair-peer-urls"]);
+}
+
+#[test]
+fn building() {
+    every_boundary_of(&["deploy-initial-cluster", "join-cluster"]);
+}
+
+#[test]
+fn monitoring() {
+    every_boundary_of(&["monitor-across-clusters"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
 //! Not here: how an observation is taken (`client::look`).
 
+mod monitoring;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,10 @@ pub enum Query {
     /// Which of the Secrets that TLS needs are there: `present[], missing[]` (components; `cluster-client` too).
     #[serde(rename = "tls.secrets")]
     TlsSecrets,
+    /// Where the parts of a Database's monitoring go, and whether they run: `members[]{ref, place, domain, local, store,
+    /// running?, version?}, query{place, running?}`.
+    #[serde(rename = "fleet.monitoring")]
+    Monitoring,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -85,6 +90,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
             vec![ObjectId::new(ObjectKind::Namespace, &namespace)]
         }
         Query::TlsSecrets => tls_secrets(of).into_values().collect(),
+        Query::Monitoring => vec![monitoring::query_object(of)],
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
@@ -116,6 +122,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Parts
         | Query::Time
         | Query::TlsSecrets
+        | Query::Monitoring
         | Query::Rights => &[],
     }
 }
@@ -148,6 +155,10 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Placement => {
             tc()?;
             whole::placement(&seen.fleet, of)?
+        }
+        Query::Monitoring => {
+            tc()?;
+            monitoring::monitoring(&seen.fleet, of)?
         }
         Query::Claims => whole::claims(of, cluster),
         Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),

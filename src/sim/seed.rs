@@ -169,6 +169,7 @@ fn cluster_objects(store: &Store, spec: &KubeClusterSpec) {
     }
     if spec.crd.installed {
         store.put("customresourcedefinitions", crd::tidbclusters(spec.crd.across_k8s));
+        store.put("customresourcedefinitions", crd::custom("tidbmonitors"));
     }
     if spec.crd.operator_v2 {
         store.put("customresourcedefinitions", crd::operator_v2());

@@ -17,7 +17,7 @@ use super::kubelet::Container;
 use super::pd::Database;
 use super::request_log::RequestLog;
 use super::store::{Store, now};
-use super::{dns, kubelet, operator, statefulset};
+use super::{dns, kubelet, monitor, operator, statefulset};
 
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
@@ -167,6 +167,7 @@ impl World {
             // Where only time has passed, only the pods have something to do.
             if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
                 operator::tick(self, &mut state, kube);
+                monitor::tick(self, kube);
                 statefulset::tick(self, kube);
             }
             kubelet::tick(self, &mut state, kube);
