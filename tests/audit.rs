@@ -320,7 +320,9 @@ fn by_hand(demo: &Demo, file: &Path, text: &str) {
     std::fs::write(&shim, "#!/bin/sh\nexec /bin/sleep 0.2\n").expect("written");
     std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
-    let output = demo.command("sh").env("PATH", path).arg(file).output().expect("sh runs");
+    // Whoever runs it says at its waits that they are over.
+    let script = demo.command("sh").args(["-c", "yes '' | sh \"$0\""]).env("PATH", path).arg(file).output();
+    let output = script.expect("sh runs");
     assert!(output.status.success(), "{}\n{text}", said(&output));
 }
 

@@ -11,10 +11,11 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use bare::scenarios::{alone, empty, half_repaired, opened, spanning};
+use bare::scenarios::{alone, empty, half_repaired, opened, spanning, with_cert_manager};
 use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use model::{Ended, FATES, Fate, all_of};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tidepilot::client::signing::{self, Ask};
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
@@ -57,6 +58,59 @@ const ROWS: &[Row] = &[
         far: None,
         undo: true,
         ends: |world| world["east/tidbclusters/prod/prod-east"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "issue a CA, built in, with a copy",
+        scenario: empty,
+        tls: false,
+        prepare: |bare| ["east", "west"].iter().for_each(|context| namespace(bare, context)),
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("copyTo", "west/prod/prod-west")],
+        far: None,
+        undo: true,
+        ends: |world| world.contains_key("west/secrets/prod/prod-west-ca-secret"),
+    },
+    Row {
+        name: "issue a CA with cert-manager",
+        scenario: with_cert_manager,
+        tls: false,
+        prepare: |bare| namespace(bare, "east"),
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("method", "cert-manager")],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-ca-secret"),
+    },
+    Row {
+        name: "issue certificates, built in",
+        scenario: empty,
+        tls: false,
+        prepare: authority,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("components", "pd,tikv"),
+        ],
+        far: Some(2),
+        undo: true,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
+        name: "issue certificates with cert-manager",
+        scenario: with_cert_manager,
+        tls: false,
+        prepare: authority,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("components", "pd,tikv"),
+            ("method", "cert-manager"),
+        ],
+        far: Some(2),
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
     },
     Row {
         name: "join",
@@ -186,12 +240,12 @@ const ROWS: &[Row] = &[
         tls: false,
         prepare: |_| {},
         runbook: "restart-component",
-        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("component", "tikv"), ("restartedAt", "x")],
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("component", "tikv"), ("restartedAt", "2026-01-01T00:00:00Z")],
         far: None,
         undo: false,
         ends: |world| {
             let spec = &world["legacy/tidbclusters/pingcap/basic"]["spec"];
-            spec["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"] == "x"
+            spec["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"] == "2026-01-01T00:00:00Z"
         },
     },
     Row {
@@ -232,6 +286,17 @@ const ROWS: &[Row] = &[
 fn namespace(bare: &Bare, context: &str) {
     let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
     assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+}
+
+/// The CA that signs in these rows.
+fn authority(bare: &Bare) {
+    namespace(bare, "east");
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_650 };
+    #[allow(clippy::disallowed_methods, reason = "a certificate is valid from now on, by the clock of the bed")]
+    let made = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let metadata = json!({"namespace": "prod", "name": "prod-east-ca-secret"});
+    let secret = json!({"metadata": metadata, "type": "Opaque", "data": made.data()});
+    bare.store("east").expect("a context").put("secrets", secret);
 }
 
 fn suspend(bare: &Bare) {
@@ -407,6 +472,11 @@ fn opening_a_tidb_cluster() {
 #[test]
 fn building() {
     every_boundary_of(&["deploy-initial-cluster", "join-cluster"]);
+}
+
+#[test]
+fn issuing() {
+    every_boundary_of(&["issue-ca", "issue-certificates"]);
 }
 
 #[test]

@@ -159,13 +159,13 @@ fn plans_in_every_form() {
     }
     assert_eq!(text.matches("PUT /v2/members/").count(), 3, "{text}");
     let plan = demo.run(&["plan", ID, "--set", BASIC, "--set", DOMAIN, "-o", "json"]).expect(2).json();
-    assert_eq!(items(&plan, "steps", 8).len(), 8);
+    assert_eq!(items(&plan, "steps", 9).len(), 9);
     assert!(items(&plan, "checks", 20).iter().all(|check| check["state"] == "passed"), "{:#}", plan["checks"]);
     let written: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("--out")).expect("JSON");
-    assert_eq!(items(&written, "steps", 8).len(), 8);
+    assert_eq!(items(&written, "steps", 9).len(), 9);
     let markdown = demo.run(&["plan", ID, "--set", BASIC, "--set", DOMAIN, "-o", "markdown"]).expect(2).stdout;
     assert!(markdown.starts_with("# ") && markdown.contains("| check | result |"), "{markdown}");
-    assert_eq!(markdown.matches("\n## ").count(), 8, "{markdown}");
+    assert_eq!(markdown.matches("\n## ").count(), 9, "{markdown}");
     // Refused: exit 4, and the check that refuses is named.
     let refused = demo.run(&["plan", ID, "--set", BASIC, "--set", "clusterDomain=cluster.local"]).expect(4);
     assert!(refused.stdout.contains("REFUSED  domain-is-the-real-one"), "{}", refused.stdout);

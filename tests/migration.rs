@@ -55,7 +55,7 @@ fn the_default_fleet() {
     assert!(members(basic).iter().all(|member| member["peerUrls"].to_string().contains(".svc:2380")), "{basic:#}");
 
     let ran = migrate(&demo).expect(0);
-    assert!(ran.all().contains("done: 8 steps, each verified"), "{}", ran.all());
+    assert!(ran.all().contains("done: 9 steps, each verified"), "{}", ran.all());
     let after = demo.run(&["status", "-o", "json"]).expect(0).json();
     let basic = database(&after, "basic");
     no_drift(basic, 3);

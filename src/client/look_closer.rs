@@ -50,6 +50,9 @@ impl Links {
             if extras.has(Extra::Operator) {
                 looks.push(bounded(link, Extra::Operator, operator(link)).boxed());
             }
+            if extras.has(Extra::CertManager) {
+                looks.push(bounded(link, Extra::CertManager, cert_manager(link)).boxed());
+            }
         }
         if !secrets.is_empty() {
             looks.push(self.look_at_objects(&secrets).boxed());
@@ -123,6 +126,7 @@ fn lacking(extra: Extra, trouble: &Trouble) -> String {
         Extra::Events => "events",
         Extra::Operator => "the operator's deployments",
         Extra::Secrets => "secrets",
+        Extra::CertManager => "the versions of cert-manager.io",
         Extra::Pd => "PD",
     };
     match trouble.kind {
@@ -227,6 +231,24 @@ async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
     all.sort_by_key(|event| std::cmp::Reverse(event.last));
     all.truncate(MOST_EVENTS);
     Ok(What::Events(all))
+}
+
+/// By discovery, which everybody who is known may read.
+async fn cert_manager(link: &Link) -> Result<What, Trouble> {
+    #[derive(Deserialize)]
+    struct Group {
+        #[serde(default)]
+        versions: Vec<Version>,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        version: String,
+    }
+    match link.get::<Group>("/apis/cert-manager.io").await {
+        Ok(group) => Ok(What::CertManager(group.versions.into_iter().map(|one| plain(&one.version)).collect())),
+        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(What::CertManager(Vec::new())),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 fn event(raw: &Value) -> Option<Event> {

@@ -3,7 +3,8 @@
 //! Reading order: [`connect`] (kubeconfig → targets) → [`link`] (one isolated connection per context) →
 //! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look), [`look_closer`] and
 //! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
-//! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word).
+//! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word). [`certificates`] reads what
+//! Secrets say, [`signing`] and [`cfssl`] make what goes into them.
 //!
 //! Imports `fleet` and `runbook::{action, approval, merge, record, requests, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
@@ -11,6 +12,8 @@
 pub mod access;
 pub mod apply;
 pub mod approval;
+pub mod certificates;
+pub mod cfssl;
 mod channels;
 pub mod connect;
 mod credentials;
@@ -30,6 +33,7 @@ mod pd_tls;
 pub mod probe;
 mod resources;
 pub mod rights;
+pub mod signing;
 mod trouble;
 mod tunnel;
 pub mod watch;

@@ -9,9 +9,11 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::certificates;
 use super::link::{Link, Links};
 use super::look::change;
 use super::trouble::TroubleKind;
+use crate::fleet::certificate::FACTS_KEY;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::{Change, What};
 
@@ -40,8 +42,9 @@ async fn look_at(link: &Link, id: &ObjectId) -> Sight {
     }
 }
 
-/// Values of a Secret as `sha256:…`; a private key only as being there.
+/// Values of a Secret as `sha256:…`, a private key only as being there; beside them what its certificates say.
 fn redacted(mut secret: Value) -> Value {
+    let facts = certificates::facts(&certificates::values(&secret));
     for field in ["data", "stringData"] {
         let Some(data) = secret.get_mut(field).and_then(Value::as_object_mut) else { continue };
         for (key, value) in data.iter_mut() {
@@ -56,6 +59,9 @@ fn redacted(mut secret: Value) -> Value {
     if let Some(annotations) = secret.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
+    if let Some(root) = secret.as_object_mut() {
+        root.insert(FACTS_KEY.to_owned(), json!(facts));
+    }
     secret
 }
 
@@ -66,12 +72,16 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::certificate::SecretFacts;
 
     #[test]
     fn no_value_of_a_secret_gets_out() {
         let secret = json!({"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "c2VjcmV0"}},
             "data": {"tls.crt": "Y2VydA==", "tls.key": "c2VjcmV0"}});
-        let shown = redacted(secret).to_string();
+        let redacted = redacted(secret);
+        let facts = SecretFacts::of(&redacted).expect("they are in it");
+        assert_eq!(facts.unreadable.len(), 2, "{facts:?}");
+        let shown = redacted.to_string();
         assert!(!shown.contains("c2VjcmV0") && !shown.contains("Y2VydA=="), "{shown}");
         assert!(shown.contains("sha256:") && shown.contains("(a private key)"), "{shown}");
     }

@@ -23,6 +23,8 @@ pub enum Extra {
     Operator,
     /// Names of the keys and fingerprints of the Secrets that TLS needs.
     Secrets,
+    /// Which versions of cert-manager's API are served.
+    CertManager,
     /// PD's placement rules, region checks, removals under way and schedulers.
     Pd,
 }
@@ -33,7 +35,9 @@ pub struct Extras(BTreeSet<Extra>);
 
 impl Extras {
     pub fn all() -> Self {
-        [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::Pd].into_iter().collect()
+        [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::CertManager, Extra::Pd]
+            .into_iter()
+            .collect()
     }
 
     pub fn has(&self, extra: Extra) -> bool {
@@ -57,6 +61,8 @@ pub struct More {
     pub claims: Option<BTreeMap<ObjectKey, Claim>>,
     pub events: Option<Vec<Event>>,
     pub operator: Option<Operator>,
+    /// Served versions of `cert-manager.io`, `v1`; empty where cert-manager is not installed.
+    pub cert_manager: Option<Vec<String>>,
     /// By the PD pod that was asked: the leader's where it could be reached.
     pub pd: BTreeMap<ObjectKey, PdDetails>,
     /// What was asked for and could not be had; one sentence each.
@@ -79,6 +85,11 @@ impl More {
         self.operator = Some(operator);
     }
 
+    pub(super) fn take_cert_manager(&mut self, versions: Vec<String>) {
+        self.lacking.remove(&Extra::CertManager);
+        self.cert_manager = Some(versions);
+    }
+
     pub(super) fn take_pd(&mut self, pod: ObjectKey, details: PdDetails) {
         self.pd.insert(pod, details);
     }
@@ -88,6 +99,7 @@ impl More {
             Extra::Claims => self.claims = None,
             Extra::Events => self.events = None,
             Extra::Operator => self.operator = None,
+            Extra::CertManager => self.cert_manager = None,
             // Kept pod by pod, and object by object: each one says itself what it lacks.
             Extra::Secrets | Extra::Pd => {}
         }

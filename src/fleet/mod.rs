@@ -6,8 +6,10 @@
 //!
 //! Neighbours: [`tidbcluster`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
 //! [`database`] (all joined),
-//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes).
+//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`] and [`tls`] (what
+//! certificates say and should say).
 
+pub mod certificate;
 pub mod database;
 pub mod diagnosis;
 pub mod extras;
@@ -20,6 +22,7 @@ pub mod peer_url;
 pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
+pub mod tls;
 pub mod upgrade;
 pub mod version;
 
@@ -215,6 +218,8 @@ pub enum What {
     /// The Warning events on TidbClusters and their pods.
     Events(Vec<Event>),
     OperatorState(Box<Operator>),
+    /// Served versions of cert-manager's API.
+    CertManager(Vec<String>),
     PdDetails {
         pod: ObjectKey,
         details: Box<PdDetails>,
@@ -304,6 +309,7 @@ impl Fleet {
             }
             What::Claims(all) => cluster.more.take_claims(keyed(all)),
             What::Events(all) => cluster.more.take_events(all),
+            What::CertManager(versions) => cluster.more.take_cert_manager(versions),
             What::OperatorState(operator) => cluster.more.take_operator(*operator),
             What::PdDetails { pod, details } => cluster.more.take_pd(pod, *details),
             What::Lacking { extra, sentence } => cluster.more.lack(extra, sentence),

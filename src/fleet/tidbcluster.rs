@@ -129,10 +129,13 @@ pub struct ComponentSpec {
     pub max_failover_count: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_update_strategy: Option<String>,
-    /// TOML text or an object; only whether it is there matters (hazard 8). Its content may hold secrets, so it is
-    /// reduced to `{}` on arrival.
+    /// TOML text or an object; whether it is there matters (hazard 8), and whose common names it lets in (hazard 22). Its
+    /// content may hold secrets, so nothing else of it is kept.
     #[serde(deserialize_with = "presence", skip_serializing_if = "Option::is_none")]
     pub config: Option<BTreeMap<String, Value>>,
+    /// TLS towards MySQL clients (TiDB only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_client: Option<TlsCluster>,
     /// `ms` for microservices (PD only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
@@ -141,6 +144,14 @@ pub struct ComponentSpec {
     /// Annotations of the component's pods; a changed one restarts them (`domain.md` §2.9).
     #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+impl ComponentSpec {
+    /// Common names that it lets in (`cert-allowed-cn`); empty: any that its CA signed.
+    pub fn allowed_names(&self) -> Vec<String> {
+        let names = self.config.as_ref().and_then(|config| config.get("security")?.get("cert-allowed-cn")?.as_array());
+        names.into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -419,6 +430,11 @@ impl TidbCluster {
         self.spec.tls_cluster.as_ref().is_some_and(|tls| tls.enabled)
     }
 
+    /// TLS towards MySQL clients.
+    pub fn mysql_tls(&self) -> bool {
+        self.spec.tidb.as_ref().and_then(|tidb| tidb.tls_client.as_ref()).is_some_and(|tls| tls.enabled)
+    }
+
     pub fn scheme(&self) -> &'static str {
         if self.tls() { "https" } else { "http" }
     }
@@ -585,7 +601,9 @@ where
 {
     Ok(match Value::deserialize(input)? {
         Value::Null => None,
-        _ => Some(BTreeMap::new()),
+        config => Some(super::certificate::allowed_names(&config).map_or_else(BTreeMap::new, |names| {
+            BTreeMap::from([("security".to_owned(), serde_json::json!({ "cert-allowed-cn": names }))])
+        })),
     })
 }
 
@@ -649,6 +667,10 @@ mod tests {
         let with = tc(json!({"pd": {"replicas": 3, "config": "[security]\nsecret = 'x'"}}));
         assert_eq!(with.spec.pd.as_ref().and_then(|pd| pd.config.clone()), Some(BTreeMap::new()));
         assert!(!serde_json::to_string(&with).expect("serialises").contains("secret"));
+        let security = json!({"security": {"cert-allowed-cn": ["TiDB"], "secret": "x"}});
+        let spec = tc(json!({"pd": {"replicas": 3, "config": security}})).spec.pd.expect("asked for");
+        assert_eq!(spec.allowed_names(), ["TiDB"]);
+        assert!(!serde_json::to_string(&spec).expect("serialises").contains("secret"));
         let without = tc(json!({"pd": {"replicas": 3, "config": null}}));
         assert_eq!(without.spec.pd.and_then(|pd| pd.config), None);
     }

@@ -164,9 +164,13 @@ pub fn undo(step: &PlannedStep) -> String {
         (Action::UpdatePeerUrl { pod, from, .. }, Reversibility::Compensable) => {
             format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
         }
-        (Action::CreateObject { .. } | Action::CopySecret { .. }, Reversibility::Compensable) => {
-            "deletes it again, as long as it is the one that this run made".into()
-        }
+        (
+            Action::CreateObject { .. }
+            | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. },
+            Reversibility::Compensable,
+        ) => "deletes it again, as long as it is the one that this run made".into(),
         (Action::DeleteObject { .. } | Action::TransferPdLeader { .. }, Reversibility::Compensable) => {
             "nothing: it is not put back by itself".into()
         }

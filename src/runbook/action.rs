@@ -4,13 +4,18 @@
 //! line a person would type ([`super::requests`]), carrying it out (`client::apply`), judging whether it is done
 //! ([`super::judge`]).
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::fleet::ObjectRef;
+use crate::fleet::certificate::{SecretFacts, Usage};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MemberId;
 use crate::fleet::tidbcluster::Component;
+use crate::fleet::tls::{self, Wanted};
 
 /// One typed action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +61,28 @@ pub enum Action {
     },
     /// Copies named keys of a Secret to a Secret of another name or KubeCluster. The values pass through the client only.
     CopySecret { from: ObjectRef, target: ObjectRef, keys: Vec<String> },
+    /// Makes a CA and stores it as a Secret. The key is made when it is sent, and is in no plan and no journal.
+    IssueCa {
+        target: ObjectRef,
+        common_name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization: Option<String>,
+        days: u32,
+        signer: Signer,
+    },
+    /// Makes a certificate, signed by the CA in the Secret `authority`, and stores it as a Secret.
+    IssueCertificate {
+        target: ObjectRef,
+        authority: ObjectRef,
+        common_name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization: Option<String>,
+        /// DNS names and addresses.
+        hosts: Vec<String>,
+        usages: BTreeSet<Usage>,
+        days: u32,
+        signer: Signer,
+    },
     /// Asks PD to hand the lead to a member; whether it did is seen afterwards.
     TransferPdLeader { target: ObjectRef, to: String },
     /// Removes a PD member by its id.
@@ -64,6 +91,17 @@ pub enum Action {
     Await { target: ObjectRef },
     /// Sends nothing: a person is shown a command, and the step is done when its `until` holds.
     Manual { target: ObjectRef, command: String },
+}
+
+/// Who signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Signer {
+    Builtin,
+    /// The user's own `cfssl`; its files are written to the folder.
+    Cfssl {
+        folder: String,
+    },
 }
 
 /// What is left of a step when one wants it back.
@@ -137,6 +175,8 @@ impl Action {
             | Action::CreateObject { target, .. }
             | Action::DeleteObject { target, .. }
             | Action::CopySecret { target, .. }
+            | Action::IssueCa { target, .. }
+            | Action::IssueCertificate { target, .. }
             | Action::TransferPdLeader { target, .. }
             | Action::RemovePdMember { target, .. }
             | Action::Await { target }
@@ -152,6 +192,8 @@ impl Action {
             | Action::CreateObject { .. }
             | Action::DeleteObject { .. }
             | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. } => true,
             Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
@@ -174,6 +216,10 @@ impl Action {
             Action::CopySecret { from, target, .. } => {
                 vec![ObjectId::new(ObjectKind::Secret, from), ObjectId::new(ObjectKind::Secret, target)]
             }
+            Action::IssueCa { target, .. } => vec![ObjectId::new(ObjectKind::Secret, target)],
+            Action::IssueCertificate { authority, target, .. } => {
+                vec![ObjectId::new(ObjectKind::Secret, authority), ObjectId::new(ObjectKind::Secret, target)]
+            }
             Action::PatchTidbCluster { .. }
             | Action::WaitRollout { .. }
             | Action::ProbePeerUrl { .. }
@@ -183,6 +229,49 @@ impl Action {
             | Action::Await { .. }
             | Action::Manual { .. } => Vec::new(),
         }
+    }
+
+    /// What is wrong with a Secret that such an action made, or that stands in its place; empty: it is good. One that expires
+    /// soon is good still.
+    pub fn faults_of_issued(&self, facts: &SecretFacts, now: Timestamp) -> Vec<String> {
+        let (troubles, common_name) = match self {
+            Action::IssueCa { target, common_name, .. } => {
+                (tls::authority_troubles(&target.name, facts, now), Some(common_name))
+            }
+            Action::IssueCertificate { target, common_name, hosts, usages, .. } => {
+                let wanted = Wanted {
+                    secret: target.name.clone(),
+                    title: "certificate".into(),
+                    common_name: None,
+                    dns_names: hosts.clone(),
+                    ip_addresses: Vec::new(),
+                    essential: BTreeSet::new(),
+                    usages: usages.clone(),
+                };
+                (tls::troubles(&wanted, facts, now), Some(common_name))
+            }
+            Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => (Vec::new(), None),
+        };
+        let lasting = troubles.into_iter().filter(|trouble| !trouble.kind.only_warns());
+        let mut faults: Vec<String> = lasting.map(|trouble| trouble.sentence).collect();
+        match (common_name, &facts.certificate) {
+            (Some(wanted), Some(found)) if found.common_name != *wanted => {
+                faults.push(format!("expected common name {wanted:?}, found {:?}", found.common_name));
+            }
+            (Some(_), None) if faults.is_empty() => faults.push("it holds no certificate".into()),
+            (Some(_), Some(_) | None) | (None, _) => {}
+        }
+        faults
     }
 
     /// The floor which the document cannot lower.
@@ -218,6 +307,8 @@ impl Action {
             | Action::CreateObject { .. }
             | Action::DeleteObject { .. }
             | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. } => Reversibility::Compensable,
             Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
                 Reversibility::Free

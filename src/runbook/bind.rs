@@ -20,7 +20,7 @@ use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::Extras;
-use crate::fleet::object::ObjectId;
+use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{ObjectRef, database, rollout};
@@ -121,7 +121,13 @@ fn plan(
 /// What stands already where a step would put something else: better said before the first step than at this one.
 fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
     let sentence = match (&step.action, judge(&step.action, None, None, seen)) {
-        (Action::CreateObject { .. } | Action::CopySecret { .. }, Judged::Foreign { sentence, .. }) => sentence,
+        (
+            Action::CreateObject { .. }
+            | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. },
+            Judged::Foreign { sentence, .. },
+        ) => sentence,
         _ => return None,
     };
     Some(CheckResult { id: format!("place-of-{}", step.id), state: CheckState::Refused, sentence })
@@ -362,6 +368,8 @@ fn concrete(
             | Action::ProbePeerUrl { .. }
             | Action::DeleteObject { .. }
             | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
             | Action::Await { .. }
@@ -378,9 +386,10 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            // What is made or deleted is named itself; else the run's TidbCluster is.
+            // A TidbCluster that is made or deleted is named itself; else the run's is.
             let text = match &action {
-                Action::CreateObject { target, .. } | Action::DeleteObject { target, .. } => &target.name,
+                Action::CreateObject { target, object_kind: ObjectKind::TidbCluster, .. }
+                | Action::DeleteObject { target, object_kind: ObjectKind::TidbCluster, .. } => &target.name,
                 _ => &target.name,
             };
             Confirm::Typed { gate: gate(&step.id), text: text.clone() }
@@ -434,5 +443,72 @@ fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
     match !step.until.is_empty() && step.until.iter().all(|until| facts.check(until, env) == Ok(true)) {
         true => Judged::Done { evidence: json!({ "until": step.until }) },
         false => Judged::NotDone { before: Value::Null, after: json!({ "until": step.until }) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::sample;
+
+    const TEXT: &str = r#"
+runbook: v1
+id: x
+version: "1"
+title: {en: x}
+summary: {en: x}
+inputs:
+  - {name: tidbCluster, type: tidb-cluster, prompt: {en: x}}
+facts:
+  tc: {query: k8s.tidb-cluster, of: "${inputs.tidbCluster}"}
+preflight:
+  - {id: once, once: true, check: "false", fail: {en: once}}
+  - {id: always, check: "tc.spec.version == 'v8.5.4'", fail: {en: always}}
+phases:
+  - id: p
+    title: {en: x}
+    steps:
+      - {id: mark, title: {en: x}, action: k8s.patch-tidb-cluster, with: {target: "${inputs.tidbCluster}", merge: {metadata: {annotations: {a.b/c: "1"}}}}, timeout: {totalS: 1, stalledS: 1}}
+      - {id: said, title: {en: x}, action: manual, with: {target: "${inputs.tidbCluster}", command: look}, timeout: {totalS: 1, stalledS: 1}}
+      - {id: unmark, title: {en: x}, action: k8s.patch-tidb-cluster, with: {target: "${inputs.tidbCluster}", merge: {metadata: {annotations: {a.b/c: null}}}}, timeout: {totalS: 1, stalledS: 1}}
+      - {id: other, title: {en: x}, action: k8s.patch-tidb-cluster, with: {target: "${inputs.tidbCluster}", merge: {metadata: {annotations: {d: null}}}}, timeout: {totalS: 1, stalledS: 1}}
+"#;
+
+    fn sample() -> (Runbook, BTreeMap<String, String>, Observation) {
+        let runbook = Runbook::read("x", TEXT).expect("reads");
+        let given = BTreeMap::from([("tidbCluster".to_owned(), sample::TARGET.to_owned())]);
+        (runbook, given, sample::observations().swap_remove(0))
+    }
+
+    #[test]
+    fn a_later_patch_of_a_field_finds_what_an_earlier_one_sets() {
+        let (runbook, given, seen) = sample();
+        let plan = bind_strictly(&runbook, &given, &seen).expect("binds");
+        let step = |id: &str| plan.step(id).expect("it is there");
+        // Not set today, and set by the time that its turn comes.
+        let unmark = step("unmark");
+        assert!(!unmark.already_so);
+        assert_eq!(unmark.before["fields"], json!({"metadata.annotations[a.b/c]": "1"}));
+        assert_eq!(unmark.after["fields"], json!({"metadata.annotations[a.b/c]": null}));
+        assert!(step("other").already_so, "a field that no step sets is as it is");
+        // What only a person can say is never so already, and always asked.
+        let said = step("said");
+        assert!(!said.already_so && said.confirm != Confirm::None);
+    }
+
+    #[test]
+    fn what_the_run_changes_itself_is_not_judged_after_it_has_begun() {
+        let (runbook, given, mut seen) = sample();
+        let inputs = inputs::read(&runbook, &given).expect("reads").values;
+        let first = |seen: &Observation, begun: bool| {
+            let facts = Facts::new(&runbook, &inputs, seen);
+            first_refusal(&facts, begun).map(|refused| refused.id)
+        };
+        assert_eq!(first(&seen, false).as_deref(), Some("once"));
+        assert_eq!(first(&seen, true), None);
+        for tc in seen.fleet.clusters.values_mut().flat_map(|cluster| cluster.tidb_clusters.values_mut()) {
+            tc.spec.version = Some("v9.0.0".into());
+        }
+        assert_eq!(first(&seen, true).as_deref(), Some("always"));
     }
 }

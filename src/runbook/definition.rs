@@ -20,6 +20,8 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("monitor-across-clusters", include_str!("../../runbooks/monitor-across-clusters.yaml")),
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
     ("enable-across-k8s", include_str!("../../runbooks/enable-across-k8s.yaml")),
+    ("issue-ca", include_str!("../../runbooks/issue-ca.yaml")),
+    ("issue-certificates", include_str!("../../runbooks/issue-certificates.yaml")),
     ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
     ("repair-peer-urls", include_str!("../../runbooks/repair-peer-urls.yaml")),
     ("restart-component", include_str!("../../runbooks/restart-component.yaml")),
@@ -103,6 +105,8 @@ pub enum InputType {
     Version,
     Integer,
     Boolean,
+    /// RFC 3339; the time of the plan where none is given (the driver has the clock).
+    Time,
     /// One of `options`.
     Choice,
     Text,
@@ -244,6 +248,10 @@ pub enum ActionName {
     DeleteObject,
     #[serde(rename = "k8s.copy-secret")]
     CopySecret,
+    #[serde(rename = "tls.issue-ca")]
+    IssueCa,
+    #[serde(rename = "tls.issue")]
+    IssueCertificate,
     #[serde(rename = "pd.transfer-leader")]
     TransferPdLeader,
     #[serde(rename = "pd.remove-member")]

@@ -81,6 +81,17 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     context
         .add_function("versionAtLeast", |found: Arc<String>, wanted: Arc<String>| version_at_least(&found, &wanted))
         .map_err(|error| no_answer(source, &error))?;
+    // What these two do is in [`super::tls`]; an argument that is no data is answered with an error.
+    context
+        .add_function("certificates", |asked: cel::Value| {
+            told(from_cel(&asked).map(|asked| super::tls::certificates(&asked)))
+        })
+        .map_err(|error| no_answer(source, &error))?;
+    context
+        .add_function("tlsTroubles", |wanted: cel::Value, fact: cel::Value| {
+            told(from_cel(&wanted).zip(from_cel(&fact)).map(|(wanted, fact)| super::tls::troubles(&wanted, &fact)))
+        })
+        .map_err(|error| no_answer(source, &error))?;
     let value = program.program.execute(&context).map_err(|error| no_answer(source, &error))?;
     from_cel(&value).ok_or_else(|| no_answer(source, &"its value is not data"))
 }
@@ -125,6 +136,14 @@ pub fn version_at_least(found: &str, wanted: &str) -> bool {
     match (numbers(found), numbers(wanted)) {
         (Some(found), Some(wanted)) => found >= wanted,
         (None, _) | (_, None) => false,
+    }
+}
+
+/// The answer of a function of ours.
+fn told(answer: Option<Result<Value, String>>) -> Result<cel::Value, cel::ExecutionError> {
+    match answer.unwrap_or_else(|| Err("an argument is not data".into())) {
+        Ok(answer) => Ok(to_cel(&answer)),
+        Err(why) => Err(cel::ExecutionError::function_error("tls", why)),
     }
 }
 

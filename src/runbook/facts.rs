@@ -59,9 +59,6 @@ pub enum Query {
     /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
-    /// `at`: when the look was taken.
-    #[serde(rename = "look.time")]
-    Time,
     /// Warnings about a TidbCluster and its pods since it was made: `warnings[]?{kind,name,reason,message}`.
     #[serde(rename = "k8s.events")]
     Events,
@@ -72,6 +69,13 @@ pub enum Query {
     /// running?, version?}, query{place, running?}`.
     #[serde(rename = "fleet.monitoring")]
     Monitoring,
+    /// What the Secrets with the certificates of a TidbCluster say, which need not be there: `at, secrets[]{secret, state,
+    /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
+    #[serde(rename = "tls.certificates")]
+    Certificates,
+    /// `version`: the newest API version of cert-manager that can be used; empty where there is none.
+    #[serde(rename = "k8s.cert-manager")]
+    CertManager,
     /// `denied[]`: rights that this run needs and the user lacks.
     #[serde(rename = "k8s.rights")]
     Rights,
@@ -91,6 +95,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         }
         Query::TlsSecrets => tls_secrets(of).into_values().collect(),
         Query::Monitoring => vec![monitoring::query_object(of)],
+        Query::Certificates => super::tls::objects(of),
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
@@ -101,8 +106,8 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         | Query::Without
         | Query::Placement
         | Query::Claims
-        | Query::Time
         | Query::Events
+        | Query::CertManager
         | Query::Rights => Vec::new(),
     }
 }
@@ -112,6 +117,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
     match query {
         Query::Place | Query::Claims => &[Extra::Claims],
         Query::Events => &[Extra::Events],
+        Query::CertManager => &[Extra::CertManager],
         Query::Without | Query::Placement => &[Extra::Pd],
         Query::TidbCluster
         | Query::Components
@@ -120,9 +126,9 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::KubeCluster
         | Query::Database
         | Query::Parts
-        | Query::Time
         | Query::TlsSecrets
         | Query::Monitoring
+        | Query::Certificates
         | Query::Rights => &[],
     }
 }
@@ -142,6 +148,8 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Place => place(&seen.fleet, of, cluster)?,
         Query::Events => events(of, cluster),
         Query::TlsSecrets => told_secrets(&seen.fleet, of)?,
+        Query::Certificates => super::tls::fact(of, seen),
+        Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
         Query::Components => components(tc()?),
         Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,
@@ -161,7 +169,6 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
             monitoring::monitoring(&seen.fleet, of)?
         }
         Query::Claims => whole::claims(of, cluster),
-        Query::Time => json!({"at": seen.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}),
         Query::Rights => match &seen.denied {
             Some(denied) => json!({ "denied": denied }),
             None => return Err(Unseen("the rights of this user were not asked".into())),

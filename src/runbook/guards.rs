@@ -104,6 +104,8 @@ impl Run {
             | Action::CreateObject { .. }
             | Action::DeleteObject { .. }
             | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
             | Action::Await { .. }

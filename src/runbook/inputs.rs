@@ -58,6 +58,7 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
             | InputType::Version
             | InputType::Integer
             | InputType::Boolean
+            | InputType::Time
             | InputType::Choice
             | InputType::Text => {}
         }
@@ -67,6 +68,15 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
     let target =
         old.or(new).ok_or_else(|| BindError::Unseen("this runbook has no input that names a TidbCluster".into()))?;
     Ok(Given { values, target, exists, contexts })
+}
+
+/// The inputs with the time of the plan wherever one is asked for and none is given.
+pub fn at(runbook: &Runbook, given: &BTreeMap<String, String>, now: jiff::Timestamp) -> BTreeMap<String, String> {
+    let mut all = given.clone();
+    for input in runbook.inputs.iter().filter(|input| input.kind == InputType::Time && input.default.is_none()) {
+        all.entry(input.name.clone()).or_insert_with(|| now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    }
+    all
 }
 
 /// One value. `Err`: what was expected, what was found.
@@ -101,6 +111,10 @@ pub fn value(input: &Input, text: &str) -> Result<Value, String> {
             "true" => json!(true),
             "false" => json!(false),
             other => return Err(format!("expected true or false, found {other:?}")),
+        },
+        InputType::Time => match text.parse::<jiff::Timestamp>() {
+            Ok(_) => json!(text),
+            Err(_) => return Err(format!("expected a time such as 2026-01-01T00:00:00Z, found {text:?}")),
         },
         InputType::Choice if input.options.iter().any(|option| option == text) => json!(text),
         InputType::Choice => return Err(format!("expected one of {}, found {text:?}", input.options.join(", "))),
@@ -181,6 +195,7 @@ mod tests {
             ("boolean", "true", json!(true)),
             ("choice", "b", json!("b")),
             ("version", "v8.5.7", json!("v8.5.7")),
+            ("time", "2026-01-01T00:00:00Z", json!("2026-01-01T00:00:00Z")),
         ];
         for (kind, text, expected) in good {
             assert_eq!(value(&input(kind), text), Ok(expected), "{kind} {text}");
@@ -195,6 +210,7 @@ mod tests {
             ("new-tidb-cluster", "a/B/c"),
             ("new-tidb-cluster", "a/b/${tc}"),
             ("kube-context", ""),
+            ("time", "today"),
         ];
         for (kind, text) in bad {
             assert!(value(&input(kind), text).is_err(), "{kind} {text}");

@@ -69,6 +69,8 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
         Action::CreateObject { .. }
         | Action::DeleteObject { .. }
         | Action::CopySecret { .. }
+        | Action::IssueCa { .. }
+        | Action::IssueCertificate { .. }
         | Action::Await { .. }
         | Action::Manual { .. } => Judged::Refuse("this action has nothing that could be looked at here".into()),
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Observation;
 use super::action::Action;
 use super::judge::Judged;
+use crate::fleet::certificate::SecretFacts;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, uid, written_by};
 
 /// Judges an action on one object. Other actions are none of its business.
@@ -22,6 +23,13 @@ pub(super) fn judge(action: &Action, seen: &Observation) -> Option<Judged> {
         Action::CopySecret { from, target, keys } => {
             Some(copy(&ObjectId::new(ObjectKind::Secret, from), &ObjectId::new(ObjectKind::Secret, target), keys, seen))
         }
+        Action::IssueCa { target, .. } => Some(issue(action, None, &ObjectId::new(ObjectKind::Secret, target), seen)),
+        Action::IssueCertificate { target, authority, .. } => Some(issue(
+            action,
+            Some(&ObjectId::new(ObjectKind::Secret, authority)),
+            &ObjectId::new(ObjectKind::Secret, target),
+            seen,
+        )),
         Action::PatchTidbCluster { .. }
         | Action::WaitRollout { .. }
         | Action::ProbePeerUrl { .. }
@@ -134,6 +142,83 @@ fn copy(from: &ObjectId, to: &ObjectId, keys: &[String], seen: &Observation) -> 
         },
         Ok(Sight::Unseen(why)) => Judged::Waiting(why.clone()),
         Err(judged) => judged,
+    }
+}
+
+/// A certificate is done when there is a good one, whoever made it: signed by the CA that was asked for, and with all that was
+/// asked for.
+fn issue(action: &Action, authority: Option<&ObjectId>, to: &ObjectId, seen: &Observation) -> Judged {
+    let found = match sight(to, seen) {
+        Ok(Sight::Absent) => None,
+        Ok(Sight::Present(found)) => Some(found),
+        Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+        Err(judged) => return judged,
+    };
+    let signer = match authority.map(|authority| (authority, sight(authority, seen))) {
+        None => None,
+        Some((_, Ok(Sight::Present(secret)))) => SecretFacts::of(secret),
+        Some((authority, Ok(Sight::Absent))) => {
+            return Judged::Waiting(format!("{authority}, the CA that is to sign, is not there"));
+        }
+        Some((_, Ok(Sight::Unseen(why)))) => return Judged::Waiting(why.clone()),
+        Some((_, Err(judged))) => return judged,
+    };
+    let after = json!({"issued": asked_for(action)});
+    let Some(found) = found else {
+        return Judged::NotDone { before: json!({"absent": true}), after };
+    };
+    if deleting(found) {
+        return Judged::Waiting(format!("{to} is being deleted"));
+    }
+    let Some(facts) = SecretFacts::of(found) else {
+        return Judged::Waiting(format!("{to} was seen without what its certificate says"));
+    };
+    let mut faults = action.faults_of_issued(&facts, seen.at);
+    if authority.is_some() {
+        let known = |key: &String| {
+            signer.as_ref().is_some_and(|ca| {
+                ca.signed_by.as_ref() == Some(key) || ca.certificate.as_ref().is_some_and(|own| own.public_key == *key)
+            })
+        };
+        if !facts.signed_by.as_ref().is_some_and(known) {
+            faults.push("it is signed by another CA".into());
+        }
+    }
+    let certificate = facts.certificate.as_ref();
+    let evidence = json!({
+        "uid": uid(found),
+        "fingerprint": certificate.map(|certificate| &certificate.fingerprint),
+        "notAfter": certificate.map(|certificate| certificate.not_after),
+    });
+    if faults.is_empty() {
+        return Judged::Done { evidence };
+    }
+    Judged::Foreign {
+        sentence: format!("{to} exists already and is not what is wanted: {}", faults.join("; ")),
+        before: json!({"absent": true}),
+        ours: after,
+        theirs: json!({"seen": evidence, "faults": faults}),
+    }
+}
+
+/// For people: what the certificate is to say.
+fn asked_for(action: &Action) -> Value {
+    match action {
+        Action::IssueCa { common_name, days, .. } => json!({"ca": true, "commonName": common_name, "days": days}),
+        Action::IssueCertificate { common_name, hosts, usages, days, .. } => {
+            json!({"commonName": common_name, "hosts": hosts, "usages": usages, "days": days})
+        }
+        Action::PatchTidbCluster { .. }
+        | Action::WaitRollout { .. }
+        | Action::ProbePeerUrl { .. }
+        | Action::UpdatePeerUrl { .. }
+        | Action::CreateObject { .. }
+        | Action::DeleteObject { .. }
+        | Action::CopySecret { .. }
+        | Action::TransferPdLeader { .. }
+        | Action::RemovePdMember { .. }
+        | Action::Await { .. }
+        | Action::Manual { .. } => Value::Null,
     }
 }
 

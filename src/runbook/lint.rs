@@ -107,6 +107,7 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
                     InputType::Version => sample::VERSION.to_owned(),
                     InputType::Integer => input.min.or(input.max).unwrap_or(3).to_string(),
                     InputType::Boolean => optional.to_string(),
+                    InputType::Time => "2026-01-01T00:00:00Z".to_owned(),
                     InputType::Choice => {
                         let option = if optional { input.options.last() } else { input.options.first() };
                         option.cloned().unwrap_or_default()

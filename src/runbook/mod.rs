@@ -17,6 +17,7 @@ pub mod facts;
 mod gates;
 mod guards;
 pub mod inputs;
+pub mod issuing;
 pub mod judge;
 mod judge_objects;
 pub mod lint;
@@ -29,6 +30,7 @@ pub mod rights;
 pub mod run;
 mod sample;
 pub mod schema;
+pub mod tls;
 mod typed;
 pub mod undo;
 

@@ -139,6 +139,8 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
         Action::CreateObject { .. }
         | Action::DeleteObject { .. }
         | Action::CopySecret { .. }
+        | Action::IssueCa { .. }
+        | Action::IssueCertificate { .. }
         | Action::TransferPdLeader { .. }
         | Action::RemovePdMember { .. } => {
             let _ = writeln!(out, "{}", step.command);
@@ -203,6 +205,8 @@ fn pods(plan: &Plan, of: &ObjectRef) -> BTreeSet<String> {
             | Action::CreateObject { .. }
             | Action::DeleteObject { .. }
             | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
             | Action::Await { .. }

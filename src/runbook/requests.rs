@@ -6,9 +6,11 @@
 use serde_json::{Value, json};
 
 use super::action::{Action, Request};
+use super::issuing;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::{MemberId, MembershipApi};
+use crate::fleet::tls;
 
 impl Action {
     /// The exact requests. `resource_version` is the one last seen; the one sent is read anew just before.
@@ -67,6 +69,21 @@ impl Action {
                     ),
                 ),
             }],
+            Action::IssueCa { target, .. } | Action::IssueCertificate { target, .. } => {
+                let made = |key: &str| (key.to_owned(), json!("(made when it is sent; never shown)"));
+                let data: serde_json::Map<String, Value> = tls::KEYS.into_iter().map(made).collect();
+                vec![Request {
+                    context: target.context.clone(),
+                    pod: None,
+                    method: "POST".into(),
+                    path: format!(
+                        "{}?fieldManager={field_manager}&fieldValidation=Strict",
+                        ObjectKind::Secret.collection(&target.namespace)
+                    ),
+                    content_type: "application/json".into(),
+                    body: issued_secret(target, &Value::Object(data)),
+                }]
+            }
             Action::TransferPdLeader { target, to } => vec![pd_request(target, "POST", transfer_path(to))],
             Action::RemovePdMember { target, id } => vec![pd_request(target, "DELETE", member_path(*id))],
             Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
@@ -137,6 +154,10 @@ impl Action {
                 keys.iter().map(|key| format!("\"{key}\": .data[\"{key}\"]")).collect::<Vec<_>>().join(", "),
                 quote(&target.context)
             ),
+            Action::IssueCa { target, common_name, organization, days, signer } => {
+                issuing::ca(target, common_name, organization.as_deref(), *days, signer)
+            }
+            Action::IssueCertificate { .. } => issuing::certificate(self),
             Action::TransferPdLeader { target, to } => curl(target, "POST", &transfer_path(to), tls),
             Action::RemovePdMember { target, id } => curl(target, "DELETE", &member_path(*id), tls),
             Action::Await { target } => format!(
@@ -171,6 +192,15 @@ pub fn copied_secret(target: &ObjectRef, data: &Value) -> Value {
     })
 }
 
+/// A Secret with a certificate that a run made.
+pub fn issued_secret(target: &ObjectRef, data: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": target.name, "namespace": target.namespace},
+        "data": data,
+    })
+}
+
 /// PD's own API; any PD pod of the TidbCluster takes it and hands it to the leader.
 fn pd_request(target: &ObjectRef, method: &str, path: String) -> Request {
     Request {
@@ -193,7 +223,7 @@ pub fn member_path(id: MemberId) -> String {
     format!("/pd/api/v1/members/id/{}", id.decimal())
 }
 
-fn place(of: &ObjectRef) -> String {
+pub(super) fn place(of: &ObjectRef) -> String {
     format!("--context {} -n {}", quote(&of.context), quote(&of.namespace))
 }
 

@@ -190,6 +190,17 @@ pub fn needs<'a>(
                     add(true, "the copy is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
             }
+            Action::IssueCa { target, .. } => {
+                for verb in ["get", "create"] {
+                    add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
+                }
+            }
+            Action::IssueCertificate { target, authority, .. } => {
+                add(true, "the CA that signs", of_object(ObjectKind::Secret, authority, "get"));
+                for verb in ["get", "create"] {
+                    add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
+                }
+            }
             Action::WaitRollout { .. } | Action::Await { .. } | Action::Manual { .. } => {}
         }
     }

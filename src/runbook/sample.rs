@@ -122,6 +122,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
     }
     say(What::PdDetails { pod: ObjectKey::new("db", "basic-pd-0"), details: Box::new(details()) });
     say(What::Events(Vec::new()));
+    say(What::CertManager(vec!["v1".into()]));
     places(&mut fleet, &ObjectRef::new("sample", "new", "fresh"));
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
 }
@@ -170,12 +171,13 @@ fn join(fleet: &mut Fleet) {
     say(What::ClusterDomain("far.test".into()));
     say(What::Claims(Vec::new()));
     say(What::Events(Vec::new()));
+    say(What::CertManager(vec!["v1".into()]));
     places(fleet, &ObjectRef::new("far", "db", "far"));
 }
 
 /// The namespace is there, the Secrets are not.
 fn places(fleet: &mut Fleet, of: &ObjectRef) {
-    for query in [Query::Place, Query::TlsSecrets] {
+    for query in [Query::Place, Query::TlsSecrets, Query::Certificates] {
         for id in objects(query, of) {
             let sight = match id.kind {
                 ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),

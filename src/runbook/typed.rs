@@ -3,13 +3,16 @@
 //! Pure. Here are the limits of what a document can ask for: kinds of objects, keys of Secrets, fields that are never
 //! patched. Not here: order, gates, conditions ([`super::bind`]).
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::action::Action;
+use super::action::{Action, Signer};
 use super::bind::Facts;
 use super::definition::ActionName;
 use crate::fleet::ObjectRef;
+use crate::fleet::certificate::Usage;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
 use crate::fleet::pd::MemberId;
 use crate::fleet::tidbcluster::Component;
@@ -68,6 +71,33 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
         from: ObjectRef,
         target: ObjectRef,
         keys: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct IssueCa {
+        target: ObjectRef,
+        common_name: String,
+        #[serde(default)]
+        organization: Option<String>,
+        days: u32,
+        signer: String,
+        #[serde(default)]
+        folder: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Issue {
+        target: ObjectRef,
+        authority: ObjectRef,
+        common_name: String,
+        #[serde(default)]
+        organization: Option<String>,
+        hosts: Vec<String>,
+        usages: BTreeSet<Usage>,
+        days: u32,
+        signer: String,
+        #[serde(default)]
+        folder: Option<String>,
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -134,6 +164,21 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
             }
             Action::CopySecret { from, target, keys }
         }
+        ActionName::IssueCa => {
+            let IssueCa { target, common_name, organization, days, signer, folder } = read(with)?;
+            certificate_for(&common_name, days)?;
+            Action::IssueCa { target, common_name, organization, days, signer: signed_by(&signer, folder)? }
+        }
+        ActionName::IssueCertificate => {
+            let Issue { target, authority, common_name, organization, hosts, usages, days, signer, folder } =
+                read(with)?;
+            certificate_for(&common_name, days)?;
+            if usages.is_empty() {
+                return Err("a certificate without `usages` would be good for anything".into());
+            }
+            let signer = signed_by(&signer, folder)?;
+            Action::IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer }
+        }
         ActionName::TransferPdLeader => {
             let Transfer { target, to } = read(with)?;
             Action::TransferPdLeader { target, to }
@@ -151,6 +196,29 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
             Action::Manual { target, command }
         }
     })
+}
+
+/// Longest life of a certificate, in days: a hundred years.
+const MOST_DAYS: u32 = 36_500;
+
+fn certificate_for(common_name: &str, days: u32) -> Result<(), String> {
+    // The longest that X.509 takes.
+    if common_name.is_empty() || common_name.len() > 64 || common_name.chars().any(char::is_control) {
+        return Err(format!("expected a common name of 1 to 64 characters, found {common_name:?}"));
+    }
+    if !(1..=MOST_DAYS).contains(&days) {
+        return Err(format!("expected 1 to {MOST_DAYS} days, found {days}"));
+    }
+    Ok(())
+}
+
+fn signed_by(signer: &str, folder: Option<String>) -> Result<Signer, String> {
+    match (signer, folder.filter(|folder| !folder.trim().is_empty())) {
+        ("builtin", _) => Ok(Signer::Builtin),
+        ("cfssl", Some(folder)) => Ok(Signer::Cfssl { folder }),
+        ("cfssl", None) => Err("cfssl needs a folder for its files".into()),
+        (other, _) => Err(format!("expected signer builtin or cfssl, found {other:?}")),
+    }
 }
 
 /// Parts of a manifest that were filled with nothing are left out: that is how a document leaves a field optional.

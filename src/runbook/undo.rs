@@ -45,7 +45,10 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, V
             Reversibility::Free | Reversibility::Compensable => match &step.action {
                 Action::UpdatePeerUrl { .. } => peer_url(step, image),
                 Action::PatchTidbCluster { .. } => patch(plan, step, image),
-                Action::CreateObject { .. } | Action::CopySecret { .. } => created(run, step),
+                Action::CreateObject { .. }
+                | Action::CopySecret { .. }
+                | Action::IssueCa { .. }
+                | Action::IssueCertificate { .. } => created(run, step),
                 // Who leads, and what was deleted though it can be made again, is not put back.
                 Action::TransferPdLeader { .. } | Action::DeleteObject { .. } => continue,
                 Action::RemovePdMember { .. } => None,
@@ -110,7 +113,9 @@ fn peer_url(step: &PlannedStep, image: &Value) -> Option<Vec<PlannedStep>> {
 fn created(run: &str, step: &PlannedStep) -> Option<Vec<PlannedStep>> {
     let (target, object_kind) = match &step.action {
         Action::CreateObject { target, object_kind, .. } => (target.clone(), *object_kind),
-        Action::CopySecret { target, .. } => (target.clone(), ObjectKind::Secret),
+        Action::CopySecret { target, .. }
+        | Action::IssueCa { target, .. }
+        | Action::IssueCertificate { target, .. } => (target.clone(), ObjectKind::Secret),
         _ => return None,
     };
     let title = format!("Delete {}, which this run made", ObjectId::new(object_kind, &target));

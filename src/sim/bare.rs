@@ -152,7 +152,8 @@ mod tests {
         assert_eq!(status, 200);
         let name = |bare: &Bare| bare.databases()["basic"].0[0].name.clone();
         let before = name(&one);
-        (one.pass(300), other.pass(300));
+        one.pass(300);
+        other.pass(300);
         assert_eq!(name(&one), before, "the first one was not asked for anything");
         assert_ne!(name(&other), before, "PD's names carry the domain after the restart");
         let request = PdRequest { method: "GET", path: "/health", local: true, body: "" };

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 pub mod api_server;
 pub mod bare;
+mod cert_manager;
 pub mod components;
 pub mod dns;
 mod exec;

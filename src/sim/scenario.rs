@@ -55,6 +55,9 @@ pub struct KubeClusterSpec {
     pub operator: String,
     #[serde(default)]
     pub crd: Crd,
+    /// Whether cert-manager is installed.
+    #[serde(default)]
+    pub cert_manager: bool,
     #[serde(default)]
     pub state: ServerState,
     /// Names of the KubeClusters whose DNS names resolve from here.

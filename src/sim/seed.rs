@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::api_server::crd;
+use super::cert_manager;
 use super::pod_status::{NODES, node_name};
 use super::request_log::RequestLog;
 use super::scenario::{KubeClusterSpec, Scenario, Trouble};
@@ -170,6 +171,11 @@ fn cluster_objects(store: &Store, spec: &KubeClusterSpec) {
     if spec.crd.installed {
         store.put("customresourcedefinitions", crd::tidbclusters(spec.crd.across_k8s));
         store.put("customresourcedefinitions", crd::custom("tidbmonitors"));
+    }
+    if spec.cert_manager {
+        for plural in cert_manager::KINDS {
+            store.put("customresourcedefinitions", crd::custom(plural));
+        }
     }
     if spec.crd.operator_v2 {
         store.put("customresourcedefinitions", crd::operator_v2());

@@ -17,7 +17,7 @@ use super::kubelet::Container;
 use super::pd::Database;
 use super::request_log::RequestLog;
 use super::store::{Store, now};
-use super::{dns, kubelet, monitor, operator, statefulset};
+use super::{cert_manager, dns, kubelet, monitor, operator, statefulset};
 
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
@@ -164,6 +164,7 @@ impl World {
             if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
                 continue;
             }
+            cert_manager::tick(self, kube);
             // Where only time has passed, only the pods have something to do.
             if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
                 operator::tick(self, &mut state, kube);

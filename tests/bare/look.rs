@@ -8,9 +8,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::ByteString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tidepilot::client::certificates;
+use tidepilot::fleet::certificate::FACTS_KEY;
 use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
@@ -192,13 +195,22 @@ pub fn objects(bare: &Bare, now: Timestamp, fleet: &mut Fleet, wanted: &BTreeSet
     }
 }
 
+/// The values of a Secret, decoded.
+pub fn values(secret: &Value) -> BTreeMap<String, Vec<u8>> {
+    let data = secret["data"].as_object().into_iter().flatten();
+    let decoded = |value: &Value| serde_json::from_value::<ByteString>(value.clone()).ok();
+    data.filter_map(|(key, value)| Some((key.clone(), decoded(value)?.0))).collect()
+}
+
 fn redacted(mut secret: Value) -> Value {
+    let facts = json!(certificates::facts(&values(&secret)));
     let data = secret.get_mut("data").and_then(Value::as_object_mut);
     for (key, value) in data.into_iter().flat_map(serde_json::Map::iter_mut) {
         let digest = Sha256::digest(value.as_str().unwrap_or_default().as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         *value = json!(if key.ends_with(".key") { "(a private key)".to_owned() } else { format!("sha256:{hex}") });
     }
+    secret[FACTS_KEY] = facts;
     secret
 }
 

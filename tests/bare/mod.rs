@@ -148,7 +148,7 @@ impl Bed {
 
     /// Sends an action under a fate.
     pub fn send(&mut self, action: &Action, seen: &Fleet, fate: Fate) -> Answer {
-        let sent = match send::prepare(&self.bare, action, seen) {
+        let sent = match send::prepare(&self.bare, action, seen, self.now()) {
             Ok(sent) => sent,
             Err(reason) => return Answer::Refused { reason },
         };

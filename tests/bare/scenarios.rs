@@ -51,6 +51,13 @@ pub fn empty(_: bool) -> Scenario {
     read(vec![kube("east", "east.local", &["west"]), kube("west", "west.local", &["east"])], vec![], json!([]))
 }
 
+/// The same with cert-manager.
+pub fn with_cert_manager(_: bool) -> Scenario {
+    let mut scenario = empty(false);
+    scenario.kube_clusters.iter_mut().for_each(|kube| kube.cert_manager = true);
+    scenario
+}
+
 /// A TidbCluster that others may join, and a KubeCluster with nothing in it.
 pub fn opened(tls: bool) -> Scenario {
     let more = json!({

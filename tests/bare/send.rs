@@ -3,7 +3,11 @@
 //! The requests are the plan's own (`Action::requests`), and the server that answers is the simulated one: conditions,
 //! schemas and etcd's rules are judged there. What `client::apply` checks before it sends is checked here as well.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use tidepilot::client::signing::{self, Ask};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
@@ -13,6 +17,7 @@ use tidepilot::runbook::requests::{
 };
 use tidepilot::sim::bare::{Bare, PdRequest};
 
+use super::look::values;
 use super::{Effected, RUN, effected};
 
 /// One request, ready to be delivered, perhaps more than once.
@@ -38,7 +43,7 @@ fn get(bare: &Bare, context: &str, path: &str) -> Option<Value> {
 }
 
 /// What the client does before it sends.
-pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, String> {
+pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet, now: Timestamp) -> Result<Sent, String> {
     let manager = format!("tidepilot%2F{RUN}");
     let planned = |version: &str| action.requests(&manager, version, None).into_iter().next().ok_or("no request");
     let kube = |request: tidepilot::runbook::action::Request| To::Kube {
@@ -84,6 +89,22 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             request.body = copied_secret(target, &Value::Object(data));
             kube(request)
         }
+        Action::IssueCa { common_name, organization, days, .. } => {
+            let organization = organization.as_deref();
+            let ask = Ask { common_name, organization, hosts: &[], usages: BTreeSet::new(), days: *days };
+            let mut request = planned("")?;
+            request.body["data"] = signing::authority(&ask, now)?.data();
+            kube(request)
+        }
+        Action::IssueCertificate { authority, common_name, organization, hosts, usages, days, .. } => {
+            let path = ObjectId::new(ObjectKind::Secret, authority).path();
+            let secret = get(bare, &authority.context, &path).ok_or("the CA is gone")?;
+            let organization = organization.as_deref();
+            let ask = Ask { common_name, organization, hosts, usages: usages.clone(), days: *days };
+            let mut request = planned("")?;
+            request.body["data"] = signing::certificate(&ask, &authority.name, &values(&secret), now)?.data();
+            kube(request)
+        }
         Action::UpdatePeerUrl { target, id, pod, from, to, restores } => {
             let tc = seen.tidb_cluster(target).ok_or("not seen")?;
             let door = door(seen, target, pod)?;
@@ -104,6 +125,8 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             pd(door(seen, target, "")?, "POST", transfer_path(to), String::new())
         }
         Action::RemovePdMember { target, id } => pd(door(seen, target, "")?, "DELETE", member_path(*id), String::new()),
+        // Its keys are made in the client: tests/issuing.rs kills the real one.
+        Action::IssueCa { .. } | Action::IssueCertificate { .. } => return Err("no row signs anything".into()),
         Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
             return Err("this action sends nothing".into());
         }

@@ -117,6 +117,71 @@ async fn a_run_that_was_killed_is_resumed_and_one_that_was_given_up_is_done_anew
     futures::join!(killed(9), killed(21), given_up);
 }
 
+/// TiFlash, Pump and TiCDC in the joined TidbCluster: two of them have no image in status.
+const MORE: (&str, &str) = (
+    "      tidb: { replicas: 1, maxFailoverCount: 0, config: {}, service: { type: ClusterIP } }",
+    "      tidb: { replicas: 1, maxFailoverCount: 0, config: {}, service: { type: ClusterIP } }\n      tiflash: { replicas: 1, maxFailoverCount: 0, config: {}, storageClaims: [{ resources: { requests: { storage: 100Gi } } }] }\n      pump: { replicas: 1, config: {}, requests: { storage: 10Gi } }\n      ticdc: { replicas: 1, config: {} }",
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_component_with_tls() {
+    let bed = Bed::of("tls", &[MORE]).await;
+    // Asked of a person, and nothing is sent before: PD cannot tell of DDL.
+    let arguments = ["run", "upgrade-cluster", "--set", EAST, "--set", TO];
+    let asked = bed.tool(&arguments).await.expect(3);
+    assert!(asked.all().contains("No DDL job is running"), "{}", asked.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+    let run = bed.room.journals().pop().expect("a journal");
+    bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-east", "--confirm", "prod-west"]).await.expect(0);
+    upgraded(&bed, "v8.5.9");
+    let order: Vec<String> = bed
+        .room
+        .records(&run)
+        .iter()
+        .filter(|record| record["record"] == "intent")
+        .filter_map(|record| {
+            Some(record["step"].as_str()?.strip_prefix("set-version[")?.split("/prod/").next()?.to_owned())
+        })
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "pd@east",
+            "pd@west",
+            "tiflash@west",
+            "tikv@east",
+            "tikv@west",
+            "pump@west",
+            "tidb@east",
+            "tidb@west",
+            "ticdc@west"
+        ]
+    );
+    // And out again, TiFlash included: nothing wants replicas on it.
+    bed.run("leave-cluster", &["tidbCluster=west/prod/prod-west"], &["prod-west"]).await.expect(0);
+    assert!(bed.object("west", "tidbclusters", "prod", "prod-west").is_none());
+    let kept = bed.store("west").list("persistentvolumeclaims", Some("prod"));
+    assert_eq!(kept.len(), 6, "PD, three TiKV, TiFlash and Pump");
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_put_back_is_put_back() {
+    let bed = Bed::of("default", &[]).await;
+    // Stopped at the first step that has no way back: both annotations are set by then.
+    let stopped = bed.run("upgrade-cluster", &[EAST, TO], &[]).await.expect(3);
+    assert!(stopped.all().contains("no automatic way back"), "{}", stopped.all());
+    assert_eq!(tc(&bed, "east")["metadata"]["annotations"][CHECK], "true");
+    let run = bed.room.journals().pop().expect("a journal");
+    bed.tool(&["runs", "undo", &run, "--yes"]).await.expect(8);
+    for context in ["east", "west"] {
+        let tc = tc(&bed, context);
+        assert_eq!(tc["metadata"]["annotations"][CHECK], Value::Null, "{context}");
+        assert_eq!(tc["spec"]["pd"]["version"], Value::Null, "{context}");
+    }
+    bed.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_send_nothing() {
     let bed = Bed::of("default", &[]).await;

@@ -27,6 +27,7 @@ impl Driver {
     /// (read-only), nothing but reads is sent and the results are predicted.
     pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
         let (runbook, document) = self.shelf.find(id)?;
+        let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         if let Some(unknown) = given.contexts.iter().find(|context| self.links.get(context).is_none()) {
             let known: Vec<&str> = self.links.iter().map(|link| link.context()).collect();
@@ -81,6 +82,7 @@ impl Driver {
         inputs: &BTreeMap<String, String>,
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
         let (runbook, _) = self.shelf.find(id)?;
+        let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         let extras = bind::extras_of_facts(&runbook);
         let mut fleet = client::fold(self.links.look_closer(None, &extras).await);

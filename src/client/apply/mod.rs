@@ -4,8 +4,9 @@
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 //!
-//! Single objects are in [`objects`], PD's membership in [`membership`].
+//! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`membership`].
 
+mod issue;
 mod membership;
 mod objects;
 
@@ -65,6 +66,7 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
             Ok(source) => objects::copy_secret(source, link, permit, action).await,
             Err(reason) => Err(reason),
         },
+        Action::IssueCa { .. } | Action::IssueCertificate { .. } => issue::issue(links, link, permit, action).await,
         Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
             Err("this action sends nothing".into())
         }

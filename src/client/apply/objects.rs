@@ -2,7 +2,7 @@
 //!
 //! The server checks each condition: a second object of one name is refused, a deletion names the uid. A Secret's
 //! values go from one cluster to the other through this file and nowhere else. Not here: TidbCluster patches
-//! ([`super`]); how an object is looked at (`client::objects`).
+//! ([`super`]); certificates ([`super::issue`]); how an object is looked at (`client::objects`).
 
 use http::Request;
 use serde_json::{Map, Value};
@@ -29,7 +29,13 @@ pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<
     }
 }
 
-async fn post(link: &Link, run: &str, action: &Action, body: &Value, dry_run: bool) -> Result<Reply, Trouble> {
+pub(super) async fn post(
+    link: &Link,
+    run: &str,
+    action: &Action,
+    body: &Value,
+    dry_run: bool,
+) -> Result<Reply, Trouble> {
     let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
     let planned = action.requests(&encode(&field_manager(run)), "", None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
@@ -44,7 +50,7 @@ async fn post(link: &Link, run: &str, action: &Action, body: &Value, dry_run: bo
 }
 
 /// How an answer to a write counts. A conflict at a creation means that there is one already: nothing was changed.
-fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer, String> {
+pub(super) fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer, String> {
     let reply = match sent {
         Ok(reply) => reply,
         Err(trouble) if trouble.sent => return Ok(Answer::Unknown { reason: trouble.sentence }),

@@ -471,7 +471,7 @@ pub static CATALOGUE: &[Hazard] = &[
         BeforeAStep("the preflight of every runbook asks for each right in each context; tidepilot rbac prints them"),
         "A runbook that may write here and not there stops halfway.",
     ),
-    hazard(66, "same-cluster-twice", High, Now, "What is meant for two clusters is done twice to one."),
+    hazard(66, "wrong-context", High, Now, "What is meant for two clusters is done twice to one."),
     hazard(
         67,
         "waits-for-discovery-pod",

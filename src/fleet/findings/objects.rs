@@ -490,7 +490,7 @@ fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
             let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
             let uid = cluster.uid.clone().unwrap_or_default();
             let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
-            let mut found = Finding::new("same-cluster-twice", None, sentence);
+            let mut found = Finding::new("wrong-context", None, sentence);
             for subject in subjects {
                 found = found.saw(&subject, "namespace kube-system, metadata.uid", &uid, cluster.heard).on(subject);
             }

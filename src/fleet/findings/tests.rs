@@ -424,7 +424,7 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     ),
     ("no operator pod", |bed| bed.west.operator.deployments[0].available = 0, &["operator-down"]),
     ("no operator", |bed| bed.west.operator.deployments.clear(), &["operator-down"]),
-    ("one cluster twice", |bed| bed.west.uid = bed.east.uid.clone(), &["same-cluster-twice"]),
+    ("one cluster twice", |bed| bed.west.uid = bed.east.uid.clone(), &["wrong-context"]),
     (
         "no domain, old operator",
         |bed| {

@@ -69,7 +69,7 @@ fn no_namespace(command: &Command) -> Option<Finding> {
     (words.first() == Some(&"kubectl") && changes && named && !told).then(|| {
         at(
             command,
-            "same-cluster-twice",
+            "wrong-context",
             "a change without a namespace: it goes to whichever object of that name the current context has",
         )
         .then("give -n NAMESPACE and --context CONTEXT with every change")

@@ -131,8 +131,8 @@ fn shell_text() {
     check(put, &["literal-variable-in-peer-url:2", "no-v2-members:2"]);
     check(&put.replace('\'', "\"").replace("v2", "v3"), &[]);
     for (line, expected) in [
-        ("kubectl patch tc east --type merge -p '{}'", Some("same-cluster-twice:1")),
-        ("kubectl delete tidbcluster east", Some("same-cluster-twice:1")),
+        ("kubectl patch tc east --type merge -p '{}'", Some("wrong-context:1")),
+        ("kubectl delete tidbcluster east", Some("wrong-context:1")),
         ("kubectl patch tc east -n db --type merge -p '{}'", None),
         ("kubectl get tc east", None),
         (

@@ -1,0 +1,152 @@
+//! What a certificate and a Secret with certificates say: names, uses, times, who signed it. No value of any key.
+//!
+//! Plain data, made where the bytes are (`client::certificates`) and kept inside the redacted Secret under
+//! [`FACTS_KEY`], so that whoever sees the Secret sees this and nothing else of it. Pure. Not here: what there should
+//! be, and what is wrong with what there is ([`super::tls`]).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Field of a redacted Secret that holds its [`SecretFacts`].
+pub const FACTS_KEY: &str = "certificateFacts";
+
+/// What a certificate may be used for, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Usage {
+    #[serde(rename = "server auth")]
+    Server,
+    #[serde(rename = "client auth")]
+    Client,
+}
+
+impl Usage {
+    /// As cfssl and cert-manager write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Usage::Server => "server auth",
+            Usage::Client => "client auth",
+        }
+    }
+}
+
+/// One certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateFacts {
+    /// Empty where the subject has none.
+    pub common_name: String,
+    /// Common name of whoever signed it.
+    pub issuer: String,
+    pub dns_names: BTreeSet<String>,
+    pub ip_addresses: BTreeSet<String>,
+    /// `None`: nothing is said, so any use is allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usages: Option<BTreeSet<Usage>>,
+    pub is_ca: bool,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
+    /// SHA-256 of the certificate, hex.
+    pub fingerprint: String,
+    /// SHA-256 of its SubjectPublicKeyInfo, hex: the same for a CA that was renewed with its key.
+    pub public_key: String,
+}
+
+impl CertificateFacts {
+    pub fn allows(&self, usage: Usage) -> bool {
+        self.usages.as_ref().is_none_or(|usages| usages.contains(&usage))
+    }
+
+    /// Whether the name is in it as it stands, small and capital letters alike. An address is written as Rust writes it.
+    pub fn names(&self, host: &str) -> bool {
+        self.ip_addresses.contains(host) || self.dns_names.iter().any(|name| name.eq_ignore_ascii_case(host))
+    }
+}
+
+/// What a Secret of the three keys `tls.crt`, `tls.key`, `ca.crt` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecretFacts {
+    /// The names of all its keys.
+    pub keys: BTreeSet<String>,
+    /// The first of `tls.crt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateFacts>,
+    /// All of `ca.crt`: two while a CA is being replaced.
+    pub authorities: Vec<CertificateFacts>,
+    /// Whether `tls.key` belongs to `tls.crt`; `None`: one is missing, or the key is of a kind that is not known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_matches: Option<bool>,
+    /// Public key (see [`CertificateFacts::public_key`]) of the one in `ca.crt` whose signature `tls.crt` bears.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
+    /// What could not be read, one sentence each.
+    pub unreadable: Vec<String>,
+}
+
+impl SecretFacts {
+    /// The facts inside a redacted Secret.
+    pub fn of(secret: &Value) -> Option<Self> {
+        serde_json::from_value(secret.get(FACTS_KEY)?.clone()).ok()
+    }
+
+    /// Whether a certificate signed by that public key is trusted by whoever mounts this Secret.
+    pub fn trusts(&self, public_key: &str) -> bool {
+        self.authorities.iter().any(|authority| authority.public_key == public_key)
+    }
+}
+
+/// Common names that a component's `config` lets in: `security.cert-allowed-cn` (TiFlash writes it with `_`), or TiDB's
+/// `cluster-verify-cn`, in an object or in TOML text. `None`: nothing is said.
+pub fn allowed_names(config: &Value) -> Option<Vec<String>> {
+    const KEYS: [&str; 3] = ["cert-allowed-cn", "cert_allowed_cn", "cluster-verify-cn"];
+    if let Some(text) = config.as_str() {
+        return KEYS.into_iter().find_map(|key| {
+            let line = text.lines().position(|line| line.trim_start().trim_start_matches('"').starts_with(key))?;
+            let rest: String = text.lines().skip(line).collect::<Vec<_>>().join(" ");
+            let list = rest.split_once('=')?.1.trim_start().strip_prefix('[')?.split(']').next()?.to_owned();
+            let names = list.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
+            Some(names.filter(|name| !name.is_empty()).collect())
+        });
+    }
+    // TiFlash keeps its own below `config`.
+    let security = config.get("security").or_else(|| config.get("config")?.get("security"))?;
+    let names = KEYS.into_iter().find_map(|key| security.get(key)?.as_array())?;
+    Some(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn whose_names_are_let_in() {
+        let cases = [
+            (json!({"security": {"cert-allowed-cn": ["TiDB", "x"]}}), Some(vec!["TiDB", "x"])),
+            (json!({"config": {"security": {"cert_allowed_cn": ["TiDB"]}}}), Some(vec!["TiDB"])),
+            (json!({"security": {"cluster-verify-cn": ["TiDB"]}}), Some(vec!["TiDB"])),
+            (
+                json!("[security]\n  cert-allowed-cn = [\"TiDB\",\n 'x']\n[log]\nlevel = \"info\""),
+                Some(vec!["TiDB", "x"]),
+            ),
+            (json!("[security]\n# cert-allowed-cn = [\"no\"]"), None),
+            (json!({}), None),
+            (json!(""), None),
+        ];
+        for (config, expected) in cases {
+            let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(allowed_names(&config), expected, "{config}");
+        }
+    }
+
+    #[test]
+    fn a_redacted_secret_carries_its_facts() {
+        let facts = SecretFacts { keys: ["tls.crt".to_owned()].into(), ..SecretFacts::default() };
+        let secret = json!({ "data": {}, FACTS_KEY: facts });
+        assert_eq!(SecretFacts::of(&secret), Some(facts));
+        assert_eq!(SecretFacts::of(&json!({"data": {}})), None);
+    }
+}

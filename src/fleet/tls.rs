@@ -1,0 +1,583 @@
+//! Which certificates a TidbCluster with TLS needs, and what is wrong with those it has (`domain.md` §4.2, hazards 20–24).
+//!
+//! The list is made from a TidbCluster, or from what one is asked for before it exists. Judged by names, uses, times and
+//! fingerprints only ([`SecretFacts`]). Pure. Not here: reading Secrets (`client`), making certificates
+//! (`client::signing`), the certificates of API servers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::certificate::{SecretFacts, Usage};
+use super::object::{ObjectId, ObjectKind, Sight};
+use super::tidbcluster::{Component, TidbCluster};
+use super::{Fleet, ObjectRef};
+
+/// The keys that every one of these Secrets must have.
+pub const KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
+
+/// A certificate that ends sooner than this wants to be renewed (`renewBefore` of the documents: 360 h).
+pub const SOON: SignedDuration = SignedDuration::from_hours(360);
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Between the components.
+    Component(Component),
+    /// With which the operator, probes and people ask the components.
+    ClusterClient,
+    /// TiDB towards MySQL clients.
+    MysqlServer,
+    MysqlClient,
+}
+
+/// One certificate that should be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wanted {
+    /// Name of the Secret.
+    pub secret: String,
+    /// `PD`, `clients of the components`, …
+    pub title: String,
+    /// `None`: whatever it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<String>,
+    pub dns_names: Vec<String>,
+    pub ip_addresses: Vec<String>,
+    /// Of the names, those without which the components cannot speak with each other across KubeClusters.
+    #[serde(default)]
+    pub essential: BTreeSet<String>,
+    pub usages: BTreeSet<Usage>,
+}
+
+impl Wanted {
+    /// DNS names, then addresses.
+    pub fn hosts(&self) -> Vec<String> {
+        self.dns_names.iter().chain(&self.ip_addresses).cloned().collect()
+    }
+}
+
+/// For what the certificates are: a TidbCluster, there already or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked<'a> {
+    pub name: &'a str,
+    pub namespace: &'a str,
+    pub domain: Option<&'a str>,
+    pub common_name: Option<&'a str>,
+    pub components: Vec<Component>,
+    /// TLS towards MySQL clients as well.
+    pub mysql: bool,
+}
+
+/// Name of the Secret with the CA of a TidbCluster, as the documents call it.
+pub fn authority_secret(name: &str) -> String {
+    format!("{name}-ca-secret")
+}
+
+/// Names of every Secret that TLS of a TidbCluster of this name may need, its CA's among them.
+pub fn every_secret(name: &str) -> Vec<String> {
+    let purposes = Component::ALL.into_iter().map(Purpose::Component);
+    let purposes = purposes.chain([Purpose::ClusterClient, Purpose::MysqlServer, Purpose::MysqlClient]);
+    purposes.map(|purpose| secret(name, purpose)).chain([authority_secret(name)]).collect()
+}
+
+fn secret(name: &str, purpose: Purpose) -> String {
+    match purpose {
+        Purpose::Component(component) => format!("{name}-{}-cluster-secret", component.key()),
+        Purpose::ClusterClient => format!("{name}-cluster-client-secret"),
+        Purpose::MysqlServer => format!("{name}-tidb-server-secret"),
+        Purpose::MysqlClient => format!("{name}-tidb-client-secret"),
+    }
+}
+
+/// The certificates that are needed.
+pub fn wanted(asked: &Asked<'_>) -> Vec<Wanted> {
+    let mut purposes: Vec<Purpose> = asked.components.iter().copied().map(Purpose::Component).collect();
+    purposes.push(Purpose::ClusterClient);
+    if asked.mysql {
+        purposes.extend([Purpose::MysqlServer, Purpose::MysqlClient]);
+    }
+    purposes.into_iter().map(|purpose| one(asked, purpose)).collect()
+}
+
+/// The same for a TidbCluster as it stands; empty where it has no TLS.
+pub fn wanted_of(tc: &TidbCluster) -> Vec<Wanted> {
+    if !tc.tls() {
+        return Vec::new();
+    }
+    let with_pods = tc.components().filter(|(_, spec)| spec.replicas > 0).map(|(component, _)| component);
+    wanted(&Asked {
+        name: tc.name(),
+        namespace: tc.namespace(),
+        domain: tc.domain(),
+        common_name: None,
+        components: with_pods.collect(),
+        mysql: tc.mysql_tls(),
+    })
+}
+
+fn one(asked: &Asked<'_>, purpose: Purpose) -> Wanted {
+    let name = asked.name;
+    let forms = |hosts: &[String]| -> Vec<String> {
+        hosts.iter().flat_map(|host| host_forms(host, asked.namespace, asked.domain)).collect()
+    };
+    let both = BTreeSet::from([Usage::Server, Usage::Client]);
+    let (dns_names, usages, title) = match purpose {
+        Purpose::Component(Component::Pump) => (forms(&[format!("*.{name}-pump")]), both, "Pump".to_owned()),
+        Purpose::Component(component) => {
+            let service = format!("{name}-{}", component.key());
+            let hosts = [service.clone(), format!("{service}-peer"), format!("*.{service}-peer")];
+            (forms(&hosts), both, component.title().to_owned())
+        }
+        Purpose::ClusterClient => (Vec::new(), [Usage::Client].into(), "clients of the components".to_owned()),
+        Purpose::MysqlServer => {
+            let hosts = [format!("{name}-tidb"), format!("*.{name}-tidb"), format!("*.{name}-tidb-peer")];
+            (forms(&hosts), [Usage::Server].into(), "TiDB towards MySQL clients".to_owned())
+        }
+        Purpose::MysqlClient => (Vec::new(), [Usage::Client].into(), "MySQL clients".to_owned()),
+    };
+    let addresses: &[&str] = if dns_names.is_empty() { &[] } else { &["127.0.0.1", "::1"] };
+    // etcd looks the exact name up and compares addresses; the wildcard is for whoever dials a pod (§3.4).
+    let longest = |host: String| host_forms(&host, asked.namespace, asked.domain).pop();
+    let essential = match purpose {
+        Purpose::Component(Component::Pump) => longest(format!("*.{name}-pump")).into_iter().collect(),
+        Purpose::Component(component) => {
+            let peer = format!("{name}-{}-peer", component.key());
+            longest(peer.clone()).into_iter().chain(longest(format!("*.{peer}"))).collect()
+        }
+        Purpose::ClusterClient | Purpose::MysqlServer | Purpose::MysqlClient => BTreeSet::new(),
+    };
+    Wanted {
+        secret: secret(name, purpose),
+        title,
+        common_name: asked.common_name.map(str::to_owned),
+        dns_names,
+        ip_addresses: addresses.iter().map(|&address| address.to_owned()).collect(),
+        essential,
+        usages,
+    }
+}
+
+/// A name as it is written from nearby to far away; the last one is the full one.
+fn host_forms(host: &str, namespace: &str, domain: Option<&str>) -> Vec<String> {
+    let full = format!("{host}.{namespace}.svc");
+    let mut forms = vec![host.to_owned(), format!("{host}.{namespace}"), full.clone()];
+    forms.extend(domain.map(|domain| format!("{full}.{domain}")));
+    forms
+}
+
+/// One thing that is wrong with a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trouble {
+    pub kind: TroubleKind,
+    pub secret: String,
+    pub sentence: String,
+}
+
+/// Number of the hazard (`domain.md` §5.2) beside each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TroubleKind {
+    /// It could not be read, so nothing is known of it.
+    Unseen,
+    /// 24
+    Absent,
+    /// A key is not there or holds something else; 24.
+    Keys,
+    /// A name without which the components cannot speak with each other; 20.
+    EssentialName,
+    /// Another name of the documents' list.
+    OtherName,
+    Usage,
+    /// 22
+    CommonName,
+    /// 21
+    Authority,
+    /// The key is another certificate's.
+    KeyMismatch,
+    /// Its own `ca.crt` did not sign it; 21.
+    Chain,
+    /// 23
+    Expired,
+    NotYetValid,
+    /// It is good still, but not for long; 23.
+    Expiring,
+}
+
+impl TroubleKind {
+    /// Whether it is in order today, and only wants attention.
+    pub fn only_warns(self) -> bool {
+        match self {
+            TroubleKind::Expiring => true,
+            TroubleKind::Unseen
+            | TroubleKind::Absent
+            | TroubleKind::Keys
+            | TroubleKind::EssentialName
+            | TroubleKind::OtherName
+            | TroubleKind::Usage
+            | TroubleKind::CommonName
+            | TroubleKind::Authority
+            | TroubleKind::KeyMismatch
+            | TroubleKind::Chain
+            | TroubleKind::Expired
+            | TroubleKind::NotYetValid => false,
+        }
+    }
+}
+
+/// Everything wrong with what was seen at the place of one Secret. `None`: nobody looked.
+pub fn troubles_at(wanted: &Wanted, sight: Option<&Sight>, now: Timestamp) -> Vec<Trouble> {
+    let one = |kind, sentence: String| vec![Trouble { kind, secret: wanted.secret.clone(), sentence }];
+    let named = format!("Secret {} ({})", wanted.secret, wanted.title);
+    match sight {
+        None => one(TroubleKind::Unseen, format!("{named} was not looked at")),
+        Some(Sight::Unseen(why)) => one(TroubleKind::Unseen, format!("{named} cannot be read: {why}")),
+        Some(Sight::Absent) => one(
+            TroubleKind::Absent,
+            format!("{named} is not there: pods that mount it stay in ContainerCreating; issue it first"),
+        ),
+        Some(Sight::Present(secret)) => match SecretFacts::of(secret) {
+            Some(facts) => troubles(wanted, &facts, now),
+            None => one(TroubleKind::Unseen, format!("{named} was seen without its certificates")),
+        },
+    }
+}
+
+/// Everything wrong with one Secret.
+pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Trouble> {
+    let mut found = Vec::new();
+    let mut say = |kind, what: String| {
+        let sentence = format!("Secret {} ({}): {what}", wanted.secret, wanted.title);
+        found.push(Trouble { kind, secret: wanted.secret.clone(), sentence });
+    };
+    let lacking: Vec<&str> = KEYS.into_iter().filter(|key| !facts.keys.contains(*key)).collect();
+    if !lacking.is_empty() {
+        let keys: Vec<&str> = facts.keys.iter().map(String::as_str).collect();
+        say(TroubleKind::Keys, format!("has no key {}; its keys are {}", lacking.join(", "), list(&keys)));
+    }
+    for sentence in &facts.unreadable {
+        say(TroubleKind::Keys, sentence.clone());
+    }
+    let Some(certificate) = &facts.certificate else { return found };
+    let missing: Vec<String> = wanted.hosts().into_iter().filter(|host| !certificate.names(host)).collect();
+    let (essential, other): (Vec<&str>, Vec<&str>) =
+        missing.iter().map(String::as_str).partition(|host| wanted.essential.contains(*host));
+    for (kind, names) in [(TroubleKind::EssentialName, essential), (TroubleKind::OtherName, other)] {
+        if !names.is_empty() {
+            say(kind, format!("its certificate lacks the name {}", names.join(", ")));
+        }
+    }
+    for usage in wanted.usages.iter().filter(|usage| !certificate.allows(**usage)) {
+        say(TroubleKind::Usage, format!("its certificate may not be used for {}", usage.word()));
+    }
+    if let Some(name) = wanted.common_name.as_ref().filter(|name| **name != certificate.common_name) {
+        say(TroubleKind::CommonName, format!("expected common name {name:?}, found {:?}", certificate.common_name));
+    }
+    if let Some((kind, what)) = validity(certificate.not_before, certificate.not_after, now) {
+        say(kind, format!("its certificate {what}"));
+    }
+    if facts.key_matches == Some(false) {
+        say(TroubleKind::KeyMismatch, "tls.key is not the key of tls.crt".into());
+    }
+    match &facts.signed_by {
+        None if !facts.authorities.is_empty() => {
+            say(
+                TroubleKind::Chain,
+                format!("tls.crt is signed by {:?}, which is not in its ca.crt", certificate.issuer),
+            );
+        }
+        None => {}
+        Some(signer) => {
+            let signer = facts.authorities.iter().find(|authority| authority.public_key == *signer);
+            for fault in signer.into_iter().flat_map(|ca| validity(ca.not_before, ca.not_after, now)) {
+                say(fault.0, format!("the CA in its ca.crt {}", fault.1));
+            }
+        }
+    }
+    found
+}
+
+/// Everything wrong with the Secret of a CA from which certificates are to be signed.
+pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> Vec<Trouble> {
+    let wanted = Wanted {
+        secret: secret.to_owned(),
+        title: "CA".to_owned(),
+        common_name: None,
+        dns_names: Vec::new(),
+        ip_addresses: Vec::new(),
+        essential: BTreeSet::new(),
+        usages: BTreeSet::new(),
+    };
+    // Those who sign by hand often leave ca.crt out: a root is its own.
+    let mut facts = facts.clone();
+    facts.keys.insert("ca.crt".to_owned());
+    let mut found = troubles(&wanted, &facts, now);
+    if facts.certificate.as_ref().is_some_and(|certificate| !certificate.is_ca) {
+        let sentence = format!("Secret {secret} (CA): its certificate is not that of a CA");
+        found.push(Trouble { kind: TroubleKind::Authority, secret: secret.to_owned(), sentence });
+    }
+    found
+}
+
+/// What is wrong with a span of time, as the rest of a sentence.
+fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(TroubleKind, String)> {
+    if until <= now {
+        return Some((TroubleKind::Expired, format!("expired at {until}: renew it")));
+    }
+    if from > now {
+        return Some((TroubleKind::NotYetValid, format!("is valid only from {from} on")));
+    }
+    let left = until.duration_since(now);
+    (left < SOON)
+        .then(|| (TroubleKind::Expiring, format!("expires in {} days, at {until}: renew it", left.as_hours() / 24)))
+}
+
+/// One TidbCluster's trouble with TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TroubleOf {
+    /// The TidbCluster.
+    pub of: ObjectRef,
+    #[serde(flatten)]
+    pub trouble: Trouble,
+}
+
+/// Everything wrong with the certificates of these TidbClusters, which are one Database: each by itself, then whether they
+/// trust each other's CA (hazard 21) and whose names PD lets in (hazard 22).
+pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -> Vec<TroubleOf> {
+    let mut found = Vec::new();
+    // By TidbCluster and Secret.
+    let mut seen: BTreeMap<(&ObjectRef, String), SecretFacts> = BTreeMap::new();
+    for (of, tc) in tidb_clusters.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?))) {
+        for wanted in wanted_of(tc) {
+            let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
+            let sight = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
+            found.extend(
+                troubles_at(&wanted, sight, now).into_iter().map(|trouble| TroubleOf { of: of.clone(), trouble }),
+            );
+            if let Some(facts) = sight.and_then(Sight::present).and_then(SecretFacts::of) {
+                seen.insert((of, wanted.secret), facts);
+            }
+        }
+    }
+    let between = |name: &str| !name.ends_with("-tidb-server-secret") && !name.ends_with("-tidb-client-secret");
+    let seen: Vec<(&ObjectRef, &String, &SecretFacts)> =
+        seen.iter().filter(|((_, name), _)| between(name)).map(|((of, name), facts)| (*of, name, facts)).collect();
+    found.extend(strangers(&seen));
+    found.extend(not_let_in(fleet, tidb_clusters, &seen));
+    found
+}
+
+/// Secrets whose certificate another one's `ca.crt` does not know; each once, with the first that does not.
+fn strangers(seen: &[(&ObjectRef, &String, &SecretFacts)]) -> Vec<TroubleOf> {
+    let mut found = Vec::new();
+    for (of, name, facts) in seen {
+        let Some(signer) = &facts.signed_by else { continue };
+        let doubts = |other: &SecretFacts| !other.authorities.is_empty() && !other.trusts(signer);
+        if let Some((other, other_name, _)) = seen.iter().find(|(_, _, other)| doubts(other)) {
+            let sentence = format!(
+                "Secret {name} is signed by another CA than {other_name} of {other} trusts: they cannot speak with each other; use one CA everywhere"
+            );
+            let trouble = Trouble { kind: TroubleKind::Authority, secret: (*name).clone(), sentence };
+            found.push(TroubleOf { of: (*of).clone(), trouble });
+        }
+    }
+    found
+}
+
+/// Secrets whose common name some component does not let in (`cert-allowed-cn`). PD before 8.4 takes only one name.
+fn not_let_in(
+    fleet: &Fleet,
+    tidb_clusters: &[ObjectRef],
+    seen: &[(&ObjectRef, &String, &SecretFacts)],
+) -> Vec<TroubleOf> {
+    let mut found = Vec::new();
+    for (doorkeeper, tc) in tidb_clusters.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?))) {
+        for (component, spec) in tc.components() {
+            let allowed = spec.allowed_names();
+            if allowed.is_empty() {
+                continue;
+            }
+            for (of, name, facts) in seen {
+                let Some(certificate) = &facts.certificate else { continue };
+                let known = found.iter().any(|known: &TroubleOf| known.of == **of && known.trouble.secret == **name);
+                if known || allowed.contains(&certificate.common_name) {
+                    continue;
+                }
+                let sentence = format!(
+                    "Secret {name} has the common name {:?}, which {} of {doorkeeper} does not let in (cert-allowed-cn: {})",
+                    certificate.common_name,
+                    component.title(),
+                    allowed.join(", ")
+                );
+                let trouble = Trouble { kind: TroubleKind::CommonName, secret: (*name).clone(), sentence };
+                found.push(TroubleOf { of: (*of).clone(), trouble });
+            }
+        }
+    }
+    found
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate::CertificateFacts;
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    const NOW: &str = "2026-06-01T00:00:00Z";
+
+    fn asked(domain: Option<&'static str>) -> Asked<'static> {
+        Asked {
+            name: "basic",
+            namespace: "db",
+            domain,
+            common_name: Some("TiDB"),
+            components: vec![Component::Pd, Component::Pump],
+            mysql: true,
+        }
+    }
+
+    #[test]
+    fn the_lists_are_those_of_the_documents() {
+        let all = wanted(&asked(Some("a.com")));
+        let names: Vec<&str> = all.iter().map(|one| one.secret.as_str()).collect();
+        let expected = [
+            "basic-pd-cluster-secret",
+            "basic-pump-cluster-secret",
+            "basic-cluster-client-secret",
+            "basic-tidb-server-secret",
+            "basic-tidb-client-secret",
+        ];
+        assert_eq!(names, expected);
+        let hosts = |secret: &str| all.iter().find(|one| one.secret == secret).expect("listed").hosts().join(" ");
+        assert_eq!(
+            hosts("basic-pd-cluster-secret"),
+            "basic-pd basic-pd.db basic-pd.db.svc basic-pd.db.svc.a.com \
+             basic-pd-peer basic-pd-peer.db basic-pd-peer.db.svc basic-pd-peer.db.svc.a.com \
+             *.basic-pd-peer *.basic-pd-peer.db *.basic-pd-peer.db.svc *.basic-pd-peer.db.svc.a.com 127.0.0.1 ::1"
+        );
+        assert_eq!(
+            hosts("basic-pump-cluster-secret"),
+            "*.basic-pump *.basic-pump.db *.basic-pump.db.svc *.basic-pump.db.svc.a.com 127.0.0.1 ::1"
+        );
+        assert_eq!(hosts("basic-cluster-client-secret"), "");
+        assert!(
+            hosts("basic-tidb-server-secret")
+                .starts_with("basic-tidb basic-tidb.db basic-tidb.db.svc basic-tidb.db.svc.a.com *.basic-tidb ")
+        );
+        assert!(hosts("basic-tidb-server-secret").contains(" *.basic-tidb-peer.db.svc.a.com 127.0.0.1"));
+        let essential = ["*.basic-pd-peer.db.svc.a.com".to_owned(), "basic-pd-peer.db.svc.a.com".to_owned()];
+        assert_eq!(all[0].essential, BTreeSet::from(essential));
+        let usages: Vec<usize> = all.iter().map(|one| one.usages.len()).collect();
+        assert_eq!(usages, [2, 2, 1, 1, 1]);
+        let single = wanted(&asked(None));
+        assert_eq!(single[0].dns_names.len(), 9);
+        assert!(single[0].essential.contains("basic-pd-peer.db.svc"));
+        assert_eq!(every_secret("basic").len(), 11);
+    }
+
+    /// A Secret in which everything is in order.
+    fn good(wanted: &Wanted) -> SecretFacts {
+        let leaf = CertificateFacts {
+            common_name: "TiDB".into(),
+            issuer: "ca".into(),
+            dns_names: wanted.dns_names.iter().cloned().collect(),
+            ip_addresses: wanted.ip_addresses.iter().cloned().collect(),
+            usages: Some(wanted.usages.clone()),
+            is_ca: false,
+            not_before: at("2026-01-01T00:00:00Z"),
+            not_after: at("2027-01-01T00:00:00Z"),
+            fingerprint: "f".into(),
+            public_key: "leaf".into(),
+        };
+        let ca = CertificateFacts { common_name: "ca".into(), is_ca: true, public_key: "ca".into(), ..leaf.clone() };
+        SecretFacts {
+            keys: KEYS.iter().map(|&key| key.to_owned()).collect(),
+            certificate: Some(leaf),
+            authorities: vec![ca],
+            key_matches: Some(true),
+            signed_by: Some("ca".into()),
+            unreadable: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_fault_is_found_and_named() {
+        type Spoil = fn(&mut SecretFacts, &mut CertificateFacts);
+        let cases: [(Spoil, &[TroubleKind], &str); 13] = [
+            (|_, _| {}, &[], ""),
+            (
+                |s, _| assert!(s.keys.remove("ca.crt")),
+                &[TroubleKind::Keys],
+                "no key ca.crt; its keys are tls.crt, tls.key",
+            ),
+            (
+                |s, _| s.unreadable.push("tls.crt holds no certificate".into()),
+                &[TroubleKind::Keys],
+                "holds no certificate",
+            ),
+            (
+                |_, c| assert!(c.dns_names.remove("basic-pd-peer.db.svc.a.com")),
+                &[TroubleKind::EssentialName],
+                "lacks the name basic-pd-peer.db.svc.a.com",
+            ),
+            (|_, c| assert!(c.ip_addresses.remove("::1")), &[TroubleKind::OtherName], "lacks the name ::1"),
+            (|_, c| c.usages = Some([Usage::Server].into()), &[TroubleKind::Usage], "may not be used for client auth"),
+            (|_, c| c.usages = None, &[], ""),
+            (
+                |_, c| c.common_name = "PD".into(),
+                &[TroubleKind::CommonName],
+                "expected common name \"TiDB\", found \"PD\"",
+            ),
+            (|_, c| c.not_after = at(NOW), &[TroubleKind::Expired], "expired at 2026-06-01T00:00:00Z"),
+            (|_, c| c.not_before = at("2026-06-02T00:00:00Z"), &[TroubleKind::NotYetValid], "valid only from"),
+            (|_, c| c.not_after = at("2026-06-15T12:00:00Z"), &[TroubleKind::Expiring], "expires in 14 days"),
+            (|s, _| s.key_matches = Some(false), &[TroubleKind::KeyMismatch], "is not the key"),
+            (|s, _| s.signed_by = None, &[TroubleKind::Chain], "signed by \"ca\", which is not in its ca.crt"),
+        ];
+        let wanted = wanted(&asked(Some("a.com"))).remove(0);
+        for (number, (spoil, kinds, part)) in cases.into_iter().enumerate() {
+            let mut facts = good(&wanted);
+            let mut certificate = facts.certificate.clone().expect("one");
+            spoil(&mut facts, &mut certificate);
+            facts.certificate = Some(certificate);
+            let found = troubles(&wanted, &facts, at(NOW));
+            assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), kinds, "case {number}: {found:?}");
+            assert!(found.iter().all(|one| one.sentence.contains(part)), "case {number}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_never_fine() {
+        let wanted = wanted(&asked(None)).remove(0);
+        let secret = serde_json::json!({"data": {}});
+        let cases = [
+            (None, TroubleKind::Unseen),
+            (Some(Sight::Unseen("forbidden".into())), TroubleKind::Unseen),
+            (Some(Sight::Absent), TroubleKind::Absent),
+            (Some(Sight::Present(secret)), TroubleKind::Unseen),
+        ];
+        for (sight, kind) in cases {
+            let found = troubles_at(&wanted, sight.as_ref(), at(NOW));
+            assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), [kind], "{sight:?}");
+        }
+    }
+
+    #[test]
+    fn a_ca_by_hand_needs_no_ca_crt_but_has_to_be_one() {
+        let wanted = wanted(&asked(None)).remove(0);
+        let mut facts = good(&wanted);
+        facts.keys.remove("ca.crt");
+        let found = authority_troubles("x", &facts, at(NOW));
+        assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), [TroubleKind::Authority]);
+    }
+}

@@ -1,0 +1,110 @@
+//! The lines with which a person would issue a certificate by hand: openssl, or cfssl where that was chosen, and kubectl.
+//!
+//! Pure text. Every line ends with its files gone again but for cfssl's own. Not here: other actions' lines
+//! ([`super::requests`]), issuing (`client::apply`).
+
+use super::action::{Action, Signer};
+use super::requests::{place, quote};
+use crate::fleet::ObjectRef;
+use crate::fleet::certificate::Usage;
+
+/// Everything happens in a private folder that goes away.
+const ROOM: &str = "(umask 077; cd \"$(mktemp -d)\" && trap 'rm -rf \"$PWD\"' EXIT";
+
+pub(super) fn ca(
+    target: &ObjectRef,
+    common_name: &str,
+    organization: Option<&str>,
+    days: u32,
+    signer: &Signer,
+) -> String {
+    let made = match signer {
+        Signer::Builtin => format!(
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days {days} -subj {} -keyout tls.key -out tls.crt",
+            quote(&subject(common_name, organization))
+        ),
+        Signer::Cfssl { folder } => format!(
+            "cfssl gencert -initca {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
+            quote(&format!("{folder}/{}.json", target.name))
+        ),
+    };
+    format!("{ROOM} && {made} && cp tls.crt ca.crt && {})", stored(target))
+}
+
+/// Of an `IssueCertificate`.
+pub(super) fn certificate(action: &Action) -> String {
+    let Action::IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer } = action
+    else {
+        return String::new();
+    };
+    let fetched: Vec<String> = [("tls.crt", "signer.crt"), ("tls.key", "signer.key"), ("ca.crt", "ca.crt")]
+        .into_iter()
+        .map(|(key, file)| {
+            let path = quote(&format!("{{.data.{}}}", key.replace('.', "\\.")));
+            format!(
+                "kubectl {} get secret {} -o jsonpath={path} | base64 -d > {file}",
+                place(authority),
+                quote(&authority.name)
+            )
+        })
+        .collect();
+    let made = match signer {
+        Signer::Builtin => {
+            let words: Vec<&str> = usages
+                .iter()
+                .map(|usage| match usage {
+                    Usage::Server => "serverAuth",
+                    Usage::Client => "clientAuth",
+                })
+                .collect();
+            let names: Vec<String> = hosts
+                .iter()
+                .map(|host| {
+                    if host.contains(':') || host.parse::<core::net::IpAddr>().is_ok() {
+                        format!("IP:{host}")
+                    } else {
+                        format!("DNS:{host}")
+                    }
+                })
+                .collect();
+            let mut extensions = format!("extendedKeyUsage={}", words.join(","));
+            if !names.is_empty() {
+                extensions.push_str(&format!("\\nsubjectAltName={}", names.join(",")));
+            }
+            format!(
+                "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj {} -keyout tls.key -out request.pem && printf {} > extensions && openssl x509 -req -in request.pem -CA signer.crt -CAkey signer.key -CAcreateserial -days {days} -extfile extensions -out tls.crt",
+                quote(&subject(common_name, organization.as_deref())),
+                quote(&extensions)
+            )
+        }
+        Signer::Cfssl { folder } => format!(
+            "cfssl gencert -ca=signer.crt -ca-key=signer.key -config={} -profile={} {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
+            quote(&format!("{folder}/ca-config.json")),
+            profile(usages.contains(&Usage::Server), usages.contains(&Usage::Client)),
+            quote(&format!("{folder}/{}.json", target.name))
+        ),
+    };
+    format!("{ROOM} && {} && {made} && {})", fetched.join(" && "), stored(target))
+}
+
+/// The profile of cfssl's configuration for these uses.
+pub fn profile(server: bool, client: bool) -> &'static str {
+    match (server, client) {
+        (true, true) => "internal",
+        (true, false) => "server",
+        (false, _) => "client",
+    }
+}
+
+fn subject(common_name: &str, organization: Option<&str>) -> String {
+    let organization = organization.map(|name| format!("/O={name}")).unwrap_or_default();
+    format!("{organization}/CN={common_name}")
+}
+
+fn stored(target: &ObjectRef) -> String {
+    format!(
+        "kubectl {} create secret generic {} --type=kubernetes.io/tls --from-file=ca.crt --from-file=tls.crt --from-file=tls.key",
+        place(target),
+        quote(&target.name)
+    )
+}

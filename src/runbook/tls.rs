@@ -1,0 +1,175 @@
+//! What runbooks can ask about certificates: two facts, and the functions `certificates` and `tlsTroubles` of expressions.
+//!
+//! `certificates({name, namespace, clusterDomain?, components, mysql?, commonName?})` lists the certificates that are
+//! needed; `tlsTroubles(list, fact)` says what is wrong with them, by the fact `tls.certificates`. Pure; one truth
+//! with the findings: both are judged by `fleet::tls`. Not here: issuing ([`super::action`]).
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Observation;
+use super::facts::Unseen;
+use crate::fleet::certificate::SecretFacts;
+use crate::fleet::database::database_of;
+use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::tidbcluster::Component;
+use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, every_secret};
+use crate::fleet::{KubeCluster, ObjectRef};
+
+/// The Secrets that `tls.certificates` is told from.
+pub(super) fn objects(of: &ObjectRef) -> Vec<ObjectId> {
+    let secret = |name: String| ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, name));
+    every_secret(&of.name).into_iter().map(secret).collect()
+}
+
+/// `tls.certificates`. A Secret that cannot be seen is in it as such: whoever needs it is told so by `tlsTroubles`.
+pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
+    let mut expiring = Vec::new();
+    let secrets: Vec<Value> = objects(of)
+        .iter()
+        .map(|id| match seen.fleet.sight(id) {
+            None => json!({"secret": id.name, "state": "unseen", "sentence": "it was not looked at"}),
+            Some(Sight::Unseen(why)) => json!({"secret": id.name, "state": "unseen", "sentence": why}),
+            Some(Sight::Absent) => json!({"secret": id.name, "state": "absent"}),
+            Some(Sight::Present(secret)) => match SecretFacts::of(secret) {
+                Some(facts) => {
+                    let soon = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
+                    let soon = soon.filter(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::Expired));
+                    expiring.extend(soon.map(|one| format!("Secret {}: {}", id.name, after_colon(&one.sentence))));
+                    json!({"secret": id.name, "state": "present", "facts": facts})
+                }
+                None => json!({"secret": id.name, "state": "unseen", "sentence": "seen without its certificates"}),
+            },
+        })
+        .collect();
+    let mut fact = json!({"at": seen.at, "secrets": secrets, "expiring": expiring});
+    if let Some(tc) = seen.fleet.tidb_cluster(of) {
+        let all = database_of(&seen.fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters);
+        let own = tls::troubles_of(&seen.fleet, &all, seen.at).into_iter().filter(|one| one.of == *of);
+        let lasting = own.filter(|one| tc.tls() && !one.trouble.kind.only_warns());
+        fact["troubles"] = lasting.map(|one| json!(one.trouble.sentence)).collect();
+    }
+    fact
+}
+
+fn after_colon(sentence: &str) -> &str {
+    sentence.split_once(": ").map_or(sentence, |(_, rest)| rest)
+}
+
+/// `k8s.cert-manager`. Versions between v1alpha2 and v1 were never without one of these two beside them.
+pub(super) fn cert_manager(cluster: &KubeCluster) -> Result<Value, Unseen> {
+    let Some(versions) = &cluster.more.cert_manager else {
+        let why = cluster.more.lacking.values().next().map_or("nobody looked", String::as_str);
+        return Err(Unseen(format!("which API of cert-manager {} serves is not known: {why}", cluster.context)));
+    };
+    let version = ["v1", "v1alpha2"].into_iter().find(|known| versions.iter().any(|version| version == known));
+    Ok(json!({"version": version.unwrap_or_default(), "served": versions}))
+}
+
+/// The function `certificates`.
+pub(super) fn certificates(asked: &Value) -> Result<Value, String> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Wish {
+        name: String,
+        namespace: String,
+        #[serde(default)]
+        cluster_domain: Option<String>,
+        components: Components,
+        #[serde(default)]
+        mysql: bool,
+        #[serde(default)]
+        common_name: Option<String>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Components {
+        /// `pd,tikv,tidb`
+        Words(String),
+        List(Vec<String>),
+    }
+    let wish: Wish = serde_json::from_value(asked.clone()).map_err(|error| format!("certificates(…): {error}"))?;
+    let words = match wish.components {
+        Components::Words(words) => words.split([',', ' ']).map(str::to_owned).collect(),
+        Components::List(words) => words,
+    };
+    let components: Vec<Component> = words
+        .iter()
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            let known: Vec<&str> = Component::ALL.iter().map(|component| component.key()).collect();
+            Component::parse(word)
+                .ok_or_else(|| format!("expected components out of {}, found {word:?}", known.join(", ")))
+        })
+        .collect::<Result<_, _>>()?;
+    let all = tls::wanted(&Asked {
+        name: &wish.name,
+        namespace: &wish.namespace,
+        domain: wish.cluster_domain.as_deref().filter(|domain| !domain.is_empty()),
+        common_name: wish.common_name.as_deref(),
+        components,
+        mysql: wish.mysql,
+    });
+    all.iter()
+        .map(|wanted| {
+            let mut value = serde_json::to_value(wanted).map_err(|error| error.to_string())?;
+            value["hosts"] = json!(wanted.hosts());
+            Ok(value)
+        })
+        .collect()
+}
+
+/// The function `tlsTroubles`: sentences about what is not in order today.
+pub(super) fn troubles(wanted: &Value, fact: &Value) -> Result<Value, String> {
+    let wrong = |error: serde_json::Error| format!("tlsTroubles(…): {error}");
+    let wanted: Vec<Wanted> = serde_json::from_value(wanted.clone()).map_err(wrong)?;
+    let at = fact.get("at").and_then(Value::as_str).and_then(|at| at.parse().ok());
+    let at = at.ok_or("tlsTroubles(…): its second argument is not a fact tls.certificates")?;
+    let mut found = Vec::new();
+    for wanted in &wanted {
+        let listed = fact.get("secrets").and_then(Value::as_array).into_iter().flatten();
+        let sight = listed.filter(|one| one["secret"] == wanted.secret.as_str()).map(sight).next();
+        let troubles = tls::troubles_at(wanted, sight.as_ref(), at);
+        found.extend(troubles.into_iter().filter(|one| !one.kind.only_warns()).map(|one| json!(one.sentence)));
+    }
+    Ok(Value::Array(found))
+}
+
+fn sight(told: &Value) -> Sight {
+    match told["state"].as_str() {
+        Some("absent") => Sight::Absent,
+        Some("present") => Sight::Present(json!({crate::fleet::certificate::FACTS_KEY: told["facts"]})),
+        _ => Sight::Unseen(told["sentence"].as_str().unwrap_or("it was not looked at").to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::expr::{Scope, eval};
+
+    #[test]
+    fn expressions_list_certificates_and_judge_them() {
+        let fact = json!({"at": "2026-06-01T00:00:00Z", "secrets": [
+            {"secret": "x-pd-cluster-secret", "state": "absent"},
+            {"secret": "x-cluster-client-secret", "state": "unseen", "sentence": "forbidden"},
+        ]});
+        let scope = Scope::from([("tls".into(), fact)]);
+        let list = "certificates({'name': 'x', 'namespace': 'db', 'clusterDomain': 'a.com', 'components': 'pd'})";
+        let found = eval(list, &scope).expect("a list");
+        assert_eq!(found[0]["secret"], "x-pd-cluster-secret");
+        assert_eq!(found[0]["hosts"].as_array().map(Vec::len), Some(14));
+        assert_eq!(found[0]["usages"], json!(["server auth", "client auth"]));
+        let told = eval(&format!("tlsTroubles({list}, tls)"), &scope).expect("sentences");
+        let told: Vec<&str> = told.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        assert!(told.len() == 2 && told[0].contains("is not there") && told[1].contains("forbidden"), "{told:?}");
+        for (bad, why) in [
+            ("certificates({'name': 'x', 'namespace': 'db', 'components': 'pd,tikc'})", "found \"tikc\""),
+            ("certificates({'name': 'x'})", "namespace"),
+            ("tlsTroubles([], {})", "not a fact"),
+        ] {
+            let error = eval(bad, &scope).expect_err("refused").to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}
