@@ -148,7 +148,10 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
         claim.reclaim_policy = volume.and_then(|found| text(found.pointer("/spec/persistentVolumeReclaimPolicy")));
         claim
     });
+    let manager = get("customresourcedefinitions", "", "certificates.cert-manager.io");
+    let manager = manager.and_then(|found| text(found.pointer("/spec/versions/0/name")));
     let mut all = vec![
+        What::CertManager(manager.into_iter().collect()),
         What::Connection { freshness: Freshness::Live, message: None },
         What::Identity { uid, version: Some(version.to_owned()) },
         What::Crd(crd),
