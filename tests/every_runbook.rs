@@ -11,18 +11,16 @@ mod model;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use bare::scenarios::{alone, empty, spanning};
+use bare::scenarios::{alone, empty, half_repaired, opened, spanning, with_cert_manager};
 use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use model::{Ended, FATES, Fate, all_of};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidepilot::client::signing::{self, Ask};
-use tidepilot::fleet::ObjectRef;
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
 use tidepilot::runbook::record::Outcome;
-use tidepilot::runbook::requests::issued_secret;
 use tidepilot::sim::bare::Bare;
 use tidepilot::sim::scenario::Scenario;
 
@@ -44,6 +42,127 @@ struct Row {
 }
 
 const ROWS: &[Row] = &[
+    Row {
+        name: "deploy",
+        scenario: empty,
+        tls: false,
+        prepare: |bare| namespace(bare, "east"),
+        runbook: "deploy-initial-cluster",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("version", "v8.5.7"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+        far: None,
+        undo: true,
+        ends: |world| world["east/tidbclusters/prod/prod-east"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "issue a CA, built in, with a copy",
+        scenario: empty,
+        tls: false,
+        prepare: |bare| ["east", "west"].iter().for_each(|context| namespace(bare, context)),
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("copyTo", "west/prod/prod-west")],
+        far: None,
+        undo: true,
+        ends: |world| world.contains_key("west/secrets/prod/prod-west-ca-secret"),
+    },
+    Row {
+        name: "issue a CA with cert-manager",
+        scenario: with_cert_manager,
+        tls: false,
+        prepare: |bare| namespace(bare, "east"),
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("method", "cert-manager")],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-ca-secret"),
+    },
+    Row {
+        name: "issue certificates, built in",
+        scenario: empty,
+        tls: false,
+        prepare: authority,
+        runbook: "issue-certificates",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("clusterDomain", "east.local"), ("components", "pd,tikv")],
+        far: Some(2),
+        undo: true,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
+        name: "issue certificates with cert-manager",
+        scenario: with_cert_manager,
+        tls: false,
+        prepare: authority,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("components", "pd,tikv"),
+            ("method", "cert-manager"),
+        ],
+        far: Some(2),
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
+        name: "join",
+        scenario: opened,
+        tls: false,
+        prepare: |bare| namespace(bare, "west"),
+        runbook: "join-cluster",
+        inputs: &[
+            ("join", "east/prod/prod-east"),
+            ("tidbCluster", "west/prod/prod-west"),
+            ("clusterDomain", "west.local"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+        far: None,
+        undo: false,
+        ends: |world| world["database prod"].as_object().is_some_and(|members| members.len() == 4),
+    },
+    Row {
+        name: "enable acrossK8s",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "enable-across-k8s",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: false,
+        ends: |world| world["legacy/tidbclusters/pingcap/basic"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "repair peerURLs",
+        scenario: half_repaired,
+        tls: true,
+        prepare: |_| {},
+        runbook: "repair-peer-urls",
+        inputs: &[("tidbCluster", "east/prod/prod-east")],
+        far: None,
+        undo: false,
+        ends: |world| world["database prod"].to_string().matches(".local:2380").count() == 3,
+    },
+    Row {
+        name: "monitor",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "monitor-across-clusters",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("storage", "10Gi")],
+        far: Some(2),
+        undo: true,
+        ends: |world| {
+            let query = &world["east/deployments/prod/prod-east-thanos-query"]["spec"];
+            let labels = |place: &str| world[place]["spec"]["externalLabels"]["kube_cluster"].clone();
+            query.to_string().contains("--store=prod-west-prometheus.prod.svc.west.local:10901")
+                && labels("east/tidbmonitors/prod/prod-east") != labels("west/tidbmonitors/prod/prod-west")
+        },
+    },
     Row {
         name: "migrate with a domain",
         scenario: alone,
@@ -117,12 +236,16 @@ const ROWS: &[Row] = &[
         tls: false,
         prepare: |_| {},
         runbook: "restart-component",
-        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("component", "tikv"), ("restartedAt", "x")],
+        inputs: &[
+            ("tidbCluster", "legacy/pingcap/basic"),
+            ("component", "tikv"),
+            ("restartedAt", "2026-01-01T00:00:00Z"),
+        ],
         far: None,
         undo: false,
         ends: |world| {
             let spec = &world["legacy/tidbclusters/pingcap/basic"]["spec"];
-            spec["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"] == "x"
+            spec["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"] == "2026-01-01T00:00:00Z"
         },
     },
     Row {
@@ -165,86 +288,26 @@ const ROWS: &[Row] = &[
         prepare: |_| {},
         runbook: "verify-network",
         inputs: &[("first", "east/prod/prod-east"), ("second", "west/prod/prod-west")],
-        far: None,
+        far: Some(3),
         undo: true,
         ends: |world| !world.keys().any(|place| place.ends_with("-tidepilot-probe")),
     },
-    Row {
-        name: "issue a CA and copy it",
-        scenario: empty,
-        tls: false,
-        prepare: namespaces,
-        runbook: "issue-ca",
-        inputs: &[("tidbCluster", "east/prod/one"), ("copyTo", "west/prod/two")],
-        far: None,
-        undo: true,
-        ends: |world| world.contains_key("west/secrets/prod/two-ca-secret"),
-    },
-    Row {
-        name: "issue a CA with cert-manager",
-        scenario: empty,
-        tls: false,
-        prepare: namespaces,
-        runbook: "issue-ca",
-        inputs: &[("tidbCluster", "east/prod/one"), ("method", "cert-manager")],
-        far: None,
-        undo: false,
-        ends: |world| world.contains_key("east/secrets/prod/one-ca-secret"),
-    },
-    Row {
-        name: "issue certificates",
-        scenario: empty,
-        tls: false,
-        prepare: with_ca,
-        runbook: "issue-certificates",
-        inputs: &[
-            ("tidbCluster", "west/prod/two"),
-            ("caOf", "east/prod/one"),
-            ("clusterDomain", "west.local"),
-            ("components", "pd"),
-        ],
-        far: None,
-        undo: true,
-        ends: |world| {
-            let all = ["west/secrets/prod/two-pd-cluster-secret", "west/secrets/prod/two-cluster-client-secret"];
-            all.iter().all(|secret| world.contains_key(*secret))
-                && !world.contains_key("west/secrets/prod/two-ca-secret")
-        },
-    },
-    Row {
-        name: "issue certificates with cert-manager",
-        scenario: empty,
-        tls: false,
-        prepare: with_ca,
-        runbook: "issue-certificates",
-        inputs: &[
-            ("tidbCluster", "west/prod/two"),
-            ("caOf", "east/prod/one"),
-            ("clusterDomain", "west.local"),
-            ("components", "pd"),
-            ("method", "cert-manager"),
-        ],
-        far: None,
-        undo: false,
-        ends: |world| world.contains_key("west/secrets/prod/two-pd-cluster-secret"),
-    },
 ];
 
-fn namespaces(bare: &Bare) {
-    for context in ["east", "west"] {
-        let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
-        assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
-    }
+fn namespace(bare: &Bare, context: &str) {
+    let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
+    assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
 }
 
-#[expect(clippy::disallowed_methods, reason = "a CA is valid from now on, and so is the bed's clock")]
-fn with_ca(bare: &Bare) {
-    namespaces(bare);
-    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3650 };
+/// The CA that signs in these rows.
+fn authority(bare: &Bare) {
+    namespace(bare, "east");
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_650 };
+    #[allow(clippy::disallowed_methods, reason = "a certificate is valid from now on, by the clock of the bed")]
     let made = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
-    let body = issued_secret(&ObjectRef::new("east", "prod", "one-ca-secret"), &made.data());
-    let path = "/api/v1/namespaces/prod/secrets";
-    assert_eq!(bare.ask("east", "POST", path, "application/json", body.to_string().as_bytes()).0, 201);
+    let metadata = json!({"namespace": "prod", "name": "prod-east-ca-secret"});
+    let secret = json!({"metadata": metadata, "type": "Opaque", "data": made.data()});
+    bare.store("east").expect("a context").put("secrets", secret);
 }
 
 fn suspend(bare: &Bare) {
@@ -378,7 +441,7 @@ fn walk(
 }
 
 /// Every case of the rows of these runbooks; the count is printed.
-#[expect(clippy::print_stdout, reason = "how many cases ran")]
+#[expect(clippy::print_stdout, reason = "how many cases there were is what one reads a matrix for")]
 fn every_boundary_of(runbooks: &[&str]) {
     let begun = Instant::now();
     let (mut count, mut failed) = (0, Vec::new());
@@ -417,12 +480,12 @@ fn every_boundary_of(runbooks: &[&str]) {
 
 #[test]
 fn opening_a_tidb_cluster() {
-    every_boundary_of(&["migrate-cluster-domain"]);
+    every_boundary_of(&["migrate-cluster-domain", "enable-across-k8s", "repair-peer-urls"]);
 }
 
 #[test]
-fn everyday_work() {
-    every_boundary_of(&["restart-component", "suspend-cluster", "resume-cluster", "transfer-pd-leader"]);
+fn building() {
+    every_boundary_of(&["deploy-initial-cluster", "join-cluster"]);
 }
 
 #[test]
@@ -433,6 +496,16 @@ fn looking_across() {
 #[test]
 fn issuing() {
     every_boundary_of(&["issue-ca", "issue-certificates"]);
+}
+
+#[test]
+fn monitoring() {
+    every_boundary_of(&["monitor-across-clusters"]);
+}
+
+#[test]
+fn everyday_work() {
+    every_boundary_of(&["restart-component", "suspend-cluster", "resume-cluster", "transfer-pd-leader"]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::facts::Query;
 pub const SHIPPED: &[(&str, &str)] = &[
     ("deploy-initial-cluster", include_str!("../../runbooks/deploy-initial-cluster.yaml")),
     ("join-cluster", include_str!("../../runbooks/join-cluster.yaml")),
+    ("monitor-across-clusters", include_str!("../../runbooks/monitor-across-clusters.yaml")),
     ("migrate-cluster-domain", include_str!("../../runbooks/migrate-cluster-domain.yaml")),
     ("enable-across-k8s", include_str!("../../runbooks/enable-across-k8s.yaml")),
     ("issue-ca", include_str!("../../runbooks/issue-ca.yaml")),

@@ -4,6 +4,7 @@
 //! be seen is an error ([`Unseen`]) or an absent field, never an empty list that looks like "all fine".
 //! Not here: how an observation is taken (`client::look`).
 
+mod monitoring;
 mod places;
 mod whole;
 
@@ -70,6 +71,10 @@ pub enum Query {
     /// Which of the Secrets that TLS needs are there: `present[], missing[]` (components; `cluster-client` too).
     #[serde(rename = "tls.secrets")]
     TlsSecrets,
+    /// Where the parts of a Database's monitoring go, and whether they run: `members[]{ref, place, domain, local, store,
+    /// running?, version?}, query{place, running?}`.
+    #[serde(rename = "fleet.monitoring")]
+    Monitoring,
     /// What the Secrets with the certificates of a TidbCluster say, which need not be there: `at, secrets[]{secret, state,
     /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
     #[serde(rename = "tls.certificates")]
@@ -95,6 +100,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
             vec![ObjectId::new(ObjectKind::Namespace, &namespace)]
         }
         Query::TlsSecrets => tls_secrets(of).into_values().collect(),
+        Query::Monitoring => vec![monitoring::query_object(of)],
         Query::Certificates => super::tls::objects(of),
         Query::ProbePod => {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
@@ -132,6 +138,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Database
         | Query::Parts
         | Query::TlsSecrets
+        | Query::Monitoring
         | Query::Certificates
         | Query::ProbePod
         | Query::Rights => &[],
@@ -169,6 +176,10 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Placement => {
             tc()?;
             whole::placement(&seen.fleet, of)?
+        }
+        Query::Monitoring => {
+            tc()?;
+            monitoring::monitoring(&seen.fleet, of)?
         }
         Query::Claims => whole::claims(of, cluster),
         Query::Rights => match &seen.denied {

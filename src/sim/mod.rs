@@ -23,6 +23,7 @@ pub mod dns;
 mod exec;
 mod kubelet;
 mod manifests;
+mod monitor;
 mod operator;
 pub mod pd;
 mod pod_status;

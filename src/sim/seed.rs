@@ -174,6 +174,7 @@ fn cluster_objects(store: &Store, spec: &KubeClusterSpec) {
     }
     if spec.crd.installed {
         store.put("customresourcedefinitions", crd::tidbclusters(spec.crd.across_k8s));
+        store.put("customresourcedefinitions", crd::custom("tidbmonitors"));
     }
     if spec.cert_manager {
         for plural in cert_manager::KINDS {

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidepilot::client::objects::redacted;
-use tidepilot::fleet::extras::{Claim, Controller, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets};
+use tidepilot::fleet::extras::{
+    Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets,
+};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use tidepilot::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
@@ -146,7 +148,10 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
         claim.reclaim_policy = volume.and_then(|found| text(found.pointer("/spec/persistentVolumeReclaimPolicy")));
         claim
     });
+    let manager = get("customresourcedefinitions", "", "certificates.cert-manager.io");
+    let manager = manager.and_then(|found| text(found.pointer("/spec/versions/0/name")));
     let mut all = vec![
+        What::CertManager(manager.into_iter().collect()),
         What::Connection { freshness: Freshness::Live, message: None },
         What::Identity { uid, version: Some(version.to_owned()) },
         What::Crd(crd),
@@ -156,11 +161,30 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
             Some(_) => vec!["v1".to_owned()],
             None => Vec::new(),
         }),
-        What::Events(Vec::new()),
+        What::Events(warnings(bare, context)),
         What::OperatorState(Box::new(Operator { deployments: vec![controller], webhooks: Some(Vec::new()) })),
     ];
     all.extend(domain.map(What::ClusterDomain));
     all
+}
+
+/// The warnings about TidbClusters and pods.
+fn warnings(bare: &Bare, context: &str) -> Vec<Event> {
+    let events = snapshot(bare, context, "events").into_iter().filter(|event| event["type"] == "Warning");
+    events
+        .map(|event| {
+            let text = |at: &str| event.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
+            Event {
+                kind: text("/involvedObject/kind"),
+                object: ObjectKey::new(text("/involvedObject/namespace"), text("/involvedObject/name")),
+                reason: text("/reason"),
+                message: text("/message"),
+                count: event["count"].as_u64().unwrap_or(1),
+                last: text("/lastTimestamp").parse().ok(),
+            }
+        })
+        .filter(|event| matches!(event.kind.as_str(), "TidbCluster" | "Pod"))
+        .collect()
 }
 
 /// Adds what is seen at the places of single objects.
@@ -333,7 +357,12 @@ pub fn remains(bare: &Bare) -> BTreeMap<String, Value> {
                 let place = format!("{context}/{}/{}/{}", kind.plural(), text("namespace"), text("name"));
                 let labels = metadata["labels"].clone();
                 let keys: Vec<&String> = object["data"].as_object().into_iter().flatten().map(|(key, _)| key).collect();
-                all.insert(place, json!({"spec": object["spec"], "labels": labels, "keys": keys}));
+                let mut spec = object["spec"].clone();
+                // Drawn by lot for each Service and each claim.
+                for lot in ["clusterIP", "volumeName"] {
+                    spec.as_object_mut().map(|spec| spec.remove(lot));
+                }
+                all.insert(place, json!({"spec": spec, "labels": labels, "keys": keys}));
             }
         }
     }

@@ -46,14 +46,39 @@ pub fn alone(tls: bool) -> Scenario {
     )
 }
 
-/// Two KubeClusters with cert-manager and no TidbCluster.
+/// Two KubeClusters with nothing in them.
 pub fn empty(_: bool) -> Scenario {
-    let with = |name: &str, other: &str| {
-        let mut kube = kube(name, &format!("{name}.local"), &[other]);
-        kube["certManager"] = json!(true);
-        kube
-    };
-    read(vec![with("east", "west"), with("west", "east")], Vec::new(), json!([]))
+    read(vec![kube("east", "east.local", &["west"]), kube("west", "west.local", &["east"])], vec![], json!([]))
+}
+
+/// The same with cert-manager.
+pub fn with_cert_manager(_: bool) -> Scenario {
+    let mut scenario = empty(false);
+    scenario.kube_clusters.iter_mut().for_each(|kube| kube.cert_manager = true);
+    scenario
+}
+
+/// A TidbCluster that others may join, and a KubeCluster with nothing in it.
+pub fn opened(tls: bool) -> Scenario {
+    let more = json!({
+        "version": "v8.5.4", "acrossK8s": true, "clusterDomain": "east.local", "tlsCluster": {"enabled": tls},
+    });
+    read(
+        vec![kube("east", "east.local", &["west"]), kube("west", "west.local", &["east"])],
+        vec![tidb_cluster(["east", "prod", "prod-east"], more, [3, 1, 1])],
+        json!([{"name": "prod", "clusterId": 7392618453027716404_u64, "tidbClusters": ["east/prod/prod-east"]}]),
+    )
+}
+
+/// The spanning one, with peerURLs that two members had before they had a domain.
+pub fn half_repaired(tls: bool) -> Scenario {
+    let mut scenario = spanning(tls);
+    let scheme = if tls { "https" } else { "http" };
+    for (pod, tc) in [("prod-east-pd-1", "prod-east"), ("prod-west-pd-0", "prod-west")] {
+        let url = format!("{scheme}://{pod}.{tc}-pd-peer.prod.svc:2380");
+        scenario.databases[0].stale_peer_urls.insert(pod.to_owned(), url);
+    }
+    scenario
 }
 
 /// One Database across two KubeClusters.
