@@ -410,12 +410,13 @@ fn large() -> Fleet {
     fleet
 }
 
-/// The bound of `benches/check.rs`, with room for an unoptimised build and a machine shared with other tests.
+/// The bound of `benches/check.rs`, which an unoptimised build keeps too: about 20 ms on a quiet machine. The best of ten
+/// rounds counts, since the machine is shared with other tests.
 #[test]
 fn a_large_fleet_is_judged_at_once() {
     let fleet = large();
     assert_eq!((fleet.clusters.len(), fleet.tidb_clusters().count()), (20, 50));
-    let best = (0..3)
+    let best = (0..10)
         .map(|_| {
             let begun = std::time::Instant::now();
             let checked = check(&fleet, None);
@@ -423,7 +424,7 @@ fn a_large_fleet_is_judged_at_once() {
             begun.elapsed()
         })
         .min()
-        .expect("three rounds");
+        .expect("ten rounds");
     eprintln!("check: {best:?}");
-    assert!(best < Duration::from_millis(250), "check took {best:?}");
+    assert!(best < Duration::from_millis(100), "check took {best:?}");
 }

@@ -26,7 +26,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::database::{Database, databases, unseen_clusters};
-use super::extras::Extra;
+use super::extras::{Extra, tls_secrets};
+use super::object::{ObjectId, ObjectKind};
 use super::{Crd, Fleet, KubeCluster, ObjectRef};
 use catalogue::Hazard;
 use scene::Scene;
@@ -235,6 +236,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
         }
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        checked.unseen.extend(unasked(&scene).into_iter().map(|sentence| format!("{}: {sentence}", database.name)));
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
@@ -256,6 +258,25 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
         key(a).cmp(&key(b)).then_with(|| a.subjects.cmp(&b.subjects)).then_with(|| a.sentence.cmp(&b.sentence))
     });
     checked
+}
+
+/// What a closer look would have shown of a Database, and nobody took.
+fn unasked(scene: &Scene<'_>) -> Vec<String> {
+    let mut all = Vec::new();
+    let pd_answers = scene.views().any(|(_, _, _, answer)| answer.version.is_some());
+    if pd_answers && scene.details.is_none() {
+        all.push("PD's placement rules and region counts have not been read yet".to_owned());
+    }
+    for part in scene.parts.iter().filter(|part| part.tc.tls() && part.live()) {
+        let looked = |name: &String| {
+            let at = ObjectRef::new(&part.of.context, &part.of.namespace, name);
+            scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).is_some()
+        };
+        if !tls_secrets(part.tc).iter().all(looked) {
+            all.push(format!("the TLS Secrets of {} have not been read yet", part.of));
+        }
+    }
+    all
 }
 
 /// What a closer look would have shown of a cluster with TidbClusters, and did not.
