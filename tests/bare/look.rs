@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tidepilot::client::certificates;
 use tidepilot::fleet::certificate::FACTS_KEY;
-use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets};
+use tidepilot::fleet::extras::{
+    Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets,
+};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use tidepilot::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
