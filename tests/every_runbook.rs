@@ -435,6 +435,7 @@ fn walk(
 }
 
 /// Every case of the rows of these runbooks; the count is printed.
+#[allow(clippy::print_stdout, reason = "how many cases ran is to be seen")]
 fn every_boundary_of(runbooks: &[&str]) {
     let begun = Instant::now();
     let (mut count, mut failed) = (0, Vec::new());
