@@ -17,6 +17,7 @@ fn place(app: &App) -> String {
         View::Detail(Subject::Cluster(context)) => format!("cluster {context}"),
         View::Detail(Subject::Store(id)) => format!("store {id}"),
         View::Detail(Subject::TidbCluster(of)) => format!("tc {of}"),
+        View::Detail(Subject::Finding(key)) => format!("finding {}", key.split(' ').next().unwrap_or_default()),
         view => view.title().to_owned(),
     };
     if !screen.filter.is_empty() {
@@ -61,6 +62,7 @@ fn sent(effects: &[Effect]) -> String {
         Effect::PauseRun => "pause".to_owned(),
         Effect::ListRuns => "list".to_owned(),
         Effect::Refresh => "refresh".to_owned(),
+        Effect::LookCloser => "look closer".to_owned(),
     });
     short.collect::<Vec<_>>().join("; ")
 }
@@ -92,6 +94,14 @@ fn walking_about() {
     check("overview", ":tc<enter>", "tidbclusters", "");
     check("overview", ":faults<enter>", "problems", "");
     check("overview", "!", "problems", "");
+    check("overview", ":findings<enter>", "findings", "look closer");
+    check("overview", ":check<enter>", "findings", "look closer");
+    check("overview", "f", "findings", "look closer");
+    check("members", "f<esc>f", "findings", "look closer");
+    check("findings", "<enter>", "finding failover-on", "");
+    check("findings", "<enter><esc>", "findings", "");
+    check("findings", "<ctrl-r>", "findings", "refresh; look closer");
+    check("findings", "/peer-url<enter><enter>", "finding peer-urls-half-updated", "");
     check("overview", ":runs<enter>", "runs", "list");
     check("overview", "r", "runbooks", "");
     check("overview", ":sto<enter>", "stores", "");

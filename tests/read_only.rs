@@ -49,8 +49,9 @@ fn nothing_since(demo: &Demo, from: usize) {
 fn every_subcommand() {
     let (demo, run, from) = fleet();
     let resume = ["runs", "resume", run.as_str(), "--yes", "--confirm", "basic", "--read-only"];
-    let cases: [(&[&str], i32); 12] = [
+    let cases: [(&[&str], i32); 13] = [
         (&["status", "--read-only"], 0),
+        (&["check", "--read-only"], 0),
         (&["--read-only", "status", "-o", "wide"], 0),
         (&["status", "-o", "json", "--read-only"], 0),
         (&["plan", ID, "--set", BASIC, "--set", DOMAIN, "--read-only"], 4),

@@ -18,6 +18,7 @@ use tidepilot::runbook::bind::bind;
 use tidepilot::runbook::definition::Runbook;
 
 /// The schema of one kind's version; `None`: the file is not there, which was said.
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
 fn schema(file: &str, version: &str) -> Option<Value> {
     // Beside the repository, or beside the folder that it lies in.
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -245,8 +246,70 @@ fn an_ancient_cert_manager_gets_its_own_form() {
 }
 
 #[test]
-fn tidb_clusters_are_valid() {
+fn a_ca_is_renewed_in_time_and_with_its_key() {
+    for (days, before) in [("30", "240h"), ("60", "480h"), ("61", "720h"), ("3650", "720h")] {
+        let sets = [("tidbCluster", "east/prod/one"), ("method", "cert-manager"), ("days", days)];
+        let all = created("issue-ca", &sets, &empty("v1"));
+        let (_, ca) = all.iter().find(|(kind, _)| *kind == ObjectKind::Certificate).expect("a Certificate");
+        let spec = &ca["spec"];
+        assert_eq!(spec["renewBefore"], before, "{days} days");
+        let hours = |field: &str| -> u64 {
+            spec[field].as_str().and_then(|text| text.trim_end_matches('h').parse().ok()).expect("hours")
+        };
+        assert!(hours("renewBefore") < hours("duration"), "{days} days");
+        // Copies of it lie in other clusters, and nobody carries a new key there.
+        assert_eq!(spec["privateKey"]["rotationPolicy"], "Never");
+    }
+}
+
+/// The TidbCluster of [`empty`]'s east, bootstrapped.
+fn with_initial(tls: bool) -> Observation {
+    let mut seen = empty("v1");
+    let mut say = |what| {
+        seen.fleet.apply(Change { context: "east".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+    };
+    let tc = json!({
+        "metadata": {"name": "one", "namespace": "prod", "uid": "one", "resourceVersion": "1"},
+        "spec": {"version": "v8.5.4", "acrossK8s": true, "clusterDomain": "east.local", "tlsCluster": {"enabled": tls},
+            "pd": {"replicas": 3, "maxFailoverCount": 0}},
+        "status": {"clusterID": "42"},
+    });
+    say(What::TidbClusters(vec![serde_json::from_value(tc).expect("a TidbCluster")]));
+    seen
+}
+
+#[test]
+fn tidb_clusters_that_join_are_valid() {
     let Some(schema) = schema("pingcap.com_tidbclusters.yaml", "v1alpha1") else { return };
+    let sets = [("join", "east/prod/one"), ("tidbCluster", "west/prod/two")];
+    let more = [
+        ("clusterDomain", "west.local"),
+        ("tlsClient", "true"),
+        ("tikvReplicas", "3"),
+        ("tidbReplicas", "2"),
+        ("tiflashReplicas", "2"),
+        ("ticdcReplicas", "1"),
+        ("storageClass", "fast"),
+    ];
+    for (sets, tls) in [(sets.to_vec(), false), ([&sets[..], &more[..]].concat(), true)] {
+        let objects = created("join-cluster", &sets, &with_initial(tls));
+        let (_, object) = objects.iter().find(|(kind, _)| *kind == ObjectKind::TidbCluster).expect("one joins");
+        assert_eq!(object["spec"]["cluster"]["clusterDomain"], "east.local");
+        assert_eq!(object["spec"]["tlsCluster"]["enabled"] == true, tls, "{object:#}");
+        assert_eq!(faults(&schema, object), Vec::<String>::new(), "{object:#}");
+    }
+}
+
+#[test]
+fn tidb_clusters_are_valid() {
+    // TiDB Operator 1.6, and 1.3 that is still in use.
+    for file in ["pingcap.com_tidbclusters.yaml", "tidb-operator-1.3/pingcap.com_tidbclusters.yaml"] {
+        let Some(schema) = schema(file, "v1alpha1") else { return };
+        deployed_are_valid(file, &schema);
+    }
+}
+
+fn deployed_are_valid(file: &str, schema: &Value) {
     let seen = empty("v1");
     let one = [("tidbCluster", "east/prod/one"), ("version", "v8.5.7"), ("clusterDomain", "east.local")];
     let more = [
@@ -260,7 +323,7 @@ fn tidb_clusters_are_valid() {
         let objects = created("deploy-initial-cluster", &sets, &seen);
         assert!(objects.iter().any(|(kind, _)| *kind == ObjectKind::TidbCluster), "{objects:?}");
         for (_, object) in objects.iter().filter(|(kind, _)| *kind == ObjectKind::TidbCluster) {
-            assert_eq!(faults(&schema, object), Vec::<String>::new(), "{object:#}");
+            assert_eq!(faults(schema, object), Vec::<String>::new(), "{file}: {object:#}");
         }
     }
 }

@@ -73,7 +73,7 @@ fn at_80_by_24() {
 
 #[test]
 fn at_120_by_32() {
-    for name in ["overview", "members", "clusters", "plan", "run", "problems"] {
+    for name in ["overview", "members", "clusters", "plan", "run", "problems", "findings"] {
         golden(name, (120, 32), options(), "");
     }
 }
@@ -101,7 +101,7 @@ fn in_ascii() {
 
 #[test]
 fn styles_with_color() {
-    for name in ["overview", "gate", "refused"] {
+    for name in ["overview", "gate", "refused", "findings"] {
         let buffer = draw(&mut scene(name, options()), 80, 24);
         insta::assert_snapshot!(format!("{name}_styles"), styles(&buffer));
     }

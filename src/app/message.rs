@@ -81,6 +81,8 @@ pub enum Effect {
     ListRuns,
     /// Asks every cluster again now.
     Refresh,
+    /// Reads what findings need and no watch brings.
+    LookCloser,
 }
 
 /// A runbook as the list and the input form show it.

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use tui_input::Input;
 
 use crate::fleet::database::{Database, databases};
+use crate::fleet::findings::{Checked, Finding, check};
 use crate::fleet::pd::MemberId;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::runbook::plan::Plan;
@@ -58,6 +59,7 @@ pub enum View {
     Stores,
     TidbClusters,
     Problems,
+    Findings,
     Runbooks,
     Form,
     Plan,
@@ -75,6 +77,8 @@ pub enum Subject {
     Member(MemberId),
     Store(u64),
     Sentence(String),
+    /// By the key of its row.
+    Finding(String),
 }
 
 /// One entry of the view stack, with its own filter and cursor.
@@ -160,6 +164,9 @@ pub struct App {
     pub fleet: Fleet,
     /// Computed when asked for after the fleet has changed.
     databases: OnceLock<Vec<Database>>,
+    checked: OnceLock<Checked>,
+    /// When a closer look was last asked for: what findings need beyond what is watched.
+    looked_closer: Option<Timestamp>,
     /// Any TidbCluster of the Database on the screen; `None`: the first Database.
     chosen: Option<ObjectRef>,
     /// Only this context is shown.
@@ -189,6 +196,8 @@ impl App {
             now: Timestamp::UNIX_EPOCH,
             fleet: Fleet::default(),
             databases: OnceLock::new(),
+            checked: OnceLock::new(),
+            looked_closer: None,
             chosen: None,
             focus: None,
             faults_only: false,
@@ -210,6 +219,16 @@ impl App {
 
     pub fn databases(&self) -> &[Database] {
         self.databases.get_or_init(|| databases(&self.fleet))
+    }
+
+    /// What is wrong or risky in all Databases.
+    pub fn checked(&self) -> &Checked {
+        self.checked.get_or_init(|| check(&self.fleet, None))
+    }
+
+    /// The finding with this row key.
+    pub fn finding(&self, key: &str) -> Option<&Finding> {
+        self.checked().findings.iter().find(|finding| rows::finding_key(finding) == key)
     }
 
     /// Position of the Database on the screen.
@@ -342,6 +361,7 @@ impl App {
             | View::Stores
             | View::TidbClusters
             | View::Problems
+            | View::Findings
             | View::Runbooks
             | View::Runs => Scope::List,
         }
@@ -359,6 +379,7 @@ impl View {
             View::Stores => "stores",
             View::TidbClusters => "tidbclusters",
             View::Problems => "problems",
+            View::Findings => "findings",
             View::Runbooks => "runbooks",
             View::Form => "inputs",
             View::Plan => "plan",

@@ -39,6 +39,9 @@ impl App {
             Command::Copy => self.copy(effects),
             Command::Refresh => {
                 effects.push(Effect::Refresh);
+                if *self.view() == View::Findings {
+                    self.looked_closer = None;
+                }
                 if *self.view() == View::Runs {
                     effects.push(Effect::ListRuns);
                 }
@@ -57,6 +60,7 @@ impl App {
             Command::NextDatabase => self.turn_database(true),
             Command::Runbooks => self.go(View::Runbooks),
             Command::Problems => self.go(View::Problems),
+            Command::Findings => self.go(View::Findings),
             Command::Interrupt => self.interrupt(effects),
             Command::Start => self.ask_start(),
             Command::AnswerGate => match self.run.as_ref().and_then(|run| run.gate.clone()) {
@@ -208,6 +212,7 @@ impl App {
             }),
             View::Run => self.run.as_ref().map(|run| run.id().to_owned()),
             View::Detail(super::Subject::Pod(of) | super::Subject::TidbCluster(of)) => Some(of.to_string()),
+            View::Detail(super::Subject::Finding(key)) => self.finding(key).map(|finding| finding.what_to_do.clone()),
             View::Detail(super::Subject::Cluster(text) | super::Subject::Sentence(text)) => Some(text.clone()),
             View::Detail(super::Subject::Member(id)) => Some(id.hex()),
             View::Detail(super::Subject::Store(id)) => Some(id.to_string()),
@@ -352,7 +357,8 @@ impl App {
             | Effect::Plan { .. }
             | Effect::PauseRun
             | Effect::ListRuns
-            | Effect::Refresh => {}
+            | Effect::Refresh
+            | Effect::LookCloser => {}
         }
         effects.push(effect);
     }

@@ -8,6 +8,7 @@ use super::words::{Level, freshness_level};
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::unseen_clusters;
+use crate::fleet::findings::{Finding, Severity};
 
 /// One line that the cursor can stand on.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub enum Item {
     Store(usize),
     TidbCluster(ObjectRef),
     Problem(Problem),
+    /// Index into what `check` found.
+    Finding(usize),
     Runbook(usize),
     Run(usize),
 }
@@ -50,7 +53,8 @@ impl App {
     pub fn rows(&self) -> Vec<Row> {
         let filter = Filter::new(&self.screen().filter);
         let mut rows = self.all_rows();
-        let faults = self.faults_only && !matches!(self.view(), View::Runbooks | View::Runs | View::Problems);
+        let faults =
+            self.faults_only && !matches!(self.view(), View::Runbooks | View::Runs | View::Problems | View::Findings);
         rows.retain(|row| filter.takes(&row.hay) && (!faults || row.level.is_fault()));
         rows
     }
@@ -65,6 +69,7 @@ impl App {
             View::Stores => self.store_rows(),
             View::TidbClusters => self.tidb_cluster_rows(),
             View::Problems => self.problem_rows(),
+            View::Findings => self.finding_rows(),
             View::Runbooks => self.runbook_rows(),
             View::Runs => self.run_rows(),
             View::Form | View::Plan | View::Run | View::Detail(_) => Vec::new(),
@@ -224,6 +229,41 @@ impl App {
         rows.collect()
     }
 
+    /// Findings of all Databases, the worst first, and then what could not be seen.
+    fn finding_rows(&self) -> Vec<Row> {
+        let checked = self.checked();
+        let near = |finding: &Finding| {
+            self.focus.is_none()
+                || finding.subjects.iter().any(|subject| self.focus.as_deref() == Some(&subject.context))
+        };
+        let found = checked.findings.iter().enumerate().filter(|(_, finding)| near(finding)).map(|(index, finding)| {
+            let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
+            let number = finding.hazard.number.map(|number| number.to_string()).unwrap_or_default();
+            Row {
+                key: finding_key(finding),
+                hay: format!(
+                    "{} {number} {} {} {} {}",
+                    finding.id(),
+                    finding.severity.word(),
+                    finding.database.as_deref().unwrap_or("fleet"),
+                    subjects.join(" "),
+                    finding.sentence
+                ),
+                level: finding_level(finding),
+                copy: finding.what_to_do.clone(),
+                item: Item::Finding(index),
+            }
+        });
+        let unseen = checked.unseen.iter().map(|sentence| Row {
+            key: format!("unseen {sentence}"),
+            hay: format!("unseen {sentence}"),
+            level: Level::Unknown,
+            copy: sentence.clone(),
+            item: Item::Problem(Problem { level: Level::Unknown, of: "unseen".into(), sentence: sentence.clone() }),
+        });
+        found.chain(unseen).collect()
+    }
+
     fn runbook_rows(&self) -> Vec<Row> {
         let rows = self.runbooks.iter().enumerate().map(|(index, runbook)| Row {
             key: runbook.id.clone(),
@@ -258,6 +298,7 @@ impl App {
             Item::Member(index) => Some(Subject::Member(self.database()?.members.get(*index)?.id)),
             Item::Store(index) => Some(Subject::Store(self.database()?.stores.get(*index)?.store.id)),
             Item::TidbCluster(of) => Some(Subject::TidbCluster(of.clone())),
+            Item::Finding(_) => Some(Subject::Finding(row.key.clone())),
             Item::Problem(problem) => Some(Subject::Sentence(problem.sentence.clone())),
             Item::Database(_) | Item::Runbook(_) | Item::Run(_) => None,
         }
@@ -279,6 +320,21 @@ fn instance_row(instance: MatrixRow) -> Row {
         copy = cell.pod.name.clone();
     }
     Row { key: label, hay, level: instance.level(), copy, item: Item::Instance(instance) }
+}
+
+/// Stays the same while the finding is about the same things.
+pub fn finding_key(finding: &Finding) -> String {
+    let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
+    format!("{} {} {}", finding.id(), finding.database.as_deref().unwrap_or_default(), subjects.join(","))
+}
+
+pub fn finding_level(finding: &Finding) -> Level {
+    match (finding.unknown, finding.severity) {
+        (true, _) => Level::Unknown,
+        (false, Severity::High) => Level::Bad,
+        (false, Severity::Medium) => Level::Working,
+        (false, Severity::Low) => Level::Done,
+    }
 }
 
 /// What a pod is worth, for views outside the matrix.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
+use crate::runbook::network::{self, Way};
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::record::{Choice, Event, How, Outcome, Record};
 
@@ -218,6 +219,11 @@ pub fn record_sentence(record: &Record) -> (Level, String) {
             Answer::Refused { reason } => (Level::Bad, format!("{step}: refused, nothing changed: {reason}")),
             Answer::Unknown { reason } => (Level::Unknown, format!("{step}: no answer, may still apply: {reason}")),
         },
+        Event::Completed { step, evidence, .. } if !network::ways(evidence).is_empty() => {
+            let ways = network::ways(evidence);
+            let level = if ways.iter().all(Way::good) { Level::Good } else { Level::Bad };
+            (level, format!("{step}: {}", network::verdict(&ways)))
+        }
         Event::Completed { step, how, .. } => (Level::Good, format!("{step}: {}", how.word())),
         Event::Paused { step, reason } => (Level::Bad, format!("{step}: paused, {}", reason.sentence())),
         Event::Chosen { choice: Choice::ByHand { step } } => {

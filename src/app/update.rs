@@ -9,12 +9,15 @@ use super::keymap::lookup;
 use super::message::{Effect, Message, RunMessage};
 use super::run_view::RunView;
 use super::words::Level;
-use super::{App, Dialog, Flash, View};
+use super::{App, Dialog, Flash, Subject, View};
 use crate::fleet::Freshness;
 use crate::runbook::plan::Gate;
 
 /// Longest text a field takes: a paste must not fill the memory.
 const FIELD: usize = 400;
+
+/// Between two closer looks of one session.
+const CLOSER_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_secs(30);
 
 impl App {
     /// Folds one message in. `now` is the time at which it arrived.
@@ -30,6 +33,7 @@ impl App {
             Message::Fleet(change) => {
                 self.fleet.apply(change);
                 self.databases.take();
+                self.checked.take();
             }
             Message::Runbooks(all) => self.runbooks = all,
             Message::Runs(all) => self.runs = all,
@@ -38,7 +42,18 @@ impl App {
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
             }
         }
+        self.look_closer(&mut effects);
         effects
+    }
+
+    /// What findings rest on is not watched: it is asked for while they are on the screen.
+    fn look_closer(&mut self, effects: &mut Vec<Effect>) {
+        let shown = matches!(self.view(), View::Findings | View::Detail(Subject::Finding(_)));
+        let old = self.looked_closer.is_none_or(|at| self.now.duration_since(at) >= CLOSER_EVERY);
+        if shown && old && !self.fleet.clusters.is_empty() {
+            self.looked_closer = Some(self.now);
+            effects.push(Effect::LookCloser);
+        }
     }
 
     /// Ages move only where something is not live or a run is under way; else nothing on the screen changes.

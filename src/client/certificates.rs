@@ -24,7 +24,7 @@ use crate::fleet::certificate::{CertificateFacts, SecretFacts, Usage};
 const MOST: usize = 16;
 
 /// The decoded values of a Secret as the API gives it; what is no base64 is left out.
-pub(super) fn values(secret: &Value) -> BTreeMap<String, Vec<u8>> {
+pub fn values(secret: &Value) -> BTreeMap<String, Vec<u8>> {
     let data = secret.get("data").and_then(Value::as_object);
     data.into_iter()
         .flatten()

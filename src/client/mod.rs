@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod link;
 pub mod look;
 pub mod look_closer;
+pub mod network;
 pub mod objects;
 pub mod open_run;
 mod pd;

@@ -43,7 +43,7 @@ async fn look_at(link: &Link, id: &ObjectId) -> Sight {
 }
 
 /// Values of a Secret as `sha256:…`, a private key only as being there; beside them what its certificates say.
-fn redacted(mut secret: Value) -> Value {
+pub fn redacted(mut secret: Value) -> Value {
     let facts = certificates::facts(&certificates::values(&secret));
     for field in ["data", "stringData"] {
         let Some(data) = secret.get_mut(field).and_then(Value::as_object_mut) else { continue };

@@ -2,7 +2,7 @@
 //!
 //! `/health` cannot show a bad peerURL and etcd does not check one, so this is the only proof beforehand. Argument
 //! vectors are fixed and never pass a shell; they need a [`ProbePermit`], which a read-only context never gives.
-//! Not here: what a bad probe means for a run.
+//! Not here: what a bad probe means for a run; the ways between KubeClusters ([`super::network`]).
 
 use futures::future::join_all;
 
@@ -14,6 +14,9 @@ use crate::fleet::database::database_of;
 use crate::fleet::tidbcluster::{Pod, TidbCluster};
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
 use crate::runbook::action::{Action, ProbeLine};
+
+/// The container of a PD pod.
+const PD: &str = "pd";
 
 /// Probes the URL of [`Action::ProbePeerUrl`] from every other running PD pod of its Database, also in the other
 /// KubeClusters, where a name may resolve to nothing or to something else (hazard 36); or from the pod
@@ -69,7 +72,7 @@ async fn look_from(
     let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
     let link = links.need(&line.from.context)?;
     let pod = &from.metadata.name;
-    let asked = exec(link, permit, &line.from, &["nslookup", host]).await?;
+    let asked = exec(link, permit, &line.from, PD, &["nslookup", host]).await?;
     line.resolved = addresses(&asked.stdout);
     if line.resolved.is_empty() {
         return Err(format!("{host} does not resolve in {pod}: {}", last_words(&asked)));
@@ -84,7 +87,7 @@ async fn look_from(
     }
     let version = format!("{url}/version");
     argv.push(&version);
-    let fetched = exec(link, permit, &line.from, &argv).await?;
+    let fetched = exec(link, permit, &line.from, PD, &argv).await?;
     if fetched.exit_code != Some(0) {
         return Err(format!("{url} does not answer {pod}: {}", last_words(&fetched)));
     }
@@ -101,18 +104,24 @@ async fn look_from(
 /// The cluster domain as a pod's resolver has it: the `svc.<domain>` entry of its search list.
 pub async fn resolv_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef) -> Result<String, String> {
     let link = links.need(&pod.context)?;
-    let output = exec(link, permit, pod, &["cat", "/etc/resolv.conf"]).await?;
+    let output = exec(link, permit, pod, PD, &["cat", "/etc/resolv.conf"]).await?;
     search_domain(&output.stdout).ok_or_else(|| {
         format!("/etc/resolv.conf of {pod} has no svc.<domain> in its search list: {}", last_words(&output))
     })
 }
 
-/// Runs one program in the `pd` container, bounded.
-async fn exec(link: &Link, permit: &ProbePermit, pod: &ObjectRef, argv: &[&str]) -> Result<Output, String> {
+/// Runs one program in a container, bounded.
+pub(super) async fn exec(
+    link: &Link,
+    permit: &ProbePermit,
+    pod: &ObjectRef,
+    container: &str,
+    argv: &[&str],
+) -> Result<Output, String> {
     permit.covers(link.context())?;
     let command: String = argv.iter().map(|word| format!("&command={}", encode(word))).collect();
     let path = format!(
-        "/api/v1/namespaces/{}/pods/{}/exec?container=pd&stdout=true&stderr=true{command}",
+        "/api/v1/namespaces/{}/pods/{}/exec?container={container}&stdout=true&stderr=true{command}",
         pod.namespace, pod.name
     );
     let limit = link.limits().probe;
@@ -126,7 +135,7 @@ async fn exec(link: &Link, permit: &ProbePermit, pod: &ObjectRef, argv: &[&str])
     }
 }
 
-fn last_words(output: &Output) -> String {
+pub(super) fn last_words(output: &Output) -> String {
     let words = output.stderr.lines().chain(output.stdout.lines()).rfind(|line| !line.trim().is_empty());
     let words = words.map(plain).filter(|words| !words.is_empty()).unwrap_or_else(|| output.message.clone());
     match output.exit_code {
@@ -136,7 +145,7 @@ fn last_words(output: &Output) -> String {
 }
 
 /// The addresses that `nslookup` found. busybox and bind both print the resolver's own first, before a `Name:` line.
-fn addresses(output: &str) -> Vec<String> {
+pub(super) fn addresses(output: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut named = false;
     for line in output.lines().map(str::trim) {
@@ -155,7 +164,7 @@ fn addresses(output: &str) -> Vec<String> {
     found
 }
 
-fn search_domain(resolv_conf: &str) -> Option<String> {
+pub(super) fn search_domain(resolv_conf: &str) -> Option<String> {
     let search = resolv_conf.lines().map(str::trim).filter_map(|line| line.strip_prefix("search")).next_back()?;
     let domain = search.split_whitespace().find_map(|entry| entry.strip_prefix("svc."))?;
     Some(domain.trim_end_matches('.').to_ascii_lowercase()).filter(|domain| !domain.is_empty())

@@ -5,10 +5,12 @@ use super::members::health;
 use super::text::{Page, pad, span};
 use super::theme::{Role, Theme};
 use crate::app::matrix::{pod_words, store_level};
+use crate::app::rows::finding_level;
 use crate::app::words::{Level, age, freshness_level, freshness_words};
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::Member;
+use crate::fleet::findings::Finding;
 use crate::fleet::rollout::rollout;
 
 /// Width of the labels at the left.
@@ -59,6 +61,7 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
             self::member(&mut sheet, member);
         }),
         Subject::Store(id) => store(app, &mut sheet, *id),
+        Subject::Finding(key) => app.finding(key).map(|finding| self::finding(app, &mut sheet, finding)),
         Subject::Sentence(sentence) => {
             sheet.page.hang(vec![span("  ", theme.style(Role::Plain))], sentence, theme.style(Role::Plain), room);
             Some(())
@@ -68,6 +71,28 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
         sheet.page.push(vec![span("  It is not there any more. Esc goes back.", theme.style(Role::Dim))]);
     }
     sheet.page
+}
+
+fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
+    let word = if finding.unknown { "not known" } else { finding.severity.word() };
+    sheet.head("finding", finding.id());
+    sheet.level("severity", finding_level(finding), word);
+    if let Some(number) = finding.hazard.number {
+        sheet.line("hazard", &format!("{number} of the catalogue (tidepilot check --catalogue)"));
+    }
+    sheet.line("database", finding.database.as_deref().unwrap_or("(the fleet)"));
+    for subject in &finding.subjects {
+        sheet.line("about", &subject.to_string());
+    }
+    sheet.line("found", &finding.sentence);
+    sheet.section("evidence");
+    for evidence in &finding.evidence {
+        let seen = evidence.seen.map_or("never heard of".to_owned(), |at| format!("seen {} ago", age(at, app.now)));
+        sheet.line("", &format!("{}: {} = {} ({seen})", evidence.object, evidence.field, evidence.value));
+    }
+    sheet.section("and then");
+    sheet.line("why", finding.why);
+    sheet.line("what to do", &finding.what_to_do);
 }
 
 fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {

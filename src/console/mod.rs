@@ -8,6 +8,7 @@
 mod clusters;
 mod detail;
 mod dialog;
+mod findings;
 mod footer;
 mod form;
 mod header;
@@ -101,6 +102,7 @@ fn body(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]
         View::Members => members::draw(app, theme, frame, area, rows),
         View::Stores => stores::draw(app, theme, frame, area, rows),
         View::Problems => problems::draw(app, theme, frame, area, rows),
+        View::Findings => findings::draw(app, theme, frame, area, rows),
         View::Runbooks => runbooks::runbooks(app, theme, frame, area, rows),
         View::Runs => runbooks::runs(app, theme, frame, area, rows),
         View::Form => form::draw(app, theme, frame, area),

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use super::table::{first_in_sight, mark};
 use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use super::{empty, nothing};
+use super::{empty, findings, nothing};
 use crate::app::App;
 use crate::app::matrix::{CellView, Column, matrix};
 use crate::app::rows::{Item, Row};
@@ -31,6 +31,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         area = Rect { y: area.y + gap, height: area.height - gap, ..area };
     }
     let matrix = matrix(app);
+    // Where there is room to spare, the seven stand below the instances.
+    let below = findings::panel_height();
+    if area.width >= 120 && usize::from(area.height) > rows.len() + gaps(rows) + usize::from(below) + 8 {
+        area.height -= below;
+        findings::panel(app, theme, frame, Rect { y: area.bottom(), height: below, ..area });
+    }
     if matrix.columns.is_empty() {
         return empty(frame, area, theme, &nothing(app, "No TidbCluster is seen in any connected cluster."));
     }

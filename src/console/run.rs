@@ -9,6 +9,8 @@ use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::run_view::{RunView, StepState, record_sentence};
 use crate::app::words::Level;
+use crate::runbook::network;
+use crate::runbook::record::Event;
 
 /// From this width on steps and records stand side by side.
 const SIDE_BY_SIDE: u16 = 140;
@@ -131,6 +133,16 @@ fn log(run: &RunView, theme: Theme, room: usize) -> Page {
             span(format!("{} ", theme.glyph(level)), theme.level(level)),
         ];
         page.hang(head, &sentence, style, room.saturating_sub(1));
+        if let Event::Completed { evidence, .. } = &record.event {
+            let ways = network::ways(evidence);
+            let rows = if ways.is_empty() { Vec::new() } else { network::table(&ways) };
+            for row in rows {
+                page.push(vec![span(
+                    format!("    {}", cut(&row, room.saturating_sub(5), theme)),
+                    theme.style(Role::Plain),
+                )]);
+            }
+        }
     }
     page
 }

@@ -179,6 +179,9 @@ fn no_strangers(database: &Database, parts: &[Part<'_>]) -> Holding {
     if let Some(member) = database.members.iter().find(|member| member.pod.is_none()) {
         return Holding::Unknown(format!("member {} is in no connected context", member.name));
     }
+    if let Some(part) = parts.iter().find(|part| part.tc.spec.pd.is_some() && part.tc.status.pd.members.is_empty()) {
+        return Holding::Unknown(format!("the operator of {} has written no PD members", part.of));
+    }
     let listed: usize = parts.iter().map(|part| part.tc.status.pd.members.len()).sum();
     match listed == database.members.len() {
         true => Holding::Holds,
@@ -270,7 +273,7 @@ mod tests {
     #[test]
     fn each_one_can_break() {
         type Change = fn(&mut Bed);
-        let cases: [(Change, &[i8]); 11] = [
+        let cases: [(Change, &[i8]); 12] = [
             (|_| {}, &[]),
             (|bed| bed.west.tc["status"]["pd"]["peerMembers"] = json!({}), &[2]),
             (|bed| bed.east.tc["status"]["tikv"]["peerStores"] = json!({"4": {}}), &[2]),
@@ -287,7 +290,8 @@ mod tests {
                 &[3],
             ),
             (|bed| bed.members[0].name = "prod-east-pd-0".into(), &[4]),
-            (|bed| bed.east.tc["status"]["pd"]["members"] = json!({}), &[5]),
+            (|bed| bed.east.tc["status"]["pd"]["members"] = json!({}), &[-5]),
+            (|bed| bed.east.tc["status"]["pd"]["members"] = json!({"one": {"health": true}}), &[2, 5]),
             (|bed| bed.stores[0].address = "x-tikv-0.x-tikv-peer.db.svc.far:20160".into(), &[-6]),
             (|bed| bed.leader = None, &[7]),
             (|bed| bed.west.freshness = Freshness::Unreachable, &[-1, -2, -3, -4, -5, -6, -7]),

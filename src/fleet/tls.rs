@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::certificate::{SecretFacts, Usage};
 use super::object::{ObjectId, ObjectKind, Sight};
 use super::tidbcluster::{Component, TidbCluster};
+use super::version::Version;
 use super::{Fleet, ObjectRef};
 
 /// The keys that every one of these Secrets must have.
@@ -367,7 +368,26 @@ pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -
         seen.iter().filter(|((_, name), _)| between(name)).map(|((of, name), facts)| (*of, name, facts)).collect();
     found.extend(strangers(&seen));
     found.extend(not_let_in(fleet, tidb_clusters, &seen));
+    found.extend(tidb_clusters.iter().filter_map(|of| one_name_only(of, fleet.tidb_cluster(of)?)));
     found
+}
+
+/// The first PD that takes more than one name in `cert-allowed-cn` (`domain.md` §4.2).
+const SEVERAL_NAMES: Version = Version::new(8, 4, 0);
+
+/// A list of common names that PD of that version cannot be given. A version that is no number is judged by nobody.
+fn one_name_only(of: &ObjectRef, tc: &TidbCluster) -> Option<TroubleOf> {
+    let allowed = tc.component(Component::Pd)?.allowed_names();
+    let version = Version::parse(tc.component_version(Component::Pd)?)?;
+    if allowed.len() < 2 || version >= SEVERAL_NAMES || !tc.tls() {
+        return None;
+    }
+    let sentence = format!(
+        "PD of {of} is {version}, which takes one common name, and its cert-allowed-cn has {}: issue all certificates with one name, and leave only that",
+        allowed.join(", ")
+    );
+    let secret = secret(tc.name(), Purpose::Component(Component::Pd));
+    Some(TroubleOf { of: of.clone(), trouble: Trouble { kind: TroubleKind::CommonName, secret, sentence } })
 }
 
 /// Secrets whose certificate another one's `ca.crt` does not know; each once, with the first that does not.
@@ -387,7 +407,7 @@ fn strangers(seen: &[(&ObjectRef, &String, &SecretFacts)]) -> Vec<TroubleOf> {
     found
 }
 
-/// Secrets whose common name some component does not let in (`cert-allowed-cn`). PD before 8.4 takes only one name.
+/// Secrets whose common name some component does not let in (`cert-allowed-cn`).
 fn not_let_in(
     fleet: &Fleet,
     tidb_clusters: &[ObjectRef],
@@ -557,6 +577,26 @@ mod tests {
     }
 
     #[test]
+    fn an_older_pd_takes_one_name() {
+        let of = ObjectRef::new("east", "db", "basic");
+        let judge = |version: &str, names: &[&str], tls: bool| {
+            let tc: TidbCluster = serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "basic", "namespace": "db"},
+                "spec": {"version": version, "tlsCluster": {"enabled": tls},
+                    "pd": {"replicas": 3, "config": {"security": {"cert-allowed-cn": names}}}},
+            }))
+            .expect("a TidbCluster");
+            one_name_only(&of, &tc).map(|found| found.trouble.sentence)
+        };
+        let told = judge("v8.3.0", &["TiDB", "other"], true).expect("one name only");
+        assert!(told.contains("v8.3.0") && told.contains("TiDB, other"), "{told}");
+        assert_eq!(judge("v8.4.0", &["TiDB", "other"], true), None);
+        assert_eq!(judge("v8.3.0", &["TiDB"], true), None);
+        assert_eq!(judge("v8.3.0", &["TiDB", "other"], false), None);
+        assert_eq!(judge("nightly", &["TiDB", "other"], true), None);
+    }
+
+    #[test]
     fn what_is_not_seen_is_never_fine() {
         let wanted = wanted(&asked(None)).remove(0);
         let secret = serde_json::json!({"data": {}});
@@ -570,6 +610,51 @@ mod tests {
             let found = troubles_at(&wanted, sight.as_ref(), at(NOW));
             assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), [kind], "{sight:?}");
         }
+    }
+
+    #[test]
+    fn one_ca_for_the_whole_database_and_names_that_are_let_in() {
+        use super::super::certificate::FACTS_KEY;
+        use super::super::{Change, What};
+        let refs = [ObjectRef::new("east", "db", "basic"), ObjectRef::new("west", "db", "basic")];
+        let fleet = |west_ca: &str, west_name: &str| {
+            let mut fleet = Fleet::default();
+            for of in &refs {
+                let mut say = |what| fleet.apply(Change { context: of.context.clone(), at: at(NOW), what });
+                let tc: TidbCluster = serde_json::from_value(serde_json::json!({
+                    "metadata": {"name": "basic", "namespace": "db"},
+                    "spec": {"tlsCluster": {"enabled": true}, "pd": {"replicas": 1, "config": {"security": {"cert-allowed-cn": ["TiDB"]}}}},
+                }))
+                .expect("the API's shape");
+                let all = wanted_of(&tc);
+                say(What::TidbClusters(vec![tc]));
+                for wanted in all {
+                    let mut facts = good(&wanted);
+                    if of.context == "west" {
+                        facts.signed_by = Some(west_ca.to_owned());
+                        facts.authorities[0].public_key = west_ca.to_owned();
+                        if let Some(certificate) = &mut facts.certificate {
+                            certificate.common_name = west_name.to_owned();
+                        }
+                    }
+                    let place = ObjectRef::new(&of.context, "db", &wanted.secret);
+                    let (kind, key) = ObjectId::new(ObjectKind::Secret, &place).key();
+                    let sight = Box::new(Sight::Present(serde_json::json!({ FACTS_KEY: facts })));
+                    say(What::Object { kind, key, sight });
+                }
+            }
+            fleet
+        };
+        let kinds = |fleet: &Fleet| -> Vec<(String, TroubleKind)> {
+            let found = troubles_of(fleet, &refs, at(NOW));
+            found.into_iter().map(|one| (one.of.context, one.trouble.kind)).collect()
+        };
+        assert_eq!(kinds(&fleet("ca", "TiDB")), Vec::new());
+        let foreign = kinds(&fleet("other", "TiDB"));
+        let expected = ["east", "east", "west", "west"].map(|context| (context.to_owned(), TroubleKind::Authority));
+        assert_eq!(foreign, expected);
+        let named = kinds(&fleet("ca", "PD"));
+        assert_eq!(named, ["west", "west"].map(|context| (context.to_owned(), TroubleKind::CommonName)));
     }
 
     #[test]

@@ -66,16 +66,28 @@ impl Shown {
         Self { severity: least, databases, files, findings, unseen }
     }
 
+    /// Whether everything that was looked for could be seen.
+    fn whole(&self) -> bool {
+        self.unseen.is_empty() && self.findings.iter().all(|finding| !finding.unknown)
+    }
+
     fn known(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| !finding.unknown)
     }
 
     /// What is wrong is known even where something else could not be seen.
     pub fn exit_code(&self) -> u8 {
-        match (self.known().next(), self.unseen.is_empty() && self.findings.is_empty()) {
-            (Some(_), _) => 2,
-            (None, false) => 3,
-            (None, true) => 0,
+        let holding = |test: fn(&Holding) -> bool| {
+            let mut all = self.databases.iter().flat_map(|database| &database.invariants);
+            all.any(|invariant| test(&invariant.holding))
+        };
+        // An invariant that is broken is as bad as what leaves things stuck.
+        let broken = self.severity <= Severity::Medium && holding(|one| matches!(one, Holding::Broken(_)));
+        let whole = self.whole() && !holding(|one| matches!(one, Holding::Unknown(_)));
+        match (self.known().next().is_some() || broken, whole) {
+            (true, _) => 2,
+            (false, false) => 3,
+            (false, true) => 0,
         }
     }
 
@@ -98,7 +110,7 @@ impl Shown {
         for unseen in &self.unseen {
             hang(&mut out, "UNSEEN  ", unseen);
         }
-        if !out.is_empty() {
+        if !out.is_empty() && !out.ends_with("\n\n") {
             out.push('\n');
         }
         out.push_str(&self.summary());
@@ -120,8 +132,7 @@ impl Shown {
             false => self.files.iter().map(String::as_str).collect(),
         };
         let within = if names.is_empty() { String::new() } else { format!(" in {}", names.join(", ")) };
-        let whole = self.unseen.is_empty() && self.findings.iter().all(|finding| !finding.unknown);
-        plain(&format!("{found}{within}{}", if whole { "" } else { "; something could not be seen" }))
+        plain(&format!("{found}{within}{}", if self.whole() { "" } else { "; something could not be seen" }))
     }
 
     pub fn sarif(&self) -> Value {

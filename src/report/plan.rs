@@ -179,6 +179,7 @@ pub fn undo(step: &PlannedStep) -> String {
             | Action::WaitRollout { .. }
             | Action::ProbePeerUrl { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. },
             Reversibility::Compensable,

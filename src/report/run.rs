@@ -1,11 +1,14 @@
 //! A run as lines: each record as one sentence for people, or the record itself as one line of JSON.
 
+use serde_json::Value;
+
 use super::table::table;
 use crate::app::message::RunSummary;
 use crate::runbook::action::Answer;
+use crate::runbook::network;
 use crate::runbook::record::{Choice, Event, How, Outcome, Record};
 
-/// One record, one line.
+/// One record, one line; a matrix has more.
 pub fn line(record: &Record) -> String {
     let sentence = match &record.event {
         Event::RunOpened { run, plan, .. } => format!("run {run} opened: {} on {}", plan.runbook, plan.target),
@@ -46,7 +49,24 @@ pub fn line(record: &Record) -> String {
         Event::Closed { outcome: Outcome::Done } => "done".into(),
         Event::Closed { outcome: Outcome::NothingToDo } => "nothing to do".into(),
     };
-    super::plain(&format!("{}  {sentence}", record.at.strftime("%H:%M:%S")))
+    let mut line = super::plain(&format!("{}  {sentence}", record.at.strftime("%H:%M:%S")));
+    if let Event::Completed { evidence, .. } = &record.event {
+        // What was seen of a network is the result, so it stands below its line.
+        for row in matrix(evidence) {
+            line.push_str("\n          ");
+            line.push_str(&row);
+        }
+    }
+    line
+}
+
+/// The matrix of a look at the network; empty for any other evidence.
+pub fn matrix(evidence: &Value) -> Vec<String> {
+    let ways = network::ways(evidence);
+    if ways.is_empty() {
+        return Vec::new();
+    }
+    network::table(&ways).iter().map(|row| super::plain(row)).collect()
 }
 
 /// The list of journals.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::network::probe_at;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, Usage};
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -87,6 +88,16 @@ pub enum Action {
     TransferPdLeader { target: ObjectRef, to: String },
     /// Removes a PD member by its id.
     RemovePdMember { target: ObjectRef, id: MemberId },
+    /// From a probe pod at each place: does every other one's name resolve, is every port open? Sends nothing that
+    /// changes anything.
+    NetProbe {
+        target: ObjectRef,
+        /// Where TidbClusters are or are to be; each has its probe pod ([`super::network::probe_at`]).
+        places: Vec<ObjectRef>,
+        ports: Vec<u16>,
+        /// How long a way that is not open is tried again; seconds.
+        patience_s: u64,
+    },
     /// Sends nothing: the step is done when its `until` holds.
     Await { target: ObjectRef },
     /// Sends nothing: a person is shown a command, and the step is done when its `until` holds.
@@ -179,6 +190,7 @@ impl Action {
             | Action::IssueCertificate { target, .. }
             | Action::TransferPdLeader { target, .. }
             | Action::RemovePdMember { target, .. }
+            | Action::NetProbe { target, .. }
             | Action::Await { target }
             | Action::Manual { target, .. } => target,
         }
@@ -196,9 +208,11 @@ impl Action {
             | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. } => true,
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
-                false
-            }
+            Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::NetProbe { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => false,
         }
     }
 
@@ -219,6 +233,9 @@ impl Action {
             Action::IssueCa { target, .. } => vec![ObjectId::new(ObjectKind::Secret, target)],
             Action::IssueCertificate { authority, target, .. } => {
                 vec![ObjectId::new(ObjectKind::Secret, authority), ObjectId::new(ObjectKind::Secret, target)]
+            }
+            Action::NetProbe { places, .. } => {
+                places.iter().map(|place| ObjectId::new(ObjectKind::Pod, &probe_at(place))).collect()
             }
             Action::PatchTidbCluster { .. }
             | Action::WaitRollout { .. }
@@ -259,6 +276,7 @@ impl Action {
             | Action::CopySecret { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. } => (Vec::new(), None),
         };
@@ -310,9 +328,11 @@ impl Action {
             | Action::IssueCa { .. }
             | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. } => Reversibility::Compensable,
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
-                Reversibility::Free
-            }
+            Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::NetProbe { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => Reversibility::Free,
         }
     }
 }
@@ -331,6 +351,39 @@ fn patched(merge: &Value) -> Reversibility {
                 || has(&format!("/spec/{}/annotations/{}", component.key(), RESTARTED_AT.replace('/', "~1")))
         });
     if lasting { Reversibility::Irreversible } else { Reversibility::Compensable }
+}
+
+/// Stands in a plan where the run's id will be: a label's value, and who made what is deleted.
+pub const THIS_RUN: &str = "RUN";
+/// Label of what a run makes only for itself: the run's id.
+pub const RUN_LABEL: &str = "tidepilot/run";
+
+impl Action {
+    /// With the run's id in the places that a plan leaves open.
+    pub(super) fn name_run(&mut self, run: &str) {
+        match self {
+            Action::CreateObject { object, .. } => {
+                let label = object.pointer_mut("/metadata/labels").and_then(|labels| labels.get_mut(RUN_LABEL));
+                if let Some(label) = label.filter(|label| *label == THIS_RUN) {
+                    *label = Value::String(run.to_owned());
+                }
+            }
+            Action::DeleteObject { made_by: Some(made_by), .. } if made_by == THIS_RUN => run.clone_into(made_by),
+            Action::DeleteObject { .. }
+            | Action::PatchTidbCluster { .. }
+            | Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => {}
+        }
+    }
 }
 
 /// The annotation of a component whose change restarts it (`domain.md` §2.9).

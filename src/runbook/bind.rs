@@ -303,6 +303,11 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
                 // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
                 let pending = |earlier: &PlannedStep| match &planned.action {
                     Action::WaitRollout { since: Some(since), .. } => earlier.id == *since && !earlier.already_so,
+                    Action::DeleteObject { target, object_kind, made_by: Some(_), .. } => {
+                        let made = matches!(&earlier.action, Action::CreateObject { target: made, object_kind: kind, .. }
+                            if made == target && kind == object_kind);
+                        made && !earlier.already_so
+                    }
                     action if action.awaits() => earlier.action.writes() && !earlier.already_so,
                     _ => false,
                 };
@@ -372,6 +377,7 @@ fn concrete(
             | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. } => (false, Value::Null, Value::Null),
         },
@@ -396,6 +402,12 @@ fn concrete(
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
+        // Whoever let the run make it has let it clean up.
+        (ConfirmAsked::None, Reversibility::Compensable)
+            if matches!(&action, Action::DeleteObject { made_by: Some(_), .. }) =>
+        {
+            Confirm::None
+        }
         (ConfirmAsked::None, Reversibility::Compensable) => Confirm::Plain { gate: gate(&step.id) },
         // What a person is to do, a person has to be asked for.
         (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual { .. }) => Confirm::Plain {

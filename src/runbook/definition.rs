@@ -28,6 +28,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("resume-cluster", include_str!("../../runbooks/resume-cluster.yaml")),
     ("suspend-cluster", include_str!("../../runbooks/suspend-cluster.yaml")),
     ("transfer-pd-leader", include_str!("../../runbooks/transfer-pd-leader.yaml")),
+    ("verify-network", include_str!("../../runbooks/verify-network.yaml")),
     ("upgrade-cluster", include_str!("../../runbooks/upgrade-cluster.yaml")),
 ];
 
@@ -256,6 +257,8 @@ pub enum ActionName {
     TransferPdLeader,
     #[serde(rename = "pd.remove-member")]
     RemovePdMember,
+    #[serde(rename = "net.probe")]
+    NetProbe,
     #[serde(rename = "await")]
     Await,
     #[serde(rename = "manual")]

@@ -16,6 +16,7 @@ use super::approval::{self, Approval, Wanted};
 use super::bind::{self, Facts};
 use super::gates::answered;
 use super::judge::{Judged, judge};
+use super::network::Way;
 use super::plan::{Gate, PlannedStep};
 use super::record::{Event, How, Outcome, PauseReason};
 pub use super::run::{BadRun, Run, StepState};
@@ -41,6 +42,11 @@ pub enum Input<'a> {
     Probed {
         step: String,
         lines: Vec<ProbeLine>,
+    },
+    /// What [`Action::NetProbe`] saw.
+    Crossed {
+        step: String,
+        ways: Vec<Way>,
     },
     /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
     Answered {
@@ -112,6 +118,7 @@ impl Run {
             Input::Observed(seen) => self.look(seen, stop_asked, now),
             Input::Performed(answer) => self.performed(answer),
             Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
+            Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
             Input::Answered { gate, text } => answered(gate, text),
             Input::Approvals { wanted, found } => approval::found(&wanted, &found),
             Input::Stalled { sentence } => {
@@ -209,6 +216,7 @@ impl Run {
             | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. } => None,
         }
@@ -466,6 +474,29 @@ impl Run {
             |line| format!("from {}: {}", line.from, line.detail),
         );
         self.wait(step, sentence, now)
+    }
+
+    /// A way that is shut is tried again for a while (a negative answer of DNS is kept for up to 30 s); then the look
+    /// is over and what it saw is its result, good or not: nothing that this run could do would open it.
+    fn crossed(&self, step: &str, ways: &[Way], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
+        if stop_asked {
+            return pause(&step.id, PauseReason::Asked);
+        }
+        let Action::NetProbe { patience_s, .. } = &step.action else { return vec![Effect::Observe] };
+        let patience = i64::try_from(*patience_s).unwrap_or(i64::MAX);
+        let shut = ways.iter().find_map(Way::trouble);
+        match shut {
+            None if ways.is_empty() => self.wait(step, "there is nowhere to look from".to_owned(), now),
+            Some(shut) if now.duration_since(self.progress).as_secs() < patience => self.wait(step, shut, now),
+            Some(_) | None => {
+                let evidence = json!({ "ways": ways });
+                vec![
+                    Effect::Append(Event::Completed { step: step.id.clone(), how: How::Observed, evidence }),
+                    Effect::Observe,
+                ]
+            }
+        }
     }
 
     pub(super) fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {

@@ -5,6 +5,7 @@
 //! Not here: how an observation is taken (`client::look`).
 
 mod monitoring;
+mod places;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Observation;
+use super::network::{probe_at, probe_objects};
 use crate::fleet::database::{Database, Member, database_of};
 use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
@@ -59,6 +61,10 @@ pub enum Query {
     /// Volume claims, also of a TidbCluster that is gone: `claims[]{name, volume, phase, reclaimPolicy, component}?, pods`.
     #[serde(rename = "k8s.claims")]
     Claims,
+    /// The probe pod that stands for the place of a TidbCluster: `context, namespace, name, namespaceExists?, left[]?
+    /// (Pod and Service that are there, with who made them), ready, trouble`.
+    #[serde(rename = "net.probe-pod")]
+    ProbePod,
     /// Warnings about a TidbCluster and its pods since it was made: `warnings[]?{kind,name,reason,message}`.
     #[serde(rename = "k8s.events")]
     Events,
@@ -96,6 +102,11 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         Query::TlsSecrets => tls_secrets(of).into_values().collect(),
         Query::Monitoring => vec![monitoring::query_object(of)],
         Query::Certificates => super::tls::objects(of),
+        Query::ProbePod => {
+            let namespace = ObjectRef::new(&of.context, "", &of.namespace);
+            let both = probe_objects(&probe_at(of)).into_iter();
+            both.chain([ObjectId::new(ObjectKind::Namespace, &namespace)]).collect()
+        }
         Query::TidbCluster
         | Query::Components
         | Query::Rollout
@@ -129,6 +140,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::TlsSecrets
         | Query::Monitoring
         | Query::Certificates
+        | Query::ProbePod
         | Query::Rights => &[],
     }
 }
@@ -147,6 +159,7 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::KubeCluster => kube_cluster(cluster),
         Query::Place => place(&seen.fleet, of, cluster)?,
         Query::Events => events(of, cluster),
+        Query::ProbePod => places::probe_pod(&seen.fleet, of),
         Query::TlsSecrets => told_secrets(&seen.fleet, of)?,
         Query::Certificates => super::tls::fact(of, seen),
         Query::CertManager => super::tls::cert_manager(cluster)?,

@@ -108,6 +108,7 @@ impl Run {
             | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. } => true,
         }

@@ -25,7 +25,7 @@ pub(super) fn ca(
         ),
         Signer::Cfssl { folder } => format!(
             "cfssl gencert -initca {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
-            quote(&format!("{folder}/{}.json", target.name))
+            file(folder, &format!("{}.json", target.name))
         ),
     };
     format!("{ROOM} && {made} && cp tls.crt ca.crt && {})", stored(target))
@@ -79,12 +79,18 @@ pub(super) fn certificate(action: &Action) -> String {
         }
         Signer::Cfssl { folder } => format!(
             "cfssl gencert -ca=signer.crt -ca-key=signer.key -config={} -profile={} {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
-            quote(&format!("{folder}/ca-config.json")),
+            file(folder, "ca-config.json"),
             profile(usages.contains(&Usage::Server), usages.contains(&Usage::Client)),
-            quote(&format!("{folder}/{}.json", target.name))
+            file(folder, &format!("{}.json", target.name))
         ),
     };
     format!("{ROOM} && {} && {made} && {})", fetched.join(" && "), stored(target))
+}
+
+/// One of cfssl's files, as it is found from inside [`ROOM`].
+fn file(folder: &str, name: &str) -> String {
+    let path = quote(&format!("{folder}/{name}"));
+    if folder.starts_with('/') { path } else { format!("\"$OLDPWD\"/{path}") }
 }
 
 /// The profile of cfssl's configuration for these uses.
@@ -107,4 +113,19 @@ fn stored(target: &ObjectRef) -> String {
         place(target),
         quote(&target.name)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_cfssl_are_found_from_the_private_folder() {
+        for (folder, expected) in [("/etc/ca", "/etc/ca/x.json"), ("./my ca", "\"$OLDPWD\"/'./my ca/x.json'")] {
+            assert_eq!(file(folder, "x.json"), expected);
+            let signer = Signer::Cfssl { folder: folder.to_owned() };
+            let line = ca(&ObjectRef::new("east", "db", "x"), "TiDB", None, 30, &signer);
+            assert!(line.contains(&format!("-initca {expected} |")), "{line}");
+        }
+    }
 }

@@ -71,6 +71,7 @@ pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>,
         | Action::CopySecret { .. }
         | Action::IssueCa { .. }
         | Action::IssueCertificate { .. }
+        | Action::NetProbe { .. }
         | Action::Await { .. }
         | Action::Manual { .. } => Judged::Refuse("this action has nothing that could be looked at here".into()),
     }

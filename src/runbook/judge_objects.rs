@@ -20,6 +20,10 @@ pub(super) fn judge(action: &Action, seen: &Observation) -> Option<Judged> {
         Action::DeleteObject { target, object_kind, uid, made_by } => {
             Some(delete(&ObjectId::new(*object_kind, target), uid.as_deref(), made_by.as_deref(), seen))
         }
+        // Looked at anew whenever it is its turn: an earlier look at a network proves nothing.
+        Action::NetProbe { ports, .. } => {
+            Some(Judged::NotDone { before: Value::Null, after: json!({ "ports": ports }) })
+        }
         Action::CopySecret { from, target, keys } => {
             Some(copy(&ObjectId::new(ObjectKind::Secret, from), &ObjectId::new(ObjectKind::Secret, target), keys, seen))
         }
@@ -211,6 +215,7 @@ fn asked_for(action: &Action) -> Value {
         Action::PatchTidbCluster { .. }
         | Action::WaitRollout { .. }
         | Action::ProbePeerUrl { .. }
+        | Action::NetProbe { .. }
         | Action::UpdatePeerUrl { .. }
         | Action::CreateObject { .. }
         | Action::DeleteObject { .. }

@@ -22,6 +22,7 @@ pub mod judge;
 mod judge_objects;
 pub mod lint;
 pub mod merge;
+pub mod network;
 pub mod plan;
 pub mod record;
 pub mod remaining;

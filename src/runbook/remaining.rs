@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::action::{Action, Reversibility};
+use super::network::probe_at;
 use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
 use super::requests::quote;
@@ -145,6 +146,20 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
         | Action::RemovePdMember { .. } => {
             let _ = writeln!(out, "{}", step.command);
         }
+        Action::NetProbe { places, ports, .. } => {
+            for from in places.iter().map(probe_at) {
+                for to in places.iter().map(probe_at).filter(|to| *to != from) {
+                    let host = format!("{0}.{0}.{1}.svc.DOMAIN", to.name, to.namespace);
+                    let exec = format!("{} exec {} -c probe --", kubectl(&from), quote(&from.name));
+                    let _ =
+                        writeln!(out, "# put the cluster domain of {} in the place of DOMAIN", comment(&to.context));
+                    let _ = writeln!(out, "{exec} nslookup {host} || echo 'does not resolve'");
+                    for port in ports {
+                        let _ = writeln!(out, "{exec} nc -z -w 4 {host} {port} || echo '{port} is closed'");
+                    }
+                }
+            }
+        }
         Action::Await { .. } => waits_for(out, step),
         Action::Manual { command, .. } => {
             let _ = writeln!(out, "# by hand: {}", comment(command));
@@ -209,6 +224,7 @@ fn pods(plan: &Plan, of: &ObjectRef) -> BTreeSet<String> {
             | Action::IssueCertificate { .. }
             | Action::TransferPdLeader { .. }
             | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
             | Action::Await { .. }
             | Action::Manual { .. } => None,
         })

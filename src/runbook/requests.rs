@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::action::{Action, Request};
 use super::issuing;
+use super::network::probe_at;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::{MemberId, MembershipApi};
@@ -86,9 +87,11 @@ impl Action {
             }
             Action::TransferPdLeader { target, to } => vec![pd_request(target, "POST", transfer_path(to))],
             Action::RemovePdMember { target, id } => vec![pd_request(target, "DELETE", member_path(*id))],
-            Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
-                Vec::new()
-            }
+            Action::WaitRollout { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::NetProbe { .. }
+            | Action::Await { .. }
+            | Action::Manual { .. } => Vec::new(),
         }
     }
 
@@ -138,6 +141,14 @@ impl Action {
                 quote(&target.namespace),
                 quote(&format!("{url}/version"))
             ),
+            Action::NetProbe { places, .. } => {
+                let from = places.first().map_or_else(|| self.target().clone(), probe_at);
+                format!(
+                    "kubectl {} exec {} -c probe -- nc -z -w 4 <name of another probe pod> <port>",
+                    place(&from),
+                    quote(&from.name)
+                )
+            }
             Action::CreateObject { target, object, .. } => {
                 format!("kubectl --context {} create -f - <<'EOF'\n{}EOF", quote(&target.context), manifest(object))
             }

@@ -201,6 +201,11 @@ pub fn needs<'a>(
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
             }
+            Action::NetProbe { places, .. } => {
+                for (of, verb) in places.iter().flat_map(|of| [(of, "get"), (of, "create")]) {
+                    add(true, "names and ports are tried inside the probe pods", upgrade(of, verb, "exec"));
+                }
+            }
             Action::WaitRollout { .. } | Action::Await { .. } | Action::Manual { .. } => {}
         }
     }

@@ -13,6 +13,7 @@ use super::approval::People;
 use super::bind;
 use super::definition::Runbook;
 use super::gates::overwrite_gate;
+use super::network::{self, Way};
 use super::plan::{Confirm, Plan, PlannedStep};
 use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use super::undo::{self, Undo};
@@ -65,6 +66,15 @@ pub struct Run {
     /// When the current step became the current one.
     pub(super) progress: Timestamp,
     pub(super) writes: usize,
+    /// What a look at the network saw, by step.
+    pub(super) crossed: BTreeMap<String, Vec<Way>>,
+}
+
+/// The plan with the run's id where it was left open.
+fn named(plan: &Plan, run: &str) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps.iter_mut().for_each(|step| step.action.name_run(run));
+    plan
 }
 
 /// Why records do not make a run.
@@ -86,7 +96,7 @@ impl Run {
         }
         let mut replayed = Self {
             id: run.clone(),
-            plan: (**plan).clone(),
+            plan: named(plan, run),
             runbook,
             states: BTreeMap::new(),
             images: BTreeMap::new(),
@@ -105,6 +115,7 @@ impl Run {
             outcome: None,
             progress: first.at,
             writes: 0,
+            crossed: BTreeMap::new(),
         };
         for record in rest {
             replayed.apply(record);
@@ -178,8 +189,12 @@ impl Run {
                     *since = record.at;
                 }
             }
-            Event::Completed { step, how, .. } => {
+            Event::Completed { step, how, evidence } => {
                 self.begin_item(step);
+                let ways = network::ways(evidence);
+                if !ways.is_empty() {
+                    self.crossed.insert(step.clone(), ways);
+                }
                 self.states.insert(step.clone(), StepState::Completed(how.clone()));
                 self.by_hand.remove(step);
                 self.probed_at.insert(step.clone(), record.at);
@@ -269,6 +284,11 @@ impl Run {
     /// Whether anything was, or may have been, sent.
     pub fn has_written(&self) -> bool {
         self.writes > 0
+    }
+
+    /// What looks at the network saw last.
+    pub fn ways(&self) -> Vec<Way> {
+        self.crossed.values().flatten().cloned().collect()
     }
 
     /// Completed steps of the plan.

@@ -10,6 +10,7 @@ use super::facts::{Query, objects};
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
 use crate::fleet::object::{ObjectKind, Sight};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use crate::fleet::tidbcluster::MemberStatus;
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
 
 /// The TidbCluster in the samples.
@@ -142,12 +143,17 @@ fn join(fleet: &mut Fleet) {
         answer.members.push(member.clone());
         answer.health.insert(member.id, true);
     });
+    let names: Vec<String> = (0..PODS).map(|i| format!("basic-pd-{i}.basic-pd-peer.db.svc.{DOMAIN}")).collect();
+    for tc in near.tidb_clusters.values_mut() {
+        tc.status.pd.peer_members.insert(host.into(), MemberStatus::default());
+    }
     let first = near.pd.values().find_map(|view| view.answer.clone().ok()).unwrap_or_default();
     let mut say = |what| fleet.apply(Change { context: "far".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
     say(What::Connection { freshness: Freshness::Live, message: None });
     say(What::Identity { uid: Some("far-uid".into()), version: Some("v1.33.4".into()) });
     let status = json!({"synced": true, "phase": "Normal", "image": "pingcap/pd:v8.5.4",
-        "members": {host: {"name": host, "health": true}}});
+        "members": {host: {"name": host, "health": true}},
+        "peerMembers": names.iter().map(|name| (name.clone(), json!({"name": name, "health": true}))).collect::<serde_json::Map<_, _>>()});
     say(What::TidbClusters(read([
         json!({"metadata": {"name": "far", "namespace": "db", "uid": "far-tc", "resourceVersion": "9",
             "annotations": {}, "managedFields": []},
@@ -177,7 +183,7 @@ fn join(fleet: &mut Fleet) {
 
 /// The namespace is there, the Secrets are not.
 fn places(fleet: &mut Fleet, of: &ObjectRef) {
-    for query in [Query::Place, Query::TlsSecrets, Query::Certificates, Query::Monitoring] {
+    for query in [Query::Place, Query::TlsSecrets, Query::Certificates, Query::Monitoring, Query::ProbePod] {
         for id in objects(query, of) {
             let sight = match id.kind {
                 ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::action::{Action, Signer};
+use super::action::{Action, Signer, THIS_RUN};
 use super::bind::Facts;
 use super::definition::ActionName;
 use crate::fleet::ObjectRef;
@@ -64,6 +64,9 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
     struct Delete {
         target: ObjectRef,
         kind: ObjectKind,
+        /// Only the one that this very run made.
+        #[serde(default)]
+        own: bool,
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -112,6 +115,14 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
         id: MemberId,
     }
     #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Cross {
+        target: ObjectRef,
+        places: Vec<ObjectRef>,
+        ports: Vec<u16>,
+        patience_s: u64,
+    }
+    #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Await {
         target: ObjectRef,
@@ -154,8 +165,14 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
             create(target, pruned(object))?
         }
         ActionName::DeleteObject => {
-            let Delete { target, kind } = read(with)?;
-            delete(target, kind, facts)?
+            let Delete { target, kind, own } = read(with)?;
+            match own {
+                true => {
+                    let made_by = Some(THIS_RUN.to_owned());
+                    Action::DeleteObject { target, object_kind: kind, uid: None, made_by }
+                }
+                false => delete(target, kind, facts)?,
+            }
         }
         ActionName::CopySecret => {
             let Copy { from, target, keys } = read(with)?;
@@ -186,6 +203,13 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
         ActionName::RemovePdMember => {
             let Remove { target, id } = read(with)?;
             Action::RemovePdMember { target, id }
+        }
+        ActionName::NetProbe => {
+            let Cross { target, places, ports, patience_s } = read(with)?;
+            if places.len() < 2 {
+                return Err("there are fewer than two places to look between".into());
+            }
+            Action::NetProbe { target, places, ports, patience_s }
         }
         ActionName::Await => {
             let Await { target } = read(with)?;

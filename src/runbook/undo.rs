@@ -54,6 +54,7 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, V
                 Action::RemovePdMember { .. } => None,
                 Action::WaitRollout { .. }
                 | Action::ProbePeerUrl { .. }
+                | Action::NetProbe { .. }
                 | Action::Await { .. }
                 | Action::Manual { .. } => continue,
             },

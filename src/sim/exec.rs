@@ -1,4 +1,4 @@
-//! The few programs that a simulated container has: `cat`, `nslookup`, `wget`, `date`.
+//! The few programs that a simulated container has: `cat`, `nslookup`, `nc`, `wget`, `date`.
 //!
 //! No shell, no files but those named here. `nslookup` and `wget` print what busybox prints and go through the simulated DNS
 //! and the pods' real byte streams, TLS included, so a probe meets the same world as port-forward does.
@@ -36,6 +36,7 @@ pub async fn run(world: &Arc<World>, pod: &PodKey, argv: &[String]) -> ExecOutpu
         ["cat", path] => failed(1, &format!("cat: can't open '{path}': No such file or directory\n")),
         ["date"] => printed(&format!("{}\n", store::now())),
         ["nslookup", host] | ["nslookup", "-type=a", host] => nslookup(world, pod, host),
+        ["nc", "-z", "-w", _, host, port] => netcat(world, pod, host, port),
         ["wget", options @ ..] => wget(world, pod, options).await,
         [program, ..] => failed(
             127,
@@ -72,6 +73,25 @@ fn nslookup(world: &World, pod: &PodKey, host: &str) -> ExecOutput {
     }
     text.push('\n');
     printed(&text)
+}
+
+/// Whether a port takes a connection. A wall between KubeClusters is not waited for: it is closed at once.
+fn netcat(world: &Arc<World>, pod: &PodKey, host: &str, port: &str) -> ExecOutput {
+    let Ok(number) = port.parse::<u16>() else { return failed(1, &format!("nc: bad port '{port}'\n")) };
+    let targets = dns::resolve(world, pod.kube, &pod.namespace, host);
+    let Some(first) = targets.first() else { return failed(1, &format!("nc: bad address '{host}'\n")) };
+    let target = targets.iter().find_map(|target| target.pod.as_ref());
+    match target {
+        Some(target) if walled(world, pod, target, number) => {
+            failed(1, &format!("nc: {host} ({}:{port}): Connection timed out\n", first.ip))
+        }
+        Some(target) if pods::connect(world, target, number).is_ok() => printed(""),
+        Some(_) | None => failed(1, &format!("nc: {host} ({}:{port}): Connection refused\n", first.ip)),
+    }
+}
+
+fn walled(world: &World, from: &PodKey, to: &PodKey, port: u16) -> bool {
+    from.kube != to.kube && world.state().closed.contains(&(to.kube, port))
 }
 
 /// The options of `wget -qO- …` that are understood.
@@ -151,6 +171,9 @@ async fn fetch(world: &Arc<World>, pod: &PodKey, wget: &Wget<'_>) -> Result<Vec<
     let Some(first) = targets.first() else { return Err(format!("wget: bad address '{host}:{port}'\n")) };
     let refused = || format!("wget: can't connect to remote host ({}): Connection refused\n", first.ip);
     let target = targets.iter().find_map(|target| target.pod.as_ref()).ok_or_else(refused)?;
+    if walled(world, pod, target, port) {
+        return Err("wget: download timed out\n".to_owned());
+    }
     let stream = pods::connect(world, target, port).map_err(|_| refused())?;
     if !tls {
         return get(stream, &uri).await;

@@ -301,6 +301,17 @@ impl Sim {
         self.restart_cluster(context).await
     }
 
+    /// Closes a port of all pods of one KubeCluster to every other KubeCluster (`true`), or opens it again.
+    pub fn close_port(&self, context: &str, port: u16, closed: bool) -> Result<(), SimError> {
+        let kube = self.index(context)?;
+        let mut state = self.world.state();
+        match closed {
+            true => state.closed.insert((kube, port)),
+            false => state.closed.remove(&(kube, port)),
+        };
+        Ok(())
+    }
+
     /// Lets a pod's container exit at each start (`true`), or stops that; a running one exits as well.
     pub fn break_pod(&self, context: &str, namespace: &str, pod: &str, broken: bool) -> Result<(), SimError> {
         let kube = self.index(context)?;

@@ -39,7 +39,6 @@ pub fn write(world: &World, key: &PodKey, pod: &Value, container: &Container) {
 
 fn status(key: &PodKey, pod: &Value, container: &Container) -> Value {
     let name = &pod["spec"]["containers"][0]["name"];
-    let image = &pod["spec"]["containers"][0]["image"];
     let ready = container.stage == Stage::Running;
     let up = matches!(container.stage, Stage::Script { .. } | Stage::Starting { .. } | Stage::Running);
     let created = container.ip.is_some();
@@ -77,6 +76,23 @@ fn status(key: &PodKey, pod: &Value, container: &Container) -> Value {
             json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": container.started}})
         }
     };
+    let exited = exited.unwrap_or_else(|| json!({}));
+    // The containers of a pod share one fate here.
+    let containers = pod["spec"]["containers"].as_array();
+    let statuses: Vec<Value> = containers
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            let image = &one["image"];
+            json!({
+                "name": one["name"], "image": image,
+                "imageID": format!("docker-pullable://{}", image.as_str().unwrap_or_default()),
+                "containerID": format!("containerd://{}", container.uid.replace('-', "")),
+                "ready": ready, "started": up, "restartCount": container.restarts,
+                "state": state, "lastState": exited,
+            })
+        })
+        .collect();
     let mut status = json!({
         "phase": if created { "Running" } else { "Pending" },
         "conditions": [
@@ -87,12 +103,7 @@ fn status(key: &PodKey, pod: &Value, container: &Container) -> Value {
         ],
         "hostIP": format!("192.168.{}.{}", 10 + key.kube, ordinal(&key.name).unwrap_or(0) as usize % NODES + 1),
         "startTime": pod["status"]["startTime"].as_str().map_or_else(now, str::to_owned),
-        "containerStatuses": [{
-            "name": name, "image": image, "imageID": format!("docker-pullable://{}", image.as_str().unwrap_or_default()),
-            "containerID": format!("containerd://{}", container.uid.replace('-', "")),
-            "ready": ready, "started": up, "restartCount": container.restarts,
-            "state": state, "lastState": exited.unwrap_or_else(|| json!({})),
-        }],
+        "containerStatuses": statuses,
         "qosClass": "BestEffort",
     });
     if let Some(ip) = &container.ip {

@@ -69,8 +69,13 @@ pub fn connect(world: &Arc<World>, key: &PodKey, port: u16) -> Result<Box<dyn St
         return tunnel(*address).map_err(|error| format!("dial tcp4 {address}: {error}"));
     }
     let Some(pod) = world.kubes[key.kube].store.get("pods", &key.namespace, &key.name) else { return refused() };
-    let Some(component) = component_of(&pod) else { return refused() };
-    if !component.ports().iter().any(|(_, known)| *known == port) {
+    let component = component_of(&pod);
+    let listens = match component {
+        Some(component) => component.ports().iter().any(|(_, known)| *known == port),
+        // Any other pod listens where it says that it does.
+        None => declared(&pod).any(|known| known == u64::from(port)),
+    };
+    if !listens {
         return refused();
     }
     let state = world.state();
@@ -80,7 +85,7 @@ pub fn connect(world: &Arc<World>, key: &PodKey, port: u16) -> Result<Box<dyn St
     }
     let (stop, tls) = (container.stop.clone(), container.tls.clone());
     let (near, far) = tokio::io::duplex(BUFFER);
-    if component == Component::Pd && matches!(port, CLIENT_PORT | PEER_PORT) {
+    if component == Some(Component::Pd) && matches!(port, CLIENT_PORT | PEER_PORT) {
         let process = state.databases.iter().find_map(|database| database.processes.get(&database.member_at(key)?));
         let Some(process) = process else { return refused() };
         if process.client_url.starts_with("https:") && tls.is_none() {
@@ -106,6 +111,13 @@ pub fn connect(world: &Arc<World>, key: &PodKey, port: u16) -> Result<Box<dyn St
         }
     });
     Ok(Box::new(near))
+}
+
+/// The container ports of a pod.
+fn declared(pod: &serde_json::Value) -> impl Iterator<Item = u64> + '_ {
+    let containers = pod["spec"]["containers"].as_array();
+    let ports = containers.into_iter().flatten().filter_map(|container| container["ports"].as_array());
+    ports.flatten().filter_map(|port| port["containerPort"].as_u64())
 }
 
 fn tunnel(address: SocketAddr) -> std::io::Result<Box<dyn Stream>> {

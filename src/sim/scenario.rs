@@ -141,6 +141,8 @@ pub struct DatabaseSpec {
 pub enum Trouble {
     /// The container exits at each start.
     CrashLoop { kube_cluster: String, namespace: String, pod: String },
+    /// No other KubeCluster reaches this port of its pods.
+    ClosedPort { kube_cluster: String, port: u16 },
 }
 
 impl Scenario {

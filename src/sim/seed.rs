@@ -149,6 +149,10 @@ fn trouble(world: &World, scenario: &Scenario) {
                 world.state().broken.insert(key);
                 world.kubes[kube].store.remove("pods", namespace, pod);
             }
+            Trouble::ClosedPort { kube_cluster, port } => {
+                let Some(kube) = world.kubes.iter().position(|known| known.name == *kube_cluster) else { continue };
+                world.state().closed.insert((kube, *port));
+            }
         }
     }
     if !scenario.troubles.is_empty() {

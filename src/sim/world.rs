@@ -75,6 +75,8 @@ pub struct State {
     /// Pods whose container exits at each start.
     pub broken: BTreeSet<PodKey>,
     pub next_ip: u32,
+    /// Ports of a KubeCluster's pods (by index) that no other KubeCluster reaches.
+    pub closed: BTreeSet<(usize, u16)>,
     /// Store version and pulse at each KubeCluster's last tick.
     pub seen: BTreeMap<usize, (u64, u64)>,
 }
@@ -106,6 +108,7 @@ impl World {
             christening: BTreeMap::new(),
             broken: BTreeSet::new(),
             next_ip: 0,
+            closed: BTreeSet::new(),
             seen: BTreeMap::new(),
         };
         World { kubes, speed, log, tunnels, state: Mutex::new(state) }
@@ -132,6 +135,7 @@ impl World {
             christening: state.christening.clone(),
             broken: state.broken.clone(),
             next_ip: state.next_ip,
+            closed: state.closed.clone(),
             seen: state.seen.clone(),
         };
         World {
@@ -164,9 +168,9 @@ impl World {
             if same && state.idle(kube) && !state.now_ms.is_multiple_of(RESYNC_MS) {
                 continue;
             }
-            cert_manager::tick(self, kube);
             // Where only time has passed, only the pods have something to do.
             if !same || state.now_ms.is_multiple_of(RESYNC_MS) {
+                cert_manager::tick(self, kube);
                 operator::tick(self, &mut state, kube);
                 monitor::tick(self, kube);
                 statefulset::tick(self, kube);

@@ -8,12 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tidepilot::client::certificates;
-use tidepilot::fleet::certificate::FACTS_KEY;
+use tidepilot::client::objects::redacted;
 use tidepilot::fleet::extras::{
     Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets,
 };
@@ -22,6 +19,7 @@ use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView
 use tidepilot::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
+use tidepilot::runbook::network::{Port, Way, probe_at};
 use tidepilot::sim::bare::{Bare, PdRequest};
 
 /// Decoded objects by the address of what they were decoded from, which is kept with them.
@@ -159,6 +157,10 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
         What::Crd(crd),
         What::Operator { version: image.and_then(|image| image.rsplit_once(':').map(|(_, tag)| tag.to_owned())) },
         What::Claims(claims.collect()),
+        What::CertManager(match get("customresourcedefinitions", "", "certificates.cert-manager.io") {
+            Some(_) => vec!["v1".to_owned()],
+            None => Vec::new(),
+        }),
         What::Events(warnings(bare, context)),
         What::OperatorState(Box::new(Operator { deployments: vec![controller], webhooks: Some(Vec::new()) })),
     ];
@@ -198,25 +200,6 @@ pub fn objects(bare: &Bare, now: Timestamp, fleet: &mut Fleet, wanted: &BTreeSet
         let what = What::Object { kind, key, sight: Box::new(sight) };
         fleet.apply(Change { context: id.context.clone(), at: now, what });
     }
-}
-
-/// The values of a Secret, decoded.
-pub fn values(secret: &Value) -> BTreeMap<String, Vec<u8>> {
-    let data = secret["data"].as_object().into_iter().flatten();
-    let decoded = |value: &Value| serde_json::from_value::<ByteString>(value.clone()).ok();
-    data.filter_map(|(key, value)| Some((key.clone(), decoded(value)?.0))).collect()
-}
-
-fn redacted(mut secret: Value) -> Value {
-    let facts = json!(certificates::facts(&values(&secret)));
-    let data = secret.get_mut("data").and_then(Value::as_object_mut);
-    for (key, value) in data.into_iter().flat_map(serde_json::Map::iter_mut) {
-        let digest = Sha256::digest(value.as_str().unwrap_or_default().as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        *value = json!(if key.ends_with(".key") { "(a private key)".to_owned() } else { format!("sha256:{hex}") });
-    }
-    secret[FACTS_KEY] = facts;
-    secret
 }
 
 /// Asks one pod's PD what a look asks.
@@ -389,4 +372,21 @@ pub fn remains(bare: &Bare) -> BTreeMap<String, Value> {
         all.insert(format!("database {name}"), json!(members));
     }
     all
+}
+
+/// Every way open: what a wall does to a run is a matter of `tests/network.rs`.
+pub fn cross(places: &[ObjectRef], ports: &[u16]) -> Vec<Way> {
+    let pods: Vec<ObjectRef> = places.iter().map(probe_at).collect();
+    let pairs = pods.iter().flat_map(|from| pods.iter().map(move |to| (from, to))).filter(|(from, to)| from != to);
+    pairs
+        .map(|(from, to)| Way {
+            from: from.clone(),
+            to: to.clone(),
+            host: format!("{0}.{0}.{1}.svc", to.name, to.namespace),
+            resolved: vec!["10.0.0.1".into()],
+            expected_ip: Some("10.0.0.1".into()),
+            ports: ports.iter().map(|port| (*port, Port::Open)).collect(),
+            detail: String::new(),
+        })
+        .collect()
 }

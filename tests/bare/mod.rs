@@ -148,7 +148,7 @@ impl Bed {
 
     /// Sends an action under a fate.
     pub fn send(&mut self, action: &Action, seen: &Fleet, fate: Fate) -> Answer {
-        let sent = match send::prepare(&self.bare, action, seen, self.now()) {
+        let sent = match send::prepare(&self.bare, action, seen) {
             Ok(sent) => sent,
             Err(reason) => return Answer::Refused { reason },
         };
@@ -245,6 +245,9 @@ fn go_on(bed: &mut Bed, mut run: Run, mut input: Option<Input<'static>>, mut cou
                     bed.pass(1);
                     seen = bed.look(Some(&contexts), Some(&run), &[]);
                     observed = true;
+                }
+                Effect::Probe { step, action: Action::NetProbe { places, ports, .. } } => {
+                    input = Some(Input::Crossed { step, ways: look::cross(&places, &ports) });
                 }
                 Effect::Probe { step, action } => {
                     let lines = bed.probe(&action, &seen.fleet);

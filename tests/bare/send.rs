@@ -5,19 +5,18 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
+use tidepilot::client::certificates;
 use tidepilot::client::signing::{self, Ask};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
 use tidepilot::runbook::action::{Action, Answer};
 use tidepilot::runbook::requests::{
-    copied_secret, delete_options, member_path, tidb_cluster_path, transfer_path, update_request,
+    copied_secret, delete_options, issued_secret, member_path, tidb_cluster_path, transfer_path, update_request,
 };
 use tidepilot::sim::bare::{Bare, PdRequest};
 
-use super::look::values;
 use super::{Effected, RUN, effected};
 
 /// One request, ready to be delivered, perhaps more than once.
@@ -43,7 +42,7 @@ fn get(bare: &Bare, context: &str, path: &str) -> Option<Value> {
 }
 
 /// What the client does before it sends.
-pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet, now: Timestamp) -> Result<Sent, String> {
+pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, String> {
     let manager = format!("tidepilot%2F{RUN}");
     let planned = |version: &str| action.requests(&manager, version, None).into_iter().next().ok_or("no request");
     let kube = |request: tidepilot::runbook::action::Request| To::Kube {
@@ -89,20 +88,19 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet, now: Timestamp) -> Re
             request.body = copied_secret(target, &Value::Object(data));
             kube(request)
         }
-        Action::IssueCa { common_name, organization, days, .. } => {
-            let organization = organization.as_deref();
-            let ask = Ask { common_name, organization, hosts: &[], usages: BTreeSet::new(), days: *days };
+        Action::IssueCa { common_name, days, .. } => {
+            let ask = Ask { common_name, organization: None, hosts: &[], usages: BTreeSet::new(), days: *days };
             let mut request = planned("")?;
-            request.body["data"] = signing::authority(&ask, now)?.data();
+            request.body = issued_secret(action.target(), &signing::authority(&ask, looked(seen)?)?.data());
             kube(request)
         }
-        Action::IssueCertificate { authority, common_name, organization, hosts, usages, days, .. } => {
+        Action::IssueCertificate { authority, common_name, hosts, usages, days, .. } => {
             let path = ObjectId::new(ObjectKind::Secret, authority).path();
-            let secret = get(bare, &authority.context, &path).ok_or("the CA is gone")?;
-            let organization = organization.as_deref();
-            let ask = Ask { common_name, organization, hosts, usages: usages.clone(), days: *days };
+            let ca = certificates::values(&get(bare, &authority.context, &path).ok_or("the CA is gone")?);
+            let ask = Ask { common_name, organization: None, hosts, usages: usages.clone(), days: *days };
             let mut request = planned("")?;
-            request.body["data"] = signing::certificate(&ask, &authority.name, &values(&secret), now)?.data();
+            let made = signing::certificate(&ask, &authority.name, &ca, looked(seen)?)?;
+            request.body = issued_secret(action.target(), &made.data());
             kube(request)
         }
         Action::UpdatePeerUrl { target, id, pod, from, to, restores } => {
@@ -125,11 +123,20 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet, now: Timestamp) -> Re
             pd(door(seen, target, "")?, "POST", transfer_path(to), String::new())
         }
         Action::RemovePdMember { target, id } => pd(door(seen, target, "")?, "DELETE", member_path(*id), String::new()),
-        Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
+        Action::WaitRollout { .. }
+        | Action::ProbePeerUrl { .. }
+        | Action::NetProbe { .. }
+        | Action::Await { .. }
+        | Action::Manual { .. } => {
             return Err("this action sends nothing".into());
         }
     };
     Ok(Sent { effected: effected(action), to })
+}
+
+/// When the world was last looked at: the clock of this room.
+fn looked(seen: &Fleet) -> Result<jiff::Timestamp, String> {
+    seen.clusters.values().filter_map(|cluster| cluster.heard).max().ok_or_else(|| "never looked".into())
 }
 
 fn pd(door: ObjectRef, method: &str, path: String, body: String) -> To {

@@ -30,12 +30,13 @@ use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
-use crate::client::{self, Links, apply, probe};
+use crate::client::{self, Links, apply, network, probe};
 use crate::fleet::ObjectRef;
 use crate::runbook::Observation;
-use crate::runbook::action::Answer;
+use crate::runbook::action::{Action, Answer};
 use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
+use crate::runbook::network::{Way, verdict};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
 use crate::runbook::record::{Event, How, Outcome, PauseReason};
 use journals::replay;
@@ -52,6 +53,8 @@ pub mod exit {
     pub const ANOTHER_RUN: u8 = 6;
     pub const FOREIGN: u8 = 7;
     pub const UNDONE: u8 = 8;
+    /// Every step is done, and what was to be verified is not so.
+    pub const NOT_GOOD: u8 = 9;
 }
 
 /// Longest wait for a face to take a message.
@@ -367,6 +370,10 @@ impl Driver {
                         seen = Observation { at: now(), fleet, denied: None };
                         input = Next::Observed;
                     }
+                    Effect::Probe { step, action } if matches!(action, Action::NetProbe { .. }) => {
+                        let ways = network::cross(&self.links, &probe_permit, &action, &seen.fleet).await;
+                        input = Next::Input(Input::Crossed { step, ways });
+                    }
                     Effect::Probe { step, action } => {
                         let lines = probe::probe(&self.links, &probe_permit, &action, &seen.fleet).await;
                         input = Next::Input(Input::Probed { step, lines });
@@ -487,6 +494,11 @@ async fn ask(ears: &mut Ears, gate: &Gate) -> Option<String> {
 fn stopped(run: &Run, stop: Stop) -> RunEnd {
     let resume = format!("`tidepilot runs resume {}` goes on", run.id);
     match stop {
+        Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {
+            let ways = run.ways();
+            let code = if ways.iter().all(Way::good) { exit::DONE } else { exit::NOT_GOOD };
+            end(&run.id, code, format!("done: {}", verdict(&ways)))
+        }
         Stop::Finished(Outcome::Done) => {
             end(&run.id, exit::DONE, format!("done: {} steps, each verified", run.completed()))
         }

@@ -10,8 +10,10 @@ use tokio::task::JoinHandle;
 
 use super::{Driver, Ears, Reply, exit, journals};
 use crate::app::message::{Effect, Message, RunEnd, RunMessage};
+use crate::client::fold;
 use crate::client::ledger;
 use crate::client::watch::watch as watch_clusters;
+use crate::fleet::extras::Extras;
 
 /// Longest wait for a run to come to a safe stop when the console closes; its journal is safe either way.
 const LAST_WAIT: Duration = Duration::from_secs(20);
@@ -40,12 +42,28 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     let _ = say(Message::Runs(journals::summaries(driver.runs_folder()))).await;
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;
+    let mut closer: Option<JoinHandle<()>> = None;
     while let Some(effect) = effects.recv().await {
         match effect {
             Effect::Quit => break,
             // The terminal copies by itself.
             Effect::Copy(_) => {}
             Effect::Refresh => watching.refresh(),
+            Effect::LookCloser => {
+                let (links, messages) = (driver.links.clone(), messages.clone());
+                if let Some(older) = closer.take() {
+                    older.abort();
+                }
+                closer = Some(tokio::spawn(async move {
+                    // Of a look of its own; only what it adds goes on, so that no watch is overtaken.
+                    let fleet = fold(links.look(None).await);
+                    for change in links.closer(&fleet, &Extras::all()).await {
+                        if messages.send(Message::Fleet(change)).await.is_err() {
+                            break;
+                        }
+                    }
+                }));
+            }
             Effect::ListRuns => drop(say(Message::Runs(journals::summaries(driver.runs_folder()))).await),
             Effect::Plan { runbook, inputs } => {
                 let (driver, messages) = (driver.clone(), messages.clone());

@@ -55,6 +55,7 @@ async fn made(links: &Links, action: &Action) -> Result<Material, String> {
         Action::PatchTidbCluster { .. }
         | Action::WaitRollout { .. }
         | Action::ProbePeerUrl { .. }
+        | Action::NetProbe { .. }
         | Action::UpdatePeerUrl { .. }
         | Action::CreateObject { .. }
         | Action::DeleteObject { .. }

@@ -67,9 +67,11 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
             Err(reason) => Err(reason),
         },
         Action::IssueCa { .. } | Action::IssueCertificate { .. } => issue::issue(links, link, permit, action).await,
-        Action::WaitRollout { .. } | Action::ProbePeerUrl { .. } | Action::Await { .. } | Action::Manual { .. } => {
-            Err("this action sends nothing".into())
-        }
+        Action::WaitRollout { .. }
+        | Action::ProbePeerUrl { .. }
+        | Action::NetProbe { .. }
+        | Action::Await { .. }
+        | Action::Manual { .. } => Err("this action sends nothing".into()),
     };
     done.unwrap_or_else(|reason| Answer::Refused { reason })
 }

@@ -522,7 +522,8 @@ mod tests {
             include_str!("objects.rs"),
             include_str!("network_tls.rs"),
             include_str!("membership.rs"),
-            include_str!("upgrade_exit.rs"),
+            include_str!("upgrade.rs"),
+            include_str!("exit.rs"),
             include_str!("health.rs"),
         ]
         .concat();

@@ -8,7 +8,9 @@ pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
 /// Members that are not healthy: the worse, the less quorum is left.
 fn members(scene: &Scene<'_>) -> Vec<Finding> {
     let database = scene.database;
-    let sick: Vec<_> = database.members.iter().filter(|member| member.healthy == Some(false)).collect();
+    // One that never started is a hazard of its own.
+    let started = database.members.iter().filter(|member| !member.name.is_empty());
+    let sick: Vec<_> = started.filter(|member| member.healthy == Some(false)).collect();
     if sick.is_empty() {
         return Vec::new();
     }

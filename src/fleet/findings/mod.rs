@@ -7,17 +7,18 @@
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
 //! Neighbours: [`catalogue`] (all 69 with how each is seen), [`scene`] (what the functions look at), and one file per
-//! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade_exit`], and [`health`] for what is
+//! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade`], [`exit`], and [`health`] for what is
 //! plainly down.
 
 pub mod catalogue;
+mod exit;
 mod health;
 pub mod lint;
 mod membership;
 mod network_tls;
 mod objects;
 pub mod scene;
-mod upgrade_exit;
+mod upgrade;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::database::{Database, databases, unseen_clusters};
-use super::extras::Extra;
+use super::extras::{Extra, tls_secrets};
+use super::object::{ObjectId, ObjectKind};
 use super::{Crd, Fleet, KubeCluster, ObjectRef};
 use catalogue::Hazard;
 use scene::Scene;
@@ -225,7 +227,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
     let functions: Vec<OfDatabase> =
-        [objects::ALL, network_tls::ALL, membership::ALL, upgrade_exit::ALL, health::ALL].concat();
+        [objects::ALL, network_tls::ALL, membership::ALL, upgrade::ALL, exit::ALL, health::ALL].concat();
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
         let scene = Scene::of(fleet, database);
@@ -234,10 +236,11 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
         }
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        checked.unseen.extend(unasked(&scene).into_iter().map(|sentence| format!("{}: {sentence}", database.name)));
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
-    for finding in objects::fleet(fleet, &all).into_iter().chain(upgrade_exit::fleet(fleet, &all)) {
+    for finding in objects::fleet(fleet, &all).into_iter().chain(exit::fleet(fleet)) {
         let ours = finding.database.as_ref().is_none_or(|of| checked.databases.contains(of));
         let near = only.is_none() || finding.subjects.iter().any(|subject| contexts.contains(subject.context.as_str()));
         if ours && near {
@@ -255,6 +258,25 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
         key(a).cmp(&key(b)).then_with(|| a.subjects.cmp(&b.subjects)).then_with(|| a.sentence.cmp(&b.sentence))
     });
     checked
+}
+
+/// What a closer look would have shown of a Database, and nobody took.
+fn unasked(scene: &Scene<'_>) -> Vec<String> {
+    let mut all = Vec::new();
+    let pd_answers = scene.views().any(|(_, _, _, answer)| answer.version.is_some());
+    if pd_answers && scene.details.is_none() {
+        all.push("PD's placement rules and region counts have not been read yet".to_owned());
+    }
+    for part in scene.parts.iter().filter(|part| part.tc.tls() && part.live()) {
+        let looked = |name: &String| {
+            let at = ObjectRef::new(&part.of.context, &part.of.namespace, name);
+            scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).is_some()
+        };
+        if !tls_secrets(part.tc).iter().all(looked) {
+            all.push(format!("the TLS Secrets of {} have not been read yet", part.of));
+        }
+    }
+    all
 }
 
 /// What a closer look would have shown of a cluster with TidbClusters, and did not.

@@ -215,19 +215,27 @@ fn config_not_rolled(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
         let mut fields: Vec<(String, String)> = Vec::new();
+        let (mut in_place, mut bare) = (Vec::new(), Vec::new());
         for (component, spec) in part.tc.components() {
             let strategy = part.tc.config_update_strategy(component);
             if strategy != "RollingUpdate" {
+                in_place.push(component.title());
                 fields.push((format!("configUpdateStrategy of {}", component.title()), strategy.to_owned()));
             } else if spec.config.is_none() && component != Component::Pump {
+                bare.push(component.title());
                 fields.push((format!("spec.{}.config", component.key()), "(absent)".into()));
             }
         }
         if fields.is_empty() {
             continue;
         }
-        let named: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
-        let sentence = format!("changes do not restart the pods: {}", named.join(", "));
+        let said = [("InPlace", in_place), ("without config", bare)];
+        let said: Vec<String> = said
+            .iter()
+            .filter(|(_, titles)| !titles.is_empty())
+            .map(|(why, titles)| format!("{} ({why})", titles.join(", ")))
+            .collect();
+        let sentence = format!("changes do not restart the pods of {}", said.join(" and "));
         let mut found = scene.find_at("config-not-rolled", part, sentence);
         for (field, value) in &fields {
             found = found.saw(&part.subject(), field, value, part.seen());

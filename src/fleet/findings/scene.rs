@@ -62,12 +62,7 @@ impl<'a> Scene<'a> {
 
     /// The members whose pods are of this part.
     pub fn members(&self, part: &Part<'_>) -> Vec<&'a Member> {
-        let here = |member: &&Member| {
-            member.kube_cluster.as_deref() == Some(&part.of.context)
-                && member.namespace.as_deref() == Some(&part.of.namespace)
-                && member.tidb_cluster.as_deref() == Some(&part.of.name)
-        };
-        self.database.members.iter().filter(here).collect()
+        self.database.members.iter().filter(|member| member.of().as_ref() == Some(part.of)).collect()
     }
 
     /// Every PD view that answered.
@@ -91,8 +86,7 @@ impl<'a> Scene<'a> {
     /// Up stores that a part is about to give away, going by the replicas that it asks for.
     pub fn leaving(&self, part: &Part<'_>, component: Component) -> usize {
         let own = self.database.stores.iter().filter(|row| {
-            row.kube_cluster.as_deref() == Some(&part.of.context)
-                && row.tidb_cluster.as_deref() == Some(&part.of.name)
+            row.of.as_ref() == Some(part.of)
                 && row.store.tiflash == (component == Component::Tiflash)
                 && row.store.state == "Up"
         });

@@ -511,6 +511,12 @@ fn what_is_dark_is_never_well() {
     let mut bed = Bed::healthy();
     bed.west.freshness = Freshness::Unreachable;
     assert!(bed.checked().dark());
+    // TLS without a look at its Secrets.
+    let mut bed = Bed::healthy();
+    tls(&mut bed);
+    assert!(!bed.checked().dark());
+    bed.west.secrets.clear();
+    assert!(bed.checked().dark());
     let nothing = check(&crate::fleet::Fleet::default(), None);
     assert!(nothing.dark(), "nothing found is nothing seen");
     assert!(check(&Bed::healthy().fleet(), Some("elsewhere")).databases.is_empty());

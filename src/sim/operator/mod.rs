@@ -16,6 +16,9 @@ mod scale;
 mod status;
 mod upgrade;
 
+/// How often what belongs to nobody is looked for.
+const ORPHANS_MS: u64 = 10_000;
+
 /// The operator looks at everything again after this long.
 const RESYNC_MS: u64 = 30_000;
 
@@ -41,6 +44,26 @@ pub struct Pass<'a> {
 pub fn tick(world: &World, state: &mut State, kube: usize) {
     for object in world.kubes[kube].store.list("tidbclusters", None) {
         reconcile(&mut Pass { world, state, kube }, object);
+    }
+    if state.now_ms.is_multiple_of(ORPHANS_MS) {
+        collect_orphans(world, kube);
+    }
+}
+
+/// What a pass made for a TidbCluster that was deleted while it was being looked at: a real cluster's garbage collector
+/// finds it a little later.
+fn collect_orphans(world: &World, kube: usize) {
+    let store = &world.kubes[kube].store;
+    for plural in ["pods", "services", "deployments", "statefulsets", "configmaps"] {
+        for object in store.snapshot(plural, None).1 {
+            let owner = &object["metadata"]["ownerReferences"][0];
+            // The objects first and the owners after them: one that is made meanwhile is no orphan.
+            let owned = owner["kind"] == "TidbCluster";
+            if owned && !store.snapshot("tidbclusters", None).1.iter().any(|tc| tc["metadata"]["uid"] == owner["uid"]) {
+                let (namespace, name) = super::store::identity(&object);
+                store.remove(plural, &namespace, &name);
+            }
+        }
     }
 }
 

@@ -1,0 +1,92 @@
+//! The fact about a probe pod: is one left from before, is ours ready to look and to be looked at?
+//!
+//! Pure, from what a look saw at two objects' places. Not here: the look between the pods (`client::network`).
+
+use serde_json::{Value, json};
+
+use super::super::action::RUN_LABEL;
+use super::super::network::{probe_at, probe_objects};
+use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::{Fleet, ObjectRef};
+
+/// What cannot be seen is left out, so that a check on it stops.
+pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> Value {
+    let probe = probe_at(of);
+    let mut value = json!({"context": probe.context, "namespace": probe.namespace, "name": probe.name});
+    let namespace = ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace));
+    match fleet.sight(&namespace) {
+        Some(Sight::Absent) => value["namespaceExists"] = json!(false),
+        Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
+        Some(Sight::Unseen(_)) | None => {}
+    }
+    let both = probe_objects(&probe).map(|id| (fleet.sight(&id), id));
+    if both.iter().all(|(sight, _)| matches!(sight, Some(Sight::Absent | Sight::Present(_)))) {
+        let there = both.iter().filter_map(|(sight, id)| Some((sight.and_then(Sight::present)?, id)));
+        value["left"] = there
+            .map(|(object, id)| match object.pointer("/metadata/labels").and_then(|labels| labels.get(RUN_LABEL)) {
+                Some(run) => json!(format!("{id} (made by run {})", run.as_str().unwrap_or_default())),
+                None => json!(format!("{id} (not made by a run)")),
+            })
+            .collect();
+    }
+    let pod = both.iter().find_map(|(sight, id)| sight.and_then(Sight::present).filter(|_| id.kind == ObjectKind::Pod));
+    value["ready"] = json!(pod.is_some_and(ready));
+    value["trouble"] = json!(pod.map_or_else(|| "it is not there yet".to_owned(), trouble));
+    value
+}
+
+fn ready(pod: &Value) -> bool {
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+        && pod.pointer("/status/podIP").is_some_and(Value::is_string)
+}
+
+/// What keeps its containers from running, as the kubelet or the scheduler says it; empty when nothing does.
+fn trouble(pod: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+    let waiting = statuses.into_iter().flatten().find_map(|status| {
+        let waiting = status.pointer("/state/waiting")?;
+        Some(format!("{}: {} {}", text(&status["name"]), text(&waiting["reason"]), text(&waiting["message"])))
+    });
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    let unscheduled = conditions.into_iter().flatten().find_map(|c| {
+        (c["type"] == "PodScheduled" && c["status"] == "False")
+            .then(|| format!("not scheduled: {}", text(&c["message"])))
+    });
+    let phase = pod.pointer("/status/phase").map(text).filter(|phase| phase == "Failed" || phase == "Succeeded");
+    let ended = phase.map(|phase| format!("it has ended ({phase} {})", text(&pod["status"]["reason"])));
+    waiting.or(unscheduled).or(ended).unwrap_or_default().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Change, What};
+
+    fn seen(pod: Sight, service: Sight) -> Value {
+        let of = ObjectRef::new("a", "db", "x");
+        let mut fleet = Fleet::default();
+        for (id, sight) in probe_objects(&probe_at(&of)).into_iter().zip([pod, service]) {
+            let (kind, key) = id.key();
+            let what = What::Object { kind, key, sight: Box::new(sight) };
+            fleet.apply(Change { context: "a".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        }
+        probe_pod(&fleet, &of)
+    }
+
+    #[test]
+    fn leftovers_and_readiness() {
+        let pod = |status: Value| Sight::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}, "status": status}));
+        let ready = json!({"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]});
+        let found = seen(pod(ready), Sight::Absent);
+        assert_eq!((&found["ready"], &found["trouble"]), (&json!(true), &json!("")));
+        assert_eq!(found["left"], json!(["Pod a/db/x-tidepilot-probe (made by run r1)"]));
+        let pulling =
+            json!({"containerStatuses": [{"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}]});
+        let found = seen(pod(pulling), Sight::Absent);
+        assert_eq!((&found["ready"], &found["trouble"]), (&json!(false), &json!("probe: ErrImagePull")));
+        assert_eq!(seen(Sight::Absent, Sight::Absent)["left"], json!([]));
+        assert_eq!(seen(Sight::Unseen("forbidden".into()), Sight::Absent).get("left"), None, "unknown is not none");
+    }
+}
