@@ -10,6 +10,7 @@ use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::client::{self, leases};
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
+use crate::fleet::extras::Extra;
 use crate::report::plain;
 
 #[derive(Args, Debug)]
@@ -31,7 +32,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let mut fleet = client::fold(links.look(None).await);
+    let mut fleet = client::fold(links.look_closer(None, &[Extra::Pd].into_iter().collect()).await);
     let mut found = diagnose(&fleet, args.database.as_deref());
     if let (Some(asked), true) = (&args.database, found.databases.is_empty()) {
         let known = diagnose(&fleet, None).databases.join(", ");

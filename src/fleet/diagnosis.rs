@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use super::database::{Database, Member, databases};
+use super::leaving::details;
 use super::rollout::rollout;
 use super::tidbcluster::TidbCluster;
 use super::{Fleet, KubeCluster, ObjectRef};
@@ -53,6 +54,7 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
         found.databases.push(database.name.clone());
         found.unseen.extend(database.unseen.iter().map(|unseen| format!("{}: {unseen}", database.name)));
         members(fleet, &database, &mut found.leftovers);
+        schedulers(fleet, &database, &mut found);
         for of in &database.tidb_clusters {
             let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
             marks(&database, of, tc, &mut found.leftovers);
@@ -64,6 +66,26 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
         found.unseen.push(format!("KubeCluster {} is {}: {why}", cluster.context, cluster.freshness.word()));
     }
     found
+}
+
+/// Schedulers that somebody's work on a store left inside PD. Only a closer look tells them.
+fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
+    let told = details(fleet, database).and_then(|details| details.schedulers.as_ref());
+    let Some(told) = told else {
+        if !database.members.is_empty() {
+            found.unseen.push(format!("{}: which schedulers PD runs is not known", database.name));
+        }
+        return;
+    };
+    for name in told.iter().filter(|name| name.starts_with("evict-leader") || name.starts_with("grant-leader")) {
+        found.leftovers.push(Leftover {
+            kind: "pd-scheduler",
+            database: database.name.clone(),
+            at: name.clone(),
+            sentence: format!("PD runs {name}: leaders are kept away from (or on) a store for somebody's work on it"),
+            remedy: format!("when nobody restarts that store now: pd-ctl scheduler remove {name}"),
+        });
+    }
 }
 
 /// The command that goes on with the migration of this TidbCluster.
@@ -173,6 +195,7 @@ fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::extras::PdDetails;
     use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView};
     use crate::fleet::{Change, Freshness, ObjectKey, What};
     use serde_json::{Value, json};
@@ -233,5 +256,20 @@ mod tests {
         };
         assert_eq!(kinds(added), ["nameless-member"]);
         assert!(diagnose(&fleet(|_, _, _| {}), Some("other")).databases.is_empty());
+    }
+
+    #[test]
+    fn what_runs_inside_pd_is_named_or_said_to_be_unknown() {
+        let mut fleet = fleet(|_, _, _| {});
+        let unknown = diagnose(&fleet, None);
+        assert!(unknown.unseen.iter().any(|sentence| sentence.contains("schedulers")), "{unknown:?}");
+        let schedulers = ["balance-leader-scheduler", "evict-leader-scheduler"].map(str::to_owned).to_vec();
+        let details = Box::new(PdDetails { schedulers: Some(schedulers), ..PdDetails::default() });
+        let what = What::PdDetails { pod: ObjectKey::new("db", "basic-pd-0"), details };
+        fleet.apply(Change { context: "c".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        let found = diagnose(&fleet, None);
+        let named: Vec<&str> = found.leftovers.iter().map(|leftover| leftover.at.as_str()).collect();
+        assert_eq!(named, ["evict-leader-scheduler"]);
+        assert!(!found.unseen.iter().any(|sentence| sentence.contains("schedulers")), "{found:?}");
     }
 }

@@ -90,6 +90,10 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
             }]),
         ),
         ("GET", "/config/rules/group/tiflash") => Reply::json(200, &json!([])),
+        ("GET", "/schedulers") => Reply::json(
+            200,
+            &json!(["balance-hot-region-scheduler", "balance-leader-scheduler", "balance-region-scheduler"]),
+        ),
         ("GET", "/stores") => stores(database, request.query, around.now_s),
         ("GET", "/stores/progress") => progress(database, request.query, around.now_ms),
         ("GET", path) if path.starts_with("/store/") => match store_id(database, path) {
