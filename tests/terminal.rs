@@ -87,8 +87,10 @@ fn the_migration_by_keys() {
     terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
     terminal.keys("r");
     terminal.shows(&["migrate-cluster-domain"]);
+    terminal.keys("/migrate\r");
+    terminal.shows(&["leader last"]);
     terminal.keys("\r");
-    terminal.shows(&["tidbCluster", "clusterDomain"]);
+    terminal.shows(&["tidbCluster", "Which TidbCluster is to be opened?"]);
     // The fields come filled or empty; clear them first.
     terminal.keys("\x15legacy/pingcap/basic\r");
     terminal.keys("\x15cluster1.com");
@@ -119,7 +121,7 @@ fn the_migration_by_keys() {
     terminal.shows(&["go on?"]);
     terminal.screenshot("migration-4-members");
     terminal.keys("y");
-    terminal.shows(&["done: 8 steps, each verified"]);
+    terminal.shows(&["done: 9 steps, each verified"]);
     terminal.screenshot("migration-5-result");
     terminal.keys(":q\r");
     assert_eq!(terminal.ended(), 0);
