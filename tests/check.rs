@@ -28,9 +28,16 @@ fn named(checked: &Checked) -> Vec<String> {
     named
 }
 
+#[expect(clippy::disallowed_methods, reason = "the certificates of the simulated fleet are made now")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 struct World {
     sim: Sim,
     links: Links,
+    /// Certificates are judged by it.
+    now: jiff::Timestamp,
     _dir: tempfile::TempDir,
 }
 
@@ -55,11 +62,11 @@ impl World {
         let limits = Limits { request: Duration::from_secs(2), look: Duration::from_secs(3), ..Limits::default() };
         let options = ConnectOptions { kubeconfig: Some(kubeconfig), limits, ..ConnectOptions::default() };
         let links = Links::new(targets(&options).expect("a good kubeconfig"), options);
-        Self { sim, links, _dir: dir }
+        Self { sim, links, now: now(), _dir: dir }
     }
 
     async fn check(&self) -> Checked {
-        check(&fold(self.links.look_closer(None, &Extras::all()).await), None)
+        check(&fold(self.links.look_closer(None, &Extras::all()).await), None, self.now)
     }
 
     /// Looks until exactly this is found: the simulated operator takes a moment to see what was planted.
@@ -176,6 +183,10 @@ async fn what_tls_lacks_is_found() {
     world.names(&[]).await;
     world.sim.store("west").expect("west").remove("secrets", "prod", "prod-west-tikv-cluster-secret");
     world.names(&["tls-secret-missing prod-east"]).await;
+    // Some years later.
+    let later = world.now.checked_add(jiff::SignedDuration::from_hours(24 * 365 * 30)).expect("in range");
+    let old = World { now: later, ..world };
+    old.names(&["certificate-expiry basic", "certificate-expiry prod-east", "tls-secret-missing prod-east"]).await;
 }
 
 #[test]
@@ -419,7 +430,7 @@ fn a_large_fleet_is_judged_at_once() {
     let best = (0..10)
         .map(|_| {
             let begun = std::time::Instant::now();
-            let checked = check(&fleet, None);
+            let checked = check(&fleet, None, jiff::Timestamp::UNIX_EPOCH);
             assert_eq!(checked.databases.len(), 17);
             begun.elapsed()
         })

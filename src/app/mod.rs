@@ -223,7 +223,7 @@ impl App {
 
     /// What is wrong or risky in all Databases.
     pub fn checked(&self) -> &Checked {
-        self.checked.get_or_init(|| check(&self.fleet, None))
+        self.checked.get_or_init(|| check(&self.fleet, None, self.now))
     }
 
     /// The finding with this row key.

@@ -82,9 +82,10 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     let fleet = client::fold(links.look_closer(None, &Extras::all()).await);
-    let checked = check(&fleet, args.database.as_deref());
+    let now = client::now();
+    let checked = check(&fleet, args.database.as_deref(), now);
     if let (Some(asked), true) = (&args.database, checked.databases.is_empty()) {
-        let known = check(&fleet, None).databases.join(", ");
+        let known = check(&fleet, None, now).databases.join(", ");
         return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
     }
     finish(args.output, &Shown::of_fleet(&fleet, checked, least))

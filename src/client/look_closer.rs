@@ -17,8 +17,9 @@ use super::look::{change, fold};
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, pd, pd_details, plain};
 use crate::fleet::database::{Database, databases};
-use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator, tls_secrets};
+use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator};
 use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::tls::wanted_of;
 use crate::fleet::{Change, Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef, What};
 
 /// Most pages of 500 that are read of one list.
@@ -103,13 +104,13 @@ fn pd_to_ask(fleet: &Fleet, database: &Database) -> Option<(ObjectRef, ObjectKey
     Some((leads.0.clone(), leads.1.clone()))
 }
 
-/// The Secrets that the TidbClusters with TLS mount (`domain.md` §1.4).
+/// The Secrets that the TidbClusters with TLS need (`domain.md` §1.4).
 fn wanted_secrets(fleet: &Fleet) -> BTreeSet<ObjectId> {
-    let named = |of: &ObjectRef, name: String| {
-        ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, name))
-    };
-    let with_tls = fleet.tidb_clusters().filter(|(_, tc)| tc.tls());
-    with_tls.flat_map(|(of, tc)| tls_secrets(tc).into_iter().map(move |name| named(&of, name))).collect()
+    let of_all = fleet.tidb_clusters().flat_map(|(of, tc)| {
+        let names = wanted_of(tc).into_iter().map(|wanted| wanted.secret);
+        names.map(move |name| ObjectRef::new(&of.context, &of.namespace, name)).collect::<Vec<_>>()
+    });
+    of_all.map(|at| ObjectId::new(ObjectKind::Secret, &at)).collect()
 }
 
 /// Runs one reading within the time of a look; what fails becomes a sentence.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::tidbcluster::{Component, Meta, TidbCluster};
+use super::tidbcluster::Meta;
 use super::{Keyed, ObjectKey};
 
 /// One thing that a closer look may read besides the cheap one.
@@ -286,19 +286,6 @@ pub struct Removal {
     pub progress: f64,
     /// Estimated by PD; may be infinite, which JSON cannot say.
     pub left_seconds: Option<f64>,
-}
-
-/// Names of the Secrets that a TidbCluster with TLS mounts: one per component with pods, and the clients' one
-/// (`domain.md` §1.4). TiDB's MySQL certificates are another matter.
-pub fn tls_secrets(tc: &TidbCluster) -> Vec<String> {
-    let with_pods = tc.components().filter(|(_, spec)| spec.replicas > 0);
-    let components = with_pods.map(|(component, _)| tls_secret(tc, component));
-    components.chain([format!("{}-cluster-client-secret", tc.name())]).collect()
-}
-
-/// `X-pd-cluster-secret`
-pub fn tls_secret(tc: &TidbCluster, component: Component) -> String {
-    format!("{}-{}-cluster-secret", tc.name(), component.key())
 }
 
 #[cfg(test)]

@@ -125,6 +125,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
     say(What::Events(Vec::new()));
     say(What::CertManager(vec!["v1".into()]));
     places(&mut fleet, &ObjectRef::new("sample", "new", "fresh"));
+    places(&mut fleet, &ObjectRef::new("sample", "db", "basic"));
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
 }
 

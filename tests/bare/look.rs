@@ -11,12 +11,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidepilot::client::objects::redacted;
-use tidepilot::fleet::extras::{
-    Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, tls_secrets,
-};
+use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use tidepilot::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
+use tidepilot::fleet::tls::wanted_of;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
 use tidepilot::runbook::network::{Port, Way, probe_at};
@@ -94,8 +93,9 @@ pub fn look(
             .collect();
         let secrets: BTreeSet<ObjectId> = tcs
             .iter()
-            .filter(|tc| tc.tls())
-            .flat_map(|tc| tls_secrets(tc).into_iter().map(|name| ObjectRef::new(context, tc.namespace(), name)))
+            .flat_map(|tc| {
+                wanted_of(tc).into_iter().map(|wanted| ObjectRef::new(context, tc.namespace(), wanted.secret))
+            })
             .map(|at| ObjectId::new(ObjectKind::Secret, &at))
             .collect();
         say(What::TidbClusters(tcs));

@@ -136,7 +136,7 @@ impl Bed {
     }
 
     pub fn checked(&self) -> Checked {
-        check(&self.fleet(), None)
+        check(&self.fleet(), None, when())
     }
 }
 

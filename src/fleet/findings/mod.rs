@@ -26,8 +26,9 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::database::{Database, databases, unseen_clusters};
-use super::extras::{Extra, tls_secrets};
+use super::extras::Extra;
 use super::object::{ObjectId, ObjectKind};
+use super::tls::{Wanted, wanted_of};
 use super::{Crd, Fleet, KubeCluster, ObjectRef};
 use catalogue::Hazard;
 use scene::Scene;
@@ -220,8 +221,9 @@ impl Checked {
 
 type OfDatabase = fn(&Scene<'_>) -> Vec<Finding>;
 
-/// Everything that is wrong or risky in the Databases of this name or id (`None`: all, and the fleet itself).
-pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
+/// Everything that is wrong or risky in the Databases of this name or id (`None`: all, and the fleet itself). `now` is
+/// what certificates are judged by.
+pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     let all = databases(fleet);
     let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
@@ -230,7 +232,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>) -> Checked {
         [objects::ALL, network_tls::ALL, membership::ALL, upgrade::ALL, exit::ALL, health::ALL].concat();
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
-        let scene = Scene::of(fleet, database);
+        let scene = Scene::of(fleet, database, now);
         for function in &functions {
             checked.findings.extend(function(&scene));
         }
@@ -268,11 +270,11 @@ fn unasked(scene: &Scene<'_>) -> Vec<String> {
         all.push("PD's placement rules and region counts have not been read yet".to_owned());
     }
     for part in scene.parts.iter().filter(|part| part.tc.tls() && part.live()) {
-        let looked = |name: &String| {
-            let at = ObjectRef::new(&part.of.context, &part.of.namespace, name);
+        let looked = |wanted: &Wanted| {
+            let at = ObjectRef::new(&part.of.context, &part.of.namespace, &wanted.secret);
             scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).is_some()
         };
-        if !tls_secrets(part.tc).iter().all(looked) {
+        if !wanted_of(part.tc).iter().all(looked) {
             all.push(format!("the TLS Secrets of {} have not been read yet", part.of));
         }
     }

@@ -1,96 +1,91 @@
 //! `domain.md` §5.2: network, DNS and TLS. Hazards 18 to 26.
 //!
-//! Names and ports can only be tried from inside a pod (`verify-network`); what shows from outside are the Secrets, by
-//! the names of their keys and fingerprints, and what etcd holds as peerURLs.
+//! Names and ports can only be tried from inside a pod (`verify-network`); what shows from outside are the Secrets, as far as
+//! `fleet::tls` judges them, and what etcd holds as peerURLs.
 
-use std::collections::BTreeMap;
-
-use super::scene::{Part, Scene};
-use super::{Finding, OfDatabase, Subject};
+use super::scene::Scene;
+use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::ObjectRef;
+use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::Member;
-use crate::fleet::extras::tls_secrets;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url::{BadPeerUrl, check_form};
+use crate::fleet::tls::{TroubleKind, TroubleOf, troubles_of};
 
-pub(super) const ALL: &[OfDatabase] = &[secrets, different_ca, wrong_schemes];
+pub(super) const ALL: &[OfDatabase] = &[certificates, wrong_schemes];
 
-/// The keys that each of these Secrets must have (`domain.md` §4.2).
-const KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
-
-fn secret<'a>(scene: &Scene<'a>, part: &Part<'_>, name: &str) -> Option<&'a Sight> {
-    let at = ObjectRef::new(&part.of.context, &part.of.namespace, name);
-    scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at))
-}
-
-/// 24. A Secret that a pod mounts is not there, or lacks a key.
-fn secrets(scene: &Scene<'_>) -> Vec<Finding> {
+/// 20 to 24. What is wrong with the certificates: one judge for this, for preflights and for what was just issued.
+fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
-    for part in scene.parts.iter().filter(|part| part.tc.tls()) {
-        for name in tls_secrets(part.tc) {
-            let at = ObjectRef::new(&part.of.context, &part.of.namespace, &name);
-            let subject = Subject::object("Secret", &at);
-            let found = match secret(scene, part, &name) {
-                // Nobody looked.
-                None => continue,
-                Some(Sight::Unseen(why)) => scene
-                    .find("tls-secret-missing", format!("whether Secret {at} is as it should be is not known: {why}"))
-                    .unknown(),
-                Some(Sight::Absent) => scene
-                    .find("tls-secret-missing", format!("Secret {at} is missing; pods that mount it do not start"))
-                    .saw(&subject, "metadata.name", "(not there)", part.seen()),
-                Some(Sight::Present(object)) => {
-                    let has = |key: &&&str| object.pointer("/data").and_then(|data| data.get(**key)).is_some();
-                    let missing: Vec<&str> = KEYS.iter().filter(|key| !has(key)).copied().collect();
-                    if missing.is_empty() {
-                        continue;
-                    }
-                    let there = object.pointer("/data").and_then(|data| data.as_object());
-                    let there: Vec<&str> = there.into_iter().flat_map(|data| data.keys().map(String::as_str)).collect();
-                    scene.find("tls-secret-missing", format!("Secret {at} lacks {}", missing.join(", "))).saw(
-                        &subject,
-                        "data, names of its keys",
-                        there.join(", "),
-                        part.seen(),
-                    )
-                }
-            };
-            let remedy = format!("issue it: its name must be exactly {name}, in namespace {}", part.of.namespace);
-            all.push(found.on(subject).on(part.subject()).then(remedy));
-        }
+    for TroubleOf { of, trouble } in troubles_of(scene.fleet, &scene.database.tidb_clusters, scene.now) {
+        let Some(part) = scene.parts.iter().find(|part| *part.of == of) else { continue };
+        let at = ObjectRef::new(&of.context, &of.namespace, &trouble.secret);
+        // What nobody looked at is said once, as unseen.
+        let Some(sight) = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)) else { continue };
+        let facts = sight.present().and_then(SecretFacts::of).unwrap_or_default();
+        let subject = Subject::object("Secret", &at);
+        let found = scene.find(named(trouble.kind), trouble.sentence).on(subject.clone()).on(part.subject());
+        let (field, value) = shown(trouble.kind, &facts);
+        let found = found.saw(&subject, field, value, part.seen());
+        all.push(match trouble.kind {
+            TroubleKind::Unseen => found.unknown(),
+            // In order today; the name is one that only some programs use.
+            TroubleKind::Expiring => found.severity(Severity::Medium),
+            TroubleKind::OtherName => found.severity(Severity::Low),
+            TroubleKind::Absent
+            | TroubleKind::Keys
+            | TroubleKind::EssentialName
+            | TroubleKind::Usage
+            | TroubleKind::CommonName
+            | TroubleKind::Authority
+            | TroubleKind::KeyMismatch
+            | TroubleKind::Chain
+            | TroubleKind::Expired
+            | TroubleKind::NotYetValid => found,
+        });
     }
-    all
+    let remedy = "tidepilot run issue-certificates # then let the components that do not reload them restart, one after the other";
+    all.into_iter().map(|finding| finding.then(remedy)).collect()
 }
 
-/// 21. Not one and the same CA in all Secrets of the Database.
-fn different_ca(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut by_print: BTreeMap<String, Vec<(Subject, Option<jiff::Timestamp>)>> = BTreeMap::new();
-    for part in scene.parts.iter().filter(|part| part.tc.tls()) {
-        for name in tls_secrets(part.tc) {
-            let Some(Sight::Present(object)) = secret(scene, part, &name) else { continue };
-            let Some(print) = object.pointer("/data/ca.crt").and_then(|value| value.as_str()) else { continue };
-            let at = ObjectRef::new(&part.of.context, &part.of.namespace, name);
-            by_print.entry(print.to_owned()).or_default().push((Subject::object("Secret", &at), part.seen()));
+fn named(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Unseen | TroubleKind::Absent | TroubleKind::Keys => "tls-secret-missing",
+        TroubleKind::EssentialName | TroubleKind::OtherName => "san-missing",
+        TroubleKind::CommonName => "common-name-mismatch",
+        TroubleKind::Authority | TroubleKind::Chain => "different-ca",
+        TroubleKind::Expired | TroubleKind::NotYetValid | TroubleKind::Expiring => "certificate-expiry",
+        TroubleKind::Usage | TroubleKind::KeyMismatch => "certificate-unusable",
+    }
+}
+
+/// The part of the certificate that shows it.
+fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
+    let certificate = facts.certificate.as_ref();
+    let said = |text: Option<String>| text.unwrap_or_else(|| "(no certificate)".into());
+    match kind {
+        TroubleKind::Unseen => ("data", "(not seen)".into()),
+        TroubleKind::Absent => ("metadata.name", "(not there)".into()),
+        TroubleKind::Keys => ("data, names of its keys", facts.keys.iter().cloned().collect::<Vec<_>>().join(", ")),
+        TroubleKind::EssentialName | TroubleKind::OtherName => {
+            let names = certificate.map(|one| one.dns_names.iter().cloned().collect::<Vec<_>>().join(", "));
+            ("tls.crt, DNS names", said(names))
         }
-    }
-    if by_print.len() < 2 {
-        return Vec::new();
-    }
-    let mut groups: Vec<_> = by_print.into_iter().collect();
-    // The CA of most is taken for the right one.
-    groups.sort_by_key(|(print, held)| (std::cmp::Reverse(held.len()), print.clone()));
-    let sentence =
-        format!("the Secrets hold {} different CAs; members with different ones refuse each other", groups.len());
-    let mut found = scene.find("different-ca", sentence);
-    for (print, held) in &groups {
-        for (subject, seen) in held.iter().take(if *print == groups[0].0 { 1 } else { usize::MAX }) {
-            found = found.saw(subject, "data[ca.crt]", print, *seen);
+        TroubleKind::Usage => {
+            let uses = certificate.and_then(|one| one.usages.as_ref());
+            let uses = uses.map(|uses| uses.iter().map(|usage| usage.word()).collect::<Vec<_>>().join(", "));
+            ("tls.crt, uses", said(uses))
         }
+        TroubleKind::CommonName => ("tls.crt, common name", said(certificate.map(|one| one.common_name.clone()))),
+        TroubleKind::Authority | TroubleKind::Chain => {
+            ("tls.crt, signed by", said(facts.signed_by.clone().or(certificate.map(|one| one.issuer.clone()))))
+        }
+        TroubleKind::KeyMismatch => ("tls.key", "of another certificate".into()),
+        TroubleKind::Expired | TroubleKind::Expiring => {
+            ("tls.crt, not after", said(certificate.map(|one| one.not_after.to_string())))
+        }
+        TroubleKind::NotYetValid => ("tls.crt, not before", said(certificate.map(|one| one.not_before.to_string()))),
     }
-    for (subject, _) in groups.iter().skip(1).flat_map(|(_, held)| held) {
-        found = found.on(subject.clone());
-    }
-    vec![found.then("copy the CA's Secret from the initial cluster and issue these certificates again from it")]
 }
 
 /// 25 and 40. peerURLs whose scheme is not that of `tlsCluster`.

@@ -27,10 +27,11 @@ pub struct Scene<'a> {
     pub parts: Vec<Part<'a>>,
     /// PD's details, with the context that told them.
     pub details: Option<(&'a str, &'a PdDetails)>,
+    pub now: Timestamp,
 }
 
 impl<'a> Scene<'a> {
-    pub fn of(fleet: &'a Fleet, database: &'a Database) -> Self {
+    pub fn of(fleet: &'a Fleet, database: &'a Database, now: Timestamp) -> Self {
         let parts: Vec<Part<'a>> = database
             .tidb_clusters
             .iter()
@@ -42,7 +43,7 @@ impl<'a> Scene<'a> {
             .filter_map(|(part, pod)| Some((part.of.context.as_str(), part.cluster.more.pd.get(pod)?)))
             .collect();
         told.sort_by_key(|(_, details)| details.at);
-        Self { fleet, database, parts, details: told.pop() }
+        Self { fleet, database, parts, details: told.pop(), now }
     }
 
     /// Whether its TidbClusters lie in more than one KubeCluster.

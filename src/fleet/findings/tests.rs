@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 use super::bed::{Bed, when};
 use super::catalogue::{CATALOGUE, Seeing};
 use super::{Severity, check};
+use crate::fleet::certificate::FACTS_KEY;
 use crate::fleet::extras::{Event, PlacementRule, RegionCheck, Removal};
 use crate::fleet::object::Sight;
 use crate::fleet::pd::{EtcdMember, MemberId, Store};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::{Crd, Freshness, ObjectKey};
 
 type Plant = fn(&mut Bed);
@@ -49,18 +52,35 @@ fn claim(instance: &str, made: &str) -> Value {
         "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}})
 }
 
+/// Mutual TLS with good certificates from one CA.
 fn tls(bed: &mut Bed) {
     for member in &mut bed.members {
         member.peer_urls = member.peer_urls.iter().map(|url| url.replace("http://", "https://")).collect();
     }
     for side in [&mut bed.east, &mut bed.west] {
         side.tc["spec"]["tlsCluster"] = json!({"enabled": true});
-        let name = side.tc["metadata"]["name"].as_str().expect("a name").to_owned();
-        for what in ["pd-cluster-secret", "tikv-cluster-secret", "tidb-cluster-secret", "cluster-client-secret"] {
-            let data = json!({"data": {"ca.crt": "sha256:aa", "tls.crt": "sha256:bb", "tls.key": "(a private key)"}});
-            side.secrets.push((format!("{name}-{what}"), Sight::Present(data)));
-        }
+        let tc: TidbCluster = serde_json::from_value(side.tc.clone()).expect("the shape of the API");
+        side.secrets =
+            wanted_of(&tc).iter().map(|wanted| (wanted.secret.clone(), Sight::Present(secret(wanted)))).collect();
     }
+}
+
+fn secret(wanted: &Wanted) -> Value {
+    let certificate = |dns_names: &[String], addresses: &[String]| {
+        json!({"commonName": "TiDB", "issuer": "TiDB CA", "dnsNames": dns_names, "ipAddresses": addresses,
+            "isCa": false, "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2027-01-01T00:00:00Z", "fingerprint": "aa", "publicKey": "bb"})
+    };
+    json!({"data": {}, FACTS_KEY: {"keys": ["ca.crt", "tls.crt", "tls.key"], "keyMatches": true, "signedBy": "ca", "unreadable": [],
+        "certificate": certificate(&wanted.dns_names, &wanted.ip_addresses),
+        "authorities": [{"commonName": "TiDB CA", "issuer": "TiDB CA", "dnsNames": [], "ipAddresses": [], "isCa": true,
+            "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2036-01-01T00:00:00Z", "fingerprint": "cc", "publicKey": "ca"}]}})
+}
+
+/// TLS, and then one Secret of west changed at one place of its facts.
+fn tls_but(bed: &mut Bed, at: &str, value: Value) {
+    tls(bed);
+    let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+    *secret.pointer_mut(&format!("/{FACTS_KEY}{at}")).expect("a place in the facts") = value;
 }
 
 /// What has to be found when this is planted; several names where one thing really is several.
@@ -149,12 +169,29 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     (
         "another CA",
         |bed| {
-            tls(bed);
-            bed.west.secrets[0].1 =
-                Sight::Present(json!({"data": {"ca.crt": "sha256:cc", "tls.crt": "x", "tls.key": "x"}}));
+            tls_but(bed, "/signedBy", json!("other"));
+            let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+            secret[FACTS_KEY]["authorities"][0]["publicKey"] = json!("other");
         },
         &["different-ca"],
     ),
+    ("signed by nobody of its own", |bed| tls_but(bed, "/signedBy", Value::Null), &["different-ca"]),
+    ("without the names", |bed| tls_but(bed, "/certificate/dnsNames", json!(["x"])), &["san-missing"]),
+    (
+        "another common name",
+        |bed| {
+            tls_but(bed, "/certificate/commonName", json!("other"));
+            bed.east.tc["spec"]["pd"]["config"] = json!({"security": {"cert-allowed-cn": ["TiDB"]}});
+        },
+        &["common-name-mismatch"],
+    ),
+    ("expired", |bed| tls_but(bed, "/certificate/notAfter", json!("2026-11-01T00:00:00Z")), &["certificate-expiry"]),
+    (
+        "expires soon",
+        |bed| tls_but(bed, "/certificate/notAfter", json!("2026-11-25T00:00:00Z")),
+        &["certificate-expiry"],
+    ),
+    ("another's key", |bed| tls_but(bed, "/keyMatches", json!(false)), &["certificate-unusable"]),
     (
         "a missing Secret",
         |bed| {
@@ -163,14 +200,7 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         },
         &["tls-secret-missing"],
     ),
-    (
-        "a missing key",
-        |bed| {
-            tls(bed);
-            bed.west.secrets[1].1 = Sight::Present(json!({"data": {"ca.crt": "sha256:aa", "tls.crt": "x"}}));
-        },
-        &["tls-secret-missing"],
-    ),
+    ("a missing key", |bed| tls_but(bed, "/keys", json!(["ca.crt", "tls.crt"])), &["tls-secret-missing"]),
     (
         "TLS switched on",
         |bed| {
@@ -517,9 +547,9 @@ fn what_is_dark_is_never_well() {
     assert!(!bed.checked().dark());
     bed.west.secrets.clear();
     assert!(bed.checked().dark());
-    let nothing = check(&crate::fleet::Fleet::default(), None);
+    let nothing = check(&crate::fleet::Fleet::default(), None, when());
     assert!(nothing.dark(), "nothing found is nothing seen");
-    assert!(check(&Bed::healthy().fleet(), Some("elsewhere")).databases.is_empty());
+    assert!(check(&Bed::healthy().fleet(), Some("elsewhere"), when()).databases.is_empty());
 }
 
 #[test]
