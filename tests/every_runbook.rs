@@ -1,14 +1,16 @@
 //! Every shipped runbook × every journal boundary × {killed, torn last line, answer lost, request lost, applied late,
 //! delivered twice}, on the simulated world without sockets.
 //!
-//! A case has to end as the undisturbed run did: same outcome, same effects, same world; no effect without its Intent and
-//! none without a way back twice. `tests/crash_points.rs` looks deeper into one runbook (pairs of crashes, undo from
+//! A case of a long row (`far`) goes on for some steps, and has done what the undisturbed run did up to there; one in
+//! eight goes on to the end, as all cases of the others do, and has to end as the undisturbed run did: same outcome, same
+//! effects, same world; no effect without its Intent and none without a way back twice. `tests/crash_points.rs` looks deeper into one runbook (pairs of crashes, undo from
 //! everywhere, on the model world); a runbook without a row here fails the test.
 
 mod bare;
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
 use bare::scenarios::{alone, empty, half_repaired, opened, spanning, with_cert_manager};
@@ -16,13 +18,20 @@ use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use model::{Ended, FATES, Fate, all_of};
 use serde_json::{Value, json};
 use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::object::ObjectId;
 use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::bind;
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
 use tidepilot::runbook::record::Outcome;
+use tidepilot::runbook::rights::{Reach, Right, needs};
+use tidepilot::sim::api_server::{Ask as Asked, Rule, Rules};
 use tidepilot::sim::bare::Bare;
 use tidepilot::sim::scenario::Scenario;
+
+/// Of a long journey, every so many cases go on to the end.
+const WHOLE: usize = 8;
 
 /// One journey: a runbook with inputs on a scenario.
 struct Row {
@@ -418,7 +427,7 @@ fn walk(
     let reference = Reference { outcome, effects: bed.effects.clone(), world: world(&bed) };
     let mut cases = Vec::new();
     let mut case = |death: String, bed: Bed, live| {
-        let steps = far.filter(|far| cases.len() % (2 * far + 1) != 0);
+        let steps = far.filter(|_| cases.len() % WHOLE != 0);
         cases.push(Case { name: format!("{name}, {death}"), bed, runbook, live, steps, reference: &reference });
     };
     for point in &points {
@@ -447,11 +456,7 @@ fn every_boundary_of(runbooks: &[&str]) {
     let (mut count, mut failed) = (0, Vec::new());
     for row in ROWS.iter().filter(|row| runbooks.contains(&row.runbook)) {
         let begun = Instant::now();
-        let bare = Bare::new(&(row.scenario)(row.tls), 1).expect("a scenario that becomes quiet");
-        (row.prepare)(&bare);
-        let runbook = Runbook::shipped(row.runbook).expect("ships");
-        let inputs = row.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut bed = Bed::new(bare);
+        let (mut bed, runbook, inputs) = begin(row);
         bed.open(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
         let (mut cases, bad, mut bed) = walk(row.name, bed, &runbook, Outcome::Done, row.far);
         failed.extend(bad);
@@ -516,6 +521,85 @@ fn upgrading() {
 #[test]
 fn leaving() {
     every_boundary_of(&["leave-cluster"]);
+}
+
+/// The bed of a row before its first step, with its runbook and inputs.
+fn begin(row: &Row) -> (Bed, Runbook, BTreeMap<String, String>) {
+    let bare = Bare::new(&(row.scenario)(row.tls), 1).expect("a scenario that becomes quiet");
+    (row.prepare)(&bare);
+    let runbook = Runbook::shipped(row.runbook).expect("ships");
+    let inputs = row.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    (Bed::new(bare), runbook, inputs)
+}
+
+/// The rules of the ready-made roles that an operator is given.
+fn ready_made() -> Rules {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rbac");
+    let texts =
+        ["read-only.yaml", "operator.yaml"].map(|name| std::fs::read_to_string(folder.join(name)).expect("ships"));
+    let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
+    let roles = documents.map(|text| serde_saphyr::from_str::<Value>(text).expect("a role"));
+    let all = roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
+    let rules = all.map(|rule| {
+        let words = |field: &str| -> Vec<String> {
+            let list = rule[field].as_array().into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Rule {
+            verbs: words("verbs"),
+            groups: words("apiGroups"),
+            resources: words("resources"),
+            namespaces: Vec::new(),
+            names: words("resourceNames"),
+        }
+    });
+    Rules::Only(rules.collect())
+}
+
+#[test]
+fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
+    let rules = ready_made();
+    let mut lacking = BTreeSet::new();
+    let mut asked = 0;
+    for row in ROWS {
+        let (mut bed, runbook, inputs) = begin(row);
+        let plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        let reach = Reach {
+            tidb_clusters: vec![(plan.target.clone(), row.tls)],
+            journal_in: Some(plan.target.clone()),
+            claims_in: Some(plan.target.context.clone()),
+            ..Reach::default()
+        };
+        let rights = needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), &reach);
+        let mut rights: Vec<Right> = rights.into_iter().map(|need| need.right).collect();
+        let right = |verb: &str, id: &ObjectId| Right {
+            verb: verb.into(),
+            group: id.kind.group().into(),
+            resource: id.kind.plural().into(),
+            namespace: id.namespace.clone(),
+            name: id.name.clone(),
+            ..Right::default()
+        };
+        rights.extend(bind::objects_of_facts(&runbook, &plan.inputs).iter().map(|id| right("get", id)));
+        // What was made is deleted on the way back; what was made last in a list of objects is what is made.
+        let made = plan.steps.iter().filter(|step| step.action.writes() && step.after.get("absent").is_none());
+        let made = made.filter_map(|step| step.action.objects().pop());
+        rights.extend(made.map(|id| right("delete", &id)));
+        asked += rights.len();
+        lacking.extend(rights.into_iter().filter_map(|right| {
+            let ask = Asked {
+                verb: &right.verb,
+                group: &right.group,
+                resource: &right.resource,
+                subresource: &right.subresource,
+                namespace: &right.namespace,
+                name: &right.name,
+            };
+            (!rules.allow(&ask)).then(|| format!("{}: {right:?}", row.runbook))
+        }));
+    }
+    assert!(lacking.is_empty(), "{lacking:#?}");
+    assert!(asked > 200, "only {asked} rights were asked for");
 }
 
 #[test]

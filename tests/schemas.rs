@@ -327,3 +327,35 @@ fn deployed_are_valid(file: &str, schema: &Value) {
         }
     }
 }
+
+/// The same, with one Database across both.
+fn spanning() -> Observation {
+    let mut seen = empty("v1");
+    let joined = json!({"name": "prod-east", "namespace": "prod", "clusterDomain": "east.local"});
+    for (context, name, cluster) in [("east", "prod-east", None), ("west", "prod-west", Some(joined))] {
+        let mut spec = json!({"version": "v8.5.7", "acrossK8s": true, "clusterDomain": format!("{context}.local")});
+        if let Some(cluster) = cluster {
+            spec["cluster"] = cluster;
+        }
+        let tc = json!({"metadata": {"namespace": "prod", "name": name, "uid": name}, "spec": spec, "status": {"clusterID": "42"}});
+        let what = What::TidbClusters(vec![serde_json::from_value(tc).expect("the API's shape")]);
+        seen.fleet.apply(Change { context: context.into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+    }
+    seen
+}
+
+#[test]
+fn tidb_monitors_are_valid() {
+    let Some(schema) = schema("pingcap.com_tidbmonitors.yaml", "v1alpha1") else { return };
+    let seen = spanning();
+    let one = [("tidbCluster", "east/prod/prod-east")];
+    let more = [("storage", "10Gi"), ("storageClass", "fast"), ("grafanaSecret", "grafana")];
+    for sets in [one.to_vec(), [&one[..], &more[..]].concat()] {
+        let objects = created("monitor-across-clusters", &sets, &seen);
+        let monitors: Vec<_> = objects.iter().filter(|(kind, _)| *kind == ObjectKind::TidbMonitor).collect();
+        assert_eq!(monitors.len(), 2, "{objects:?}");
+        for (_, object) in monitors {
+            assert_eq!(faults(&schema, object), Vec::<String>::new(), "{object:#}");
+        }
+    }
+}

@@ -175,3 +175,23 @@ fn what_was_deployed_can_be_undone_and_a_single_pd_is_not_joined() {
     assert!(bed.object("east", "tidbclusters", "prod", "one").is_none());
     assert!(bed.count("east", "persistentvolumeclaims", "prod") > 0, "the data stays");
 }
+
+#[test]
+fn the_same_with_tls_from_its_certificates_on() {
+    let bed = Bed::new("empty");
+    bed.namespace("east", "prod");
+    bed.namespace("west", "prod");
+    bed.done("issue-ca", &[ONE], &["one"]);
+    bed.done("issue-certificates", &[ONE, "clusterDomain=east.local"], &["one"]);
+    bed.done("issue-certificates", &[TWO, "clusterDomain=west.local", "caOf=east/prod/one"], &["two"]);
+    bed.done("deploy-initial-cluster", &[DEPLOY[0], DEPLOY[1], DEPLOY[2], "tls=true"], &["one"]);
+    bed.done("join-cluster", &JOIN, &["two"]);
+    let database = bed.database();
+    assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(4), &json!(4)));
+    let secure = |member: &Value| member["peerUrls"][0].as_str().is_some_and(|url| url.starts_with("https://"));
+    assert!(database["members"].as_array().expect("members").iter().all(secure), "{database:#}");
+    bed.done("upgrade-cluster", &[ONE, "version=v8.5.7"], &["one", "two"]);
+    bed.done("leave-cluster", &[TWO, "deletePvcs=true"], &["two"]);
+    assert!(bed.object("west", "tidbclusters", "prod", "two").is_none());
+    assert_eq!(bed.count("west", "persistentvolumeclaims", "prod"), 0);
+}

@@ -125,6 +125,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
     say(What::Events(Vec::new()));
     say(What::CertManager(vec!["v1".into()]));
     places(&mut fleet, &ObjectRef::new("sample", "new", "fresh"));
+    places(&mut fleet, &ObjectRef::new("sample", "db", "basic"));
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }
 }
 
@@ -183,7 +184,7 @@ fn join(fleet: &mut Fleet) {
 
 /// The namespace is there, the Secrets are not.
 fn places(fleet: &mut Fleet, of: &ObjectRef) {
-    for query in [Query::Place, Query::TlsSecrets, Query::Certificates, Query::ProbePod] {
+    for query in [Query::Place, Query::TlsSecrets, Query::Certificates, Query::Monitoring, Query::ProbePod] {
         for id in objects(query, of) {
             let sight = match id.kind {
                 ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),

@@ -60,7 +60,10 @@ fn reconcile(store: &Store, monitor: &Value) {
     for (part, ports) in services {
         let service = format!("{name}-{part}");
         if store.get("services", &namespace, &service).is_none() {
-            let spec = json!({"type": "ClusterIP", "clusterIP": "10.96.0.90", "selector": labels, "ports": ports});
+            // Follows from the name, so that two Services have two addresses.
+            let number = service.bytes().fold(7_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(byte)));
+            let address = format!("10.96.{}.{}", 1 + number / 256 % 250, 1 + number % 250);
+            let spec = json!({"type": "ClusterIP", "clusterIP": address, "selector": labels, "ports": ports});
             store.put("services", json!({"metadata": metadata(service), "spec": spec}));
         }
     }

@@ -10,5 +10,6 @@ mod common;
 mod bed;
 mod everyday;
 mod leave;
+mod monitor;
 mod repair;
 mod upgrade;
