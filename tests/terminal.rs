@@ -57,6 +57,20 @@ fn a_served_demo_takes_its_folder_with_it_when_the_terminal_goes() {
 }
 
 #[test]
+fn findings_are_looked_for_when_they_are_shown() {
+    let room = Room::new();
+    let mut terminal = demo(&room, &[], 24, 80);
+    terminal.keys("f");
+    // What the watch does not bring is read then, and only then is nothing found and nothing hidden.
+    terminal.shows(&["findings", "Nothing is found, and nothing is hidden", "is this one cluster? basic"]);
+    terminal.keys("]");
+    terminal.shows(&["is this one cluster? prod-east", "7 holds"]);
+    terminal.screenshot("findings-80x24");
+    terminal.keys(&format!("{ESC}:q\r"));
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
 fn the_demo_opens_on_the_overview() {
     for (rows, cols) in [(24, 80), (50, 200)] {
         let room = Room::new();
