@@ -393,12 +393,12 @@ fn concrete(
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
             // A TidbCluster that is made or deleted is named itself; else the run's is.
-            let text = match &action {
-                Action::CreateObject { target, object_kind: ObjectKind::TidbCluster, .. }
-                | Action::DeleteObject { target, object_kind: ObjectKind::TidbCluster, .. } => &target.name,
-                _ => &target.name,
+            let named = match &action {
+                Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
+                | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. } => own,
+                _ => target,
             };
-            Confirm::Typed { gate: gate(&step.id), text: text.clone() }
+            Confirm::Typed { gate: gate(&step.id), text: named.name.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
