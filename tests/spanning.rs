@@ -185,6 +185,14 @@ fn the_same_with_tls_from_its_certificates_on() {
     bed.done("issue-certificates", &[ONE, "clusterDomain=east.local"], &["one"]);
     bed.done("issue-certificates", &[TWO, "clusterDomain=west.local", "caOf=east/prod/one"], &["two"]);
     bed.done("deploy-initial-cluster", &[DEPLOY[0], DEPLOY[1], DEPLOY[2], "tls=true"], &["one"]);
+    // Certificates of another CA, and ones that lack the domain, are not joined with.
+    let other = "tidbCluster=west/prod/other";
+    bed.done("issue-ca", &[other], &["other"]);
+    bed.done("issue-certificates", &[other, "clusterDomain=west.local"], &["other"]);
+    bed.refused("join-cluster", &["join=east/prod/one", other, "clusterDomain=west.local"], "one-authority");
+    let short = "tidbCluster=west/prod/short";
+    bed.done("issue-certificates", &[short, "caOf=east/prod/one"], &["short"]);
+    bed.refused("join-cluster", &["join=east/prod/one", short, "clusterDomain=west.local"], "certificates-there");
     bed.done("join-cluster", &JOIN, &["two"]);
     let database = bed.database();
     assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(4), &json!(4)));

@@ -68,9 +68,6 @@ pub enum Query {
     /// Warnings about a TidbCluster and its pods since it was made: `warnings[]?{kind,name,reason,message}`.
     #[serde(rename = "k8s.events")]
     Events,
-    /// Which of the Secrets that TLS needs are there: `present[], missing[]` (components; `cluster-client` too).
-    #[serde(rename = "tls.secrets")]
-    TlsSecrets,
     /// Where the parts of a Database's monitoring go, and whether they run: `members[]{ref, place, domain, local, store,
     /// running?, version?}, query{place, running?}`.
     #[serde(rename = "fleet.monitoring")]
@@ -99,7 +96,6 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
             vec![ObjectId::new(ObjectKind::Namespace, &namespace)]
         }
-        Query::TlsSecrets => tls_secrets(of).into_values().collect(),
         Query::Monitoring => vec![monitoring::query_object(of)],
         Query::Certificates => super::tls::objects(of),
         Query::ProbePod => {
@@ -137,7 +133,6 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::KubeCluster
         | Query::Database
         | Query::Parts
-        | Query::TlsSecrets
         | Query::Monitoring
         | Query::Certificates
         | Query::ProbePod
@@ -160,7 +155,6 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Place => place(&seen.fleet, of, cluster)?,
         Query::Events => events(of, cluster),
         Query::ProbePod => places::probe_pod(&seen.fleet, of),
-        Query::TlsSecrets => told_secrets(&seen.fleet, of)?,
         Query::Certificates => super::tls::fact(of, seen),
         Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
@@ -257,31 +251,6 @@ fn events(of: &ObjectRef, cluster: &KubeCluster) -> Value {
         json!({"kind": event.kind, "name": event.object.name, "reason": event.reason, "message": event.message})
     });
     json!({ "warnings": told.collect::<Vec<_>>() })
-}
-
-/// The Secrets of a TidbCluster with TLS (`domain.md` §1.4), by what they are for.
-fn tls_secrets(of: &ObjectRef) -> BTreeMap<&'static str, ObjectId> {
-    let secret = |name: String| ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, name));
-    let mut all: BTreeMap<&'static str, ObjectId> = Component::ALL
-        .into_iter()
-        .map(|component| (component.key(), secret(format!("{}-{}-cluster-secret", of.name, component.key()))))
-        .collect();
-    all.insert("cluster-client", secret(format!("{}-cluster-client-secret", of.name)));
-    all.insert("tidb-server", secret(format!("{}-tidb-server-secret", of.name)));
-    all
-}
-
-fn told_secrets(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
-    let (mut present, mut missing) = (Vec::new(), Vec::new());
-    for (what, id) in tls_secrets(of) {
-        match fleet.sight(&id) {
-            Some(Sight::Present(_)) => present.push(what),
-            Some(Sight::Absent) => missing.push(what),
-            Some(Sight::Unseen(why)) => return Err(Unseen(format!("{id} cannot be read: {why}"))),
-            None => return Err(Unseen(format!("{id} was not looked at"))),
-        }
-    }
-    Ok(json!({ "present": present, "missing": missing }))
 }
 
 fn components(tc: &TidbCluster) -> Value {

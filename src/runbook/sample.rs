@@ -184,7 +184,7 @@ fn join(fleet: &mut Fleet) {
 
 /// The namespace is there, the Secrets are not.
 fn places(fleet: &mut Fleet, of: &ObjectRef) {
-    for query in [Query::Place, Query::TlsSecrets, Query::Certificates, Query::Monitoring, Query::ProbePod] {
+    for query in [Query::Place, Query::Certificates, Query::Monitoring, Query::ProbePod] {
         for id in objects(query, of) {
             let sight = match id.kind {
                 ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),
