@@ -8,8 +8,6 @@ mod monitoring;
 mod places;
 mod whole;
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
