@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 use tidepilot::client::signing::{self, Ask};
 use tidepilot::fleet::object::ObjectId;
 use tidepilot::runbook::action::Answer;
-use tidepilot::runbook::bind;
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
@@ -568,6 +567,7 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
             tidb_clusters: vec![(plan.target.clone(), row.tls)],
             journal_in: Some(plan.target.clone()),
             claims_in: Some(plan.target.context.clone()),
+            reads: bed.reads(&runbook, &plan.inputs),
             ..Reach::default()
         };
         let rights = needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), &reach);
@@ -580,7 +580,6 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
             name: id.name.clone(),
             ..Right::default()
         };
-        rights.extend(bind::objects_of_facts(&runbook, &plan.inputs).iter().map(|id| right("get", id)));
         // What was made is deleted on the way back; what was made last in a list of objects is what is made.
         let made = plan.steps.iter().filter(|step| step.action.writes() && step.after.get("absent").is_none());
         let made = made.filter_map(|step| step.action.objects().pop());

@@ -58,6 +58,13 @@ impl Wanted {
     pub fn hosts(&self) -> Vec<String> {
         self.dns_names.iter().chain(&self.ip_addresses).cloned().collect()
     }
+
+    /// The same certificate, of which no other name is asked than the essential ones.
+    pub fn of_essential_names(mut self) -> Self {
+        self.dns_names.retain(|name| self.essential.contains(name));
+        self.ip_addresses.clear();
+        self
+    }
 }
 
 /// For what the certificates are: a TidbCluster, there already or not.

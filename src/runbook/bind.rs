@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Reversibility};
-use super::definition::{Check, ConfirmAsked, Phase, Runbook, Severity, Step};
+use super::definition::{Check, ConfirmAsked, Fact, Phase, Runbook, Severity, Step};
 use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
 use super::inputs::{self, Given};
@@ -133,12 +133,12 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
     Some(CheckResult { id: format!("place-of-{}", step.id), state: CheckState::Refused, sentence })
 }
 
-/// The objects, beside what is listed anyway, that the facts of a runbook are answered from.
-pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> BTreeSet<ObjectId> {
-    let scope = Scope::from([("inputs".into(), json!(inputs))]);
-    let of = |text: &String| ObjectRef::deserialize(expr::interpolate(&json!(text), &scope).ok()?).ok();
-    let facts = runbook.facts.values().filter_map(|fact| Some((fact.query, of(&fact.of)?)));
-    facts.flat_map(|(query, of)| facts::objects(query, &of)).collect()
+/// The objects, beside what is listed anyway, that the facts of a runbook are answered from. Where a fact's `when` has no
+/// answer, it is looked for.
+pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectId> {
+    let facts = Facts::new(runbook, inputs, seen);
+    let wanted = runbook.facts.values().filter(|fact| facts.applies(fact) != Ok(false));
+    wanted.filter_map(|fact| Some(facts::objects(fact.query, &facts.of(fact).ok()?))).flatten().collect()
 }
 
 /// What a closer look has to read for the facts of a runbook.
@@ -192,10 +192,21 @@ impl<'a> Facts<'a> {
 
     fn take(&self, name: &str) -> Result<Value, String> {
         let Some(fact) = self.runbook.facts.get(name) else { return Ok(json!(self.inputs)) };
-        let of = expr::interpolate(&json!(fact.of), &Scope::from([("inputs".into(), json!(self.inputs))]))
-            .map_err(|error| error.to_string())?;
-        let of = ObjectRef::deserialize(of).map_err(|_| format!("fact {name}: `of` is no TidbCluster"))?;
+        if !self.applies(fact)? {
+            return Err(format!("fact {name} is not looked for here: {}", fact.when.as_deref().unwrap_or_default()));
+        }
+        let of = self.of(fact).map_err(|why| format!("fact {name}: {why}"))?;
         facts::fact(fact.query, &of, self.seen).map_err(|unseen| unseen.0)
+    }
+
+    fn applies(&self, fact: &Fact) -> Result<bool, String> {
+        fact.when.as_ref().map_or(Ok(true), |when| self.check(when, &Scope::new()))
+    }
+
+    fn of(&self, fact: &Fact) -> Result<ObjectRef, String> {
+        let scope = Scope::from([("inputs".into(), json!(self.inputs))]);
+        let of = expr::interpolate(&json!(fact.of), &scope).map_err(|error| error.to_string())?;
+        ObjectRef::deserialize(of).map_err(|_| "`of` is no TidbCluster".to_owned())
     }
 
     pub fn check(&self, source: &str, extra: &Scope) -> Result<bool, String> {

@@ -119,6 +119,9 @@ pub struct Fact {
     pub query: Query,
     /// The TidbCluster it is about.
     pub of: String,
+    /// Looked for only where this is true; over inputs and over facts that have no `when`.
+    #[serde(default)]
+    pub when: Option<String>,
 }
 
 /// A preflight check: `check` must be true.
@@ -334,6 +337,14 @@ impl Runbook {
                 if let Some(text) = text {
                     super::inputs::value(input, text).map_err(|why| (place.clone(), format!("its {what}: {why}")))?;
                 }
+            }
+        }
+        let mut unconditional: BTreeSet<String> =
+            self.facts.iter().filter(|(_, fact)| fact.when.is_none()).map(|(name, _)| name.clone()).collect();
+        unconditional.insert("inputs".into());
+        for (name, fact) in &self.facts {
+            if let Some(when) = &fact.when {
+                expression(&format!("fact {name}"), when, &unconditional)?;
             }
         }
         for check in &self.preflight {

@@ -132,6 +132,11 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
     };
     let facts = Facts::new(runbook, &inputs, seen);
     let none = Scope::new();
+    for (name, fact) in &runbook.facts {
+        if let Some(when) = &fact.when {
+            tally.note(&format!("fact {name}"), Some(when), facts.check(when, &none));
+        }
+    }
     for check in &runbook.preflight {
         let place = format!("preflight {}", check.id);
         if let Some(when) = &check.when {

@@ -3,11 +3,11 @@
 //! One source for two uses: the preflight asks for each of them (`client::rights`), and `tidepilot rbac` prints them
 //! as Roles. Pure. Not here: asking, printing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use crate::fleet::ObjectRef;
-use crate::fleet::object::ObjectKind;
+use crate::fleet::object::{ObjectId, ObjectKind};
 
 /// One right in one context.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,8 @@ pub struct Reach {
     pub journal_in: Option<ObjectRef>,
     /// The context whose volume claims the runbook asks for.
     pub claims_in: Option<String>,
+    /// The objects that the runbook's facts are answered from.
+    pub reads: BTreeSet<ObjectId>,
 }
 
 /// A right on one object; creating takes no name.
@@ -70,9 +72,10 @@ pub fn needs<'a>(
     actions: impl IntoIterator<Item = &'a Action>,
     reach: &Reach,
 ) -> Vec<Need> {
-    let mut all = BTreeSet::new();
+    let mut all: BTreeMap<Right, Need> = BTreeMap::new();
     let mut add = |required: bool, why: &'static str, right: Right| {
-        all.insert(Need { right, required, why });
+        let known = all.entry(right.clone()).or_insert(Need { right, required, why });
+        known.required |= required;
     };
     for context in contexts {
         let at = |verb: &str, group: &str, resource: &str| Right {
@@ -121,6 +124,10 @@ pub fn needs<'a>(
             };
             add(true, "the certificate for PD; or give --pd-ca, --pd-cert and --pd-key", secret);
         }
+    }
+    for read in &reach.reads {
+        let at = ObjectRef::new(&read.context, &read.namespace, &read.name);
+        add(true, "a check is told from it", of_object(read.kind, &at, "get"));
     }
     if let Some(target) = &reach.journal_in {
         let at = |of: &ObjectRef, verb: &str, group: &str, resource: &str| Right {
@@ -209,5 +216,5 @@ pub fn needs<'a>(
             Action::WaitRollout { .. } | Action::Await { .. } | Action::Manual { .. } => {}
         }
     }
-    all.into_iter().collect()
+    all.into_values().collect()
 }

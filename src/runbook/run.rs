@@ -243,8 +243,8 @@ impl Run {
     }
 
     /// The objects, beside what is listed anyway, that have to be looked at for this run.
-    pub fn objects(&self) -> BTreeSet<ObjectId> {
-        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs);
+    pub fn objects(&self, seen: &super::Observation) -> BTreeSet<ObjectId> {
+        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs, seen);
         let way_back = self.undo.iter().flat_map(|way| &way.steps);
         all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
         all

@@ -61,7 +61,7 @@ pub fn schema() -> Value {
                 ("max", json!({"type": "integer"})),
             ],
         ),
-        "fact": object::<Fact>(&["query", "of"], vec![("query", words::<Query>()), ("of", text())]),
+        "fact": object::<Fact>(&["query", "of"], vec![("query", words::<Query>()), ("of", text()), ("when", cel())]),
         "check": object::<Check>(
             &["id", "check", "fail"],
             vec![

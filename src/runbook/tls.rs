@@ -1,6 +1,6 @@
 //! What runbooks can ask about certificates: two facts, and the functions `certificates` and `tlsTroubles` of expressions.
 //!
-//! `certificates({name, namespace, clusterDomain?, components, mysql?, commonName?})` lists the certificates that are
+//! `certificates({name, namespace, clusterDomain?, components, mysql?, essential?, commonName?})` lists those that are
 //! needed; `tlsTroubles(list, fact)` says what is wrong with them, by the fact `tls.certificates`. Pure; one truth
 //! with the findings: both are judged by `fleet::tls`. Not here: issuing ([`super::action`]).
 
@@ -78,6 +78,9 @@ pub(super) fn certificates(asked: &Value) -> Result<Value, String> {
         components: Components,
         #[serde(default)]
         mysql: bool,
+        /// Only the names without which the components cannot speak with each other across KubeClusters.
+        #[serde(default)]
+        essential: bool,
         #[serde(default)]
         common_name: Option<String>,
     }
@@ -110,9 +113,10 @@ pub(super) fn certificates(asked: &Value) -> Result<Value, String> {
         components,
         mysql: wish.mysql,
     });
-    all.iter()
+    all.into_iter()
+        .map(|wanted| if wish.essential { wanted.of_essential_names() } else { wanted })
         .map(|wanted| {
-            let mut value = serde_json::to_value(wanted).map_err(|error| error.to_string())?;
+            let mut value = serde_json::to_value(&wanted).map_err(|error| error.to_string())?;
             value["hosts"] = json!(wanted.hosts());
             Ok(value)
         })

@@ -9,11 +9,12 @@ pub mod look;
 pub mod scenarios;
 pub mod send;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tidepilot::fleet::Fleet;
+use tidepilot::fleet::object::ObjectId;
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Action, Answer, ProbeLine, Reversibility};
 use tidepilot::runbook::bind;
@@ -94,19 +95,30 @@ impl Bed {
 
     /// One look at these contexts (`None`: all) and at the objects that a run names.
     fn look(&mut self, contexts: Option<&[String]>, run: Option<&Run>, more: &[Action]) -> Observation {
-        let mut wanted = run.map(Run::objects).unwrap_or_default();
-        wanted.extend(more.iter().flat_map(Action::objects));
+        let wanted = more.iter().flat_map(Action::objects).collect();
         let now = self.now();
         let fleet = look::look(&self.bare, &mut self.cache, now, contexts, &wanted);
-        Observation { at: now, fleet, denied: None }
+        let mut seen = Observation { at: now, fleet, denied: None };
+        if let Some(run) = run {
+            let wanted = run.objects(&seen);
+            look::objects(&self.bare, now, &mut seen.fleet, &wanted);
+        }
+        seen
+    }
+
+    /// The objects that the facts of a runbook are answered from now.
+    pub fn reads(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> BTreeSet<ObjectId> {
+        let seen = self.look(None, None, &[]);
+        bind::objects_of_facts(runbook, inputs, &seen)
     }
 
     /// Makes a plan as the driver does: a draft, then once more with the objects that it names.
     pub fn plan(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Plan, String> {
         let given = inputs::read(runbook, inputs).map_err(|error| error.to_string())?;
-        let mut fleet = self.look(None, None, &[]).fleet;
-        look::objects(&self.bare, self.now(), &mut fleet, &bind::objects_of_facts(runbook, &given.values));
+        let fleet = self.look(None, None, &[]).fleet;
         let mut seen = Observation { at: self.now(), fleet, denied: Some(Vec::new()) };
+        let reads = bind::objects_of_facts(runbook, &given.values, &seen);
+        look::objects(&self.bare, self.now(), &mut seen.fleet, &reads);
         let draft = bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let named = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         look::objects(&self.bare, self.now(), &mut seen.fleet, &named);

@@ -366,8 +366,9 @@ impl Driver {
                         looked = Instant::now();
                         let mut fleet = client::fold(self.links.look_closer(Some(&contexts), &run.extras()).await);
                         self.add_domain(&mut fleet, &run.plan.target, &mut domain).await;
-                        self.add_objects(&mut fleet, &run.objects()).await;
                         seen = Observation { at: now(), fleet, denied: None };
+                        let objects = run.objects(&seen);
+                        self.add_objects(&mut seen.fleet, &objects).await;
                         input = Next::Observed;
                     }
                     Effect::Probe { step, action } if matches!(action, Action::NetProbe { .. }) => {

@@ -17,6 +17,7 @@ use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
 use crate::runbook::bind::{self, bind};
+use crate::runbook::definition::Runbook;
 use crate::runbook::merge;
 use crate::runbook::plan::{Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
@@ -43,18 +44,18 @@ impl Driver {
                 ));
             }
         }
-        self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
         if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
             let context = target.context.clone();
             fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
         }
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let reads = self.read_for_facts(&runbook, &given.values, &mut seen).await;
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
-        let required =
-            self.needs(&draft, &self.reach(&draft, &seen.fleet, &extras)).into_iter().filter(|need| need.required);
+        let reach = self.reach(&draft, &seen.fleet, &extras, reads);
+        let required = self.needs(&draft, &reach).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
         let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
@@ -65,6 +66,18 @@ impl Driver {
             self.rehearse(&mut plan).await;
         }
         Ok(plan)
+    }
+
+    /// Adds what is seen at the places of the objects that the runbook's facts are answered from; tells them.
+    async fn read_for_facts(
+        &self,
+        runbook: &Runbook,
+        inputs: &BTreeMap<String, Value>,
+        seen: &mut Observation,
+    ) -> BTreeSet<ObjectId> {
+        let reads = bind::objects_of_facts(runbook, inputs, seen);
+        self.add_objects(&mut seen.fleet, &reads).await;
+        reads
     }
 
     /// Adds what is seen at the places of single objects.
@@ -85,11 +98,11 @@ impl Driver {
         let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         let extras = bind::extras_of_facts(&runbook);
-        let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
-        self.add_objects(&mut fleet, &bind::objects_of_facts(&runbook, &given.values)).await;
-        let seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let fleet = client::fold(self.links.look_closer(None, &extras).await);
+        let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
+        let reads = self.read_for_facts(&runbook, &given.values, &mut seen).await;
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
-        let mut reach = self.reach(&plan, &seen.fleet, &extras);
+        let mut reach = self.reach(&plan, &seen.fleet, &extras, reads);
         let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
         if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
             reach.namespace = Some((*only).clone());
@@ -103,7 +116,7 @@ impl Driver {
         needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
     }
 
-    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: &Extras) -> Reach {
+    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: &Extras, reads: BTreeSet<ObjectId>) -> Reach {
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
         let link = self.links.get(&plan.target.context);
@@ -119,6 +132,7 @@ impl Driver {
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
             claims_in: extras.has(Extra::Claims).then(|| plan.target.context.clone()),
+            reads,
         }
     }
 
