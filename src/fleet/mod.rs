@@ -12,6 +12,7 @@
 pub mod certificate;
 pub mod database;
 pub mod diagnosis;
+pub mod expiry;
 pub mod extras;
 pub mod findings;
 pub mod leaving;
