@@ -83,6 +83,9 @@ pub enum Action {
         usages: BTreeSet<Usage>,
         days: u32,
         signer: Signer,
+        /// What stands there and gives way; `None`: nothing may stand there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Replaced>,
     },
     /// Asks PD to hand the lead to a member; whether it did is seen afterwards.
     TransferPdLeader { target: ObjectRef, to: String },
@@ -102,6 +105,15 @@ pub enum Action {
     Await { target: ObjectRef },
     /// Sends nothing: a person is shown a command, and the step is done when its `until` holds.
     Manual { target: ObjectRef, command: String },
+}
+
+/// A certificate that is replaced, as the plan's look saw it. Its key is kept nowhere, so there is no way back to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Of the Secret.
+    pub uid: String,
+    /// Of the certificate ([`crate::fleet::certificate::CertificateFacts::fingerprint`]); empty where none could be read.
+    pub fingerprint: String,
 }
 
 /// Who signs.
@@ -320,7 +332,9 @@ impl Action {
                 | ObjectKind::RoleBinding
                 | ObjectKind::Pod => Reversibility::Compensable,
             },
-            Action::RemovePdMember { .. } => Reversibility::Irreversible,
+            Action::RemovePdMember { .. } | Action::IssueCertificate { replaces: Some(_), .. } => {
+                Reversibility::Irreversible
+            }
             Action::UpdatePeerUrl { .. }
             | Action::CreateObject { .. }
             | Action::DeleteObject { .. }

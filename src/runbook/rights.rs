@@ -202,9 +202,9 @@ pub fn needs<'a>(
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
             }
-            Action::IssueCertificate { target, authority, .. } => {
+            Action::IssueCertificate { target, authority, replaces, .. } => {
                 add(true, "the CA that signs", of_object(ObjectKind::Secret, authority, "get"));
-                for verb in ["get", "create"] {
+                for verb in ["get", if replaces.is_some() { "patch" } else { "create" }] {
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::facts::Unseen;
-use crate::fleet::certificate::SecretFacts;
+use crate::fleet::certificate::{SecretFacts, kept_by};
 use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::tidbcluster::Component;
@@ -36,7 +36,8 @@ pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
                     let soon = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
                     let soon = soon.filter(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::Expired));
                     expiring.extend(soon.map(|one| format!("Secret {}: {}", id.name, after_colon(&one.sentence))));
-                    json!({"secret": id.name, "state": "present", "facts": facts})
+                    let kept_by = kept_by(secret).unwrap_or_default();
+                    json!({"secret": id.name, "state": "present", "facts": facts, "keptBy": kept_by})
                 }
                 None => json!({"secret": id.name, "state": "unseen", "sentence": "seen without its certificates"}),
             },

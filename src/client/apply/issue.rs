@@ -1,7 +1,8 @@
-//! Makes a certificate and stores it as a Secret: a creation whose values exist only here, from the signing to the answer.
+//! Makes a certificate and stores it as a Secret, new or in the place of an old one: its values exist only here, from the
+//! signing to the answer.
 //!
 //! What was made is proved before it leaves, by the very rules that judge it afterwards. The server refuses a second
-//! Secret of the same name. Not here: how it is signed (`client::signing`, `client::cfssl`).
+//! Secret of the same name, and to replace another version than the one that was looked at. Not here: how it is signed (`client::signing`, `client::cfssl`).
 
 use std::path::Path;
 
@@ -9,9 +10,11 @@ use super::super::access::WritePermit;
 use super::super::link::{Link, Links};
 use super::super::signing::{Ask, Material};
 use super::super::{certificates, cfssl, now, signing};
-use super::{fence, objects};
-use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::runbook::action::{Action, Answer, Signer};
+use super::{fence, objects, version_of};
+use crate::fleet::ObjectRef;
+use crate::fleet::certificate::{fingerprint, kept_by};
+use crate::fleet::object::{ObjectId, ObjectKind, uid};
+use crate::runbook::action::{Action, Answer, Replaced, Signer};
 use crate::runbook::requests::issued_secret;
 use serde_json::Value;
 
@@ -22,9 +25,35 @@ pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, acti
     if let Some(fault) = faults.first() {
         return Err(format!("what was made is not what was asked for, so it was not stored: {fault}"));
     }
-    fence(permit).await?;
-    let body = issued_secret(action.target(), &made.data());
-    objects::answer(link, objects::post(link, permit.run(), action, &body, false).await)
+    let sent = match action {
+        Action::IssueCertificate { target, replaces: Some(replaces), .. } => {
+            let version = version_of_replaced(link, target, replaces).await?;
+            let mut body = action.requests("", &version, None).into_iter().next().map(|request| request.body);
+            let body = body.as_mut().ok_or("the action has no request")?;
+            body["data"] = made.data();
+            fence(permit).await?;
+            objects::send(link, permit.run(), action, body, false).await
+        }
+        _ => {
+            fence(permit).await?;
+            objects::send(link, permit.run(), action, &issued_secret(action.target(), &made.data()), false).await
+        }
+    };
+    objects::answer(link, sent)
+}
+
+/// The version of the Secret that is replaced; the server checks that it is still the same when the new values come.
+async fn version_of_replaced(link: &Link, target: &ObjectRef, replaces: &Replaced) -> Result<String, String> {
+    let id = ObjectId::new(ObjectKind::Secret, target);
+    let found: Value = link.get(&id.path()).await.map_err(|trouble| format!("{id}: {}", trouble.sentence))?;
+    let found = super::super::objects::redacted(found);
+    if let Some(name) = kept_by(&found) {
+        return Err(format!("cert-manager keeps {id} (Certificate {name}); nothing was sent"));
+    }
+    if uid(&found) != replaces.uid || fingerprint(&found) != replaces.fingerprint {
+        return Err(format!("{id} is another one than planned for; nothing was sent: plan again"));
+    }
+    Ok(version_of(&found))
 }
 
 async fn made(links: &Links, action: &Action) -> Result<Material, String> {
@@ -37,7 +66,9 @@ async fn made(links: &Links, action: &Action) -> Result<Material, String> {
                 Signer::Cfssl { folder } => cfssl::authority(&ask, Path::new(folder), &target.name).await,
             }
         }
-        Action::IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer } => {
+        Action::IssueCertificate {
+            target, authority, common_name, organization, hosts, usages, days, signer, ..
+        } => {
             let id = ObjectId::new(ObjectKind::Secret, authority);
             let secret: Value = links
                 .need(&authority.context)?
