@@ -587,7 +587,7 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
         let reach = Reach {
             tidb_clusters: vec![(plan.target.clone(), row.tls)],
             journal_in: Some(plan.target.clone()),
-            claims_in: Some(plan.target.context.clone()),
+            claims_in: plan.contexts.iter().cloned().collect(),
             reads: bed.reads(&runbook, &plan.inputs),
             ..Reach::default()
         };

@@ -19,7 +19,7 @@ use super::judge::{Judged, judge};
 use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
-use crate::fleet::extras::Extras;
+use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -144,6 +144,26 @@ pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>, see
 /// What a closer look has to read for the facts of a runbook.
 pub fn extras_of_facts(runbook: &Runbook) -> Extras {
     runbook.facts.values().flat_map(|fact| facts::extras(fact.query)).copied().collect()
+}
+
+/// The TidbClusters whose PD the facts of a runbook ask, there already or not.
+pub fn asked_of_pd(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectRef> {
+    let facts = Facts::new(runbook, inputs, seen);
+    let asks = runbook.facts.values().filter(|fact| fact.query == Query::Membership);
+    asks.filter(|fact| facts.applies(fact) != Ok(false)).filter_map(|fact| facts.of(fact).ok()).collect()
+}
+
+/// The contexts in which the facts of a runbook need an extra.
+pub fn contexts_of_extra(
+    runbook: &Runbook,
+    inputs: &BTreeMap<String, Value>,
+    seen: &Observation,
+    extra: Extra,
+) -> BTreeSet<String> {
+    let facts = Facts::new(runbook, inputs, seen);
+    let wanted = runbook.facts.values().filter(|fact| facts::extras(fact.query).contains(&extra));
+    let wanted = wanted.filter(|fact| facts.applies(fact) != Ok(false));
+    wanted.filter_map(|fact| facts.of(fact).ok()).map(|of| of.context).collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.

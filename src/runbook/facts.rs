@@ -41,9 +41,8 @@ pub enum Query {
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
     #[serde(rename = "fleet.database")]
     Database,
-    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?,
-    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name), `databaseId` (empty: none yet),
-    /// `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
+    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?, databaseId`
+    /// (empty: none yet), `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
     #[serde(rename = "k8s.place")]
     Place,
     /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
@@ -120,7 +119,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
 /// What a closer look has to read for a query.
 pub fn extras(query: Query) -> &'static [Extra] {
     match query {
-        Query::Place | Query::Claims => &[Extra::Claims],
+        Query::Claims => &[Extra::Claims],
         Query::Events => &[Extra::Events],
         Query::CertManager => &[Extra::CertManager],
         Query::Without | Query::Placement => &[Extra::Pd],
@@ -133,6 +132,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Parts
         | Query::Monitoring
         | Query::Certificates
+        | Query::Place
         | Query::ProbePod
         | Query::Rights => &[],
     }
@@ -198,12 +198,6 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
         Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
         // Not for us to see: absent, so that a check on it stops.
         Some(Sight::Unseen(_)) | None => {}
-    }
-    if let Some(claims) = &cluster.more.claims {
-        let here = claims
-            .values()
-            .filter(|claim| claim.metadata.namespace == of.namespace && claim.instance() == Some(of.name.as_str()));
-        value["claims"] = here.map(|claim| json!(claim.metadata.name)).collect();
     }
     let id = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.status.cluster_id.clone());
     value["databaseId"] = json!(id.unwrap_or_default());

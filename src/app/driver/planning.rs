@@ -10,7 +10,7 @@ use super::{Driver, now, refused};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::{self, apply, probe, rights};
 use crate::fleet::database::database_of;
-use crate::fleet::extras::{Extra, Extras};
+use crate::fleet::extras::Extra;
 use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
@@ -50,11 +50,12 @@ impl Driver {
         }
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = self.read_for_facts(&runbook, &given.values, &mut seen).await;
+        let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
+        self.add_objects(&mut seen.fleet, &reads).await;
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
-        let reach = self.reach(&draft, &seen.fleet, &extras, reads);
+        let reach = self.reach(&runbook, &draft, &seen);
         let required = self.needs(&draft, &reach).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
@@ -66,18 +67,6 @@ impl Driver {
             self.rehearse(&mut plan).await;
         }
         Ok(plan)
-    }
-
-    /// Adds what is seen at the places of the objects that the runbook's facts are answered from; tells them.
-    async fn read_for_facts(
-        &self,
-        runbook: &Runbook,
-        inputs: &BTreeMap<String, Value>,
-        seen: &mut Observation,
-    ) -> BTreeSet<ObjectId> {
-        let reads = bind::objects_of_facts(runbook, inputs, seen);
-        self.add_objects(&mut seen.fleet, &reads).await;
-        reads
     }
 
     /// Adds what is seen at the places of single objects.
@@ -100,10 +89,13 @@ impl Driver {
         let extras = bind::extras_of_facts(&runbook);
         let fleet = client::fold(self.links.look_closer(None, &extras).await);
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = self.read_for_facts(&runbook, &given.values, &mut seen).await;
+        let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
+        self.add_objects(&mut seen.fleet, &reads).await;
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
-        let mut reach = self.reach(&plan, &seen.fleet, &extras, reads);
-        let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
+        let mut reach = self.reach(&runbook, &plan, &seen);
+        let everywhere = reach.tidb_clusters.iter().map(|(of, _)| of).chain(&reach.later);
+        let everywhere = everywhere.chain(plan.steps.iter().map(|step| step.action.target()));
+        let namespaces: BTreeSet<&String> = everywhere.map(|of| &of.namespace).collect();
         if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
             reach.namespace = Some((*only).clone());
         }
@@ -116,9 +108,11 @@ impl Driver {
         needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
     }
 
-    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: &Extras, reads: BTreeSet<ObjectId>) -> Reach {
+    fn reach(&self, runbook: &Runbook, plan: &Plan, seen: &Observation) -> Reach {
+        let fleet = &seen.fleet;
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
+        let later = bind::asked_of_pd(runbook, &plan.inputs, seen).into_iter().filter(|of| !all.contains(of)).collect();
         let link = self.links.get(&plan.target.context);
         Reach {
             tidb_clusters: all
@@ -128,11 +122,12 @@ impl Driver {
                     (of, tls)
                 })
                 .collect(),
+            later,
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
-            claims_in: extras.has(Extra::Claims).then(|| plan.target.context.clone()),
-            reads,
+            claims_in: bind::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
+            reads: bind::objects_of_facts(runbook, &plan.inputs, seen),
         }
     }
 

@@ -150,8 +150,12 @@ pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> 
 /// The volume claims of a TidbCluster, also of one that is gone: `claims[]?, pods`.
 pub(super) fn claims(of: &ObjectRef, cluster: &KubeCluster) -> Value {
     let instance = cluster.tidb_clusters.get(&of.key()).map_or(of.name.as_str(), TidbCluster::instance);
+    // A TidbMonitor of the same name has pods and claims with the same labels but for the component.
+    let part = |component: &str| component == "discovery" || Component::parse(component).is_some();
     let ours = |labels: &BTreeMap<String, String>, namespace: &str| {
-        namespace == of.namespace && labels.get("app.kubernetes.io/instance").map(String::as_str) == Some(instance)
+        namespace == of.namespace
+            && labels.get("app.kubernetes.io/instance").map(String::as_str) == Some(instance)
+            && labels.get("app.kubernetes.io/component").is_some_and(|component| part(component))
     };
     let pods = cluster.pods.values().filter(|pod| ours(&pod.metadata.labels, &pod.metadata.namespace)).count();
     let mut value = json!({ "pods": pods });
