@@ -377,7 +377,7 @@ pub fn finding_level(finding: &Finding) -> Level {
 }
 
 /// What a pod is worth, for views outside the matrix.
-pub fn pod_level(pod: &crate::fleet::tidbcluster::Pod) -> Level {
+pub fn pod_level(pod: &crate::fleet::workload::Pod) -> Level {
     pod_words(pod).0
 }
 

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::tidbcluster::{Component, Pod, StatefulSet, TidbCluster, image_tag};
+use super::tidbcluster::{Component, TidbCluster};
+use super::workload::{Pod, StatefulSet, image_tag};
 use super::{KubeCluster, ObjectKey};
 
 /// One component's rollout as it stands.

@@ -6,7 +6,8 @@
 
 use super::database::Database;
 use super::rollout::{rollout, stateful_set};
-use super::tidbcluster::{Component, image_tag};
+use super::tidbcluster::Component;
+use super::workload::image_tag;
 use super::{Fleet, ObjectRef};
 
 /// The order across TidbClusters. TiProxy has versions of its own and is not among them.

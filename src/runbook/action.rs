@@ -173,8 +173,8 @@ pub struct ProbeLine {
     /// The pod that looked.
     pub from: ObjectRef,
     pub resolved: Vec<String>,
-    /// The pod IP that the name should resolve to.
-    pub expected_ip: Option<String>,
+    /// The addresses of the pod; the name should resolve to them, or to some of them.
+    pub expected: Vec<String>,
     /// It answered on the peer port.
     pub reached: bool,
     /// One sentence: what happened.
@@ -184,8 +184,13 @@ pub struct ProbeLine {
 impl ProbeLine {
     /// Resolves to the right pod and answers.
     pub fn good(&self) -> bool {
-        self.reached && self.expected_ip.as_ref().is_some_and(|ip| self.resolved == [ip.clone()])
+        self.reached && leads_to(&self.resolved, &self.expected)
     }
+}
+
+/// Whether a name that resolves so leads to the pod with these addresses, and nowhere else.
+pub fn leads_to(resolved: &[String], pod: &[String]) -> bool {
+    !resolved.is_empty() && resolved.iter().all(|address| pod.contains(address))
 }
 
 impl Action {

@@ -15,11 +15,11 @@ use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::bind::{self, bind};
 use crate::runbook::definition::Runbook;
 use crate::runbook::merge;
-use crate::runbook::plan::{Plan, Rehearsal};
+use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
 use crate::runbook::{digest, inputs};
 
@@ -65,6 +65,7 @@ impl Driver {
         plan.document = document;
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
+            plan.checks.extend(self.rehearse_probe(&plan, &seen.fleet).await);
         }
         Ok(plan)
     }
@@ -157,6 +158,20 @@ impl Driver {
             }
         }
         None
+    }
+
+    /// Where a step with no way back is followed by probes from inside PD's pods: whether they can look at all. `None`: they
+    /// can, or there is no such step.
+    async fn rehearse_probe(&self, plan: &Plan, fleet: &Fleet) -> Option<CheckResult> {
+        let ahead =
+            plan.steps.iter().position(|step| step.reversibility == Reversibility::Irreversible && !step.already_so);
+        let probes = plan.steps.iter().skip(ahead?).any(|step| matches!(step.action, Action::ProbePeerUrl { .. }));
+        let permit = ProbePermit::for_contexts(&self.links, &plan.contexts).ok().filter(|_| probes)?;
+        let lines = probe::rehearse(&self.links, &permit, &plan.target, fleet).await;
+        let bad: Vec<String> =
+            lines.iter().filter(|line| !line.good()).map(|line| format!("{}: {}", line.from, line.detail)).collect();
+        let sentence = "the run will have to look from inside the PD pods before it changes a peerURL, and already today a pod cannot see itself there";
+        (!bad.is_empty()).then(|| refused("probe", format!("{sentence}: {}", bad.join("; "))))
     }
 
     /// Puts the server's dry-run answers into the plan; one that is refused becomes a refused check.
