@@ -78,9 +78,10 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     let labels = location_labels(fleet, database);
     let (members_here, members_left): (Vec<&Member>, Vec<&Member>) =
         database.members.iter().partition(|member| member.of().as_ref() == Some(of));
-    let names = |other: &TidbCluster| super::database::referenced(fleet, other).as_ref() == Some(of);
+    let names =
+        |other: &ObjectRef, tc: &TidbCluster| super::database::referenced(fleet, other, tc).as_ref() == Some(of);
     let (mut dependents, mut referrers) = (Vec::new(), Vec::new());
-    for (other, _) in fleet.tidb_clusters().filter(|(other, tc)| other != of && names(tc)) {
+    for (other, _) in fleet.tidb_clusters().filter(|(other, tc)| other != of && names(other, tc)) {
         let has_pd = fleet.tidb_cluster(&other).is_some_and(|tc| tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0));
         if has_pd { referrers.push(other) } else { dependents.push(other) }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::network::{probe_at, probe_objects};
-use crate::fleet::database::{Database, Member, database_of};
+use crate::fleet::database::{Database, Member, database_of, referenced};
 use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
@@ -159,7 +159,10 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Components => components(tc()?),
         Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,
         Query::Membership => membership(&seen.fleet, of, cluster, tc()?)?,
-        Query::Database => database(&seen.fleet, of, tc()?),
+        Query::Database => {
+            tc()?;
+            database(&seen.fleet, of)
+        }
         Query::Parts => {
             tc()?;
             whole::parts(&seen.fleet, of)?
@@ -396,7 +399,7 @@ fn kube_cluster(cluster: &KubeCluster) -> Value {
     value
 }
 
-fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
+fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
     let database = database_of(fleet, of);
     let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
     let others =
@@ -419,9 +422,7 @@ fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
                 let moving = rollout::rollout(cluster, other).into_iter().find(|component| !component.settled)?;
                 Some(format!("{m} ({})", moving.reason))
             }).collect::<Vec<_>>(),
-        "joined": others().filter(|(_, other)| other.spec.cluster.as_ref().is_some_and(|to| {
-                to.name == of.name && to.namespace.as_deref().unwrap_or(other.namespace()) == of.namespace
-                    && to.cluster_domain.as_deref().filter(|d| !d.is_empty()).is_none_or(|d| tc.domain().is_none_or(|own| own == d))
-            })).map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
+        "joined": others().filter(|(other, tc)| referenced(fleet, other, tc).as_ref() == Some(of))
+            .map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
     })
 }

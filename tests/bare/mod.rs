@@ -114,6 +114,12 @@ impl Bed {
 
     /// Makes a plan as the driver does: a draft, then once more with the objects that it names.
     pub fn plan(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Plan, String> {
+        let seen = self.observe(runbook, inputs)?;
+        bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())
+    }
+
+    /// Everything that a plan is made from.
+    pub fn observe(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Observation, String> {
         let given = inputs::read(runbook, inputs).map_err(|error| error.to_string())?;
         let fleet = self.look(None, None, &[]).fleet;
         let mut seen = Observation { at: self.now(), fleet, denied: Some(Vec::new()) };
@@ -122,7 +128,7 @@ impl Bed {
         let draft = bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let named = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         look::objects(&self.bare, self.now(), &mut seen.fleet, &named);
-        bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())
+        Ok(seen)
     }
 
     /// Opens a run of a runbook; every check has to pass.

@@ -252,7 +252,7 @@ fn reference_deleted(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.tc.spec.pd.is_none()) {
         let Some(to) = &part.tc.spec.cluster else { continue };
-        let target = referenced(scene.fleet, part.tc);
+        let target = referenced(scene.fleet, part.of, part.tc);
         let going = target
             .as_ref()
             .and_then(|of| scene.parts.iter().find(|other| other.of == of))
