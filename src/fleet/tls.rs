@@ -368,6 +368,11 @@ fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Troubl
         .then(|| (TroubleKind::Expiring, format!("expires in {} days, at {until}: renew it", left.as_hours() / 24)))
 }
 
+/// Whether a Secret is for the components among each other, and not for TiDB's MySQL clients.
+pub fn between(name: &str) -> bool {
+    !name.ends_with("-tidb-server-secret") && !name.ends_with("-tidb-client-secret")
+}
+
 /// One TidbCluster's trouble with TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TroubleOf {
@@ -395,7 +400,6 @@ pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -
             }
         }
     }
-    let between = |name: &str| !name.ends_with("-tidb-server-secret") && !name.ends_with("-tidb-client-secret");
     let seen: Vec<(&ObjectRef, &String, &SecretFacts)> =
         seen.iter().filter(|((_, name), _)| between(name)).map(|((of, name), facts)| (*of, name, facts)).collect();
     found.extend(strangers(&seen));

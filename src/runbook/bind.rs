@@ -138,7 +138,7 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
 pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectId> {
     let facts = Facts::new(runbook, inputs, seen);
     let wanted = runbook.facts.values().filter(|fact| facts.applies(fact) != Ok(false));
-    wanted.filter_map(|fact| Some(facts::objects(fact.query, &facts.of(fact).ok()?))).flatten().collect()
+    wanted.filter_map(|fact| Some(facts::objects(fact.query, &facts.of(fact).ok()?, &seen.fleet))).flatten().collect()
 }
 
 /// What a closer look has to read for the facts of a runbook.

@@ -73,6 +73,10 @@ pub enum Query {
     /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
     #[serde(rename = "tls.certificates")]
     Certificates,
+    /// The certificates with which the components of the whole Database speak with each other:
+    /// `secrets[]{of, secret, state, facts?}`.
+    #[serde(rename = "tls.trust")]
+    Trust,
     /// `version`: the newest API version of cert-manager that can be used; empty where there is none.
     #[serde(rename = "k8s.cert-manager")]
     CertManager,
@@ -87,7 +91,7 @@ pub enum Query {
 pub struct Unseen(pub String);
 
 /// The objects, beside what is listed anyway, that a query is answered from.
-pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
+pub fn objects(query: Query, of: &ObjectRef, fleet: &Fleet) -> Vec<ObjectId> {
     match query {
         Query::Place => {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
@@ -95,6 +99,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         }
         Query::Monitoring => vec![monitoring::query_object(of)],
         Query::Certificates => super::tls::objects(of),
+        Query::Trust => super::tls::between(of, fleet).into_iter().map(|(_, id)| id).collect(),
         Query::ProbePod => {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
             let both = probe_objects(&probe_at(of)).into_iter();
@@ -132,6 +137,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Parts
         | Query::Monitoring
         | Query::Certificates
+        | Query::Trust
         | Query::Place
         | Query::ProbePod
         | Query::Rights => &[],
@@ -154,6 +160,7 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Events => events(of, cluster),
         Query::ProbePod => places::probe_pod(&seen.fleet, of),
         Query::Certificates => super::tls::fact(of, seen),
+        Query::Trust => super::tls::trust(of, seen),
         Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
         Query::Components => components(tc()?),
@@ -196,7 +203,7 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
         "context": of.context, "namespace": of.namespace, "name": of.name,
         "exists": cluster.tidb_clusters.contains_key(&of.key()),
     });
-    match objects(Query::Place, of).first().and_then(|id| fleet.sight(id)) {
+    match objects(Query::Place, of, fleet).first().and_then(|id| fleet.sight(id)) {
         Some(Sight::Absent) => value["namespaceExists"] = json!(false),
         Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
         // Not for us to see: absent, so that a check on it stops.

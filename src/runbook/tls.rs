@@ -14,7 +14,7 @@ use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, every_secret};
-use crate::fleet::{KubeCluster, ObjectRef};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 
 /// The Secrets that `tls.certificates` is told from.
 pub(super) fn objects(of: &ObjectRef) -> Vec<ObjectId> {
@@ -51,6 +51,39 @@ pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
         fact["troubles"] = lasting.map(|one| json!(one.trouble.sentence)).collect();
     }
     fact
+}
+
+/// The Secrets of `tls.trust`, with the TidbCluster of each.
+pub(super) fn between(of: &ObjectRef, fleet: &Fleet) -> Vec<(ObjectRef, ObjectId)> {
+    let all = database_of(fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters);
+    let parts = all.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?)));
+    let secrets = parts.flat_map(|(of, tc)| {
+        let names = tls::wanted_of(tc).into_iter().map(|wanted| wanted.secret).filter(|name| tls::between(name));
+        names.map(|name| {
+            let at = ObjectRef::new(&of.context, &of.namespace, name);
+            (of.clone(), ObjectId::new(ObjectKind::Secret, &at))
+        })
+    });
+    secrets.collect()
+}
+
+/// `tls.trust`.
+pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
+    let secrets = between(of, &seen.fleet).into_iter().map(|(of, id)| {
+        let told = match seen.fleet.sight(&id) {
+            None | Some(Sight::Unseen(_)) => ("unseen", None),
+            Some(Sight::Absent) => ("absent", None),
+            Some(Sight::Present(secret)) => {
+                SecretFacts::of(secret).map_or(("unseen", None), |facts| ("present", Some(facts)))
+            }
+        };
+        let mut value = json!({"of": of.to_string(), "secret": id.name, "state": told.0});
+        if let Some(facts) = told.1 {
+            value["facts"] = json!(facts);
+        }
+        value
+    });
+    json!({"secrets": secrets.collect::<Vec<_>>()})
 }
 
 fn after_colon(sentence: &str) -> &str {

@@ -102,7 +102,7 @@ async fn certificates_without_the_domain_are_renewed_before_the_migration() {
     let other = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
     bed.edit("legacy", "secrets", "pingcap", "basic-ca-secret", |secret| secret["data"] = other.data());
     let ran = bed.run("renew-certificates", &[BASIC, "which=all"], &["basic"]).await.expect(4);
-    assert!(ran.all().contains("is another one than the components of basic trust"), "{}", ran.all());
+    assert!(ran.all().contains("Not every component of the Database trusts"), "{}", ran.all());
     assert_eq!(bed.writes_since(until), Vec::<String>::new());
     bed.end().await;
 }
@@ -119,6 +119,47 @@ async fn a_renewal_that_was_killed_goes_on_and_replaces_none_twice() {
         bed.end().await;
     };
     futures::join!(killed(4), killed(7));
+}
+
+/// Another CA, in the three steps that keep everybody talking: both in every `ca.crt`, new certificates, the old one out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_authority_is_brought_in_beside_the_old_one() {
+    let bed = Bed::of("tls", &[]).await;
+    let ask = Ask { common_name: "new", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_000 };
+    #[allow(clippy::disallowed_methods, reason = "the binary judges by the real clock")]
+    let new = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let both = |context: &str| {
+        for secret in bed.store(context).list("secrets", Some("prod")) {
+            let name = secret["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            if !name.ends_with("-ca-secret") && secret["data"]["ca.crt"].is_string() {
+                let old = certificates::values(&secret).remove("ca.crt").expect("just seen");
+                let bundle = new.clone().trusting(&old).data();
+                bed.edit(context, "secrets", "prod", &name, |secret| {
+                    secret["data"]["ca.crt"] = bundle["ca.crt"].clone()
+                });
+            }
+        }
+    };
+    let authorities = |context: &str, name: &str| {
+        let secret = bed.object(context, "secrets", "prod", name).expect("it is there");
+        certificates::facts(&certificates::values(&secret)).authorities.len()
+    };
+    bed.edit("east", "secrets", "prod", "prod-east-ca-secret", |secret| secret["data"] = new.data());
+    both("east");
+    let until = bed.log_length();
+    let inputs = ["tidbCluster=east/prod/prod-east", "which=all"];
+    // West does not know the new one yet: its components would refuse those of east.
+    let refused = bed.run("renew-certificates", &inputs, &["prod-east"]).await.expect(4);
+    assert!(refused.all().contains("west/prod/prod-west: prod-west-pd-cluster-secret"), "{}", refused.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    both("west");
+    bed.run("renew-certificates", &inputs, &["prod-east"]).await.expect(0);
+    // Who has a certificate of the old one is trusted still.
+    assert_eq!(authorities("east", "prod-east-pd-cluster-secret"), 2);
+    let checked = bed.tool(&["check", "prod-east", "-o", "json"]).await.json();
+    assert_eq!(checked["findings"], json!([]), "{checked:#}");
+    assert_eq!(database(&bed.status().await, "prod-east")["problems"], json!([]));
+    bed.end().await;
 }
 
 /// Stale peerURLs as in [`crate::repair`], with the scheme of TLS.

@@ -472,6 +472,15 @@ pub const ALTERATIONS: &[(&str, Alteration)] = &[
             }
         });
     }),
+    ("certificates for MySQL of another CA", |seen, _| {
+        let ca = json!({"commonName": "other", "issuer": "other", "dnsNames": [], "ipAddresses": [], "isCa": true,
+            "notBefore": "2020-01-01T00:00:00Z", "notAfter": "2090-01-01T00:00:00Z", "fingerprint": "f", "publicKey": "other"});
+        secrets(seen, |name, sight| {
+            if name.ends_with("-tidb-server-secret") {
+                *sight = Sight::Present(json!({FACTS_KEY: {"authorities": [ca]}}));
+            }
+        });
+    }),
     ("cert-manager keeps them", |seen, _| {
         secrets(seen, |_, sight| {
             if let Sight::Present(secret) = sight {

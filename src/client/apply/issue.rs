@@ -4,10 +4,12 @@
 //! What was made is proved before it leaves, by the very rules that judge it afterwards. The server refuses a second
 //! Secret of the same name, and to replace another version than the one that was looked at. Not here: how it is signed (`client::signing`, `client::cfssl`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::access::WritePermit;
 use super::super::link::{Link, Links};
+use super::super::objects::redacted;
 use super::super::signing::{Ask, Material};
 use super::super::{certificates, cfssl, now, signing};
 use super::{fence, objects, version_of};
@@ -20,40 +22,51 @@ use serde_json::Value;
 
 /// Carries out `IssueCa` and `IssueCertificate`.
 pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let made = made(links, action).await?;
+    let mut made = made(links, action).await?;
+    let replaced = match action {
+        Action::IssueCertificate { target, replaces: Some(replaces), .. } => {
+            Some(replaced(link, target, replaces).await?)
+        }
+        _ => None,
+    };
+    if let Some((_, old)) = &replaced {
+        made = made.trusting(old.get("ca.crt").map_or(&[], Vec::as_slice));
+    }
     let faults = action.faults_of_issued(&certificates::facts(&made.values()), now());
     if let Some(fault) = faults.first() {
         return Err(format!("what was made is not what was asked for, so it was not stored: {fault}"));
     }
-    let sent = match action {
-        Action::IssueCertificate { target, replaces: Some(replaces), .. } => {
-            let version = version_of_replaced(link, target, replaces).await?;
-            let mut body = action.requests("", &version, None).into_iter().next().map(|request| request.body);
-            let body = body.as_mut().ok_or("the action has no request")?;
+    let body = match &replaced {
+        None => issued_secret(action.target(), &made.data()),
+        Some((version, _)) => {
+            let planned = action.requests("", version, None).into_iter().next();
+            let mut body = planned.ok_or("the action has no request")?.body;
             body["data"] = made.data();
-            fence(permit).await?;
-            objects::send(link, permit.run(), action, body, false).await
-        }
-        _ => {
-            fence(permit).await?;
-            objects::send(link, permit.run(), action, &issued_secret(action.target(), &made.data()), false).await
+            body
         }
     };
-    objects::answer(link, sent)
+    fence(permit).await?;
+    objects::answer(link, objects::send(link, permit.run(), action, &body, false).await)
 }
 
-/// The version of the Secret that is replaced; the server checks that it is still the same when the new values come.
-async fn version_of_replaced(link: &Link, target: &ObjectRef, replaces: &Replaced) -> Result<String, String> {
+/// The version and the values of the Secret that is replaced. The server checks that it is still that version when the new
+/// values come.
+async fn replaced(
+    link: &Link,
+    target: &ObjectRef,
+    replaces: &Replaced,
+) -> Result<(String, BTreeMap<String, Vec<u8>>), String> {
     let id = ObjectId::new(ObjectKind::Secret, target);
     let found: Value = link.get(&id.path()).await.map_err(|trouble| format!("{id}: {}", trouble.sentence))?;
-    let found = super::super::objects::redacted(found);
+    let values = certificates::values(&found);
+    let found = redacted(found);
     if let Some(name) = kept_by(&found) {
         return Err(format!("cert-manager keeps {id} (Certificate {name}); nothing was sent"));
     }
     if uid(&found) != replaces.uid || fingerprint(&found) != replaces.fingerprint {
         return Err(format!("{id} is another one than planned for; nothing was sent: plan again"));
     }
-    Ok(version_of(&found))
+    Ok((version_of(&found), values))
 }
 
 async fn made(links: &Links, action: &Action) -> Result<Material, String> {
