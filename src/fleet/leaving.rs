@@ -37,6 +37,8 @@ pub struct Without {
     /// Its pods, the discovery pod left out (hazard 67).
     pub pods: usize,
     pub pd_pods: usize,
+    /// The operator does not suspend TiProxy.
+    pub tiproxy_pods: usize,
     /// Replicas that its StatefulSets still have.
     pub set_replicas: i64,
 }
@@ -110,6 +112,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         referrers,
         pods: Component::ALL.into_iter().map(pods).sum(),
         pd_pods: pods(Component::Pd),
+        tiproxy_pods: pods(Component::Tiproxy),
         set_replicas: sets.map(|set| set.spec.replicas.max(set.status.replicas)).sum(),
     }
 }

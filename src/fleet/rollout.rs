@@ -108,6 +108,13 @@ fn unsettled(
             s.updated_replicas, replicas
         ));
     }
+    let failed = i64::try_from(status.failure_members.len() + status.failure_stores.len()).unwrap_or(i64::MAX);
+    if failed > 0 && set.spec.replicas == replicas + failed {
+        return Some(format!(
+            "{title} has {failed} pods more than the spec, because failover is still recorded in status; look at the failed ones, then set spec.{}.recoverFailover and take it out again",
+            component.key()
+        ));
+    }
     if set.spec.replicas != replicas || s.replicas != replicas || s.ready_replicas != replicas {
         return Some(format!("{title} has {} ready of {replicas} wanted", s.ready_replicas));
     }

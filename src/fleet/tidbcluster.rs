@@ -95,6 +95,8 @@ pub struct TidbClusterSpec {
     pub tiproxy: Option<ComponentSpec>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pump: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_secrets: Option<Vec<Value>>,
     /// PD microservices; only their presence matters (hazard 10).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pdms: Option<Vec<Value>>,
@@ -209,6 +211,11 @@ pub struct ComponentStatus {
     pub stores: BTreeMap<String, StoreStatus>,
     #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub peer_stores: BTreeMap<String, StoreStatus>,
+    /// Failover made a pod more for each of these; only their number matters.
+    #[serde(deserialize_with = "null_default")]
+    pub failure_members: BTreeMap<String, Value>,
+    #[serde(deserialize_with = "null_default")]
+    pub failure_stores: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

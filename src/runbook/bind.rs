@@ -423,13 +423,16 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            // A TidbCluster that is made or deleted is named itself; else the run's is.
+            // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
             let named = match &action {
                 Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
-                | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. } => own,
+                | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
+                | Action::PatchTidbCluster { target: own, .. } => own,
                 _ => target,
             };
-            Confirm::Typed { gate: gate(&step.id), text: named.name.clone() }
+            // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
+            let step = if named == target { step.id.clone() } else { format!("{}@{named}", step.id) };
+            Confirm::Typed { gate: gate(&step), text: named.name.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },

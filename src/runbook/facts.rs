@@ -324,7 +324,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "joining": joining(fleet, &database),
         "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
-    if let Some(stores) = stores(&database, tc) {
+    if let Some(stores) = stores(&database, of, tc) {
         fact["stores"] = stores;
     }
     Ok(fact)
@@ -350,26 +350,41 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
     .collect()
 }
 
-/// A member without a pod, whose pod nobody wants any more (hazard 57).
+/// A member without a pod, whose pod nobody wants any more (hazard 57). The StatefulSet decides: failover adds pods beyond
+/// the spec, and with delete-slots any ordinal may be wanted.
 fn ghost(fleet: &Fleet, member: &Member) -> bool {
-    let Some(tc) = member.of().as_ref().and_then(|of| fleet.tidb_cluster(of)) else { return false };
+    let Some(of) = member.of() else { return false };
+    let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(&of)) else { return false };
+    let slots = tc.metadata.annotations.keys().any(|key| key.ends_with("/delete-slots"));
     let ordinal = member.pod.as_ref().and_then(|pod| pod.rsplit('-').next()?.parse::<i64>().ok());
-    let wanted = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
-    member.pod_phase.is_none() && member.healthy != Some(true) && ordinal.is_some_and(|ordinal| ordinal >= wanted)
+    let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    let set = rollout::stateful_set(cluster, tc, Component::Pd).map_or(0, |set| set.spec.replicas);
+    !slots
+        && member.pod_phase.is_none()
+        && member.healthy != Some(true)
+        && ordinal.is_some_and(|ordinal| ordinal >= spec.max(set))
 }
 
 /// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:
 /// an empty list would pass for "all of them are Up".
-fn stores(database: &Database, tc: &TidbCluster) -> Option<Value> {
+fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Value> {
     let told: Vec<Value> = database
         .stores
         .iter()
-        .map(|row| json!({"id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state}))
+        .map(|row| {
+            json!({
+                "id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state,
+                "tiflash": row.store.tiflash, "here": row.of.as_ref() == Some(of),
+            })
+        })
         .collect();
-    let seen: Vec<Value> = [&tc.status.tikv, &tc.status.tiflash]
+    let own = [(&tc.status.tikv, false), (&tc.status.tiflash, true)];
+    let seen: Vec<Value> = own
         .into_iter()
-        .flat_map(|status| status.stores.values())
-        .map(|store| json!({"id": store.id, "address": store.ip, "state": store.state}))
+        .flat_map(|(status, tiflash)| status.stores.values().map(move |store| (store, tiflash)))
+        .map(|(store, tiflash)| {
+            json!({"id": store.id, "address": store.ip, "state": store.state, "tiflash": tiflash, "here": true})
+        })
         .collect();
     let wanted =
         tc.components().any(|(c, spec)| matches!(c, Component::Tikv | Component::Tiflash) && spec.replicas > 0);

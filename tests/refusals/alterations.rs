@@ -341,6 +341,18 @@ pub const ALTERATIONS: &[(&str, Alteration)] = &[
             tc.spec.version = Some("v9.0.0".into());
         }
     }),
+    ("versions in images", |seen, _| {
+        spec(seen, "version", &Value::Null);
+        components(seen, "baseImage", &json!("registry.corp/pd:v8.5.4"));
+    }),
+    ("Pump and TiDB only in west", |seen, _| {
+        spec(seen, "pump", &json!({"replicas": 1, "config": {}}));
+        for cluster in clusters(seen).filter(|cluster| cluster.context != "west") {
+            for tc in cluster.tidb_clusters.values_mut() {
+                (tc.spec.pump, tc.spec.tidb) = (None, None);
+            }
+        }
+    }),
     ("component versions of their own", |seen, _| components(seen, "version", &json!("v8.5.4"))),
     // ---- what is rolling ----
     ("a StatefulSet is rolling", |seen, _| {

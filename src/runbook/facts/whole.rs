@@ -12,6 +12,7 @@ use crate::fleet::database::{Database, database_of};
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, Without};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::workload::image_tag;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, upgrade};
 
 /// The annotation with which the operator looks at the whole quorum before it restarts a PD (`domain.md` §2.3).
@@ -43,6 +44,7 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
                 "strategy": tc.config_update_strategy(part.component), "hasConfig": spec.config.is_some(),
                 "upgradable": upgrade::ORDER.contains(&part.component),
                 "suspended": suspended(spec.suspend_action.as_ref()) || suspended(tc.spec.suspend_action.as_ref()),
+                "taggedImage": spec.base_image.as_deref().is_some_and(|image| image_tag(image).is_some()),
                 "ownSuspend": suspended(spec.suspend_action.as_ref()), "phase": status.phase,
             });
             for (name, known) in [("version", &part.version), ("running", &part.running)] {
@@ -97,7 +99,8 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
         "unhealthy": found.members_here.iter().filter(|m| m.healthy != Some(true)).count(),
         "membersLeft": found.members_left, "healthyLeft": found.healthy_left,
         "dependents": refs(&found.dependents), "referrers": refs(&found.referrers), "unseen": database.unseen,
-        "pods": found.pods, "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
+        "pods": found.pods, "suspendable": found.pods - found.tiproxy_pods, "lastOf": last_of(fleet, &database, of),
+        "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
         "replicas": tc.components().map(|(_, spec)| spec.replicas).sum::<i64>(), "zero": zero,
         "components": tc.components().map(|(component, _)| component.title()).collect::<Vec<_>>(),
         "successors": successor.map(|m| m.name.clone()).collect::<Vec<_>>(),
@@ -118,6 +121,18 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     }
     value["progress"] = json!(progress(fleet, &database));
     Ok(value)
+}
+
+/// Components with instances here and nowhere else in the Database, by title.
+fn last_of(fleet: &Fleet, database: &Database, of: &ObjectRef) -> Vec<&'static str> {
+    let replicas = |of: &ObjectRef, component| {
+        fleet.tidb_cluster(of).and_then(|tc| tc.component(component)).map_or(0, |spec| spec.replicas)
+    };
+    let others = |component| {
+        database.tidb_clusters.iter().filter(|other| *other != of).any(|other| replicas(other, component) > 0)
+    };
+    let here = Component::ALL.into_iter().filter(|component| replicas(of, *component) > 0);
+    here.filter(|component| !others(*component)).map(Component::title).collect()
 }
 
 /// ` (37 % emptied, about 12 min left)`; empty while PD tells of no removal.
