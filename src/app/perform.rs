@@ -340,6 +340,8 @@ impl App {
         }
         match &effect {
             Effect::Start(plan) => {
+                // The header tells of the Database that the run is about.
+                self.chosen = Some(plan.target.clone());
                 self.run = Some(RunView::driving(Some(plan.clone()), ""));
                 self.leave_form();
                 self.go(View::Run);

@@ -59,6 +59,10 @@ impl App {
         let faults =
             self.faults_only && !matches!(self.view(), View::Runbooks | View::Runs | View::Problems | View::Findings);
         rows.retain(|row| filter.takes(&row.hay) && (!faults || row.level.is_fault()));
+        // What is called so comes before what only speaks of it.
+        if *self.view() == View::Runbooks && !self.screen().filter.is_empty() {
+            rows.sort_by_key(|row| !filter.takes(&row.key));
+        }
         rows
     }
 

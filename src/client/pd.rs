@@ -188,7 +188,7 @@ pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdV
     let deadline = Instant::now() + limit;
     let answer = match tokio::time::timeout_at(deadline, ask_over_slot(link, pod, tc, deadline)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("pod {}: PD gave no answer within {} s", pod.metadata.key(), limit.as_secs_f32())),
+        Err(_) => Err(format!("pod {}: PD gave no answer within {:.1} s", pod.metadata.key(), limit.as_secs_f32())),
     };
     PdView { at: now(), answer }
 }

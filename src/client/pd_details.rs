@@ -34,7 +34,7 @@ pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdD
     let why = match tokio::time::timeout_at(deadline, asked).await {
         Ok(Ok(details)) => return details,
         Ok(Err(why)) => why,
-        Err(_) => format!("pod {}: PD gave no answer within {} s", pod.metadata.key(), limit.as_secs_f32()),
+        Err(_) => format!("pod {}: PD gave no answer within {:.1} s", pod.metadata.key(), limit.as_secs_f32()),
     };
     PdDetails { at: now(), gaps: vec![why], ..PdDetails::default() }
 }

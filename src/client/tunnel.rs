@@ -132,7 +132,7 @@ impl Tunnel {
                 Err(Broken { sentence: format!("pod {}: {what}: {why}", self.pod), sent })
             }
             Err(_) => {
-                let sentence = format!("pod {}: {what}: no answer within {} s", self.pod, limit.as_secs_f32());
+                let sentence = format!("pod {}: {what}: no answer within {:.1} s", self.pod, limit.as_secs_f32());
                 Err(Broken { sentence, sent: true })
             }
         }

@@ -7,7 +7,7 @@ use tui_input::Input;
 
 use super::text::{cut, span};
 use super::theme::{Role, Theme};
-use crate::app::keymap::bindings;
+use crate::app::keymap::{Command, bindings};
 use crate::app::{App, Dialog};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -36,7 +36,9 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     }
     let mut spans = Vec::new();
     let mut used = 0;
-    for binding in bindings(app.scope()).filter(|binding| binding.hint) {
+    let startable = app.plan.is_some() && app.cannot_start().is_none();
+    let hinted = bindings(app.scope()).filter(|binding| binding.hint);
+    for binding in hinted.filter(|binding| binding.command != Command::Start || startable) {
         let key = theme.key(binding.keys[0]);
         let wide = 1 + super::text::width(&key) + 1 + binding.label.len() + 2;
         if used + wide > usize::from(area.width) {

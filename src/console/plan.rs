@@ -180,7 +180,9 @@ fn differences(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
     if !step.action.writes() {
         return;
     }
-    let all = diff(&step.before, &step.after);
+    // The revisions belong to the image and are not what is changed.
+    let all: Vec<_> =
+        diff(&step.before, &step.after).into_iter().filter(|(path, _, _)| !path.starts_with("revisions")).collect();
     if all.is_empty() {
         return;
     }

@@ -61,6 +61,9 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
             pods(&database, of, cluster, tc, &mut found.leftovers);
         }
     }
+    if found.databases.is_empty() && only.is_none() {
+        found.unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
+    }
     for cluster in fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live()) {
         let why = cluster.message.as_deref().unwrap_or("no answer");
         found.unseen.push(format!("KubeCluster {} is {}: {why}", cluster.context, cluster.freshness.word()));

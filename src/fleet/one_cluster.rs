@@ -56,11 +56,12 @@ pub fn invariants(fleet: &Fleet, database: &Database) -> Vec<Invariant> {
         .collect();
     let told: Vec<&PdAnswer> = parts.iter().flat_map(|part| answers(part.cluster, part.tc)).map(|(_, a)| a).collect();
     // A part that is dark may have changed since: what holds without it is not known to hold with it.
-    let dark: Vec<String> = parts
-        .iter()
-        .filter(|part| !part.cluster.freshness.is_live())
-        .map(|part| format!("KubeCluster {} is {}", part.of.context, part.cluster.freshness.word()))
-        .collect();
+    let stale = parts.iter().filter(|part| !part.cluster.freshness.is_live());
+    let stale = stale.map(|part| format!("KubeCluster {} is {}", part.of.context, part.cluster.freshness.word()));
+    // So has one of which only PD tells.
+    let away = database.members.iter().filter(|member| member.pod.is_none() && !member.name.is_empty());
+    let away = away.map(|member| format!("PD member {} runs where nobody looked", member.name));
+    let dark: Vec<String> = stale.chain(away).collect();
     let all = [
         one_id(fleet, &parts),
         peers(&parts),

@@ -250,11 +250,20 @@ fn fill(text: &str, given: Names<'_>) -> Result<Value, ExprError> {
             Part::Text(text) => filled.push_str(text),
             Part::Hole(source) => match eval(source, given)? {
                 Value::String(text) => filled.push_str(&text),
-                other => filled.push_str(&other.to_string()),
+                other => filled.push_str(&said(&other)),
             },
         }
     }
     Ok(Value::String(filled))
+}
+
+/// A value inside a sentence: a list of texts as people write one.
+fn said(value: &Value) -> String {
+    let texts = |items: &[Value]| items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+    match value {
+        Value::Array(items) => texts(items).map_or_else(|| value.to_string(), |texts| texts.join(", ")),
+        other => other.to_string(),
+    }
 }
 
 /// JSON integers become CEL ints: as `uint` they could not be multiplied with a literal. Ids are strings in facts.

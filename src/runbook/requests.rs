@@ -132,14 +132,12 @@ impl Action {
                 let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
                 let (scheme, certs) =
                     if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
-                format!(
-                    "kubectl --context {} -n {} port-forward pod/{} 2379:2379 & curl{certs} -X {method} -H 'Content-Type: application/json' -d {} {}",
-                    quote(&target.context),
-                    quote(&target.namespace),
-                    quote(pod),
+                let call = format!(
+                    "curl{certs} -X {method} -H 'Content-Type: application/json' -d {} {}",
                     quote(&body.to_string()),
                     quote(&format!("{scheme}://127.0.0.1:2379{path}"))
-                )
+                );
+                forwarded(target, pod, &call)
             }
             Action::WaitRollout { target, .. } => format!(
                 "kubectl --context {} -n {} get statefulset,pod -l {} -w",
@@ -148,7 +146,7 @@ impl Action {
                 quote(&format!("app.kubernetes.io/instance={}", target.name))
             ),
             Action::ProbePeerUrl { target, url, .. } => format!(
-                "kubectl --context {} -n {} exec <another PD pod> -c pd -- wget -qO- -T 5 {}",
+                "kubectl --context {} -n {} exec ANOTHER-PD-POD -c pd -- wget -qO- -T 5 {}",
                 quote(&target.context),
                 quote(&target.namespace),
                 quote(&format!("{url}/version"))
@@ -258,11 +256,16 @@ pub(super) fn place(of: &ObjectRef) -> String {
 
 fn curl(target: &ObjectRef, method: &str, path: &str, tls: bool) -> String {
     let (scheme, certs) = if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
+    let call = format!("curl{certs} -X {method} {}", quote(&format!("{scheme}://127.0.0.1:2379{path}")));
+    forwarded(target, &format!("{}-pd-0", target.name), &call)
+}
+
+/// A call through a port-forward of its own, which is given a moment and goes away with the line.
+fn forwarded(target: &ObjectRef, pod: &str, call: &str) -> String {
     format!(
-        "kubectl {} port-forward pod/{} 2379:2379 & curl{certs} -X {method} {}",
+        "(kubectl {} port-forward pod/{} 2379:2379 >/dev/null & trap \"kill $!\" EXIT; sleep 2; {call})",
         place(target),
-        quote(&format!("{}-pd-0", target.name)),
-        quote(&format!("{scheme}://127.0.0.1:2379{path}"))
+        quote(pod)
     )
 }
 

@@ -291,7 +291,13 @@ impl Run {
         self.crossed.values().flatten().cloned().collect()
     }
 
-    /// Completed steps of the plan.
+    /// Steps of the plan that a person left out.
+    pub fn skipped(&self) -> usize {
+        let skipped = |step: &&PlannedStep| matches!(self.state(&step.id), StepState::Completed(How::Skipped { .. }));
+        self.plan.steps.iter().filter(skipped).count()
+    }
+
+    /// Completed steps of the plan, those that were left out among them.
     pub fn completed(&self) -> usize {
         self.plan.steps.iter().filter(|step| matches!(self.state(&step.id), StepState::Completed(_))).count()
     }

@@ -501,7 +501,14 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
             end(&run.id, code, format!("done: {}", verdict(&ways)))
         }
         Stop::Finished(Outcome::Done) => {
-            end(&run.id, exit::DONE, format!("done: {} steps, each verified", run.completed()))
+            let sentence = match run.skipped() {
+                0 => format!("done: {} steps, each verified", run.completed()),
+                skipped => format!(
+                    "done: {} steps verified; {skipped} skipped, and what they were to prove is not proved",
+                    run.completed() - skipped
+                ),
+            };
+            end(&run.id, exit::DONE, sentence)
         }
         Stop::Finished(Outcome::NothingToDo) => {
             end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
