@@ -194,7 +194,8 @@ async fn claims(link: &Link) -> Result<What, Trouble> {
         persistent_volume_reclaim_policy: Option<String>,
     }
     let scope = link.namespace().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
-    let path = format!("/api/v1{scope}/persistentvolumeclaims?{MANAGED}");
+    // All of them: a StatefulSet binds a claim by its name, whatever its labels have become.
+    let path = format!("/api/v1{scope}/persistentvolumeclaims?");
     let volumes = format!("/api/v1/persistentvolumes?{MANAGED}");
     let (claims, volumes) = futures::join!(list::<Claim>(link, &path), list::<Volume>(link, &volumes));
     let mut claims = claims?;

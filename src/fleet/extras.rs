@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::tidbcluster::Meta;
+use super::tidbcluster::{Component, Meta};
 use super::{Keyed, ObjectKey};
 
 /// One thing that a closer look may read besides the cheap one.
@@ -143,6 +143,19 @@ impl Claim {
 
     pub fn component(&self) -> Option<&str> {
         self.metadata.labels.get("app.kubernetes.io/component").map(String::as_str)
+    }
+
+    /// The component of a TidbCluster of this name whose pod would bind it: StatefulSets go by the name of a claim, and never by
+    /// its labels.
+    pub fn binds_to(&self, tidb_cluster: &str) -> Option<Component> {
+        let volumes =
+            [(Component::Pd, "pd"), (Component::Tikv, "tikv"), (Component::Tiflash, "data"), (Component::Pump, "data")];
+        volumes.into_iter().find_map(|(component, volume)| {
+            let rest = self.metadata.name.strip_prefix(volume)?.trim_start_matches(|c: char| c.is_ascii_digit());
+            let rest = rest.strip_prefix('-')?.strip_prefix(tidb_cluster)?.strip_prefix('-')?;
+            let ordinal = rest.strip_prefix(component.key())?.strip_prefix('-')?;
+            (!ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit())).then_some(component)
+        })
     }
 
     /// Whether a TidbCluster's data lies on it. Monitors and backups have claims of their own, with an instance's name.
@@ -314,6 +327,25 @@ mod tests {
         assert_eq!((details.tikv_needed(), details.tiflash_needed()), (Some(5), Some(2)));
         let unknown = PdDetails::default();
         assert_eq!((unknown.tikv_needed(), unknown.tiflash_needed()), (None, None));
+    }
+
+    #[test]
+    fn a_claim_is_bound_by_its_name() {
+        let cases = [
+            ("pd-third-pd-0", "third", Some(Component::Pd)),
+            ("tikv-third-tikv-12", "third", Some(Component::Tikv)),
+            ("data0-third-tiflash-1", "third", Some(Component::Tiflash)),
+            ("data-third-pump-0", "third", Some(Component::Pump)),
+            // Of another one, whose name ends the same.
+            ("pd-a-third-pd-0", "third", None),
+            ("pd-third-pd-0", "thi", None),
+            ("pd-third-pd-x", "third", None),
+            ("monitor-third-monitor-0", "third", None),
+        ];
+        for (name, tidb_cluster, expected) in cases {
+            let claim = Claim { metadata: Meta { name: name.into(), ..Meta::default() }, ..Claim::default() };
+            assert_eq!(claim.binds_to(tidb_cluster), expected, "{name} of {tidb_cluster}");
+        }
     }
 
     #[test]

@@ -97,7 +97,10 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         up_left: tikv(&up_left),
         needed,
         short: rules.zip(needed).map(|(rules, needed)| short(rules, needed, &here, &up_left)),
-        at_risk: labels.zip(needed).map(|(labels, needed)| risk(labels, needed, &here, &up_left)),
+        at_risk: labels
+            .zip(rules)
+            .zip(needed)
+            .map(|((labels, rules), needed)| worst(rules, labels, needed, &here, &up_left)),
         strangers: database
             .stores
             .iter()
@@ -130,6 +133,9 @@ fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [Str
     answers.filter(|answer| answer.max_replicas.is_some()).map(|answer| answer.location_labels.as_slice()).next()
 }
 
+/// A key range, the ids of the stores that are left for it, and whether they are TiFlash's.
+type Wanting<'a> = (&'a str, &'a str, Vec<u64>, bool);
+
 /// What the stores that are left could not hold. Rules of different key ranges that overlap are looked at one by one.
 fn short(rules: &[PlacementRule], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Vec<String> {
     let mut all = Vec::new();
@@ -137,17 +143,49 @@ fn short(rules: &[PlacementRule], needed: u64, here: &[&StoreRow], left: &[&Stor
     if tikv(here) > 0 && tikv(left) < needed {
         all.push(format!("{} Up TiKV stores are left and {needed} replicas are wanted", tikv(left)));
     }
+    // Rules of one range that want the very same stores want them together.
+    let mut wants: BTreeMap<Wanting<'_>, (u64, Vec<String>)> = BTreeMap::new();
     for rule in rules.iter().filter(|rule| here.iter().any(|row| fits(rule, row))) {
-        let fitting = left.iter().filter(|row| fits(rule, row)).count() as u64;
-        if fitting < rule.count {
-            let what = if rule.tiflash() { "TiFlash stores" } else { "stores that fit it" };
+        let fitting: Vec<u64> = left.iter().filter(|row| fits(rule, row)).map(|row| row.store.id).collect();
+        let want = wants.entry((&rule.start_key, &rule.end_key, fitting, rule.tiflash())).or_default();
+        want.0 += rule.count;
+        want.1.push(format!("{}/{}", rule.group_id, rule.id));
+    }
+    for ((_, _, fitting, tiflash), (count, rules)) in wants {
+        if (fitting.len() as u64) < count {
+            let what = if tiflash { "TiFlash stores" } else { "stores that fit" };
             all.push(format!(
-                "placement rule {}/{} wants {} {}(s), and {fitting} {what} are left",
-                rule.group_id, rule.id, rule.count, rule.role
+                "placement rule {} wants {count} replica(s), and {} {what} are left",
+                rules.join(" with "),
+                fitting.len()
             ));
         }
     }
     all
+}
+
+/// The key range that fares worst: only replicas that vote count, against that range's own majority. Where the rules leave a
+/// region no place but here, its replicas are here.
+fn worst(rules: &[PlacementRule], labels: &[String], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Risk {
+    let mut ranges: BTreeMap<(&str, &str), Vec<&PlacementRule>> = BTreeMap::new();
+    for rule in rules.iter().filter(|rule| !rule.tiflash() && rule.role != "learner") {
+        ranges.entry((&rule.start_key, &rule.end_key)).or_default().push(rule);
+    }
+    let of_range = |rules: &Vec<&PlacementRule>| {
+        let voters: u64 = rules.iter().map(|rule| rule.count).sum();
+        let fit = |rows: &[&StoreRow], rule: &PlacementRule| rows.iter().filter(|row| fits(rule, row)).count() as u64;
+        let forced: u64 =
+            rules.iter().map(|rule| rule.count.saturating_sub(fit(left, rule)).min(fit(here, rule))).sum();
+        fn any<'a>(rows: &[&'a StoreRow], rules: &[&PlacementRule]) -> Vec<&'a StoreRow> {
+            rows.iter().copied().filter(|row| rules.iter().any(|rule| fits(rule, row))).collect()
+        }
+        let spread = risk(labels, voters, &any(here, rules), &any(left, rules));
+        Risk { replicas: spread.replicas.max(forced), tolerated: spread.tolerated }
+    };
+    let all = ranges.values().map(of_range);
+    let all = all.chain(ranges.is_empty().then(|| risk(labels, needed, here, left)));
+    let worse = |risk: &Risk| i128::from(risk.replicas) - i128::from(risk.tolerated);
+    all.max_by_key(worse).unwrap_or(Risk { replicas: 0, tolerated: 0 })
 }
 
 /// PD gives stores with `engine=tiflash` only to rules that ask for it.
@@ -238,14 +276,45 @@ mod tests {
         // Three stores are left, and none of them where the rule wants one.
         assert!(
             shorts(&[rule(3, &[]), rule(0, &[]), rule(1, &[("zone", "in", "west")])], &here, &left)[1]
-                .contains("0 stores that fit")
+                .contains("0 stores that fit are left")
         );
+        // Two rules for the same two stores.
+        let east_only = [("zone", "in", "east")];
+        let both = [rule(1, &east_only), rule(2, &east_only)];
+        assert!(shorts(&both, &[east(7), west(1)], &[east(4), east(5), west(2)])[0].contains("r with pd/r wants 3"));
         // Tables of TiFlash: the leaving side has the only one.
         let tiflash = rule(1, &[("engine", "in", "tiflash")]);
         let with_flash = [west(1), flash(9, "west")];
         assert!(shorts(&[rule(3, &[]), tiflash.clone()], &with_flash, &left)[0].contains("0 TiFlash stores"));
         let both = [east(4), east(5), east(6), flash(8, "east")];
         assert_eq!(shorts(&[rule(3, &[]), tiflash], &with_flash, &both), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_worst_range_counts_and_only_those_who_vote() {
+        let zone = |id: u64, of: &str| row(id, of, "Up", &[("zone", of)]);
+        let here = [zone(1, "west"), zone(2, "west")];
+        let left = [zone(3, "east"), zone(4, "north"), zone(5, "east"), zone(6, "north")];
+        let labels = ["zone".to_owned()];
+        let judge = |rules: &[PlacementRule]| {
+            worst(rules, &labels, 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>())
+        };
+        let learner = |count: u64| PlacementRule { role: "learner".into(), id: "l".into(), ..rule(count, &[]) };
+        let ranged = |count: u64, constraints: &[(&str, &str, &str)]| PlacementRule {
+            start_key: "74".into(),
+            end_key: "75".into(),
+            ..rule(count, constraints)
+        };
+        assert_eq!(judge(&[]), Risk { replicas: 1, tolerated: 1 });
+        // Learners give no majority: three voters stay three.
+        assert_eq!(judge(&[rule(3, &[]), learner(2)]), Risk { replicas: 1, tolerated: 1 });
+        // One table with five replicas does not make the others bear two losses.
+        let near: Vec<&StoreRow> =
+            left.iter().filter(|row| row.of.as_ref().is_some_and(|of| of.name == "east")).collect();
+        let found = worst(&[rule(3, &[]), ranged(5, &[])], &labels, 5, &here.iter().collect::<Vec<_>>(), &near);
+        assert_eq!(found, Risk { replicas: 2, tolerated: 1 });
+        // A table that lies only in west is gone with it.
+        assert_eq!(judge(&[rule(3, &[]), ranged(2, &[("zone", "in", "west")])]), Risk { replicas: 2, tolerated: 0 });
     }
 
     #[test]

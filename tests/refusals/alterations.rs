@@ -292,6 +292,12 @@ pub const ALTERATIONS: &[(&str, Alteration)] = &[
         let name = inputs.get("tidbCluster").and_then(|of| of.rsplit('/').next()).unwrap_or_default().to_owned();
         claim(seen, &name);
     }),
+    ("claims of an earlier one, labelled by somebody else", |seen, inputs| {
+        let name = inputs.get("tidbCluster").and_then(|of| of.rsplit('/').next()).unwrap_or_default().to_owned();
+        claim(seen, &name);
+        let claims = clusters(seen).filter_map(|cluster| cluster.more.claims.as_mut()).flat_map(|all| all.values_mut());
+        claims.for_each(|claim| claim.metadata.labels = [("app.kubernetes.io/instance".into(), "argo".into())].into());
+    }),
     ("no claims", |seen, _| clusters(seen).for_each(|cluster| cluster.more.claims = Some(Default::default()))),
     ("claims that may not be listed", |seen, _| clusters(seen).for_each(|cluster| cluster.more.claims = None)),
     ("acrossK8s is not set", |seen, _| spec(seen, "acrossK8s", &Value::Null)),

@@ -175,13 +175,16 @@ pub(super) fn claims(of: &ObjectRef, cluster: &KubeCluster) -> Value {
     let pods = cluster.pods.values().filter(|pod| ours(&pod.metadata.labels, &pod.metadata.namespace)).count();
     let mut value = json!({ "pods": pods });
     if let Some(claims) = &cluster.more.claims {
-        let claims = claims.values().filter(|claim| ours(&claim.metadata.labels, &claim.metadata.namespace));
+        let claims = claims.values().filter(|claim| {
+            let binds = claim.metadata.namespace == of.namespace && claim.binds_to(&of.name).is_some();
+            binds || ours(&claim.metadata.labels, &claim.metadata.namespace)
+        });
         value["claims"] = claims
             .map(|claim| {
                 json!({
                     "name": claim.metadata.name, "volume": claim.spec.volume_name.clone().unwrap_or_default(),
                     "phase": claim.status.phase, "reclaimPolicy": claim.reclaim_policy.clone().unwrap_or_default(),
-                    "component": claim.metadata.labels.get("app.kubernetes.io/component").and_then(|key| Component::parse(key)).map(Component::title),
+                    "component": claim.binds_to(&of.name).or_else(|| Component::parse(claim.component()?)).map(Component::title),
                 })
             })
             .collect();
