@@ -98,9 +98,7 @@ pub const CASES: &[Case] = &[
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "other-clusters-seen", "north", World::stranger),
     case(&[LEAVE], "every-cluster-seen", "north", World::stranger),
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "one-context-per-cluster", "zz-again", World::again),
-    case(&[LEAVE, UPGRADE], "nothing-unseen", "no stores", |w| {
-        w.answers(|answer| answer.gaps = vec!["no stores: 503".into()]);
-    }),
+    case(&[LEAVE, UPGRADE], "nothing-unseen", "no stores", World::no_stores_told),
     case(&[DEPLOY, CA, CERTIFICATES, JOIN], "namespace-there", "namespace prod in west", |w| w.no_namespace("west")),
     // Names and domains.
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "triple-is-unique", "north/prod/prod-west", World::twin),
@@ -170,7 +168,7 @@ pub const CASES: &[Case] = &[
     case(&[ENABLE, MIGRATE, RESTART, UPGRADE], "operator-reaches-pd", "synced is false", |w| {
         w.tc().status.pd.synced = Some(false);
     }),
-    case(OPENING, "not-owned-by-gitops", "GitOps", |w| {
+    case(OPENING, "not-owned-by-gitops", "argocd-controller", |w| {
         let manager = FieldManager { manager: "argocd-controller".into(), paths: Vec::new() };
         w.tc().metadata.managed_fields.push(manager);
     }),
@@ -195,14 +193,15 @@ pub const CASES: &[Case] = &[
     case(&[REPAIR], "no-roll", "prod-east", |w| w.tc().status.pd.phase = Some("Upgrade".into())),
     // PD.
     case(&[ENABLE, LEAVE, MIGRATE, UPGRADE], "pd-all-answer", "3 of 4", |w| w.silent("prod-east-pd-1")),
+    case(&[LEAVE, UPGRADE], "pd-all-answer", "left something out: [\"no stores", World::no_stores_told),
     case(&[JOIN], "pd-all-answer", "2 of 3", |w| w.silent("prod-east-pd-1")),
     case(&[JOINED], "pd-all-answer", "do not list the same", |w| w.disagree("prod-west-pd-0")),
-    case(OPENING, "pd-tells-everything", "no stores", |w| {
-        w.answers(|answer| answer.gaps = vec!["no stores: 503".into()]);
-    }),
+    case(OPENING, "pd-tells-everything", "no stores", World::no_stores_told),
     case(&[ENABLE, LEAVE, MIGRATE, REPAIR], "pd-agrees", "PD", |w| w.disagree("prod-west-pd-0")),
     case(&[LEAVE], "pd-agrees", "3 of 4 members", |w| w.sick(1)),
     case(&[ENABLE, JOINED, MIGRATE, RESTART, UPGRADE], "pd-healthy", "3 of 4", |w| w.sick(1)),
+    case(&[ENABLE, JOIN, MIGRATE], "pd-healthy", "no leader", |w| w.answers(|answer| answer.leader = None)),
+    case(&[RESTART, UPGRADE], "pd-healthy", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
     case(&[ENABLE, JOIN, MIGRATE], "pd-all-started", "beef", |w| w.more("")),
     case(&[ENABLE, JOIN, MIGRATE, REPAIR], "pd-all-placed", "elsewhere", |w| w.more("elsewhere")),
     case(&[LEAVE, UPGRADE], "pd-members-all-known", "elsewhere", |w| w.more("elsewhere")),
@@ -218,12 +217,13 @@ pub const CASES: &[Case] = &[
     case(&[RESTART, UPGRADE], "pd-urls-right", "prod-west-pd-0.", |w| {
         w.member("prod-west-pd-0", |member| member.peer_urls = vec!["https://old:2380".into()]);
     }),
-    case(&[MIGRATE], "pd-scheme", "scheme", |w| {
+    case(&[MIGRATE], "pd-scheme", "http://old:2380", |w| {
         w.member("prod-west-pd-0", |member| member.peer_urls = vec!["http://old:2380".into()]);
     }),
     case(&[LEAVE], "pd-names-as-expected", "old-name", |w| w.member("prod-west-pd-0", |m| m.name = "old-name".into())),
     case(&[REPAIR], "names-are-new", "old-name", |w| w.member("prod-west-pd-0", |m| m.name = "old-name".into())),
     case(&[REPAIR], "quorum-stands", "1 of 4", |w| w.sick(3)),
+    case(&[REPAIR], "quorum-stands", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
     case(&[REPAIR], "pd-whole", "3 of 4", |w| w.sick(1)),
     case(&[REPAIR], "unused-stay", "beef", |w| w.more("")),
     case(&[REPAIR], "nobody-is-joining", "west/prod-west-pd-0", |w| {

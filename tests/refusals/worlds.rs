@@ -335,6 +335,11 @@ impl World {
         *self.answer(pod) = Err("no answer".into());
     }
 
+    /// The stores are what no PD pod tells.
+    pub fn no_stores_told(&mut self) {
+        self.answers(|answer| answer.gaps = vec!["no stores: 503".into()]);
+    }
+
     /// What every PD pod lists as members.
     pub fn members(&mut self, alter: impl Fn(&mut Vec<EtcdMember>)) {
         self.answers(|answer| alter(&mut answer.members));
