@@ -9,7 +9,6 @@
 #[path = "../bare/mod.rs"]
 mod bare;
 mod cases;
-#[allow(dead_code, reason = "bare's neighbour; nothing of it is used here")]
 #[path = "../model/mod.rs"]
 mod model;
 mod worlds;
