@@ -7,10 +7,6 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::fleet::ObjectRef;
-use tidepilot::runbook::rights::{Reach, needs};
-use tidepilot::sim::api_server::{Ask, Rule, Rules};
-use tidepilot::sim::{Sim, SimOptions};
 
 const SET: [&str; 4] = ["--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=cluster1.com"];
 
@@ -324,94 +320,6 @@ fn by_hand(demo: &Demo, file: &Path, text: &str) {
     let script = demo.command("sh").args(["-c", "yes '' | sh \"$0\""]).env("PATH", path).arg(file).output();
     let output = script.expect("sh runs");
     assert!(output.status.success(), "{}\n{text}", said(&output));
-}
-
-/// Rules of the documents of a YAML stream.
-fn rules_of(yaml: &str) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for document in yaml.split("---\n") {
-        let Ok(value) = serde_saphyr::from_str::<Value>(document) else { continue };
-        let list = |value: &Value| -> Vec<String> {
-            value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
-        };
-        for rule in value["rules"].as_array().into_iter().flatten() {
-            rules.push(Rule {
-                verbs: list(&rule["verbs"]),
-                groups: list(&rule["apiGroups"]),
-                resources: list(&rule["resources"]),
-                names: list(&rule["resourceNames"]),
-                namespaces: value["metadata"]["namespace"].as_str().map(str::to_owned).into_iter().collect(),
-            });
-        }
-    }
-    rules
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_printed_roles_are_enough_and_not_one_right_too_many() {
-    let options = SimOptions { speed: 100.0, ..SimOptions::default() };
-    let mut sim = Sim::start(options).await.expect("the fleet starts");
-    let dir = tempfile::tempdir().expect("temporary directory");
-    sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
-    let run = |args: Vec<String>| {
-        let (kubeconfig, state) = (dir.path().join("kubeconfig"), dir.path().join("state"));
-        async move {
-            let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_tidepilot"));
-            command.env("KUBECONFIG", kubeconfig).env("TIDEPILOT_STATE", state).env("XDG_CONFIG_HOME", "/nonexistent");
-            command.args(args).output().await.expect("runs")
-        }
-    };
-    let words = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>();
-    let printed = run(words(&migrate("rbac", &["--for", "legacy"]))).await;
-    let yaml = code(&printed, 0);
-    let roles = rules_of(&yaml);
-    assert!(yaml.contains("tidepilot -n pingcap run") && roles.len() >= 8, "{yaml}");
-    let carry_out = words(&migrate("run", &["-n", "pingcap", "--yes", "--confirm", "basic"]));
-    let writes = |sim: &Sim| sim.log().lines().iter().filter(|line| changes_the_database(line)).count();
-    for left_out in 0..roles.len() {
-        let mut fewer = roles.clone();
-        let gone = fewer.remove(left_out);
-        if gone.resources.iter().any(|r| r == "deployments" || r == "customresourcedefinitions") {
-            continue;
-        }
-        sim.set_rules("legacy", Rules::Only(fewer)).await.expect("restarts");
-        sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
-        let output = run(carry_out.clone()).await;
-        assert_eq!(output.status.code(), Some(4), "without {gone:?}: {}", said(&output));
-        assert_eq!(writes(&sim), 0, "without {gone:?}");
-    }
-    sim.set_rules("legacy", Rules::Only(roles)).await.expect("restarts");
-    sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
-    code(&run(carry_out).await, 0);
-    assert_eq!(writes(&sim), 4, "one patch, three members");
-    sim.shutdown().await;
-}
-
-#[test]
-fn the_ready_made_roles_hold_what_the_migration_needs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rbac");
-    let read = |name: &str| rules_of(&std::fs::read_to_string(folder.join(name)).expect("shipped"));
-    let operator: Vec<Rule> = [read("read-only.yaml"), read("operator.yaml")].concat();
-    let writes = |rule: &Rule| rule.verbs.iter().any(|v| !matches!(v.as_str(), "get" | "list" | "watch"));
-    let writing: Vec<Rule> = read("read-only.yaml").into_iter().filter(writes).collect();
-    assert!(writing.iter().all(|rule| rule.resources == ["pods/portforward"]), "{writing:?}");
-    let target = ObjectRef::new("c", "n", "t");
-    let action = |value: Value| serde_json::from_value::<tidepilot::runbook::action::Action>(value).expect("an action");
-    let patch = action(json!({"kind": "patch-tidb-cluster", "target": target, "uid": "u", "merge": {}}));
-    let probe = action(json!({"kind": "probe-peer-url", "target": target, "id": "1", "pod": "p", "url": "x"}));
-    let reach = Reach { tidb_clusters: vec![(target.clone(), true)], journal_in: Some(target), ..Reach::default() };
-    for need in needs(["c".to_owned()].iter(), [patch, probe].iter(), &reach) {
-        let right = &need.right;
-        let allowed = Rules::Only(operator.clone()).allow(&Ask {
-            verb: &right.verb,
-            group: &right.group,
-            resource: &right.resource,
-            subresource: &right.subresource,
-            namespace: &right.namespace,
-            name: &right.name,
-        });
-        assert!(allowed, "{right:?}");
-    }
 }
 
 #[test]

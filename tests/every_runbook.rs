@@ -117,6 +117,17 @@ const ROWS: &[Row] = &[
         ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
     },
     Row {
+        name: "renew certificates",
+        scenario: opened,
+        tls: true,
+        prepare: nameless_certificates,
+        runbook: "renew-certificates",
+        inputs: &[("tidbCluster", "east/prod/prod-east")],
+        far: Some(2),
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
         name: "join",
         scenario: opened,
         tls: false,
@@ -318,6 +329,16 @@ fn authority(bare: &Bare) {
     bare.store("east").expect("a context").put("secrets", secret);
 }
 
+/// PD, TiKV and TiDB hold the certificate of a client: no names, and not for a server.
+fn nameless_certificates(bare: &Bare) {
+    let store = bare.store("east").expect("a context");
+    let client = store.get("secrets", "prod", "prod-east-cluster-client-secret").expect("it is there");
+    for component in ["pd", "tikv", "tidb"] {
+        let name = format!("prod-east-{component}-cluster-secret");
+        store.edit("secrets", "prod", &name, |secret| secret["data"] = client["data"].clone()).expect("it is there");
+    }
+}
+
 fn suspend(bare: &Bare) {
     let patch = br#"{"spec": {"suspendAction": {"suspendStatefulSet": true}}}"#;
     let path = "/apis/pingcap.com/v1alpha1/namespaces/pingcap/tidbclusters/basic";
@@ -499,7 +520,7 @@ fn looking_across() {
 
 #[test]
 fn issuing() {
-    every_boundary_of(&["issue-ca", "issue-certificates"]);
+    every_boundary_of(&["issue-ca", "issue-certificates", "renew-certificates"]);
 }
 
 #[test]
@@ -566,7 +587,7 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
         let reach = Reach {
             tidb_clusters: vec![(plan.target.clone(), row.tls)],
             journal_in: Some(plan.target.clone()),
-            claims_in: Some(plan.target.context.clone()),
+            claims_in: plan.contexts.iter().cloned().collect(),
             reads: bed.reads(&runbook, &plan.inputs),
             ..Reach::default()
         };

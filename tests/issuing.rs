@@ -2,7 +2,7 @@
 //! with the simulated cert-manager; every refusal, the second time, and the way back.
 //!
 //! Whether the certificates work is asked of rustls, which knows nothing of our rules. Not here: every fault of a
-//! certificate (`fleet::tls`), manifests against the real CRDs (`schemas.rs`).
+//! certificate (`fleet::tls`), manifests against the real CRDs (`tests/schemas`).
 
 mod common;
 

@@ -18,6 +18,9 @@ fn place(app: &App) -> String {
         View::Detail(Subject::Store(id)) => format!("store {id}"),
         View::Detail(Subject::TidbCluster(of)) => format!("tc {of}"),
         View::Detail(Subject::Finding(key)) => format!("finding {}", key.split(' ').next().unwrap_or_default()),
+        View::Detail(Subject::Certificate(key)) => {
+            format!("certificate {}", key.split(' ').nth(1).unwrap_or_default())
+        }
         view => view.title().to_owned(),
     };
     if !screen.filter.is_empty() {
@@ -97,6 +100,10 @@ fn walking_about() {
     check("overview", ":findings<enter>", "findings", "look closer");
     check("overview", ":check<enter>", "findings", "look closer");
     check("overview", "f", "findings", "look closer");
+    check("overview", "t", "certificates", "look closer");
+    check("overview", ":tls<enter>", "certificates", "look closer");
+    check("certificates", "<ctrl-r>", "certificates", "refresh; look closer");
+    check("certificates", "jjj<enter>", "certificate till-tikv-cluster-secret", "");
     check("members", "f<esc>f", "findings", "look closer");
     check("findings", "<enter>", "finding failover-on", "");
     check("findings", "<enter><esc>", "findings", "");

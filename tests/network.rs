@@ -130,6 +130,13 @@ fn every_way_is_tried_and_nothing_stays_behind() {
     assert_eq!(bed.probes(), Vec::<String>::new());
     bed.sim.close_port("east", 20160, true).expect("a context");
     let run = bed.killed();
+    let left = bed.tidepilot(&["diagnose", "-o", "json"]).json();
+    let left = left["leftovers"].as_array().expect("a list").iter().filter(|one| one["kind"] == "probe-pod");
+    let left: Vec<&Value> = left.collect();
+    assert!(
+        left.len() == 2 && left.iter().all(|one| one["remedy"].as_str().is_some_and(|text| text.contains(&run))),
+        "{left:#?}"
+    );
     bed.tidepilot(&["runs", "undo", &run, "--yes"]).expect(8);
     assert_eq!(bed.probes(), Vec::<String>::new());
 }

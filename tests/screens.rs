@@ -73,7 +73,7 @@ fn at_80_by_24() {
 
 #[test]
 fn at_120_by_32() {
-    for name in ["overview", "members", "clusters", "plan", "run", "problems", "findings"] {
+    for name in ["overview", "members", "clusters", "plan", "run", "problems", "findings", "certificates"] {
         golden(name, (120, 32), options(), "");
     }
 }

@@ -10,7 +10,8 @@ use super::App;
 use super::words::{Level, freshness_level};
 use crate::fleet::database::Database;
 use crate::fleet::rollout::component_pods;
-use crate::fleet::tidbcluster::{Component, Pod, TidbCluster};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::workload::Pod;
 use crate::fleet::{KubeCluster, ObjectRef};
 
 /// The order in which components are read, which is not the order in which they roll.

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use tui_input::Input;
 
 use crate::fleet::database::{Database, databases};
+use crate::fleet::expiry::{Certificate, certificates};
 use crate::fleet::findings::{Checked, Finding, check};
 use crate::fleet::pd::MemberId;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
@@ -60,6 +61,7 @@ pub enum View {
     TidbClusters,
     Problems,
     Findings,
+    Certificates,
     Runbooks,
     Form,
     Plan,
@@ -79,6 +81,8 @@ pub enum Subject {
     Sentence(String),
     /// By the key of its row.
     Finding(String),
+    /// Its row key.
+    Certificate(String),
 }
 
 /// One entry of the view stack, with its own filter and cursor.
@@ -165,6 +169,7 @@ pub struct App {
     /// Computed when asked for after the fleet has changed.
     databases: OnceLock<Vec<Database>>,
     checked: OnceLock<Checked>,
+    certificates: OnceLock<Vec<Certificate>>,
     /// When a closer look was last asked for: what findings need beyond what is watched.
     looked_closer: Option<Timestamp>,
     /// Any TidbCluster of the Database on the screen; `None`: the first Database.
@@ -197,6 +202,7 @@ impl App {
             fleet: Fleet::default(),
             databases: OnceLock::new(),
             checked: OnceLock::new(),
+            certificates: OnceLock::new(),
             looked_closer: None,
             chosen: None,
             focus: None,
@@ -229,6 +235,24 @@ impl App {
     /// The finding with this row key.
     pub fn finding(&self, key: &str) -> Option<&Finding> {
         self.checked().findings.iter().find(|finding| rows::finding_key(finding) == key)
+    }
+
+    /// When certificates, and what else is not watched, were last asked for.
+    pub fn looked_closer(&self) -> Option<Timestamp> {
+        self.looked_closer
+    }
+
+    /// The certificates of all TidbClusters with TLS, the one that ends first on top.
+    pub fn certificates(&self) -> &[Certificate] {
+        self.certificates.get_or_init(|| {
+            let all: Vec<ObjectRef> = self.fleet.tidb_clusters().map(|(of, _)| of).collect();
+            certificates(&self.fleet, &all, self.now)
+        })
+    }
+
+    /// The certificate with this row key.
+    pub fn certificate(&self, key: &str) -> Option<&Certificate> {
+        self.certificates().iter().find(|certificate| rows::certificate_key(certificate) == key)
     }
 
     /// Position of the Database on the screen.
@@ -362,6 +386,7 @@ impl App {
             | View::TidbClusters
             | View::Problems
             | View::Findings
+            | View::Certificates
             | View::Runbooks
             | View::Runs => Scope::List,
         }
@@ -380,6 +405,7 @@ impl View {
             View::TidbClusters => "tidbclusters",
             View::Problems => "problems",
             View::Findings => "findings",
+            View::Certificates => "certificates",
             View::Runbooks => "runbooks",
             View::Form => "inputs",
             View::Plan => "plan",

@@ -42,6 +42,7 @@ pub const ENTRIES: &[Entry] = &[
     entry(&["tc", "tidbclusters"], "TidbCluster objects", Target::View(View::TidbClusters)),
     entry(&["problems", "faults"], "what is wrong or not seen", Target::View(View::Problems)),
     entry(&["findings", "check"], "hazards, with evidence and what to do", Target::View(View::Findings)),
+    entry(&["certificates", "tls"], "TLS certificates by their end", Target::View(View::Certificates)),
     entry(&["run", "runbooks"], "runbooks, or `run ID`", Target::Runbook),
     entry(&["runs", "journal"], "runs on this machine", Target::View(View::Runs)),
     entry(&["progress"], "the run under way", Target::View(View::Run)),

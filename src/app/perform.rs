@@ -39,7 +39,7 @@ impl App {
             Command::Copy => self.copy(effects),
             Command::Refresh => {
                 effects.push(Effect::Refresh);
-                if *self.view() == View::Findings {
+                if matches!(self.view(), View::Findings | View::Certificates) {
                     self.looked_closer = None;
                 }
                 if *self.view() == View::Runs {
@@ -61,6 +61,7 @@ impl App {
             Command::Runbooks => self.go(View::Runbooks),
             Command::Problems => self.go(View::Problems),
             Command::Findings => self.go(View::Findings),
+            Command::Certificates => self.go(View::Certificates),
             Command::Interrupt => self.interrupt(effects),
             Command::Start => self.ask_start(),
             Command::AnswerGate => match self.run.as_ref().and_then(|run| run.gate.clone()) {

@@ -8,6 +8,7 @@ use super::words::{Level, freshness_level};
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::unseen_clusters;
+use crate::fleet::expiry::{Certificate, Held};
 use crate::fleet::findings::{Finding, Severity};
 
 /// One line that the cursor can stand on.
@@ -35,6 +36,8 @@ pub enum Item {
     Problem(Problem),
     /// Index into what `check` found.
     Finding(usize),
+    /// Index into the certificates of the fleet.
+    Certificate(usize),
     Runbook(usize),
     Run(usize),
 }
@@ -70,6 +73,7 @@ impl App {
             View::TidbClusters => self.tidb_cluster_rows(),
             View::Problems => self.problem_rows(),
             View::Findings => self.finding_rows(),
+            View::Certificates => self.certificate_rows(),
             View::Runbooks => self.runbook_rows(),
             View::Runs => self.run_rows(),
             View::Form | View::Plan | View::Run | View::Detail(_) => Vec::new(),
@@ -264,6 +268,25 @@ impl App {
         found.chain(unseen).collect()
     }
 
+    fn certificate_rows(&self) -> Vec<Row> {
+        let all = self.certificates().iter().enumerate();
+        let rows = all.filter(|(_, one)| self.in_focus(Some(&one.of.context))).map(|(index, one)| Row {
+            key: certificate_key(one),
+            hay: format!(
+                "{} {} {} {} {}",
+                one.of,
+                one.secret,
+                one.title,
+                one.common_name.as_deref().unwrap_or_default(),
+                one.issuer.as_deref().unwrap_or_default()
+            ),
+            level: certificate_level(one),
+            copy: format!("{}/{}/{}", one.of.context, one.of.namespace, one.secret),
+            item: Item::Certificate(index),
+        });
+        rows.collect()
+    }
+
     fn runbook_rows(&self) -> Vec<Row> {
         let rows = self.runbooks.iter().enumerate().map(|(index, runbook)| Row {
             key: runbook.id.clone(),
@@ -299,6 +322,7 @@ impl App {
             Item::Store(index) => Some(Subject::Store(self.database()?.stores.get(*index)?.store.id)),
             Item::TidbCluster(of) => Some(Subject::TidbCluster(of.clone())),
             Item::Finding(_) => Some(Subject::Finding(row.key.clone())),
+            Item::Certificate(_) => Some(Subject::Certificate(row.key.clone())),
             Item::Problem(problem) => Some(Subject::Sentence(problem.sentence.clone())),
             Item::Database(_) | Item::Runbook(_) | Item::Run(_) => None,
         }
@@ -328,6 +352,21 @@ pub fn finding_key(finding: &Finding) -> String {
     format!("{} {} {}", finding.id(), finding.database.as_deref().unwrap_or_default(), subjects.join(","))
 }
 
+/// Stays the same while it is the same certificate of the same TidbCluster, renewed or not.
+pub fn certificate_key(certificate: &Certificate) -> String {
+    format!("{} {} {}", certificate.of, certificate.secret, certificate.title)
+}
+
+pub fn certificate_level(certificate: &Certificate) -> Level {
+    match certificate.held {
+        Held::Unseen => Level::Unknown,
+        Held::Absent => Level::Bad,
+        Held::Seen if certificate.is_wrong() => Level::Bad,
+        Held::Seen if certificate.troubles.is_empty() => Level::Good,
+        Held::Seen => Level::Working,
+    }
+}
+
 pub fn finding_level(finding: &Finding) -> Level {
     match (finding.unknown, finding.severity) {
         (true, _) => Level::Unknown,
@@ -338,7 +377,7 @@ pub fn finding_level(finding: &Finding) -> Level {
 }
 
 /// What a pod is worth, for views outside the matrix.
-pub fn pod_level(pod: &crate::fleet::tidbcluster::Pod) -> Level {
+pub fn pod_level(pod: &crate::fleet::workload::Pod) -> Level {
     pod_words(pod).0
 }
 

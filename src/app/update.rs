@@ -34,6 +34,7 @@ impl App {
                 self.fleet.apply(change);
                 self.databases.take();
                 self.checked.take();
+                self.certificates.take();
             }
             Message::Runbooks(all) => self.runbooks = all,
             Message::Runs(all) => self.runs = all,
@@ -46,9 +47,12 @@ impl App {
         effects
     }
 
-    /// What findings rest on is not watched: it is asked for while they are on the screen.
+    /// What findings and certificates rest on is not watched: it is asked for while they are on the screen.
     fn look_closer(&mut self, effects: &mut Vec<Effect>) {
-        let shown = matches!(self.view(), View::Findings | View::Detail(Subject::Finding(_)));
+        let shown = matches!(
+            self.view(),
+            View::Findings | View::Certificates | View::Detail(Subject::Finding(_) | Subject::Certificate(_))
+        );
         let old = self.looked_closer.is_none_or(|at| self.now.duration_since(at) >= CLOSER_EVERY);
         if shown && old && !self.fleet.clusters.is_empty() {
             self.looked_closer = Some(self.now);

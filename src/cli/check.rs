@@ -88,7 +88,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         let known = check(&fleet, None, now).databases.join(", ");
         return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
     }
-    finish(args.output, &Shown::of_fleet(&fleet, checked, least))
+    finish(args.output, &Shown::of_fleet(&fleet, checked, least, now))
 }
 
 fn finish(output: CheckOutput, shown: &Shown) -> color_eyre::Result<ExitCode> {

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
+use crate::client::leftovers::{self, ProbePod};
 use crate::client::{self, leases};
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
@@ -61,6 +62,18 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
                 orphan.holder, orphan.watched_s
             ),
             remedy: "tidepilot runs list # the run that it belongs to; resume it or take it over".into(),
+        });
+    }
+    found.unseen.extend(unreadable);
+    let (probes, unreadable) = leftovers::probe_pods(&links, &fleet).await;
+    for ProbePod { pod, run, state } in probes {
+        let kubectl = format!("kubectl --context {} -n {} delete pod,service {}", pod.context, pod.namespace, pod.name);
+        found.leftovers.push(Leftover {
+            kind: "probe-pod",
+            database: String::new(),
+            at: pod.to_string(),
+            sentence: format!("the probe pod of run {run} is there still ({state})"),
+            remedy: format!("when that run is not under way: tidepilot runs undo {run} # or: {kubectl}"),
         });
     }
     found.unseen.extend(unreadable);

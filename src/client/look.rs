@@ -13,7 +13,8 @@ use super::link::{Link, Links};
 use super::resources::{self, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
-use crate::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Change, Crd, Fleet, Freshness, Keyed as _, What};
 
 impl Links {

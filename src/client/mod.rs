@@ -21,6 +21,7 @@ pub mod identity;
 pub mod lease;
 pub mod leases;
 pub mod ledger;
+pub mod leftovers;
 pub mod link;
 pub mod look;
 pub mod look_closer;

@@ -19,7 +19,8 @@ use super::tunnel::{Broken, Tunnel};
 use super::{now, pd_tls, plain};
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
-use crate::fleet::tidbcluster::{Pod, TidbCluster};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::Pod;
 use crate::runbook::requests::{member_path, transfer_path, update_request};
 
 /// Everything that is ever read through a tunnel.

@@ -12,7 +12,8 @@ use super::pd::{Asker, PdRead, left, open, said};
 use super::pd_answers as answers;
 use super::{now, tunnel::Tunnel};
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
-use crate::fleet::tidbcluster::{Pod, TidbCluster};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::Pod;
 
 /// Asks one PD pod, within `limits.pd`. A pod that cannot be reached gives details with nothing but a gap.
 pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdDetails {

@@ -17,7 +17,8 @@ use tokio_util::io::StreamReader;
 use super::link::Link;
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, now};
-use crate::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Crd, Keyed, One, What};
 
 const PAGE: usize = 200;

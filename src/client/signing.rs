@@ -51,6 +51,15 @@ impl std::fmt::Debug for Material {
 }
 
 impl Material {
+    /// With every CA of an older `ca.crt` beside its own: whoever is signed by one of them is trusted still.
+    pub fn trusting(mut self, older: &[u8]) -> Self {
+        let known: Vec<Vec<u8>> = blocks(&self.ca).into_iter().map(|(_, der)| der).collect();
+        let older = String::from_utf8_lossy(older).into_owned();
+        let kept = blocks(&older).into_iter().filter(|(_, der)| !known.contains(der)).map(|(pem, _)| pem);
+        self.ca = kept.map(|pem| format!("{pem}\n")).collect::<String>() + &self.ca;
+        self
+    }
+
     pub fn values(&self) -> BTreeMap<String, Vec<u8>> {
         let all = [("ca.crt", &self.ca), ("tls.crt", &self.certificate), ("tls.key", &self.key)];
         all.into_iter().map(|(key, value)| (key.to_owned(), value.clone().into_bytes())).collect()
@@ -61,6 +70,17 @@ impl Material {
         let coded = self.values().into_iter().map(|(key, value)| (key, json!(ByteString(value))));
         Value::Object(coded.collect::<Map<_, _>>())
     }
+}
+
+/// The certificates of a PEM text, each as text and as DER.
+fn blocks(text: &str) -> Vec<(String, Vec<u8>)> {
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+    let bodies = text.split(begin).skip(1).filter_map(|part| part.split_once(end)).map(|(body, _)| body);
+    let whole = bodies.map(|body| format!("{begin}{body}{end}"));
+    whole
+        .filter_map(|pem| Some((CertificateDer::from_pem_slice(pem.as_bytes()).ok()?.to_vec(), pem)))
+        .map(|(der, pem)| (pem, der))
+        .collect()
 }
 
 /// A new CA, signed by itself.

@@ -18,7 +18,8 @@ use super::look::{Gaps, change, configured, definition, facts};
 use super::resources::{self, Event, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
-use crate::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Change, Freshness, Keyed as _, ObjectKey, One, What};
 
 /// Stops everything when dropped.

@@ -1,15 +1,17 @@
 //! One thing, with everything known of it, unabridged.
 
+use super::certificates;
 use super::clusters::{access_word, crd_words};
 use super::members::health;
 use super::text::{Page, pad, span};
 use super::theme::{Role, Theme};
 use crate::app::matrix::{pod_words, store_level};
-use crate::app::rows::finding_level;
+use crate::app::rows::{certificate_level, finding_level};
 use crate::app::words::{Level, age, freshness_level, freshness_words};
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::Member;
+use crate::fleet::expiry::Certificate;
 use crate::fleet::findings::Finding;
 use crate::fleet::rollout::rollout;
 
@@ -62,6 +64,7 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
         }),
         Subject::Store(id) => store(app, &mut sheet, *id),
         Subject::Finding(key) => app.finding(key).map(|finding| self::finding(app, &mut sheet, finding)),
+        Subject::Certificate(key) => app.certificate(key).map(|one| certificate(app, &mut sheet, one)),
         Subject::Sentence(sentence) => {
             sheet.page.hang(vec![span("  ", theme.style(Role::Plain))], sentence, theme.style(Role::Plain), room);
             Some(())
@@ -93,6 +96,36 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
     sheet.section("and then");
     sheet.line("why", finding.why);
     sheet.line("what to do", &finding.what_to_do);
+}
+
+fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
+    sheet.head("certificate", &one.secret);
+    sheet.level("state", certificate_level(one), certificates::state(one));
+    sheet.line("of", &format!("TidbCluster {}", one.of));
+    sheet.line("for", &one.title);
+    for (name, value) in [("common name", &one.common_name), ("signed by", &one.issuer)] {
+        if let Some(value) = value {
+            sheet.line(name, value);
+        }
+    }
+    for (name, time) in [("valid from", one.not_before), ("until", one.not_after)] {
+        if let Some(time) = time {
+            let left = one.days_left.filter(|_| name == "until").map(|days| format!(" ({})", certificates::left(days)));
+            sheet.line(name, &format!("{}{}", time.strftime("%Y-%m-%d %H:%MZ"), left.unwrap_or_default()));
+        }
+    }
+    if let Some(fingerprint) = &one.fingerprint {
+        sheet.line("SHA-256", fingerprint);
+    }
+    let asked = app.looked_closer().map_or("not yet".to_owned(), |at| format!("{} ago", age(at, app.now)));
+    sheet.line("asked for", &asked);
+    sheet.section("what is wrong");
+    if one.troubles.is_empty() {
+        sheet.line("", "nothing");
+    }
+    for trouble in &one.troubles {
+        sheet.line("", &trouble.sentence);
+    }
 }
 
 fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {

@@ -5,6 +5,7 @@
 //!
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
 
+mod certificates;
 mod clusters;
 mod detail;
 mod dialog;
@@ -103,6 +104,7 @@ fn body(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]
         View::Stores => stores::draw(app, theme, frame, area, rows),
         View::Problems => problems::draw(app, theme, frame, area, rows),
         View::Findings => findings::draw(app, theme, frame, area, rows),
+        View::Certificates => certificates::draw(app, theme, frame, area, rows),
         View::Runbooks => runbooks::runbooks(app, theme, frame, area, rows),
         View::Runs => runbooks::runs(app, theme, frame, area, rows),
         View::Form => form::draw(app, theme, frame, area),

@@ -86,6 +86,16 @@ pub struct SecretFacts {
     pub unreadable: Vec<String>,
 }
 
+/// Fingerprint of the certificate in a redacted Secret; empty where there is none that could be read.
+pub fn fingerprint(secret: &Value) -> String {
+    SecretFacts::of(secret).and_then(|facts| facts.certificate).map_or_else(String::new, |found| found.fingerprint)
+}
+
+/// The Certificate whose Secret cert-manager keeps; `None`: it keeps this one not.
+pub fn kept_by(secret: &Value) -> Option<&str> {
+    secret.pointer("/metadata/annotations/cert-manager.io~1certificate-name")?.as_str()
+}
+
 impl SecretFacts {
     /// The facts inside a redacted Secret.
     pub fn of(secret: &Value) -> Option<Self> {

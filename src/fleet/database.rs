@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use super::quorum::Quorum;
 use super::rollout::rollout;
-use super::tidbcluster::{Component, TidbCluster};
+use super::tidbcluster::{ClusterReference, Component, TidbCluster};
 use super::{Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.
@@ -170,7 +170,7 @@ fn group(fleet: &Fleet) -> Vec<Vec<ObjectRef>> {
     while index < sets.len() {
         let target = sets[index].0.iter().find_map(|of| {
             let tc = fleet.tidb_cluster(of)?;
-            let target = referenced(fleet, tc)?;
+            let target = referenced(fleet, of, tc)?;
             let at = sets.iter().position(|(set, _)| set.contains(&target))?;
             (at != index && (sets[at].1.is_none() || sets[index].1.is_none())).then_some(at)
         });
@@ -188,18 +188,51 @@ fn group(fleet: &Fleet) -> Vec<Vec<ObjectRef>> {
     sets.into_iter().map(|(set, _)| set.into_iter().collect()).collect()
 }
 
-/// The TidbCluster that `spec.cluster` names, if it is in a connected context.
-pub fn referenced(fleet: &Fleet, tc: &TidbCluster) -> Option<ObjectRef> {
-    let to = tc.spec.cluster.as_ref()?;
-    let namespace = to.namespace.as_deref().unwrap_or(tc.namespace());
-    fleet
+/// The TidbCluster that `spec.cluster` names. `None` where it is in no connected context, and where it could be more than
+/// one.
+pub fn referenced(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<ObjectRef> {
+    let mut all = candidates(fleet, of, tc);
+    let one = all.pop()?;
+    all.is_empty().then_some(one)
+}
+
+/// What `spec.cluster` may mean. Without a domain the name leads into the own Kubernetes cluster, where there is one of
+/// it; else to one without a domain, elsewhere.
+pub(super) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Vec<ObjectRef> {
+    let Some(to) = &tc.spec.cluster else { return Vec::new() };
+    let own = fleet.same_cluster_as(&of.context).unwrap_or(&of.context);
+    let mut named: Vec<(ObjectRef, &TidbCluster)> = fleet
         .tidb_clusters()
-        .find(|(of, other)| {
-            of.name == to.name
-                && of.namespace == namespace
-                && other.domain() == to.cluster_domain.as_deref().filter(|d| !d.is_empty())
-        })
-        .map(|(of, _)| of)
+        .filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none())
+        .filter(|(other, _)| names(to, tc, other))
+        .collect();
+    match to.cluster_domain.as_deref().filter(|domain| !domain.is_empty()) {
+        Some(domain) => named.retain(|(_, other)| other.domain() == Some(domain)),
+        None if named.iter().any(|(other, _)| other.context == *own) => {
+            named.retain(|(other, _)| other.context == *own)
+        }
+        None => named.retain(|(_, other)| other.domain().is_none()),
+    }
+    named.into_iter().map(|(other, _)| other).collect()
+}
+
+/// Whether a reference of this TidbCluster has the name and namespace of another.
+fn names(to: &ClusterReference, tc: &TidbCluster, other: &ObjectRef) -> bool {
+    other.name == to.name && other.namespace == to.namespace.as_deref().unwrap_or(tc.namespace())
+}
+
+/// TidbClusters that may be of this Database, and nobody can tell.
+fn strays(fleet: &Fleet, tcs: &[ObjectRef], unseen: &mut Vec<String>) {
+    for (other, tc) in fleet.tidb_clusters().filter(|(other, _)| !tcs.contains(other)) {
+        let Some(to) = &tc.spec.cluster else { continue };
+        let near = tcs.iter().find(|of| names(to, tc, of));
+        if let Some(of) = near.filter(|_| referenced(fleet, &other, tc).is_none()) {
+            unseen.push(format!(
+                "TidbCluster {other} joined {}/{} of a domain that fits no TidbCluster, or several: it may belong to {of}",
+                of.namespace, of.name
+            ));
+        }
+    }
 }
 
 fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
@@ -244,6 +277,10 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
         problems.push(format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state));
     }
+    for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
+        unseen.push(format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address));
+    }
+    strays(fleet, tcs, &mut unseen);
     for (of, cluster, tc) in &known {
         judge_tidb_cluster(fleet, of, cluster, tc, &mut problems, &mut unseen);
     }
@@ -271,7 +308,7 @@ fn judge_tidb_cluster(
     for component in rollout(cluster, tc).into_iter().filter(|c| outside_ready(c.component) && !c.settled) {
         problems.push(format!("TidbCluster {of}: {}", component.reason));
     }
-    if let Some(joined) = referenced(fleet, tc)
+    if let Some(joined) = referenced(fleet, of, tc)
         && let Some(other) = fleet.tidb_cluster(&joined)
         && let (Some(own), Some(theirs)) = (cluster_id(fleet, of, tc), cluster_id(fleet, &joined, other))
         && own != theirs
@@ -299,9 +336,16 @@ fn see_clusters(fleet: &Fleet, known: &[(&ObjectRef, &KubeCluster, &TidbCluster)
                 }
             }
         }
-        if let Some(to) = tc.spec.cluster.as_ref().filter(|_| referenced(fleet, tc).is_none()) {
-            let namespace = to.namespace.as_deref().unwrap_or(tc.namespace());
-            unseen.push(format!("TidbCluster {of} joined {namespace}/{}, which is in no connected context", to.name));
+        if let Some(to) = &tc.spec.cluster {
+            let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
+            match candidates(fleet, of, tc).as_slice() {
+                [_] => {}
+                [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
+                many => {
+                    let many: Vec<String> = many.iter().map(ToString::to_string).collect();
+                    unseen.push(format!("TidbCluster {of} joined {named}, which may be any of {}", many.join(", ")));
+                }
+            }
         }
     }
 }
@@ -484,4 +528,90 @@ pub fn unseen_clusters(fleet: &Fleet) -> Vec<String> {
             format!("KubeCluster {} is {}: {why}", cluster.context, cluster.freshness.word())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Change, Freshness, What};
+    use serde_json::json;
+
+    /// `context/name`, its domain, and the domain in its reference to `basic` (`-`: it refers to nobody).
+    fn fleet(all: &[(&str, &str, &str)]) -> Fleet {
+        let mut fleet = Fleet::default();
+        let mut by_context: BTreeMap<&str, Vec<TidbCluster>> = BTreeMap::new();
+        for (place, domain, refers) in all {
+            let (context, name) = place.split_once('/').expect("context/name");
+            let mut spec = json!({"clusterDomain": domain});
+            if *refers != "-" {
+                spec["cluster"] = json!({"name": "basic", "clusterDomain": refers});
+            } else {
+                spec["pd"] = json!({"replicas": 1});
+            }
+            let tc = json!({"metadata": {"namespace": "db", "name": name}, "spec": spec});
+            by_context.entry(context).or_default().push(serde_json::from_value(tc).expect("the API's shape"));
+        }
+        for (context, all) in by_context {
+            let mut say = |what| fleet.apply(Change { context: context.into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+            say(What::Connection { freshness: Freshness::Live, message: None });
+            say(What::Identity { uid: Some(context.into()), version: None });
+            say(What::TidbClusters(all));
+        }
+        fleet
+    }
+
+    #[test]
+    fn a_reference_leads_to_one_and_to_no_stranger() {
+        type All = &'static [(&'static str, &'static str, &'static str)];
+        let cases: &[(&str, All, Option<&str>)] = &[
+            (
+                "without a domain: the own KubeCluster",
+                &[("a/basic", "", "-"), ("b/basic", "", "-"), ("b/x", "", "")],
+                Some("b/db/basic"),
+            ),
+            (
+                "and there whatever its domain is",
+                &[("a/basic", "", "-"), ("b/basic", "b.com", "-"), ("b/x", "", "")],
+                Some("b/db/basic"),
+            ),
+            (
+                "else elsewhere, where domains are not used",
+                &[("a/basic", "", "-"), ("b/x", "", "")],
+                Some("a/db/basic"),
+            ),
+            ("but not to one that has a domain", &[("a/basic", "a.com", "-"), ("b/x", "", "")], None),
+            ("nor to one of two", &[("a/basic", "", "-"), ("c/basic", "", "-"), ("b/x", "", "")], None),
+            (
+                "with a domain: by the domain",
+                &[("a/basic", "a.com", "-"), ("b/basic", "b.com", "-"), ("b/x", "b.com", "a.com")],
+                Some("a/db/basic"),
+            ),
+            (
+                "one of the domain, or none",
+                &[("a/basic", "a.com", "-"), ("c/basic", "a.com", "-"), ("b/x", "b.com", "a.com")],
+                None,
+            ),
+        ];
+        for (what, all, expected) in cases {
+            let fleet = fleet(all);
+            let of = ObjectRef::new("b", "db", "x");
+            let tc = fleet.tidb_cluster(&of).expect("it is there");
+            assert_eq!(referenced(&fleet, &of, tc).map(|of| of.to_string()).as_deref(), *expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn who_may_belong_to_it_is_said_to_be_unseen() {
+        let fleet = fleet(&[("a/basic", "a.com", "-"), ("b/x", "", "")]);
+        let database = database_of(&fleet, &ObjectRef::new("a", "db", "basic")).expect("a Database");
+        assert_eq!(database.tidb_clusters.len(), 1);
+        assert!(
+            database
+                .unseen
+                .iter()
+                .any(|unseen| unseen.contains("b/db/x") && unseen.contains("may belong to a/db/basic")),
+            "{:?}",
+            database.unseen
+        );
+    }
 }

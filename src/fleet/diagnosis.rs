@@ -174,9 +174,8 @@ fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<
 }
 
 fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, found: &mut Vec<Leftover>) {
-    let own = |pod: &&super::tidbcluster::Pod| {
-        pod.metadata.namespace == tc.namespace() && pod.instance() == Some(tc.instance())
-    };
+    let own =
+        |pod: &&super::workload::Pod| pod.metadata.namespace == tc.namespace() && pod.instance() == Some(tc.instance());
     for pod in cluster.pods.values().filter(own) {
         for mark in POD_MARKS {
             let Some(value) = pod.metadata.annotations.get(mark) else { continue };

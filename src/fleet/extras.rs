@@ -144,7 +144,15 @@ impl Claim {
     pub fn component(&self) -> Option<&str> {
         self.metadata.labels.get("app.kubernetes.io/component").map(String::as_str)
     }
+
+    /// Whether a TidbCluster's data lies on it. Monitors and backups have claims of their own, with an instance's name.
+    pub fn holds_data(&self) -> bool {
+        self.component().is_some_and(|component| DATA.contains(&component))
+    }
 }
+
+/// The components with volume claims.
+pub const DATA: [&str; 5] = ["pd", "tikv", "tiflash", "ticdc", "pump"];
 
 impl Keyed for Claim {
     fn key(&self) -> ObjectKey {

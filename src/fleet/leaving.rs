@@ -37,6 +37,8 @@ pub struct Without {
     /// Its pods, the discovery pod left out (hazard 67).
     pub pods: usize,
     pub pd_pods: usize,
+    /// The operator does not suspend TiProxy.
+    pub tiproxy_pods: usize,
     /// Replicas that its StatefulSets still have.
     pub set_replicas: i64,
 }
@@ -78,9 +80,10 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     let labels = location_labels(fleet, database);
     let (members_here, members_left): (Vec<&Member>, Vec<&Member>) =
         database.members.iter().partition(|member| member.of().as_ref() == Some(of));
-    let names = |other: &TidbCluster| super::database::referenced(fleet, other).as_ref() == Some(of);
+    let names =
+        |other: &ObjectRef, tc: &TidbCluster| super::database::referenced(fleet, other, tc).as_ref() == Some(of);
     let (mut dependents, mut referrers) = (Vec::new(), Vec::new());
-    for (other, _) in fleet.tidb_clusters().filter(|(other, tc)| other != of && names(tc)) {
+    for (other, _) in fleet.tidb_clusters().filter(|(other, tc)| other != of && names(other, tc)) {
         let has_pd = fleet.tidb_cluster(&other).is_some_and(|tc| tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0));
         if has_pd { referrers.push(other) } else { dependents.push(other) }
     }
@@ -109,6 +112,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         referrers,
         pods: Component::ALL.into_iter().map(pods).sum(),
         pd_pods: pods(Component::Pd),
+        tiproxy_pods: pods(Component::Tiproxy),
         set_replicas: sets.map(|set| set.spec.replicas.max(set.status.replicas)).sum(),
     }
 }

@@ -4,14 +4,15 @@
 //! changes come from a long-lived watch (console) or from one look (`status`, a run). Not here: how we learn it
 //! (`client`), what should happen (`runbook`).
 //!
-//! Neighbours: [`tidbcluster`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
+//! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
 //! [`database`] (all joined),
-//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`] and [`tls`] (what
-//! certificates say and should say).
+//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`], [`tls`] and [`expiry`]
+//! (what certificates say and should say, and when they end).
 
 pub mod certificate;
 pub mod database;
 pub mod diagnosis;
+pub mod expiry;
 pub mod extras;
 pub mod findings;
 pub mod leaving;
@@ -25,6 +26,7 @@ pub mod tidbcluster;
 pub mod tls;
 pub mod upgrade;
 pub mod version;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
@@ -34,7 +36,8 @@ use serde::{Deserialize, Serialize};
 use extras::{Claim, Event, Extra, More, Operator, PdDetails};
 use object::{ObjectKind, Sight};
 use pd::PdView;
-use tidbcluster::{Pod, StatefulSet, TidbCluster};
+use tidbcluster::TidbCluster;
+use workload::{Pod, StatefulSet};
 
 /// `namespace/name` inside one KubeCluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::tidbcluster::{Component, Pod, StatefulSet, TidbCluster, image_tag};
+use super::tidbcluster::{Component, TidbCluster};
+use super::workload::{Pod, StatefulSet, image_tag};
 use super::{KubeCluster, ObjectKey};
 
 /// One component's rollout as it stands.
@@ -105,6 +106,13 @@ fn unsettled(
         return Some(format!(
             "{title} is rolling: {} of {} pods are on the new revision",
             s.updated_replicas, replicas
+        ));
+    }
+    let failed = i64::try_from(status.failure_members.len() + status.failure_stores.len()).unwrap_or(i64::MAX);
+    if failed > 0 && set.spec.replicas == replicas + failed {
+        return Some(format!(
+            "{title} has {failed} pods more than the spec, because failover is still recorded in status; look at the failed ones, then set spec.{}.recoverFailover and take it out again",
+            component.key()
         ));
     }
     if set.spec.replicas != replicas || s.replicas != replicas || s.ready_replicas != replicas {

@@ -1,8 +1,8 @@
-//! Slim projections of TidbCluster, Pod and StatefulSet: only the fields that we show or judge.
+//! Slim projection of a TidbCluster: only the fields that we show or judge.
 //!
 //! Deserialised straight from the API's JSON (everything else is skipped on arrival) and serialised again in the
-//! same shape, so that a runbook expression says `tc.spec.clusterDomain` as the CRD does. Not here: judgements
-//! about them ([`super::rollout`], [`super::database`]). Source: `domain.md` §1.2–1.4.
+//! same shape, so that a runbook expression says `tc.spec.clusterDomain` as the CRD does. Not here: its pods and
+//! StatefulSets ([`super::workload`]), judgements about them ([`super::rollout`], [`super::database`]). Source: `domain.md` §1.2–1.4.
 
 use std::collections::BTreeMap;
 
@@ -95,6 +95,8 @@ pub struct TidbClusterSpec {
     pub tiproxy: Option<ComponentSpec>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pump: Option<ComponentSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_secrets: Option<Vec<Value>>,
     /// PD microservices; only their presence matters (hazard 10).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pdms: Option<Vec<Value>>,
@@ -209,6 +211,11 @@ pub struct ComponentStatus {
     pub stores: BTreeMap<String, StoreStatus>,
     #[serde(deserialize_with = "object_or_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub peer_stores: BTreeMap<String, StoreStatus>,
+    /// Failover made a pod more for each of these; only their number matters.
+    #[serde(deserialize_with = "null_default")]
+    pub failure_members: BTreeMap<String, Value>,
+    #[serde(deserialize_with = "null_default")]
+    pub failure_stores: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -230,107 +237,6 @@ pub struct StoreStatus {
     pub ip: String,
     pub state: String,
     pub leader_count: i64,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Pod {
-    pub metadata: Meta,
-    #[serde(deserialize_with = "null_default")]
-    pub status: PodStatus,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodStatus {
-    pub phase: String,
-    #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
-    pub pod_ip: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    #[serde(deserialize_with = "null_default")]
-    pub conditions: Vec<PodCondition>,
-    #[serde(deserialize_with = "null_default")]
-    pub container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodCondition {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub status: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContainerStatus {
-    pub name: String,
-    pub ready: bool,
-    pub restart_count: i64,
-    /// `{"waiting": {"reason": "CrashLoopBackOff"}}`
-    pub state: Value,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatefulSet {
-    pub metadata: Meta,
-    pub spec: StatefulSetSpec,
-    #[serde(deserialize_with = "null_default")]
-    pub status: StatefulSetStatus,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatefulSetSpec {
-    pub replicas: i64,
-    pub template: PodTemplate,
-}
-
-/// The pods that a StatefulSet makes; only their images matter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodTemplate {
-    pub spec: PodTemplateSpec,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodTemplateSpec {
-    pub containers: Vec<TemplateContainer>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TemplateContainer {
-    pub name: String,
-    pub image: String,
-}
-
-impl StatefulSet {
-    /// The image of a component's own container; `None` where the template does not tell.
-    pub fn image(&self, component: Component) -> Option<&str> {
-        let containers = &self.spec.template.spec.containers;
-        containers.iter().find(|container| container.name == component.key()).map(|container| container.image.as_str())
-    }
-}
-
-/// The tag of an image: `v8.5.7` of `registry:5000/pingcap/pd:v8.5.7@sha256:…`.
-pub fn image_tag(image: &str) -> Option<&str> {
-    let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
-    (!name.is_empty() && !tag.contains('/')).then_some(tag)
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct StatefulSetStatus {
-    pub observed_generation: i64,
-    pub replicas: i64,
-    pub ready_replicas: i64,
-    pub updated_replicas: i64,
-    pub current_revision: String,
-    pub update_revision: String,
 }
 
 /// The components of one TidbCluster in the order in which the operator rolls them (`domain.md` §2.1).
@@ -500,58 +406,7 @@ impl TidbCluster {
     }
 }
 
-impl Pod {
-    pub fn component(&self) -> Option<&str> {
-        self.metadata.labels.get("app.kubernetes.io/component").map(String::as_str)
-    }
-
-    pub fn instance(&self) -> Option<&str> {
-        self.metadata.labels.get("app.kubernetes.io/instance").map(String::as_str)
-    }
-
-    pub fn ready(&self) -> bool {
-        self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")
-    }
-
-    pub fn restarts(&self) -> i64 {
-        self.status.container_statuses.iter().map(|c| c.restart_count).sum()
-    }
-
-    /// What kubectl prints under STATUS: the waiting reason, `Terminating`, or the phase.
-    pub fn status_word(&self) -> String {
-        if self.metadata.deletion_timestamp.is_some() {
-            return "Terminating".into();
-        }
-        let waiting = self.status.container_statuses.iter().find_map(|container| {
-            let state = container.state.get("waiting").or_else(|| container.state.get("terminated"))?;
-            state.get("reason").and_then(Value::as_str)
-        });
-        match waiting.or(self.status.reason.as_deref()) {
-            Some(reason) => reason.to_owned(),
-            None if self.status.phase.is_empty() => "Unknown".into(),
-            None => self.status.phase.clone(),
-        }
-    }
-
-    /// `1` of `basic-pd-1`.
-    pub fn ordinal(&self) -> Option<u32> {
-        self.metadata.name.rsplit('-').next()?.parse().ok()
-    }
-}
-
 impl Keyed for TidbCluster {
-    fn key(&self) -> ObjectKey {
-        self.metadata.key()
-    }
-}
-
-impl Keyed for Pod {
-    fn key(&self) -> ObjectKey {
-        self.metadata.key()
-    }
-}
-
-impl Keyed for StatefulSet {
     fn key(&self) -> ObjectKey {
         self.metadata.key()
     }

@@ -6,7 +6,9 @@
 
 use super::database::Database;
 use super::rollout::{rollout, stateful_set};
-use super::tidbcluster::{Component, image_tag};
+use super::tidbcluster::Component;
+use super::version::Version;
+use super::workload::image_tag;
 use super::{Fleet, ObjectRef};
 
 /// The order across TidbClusters. TiProxy has versions of its own and is not among them.
@@ -79,7 +81,10 @@ pub fn versions(fleet: &Fleet, database: &Database) -> Vec<String> {
     let stores = stores.map(|row| format!("v{}", row.store.version.trim_start_matches('v')));
     let mut all: Vec<String> = told.chain(pd).chain(stores).collect();
     all.sort();
-    all.dedup();
+    // A distribution's own suffix is in the tag only (`v8.5.7-arm64`): PD and stores tell the number.
+    all.dedup_by(|next, kept| {
+        next == kept || Version::parse(next).is_some_and(|next| Some(next) == Version::parse(kept))
+    });
     all
 }
 

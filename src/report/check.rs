@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::plain;
 use crate::fleet::Fleet;
-use crate::fleet::database::databases;
+use crate::fleet::database::{Database, databases};
+use crate::fleet::expiry::{Certificate, Held, certificates};
 use crate::fleet::findings::catalogue::CATALOGUE;
 use crate::fleet::findings::{Checked, Finding, Severity};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
@@ -24,6 +26,8 @@ pub struct Shown {
     pub severity: Severity,
     /// Empty with `--file`.
     pub databases: Vec<DatabaseShown>,
+    /// Of the TidbClusters with TLS, the one that ends first on top.
+    pub certificates: Vec<Certificate>,
     /// The files of `--file`.
     pub files: Vec<String>,
     pub findings: Vec<Finding>,
@@ -40,16 +44,19 @@ pub struct DatabaseShown {
 }
 
 impl Shown {
-    pub fn of_fleet(fleet: &Fleet, checked: Checked, least: Severity) -> Self {
+    pub fn of_fleet(fleet: &Fleet, checked: Checked, least: Severity, now: Timestamp) -> Self {
         let chosen = databases(fleet).into_iter().filter(|database| checked.databases.contains(&database.name));
+        let chosen: Vec<Database> = chosen.collect();
+        let certificates = certificates(fleet, chosen.iter().flat_map(|database| &database.tidb_clusters), now);
         let databases = chosen
+            .into_iter()
             .map(|database| DatabaseShown {
                 invariants: invariants(fleet, &database),
                 name: database.name,
                 id: database.id,
             })
             .collect();
-        Self::new(databases, Vec::new(), checked, least)
+        Self { certificates, ..Self::new(databases, Vec::new(), checked, least) }
     }
 
     pub fn of_texts(mut checked: Checked, least: Severity) -> Self {
@@ -63,7 +70,7 @@ impl Shown {
             unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
         }
         let findings = findings.into_iter().filter(|finding| finding.severity >= least).collect();
-        Self { severity: least, databases, files, findings, unseen }
+        Self { severity: least, databases, certificates: Vec::new(), files, findings, unseen }
     }
 
     /// Whether everything that was looked for could be seen.
@@ -112,6 +119,16 @@ impl Shown {
         }
         if !out.is_empty() && !out.ends_with("\n\n") {
             out.push('\n');
+        }
+        if let Some(first) = self.certificates.iter().find(|one| one.held == Held::Seen) {
+            let seen = self.certificates.iter().filter(|one| one.held == Held::Seen).count();
+            let end = first.not_after.map_or_else(String::new, |at| at.strftime("%Y-%m-%d").to_string());
+            let days = first.days_left.unwrap_or_default();
+            let said = format!(
+                "{seen} certificates seen; the first ends {end} ({days} days): {} of {}",
+                first.secret, first.of
+            );
+            hang(&mut out, "TLS     ", &said);
         }
         out.push_str(&self.summary());
         out.push('\n');

@@ -83,6 +83,9 @@ pub enum Action {
         usages: BTreeSet<Usage>,
         days: u32,
         signer: Signer,
+        /// What stands there and gives way; `None`: nothing may stand there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<Replaced>,
     },
     /// Asks PD to hand the lead to a member; whether it did is seen afterwards.
     TransferPdLeader { target: ObjectRef, to: String },
@@ -102,6 +105,15 @@ pub enum Action {
     Await { target: ObjectRef },
     /// Sends nothing: a person is shown a command, and the step is done when its `until` holds.
     Manual { target: ObjectRef, command: String },
+}
+
+/// A certificate that is replaced, as the plan's look saw it. Its key is kept nowhere, so there is no way back to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Of the Secret.
+    pub uid: String,
+    /// Of the certificate ([`crate::fleet::certificate::CertificateFacts::fingerprint`]); empty where none could be read.
+    pub fingerprint: String,
 }
 
 /// Who signs.
@@ -161,8 +173,8 @@ pub struct ProbeLine {
     /// The pod that looked.
     pub from: ObjectRef,
     pub resolved: Vec<String>,
-    /// The pod IP that the name should resolve to.
-    pub expected_ip: Option<String>,
+    /// The addresses of the pod; the name should resolve to them, or to some of them.
+    pub expected: Vec<String>,
     /// It answered on the peer port.
     pub reached: bool,
     /// One sentence: what happened.
@@ -172,8 +184,13 @@ pub struct ProbeLine {
 impl ProbeLine {
     /// Resolves to the right pod and answers.
     pub fn good(&self) -> bool {
-        self.reached && self.expected_ip.as_ref().is_some_and(|ip| self.resolved == [ip.clone()])
+        self.reached && leads_to(&self.resolved, &self.expected)
     }
+}
+
+/// Whether a name that resolves so leads to the pod with these addresses, and nowhere else.
+pub fn leads_to(resolved: &[String], pod: &[String]) -> bool {
+    !resolved.is_empty() && resolved.iter().all(|address| pod.contains(address))
 }
 
 impl Action {
@@ -320,7 +337,9 @@ impl Action {
                 | ObjectKind::RoleBinding
                 | ObjectKind::Pod => Reversibility::Compensable,
             },
-            Action::RemovePdMember { .. } => Reversibility::Irreversible,
+            Action::RemovePdMember { .. } | Action::IssueCertificate { replaces: Some(_), .. } => {
+                Reversibility::Irreversible
+            }
             Action::UpdatePeerUrl { .. }
             | Action::CreateObject { .. }
             | Action::DeleteObject { .. }

@@ -19,7 +19,7 @@ use super::judge::{Judged, judge};
 use super::merge;
 use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
-use crate::fleet::extras::Extras;
+use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -138,12 +138,32 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
 pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectId> {
     let facts = Facts::new(runbook, inputs, seen);
     let wanted = runbook.facts.values().filter(|fact| facts.applies(fact) != Ok(false));
-    wanted.filter_map(|fact| Some(facts::objects(fact.query, &facts.of(fact).ok()?))).flatten().collect()
+    wanted.filter_map(|fact| Some(facts::objects(fact.query, &facts.of(fact).ok()?, &seen.fleet))).flatten().collect()
 }
 
 /// What a closer look has to read for the facts of a runbook.
 pub fn extras_of_facts(runbook: &Runbook) -> Extras {
     runbook.facts.values().flat_map(|fact| facts::extras(fact.query)).copied().collect()
+}
+
+/// The TidbClusters whose PD the facts of a runbook ask, there already or not.
+pub fn asked_of_pd(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectRef> {
+    let facts = Facts::new(runbook, inputs, seen);
+    let asks = runbook.facts.values().filter(|fact| fact.query == Query::Membership);
+    asks.filter(|fact| facts.applies(fact) != Ok(false)).filter_map(|fact| facts.of(fact).ok()).collect()
+}
+
+/// The contexts in which the facts of a runbook need an extra.
+pub fn contexts_of_extra(
+    runbook: &Runbook,
+    inputs: &BTreeMap<String, Value>,
+    seen: &Observation,
+    extra: Extra,
+) -> BTreeSet<String> {
+    let facts = Facts::new(runbook, inputs, seen);
+    let wanted = runbook.facts.values().filter(|fact| facts::extras(fact.query).contains(&extra));
+    let wanted = wanted.filter(|fact| facts.applies(fact) != Ok(false));
+    wanted.filter_map(|fact| facts.of(fact).ok()).map(|of| of.context).collect()
 }
 
 /// Facts of one observation, taken only as far as an expression names them.
@@ -403,13 +423,16 @@ fn concrete(
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let confirm = match (step.confirm, reversibility) {
         (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            // A TidbCluster that is made or deleted is named itself; else the run's is.
+            // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
             let named = match &action {
                 Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
-                | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. } => own,
+                | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
+                | Action::PatchTidbCluster { target: own, .. } => own,
                 _ => target,
             };
-            Confirm::Typed { gate: gate(&step.id), text: named.name.clone() }
+            // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
+            let step = if named == target { step.id.clone() } else { format!("{}@{named}", step.id) };
+            Confirm::Typed { gate: gate(&step), text: named.name.clone() }
         }
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },

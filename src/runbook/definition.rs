@@ -22,6 +22,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("enable-across-k8s", include_str!("../../runbooks/enable-across-k8s.yaml")),
     ("issue-ca", include_str!("../../runbooks/issue-ca.yaml")),
     ("issue-certificates", include_str!("../../runbooks/issue-certificates.yaml")),
+    ("renew-certificates", include_str!("../../runbooks/renew-certificates.yaml")),
     ("leave-cluster", include_str!("../../runbooks/leave-cluster.yaml")),
     ("repair-peer-urls", include_str!("../../runbooks/repair-peer-urls.yaml")),
     ("restart-component", include_str!("../../runbooks/restart-component.yaml")),

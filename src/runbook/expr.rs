@@ -17,7 +17,7 @@ use serde_json::Value;
 pub type Scope = BTreeMap<String, Value>;
 
 /// Longest expression, in characters, and deepest nesting of brackets: the parser recurses.
-const MAX_CHARS: usize = 600;
+const MAX_CHARS: usize = 1_000;
 const MAX_DEPTH: usize = 24;
 /// Compiled expressions kept per thread.
 const MAX_KEPT: usize = 512;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::network::{probe_at, probe_objects};
-use crate::fleet::database::{Database, Member, database_of};
+use crate::fleet::database::{Database, Member, database_of, referenced};
 use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
@@ -41,9 +41,8 @@ pub enum Query {
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
     #[serde(rename = "fleet.database")]
     Database,
-    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?,
-    /// claims[]?` (names of the PersistentVolumeClaims of an instance of that name), `databaseId` (empty: none yet),
-    /// `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
+    /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?, databaseId`
+    /// (empty: none yet), `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
     #[serde(rename = "k8s.place")]
     Place,
     /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
@@ -74,6 +73,10 @@ pub enum Query {
     /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
     #[serde(rename = "tls.certificates")]
     Certificates,
+    /// The certificates with which the components of the whole Database speak with each other:
+    /// `secrets[]{of, secret, state, facts?}`.
+    #[serde(rename = "tls.trust")]
+    Trust,
     /// `version`: the newest API version of cert-manager that can be used; empty where there is none.
     #[serde(rename = "k8s.cert-manager")]
     CertManager,
@@ -88,7 +91,7 @@ pub enum Query {
 pub struct Unseen(pub String);
 
 /// The objects, beside what is listed anyway, that a query is answered from.
-pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
+pub fn objects(query: Query, of: &ObjectRef, fleet: &Fleet) -> Vec<ObjectId> {
     match query {
         Query::Place => {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
@@ -96,6 +99,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
         }
         Query::Monitoring => vec![monitoring::query_object(of)],
         Query::Certificates => super::tls::objects(of),
+        Query::Trust => super::tls::between(of, fleet).into_iter().map(|(_, id)| id).collect(),
         Query::ProbePod => {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
             let both = probe_objects(&probe_at(of)).into_iter();
@@ -120,7 +124,7 @@ pub fn objects(query: Query, of: &ObjectRef) -> Vec<ObjectId> {
 /// What a closer look has to read for a query.
 pub fn extras(query: Query) -> &'static [Extra] {
     match query {
-        Query::Place | Query::Claims => &[Extra::Claims],
+        Query::Claims => &[Extra::Claims],
         Query::Events => &[Extra::Events],
         Query::CertManager => &[Extra::CertManager],
         Query::Without | Query::Placement => &[Extra::Pd],
@@ -133,6 +137,8 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Parts
         | Query::Monitoring
         | Query::Certificates
+        | Query::Trust
+        | Query::Place
         | Query::ProbePod
         | Query::Rights => &[],
     }
@@ -154,12 +160,16 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Events => events(of, cluster),
         Query::ProbePod => places::probe_pod(&seen.fleet, of),
         Query::Certificates => super::tls::fact(of, seen),
+        Query::Trust => super::tls::trust(of, seen),
         Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
         Query::Components => components(tc()?),
         Query::Rollout => serde_json::to_value(rollout::rollout(cluster, tc()?)).map_err(|e| Unseen(e.to_string()))?,
         Query::Membership => membership(&seen.fleet, of, cluster, tc()?)?,
-        Query::Database => database(&seen.fleet, of, tc()?),
+        Query::Database => {
+            tc()?;
+            database(&seen.fleet, of)
+        }
         Query::Parts => {
             tc()?;
             whole::parts(&seen.fleet, of)?
@@ -193,17 +203,11 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
         "context": of.context, "namespace": of.namespace, "name": of.name,
         "exists": cluster.tidb_clusters.contains_key(&of.key()),
     });
-    match objects(Query::Place, of).first().and_then(|id| fleet.sight(id)) {
+    match objects(Query::Place, of, fleet).first().and_then(|id| fleet.sight(id)) {
         Some(Sight::Absent) => value["namespaceExists"] = json!(false),
         Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
         // Not for us to see: absent, so that a check on it stops.
         Some(Sight::Unseen(_)) | None => {}
-    }
-    if let Some(claims) = &cluster.more.claims {
-        let here = claims
-            .values()
-            .filter(|claim| claim.metadata.namespace == of.namespace && claim.instance() == Some(of.name.as_str()));
-        value["claims"] = here.map(|claim| json!(claim.metadata.name)).collect();
     }
     let id = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.status.cluster_id.clone());
     value["databaseId"] = json!(id.unwrap_or_default());
@@ -320,7 +324,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "joining": joining(fleet, &database),
         "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
-    if let Some(stores) = stores(&database, tc) {
+    if let Some(stores) = stores(&database, of, tc) {
         fact["stores"] = stores;
     }
     Ok(fact)
@@ -346,26 +350,41 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
     .collect()
 }
 
-/// A member without a pod, whose pod nobody wants any more (hazard 57).
+/// A member without a pod, whose pod nobody wants any more (hazard 57). The StatefulSet decides: failover adds pods beyond
+/// the spec, and with delete-slots any ordinal may be wanted.
 fn ghost(fleet: &Fleet, member: &Member) -> bool {
-    let Some(tc) = member.of().as_ref().and_then(|of| fleet.tidb_cluster(of)) else { return false };
+    let Some(of) = member.of() else { return false };
+    let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(&of)) else { return false };
+    let slots = tc.metadata.annotations.keys().any(|key| key.ends_with("/delete-slots"));
     let ordinal = member.pod.as_ref().and_then(|pod| pod.rsplit('-').next()?.parse::<i64>().ok());
-    let wanted = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
-    member.pod_phase.is_none() && member.healthy != Some(true) && ordinal.is_some_and(|ordinal| ordinal >= wanted)
+    let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    let set = rollout::stateful_set(cluster, tc, Component::Pd).map_or(0, |set| set.spec.replicas);
+    !slots
+        && member.pod_phase.is_none()
+        && member.healthy != Some(true)
+        && ordinal.is_some_and(|ordinal| ordinal >= spec.max(set))
 }
 
 /// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:
 /// an empty list would pass for "all of them are Up".
-fn stores(database: &Database, tc: &TidbCluster) -> Option<Value> {
+fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Value> {
     let told: Vec<Value> = database
         .stores
         .iter()
-        .map(|row| json!({"id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state}))
+        .map(|row| {
+            json!({
+                "id": row.store.id.to_string(), "address": row.store.address, "state": row.store.state,
+                "tiflash": row.store.tiflash, "here": row.of.as_ref() == Some(of),
+            })
+        })
         .collect();
-    let seen: Vec<Value> = [&tc.status.tikv, &tc.status.tiflash]
+    let own = [(&tc.status.tikv, false), (&tc.status.tiflash, true)];
+    let seen: Vec<Value> = own
         .into_iter()
-        .flat_map(|status| status.stores.values())
-        .map(|store| json!({"id": store.id, "address": store.ip, "state": store.state}))
+        .flat_map(|(status, tiflash)| status.stores.values().map(move |store| (store, tiflash)))
+        .map(|(store, tiflash)| {
+            json!({"id": store.id, "address": store.ip, "state": store.state, "tiflash": tiflash, "here": true})
+        })
         .collect();
     let wanted =
         tc.components().any(|(c, spec)| matches!(c, Component::Tikv | Component::Tiflash) && spec.replicas > 0);
@@ -402,7 +421,7 @@ fn kube_cluster(cluster: &KubeCluster) -> Value {
     value
 }
 
-fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
+fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
     let database = database_of(fleet, of);
     let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
     let others =
@@ -425,9 +444,7 @@ fn database(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Value {
                 let moving = rollout::rollout(cluster, other).into_iter().find(|component| !component.settled)?;
                 Some(format!("{m} ({})", moving.reason))
             }).collect::<Vec<_>>(),
-        "joined": others().filter(|(_, other)| other.spec.cluster.as_ref().is_some_and(|to| {
-                to.name == of.name && to.namespace.as_deref().unwrap_or(other.namespace()) == of.namespace
-                    && to.cluster_domain.as_deref().filter(|d| !d.is_empty()).is_none_or(|d| tc.domain().is_none_or(|own| own == d))
-            })).map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
+        "joined": others().filter(|(other, tc)| referenced(fleet, other, tc).as_ref() == Some(of))
+            .map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
     })
 }

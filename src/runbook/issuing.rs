@@ -28,12 +28,22 @@ pub(super) fn ca(
             file(folder, &format!("{}.json", target.name))
         ),
     };
-    format!("{ROOM} && {made} && cp tls.crt ca.crt && {})", stored(target))
+    format!("{ROOM} && {made} && cp tls.crt ca.crt && {})", stored(target, false))
 }
 
 /// Of an `IssueCertificate`.
 pub(super) fn certificate(action: &Action) -> String {
-    let Action::IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer } = action
+    let Action::IssueCertificate {
+        target,
+        authority,
+        common_name,
+        organization,
+        hosts,
+        usages,
+        days,
+        signer,
+        replaces,
+    } = action
     else {
         return String::new();
     };
@@ -84,7 +94,7 @@ pub(super) fn certificate(action: &Action) -> String {
             file(folder, &format!("{}.json", target.name))
         ),
     };
-    format!("{ROOM} && {} && {made} && {})", fetched.join(" && "), stored(target))
+    format!("{ROOM} && {} && {made} && {})", fetched.join(" && "), stored(target, replaces.is_some()))
 }
 
 /// One of cfssl's files, as it is found from inside [`ROOM`].
@@ -107,12 +117,16 @@ fn subject(common_name: &str, organization: Option<&str>) -> String {
     format!("{organization}/CN={common_name}")
 }
 
-fn stored(target: &ObjectRef) -> String {
-    format!(
+fn stored(target: &ObjectRef, replaces: bool) -> String {
+    let made = format!(
         "kubectl {} create secret generic {} --type=kubernetes.io/tls --from-file=ca.crt --from-file=tls.crt --from-file=tls.key",
         place(target),
         quote(&target.name)
-    )
+    );
+    match replaces {
+        true => format!("{made} --dry-run=client -o yaml | kubectl {} replace -f -", place(target)),
+        false => made,
+    }
 }
 
 #[cfg(test)]

@@ -196,12 +196,17 @@ fn wait_rollout(only: Option<Component>, started: Option<&Value>, cluster: &Kube
 }
 
 /// Whether a component's start script does not depend on what was patched: PD's asks for acrossK8s *or*
-/// clusterDomain (`domain.md` §2.4), so acrossK8s on top of a domain restarts everything but PD.
+/// clusterDomain (`domain.md` §2.4), so acrossK8s on top of a domain restarts everything but PD. Of any other patch this says
+/// nothing: a mark or a version restarts PD as it does the others.
 fn unmoved(component: Component, started: Option<&Value>, tc: &TidbCluster) -> bool {
-    let domain_before =
-        started.and_then(|image| image.get("fields")).and_then(|fields| fields.get("spec.clusterDomain"));
+    let fields = started.and_then(|image| image.get("fields")).and_then(Value::as_object);
+    let opens = fields.is_some_and(|fields| {
+        let opening = |name: &String| name == "spec.acrossK8s" || name == "spec.clusterDomain";
+        fields.contains_key("spec.acrossK8s") && fields.keys().all(opening)
+    });
+    let domain_before = fields.and_then(|fields| fields.get("spec.clusterDomain"));
     let same_domain = domain_before.is_none_or(|before| before.as_str() == tc.domain());
-    component == Component::Pd && tc.domain().is_some() && same_domain
+    component == Component::Pd && tc.domain().is_some() && opens && same_domain
 }
 
 /// The PD pods of the whole Database with their answers, wherever they run. One of another TidbCluster is named in full.

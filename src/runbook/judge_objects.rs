@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Observation;
 use super::action::Action;
 use super::judge::Judged;
-use crate::fleet::certificate::SecretFacts;
+use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, uid, written_by};
 
 /// Judges an action on one object. Other actions are none of its business.
@@ -113,7 +113,7 @@ fn delete(id: &ObjectId, wanted: Option<&str>, made_by: Option<&str>, seen: &Obs
 }
 
 /// A Secret's data as a look gives it: key → fingerprint (`client::objects`).
-fn fingerprint<'a>(secret: &'a Value, key: &str) -> Option<&'a str> {
+fn print<'a>(secret: &'a Value, key: &str) -> Option<&'a str> {
     secret.get("data")?.get(key)?.as_str()
 }
 
@@ -124,11 +124,11 @@ fn copy(from: &ObjectId, to: &ObjectId, keys: &[String], seen: &Observation) -> 
         Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
         Err(judged) => return judged,
     };
-    if let Some(missing) = keys.iter().find(|key| fingerprint(source, key).is_none()) {
+    if let Some(missing) = keys.iter().find(|key| print(source, key).is_none()) {
         return Judged::Refuse(format!("{from} has no key {missing}"));
     }
     let prints = |secret: &Value| -> Value {
-        keys.iter().map(|key| (key.clone(), json!(fingerprint(secret, key)))).collect::<serde_json::Map<_, _>>().into()
+        keys.iter().map(|key| (key.clone(), json!(print(secret, key)))).collect::<serde_json::Map<_, _>>().into()
     };
     match sight(to, seen) {
         Ok(Sight::Absent) => {
@@ -150,7 +150,7 @@ fn copy(from: &ObjectId, to: &ObjectId, keys: &[String], seen: &Observation) -> 
 }
 
 /// A certificate is done when there is a good one, whoever made it: signed by the CA that was asked for, and with all that was
-/// asked for.
+/// asked for. One that is to be replaced is done when it is another one than that.
 fn issue(action: &Action, authority: Option<&ObjectId>, to: &ObjectId, seen: &Observation) -> Judged {
     let found = match sight(to, seen) {
         Ok(Sight::Absent) => None,
@@ -189,6 +189,22 @@ fn issue(action: &Action, authority: Option<&ObjectId>, to: &ObjectId, seen: &Ob
         }
     }
     let certificate = facts.certificate.as_ref();
+    if let Action::IssueCertificate { replaces: Some(replaces), .. } = action
+        && fingerprint(found) == replaces.fingerprint
+    {
+        if let Some(name) = kept_by(found) {
+            return Judged::Refuse(format!(
+                "cert-manager keeps {to} (Certificate {name}) and would put its own back: change that Certificate instead"
+            ));
+        }
+        if uid(found) == replaces.uid {
+            let before = json!({
+                "fingerprint": replaces.fingerprint,
+                "notAfter": certificate.map(|certificate| certificate.not_after),
+            });
+            return Judged::NotDone { before, after };
+        }
+    }
     let evidence = json!({
         "uid": uid(found),
         "fingerprint": certificate.map(|certificate| &certificate.fingerprint),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::action::leads_to;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 
@@ -40,8 +41,8 @@ pub struct Way {
     /// The name that was asked for; empty where the other side's domain is not known.
     pub host: String,
     pub resolved: Vec<String>,
-    /// The pod IP that the name should resolve to.
-    pub expected_ip: Option<String>,
+    /// The addresses of the pod; the name should resolve to them, or to some of them.
+    pub expected: Vec<String>,
     pub ports: BTreeMap<u16, Port>,
     /// One sentence: what is not as it has to be; empty when all is.
     pub detail: String,
@@ -54,7 +55,7 @@ impl Way {
     }
 
     fn names_it(&self) -> bool {
-        self.expected_ip.as_ref().is_some_and(|ip| self.resolved == [ip.clone()])
+        leads_to(&self.resolved, &self.expected)
     }
 
     /// `east/prod → west/prod`
@@ -146,7 +147,7 @@ mod tests {
             to: ObjectRef::new("west", "live", "b"),
             host: "b.b.live.svc.west.local".into(),
             resolved: resolved.iter().map(|ip| (*ip).to_owned()).collect(),
-            expected_ip: Some("10.0.0.1".into()),
+            expected: vec!["10.0.0.1".into(), "fd00::1".into()],
             ports: ports.iter().copied().collect(),
             detail: detail.into(),
         }
@@ -163,7 +164,8 @@ mod tests {
             (way(&["10.9.9.9"], &open, "elsewhere"), false, "WRONG"),
             (way(&["10.0.0.1", "10.9.9.9"], &open, "two"), false, "WRONG"),
             (way(&[], &[(2379, Port::Unknown)], "does not resolve"), false, "NONE"),
-            (Way { expected_ip: None, ..way(&["10.0.0.1"], &open, "no ip") }, false, "WRONG"),
+            (way(&["10.0.0.1", "fd00::1"], &open, ""), true, "ok"),
+            (Way { expected: Vec::new(), ..way(&["10.0.0.1"], &open, "no ip") }, false, "WRONG"),
         ];
         for (way, good, dns) in cases {
             assert_eq!((way.good(), way.dns(), way.trouble().is_none()), (good, dns, good), "{way:?}");

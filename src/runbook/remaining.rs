@@ -15,6 +15,7 @@ use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
 use super::requests::quote;
 use crate::fleet::ObjectRef;
+use crate::fleet::tidbcluster::Component;
 
 /// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
 /// person has chosen that.
@@ -96,7 +97,9 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
                 quote(&body.to_string())
             );
         }
-        Action::WaitRollout { target, since, .. } => wait(out, target, since.as_deref(), step.total_s, plan, befores),
+        Action::WaitRollout { target, since, component } => {
+            wait(out, target, since.as_deref().map(|since| (since, *component)), step.total_s, plan, befores);
+        }
         Action::ProbePeerUrl { target, pod, url, .. } => {
             let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
             let others = pods(plan, target);
@@ -180,16 +183,18 @@ fn waits_for(out: &mut String, step: &PlannedStep) {
 fn wait(
     out: &mut String,
     target: &ObjectRef,
-    since: Option<&str>,
+    since: Option<(&str, Option<Component>)>,
     total_s: u64,
     plan: &Plan,
     befores: &BTreeMap<&str, &Value>,
 ) {
     let kubectl = kubectl(target);
-    let image = since.and_then(|id| befores.get(id).copied().or_else(|| Some(&plan.step(id)?.before)));
+    let image = since.and_then(|(id, _)| befores.get(id).copied().or_else(|| Some(&plan.step(id)?.before)));
+    let only = since.and_then(|(_, only)| only);
     let revisions = image.and_then(|image| image.get("revisions")).and_then(Value::as_object);
+    let moves = |component: &String| only.is_none_or(|only| only.key() == component);
     // Right after the patch every StatefulSet still looks finished: its revision has to move first.
-    for (component, revision) in revisions.into_iter().flatten() {
+    for (component, revision) in revisions.into_iter().flatten().filter(|(component, _)| moves(component)) {
         let set = quote(&format!("{}-{component}", target.name));
         let old = quote(revision.as_str().unwrap_or_default());
         let _ = writeln!(

@@ -70,9 +70,21 @@ impl Action {
                     ),
                 ),
             }],
+            Action::IssueCertificate { target, replaces: Some(replaces), .. } => {
+                let id = ObjectId::new(ObjectKind::Secret, target);
+                vec![Request {
+                    context: target.context.clone(),
+                    pod: None,
+                    method: "PATCH".into(),
+                    path: format!("{}?fieldManager={field_manager}&fieldValidation=Strict", id.path()),
+                    content_type: "application/merge-patch+json".into(),
+                    body: json!({
+                        "metadata": {"uid": replaces.uid, "resourceVersion": resource_version},
+                        "data": never_shown(),
+                    }),
+                }]
+            }
             Action::IssueCa { target, .. } | Action::IssueCertificate { target, .. } => {
-                let made = |key: &str| (key.to_owned(), json!("(made when it is sent; never shown)"));
-                let data: serde_json::Map<String, Value> = tls::KEYS.into_iter().map(made).collect();
                 vec![Request {
                     context: target.context.clone(),
                     pod: None,
@@ -82,7 +94,7 @@ impl Action {
                         ObjectKind::Secret.collection(&target.namespace)
                     ),
                     content_type: "application/json".into(),
-                    body: issued_secret(target, &Value::Object(data)),
+                    body: issued_secret(target, &never_shown()),
                 }]
             }
             Action::TransferPdLeader { target, to } => vec![pd_request(target, "POST", transfer_path(to))],
@@ -179,6 +191,12 @@ impl Action {
             Action::Manual { command, .. } => command.clone(),
         }
     }
+}
+
+/// In the place of a certificate's values.
+fn never_shown() -> Value {
+    let made = |key: &str| (key.to_owned(), json!("(made when it is sent; never shown)"));
+    Value::Object(tls::KEYS.into_iter().map(made).collect())
 }
 
 /// An object as the YAML that people keep.

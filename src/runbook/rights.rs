@@ -39,6 +39,8 @@ pub struct Need {
 pub struct Reach {
     /// The TidbClusters of the Database, and whether TLS is on.
     pub tidb_clusters: Vec<(ObjectRef, bool)>,
+    /// TidbClusters that will be there, and whose PD will be asked then.
+    pub later: BTreeSet<ObjectRef>,
     /// `-n`: only this namespace is listed.
     pub namespace: Option<String>,
     /// PD's certificate comes from files, not from a Secret.
@@ -46,8 +48,8 @@ pub struct Reach {
     /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
     /// `--local-only`, which takes no lease either.
     pub journal_in: Option<ObjectRef>,
-    /// The context whose volume claims the runbook asks for.
-    pub claims_in: Option<String>,
+    /// The contexts whose volume claims the runbook asks for.
+    pub claims_in: BTreeSet<String>,
     /// The objects that the runbook's facts are answered from.
     pub reads: BTreeSet<ObjectId>,
 }
@@ -95,7 +97,7 @@ pub fn needs<'a>(
             let namespace = reach.namespace.clone().unwrap_or_default();
             add(true, "what every decision stands on", Right { namespace, ..at("list", group, resource) });
         }
-        if reach.claims_in.as_ref() == Some(context) {
+        if reach.claims_in.contains(context) {
             let namespace = reach.namespace.clone().unwrap_or_default();
             let claims = Right { namespace, ..at("list", "", "persistentvolumeclaims") };
             add(true, "which volumes stay behind", claims);
@@ -109,6 +111,11 @@ pub fn needs<'a>(
         namespace: of.namespace.clone(),
         ..Right::default()
     };
+    for of in &reach.later {
+        for verb in ["get", "create"] {
+            add(true, "PD is asked through its own pod", upgrade(of, verb, "portforward"));
+        }
+    }
     for (of, tls) in &reach.tidb_clusters {
         for verb in ["get", "create"] {
             add(true, "PD is asked through its own pod", upgrade(of, verb, "portforward"));
@@ -202,9 +209,9 @@ pub fn needs<'a>(
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
             }
-            Action::IssueCertificate { target, authority, .. } => {
+            Action::IssueCertificate { target, authority, replaces, .. } => {
                 add(true, "the CA that signs", of_object(ObjectKind::Secret, authority, "get"));
-                for verb in ["get", "create"] {
+                for verb in ["get", if replaces.is_some() { "patch" } else { "create" }] {
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
             }

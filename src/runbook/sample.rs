@@ -184,8 +184,8 @@ fn join(fleet: &mut Fleet) {
 
 /// The namespace is there, the Secrets are not.
 fn places(fleet: &mut Fleet, of: &ObjectRef) {
-    for query in [Query::Place, Query::Certificates, Query::Monitoring, Query::ProbePod] {
-        for id in objects(query, of) {
+    for query in [Query::Place, Query::Certificates, Query::Trust, Query::Monitoring, Query::ProbePod] {
+        for id in objects(query, of, fleet) {
             let sight = match id.kind {
                 ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),
                 _ => Sight::Absent,

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::facts::Unseen;
-use crate::fleet::certificate::SecretFacts;
+use crate::fleet::certificate::{SecretFacts, kept_by};
 use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, every_secret};
-use crate::fleet::{KubeCluster, ObjectRef};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 
 /// The Secrets that `tls.certificates` is told from.
 pub(super) fn objects(of: &ObjectRef) -> Vec<ObjectId> {
@@ -36,7 +36,8 @@ pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
                     let soon = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
                     let soon = soon.filter(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::Expired));
                     expiring.extend(soon.map(|one| format!("Secret {}: {}", id.name, after_colon(&one.sentence))));
-                    json!({"secret": id.name, "state": "present", "facts": facts})
+                    let kept_by = kept_by(secret).unwrap_or_default();
+                    json!({"secret": id.name, "state": "present", "facts": facts, "keptBy": kept_by})
                 }
                 None => json!({"secret": id.name, "state": "unseen", "sentence": "seen without its certificates"}),
             },
@@ -50,6 +51,39 @@ pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
         fact["troubles"] = lasting.map(|one| json!(one.trouble.sentence)).collect();
     }
     fact
+}
+
+/// The Secrets of `tls.trust`, with the TidbCluster of each.
+pub(super) fn between(of: &ObjectRef, fleet: &Fleet) -> Vec<(ObjectRef, ObjectId)> {
+    let all = database_of(fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters);
+    let parts = all.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?)));
+    let secrets = parts.flat_map(|(of, tc)| {
+        let names = tls::wanted_of(tc).into_iter().map(|wanted| wanted.secret).filter(|name| tls::between(name));
+        names.map(|name| {
+            let at = ObjectRef::new(&of.context, &of.namespace, name);
+            (of.clone(), ObjectId::new(ObjectKind::Secret, &at))
+        })
+    });
+    secrets.collect()
+}
+
+/// `tls.trust`.
+pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
+    let secrets = between(of, &seen.fleet).into_iter().map(|(of, id)| {
+        let told = match seen.fleet.sight(&id) {
+            None | Some(Sight::Unseen(_)) => ("unseen", None),
+            Some(Sight::Absent) => ("absent", None),
+            Some(Sight::Present(secret)) => {
+                SecretFacts::of(secret).map_or(("unseen", None), |facts| ("present", Some(facts)))
+            }
+        };
+        let mut value = json!({"of": of.to_string(), "secret": id.name, "state": told.0});
+        if let Some(facts) = told.1 {
+            value["facts"] = json!(facts);
+        }
+        value
+    });
+    json!({"secrets": secrets.collect::<Vec<_>>()})
 }
 
 fn after_colon(sentence: &str) -> &str {

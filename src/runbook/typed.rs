@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::action::{Action, Signer, THIS_RUN};
+use super::action::{Action, Replaced, Signer, THIS_RUN};
 use super::bind::Facts;
 use super::definition::ActionName;
 use crate::fleet::ObjectRef;
-use crate::fleet::certificate::Usage;
+use crate::fleet::certificate::{Usage, fingerprint};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
 use crate::fleet::pd::MemberId;
 use crate::fleet::tidbcluster::Component;
@@ -101,6 +101,9 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
         signer: String,
         #[serde(default)]
         folder: Option<String>,
+        /// What stands there gives way.
+        #[serde(default)]
+        replace: bool,
     }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -187,14 +190,25 @@ pub(super) fn typed(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<
             Action::IssueCa { target, common_name, organization, days, signer: signed_by(&signer, folder)? }
         }
         ActionName::IssueCertificate => {
-            let Issue { target, authority, common_name, organization, hosts, usages, days, signer, folder } =
+            let Issue { target, authority, common_name, organization, hosts, usages, days, signer, folder, replace } =
                 read(with)?;
             certificate_for(&common_name, days)?;
             if usages.is_empty() {
                 return Err("a certificate without `usages` would be good for anything".into());
             }
             let signer = signed_by(&signer, folder)?;
-            Action::IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer }
+            let replaces = if replace { replaced(&target, facts)? } else { None };
+            Action::IssueCertificate {
+                target,
+                authority,
+                common_name,
+                organization,
+                hosts,
+                usages,
+                days,
+                signer,
+                replaces,
+            }
         }
         ActionName::TransferPdLeader => {
             let Transfer { target, to } = read(with)?;
@@ -242,6 +256,18 @@ fn signed_by(signer: &str, folder: Option<String>) -> Result<Signer, String> {
         ("cfssl", Some(folder)) => Ok(Signer::Cfssl { folder }),
         ("cfssl", None) => Err("cfssl needs a folder for its files".into()),
         (other, _) => Err(format!("expected signer builtin or cfssl, found {other:?}")),
+    }
+}
+
+/// The certificate that the plan's look saw there; none where no Secret is.
+fn replaced(target: &ObjectRef, facts: &Facts<'_>) -> Result<Option<Replaced>, String> {
+    match facts.seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, target)) {
+        Some(Sight::Present(secret)) => {
+            Ok(Some(Replaced { uid: uid(secret).to_owned(), fingerprint: fingerprint(secret) }))
+        }
+        Some(Sight::Absent) => Ok(None),
+        Some(Sight::Unseen(why)) => Err(format!("Secret {target}, which is to be replaced, cannot be read: {why}")),
+        None => Err(format!("Secret {target}, which is to be replaced, was not looked at")),
     }
 }
 

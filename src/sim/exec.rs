@@ -1,6 +1,6 @@
 //! The few programs that a simulated container has: `cat`, `nslookup`, `nc`, `wget`, `date`.
 //!
-//! No shell, no files but those named here. `nslookup` and `wget` print what busybox prints and go through the simulated DNS
+//! No shell, no files but those named here, and nothing at all in an image whose name has `-distroless` in it. `nslookup` and `wget` print what busybox prints and go through the simulated DNS
 //! and the pods' real byte streams, TLS included, so a probe meets the same world as port-forward does.
 
 use std::sync::Arc;
@@ -31,21 +31,29 @@ pub async fn run(world: &Arc<World>, pod: &PodKey, argv: &[String]) -> ExecOutpu
         return failed(126, "error: cannot exec in a stopped container\n");
     }
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let bare = world.kubes[pod.kube].store.get("pods", &pod.namespace, &pod.name).is_some_and(|pod| {
+        pod["spec"]["containers"][0]["image"].as_str().is_some_and(|image| image.contains("-distroless"))
+    });
     match words.as_slice() {
+        [program, ..] if bare => not_found(program),
         ["cat", "/etc/resolv.conf"] => printed(&resolv_conf(world, pod)),
         ["cat", path] => failed(1, &format!("cat: can't open '{path}': No such file or directory\n")),
         ["date"] => printed(&format!("{}\n", store::now())),
         ["nslookup", host] | ["nslookup", "-type=a", host] => nslookup(world, pod, host),
         ["nc", "-z", "-w", _, host, port] => netcat(world, pod, host, port),
         ["wget", options @ ..] => wget(world, pod, options).await,
-        [program, ..] => failed(
-            127,
-            &format!(
-                "OCI runtime exec failed: exec failed: unable to start container process: exec: {program:?}: executable file not found in $PATH: unknown\n"
-            ),
-        ),
+        [program, ..] => not_found(program),
         [] => failed(126, "OCI runtime exec failed: exec failed: no command specified: unknown\n"),
     }
+}
+
+fn not_found(program: &str) -> ExecOutput {
+    failed(
+        127,
+        &format!(
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: {program:?}: executable file not found in $PATH: unknown\n"
+        ),
+    )
 }
 
 fn printed(text: &str) -> ExecOutput {

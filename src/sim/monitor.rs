@@ -69,8 +69,12 @@ fn reconcile(store: &Store, monitor: &Value) {
     }
     let set = format!("{name}-monitor");
     if store.get("statefulsets", &namespace, &set).is_none() {
+        let claim = json!({
+            "metadata": {"name": "monitor"}, "spec": {"resources": {"requests": {"storage": spec["storage"]}}},
+        });
+        let claims = if spec["persistent"] == true { json!([claim]) } else { json!([]) };
         let spec = json!({
-            "replicas": spec["replicas"].as_u64().unwrap_or(1), "serviceName": set,
+            "replicas": spec["replicas"].as_u64().unwrap_or(1), "serviceName": set, "volumeClaimTemplates": claims,
             "selector": {"matchLabels": labels}, "updateStrategy": {"type": "RollingUpdate"},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
         });

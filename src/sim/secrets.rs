@@ -37,6 +37,7 @@ pub fn seed(store: &Store, authority: &Authority, namespace: &str, tc: &str, dom
         put(store, namespace, &format!("{tc}-{}-cluster-secret", component.key()), &identity, authority);
     }
     put(store, namespace, &format!("{tc}-cluster-client-secret"), &authority.client(COMMON_NAME), authority);
+    put(store, namespace, &format!("{tc}-ca-secret"), &authority.identity(), authority);
 }
 
 fn alternative_names(component: Component, namespace: &str, tc: &str, domain: &str) -> Vec<String> {

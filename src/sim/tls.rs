@@ -86,6 +86,11 @@ impl Authority {
         Identity { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() }
     }
 
+    /// The authority's own certificate and key.
+    pub fn identity(&self) -> Identity {
+        Identity { certificate_pem: self.pem(), key_pem: self.issuer.key().serialize_pem() }
+    }
+
     /// The authority's certificate.
     pub fn pem(&self) -> String {
         self.issuer.as_ref().pem()

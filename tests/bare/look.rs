@@ -14,8 +14,9 @@ use tidepilot::client::objects::redacted;
 use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
-use tidepilot::fleet::tidbcluster::{Pod, StatefulSet, TidbCluster};
+use tidepilot::fleet::tidbcluster::TidbCluster;
 use tidepilot::fleet::tls::wanted_of;
+use tidepilot::fleet::workload::{Pod, StatefulSet};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
 use tidepilot::runbook::network::{Port, Way, probe_at};
@@ -335,7 +336,7 @@ pub fn probe(bare: &Bare, action: &Action, seen: &Fleet) -> Vec<ProbeLine> {
                 from: ObjectRef::new(context, &key.namespace, &key.name),
                 reached: !resolved.is_empty(),
                 resolved,
-                expected_ip: expected.clone(),
+                expected: expected.iter().cloned().collect(),
                 detail: url.clone(),
             }
         })
@@ -384,7 +385,7 @@ pub fn cross(places: &[ObjectRef], ports: &[u16]) -> Vec<Way> {
             to: to.clone(),
             host: format!("{0}.{0}.{1}.svc", to.name, to.namespace),
             resolved: vec!["10.0.0.1".into()],
-            expected_ip: Some("10.0.0.1".into()),
+            expected: vec!["10.0.0.1".into()],
             ports: ports.iter().map(|port| (*port, Port::Open)).collect(),
             detail: String::new(),
         })

@@ -112,8 +112,14 @@ impl Bed {
         bind::objects_of_facts(runbook, inputs, &seen)
     }
 
-    /// What a plan is made from, as the driver gathers it: a draft, then once more with the objects that it names.
-    pub fn observation(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Observation, String> {
+    /// Makes a plan as the driver does: a draft, then once more with the objects that it names.
+    pub fn plan(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Plan, String> {
+        let seen = self.observe(runbook, inputs)?;
+        bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())
+    }
+
+    /// Everything that a plan is made from.
+    pub fn observe(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Observation, String> {
         let given = inputs::read(runbook, inputs).map_err(|error| error.to_string())?;
         let fleet = self.look(None, None, &[]).fleet;
         let mut seen = Observation { at: self.now(), fleet, denied: Some(Vec::new()) };
@@ -123,12 +129,6 @@ impl Bed {
         let named = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         look::objects(&self.bare, self.now(), &mut seen.fleet, &named);
         Ok(seen)
-    }
-
-    /// Makes a plan as the driver does.
-    pub fn plan(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, String>) -> Result<Plan, String> {
-        let seen = self.observation(runbook, inputs)?;
-        bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())
     }
 
     /// Opens a run of a runbook; every check has to pass.

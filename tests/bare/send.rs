@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tidepilot::client::certificates;
+use tidepilot::client::objects::redacted;
 use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::certificate::fingerprint;
 use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
@@ -94,13 +96,25 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             request.body = issued_secret(action.target(), &signing::authority(&ask, looked(seen)?)?.data());
             kube(request)
         }
-        Action::IssueCertificate { authority, common_name, hosts, usages, days, .. } => {
+        Action::IssueCertificate { target, authority, common_name, hosts, usages, days, replaces, .. } => {
             let path = ObjectId::new(ObjectKind::Secret, authority).path();
             let ca = certificates::values(&get(bare, &authority.context, &path).ok_or("the CA is gone")?);
             let ask = Ask { common_name, organization: None, hosts, usages: usages.clone(), days: *days };
-            let mut request = planned("")?;
             let made = signing::certificate(&ask, &authority.name, &ca, looked(seen)?)?;
-            request.body = issued_secret(action.target(), &made.data());
+            let Some(replaces) = replaces else {
+                let mut request = planned("")?;
+                request.body = issued_secret(action.target(), &made.data());
+                return Ok(Sent { effected: effected(action), to: kube(request) });
+            };
+            let path = ObjectId::new(ObjectKind::Secret, target).path();
+            let found = get(bare, &target.context, &path).ok_or("the Secret is gone")?;
+            let made = made.trusting(certificates::values(&found).get("ca.crt").map_or(&[], Vec::as_slice));
+            let found = redacted(found);
+            if uid(&found) != replaces.uid || fingerprint(&found) != replaces.fingerprint {
+                return Err("another one than planned for".into());
+            }
+            let mut request = planned(found["metadata"]["resourceVersion"].as_str().unwrap_or_default())?;
+            request.body["data"] = made.data();
             kube(request)
         }
         Action::UpdatePeerUrl { target, id, pod, from, to, restores } => {

@@ -1,6 +1,7 @@
 //! A simulated fleet in this process and the real binary beside it.
 //!
 //! Nothing here knows a runbook. Neighbours: `common` (rooms, children, request logs).
+#![allow(dead_code, reason = "shared by two test binaries, one of which uses less of it")]
 
 use std::time::{Duration, Instant};
 

@@ -23,6 +23,11 @@ async fn restarts_one_component_and_no_other() {
     let after = uids(&bed, "legacy", "pingcap", "basic-pd-");
     assert!(after.len() == 3 && after.iter().all(|uid| !pd.contains(uid)), "every PD pod is a new one");
     assert_eq!(uids(&bed, "legacy", "pingcap", "basic-tikv-"), tikv);
+    // With a clusterDomain as well: right after the mark everything still looks finished.
+    let east = uids(&bed, "east", "prod", "prod-east-pd-");
+    bed.run("restart-component", &["tidbCluster=east/prod/prod-east", "component=pd"], &["prod-east"]).await.expect(0);
+    let after = uids(&bed, "east", "prod", "prod-east-pd-");
+    assert!(after.len() == 2 && after.iter().all(|uid| !east.contains(uid)), "every PD pod is a new one");
     // The same mark is the same restart; without one it is another.
     let marked = [BASIC, "component=tikv", "restartedAt=2026-01-01T00:00:00Z"];
     bed.run("restart-component", &marked, &["basic"]).await.expect(0);

@@ -12,4 +12,5 @@ mod everyday;
 mod leave;
 mod monitor;
 mod repair;
+mod tls;
 mod upgrade;

@@ -79,3 +79,21 @@ async fn killed_in_the_middle_it_goes_on() {
     assert_eq!(writes.len(), 4, "each object is made once: {writes:?}");
     bed.end().await;
 }
+
+/// A TidbMonitor has the name of its TidbCluster, and so its pod and its claim have almost the same labels.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_leaves_the_monitor_alone() {
+    let bed = Bed::of("default", &[]).await;
+    bed.run("monitor-across-clusters", &[EAST, STORAGE], &[]).await.expect(0);
+    let leave = ["tidbCluster=west/prod/prod-west", "deletePvcs=true"];
+    bed.run("leave-cluster", &leave, &["prod-west"]).await.expect(0);
+    let names = |plural: &str| -> Vec<String> {
+        let all = bed.store("west").list(plural, Some("prod"));
+        let named = all.iter().filter_map(|one| one["metadata"]["name"].as_str().map(str::to_owned));
+        named.filter(|name| name.contains("prod-west")).collect()
+    };
+    assert_eq!(names("pods"), ["prod-west-monitor-0"]);
+    let claims = names("persistentvolumeclaims");
+    assert!(claims.len() == 1 && claims[0].contains("monitor"), "{claims:?}");
+    bed.end().await;
+}

@@ -133,3 +133,21 @@ async fn one_domain_for_all() {
     bed.end().await;
     bed2.end().await;
 }
+
+/// PD's image of `basic` without any program to look with.
+const BARE: (&str, &str) = (
+    "      pd: { replicas: 3, maxFailoverCount: 0, config: {}, requests: { storage: 10Gi } }",
+    "      pd: { replicas: 3, maxFailoverCount: 0, config: {}, requests: { storage: 10Gi }, baseImage: example/pd-distroless }",
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_could_not_look_afterwards_does_not_begin() {
+    let bed = Bed::of("default", &[BARE]).await;
+    let inputs = [BASIC, "clusterDomain=cluster1.com"];
+    let refused = bed.run("migrate-cluster-domain", &inputs, &["basic"]).await.expect(4);
+    assert!(refused.all().contains("executable file not found"), "{}", refused.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+    // Without a domain nothing is probed, so nothing is missed.
+    bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+    bed.end().await;
+}

@@ -123,9 +123,15 @@ const MORE: (&str, &str) = (
     "      tidb: { replicas: 1, maxFailoverCount: 0, config: {}, service: { type: ClusterIP } }\n      tiflash: { replicas: 1, maxFailoverCount: 0, config: {}, storageClaims: [{ resources: { requests: { storage: 100Gi } } }] }\n      pump: { replicas: 1, config: {}, requests: { storage: 10Gi } }\n      ticdc: { replicas: 1, config: {} }",
 );
 
+/// Pump in east as well: the last one of a Database may not leave.
+const PUMP: (&str, &str) = (
+    "      tidb: { replicas: 2, maxFailoverCount: 0, config: {}, service: { type: ClusterIP } }\n  - kubeCluster: west",
+    "      tidb: { replicas: 2, maxFailoverCount: 0, config: {}, service: { type: ClusterIP } }\n      pump: { replicas: 1, config: {}, requests: { storage: 10Gi } }\n  - kubeCluster: west",
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_component_with_tls() {
-    let bed = Bed::of("tls", &[MORE]).await;
+    let bed = Bed::of("tls", &[MORE, PUMP]).await;
     // Asked of a person, and nothing is sent before: PD cannot tell of DDL.
     let arguments = ["run", "upgrade-cluster", "--set", EAST, "--set", TO];
     let asked = bed.tool(&arguments).await.expect(3);
@@ -151,6 +157,7 @@ async fn every_kind_of_component_with_tls() {
             "tiflash@west",
             "tikv@east",
             "tikv@west",
+            "pump@east",
             "pump@west",
             "tidb@east",
             "tidb@west",

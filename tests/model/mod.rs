@@ -565,7 +565,7 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                     let line = ProbeLine {
                         from: ObjectRef::new("one", "db", "basic-pd-x"),
                         resolved: ip.clone().into_iter().collect(),
-                        expected_ip: ip,
+                        expected: ip.into_iter().collect(),
                         reached: true,
                         detail: url.clone(),
                     };

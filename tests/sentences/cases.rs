@@ -5,9 +5,10 @@
 
 use serde_json::json;
 use tidepilot::fleet::Crd;
+use tidepilot::fleet::certificate::{FACTS_KEY, SecretFacts};
 use tidepilot::fleet::extras::RegionCheck;
 use tidepilot::fleet::object::{ObjectKind, Sight};
-use tidepilot::fleet::tidbcluster::{FieldManager, MemberStatus};
+use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
 
 use super::worlds::World;
 
@@ -52,6 +53,7 @@ const LEAVE: &str = "leave-cluster";
 const LEAVE_ALL: &str = "leave-cluster/all";
 const MIGRATE: &str = "migrate-cluster-domain";
 const MONITOR: &str = "monitor-across-clusters";
+const RENEW: &str = "renew-certificates";
 const REPAIR: &str = "repair-peer-urls";
 const RESTART: &str = "restart-component";
 const RESTART_TIKV: &str = "restart-component/tikv";
@@ -71,6 +73,7 @@ const ALL: &[&str] = &[
     LEAVE,
     MIGRATE,
     MONITOR,
+    RENEW,
     REPAIR,
     RESTART,
     RESUME,
@@ -108,7 +111,9 @@ pub const CASES: &[Case] = &[
     case(&[DEPLOY, JOIN, MIGRATE], "domain-is-the-real-one", "real.local", |w| {
         w.kube().cluster_domain = Some("real.local".into());
     }),
-    case(&[CERTIFICATES], "domain-is-real", "real.local", |w| w.kube().cluster_domain = Some("real.local".into())),
+    case(&[CERTIFICATES, RENEW], "domain-is-real", "real.local", |w| {
+        w.kube().cluster_domain = Some("real.local".into())
+    }),
     case(&[CERTIFICATES], "domain-as-in-spec", "spec.local", |w| {
         w.add("west", World::made("prod-west", json!({"clusterDomain": "spec.local"})));
     }),
@@ -184,6 +189,15 @@ pub const CASES: &[Case] = &[
         let spec = &mut w.other().spec;
         (spec.across_k8s, spec.cluster_domain) = (None, None);
     }),
+    case(&[JOIN], "every-part-is-open", "prod-north", |w| w.refers(1)),
+    case(&[UPGRADE], "versions-in-spec", "tikv@east", |w| {
+        w.tikv().base_image = Some("registry.corp/tikv:v8.5.4".into())
+    }),
+    case(&[LEAVE], "not-the-last-pump", "Pumps", |w| {
+        w.tc().spec.pump = Some(ComponentSpec { replicas: 1, ..Default::default() });
+    }),
+    case(&[LEAVE], "not-the-last-server", "[\"TiDB\"]", |w| w.other().spec.tidb = None),
+    case(&[SUSPEND], "servers-go-on", "[\"TiDB\"]", |w| w.other().spec.tidb = None),
     // What is under way.
     case(&[ENABLE, LEAVE, MIGRATE, SUSPEND, TRANSFER], "nothing-else-rolling", "TiKV is in phase Upgrade", |w| {
         World::rolls(w.other());
@@ -203,7 +217,9 @@ pub const CASES: &[Case] = &[
     case(&[ENABLE, JOIN, MIGRATE], "pd-healthy", "no leader", |w| w.answers(|answer| answer.leader = None)),
     case(&[RESTART, UPGRADE], "pd-healthy", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
     case(&[ENABLE, JOIN, MIGRATE], "pd-all-started", "beef", |w| w.more("")),
-    case(&[ENABLE, JOIN, MIGRATE, REPAIR], "pd-all-placed", "elsewhere", |w| w.more("elsewhere")),
+    case(&[ENABLE, JOIN, MIGRATE, REPAIR, RESTART, SUSPEND, TRANSFER], "pd-all-placed", "elsewhere", |w| {
+        w.more("elsewhere")
+    }),
     case(&[LEAVE, UPGRADE], "pd-members-all-known", "elsewhere", |w| w.more("elsewhere")),
     case(&[ENABLE, MIGRATE, RESTART, UPGRADE], "pd-spare", "2 PD member", |w| w.few(2)),
     case(&[JOIN], "quorum-survives-a-failed-join", "1 PD member", |w| w.few(1)),
@@ -244,7 +260,7 @@ pub const CASES: &[Case] = &[
     case(&[ENABLE, JOIN, LEAVE, MIGRATE, RESTART, UPGRADE], "stores-up", "4711", |w| {
         w.stores(|all| (all[0].id, all[0].state) = (4711, "Down".into()));
     }),
-    case(&[LEAVE, SUSPEND, UPGRADE], "regions-whole", "miss-peer", |w| {
+    case(&[LEAVE, RESTART, SUSPEND, UPGRADE], "regions-whole", "miss-peer", |w| {
         w.details(|details| details.regions.extend([(RegionCheck::MissPeer, 3)]));
     }),
     case(&[LEAVE], "rules-known", "placement rules", |w| {
@@ -279,7 +295,7 @@ pub const CASES: &[Case] = &[
         w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
     }),
     given(&[CERTIFICATES], "components-known", "No component", &[("components", ",")]),
-    given(&[CA, CERTIFICATES], "folder-for-cfssl", "no folder", &[("method", "cfssl")]),
+    given(&[CA, CERTIFICATES, RENEW], "folder-for-cfssl", "no folder", &[("method", "cfssl")]),
     case(&[CA, CERTIFICATES], "cert-manager-there", "v1beta1", |w| {
         w.cluster("west").more.cert_manager = Some(vec!["v1beta1".into()]);
     })
@@ -290,7 +306,29 @@ pub const CASES: &[Case] = &[
     .with(CERT_MANAGER_AND_COPY),
     case(&[CA], "other-namespace-there", "namespace prod in north", |w| w.no_namespace("north"))
         .with(&[("copyTo", "north/prod/prod-north")]),
-    case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::years_later),
+    case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
+    // Renewing.
+    given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
+    given(&[RENEW], "common-name-as-now", "\"TiDB\"", &[("commonName", "other")]),
+    case(&[RENEW], "tls-is-on", "prod-east", |w| w.tc().spec.tls_cluster = None),
+    case(&[RENEW], "whole-database-seen", "north", World::lost),
+    case(&[RENEW], "certificates-seen", "prod-east-pd-cluster-secret", |w| {
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-pd-cluster-secret", Sight::Unseen("forbidden".into()));
+    }),
+    case(&[RENEW], "not-kept-by-cert-manager", "prod-east-pd-cluster-secret", |w| {
+        w.kept("east/prod/prod-east-pd-cluster-secret");
+    }),
+    case(&[RENEW], "ca-there", "prod/prod-east-ca-secret in east", |w| {
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
+    }),
+    case(&[RENEW], "ca-is-trusted", "west/prod/prod-west: prod-west-pd-cluster-secret", |w| {
+        w.secret("east/prod/prod-east-ca-secret", |facts| facts["certificate"]["publicKey"] = json!("another"));
+    }),
+    case(&[RENEW], "mysql-with-its-own-ca", "prod-east-ca-secret", |w| {
+        let secret = json!({FACTS_KEY: SecretFacts::default()});
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-tidb-server-secret", Sight::Present(secret));
+    }),
+    case(&[RENEW], "ca-lasts", "prod-east-ca-secret", World::ages_later),
     // What only one runbook asks.
     given(&[DEPLOY], "enough-pd", "1 PD", &[("pdReplicas", "1")]),
     given(&[DEPLOY], "odd-pd", "2 PD", &[("pdReplicas", "2")]),
@@ -303,7 +341,7 @@ pub const CASES: &[Case] = &[
     case(&[JOINED], "network-proven", "west", |w| w.kube().tidb_clusters.clear()),
     case(&[LEAVE], "still-there", "prod-west", |w| w.kube().tidb_clusters.clear()),
     case(&[LEAVE], "not-the-last", "prod-west", |w| w.cluster("east").tidb_clusters.clear()),
-    case(&[LEAVE], "nobody-lives-on-it", "prod-north", |w| w.refers(0)),
+    case(&[LEAVE, SUSPEND], "nobody-lives-on-it", "prod-north", |w| w.refers(0)),
     case(&[LEAVE], "nobody-refers-to-it", "prod-north", |w| w.refers(1)),
     case(&[LEAVE], "majority-without-it", "1 of them", |w| w.sick(2)),
     case(&[LEAVE], "spare-pd-left", "2 PD", |w| {

@@ -1,9 +1,9 @@
-//! Every preflight check of every shipped runbook is made to fail at least once, and is a whole sentence then.
+//! What each preflight check of each shipped runbook says where it fails: one case for each, and a whole sentence in it.
 //!
 //! A case ([`cases`]) takes an observation in which nothing is refused ([`worlds`]), alters it or gives other inputs, binds,
 //! and looks at the one check that it is for: not failed before, failed after as its severity says, its sentence filled
-//! and naming what was found. A check of a shipped runbook without a case fails the last test. Not here: what a run does
-//! about a refusal (`tests/guards.rs`), whether an observation is what the client would see (`tests/client.rs`).
+//! and naming what was found. A check of a shipped runbook without a case fails the last test. Not here: what else an
+//! alteration makes fail (`tests/refusals`), what a run does about a refusal (`tests/guards.rs`).
 
 #[allow(dead_code, reason = "runs are for other test binaries; here its looks are used")]
 #[path = "../bare/mod.rs"]
@@ -35,7 +35,7 @@ fn good(base: &Base, beds: &mut Beds) -> Good {
     let runbook = Runbook::shipped(base.runbook()).expect("it is shipped");
     let inputs: BTreeMap<String, String> =
         base.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let seen = beds.of(base).observation(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", base.name));
+    let seen = beds.of(base).observe(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", base.name));
     let plan = bind::bind(&runbook, &inputs, &seen).unwrap_or_else(|why| panic!("{}: {why}", base.name));
     Good { runbook, inputs, seen, plan }
 }
@@ -66,7 +66,7 @@ fn provoke(case: &Case, base: &Base, good: &Good, beds: &mut Beds) -> Result<(),
     // Other inputs may have other objects looked at.
     let seen = match case.given.is_empty() {
         true => good.seen.clone(),
-        false => beds.of(base).observation(&good.runbook, &inputs)?,
+        false => beds.of(base).observe(&good.runbook, &inputs)?,
     };
     let mut world = World { seen, at: base.at(), place: base.place() };
     (case.alter)(&mut world);

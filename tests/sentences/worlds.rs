@@ -78,6 +78,7 @@ pub const BASES: &[Base] = &[
     base("leave-cluster/all", Fleet::Spanning, &[("tidbCluster", WEST), ("deletePvcs", "true")]),
     base("migrate-cluster-domain", Fleet::Spanning, &[("tidbCluster", WEST), ("clusterDomain", "west.local")]),
     base("monitor-across-clusters", Fleet::Spanning, &[("tidbCluster", EAST), ("storage", "10Gi")]),
+    base("renew-certificates", Fleet::Spanning, &[("tidbCluster", EAST), ("clusterDomain", "east.local")]),
     base("repair-peer-urls", Fleet::Spanning, &[("tidbCluster", EAST)]),
     base(
         "restart-component",
@@ -282,13 +283,22 @@ impl World {
         assert!(context.objects.insert((kind, key), sight).is_some(), "nobody looks at {at}");
     }
 
-    /// What is known of the certificates in a Secret that is there.
-    pub fn secret(&mut self, at: &str, alter: impl FnOnce(&mut Value)) {
+    fn present(&mut self, at: &str) -> &mut Value {
         let at = ObjectRef::parse(at).expect("context, namespace, name");
         match self.cluster(&at.context).objects.get_mut(&(ObjectKind::Secret, at.key())) {
-            Some(Sight::Present(secret)) => alter(&mut secret[FACTS_KEY]),
+            Some(Sight::Present(secret)) => secret,
             other => panic!("{at} is not there: {other:?}"),
         }
+    }
+
+    /// What is known of the certificates in a Secret that is there.
+    pub fn secret(&mut self, at: &str, alter: impl FnOnce(&mut Value)) {
+        alter(&mut self.present(at)[FACTS_KEY]);
+    }
+
+    /// A Secret that cert-manager renews.
+    pub fn kept(&mut self, at: &str) {
+        self.present(at)["metadata"]["annotations"] = json!({"cert-manager.io/certificate-name": "prod-east-pd"});
     }
 
     /// The probe pod of another run.
@@ -302,8 +312,8 @@ impl World {
     }
 
     /// So late that every certificate has ended.
-    pub fn years_later(&mut self) {
-        self.seen.at += SignedDuration::from_hours(20 * 366 * 24);
+    pub fn ages_later(&mut self) {
+        self.seen.at += SignedDuration::from_hours(7_000 * 365 * 24);
     }
 
     pub fn no_namespace(&mut self, context: &str) {
@@ -313,7 +323,7 @@ impl World {
 
     pub fn old_claim(&mut self) {
         let (key, name) = (self.place.key(), format!("pd-{}-pd-0", self.place.name));
-        let labels = json!({"app.kubernetes.io/instance": key.name});
+        let labels = json!({"app.kubernetes.io/instance": key.name, "app.kubernetes.io/component": "pd"});
         let claim = json!({"metadata": {"name": name, "namespace": key.namespace, "labels": labels}});
         let claim: Claim = serde_json::from_value(claim).expect("its shape");
         self.kube().more.claims.get_or_insert_default().insert(claim.metadata.key(), claim);

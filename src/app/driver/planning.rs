@@ -10,16 +10,16 @@ use super::{Driver, now, refused};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::{self, apply, probe, rights};
 use crate::fleet::database::database_of;
-use crate::fleet::extras::{Extra, Extras};
+use crate::fleet::extras::Extra;
 use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::bind::{self, bind};
 use crate::runbook::definition::Runbook;
 use crate::runbook::merge;
-use crate::runbook::plan::{Plan, Rehearsal};
+use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
 use crate::runbook::{digest, inputs};
 
@@ -50,11 +50,12 @@ impl Driver {
         }
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = self.read_for_facts(&runbook, &given.values, &mut seen).await;
+        let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
+        self.add_objects(&mut seen.fleet, &reads).await;
         let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
-        let reach = self.reach(&draft, &seen.fleet, &extras, reads);
+        let reach = self.reach(&runbook, &draft, &seen);
         let required = self.needs(&draft, &reach).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
@@ -64,20 +65,9 @@ impl Driver {
         plan.document = document;
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
+            plan.checks.extend(self.rehearse_probe(&plan, &seen.fleet).await);
         }
         Ok(plan)
-    }
-
-    /// Adds what is seen at the places of the objects that the runbook's facts are answered from; tells them.
-    async fn read_for_facts(
-        &self,
-        runbook: &Runbook,
-        inputs: &BTreeMap<String, Value>,
-        seen: &mut Observation,
-    ) -> BTreeSet<ObjectId> {
-        let reads = bind::objects_of_facts(runbook, inputs, seen);
-        self.add_objects(&mut seen.fleet, &reads).await;
-        reads
     }
 
     /// Adds what is seen at the places of single objects.
@@ -100,10 +90,13 @@ impl Driver {
         let extras = bind::extras_of_facts(&runbook);
         let fleet = client::fold(self.links.look_closer(None, &extras).await);
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = self.read_for_facts(&runbook, &given.values, &mut seen).await;
+        let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
+        self.add_objects(&mut seen.fleet, &reads).await;
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
-        let mut reach = self.reach(&plan, &seen.fleet, &extras, reads);
-        let namespaces: BTreeSet<&String> = reach.tidb_clusters.iter().map(|(of, _)| &of.namespace).collect();
+        let mut reach = self.reach(&runbook, &plan, &seen);
+        let everywhere = reach.tidb_clusters.iter().map(|(of, _)| of).chain(&reach.later);
+        let everywhere = everywhere.chain(plan.steps.iter().map(|step| step.action.target()));
+        let namespaces: BTreeSet<&String> = everywhere.map(|of| &of.namespace).collect();
         if let (None, Some(only), 1) = (&reach.namespace, namespaces.first(), namespaces.len()) {
             reach.namespace = Some((*only).clone());
         }
@@ -116,9 +109,11 @@ impl Driver {
         needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), reach)
     }
 
-    fn reach(&self, plan: &Plan, fleet: &Fleet, extras: &Extras, reads: BTreeSet<ObjectId>) -> Reach {
+    fn reach(&self, runbook: &Runbook, plan: &Plan, seen: &Observation) -> Reach {
+        let fleet = &seen.fleet;
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
+        let later = bind::asked_of_pd(runbook, &plan.inputs, seen).into_iter().filter(|of| !all.contains(of)).collect();
         let link = self.links.get(&plan.target.context);
         Reach {
             tidb_clusters: all
@@ -128,11 +123,12 @@ impl Driver {
                     (of, tls)
                 })
                 .collect(),
+            later,
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
-            claims_in: extras.has(Extra::Claims).then(|| plan.target.context.clone()),
-            reads,
+            claims_in: bind::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
+            reads: bind::objects_of_facts(runbook, &plan.inputs, seen),
         }
     }
 
@@ -162,6 +158,20 @@ impl Driver {
             }
         }
         None
+    }
+
+    /// Where a step with no way back is followed by probes from inside PD's pods: whether they can look at all. `None`: they
+    /// can, or there is no such step.
+    async fn rehearse_probe(&self, plan: &Plan, fleet: &Fleet) -> Option<CheckResult> {
+        let ahead =
+            plan.steps.iter().position(|step| step.reversibility == Reversibility::Irreversible && !step.already_so);
+        let probes = plan.steps.iter().skip(ahead?).any(|step| matches!(step.action, Action::ProbePeerUrl { .. }));
+        let permit = ProbePermit::for_contexts(&self.links, &plan.contexts).ok().filter(|_| probes)?;
+        let lines = probe::rehearse(&self.links, &permit, &plan.target, fleet).await;
+        let bad: Vec<String> =
+            lines.iter().filter(|line| !line.good()).map(|line| format!("{}: {}", line.from, line.detail)).collect();
+        let sentence = "the run will have to look from inside the PD pods before it changes a peerURL, and already today a pod cannot see itself there";
+        (!bad.is_empty()).then(|| refused("probe", format!("{sentence}: {}", bad.join("; "))))
     }
 
     /// Puts the server's dry-run answers into the plan; one that is refused becomes a refused check.

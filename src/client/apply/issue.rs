@@ -1,30 +1,72 @@
-//! Makes a certificate and stores it as a Secret: a creation whose values exist only here, from the signing to the answer.
+//! Makes a certificate and stores it as a Secret, new or in the place of an old one: its values exist only here, from the
+//! signing to the answer.
 //!
 //! What was made is proved before it leaves, by the very rules that judge it afterwards. The server refuses a second
-//! Secret of the same name. Not here: how it is signed (`client::signing`, `client::cfssl`).
+//! Secret of the same name, and to replace another version than the one that was looked at. Not here: how it is signed (`client::signing`, `client::cfssl`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::access::WritePermit;
 use super::super::link::{Link, Links};
+use super::super::objects::redacted;
 use super::super::signing::{Ask, Material};
 use super::super::{certificates, cfssl, now, signing};
-use super::{fence, objects};
-use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::runbook::action::{Action, Answer, Signer};
+use super::{fence, objects, version_of};
+use crate::fleet::ObjectRef;
+use crate::fleet::certificate::{fingerprint, kept_by};
+use crate::fleet::object::{ObjectId, ObjectKind, uid};
+use crate::runbook::action::{Action, Answer, Replaced, Signer};
 use crate::runbook::requests::issued_secret;
 use serde_json::Value;
 
 /// Carries out `IssueCa` and `IssueCertificate`.
 pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let made = made(links, action).await?;
+    let mut made = made(links, action).await?;
+    let replaced = match action {
+        Action::IssueCertificate { target, replaces: Some(replaces), .. } => {
+            Some(replaced(link, target, replaces).await?)
+        }
+        _ => None,
+    };
+    if let Some((_, old)) = &replaced {
+        made = made.trusting(old.get("ca.crt").map_or(&[], Vec::as_slice));
+    }
     let faults = action.faults_of_issued(&certificates::facts(&made.values()), now());
     if let Some(fault) = faults.first() {
         return Err(format!("what was made is not what was asked for, so it was not stored: {fault}"));
     }
+    let body = match &replaced {
+        None => issued_secret(action.target(), &made.data()),
+        Some((version, _)) => {
+            let planned = action.requests("", version, None).into_iter().next();
+            let mut body = planned.ok_or("the action has no request")?.body;
+            body["data"] = made.data();
+            body
+        }
+    };
     fence(permit).await?;
-    let body = issued_secret(action.target(), &made.data());
-    objects::answer(link, objects::post(link, permit.run(), action, &body, false).await)
+    objects::answer(link, objects::send(link, permit.run(), action, &body, false).await)
+}
+
+/// The version and the values of the Secret that is replaced. The server checks that it is still that version when the new
+/// values come.
+async fn replaced(
+    link: &Link,
+    target: &ObjectRef,
+    replaces: &Replaced,
+) -> Result<(String, BTreeMap<String, Vec<u8>>), String> {
+    let id = ObjectId::new(ObjectKind::Secret, target);
+    let found: Value = link.get(&id.path()).await.map_err(|trouble| format!("{id}: {}", trouble.sentence))?;
+    let values = certificates::values(&found);
+    let found = redacted(found);
+    if let Some(name) = kept_by(&found) {
+        return Err(format!("cert-manager keeps {id} (Certificate {name}); nothing was sent"));
+    }
+    if uid(&found) != replaces.uid || fingerprint(&found) != replaces.fingerprint {
+        return Err(format!("{id} is another one than planned for; nothing was sent: plan again"));
+    }
+    Ok((version_of(&found), values))
 }
 
 async fn made(links: &Links, action: &Action) -> Result<Material, String> {
@@ -37,7 +79,9 @@ async fn made(links: &Links, action: &Action) -> Result<Material, String> {
                 Signer::Cfssl { folder } => cfssl::authority(&ask, Path::new(folder), &target.name).await,
             }
         }
-        Action::IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer } => {
+        Action::IssueCertificate {
+            target, authority, common_name, organization, hosts, usages, days, signer, ..
+        } => {
             let id = ObjectId::new(ObjectKind::Secret, authority);
             let secret: Value = links
                 .need(&authority.context)?

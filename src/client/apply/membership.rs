@@ -11,7 +11,8 @@ use super::super::tunnel::{Broken, Tunnel};
 use super::fence;
 use crate::fleet::database::database_of;
 use crate::fleet::pd::{MemberId, MembershipApi};
-use crate::fleet::tidbcluster::{Pod, TidbCluster};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef, peer_url};
 use crate::runbook::action::{Action, Answer};
 

@@ -21,7 +21,7 @@ use crate::runbook::requests::{copied_secret, delete_options};
 /// What the server would store; nothing is stored.
 pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<Value, String> {
     let Action::CreateObject { object, .. } = action else { return Err("not a creation".into()) };
-    let reply = post(link, run, action, object, true).await.map_err(|trouble| trouble.sentence)?;
+    let reply = send(link, run, action, object, true).await.map_err(|trouble| trouble.sentence)?;
     let stored: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     match differences(object, &stored).as_slice() {
         [] => Ok(stored),
@@ -29,7 +29,7 @@ pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<
     }
 }
 
-pub(super) async fn post(
+pub(super) async fn send(
     link: &Link,
     run: &str,
     action: &Action,
@@ -40,7 +40,9 @@ pub(super) async fn post(
     let planned = action.requests(&encode(&field_manager(run)), "", None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
     let dry = if dry_run { "&dryRun=All" } else { "" };
-    let request = Request::post(format!("{}{dry}", planned.path))
+    let request = Request::builder()
+        .method(planned.method.as_str())
+        .uri(format!("{}{dry}", planned.path))
         .header(http::header::CONTENT_TYPE, planned.content_type)
         .header(http::header::ACCEPT, "application/json")
         .extension(Mark::Write)
@@ -70,7 +72,7 @@ pub(super) fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer
 pub(super) async fn create(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
     let Action::CreateObject { object, .. } = action else { return Err("not a creation".into()) };
     fence(permit).await?;
-    answer(link, post(link, permit.run(), action, object, false).await)
+    answer(link, send(link, permit.run(), action, object, false).await)
 }
 
 /// Reads the object once more and names its uid, so that no other one of the same name is deleted.
@@ -124,7 +126,7 @@ pub(super) async fn copy_secret(
     let data = picked(&original, from, keys)?;
     fence(permit).await?;
     let body = copied_secret(target, &Value::Object(data));
-    answer(link, post(link, permit.run(), action, &body, false).await)
+    answer(link, send(link, permit.run(), action, &body, false).await)
 }
 
 fn picked(original: &Value, from: &ObjectRef, keys: &[String]) -> Result<Map<String, Value>, String> {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::scene::{Part, Scene, kubectl};
 use super::{Finding, OfDatabase, Subject};
 use crate::fleet::database::{Member, host, referenced};
-use crate::fleet::extras::Claim;
+use crate::fleet::extras::{Claim, DATA};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 
@@ -252,7 +252,7 @@ fn reference_deleted(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.tc.spec.pd.is_none()) {
         let Some(to) = &part.tc.spec.cluster else { continue };
-        let target = referenced(scene.fleet, part.tc);
+        let target = referenced(scene.fleet, part.of, part.tc);
         let going = target
             .as_ref()
             .and_then(|of| scene.parts.iter().find(|other| other.of == of))
@@ -288,14 +288,10 @@ fn old_claims(fleet: &Fleet) -> Vec<Finding> {
         let mut by_owner: BTreeMap<(&str, &str), Vec<&Claim>> = BTreeMap::new();
         for claim in cluster.more.claims.iter().flat_map(BTreeMap::values) {
             let Some(instance) = claim.instance() else { continue };
-            // Monitors and backups have claims of their own.
-            let data = claim
-                .component()
-                .is_some_and(|component| matches!(component, "pd" | "tikv" | "tiflash" | "ticdc" | "pump"));
             let namespace = claim.metadata.namespace.as_str();
             let owned =
                 cluster.tidb_clusters.values().any(|tc| tc.namespace() == namespace && tc.instance() == instance);
-            if data && !owned {
+            if claim.holds_data() && !owned {
                 by_owner.entry((namespace, instance)).or_default().push(claim);
             }
         }
@@ -317,7 +313,8 @@ fn old_claims(fleet: &Fleet) -> Vec<Finding> {
                 );
             }
             let kubectl = kubectl(&was);
-            all.push(found.then(format!("when their data is not needed: {kubectl} delete pvc -l app.kubernetes.io/instance={instance},app.kubernetes.io/managed-by=tidb-operator")));
+            let data = DATA.join(",");
+            all.push(found.then(format!("when their data is not needed: {kubectl} delete pvc -l 'app.kubernetes.io/instance={instance},app.kubernetes.io/component in ({data})'")));
         }
     }
     all
@@ -332,7 +329,9 @@ fn joiner_with_old_claims(scene: &Scene<'_>) -> Vec<Finding> {
         let claims = part.cluster.more.claims.iter().flat_map(BTreeMap::values);
         let older: Vec<&Claim> = claims
             .filter(|claim| {
-                claim.metadata.namespace == part.of.namespace && claim.instance() == Some(part.tc.instance())
+                claim.holds_data()
+                    && claim.metadata.namespace == part.of.namespace
+                    && claim.instance() == Some(part.tc.instance())
             })
             .filter(|claim| claim.metadata.creation_timestamp.is_some_and(|made| made < created))
             .collect();

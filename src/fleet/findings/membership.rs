@@ -288,7 +288,7 @@ fn discovery(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     let needed = scene.parts.iter().filter(|part| part.live() && !part.deleting() && !part.tc.paused());
     for part in needed.filter(|part| part.tc.spec.pd.is_some() || part.opened()) {
-        let own = |pod: &&crate::fleet::tidbcluster::Pod| {
+        let own = |pod: &&crate::fleet::workload::Pod| {
             pod.metadata.namespace == part.of.namespace
                 && pod.instance() == Some(part.tc.instance())
                 && pod.component() == Some("discovery")

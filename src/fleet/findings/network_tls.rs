@@ -26,7 +26,7 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
         let subject = Subject::object("Secret", &at);
         let found = scene.find(named(trouble.kind), trouble.sentence).on(subject.clone()).on(part.subject());
         let (field, value) = shown(trouble.kind, &facts);
-        let found = found.saw(&subject, field, value, part.seen());
+        let found = found.saw(&subject, field, value, part.seen()).then(remedy(trouble.kind, &of));
         all.push(match trouble.kind {
             TroubleKind::Unseen => found.unknown(),
             // In order today; the name is one that only some programs use.
@@ -44,8 +44,26 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
             | TroubleKind::NotYetValid => found,
         });
     }
-    let remedy = "tidepilot run issue-certificates # then let the components that do not reload them restart, one after the other";
-    all.into_iter().map(|finding| finding.then(remedy)).collect()
+    all
+}
+
+/// Another CA or another name is no renewal: the components trust what they have.
+fn remedy(kind: TroubleKind, of: &ObjectRef) -> String {
+    match kind {
+        TroubleKind::Authority | TroubleKind::Chain | TroubleKind::CommonName => {
+            format!("delete the Secrets that do not fit, then: tidepilot run issue-certificates --set tidbCluster={of}")
+        }
+        TroubleKind::Unseen
+        | TroubleKind::Absent
+        | TroubleKind::Keys
+        | TroubleKind::EssentialName
+        | TroubleKind::OtherName
+        | TroubleKind::Usage
+        | TroubleKind::KeyMismatch
+        | TroubleKind::Expired
+        | TroubleKind::NotYetValid
+        | TroubleKind::Expiring => format!("tidepilot run renew-certificates --set tidbCluster={of}"),
+    }
 }
 
 fn named(kind: TroubleKind) -> &'static str {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
-use crate::fleet::database::{Database, Member, cluster_id, host, referenced};
+use crate::fleet::database::{Database, Member, candidates, cluster_id, host, referenced};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
@@ -146,7 +146,7 @@ fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
 /// 4. A part of a spanning Database without acrossK8s.
 fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
     let away = |part: &Part<'_>| {
-        let joined = referenced(scene.fleet, part.tc);
+        let joined = referenced(scene.fleet, part.of, part.tc);
         joined.is_some_and(|of| of.context != part.of.context)
     };
     let missing = scene.parts.iter().filter(|part| (scene.spans() || away(part)) && !part.tc.across_k8s());
@@ -301,7 +301,7 @@ fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
             part.kubectl(),
             part.of.name
         );
-        match referenced(scene.fleet, part.tc) {
+        match referenced(scene.fleet, part.of, part.tc) {
             Some(joined) => {
                 let other = scene.fleet.tidb_cluster(&joined);
                 let theirs = other.and_then(|other| cluster_id(scene.fleet, &joined, other));
@@ -332,6 +332,8 @@ fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
                         .saw(&Subject::tidb_cluster(&joined), "PD cluster id", theirs, part.seen()),
                 );
             }
+            // Two of one name and domain are a finding by themselves.
+            None if candidates(scene.fleet, part.of, part.tc).len() > 1 => {}
             None => {
                 let near = scene
                     .fleet

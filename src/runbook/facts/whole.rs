@@ -12,6 +12,7 @@ use crate::fleet::database::{Database, database_of};
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, Without};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::workload::image_tag;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, upgrade};
 
 /// The annotation with which the operator looks at the whole quorum before it restarts a PD (`domain.md` §2.3).
@@ -43,6 +44,7 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
                 "strategy": tc.config_update_strategy(part.component), "hasConfig": spec.config.is_some(),
                 "upgradable": upgrade::ORDER.contains(&part.component),
                 "suspended": suspended(spec.suspend_action.as_ref()) || suspended(tc.spec.suspend_action.as_ref()),
+                "taggedImage": spec.base_image.as_deref().is_some_and(|image| image_tag(image).is_some()),
                 "ownSuspend": suspended(spec.suspend_action.as_ref()), "phase": status.phase,
             });
             for (name, known) in [("version", &part.version), ("running", &part.running)] {
@@ -97,7 +99,8 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
         "unhealthy": found.members_here.iter().filter(|m| m.healthy != Some(true)).count(),
         "membersLeft": found.members_left, "healthyLeft": found.healthy_left,
         "dependents": refs(&found.dependents), "referrers": refs(&found.referrers), "unseen": database.unseen,
-        "pods": found.pods, "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
+        "pods": found.pods, "suspendable": found.pods - found.tiproxy_pods, "lastOf": last_of(fleet, &database, of),
+        "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
         "replicas": tc.components().map(|(_, spec)| spec.replicas).sum::<i64>(), "zero": zero,
         "components": tc.components().map(|(component, _)| component.title()).collect::<Vec<_>>(),
         "successors": successor.map(|m| m.name.clone()).collect::<Vec<_>>(),
@@ -118,6 +121,18 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     }
     value["progress"] = json!(progress(fleet, &database));
     Ok(value)
+}
+
+/// Components with instances here and nowhere else in the Database, by title.
+fn last_of(fleet: &Fleet, database: &Database, of: &ObjectRef) -> Vec<&'static str> {
+    let replicas = |of: &ObjectRef, component| {
+        fleet.tidb_cluster(of).and_then(|tc| tc.component(component)).map_or(0, |spec| spec.replicas)
+    };
+    let others = |component| {
+        database.tidb_clusters.iter().filter(|other| *other != of).any(|other| replicas(other, component) > 0)
+    };
+    let here = Component::ALL.into_iter().filter(|component| replicas(of, *component) > 0);
+    here.filter(|component| !others(*component)).map(Component::title).collect()
 }
 
 /// ` (37 % emptied, about 12 min left)`; empty while PD tells of no removal.
@@ -150,8 +165,12 @@ pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> 
 /// The volume claims of a TidbCluster, also of one that is gone: `claims[]?, pods`.
 pub(super) fn claims(of: &ObjectRef, cluster: &KubeCluster) -> Value {
     let instance = cluster.tidb_clusters.get(&of.key()).map_or(of.name.as_str(), TidbCluster::instance);
+    // A TidbMonitor of the same name has pods and claims with the same labels but for the component.
+    let part = |component: &str| component == "discovery" || Component::parse(component).is_some();
     let ours = |labels: &BTreeMap<String, String>, namespace: &str| {
-        namespace == of.namespace && labels.get("app.kubernetes.io/instance").map(String::as_str) == Some(instance)
+        namespace == of.namespace
+            && labels.get("app.kubernetes.io/instance").map(String::as_str) == Some(instance)
+            && labels.get("app.kubernetes.io/component").is_some_and(|component| part(component))
     };
     let pods = cluster.pods.values().filter(|pod| ours(&pod.metadata.labels, &pod.metadata.namespace)).count();
     let mut value = json!({ "pods": pods });

@@ -21,6 +21,7 @@ use super::tls;
 
 mod apply;
 mod auth;
+mod built_in;
 mod connection;
 pub mod crd;
 mod defaults;

@@ -1,10 +1,12 @@
-//! Which fields a TidbCluster's spec may have, and of which type: an own list, top level and one level below.
+//! Which fields a TidbCluster's spec may have, and of which type: an own list, top level and one level below. The built-in kinds:
+//! [`super::built_in`].
 //!
 //! It prunes or refuses unknown fields and names wrong types, as the server does from the CRD's schema. Deeper levels
 //! (affinity, config, ...) are left open, and status is the operator's own affair. Source: domain.md §1.2.
 
 use serde_json::{Map, Value, json};
 
+use super::built_in;
 use super::status::{Cause, Refusal};
 use crate::sim::store::{Resource, Store};
 
@@ -268,10 +270,11 @@ impl Findings {
     }
 }
 
-/// Drops what the kind's schema does not know and lists it with the wrong types. Open for every other kind.
+/// Drops what the kind's schema does not know and lists it with the wrong types. Open for every other custom resource.
 pub(super) fn check(known: Known, kind: &Resource, object: &mut Value) -> Findings {
     let mut findings = Findings::default();
     if kind.plural != "tidbclusters" {
+        findings.unknown = built_in::prune(kind, object);
         return findings;
     }
     prune(object, "", &[ROOT], &[], &mut findings);

@@ -1,10 +1,13 @@
 //! Every object that a shipped runbook creates, held against the real CRDs: strict, so that no field is misspelt.
 //!
 //! The CRDs lie beside the repository (`../shared/crds`); in CI a missing one is a failure, elsewhere the test says that
-//! it was left out. The validator knows as much of structural schemas as these CRDs use. Not here: whether the objects
-//! do what they should (`issuing.rs`, `spanning.rs`).
+//! it was left out. The validator knows as much of structural schemas as these CRDs use. Neighbour: [`server`], the same objects
+//! by kubectl's dry run. Not here: whether the objects do what they should (`issuing.rs`, `spanning.rs`).
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod server;
 
 use std::collections::BTreeMap;
 use std::path::Path;

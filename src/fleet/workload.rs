@@ -1,0 +1,183 @@
+//! Slim projections of what the operator makes of a TidbCluster: pods and StatefulSets, only the fields that we show or judge.
+//!
+//! Deserialised straight from the API's JSON, as [`super::tidbcluster`]. Not here: judgements about them ([`super::rollout`]).
+
+use core::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tidbcluster::{Component, Meta, null_default};
+use super::{Keyed, ObjectKey};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    #[serde(deserialize_with = "null_default")]
+    pub status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    pub phase: String,
+    #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
+    pub pod_ip: Option<String>,
+    /// More than one with dual stack.
+    #[serde(rename = "podIPs", deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub pod_ips: Vec<PodIp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<PodCondition>,
+    #[serde(deserialize_with = "null_default")]
+    pub container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodIp {
+    pub ip: String,
+}
+
+impl PodStatus {
+    /// Every address of the pod, as Rust writes them.
+    pub fn addresses(&self) -> Vec<String> {
+        let told = self.pod_ips.iter().map(|one| &one.ip).chain(&self.pod_ip);
+        let mut all: Vec<String> = told.filter_map(|ip| ip.parse::<IpAddr>().ok()).map(|ip| ip.to_string()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodCondition {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    pub name: String,
+    pub ready: bool,
+    pub restart_count: i64,
+    /// `{"waiting": {"reason": "CrashLoopBackOff"}}`
+    pub state: Value,
+}
+
+impl Pod {
+    pub fn component(&self) -> Option<&str> {
+        self.metadata.labels.get("app.kubernetes.io/component").map(String::as_str)
+    }
+
+    pub fn instance(&self) -> Option<&str> {
+        self.metadata.labels.get("app.kubernetes.io/instance").map(String::as_str)
+    }
+
+    pub fn ready(&self) -> bool {
+        self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")
+    }
+
+    pub fn restarts(&self) -> i64 {
+        self.status.container_statuses.iter().map(|c| c.restart_count).sum()
+    }
+
+    /// What kubectl prints under STATUS: the waiting reason, `Terminating`, or the phase.
+    pub fn status_word(&self) -> String {
+        if self.metadata.deletion_timestamp.is_some() {
+            return "Terminating".into();
+        }
+        let waiting = self.status.container_statuses.iter().find_map(|container| {
+            let state = container.state.get("waiting").or_else(|| container.state.get("terminated"))?;
+            state.get("reason").and_then(Value::as_str)
+        });
+        match waiting.or(self.status.reason.as_deref()) {
+            Some(reason) => reason.to_owned(),
+            None if self.status.phase.is_empty() => "Unknown".into(),
+            None => self.status.phase.clone(),
+        }
+    }
+
+    /// `1` of `basic-pd-1`.
+    pub fn ordinal(&self) -> Option<u32> {
+        self.metadata.name.rsplit('-').next()?.parse().ok()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatefulSet {
+    pub metadata: Meta,
+    pub spec: StatefulSetSpec,
+    #[serde(deserialize_with = "null_default")]
+    pub status: StatefulSetStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatefulSetSpec {
+    pub replicas: i64,
+    pub template: PodTemplate,
+}
+
+/// The pods that a StatefulSet makes; only their images matter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplate {
+    pub spec: PodTemplateSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplateSpec {
+    pub containers: Vec<TemplateContainer>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateContainer {
+    pub name: String,
+    pub image: String,
+}
+
+impl StatefulSet {
+    /// The image of a component's own container; `None` where the template does not tell.
+    pub fn image(&self, component: Component) -> Option<&str> {
+        let containers = &self.spec.template.spec.containers;
+        containers.iter().find(|container| container.name == component.key()).map(|container| container.image.as_str())
+    }
+}
+
+/// The tag of an image: `v8.5.7` of `registry:5000/pingcap/pd:v8.5.7@sha256:…`.
+pub fn image_tag(image: &str) -> Option<&str> {
+    let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
+    (!name.is_empty() && !tag.contains('/')).then_some(tag)
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatefulSetStatus {
+    pub observed_generation: i64,
+    pub replicas: i64,
+    pub ready_replicas: i64,
+    pub updated_replicas: i64,
+    pub current_revision: String,
+    pub update_revision: String,
+}
+
+impl Keyed for Pod {
+    fn key(&self) -> ObjectKey {
+        self.metadata.key()
+    }
+}
+
+impl Keyed for StatefulSet {
+    fn key(&self) -> ObjectKey {
+        self.metadata.key()
+    }
+}

@@ -1,0 +1,198 @@
+//! With mutual TLS: certificates that the migration could not live with are renewed in place first, and the everyday
+//! runbooks do their work as they do without.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tidepilot::client::certificates;
+use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::certificate::Usage;
+
+use crate::bed::Bed;
+use crate::common::{database, members, no_drift};
+
+const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
+const DOMAIN: &str = "clusterDomain=cluster1.com";
+const WEST: &str = "tidbCluster=west/prod/prod-west";
+
+/// Signs the certificate of a component anew, without any name under the cluster's own domain.
+fn forget_the_domain(bed: &Bed, component: &str) {
+    let name = format!("basic-{component}-cluster-secret");
+    let ca = certificates::values(&bed.object("legacy", "secrets", "pingcap", "basic-ca-secret").expect("the CA"));
+    let old = certificates::facts(&certificates::values(
+        &bed.object("legacy", "secrets", "pingcap", &name).expect("a certificate"),
+    ));
+    let old = old.certificate.expect("a certificate");
+    let hosts: Vec<String> = old.dns_names.iter().chain(&old.ip_addresses).cloned().collect();
+    let hosts: Vec<String> = hosts.into_iter().filter(|host| !host.ends_with(".cluster1.com")).collect();
+    let usages = BTreeSet::from([Usage::Server, Usage::Client]);
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &hosts, usages, days: 300 };
+    #[allow(clippy::disallowed_methods, reason = "the binary judges by the real clock")]
+    let made = signing::certificate(&ask, "basic-ca-secret", &ca, jiff::Timestamp::now()).expect("signed");
+    bed.edit("legacy", "secrets", "pingcap", &name, |secret| secret["data"] = made.data());
+}
+
+/// Fingerprint of the certificate in a Secret of `legacy`.
+fn print_of(bed: &Bed, name: &str) -> String {
+    let secret = bed.object("legacy", "secrets", "pingcap", name).expect("it is there");
+    certificates::facts(&certificates::values(&secret)).certificate.expect("a certificate").fingerprint
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_without_the_domain_are_renewed_before_the_migration() {
+    let bed = Bed::of("tls", &[]).await;
+    for component in ["pd", "tikv"] {
+        forget_the_domain(&bed, component);
+    }
+    let until = bed.log_length();
+    // Hazard 20: PD would restart under a name that its certificate does not have.
+    let refused = bed.run("migrate-cluster-domain", &[BASIC, DOMAIN], &["basic"]).await.expect(4);
+    for words in [
+        "basic-pd-peer.pingcap.svc.cluster1.com",
+        "basic-tikv-peer.pingcap.svc.cluster1.com",
+        "renew-certificates with clusterDomain=cluster1.com",
+    ] {
+        assert!(refused.all().contains(words), "{words}: {}", refused.all());
+    }
+    for (inputs, words) in [
+        (vec![BASIC, DOMAIN, "commonName=PD"], "lets in only the name in cert-allowed-cn"),
+        (vec![BASIC, "clusterDomain=cluster2.com"], "the names would fit nobody"),
+        (vec![BASIC, DOMAIN, "caOf=legacy/pingcap/other"], "There is no CA to sign with"),
+        (vec![BASIC, DOMAIN, "method=cfssl"], "no folder was given"),
+    ] {
+        let ran = bed.run("renew-certificates", &inputs, &["basic"]).await.expect(4);
+        assert!(ran.all().contains(words), "{inputs:?}: {}", ran.all());
+    }
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+
+    let kept = ["basic-tidb-cluster-secret", "basic-cluster-client-secret"].map(|name| print_of(&bed, name));
+    let old = ["pd", "tikv"].map(|component| print_of(&bed, &format!("basic-{component}-cluster-secret")));
+    bed.run("renew-certificates", &[BASIC, DOMAIN], &["basic"]).await.expect(0);
+    let sent = bed.writes_since(until);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent.iter().all(|line| line.contains("PATCH") && line.contains("/secrets/basic-")), "{sent:?}");
+    let now = ["pd", "tikv"].map(|component| print_of(&bed, &format!("basic-{component}-cluster-secret")));
+    assert!(now[0] != old[0] && now[1] != old[1]);
+    assert_eq!(kept, ["basic-tidb-cluster-secret", "basic-cluster-client-secret"].map(|name| print_of(&bed, name)));
+    // No value of a key has left the Secret.
+    let run = bed.room.journals().pop().expect("a journal");
+    let journal = std::fs::read_to_string(bed.room.runs().join(format!("{run}.jsonl"))).expect("readable");
+    assert!(!journal.contains("PRIVATE KEY") && !journal.contains("LS0tLS1CRUdJTi"), "a key is in the journal");
+    let until = bed.log_length();
+    let again = bed.run("renew-certificates", &[BASIC, DOMAIN], &["basic"]).await.expect(0);
+    assert!(again.all().contains("nothing to do"), "{}", again.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+
+    bed.run("migrate-cluster-domain", &[BASIC, DOMAIN], &["basic"]).await.expect(0);
+    no_drift(database(&bed.status().await, "basic"), 3);
+
+    // What cert-manager keeps is left to it, and so is everything where another CA would sign.
+    let annotate = |value: Value| {
+        move |secret: &mut Value| secret["metadata"]["annotations"] = json!({"cert-manager.io/certificate-name": value})
+    };
+    bed.edit("legacy", "secrets", "pingcap", "basic-pd-cluster-secret", annotate(json!("basic-pd")));
+    let until = bed.log_length();
+    let ran = bed.run("renew-certificates", &[BASIC, "which=all"], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("cert-manager keeps"), "{}", ran.all());
+    bed.edit("legacy", "secrets", "pingcap", "basic-pd-cluster-secret", |secret| {
+        secret["metadata"]["annotations"] = json!({});
+    });
+    let ask = Ask { common_name: "other", organization: None, hosts: &[], usages: BTreeSet::new(), days: 300 };
+    #[allow(clippy::disallowed_methods, reason = "the binary judges by the real clock")]
+    let other = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    bed.edit("legacy", "secrets", "pingcap", "basic-ca-secret", |secret| secret["data"] = other.data());
+    let ran = bed.run("renew-certificates", &[BASIC, "which=all"], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("Not every component of the Database trusts"), "{}", ran.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_was_killed_goes_on_and_replaces_none_twice() {
+    let killed = async |records: usize| {
+        let bed = Bed::of("tls", &[]).await;
+        let inputs = [BASIC, "which=all"];
+        let (run, _) = bed.killed("renew-certificates", &inputs, &["basic"], records).await;
+        bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "basic"]).await.expect(0);
+        let taken = bed.writes_since(0);
+        assert_eq!(taken.len(), 4, "killed at record {records}: {taken:?}");
+        bed.end().await;
+    };
+    futures::join!(killed(4), killed(7));
+}
+
+/// Another CA, in the three steps that keep everybody talking: both in every `ca.crt`, new certificates, the old one out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_authority_is_brought_in_beside_the_old_one() {
+    let bed = Bed::of("tls", &[]).await;
+    let ask = Ask { common_name: "new", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_000 };
+    #[allow(clippy::disallowed_methods, reason = "the binary judges by the real clock")]
+    let new = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let both = |context: &str| {
+        for secret in bed.store(context).list("secrets", Some("prod")) {
+            let name = secret["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            if !name.ends_with("-ca-secret") && secret["data"]["ca.crt"].is_string() {
+                let old = certificates::values(&secret).remove("ca.crt").expect("just seen");
+                let bundle = new.clone().trusting(&old).data();
+                bed.edit(context, "secrets", "prod", &name, |secret| {
+                    secret["data"]["ca.crt"] = bundle["ca.crt"].clone()
+                });
+            }
+        }
+    };
+    let authorities = |context: &str, name: &str| {
+        let secret = bed.object(context, "secrets", "prod", name).expect("it is there");
+        certificates::facts(&certificates::values(&secret)).authorities.len()
+    };
+    bed.edit("east", "secrets", "prod", "prod-east-ca-secret", |secret| secret["data"] = new.data());
+    both("east");
+    let until = bed.log_length();
+    let inputs = ["tidbCluster=east/prod/prod-east", "which=all"];
+    // West does not know the new one yet: its components would refuse those of east.
+    let refused = bed.run("renew-certificates", &inputs, &["prod-east"]).await.expect(4);
+    assert!(refused.all().contains("west/prod/prod-west: prod-west-pd-cluster-secret"), "{}", refused.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+    both("west");
+    bed.run("renew-certificates", &inputs, &["prod-east"]).await.expect(0);
+    // Who has a certificate of the old one is trusted still.
+    assert_eq!(authorities("east", "prod-east-pd-cluster-secret"), 2);
+    let checked = bed.tool(&["check", "prod-east", "-o", "json"]).await.json();
+    assert_eq!(checked["findings"], json!([]), "{checked:#}");
+    assert_eq!(database(&bed.status().await, "prod-east")["problems"], json!([]));
+    bed.end().await;
+}
+
+/// Stale peerURLs as in [`crate::repair`], with the scheme of TLS.
+const STALE: (&str, &str) = (
+    "    tidbClusters: [east/prod/prod-east, west/prod/prod-west]",
+    "    tidbClusters: [east/prod/prod-east, west/prod/prod-west]\n    stalePeerUrls:\n      prod-east-pd-1: https://prod-east-pd-1.prod-east-pd-peer.prod.svc:2380\n      prod-west-pd-0: https://prod-west-pd-0.prod-west-pd-peer.prod.svc:2380",
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_everyday_runbooks_work_with_tls() {
+    let bed = Bed::of("tls", &[STALE]).await;
+    let repair = async || {
+        bed.run("repair-peer-urls", &[WEST], &[]).await.expect(0);
+        no_drift(database(&bed.status().await, "prod-east"), 3);
+        let leader = |status: &Value| {
+            let all = members(database(status, "prod-east"));
+            all.iter().find(|one| one["leader"] == true).and_then(|one| one["pod"].as_str()).map(str::to_owned)
+        };
+        let now = leader(&bed.status().await).expect("a leader");
+        let to = if now == "prod-east-pd-1" { "prod-east-pd-0" } else { "prod-east-pd-1" };
+        let pod = format!("pod={to}");
+        bed.run("transfer-pd-leader", &["tidbCluster=east/prod/prod-east", &pod], &[]).await.expect(0);
+        assert_eq!(leader(&bed.status().await).as_deref(), Some(to));
+        bed.run("restart-component", &[WEST, "component=tidb"], &["prod-west"]).await.expect(0);
+    };
+    let alone = async || {
+        bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+        bed.run("suspend-cluster", &[BASIC, "stopDatabase=true"], &["basic"]).await.expect(0);
+        bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
+        let status = bed.status().await;
+        assert_eq!(database(&status, "basic")["problems"], json!([]));
+        no_drift(database(&status, "basic"), 3);
+    };
+    futures::join!(repair(), alone());
+    bed.end().await;
+}
