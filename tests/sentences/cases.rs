@@ -1,0 +1,383 @@
+//! The table: which alteration makes which check fail, on which bases, and a word of its sentence.
+//!
+//! Checks of one name mean one thing, so a case often serves several runbooks. Not here: how the world is altered
+//! ([`super::worlds`]), what is asserted (`main.rs`).
+
+use serde_json::json;
+use tidepilot::fleet::Crd;
+use tidepilot::fleet::certificate::{FACTS_KEY, SecretFacts};
+use tidepilot::fleet::extras::RegionCheck;
+use tidepilot::fleet::object::{ObjectKind, Sight};
+use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
+
+use super::worlds::World;
+
+/// One check made to fail on some bases.
+pub struct Case {
+    pub on: &'static [&'static str],
+    pub check: &'static str,
+    /// In its sentence; the found value where the sentence has one.
+    pub says: &'static str,
+    /// Other inputs than the base's; an empty one is left out.
+    pub given: &'static [(&'static str, &'static str)],
+    pub alter: fn(&mut World),
+}
+
+const fn case(on: &'static [&'static str], check: &'static str, says: &'static str, alter: fn(&mut World)) -> Case {
+    Case { on, check, says, given: &[], alter }
+}
+
+/// Only other inputs.
+const fn given(
+    on: &'static [&'static str],
+    check: &'static str,
+    says: &'static str,
+    given: &'static [(&'static str, &'static str)],
+) -> Case {
+    Case { on, check, says, given, alter: |_| {} }
+}
+
+impl Case {
+    const fn with(self, given: &'static [(&'static str, &'static str)]) -> Self {
+        Self { given, ..self }
+    }
+}
+
+const DEPLOY: &str = "deploy-initial-cluster";
+const ENABLE: &str = "enable-across-k8s";
+const CA: &str = "issue-ca";
+const CERTIFICATES: &str = "issue-certificates";
+const JOIN: &str = "join-cluster";
+const JOINED: &str = "join-cluster/joined";
+const LEAVE: &str = "leave-cluster";
+const LEAVE_ALL: &str = "leave-cluster/all";
+const MIGRATE: &str = "migrate-cluster-domain";
+const MONITOR: &str = "monitor-across-clusters";
+const RENEW: &str = "renew-certificates";
+const REPAIR: &str = "repair-peer-urls";
+const RESTART: &str = "restart-component";
+const RESTART_TIKV: &str = "restart-component/tikv";
+const RESUME: &str = "resume-cluster";
+const SUSPEND: &str = "suspend-cluster";
+const SUSPEND_ALL: &str = "suspend-cluster/all";
+const TRANSFER: &str = "transfer-pd-leader";
+const UPGRADE: &str = "upgrade-cluster";
+const NETWORK: &str = "verify-network";
+
+const ALL: &[&str] = &[
+    DEPLOY,
+    ENABLE,
+    CA,
+    CERTIFICATES,
+    JOIN,
+    LEAVE,
+    MIGRATE,
+    MONITOR,
+    RENEW,
+    REPAIR,
+    RESTART,
+    RESUME,
+    SUSPEND,
+    TRANSFER,
+    UPGRADE,
+    NETWORK,
+];
+const OF_A_DATABASE: &[&str] =
+    &[ENABLE, JOIN, LEAVE, MIGRATE, MONITOR, REPAIR, RESTART, RESUME, SUSPEND, TRANSFER, UPGRADE];
+/// The two that set acrossK8s where there is a Database already.
+const OPENING: &[&str] = &[ENABLE, MIGRATE];
+
+const FORCE: &str = "tidb.pingcap.com/force-upgrade";
+const FLASH: &[(&str, &str)] = &[("tiflashReplicas", "1")];
+const NO_DOMAIN: &[(&str, &str)] = &[("clusterDomain", "")];
+const UNUSED: &[(&str, &str)] = &[("removeUnused", "true")];
+const CERT_MANAGER: &[(&str, &str)] = &[("method", "cert-manager")];
+const CERT_MANAGER_AND_COPY: &[(&str, &str)] = &[("method", "cert-manager"), ("copyTo", "north/prod/prod-north")];
+
+pub const CASES: &[Case] = &[
+    // What is seen, and by whom.
+    case(ALL, "rights", "may not patch", |w| w.seen.denied = Some(vec!["may not patch tidbclusters in prod".into()])),
+    case(OF_A_DATABASE, "every-cluster-seen", "north", World::lost),
+    case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "other-clusters-seen", "north", World::stranger),
+    case(&[LEAVE], "every-cluster-seen", "north", World::stranger),
+    case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "one-context-per-cluster", "zz-again", World::again),
+    case(&[LEAVE, UPGRADE], "nothing-unseen", "no stores", World::no_stores_told),
+    case(&[DEPLOY, CA, CERTIFICATES, JOIN], "namespace-there", "namespace prod in west", |w| w.no_namespace("west")),
+    // Names and domains.
+    case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "triple-is-unique", "north/prod/prod-west", World::twin),
+    given(&[DEPLOY], "domain-given", "No clusterDomain", NO_DOMAIN),
+    given(&[CERTIFICATES], "domain-given", "Without a cluster domain", NO_DOMAIN),
+    case(&[DEPLOY, JOIN, MIGRATE], "domain-readable", "pods of west", |w| w.kube().cluster_domain = None),
+    case(&[DEPLOY, JOIN, MIGRATE], "domain-is-the-real-one", "real.local", |w| {
+        w.kube().cluster_domain = Some("real.local".into());
+    }),
+    case(&[CERTIFICATES, RENEW], "domain-is-real", "real.local", |w| {
+        w.kube().cluster_domain = Some("real.local".into())
+    }),
+    case(&[CERTIFICATES], "domain-as-in-spec", "spec.local", |w| {
+        w.add("west", World::made("prod-west", json!({"clusterDomain": "spec.local"})));
+    }),
+    given(&[MIGRATE], "domain-unchanged", "west.local", &[("clusterDomain", "new.local")]),
+    given(&[JOIN], "domains-fit", "prod-east", NO_DOMAIN),
+    case(&[JOIN], "names-are-unique", "prod-west-pd-0.prod", |w| {
+        w.more("prod-west-pd-0.prod-west-pd-peer.prod.svc.west.local");
+    }),
+    // The operator and the CRD.
+    case(&[DEPLOY, JOIN], "operator-v1", "missing", |w| w.kube().crd = Crd::Missing),
+    case(&[DEPLOY, ENABLE, MIGRATE], "operator-known", "could not be read", |w| w.kube().operator_version = None),
+    case(&[DEPLOY], "operator-fits-version", "v1.4.7", |w| w.operator("v1.4.7")),
+    case(&[DEPLOY, JOIN], "tiflash-keeps-its-data", "v1.3.0", |w| w.operator("v1.3.0")).with(FLASH),
+    case(&[DEPLOY, JOIN], "operator-for-no-domain", "v1.3.8", |w| w.operator("v1.3.8")).with(NO_DOMAIN),
+    case(&[DEPLOY, JOIN], "across-k8s-known", "CRD in west", |w| w.crd(Some(false))),
+    case(OPENING, "operator-new-enough", "v1.2.4", |w| w.operator("v1.2.4")),
+    case(&[ENABLE], "operator-names-pd-rightly", "v1.3.8", World::no_domain_under_1_3_8),
+    case(&[MIGRATE], "operator-names-pd-rightly", "v1.3.8", World::no_domain_under_1_3_8).with(NO_DOMAIN),
+    case(OPENING, "crd-known", "could not be read", |w| w.crd(None)),
+    case(OPENING, "crd-has-across-k8s", "no spec.acrossK8s", |w| w.crd(Some(false))),
+    case(&[ENABLE, JOIN, MIGRATE, UPGRADE], "same-operator-everywhere", "v1.6.1", |w| w.operator("v1.6.1")),
+    case(OPENING, "not-built-before-across-k8s", "1.3.0-beta.1", |w| {
+        w.tc().spec.across_k8s = None;
+        w.tc().status.pd.peer_members = [("pd-9".to_owned(), MemberStatus::default())].into();
+    }),
+    case(&[SUSPEND], "operator-suspends", "v1.3.6", |w| w.operator("v1.3.6")),
+    case(&[UPGRADE], "operator-carries-it", "v1.4.7", |w| w.operator("v1.4.7")),
+    case(&[UPGRADE], "tiflash-keeps-its-metadata", "v1.3.0", |w| {
+        w.operator("v1.3.0");
+        w.tc().spec.tiflash = Some(Default::default());
+    }),
+    case(&[UPGRADE], "operator-names-pd-rightly", "v1.3.8", |w| {
+        w.operator("v1.3.8");
+        w.other().spec.cluster_domain = None;
+    }),
+    // What the TidbCluster says.
+    case(OPENING, "restart-will-happen", "TiKV", |w| w.tikv().config = None),
+    case(&[UPGRADE], "restart-will-happen", "tikv@east", |w| w.tikv().config_update_strategy = Some("InPlace".into())),
+    case(&[ENABLE, JOIN, LEAVE, MIGRATE, SUSPEND], "no-tiproxy", "TiProxy", |w| {
+        w.tc().spec.tiproxy = Some(Default::default());
+    }),
+    case(&[RESTART_TIKV, UPGRADE], "no-tiproxy-across", "TiProxy", |w| w.tc().spec.tiproxy = Some(Default::default())),
+    case(&[UPGRADE], "tiproxy-stays", "TiProxy", |w| {
+        w.tc().spec.tiproxy = Some(Default::default());
+        w.tc().spec.across_k8s = None;
+    }),
+    case(&[ENABLE, LEAVE, MIGRATE, UPGRADE], "no-microservices", "microservices", |w| {
+        w.tc().spec.pd.as_mut().expect("PD").mode = Some("ms".into());
+    }),
+    case(&[ENABLE, JOIN, LEAVE, MIGRATE], "failover-off", "TiKV", |w| w.tikv().max_failover_count = None),
+    case(&[ENABLE, JOIN, LEAVE, MIGRATE, RESTART, RESUME, SUSPEND, UPGRADE], "not-paused", "is true", |w| {
+        w.tc().spec.paused = Some(true);
+    }),
+    case(&[ENABLE, MIGRATE, RESTART, UPGRADE], "no-force-upgrade", FORCE, |w| {
+        w.tc().metadata.annotations.insert(FORCE.into(), "true".into());
+    }),
+    case(&[ENABLE, MIGRATE, RESTART, UPGRADE], "operator-reaches-pd", "synced is false", |w| {
+        w.tc().status.pd.synced = Some(false);
+    }),
+    case(OPENING, "not-owned-by-gitops", "argocd-controller", |w| {
+        let manager = FieldManager { manager: "argocd-controller".into(), paths: Vec::new() };
+        w.tc().metadata.managed_fields.push(manager);
+    }),
+    case(&[RESTART_TIKV, UPGRADE], "not-suspended", "tikv", |w| {
+        w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
+    }),
+    case(&[UPGRADE], "own-versions", "tikv@east", |w| w.tikv().version = None),
+    given(&[UPGRADE], "no-downgrade", "v8.5.4", &[("version", "v8.5.3")]),
+    given(&[RESTART], "component-there", "tiflash", &[("component", "tiflash")]),
+    case(&[JOIN], "target-is-open", "prod-east", |w| w.tc().spec.across_k8s = None),
+    case(&[JOIN], "one-version", "v8.1.0", |w| w.tikv().version = Some("v8.1.0".into())),
+    case(&[REPAIR], "spans", "prod-west", |w| {
+        let spec = &mut w.other().spec;
+        (spec.across_k8s, spec.cluster_domain) = (None, None);
+    }),
+    case(&[JOIN], "every-part-is-open", "prod-north", |w| w.refers(1)),
+    case(&[UPGRADE], "versions-in-spec", "tikv@east", |w| {
+        w.tikv().base_image = Some("registry.corp/tikv:v8.5.4".into())
+    }),
+    case(&[LEAVE], "not-the-last-pump", "Pumps", |w| {
+        w.tc().spec.pump = Some(ComponentSpec { replicas: 1, ..Default::default() });
+    }),
+    case(&[LEAVE], "not-the-last-server", "[\"TiDB\"]", |w| w.other().spec.tidb = None),
+    case(&[SUSPEND], "servers-go-on", "[\"TiDB\"]", |w| w.other().spec.tidb = None),
+    // What is under way.
+    case(&[ENABLE, LEAVE, MIGRATE, SUSPEND, TRANSFER], "nothing-else-rolling", "TiKV is in phase Upgrade", |w| {
+        World::rolls(w.other());
+    }),
+    case(&[ENABLE, LEAVE, MIGRATE, SUSPEND], "settled", "TiKV is in phase Upgrade", |w| World::rolls(w.tc())),
+    case(&[JOIN, RESTART, UPGRADE], "nothing-rolling", "TiKV is in phase Upgrade", |w| World::rolls(w.tc())),
+    case(&[REPAIR], "no-roll", "prod-east", |w| w.tc().status.pd.phase = Some("Upgrade".into())),
+    // PD.
+    case(&[ENABLE, LEAVE, MIGRATE, UPGRADE], "pd-all-answer", "3 of 4", |w| w.silent("prod-east-pd-1")),
+    case(&[LEAVE, UPGRADE], "pd-all-answer", "left something out: [\"no stores", World::no_stores_told),
+    case(&[JOIN], "pd-all-answer", "2 of 3", |w| w.silent("prod-east-pd-1")),
+    case(&[JOINED], "pd-all-answer", "do not list the same", |w| w.disagree("prod-west-pd-0")),
+    case(OPENING, "pd-tells-everything", "no stores", World::no_stores_told),
+    case(&[ENABLE, LEAVE, MIGRATE, REPAIR], "pd-agrees", "PD", |w| w.disagree("prod-west-pd-0")),
+    case(&[LEAVE], "pd-agrees", "3 of 4 members", |w| w.sick(1)),
+    case(&[ENABLE, JOINED, MIGRATE, RESTART, UPGRADE], "pd-healthy", "3 of 4", |w| w.sick(1)),
+    case(&[ENABLE, JOIN, MIGRATE], "pd-healthy", "no leader", |w| w.answers(|answer| answer.leader = None)),
+    case(&[RESTART, UPGRADE], "pd-healthy", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
+    case(&[ENABLE, JOIN, MIGRATE], "pd-all-started", "beef", |w| w.more("")),
+    case(&[ENABLE, JOIN, MIGRATE, REPAIR, RESTART, SUSPEND, TRANSFER], "pd-all-placed", "elsewhere", |w| {
+        w.more("elsewhere")
+    }),
+    case(&[LEAVE, UPGRADE], "pd-members-all-known", "elsewhere", |w| w.more("elsewhere")),
+    case(&[ENABLE, MIGRATE, RESTART, UPGRADE], "pd-spare", "2 PD member", |w| w.few(2)),
+    case(&[JOIN], "quorum-survives-a-failed-join", "1 PD member", |w| w.few(1)),
+    given(&[JOIN], "odd-pd", "4 PD members", &[("pdReplicas", "1")]),
+    case(&[ENABLE], "urls-as-they-should-be", "prod-west-pd-0.", |w| {
+        w.member("prod-west-pd-0", |member| member.peer_urls = vec!["https://old:2380".into()]);
+    }),
+    case(&[JOINED], "peer-urls-proper", "prod-west-pd-0.", |w| {
+        w.member("prod-west-pd-0", |member| member.peer_urls = vec!["https://old:2380".into()]);
+    }),
+    case(&[RESTART, UPGRADE], "pd-urls-right", "prod-west-pd-0.", |w| {
+        w.member("prod-west-pd-0", |member| member.peer_urls = vec!["https://old:2380".into()]);
+    }),
+    case(&[MIGRATE], "pd-scheme", "http://old:2380", |w| {
+        w.member("prod-west-pd-0", |member| member.peer_urls = vec!["http://old:2380".into()]);
+    }),
+    case(&[LEAVE], "pd-names-as-expected", "old-name", |w| w.member("prod-west-pd-0", |m| m.name = "old-name".into())),
+    case(&[REPAIR], "names-are-new", "old-name", |w| w.member("prod-west-pd-0", |m| m.name = "old-name".into())),
+    case(&[REPAIR], "quorum-stands", "1 of 4", |w| w.sick(3)),
+    case(&[REPAIR], "quorum-stands", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
+    case(&[REPAIR], "pd-whole", "3 of 4", |w| w.sick(1)),
+    case(&[REPAIR], "unused-stay", "beef", |w| w.more("")),
+    case(&[REPAIR], "nobody-is-joining", "west/prod-west-pd-0", |w| {
+        w.members(|all| all.retain(|member| !member.name.starts_with("prod-west")));
+        w.silent("prod-west-pd-0");
+        w.more("");
+    })
+    .with(UNUSED),
+    case(&[REPAIR], "quorum-without-the-unused", "4 members with 2 healthy", |w| {
+        w.sick(2);
+        w.more("");
+    })
+    .with(UNUSED),
+    given(&[TRANSFER], "one-member-of-that-pod", "prod-south-pd-0", &[("pod", "prod-south-pd-0")]),
+    case(&[TRANSFER], "that-member-is-healthy", "prod-west-pd-0", |w| w.sick(4)),
+    case(&[TRANSFER], "pd-has-leader", "no leader", |w| w.answers(|answer| answer.leader = None)),
+    // Stores, regions, volumes.
+    case(&[ENABLE, JOIN, LEAVE, MIGRATE, RESTART, UPGRADE], "stores-up", "4711", |w| {
+        w.stores(|all| (all[0].id, all[0].state) = (4711, "Down".into()));
+    }),
+    case(&[LEAVE, RESTART, SUSPEND, UPGRADE], "regions-whole", "miss-peer", |w| {
+        w.details(|details| details.regions.extend([(RegionCheck::MissPeer, 3)]));
+    }),
+    case(&[LEAVE], "rules-known", "placement rules", |w| {
+        w.details(|details| (details.rules, details.gaps) = (None, vec!["no rules: 503".into()]));
+    }),
+    case(&[LEAVE], "stores-enough", "2 Up TiKV stores are left", |w| {
+        w.stores(|all| all.retain(|store| !store.address.starts_with("prod-east-tikv-0.")));
+    }),
+    case(&[LEAVE], "stores-all-known", "stranger:20160", |w| w.stores(|all| all[0].address = "stranger:20160".into())),
+    case(&[DEPLOY, JOIN], "no-old-claims", "pd-prod-west-pd-0", World::old_claim),
+    case(&[LEAVE], "volumes-known", "persistentvolumeclaims", |w| w.kube().more.claims = None),
+    given(&[LEAVE_ALL], "volumes-stay", "pd-prod-west-pd-0", &[("deletePvcs", "")]),
+    given(&[LEAVE], "what-becomes-of-the-disks", "pd-prod-west-pd-0 Retain", &[("deletePvcs", "true")]),
+    case(&[LEAVE], "operator-reclaims-itself", "enablePVReclaim", |w| w.tc().spec.enable_pv_reclaim = Some(true)),
+    case(&[RESUME], "volumes-still-there", "found: ", |w| {
+        w.tc().spec.suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
+        w.kube().more.claims.as_mut().expect("listed").retain(|key, _| !key.name.starts_with("pd-"));
+    }),
+    // TLS.
+    given(&[DEPLOY], "certificates-there", "prod-west-pd-cluster-secret", &[("tls", "true")]),
+    given(&[DEPLOY, JOIN], "server-certificate-there", "prod-west-tidb-server-secret", &[("tlsClient", "true")]),
+    case(&[JOINED], "certificates-there", "prod-west-pd-cluster-secret", |w| {
+        w.sees(ObjectKind::Secret, "west/prod/prod-west-pd-cluster-secret", Sight::Absent);
+    }),
+    case(OPENING, "certificates-cover-the-names", "prod-west-pd-cluster-secret", |w| {
+        w.sees(ObjectKind::Secret, "west/prod/prod-west-pd-cluster-secret", Sight::Absent);
+    }),
+    case(&[JOINED], "one-authority", "prod-east", |w| {
+        w.secret("west/prod/prod-west-cluster-client-secret", |facts| facts["signedBy"] = json!("another"));
+    }),
+    case(&[CERTIFICATES], "ca-there", "prod-east-ca-secret", |w| {
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
+    }),
+    given(&[CERTIFICATES], "components-known", "No component", &[("components", ",")]),
+    given(&[CA, CERTIFICATES, RENEW], "folder-for-cfssl", "no folder", &[("method", "cfssl")]),
+    case(&[CA, CERTIFICATES], "cert-manager-there", "v1beta1", |w| {
+        w.cluster("west").more.cert_manager = Some(vec!["v1beta1".into()]);
+    })
+    .with(CERT_MANAGER),
+    case(&[CA], "other-cert-manager-there", "v1alpha3", |w| {
+        w.cluster("north").more.cert_manager = Some(vec!["v1alpha3".into()]);
+    })
+    .with(CERT_MANAGER_AND_COPY),
+    case(&[CA], "other-namespace-there", "namespace prod in north", |w| w.no_namespace("north"))
+        .with(&[("copyTo", "north/prod/prod-north")]),
+    case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
+    // Renewing.
+    given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
+    given(&[RENEW], "common-name-as-now", "\"TiDB\"", &[("commonName", "other")]),
+    case(&[RENEW], "tls-is-on", "prod-east", |w| w.tc().spec.tls_cluster = None),
+    case(&[RENEW], "whole-database-seen", "north", World::lost),
+    case(&[RENEW], "certificates-seen", "prod-east-pd-cluster-secret", |w| {
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-pd-cluster-secret", Sight::Unseen("forbidden".into()));
+    }),
+    case(&[RENEW], "not-kept-by-cert-manager", "prod-east-pd-cluster-secret", |w| {
+        w.kept("east/prod/prod-east-pd-cluster-secret");
+    }),
+    case(&[RENEW], "ca-there", "prod/prod-east-ca-secret in east", |w| {
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
+    }),
+    case(&[RENEW], "ca-is-trusted", "west/prod/prod-west: prod-west-pd-cluster-secret", |w| {
+        w.secret("east/prod/prod-east-ca-secret", |facts| facts["certificate"]["publicKey"] = json!("another"));
+    }),
+    case(&[RENEW], "mysql-with-its-own-ca", "prod-east-ca-secret", |w| {
+        let secret = json!({FACTS_KEY: SecretFacts::default()});
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-tidb-server-secret", Sight::Present(secret));
+    }),
+    case(&[RENEW], "ca-lasts", "prod-east-ca-secret", World::ages_later),
+    // What only one runbook asks.
+    given(&[DEPLOY], "enough-pd", "1 PD", &[("pdReplicas", "1")]),
+    given(&[DEPLOY], "odd-pd", "2 PD", &[("pdReplicas", "2")]),
+    given(&[DEPLOY], "enough-tikv", "1 TiKV", &[("tikvReplicas", "1")]),
+    case(&[JOIN], "no-second-database", "id 42", |w| {
+        let mut tc = World::made("prod-west", json!({"clusterDomain": "west.local"}));
+        tc.status.cluster_id = Some("42".into());
+        w.add("west", tc);
+    }),
+    case(&[JOINED], "network-proven", "west", |w| w.kube().tidb_clusters.clear()),
+    case(&[LEAVE], "still-there", "prod-west", |w| w.kube().tidb_clusters.clear()),
+    case(&[LEAVE], "not-the-last", "prod-west", |w| w.cluster("east").tidb_clusters.clear()),
+    case(&[LEAVE, SUSPEND], "nobody-lives-on-it", "prod-north", |w| w.refers(0)),
+    case(&[LEAVE], "nobody-refers-to-it", "prod-north", |w| w.refers(1)),
+    case(&[LEAVE], "majority-without-it", "1 of them", |w| w.sick(2)),
+    case(&[LEAVE], "spare-pd-left", "2 PD", |w| {
+        w.members(|all| all.retain(|member| !member.name.starts_with("prod-east-pd-0.")));
+    }),
+    case(&[MIGRATE], "nobody-joined-yet", "prod-north", |w| w.refers(1)),
+    given(&[MONITOR], "label-is-not-hidden", "tidb_cluster", &[("label", "tidb_cluster")]),
+    given(&[MONITOR], "label-can-be-a-name", "kube-cluster", &[("label", "kube-cluster")]),
+    given(&[MONITOR], "dashboards-know-several-clusters", "v5.4.0", &[("initializerVersion", "v5.4.0")]),
+    given(
+        &[MONITOR],
+        "something-to-monitor",
+        "nothing to monitor",
+        &[("leaveOut", "east/prod/prod-east,west/prod/prod-west")],
+    ),
+    case(&[MONITOR], "query-finds-the-others", "prod-west", |w| w.other().spec.cluster_domain = None),
+    given(&[MONITOR], "history-is-kept", "storage", &[("storage", "")]),
+    case(&[RESUME], "only-as-a-whole", "tikv", |w| {
+        w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
+    }),
+    case(&[SUSPEND], "pd-goes-on", "Of 4 PD members 1", |w| w.sick(2)),
+    case(&[SUSPEND], "replicas-go-on", "1 of its replicas", |w| {
+        w.answers(|answer| answer.max_replicas = Some(2));
+        w.details(|details| details.rules = Some(Vec::new()));
+    }),
+    given(&[SUSPEND], "whole-database", "2 TidbClusters", &[("stopDatabase", "true")]),
+    given(&[SUSPEND_ALL], "not-longer-than-a-store-may-be-away", "30 minutes", &[("stopDatabase", "")]),
+    given(&[NETWORK], "different-clusters", "one Kubernetes cluster", &[("second", "east/prod/second")]),
+    case(&[NETWORK], "domains-differ", "east.local", |w| w.cluster("west").cluster_domain = Some("east.local".into())),
+    case(&[NETWORK], "third-domain-differs", "west.local", |w| {
+        w.cluster("north").cluster_domain = Some("west.local".into());
+    }),
+    case(&[NETWORK], "namespace-first", "namespace prod in east", |w| w.no_namespace("east")),
+    case(&[NETWORK], "namespace-second", "namespace prod in west", |w| w.no_namespace("west")),
+    case(&[NETWORK], "namespace-third", "namespace prod in north", |w| w.no_namespace("north")),
+    case(&[NETWORK], "no-leftovers-first", "made by run r1", |w| w.left("east/prod/prod-east-tidepilot-probe")),
+    case(&[NETWORK], "no-leftovers-second", "made by run r1", |w| w.left("west/prod/prod-west-tidepilot-probe")),
+    case(&[NETWORK], "no-leftovers-third", "made by run r1", |w| w.left("north/prod/prod-north-tidepilot-probe")),
+];
