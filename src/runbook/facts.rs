@@ -8,6 +8,8 @@ mod monitoring;
 mod places;
 mod whole;
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -315,7 +317,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         .collect();
     let mut fact = json!({
         "members": members, "agree": database.agree, "asked": views.len(), "answered": answers.len(),
-        "gaps": answers.iter().flat_map(|answer| &answer.gaps).collect::<Vec<_>>(),
+        "gaps": answers.iter().flat_map(|answer| &answer.gaps).collect::<BTreeSet<_>>(),
         "healthy": database.quorum.healthy, "size": database.quorum.members, "tolerate": database.quorum.tolerate,
         "hasLeader": database.leader().is_some(), "api": api,
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),

@@ -1,102 +1,122 @@
-//! Every preflight check of every shipped runbook is made to fail: each runbook on a healthy world ([`bases`]), and then
-//! on that world with one thing altered ([`alterations`]).
+//! What each preflight check of each shipped runbook says where it fails: one case for each, and a whole sentence in it.
 //!
-//! What each alteration makes fail is a snapshot, so that a check which stops to fail, or begins to where it should not,
-//! is seen. A check that no alteration fails has no proof, and its name fails the test. Not here: that a refused run
-//! sends nothing (`tests/lifecycle`, `tests/spanning.rs`, `tests/rights.rs`).
+//! A case ([`cases`]) takes an observation in which nothing is refused ([`worlds`]), alters it or gives other inputs, binds,
+//! and looks at the one check that it is for: not failed before, failed after as its severity says, its sentence filled
+//! and naming what was found. A check of a shipped runbook without a case fails the last test. Not here: what a
+//! run does about a refusal (`tests/guards.rs`).
 
-#[allow(dead_code, reason = "only how a bed sees, not how it drives")]
+#[allow(dead_code, reason = "runs are for other test binaries; here its looks are used")]
 #[path = "../bare/mod.rs"]
 mod bare;
+mod cases;
 #[path = "../model/mod.rs"]
 mod model;
-
-mod alterations;
-mod bases;
+mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
-use alterations::ALTERATIONS;
-use bases::BASES;
+use cases::{CASES, Case};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::bind::bind;
-use tidepilot::runbook::definition::{Runbook, SHIPPED};
-use tidepilot::runbook::plan::CheckState;
+use tidepilot::runbook::bind::{self, Facts};
+use tidepilot::runbook::definition::{Runbook, SHIPPED, Severity};
+use tidepilot::runbook::expr::Scope;
+use tidepilot::runbook::plan::{CheckResult, CheckState, Plan};
+use worlds::{BASES, Base, Beds, World};
 
-/// Names and values of a runbook's inputs.
-type Inputs = BTreeMap<String, String>;
-
-/// The checks that do not pass, with their sentences. `None`: there is no plan at all on such a world.
-fn failing(runbook: &Runbook, inputs: &Inputs, seen: &Observation) -> Option<BTreeMap<String, (CheckState, String)>> {
-    let plan = bind(runbook, inputs, seen).ok()?;
-    let failed = plan.checks.into_iter().filter(|check| check.state != CheckState::Passed);
-    Some(failed.map(|check| (check.id, (check.state, check.sentence))).collect())
+/// A base with its observation and with the plan that is made from it.
+struct Good {
+    runbook: Runbook,
+    inputs: BTreeMap<String, String>,
+    seen: Observation,
+    plan: Plan,
 }
 
-/// A check that did not pass, and what was altered for it.
-struct Told {
-    altered: &'static str,
-    /// `runbook/check`
-    check: String,
-    sentence: String,
+fn good(base: &Base, beds: &mut Beds) -> Good {
+    let runbook = Runbook::shipped(base.runbook()).expect("it is shipped");
+    let inputs: BTreeMap<String, String> =
+        base.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let seen = beds.of(base).observe(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", base.name));
+    let plan = bind::bind(&runbook, &inputs, &seen).unwrap_or_else(|why| panic!("{}: {why}", base.name));
+    Good { runbook, inputs, seen, plan }
 }
 
-/// Everything that fails on one world under each alteration, and did not before.
-fn walk(base: &'static bases::Base) -> Vec<Told> {
-    let runbook = Runbook::shipped(base.runbook).expect("ships");
-    let (seen, inputs) = base.observed(&runbook);
-    let before = failing(&runbook, &inputs, &seen).unwrap_or_else(|| panic!("{}: no plan", base.name));
-    let refused: Vec<_> = before.iter().filter(|(_, (state, _))| *state == CheckState::Refused).collect();
-    assert!(refused.is_empty(), "{}: refused as it is: {refused:#?}", base.name);
-    let named = |altered: &'static str, check: &String, sentence: &String| Told {
-        altered,
-        check: format!("{}/{check}", base.runbook),
-        sentence: sentence.clone(),
+fn check<'a>(plan: &'a Plan, id: &str) -> Result<&'a CheckResult, String> {
+    plan.checks.iter().find(|check| check.id == id).ok_or_else(|| format!("there is no check {id}"))
+}
+
+/// One case on one base. `Err`: why it proves nothing, or what is wrong with the check.
+fn provoke(case: &Case, base: &Base, good: &Good, beds: &mut Beds) -> Result<(), String> {
+    let known = good.runbook.preflight.iter().find(|check| check.id == case.check);
+    let known = known.ok_or("the runbook has no such check")?;
+    let expected = match known.severity {
+        Severity::Refuse => CheckState::Refused,
+        Severity::Warn => CheckState::Warning,
     };
-    let mut told: Vec<Told> =
-        before.iter().map(|(check, (_, sentence))| named("(as it is)", check, sentence)).collect();
-    for (name, alter) in ALTERATIONS {
-        let (mut altered, mut given) = (seen.clone(), inputs.clone());
-        alter(&mut altered, &mut given);
-        given.retain(|name, _| runbook.inputs.iter().any(|input| input.name == *name));
-        if altered.fleet == seen.fleet && altered.denied == seen.denied && given == inputs {
-            continue;
-        }
-        let Some(after) = failing(&runbook, &given, &altered) else { continue };
-        let new = after.iter().filter(|(check, (state, _))| before.get(*check).is_none_or(|(was, _)| was != state));
-        told.extend(new.map(|(check, (_, sentence))| named(name, check, sentence)));
+    let before = check(&good.plan, case.check)?;
+    if before.state != CheckState::Passed {
+        return Err(format!("failed before anything was altered: {}", before.sentence));
     }
-    told
+    let mut inputs = good.inputs.clone();
+    for (name, value) in case.given {
+        match value.is_empty() {
+            true => drop(inputs.remove(*name)),
+            false => drop(inputs.insert((*name).to_owned(), (*value).to_owned())),
+        }
+    }
+    // Other inputs may have other objects looked at.
+    let seen = match case.given.is_empty() {
+        true => good.seen.clone(),
+        false => beds.of(base).observe(&good.runbook, &inputs)?,
+    };
+    let mut world = World { seen, at: base.at(), place: base.place() };
+    (case.alter)(&mut world);
+    let plan = bind::bind(&good.runbook, &inputs, &world.seen).map_err(|why| format!("there is no plan: {why}"))?;
+    let after = check(&plan, case.check)?;
+    if after.state != expected {
+        return Err(format!("expected {expected:?}, found {:?} {}", after.state, after.sentence));
+    }
+    if !after.sentence.contains(case.says) || after.sentence.starts_with("could not be checked") {
+        return Err(format!("expected a sentence with {:?}, found: {}", case.says, after.sentence));
+    }
+    // In the other language as well; and what else of the runbook fails is whole.
+    if let Some(zh) = &known.fail.zh {
+        Facts::new(&good.runbook, &plan.inputs, &world.seen).words(zh, &Scope::new())?;
+    }
+    let own = |check: &&CheckResult| good.runbook.preflight.iter().any(|known| known.id == check.id);
+    let torn = |check: &&CheckResult| check.sentence.contains("${") || check.sentence.contains("null");
+    let torn = plan.checks.iter().filter(own).find(torn);
+    torn.map_or(Ok(()), |check| Err(format!("{} is torn: {}", check.id, check.sentence)))
 }
 
 #[test]
-fn every_preflight_check_can_fail_and_says_why() {
-    let told: Vec<Told> = std::thread::scope(|scope| {
-        let halves = BASES.chunks(BASES.len().div_ceil(2));
-        let threads: Vec<_> =
-            halves.map(|half| scope.spawn(|| half.iter().flat_map(walk).collect::<Vec<_>>())).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
-    });
-    let good = |one: &&Told| !one.sentence.contains("${") && !one.sentence.contains("could not be checked");
-    let provoked: BTreeSet<String> = told.iter().filter(good).map(|one| one.check.clone()).collect();
-    let all = SHIPPED.iter().flat_map(|(id, _)| {
-        let checks = Runbook::shipped(id).expect("ships").preflight;
-        checks.into_iter().map(move |check| format!("{id}/{}", check.id))
-    });
-    let all: BTreeSet<String> = all.collect();
-    let unproved: Vec<&String> = all.difference(&provoked).collect();
-    let mut table = String::new();
-    let mut by_name: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
-    for one in told.iter().filter(good).filter(|one| all.contains(&one.check)) {
-        by_name.entry(one.altered).or_default().insert(&one.check);
+fn every_case_makes_its_check_fail() {
+    let mut beds = Beds::default();
+    let goods: BTreeMap<&str, Good> = BASES.iter().map(|base| (base.name, good(base, &mut beds))).collect();
+    let refused = goods.iter().flat_map(|(name, good)| good.plan.refusals().map(move |check| (name, check)));
+    let mut wrong: Vec<String> =
+        refused.map(|(name, check)| format!("{name} refuses unaltered: {} {}", check.id, check.sentence)).collect();
+    for case in CASES {
+        for name in case.on {
+            let base = BASES.iter().find(|base| base.name == *name).unwrap_or_else(|| panic!("no base {name}"));
+            if let Err(why) = provoke(case, base, &goods[name], &mut beds) {
+                wrong.push(format!("{name}/{}: {why}", case.check));
+            }
+        }
     }
-    for (altered, checks) in by_name {
-        let _ = writeln!(table, "{altered}");
-        checks.into_iter().for_each(|check| table.push_str(&format!("  {check}\n")));
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_check_of_every_shipped_runbook_has_a_case() {
+    let provoked: BTreeSet<(&str, &str)> =
+        CASES.iter().flat_map(|case| case.on.iter().map(|base| (worlds::runbook_of(base), case.check))).collect();
+    let mut left = Vec::new();
+    for (id, _) in SHIPPED {
+        let runbook = Runbook::shipped(id).expect("it is shipped");
+        let checks = runbook.preflight.iter().map(|check| check.id.clone());
+        left.extend(
+            checks.filter(|check| !provoked.contains(&(id, check.as_str()))).map(|check| format!("{id}/{check}")),
+        );
     }
-    let unfilled: Vec<&String> = told.iter().map(|one| &one.sentence).filter(|text| text.contains("${")).collect();
-    assert!(unfilled.is_empty(), "sentences with holes: {unfilled:#?}");
-    assert!(unproved.is_empty(), "{} of {} checks never failed: {unproved:#?}", unproved.len(), all.len());
-    insta::assert_snapshot!("what_each_alteration_makes_fail", table);
+    assert!(left.is_empty(), "{} checks that no case makes fail:\n{}", left.len(), left.join("\n"));
 }

@@ -196,8 +196,8 @@ pub const CASES: &[Case] = &[
     case(&[LEAVE], "not-the-last-pump", "Pumps", |w| {
         w.tc().spec.pump = Some(ComponentSpec { replicas: 1, ..Default::default() });
     }),
-    case(&[LEAVE], "not-the-last-server", "[\"TiDB\"]", |w| w.other().spec.tidb = None),
-    case(&[SUSPEND], "servers-go-on", "[\"TiDB\"]", |w| w.other().spec.tidb = None),
+    case(&[LEAVE], "not-the-last-server", "The only TiDB", |w| w.other().spec.tidb = None),
+    case(&[SUSPEND], "servers-go-on", "The only TiDB", |w| w.other().spec.tidb = None),
     // What is under way.
     case(&[ENABLE, LEAVE, MIGRATE, SUSPEND, TRANSFER], "nothing-else-rolling", "TiKV is in phase Upgrade", |w| {
         World::rolls(w.other());
@@ -207,7 +207,7 @@ pub const CASES: &[Case] = &[
     case(&[REPAIR], "no-roll", "prod-east", |w| w.tc().status.pd.phase = Some("Upgrade".into())),
     // PD.
     case(&[ENABLE, LEAVE, MIGRATE, UPGRADE], "pd-all-answer", "3 of 4", |w| w.silent("prod-east-pd-1")),
-    case(&[LEAVE, UPGRADE], "pd-all-answer", "left something out: [\"no stores", World::no_stores_told),
+    case(&[LEAVE, UPGRADE], "pd-all-answer", "left something out: no stores", World::no_stores_told),
     case(&[JOIN], "pd-all-answer", "2 of 3", |w| w.silent("prod-east-pd-1")),
     case(&[JOINED], "pd-all-answer", "do not list the same", |w| w.disagree("prod-west-pd-0")),
     case(OPENING, "pd-tells-everything", "no stores", World::no_stores_told),
@@ -309,7 +309,7 @@ pub const CASES: &[Case] = &[
     case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
     // Renewing.
     given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
-    given(&[RENEW], "common-name-as-now", "\"TiDB\"", &[("commonName", "other")]),
+    given(&[RENEW], "common-name-as-now", "than other: TiDB", &[("commonName", "other")]),
     case(&[RENEW], "tls-is-on", "prod-east", |w| w.tc().spec.tls_cluster = None),
     case(&[RENEW], "whole-database-seen", "north", World::lost),
     case(&[RENEW], "certificates-seen", "prod-east-pd-cluster-secret", |w| {
