@@ -113,6 +113,14 @@ fn walking_about() {
     check("overview", "r", "runbooks", "");
     check("overview", ":sto<enter>", "stores", "");
     check("overview", ":run migrate-cluster-domain<enter>", "inputs", "");
+    // What is called so comes before what only speaks of it.
+    let mut app = scene("overview", options());
+    let mut restart = app.runbooks[0].clone();
+    (restart.id, restart.title) = ("restart-component".into(), "Restart one component".into());
+    app.runbooks.push(restart);
+    press(&mut app, "r/restart<enter>");
+    let rows = app.rows();
+    assert_eq!(app.cursor(&rows).map(|at| rows[at].key.as_str()), Some("restart-component"));
     check("overview", ":db orders<enter>", "overview", "");
     check("overview", ":pd<enter>:stores<enter>:pd<enter><esc>", "overview", "");
     check("overview", ":", "overview [:]", "");

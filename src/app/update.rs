@@ -205,7 +205,15 @@ impl App {
             }
         }
         if let Some(filter) = filter {
+            let changed = self.screen().filter != filter;
             self.screen_mut().filter = filter;
+            // Of runbooks the best that fits is on top; elsewhere the cursor stays on its object while that one is there.
+            let key = self.screen().key.clone();
+            let there = key.is_some_and(|key| self.rows().iter().any(|row| row.key == key));
+            if changed && (!there || *self.view() == View::Runbooks) {
+                let screen = self.screen_mut();
+                (screen.key, screen.row) = (None, 0);
+            }
         }
     }
 }
