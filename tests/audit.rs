@@ -126,6 +126,58 @@ fn only_run(demo: &Demo) -> String {
     runs[0]["run"].as_str().expect("a run").to_owned()
 }
 
+/// Every line that a plan offers for the hands is shell; so is the text that people copy it from.
+#[test]
+fn the_lines_by_hand_can_be_pasted() {
+    let demo = Demo::start("half-migrated");
+    let sets = |sets: &[&str]| -> Vec<String> {
+        sets.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]).collect()
+    };
+    let plans = [
+        ("migrate-cluster-domain", sets(&["tidbCluster=legacy/pingcap/basic", "clusterDomain=cluster1.com"])),
+        ("restart-component", sets(&["tidbCluster=east/prod/prod-east", "component=pd"])),
+        ("transfer-pd-leader", sets(&["tidbCluster=east/prod/prod-east", "pod=prod-west-pd-0"])),
+        ("monitor-across-clusters", sets(&["tidbCluster=east/prod/prod-east"])),
+        ("verify-network", sets(&["first=east/prod/prod-east", "second=west/prod/prod-west"])),
+        ("leave-cluster", sets(&["tidbCluster=west/prod/prod-west", "deletePvcs=true"])),
+    ];
+    let shell = |line: &str| Command::new("sh").args(["-n", "-c", line]).output().expect("sh runs");
+    let mut tried = 0;
+    for (runbook, sets) in &plans {
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let json = demo.run(&[&["plan", runbook, "-o", "json"], sets.as_slice()].concat());
+        let plan: Value = serde_json::from_slice(&json.stdout).unwrap_or_else(|_| panic!("{}", said(&json)));
+        let steps = plan["steps"].as_array().expect("steps");
+        assert!(!steps.is_empty(), "{runbook}: {plan:#}");
+        for line in steps.iter().filter_map(|step| step["command"].as_str()).filter(|line| !line.is_empty()) {
+            assert!(shell(line).status.success(), "{runbook}: {line}");
+            tried += 1;
+        }
+        let text = said(&demo.run(&[&["plan", runbook], sets.as_slice()].concat()));
+        for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("by hand  ")) {
+            assert!(shell(line).status.success() && !line.contains("<<"), "{runbook}: {line}");
+        }
+    }
+    assert!(tried > 25, "only {tried} lines");
+}
+
+/// A version moves one component: the script waits for that one's revision and for no other, which would never move.
+#[test]
+fn what_remains_waits_for_what_was_moved() {
+    let demo = Demo::start("default");
+    let upgrade = ["run", "upgrade-cluster", "--set", "tidbCluster=east/prod/prod-east", "--set", "version=v8.5.9"];
+    // Up to the gate of the second TidbCluster: every name is asked for by itself.
+    let first = ["--yes", "--confirm", "prod-east"];
+    let stopped = code(&demo.run(&[&upgrade[..], &first[..]].concat()), 3);
+    assert!(stopped.contains("--confirm prod-west"), "{stopped}");
+    let script = code(&demo.run(&["runs", "remaining", &only_run(&demo)]), 0);
+    let waits: Vec<&str> = script.lines().filter(|line| line.starts_with("until test ")).collect();
+    assert_eq!(waits.len(), 5, "PD of west, then TiKV and TiDB of both: {waits:#?}");
+    for set in ["prod-west-pd", "prod-east-tikv", "prod-west-tikv", "prod-east-tidb", "prod-west-tidb"] {
+        assert_eq!(waits.iter().filter(|line| line.contains(&format!(" {set} "))).count(), 1, "{set}: {waits:#?}");
+    }
+}
+
 #[test]
 fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
     if !have(&["kubectl"]) {

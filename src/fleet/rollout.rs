@@ -199,13 +199,20 @@ mod tests {
     fn settled_needs_all_five_parts() {
         assert!(world(|_, _, _| {}).settled);
         type Damage = fn(&mut Value, &mut Value, &mut Value);
-        let cases: [(Damage, &str); 11] = [
+        let cases: [(Damage, &str); 12] = [
             (|tc, _, _| tc["status"]["pd"]["phase"] = Value::Null, "has not said"),
             (|tc, _, _| tc["status"]["pd"]["members"] = json!({}), "sees 0 PD members"),
             (|tc, _, _| tc["status"]["pd"]["image"] = json!("pingcap/pd:v8.5.4"), "wanted version"),
             (|_, set, _| set["metadata"]["generation"] = json!(3), "newest PD template"),
             (|_, set, _| set["status"]["updateRevision"] = json!("r2"), "rolling"),
             (|_, set, _| set["status"]["readyReplicas"] = json!(0), "0 ready of 1"),
+            (
+                |tc, set, _| {
+                    tc["status"]["pd"]["failureMembers"] = json!({"b-pd-0": {"podName": "b-pd-0"}});
+                    set["spec"]["replicas"] = json!(2);
+                },
+                "failover is still recorded",
+            ),
             (|_, _, pod| pod["metadata"]["labels"]["controller-revision-hash"] = json!("r0"), "old revision"),
             (|_, _, pod| pod["status"]["conditions"] = json!([]), "not Ready"),
             (|tc, _, _| tc["status"]["pd"]["phase"] = json!("Upgrade"), "phase Upgrade"),

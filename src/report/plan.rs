@@ -90,7 +90,7 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     }
     // A manifest stands above already, and half of it could not be pasted.
     let by_hand = step.command.lines().next().unwrap_or_default();
-    let by_hand = by_hand.replace(" -f - <<'EOF'", " -f FILE    (FILE: the manifest above)");
+    let by_hand = by_hand.replace(" -f - <<'EOF'", " -f FILE # the manifest above");
     let _ = writeln!(out, "     by hand  {by_hand}");
     let back = undo(step);
     let gate = match &step.confirm {

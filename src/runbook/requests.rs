@@ -154,7 +154,7 @@ impl Action {
             Action::NetProbe { places, .. } => {
                 let from = places.first().map_or_else(|| self.target().clone(), probe_at);
                 format!(
-                    "kubectl {} exec {} -c probe -- nc -z -w 4 <name of another probe pod> <port>",
+                    "kubectl {} exec {} -c probe -- nc -z -w 4 NAME-OF-ANOTHER-PROBE-POD PORT",
                     place(&from),
                     quote(&from.name)
                 )

@@ -274,7 +274,9 @@ fn with_initial(tls: bool) -> Observation {
     let tc = json!({
         "metadata": {"name": "one", "namespace": "prod", "uid": "one", "resourceVersion": "1"},
         "spec": {"version": "v8.5.4", "acrossK8s": true, "clusterDomain": "east.local", "tlsCluster": {"enabled": tls},
-            "pd": {"replicas": 3, "maxFailoverCount": 0}},
+            "imagePullSecrets": [{"name": "corp"}],
+            "pd": {"replicas": 3, "maxFailoverCount": 0, "baseImage": "registry.corp/pd"},
+            "tikv": {"replicas": 3, "maxFailoverCount": 0, "baseImage": "registry.corp/tikv"}},
         "status": {"clusterID": "42"},
     });
     say(What::TidbClusters(vec![serde_json::from_value(tc).expect("a TidbCluster")]));
@@ -298,6 +300,11 @@ fn tidb_clusters_that_join_are_valid() {
         let objects = created("join-cluster", &sets, &with_initial(tls));
         let (_, object) = objects.iter().find(|(kind, _)| *kind == ObjectKind::TidbCluster).expect("one joins");
         assert_eq!(object["spec"]["cluster"]["clusterDomain"], "east.local");
+        // From the registry of the Database, which may be the only one that can be reached.
+        assert_eq!(object["spec"]["imagePullSecrets"], json!([{"name": "corp"}]));
+        for component in ["pd", "tikv"] {
+            assert_eq!(object["spec"][component]["baseImage"], format!("registry.corp/{component}"));
+        }
         assert_eq!(object["spec"]["tlsCluster"]["enabled"] == true, tls, "{object:#}");
         assert_eq!(faults(&schema, object), Vec::<String>::new(), "{object:#}");
     }
