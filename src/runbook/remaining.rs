@@ -98,7 +98,7 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
             );
         }
         Action::WaitRollout { target, since, component } => {
-            wait(out, target, since.as_deref().map(|since| (since, *component)), step.total_s, plan, befores);
+            wait(out, target, since.as_deref(), *component, step.total_s, plan, befores);
         }
         Action::ProbePeerUrl { target, pod, url, .. } => {
             let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
@@ -183,14 +183,14 @@ fn waits_for(out: &mut String, step: &PlannedStep) {
 fn wait(
     out: &mut String,
     target: &ObjectRef,
-    since: Option<(&str, Option<Component>)>,
+    since: Option<&str>,
+    only: Option<Component>,
     total_s: u64,
     plan: &Plan,
     befores: &BTreeMap<&str, &Value>,
 ) {
     let kubectl = kubectl(target);
-    let image = since.and_then(|(id, _)| befores.get(id).copied().or_else(|| Some(&plan.step(id)?.before)));
-    let only = since.and_then(|(_, only)| only);
+    let image = since.and_then(|id| befores.get(id).copied().or_else(|| Some(&plan.step(id)?.before)));
     let revisions = image.and_then(|image| image.get("revisions")).and_then(Value::as_object);
     let moves = |component: &String| only.is_none_or(|only| only.key() == component);
     // Right after the patch every StatefulSet still looks finished: its revision has to move first.
