@@ -6,8 +6,8 @@ mod model;
 
 use model::{Bed, Branch, Course, Ended, Fate, choose, drive, opened};
 use tidepilot::runbook::choices::{BadChoice, Wish};
-use tidepilot::runbook::engine::{LATE_WRITE_S, Stop};
-use tidepilot::runbook::record::{Choice, Event, How, Outcome, PauseReason};
+use tidepilot::runbook::engine::{LATE_WRITE_S, Run, Stop};
+use tidepilot::runbook::record::{Choice, Event, How, Outcome, PauseReason, decode};
 
 const NEW: &str = "http://basic-pd-2.basic-pd-peer.db.svc.a.com:2380";
 
@@ -112,6 +112,10 @@ fn skipping_takes_a_reason_and_a_step_that_nothing_stands_on() {
     done(&mut bed);
     assert_eq!(how(&bed, "update[basic-pd-2]"), Some(How::Skipped { reason: "seen to by hand".into() }));
     assert_eq!(bed.world.pds[2].urls, ["http://somebody-else:2380"]);
+    // Nobody is told that what was left out was verified.
+    let records = decode(&bed.disk.0).expect("readable").records;
+    let run = Run::replay(model::runbook(), &records).expect("replays");
+    assert_eq!((run.skipped(), run.completed()), (2, run.plan.steps.len()));
 
     let mut bed = stopped_at_foreign();
     let no_reason = Wish::Skip { step: "update[basic-pd-2]".into(), reason: "  ".into() };

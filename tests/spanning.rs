@@ -106,6 +106,18 @@ const TWO: &str = "tidbCluster=west/prod/two";
 const DEPLOY: [&str; 3] = [ONE, "clusterDomain=east.local", "version=v8.5.4"];
 const JOIN: [&str; 3] = ["join=east/prod/one", TWO, "clusterDomain=west.local"];
 
+/// Two TidbClusters of one name and namespace in different domains: whose store is whose is not told by the name.
+#[test]
+fn one_joins_under_the_name_of_another() {
+    let bed = Bed::new("empty");
+    bed.namespace("east", "prod");
+    bed.namespace("west", "prod");
+    bed.done("deploy-initial-cluster", &DEPLOY, &["one"]);
+    bed.done("join-cluster", &[JOIN[0], "tidbCluster=west/prod/one", JOIN[2]], &["one"]);
+    let database = bed.database();
+    assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(4), &json!(4)));
+}
+
 #[test]
 fn from_nothing_to_a_spanning_database_and_back() {
     let bed = Bed::new("empty");

@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn each_one_can_break() {
         type Change = fn(&mut Bed);
-        let cases: [(Change, &[i8]); 12] = [
+        let cases: [(Change, &[i8]); 13] = [
             (|_| {}, &[]),
             (|bed| bed.west.tc["status"]["pd"]["peerMembers"] = json!({}), &[2]),
             (|bed| bed.east.tc["status"]["tikv"]["peerStores"] = json!({"4": {}}), &[2]),
@@ -296,6 +296,18 @@ mod tests {
             (|bed| bed.stores[0].address = "x-tikv-0.x-tikv-peer.db.svc.far:20160".into(), &[-6]),
             (|bed| bed.leader = None, &[7]),
             (|bed| bed.west.freshness = Freshness::Unreachable, &[-1, -2, -3, -4, -5, -6, -7]),
+            // A member of which only PD tells: nothing that holds without it is known to hold.
+            (
+                |bed| {
+                    bed.members.push(crate::fleet::pd::EtcdMember {
+                        id: crate::fleet::pd::MemberId(9),
+                        name: "far-pd-0.far-pd-peer.db.svc.far".into(),
+                        peer_urls: vec!["http://far-pd-0.far-pd-peer.db.svc.far:2380".into()],
+                        client_urls: Vec::new(),
+                    });
+                },
+                &[-1, -2, -3, -4, -5, -6, -7],
+            ),
             (|bed| bed.west.tc["status"]["clusterID"] = json!(""), &[]),
             (
                 |bed| {
