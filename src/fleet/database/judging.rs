@@ -1,0 +1,141 @@
+//! What is wrong with a Database, and what could not be seen of it, one sentence each.
+//!
+//! Not here: the arithmetic of quorum ([`crate::fleet::quorum`]), hazards that need more than one look at the fleet
+//! ([`crate::fleet::findings`]). Neighbours: [`super::grouping`], [`super::joining`].
+
+use std::collections::BTreeMap;
+
+use super::Member;
+use super::grouping::{candidates, cluster_id, names, pod_of, referenced};
+use crate::fleet::pd::{MemberId, PdAnswer};
+use crate::fleet::rollout::rollout;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
+
+/// TidbClusters that may be of this Database, and nobody can tell.
+pub(super) fn strays(fleet: &Fleet, tcs: &[ObjectRef], unseen: &mut Vec<String>) {
+    for (other, tc) in fleet.tidb_clusters().filter(|(other, _)| !tcs.contains(other)) {
+        let Some(to) = &tc.spec.cluster else { continue };
+        let near = tcs.iter().find(|of| names(to, tc, of));
+        if let Some(of) = near.filter(|_| referenced(fleet, &other, tc).is_none()) {
+            unseen.push(format!(
+                "TidbCluster {other} joined {}/{} of a domain that fits no TidbCluster, or several: it may belong to {of}",
+                of.namespace, of.name
+            ));
+        }
+    }
+}
+
+/// What the operator says of one TidbCluster, and what its Ready leaves out (`domain.md` §2.2).
+pub(super) fn judge_tidb_cluster(
+    fleet: &Fleet,
+    of: &ObjectRef,
+    cluster: &KubeCluster,
+    tc: &TidbCluster,
+    problems: &mut Vec<String>,
+    unseen: &mut Vec<String>,
+) {
+    match tc.ready_condition() {
+        Some(ready) if ready.status != "True" => {
+            problems.push(format!("TidbCluster {of} is not Ready: {}", ready.reason));
+        }
+        Some(_) => {}
+        None => unseen.push(format!("TidbCluster {of} has no Ready condition; the operator has not judged it")),
+    }
+    let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);
+    for component in rollout(cluster, tc).into_iter().filter(|c| outside_ready(c.component) && !c.settled) {
+        problems.push(format!("TidbCluster {of}: {}", component.reason));
+    }
+    if let Some(joined) = referenced(fleet, of, tc)
+        && let Some(other) = fleet.tidb_cluster(&joined)
+        && let (Some(own), Some(theirs)) = (cluster_id(fleet, of, tc), cluster_id(fleet, &joined, other))
+        && own != theirs
+    {
+        problems.push(format!(
+            "TidbCluster {of} was to join {joined}, but is a Database of its own: id {own}, not {theirs}"
+        ));
+    }
+}
+
+/// What we cannot see of the Kubernetes side.
+pub(super) fn see_clusters(
+    fleet: &Fleet,
+    known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
+    unseen: &mut Vec<String>,
+) {
+    for (of, cluster, tc) in known {
+        if !cluster.freshness.is_live() {
+            let word = cluster.freshness.word();
+            unseen.push(format!("KubeCluster {} is {word}; TidbCluster {of} may have changed", of.context));
+        }
+        for (pod, view) in
+            cluster.pd.iter().filter(|(pod, _)| pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name))
+        {
+            match &view.answer {
+                Err(why) => unseen.push(format!("PD pod {}/{pod} did not answer: {why}", of.context)),
+                Ok(answer) => {
+                    unseen.extend(answer.gaps.iter().map(|gap| format!("PD pod {}/{pod}: {gap}", of.context)))
+                }
+            }
+        }
+        if let Some(to) = &tc.spec.cluster {
+            let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
+            match candidates(fleet, of, tc).as_slice() {
+                [_] => {}
+                [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
+                many => {
+                    let many: Vec<String> = many.iter().map(ToString::to_string).collect();
+                    unseen.push(format!("TidbCluster {of} joined {named}, which may be any of {}", many.join(", ")));
+                }
+            }
+        }
+    }
+}
+
+/// Compares the lists of all PD pods; says what differs.
+pub(super) fn compare(views: &[(&ObjectRef, &ObjectKey, &PdAnswer)], problems: &mut Vec<String>) -> bool {
+    let list = |answer: &PdAnswer| -> BTreeMap<MemberId, Vec<String>> {
+        answer.members.iter().map(|m| (m.id, m.peer_urls.clone())).collect()
+    };
+    let mut answered = views.iter().filter(|(_, _, answer)| !answer.members.is_empty());
+    let Some((first_of, first_pod, first)) = answered.next() else { return false };
+    let mut agree = true;
+    for (of, pod, answer) in answered {
+        if list(answer) != list(first) {
+            agree = false;
+            problems.push(format!(
+                "PD pods {}/{} and {}/{} list different members or peerURLs",
+                first_of.context, first_pod.name, of.context, pod.name
+            ));
+        }
+        if let (Some(a), Some(b)) = (first.cluster_id, answer.cluster_id)
+            && a != b
+        {
+            agree = false;
+            problems.push(format!("PD pod {}/{} belongs to another cluster: id {b}, not {a}", of.context, pod.name));
+        }
+    }
+    agree
+}
+
+pub(super) fn judge_members(members: &[Member], problems: &mut Vec<String>, unseen: &mut Vec<String>) {
+    for member in members {
+        let shown = if member.name.is_empty() { member.id.hex() } else { member.name.clone() };
+        if member.name.is_empty() {
+            problems.push(format!(
+                "member {} was added and never started; while it is there no other PD can join",
+                member.id
+            ));
+        } else if member.pod.is_none() {
+            unseen.push(format!("member {shown} ({}) is in no connected context", member.id));
+        }
+        if let (true, Some(expected)) = (member.drift, &member.expected_peer_url) {
+            problems.push(format!("peerURL of {shown} is {}, expected {expected}", member.peer_urls.join(",")));
+        }
+        match member.healthy {
+            Some(false) => problems.push(format!("PD member {shown} is not healthy")),
+            None if !member.name.is_empty() => unseen.push(format!("the health of member {shown} is not known")),
+            Some(true) | None => {}
+        }
+    }
+}
