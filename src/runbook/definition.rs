@@ -143,6 +143,20 @@ pub struct Check {
     /// Judged until the run has sent its first write, and not again: the run itself changes what it looks at.
     #[serde(default)]
     pub once: bool,
+    /// Of a check that refuses: whether what it reads proves what it says.
+    #[serde(default)]
+    pub evidence: Evidence,
+}
+
+/// How good the evidence of a refusal is. Each check's is argued for in `docs/evidence.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// What is read is the thing itself, or what the operator, PD or the API server will act upon.
+    #[default]
+    Proof,
+    /// What is read usually goes with the thing and is not the thing: a person may know better.
+    Reading,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -356,6 +370,9 @@ impl Runbook {
             }
             text(&place, &check.fail.en, &known)?;
             text(&place, check.fail.zh.as_deref().unwrap_or_default(), &known)?;
+            if let (Severity::Warn, Evidence::Reading) = (check.severity, check.evidence) {
+                return Err((place, "`evidence: reading` is of a check that refuses; this one only warns".into()));
+            }
         }
         for phase in &self.phases {
             let mut known = known.clone();
@@ -479,6 +496,8 @@ mod tests {
             ("confirm: typed", "confirm: typed\n        approvers: 3", "expected 1 or 2"),
             ("confirm: once-per-phase", "confirm: once-per-phase\n        approvers: 2", "gate of the step's own"),
             ("query: pd.membership", "query: k8s.exec", "k8s.exec"),
+            ("severity: warn", "severity: warn\n    evidence: reading", "this one only warns"),
+            ("hazards: [65]", "hazards: [65]\n    evidence: guess", "guess"),
             ("pd.agree", "pd.agree &&& true", "cannot be read"),
             ("\"pd.agree\"", "\"pdd.agree\"", "names \"pdd\""),
         ];

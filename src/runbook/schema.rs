@@ -8,8 +8,8 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::definition::{
-    ActionName, Binding, Check, ConfirmAsked, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Severity, Step,
-    Text, Timeout,
+    ActionName, Binding, Check, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook,
+    Severity, Step, Text, Timeout,
 };
 use super::facts::Query;
 
@@ -72,6 +72,7 @@ pub fn schema() -> Value {
                 ("fail", to("text")),
                 ("severity", words::<Severity>()),
                 ("once", json!({"type": "boolean"})),
+                ("evidence", words::<Evidence>()),
             ],
         ),
         "phase": object::<Phase>(
