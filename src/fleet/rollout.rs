@@ -12,6 +12,45 @@ use super::tidbcluster::{Component, TidbCluster};
 use super::workload::{Pod, StatefulSet, image_tag};
 use super::{KubeCluster, ObjectKey};
 
+/// Why a changed start script restarts no pod of a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// `configUpdateStrategy` is not `RollingUpdate`: the ConfigMap keeps its name, and the pod template with it.
+    InPlace,
+    /// Without `config` the operator makes no ConfigMap, and the script lies in it.
+    NoConfig,
+}
+
+impl Held {
+    pub fn words(self) -> &'static str {
+        match self {
+            Held::InPlace => "InPlace",
+            Held::NoConfig => "without config",
+        }
+    }
+}
+
+/// What keeps a changed start script (a new domain, acrossK8s) from restarting the pods of a component; `None`: it
+/// restarts them. Read in TiDB Operator 1.3 to 1.6, `pkg/manager/member`: PD, TiKV and TiDB have their script in a
+/// ConfigMap that is made only where `config` is set; TiFlash's names lie in its ConfigMap, which is always made; TiCDC and
+/// Pump have the script in the container's command, that is in the pod template. TiProxy's ConfigMap is always written in
+/// place, whatever the spec says, and nothing that could be set changes that.
+pub fn held(component: Component, strategy: &str, has_config: bool) -> Option<Held> {
+    let rolling = strategy == "RollingUpdate";
+    match component {
+        Component::Pd | Component::Tikv | Component::Tidb if !rolling => Some(Held::InPlace),
+        Component::Pd | Component::Tikv | Component::Tidb => (!has_config).then_some(Held::NoConfig),
+        Component::Tiflash => (!rolling).then_some(Held::InPlace),
+        Component::Ticdc | Component::Pump | Component::Tiproxy => None,
+    }
+}
+
+/// [`held`] for a component of a TidbCluster that exists.
+pub fn held_in(tc: &TidbCluster, component: Component) -> Option<Held> {
+    let has_config = tc.component(component).is_some_and(|spec| spec.config.is_some());
+    held(component, tc.config_update_strategy(component), has_config)
+}
+
 /// One component's rollout as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -193,6 +232,21 @@ mod tests {
         cluster.stateful_sets.insert(set.metadata.key(), set);
         cluster.pods.insert(pod.metadata.key(), pod);
         rollout(&cluster, &serde_json::from_value(tc).expect("shape")).remove(0)
+    }
+
+    #[test]
+    fn what_a_changed_start_script_restarts() {
+        use Component::{Pd, Pump, Ticdc, Tidb, Tiflash, Tikv, Tiproxy};
+        for component in [Pd, Tikv, Tidb] {
+            assert_eq!(held(component, "RollingUpdate", true), None);
+            assert_eq!(held(component, "RollingUpdate", false), Some(Held::NoConfig));
+            assert_eq!(held(component, "InPlace", true), Some(Held::InPlace));
+        }
+        assert_eq!(held(Tiflash, "RollingUpdate", false), None);
+        assert_eq!(held(Tiflash, "InPlace", false), Some(Held::InPlace));
+        for component in [Ticdc, Pump, Tiproxy] {
+            assert_eq!(held(component, "InPlace", false), None);
+        }
     }
 
     #[test]

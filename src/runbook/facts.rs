@@ -28,7 +28,8 @@ pub enum Query {
     /// The TidbCluster as the API has it: `metadata`, `spec`, `status`.
     #[serde(rename = "k8s.tidb-cluster")]
     TidbCluster,
-    /// One entry per component: `component, title, replicas, strategy, hasConfig, maxFailoverCount`.
+    /// One entry per component: `component, title, replicas, strategy, hasConfig, held, maxFailoverCount`; `held` is why the
+    /// patch that opens the TidbCluster would not restart its pods, empty where it does.
     #[serde(rename = "tidb.components")]
     Components,
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
@@ -257,6 +258,15 @@ fn events(of: &ObjectRef, cluster: &KubeCluster) -> Value {
     json!({ "warnings": told.collect::<Vec<_>>() })
 }
 
+/// Why setting acrossK8s (and a domain) would restart no pod of a component; empty: it restarts them.
+fn held_by_opening(tc: &TidbCluster, component: Component) -> &'static str {
+    match rollout::held_in(tc, component) {
+        // Its init container's command asks discovery only with acrossK8s: the pod template changes with it.
+        Some(rollout::Held::InPlace) if component == Component::Tiflash && !tc.across_k8s() => "",
+        held => held.map_or("", rollout::Held::words),
+    }
+}
+
 fn components(tc: &TidbCluster) -> Value {
     tc.components()
         .map(|(component, spec)| {
@@ -267,7 +277,7 @@ fn components(tc: &TidbCluster) -> Value {
             json!({
                 "component": component.key(), "title": component.title(), "replicas": spec.replicas,
                 "strategy": tc.config_update_strategy(component), "hasConfig": spec.config.is_some(),
-                "maxFailoverCount": count, "mode": spec.mode.clone().unwrap_or_default(),
+                "held": held_by_opening(tc, component), "maxFailoverCount": count, "mode": spec.mode.clone().unwrap_or_default(),
             })
         })
         .collect()

@@ -84,6 +84,12 @@ impl Component {
         self.claim().map(|claim| format!("{claim}-{}", self.pod(tc, ordinal)))
     }
 
+    /// Whether the start script lies in the container's command, so that a changed one is a changed pod template; the
+    /// others have it in their ConfigMap (`pkg/manager/member/*_member_manager.go` of TiDB Operator 1.6).
+    pub fn script_in_command(self) -> bool {
+        matches!(self, Pump | TiCdc)
+    }
+
     pub fn ports(self) -> &'static [(&'static str, u16)] {
         match self {
             Pd => &[("server", 2380), ("client", 2379)],

@@ -275,7 +275,10 @@ impl Script {
         let volume = volumes.into_iter().flatten().find(|volume| volume["name"] == "startup-script");
         let map = volume.and_then(|volume| volume["configMap"]["name"].as_str()).unwrap_or_default();
         let map = world.kubes[key.kube].store.get("configmaps", &key.namespace, map).unwrap_or_default();
-        let text = map["data"]["startup-script"].as_str().unwrap_or_default().replace("${POD_NAME}", &key.name);
+        // Pump and TiCDC have it in the container's command.
+        let command = pod["spec"]["containers"][0]["command"][2].as_str();
+        let text = map["data"]["startup-script"].as_str().or(command).unwrap_or_default();
+        let text = text.replace("${POD_NAME}", &key.name);
         let line = |name: &str| {
             let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
             found.unwrap_or_default().to_owned()

@@ -35,11 +35,20 @@ pub fn start_script(tc: &TidbCluster, component: Component) -> String {
     format!("DOMAIN={host}\nNAME={name}\nSCHEME={}\n{verify}", tc.scheme())
 }
 
-/// The ConfigMap of a component, or `None` when its `config` is not set: then the operator leaves what there is.
+/// The ConfigMap of a component, or `None` when its `config` is not set: then the operator leaves what there is. TiFlash,
+/// Pump and TiProxy have one in any case. For TiFlash the start script stands for its configuration, which has the names.
 pub fn config_map(tc: &TidbCluster, component: Component) -> Option<Value> {
-    let config = tc.component(component)?.get("config").filter(|config| !config.is_null())?;
-    let text = config.as_str().map_or_else(|| config.to_string(), str::to_owned);
-    let data = json!({"config-file": text, "startup-script": start_script(tc, component)});
+    let config = tc.component(component)?.get("config").filter(|config| !config.is_null());
+    let always = matches!(component, Component::TiFlash | Component::Pump | Component::TiProxy);
+    let text = match config {
+        Some(config) => config.as_str().map_or_else(|| config.to_string(), str::to_owned),
+        None if always => String::new(),
+        None => return None,
+    };
+    let data = match component.script_in_command() {
+        true => json!({"config-file": text}),
+        false => json!({"config-file": text, "startup-script": start_script(tc, component)}),
+    };
     let plain = component.stateful_set(tc.name());
     let name = if tc.rolling_config(component) { format!("{plain}-{}", short_hash(&data)) } else { plain };
     Some(json!({"metadata": metadata(tc, component.key(), &name), "data": data}))
@@ -103,16 +112,25 @@ fn service_ip(namespace: &str, name: &str) -> String {
 /// The pod template; `config_map` is the name to mount.
 pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Value {
     let key = component.key();
-    let mut volumes = vec![
-        json!({"name": "config", "configMap": {"name": config_map, "defaultMode": 420,
-            "items": [{"key": "config-file", "path": format!("{key}.toml")}]}}),
-        json!({"name": "startup-script", "configMap": {"name": config_map, "defaultMode": 493,
-            "items": [{"key": "startup-script", "path": format!("{key}_start_script.sh")}]}}),
-    ];
-    let mut mounts = vec![
-        json!({"name": "config", "mountPath": format!("/etc/{key}"), "readOnly": true}),
-        json!({"name": "startup-script", "mountPath": "/usr/local/bin", "readOnly": true}),
-    ];
+    let (mut volumes, mut mounts) = (Vec::new(), Vec::new());
+    // TiCDC without `config` has no ConfigMap at all.
+    if !config_map.is_empty() {
+        volumes.push(json!({"name": "config", "configMap": {"name": config_map, "defaultMode": 420,
+            "items": [{"key": "config-file", "path": format!("{key}.toml")}]}}));
+        mounts.push(json!({"name": "config", "mountPath": format!("/etc/{key}"), "readOnly": true}));
+    }
+    if !component.script_in_command() {
+        volumes.push(json!({"name": "startup-script", "configMap": {"name": config_map, "defaultMode": 493,
+            "items": [{"key": "startup-script", "path": format!("{key}_start_script.sh")}]}}));
+        mounts.push(json!({"name": "startup-script", "mountPath": "/usr/local/bin", "readOnly": true}));
+    }
+    let command = match component {
+        _ if component.script_in_command() => json!(["/bin/sh", "-c", start_script(tc, component)]),
+        // What its init container asks, which is in the template: it changes with acrossK8s and not with the domain.
+        Component::TiFlash if tc.across() => json!(["/bin/sh", "-c", "VERIFY_PD=discovery"]),
+        Component::TiFlash => json!(["/bin/sh", "-c", "/tiflash/tiflash server --config-file /data0/config.toml"]),
+        _ => json!(["/bin/sh", format!("/usr/local/bin/{key}_start_script.sh")]),
+    };
     if let Some(claim) = component.claim() {
         mounts.push(json!({"name": claim, "mountPath": format!("/var/lib/{key}")}));
     }
@@ -143,7 +161,7 @@ pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Val
                 "name": key,
                 "image": tc.image(component),
                 "imagePullPolicy": tc.spec()["imagePullPolicy"].as_str().unwrap_or("IfNotPresent"),
-                "command": ["/bin/sh", format!("/usr/local/bin/{key}_start_script.sh")],
+                "command": command,
                 "env": [
                     {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}},
                     {"name": "PEER_SERVICE_NAME", "value": component.peer_service(tc.name())},

@@ -76,8 +76,11 @@ impl TidbCluster {
         of(self.spec()) || of(&self.spec()[component.key()])
     }
 
-    /// Empty means InPlace (domain.md §1.2).
+    /// Empty means InPlace (domain.md §1.2). TiProxy's ConfigMap is written in place whatever the spec says.
     pub fn rolling_config(&self, component: Component) -> bool {
+        if component == Component::TiProxy {
+            return false;
+        }
         let own = &self.spec()[component.key()]["configUpdateStrategy"];
         let strategy = own.as_str().or(self.spec()["configUpdateStrategy"].as_str());
         strategy == Some("RollingUpdate")

@@ -94,6 +94,30 @@ const UNUSED: &[(&str, &str)] = &[("removeUnused", "true")];
 const CERT_MANAGER: &[(&str, &str)] = &[("method", "cert-manager")];
 const CERT_MANAGER_AND_COPY: &[(&str, &str)] = &[("method", "cert-manager"), ("copyTo", "north/prod/prod-north")];
 
+/// Alterations that are no fault for a check; `says` is what they are.
+pub const FITTING: &[Case] = &[
+    // Their start script lies in the container's command, and TiFlash's ConfigMap is always made.
+    case(&[ENABLE, MIGRATE, UPGRADE], "restart-will-happen", "TiFlash, TiCDC and Pump without config", |w| {
+        let bare = || Some(ComponentSpec { replicas: 1, max_failover_count: Some(0), ..Default::default() });
+        let spec = &mut w.tc().spec;
+        (spec.tiflash, spec.ticdc, spec.pump) = (bare(), bare(), bare());
+    }),
+    case(&[ENABLE, MIGRATE, UPGRADE], "restart-will-happen", "TiCDC and Pump InPlace", |w| {
+        let in_place = || {
+            let config_update_strategy = Some("InPlace".to_owned());
+            Some(ComponentSpec { replicas: 1, config_update_strategy, ..Default::default() })
+        };
+        let spec = &mut w.tc().spec;
+        (spec.ticdc, spec.pump) = (in_place(), in_place());
+    }),
+    case(OPENING, "restart-will-happen", "TiFlash InPlace, not opened before", |w| {
+        let spec = &mut w.tc().spec;
+        spec.across_k8s = None;
+        let config_update_strategy = Some("InPlace".to_owned());
+        spec.tiflash = Some(ComponentSpec { replicas: 1, config_update_strategy, ..Default::default() });
+    }),
+];
+
 pub const CASES: &[Case] = &[
     // What is seen, and by whom.
     case(ALL, "rights", "may not patch", |w| w.seen.denied = Some(vec!["may not patch tidbclusters in prod".into()])),
@@ -150,7 +174,11 @@ pub const CASES: &[Case] = &[
         w.other().spec.cluster_domain = None;
     }),
     // What the TidbCluster says.
-    case(OPENING, "restart-will-happen", "TiKV", |w| w.tikv().config = None),
+    case(OPENING, "restart-will-happen", "TiKV (without config)", |w| w.tikv().config = None),
+    case(OPENING, "restart-will-happen", "TiFlash (InPlace)", |w| {
+        let config_update_strategy = Some("InPlace".to_owned());
+        w.tc().spec.tiflash = Some(ComponentSpec { replicas: 1, config_update_strategy, ..Default::default() });
+    }),
     case(&[UPGRADE], "restart-will-happen", "tikv@east", |w| w.tikv().config_update_strategy = Some("InPlace".into())),
     case(&[ENABLE, JOIN, LEAVE, MIGRATE, SUSPEND], "no-tiproxy", "TiProxy", |w| {
         w.tc().spec.tiproxy = Some(Default::default());

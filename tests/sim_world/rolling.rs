@@ -178,3 +178,44 @@ async fn in_place_and_paused_restart_nothing() {
     eventually("a roll", || async { (pd_uids(&sim) != uids).then_some(()) }).await;
     sim.shutdown().await;
 }
+
+/// TiFlash always has a ConfigMap, TiCDC's and Pump's scripts are in the container's command: a domain rolls them, with
+/// `config` or without. TiKV without `config` stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_rolls_what_has_its_script_in_the_template() {
+    let sim = start("default").await;
+    let client = client(&sim, "legacy").await;
+    let storage = json!({"storage": "1Gi"});
+    let more = json!({
+        "tikv": {"config": null},
+        "tiflash": {"replicas": 1, "maxFailoverCount": 0, "storageClaims": [{"resources": {"requests": storage}}]},
+        "ticdc": {"replicas": 1, "configUpdateStrategy": "InPlace"},
+        "pump": {"replicas": 1, "requests": storage},
+    });
+    patch(&client, "pingcap", "basic", more).await;
+    let revision = |component: &str| {
+        let name = format!("basic-{component}");
+        let set = sim.store("legacy").expect("a context").get("statefulsets", "pingcap", &name).unwrap_or_default();
+        set["status"]["updateRevision"].as_str().map(str::to_owned)
+    };
+    let all = ["tikv", "tiflash", "ticdc", "pump"];
+    eventually("all pods", || async {
+        let there =
+            ["tiflash", "ticdc", "pump"].iter().all(|component| ready(&pod(&sim, &format!("basic-{component}-0"))));
+        there.then_some(())
+    })
+    .await;
+    let before = all.map(&revision);
+    patch(&client, "pingcap", "basic", json!({"clusterDomain": "cluster1.com", "acrossK8s": true})).await;
+    eventually("new templates", || async {
+        let now = all.map(&revision);
+        (now[1..].iter().zip(&before[1..]).all(|(now, before)| now != before)).then_some(())
+    })
+    .await;
+    assert_eq!(revision("tikv"), before[0], "its script lies in a ConfigMap that nobody makes");
+    let maps = sim.store("legacy").expect("a context").list("configmaps", Some("pingcap"));
+    let named =
+        |part: &str| maps.iter().any(|map| map["metadata"]["name"].as_str().is_some_and(|name| name.contains(part)));
+    assert!(named("basic-tiflash") && named("basic-pump") && !named("basic-ticdc"));
+    sim.shutdown().await;
+}

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
 use crate::fleet::database::{Database, Member, candidates, cluster_id, host, referenced};
+use crate::fleet::rollout::{Held, held_in};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
@@ -216,20 +217,24 @@ fn config_not_rolled(scene: &Scene<'_>) -> Vec<Finding> {
     for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
         let mut fields: Vec<(String, String)> = Vec::new();
         let (mut in_place, mut bare) = (Vec::new(), Vec::new());
-        for (component, spec) in part.tc.components() {
-            let strategy = part.tc.config_update_strategy(component);
-            if strategy != "RollingUpdate" {
-                in_place.push(component.title());
-                fields.push((format!("configUpdateStrategy of {}", component.title()), strategy.to_owned()));
-            } else if spec.config.is_none() && component != Component::Pump {
-                bare.push(component.title());
-                fields.push((format!("spec.{}.config", component.key()), "(absent)".into()));
+        for (component, _) in part.tc.components() {
+            match held_in(part.tc, component) {
+                Some(Held::InPlace) => {
+                    let strategy = part.tc.config_update_strategy(component).to_owned();
+                    in_place.push(component.title());
+                    fields.push((format!("configUpdateStrategy of {}", component.title()), strategy));
+                }
+                Some(Held::NoConfig) => {
+                    bare.push(component.title());
+                    fields.push((format!("spec.{}.config", component.key()), "(absent)".into()));
+                }
+                None => {}
             }
         }
         if fields.is_empty() {
             continue;
         }
-        let said = [("InPlace", in_place), ("without config", bare)];
+        let said = [(Held::InPlace.words(), in_place), (Held::NoConfig.words(), bare)];
         let said: Vec<String> = said
             .iter()
             .filter(|(_, titles)| !titles.is_empty())

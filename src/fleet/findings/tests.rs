@@ -116,6 +116,24 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     ("another patch of the operator", |bed| bed.west.version = "v1.6.1".into(), &[]),
     ("another minor of the operator", |bed| bed.west.version = "v1.5.5".into(), &["operator-versions-differ"]),
     ("InPlace", |bed| bed.east.tc["spec"]["configUpdateStrategy"] = json!("InPlace"), &["config-not-rolled"]),
+    (
+        "TiCDC and Pump that roll whatever the strategy is",
+        |bed| {
+            for key in ["ticdc", "pump"] {
+                bed.east.tc["spec"][key] = json!({"replicas": 0, "configUpdateStrategy": "InPlace"});
+            }
+            bed.east.tc["spec"]["tiflash"] = json!({"replicas": 0, "maxFailoverCount": 0});
+        },
+        &["outside-ready", "outside-ready"],
+    ),
+    (
+        "TiFlash InPlace",
+        |bed| {
+            bed.east.tc["spec"]["tiflash"] =
+                json!({"replicas": 0, "maxFailoverCount": 0, "configUpdateStrategy": "InPlace"});
+        },
+        &["config-not-rolled"],
+    ),
     ("no config", |bed| bed.east.tc["spec"]["tikv"]["config"] = Value::Null, &["config-not-rolled"]),
     (
         "TiProxy",

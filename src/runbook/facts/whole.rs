@@ -13,7 +13,7 @@ use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, Without};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::workload::image_tag;
-use crate::fleet::{Fleet, KubeCluster, ObjectRef, upgrade};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout, upgrade};
 
 /// The annotation with which the operator looks at the whole quorum before it restarts a PD (`domain.md` §2.3).
 const QUORUM_CHECK: &str = "tidb.pingcap.com/pd-check-quorum-before-upgrade";
@@ -42,7 +42,7 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
                 "here": part.of == *of, "component": part.component.key(), "title": part.component.title(),
                 "replicas": spec.replicas, "ownVersion": part.own_version, "settled": part.settled, "reason": part.reason,
                 "strategy": tc.config_update_strategy(part.component), "hasConfig": spec.config.is_some(),
-                "upgradable": upgrade::ORDER.contains(&part.component),
+                "held": rollout::held_in(tc, part.component).map_or("", rollout::Held::words), "upgradable": upgrade::ORDER.contains(&part.component),
                 "suspended": suspended(spec.suspend_action.as_ref()) || suspended(tc.spec.suspend_action.as_ref()),
                 "taggedImage": spec.base_image.as_deref().is_some_and(|image| image_tag(image).is_some()),
                 "ownSuspend": suspended(spec.suspend_action.as_ref()), "phase": status.phase,

@@ -197,11 +197,12 @@ fn config_map(pass: &Pass<'_>, tc: &TidbCluster, component: Component, set: Opti
         (Some(object), _) => object,
         // No `config`: nothing is synced, the StatefulSet keeps what it mounts.
         (None, Some(set)) => return mounted_map(set),
+        (None, None) if component.script_in_command() => return String::new(),
         (None, None) => manifests::first_config_map(tc, component),
     };
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     // InPlace writes into the map that is mounted, whatever its name: no new name, no restart.
-    let in_place = set.map(mounted_map).filter(|_| !tc.rolling_config(component));
+    let in_place = set.map(mounted_map).filter(|name| !name.is_empty() && !tc.rolling_config(component));
     let name = in_place.unwrap_or(name);
     let mut object = object;
     object["metadata"]["name"] = json!(name);
@@ -211,7 +212,7 @@ fn config_map(pass: &Pass<'_>, tc: &TidbCluster, component: Component, set: Opti
 
 fn mounted_map(set: &Value) -> String {
     let volumes = set["spec"]["template"]["spec"]["volumes"].as_array();
-    let volume = volumes.into_iter().flatten().find(|volume| volume["name"] == "startup-script");
+    let volume = volumes.into_iter().flatten().find(|volume| volume["name"] == "config");
     volume.and_then(|volume| volume["configMap"]["name"].as_str()).unwrap_or_default().to_owned()
 }
 

@@ -7,6 +7,7 @@ use super::super::objects::failover_applies;
 use super::at;
 use super::documents::{Document, Set};
 use super::{Location, Subject};
+use crate::fleet::rollout::{Held, held};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::version::Version;
 
@@ -127,36 +128,44 @@ fn failover(document: &Document) -> Vec<Finding> {
 
 /// 8.
 fn rolled(document: &Document) -> Vec<Finding> {
-    let general = document.text_at(&["spec", "configUpdateStrategy"]);
+    let general = document.text_at(&["spec", "configUpdateStrategy"]).filter(|strategy| !strategy.is_empty());
     let mut all = Vec::new();
-    if general != Some("RollingUpdate") && components(document).any(|(_, spec)| strategy(spec) != Some("RollingUpdate"))
-    {
-        let path = ["spec", "configUpdateStrategy"];
-        let value = general.unwrap_or("(absent: InPlace)");
-        let sentence = "a change of the configuration will not restart any pod";
-        all.push(at(document, "config-not-rolled", &path, value, sentence).then("configUpdateStrategy: RollingUpdate"));
-    }
-    for (component, spec) in components(document).filter(|(component, _)| *component != Component::Pump) {
-        if let Some("InPlace") = strategy(spec) {
-            let path = ["spec", component.key(), "configUpdateStrategy"];
-            let sentence = format!("a change of {}'s configuration will not restart its pods", component.title());
-            all.push(
-                at(document, "config-not-rolled", &path, "InPlace", sentence)
-                    .then("configUpdateStrategy: RollingUpdate"),
-            );
-        }
-        if spec.get("config").is_none_or(Value::is_null) {
-            let path = ["spec", component.key(), "config"];
-            let sentence =
-                format!("{} has no config: a change of its start script will not restart its pods", component.title());
-            all.push(at(document, "config-not-rolled", &path, "(absent)", sentence).then("config: {} is enough"));
+    let mut told = false;
+    for (component, spec) in components(document) {
+        let own = spec.get("configUpdateStrategy").and_then(Value::as_str);
+        let has_config = spec.get("config").is_some_and(|config| !config.is_null());
+        match held(component, own.or(general).unwrap_or("InPlace"), has_config) {
+            Some(Held::InPlace) if own.is_some() => {
+                let path = ["spec", component.key(), "configUpdateStrategy"];
+                let sentence = format!("a change of {}'s configuration will not restart its pods", component.title());
+                all.push(
+                    at(document, "config-not-rolled", &path, own.unwrap_or_default(), sentence)
+                        .then("configUpdateStrategy: RollingUpdate"),
+                );
+            }
+            // It is one field that is wrong for all of them.
+            Some(Held::InPlace) if !told => {
+                told = true;
+                let path = ["spec", "configUpdateStrategy"];
+                let value = general.unwrap_or("(absent: InPlace)");
+                let sentence = "a change of the configuration will not restart any pod";
+                all.push(
+                    at(document, "config-not-rolled", &path, value, sentence)
+                        .then("configUpdateStrategy: RollingUpdate"),
+                );
+            }
+            Some(Held::NoConfig) => {
+                let path = ["spec", component.key(), "config"];
+                let sentence = format!(
+                    "{} has no config: a change of its start script will not restart its pods",
+                    component.title()
+                );
+                all.push(at(document, "config-not-rolled", &path, "(absent)", sentence).then("config: {} is enough"));
+            }
+            Some(Held::InPlace) | None => {}
         }
     }
     all
-}
-
-fn strategy(spec: &Value) -> Option<&str> {
-    spec.get("configUpdateStrategy").and_then(Value::as_str)
 }
 
 /// 61.
