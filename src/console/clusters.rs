@@ -10,6 +10,7 @@ use super::{empty, nothing};
 use crate::app::App;
 use crate::app::rows::{Item, Row};
 use crate::app::words::{Level, freshness_level, freshness_words, quorum_level, quorum_short};
+use crate::fleet::rollout::suspended_words;
 use crate::fleet::{Crd, KubeCluster};
 
 /// What the cluster knows of TidbClusters, in few words.
@@ -114,6 +115,11 @@ pub fn tidb_clusters(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect,
                 Some(ready) => ready.reason.clone(),
             };
             let ready = if tc.paused() { format!("{ready}, paused") } else { ready };
+            let cluster = app.fleet.clusters.get(&of.context);
+            let ready = match cluster.and_then(|cluster| suspended_words(cluster, tc)) {
+                Some(words) => format!("{ready}, {words}"),
+                None => ready,
+            };
             let parts: Vec<String> =
                 tc.components().map(|(component, spec)| format!("{} {}", component.key(), spec.replicas)).collect();
             let joined = tc.spec.cluster.as_ref().map(|to| match &to.namespace {

@@ -291,7 +291,9 @@ fn tidb_cluster(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
     sheet.section("rollout");
     for part in rollout(cluster, tc) {
         let title = part.component.title();
-        if part.settled {
+        if part.suspended {
+            sheet.level(title, Level::Working, "suspended (suspendAction): its pods are gone, its volumes stay");
+        } else if part.settled {
             sheet.level(title, Level::Good, &format!("settled, {} of {} ready", part.ready, part.replicas));
         } else {
             sheet.level(title, Level::Working, &part.reason);

@@ -56,7 +56,11 @@ pub fn held_in(tc: &TidbCluster, component: Component) -> Option<Held> {
 #[serde(rename_all = "camelCase")]
 pub struct ComponentRollout {
     pub component: Component,
+    /// Nothing is under way: it runs as the spec asks, or it is suspended as the spec asks.
     pub settled: bool,
+    /// Its pods are gone because a suspendAction asks for that, and nothing more will come. While pods are left it is
+    /// neither this nor settled.
+    pub suspended: bool,
     /// What is still missing, one sentence; empty when settled.
     pub reason: String,
     pub revision: String,
@@ -71,11 +75,16 @@ pub fn rollout(cluster: &KubeCluster, tc: &TidbCluster) -> Vec<ComponentRollout>
         .map(|(component, spec)| {
             let set = stateful_set(cluster, tc, component);
             let pods = component_pods(cluster, tc, component);
-            let reason = unsettled(tc, component, spec.replicas, set, &pods);
+            let asked = tc.asks_to_suspend(component);
+            let reason = match asked {
+                true => suspending(tc, component, set, &pods),
+                false => unsettled(tc, component, spec.replicas, set, &pods),
+            };
             let status = set.map(|s| s.status.clone()).unwrap_or_default();
             ComponentRollout {
                 component,
                 settled: reason.is_none(),
+                suspended: asked && reason.is_none(),
                 reason: reason.unwrap_or_default(),
                 revision: status.update_revision,
                 replicas: spec.replicas,
@@ -84,6 +93,13 @@ pub fn rollout(cluster: &KubeCluster, tc: &TidbCluster) -> Vec<ComponentRollout>
             }
         })
         .collect()
+}
+
+/// What a suspendAction has taken away: `TiKV, TiDB suspended`; `None` where nothing is.
+pub fn suspended_words(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {
+    let titles: Vec<&str> =
+        rollout(cluster, tc).iter().filter(|part| part.suspended).map(|part| part.component.title()).collect();
+    (!titles.is_empty()).then(|| format!("{} suspended", titles.join(", ")))
 }
 
 /// `updateRevision` of every component's StatefulSet: compare with the ones from before a patch.
@@ -113,6 +129,22 @@ pub fn component_pods<'a>(cluster: &'a KubeCluster, tc: &TidbCluster, component:
         .collect();
     pods.sort_by_key(|pod| (pod.ordinal(), pod.metadata.name.clone()));
     pods
+}
+
+/// What is missing until a component is suspended (`pkg/manager/suspender` of TiDB Operator 1.6).
+fn suspending(tc: &TidbCluster, component: Component, set: Option<&StatefulSet>, pods: &[&Pod]) -> Option<String> {
+    let title = component.title();
+    match tc.component_status(component).phase.as_deref() {
+        Some("Suspend") => match (pods.len(), set) {
+            (0, None) => None,
+            (0, Some(_)) => Some(format!("{title} is being suspended: its StatefulSet is not gone yet")),
+            (left, _) => Some(format!("{title} is being suspended: {left} pods are left")),
+        },
+        Some(phase @ ("Upgrade" | "Scale")) => {
+            Some(format!("{title} is to be suspended, but is in phase {phase}, and the operator waits for its end"))
+        }
+        _ => Some(format!("{title} is to be suspended, and the operator has not begun with it")),
+    }
 }
 
 fn unsettled(
@@ -232,6 +264,42 @@ mod tests {
         cluster.stateful_sets.insert(set.metadata.key(), set);
         cluster.pods.insert(pod.metadata.key(), pod);
         rollout(&cluster, &serde_json::from_value(tc).expect("shape")).remove(0)
+    }
+
+    #[test]
+    fn suspended_is_settled_and_suspending_is_not() {
+        let of = |phase: &str, set: bool, pod: bool| {
+            let tc = json!({"metadata": {"name": "b", "namespace": "n"},
+                "spec": {"ticdc": {"replicas": 1, "suspendAction": {"suspendStatefulSet": true}}},
+                "status": {"ticdc": {"phase": phase}}});
+            let mut cluster = KubeCluster::default();
+            if set {
+                let set: StatefulSet =
+                    serde_json::from_value(json!({"metadata": {"name": "b-ticdc", "namespace": "n"}})).expect("shape");
+                cluster.stateful_sets.insert(set.metadata.key(), set);
+            }
+            if pod {
+                let pod: Pod =
+                    serde_json::from_value(json!({"metadata": {"name": "b-ticdc-0", "namespace": "n", "labels": {
+                    "app.kubernetes.io/instance": "b", "app.kubernetes.io/component": "ticdc"}}}))
+                    .expect("shape");
+                cluster.pods.insert(pod.metadata.key(), pod);
+            }
+            rollout(&cluster, &serde_json::from_value(tc).expect("shape")).remove(0)
+        };
+        let gone = of("Suspend", false, false);
+        assert!(gone.settled && gone.suspended && gone.reason.is_empty(), "{gone:?}");
+        for (phase, set, pod, reason) in [
+            ("Suspend", true, true, "1 pods are left"),
+            ("Suspend", false, true, "1 pods are left"),
+            ("Suspend", true, false, "StatefulSet is not gone"),
+            ("Normal", true, true, "has not begun"),
+            ("Upgrade", true, true, "phase Upgrade"),
+            ("Scale", true, true, "phase Scale"),
+        ] {
+            let seen = of(phase, set, pod);
+            assert!(!seen.settled && !seen.suspended && seen.reason.contains(reason), "{seen:?}, wanted {reason:?}");
+        }
     }
 
     #[test]

@@ -358,6 +358,14 @@ impl TidbCluster {
         self.spec.paused.unwrap_or(false)
     }
 
+    /// Whether the operator is asked to take the component's pods away. Its own suspendAction counts in place of the
+    /// TidbCluster's, also where it says no (`component_spec.go` of TiDB Operator 1.6, `SuspendAction`).
+    pub fn asks_to_suspend(&self, component: Component) -> bool {
+        let own = self.component(component).and_then(|spec| spec.suspend_action.as_ref());
+        let action = own.or(self.spec.suspend_action.as_ref());
+        action.and_then(|action| action.get("suspendStatefulSet")).copied().unwrap_or(false)
+    }
+
     /// The value of the label `app.kubernetes.io/instance` on everything that belongs to it (`domain.md` §1.4).
     pub fn instance(&self) -> &str {
         self.metadata.labels.get("app.kubernetes.io/instance").map_or(self.name(), String::as_str)
@@ -528,6 +536,24 @@ mod tests {
         assert!(!serde_json::to_string(&spec).expect("serialises").contains("secret"));
         let without = tc(json!({"pd": {"replicas": 3, "config": null}}));
         assert_eq!(without.spec.pd.and_then(|pd| pd.config), None);
+    }
+
+    #[test]
+    fn a_component_is_suspended_by_its_own_action_first() {
+        let yes = json!({"suspendStatefulSet": true});
+        let no = json!({"suspendStatefulSet": false});
+        let cases = [
+            (json!({"pd": {}}), false),
+            (json!({"suspendAction": yes, "pd": {}}), true),
+            (json!({"pd": {"suspendAction": yes}}), true),
+            (json!({"suspendAction": yes, "pd": {"suspendAction": no}}), false),
+            (json!({"suspendAction": no, "pd": {"suspendAction": yes}}), true),
+            (json!({"suspendAction": yes, "pd": {"suspendAction": {}}}), false),
+            (json!({"suspendAction": null, "pd": {"suspendAction": null}}), false),
+        ];
+        for (spec, expected) in cases {
+            assert_eq!(tc(spec.clone()).asks_to_suspend(Component::Pd), expected, "{spec}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::table::table;
 use crate::fleet::database::{Database, databases};
+use crate::fleet::rollout::rollout;
 use crate::fleet::{Crd, Fleet, Freshness};
 
 /// The document of `status -o json`.
@@ -37,6 +38,8 @@ pub struct TidbClusterStatus {
     pub across_k8s: bool,
     /// The Ready condition's status: `True`, `False`; absent when there is none.
     pub ready: Option<String>,
+    /// Components that a suspendAction has taken away.
+    pub suspended: Vec<&'static str>,
 }
 
 /// The three answers of `status`, worst known first.
@@ -77,6 +80,11 @@ impl Status {
                         cluster_domain: tc.spec.cluster_domain.clone(),
                         across_k8s: tc.across_k8s(),
                         ready: tc.ready_condition().map(|c| c.status.clone()),
+                        suspended: rollout(cluster, tc)
+                            .iter()
+                            .filter(|part| part.suspended)
+                            .map(|part| part.component.title())
+                            .collect(),
                     })
                     .collect(),
                 message: match fleet.same_cluster_as(&cluster.context) {
@@ -109,8 +117,11 @@ impl Status {
             .kube_clusters
             .iter()
             .map(|cluster| {
-                let tcs: Vec<String> =
-                    cluster.tidb_clusters.iter().map(|tc| format!("{}/{}", tc.namespace, tc.name)).collect();
+                let named = |tc: &TidbClusterStatus| match tc.suspended.as_slice() {
+                    [] => format!("{}/{}", tc.namespace, tc.name),
+                    titles => format!("{}/{} ({} suspended)", tc.namespace, tc.name, titles.join(", ")),
+                };
+                let tcs: Vec<String> = cluster.tidb_clusters.iter().map(named).collect();
                 vec![
                     cluster.context.clone(),
                     cluster.freshness.to_owned(),

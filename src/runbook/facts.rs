@@ -41,7 +41,8 @@ pub enum Query {
     /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
     #[serde(rename = "k8s.cluster")]
     KubeCluster,
-    /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[], joined[]`.
+    /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[],
+    /// joined[], suspended[]{of,here,component,title}`; `suspended` has all that a suspendAction asks for, gone or still going.
     #[serde(rename = "fleet.database")]
     Database,
     /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?, databaseId`
@@ -258,6 +259,14 @@ fn events(of: &ObjectRef, cluster: &KubeCluster) -> Value {
     json!({ "warnings": told.collect::<Vec<_>>() })
 }
 
+/// What a suspendAction takes away of a TidbCluster.
+fn suspended(fleet: &Fleet, of: &ObjectRef, here: bool) -> Vec<Value> {
+    let Some(tc) = fleet.tidb_cluster(of) else { return Vec::new() };
+    let asked = tc.components().map(|(component, _)| component).filter(|component| tc.asks_to_suspend(*component));
+    let shown = |component: Component| json!({"of": of.to_string(), "here": here, "component": component.key(), "title": component.title()});
+    asked.map(shown).collect()
+}
+
 /// Why setting acrossK8s (and a domain) would restart no pod of a component; empty: it restarts them.
 fn held_by_opening(tc: &TidbCluster, component: Component) -> &'static str {
     match rollout::held_in(tc, component) {
@@ -456,6 +465,7 @@ fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
                 let moving = rollout::rollout(cluster, other).into_iter().find(|component| !component.settled)?;
                 Some(format!("{m} ({})", moving.reason))
             }).collect::<Vec<_>>(),
+        "suspended": members.iter().flat_map(|m| suspended(fleet, m, m == of)).collect::<Vec<_>>(),
         "joined": others().filter(|(other, tc)| referenced(fleet, other, tc).as_ref() == Some(of))
             .map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
     })

@@ -170,6 +170,14 @@ fn wait_rollout(only: Option<Component>, started: Option<&Value>, cluster: &Kube
     if tc.paused() {
         return Judged::Refuse(format!("TidbCluster {} is paused: the operator does nothing", tc.name()));
     }
+    // Nothing would come of waiting for what has no pods. Of a whole TidbCluster the others still roll.
+    if let Some(component) = only.filter(|component| tc.asks_to_suspend(*component)) {
+        return Judged::Refuse(format!(
+            "{} of TidbCluster {} is suspended (suspendAction): it has no pods that could roll; resume it first",
+            component.title(),
+            tc.name()
+        ));
+    }
     let mut now = revisions(cluster, tc);
     let mut all = rollout(cluster, tc);
     if let Some(only) = only {

@@ -71,9 +71,11 @@ impl TidbCluster {
         self.spec()[component.key()]["replicas"].as_u64().and_then(|count| count.try_into().ok()).unwrap_or(0)
     }
 
+    /// The component's own suspendAction counts in place of the TidbCluster's (`component_spec.go`).
     pub fn suspended(&self, component: Component) -> bool {
-        let of = |value: &Value| value["suspendAction"]["suspendStatefulSet"] == true;
-        of(self.spec()) || of(&self.spec()[component.key()])
+        let own = &self.spec()[component.key()]["suspendAction"];
+        let action = if own.is_object() { own } else { &self.spec()["suspendAction"] };
+        action["suspendStatefulSet"] == true
     }
 
     /// Empty means InPlace (domain.md §1.2). TiProxy's ConfigMap is written in place whatever the spec says.

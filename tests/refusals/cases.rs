@@ -116,6 +116,19 @@ pub const FITTING: &[Case] = &[
         let config_update_strategy = Some("InPlace".to_owned());
         spec.tiflash = Some(ComponentSpec { replicas: 1, config_update_strategy, ..Default::default() });
     }),
+    // Suspended is settled: nothing is under way, and what needs it says so by itself.
+    case(&[ENABLE, MIGRATE, LEAVE, SUSPEND], "settled", "TiDB suspended here", |w| w.suspends_tidb()),
+    case(&[RESTART, RESTART_TIKV, JOIN], "nothing-rolling", "TiDB suspended somewhere", |w| w.suspends_tidb()),
+    case(&[RESTART_TIKV], "not-suspended", "TiDB suspended, and TiKV is restarted", |w| w.suspends_tidb()),
+    case(&[ENABLE, JOIN, MIGRATE, RESTART, LEAVE], "storage-not-suspended", "TiDB suspended", |w| w.suspends_tidb()),
+    case(&[RESTART_TIKV, UPGRADE], "not-suspended", "its own suspendAction says no", |w| {
+        w.tc().spec.suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
+        let no = || Some([("suspendStatefulSet".to_owned(), false)].into());
+        let spec = &mut w.tc().spec;
+        for component in [&mut spec.pd, &mut spec.tikv, &mut spec.tidb, &mut spec.tiflash].into_iter().flatten() {
+            component.suspend_action = no();
+        }
+    }),
 ];
 
 pub const CASES: &[Case] = &[
@@ -207,6 +220,13 @@ pub const CASES: &[Case] = &[
     }),
     case(&[RESTART_TIKV, UPGRADE], "not-suspended", "tikv", |w| {
         w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
+    }),
+    case(&[ENABLE, JOIN, MIGRATE, RESTART, LEAVE], "storage-not-suspended", "TiKV of ", |w| {
+        w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
+    }),
+    case(&[SUSPEND], "others-not-suspended", "TiKV of east", |w| {
+        let of = &mut w.other().spec;
+        of.tikv.as_mut().expect("TiKV").suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
     }),
     case(&[UPGRADE], "own-versions", "tikv@east", |w| w.tikv().version = None),
     given(&[UPGRADE], "no-downgrade", "v8.5.4", &[("version", "v8.5.3")]),

@@ -221,6 +221,19 @@ impl World {
         self.tc().spec.tikv.as_mut().expect("it has TiKV")
     }
 
+    /// Its TiDB is suspended, and nothing is left of it but the spec.
+    pub fn suspends_tidb(&mut self) {
+        let at = self.at.clone();
+        let tc = self.tc();
+        tc.status.tidb.phase = Some("Suspend".into());
+        tc.spec.tidb.as_mut().expect("it has TiDB").suspend_action =
+            Some([("suspendStatefulSet".to_owned(), true)].into());
+        let prefix = format!("{}-tidb", at.name);
+        let cluster = self.cluster(&at.context);
+        cluster.stateful_sets.retain(|key, _| key.name != prefix);
+        cluster.pods.retain(|key, _| !key.name.starts_with(&prefix));
+    }
+
     /// The other TidbCluster of the Database.
     pub fn other(&mut self) -> &mut TidbCluster {
         let at = self.at.clone();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Member;
 use super::grouping::{candidates, cluster_id, names, pod_of, referenced};
 use crate::fleet::pd::{MemberId, PdAnswer};
-use crate::fleet::rollout::rollout;
+use crate::fleet::rollout::{rollout, suspended_words};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
@@ -37,7 +37,8 @@ pub(super) fn judge_tidb_cluster(
 ) {
     match tc.ready_condition() {
         Some(ready) if ready.status != "True" => {
-            problems.push(format!("TidbCluster {of} is not Ready: {}", ready.reason));
+            let why = suspended_words(cluster, tc).map(|words| format!(" ({words})")).unwrap_or_default();
+            problems.push(format!("TidbCluster {of} is not Ready: {}{why}", ready.reason));
         }
         Some(_) => {}
         None => unseen.push(format!("TidbCluster {of} has no Ready condition; the operator has not judged it")),

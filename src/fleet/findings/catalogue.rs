@@ -1,4 +1,4 @@
-//! The catalogue: all 69 hazards of `domain.md` §5 by number, and the few plain states beside them, each with its name,
+//! The catalogue: the 69 hazards of `domain.md` §5 by number, those that were met in use behind them, and the few plain states beside them, each with its name,
 //! its severity and how it is seen at all. A hazard that cannot be seen from outside says so, and why.
 //!
 //! A table and nothing else: what sees each one is in the files of the four groups.
@@ -487,6 +487,13 @@ pub static CATALOGUE: &[Hazard] = &[
         Now,
         "Scaling and rolling at once leaves the upgrade waiting for a store that is on its way out.",
     ),
+    hazard(
+        70,
+        "suspended",
+        Low,
+        Now,
+        "It was asked for and is easily forgotten: what is suspended serves nobody, its members and stores keep counting, and after 30 minutes PD makes its replicas anew elsewhere.",
+    ),
     plain("pd-member-unhealthy", Medium, "Every member that is down brings the loss of quorum nearer."),
     plain(
         "certificate-unusable",
@@ -503,9 +510,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn all_69_are_there_once_and_in_order() {
+    fn all_are_there_once_and_in_order() {
         let numbers: Vec<u8> = CATALOGUE.iter().filter_map(|hazard| hazard.number).collect();
-        assert_eq!(numbers, (1..=69).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=70).collect::<Vec<u8>>());
         let ids: BTreeSet<&str> = CATALOGUE.iter().map(|hazard| hazard.id).collect();
         assert_eq!(ids.len(), CATALOGUE.len());
         for hazard in CATALOGUE {

@@ -2,6 +2,7 @@
 
 use super::scene::Scene;
 use super::{Finding, OfDatabase, Severity, Subject};
+use crate::fleet::rollout::suspended_words;
 
 pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
 
@@ -53,8 +54,9 @@ fn not_ready(scene: &Scene<'_>) -> Vec<Finding> {
         parts.filter_map(|part| Some((part, part.tc.ready_condition().filter(|ready| ready.status != "True")?)));
     unready
         .map(|(part, ready)| {
+            let why = suspended_words(part.cluster, part.tc).map(|words| format!(" ({words})")).unwrap_or_default();
             scene
-                .find_at("not-ready", part, format!("TidbCluster is not Ready: {}", ready.reason))
+                .find_at("not-ready", part, format!("TidbCluster is not Ready: {}{why}", ready.reason))
                 .saw(
                     &part.subject(),
                     "status.conditions[Ready]",

@@ -159,7 +159,11 @@ fn single_unsynced(scene: &Scene<'_>) -> Vec<Finding> {
         let status = &part.tc.status.pd;
         let forced = part.tc.metadata.annotations.get(FORCE).is_some_and(|value| value == "true");
         let alone = pd.replicas < 2 && status.peer_members.is_empty();
-        if status.synced != Some(false) || !(alone || forced) || part.deleting() {
+        if status.synced != Some(false)
+            || !(alone || forced)
+            || part.deleting()
+            || part.tc.asks_to_suspend(Component::Pd)
+        {
             continue;
         }
         all.push(

@@ -6,7 +6,7 @@
 //! (confusing) low. Not here: what a runbook refuses (its own preflight, which calls the same functions where both
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
-//! Neighbours: [`catalogue`] (all 69 with how each is seen), [`scene`] (what the functions look at), and one file per
+//! Neighbours: [`catalogue`] (all of them with how each is seen), [`scene`] (what the functions look at), and one file per
 //! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade`], [`exit`], and [`health`] for what is
 //! plainly down.
 

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::{Part, Scene};
-use super::{Finding, OfDatabase, Subject};
+use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::database::{Database, Member, candidates, cluster_id, host, referenced};
-use crate::fleet::rollout::{Held, held_in};
+use crate::fleet::rollout::{ComponentRollout, Held, held_in, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
@@ -25,6 +25,7 @@ pub(super) const ALL: &[OfDatabase] = &[
     unreplaced_variable,
     failover_on,
     paused,
+    suspended,
     rejected,
 ];
 
@@ -478,6 +479,49 @@ fn paused(scene: &Scene<'_>) -> Vec<Finding> {
     all
 }
 
+/// 70. Asked for, and forgotten as easily: what is suspended serves nobody.
+fn suspended(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.live()) {
+        let states = rollout(part.cluster, part.tc);
+        let asked: Vec<_> = states.iter().filter(|state| part.tc.asks_to_suspend(state.component)).collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let title = |state: &&&ComponentRollout| state.component.title();
+        let gone: Vec<&str> = asked.iter().filter(|state| state.suspended).map(|state| title(&state)).collect();
+        let going: Vec<&str> =
+            asked.iter().filter(|state| !state.suspended).map(|state| state.reason.as_str()).collect();
+        let mut said = Vec::new();
+        if !gone.is_empty() {
+            said.push(format!("{} suspended: no pods, the volumes stay", gone.join(", ")));
+        }
+        said.extend(going.iter().map(ToString::to_string));
+        let mut found = scene.find_at("suspended", part, said.join("; "));
+        let own = |state: &&&ComponentRollout| {
+            part.tc.component(state.component).is_some_and(|spec| spec.suspend_action.is_some())
+        };
+        for state in asked.iter().filter(own) {
+            let field = format!("spec.{}.suspendAction", state.component.key());
+            found = found.saw(&part.subject(), &field, "suspendStatefulSet: true", part.seen());
+        }
+        let whole = asked.iter().any(|state| !own(&state));
+        if whole {
+            found = found.saw(&part.subject(), "spec.suspendAction", "suspendStatefulSet: true", part.seen());
+        }
+        let own: Vec<String> = asked
+            .iter()
+            .filter(own)
+            .map(|state| format!("\"{}\":{{\"suspendAction\":null}}", state.component.key()))
+            .collect();
+        all.push(found.then(match own.is_empty() {
+            true => format!("when it is to run again: tidepilot run resume-cluster --set tidbCluster={}", part.of),
+            false => format!("when it is to run again: {}", part.patch(&format!("{{{}}}", own.join(",")))),
+        }));
+    }
+    all
+}
+
 /// 16. The operator rejects the object in its loop and leaves status as it was.
 fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -505,7 +549,8 @@ fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
             let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
             let uid = cluster.uid.clone().unwrap_or_default();
             let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
-            let mut found = Finding::new("wrong-context", None, sentence);
+            // Everything counts such a cluster once: it is worth a word, and harms nobody who names one context.
+            let mut found = Finding::new("wrong-context", None, sentence).severity(Severity::Low);
             for subject in subjects {
                 found = found.saw(&subject, "namespace kube-system, metadata.uid", &uid, cluster.heard).on(subject);
             }

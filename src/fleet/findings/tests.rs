@@ -124,7 +124,8 @@ const CASES: &[(&str, Plant, &[&str])] = &[
             }
             bed.east.tc["spec"]["tiflash"] = json!({"replicas": 0, "maxFailoverCount": 0});
         },
-        &["outside-ready", "outside-ready"],
+        // It is not there yet.
+        &["outside-ready", "ready-too-early"],
     ),
     (
         "TiFlash InPlace",
@@ -132,7 +133,7 @@ const CASES: &[(&str, Plant, &[&str])] = &[
             bed.east.tc["spec"]["tiflash"] =
                 json!({"replicas": 0, "maxFailoverCount": 0, "configUpdateStrategy": "InPlace"});
         },
-        &["config-not-rolled"],
+        &["config-not-rolled", "ready-too-early"],
     ),
     ("no config", |bed| bed.east.tc["spec"]["tikv"]["config"] = Value::Null, &["config-not-rolled"]),
     (
@@ -182,6 +183,40 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         &["failover-on"],
     ),
     ("paused", |bed| bed.west.tc["spec"]["paused"] = json!(true), &["paused"]),
+    (
+        "one component suspended",
+        |bed| {
+            bed.west.tc["spec"]["ticdc"] = json!({"replicas": 1, "suspendAction": {"suspendStatefulSet": true}});
+            bed.west.tc["status"]["ticdc"] = json!({"phase": "Suspend"});
+        },
+        &["suspended"],
+    ),
+    (
+        "being suspended",
+        |bed| bed.west.tc["spec"]["tidb"]["suspendAction"] = json!({"suspendStatefulSet": true}),
+        &["ready-too-early", "suspended"],
+    ),
+    (
+        "one component that is not to be suspended with the others",
+        |bed| bed.west.tc["spec"]["tidb"]["suspendAction"] = json!({"suspendStatefulSet": false}),
+        &[],
+    ),
+    (
+        "a whole TidbCluster suspended",
+        |bed| {
+            let tc = &mut bed.west.tc;
+            tc["spec"]["suspendAction"] = json!({"suspendStatefulSet": true});
+            for key in ["pd", "tikv", "tidb"] {
+                tc["status"][key] = json!({"phase": "Suspend", "synced": false});
+            }
+            tc["status"]["conditions"][0] =
+                json!({"type": "Ready", "status": "False", "reason": "PDUnhealthy", "message": ""});
+            bed.west.pods.retain(|pod| pod["metadata"]["name"] == "prod-west-discovery-0");
+            bed.west.sets.clear();
+            bed.unhealthy = vec![("", 3)];
+        },
+        &["not-ready", "pd-member-unhealthy", "suspended"],
+    ),
     ("rejected", |bed| bed.east.events = Some(vec![event("FailedValidation")]), &["rejected-by-operator"]),
     ("another event", |bed| bed.east.events = Some(vec![event("FailedScaleIn")]), &[]),
     (
@@ -600,4 +635,14 @@ fn the_json_of_a_finding() {
         json!({"object": "TidbCluster east/db/prod-east", "field": "spec.pvReclaimPolicy", "value": "Delete", "seen": "2026-11-20T12:00:00Z"})
     );
     assert!(finding["whatToDo"].as_str().expect("text").contains("--context east -n db"));
+}
+
+/// Everything deals with it: a word, and no alarm.
+#[test]
+fn one_cluster_under_two_contexts_is_low() {
+    let mut bed = Bed::healthy();
+    bed.west.uid = bed.east.uid.clone();
+    let checked = bed.checked();
+    let found = checked.findings.iter().find(|finding| finding.id() == "wrong-context").expect("it is named");
+    assert_eq!(found.severity, Severity::Low);
 }

@@ -23,10 +23,6 @@ fn of_database(fleet: &Fleet, of: &ObjectRef) -> Result<Database, Unseen> {
     database_of(fleet, of).ok_or_else(|| Unseen(format!("TidbCluster {of} belongs to no Database yet")))
 }
 
-fn suspended(action: Option<&BTreeMap<String, bool>>) -> bool {
-    action.and_then(|action| action.get("suspendStatefulSet")).copied().unwrap_or(false)
-}
-
 /// `components[], tidbClusters[], versions[], unsettled[]`.
 pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
     let database = of_database(fleet, of)?;
@@ -43,9 +39,9 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
                 "replicas": spec.replicas, "ownVersion": part.own_version, "settled": part.settled, "reason": part.reason,
                 "strategy": tc.config_update_strategy(part.component), "hasConfig": spec.config.is_some(),
                 "held": rollout::held_in(tc, part.component).map_or("", rollout::Held::words), "upgradable": upgrade::ORDER.contains(&part.component),
-                "suspended": suspended(spec.suspend_action.as_ref()) || suspended(tc.spec.suspend_action.as_ref()),
+                "suspended": tc.asks_to_suspend(part.component),
                 "taggedImage": spec.base_image.as_deref().is_some_and(|image| image_tag(image).is_some()),
-                "ownSuspend": suspended(spec.suspend_action.as_ref()), "phase": status.phase,
+                "ownSuspend": spec.suspend_action.is_some() && tc.asks_to_suspend(part.component), "phase": status.phase,
             });
             for (name, known) in [("version", &part.version), ("running", &part.running)] {
                 if let Some(known) = known {

@@ -1,7 +1,7 @@
 //! TiDB Operator's reconcile loop over one KubeCluster: from TidbClusters to objects, in the order of the real one.
 //!
 //! A pass stops at the first component that errs or waits, so everything behind it is left alone, as in truth (domain.md
-//! §2.1). Status and condition are in `status`, rolling and scaling in `upgrade` and `scale`, id labels in `meta`; pods are
+//! §2.1). Status and condition are in `status`, rolling, scaling and suspending in `upgrade`, `scale` and `suspend`, id labels in `meta`; pods are
 //! not made here.
 
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use super::world::{State, World};
 mod meta;
 mod scale;
 mod status;
+mod suspend;
 mod upgrade;
 
 /// How often what belongs to nobody is looked for.
@@ -139,14 +140,10 @@ fn sync_component(pass: &mut Pass<'_>, tc: &mut TidbCluster, component: Componen
         return Ok(());
     }
     let old = store.get("statefulsets", &namespace, &set_name);
-    status::refresh(pass, tc, component, old.as_ref());
-    if tc.suspended(component) {
-        if old.is_some() {
-            store.remove("statefulsets", &namespace, &set_name);
-        }
-        tc.object["status"][key]["phase"] = json!("Suspend");
+    if suspend::component(pass, tc, component, old.is_some()) {
         return Ok(());
     }
+    status::refresh(pass, tc, component, old.as_ref());
     for service in manifests::services(tc, component) {
         put_if_new(&store, "services", service);
     }
