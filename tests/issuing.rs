@@ -1,7 +1,8 @@
 //! issue-ca and issue-certificates from end to end: the real binary on a simulated fleet, built in, with the real cfssl and
 //! with the simulated cert-manager; every refusal, the second time, and the way back.
 //!
-//! Whether the certificates work is asked of rustls, which knows nothing of our rules. Not here: every fault of a
+//! Whether the certificates work is asked of those who know nothing of our rules: rustls, `openssl verify`, and two OpenSSL
+//! programs that speak TLS with each other. Not here: every fault of a
 //! certificate (`fleet::tls`), manifests against the real CRDs (`tests/schemas`).
 
 mod common;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::openssl::{self, Leaf, Office, Values};
 use common::{Ran, Room, finish};
 use k8s_openapi::ByteString;
 use rustls::pki_types::pem::PemObject as _;
@@ -17,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use serde_json::{Value, json};
+use tidepilot::client::certificates;
 use tidepilot::sim::{Sim, SimOptions};
 
 struct Bed {
@@ -179,6 +182,45 @@ fn they_speak(bed: &Bed) {
     let tidb = bed.secret("east", "one-tidb-server-secret");
     let mysql = bed.secret("east", "one-tidb-client-secret");
     speak(&tidb, &mysql, "one-tidb.prod.svc.east.local").expect("a MySQL client");
+    if openssl::installed() {
+        openssl_takes_them(bed);
+    }
+}
+
+/// OpenSSL on both sides of the same conversations, and every certificate by its strict rules.
+fn openssl_takes_them(bed: &Bed) {
+    let mut seen = 0;
+    for context in ["east", "west"] {
+        for secret in bed.sim.store(context).expect("a context").list("secrets", Some("prod")) {
+            let name = secret["metadata"]["name"].as_str().expect("a name");
+            let values = bed.secret(context, name);
+            if name.ends_with("-ca-secret") {
+                let (_, text) = openssl::openssl(
+                    openssl::files(&values).path(),
+                    &["verify", "-x509_strict", "-CAfile", "ca.crt", "tls.crt"],
+                );
+                assert!(text.contains("OK"), "{name}: {text}");
+            } else {
+                openssl::verify_all(&format!("{context} {name}"), &values);
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 10, "six of one, four of two");
+    let one = bed.secret("east", "one-pd-cluster-secret");
+    let two = bed.secret("west", "two-pd-cluster-secret");
+    let client = bed.secret("west", "two-cluster-client-secret");
+    openssl::speak(&one, &two, "one-pd-0.one-pd-peer.prod.svc.east.local").expect("two asks one");
+    openssl::speak(&two, &one, "two-pd-peer.prod.svc.west.local").expect("one asks two");
+    openssl::speak(&one, &client, "one-pd.prod.svc").expect("a client asks one");
+    openssl::speak(&one, &two, "two-pd-0.two-pd-peer.prod.svc.west.local").expect_err("another name");
+    openssl::speak(&client, &two, "one-pd.prod.svc").expect_err("a client's certificate serves nobody");
+    let tidb = bed.secret("east", "one-tidb-server-secret");
+    let mysql = bed.secret("east", "one-tidb-client-secret");
+    openssl::speak(&tidb, &mysql, "one-tidb.prod.svc.east.local").expect("a MySQL client");
+    let trusted = openssl::files(&mysql);
+    openssl::curl(&tidb, &trusted.path().join("ca.crt"), "one-tidb.prod.svc.east.local").expect("curl");
+    openssl::curl(&tidb, &trusted.path().join("ca.crt"), "two-tidb.prod.svc").expect_err("another name");
 }
 
 #[test]
@@ -260,4 +302,137 @@ fn with_the_real_cfssl() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     assert!(names.iter().all(|name| name.ends_with(".json")) && names.len() > 8, "{names:?}");
+}
+
+/// Which certificates OpenSSL takes for self-signed is its rule, and ours only as long as it is the same.
+#[test]
+fn what_openssl_takes_for_self_signed() {
+    if !openssl::installed() {
+        return;
+    }
+    let hosts = ["127.0.0.1".to_owned()];
+    let mut refused = 0;
+    for key in ["ec", "rsa"] {
+        let office = Office::new("/O=PingCAP/CN=TiDB", key);
+        let subjects =
+            ["/O=PingCAP/CN=TiDB", "/O=pingcap/CN=tidb", "/O=PingCAP/CN=Ti DB", "/CN=TiDB/O=PingCAP", "/CN=TiDB"];
+        for subject in subjects {
+            for ids in 0..4 {
+                let leaf = Leaf {
+                    subject,
+                    alternative_names: &hosts,
+                    subject_key_id: ids & 1 != 0,
+                    authority_key_id: ids & 2 != 0,
+                };
+                let values = office.leaf(&leaf);
+                let folder = openssl::files(&values);
+                let (content, text) = openssl::openssl(folder.path(), &["verify", "-CAfile", "ca.crt", "tls.crt"]);
+                let found = certificates::facts(&values).certificate.expect("one");
+                let told = format!("CA {key}, {subject}, ids {ids:02b}: {text}");
+                assert_eq!(found.looks_self_signed, text.contains("error 18"), "{told}");
+                assert_eq!(found.looks_self_signed, !content, "{told}");
+                refused += usize::from(!content);
+            }
+        }
+        // A root is signed by itself, and that is no fault.
+        assert!(!certificates::facts(&office.authority()).certificate.expect("one").looks_self_signed);
+    }
+    assert!(refused >= 6, "{refused}");
+}
+
+/// The CA that 0.1.0 made, or somebody's own, is called like the certificates. What is signed with it built in has key ids;
+/// where cfssl or cert-manager would sign, another organization is asked for, and with it they go through.
+#[test]
+fn a_ca_that_is_called_like_its_certificates() {
+    if !openssl::installed() {
+        return;
+    }
+    let cfssl = std::process::Command::new("cfssl").arg("version").output().is_ok();
+    for method in ["builtin", "cfssl", "cert-manager"] {
+        if method == "cfssl" && !cfssl {
+            continue;
+        }
+        let bed = Bed::new();
+        let office = Office::new("/O=PingCAP/CN=TiDB", "ec");
+        put(&bed, "one-ca-secret", &office.authority());
+        let (method, folder) = (format!("method={method}"), format!("folder={}", bed.room.path("x").display()));
+        let asked = [&ONE[..], &[method.as_str(), folder.as_str()]].concat();
+        if method != "method=builtin" {
+            bed.refused("issue-certificates", &asked, "ca-has-another-name");
+            let close = [&asked[..], &["organization=pingcap"]].concat();
+            bed.refused("issue-certificates", &close, "ca-has-another-name");
+            bed.done("issue-certificates", &[&asked[..], &["organization=PingCAP-certificates"]].concat());
+        } else {
+            bed.done("issue-certificates", &asked);
+        }
+        for name in ["pd-cluster", "cluster-client", "tidb-server"].map(|part| format!("one-{part}-secret")) {
+            openssl::verify_all(&format!("{method} {name}"), &bed.secret("east", &name));
+        }
+    }
+}
+
+/// What the simulated cert-manager makes of such a CA is what the real one makes, and is not called good.
+#[test]
+fn what_go_signs_without_key_ids_is_named() {
+    if !openssl::installed() {
+        return;
+    }
+    let bed = Bed::new();
+    put(&bed, "one-ca-secret", &Office::new("/O=PingCAP/CN=TiDB", "ec").authority());
+    let store = bed.sim.store("east").expect("a context");
+    let issuer =
+        json!({"metadata": {"namespace": "prod", "name": "x"}, "spec": {"ca": {"secretName": "one-ca-secret"}}});
+    store.put("issuers", issuer);
+    let names = ["one-pd", "one-pd-peer"];
+    let spec = json!({"secretName": "one-pd-cluster-secret", "commonName": "TiDB", "dnsNames": names, "duration": "999h",
+        "subject": {"organizations": ["PingCAP"]}, "usages": ["server auth", "client auth"], "issuerRef": {"name": "x"}});
+    store.put("certificates", json!({"metadata": {"namespace": "prod", "name": "pd"}, "spec": spec}));
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while store.get("secrets", "prod", "one-pd-cluster-secret").is_none() {
+        assert!(std::time::Instant::now() < until, "cert-manager made nothing");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let values = bed.secret("east", "one-pd-cluster-secret");
+    let why = openssl::verify(&values, "sslserver").expect_err("no key ids");
+    assert!(why.contains("error 18"), "{why}");
+    assert!(certificates::facts(&values).certificate.expect("one").looks_self_signed);
+    bed.refused("issue-certificates", &ONE, "OpenSSL takes it for self-signed (error 18)");
+}
+
+/// The lines that a person would type make certificates that OpenSSL takes as well.
+#[test]
+fn the_lines_by_hand() {
+    let kubectl = std::process::Command::new("kubectl").args(["version", "--client"]).output().is_ok();
+    assert!(kubectl || std::env::var("CI").is_err(), "kubectl is missing");
+    if !kubectl || !openssl::installed() {
+        eprintln!("left out: kubectl or openssl is not installed");
+        return;
+    }
+    let bed = Bed::new();
+    let by_hand = |words: &[&str]| {
+        let plan = bed.run(&[&["plan"], words].concat()).expect(2);
+        let lines: Vec<&str> = plan.stdout.lines().filter_map(|line| Some(&line[line.find("(umask 077")?..])).collect();
+        assert!(!lines.is_empty(), "{}", plan.stdout);
+        for line in lines {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-ec", line]).env("KUBECONFIG", bed.room.path("fleet.yaml"));
+            let output = shell.output().expect("a shell");
+            assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    };
+    by_hand(&["issue-ca", "tidbCluster=east/prod/one"]);
+    by_hand(&[&["issue-certificates"], &ONE[..]].concat());
+    by_hand(&[&["issue-certificates"], &TWO[..]].concat());
+    they_speak(&bed);
+    // And nothing is left to do for the program.
+    bed.done("issue-certificates", &ONE);
+}
+
+/// Puts a Secret into the namespace of `one`.
+fn put(bed: &Bed, name: &str, values: &Values) {
+    let data: BTreeMap<&String, ByteString> =
+        values.iter().map(|(key, value)| (key, ByteString(value.clone()))).collect();
+    let metadata = json!({"namespace": "prod", "name": name});
+    let secret = json!({"metadata": metadata, "type": "kubernetes.io/tls", "data": data});
+    bed.sim.store("east").expect("a context").put("secrets", secret);
 }

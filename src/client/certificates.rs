@@ -14,11 +14,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::X509Name;
 
 use super::plain;
-use crate::fleet::certificate::{CertificateFacts, SecretFacts, Usage};
+use crate::fleet::certificate::{CertificateFacts, SecretFacts, Usage, escaped, same_subject};
 
 /// Most certificates of one file that are looked at.
 const MOST: usize = 16;
@@ -95,7 +96,65 @@ fn certificate(of: &X509Certificate<'_>) -> CertificateFacts {
         not_after: time(of.validity().not_after),
         fingerprint: hex(&Sha256::digest(of.as_raw())),
         public_key: public_key(of),
+        subject: subject(of.subject()),
+        key_id: key_id(of).map(hex),
+        authority_key_id: authority(of).and_then(|id| id.key_identifier.as_ref()).map(|id| hex(id.0)),
+        looks_self_signed: looks_self_signed(of),
     }
+}
+
+/// In the order of the certificate, types by their usual letters.
+fn subject(name: &X509Name<'_>) -> String {
+    const LETTERS: [(&str, &str); 6] = [
+        ("2.5.4.3", "CN"),
+        ("2.5.4.6", "C"),
+        ("2.5.4.7", "L"),
+        ("2.5.4.8", "ST"),
+        ("2.5.4.10", "O"),
+        ("2.5.4.11", "OU"),
+    ];
+    let parts = name.iter_rdn().map(|together| {
+        let all = together.iter().map(|one| {
+            let oid = one.attr_type().to_id_string();
+            let letter = LETTERS.iter().find(|(known, _)| *known == oid).map_or(oid.as_str(), |(_, letter)| letter);
+            let value = one.as_str().map_or_else(|_| hex(one.as_slice()), plain);
+            format!("{letter}={}", escaped(&value))
+        });
+        all.collect::<Vec<_>>().join("+")
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn key_id<'a>(of: &'a X509Certificate<'_>) -> Option<&'a [u8]> {
+    of.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
+        _ => None,
+    })
+}
+
+fn authority<'a>(of: &'a X509Certificate<'_>) -> Option<&'a x509_parser::extensions::AuthorityKeyIdentifier<'a>> {
+    of.extensions().iter().find_map(|one| match one.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => Some(id),
+        _ => None,
+    })
+}
+
+/// OpenSSL's own rule (`ossl_x509v3_cache_extensions`: EXFLAG_SI, then EXFLAG_SS), for what somebody else signed.
+fn looks_self_signed(of: &X509Certificate<'_>) -> bool {
+    if !same_subject(&subject(of.subject()), &subject(of.issuer())) {
+        return false;
+    }
+    let named = authority(of);
+    let other_key = named.and_then(|id| id.key_identifier.as_ref()).zip(key_id(of)).is_some_and(|(a, b)| a.0 != b);
+    let other_serial = named.and_then(|id| id.authority_cert_serial).is_some_and(|serial| serial != of.raw_serial());
+    // A signature of another kind than its own key cannot be its own.
+    let kind = |oid: String| {
+        let families = ["1.2.840.10045.", "1.2.840.113549.1.1."];
+        families.into_iter().find(|family| oid.starts_with(family)).map_or(oid, str::to_owned)
+    };
+    let own_kind = kind(of.public_key().algorithm.algorithm.to_id_string());
+    let signed_kind = kind(of.signature_algorithm.algorithm.to_id_string());
+    !other_key && !other_serial && own_kind == signed_kind && of.verify_signature(None).is_err()
 }
 
 fn address(bytes: &[u8]) -> Option<String> {

@@ -43,11 +43,16 @@ fn profile(ask: &Ask<'_>) -> &'static str {
 /// The request of a certificate, or of a CA.
 pub fn request(ask: &Ask<'_>, is_ca: bool) -> Value {
     let mut request = json!({"CN": ask.common_name, "hosts": ask.hosts, "key": {"algo": "ecdsa", "size": 256}});
+    let mut names = serde_json::Map::new();
     if let Some(organization) = ask.organization {
-        request["names"] = json!([{"O": organization}]);
+        names.insert("O".into(), json!(organization));
     }
     if is_ca {
+        names.extend(issuing::AUTHORITY_SUBJECT.map(|(key, value)| (key.to_owned(), json!(value))));
         request["ca"] = json!({"expiry": format!("{}h", u64::from(ask.days) * 24)});
+    }
+    if !names.is_empty() {
+        request["names"] = json!([names]);
     }
     request
 }
@@ -233,6 +238,9 @@ mod tests {
         assert_eq!(config["signing"]["profiles"]["client"]["expiry"], "8760h");
         let usages = json!(["signing", "key encipherment", "server auth", "client auth"]);
         assert_eq!(config["signing"]["profiles"]["internal"]["usages"], usages);
-        assert_eq!(request(&ask(&[], BTreeSet::new(), 3650), true)["ca"]["expiry"], "87600h");
+        let ca = request(&ask(&[], BTreeSet::new(), 3650), true);
+        assert_eq!(ca["ca"]["expiry"], "87600h");
+        assert_eq!(ca["names"], json!([{"C": "US", "L": "CA", "ST": "Beijing", "O": "PingCAP", "OU": "TiDB"}]));
+        assert_eq!(request(&both, false)["names"], json!([{"O": "PingCAP"}]));
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SignatureAlgorithm,
 };
 use rustls::SignatureScheme;
 use rustls::pki_types::pem::PemObject as _;
@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 use super::certificates;
 use crate::fleet::certificate::Usage;
 use crate::fleet::tls::authority_troubles;
+use crate::runbook::issuing;
 
 /// Certificates are valid from a little earlier on: clocks differ.
 const EARLIER: Duration = Duration::from_secs(300);
@@ -86,6 +87,7 @@ fn blocks(text: &str) -> Vec<(String, Vec<u8>)> {
 /// A new CA, signed by itself.
 pub fn authority(ask: &Ask<'_>, now: Timestamp) -> Result<Material, String> {
     let mut params = params(ask, now, None)?;
+    params.distinguished_name = name(ask, &issuing::AUTHORITY_SUBJECT)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().map_err(|error| format!("no key could be made: {error}"))?;
@@ -142,13 +144,29 @@ pub fn certificate(
     Ok(Material { ca, certificate, key: leaf.serialize_pem() })
 }
 
+/// A subject; `more` beside organization and common name, in the order of the documents' CA.
+fn name(ask: &Ask<'_>, more: &[(&str, &str)]) -> Result<DistinguishedName, String> {
+    let mut name = DistinguishedName::new();
+    let of = |key: &str| more.iter().find(|(known, _)| *known == key).map(|(_, value)| (*value).to_owned());
+    if let Some(country) = of("C") {
+        // X.520 wants a PrintableString here.
+        let printable = country.as_str().try_into().map_err(|_| format!("{country:?} is no country"))?;
+        name.push(DnType::CountryName, DnValue::PrintableString(printable));
+    }
+    let rest = [
+        (DnType::StateOrProvinceName, of("ST")),
+        (DnType::LocalityName, of("L")),
+        (DnType::OrganizationName, ask.organization.map(str::to_owned)),
+        (DnType::OrganizationalUnitName, of("OU")),
+        (DnType::CommonName, Some(ask.common_name.to_owned())),
+    ];
+    rest.into_iter().filter_map(|(kind, value)| Some((kind, value?))).for_each(|(kind, value)| name.push(kind, value));
+    Ok(name)
+}
+
 fn params(ask: &Ask<'_>, now: Timestamp, last: Option<Timestamp>) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    if let Some(organization) = ask.organization {
-        params.distinguished_name.push(DnType::OrganizationName, organization);
-    }
-    params.distinguished_name.push(DnType::CommonName, ask.common_name);
+    params.distinguished_name = name(ask, &[])?;
     params.subject_alt_names = ask.hosts.iter().map(|host| host_name(host)).collect::<Result<_, _>>()?;
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let seconds = |at: Timestamp| Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0));
@@ -257,6 +275,12 @@ mod tests {
             let found = certificates::facts(&made.values());
             assert_eq!(troubles(&wanted, &found, now()), Vec::new(), "{found:?}");
             assert_eq!(found.key_matches, Some(true));
+            let (leaf, ca) = (found.certificate.clone().expect("one"), facts.certificate.clone().expect("one"));
+            assert_eq!(
+                (leaf.subject.as_str(), ca.subject.as_str()),
+                ("O=PingCAP, CN=TiDB", "C=US, ST=Beijing, L=CA, O=PingCAP, OU=TiDB, CN=TiDB")
+            );
+            assert!(leaf.key_id.is_some() && leaf.authority_key_id == ca.key_id && leaf.key_id != ca.key_id);
             assert_eq!(found.signed_by, facts.certificate.as_ref().map(|ca| ca.public_key.clone()));
             // Nothing that is published quotes a key.
             let shown = format!("{made:?} {}", serde_json::to_string(&found).expect("serialises"));

@@ -33,7 +33,7 @@ impl Usage {
 }
 
 /// One certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CertificateFacts {
     /// Empty where the subject has none.
@@ -52,6 +52,19 @@ pub struct CertificateFacts {
     pub fingerprint: String,
     /// SHA-256 of its SubjectPublicKeyInfo, hex: the same for a CA that was renewed with its key.
     pub public_key: String,
+    /// The whole subject, `O=PingCAP, CN=TiDB`, in the certificate's own order; empty: it was not read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
+    /// Subject key identifier, hex; of a CA it tells two of one name apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// Authority key identifier, hex: the key id of whoever signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority_key_id: Option<String>,
+    /// Another signed it, and OpenSSL takes it for self-signed all the same: issuer and subject are equal, and no pair of
+    /// key ids tells them apart (X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, error 18).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub looks_self_signed: bool,
 }
 
 impl CertificateFacts {
@@ -63,6 +76,31 @@ impl CertificateFacts {
     pub fn names(&self, host: &str) -> bool {
         self.ip_addresses.contains(host) || self.dns_names.iter().any(|name| name.eq_ignore_ascii_case(host))
     }
+}
+
+/// A key id as `openssl x509 -text` prints it.
+pub fn colons(key_id: &str) -> String {
+    let pairs: Vec<String> =
+        key_id.as_bytes().chunks(2).map(|two| String::from_utf8_lossy(two).to_uppercase()).collect();
+    pairs.join(":")
+}
+
+/// The subject of a certificate with these two names, as [`CertificateFacts::subject`] writes it.
+pub fn subject(common_name: &str, organization: Option<&str>) -> String {
+    let organization = organization.filter(|name| !name.is_empty()).map(|name| format!("O={}, ", escaped(name)));
+    format!("{}CN={}", organization.unwrap_or_default(), escaped(common_name))
+}
+
+/// A value inside a subject.
+pub fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace(',', "\\,").replace('+', "\\+")
+}
+
+/// Whether OpenSSL takes two subjects for one name: small and capital letters alike, spaces run together
+/// (`X509_NAME_cmp` compares the canonical encodings).
+pub fn same_subject(one: &str, other: &str) -> bool {
+    let canonical = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+    canonical(one) == canonical(other)
 }
 
 /// What a Secret of the three keys `tls.crt`, `tls.key`, `ca.crt` says.
@@ -150,6 +188,19 @@ mod tests {
             let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(allowed_names(&config), expected, "{config}");
         }
+    }
+
+    #[test]
+    fn subjects_are_compared_as_openssl_compares_them() {
+        let asked = subject("TiDB", Some("PingCAP"));
+        assert_eq!(asked, "O=PingCAP, CN=TiDB");
+        assert_eq!(subject("TiDB", Some("")), "CN=TiDB");
+        assert_eq!(subject("a, b", None), "CN=a\\, b");
+        assert!(same_subject(&asked, "O=pingcap,  CN=tidb"));
+        for other in ["CN=TiDB", "CN=TiDB, O=PingCAP", "O=PingCAP, CN=TiDB2", ""] {
+            assert!(!same_subject(&asked, other), "{other}");
+        }
+        assert_eq!(colons("0d89e4"), "0D:89:E4");
     }
 
     #[test]

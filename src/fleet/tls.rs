@@ -208,6 +208,8 @@ pub enum TroubleKind {
     KeyMismatch,
     /// Its own `ca.crt` did not sign it; 21.
     Chain,
+    /// OpenSSL takes it for self-signed ([`CertificateFacts::looks_self_signed`]); Go does not.
+    LooksSelfSigned,
     /// 23
     Expired,
     NotYetValid,
@@ -228,6 +230,7 @@ impl TroubleKind {
             TroubleKind::Authority => "other CA",
             TroubleKind::KeyMismatch => "wrong key",
             TroubleKind::Chain => "wrong CA",
+            TroubleKind::LooksSelfSigned => "no key ids",
             TroubleKind::Expired => "expired",
             TroubleKind::NotYetValid => "not yet",
             TroubleKind::Expiring => "ends soon",
@@ -248,6 +251,7 @@ impl TroubleKind {
             | TroubleKind::Authority
             | TroubleKind::KeyMismatch
             | TroubleKind::Chain
+            | TroubleKind::LooksSelfSigned
             | TroubleKind::Expired
             | TroubleKind::NotYetValid => false,
         }
@@ -307,6 +311,15 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
     }
     if facts.key_matches == Some(false) {
         say(TroubleKind::KeyMismatch, "tls.key is not the key of tls.crt".into());
+    }
+    if certificate.looks_self_signed {
+        say(
+            TroubleKind::LooksSelfSigned,
+            format!(
+                "its certificate and the CA that signed it have one subject ({}), and no key ids tell them apart: OpenSSL takes it for self-signed (error 18), so mysql, curl and other programs with OpenSSL refuse it, though PD (Go) does not; sign it again built in, or under another organization than the CA's",
+                certificate.subject
+            ),
+        );
     }
     match &facts.signed_by {
         None if !facts.authorities.is_empty() => {

@@ -81,7 +81,7 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     context
         .add_function("versionAtLeast", |found: Arc<String>, wanted: Arc<String>| version_at_least(&found, &wanted))
         .map_err(|error| no_answer(source, &error))?;
-    // What these two do is in [`super::tls`]; an argument that is no data is answered with an error.
+    // What these do is in [`super::tls`]; an argument that is no data is answered with an error.
     context
         .add_function("certificates", |asked: cel::Value| {
             told(from_cel(&asked).map(|asked| super::tls::certificates(&asked)))
@@ -90,6 +90,12 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     context
         .add_function("tlsTroubles", |wanted: cel::Value, fact: cel::Value| {
             told(from_cel(&wanted).zip(from_cel(&fact)).map(|(wanted, fact)| super::tls::troubles(&wanted, &fact)))
+        })
+        .map_err(|error| no_answer(source, &error))?;
+    context
+        .add_function("sameSubject", |certificate: cel::Value, names: cel::Value| {
+            let given = from_cel(&certificate).zip(from_cel(&names));
+            told(given.map(|(certificate, names)| super::tls::same_subject(&certificate, &names)))
         })
         .map_err(|error| no_answer(source, &error))?;
     let value = program.program.execute(&context).map_err(|error| no_answer(source, &error))?;

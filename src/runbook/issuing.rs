@@ -8,6 +8,11 @@ use super::requests::{place, quote};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::Usage;
 
+/// What stands in the subject of a CA beside common name and organization, as the vendor's `ca-csr.json` has it: no certificate
+/// that it signs is called like it. OpenSSL takes a certificate of its CA's name for self-signed where no key ids are,
+/// and Go's x509, which cfssl and cert-manager use, leaves them out exactly there.
+pub const AUTHORITY_SUBJECT: [(&str, &str); 4] = [("C", "US"), ("ST", "Beijing"), ("L", "CA"), ("OU", "TiDB")];
+
 /// Everything happens in a private folder that goes away.
 const ROOM: &str = "(umask 077; cd \"$(mktemp -d)\" && trap 'rm -rf \"$PWD\"' EXIT";
 
@@ -20,8 +25,12 @@ pub(super) fn ca(
 ) -> String {
     let made = match signer {
         Signer::Builtin => format!(
-            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days {days} -subj {} -keyout tls.key -out tls.crt",
-            quote(&subject(common_name, organization))
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days {days} -subj {} -addext keyUsage=critical,digitalSignature,keyCertSign,cRLSign -keyout tls.key -out tls.crt",
+            quote(&format!(
+                "{}{}",
+                AUTHORITY_SUBJECT.map(|(key, value)| format!("/{key}={value}")).concat(),
+                subject(common_name, organization)
+            ))
         ),
         Signer::Cfssl { folder } => format!(
             "cfssl gencert -initca {} | cfssljson -bare out && mv out.pem tls.crt && mv out-key.pem tls.key",
@@ -77,7 +86,10 @@ pub(super) fn certificate(action: &Action) -> String {
                     }
                 })
                 .collect();
-            let mut extensions = format!("extendedKeyUsage={}", words.join(","));
+            let mut extensions = format!(
+                "basicConstraints=critical,CA:FALSE\\nkeyUsage=critical,digitalSignature,keyEncipherment\\nsubjectKeyIdentifier=hash\\nauthorityKeyIdentifier=keyid\\nextendedKeyUsage={}",
+                words.join(",")
+            );
             if !names.is_empty() {
                 extensions.push_str(&format!("\\nsubjectAltName={}", names.join(",")));
             }

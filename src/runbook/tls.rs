@@ -1,15 +1,16 @@
-//! What runbooks can ask about certificates: two facts, and the functions `certificates` and `tlsTroubles` of expressions.
+//! What runbooks can ask about certificates: three facts, and the functions `certificates`, `tlsTroubles` and `sameSubject`.
 //!
 //! `certificates({name, namespace, clusterDomain?, components, mysql?, essential?, commonName?})` lists those that are
-//! needed; `tlsTroubles(list, fact)` says what is wrong with them, by the fact `tls.certificates`. Pure; one truth
-//! with the findings: both are judged by `fleet::tls`. Not here: issuing ([`super::action`]).
+//! needed; `tlsTroubles(list, fact)` says what is wrong with them, by the fact `tls.certificates`; `sameSubject(certificate,
+//! {commonName, organization})` whether one of those names would be called like it. Pure; one truth with the findings:
+//! both are judged by `fleet::tls`. Not here: issuing ([`super::action`]).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Observation;
 use super::facts::Unseen;
-use crate::fleet::certificate::{SecretFacts, kept_by};
+use crate::fleet::certificate::{self, CertificateFacts, SecretFacts, kept_by, subject};
 use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::tidbcluster::Component;
@@ -173,6 +174,17 @@ pub(super) fn troubles(wanted: &Value, fact: &Value) -> Result<Value, String> {
     Ok(Value::Array(found))
 }
 
+/// The function `sameSubject`: whether a certificate of these names would be called like the one that is there.
+pub(super) fn same_subject(certificate: &Value, names: &Value) -> Result<Value, String> {
+    let wrong = |what: &str| format!("sameSubject(…): {what}");
+    let certificate: CertificateFacts =
+        serde_json::from_value(certificate.clone()).map_err(|error| wrong(&error.to_string()))?;
+    let text = |key: &str| names.get(key).and_then(Value::as_str);
+    let common_name = text("commonName").ok_or_else(|| wrong("its second argument has no commonName"))?;
+    let asked = subject(common_name, text("organization"));
+    Ok(json!(certificate::same_subject(&certificate.subject, &asked)))
+}
+
 fn sight(told: &Value) -> Sight {
     match told["state"].as_str() {
         Some("absent") => Sight::Absent,
@@ -205,6 +217,7 @@ mod tests {
             ("certificates({'name': 'x', 'namespace': 'db', 'components': 'pd,tikc'})", "found \"tikc\""),
             ("certificates({'name': 'x'})", "namespace"),
             ("tlsTroubles([], {})", "not a fact"),
+            ("sameSubject({}, {'commonName': 'x'})", "missing field"),
         ] {
             let error = eval(bad, &scope).expect_err("refused").to_string();
             assert!(error.contains(why), "{error}");

@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType, DnValue,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::{FromDer as _, ParsedExtension};
 
 use super::secrets::encode;
 use super::store::{Store, identity, now};
@@ -107,7 +111,7 @@ fn issue(store: &Store, namespace: &str, certificate: &Value) -> Result<(), Stri
     let (made, ca) = match issuer["spec"]["ca"]["secretName"].as_str() {
         Some(ca) => {
             let authority = authority(store, namespace, ca)?;
-            let made = params.signed_by(&key, &authority.issuer).map_err(|error| error.to_string())?.pem();
+            let made = as_go_signs(params, &key, &authority)?;
             (made, authority.pem)
         }
         None => {
@@ -130,6 +134,29 @@ fn issue(store: &Store, namespace: &str, certificate: &Value) -> Result<(), Stri
     Ok(())
 }
 
+/// A leaf as Go's `x509.CreateCertificate` writes it: no subject key id, and an authority key id only where the CA has
+/// one and its subject is not, byte for byte, the leaf's own.
+fn as_go_signs(mut params: CertificateParams, key: &KeyPair, authority: &Authority) -> Result<String, String> {
+    let ca = CertificateDer::from_pem_slice(authority.pem.as_bytes()).map_err(|error| error.to_string())?;
+    let (_, ca) = X509Certificate::from_der(&ca).map_err(|error| error.to_string())?;
+    let ca_has_id =
+        ca.extensions().iter().any(|one| matches!(one.parsed_extension(), ParsedExtension::SubjectKeyIdentifier(_)));
+    let sign = |params: &CertificateParams| params.signed_by(key, &authority.issuer).map_err(|error| error.to_string());
+    params.use_authority_key_identifier_extension = ca_has_id;
+    let made = sign(&params)?;
+    let (_, leaf) = X509Certificate::from_der(made.der()).map_err(|error| error.to_string())?;
+    if leaf.subject().as_raw() != leaf.issuer().as_raw() {
+        return Ok(made.pem());
+    }
+    params.use_authority_key_identifier_extension = false;
+    Ok(sign(&params)?.pem())
+}
+
+/// Go writes what fits into it as a PrintableString.
+fn text(value: &str) -> DnValue {
+    value.try_into().map_or_else(|_| DnValue::Utf8String(value.to_owned()), DnValue::PrintableString)
+}
+
 fn params(spec: &Value) -> CertificateParams {
     let words = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
@@ -137,14 +164,13 @@ fn params(spec: &Value) -> CertificateParams {
     let mut params = CertificateParams::default();
     let mut name = DistinguishedName::new();
     for organization in words(&spec["subject"]["organizations"]) {
-        name.push(DnType::OrganizationName, organization);
+        name.push(DnType::OrganizationName, text(&organization));
     }
-    name.push(DnType::CommonName, spec["commonName"].as_str().unwrap_or_default());
+    name.push(DnType::CommonName, text(spec["commonName"].as_str().unwrap_or_default()));
     params.distinguished_name = name;
     let dns = words(&spec["dnsNames"]).into_iter().filter_map(|name| name.try_into().ok().map(SanType::DnsName));
     let addresses = words(&spec["ipAddresses"]).into_iter().filter_map(|one| one.parse().ok().map(SanType::IpAddress));
     params.subject_alt_names = dns.chain(addresses).collect();
-    params.use_authority_key_identifier_extension = true;
     let from = now().parse::<jiff::Timestamp>().map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0));
     let hours = spec["duration"].as_str().and_then(|text| text.split('h').next()?.parse().ok()).unwrap_or(2_160_u64);
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
@@ -155,6 +181,10 @@ fn params(spec: &Value) -> CertificateParams {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
     } else {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        // CA:FALSE, without the subject key id that rcgen would write beside it.
+        let mut none = CustomExtension::from_oid_content(&[2, 5, 29, 19], vec![0x30, 0x00]);
+        none.set_criticality(true);
+        params.custom_extensions = vec![none];
     }
     let usages = words(&spec["usages"]);
     let known =

@@ -1,10 +1,11 @@
 //! Driving the real binary: a room of its own for every test, the simulated fleet as a child, and its request log.
 //!
 //! Nothing here knows what is tested. Every wait is bounded and polls; a child is killed when its handle goes.
-//! Neighbours: [`pty`] (the binary in a terminal).
+//! Neighbours: [`pty`] (the binary in a terminal), [`openssl`] (who else reads certificates).
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod openssl;
 pub mod pty;
 
 use std::ffi::OsStr;

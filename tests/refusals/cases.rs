@@ -344,6 +344,12 @@ pub const CASES: &[Case] = &[
     }),
     given(&[CERTIFICATES], "components-known", "No component", &[("components", ",")]),
     given(&[CA, CERTIFICATES, RENEW], "folder-for-cfssl", "no folder", &[("method", "cfssl")]),
+    case(&[CERTIFICATES, RENEW], "ca-has-another-name", "organization=PingCAP-certificates", |w| {
+        w.secret("east/prod/prod-east-ca-secret", |facts| {
+            facts["certificate"]["subject"] = json!("O=pingcap, CN=TiDB")
+        });
+    })
+    .with(&[("method", "cfssl"), ("folder", "./x")]),
     case(&[CA, CERTIFICATES], "cert-manager-there", "v1beta1", |w| {
         w.cluster("west").more.cert_manager = Some(vec!["v1beta1".into()]);
     })

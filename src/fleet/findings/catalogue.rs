@@ -500,6 +500,11 @@ pub static CATALOGUE: &[Hazard] = &[
         High,
         "A certificate without its key, or without the use it is needed for, ends every handshake.",
     ),
+    plain(
+        "certificate-looks-self-signed",
+        Medium,
+        "Where no key ids are, OpenSSL tells the signer by its name alone: one that is called like the CA counts as self-signed.",
+    ),
     plain("pd-no-leader", High, "Without a leader PD answers nothing, and the Database stops."),
     plain("not-ready", Medium, "The operator itself says that a part is not as it should be."),
 ];

@@ -6,7 +6,7 @@
 use super::scene::Scene;
 use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::ObjectRef;
-use crate::fleet::certificate::SecretFacts;
+use crate::fleet::certificate::{SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url::{BadPeerUrl, check_form};
@@ -31,6 +31,7 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
             TroubleKind::Unseen => found.unknown(),
             // In order today; the name is one that only some programs use.
             TroubleKind::Expiring => found.severity(Severity::Medium),
+            TroubleKind::LooksSelfSigned => found,
             TroubleKind::OtherName => found.severity(Severity::Low),
             TroubleKind::Absent
             | TroubleKind::Keys
@@ -60,6 +61,7 @@ fn remedy(kind: TroubleKind, of: &ObjectRef) -> String {
         | TroubleKind::OtherName
         | TroubleKind::Usage
         | TroubleKind::KeyMismatch
+        | TroubleKind::LooksSelfSigned
         | TroubleKind::Expired
         | TroubleKind::NotYetValid
         | TroubleKind::Expiring => format!("tidepilot run renew-certificates --set tidbCluster={of}"),
@@ -74,6 +76,7 @@ fn named(kind: TroubleKind) -> &'static str {
         TroubleKind::Authority | TroubleKind::Chain => "different-ca",
         TroubleKind::Expired | TroubleKind::NotYetValid | TroubleKind::Expiring => "certificate-expiry",
         TroubleKind::Usage | TroubleKind::KeyMismatch => "certificate-unusable",
+        TroubleKind::LooksSelfSigned => "certificate-looks-self-signed",
     }
 }
 
@@ -99,6 +102,13 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
             ("tls.crt, signed by", said(facts.signed_by.clone().or(certificate.map(|one| one.issuer.clone()))))
         }
         TroubleKind::KeyMismatch => ("tls.key", "of another certificate".into()),
+        TroubleKind::LooksSelfSigned => {
+            let ids = certificate.map(|one| match &one.authority_key_id {
+                None => format!("{}, no authority key id", one.subject),
+                Some(id) => format!("{}, authority key id {}, no subject key id", one.subject, colons(id)),
+            });
+            ("tls.crt, subject and issuer", said(ids))
+        }
         TroubleKind::Expired | TroubleKind::Expiring => {
             ("tls.crt, not after", said(certificate.map(|one| one.not_after.to_string())))
         }

@@ -246,6 +246,11 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     ),
     ("another's key", |bed| tls_but(bed, "/keyMatches", json!(false)), &["certificate-unusable"]),
     (
+        "called like its CA, without key ids",
+        |bed| tls_but(bed, "/certificate/looksSelfSigned", json!(true)),
+        &["certificate-looks-self-signed"],
+    ),
+    (
         "a missing Secret",
         |bed| {
             tls(bed);

@@ -72,6 +72,7 @@ fn good(wanted: &Wanted) -> SecretFacts {
         not_after: at("2027-01-01T00:00:00Z"),
         fingerprint: "f".into(),
         public_key: "leaf".into(),
+        ..CertificateFacts::default()
     };
     let ca = CertificateFacts { common_name: "ca".into(), is_ca: true, public_key: "ca".into(), ..leaf.clone() };
     SecretFacts {
@@ -87,7 +88,7 @@ fn good(wanted: &Wanted) -> SecretFacts {
 #[test]
 fn every_fault_is_found_and_named() {
     type Spoil = fn(&mut SecretFacts, &mut CertificateFacts);
-    let cases: [(Spoil, &[TroubleKind], &str); 13] = [
+    let cases: [(Spoil, &[TroubleKind], &str); 14] = [
         (|_, _| {}, &[], ""),
         (|s, _| assert!(s.keys.remove("ca.crt")), &[TroubleKind::Keys], "no key ca.crt; its keys are tls.crt, tls.key"),
         (|s, _| s.unreadable.push("tls.crt holds no certificate".into()), &[TroubleKind::Keys], "holds no certificate"),
@@ -104,6 +105,7 @@ fn every_fault_is_found_and_named() {
         (|_, c| c.not_before = at("2026-06-02T00:00:00Z"), &[TroubleKind::NotYetValid], "valid only from"),
         (|_, c| c.not_after = at("2026-06-15T12:00:00Z"), &[TroubleKind::Expiring], "expires in 14 days"),
         (|s, _| s.key_matches = Some(false), &[TroubleKind::KeyMismatch], "is not the key"),
+        (|_, c| c.looks_self_signed = true, &[TroubleKind::LooksSelfSigned], "error 18"),
         (|s, _| s.signed_by = None, &[TroubleKind::Chain], "signed by \"ca\", which is not in its ca.crt"),
     ];
     let wanted = wanted(&asked(Some("a.com"))).remove(0);
