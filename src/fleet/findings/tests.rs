@@ -80,7 +80,8 @@ fn secret(wanted: &Wanted) -> Value {
 fn tls_but(bed: &mut Bed, at: &str, value: Value) {
     tls(bed);
     let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
-    *secret.pointer_mut(&format!("/{FACTS_KEY}{at}")).expect("a place in the facts") = value;
+    let (parent, field) = at.rsplit_once('/').expect("a path");
+    secret.pointer_mut(&format!("/{FACTS_KEY}{parent}")).expect("a place in the facts")[field] = value;
 }
 
 /// What has to be found when this is planted; several names where one thing really is several.
