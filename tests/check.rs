@@ -60,7 +60,7 @@ impl World {
         let kubeconfig = dir.path().join("config");
         sim.write_kubeconfig(&kubeconfig).expect("written");
         let limits = Limits { request: Duration::from_secs(2), look: Duration::from_secs(3), ..Limits::default() };
-        let options = ConnectOptions { kubeconfig: Some(kubeconfig), limits, ..ConnectOptions::default() };
+        let options = ConnectOptions { kubeconfig: vec![kubeconfig], limits, ..ConnectOptions::default() };
         let links = Links::new(targets(&options).expect("a good kubeconfig"), options);
         Self { sim, links, now: now(), _dir: dir }
     }

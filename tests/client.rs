@@ -41,7 +41,7 @@ impl World {
 
     fn options(&self) -> ConnectOptions {
         let limits = Limits { request: Duration::from_secs(2), look: Duration::from_secs(3), ..Limits::default() };
-        ConnectOptions { kubeconfig: Some(self.kubeconfig.clone()), limits, ..ConnectOptions::default() }
+        ConnectOptions { kubeconfig: vec![self.kubeconfig.clone()], limits, ..ConnectOptions::default() }
     }
 
     fn links(&self) -> Links {

@@ -33,7 +33,7 @@ fn links(dir: &Path, kubeconfig: &Value) -> Links {
         write: Duration::from_secs(1),
         ..Limits::default()
     };
-    let options = ConnectOptions { kubeconfig: Some(file), limits, ..ConnectOptions::default() };
+    let options = ConnectOptions { kubeconfig: vec![file], limits, ..ConnectOptions::default() };
     Links::new(targets(&options).expect("a good kubeconfig"), options)
 }
 
@@ -118,6 +118,126 @@ async fn one_login_serves_two_contexts_of_one_user() {
     let name = context["name"].as_str().expect("a name");
     assert_eq!(fleet.same_cluster_as("twin").or(fleet.same_cluster_as(name)), Some(name.min("twin")));
     assert_eq!(std::fs::read_to_string(count).expect("counted").lines().count(), 1, "the plugin ran once");
+}
+
+/// Each way in which one user's entry can be ill, beside two good contexts: one sentence, and the others live.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ill_kubeconfig_entries_are_sentences_of_their_own() {
+    let sim = Sim::start(SimOptions { speed: 50.0, ..SimOptions::default() }).await.expect("started");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    for name in ["fifo-a", "fifo-b"] {
+        assert!(Command::new("mkfifo").arg(at(name)).status().expect("mkfifo runs").success());
+    }
+    let mut kubeconfig = sim.kubeconfig();
+    let good = kubeconfig["contexts"][0]["context"].clone();
+    let user = kubeconfig["users"].as_array().expect("users").iter().find(|entry| entry["name"] == good["user"]);
+    let token = user.expect("its user")["user"]["token"].as_str().expect("a token").to_owned();
+    std::fs::write(at("token-lf"), format!("{token}\r\n")).expect("written");
+    std::fs::write(at("empty"), "\n").expect("written");
+    let ill = [
+        ("fifo", json!({"tokenFile": at("fifo-a")}), "is a pipe; expected a plain file"),
+        ("fifo-two", json!({"client-certificate": at("fifo-b"), "client-key": at("fifo-a")}), "is a pipe"),
+        ("zero", json!({"tokenFile": "/dev/zero"}), "a device or a socket"),
+        ("folder", json!({"tokenFile": at("")}), "a directory"),
+        ("gone", json!({"tokenFile": at("nothing")}), "there is no such file"),
+        ("nothing", json!({"tokenFile": at("empty")}), "is empty"),
+        ("newline", json!({"token": format!("{token}\n")}), "has a line end or another control character"),
+        ("odd-token", json!({"token": "a\u{1}b"}), "has a line end or another control character"),
+    ];
+    let mut add = |name: &str, entry: &Value| {
+        kubeconfig["users"].as_array_mut().expect("users").push(json!({"name": name, "user": entry}));
+        let context = json!({"cluster": good["cluster"], "user": name});
+        kubeconfig["contexts"].as_array_mut().expect("contexts").push(json!({"name": name, "context": context}));
+    };
+    for (name, entry, _) in &ill {
+        add(name, entry);
+    }
+    // As with kubectl: the white space around the token is not part of it.
+    add("token-file", &json!({"tokenFile": "token-lf"}));
+    let links = links(dir.path(), &kubeconfig);
+    let begun = Instant::now();
+    let fleet = fleet_of(&links).await;
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    for (name, _, text) in ill {
+        let cluster = &fleet.clusters[name];
+        let message = cluster.message.clone().unwrap_or_default();
+        assert!(!cluster.freshness.is_live() && message.contains(text), "{name}: {message}");
+        assert!(!message.contains(&token), "{name}: {message}");
+    }
+    for (name, cluster) in &fleet.clusters {
+        if !ill_names().contains(&name.as_str()) {
+            assert!(cluster.freshness.is_live(), "{name}: {:?}", cluster.message);
+        }
+    }
+}
+
+fn ill_names() -> [&'static str; 8] {
+    ["fifo", "fifo-two", "zero", "folder", "gone", "nothing", "newline", "odd-token"]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_proxy_is_not_called_a_dead_server() {
+    let sim = Sim::start(SimOptions::default()).await.expect("started");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address").port();
+    let mut kubeconfig = sim.kubeconfig();
+    for (at, scheme) in [(0, "http"), (1, "socks5")] {
+        kubeconfig["clusters"][at]["cluster"]["proxy-url"] = json!(format!("{scheme}://127.0.0.1:{free}"));
+    }
+    let links = links(dir.path(), &kubeconfig);
+    let fleet = fleet_of(&links).await;
+    for (at, scheme) in [(0, "http"), (1, "socks5")] {
+        let cluster = kubeconfig["clusters"][at]["name"].clone();
+        let contexts = kubeconfig["contexts"].as_array().expect("contexts");
+        let context = contexts.iter().find(|entry| entry["context"]["cluster"] == cluster).expect("its context");
+        let message = fleet.clusters[context["name"].as_str().expect("text")].message.clone().unwrap_or_default();
+        assert!(message.contains(&format!("the proxy {scheme}://127.0.0.1:{free} (proxy-url")), "{message}");
+        assert!(!message.contains("is it running?") || message.contains("the proxy"), "{message}");
+    }
+}
+
+/// Somebody logs in again while a session runs: the new token in the kubeconfig is found without a restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_renewed_in_the_kubeconfig_is_found() {
+    let sim = Sim::start(SimOptions::default()).await.expect("started");
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let good = sim.kubeconfig();
+    let mut stale = good.clone();
+    for entry in stale["users"].as_array_mut().expect("users") {
+        entry["user"]["token"] = json!("expired");
+    }
+    let links = links(dir.path(), &stale);
+    let fleet = fleet_of(&links).await;
+    assert!(fleet.clusters.values().all(|cluster| cluster.freshness == Freshness::AuthNeeded), "{fleet:?}");
+    std::fs::write(dir.path().join("config"), good.to_string()).expect("written");
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    fleet_of(&links).await;
+    let fleet = fleet_of(&links).await;
+    assert!(fleet.clusters.values().all(|cluster| cluster.freshness.is_live()), "{fleet:?}");
+}
+
+/// Many contexts: what is read is read once, and each link copies only its own entry.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_contexts_take_time_in_proportion() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let config = |count: usize| {
+        let name = |kind: &str, at: usize| format!("{kind}-{at:05}");
+        json!({
+            "clusters": (0..count).map(|at| json!({"name": name("c", at), "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": true}})).collect::<Vec<_>>(),
+            "users": (0..count).map(|at| json!({"name": name("u", at), "user": {"token": "x".repeat(900)}})).collect::<Vec<_>>(),
+            "contexts": (0..count).map(|at| json!({"name": name("x", at), "context": {"cluster": name("c", at), "user": name("u", at)}})).collect::<Vec<_>>(),
+        })
+    };
+    let mut took = Vec::new();
+    for count in [50, 400] {
+        let links = links(dir.path(), &config(count));
+        let begun = Instant::now();
+        assert_eq!(fleet_of(&links).await.clusters.len(), count);
+        took.push(begun.elapsed());
+    }
+    // Eight times as many: in proportion is 8, anew for each is 64.
+    assert!(took[1] < took[0].max(Duration::from_millis(50)) * 24, "{took:?} for 50 and 400 contexts");
 }
 
 /// What the stand-in for PD does with a membership write.

@@ -50,7 +50,7 @@ impl World {
 
     fn links(&self) -> Links {
         let options =
-            ConnectOptions { kubeconfig: Some(self.dir.path().join("kubeconfig")), ..ConnectOptions::default() };
+            ConnectOptions { kubeconfig: vec![self.dir.path().join("kubeconfig")], ..ConnectOptions::default() };
         Links::new(targets(&options).expect("a good kubeconfig"), options)
     }
 

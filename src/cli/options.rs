@@ -14,9 +14,9 @@ use crate::config::Config;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {
-    /// Kubeconfig file (default: $KUBECONFIG, then ~/.kube/config)
+    /// Kubeconfig file; repeatable, then every context of each (default: $KUBECONFIG, then ~/.kube/config)
     #[arg(long, global = true, value_name = "FILE")]
-    pub kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Vec<PathBuf>,
     /// Only this context; repeatable (default: every context)
     #[arg(long = "context", global = true, value_name = "NAME")]
     pub contexts: Vec<String>,

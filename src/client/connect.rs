@@ -1,21 +1,21 @@
 //! Which clusters there are: kubeconfig in, targets out. Reads files only, never the network.
 //!
 //! The usual rules: `--kubeconfig`, else every file of `$KUBECONFIG` merged (first one wins), else
-//! `~/.kube/config`. Not here: connecting ([`super::link`]), credentials ([`super::credentials`]).
+//! `~/.kube/config`. `--kubeconfig` given more than once takes every context of each file. Not here: reading and merging
+//! ([`super::kubeconfig`]), connecting ([`super::link`]), credentials ([`super::credentials`]).
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::config::{Kubeconfig, KubeconfigError};
-
-use super::plain;
+use super::kubeconfig::{Entry, Merge, load};
 
 /// What the command line and the config file say about connecting.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    pub kubeconfig: Option<PathBuf>,
+    /// Empty: `$KUBECONFIG`, else `~/.kube/config`. More than one: every context of each.
+    pub kubeconfig: Vec<PathBuf>,
     /// Empty: every context.
     pub contexts: Vec<String>,
     /// `None`: all namespaces.
@@ -85,7 +85,9 @@ pub struct Target {
     /// API server URL as the kubeconfig gives it; empty where the context names no cluster.
     pub server: String,
     pub read_only: bool,
-    pub(super) kubeconfig: Arc<Kubeconfig>,
+    pub(super) entry: Arc<Entry>,
+    /// Every context that the kubeconfig has.
+    known: Arc<[String]>,
 }
 
 /// Why there is nothing to connect to.
@@ -110,35 +112,35 @@ pub fn targets(options: &ConnectOptions) -> Result<Vec<Target>, ConnectError> {
     if let Some(found) = options.namespace.as_ref().filter(|namespace| !is_dns_label(namespace)) {
         return Err(ConnectError::BadNamespace { found: found.clone() });
     }
-    let files = files(options.kubeconfig.as_deref(), std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
+    let files = files(&options.kubeconfig, std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir());
     let looked = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
-    let kubeconfig = read(&files, options.kubeconfig.is_some(), &looked)?;
-    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-    if known.is_empty() {
+    let merge = if options.kubeconfig.len() > 1 { Merge::EachForItself } else { Merge::FirstWins };
+    let entries = load(&files, !options.kubeconfig.is_empty(), merge, &looked)?;
+    if entries.is_empty() {
         return Err(ConnectError::NoContexts { looked });
     }
-    let mut wanted: Vec<&str> = Vec::new();
+    let known: Arc<[String]> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let at: HashMap<&str, usize> = entries.iter().enumerate().map(|(at, entry)| (entry.name.as_str(), at)).collect();
+    let mut wanted: Vec<usize> = Vec::new();
     for name in &options.contexts {
-        if !known.contains(&name.as_str()) {
+        let Some(at) = at.get(name.as_str()) else {
             return Err(ConnectError::UnknownContext { name: name.clone(), known: known.join(", ") });
-        }
-        if !wanted.contains(&name.as_str()) {
-            wanted.push(name);
+        };
+        if !wanted.contains(at) {
+            wanted.push(*at);
         }
     }
     if wanted.is_empty() {
-        wanted = known;
+        wanted = (0..entries.len()).collect();
     }
-    let kubeconfig = Arc::new(kubeconfig.clone());
-    Ok(wanted
-        .into_iter()
-        .map(|context| Target {
-            context: context.to_owned(),
-            server: server_of(&kubeconfig, context),
-            read_only: options.read_only || options.read_only_contexts.contains(context),
-            kubeconfig: Arc::clone(&kubeconfig),
-        })
-        .collect())
+    let target = |entry: &Entry| Target {
+        context: entry.name.clone(),
+        server: entry.cluster.as_ref().and_then(|cluster| cluster.server.clone()).unwrap_or_default(),
+        read_only: options.read_only || options.read_only_contexts.contains(&entry.name),
+        entry: Arc::new(entry.clone()),
+        known: Arc::clone(&known),
+    };
+    Ok(wanted.into_iter().map(|at| target(&entries[at])).collect())
 }
 
 /// Of these names, those that the kubeconfig has no context for, with what it has.
@@ -146,21 +148,14 @@ pub fn unknown_contexts<'a>(
     targets: &[Target],
     names: impl IntoIterator<Item = &'a String>,
 ) -> Option<(Vec<&'a str>, String)> {
-    let kubeconfig = &targets.first()?.kubeconfig;
-    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
-    let unknown: Vec<&str> = names.into_iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let known = &targets.first()?.known;
+    let unknown: Vec<&str> = names.into_iter().filter(|name| !known.contains(name)).map(String::as_str).collect();
     (!unknown.is_empty()).then(|| (unknown, known.join(", ")))
 }
 
-fn server_of(kubeconfig: &Kubeconfig, context: &str) -> String {
-    let context = kubeconfig.contexts.iter().find(|c| c.name == context).and_then(|c| c.context.as_ref());
-    let cluster = context.and_then(|c| kubeconfig.clusters.iter().find(|named| named.name == c.cluster));
-    cluster.and_then(|named| named.cluster.as_ref()?.server.clone()).unwrap_or_default()
-}
-
-fn files(given: Option<&Path>, variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
-    if let Some(given) = given {
-        return vec![given.to_owned()];
+fn files(given: &[PathBuf], variable: Option<&std::ffi::OsStr>, home: Option<PathBuf>) -> Vec<PathBuf> {
+    if !given.is_empty() {
+        return given.to_vec();
     }
     let listed: Vec<PathBuf> = variable
         .map(|value| std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty()).collect())
@@ -169,34 +164,6 @@ fn files(given: Option<&Path>, variable: Option<&std::ffi::OsStr>, home: Option<
         return listed;
     }
     home.map(|home| vec![home.join(".kube").join("config")]).unwrap_or_default()
-}
-
-/// Merges the files; those of `$KUBECONFIG` that do not exist are passed over, as kubectl does.
-fn read(files: &[PathBuf], given: bool, looked: &str) -> Result<Kubeconfig, ConnectError> {
-    let mut merged: Option<Kubeconfig> = None;
-    for file in files {
-        let unreadable = |why: String| ConnectError::Unreadable { file: file.clone(), why: plain(&why) };
-        let one = match Kubeconfig::read_from(file) {
-            Ok(one) => one,
-            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == std::io::ErrorKind::NotFound => {
-                if given {
-                    return Err(unreadable("there is no such file".into()));
-                }
-                continue;
-            }
-            Err(error) => {
-                let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-                return Err(unreadable(why));
-            }
-        };
-        merged = Some(match merged {
-            Some(first) => first.merge(one).map_err(|error| unreadable(error.to_string()))?,
-            None => one,
-        });
-    }
-    merged.ok_or_else(|| ConnectError::NoFile {
-        looked: if looked.is_empty() { "~/.kube/config".into() } else { looked.into() },
-    })
 }
 
 fn is_dns_label(text: &str) -> bool {
@@ -218,7 +185,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let file = dir.path().join("config");
         std::fs::write(&file, text).expect("written");
-        targets(&ConnectOptions { kubeconfig: Some(file), ..options })
+        targets(&ConnectOptions { kubeconfig: vec![file], ..options })
     }
 
     #[test]
@@ -252,18 +219,22 @@ mod tests {
             assert!(error.contains(text), "{error}");
         }
         let missing =
-            targets(&ConnectOptions { kubeconfig: Some("/nonexistent/x".into()), ..ConnectOptions::default() });
+            targets(&ConnectOptions { kubeconfig: vec!["/nonexistent/x".into()], ..ConnectOptions::default() });
         assert!(missing.expect_err("refused").to_string().contains("there is no such file"));
-        let nothing =
-            read(&["/nonexistent/a".into(), "/nonexistent/b".into()], false, "/nonexistent/a, /nonexistent/b");
+        let nothing = load(
+            &["/nonexistent/a".into(), "/nonexistent/b".into()],
+            false,
+            Merge::FirstWins,
+            "/nonexistent/a, /nonexistent/b",
+        );
         assert!(nothing.expect_err("refused").to_string().contains("no kubeconfig found: looked for /nonexistent/a"));
     }
 
     #[test]
     fn the_variable_lists_files() {
         let home = Some(PathBuf::from("/h"));
-        assert_eq!(files(None, Some("a::b".as_ref()), home.clone()), [PathBuf::from("a"), PathBuf::from("b")]);
-        assert_eq!(files(None, Some("".as_ref()), home.clone()), [PathBuf::from("/h/.kube/config")]);
-        assert_eq!(files(Some(Path::new("x")), Some("a".as_ref()), home), [PathBuf::from("x")]);
+        assert_eq!(files(&[], Some("a::b".as_ref()), home.clone()), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(files(&[], Some("".as_ref()), home.clone()), [PathBuf::from("/h/.kube/config")]);
+        assert_eq!(files(&["x".into()], Some("a".as_ref()), home), [PathBuf::from("x")]);
     }
 }

@@ -6,6 +6,7 @@
 //! asked ([`super::look`], [`super::pd`], …) and what may leave ([`super::access`]).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +17,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel as ProxyTunnel};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
 use kube::client::{Body, ConfigExt as _};
-use kube::config::{ExecConfig, KubeConfigOptions};
+use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
 use serde::de::DeserializeOwned;
 use tokio_tungstenite::WebSocketStream;
 use tower::{BoxError, Layer as _};
@@ -26,6 +26,7 @@ use tower::{BoxError, Layer as _};
 use super::access::{Gate, Mark};
 use super::connect::{ConnectOptions, Limits, Target};
 use super::credentials::{Plugins, command_line};
+use super::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use super::pd_tls::PdTls;
 use super::trouble::{Trouble, TroubleKind};
 use super::tunnel::Slots;
@@ -57,6 +58,7 @@ impl Links {
                 options: Arc::clone(&options),
                 plugins: plugins.clone(),
                 built: tokio::sync::Mutex::default(),
+                renewed: Mutex::default(),
                 waiting: Mutex::default(),
                 slots: Slots::default(),
                 pd_tls: Mutex::default(),
@@ -87,6 +89,8 @@ pub struct Link {
     read_only: bool,
     plugins: Plugins,
     built: tokio::sync::Mutex<Option<Built>>,
+    /// The user's entry as it was read after the server had refused the first one: a token may have been renewed.
+    renewed: Mutex<Renewed>,
     /// The login command that is being waited for: explains a deadline that passes meanwhile.
     waiting: Mutex<Option<String>>,
     pub(super) slots: Slots,
@@ -99,11 +103,27 @@ pub struct Link {
 #[derive(Clone)]
 struct Built {
     client: kube::Client,
-    /// From an exec plugin; all other kinds of credential live in the client.
+    /// A token, from wherever it comes. Certificates and passwords live in the client.
     bearer: Option<HeaderValue>,
+    /// The file that the token was read from, and when: it is read again while it is used.
+    token_file: Option<(PathBuf, Timestamp)>,
     exec: Option<ExecConfig>,
     expires: Option<Timestamp>,
+    proxy: Option<Proxy>,
 }
+
+#[derive(Default)]
+struct Renewed {
+    /// The server refused what we have: look into the kubeconfig once more before the next try.
+    wanted: bool,
+    looked: Option<Timestamp>,
+    user: Option<Arc<AuthInfo>>,
+}
+
+/// How long a token from a file is used before the file is read again (client-go: one minute).
+const TOKEN_FILE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(50);
+/// How soon after a refused credential the kubeconfig is read once more.
+const RENEWED_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
 /// A whole answer.
 #[derive(Debug)]
@@ -129,9 +149,7 @@ impl Link {
 
     /// Name of the user entry that the kubeconfig gives this context.
     pub(super) fn configured_user(&self) -> Option<String> {
-        let contexts = &self.target.kubeconfig.contexts;
-        let named = contexts.iter().find(|named| named.name == self.target.context)?;
-        named.context.as_ref()?.user.clone()
+        self.target.entry.context.user.clone()
     }
 
     pub fn read_only(&self) -> bool {
@@ -173,7 +191,7 @@ impl Link {
         };
         let exchange = async {
             let response = built.client.send(with_bearer(request, &built).map(Body::from)).await;
-            let response = response.map_err(|error| Trouble::from_kube(self.server(), &error))?;
+            let response = response.map_err(|error| self.failed(&built, &error))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_LIMIT)
                 .collect()
@@ -210,7 +228,7 @@ impl Link {
 
     pub(super) fn decode<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Trouble> {
         if !reply.status.is_success() {
-            return Err(Trouble::answered(self.server(), reply.status, &reply.body));
+            return Err(self.answered(reply.status, &reply.body));
         }
         serde_json::from_slice(&reply.body).map_err(|error| {
             let sentence = format!("{} sent something unexpected: {}", self.server(), plain(&error.to_string()));
@@ -226,7 +244,7 @@ impl Link {
         let limit = self.limits().request;
         let sent = built.client.send(with_bearer(request, &built).map(Body::from));
         let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true))?;
-        let response = response.map_err(|error| Trouble::from_kube(self.server(), &error))?;
+        let response = response.map_err(|error| self.failed(&built, &error))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -236,7 +254,7 @@ impl Link {
         let status = response.status();
         let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
         let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-        Err(Trouble::answered(self.server(), status, &bytes))
+        Err(self.answered(status, &bytes))
     }
 
     /// Opens a WebSocket to a pod's subresource, under a mark.
@@ -247,7 +265,27 @@ impl Link {
         let connection = tokio::time::timeout(limit, built.client.connect(with_bearer(request, &built))).await;
         match connection.map_err(|_| self.too_late(limit, true))? {
             Ok(connection) => Ok(connection.into_stream()),
-            Err(error) => Err(Trouble::from_kube(self.server(), &error)),
+            Err(error) => Err(self.failed(&built, &error)),
+        }
+    }
+
+    /// An answer that is no success. Refused credentials name what may be behind them in the kubeconfig.
+    fn answered(&self, status: StatusCode, body: &[u8]) -> Trouble {
+        let mut trouble = Trouble::answered(self.server(), status, body);
+        if let (TroubleKind::AuthNeeded, Some(mixed)) = (trouble.kind, &self.target.entry.mixed) {
+            trouble.sentence = format!("{} does not accept our credentials (401): {}", self.server(), plain(mixed));
+        }
+        trouble
+    }
+
+    /// A request without an answer; a proxy that does not work is not a server that does not run.
+    fn failed(&self, built: &Built, error: &kube::Error) -> Trouble {
+        let trouble = Trouble::from_kube(self.server(), error);
+        match &built.proxy {
+            Some(proxy) if !trouble.sent && !trouble.is_tls() && trouble.kind == TroubleKind::Unreachable => {
+                Trouble::from_kube(&proxy.named(self.server()), error)
+            }
+            Some(_) | None => trouble,
         }
     }
 
@@ -255,6 +293,7 @@ impl Link {
         if let Some(exec) = &built.exec {
             self.plugins.rejected(exec);
         }
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
         *self.built.lock().await = None;
     }
 
@@ -262,12 +301,44 @@ impl Link {
         let mut slot = self.built.lock().await;
         let margin = jiff::SignedDuration::from_secs(10);
         let fresh = |built: &Built| built.expires.is_none_or(|expires| expires.duration_since(now()) > margin);
-        if let Some(built) = slot.as_ref().filter(|built| fresh(built)) {
+        if let Some(built) = slot.as_mut().filter(|built| fresh(built)) {
+            if let Some((file, read)) = &mut built.token_file
+                && now().duration_since(*read) > TOKEN_FILE_KEPT
+            {
+                // What cannot be read now may be there again in a moment; until then the last one counts, as in client-go.
+                *read = now();
+                if let Ok(token) = token_in(file).await {
+                    built.bearer = Some(token);
+                }
+            }
             return Ok(built.clone());
         }
         let built = self.build().await?;
         *slot = Some(built.clone());
         Ok(built)
+    }
+
+    /// The user's entry to log in with: after a refusal, the one that the kubeconfig has now.
+    async fn user(&self) -> Option<Arc<AuthInfo>> {
+        let entry = &self.target.entry;
+        let look = {
+            let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = renewed.looked.is_none_or(|looked| now().duration_since(looked) > RENEWED_EVERY);
+            let look = std::mem::take(&mut renewed.wanted) && due;
+            if look {
+                renewed.looked = Some(now());
+            }
+            look
+        };
+        if look {
+            let again = Arc::clone(entry);
+            let user = tokio::task::spawn_blocking(move || again.user_now()).await.ok().flatten();
+            if user.is_some() {
+                self.renewed.lock().unwrap_or_else(PoisonError::into_inner).user = user;
+            }
+        }
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).user.clone();
+        renewed.or_else(|| entry.user.clone())
     }
 
     async fn build(&self) -> Result<Built, Trouble> {
@@ -277,16 +348,29 @@ impl Link {
             Trouble::unsent(TroubleKind::Unreachable, sentence)
         };
         let login = |why: &str| Trouble::unsent(TroubleKind::AuthNeeded, format!("{server}: {why}"));
+        if let Some(hidden) = &self.target.entry.hidden {
+            return Err(Trouble::unsent(TroubleKind::Unreachable, plain(hidden)));
+        }
+        let user = self.user().await;
+        let mut kubeconfig = self.target.entry.alone(user.as_deref());
+        let Login { token, token_file } = login_of(&mut kubeconfig);
+        inlined(&mut kubeconfig).await.map_err(cannot)?;
         let choice = KubeConfigOptions { context: Some(self.context().to_owned()), ..KubeConfigOptions::default() };
-        let kubeconfig = kube::config::Kubeconfig::clone(&self.target.kubeconfig);
         let mut config =
             kube::Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| cannot(chain(&error)))?;
+        let own_proxy = self.target.entry.cluster.as_ref().and_then(|cluster| cluster.proxy_url.clone());
+        let proxy = proxy_for(own_proxy.as_deref(), &config.cluster_url, config.proxy_url.take());
+        config.proxy_url = proxy.as_ref().map(|proxy| proxy.uri.clone());
         let exec = config.auth_info.exec.take();
         if config.auth_info.auth_provider.as_ref().is_some_and(|old| old.config.contains_key("cmd-path")) {
             return Err(login("its kubeconfig uses the retired auth-provider plugins; use an exec plugin instead"));
         }
         let (mut bearer, mut expires) = (None, None);
-        if let Some(exec) = &exec {
+        if let Some(file) = &token_file {
+            bearer = Some(token_in(file).await.map_err(|why| login(&why))?);
+        } else if let Some(token) = token {
+            bearer = Some(token.map_err(|why| login(&why))?);
+        } else if let Some(exec) = &exec {
             *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(command_line(exec));
             let run = self.plugins.get(exec, self.limits().plugin).await;
             *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -299,13 +383,14 @@ impl Link {
                 bearer = Some(value);
             }
             if let Some((certificate, key)) = credential.certificate {
-                config.auth_info.client_certificate_data = Some(base64(certificate));
-                config.auth_info.client_key_data = Some(base64(key).into());
+                config.auth_info.client_certificate_data = Some(base64(certificate.as_bytes()));
+                config.auth_info.client_key_data = Some(base64(key.as_bytes()).into());
             }
         }
         let gate = Gate { context: self.context().to_owned(), read_only: self.read_only };
         let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(chain(error.as_ref())))?;
-        Ok(Built { client, bearer, exec, expires })
+        let token_file = token_file.map(|file| (file, now()));
+        Ok(Built { client, bearer, token_file, exec, expires, proxy })
     }
 }
 
@@ -323,19 +408,15 @@ fn with_bearer(mut request: Request<Vec<u8>>, built: &Built) -> Request<Vec<u8>>
     request
 }
 
-/// The base64 of a kubeconfig's `*-data` field.
-fn base64(text: String) -> String {
-    match serde_json::to_value(ByteString(text.into_bytes())) {
-        Ok(serde_json::Value::String(encoded)) => encoded,
-        _ => String::new(),
-    }
-}
-
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text = format!("{text}: {cause}");
+        let cause_text = cause.to_string();
+        // Some errors carry their cause's words already.
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
         next = cause.source();
     }
     text

@@ -94,6 +94,11 @@ impl Trouble {
         }
     }
 
+    /// Whether TLS failed: then there was a server (or a proxy) that answered.
+    pub(super) fn is_tls(&self) -> bool {
+        self.sentence.starts_with("TLS with ")
+    }
+
     pub fn freshness(&self) -> Freshness {
         match self.kind {
             TroubleKind::AuthNeeded => Freshness::AuthNeeded,

@@ -322,7 +322,7 @@ async fn wrong_urls_never_arrive(bed: &mut Bed, v2: bool) {
     let migrated = bed.peer_urls(DOMAIN);
     let listed = bed.etcds.listed(0).await;
     let options =
-        ConnectOptions { kubeconfig: Some(bed.folder.path().join("kubeconfig")), ..ConnectOptions::default() };
+        ConnectOptions { kubeconfig: vec![bed.folder.path().join("kubeconfig")], ..ConnectOptions::default() };
     let links = Links::new(targets(&options).expect("the kubeconfig is there"), options);
     let seen = client::fold(links.look(None).await);
     let permit = WritePermit::for_run(&links, "test", [CONTEXT]).expect("an admin's context");
