@@ -93,6 +93,7 @@ pub fn main() -> ExitCode {
     });
     // A hung credential plugin or tunnel must not hang the way out.
     runtime.shutdown_background();
+    crate::client::end_credential_plugins();
     match code {
         Ok(code) => code,
         Err(error) => fail(&format!("{error:#}"), 1),

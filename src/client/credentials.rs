@@ -4,7 +4,7 @@
 //! their stdin and stderr. So it never gets to see them; [`super::link`] feeds it what came out. Tokens,
 //! token files, certificates and passwords of a kubeconfig need no code here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,9 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
 use kube::config::{ExecConfig, ExecInteractiveMode};
+#[cfg(unix)]
+use process_wrap::tokio::ProcessSession;
+use process_wrap::tokio::{KillOnDrop, TokioCommandWrap};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -87,22 +90,113 @@ fn key(exec: &ExecConfig) -> String {
     serde_json::json!([exec.command, exec.args, env, exec.drop_env, exec.api_version, cluster]).to_string()
 }
 
-/// The command as a person would type it, with what looks like a secret left out: it is shown, and kept in journals.
+/// Words of a plugin's command that tell nothing: the subcommands of the usual plugins.
+const HARMLESS_WORDS: [&str; 24] = [
+    "eks",
+    "get-token",
+    "token",
+    "oidc-login",
+    "login",
+    "get-credentials",
+    "credential",
+    "credentials",
+    "exec-credential",
+    "kubernetes",
+    "kubernetes-credential",
+    "cluster",
+    "kubeconfig",
+    "k8s",
+    "ce",
+    "generate-token",
+    "kube",
+    "auth",
+    "azurecli",
+    "devicecode",
+    "-c",
+    "print-access-token",
+    "access-token",
+    "version",
+];
+/// Flags whose values are names of places and people's choices, no credentials.
+const HARMLESS_FLAGS: [&str; 26] = [
+    "--cluster-name",
+    "--cluster",
+    "--cluster-id",
+    "-i",
+    "--region",
+    "--profile",
+    "--role-arn",
+    "--role",
+    "-r",
+    "--server-id",
+    "--client-id",
+    "--tenant-id",
+    "--tenant",
+    "--environment",
+    "--login",
+    "--output",
+    "-o",
+    "--context",
+    "--namespace",
+    "--oidc-issuer-url",
+    "--oidc-client-id",
+    "--project",
+    "--zone",
+    "--location",
+    "--kube-cluster",
+    "--proxy",
+];
+
+/// The command as a person would type it, with every word left out that is not known to be harmless: it is shown, and
+/// kept in journals, and an argument may be a password.
 pub(super) fn command_line(exec: &ExecConfig) -> String {
-    let secret = |word: &str| {
-        let word = word.to_ascii_lowercase();
-        word.starts_with('-') && ["secret", "token", "password", "passwd", "key"].iter().any(|w| word.contains(w))
-    };
-    let mut hide_next = false;
-    let words = exec.command.iter().chain(exec.args.iter().flatten()).map(|word| {
-        let hide = std::mem::replace(&mut hide_next, secret(word) && !word.contains('='));
-        match word.split_once('=') {
-            _ if hide => "***".to_owned(),
-            Some((name, _)) if secret(name) => format!("{name}=***"),
-            Some(_) | None => quote(word),
-        }
+    let mut words: Vec<String> = exec.command.iter().map(|command| quote(command)).collect();
+    let mut value_shown = false;
+    for word in exec.args.iter().flatten() {
+        let shown = std::mem::take(&mut value_shown);
+        words.push(match word.split_once('=') {
+            _ if shown && !word.starts_with('-') => quote(word),
+            _ if HARMLESS_WORDS.contains(&word.as_str()) => word.clone(),
+            None if HARMLESS_FLAGS.contains(&word.as_str()) => {
+                value_shown = true;
+                word.clone()
+            }
+            Some((name, _)) if HARMLESS_FLAGS.contains(&name) => quote(word),
+            Some((name, _)) if plain_flag(name) => format!("{name}=***"),
+            None if plain_flag(word) => word.clone(),
+            Some(_) | None => "***".to_owned(),
+        });
+    }
+    words.join(" ")
+}
+
+/// `--name` or `-n`: a name, nothing glued to it.
+fn plain_flag(word: &str) -> bool {
+    let long = word.strip_prefix("--").is_some_and(|name| {
+        (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
     });
-    words.collect::<Vec<_>>().join(" ")
+    long || (word.len() == 2 && word.starts_with('-') && word.as_bytes()[1].is_ascii_alphabetic())
+}
+
+/// What a plugin's last words mean, in ours: its own may hold what it was given.
+fn meaning(stderr: &str) -> Option<&'static str> {
+    let last = stderr.lines().rfind(|line| !line.trim().is_empty())?.to_ascii_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| last.contains(word));
+    if any(&["expired", "expire"]) {
+        Some("it says that something has expired")
+    } else if any(&["log in", "login", "sign in", "authenticate", "sso", "interactive"]) {
+        Some("it wants somebody to log in")
+    } else if any(&["denied", "forbidden", "unauthorized", "not authorized", "401", "403"]) {
+        Some("it was denied")
+    } else if any(&["credentials", "credential"]) {
+        Some("it says that credentials are missing or wrong")
+    } else if any(&["not found", "no such", "unknown"]) {
+        Some("it says that something was not found")
+    } else if any(&["timeout", "timed out", "refused", "unreachable", "no route", "dial", "resolve", "connection"]) {
+        Some("it got no connection")
+    } else {
+        None
+    }
 }
 
 async fn run(exec: &ExecConfig, limit: Duration) -> Result<Credential, String> {
@@ -113,35 +207,37 @@ async fn run(exec: &ExecConfig, limit: Duration) -> Result<Credential, String> {
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) {
         return Err(format!("the credential plugin wants a terminal; run `{typed}` in another one first"));
     }
-    let mut command = tokio::process::Command::new(program);
-    command.args(exec.args.iter().flatten());
-    for pair in exec.env.iter().flatten() {
-        if let (Some(name), Some(value)) = (pair.get("name"), pair.get("value")) {
-            command.env(name, value);
+    let mut command = TokioCommandWrap::with_new(program, |command| {
+        command.args(exec.args.iter().flatten());
+        for pair in exec.env.iter().flatten() {
+            if let (Some(name), Some(value)) = (pair.get("name"), pair.get("value")) {
+                command.env(name, value);
+            }
         }
-    }
-    for name in exec.drop_env.iter().flatten() {
-        command.env_remove(name);
-    }
-    let mut spec = serde_json::json!({"interactive": false});
-    if exec.provide_cluster_info {
-        spec["cluster"] = serde_json::to_value(&exec.cluster).unwrap_or_default();
-    }
-    let info = serde_json::json!({"kind": "ExecCredential", "apiVersion": exec.api_version, "spec": spec});
-    command.env("KUBERNETES_EXEC_INFO", info.to_string());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // Its own process group: what it starts can be stopped with it, and it cannot read our terminal.
+        for name in exec.drop_env.iter().flatten() {
+            command.env_remove(name);
+        }
+        let mut spec = serde_json::json!({"interactive": false});
+        if exec.provide_cluster_info {
+            spec["cluster"] = serde_json::to_value(&exec.cluster).unwrap_or_default();
+        }
+        let info = serde_json::json!({"kind": "ExecCredential", "apiVersion": exec.api_version, "spec": spec});
+        command.env("KUBERNETES_EXEC_INFO", info.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    });
+    // A session of its own: no controlling terminal to write on or to read from, and one group to end it by.
     #[cfg(unix)]
-    command.process_group(0);
+    command.wrap(ProcessSession);
+    command.wrap(KillOnDrop);
     let mut child = command.spawn().map_err(|error| {
         let hint = exec.install_hint.as_deref().map(|hint| format!(" ({})", plain(hint))).unwrap_or_default();
         format!("the credential plugin {program:?} cannot be started: {error}{hint}")
     })?;
-    let group = child.id();
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let all = async { tokio::join!(child.wait(), capture(out), capture(err)) };
+    let group = Group::of(child.id());
+    let (out, err) = (child.stdout().take(), child.stderr().take());
+    let all = async { tokio::join!(Box::into_pin(child.wait()), capture(out), capture(err)) };
     let Ok((status, out, err)) = tokio::time::timeout(limit, all).await else {
-        stop_group(group).await;
+        drop(group);
         return Err(format!(
             "the credential plugin gave nothing within {} s and was stopped; run `{typed}` to log in",
             limit.as_secs_f32()
@@ -149,9 +245,8 @@ async fn run(exec: &ExecConfig, limit: Duration) -> Result<Credential, String> {
     };
     let status = status.map_err(|error| format!("the credential plugin {program:?} was lost: {error}"))?;
     if !status.success() {
-        let last = String::from_utf8_lossy(&err).lines().rfind(|line| !line.trim().is_empty()).map(plain);
-        let why = last.unwrap_or_else(|| status.to_string());
-        return Err(format!("the credential plugin failed ({why}); run `{typed}` to log in"));
+        let meant = meaning(&String::from_utf8_lossy(&err)).map(|meant| format!("; {meant}")).unwrap_or_default();
+        return Err(format!("the credential plugin failed ({status}{meant}); run `{typed}` to log in"));
     }
     parse(&out)
         .ok_or_else(|| format!("the credential plugin printed no usable ExecCredential; run `{typed}` to see why"))
@@ -167,14 +262,46 @@ async fn capture(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     bytes
 }
 
-/// `kill_on_drop` ends the plugin itself; this ends what the plugin started.
-async fn stop_group(group: Option<u32>) {
-    let Some(group) = group else { return };
-    let mut kill = tokio::process::Command::new("kill");
-    kill.args(["-KILL", "--", &format!("-{group}")]);
-    kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let _ = tokio::time::timeout(Duration::from_secs(1), kill.status()).await;
+/// The process groups of the plugins that run now.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// A plugin's process group, with what the plugin started: ended when this goes, and by [`end_all`].
+struct Group(Option<i32>);
+
+impl Group {
+    fn of(leader: Option<u32>) -> Self {
+        let leader = leader.and_then(|leader| i32::try_from(leader).ok());
+        if let Some(leader) = leader {
+            RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(leader);
+        }
+        Self(leader)
+    }
 }
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(leader) = self.0 else { return };
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&leader);
+        end(leader);
+    }
+}
+
+/// Ends every credential plugin that still runs: called when the process ends, which drops nothing.
+pub fn end_all() {
+    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    running.into_iter().for_each(end);
+}
+
+#[cfg(unix)]
+fn end(leader: i32) {
+    if let Some(group) = rustix::process::Pid::from_raw(leader) {
+        // Gone already, most often.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn end(_: i32) {}
 
 fn parse(out: &[u8]) -> Option<Credential> {
     #[derive(Deserialize)]
@@ -242,11 +369,77 @@ mod tests {
         assert!(!alive.exists(), "a child of the plugin lived on");
     }
 
+    #[test]
+    fn of_a_command_only_what_is_harmless_is_shown() {
+        let line = |words: &[&str]| {
+            let mut words = words.iter().map(|word| (*word).to_owned());
+            command_line(&ExecConfig { command: words.next(), args: Some(words.collect()), ..ExecConfig::default() })
+        };
+        let cases: [(&[&str], &str); 10] = [
+            (
+                &["aws", "eks", "get-token", "--cluster-name", "prod", "--region", "eu-west-1"],
+                "aws eks get-token --cluster-name prod --region eu-west-1",
+            ),
+            (
+                &["kubelogin", "get-token", "--server-id=a-b", "--client-secret=S3CRET"],
+                "kubelogin get-token --server-id=a-b --client-secret=***",
+            ),
+            (&["x", "-p", "S3CRET"], "x -p ***"),
+            (&["x", "-pS3CRET"], "x ***"),
+            (&["x", "Authorization: Bearer S3CRET"], "x ***"),
+            (&["x", "S3CRET"], "x ***"),
+            (&["x", "--password", "S3CRET"], "x --password ***"),
+            (&["x", "--header=S3CRET"], "x --header=***"),
+            (&["sh", "-c", "echo S3CRET"], "sh -c ***"),
+            (&["x", "--cluster-name", "--password=S3CRET"], "x --cluster-name --password=***"),
+        ];
+        for (words, expected) in cases {
+            assert_eq!(line(words), expected);
+        }
+    }
+
+    /// A plugin has no terminal: it can neither write on the console nor take its keys.
+    #[tokio::test]
+    async fn a_plugin_has_a_session_of_its_own() {
+        let exec = shell(
+            "if (: > /dev/tty) 2>/dev/null; then exit 9; fi; echo '{\"status\":{\"token\":\"t\"}}'; ps -o sid= -p $$ | tr -d ' ' > /dev/null",
+        );
+        let got = Plugins::default().get(&exec, Duration::from_secs(5)).await;
+        assert_eq!(got.expect("a token").token.as_deref(), Some("t"));
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = dir.path().join("session");
+        // Field 6 of /proc/PID/stat is the session, which is the process itself.
+        let exec = shell(&format!("cut -d' ' -f1,6 /proc/self/stat > {0}; echo $$ >> {0}; exit 1", file.display()));
+        let _ = Plugins::default().get(&exec, Duration::from_secs(5)).await;
+        let text = std::fs::read_to_string(&file).expect("written");
+        let mut numbers = text.split_whitespace();
+        let (_, session, shell) = (numbers.next(), numbers.next(), numbers.next());
+        assert!(session.is_some() && session == shell, "{text}");
+    }
+
+    /// The process ends while a plugin hangs: nothing of it is left behind.
+    #[tokio::test]
+    async fn plugins_end_with_us() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let alive = dir.path().join("alive");
+        let exec = shell(&format!("(sleep 1; echo x > {}) & sleep 60", alive.display()));
+        let plugins = Plugins::default();
+        let run = plugins.get(&exec, Duration::from_secs(30));
+        let _ = tokio::time::timeout(Duration::from_millis(300), run).await;
+        end_all();
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        assert!(!alive.exists(), "a child of the plugin lived on");
+    }
+
     #[tokio::test]
     async fn failures_say_the_command() {
         let exec = shell("echo noise >&2; echo 'token has expired' >&2; exit 3");
         let error = Plugins::default().get(&exec, Duration::from_secs(5)).await.map(|_| ()).expect_err("failed");
-        assert!(error.contains("(token has expired)") && error.contains("run `sh -c"), "{error}");
+        assert!(error.contains("something has expired") && error.contains("run `sh -c ***`"), "{error}");
+        // What a plugin says may hold what it was given.
+        let exec = shell("echo 'bad password S3CRET' >&2; exit 3");
+        let error = Plugins::default().get(&exec, Duration::from_secs(5)).await.map(|_| ()).expect_err("failed");
+        assert!(!error.contains("S3CRET") && error.contains("exit status: 3"), "{error}");
         let missing = ExecConfig { command: Some("no-such-plugin-here".into()), ..ExecConfig::default() };
         let error = Plugins::default().get(&missing, Duration::from_secs(5)).await.map(|_| ()).expect_err("failed");
         assert!(error.contains("cannot be started"), "{error}");

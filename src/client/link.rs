@@ -21,6 +21,7 @@ use kube::client::{Body, ConfigExt as _};
 use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
 use serde::de::DeserializeOwned;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tower::{BoxError, Layer as _};
 
 use super::access::{Gate, Mark};
@@ -37,6 +38,15 @@ use crate::fleet::ObjectKey;
 const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
 
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// Frames of a port-forward are at most 64 kB; what a far side makes us queue (a pong for each ping) is bounded too.
+fn socket_limits() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .write_buffer_size(64 * 1024)
+        .max_write_buffer_size(1024 * 1024)
+        .max_message_size(Some(16 * 1024 * 1024))
+        .max_frame_size(Some(16 * 1024 * 1024))
+}
 
 /// Every connection, by context. Cheap to clone.
 #[derive(Clone)]
@@ -220,10 +230,15 @@ impl Link {
     }
 
     async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+        self.get_sized(path).await.map(|(value, _)| value)
+    }
+
+    /// One page of a list, with the length of its answer in bytes: a list is bounded as a whole.
+    pub(super) async fn get_sized<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), Trouble> {
         let request = Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
         let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
         let reply = self.call(request, self.limits().request).await?;
-        self.decode(&reply)
+        Ok((self.decode(&reply)?, reply.body.len()))
     }
 
     pub(super) fn decode<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Trouble> {
@@ -264,7 +279,11 @@ impl Link {
         let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
         let connection = tokio::time::timeout(limit, built.client.connect(with_bearer(request, &built))).await;
         match connection.map_err(|_| self.too_late(limit, true))? {
-            Ok(connection) => Ok(connection.into_stream()),
+            Ok(connection) => {
+                // Nothing was read from it yet, so nothing is lost by wrapping it anew, with a bound.
+                let raw = connection.into_stream().into_inner();
+                Ok(WebSocketStream::from_raw_socket(raw, Role::Client, Some(socket_limits())).await)
+            }
             Err(error) => Err(self.failed(&built, &error)),
         }
     }

@@ -45,6 +45,7 @@ pub mod watch;
 
 pub use access::{ProbePermit, Refused, WritePermit};
 pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts};
+pub use credentials::end_all as end_credential_plugins;
 pub use link::{Link, Links};
 pub use look::fold;
 pub use trouble::{Trouble, TroubleKind};

@@ -24,6 +24,8 @@ use crate::fleet::{Crd, Keyed, One, What};
 const PAGE: usize = 200;
 /// More objects than this in one context are refused rather than held.
 const MOST_PAGES: usize = 250;
+/// Most bytes of one whole list: 50,000 pods are about 40 MB on the wire.
+const LIST_LIMIT: usize = 96 * 1024 * 1024;
 /// Longest line of a watch: one object.
 const LONGEST_EVENT: usize = 8 * 1024 * 1024;
 /// How long the server keeps one watch open.
@@ -92,8 +94,24 @@ pub(super) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), Troub
     let path = K::path(link.namespace());
     let mut all = Vec::new();
     let mut next = String::new();
+    let mut bytes = 0_usize;
     for _ in 0..MOST_PAGES {
-        let page: Page<K> = link.get(&format!("{path}{next}")).await?;
+        let (page, length): (Page<K>, usize) = match link.get_sized(&format!("{path}{next}")).await {
+            Ok(page) => page,
+            // The first page is asked for once more, as any look; one in the middle of a list is not.
+            Err(_) if next.is_empty() => (link.get(&path).await?, 0),
+            Err(trouble) => return Err(trouble),
+        };
+        bytes += length;
+        if bytes > LIST_LIMIT {
+            let sentence = format!(
+                "{} sent more than {} MB of {} and did not come to an end; give a namespace",
+                link.server(),
+                LIST_LIMIT / 1024 / 1024,
+                K::PLURAL
+            );
+            return Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) });
+        }
         all.extend(page.items.unwrap_or_default());
         match page.metadata.next.filter(|token| !token.is_empty()) {
             Some(token) => next = format!("&continue={}", encode(&token)),

@@ -2,7 +2,7 @@
 //!
 //! `check` is for gates: anything but a boolean, and any missing field, is an error which stops; it never counts as
 //! false. `interpolate` fills `${…}` in texts and keeps the type where a text is one single `${…}`.
-//! Not here: what the names stand for ([`super::facts`]).
+//! Not here: what the names stand for ([`super::facts`]), what an expression may cost ([`super::cost`]).
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,6 +12,8 @@ use std::sync::{Arc, OnceLock};
 use cel::objects::Key;
 use cel::{Context, Env, Program};
 use serde_json::Value;
+
+use super::cost::{OverBudget, Shape, within_budget};
 
 /// Names an expression may use, with their values.
 pub type Scope = BTreeMap<String, Value>;
@@ -31,17 +33,22 @@ pub enum ExprError {
     NoAnswer { source_text: String, why: String },
     #[error("expression {source_text:?}: expected true or false, found {found}")]
     NotBoolean { source_text: String, found: String },
+    #[error("expression {source_text:?} is not evaluated: {why}")]
+    OverBudget { source_text: String, why: OverBudget },
     #[error("text {text:?}: a \"${{\" is never closed")]
     Unclosed { text: String },
 }
 
 /// A value made ready for expressions once, to be used by many: the making costs more than most expressions do.
 #[derive(Clone, Debug)]
-pub struct Data(cel::Value);
+pub struct Data {
+    value: cel::Value,
+    shape: Shape,
+}
 
 impl Data {
     pub fn new(value: &Value) -> Self {
-        Self(to_cel(value))
+        Self { value: to_cel(value), shape: Shape::of(value) }
     }
 }
 
@@ -71,9 +78,15 @@ pub fn check<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<bool, Expr
 pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, ExprError> {
     let Names { scope, data } = given.into();
     let program = compile(source)?;
+    let in_data = data.iter().filter(|(name, _)| !scope.contains_key(name) && program.names.contains(name));
+    let in_data = in_data.map(|(name, data)| (name.as_str(), data.shape.clone()));
+    let in_scope = scope.iter().filter(|(name, _)| program.names.contains(*name));
+    let shapes = in_data.chain(in_scope.map(|(name, value)| (name.as_str(), Shape::of(value)))).collect();
+    within_budget(program.program.expression(), shapes)
+        .map_err(|why| ExprError::OverBudget { source_text: source.into(), why })?;
     let mut context = Context::with_env(env());
     for (name, value) in data.iter().filter(|(name, _)| !scope.contains_key(name)) {
-        context.add_variable_from_value(name.as_str(), value.0.clone());
+        context.add_variable_from_value(name.as_str(), value.value.clone());
     }
     for (name, value) in scope.iter().filter(|(name, _)| program.names.contains(*name)) {
         context.add_variable_from_value(name.as_str(), to_cel(value));
@@ -357,6 +370,61 @@ mod tests {
     fn hostile_expressions_are_refused_before_parsing() {
         assert!(compile(&"(".repeat(200)).is_err());
         assert!(compile(&"1+".repeat(1000)).is_err());
+    }
+
+    /// Each of these took all memory, or never ended.
+    #[test]
+    fn expressions_that_multiply_are_refused_before_they_begin() {
+        let nested = |macros: &str, deep: usize| {
+            let open: String = (0..deep).map(|at| format!("[1,2,3,4,5,6,7,8,9,10].{macros}(x{at}, ")).collect();
+            format!("{open}true{}", ")".repeat(deep))
+        };
+        let refused = [
+            nested("all", 11),
+            nested("exists", 9),
+            nested("map", 8),
+            nested("filter", 9),
+            format!("'aaaaaaaaaa'{}", ".replace('a','aaaaaaaaaa')".repeat(12)),
+            format!("'a'{}.size() > 0", ".replace('','aaaaaaaaaa')".repeat(12)),
+            format!("list.map(x, x.n){}", ".map(x, x + x + x + x + x + x + x + x)".repeat(9)),
+            format!("big{}", ".map(x, big.map(y, big))"),
+            "big.map(x, big).map(x, x.join('')).join('')".to_owned(),
+            format!("'a'{}", ".split('').join('aaaaaaaaaaaaaaaa')".repeat(9)),
+            format!("['%s%s%s%s'.format([big.join(','), big.join(',')])]{}", ".map(x, x + x + x + x)".repeat(4)),
+        ];
+        let mut scope = scope();
+        scope.insert("big".into(), json!(vec!["0123456789"; 1_000]));
+        for source in refused {
+            let begun = std::time::Instant::now();
+            let error = eval(&source, &scope).err().unwrap_or_else(|| panic!("evaluated: {source}"));
+            assert!(matches!(error, ExprError::OverBudget { .. }), "{source}: {error}");
+            assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{source}: {:?}", begun.elapsed());
+        }
+        // A value that doubles from one binding to the next is stopped on its way.
+        let mut text = "x".repeat(1_000);
+        let stopped = (0..40).find(|_| match eval("v + v", &Scope::from([("v".into(), json!(text))])) {
+            Ok(Value::String(doubled)) => {
+                text = doubled;
+                false
+            }
+            Ok(_) | Err(_) => true,
+        });
+        assert!(stopped.is_some_and(|at| at < 14), "{stopped:?}");
+    }
+
+    #[test]
+    fn what_large_fleets_need_is_within_the_budget() {
+        let tc = |at: usize| json!({"ref": format!("c/db/tc-{at}"), "components": vec![json!({"component": "tikv", "settled": true}); 7]});
+        let fleet: Vec<Value> = (0..200).map(tc).collect();
+        let members: Vec<Value> = (0..7).map(|at| json!({"name": format!("pd-{at}"), "healthy": true})).collect();
+        let scope = Scope::from([("all".into(), json!(fleet)), ("members".into(), json!(members))]);
+        for source in [
+            "all.all(tc, tc.components.all(c, c.settled))",
+            "all.filter(tc, all.exists(other, other.ref == tc.ref)).map(tc, tc.ref).join(', ') != ''",
+            "all.all(tc, tc.components.exists(c, members.exists(m, m.healthy && m.name != c.component)))",
+        ] {
+            assert_eq!(check(source, &scope), Ok(true), "{source}");
+        }
     }
 
     #[test]

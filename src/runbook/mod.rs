@@ -9,6 +9,7 @@ pub mod action;
 pub mod approval;
 pub mod bind;
 pub mod choices;
+pub mod cost;
 pub mod definition;
 pub mod digest;
 pub mod engine;
