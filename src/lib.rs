@@ -18,4 +18,5 @@ pub mod console;
 pub mod fleet;
 pub mod report;
 pub mod runbook;
+pub mod shown;
 pub mod sim;

@@ -240,6 +240,128 @@ async fn many_contexts_take_time_in_proportion() {
     assert!(took[1] < took[0].max(Duration::from_millis(50)) * 24, "{took:?} for 50 and 400 contexts");
 }
 
+/// An API server of a few lines: what it answers to a path, and what it was asked.
+struct Tiny {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tiny {
+    async fn serve(answer: fn(&str, usize) -> (u16, &'static str, String)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let log = Arc::clone(&log);
+                tokio::spawn(async move {
+                    let mut buffer = Vec::new();
+                    let mut chunk = [0_u8; 4096];
+                    while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+                        buffer.extend_from_slice(&chunk[..length]);
+                        let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+                        let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
+                        buffer.drain(..end + 4);
+                        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                        let before = {
+                            let mut log = log.lock().expect("no panic holds it");
+                            log.push(path.clone());
+                            log.iter().filter(|known| **known == path).count()
+                        };
+                        let (status, headers, body) = answer(&path, before);
+                        let text = format!(
+                            "HTTP/1.1 {status} X\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                            body.len()
+                        );
+                        if stream.write_all(text.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn kubeconfig(&self) -> Value {
+        json!({
+            "clusters": [{"name": "tiny", "cluster": {"server": self.url}}],
+            "users": [{"name": "me", "user": {"token": "t"}}],
+            "contexts": [{"name": "tiny", "context": {"cluster": "tiny", "user": "me"}}],
+        })
+    }
+
+    fn count(&self, part: &str) -> usize {
+        self.asked.lock().expect("no panic holds it").iter().filter(|path| path.contains(part)).count()
+    }
+}
+
+fn usual(path: &str) -> (u16, &'static str, String) {
+    let list = r#"{"metadata":{"resourceVersion":"7"},"items":[]}"#;
+    match path {
+        "/version" => (200, "", r#"{"gitVersion":"v1.33.4"}"#.into()),
+        path if path.contains("kube-system") && !path.contains("coredns") => {
+            (200, "", r#"{"metadata":{"uid":"u"}}"#.into())
+        }
+        path if path.contains("limit=") => (200, "", list.into()),
+        _ => (404, "", r#"{"message":"not found"}"#.into()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_time_gets_it() {
+    let tiny = Tiny::serve(|path, before| match (path, before) {
+        ("/version", 1) => (429, "retry-after: 1\r\n", r#"{"message":"too many requests"}"#.into()),
+        _ => usual(path),
+    })
+    .await;
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let links = links(dir.path(), &tiny.kubeconfig());
+    let begun = Instant::now();
+    let fleet = fleet_of(&links).await;
+    assert!(begun.elapsed() >= Duration::from_millis(950), "{:?}", begun.elapsed());
+    assert_eq!(fleet.clusters["tiny"].version.as_deref(), Some("v1.33.4"), "{:?}", fleet.clusters["tiny"].message);
+    assert_eq!(tiny.count("/version"), 2);
+}
+
+/// Lists that work and watches that do not: each was listed and watched again every second for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_that_are_refused_are_not_hammered() {
+    let look = async |status: u16, headers: &'static str| {
+        // The answer cannot capture: one function for each status.
+        let answer: fn(&str, usize) -> (u16, &'static str, String) = match status {
+            410 => |path, _| if path.contains("watch=true") { (410, "", "{}".into()) } else { usual(path) },
+            500 => |path, _| if path.contains("watch=true") { (500, "", "{}".into()) } else { usual(path) },
+            401 => |path, _| if path.contains("watch=true") { (401, "", "{}".into()) } else { usual(path) },
+            403 => |path, _| if path.contains("watch=true") { (403, "", "{}".into()) } else { usual(path) },
+            _ => |path, _| {
+                if path.contains("watch=true") { (429, "retry-after: 30\r\n", "{}".into()) } else { usual(path) }
+            },
+        };
+        let tiny = Tiny::serve(answer).await;
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let links = links(dir.path(), &tiny.kubeconfig());
+        let (sender, mut changes) = tokio::sync::mpsc::channel(1_000);
+        let handle = tidepilot::client::watch(&links, sender);
+        let mut fleet = Fleet::default();
+        let end = tokio::time::Instant::now() + Duration::from_secs(6);
+        while let Ok(Some(change)) = tokio::time::timeout_at(end, changes.recv()).await {
+            fleet.apply(change);
+        }
+        drop(handle);
+        // Of each of three kinds: at 0, 1, 3 and 7 s, with some disorder; it was six of each.
+        let lists = tiny.count("limit=200");
+        assert!(lists <= if headers.is_empty() { 12 } else { 3 }, "{status}: {lists} lists in 6 s");
+        let cluster = &fleet.clusters["tiny"];
+        if matches!(status, 401 | 403) {
+            let message = cluster.message.clone().unwrap_or_default();
+            assert!(!cluster.freshness.is_live() && message.contains("may not watch"), "{status}: {message}");
+        }
+    };
+    tokio::join!(look(410, ""), look(500, ""), look(401, ""), look(403, ""), look(429, "retry-after: 30\r\n"));
+}
+
 /// What the stand-in for PD does with a membership write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Write {

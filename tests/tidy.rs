@@ -10,11 +10,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("runbook", &["fleet"]),
     ("client", &["runbook", "fleet"]),
     ("app", &["runbook", "fleet"]),
-    ("console", &["app", "runbook", "fleet"]),
+    ("console", &["app", "runbook", "fleet", "shown"]),
     ("report", &["app", "runbook", "fleet"]),
     ("sim", &[]),
+    ("shown", &[]),
     ("config", &[]),
-    ("cli", &["app", "client", "config", "console", "fleet", "report", "runbook", "sim"]),
+    ("cli", &["app", "client", "config", "console", "fleet", "report", "runbook", "shown", "sim"]),
 ];
 
 fn sources(folder: &Path, out: &mut Vec<PathBuf>) {

@@ -19,8 +19,11 @@ mod status;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
+
+use crate::shown::Shown;
 
 /// Exit code of wrong usage.
 const USAGE: u8 = 64;
@@ -71,7 +74,7 @@ pub fn main() -> ExitCode {
     };
     // Two crypto providers would be linked otherwise undecided; ring is the one that all our crates share.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let _ = color_eyre::config::HookBuilder::default().display_env_section(false).install();
+    install_hooks();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
@@ -94,21 +97,45 @@ pub fn main() -> ExitCode {
     // A hung credential plugin or tunnel must not hang the way out.
     runtime.shutdown_background();
     crate::client::end_credential_plugins();
+    if let Some(why) = UNWRITTEN.get() {
+        return fail(&format!("what was to be printed could not be written: {why}"), 1);
+    }
     match code {
         Ok(code) => code,
         Err(error) => fail(&format!("{error:#}"), 1),
     }
 }
 
-/// Writes to stdout; a closed pipe is the reader's business.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+/// Reports errors and panics as color-eyre does, except that a panic report which cannot be written is no second panic:
+/// where the terminal is gone, that would abort the process before it has put anything in order.
+fn install_hooks() {
+    let (panics, errors) = color_eyre::config::HookBuilder::default().display_env_section(false).into_hooks();
+    // Only one of each in a process; a second one changes nothing that matters here.
+    let _ = errors.install();
+    std::panic::set_hook(Box::new(move |info| {
+        let _ = writeln!(std::io::stderr().lock(), "{}", panics.panic_report(info));
+    }));
 }
 
+/// Why standard output did not take everything; a closed pipe is the reader's business.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Writes to stdout, cleaned. That it failed is told at the end, by the exit code too.
+fn print(text: &str) {
+    let text = Shown::new(text);
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_str().as_bytes()).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // Only the first reason counts.
+        let _ = UNWRITTEN.set(error.to_string());
+    }
+}
+
+/// Writes one sentence to stderr, cleaned.
 fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "tidepilot: {text}");
+    let text = Shown::new(text);
+    let _ = writeln!(std::io::stderr().lock(), "tidepilot: {}", text.as_str());
 }
 
 fn fail(text: &str, code: u8) -> ExitCode {

@@ -116,7 +116,8 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
     if let Some(file) = &args.out {
-        std::fs::write(file, encode(&plan)? + "\n")?;
+        write_private(file, &(encode(&plan)? + "\n"))
+            .map_err(|error| color_eyre::eyre::eyre!("the plan cannot be written to {}: {error}", file.display()))?;
     }
     print(&match args.output {
         PlanOutput::Text => report::plan::text(&plan),
@@ -124,4 +125,19 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });
     Ok(ExitCode::from(code(&plan)))
+}
+
+/// For its owner alone, as a journal: a plan holds inputs and what stands in objects now.
+fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut opened = options.open(file)?;
+    // A file that was there keeps its mode when it is opened.
+    #[cfg(unix)]
+    if opened.metadata()?.is_file() {
+        opened.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    }
+    std::io::Write::write_all(&mut opened, text.as_bytes())
 }

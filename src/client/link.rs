@@ -199,21 +199,37 @@ impl Link {
             Ok(built) => built?,
             Err(_) => return Err(self.too_late(limit, false)),
         };
-        let exchange = async {
-            let response = built.client.send(with_bearer(request, &built).map(Body::from)).await;
-            let response = response.map_err(|error| self.failed(&built, &error))?;
-            let (parts, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_LIMIT)
-                .collect()
-                .await
-                .map_err(|error| Trouble::cut(super::trouble::transport(self.server(), error.as_ref())))?;
-            Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        let begun = tokio::time::Instant::now();
+        let reading = request.method() == http::Method::GET;
+        let mut tries = 0;
+        let reply = loop {
+            tries += 1;
+            let left = limit.saturating_sub(begun.elapsed());
+            let exchange = self.exchange(&built, again(&request));
+            let reply = tokio::time::timeout(left, exchange).await.map_err(|_| self.too_late(limit, true))??;
+            // The server did not take it and says when to come again; nobody else's time is spent on waiting longer.
+            match retry_after(&reply).filter(|_| reply.status == StatusCode::TOO_MANY_REQUESTS || reading) {
+                Some(wait) if tries < 4 && wait < limit.saturating_sub(begun.elapsed()) => {
+                    tokio::time::sleep(wait).await;
+                }
+                Some(_) | None => break reply,
+            }
         };
-        let reply = tokio::time::timeout(limit, exchange).await.map_err(|_| self.too_late(limit, true))??;
         if reply.status == StatusCode::UNAUTHORIZED {
             self.not_accepted(&built).await;
         }
         Ok(reply)
+    }
+
+    async fn exchange(&self, built: &Built, request: Request<Vec<u8>>) -> Result<Reply, Trouble> {
+        let response = built.client.send(with_bearer(request, built).map(Body::from)).await;
+        let response = response.map_err(|error| self.failed(built, &error))?;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_LIMIT)
+            .collect()
+            .await
+            .map_err(|error| Trouble::cut(super::trouble::transport(self.server(), error.as_ref())))?;
+        Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 
     /// GET and decode; anything but 2xx is a [`Trouble`]. Asked once more where the first try was cut off at once (an
@@ -243,7 +259,8 @@ impl Link {
 
     pub(super) fn decode<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Trouble> {
         if !reply.status.is_success() {
-            return Err(self.answered(reply.status, &reply.body));
+            let trouble = self.answered(reply.status, &reply.body);
+            return Err(Trouble { retry_after: retry_after(reply), ..trouble });
         }
         serde_json::from_slice(&reply.body).map_err(|error| {
             let sentence = format!("{} sent something unexpected: {}", self.server(), plain(&error.to_string()));
@@ -267,9 +284,10 @@ impl Link {
             self.not_accepted(&built).await;
         }
         let status = response.status();
+        let retry_after = asked_to_wait(status, response.headers());
         let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
         let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-        Err(self.answered(status, &bytes))
+        Err(Trouble { retry_after, ..self.answered(status, &bytes) })
     }
 
     /// Opens a WebSocket to a pod's subresource, under a mark.
@@ -413,10 +431,32 @@ impl Link {
     }
 }
 
+/// The same request once more, with its marks.
+fn again(request: &Request<Vec<u8>>) -> Request<Vec<u8>> {
+    let mut copy = Request::new(request.body().clone());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    copy
+}
+
+/// `Retry-After` of a server that is busy, in seconds (API servers give no dates).
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    asked_to_wait(reply.status, &reply.headers)
+}
+
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    busy.then(|| Duration::from_secs(std::cmp::min(seconds, 600)))
+}
+
 fn worth_asking_again(trouble: &Trouble) -> bool {
     match trouble.status {
         None => trouble.kind == TroubleKind::Unreachable && trouble.sent,
-        Some(status) => matches!(status, 429 | 503),
+        // With a time to wait it was obeyed already.
+        Some(status) => matches!(status, 429 | 503) && trouble.retry_after.is_none(),
     }
 }
 

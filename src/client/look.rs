@@ -241,6 +241,8 @@ pub(super) struct Gaps {
     notes: Vec<&'static str>,
     lacking: Vec<&'static str>,
     forbidden: BTreeSet<&'static str>,
+    /// Kinds that may be listed and not watched: what is shown of them is as old as the last list.
+    unwatched: BTreeSet<&'static str>,
 }
 
 impl Gaps {
@@ -261,6 +263,14 @@ impl Gaps {
         self.forbidden.remove(plural);
     }
 
+    pub fn unwatched(&mut self, plural: &'static str) {
+        self.unwatched.insert(plural);
+    }
+
+    pub fn watched(&mut self, plural: &'static str) {
+        self.unwatched.remove(plural);
+    }
+
     pub fn verdict(&self) -> (Freshness, Option<String>) {
         let mut said: Vec<String> = self.notes.iter().map(|note| (*note).to_owned()).collect();
         if !self.forbidden.is_empty() {
@@ -271,7 +281,12 @@ impl Gaps {
         if !self.lacking.is_empty() {
             said.push(format!("may not read {}", self.lacking.join(", ")));
         }
-        let freshness = if self.forbidden.is_empty() { Freshness::Live } else { Freshness::Forbidden };
+        if !self.unwatched.is_empty() {
+            let plurals: Vec<&str> = self.unwatched.iter().copied().collect();
+            said.push(format!("may not watch {}: what is shown is as old as the last list", plurals.join(", ")));
+        }
+        let whole = self.forbidden.is_empty() && self.unwatched.is_empty();
+        let freshness = if whole { Freshness::Live } else { Freshness::Forbidden };
         (freshness, (!said.is_empty()).then(|| said.join("; ")))
     }
 }

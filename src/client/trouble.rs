@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -40,15 +41,17 @@ pub struct Trouble {
     pub sent: bool,
     /// HTTP status, where the server answered.
     pub status: Option<u16>,
+    /// How long the server asked us to stay away (`Retry-After`).
+    pub retry_after: Option<Duration>,
 }
 
 impl Trouble {
     pub(super) fn unsent(kind: TroubleKind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into(), sent: false, status: None }
+        Self { kind, sentence: sentence.into(), sent: false, status: None, retry_after: None }
     }
 
     pub(super) fn cut(sentence: impl Into<String>) -> Self {
-        Self { kind: TroubleKind::Unreachable, sentence: sentence.into(), sent: true, status: None }
+        Self { kind: TroubleKind::Unreachable, sentence: sentence.into(), sent: true, status: None, retry_after: None }
     }
 
     /// From an answer that is not a success. `body` is a Kubernetes `Status`, or anything at all.
@@ -69,7 +72,7 @@ impl Trouble {
             410 => (TroubleKind::Expired, format!("{server} has forgotten that point: {}", said("expired"))),
             _ => (TroubleKind::Answered, format!("{server} answered {code}: {}", said("no reason given"))),
         };
-        Self { kind, sentence, sent: true, status: Some(code) }
+        Self { kind, sentence, sent: true, status: Some(code), retry_after: None }
     }
 
     /// From kube's error. A request whose connection was never made was not sent.
@@ -87,7 +90,7 @@ impl Trouble {
                         .downcast_ref::<hyper_util::client::legacy::Error>()
                         .is_some_and(hyper_util::client::legacy::Error::is_connect);
                     let sentence = transport(server, inner.as_ref());
-                    Self { kind: TroubleKind::Unreachable, sentence, sent: !unsent, status: None }
+                    Self { kind: TroubleKind::Unreachable, sentence, sent: !unsent, status: None, retry_after: None }
                 }
             },
             other => Self::cut(transport(server, other)),

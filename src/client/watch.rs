@@ -99,6 +99,9 @@ impl Context {
     }
 }
 
+/// A watch that went on for this long was no fault.
+const LASTED: Duration = Duration::from_secs(20);
+
 /// 1 s to 30 s, doubling, with some disorder so that many contexts do not come back at once.
 #[derive(Default)]
 struct Backoff(u32);
@@ -263,6 +266,7 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
     let mut backoff = Backoff::default();
     let mut was_missing = false;
     loop {
+        let mut asked = None;
         let listed = resources::list::<K>(&link).await;
         let (verdict_before, verdict_after) = {
             let mut state = state(shared);
@@ -279,9 +283,24 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
         match listed {
             Ok(_) if was_missing => return Ok(()),
             Ok((all, version)) => {
-                backoff.reset();
                 tell::<K>(&context, shared, K::all(all)).await?;
-                follow_from::<K>(&mut context, shared, version).await?;
+                let begun = tokio::time::Instant::now();
+                let ended = follow_from::<K>(&mut context, shared, version).await?;
+                // A list that works proves nothing of the watch: only one that lasted lets us come back soon.
+                if begun.elapsed() >= LASTED {
+                    backoff.reset();
+                }
+                if let Some(trouble) = ended {
+                    asked = trouble.retry_after;
+                    if matches!(trouble.kind, TroubleKind::AuthNeeded | TroubleKind::Forbidden) {
+                        let (freshness, message) = {
+                            let mut state = state(shared);
+                            state.gaps.unwatched(K::PLURAL);
+                            state.gaps.verdict()
+                        };
+                        context.say_connection(freshness, message).await?;
+                    }
+                }
             }
             Err(trouble) if trouble.kind == TroubleKind::Missing => {
                 was_missing = true;
@@ -289,14 +308,20 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
                 context.pause(Duration::from_secs(15)).await;
             }
             Err(trouble) if trouble.kind == TroubleKind::Forbidden => context.pause(Duration::from_secs(30)).await,
-            Err(_) => {}
+            Err(trouble) => asked = trouble.retry_after,
         }
-        context.pause(backoff.next()).await;
+        context.pause(backoff.next().max(asked.unwrap_or_default())).await;
     }
 }
 
 /// Watches from one version on, reopening the watch, until only a new list helps.
-async fn follow_from<K: Followed>(context: &mut Context, shared: &Shared, mut version: String) -> Result<(), Closed> {
+///
+/// Gives the trouble that ended it.
+async fn follow_from<K: Followed>(
+    context: &mut Context,
+    shared: &Shared,
+    mut version: String,
+) -> Result<Option<Trouble>, Closed> {
     let link = Arc::clone(&context.link);
     let idle = Duration::from_secs(resources::WATCH_S + 5);
     let mut failures = 0;
@@ -304,6 +329,7 @@ async fn follow_from<K: Followed>(context: &mut Context, shared: &Shared, mut ve
         let opened = tokio::time::Instant::now();
         let outcome = match resources::events::<K>(&link, &version).await {
             Ok(stream) => {
+                state(shared).gaps.watched(K::PLURAL);
                 let mut stream = std::pin::pin!(stream);
                 loop {
                     match tokio::time::timeout(idle, stream.next()).await {
@@ -324,7 +350,7 @@ async fn follow_from<K: Followed>(context: &mut Context, shared: &Shared, mut ve
             Some(trouble) => {
                 failures += 1;
                 if trouble.kind != TroubleKind::Unreachable || failures >= 3 {
-                    return Ok(());
+                    return Ok(Some(trouble));
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

@@ -54,6 +54,11 @@ pub async fn run(
             "the console needs a terminal, and standard input or output is none; `tidepilot status` prints without one"
         ));
     }
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Err(eyre!(
+            "the console needs a terminal that can place the cursor, and TERM is \"dumb\"; `tidepilot status` prints lines"
+        ));
+    }
     let (faults, mut fault) = mpsc::channel(16);
     let _guard = Guard::enter(faults)?;
     let mut screen = Terminal::new(CrosstermBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
@@ -271,6 +276,7 @@ struct Signals {
     terminate: Signal,
     hangup: Signal,
     interrupt: Signal,
+    quit: Signal,
     stop: Signal,
 }
 
@@ -280,6 +286,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             stop: signal(SignalKind::from_raw(SIGTSTP))?,
         })
     }
@@ -289,6 +296,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::End,
             _ = self.hangup.recv() => Asked::End,
             _ = self.interrupt.recv() => Asked::End,
+            _ = self.quit.recv() => Asked::End,
             _ = self.stop.recv() => Asked::Stop,
         }
     }

@@ -9,19 +9,27 @@ use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::Theme;
+use crate::shown::is_hidden;
 
-/// Takes away control characters (C0 and C1: a terminal would obey them) and characters that reorder text.
+/// Puts a dot where a character would steer the terminal, reorder text or stay unseen; white space becomes a blank.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.chars().any(|c| c.is_control() || reorders(c)) {
+    if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let kept = text.chars().filter_map(|c| match c {
-        '\n' | '\t' => Some(' '),
-        c if c.is_control() || reorders(c) => None,
-        c => Some(c),
-    });
-    Cow::Owned(kept.collect())
+    let text = text.replace("\r\n", " ");
+    Cow::Owned(
+        text.chars()
+            .map(|c| {
+                if matches!(c, '\n' | '\t') {
+                    ' '
+                } else if is_hidden(c) {
+                    '·'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+    )
 }
 
 /// Columns that a text takes.
@@ -164,10 +172,11 @@ mod tests {
     fn a_cluster_cannot_speak_to_the_terminal() {
         for (text, said) in [
             ("plain", "plain"),
-            ("\u{1b}]52;c;aGk=\u{7}x", "]52;c;aGk=x"),
-            ("a\u{9b}31mb", "a31mb"),
+            ("\u{1b}]52;c;aGk=\u{7}x", "·]52;c;aGk=·x"),
+            ("a\u{9b}31mb", "a·31mb"),
             ("a\r\nb\tc", "a b c"),
-            ("ab\u{202e}cd", "abcd"),
+            ("ab\u{202e}cd", "ab·cd"),
+            ("a\u{200b}b\u{ad}c\u{feff}", "a·b·c·"),
         ] {
             assert_eq!(clean(text), said);
         }
