@@ -44,7 +44,7 @@ fn fleet() -> Fleet {
         say(&name, What::Identity { uid: Some(format!("uid-{index}")), version: Some("v1.33.4".into()) });
         say(&name, What::Crd(Crd::Served { across_k8s: Some(true) }));
         say(&name, What::Operator { version: Some("v1.6.6".into()) });
-        say(&name, What::ClusterDomain(format!("{name}.local")));
+        say(&name, What::Dns(tidepilot::fleet::dns::Dns::of(&format!("{name}.local"))));
         let own = || (0..50).filter(move |tc| tc % 20 == index);
         let component = json!({"replicas": 3, "maxFailoverCount": 0, "config": {}});
         let tcs = own().map(|tc| {

@@ -358,7 +358,7 @@ fn large() -> Fleet {
         say(What::Identity { uid: Some(format!("uid-{index}")), version: Some("v1.33.4".into()) });
         say(What::Crd(Crd::Served { across_k8s: Some(true) }));
         say(What::Operator { version: Some("v1.6.6".into()) });
-        say(What::ClusterDomain(format!("{context}.local")));
+        say(What::Dns(tidepilot::fleet::dns::Dns::of(&format!("{context}.local"))));
         say(What::Claims(Vec::new()));
         say(What::Events(Vec::new()));
         let own = (0..50).filter(|tc| tc % 20 == index);

@@ -105,7 +105,7 @@ async fn one_look_sees_everything() {
             assert!(answer.health.len() == 3 && answer.version.is_some());
         }
     }
-    assert_eq!(fleet.clusters["legacy"].cluster_domain.as_deref(), Some("cluster1.com"));
+    assert_eq!(fleet.clusters["legacy"].cluster_domain(), Some("cluster1.com"));
     let database = database_of(&fleet, &target()).expect("the database");
     assert_eq!((database.id.as_deref(), database.members.len()), (Some("7218830945512086113"), 3));
     assert!(database.members.iter().all(|member| member.pod.is_some() && member.healthy == Some(true)));

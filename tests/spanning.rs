@@ -118,6 +118,43 @@ fn one_joins_under_the_name_of_another() {
     assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(4), &json!(4)));
 }
 
+/// The domains of both clusters are known, and they differ: without one nobody could join.
+#[test]
+fn a_missing_domain_is_refused_where_the_domains_differ() {
+    let bed = Bed::new("empty");
+    bed.namespace("east", "prod");
+    bed.namespace("west", "prod");
+    bed.refused("deploy-initial-cluster", &[ONE, DEPLOY[2]], "clusterDomain=east.local");
+    // Alone it can be made without; whoever wants to join it then is told.
+    let alone = ["run", "deploy-initial-cluster", "--yes", "--context", "east", "--set", ONE, "--set", DEPLOY[2]];
+    let made = bed.tidepilot(&[alone.as_slice(), &["--confirm", "one"]].concat());
+    assert_eq!(made.code, 0, "{}", made.all());
+    bed.refused("join-cluster", &["join=east/prod/one", TWO], "domain-needed");
+    bed.refused("join-cluster", &["join=east/prod/one", TWO], "clusterDomain=west.local");
+    bed.refused("join-cluster", &JOIN, "domains-fit");
+    bed.refused("migrate-cluster-domain", &[ONE], "clusterDomain=east.local");
+    // What cannot be told is said, and is no equality.
+    let store = bed.sim.store("west").expect("a context");
+    store.edit("configmaps", "kube-system", "coredns", |map| map["data"] = json!({}));
+    let plan = bed.tidepilot(&["plan", "join-cluster", "--set", "join=east/prod/one", "--set", TWO]);
+    assert_eq!(plan.code, 2, "{}", plan.all());
+    assert!(plan.all().contains("domains-known") && !plan.all().contains("REFUSED"), "{}", plan.all());
+    // By hand it is possible all the same, and found.
+    store.edit("configmaps", "kube-system", "coredns", |map| {
+        map["data"] = json!({"Corefile": ". {\n kubernetes west.local\n}"})
+    });
+    let east = bed.object("east", "tidbclusters", "prod", "one").expect("just made");
+    let mut spec = east["spec"].clone();
+    spec["cluster"] = json!({"name": "one", "namespace": "prod"});
+    store.put("tidbclusters", json!({"metadata": {"namespace": "prod", "name": "two"}, "spec": spec}));
+    let found = bed.tidepilot(&["check", "-o", "json"]).json();
+    let missing = found["findings"].as_array().cloned().unwrap_or_default().into_iter();
+    let missing: Vec<Value> = missing.filter(|one| one["id"] == "cluster-domain-missing").collect();
+    let names: Vec<&Value> = missing.iter().map(|one| &one["subjects"][0]["name"]).collect();
+    assert_eq!(names, ["one", "two"], "{found:#}");
+    assert!(missing[1]["whatToDo"].as_str().is_some_and(|text| text.contains("west.local")), "{missing:#?}");
+}
+
 #[test]
 fn from_nothing_to_a_spanning_database_and_back() {
     let bed = Bed::new("empty");

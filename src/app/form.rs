@@ -9,6 +9,7 @@ use tui_input::Input;
 use super::App;
 use super::message::{InputInfo, InputKind, RunbookInfo};
 use crate::fleet::ObjectRef;
+use crate::fleet::dns::Likeness;
 
 #[derive(Clone, Debug)]
 pub struct Form {
@@ -26,6 +27,8 @@ pub struct Field {
     pub input: Input,
     /// What was typed before suggestions were put in its place; they are filtered by it while they are cycled.
     stem: Option<String>,
+    /// What was filled in for the person; it stays as long as nobody types over it.
+    proposed: Option<String>,
 }
 
 impl Form {
@@ -38,7 +41,7 @@ impl Form {
             .map(|info| {
                 let known = if info.kind == InputKind::TidbCluster { target.take() } else { None };
                 let known = known.or_else(|| info.default.clone());
-                Field { info: info.clone(), input: Input::new(known.unwrap_or_default()), stem: None }
+                Field { info: info.clone(), input: Input::new(known.unwrap_or_default()), stem: None, proposed: None }
             })
             .collect::<Vec<_>>();
         let at = fields.iter().position(|field: &Field| field.input.value().is_empty()).unwrap_or(0);
@@ -64,9 +67,11 @@ impl Form {
         self.fields.iter().position(|field| field.info.required && field.input.value().trim().is_empty())
     }
 
-    /// The TidbCluster that the form is about, where one is named in full.
-    pub fn target(&self) -> Option<ObjectRef> {
-        let field = self.fields.iter().find(|field| field.info.kind == InputKind::TidbCluster)?;
+    /// The TidbCluster that a DNS domain is for, where it is named in full: the one that is made, else the one that the form
+    /// is about.
+    pub fn place(&self) -> Option<ObjectRef> {
+        let named = |kind: InputKind| self.fields.iter().find(|field| field.info.kind == kind);
+        let field = named(InputKind::NewTidbCluster).or_else(|| named(InputKind::TidbCluster))?;
         ObjectRef::parse(field.input.value().trim()).ok()
     }
 }
@@ -108,6 +113,27 @@ impl Field {
 }
 
 impl App {
+    /// Fills in the domain that the place's cluster serves, where leaving it out is known to be wrong: connected clusters
+    /// serve different ones. Not while the place itself is being typed, and never over what a person typed.
+    pub(super) fn propose_domain(&mut self) {
+        let Some(form) = &mut self.form else { return };
+        let at_place = form
+            .field()
+            .is_some_and(|field| matches!(field.info.kind, InputKind::TidbCluster | InputKind::NewTidbCluster));
+        let Some(cluster) = form.place().and_then(|of| self.fleet.clusters.get(&of.context)) else { return };
+        let mut others = self.fleet.clusters.values().filter(|other| other.context != cluster.context);
+        let differ = others.any(|other| cluster.dns.like(&other.dns) == Likeness::Differ);
+        let Some(domain) = cluster.cluster_domain().filter(|_| differ && !at_place) else { return };
+        for field in form.fields.iter_mut().filter(|field| field.info.propose) {
+            if field.input.value() == field.proposed.as_deref().unwrap_or_default()
+                && field.proposed.as_deref() != Some(domain)
+            {
+                field.input = Input::new(domain.to_owned());
+                field.proposed = Some(domain.to_owned());
+            }
+        }
+    }
+
     /// What the fleet suggests for the field in focus.
     pub fn suggestions(&self) -> Vec<String> {
         let Some((form, field)) = self.form.as_ref().and_then(|form| Some((form, form.field()?))) else {
@@ -116,10 +142,10 @@ impl App {
         let all: Vec<String> = match &field.info.kind {
             InputKind::TidbCluster => self.fleet.tidb_clusters().map(|(of, _)| of.to_string()).collect(),
             InputKind::DnsDomain => {
-                let target = form.target();
+                let place = form.place();
                 let clusters = self.fleet.clusters.values();
-                let fitting = clusters.filter(|c| target.as_ref().is_none_or(|of| of.context == c.context));
-                let mut domains: Vec<String> = fitting.filter_map(|c| c.cluster_domain.clone()).collect();
+                let fitting = clusters.filter(|c| place.as_ref().is_none_or(|of| of.context == c.context));
+                let mut domains: Vec<String> = fitting.flat_map(|c| c.dns.domains.iter().cloned()).collect();
                 domains.sort();
                 domains.dedup();
                 domains

@@ -103,6 +103,8 @@ pub struct InputInfo {
     pub required: bool,
     /// Taken when the field is left empty.
     pub default: Option<String>,
+    /// Of a DNS domain: filled in with the one that the cluster serves, where connected clusters serve different ones.
+    pub propose: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub enum InputKind {
     Version,
     Integer,
     Choice(Vec<String>),
-    /// A DNS domain: suggested from `KubeCluster::cluster_domain` of the chosen TidbCluster's cluster.
+    /// A DNS domain: suggested from what the chosen TidbCluster's cluster serves.
     DnsDomain,
     Text,
 }

@@ -159,6 +159,7 @@ impl App {
             None if scope.types() => self.type_key(key),
             None => self.dirty = false,
         }
+        self.propose_domain();
         self.remember_row();
     }
 

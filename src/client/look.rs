@@ -139,13 +139,13 @@ pub(super) struct Facts {
 /// Identity, operator and domain; the CRD follows with [`Facts::finish`].
 pub(super) async fn facts(link: &Link, version: String) -> Result<Facts, Trouble> {
     let (uid, operator, domain) =
-        futures::join!(resources::identity(link), resources::operator_version(link), resources::cluster_domain(link));
+        futures::join!(resources::identity(link), resources::operator_version(link), resources::dns(link));
     let mut facts = Facts { changes: Vec::new(), gaps: Gaps::default(), crd: Crd::Unknown };
     let uid = facts.unless_lost(uid, "namespaces/kube-system (which cluster this is)")?;
     facts.changes.push(What::Identity { uid, version: Some(version) });
     facts.changes.push(What::Operator { version: unless_lost(operator)?.flatten() });
     // Not CoreDNS, or not for us to see: the domain stays unknown, which every check that needs it says.
-    facts.changes.extend(unless_lost(domain)?.flatten().map(What::ClusterDomain));
+    facts.changes.extend(unless_lost(domain)?.flatten().map(What::Dns));
     Ok(facts)
 }
 

@@ -134,6 +134,25 @@ pub async fn resolv_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef)
     })
 }
 
+/// Whether a pod's resolver serves a domain, asked for the one name that every Kubernetes cluster has. `Err`: it did not say.
+pub async fn serves_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef, domain: &str) -> Result<bool, String> {
+    let link = links.need(&pod.context)?;
+    // With the dot at the end no search list is gone through.
+    let name = format!("kubernetes.default.svc.{domain}.");
+    let output = exec(link, permit, pod, PD, &["nslookup", &name]).await?;
+    told(&output.stdout, &output.stderr).ok_or_else(|| format!("{name} in {pod}: {}", last_words(&output)))
+}
+
+/// What `nslookup` said: an address, or that there is no such name. A server that does not answer says nothing.
+fn told(stdout: &str, stderr: &str) -> Option<bool> {
+    if !addresses(stdout).is_empty() {
+        return Some(true);
+    }
+    let all = format!("{stdout}\n{stderr}");
+    let none = all.contains("NXDOMAIN") || all.contains("Name does not resolve") || all.contains("No answer");
+    none.then_some(false)
+}
+
 /// Runs one program in a container, bounded.
 pub(super) async fn exec(
     link: &Link,
@@ -217,6 +236,22 @@ mod tests {
         ];
         for (output, expected) in cases {
             assert_eq!(addresses(output), expected, "{output}");
+        }
+    }
+
+    #[test]
+    fn what_nslookup_says_of_a_name() {
+        let cases = [
+            ("Server: x\nAddress: 10.96.0.10:53\n\nName: a\nAddress: 10.96.0.1\n", "", Some(true)),
+            ("Server: x\nAddress: 10.96.0.10:53\n\n** server can't find a: NXDOMAIN\n", "", Some(false)),
+            ("", "nslookup: can't resolve 'a': Name does not resolve\n", Some(false)),
+            ("Server: x\n** server can't find a: SERVFAIL\n", "", None),
+            (";; connection timed out; no servers could be reached\n", "", None),
+            ("", "nslookup: can't resolve 'a': Try again\n", None),
+            ("", "", None),
+        ];
+        for (stdout, stderr, expected) in cases {
+            assert_eq!(told(stdout, stderr), expected, "{stdout}{stderr}");
         }
     }
 

@@ -17,6 +17,8 @@ use tokio_util::io::StreamReader;
 use super::link::Link;
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, now};
+use crate::fleet::corefile;
+use crate::fleet::dns::Dns;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Crd, Keyed, One, What};
@@ -293,45 +295,20 @@ fn operator_tag<'a>(mut images: impl Iterator<Item = &'a str>) -> Option<String>
     Some(tag.to_owned())
 }
 
-/// The DNS domain of the cluster as CoreDNS is configured; `None` where that cannot be told.
-pub(super) async fn cluster_domain(link: &Link) -> Result<Option<String>, Trouble> {
+/// The DNS domains of the cluster as CoreDNS is configured; `None` where there is no such configuration.
+pub(super) async fn dns(link: &Link) -> Result<Option<Dns>, Trouble> {
     #[derive(Deserialize)]
     struct ConfigMap {
         #[serde(default)]
         data: BTreeMap<String, String>,
     }
     let map: ConfigMap = link.get("/api/v1/namespaces/kube-system/configmaps/coredns").await?;
-    Ok(map.data.get("Corefile").and_then(|corefile| zone(corefile)))
-}
-
-/// The first forward zone of the `kubernetes` plugin's line.
-fn zone(corefile: &str) -> Option<String> {
-    let line = corefile.lines().map(str::trim).find(|line| line.split_whitespace().next() == Some("kubernetes"))?;
-    let zones = line.split_whitespace().skip(1).take_while(|word| *word != "{");
-    let mut zones =
-        zones.map(|zone| zone.trim_end_matches('.')).filter(|zone| !zone.is_empty() && !zone.ends_with(".arpa"));
-    zones.next().map(str::to_ascii_lowercase)
+    Ok(map.data.get("Corefile").map(|text| corefile::read(text)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn zones_of_corefiles() {
-        let cases = [
-            (
-                ".:53 {\n  errors\n  kubernetes cluster.local in-addr.arpa ip6.arpa {\n pods insecure\n }\n}",
-                Some("cluster.local"),
-            ),
-            ("kubernetes in-addr.arpa cluster1.com. {", Some("cluster1.com")),
-            ("# kubernetes x\nforward . /etc/resolv.conf", None),
-            ("kubernetes {", None),
-        ];
-        for (corefile, expected) in cases {
-            assert_eq!(zone(corefile).as_deref(), expected, "{corefile}");
-        }
-    }
 
     #[test]
     fn tags_of_images() {

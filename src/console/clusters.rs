@@ -70,7 +70,7 @@ pub fn clusters(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows
                     cell(cluster.operator_version.clone().unwrap_or_else(|| "?".into()), plain),
                     cell(crd, theme.level(crd_level)),
                     cell(cluster.tidb_clusters.len().to_string(), plain),
-                    cell(cluster.cluster_domain.clone().unwrap_or_else(|| "?".into()), dim),
+                    cell(cluster.cluster_domain().unwrap_or("?").to_owned(), dim),
                     cell(&cluster.server, dim),
                 ],
                 below: sentences

@@ -255,7 +255,8 @@ fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
     let (level, words) = crd_words(&cluster.crd);
     sheet.level("TidbCluster CRD", level, words);
     sheet.line("operator", cluster.operator_version.as_deref().unwrap_or("not known"));
-    sheet.line("cluster domain", cluster.cluster_domain.as_deref().unwrap_or("not known"));
+    let domains = cluster.dns.domains.join(", ");
+    sheet.line("cluster domain", if domains.is_empty() { "not known" } else { &domains });
     let names: Vec<String> = cluster.tidb_clusters.keys().map(ToString::to_string).collect();
     sheet.line("TidbClusters", &if names.is_empty() { "none".to_owned() } else { names.join(", ") });
     Some(())

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::domain_witness::{DomainDoubt, doubts};
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use super::quorum::Quorum;
 use super::tidbcluster::TidbCluster;
@@ -19,7 +20,7 @@ mod judging;
 
 use grouping::group;
 pub use grouping::referenced;
-pub(super) use grouping::{answers, candidates, cluster_id};
+pub(super) use grouping::{answers, candidates, cluster_id, names, pod_of};
 pub use joining::host;
 use joining::{join, join_stores};
 use judging::{compare, judge_members, judge_tidb_cluster, see_clusters, strays};
@@ -43,6 +44,9 @@ pub struct Database {
     pub unseen: Vec<String>,
     /// Every PD pod that answered lists the same members with the same peerURLs.
     pub agree: bool,
+    /// Its TidbClusters whose domain is in doubt: which peerURLs their members should have is not known.
+    #[serde(skip)]
+    pub domain_doubts: Vec<DomainDoubt>,
 }
 
 /// A PD member with everything known of it. `None` and empty mean "not known", never "no".
@@ -151,7 +155,15 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         .find(|(_, _, answer)| leader.is_some() && answer.self_id == leader)
         .or(views.iter().find(|(_, _, answer)| !answer.members.is_empty()));
     let listed: &[EtcdMember] = reference.map_or(&[], |(_, _, answer)| &answer.members);
-    let members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, leader)).collect();
+    let mut members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, leader)).collect();
+    let stores = join_stores(&known, &views);
+    let domain_doubts = doubts(fleet, &known, &members, &stores);
+    for member in &mut members {
+        if member.of().is_some_and(|of| domain_doubts.iter().any(|doubt| doubt.of == of)) {
+            (member.expected_peer_url, member.drift) = (None, false);
+        }
+    }
+    problems.extend(domain_doubts.iter().map(DomainDoubt::sentence));
     let agree = compare(&views, &mut problems);
     judge_members(&members, &mut problems, &mut unseen);
     let healthy = members.iter().filter(|m| m.healthy == Some(true)).count();
@@ -168,7 +180,6 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         unseen.push("no PD pod of this Database answered, so its members are not known".into());
     }
 
-    let stores = join_stores(&known, &views);
     for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
         problems.push(format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state));
     }
@@ -180,7 +191,19 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         judge_tidb_cluster(fleet, of, cluster, tc, &mut problems, &mut unseen);
     }
     let max_replicas = views.iter().find_map(|(_, _, answer)| answer.max_replicas);
-    Database { id, name, tidb_clusters: tcs.to_vec(), quorum, max_replicas, members, stores, problems, unseen, agree }
+    Database {
+        id,
+        name,
+        tidb_clusters: tcs.to_vec(),
+        quorum,
+        max_replicas,
+        members,
+        stores,
+        problems,
+        unseen,
+        agree,
+        domain_doubts,
+    }
 }
 
 /// What is wrong with, or not seen of, KubeClusters as such: one sentence each, with its context.

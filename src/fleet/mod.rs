@@ -5,13 +5,16 @@
 //! (`client`), what should happen (`runbook`).
 //!
 //! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
-//! [`database`] (all joined),
+//! [`database`] (all joined), [`dns`] and [`corefile`] (which domains a cluster serves),
 //! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`], [`tls`] and [`expiry`]
 //! (what certificates say and should say, and when they end).
 
 pub mod certificate;
+pub mod corefile;
 pub mod database;
 pub mod diagnosis;
+pub mod dns;
+pub mod domain_witness;
 pub mod expiry;
 pub mod extras;
 pub mod findings;
@@ -33,6 +36,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use dns::Dns;
 use extras::{Claim, Event, Extra, More, Operator, PdDetails};
 use object::{ObjectKind, Sight};
 use pd::PdView;
@@ -164,8 +168,8 @@ pub struct KubeCluster {
     pub crd: Crd,
     /// Image tag of `tidb-controller-manager`, `v1.6.6`.
     pub operator_version: Option<String>,
-    /// DNS domain that its pods really use (hazard 1), where it could be read.
-    pub cluster_domain: Option<String>,
+    /// The DNS domains that it serves (hazard 1), as far as that is known.
+    pub dns: Dns,
     pub read_only: bool,
     pub tidb_clusters: BTreeMap<ObjectKey, TidbCluster>,
     pub pods: BTreeMap<ObjectKey, Pod>,
@@ -208,7 +212,15 @@ pub enum What {
     Operator {
         version: Option<String>,
     },
-    ClusterDomain(String),
+    /// What CoreDNS's configuration says.
+    Dns(Dns),
+    /// The domain of a pod's own search list.
+    PodsDomain(String),
+    /// Whether a name under a domain had an answer inside a pod.
+    NameTried {
+        domain: String,
+        answered: bool,
+    },
     /// The complete set, after a list.
     TidbClusters(Vec<TidbCluster>),
     Pods(Vec<Pod>),
@@ -291,7 +303,9 @@ impl Fleet {
             }
             What::Crd(crd) => cluster.crd = crd,
             What::Operator { version } => cluster.operator_version = version,
-            What::ClusterDomain(domain) => cluster.cluster_domain = Some(domain),
+            What::Dns(dns) => cluster.dns = dns,
+            What::PodsDomain(domain) => cluster.dns.put_first(&domain),
+            What::NameTried { domain, answered } => drop(cluster.dns.tried.insert(dns::normal(&domain), answered)),
             What::TidbClusters(all) => cluster.tidb_clusters = keyed(all),
             What::Pods(all) => {
                 cluster.pods = keyed(all);
@@ -351,6 +365,11 @@ impl Fleet {
 }
 
 impl KubeCluster {
+    /// The DNS domain of its pods, where it is known.
+    pub fn cluster_domain(&self) -> Option<&str> {
+        self.dns.first()
+    }
+
     fn drop_pd_of_gone_pods(&mut self) {
         let pods = &self.pods;
         self.pd.retain(|pod, _| pods.contains_key(pod));

@@ -83,6 +83,9 @@ pub struct Input {
     /// Shown where nothing is typed yet; what `lint` tries it with.
     #[serde(default)]
     pub example: Option<String>,
+    /// Of a DNS domain: the form puts in the one that the cluster serves, where connected clusters serve different ones.
+    #[serde(default)]
+    pub propose: bool,
     /// Of a choice.
     #[serde(default)]
     pub options: Vec<String>,
@@ -347,6 +350,9 @@ impl Runbook {
             unique(&mut ids, &place)?;
             if (input.kind == InputType::Choice) == input.options.is_empty() {
                 return Err((place, "a choice has `options`, and only a choice has".into()));
+            }
+            if input.propose && input.kind != InputType::DnsDomain {
+                return Err((place, "only a dns-domain can be proposed from the fleet".into()));
             }
             for (what, text) in [("default", &input.default), ("example", &input.example)] {
                 if let Some(text) = text {

@@ -94,7 +94,7 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     context
         .add_function("versionAtLeast", |found: Arc<String>, wanted: Arc<String>| version_at_least(&found, &wanted))
         .map_err(|error| no_answer(source, &error))?;
-    // What these do is in [`super::tls`]; an argument that is no data is answered with an error.
+    // What these do is in [`super::tls`] and [`super::facts`]; an argument that is no data is answered with an error.
     context
         .add_function("certificates", |asked: cel::Value| {
             told(from_cel(&asked).map(|asked| super::tls::certificates(&asked)))
@@ -109,6 +109,11 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
         .add_function("sameSubject", |certificate: cel::Value, names: cel::Value| {
             let given = from_cel(&certificate).zip(from_cel(&names));
             told(given.map(|(certificate, names)| super::tls::same_subject(&certificate, &names)))
+        })
+        .map_err(|error| no_answer(source, &error))?;
+    context
+        .add_function("served", |kube: cel::Value, domain: Arc<String>| {
+            told(from_cel(&kube).map(|kube| super::facts::served(&kube, &domain)))
         })
         .map_err(|error| no_answer(source, &error))?;
     let value = program.program.execute(&context).map_err(|error| no_answer(source, &error))?;
@@ -162,7 +167,7 @@ pub fn version_at_least(found: &str, wanted: &str) -> bool {
 fn told(answer: Option<Result<Value, String>>) -> Result<cel::Value, cel::ExecutionError> {
     match answer.unwrap_or_else(|| Err("an argument is not data".into())) {
         Ok(answer) => Ok(to_cel(&answer)),
-        Err(why) => Err(cel::ExecutionError::function_error("tls", why)),
+        Err(why) => Err(cel::ExecutionError::function_error("it", why)),
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::Observation;
 use super::network::{probe_at, probe_objects};
 use crate::fleet::database::{Database, Member, database_of, referenced};
+use crate::fleet::dns::Dns;
 use crate::fleet::extras::Extra;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
@@ -35,14 +36,17 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, joining, ghosts, api, stores[]?`.
+    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, joining,
+    /// doubts[]{of,changed,sentence,back}, ghosts, api, stores[]?`. A member's `drift` is absent where nobody can tell.
     #[serde(rename = "pd.membership")]
     Membership,
-    /// `clusterDomain?, crdAcrossK8s?, operatorVersion?, version?, crd`.
+    /// `clusterDomain?, clusterDomains[], dns{}, dnsDoubts[], others[]{context,domains[],likeness,sentence}, crdAcrossK8s?,
+    /// operatorVersion?, version?, crd`. For `served(kube, domain)` ([`served`]).
     #[serde(rename = "k8s.cluster")]
     KubeCluster,
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[],
-    /// joined[], suspended[]{of,here,component,title}`; `suspended` has all that a suspendAction asks for, gone or still going.
+    /// joined[], suspended[]{of,here,component,title}`; `suspended` has all that a suspendAction asks for, gone or still going;
+    /// `doubts[]{of,changed,sentence,back}`.
     #[serde(rename = "fleet.database")]
     Database,
     /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?, databaseId`
@@ -159,7 +163,7 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
     }
     let tc = || cluster.tidb_clusters.get(&of.key()).ok_or_else(|| no_such_tc(of, cluster));
     Ok(match query {
-        Query::KubeCluster => kube_cluster(cluster),
+        Query::KubeCluster => kube_cluster(&seen.fleet, cluster),
         Query::Place => place(&seen.fleet, of, cluster)?,
         Query::Events => events(of, cluster),
         Query::ProbePod => places::probe_pod(&seen.fleet, of),
@@ -323,15 +327,20 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
             let here = owner.as_ref() == Some(of);
             let own_tc = owner.as_ref().and_then(|owner| fleet.tidb_cluster(owner));
             let pod = member.pod.clone().unwrap_or_default();
-            json!({
+            let mut value = json!({
                 "id": member.id.hex(), "name": member.name, "pod": pod, "here": here,
                 "peerUrls": member.peer_urls, "clientUrls": member.client_urls, "leader": member.leader,
                 "healthy": member.healthy, "ready": member.ready.unwrap_or(false),
                 "expectedName": own_tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
-                "placed": member.pod.is_some(), "drift": member.drift, "present": member.pod_phase.is_some(),
+                "placed": member.pod.is_some(), "present": member.pod_phase.is_some(),
                 "expectedPeerUrl": member.expected_peer_url.clone().unwrap_or_default(),
                 "of": owner.as_ref().map(ToString::to_string).unwrap_or_default(), "tidbCluster": owner,
-            })
+            });
+            // Where the domain is in doubt nobody knows which URL is right: absent, so that a gate on it stops.
+            if member.pod.is_none() || member.expected_peer_url.is_some() {
+                value["drift"] = json!(member.drift);
+            }
+            value
         })
         .collect();
     let mut fact = json!({
@@ -342,13 +351,27 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
         "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
             .map(|m| m.name.clone()).collect::<Vec<_>>(),
-        "joining": joining(fleet, &database),
+        "joining": joining(fleet, &database), "doubts": domain_doubts(&database),
         "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
     if let Some(stores) = stores(&database, of, tc) {
         fact["stores"] = stores;
     }
     Ok(fact)
+}
+
+/// TidbClusters whose domain is in doubt: `of, changed` (it had another one; else only DNS speaks against it)`, sentence,
+/// back` (the command that puts the old one back, or nothing).
+fn domain_doubts(database: &Database) -> Value {
+    let doubts = database.domain_doubts.iter();
+    doubts
+        .map(|doubt| {
+            json!({
+                "of": doubt.of.to_string(), "changed": doubt.old.is_some(), "sentence": doubt.sentence(),
+                "back": doubt.back().unwrap_or_default(),
+            })
+        })
+        .collect()
 }
 
 /// PD pods that are no member yet, or that nobody has told of.
@@ -416,9 +439,40 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Value
     }
 }
 
-fn kube_cluster(cluster: &KubeCluster) -> Value {
+/// Whether the cluster of a `k8s.cluster` fact serves a domain: `yes`, `no`, `unknown`.
+pub(super) fn served(kube: &Value, domain: &str) -> Result<Value, String> {
+    let dns = kube.get("dns").ok_or("expected a k8s.cluster fact")?;
+    let dns: Dns = serde_json::from_value(dns.clone()).map_err(|error| format!("a k8s.cluster fact: {error}"))?;
+    Ok(json!(dns.serves(domain).word()))
+}
+
+/// How its DNS stands to those of the other clusters: `share`, `differ`, `unknown`.
+fn other_dns(fleet: &Fleet, own: &KubeCluster) -> Value {
+    let here = fleet.same_cluster_as(&own.context).unwrap_or(&own.context);
+    let others = fleet
+        .clusters
+        .values()
+        .filter(|other| fleet.same_cluster_as(&other.context).is_none() && other.context != here);
+    others
+        .map(|other| {
+            let domains = other.dns.domains.join(", ");
+            let sentence = if domains.is_empty() { "not known".to_owned() } else { domains };
+            json!({
+                "context": other.context, "domains": other.dns.domains,
+                "likeness": own.dns.like(&other.dns).word(), "sentence": format!("{} ({sentence})", other.context),
+            })
+        })
+        .collect()
+}
+
+fn kube_cluster(fleet: &Fleet, cluster: &KubeCluster) -> Value {
+    let mut doubts: Vec<&str> = cluster.dns.doubts.iter().map(|doubt| doubt.why.as_str()).collect();
+    if !cluster.dns.read {
+        doubts.push("its configuration could not be read");
+    }
     let mut value = json!({
-        "context": cluster.context,
+        "context": cluster.context, "clusterDomains": cluster.dns.domains, "dns": cluster.dns, "dnsDoubts": doubts,
+        "others": other_dns(fleet, cluster),
         "crd": match cluster.crd {
             Crd::Unknown => "unknown",
             Crd::Served { .. } => "served",
@@ -430,7 +484,7 @@ fn kube_cluster(cluster: &KubeCluster) -> Value {
         value["crdAcrossK8s"] = json!(known);
     }
     for (name, known) in [
-        ("clusterDomain", &cluster.cluster_domain),
+        ("clusterDomain", &cluster.dns.domains.first().cloned()),
         ("operatorVersion", &cluster.operator_version),
         ("version", &cluster.version),
         ("uid", &cluster.uid),
@@ -444,6 +498,7 @@ fn kube_cluster(cluster: &KubeCluster) -> Value {
 
 fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
     let database = database_of(fleet, of);
+    let doubts = database.as_ref().map_or_else(|| json!([]), domain_doubts);
     let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
     let others =
         || fleet.tidb_clusters().filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none());
@@ -455,7 +510,7 @@ fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
             .map(|c| c.context.clone()).collect::<Vec<_>>(),
         "notLive": members.iter().filter(|m| fleet.clusters.get(&m.context).is_none_or(|c| !c.freshness.is_live()))
             .map(|m| m.context.clone()).collect::<Vec<_>>(),
-        "sameName": same_name(fleet, of),
+        "sameName": same_name(fleet, of), "doubts": doubts,
         "sameCluster": same_cluster(fleet, of),
         "otherOperators": members.iter().filter(|m| m.context != of.context)
             .filter_map(|m| operator(&m.context).filter(|v| Some(v) != own_operator.as_ref()).map(|v| format!("{} has {v}", m.context)))

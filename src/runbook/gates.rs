@@ -2,7 +2,7 @@
 //!
 //! Not here: when a step comes to its gate ([`super::engine`]), who answers (the faces).
 
-use super::action::Reversibility;
+use super::action::{Action, Reversibility};
 use super::engine::{Effect, Stop};
 use super::plan::{Confirm, Gate, PlannedStep};
 use super::record::Event;
@@ -50,13 +50,30 @@ impl Run {
             None => {
                 let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
                 let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+                let stays = self.what_stays();
                 match others.count() {
-                    0 => format!("{} — go on?", step.title),
-                    more => format!("{}, and {more} more like it — go on?", step.title),
+                    0 => format!("{} — go on?{stays}", step.title),
+                    more => format!("{}, and {more} more like it — go on?{stays}", step.title),
                 }
             }
         };
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
+    }
+
+    /// An undo that ends at a step with no way back leaves what that step did, and with it may leave what is put back wrong.
+    fn what_stays(&self) -> String {
+        let Some((way, end)) = self.undo.as_ref().and_then(|way| Some((way, way.ends_at.as_ref()?))) else {
+            return String::new();
+        };
+        let title = self.plan.step(end).map_or(end.as_str(), |step| step.title.as_str());
+        let urls = way.steps.iter().any(|step| matches!(step.action, Action::UpdatePeerUrl { .. }));
+        let wrong = match urls {
+            true => {
+                " The former peerURLs do not fit it: `check` will say so (peer-urls-half-updated) until repair-peer-urls sets them again."
+            }
+            false => "",
+        };
+        format!(" What {title:?} did has no way back and stays.{wrong}")
     }
 }
 

@@ -70,6 +70,20 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
     Ok(Given { values, target, exists, contexts })
 }
 
+/// For each input that is a DNS domain: the TidbCluster that it is for, and the domain where one is given. It is for the
+/// TidbCluster that is made, else for the one that the runbook is about.
+pub fn domains(runbook: &Runbook, values: &BTreeMap<String, Value>) -> Vec<(ObjectRef, Option<String>)> {
+    let place = |kind: InputType| {
+        let named = runbook.inputs.iter().filter(move |input| input.kind == kind);
+        named.filter_map(|input| serde_json::from_value::<ObjectRef>(values.get(&input.name)?.clone()).ok()).next()
+    };
+    let Some(of) = place(InputType::NewTidbCluster).or_else(|| place(InputType::TidbCluster)) else {
+        return Vec::new();
+    };
+    let asked = runbook.inputs.iter().filter(|input| input.kind == InputType::DnsDomain);
+    asked.map(|input| (of.clone(), values.get(&input.name).and_then(Value::as_str).map(str::to_owned))).collect()
+}
+
 /// The inputs with the time of the plan wherever one is asked for and none is given.
 pub fn at(runbook: &Runbook, given: &BTreeMap<String, String>, now: jiff::Timestamp) -> BTreeMap<String, String> {
     let mut all = given.clone();

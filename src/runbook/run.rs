@@ -17,6 +17,7 @@ use super::network::{self, Way};
 use super::plan::{Confirm, Plan, PlannedStep};
 use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use super::undo::{self, Undo};
+use crate::fleet::ObjectRef;
 use crate::fleet::extras::Extras;
 use crate::fleet::object::ObjectId;
 
@@ -248,6 +249,11 @@ impl Run {
         let way_back = self.undo.iter().flat_map(|way| &way.steps);
         all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
         all
+    }
+
+    /// The DNS domains that its inputs give, with where each is to be set.
+    pub fn domains(&self) -> Vec<(ObjectRef, Option<String>)> {
+        super::inputs::domains(&self.runbook, &self.plan.inputs)
     }
 
     /// What a closer look has to read for this run.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::facts::{Query, objects};
+use crate::fleet::dns::Dns;
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
 use crate::fleet::object::{ObjectKind, Sight};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
@@ -47,7 +48,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
     say(What::Identity { uid: Some("sample-uid".into()), version: Some("v1.33.4".into()) });
     say(What::Crd(Crd::Served { across_k8s: Some(true) }));
     say(What::Operator { version: Some("v1.6.6".into()) });
-    say(What::ClusterDomain(DOMAIN.into()));
+    say(What::Dns(Dns::of(DOMAIN)));
     let suffix = if moved { format!(".{DOMAIN}") } else { String::new() };
     let host = |i: u64| format!("basic-pd-{i}.basic-pd-peer.db.svc{suffix}");
     let name = |i: u64| if moved { host(i) } else { format!("basic-pd-{i}") };
@@ -175,7 +176,7 @@ fn join(fleet: &mut Fleet) {
     say(What::Pd { pod: ObjectKey::new("db", "far-pd-0"), view });
     say(What::Crd(Crd::Served { across_k8s: Some(true) }));
     say(What::Operator { version: Some("v1.6.6".into()) });
-    say(What::ClusterDomain("far.test".into()));
+    say(What::Dns(Dns::of("far.test")));
     say(What::Claims(Vec::new()));
     say(What::Events(Vec::new()));
     say(What::CertManager(vec!["v1".into()]));

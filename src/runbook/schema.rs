@@ -56,6 +56,7 @@ pub fn schema() -> Value {
                 ("mayBeGone", json!({"type": "boolean"})),
                 ("default", text()),
                 ("example", text()),
+                ("propose", json!({"type": "boolean"})),
                 ("options", strings()),
                 ("min", json!({"type": "integer"})),
                 ("max", json!({"type": "integer"})),

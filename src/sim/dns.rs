@@ -39,7 +39,7 @@ pub fn pod(world: &World, kube: usize, namespace: &str, name: &str) -> Option<Po
     resolve(world, kube, namespace, name).into_iter().find_map(|target| target.pod)
 }
 
-/// A fully qualified name, in the own zone or in one that is forwarded.
+/// A fully qualified name, in the own zone or in one that is forwarded; else as the own CoreDNS is configured.
 fn lookup(world: &World, from: usize, name: &str) -> Vec<Target> {
     let others = world.kubes[from].reaches.iter().copied();
     for kube in std::iter::once(from).chain(others) {
@@ -49,7 +49,38 @@ fn lookup(world: &World, from: usize, name: &str) -> Vec<Target> {
             return found;
         }
     }
-    Vec::new()
+    let mut aliases = aliases(world, from).into_iter();
+    aliases
+        .find_map(|zone| name.strip_suffix(&format!(".svc.{zone}")).map(|rest| in_cluster(world, from, rest)))
+        .unwrap_or_default()
+}
+
+/// Further domains that the Corefile gives to the cluster's own names: more zones of its `kubernetes` lines, and what a
+/// `rewrite name suffix` turns into the cluster's domain.
+fn aliases(world: &World, kube: usize) -> Vec<String> {
+    let own = &world.kubes[kube].domain;
+    let map = world.kubes[kube].store.get("configmaps", "kube-system", "coredns").unwrap_or_default();
+    let bare = |zone: &str| zone.trim_matches('.').to_ascii_lowercase();
+    let mut all = Vec::new();
+    for line in map["data"]["Corefile"].as_str().unwrap_or_default().lines() {
+        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().collect();
+        match words.as_slice() {
+            ["kubernetes", zones @ ..] => {
+                all.extend(
+                    zones.iter().filter(|zone| **zone != "{" && !zone.ends_with(".arpa")).map(|zone| bare(zone)),
+                );
+            }
+            ["name", "suffix", from, to, ..]
+            | ["rewrite", "name", "suffix", from, to, ..]
+            | ["rewrite", "stop" | "continue", "name", "suffix", from, to, ..]
+                if bare(to) == *own =>
+            {
+                all.push(bare(from));
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 /// `SERVICE.NAMESPACE` or `POD.SERVICE.NAMESPACE` in one cluster.

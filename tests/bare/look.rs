@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidepilot::client::objects::redacted;
+use tidepilot::fleet::corefile;
 use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
@@ -138,11 +139,7 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
         available: number("/status/availableReplicas"),
     };
     let corefile = get("configmaps", "kube-system", "coredns").and_then(|found| text(found.pointer("/data/Corefile")));
-    let domain = corefile.and_then(|text| {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let at = words.iter().position(|word| *word == "kubernetes")?;
-        words.get(at + 1).map(|domain| (*domain).to_owned())
-    });
+    let dns = corefile.map(|text| corefile::read(&text));
     let claims = snapshot(bare, context, "persistentvolumeclaims").into_iter().filter(managed).map(|object| {
         let mut claim = Claim::deserialize(&*object).expect("the API's shape");
         let volume = claim.spec.volume_name.as_ref().and_then(|name| get("persistentvolumes", "", name));
@@ -165,7 +162,7 @@ fn about(bare: &Bare, context: &str, version: &str) -> Vec<What> {
         What::Events(warnings(bare, context)),
         What::OperatorState(Box::new(Operator { deployments: vec![controller], webhooks: Some(Vec::new()) })),
     ];
-    all.extend(domain.map(What::ClusterDomain));
+    all.extend(dns.map(What::Dns));
     all
 }
 

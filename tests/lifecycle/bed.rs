@@ -82,6 +82,12 @@ impl Bed {
         }
     }
 
+    /// `enable-across-k8s` on `basic` with no other KubeCluster connected: the others serve other DNS domains.
+    pub async fn enable_alone(&self) -> Ran {
+        let basic = ["--set", "tidbCluster=legacy/pingcap/basic", "--confirm", "basic", "--context", "legacy"];
+        self.tool(&[&["run", "enable-across-k8s", "--yes"], basic.as_slice()].concat()).await
+    }
+
     pub fn store(&self, context: &str) -> &Store {
         self.sim.store(context).expect("a context")
     }

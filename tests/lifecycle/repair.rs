@@ -109,10 +109,125 @@ async fn members_that_nobody_runs_go_only_when_asked_for_and_not_with_the_quorum
     bed.end().await;
 }
 
+/// clusterDomain is taken away behind everybody's back, and the pods restart without it: the peerURLs are right, and the
+/// field is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_that_was_taken_away_is_what_is_wrong() {
+    let bed = Bed::of("default", &[]).await;
+    let domain = |value: Value| {
+        bed.edit("west", "tidbclusters", "prod", "prod-west", |tc| tc["spec"]["clusterDomain"] = value);
+    };
+    let west = |status: &Value| {
+        let all = members(database(status, "prod-east"));
+        all.iter().find(|one| one["pod"] == "prod-west-pd-0").cloned().unwrap_or_default()
+    };
+    domain(Value::Null);
+    let mut status = bed.status().await;
+    for _ in 0..40 {
+        assert!(!status.to_string().contains("expected http"), "{status:#}");
+        if west(&status)["name"].as_str().is_some_and(|name| name.ends_with(".svc")) {
+            break;
+        }
+        status = bed.status().await;
+    }
+    let member = west(&status);
+    assert!(member["name"].as_str().is_some_and(|name| name.ends_with(".svc")), "it never restarted: {member:#}");
+    assert_eq!((&member["drift"], &member["expectedPeerUrl"]), (&Value::Bool(false), &Value::Null), "{member:#}");
+    let shown = bed.tool(&["status"]).await.expect(2);
+    assert!(!shown.stdout.contains("DRIFT") && shown.stdout.contains("has been removed"), "{}", shown.stdout);
+    let found = bed.tool(&["check", "-o", "json"]).await.expect(2).json();
+    let all = found["findings"].as_array().cloned().unwrap_or_default();
+    let ids: BTreeSet<&str> = all.iter().filter_map(|one| one["id"].as_str()).collect();
+    assert!(ids.contains("cluster-domain-changed") && !ids.contains("peer-urls-half-updated"), "{ids:?}");
+    let lost = all.iter().find(|one| one["id"] == "cluster-domain-changed").expect("just seen");
+    assert_eq!((&lost["severity"], &lost["subjects"][0]["name"]), (&"high".into(), &"prod-west".into()), "{lost:#}");
+    let back = "--context west -n prod patch tidbcluster prod-west --type merge -p '{\"spec\":{\"clusterDomain\":\"west.local\"}}'";
+    assert!(lost["whatToDo"].as_str().is_some_and(|text| text.contains(back)), "{lost:#}");
+    for (runbook, inputs) in [
+        ("repair-peer-urls", vec![WEST]),
+        ("migrate-cluster-domain", vec![WEST, "clusterDomain=west.local"]),
+        ("enable-across-k8s", vec![WEST]),
+        ("restart-component", vec!["tidbCluster=east/prod/prod-east", "component=tidb"]),
+    ] {
+        let refused = bed.run(runbook, &inputs, &["prod-west", "prod-east"]).await.expect(4);
+        let text = refused.all();
+        assert!(text.contains("domain-witnessed") && text.contains(back), "{runbook}: {text}");
+    }
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+    domain("west.local".into());
+    for _ in 0..40 {
+        status = bed.status().await;
+        if database(&status, "prod-east")["problems"] == serde_json::json!([]) {
+            break;
+        }
+    }
+    no_drift(database(&status, "prod-east"), 3);
+    bed.end().await;
+}
+
+/// A domain that CoreDNS serves beside the kubelets' own, in one way or another, is not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_is_refused_only_where_nothing_serves_it() {
+    let bed = Bed::of("default", &[]).await;
+    let corefile = |text: &str| {
+        bed.edit("east", "configmaps", "kube-system", "coredns", |map| map["data"]["Corefile"] = text.into());
+    };
+    let plan = async |domain: &str| {
+        let domain = format!("clusterDomain={domain}");
+        let sets = ["--set", "tidbCluster=east/prod/new", "--set", "version=v8.5.4", "--set", &domain];
+        bed.tool(&[&["plan", "deploy-initial-cluster"], sets.as_slice()].concat()).await
+    };
+    let two = ".:53 {\n kubernetes east.local eu.example in-addr.arpa ip6.arpa {\n pods insecure\n }\n cache 30\n}\n";
+    let rewritten =
+        ".:53 {\n rewrite stop {\n name suffix .eu.example .east.local answer auto\n }\n kubernetes east.local\n}\n";
+    for text in [two, rewritten] {
+        corefile(text);
+        let ran = plan("eu.example").await.expect(2);
+        assert!(
+            !ran.stdout.contains("domain-is-the-real-one") && !ran.stdout.contains("domain-readable"),
+            "{}",
+            ran.stdout
+        );
+        let wrong = plan("us.example").await.expect(4);
+        assert!(wrong.stdout.contains("REFUSED  domain-is-the-real-one"), "{}", wrong.stdout);
+        assert!(wrong.stdout.contains("clusterDomain=east.local"), "{}", wrong.stdout);
+    }
+    // What cannot be understood is asked of a pod, which resolves it or does not.
+    corefile(".:53 {\n import custom/*.override\n kubernetes east.local\n}\n");
+    plan("eu.example").await.expect(4);
+    bed.edit("east", "configmaps", "kube-system", "coredns", |map| map["data"] = serde_json::json!({}));
+    plan("eu.example").await.expect(4);
+    plan("east.local").await.expect(2);
+    // Without exec nobody can be asked: a person reads it.
+    let ran = bed
+        .tool(&[
+            "plan",
+            "deploy-initial-cluster",
+            "--read-only",
+            "--set",
+            "tidbCluster=east/prod/new",
+            "--set",
+            "version=v8.5.4",
+            "--set",
+            "clusterDomain=eu.example",
+        ])
+        .await
+        .expect(2);
+    assert!(ran.stdout.contains("domain-readable"), "{}", ran.stdout);
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+    bed.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_domain_for_all() {
     let bed = Bed::of("default", &[]).await;
-    bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+    bed.enable_alone().await.expect(0);
+    // Beside clusters that serve other domains it would be of no use.
+    let other = Bed::of("default", &[]).await;
+    let refused = other.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(4);
+    assert!(refused.all().contains("domain-needed") && refused.all().contains("cluster1.com"), "{}", refused.all());
+    assert_eq!(other.writes_since(0), Vec::<String>::new());
+    other.end().await;
     let tc = bed.object("legacy", "tidbclusters", "pingcap", "basic").expect("it is there");
     assert_eq!((&tc["spec"]["acrossK8s"], &tc["spec"]["clusterDomain"]), (&Value::Bool(true), &Value::Null));
     let status = bed.status().await;
@@ -122,7 +237,7 @@ async fn one_domain_for_all() {
         assert_eq!(name, format!("{pod}.basic-pd-peer.pingcap.svc"));
     }
     let until = bed.log_length();
-    let again = bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+    let again = bed.enable_alone().await.expect(0);
     assert!(again.all().contains("nothing to do"), "{}", again.all());
     // What it cannot put right it does not touch.
     let bed2 = Bed::of("default", &[STALE]).await;
@@ -148,6 +263,6 @@ async fn who_could_not_look_afterwards_does_not_begin() {
     assert!(refused.all().contains("executable file not found"), "{}", refused.all());
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
     // Without a domain nothing is probed, so nothing is missed.
-    bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+    bed.enable_alone().await.expect(0);
     bed.end().await;
 }

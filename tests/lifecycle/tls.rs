@@ -186,7 +186,7 @@ async fn the_everyday_runbooks_work_with_tls() {
         bed.run("restart-component", &[WEST, "component=tidb"], &["prod-west"]).await.expect(0);
     };
     let alone = async || {
-        bed.run("enable-across-k8s", &[BASIC], &["basic"]).await.expect(0);
+        bed.enable_alone().await.expect(0);
         bed.run("suspend-cluster", &[BASIC, "stopDatabase=true"], &["basic"]).await.expect(0);
         bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
         let status = bed.status().await;

@@ -252,7 +252,7 @@ impl World {
         });
         say(What::Crd(Crd::Served { across_k8s: Some(true) }));
         say(What::Operator { version: Some("v1.6.6".into()) });
-        say(What::ClusterDomain("a.com".into()));
+        say(What::Dns(tidepilot::fleet::dns::Dns::of("a.com")));
         if self.exists {
             let mut spec = json!({"version": "v7.5.0", "configUpdateStrategy": "RollingUpdate",
                 "pd": {"replicas": PODS, "config": {}, "maxFailoverCount": 0}});

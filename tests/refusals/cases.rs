@@ -6,6 +6,8 @@
 use serde_json::json;
 use tidepilot::fleet::Crd;
 use tidepilot::fleet::certificate::{FACTS_KEY, SecretFacts};
+use tidepilot::fleet::corefile;
+use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::RegionCheck;
 use tidepilot::fleet::object::{ObjectKind, Sight};
 use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
@@ -142,15 +144,30 @@ pub const CASES: &[Case] = &[
     case(&[DEPLOY, CA, CERTIFICATES, JOIN], "namespace-there", "namespace prod in west", |w| w.no_namespace("west")),
     // Names and domains.
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "triple-is-unique", "north/prod/prod-west", World::twin),
-    given(&[DEPLOY], "domain-given", "No clusterDomain", NO_DOMAIN),
+    case(&[DEPLOY], "domain-given", "No clusterDomain", |w| w.kube().dns = Dns::default()).with(NO_DOMAIN),
+    given(&[DEPLOY, JOIN], "domain-needed", "clusterDomain=west.local", NO_DOMAIN),
+    case(&[ENABLE], "domain-needed", "clusterDomain=west.local", |w| w.tc().spec.cluster_domain = None),
+    case(&[MIGRATE], "domain-needed", "clusterDomain=west.local", |w| w.tc().spec.cluster_domain = None)
+        .with(NO_DOMAIN),
+    case(&[JOIN], "domains-known", "east.local", |w| w.kube().dns = Dns::default()).with(NO_DOMAIN),
+    case(&[ENABLE], "domains-known", "east.local", World::no_domain_and_no_dns),
+    case(&[MIGRATE], "domains-known", "east.local", World::no_domain_and_no_dns).with(NO_DOMAIN),
+    case(
+        &[ENABLE, JOINED, MIGRATE, RENEW, REPAIR, RESTART, SUSPEND, UPGRADE],
+        "domain-witnessed",
+        "has been removed",
+        |w| {
+            w.tc().spec.cluster_domain = None;
+        },
+    ),
     given(&[CERTIFICATES], "domain-given", "Without a cluster domain", NO_DOMAIN),
-    case(&[DEPLOY, JOIN, MIGRATE], "domain-readable", "pods of west", |w| w.kube().cluster_domain = None),
-    case(&[DEPLOY, JOIN, MIGRATE], "domain-is-the-real-one", "real.local", |w| {
-        w.kube().cluster_domain = Some("real.local".into());
+    case(&[DEPLOY, JOIN, MIGRATE], "domain-readable", "DNS of west", |w| w.kube().dns = Dns::default()),
+    case(&[DEPLOY, JOIN, MIGRATE], "domain-readable", "rewrite name suffix .west.local", |w| {
+        let rewritten = "rewrite name suffix .west.local .real.local";
+        w.kube().dns = corefile::read(&format!(". {{\n kubernetes real.local\n {rewritten}\n}}"));
     }),
-    case(&[CERTIFICATES, RENEW], "domain-is-real", "real.local", |w| {
-        w.kube().cluster_domain = Some("real.local".into())
-    }),
+    case(&[DEPLOY, JOIN, MIGRATE], "domain-is-the-real-one", "real.local", |w| w.kube().dns = Dns::of("real.local")),
+    case(&[CERTIFICATES, RENEW], "domain-is-real", "real.local", |w| w.kube().dns = Dns::of("real.local")),
     case(&[CERTIFICATES], "domain-as-in-spec", "spec.local", |w| {
         w.add("west", World::made("prod-west", json!({"clusterDomain": "spec.local"})));
     }),
@@ -424,9 +441,9 @@ pub const CASES: &[Case] = &[
     given(&[SUSPEND], "whole-database", "2 TidbClusters", &[("stopDatabase", "true")]),
     given(&[SUSPEND_ALL], "not-longer-than-a-store-may-be-away", "30 minutes", &[("stopDatabase", "")]),
     given(&[NETWORK], "different-clusters", "one Kubernetes cluster", &[("second", "east/prod/second")]),
-    case(&[NETWORK], "domains-differ", "east.local", |w| w.cluster("west").cluster_domain = Some("east.local".into())),
+    case(&[NETWORK], "domains-differ", "east.local", |w| w.cluster("west").dns = Dns::of("east.local")),
     case(&[NETWORK], "third-domain-differs", "west.local", |w| {
-        w.cluster("north").cluster_domain = Some("west.local".into());
+        w.cluster("north").dns = Dns::of("west.local");
     }),
     case(&[NETWORK], "namespace-first", "namespace prod in east", |w| w.no_namespace("east")),
     case(&[NETWORK], "namespace-second", "namespace prod in west", |w| w.no_namespace("west")),

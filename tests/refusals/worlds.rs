@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tidepilot::client::signing::{self, Ask};
 use tidepilot::fleet::certificate::FACTS_KEY;
+use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::{Claim, PdDetails};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
@@ -317,6 +318,11 @@ impl World {
     /// The probe pod of another run.
     pub fn left(&mut self, at: &str) {
         self.sees(ObjectKind::Pod, at, Sight::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}})));
+    }
+
+    pub fn no_domain_and_no_dns(&mut self) {
+        self.kube().dns = Dns::default();
+        self.tc().spec.cluster_domain = None;
     }
 
     pub fn no_domain_under_1_3_8(&mut self) {

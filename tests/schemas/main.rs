@@ -167,7 +167,7 @@ fn empty(cert_manager: &str) -> Observation {
         say(What::Identity { uid: Some(context.into()), version: Some("v1.33.4".into()) });
         say(What::Crd(Crd::Served { across_k8s: Some(true) }));
         say(What::Operator { version: Some("v1.6.6".into()) });
-        say(What::ClusterDomain(format!("{context}.local")));
+        say(What::Dns(tidepilot::fleet::dns::Dns::of(&format!("{context}.local"))));
         say(What::TidbClusters(Vec::new()));
         say(What::Claims(Vec::new()));
         say(What::Events(Vec::new()));

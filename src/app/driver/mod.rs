@@ -316,7 +316,7 @@ impl Driver {
         let mut stall = Stall::default();
         let mut seen = Observation::default();
         let mut looked = Instant::now();
-        let mut domain = None;
+        let mut domains = Vec::new();
         let mut input = Next::Go;
         loop {
             if let Some(why) = book.taken() {
@@ -365,7 +365,7 @@ impl Driver {
                     Effect::Observe => {
                         looked = Instant::now();
                         let mut fleet = client::fold(self.links.look_closer(Some(&contexts), &run.extras()).await);
-                        self.add_domain(&mut fleet, &run.plan.target, &mut domain).await;
+                        self.add_domain(&mut fleet, &run, &mut domains).await;
                         seen = Observation { at: now(), fleet, denied: None };
                         let objects = run.objects(&seen);
                         self.add_objects(&mut seen.fleet, &objects).await;

@@ -10,10 +10,11 @@ use super::{Driver, now, refused};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::{self, apply, probe, rights};
 use crate::fleet::database::database_of;
+use crate::fleet::dns::Served;
 use crate::fleet::extras::Extra;
 use crate::fleet::object::ObjectId;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::{Change, Fleet, ObjectRef, What, rollout};
+use crate::fleet::{Change, Fleet, KubeCluster, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::bind::{self, bind};
@@ -21,6 +22,7 @@ use crate::runbook::definition::Runbook;
 use crate::runbook::merge;
 use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
+use crate::runbook::run::Run;
 use crate::runbook::{digest, inputs};
 
 impl Driver {
@@ -44,9 +46,10 @@ impl Driver {
                 ));
             }
         }
-        if let (true, Some(domain)) = (rehearse, self.real_domain(&fleet, &target).await) {
-            let context = target.context.clone();
-            fleet.apply(Change { context, at: now(), what: What::ClusterDomain(domain) });
+        if rehearse {
+            let places = inputs::domains(&runbook, &given.values);
+            let told = self.ask_pods(&fleet, &target, &places).await;
+            told.into_iter().for_each(|change| fleet.apply(change));
         }
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
@@ -132,32 +135,50 @@ impl Driver {
         }
     }
 
-    /// Adds the domain that the pods really use where a look alone cannot read it (no CoreDNS ConfigMap). It does not
-    /// change, so a pod is asked once per run.
-    pub(super) async fn add_domain(&self, fleet: &mut Fleet, target: &ObjectRef, known: &mut Option<String>) {
-        if fleet.clusters.get(&target.context).is_none_or(|cluster| cluster.cluster_domain.is_some()) {
+    /// Adds what the pods' own resolver says where a look alone leaves it open whether a domain is served. That does not
+    /// change, so pods are asked once per run.
+    pub(super) async fn add_domain(&self, fleet: &mut Fleet, run: &Run, known: &mut Vec<Change>) {
+        let places = run.domains();
+        let open = |(of, domain): &(ObjectRef, Option<String>)| {
+            fleet.clusters.get(&of.context).is_some_and(|cluster| match domain {
+                Some(domain) => cluster.dns.serves(domain) != Served::Yes,
+                None => cluster.cluster_domain().is_none(),
+            })
+        };
+        if !places.iter().any(open) {
             return;
         }
-        if known.is_none() {
-            *known = self.real_domain(fleet, target).await;
+        if known.is_empty() {
+            *known = self.ask_pods(fleet, &run.plan.target, &places).await;
         }
-        if let Some(domain) = known.clone() {
-            fleet.apply(Change { context: target.context.clone(), at: now(), what: What::ClusterDomain(domain) });
-        }
+        known.iter().cloned().for_each(|change| fleet.apply(change));
     }
 
-    /// The DNS domain that the pods really use, from a PD pod's own resolver configuration.
-    async fn real_domain(&self, fleet: &Fleet, target: &ObjectRef) -> Option<String> {
-        let permit = ProbePermit::for_contexts(&self.links, [&target.context]).ok()?;
-        let cluster = fleet.clusters.get(&target.context)?;
-        let tc = fleet.tidb_cluster(target)?;
-        for pod in rollout::component_pods(cluster, tc, Component::Pd) {
-            let of = ObjectRef::new(&target.context, &target.namespace, &pod.metadata.name);
-            if let Ok(domain) = probe::resolv_domain(&self.links, &permit, &of).await {
-                return Some(domain);
+    /// What PD pods find in their own resolver: the domain of the target's cluster and those of the places, and whether the
+    /// domain that is to be set there is served. A cluster without a pod to ask tells nothing.
+    async fn ask_pods(&self, fleet: &Fleet, target: &ObjectRef, places: &[(ObjectRef, Option<String>)]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let asked = std::iter::once((target, None)).chain(places.iter().map(|(of, domain)| (of, domain.as_deref())));
+        let mut own = BTreeSet::new();
+        for (of, domain) in asked {
+            let Some(cluster) = fleet.clusters.get(&of.context) else { continue };
+            let Ok(permit) = ProbePermit::for_contexts(&self.links, [&of.context]) else { continue };
+            let say = |what| Change { context: of.context.clone(), at: now(), what };
+            for pod in pods_to_ask(cluster, of) {
+                if own.insert(of.context.clone()) {
+                    match probe::resolv_domain(&self.links, &permit, &pod).await {
+                        Ok(domain) => changes.push(say(What::PodsDomain(domain))),
+                        Err(_) => drop(own.remove(&of.context)),
+                    }
+                }
+                let Some(domain) = domain.filter(|domain| cluster.dns.serves(domain) != Served::Yes) else { break };
+                if let Ok(answered) = probe::serves_domain(&self.links, &permit, &pod, domain).await {
+                    changes.push(say(What::NameTried { domain: domain.to_owned(), answered }));
+                    break;
+                }
             }
         }
-        None
+        changes
     }
 
     /// Where a step with no way back is followed by probes from inside PD's pods: whether they can look at all. `None`: they
@@ -208,4 +229,13 @@ impl Driver {
             }
         }
     }
+}
+
+/// The PD pods of a KubeCluster that can be asked about its DNS, those of the TidbCluster first; a few.
+fn pods_to_ask(cluster: &KubeCluster, of: &ObjectRef) -> Vec<ObjectRef> {
+    let own = cluster.tidb_clusters.get(&of.key()).into_iter();
+    let others = cluster.tidb_clusters.iter().filter(|(key, _)| **key != of.key()).map(|(_, tc)| tc);
+    let pods = own.chain(others).flat_map(|tc| rollout::component_pods(cluster, tc, Component::Pd));
+    let running = pods.filter(|pod| pod.status.phase == "Running");
+    running.take(3).map(|pod| ObjectRef::new(&of.context, &pod.metadata.namespace, &pod.metadata.name)).collect()
 }

@@ -180,6 +180,7 @@ fn info(runbook: Runbook, fork: bool) -> RunbookInfo {
                 },
                 required: !input.optional && input.default.is_none() && input.kind != InputType::Time,
                 default: input.default,
+                propose: input.propose,
             })
             .collect(),
     }

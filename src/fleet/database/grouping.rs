@@ -106,7 +106,7 @@ pub(in crate::fleet) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbClust
 }
 
 /// Whether a reference of this TidbCluster has the name and namespace of another.
-pub(super) fn names(to: &ClusterReference, tc: &TidbCluster, other: &ObjectRef) -> bool {
+pub(in crate::fleet) fn names(to: &ClusterReference, tc: &TidbCluster, other: &ObjectRef) -> bool {
     other.name == to.name && other.namespace == to.namespace.as_deref().unwrap_or(tc.namespace())
 }
 

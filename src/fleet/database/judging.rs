@@ -83,6 +83,8 @@ pub(super) fn see_clusters(
             let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
             match candidates(fleet, of, tc).as_slice() {
                 [_] => {}
+                // It is here, under another domain than the reference has; that is judged as such.
+                [] if known.iter().any(|(other, ..)| other != of && names(to, tc, other)) => {}
                 [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
                 many => {
                     let many: Vec<String> = many.iter().map(ToString::to_string).collect();

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{Checked, check};
+use crate::fleet::corefile;
+use crate::fleet::dns::Dns;
 use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RegionCheck};
 use crate::fleet::object::{ObjectKind, Sight};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView, Store};
@@ -16,6 +18,8 @@ pub(in crate::fleet) fn when() -> jiff::Timestamp {
 pub(in crate::fleet) struct Side {
     pub context: &'static str,
     pub domain: Option<String>,
+    /// CoreDNS's configuration, where it is more than that domain.
+    pub corefile: Option<&'static str>,
     pub uid: String,
     pub operator: Operator,
     pub version: String,
@@ -179,6 +183,7 @@ impl Side {
         Self {
             context,
             domain: Some(domain),
+            corefile: None,
             uid: format!("uid-of-{context}"),
             operator: Operator {
                 deployments: vec![Controller {
@@ -221,8 +226,10 @@ impl Side {
         say(What::Identity { uid: Some(self.uid.clone()), version: Some("v1.33.4".into()) });
         say(What::Crd(self.crd.clone()));
         say(What::Operator { version: Some(self.version.clone()) });
-        if let Some(domain) = &self.domain {
-            say(What::ClusterDomain(domain.clone()));
+        match (&self.domain, self.corefile) {
+            (_, Some(text)) => say(What::Dns(corefile::read(text))),
+            (Some(domain), None) => say(What::Dns(Dns::of(domain))),
+            (None, None) => {}
         }
         let all = std::iter::once(&self.tc).chain(&self.others);
         say(What::TidbClusters(all.map(|tc| from(tc.clone())).collect()));

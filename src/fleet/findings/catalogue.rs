@@ -506,6 +506,11 @@ pub static CATALOGUE: &[Hazard] = &[
         "Where no key ids are, OpenSSL tells the signer by its name alone: one that is called like the CA counts as self-signed.",
     ),
     plain("pd-no-leader", High, "Without a leader PD answers nothing, and the Database stops."),
+    plain(
+        "cluster-domain-missing",
+        High,
+        "A name without a DNS domain leads into the own KubeCluster: no PD, store or server here is reached from another one.",
+    ),
     plain("not-ready", Medium, "The operator itself says that a part is not as it should be."),
 ];
 
@@ -530,6 +535,7 @@ mod tests {
     #[test]
     fn what_is_seen_now_has_a_function() {
         let code = [
+            include_str!("domains.rs"),
             include_str!("objects.rs"),
             include_str!("network_tls.rs"),
             include_str!("membership.rs"),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::scene::{Part, Scene, kubectl};
 use super::{Finding, OfDatabase, Subject};
 use crate::fleet::database::{Member, host, referenced};
+use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
@@ -109,9 +110,11 @@ fn home<'a>(scene: &Scene<'a>, host: &str, component: Component) -> Option<(&'a 
     let (_, service, namespace) = (labels.next()?, labels.next()?, labels.next()?);
     let (svc, domain) = (labels.next()?, labels.next()?);
     let name = service.strip_suffix(&format!("-{}-peer", component.key()))?;
-    let cluster = scene.fleet.clusters.values().find(|cluster| {
-        cluster.freshness.is_live() && cluster.cluster_domain.as_deref() == Some(domain) && svc == "svc"
-    })?;
+    let cluster = scene
+        .fleet
+        .clusters
+        .values()
+        .find(|cluster| cluster.freshness.is_live() && cluster.dns.serves(domain) == Served::Yes && svc == "svc")?;
     Some((cluster, name.to_owned(), namespace.to_owned()))
 }
 

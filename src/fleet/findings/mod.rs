@@ -7,10 +7,11 @@
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
 //! Neighbours: [`catalogue`] (all of them with how each is seen), [`scene`] (what the functions look at), and one file per
-//! group of `domain.md` §5: [`objects`], [`network_tls`], [`membership`], [`upgrade`], [`exit`], and [`health`] for what is
+//! group of `domain.md` §5: [`domains`], [`objects`], [`network_tls`], [`membership`], [`upgrade`], [`exit`], and [`health`] for what is
 //! plainly down.
 
 pub mod catalogue;
+mod domains;
 mod exit;
 mod health;
 pub mod lint;
@@ -229,7 +230,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
     let functions: Vec<OfDatabase> =
-        [objects::ALL, network_tls::ALL, membership::ALL, upgrade::ALL, exit::ALL, health::ALL].concat();
+        [domains::ALL, objects::ALL, network_tls::ALL, membership::ALL, upgrade::ALL, exit::ALL, health::ALL].concat();
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
         let scene = Scene::of(fleet, database, now);

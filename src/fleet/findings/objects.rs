@@ -1,4 +1,4 @@
-//! `domain.md` §5.1: how the objects are written. Hazards 1 to 17.
+//! `domain.md` §5.1: how the objects are written. Hazards 3 to 17; 1 and 2 are in [`super::domains`].
 //!
 //! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
 
@@ -6,15 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
-use crate::fleet::database::{Database, Member, candidates, cluster_id, host, referenced};
+use crate::fleet::database::{Database, candidates, cluster_id, host, referenced};
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
 
 pub(super) const ALL: &[OfDatabase] = &[
-    wrong_cluster_domain,
-    cluster_domain_changed,
     across_k8s_missing,
     crd_or_operator_too_old,
     operator_versions_differ,
@@ -36,83 +34,13 @@ pub(super) fn fleet(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
     all
 }
 
-/// 1. The domain of the spec against the one that the cluster's DNS serves.
-fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
-    let judge = |part: &Part<'_>| {
-        let domain = part.tc.domain()?;
-        let (subject, real) = (part.subject(), part.cluster.cluster_domain.as_deref());
-        let found = match real {
-            Some(real) if real.eq_ignore_ascii_case(domain) => return None,
-            Some(real) => scene
-                .find_at(
-                    "wrong-cluster-domain",
-                    part,
-                    format!("clusterDomain is {domain:?}, but the cluster's DNS serves {real:?}"),
-                )
-                .saw(&Subject::cluster(&part.of.context), "kube-system/coredns Corefile", real, part.seen()),
-            None if part.live() => scene
-                .find_at(
-                    "wrong-cluster-domain",
-                    part,
-                    format!(
-                        "whether {domain:?} is the cluster's real DNS domain is not known (CoreDNS is not for us to read)"
-                    ),
-                )
-                .unknown(),
-            None => return None,
-        };
-        let check = format!(
-            "{} exec {}-pd-0 -- nslookup kubernetes.default.svc.{domain} # must answer; else put the right domain, with every PD watched",
-            part.kubectl(),
-            part.of.name
-        );
-        Some(found.saw(&subject, "spec.clusterDomain", domain, part.seen()).then(check))
-    };
-    scene.parts.iter().filter_map(judge).collect()
-}
-
-/// 2. A member that this TidbCluster's own pod runs, under a name with another domain than the spec has now.
-fn cluster_domain_changed(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let other = |member: &&Member| {
-            let Some(pod) = member.pod.as_deref() else { return false };
-            let bare = part.tc.pd_host(pod, None);
-            let named = member.name.strip_prefix(&bare).and_then(|rest| rest.strip_prefix('.'));
-            named.is_some_and(|domain| Some(domain) != part.tc.domain())
-        };
-        let strangers: Vec<&Member> = scene.members(part).into_iter().filter(other).collect();
-        let Some(first) = strangers.first() else { continue };
-        let now = part.tc.domain().unwrap_or("(none)");
-        let sentence = format!(
-            "clusterDomain is {now} now, but {} of its own PD members are called by another domain; the operator takes them for foreign ones",
-            strangers.len()
-        );
-        let old = first.name.split_once(".svc.").map_or("", |(_, domain)| domain);
-        let mut found = scene.find_at("cluster-domain-changed", part, sentence).saw(
-            &part.subject(),
-            "spec.clusterDomain",
-            now,
-            part.seen(),
-        );
-        for member in strangers.iter().take(3) {
-            let subject = Subject::of_pd("member", member.id.hex());
-            found = found.saw(&subject, "name", &member.name, scene.pd_seen());
-        }
-        all.push(
-            found.then(format!("put the old domain back: {}", part.patch(&format!("{{\"clusterDomain\":\"{old}\"}}")))),
-        );
-    }
-    all
-}
-
 /// 3. Name, namespace and DNS domain together must be unique among TidbClusters that may meet.
 fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
     /// Name, namespace, domain.
     type Triple = (String, String, String);
     let mut by_triple: BTreeMap<Triple, Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
     for (of, tc) in fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()) {
-        let real = || fleet.clusters.get(&of.context).and_then(|cluster| cluster.cluster_domain.clone());
+        let real = || fleet.clusters.get(&of.context).and_then(|cluster| cluster.cluster_domain().map(str::to_owned));
         let domain = tc.domain().map(ToOwned::to_owned).or_else(real);
         // Without a domain nothing says that the two would collide.
         let Some(domain) = domain else { continue };
@@ -345,6 +273,11 @@ fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
                     .fleet
                     .tidb_clusters()
                     .find(|(of, _)| of.name == to.name && of.namespace == namespace && of != part.of);
+                // The other one lost or changed its domain: that is what is wrong, and a finding by itself.
+                let moved = |of: &ObjectRef| scene.database.domain_doubts.iter().any(|doubt| doubt.of == *of);
+                if near.as_ref().is_some_and(|(of, _)| moved(of)) {
+                    continue;
+                }
                 let alone = !scene.database.members.is_empty()
                     && scene.database.members.len() == scene.members(part).len()
                     && part.tc.spec.pd.is_some();

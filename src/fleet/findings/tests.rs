@@ -19,6 +19,36 @@ use crate::fleet::{Crd, Freshness, ObjectKey};
 
 type Plant = fn(&mut Bed);
 
+/// Sets `spec.clusterDomain`, or takes it away.
+fn domain(side: &mut super::bed::Side, domain: Option<&str>) {
+    match domain {
+        Some(domain) => side.tc["spec"]["clusterDomain"] = json!(domain),
+        None => drop(side.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain")),
+    }
+}
+
+/// The member's pod was started with another domain (with its dot): its name and clientURL follow, its peerURL does not.
+fn renamed(bed: &mut Bed, member: usize, domain: &str) {
+    let member = &mut bed.members[member];
+    member.name = format!("{}.svc{domain}", member.name.split(".svc").next().expect("a host"));
+    member.client_urls = vec![format!("http://{}:2379", member.name)];
+}
+
+/// Opened and joined without any domain.
+fn without_domains(bed: &mut Bed) {
+    for side in [&mut bed.east, &mut bed.west] {
+        domain(side, None);
+    }
+    drop(bed.west.tc["spec"]["cluster"].as_object_mut().expect("ref").remove("clusterDomain"));
+    for member in 0..bed.members.len() {
+        renamed(bed, member, "");
+        bed.members[member].peer_urls = vec![format!("http://{}:2380", bed.members[member].name)];
+    }
+    for store in &mut bed.stores {
+        store.address = store.address.replace(".east.local", "").replace(".west.local", "");
+    }
+}
+
 fn ids(plant: Plant) -> Vec<&'static str> {
     let mut bed = Bed::healthy();
     plant(&mut bed);
@@ -92,7 +122,120 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     (
         "the domain taken away",
         |bed| drop(bed.west.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain")),
-        &["cluster-domain-changed", "peer-urls-half-updated"],
+        &["cluster-domain-changed"],
+    ),
+    ("taken away from the initial one", |bed| domain(&mut bed.east, None), &["cluster-domain-changed"]),
+    (
+        "taken away from both",
+        |bed| {
+            domain(&mut bed.east, None);
+            domain(&mut bed.west, None);
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "emptied",
+        |bed| bed.west.tc["spec"]["clusterDomain"] = json!(""),
+        &["cluster-domain-changed", "unreplaced-variable"],
+    ),
+    (
+        "taken away, and PD has restarted without it",
+        |bed| {
+            domain(&mut bed.west, None);
+            renamed(bed, 2, "");
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "the same where CoreDNS cannot be read",
+        |bed| {
+            domain(&mut bed.west, None);
+            renamed(bed, 2, "");
+            bed.west.domain = None;
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "a letter less",
+        |bed| domain(&mut bed.west, Some("west.locl")),
+        &["cluster-domain-changed", "wrong-cluster-domain"],
+    ),
+    (
+        "changed to another one that is served",
+        |bed| {
+            domain(&mut bed.west, Some("alias.west"));
+            bed.west.corefile = Some(".:53 {\n kubernetes west.local alias.west\n}");
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "the same, and PD has restarted under it",
+        |bed| {
+            domain(&mut bed.west, Some("alias.west"));
+            bed.west.corefile = Some(".:53 {\n kubernetes west.local alias.west\n}");
+            renamed(bed, 2, ".alias.west");
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "the initial one changed, and PD has restarted: its joiner still knows",
+        |bed| {
+            domain(&mut bed.east, Some("alias.east"));
+            bed.east.domain = None;
+            for member in 0..2 {
+                renamed(bed, member, ".alias.east");
+                bed.members[member].peer_urls = vec![format!("http://{}:2380", bed.members[member].name)];
+            }
+        },
+        // Whether CoreDNS serves it is unknown beside it.
+        &["wrong-cluster-reference"],
+    ),
+    (
+        "in the midst of a migration: the old pods have no domain yet",
+        |bed| {
+            renamed(bed, 2, "");
+            bed.members[2].peer_urls = vec!["http://prod-west-pd-0.prod-west-pd-peer.db.svc:2380".into()];
+        },
+        &["peer-urls-half-updated"],
+    ),
+    (
+        "a domain beside the kubelets' own",
+        |bed| bed.west.corefile = Some(".:53 {\n kubernetes cluster.local west.local in-addr.arpa\n}"),
+        &[],
+    ),
+    (
+        "a second server block for the domain",
+        |bed| {
+            bed.west.corefile = Some(".:53 {\n kubernetes cluster.local\n}\nwest.local:53 {\n kubernetes west.local\n}")
+        },
+        &[],
+    ),
+    (
+        "a domain by rewriting is not known, and no fault",
+        |bed| {
+            bed.west.corefile = Some(
+                ".:53 {\n rewrite name suffix .west.local .cluster.local answer auto\n kubernetes cluster.local\n}",
+            )
+        },
+        &[],
+    ),
+    ("no domain where clusters serve different ones", |bed| without_domains(bed), &["cluster-domain-missing"]),
+    (
+        "no domain where all serve one",
+        |bed| {
+            without_domains(bed);
+            bed.east.domain = Some("cluster.local".into());
+            bed.west.domain = Some("cluster.local".into());
+        },
+        &[],
+    ),
+    (
+        "no domain, and one of them is not known",
+        |bed| {
+            without_domains(bed);
+            bed.east.domain = None;
+        },
+        &[],
     ),
     (
         "two of one name in one domain",
@@ -517,15 +660,10 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     (
         "no domain, old operator",
         |bed| {
+            without_domains(bed);
             for side in [&mut bed.east, &mut bed.west] {
                 side.version = "v1.3.2".into();
-                drop(side.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain"));
-            }
-            drop(bed.west.tc["spec"]["cluster"].as_object_mut().expect("ref").remove("clusterDomain"));
-            for member in &mut bed.members {
-                member.name = member.name.replace(".east.local", "").replace(".west.local", "");
-                member.peer_urls = vec![format!("http://{}:2380", member.name)];
-                member.client_urls = vec![format!("http://{}:2379", member.name)];
+                side.domain = Some("cluster.local".into());
             }
         },
         &["across-without-domain-old-operator"],
@@ -583,6 +721,52 @@ fn a_joiner_over_old_claims() {
     bed.members.truncate(2);
     let checked = bed.checked();
     assert!(checked.findings.iter().any(|finding| finding.id() == "old-claims"), "{checked:#?}");
+}
+
+/// Which URLs are right is not known then, and none is blamed; the finding is about the TidbCluster whose field it is, with
+/// the line that puts it back.
+#[test]
+fn a_peer_url_is_not_blamed_for_the_domain_of_its_tidb_cluster() {
+    let back = |context: &str| {
+        format!(
+            "put the old domain back: kubectl --context {context} -n db patch tidbcluster prod-{context} --type merge -p '{{\"spec\":{{\"clusterDomain\":\"{context}.local\"}}}}'"
+        )
+    };
+    for context in ["east", "west"] {
+        for restarted in [false, true] {
+            let mut bed = Bed::healthy();
+            let (side, members) = if context == "east" { (&mut bed.east, 0..2) } else { (&mut bed.west, 2..3) };
+            domain(side, None);
+            members.filter(|_| restarted).for_each(|member| renamed(&mut bed, member, ""));
+            let (checked, fleet) = (bed.checked(), bed.fleet());
+            let [finding] = checked.findings.as_slice() else { panic!("{checked:#?}") };
+            assert_eq!((finding.id(), finding.severity), ("cluster-domain-changed", Severity::High));
+            assert_eq!((finding.subjects[0].context.as_str(), &finding.what_to_do), (context, &back(context)));
+            let database = &crate::fleet::database::databases(&fleet)[0];
+            let there = database.members.iter().filter(|member| member.kube_cluster.as_deref() == Some(context));
+            assert!(there.clone().all(|member| !member.drift && member.expected_peer_url.is_none()));
+            let others = database.members.iter().filter(|member| member.kube_cluster.as_deref() != Some(context));
+            assert!(others.clone().all(|member| !member.drift && member.expected_peer_url.is_some()));
+            let said = database.problems.join("\n");
+            assert!(said.contains("has been removed") && !said.contains("expected"), "{said}");
+            assert!(!database.unseen.join("").contains("in no connected context"), "{:?}", database.unseen);
+        }
+    }
+}
+
+/// Of a PD that does not answer others still list the name; of a TidbCluster that nobody sees, too.
+#[test]
+fn a_name_counts_only_where_its_own_cluster_serves_the_domain() {
+    let mut bed = Bed::healthy();
+    domain(&mut bed.west, None);
+    let changed = |bed: &Bed| {
+        let mut fleet = bed.fleet();
+        fleet.clusters.get_mut("west").expect("it is there").pd.clear();
+        check(&fleet, None, when()).findings.iter().any(|finding| finding.id() == "cluster-domain-changed")
+    };
+    assert!(changed(&bed));
+    bed.west.domain = Some("other.local".into());
+    assert!(!changed(&bed), "it may be of a TidbCluster of the same name in a cluster that is not connected");
 }
 
 #[test]
