@@ -492,6 +492,38 @@ mod tests {
         }
     }
 
+    /// Each row of the note is a check that refuses, with the evidence that its runbooks give; no reading is left out.
+    #[test]
+    fn the_note_on_evidence_says_what_the_runbooks_say() {
+        let note = include_str!("../../docs/evidence.md");
+        let preflight = note.split("## Findings").next().expect("a split has a first part");
+        let rows: std::collections::BTreeMap<&str, &str> = preflight
+            .lines()
+            .filter_map(|line| {
+                let cells: Vec<&str> = line.strip_prefix("| `")?.split(" | ").collect();
+                Some((cells.first()?.trim_end_matches('`'), *cells.get(3)?))
+            })
+            .collect();
+        assert!(rows.len() > 100, "the table was not read");
+        let mut known = BTreeSet::new();
+        for (id, text) in SHIPPED {
+            let runbook = Runbook::read(id, text).expect("reads");
+            for check in runbook.preflight.iter().filter(|check| check.severity == Severity::Refuse) {
+                known.insert(check.id.clone());
+                let word = match check.evidence {
+                    Evidence::Proof => "proof",
+                    Evidence::Reading => "reading",
+                };
+                match rows.get(check.id.as_str()) {
+                    Some(said) => assert_eq!(*said, word, "{id}/{}", check.id),
+                    None => assert_eq!(check.evidence, Evidence::Proof, "{id}/{} is in no row", check.id),
+                }
+            }
+        }
+        let gone: Vec<&&str> = rows.keys().filter(|id| !known.contains(**id)).collect();
+        assert!(gone.is_empty(), "rows of checks that there are not: {gone:?}");
+    }
+
     #[test]
     fn mistakes_are_named_with_their_place() {
         let text = shipped_text("migrate-cluster-domain");
