@@ -203,6 +203,21 @@ fn help_is_an_overlay() {
     check("members", "?<down>?", "members", "");
 }
 
+/// Leaving the domain out would be refused where connected clusters serve different ones.
+#[test]
+fn the_domain_that_the_cluster_serves_is_proposed() {
+    let planned = |keys: &str, propose: bool| {
+        let mut app = scene("form", options());
+        app.form.as_mut().expect("a form is open").fields[1].info.propose = propose;
+        sent(&press(&mut app, keys))
+    };
+    let plan =
+        |domain: &str| format!("plan migrate-cluster-domain clusterDomain={domain} tidbCluster=east/shop/orders");
+    assert_eq!(planned("shop<tab><enter><enter>", true), plan("east.example.com"));
+    assert_eq!(planned("shop<tab><enter>.x<enter>", true), plan("east.example.com.x"), "it can be typed over");
+    assert_eq!(planned("shop<tab><enter><enter>", false), "", "only where the runbook says so");
+}
+
 #[test]
 fn inputs() {
     let plan = "plan migrate-cluster-domain clusterDomain=east.example.com tidbCluster=east/shop/orders";

@@ -199,7 +199,8 @@ impl File {
     }
 }
 
-/// The lines of a Corefile as words; `{` and `}` are words of their own. A `#` begins a comment where a word would begin.
+/// The lines of a Corefile as words. A `{` ends its line and a `}` has one to itself, however they were written: to the
+/// reader of the file (caddyfile's lexer) they are words like others. A `#` begins a comment where a word would begin.
 fn tokens(text: &str) -> Vec<Vec<String>> {
     let mut lines = Vec::new();
     let mut line: Vec<String> = Vec::new();
@@ -225,7 +226,17 @@ fn tokens(text: &str) -> Vec<Vec<String>> {
                 while let Some(c) = chars.next_if(|c| !c.is_whitespace()) {
                     word.push(c);
                 }
-                line.push(word);
+                match word.as_str() {
+                    "{" => {
+                        line.push(word);
+                        lines.push(std::mem::take(&mut line));
+                    }
+                    "}" => {
+                        lines.push(std::mem::take(&mut line));
+                        lines.push(vec![word]);
+                    }
+                    _ => line.push(word),
+                }
             }
         }
     }
@@ -391,6 +402,17 @@ mod tests {
         );
         check("# kubernetes eu.example\n.:53 {\n kubernetes east.local # eu.example\n}", &["east.local"], "no");
         check(".:53 {\n kubernetes \"eu.example\" east.local\n}", &["eu.example", "east.local"], "yes");
+        // Braces are words, on whichever line.
+        check(
+            ". { kubernetes east.local { pods insecure } }\neu.example { kubernetes { } }",
+            &["east.local", "eu.example"],
+            "yes",
+        );
+        check(
+            ".:53 {\r\n\tkubernetes east.local {\r\n\tpods insecure }\r\n\tcache 30 }\r\neu.example:53\r\n{\r\n\tkubernetes\r\n}",
+            &["east.local", "eu.example"],
+            "yes",
+        );
         // A file of one block needs no braces.
         check(".:53\nerrors\nkubernetes east.local eu.example\n", &["east.local", "eu.example"], "yes");
     }

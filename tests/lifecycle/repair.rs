@@ -165,6 +165,23 @@ async fn a_domain_that_was_taken_away_is_what_is_wrong() {
     bed.end().await;
 }
 
+/// What has no way back stays, so what is put back before it does not fit: the gate says so, and `check` agrees.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_undo_of_a_finished_migration_says_what_it_ends_in() {
+    let bed = Bed::of("default", &[]).await;
+    bed.run("migrate-cluster-domain", &[BASIC, "clusterDomain=cluster1.com"], &["basic"]).await.expect(0);
+    bed.tool(&["check"]).await.expect(0);
+    let run = bed.room.journals().pop().expect("a journal");
+    let asked = bed.tool(&["runs", "undo", &run]).await;
+    assert!(asked.all().contains("go on?") && asked.all().contains("peer-urls-half-updated"), "{}", asked.all());
+    bed.tool(&["runs", "undo", &run, "--yes", "--confirm", "basic"]).await.expect(8);
+    let found = bed.tool(&["check", "-o", "json"]).await.json();
+    assert!(found["findings"].to_string().contains("peer-urls-half-updated"), "{found:#}");
+    bed.run("repair-peer-urls", &[BASIC], &[]).await.expect(0);
+    bed.tool(&["check"]).await.expect(0);
+    bed.end().await;
+}
+
 /// A domain that CoreDNS serves beside the kubelets' own, in one way or another, is not refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_domain_is_refused_only_where_nothing_serves_it() {
