@@ -32,6 +32,9 @@ pub struct Shown {
     pub files: Vec<String>,
     pub findings: Vec<Finding>,
     pub unseen: Vec<String>,
+    /// Worth a word, and no part of the verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,12 +68,12 @@ impl Shown {
     }
 
     fn new(databases: Vec<DatabaseShown>, files: Vec<String>, checked: Checked, least: Severity) -> Self {
-        let Checked { findings, mut unseen, .. } = checked;
+        let Checked { findings, mut unseen, notes, databases: _ } = checked;
         if databases.is_empty() && files.is_empty() {
             unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
         }
         let findings = findings.into_iter().filter(|finding| finding.severity >= least).collect();
-        Self { severity: least, databases, certificates: Vec::new(), files, findings, unseen }
+        Self { severity: least, databases, certificates: Vec::new(), files, findings, unseen, notes }
     }
 
     /// Whether everything that was looked for could be seen.
@@ -116,6 +119,9 @@ impl Shown {
         }
         for unseen in &self.unseen {
             hang(&mut out, "UNSEEN  ", unseen);
+        }
+        for note in &self.notes {
+            hang(&mut out, "NOTE    ", note);
         }
         if !out.is_empty() && !out.ends_with("\n\n") {
             out.push('\n');

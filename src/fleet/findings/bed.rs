@@ -49,6 +49,7 @@ pub(in crate::fleet) struct Bed {
     pub other_id: Option<u64>,
     pub leader: Option<u64>,
     pub unhealthy: Vec<(&'static str, u64)>,
+    pub max_replicas: u64,
 }
 
 impl Bed {
@@ -97,6 +98,7 @@ impl Bed {
             other_id: None,
             leader: Some(1),
             unhealthy: Vec::new(),
+            max_replicas: 3,
         }
     }
 
@@ -126,7 +128,7 @@ impl Bed {
                     .collect(),
                 version: Some("v8.5.7".into()),
                 stores: self.stores.clone(),
-                max_replicas: Some(3),
+                max_replicas: Some(self.max_replicas),
                 ..PdAnswer::default()
             };
             let pod = ObjectKey::new("db", pod);

@@ -494,6 +494,41 @@ pub static CATALOGUE: &[Hazard] = &[
         Now,
         "It was asked for and is easily forgotten: what is suspended serves nobody, its members and stores keep counting, and after 30 minutes PD makes its replicas anew elsewhere.",
     ),
+    hazard(
+        71,
+        "too-few-copies",
+        High,
+        Now,
+        "PD keeps as many copies of each region as max-replicas says: with one a lost disk is lost data, with two the loss of one stops what lies on it.",
+    ),
+    hazard(
+        72,
+        "volumes-reclaimed",
+        High,
+        Now,
+        "The operator sets the volumes of pods that were scaled in to Delete and deletes their claims, whatever pvReclaimPolicy says.",
+    ),
+    hazard(
+        73,
+        "no-version",
+        High,
+        Now,
+        "An image that cannot be named never starts, and a tag that moves says nothing about the order in which versions have to change.",
+    ),
+    hazard(
+        74,
+        "no-dns-name",
+        High,
+        Now,
+        "Every name of a pod is made from it; PD waits for its own name, does not find it, and exits again and again.",
+    ),
+    hazard(
+        75,
+        "duplicate-key",
+        Medium,
+        BeforeAStep("the docs lint"),
+        "Only the last of the two counts, or the file is refused: which one was meant nobody can tell.",
+    ),
     plain("pd-member-unhealthy", Medium, "Every member that is down brings the loss of quorum nearer."),
     plain(
         "certificate-unusable",
@@ -522,7 +557,7 @@ mod tests {
     #[test]
     fn all_are_there_once_and_in_order() {
         let numbers: Vec<u8> = CATALOGUE.iter().filter_map(|hazard| hazard.number).collect();
-        assert_eq!(numbers, (1..=70).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=75).collect::<Vec<u8>>());
         let ids: BTreeSet<&str> = CATALOGUE.iter().map(|hazard| hazard.id).collect();
         assert_eq!(ids.len(), CATALOGUE.len());
         for hazard in CATALOGUE {

@@ -206,6 +206,9 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// What could not be seen, one sentence each.
     pub unseen: Vec<String>,
+    /// What is worth a word and changes nothing about the verdict; of the docs lint only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Checked {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::database::{Database, candidates, cluster_id, host, referenced};
@@ -25,6 +26,10 @@ pub(super) const ALL: &[OfDatabase] = &[
     paused,
     suspended,
     rejected,
+    too_few_copies,
+    volumes_reclaimed,
+    no_version,
+    no_dns_name,
 ];
 
 /// What is judged over all Databases at once.
@@ -332,7 +337,7 @@ fn unreplaced_variable(scene: &Scene<'_>) -> Vec<Finding> {
         for (field, value) in texts.into_iter().filter_map(|(field, value)| Some((field, value?))) {
             let sentence = match value {
                 "" => format!("{field} is an empty text: a variable was not set when the YAML was applied"),
-                value if value.contains("${") || value.contains("$(") => {
+                value if any_placeholder(value).is_some() => {
                     format!("{field} is {value:?}: a variable was never replaced")
                 }
                 _ => continue,
@@ -470,6 +475,97 @@ fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
                 .saw(&part.subject(), "event FailedValidation", format!("{} times", event.count), event.last)
                 .then("correct what the event names; status is the old one until then"),
         );
+    }
+    all
+}
+
+/// 71. As PD has it now; spec.pd.config counts only at its first start.
+fn too_few_copies(scene: &Scene<'_>) -> Vec<Finding> {
+    let Some(count) = scene.database.max_replicas.filter(|count| *count < 3) else { return Vec::new() };
+    let (severity, what) = match count {
+        2 => (Severity::Medium, "two copies of each region: with one of them lost the other has no majority"),
+        _ => (Severity::High, "one copy of each region: what is lost with a store is lost for good"),
+    };
+    let whole = Subject::of_pd("Database", &scene.database.name);
+    vec![
+        scene
+            .find("too-few-copies", format!("max-replicas is {count}: {what}"))
+            .severity(severity)
+            .on(whole.clone())
+            .saw(&whole, "GET /pd/api/v1/config/replicate, max-replicas", count.to_string(), scene.pd_seen())
+            .then("pd-ctl config set max-replicas 3, with three stores or more Up; watch the disks while PD makes the copies"),
+    ]
+}
+
+/// 72.
+fn volumes_reclaimed(scene: &Scene<'_>) -> Vec<Finding> {
+    let parts = scene.parts.iter().filter(|part| part.tc.spec.enable_pv_reclaim == Some(true));
+    let sentence = "enablePVReclaim is true: the operator deletes the volumes of pods that were scaled in, whatever pvReclaimPolicy says";
+    parts
+        .map(|part| {
+            scene
+                .find_at("volumes-reclaimed", part, sentence)
+                .saw(&part.subject(), "spec.enablePVReclaim", "true", part.seen())
+                .then(part.patch("{\"enablePVReclaim\":false}"))
+        })
+        .collect()
+}
+
+/// 73.
+fn no_version(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let own = part.tc.components().filter_map(|(component, spec)| {
+            Some((format!("spec.{}.version", component.key()), spec.version.as_deref()?))
+        });
+        let general = part.tc.spec.version.as_deref().map(|version| ("spec.version".to_owned(), version));
+        for (field, version) in general.into_iter().chain(own) {
+            // What is empty or a variable is a finding of its own.
+            if version.is_empty() || any_placeholder(version).is_some() {
+                continue;
+            }
+            let (severity, sentence) = match version_fault(version) {
+                Some(VersionFault::NoTag) => {
+                    (Severity::High, format!("{field} is {version:?}, and no image can have that tag"))
+                }
+                Some(VersionFault::NoVersion) => (
+                    Severity::Medium,
+                    format!(
+                        "{field} is {version:?}, which says nothing about the version: what runs depends on when it was pulled"
+                    ),
+                ),
+                None => continue,
+            };
+            all.push(
+                scene
+                    .find_at("no-version", part, sentence)
+                    .severity(severity)
+                    .saw(&part.subject(), &field, format!("{version:?}"), part.seen())
+                    .then("write the whole version that runs, such as v8.5.4: the image in the pods' status tells which; to name another one is an upgrade"),
+            );
+        }
+    }
+    all
+}
+
+/// 74.
+fn no_dns_name(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let reference = part.tc.spec.cluster.as_ref().and_then(|to| to.cluster_domain.as_deref());
+        let domains = [("spec.clusterDomain", part.tc.domain()), ("spec.cluster.clusterDomain", reference)];
+        for (field, domain) in domains.into_iter().filter_map(|(field, domain)| Some((field, domain?))) {
+            let Some(fault) = domain_fault(domain).filter(|_| !domain.is_empty() && any_placeholder(domain).is_none())
+            else {
+                continue;
+            };
+            all.push(
+                scene
+                    .find_at("no-dns-name", part, format!("{field} is {domain:?}, which {fault}"))
+                    .saw(&part.subject(), field, format!("{domain:?}"), part.seen())
+                    .then("the plain domain that the cluster's DNS serves, such as cluster.local; a TidbCluster that has started under another one is not changed, but made anew"),
+            );
+        }
     }
     all
 }

@@ -327,6 +327,30 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         &["failover-on"],
     ),
     ("paused", |bed| bed.west.tc["spec"]["paused"] = json!(true), &["paused"]),
+    ("one copy", |bed| bed.max_replicas = 1, &["too-few-copies"]),
+    ("two copies", |bed| bed.max_replicas = 2, &["too-few-copies"]),
+    ("volumes that go", |bed| bed.east.tc["spec"]["enablePVReclaim"] = json!(true), &["volumes-reclaimed"]),
+    ("volumes that stay", |bed| bed.east.tc["spec"]["enablePVReclaim"] = json!(false), &[]),
+    (
+        "a version that is none",
+        |bed| bed.east.tc["spec"]["version"] = json!("v8 .5.7"),
+        &["no-version", "ready-too-early"],
+    ),
+    (
+        "a tag that moves",
+        |bed| bed.east.tc["spec"]["tidb"]["version"] = json!("latest"),
+        &["no-version", "ready-too-early"],
+    ),
+    (
+        "a variable of another style",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("{{ domain }}"),
+        &["unreplaced-variable", "wrong-cluster-reference"],
+    ),
+    (
+        "a URL for a domain",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("http://east.local"),
+        &["no-dns-name", "wrong-cluster-reference"],
+    ),
     (
         "one component suspended",
         |bed| {

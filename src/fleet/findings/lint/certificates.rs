@@ -93,22 +93,10 @@ fn hosts(set: &Set, document: &Document) -> Vec<Finding> {
         // `X-pd-peer.NS.svc` is the name from which the one with the domain follows.
         let Some(base) = names.iter().find(|name| is_headless(name)) else { continue };
         let (service, namespace) = base.trim_end_matches(".svc").split_once('.').unwrap_or((base, ""));
-        let cluster = set.of_kind("TidbCluster").find(|tc| {
-            let own = service.strip_prefix(tc.name()).is_some_and(|rest| rest.starts_with('-'));
-            !tc.name().is_empty() && own && (tc.namespace.is_empty() || tc.namespace == namespace)
-        });
-        let domain = cluster.and_then(|tc| tc.text_at(&["spec", "clusterDomain"])).filter(|domain| !domain.is_empty());
-        let missing = match domain {
-            Some(domain) => {
-                let wanted = [format!("{base}.{domain}"), format!("*.{base}.{domain}")];
-                wanted.into_iter().find(|name| !names.contains(&name.as_str()))
-            }
-            None => {
-                let with_domain =
-                    names.iter().any(|name| name.split_once(".svc.").is_some_and(|(_, rest)| !rest.is_empty()));
-                (cluster.is_none() && !with_domain).then(|| format!("{base}.CLUSTER_DOMAIN"))
-            }
-        };
+        // Which domain it is for has to be written somewhere in the set; a certificate alone may well be for one KubeCluster.
+        let Some(domain) = domain_of(set, service, namespace) else { continue };
+        let wanted = [format!("{base}.{domain}"), format!("*.{base}.{domain}")];
+        let missing = wanted.into_iter().find(|name| !names.contains(&name.as_str()));
         if let Some(missing) = missing {
             let sentence = format!("the host list lacks {missing}: PD in another KubeCluster refuses this certificate");
             return vec![
@@ -118,6 +106,37 @@ fn hosts(set: &Set, document: &Document) -> Vec<Finding> {
         }
     }
     Vec::new()
+}
+
+/// The domain of the TidbCluster of a headless Service: its own, the one that another joins it under, or the one that
+/// other host lists have for a Service of the same TidbCluster.
+fn domain_of<'a>(set: &'a Set, service: &str, namespace: &str) -> Option<&'a str> {
+    let ours = |name: &str| !name.is_empty() && service.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    let here = |own: &str| own.is_empty() || own == namespace;
+    let full = |domain: &&str| !domain.is_empty();
+    let own = set
+        .tidb_clusters()
+        .filter(|tc| ours(tc.name()) && here(&tc.namespace))
+        .find_map(|tc| tc.text_at(&["spec", "clusterDomain"]).filter(full));
+    let joined = || {
+        set.tidb_clusters().find_map(|tc| {
+            let to = |key| tc.text_at(&["spec", "cluster", key]).filter(full);
+            let names = to("name").is_some_and(ours) && to("namespace").unwrap_or(&tc.namespace) == namespace;
+            names.then(|| to("clusterDomain"))?
+        })
+    };
+    let component =
+        |name: &str| name.strip_suffix("-peer").and_then(|name| name.rsplit_once('-')).map(|(name, _)| name.to_owned());
+    let listed = || {
+        let lists =
+            set.documents.iter().filter_map(|one| one.at(&["spec", "dnsNames"]).or(one.at(&["hosts"]))?.as_array());
+        lists.flatten().filter_map(Value::as_str).find_map(|name| {
+            let (host, domain) = name.trim_start_matches("*.").split_once(".svc.")?;
+            let (other, of) = host.split_once('.')?;
+            (of == namespace && component(other).is_some() && component(other) == component(service)).then_some(domain)
+        })
+    };
+    own.or_else(joined).or_else(listed)
 }
 
 /// `X-pd-peer.NS.svc`, no wildcard.

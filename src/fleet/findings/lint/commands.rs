@@ -2,11 +2,20 @@
 
 use super::super::Finding;
 use super::documents::{Command, Set, flag};
+use super::values::variable;
 use super::{Location, Subject};
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
-    let rules: [fn(&Command) -> Option<Finding>; 7] =
-        [quoted_variable, no_namespace, whole_version, part_of_a_list, service_forward, v2_members, waits_for_all];
+    let rules: [fn(&Command) -> Option<Finding>; 8] = [
+        quoted_variable,
+        quoted_in_a_patch,
+        no_namespace,
+        whole_version,
+        part_of_a_list,
+        service_forward,
+        v2_members,
+        waits_for_all,
+    ];
     set.commands.iter().flat_map(|command| rules.iter().filter_map(|rule| rule(command))).collect()
 }
 
@@ -53,6 +62,23 @@ fn quoted_variable(command: &Command) -> Option<Finding> {
     })
 }
 
+/// 12. `-p '{"spec":{"clusterDomain":"${…}"}}'`: the text of the variable is patched in.
+fn quoted_in_a_patch(command: &Command) -> Option<Finding> {
+    let words = words(command);
+    let changes = words.first() == Some(&"kubectl")
+        && words.iter().any(|word| matches!(*word, "patch" | "annotate" | "label" | "set"))
+        // A shell in the container replaces what it is handed.
+        && !words.iter().any(|word| matches!(*word, "exec" | "run" | "debug"));
+    // An output format has dollars of its own.
+    let text = command.text.split(" -o ").next().unwrap_or_default().split(" --output").next().unwrap_or_default();
+    let literal = single_quoted(text).into_iter().find_map(variable).filter(|found| !found.starts_with("$("));
+    literal.filter(|_| changes).map(|found| {
+        let sentence = format!("in single quotes the shell does not replace {found}: its own text reaches the cluster");
+        at(command, "unreplaced-variable", &sentence)
+            .then("double quotes around the patch with the inner ones escaped; or close the single quotes before the variable: '\"'\"${x}\"'\"'")
+    })
+}
+
 /// 66. A change without a namespace goes to whichever the context has.
 fn no_namespace(command: &Command) -> Option<Finding> {
     let words = words(command);
@@ -65,7 +91,8 @@ fn no_namespace(command: &Command) -> Option<Finding> {
             "tc" | "tidbcluster" | "tidbclusters" | "pvc" | "secret" | "pod" | "pods" | "sts" | "statefulset"
         )
     });
-    let told = flag(&command.text, "-n", "--namespace").is_some() || words.contains(&"-A");
+    let told = flag(&command.text, "-n", "--namespace").is_some()
+        || words.iter().any(|word| matches!(*word, "-A" | "--all-namespaces" | "--all-namespaces=true"));
     (words.first() == Some(&"kubectl") && changes && named && !told).then(|| {
         at(
             command,
@@ -117,13 +144,18 @@ fn v2_members(command: &Command) -> Option<Finding> {
     })
 }
 
-/// 67. Listing all pods of an instance, to wait until there are none.
+/// 67. Listing all pods of an instance, to wait until there are none. A list to look at is none.
 fn waits_for_all(command: &Command) -> Option<Finding> {
     let words = words(command);
-    let pods = words.contains(&"get") && words.iter().any(|word| matches!(*word, "pod" | "pods" | "po"));
+    let pods = words
+        .iter()
+        .any(|word| matches!(*word, "pod" | "pods" | "po") || word.starts_with("pod/") || word.starts_with("pods/"));
     let instance =
-        command.text.contains("app.kubernetes.io/instance=") && !command.text.contains("app.kubernetes.io/component");
-    (pods && instance).then(|| {
+        command.text.contains("app.kubernetes.io/instance") && !command.text.contains("app.kubernetes.io/component");
+    // The operator's own pods.
+    let operator =
+        command.text.contains("instance=tidb-operator") || command.text.contains("instance in (tidb-operator");
+    (pods && instance && !operator && until_empty(command, &words)).then(|| {
         at(
             command,
             "waits-for-discovery-pod",
@@ -131,4 +163,33 @@ fn waits_for_all(command: &Command) -> Option<Finding> {
         )
         .then("add ,app.kubernetes.io/component!=discovery to the selector")
     })
+}
+
+/// `kubectl wait --for=delete`, a loop until nothing is listed, or a text that says so beside it.
+fn until_empty(command: &Command, words: &[&str]) -> bool {
+    if words.contains(&"wait") {
+        return command.text.contains("--for=delete") || command.text.contains("--for delete");
+    }
+    if !words.contains(&"get") {
+        return false;
+    }
+    let whole = command.whole.as_str();
+    let loops = |word: &str| whole.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
+    let counts = |signs: &[&str]| whole.contains("wc -l") && signs.iter().any(|sign| whole.contains(sign));
+    // To wait until none is unwell is another thing.
+    let states = ["Running", "Pending", "Ready", "Terminating", "Creating", "Error", "Crash", "0/", "1/1", "-v "];
+    let greps = whole.contains("grep") && !states.iter().any(|state| whole.contains(state));
+    let tests = |sign: &str| [format!("{sign} \"$("), format!("{sign} $(")].iter().any(|form| whole.contains(form));
+    let bare =
+        (whole.contains("[ \"$(") && whole.contains(")\" ]")) || (whole.contains("[[ $(") && whole.contains(") ]]"));
+    if loops("while") {
+        let filled = tests("-n") || tests("! -z") || bare || whole.contains("!= \"\"");
+        return filled || (greps && !whole.contains("$(")) || counts(&["-gt 0", "-ne 0", "!= 0", "> 0"]);
+    }
+    if loops("until") {
+        let empty = tests("-z") || tests("! -n") || whole.contains("= \"\"") || whole.contains("No resources found");
+        return empty || whole.contains("! kubectl") || counts(&["-eq 0", "== 0", "= 0"]);
+    }
+    // Only of Markdown and comments: what is to be seen when it has ended.
+    command.near.contains("No resources found")
 }

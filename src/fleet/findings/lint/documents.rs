@@ -1,11 +1,15 @@
 //! Texts read into a set of objects, each with the file and the lines it came from.
 //!
-//! A document that is no YAML, or no object at all, is said as such, never skipped in silence.
+//! A document that is no YAML, or no object at all, is said as such, never skipped in silence; a key that stands twice is
+//! said, and the document is read as kubectl reads it.
 
 use serde_json::Value;
+use serde_saphyr::options::DuplicateKeyPolicy;
 
-use super::shell::{Piece, Unset, is_shell, pieces};
+use super::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
+use super::variables::Variables;
 use super::{Subject, Text};
+use crate::fleet::tidbcluster::Component;
 
 /// One object.
 #[derive(Clone, Debug)]
@@ -27,6 +31,10 @@ pub struct Command {
     pub file: String,
     pub line: usize,
     pub text: String,
+    /// The whole line that it is a part of.
+    pub whole: String,
+    /// The lines around it.
+    pub near: String,
 }
 
 /// A variable which nothing sets.
@@ -36,11 +44,20 @@ pub struct Forgotten {
     pub variable: Unset,
 }
 
+/// A key that stands twice in one mapping.
+#[derive(Clone, Debug)]
+pub struct Twice {
+    pub file: String,
+    pub line: usize,
+    pub key: String,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Set {
     pub documents: Vec<Document>,
     pub commands: Vec<Command>,
     pub forgotten: Vec<Forgotten>,
+    pub twice: Vec<Twice>,
     /// One sentence for each text that could not be read.
     pub unreadable: Vec<String>,
 }
@@ -48,6 +65,11 @@ pub struct Set {
 impl Set {
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Document> {
         self.documents.iter().filter(move |document| document.kind() == kind)
+    }
+
+    /// The TidbClusters of Operator v1.
+    pub fn tidb_clusters(&self) -> impl Iterator<Item = &Document> {
+        self.documents.iter().filter(|document| document.is_tidb_cluster())
     }
 }
 
@@ -60,19 +82,24 @@ pub fn read(texts: &[Text]) -> Set {
         }
         for piece in pieces(text) {
             match piece {
-                Piece::Command { line, text } => set.commands.push(Command { file: file.clone(), line, text }),
-                Piece::Here { line, command, body, set: unset } => {
-                    if command.contains("kubectl") {
-                        set.commands.push(Command { file: file.clone(), line, text: command.clone() });
+                Piece::Command(line) => set.commands.push(command(file, line)),
+                Piece::Here { line, command: by, body, replaced, set: unset } => {
+                    if by.contains("kubectl") {
+                        set.commands.push(command(file, Line { line, text: by.clone(), ..Line::default() }));
                     }
-                    let namespace = flag(&command, "-n", "--namespace").unwrap_or_default();
+                    let namespace = flag(&by, "-n", "--namespace").unwrap_or_default();
                     set.forgotten.extend(unset.into_iter().map(|variable| Forgotten { file: file.clone(), variable }));
-                    take(&mut set, file, line + 1, &body, &namespace, true);
+                    take(&mut set, file, line + 1, &body, &namespace, replaced == Replaced::ByShell);
                 }
             }
         }
     }
     set
+}
+
+fn command(file: &str, line: Line) -> Command {
+    let Line { line, text, whole, near } = line;
+    Command { file: file.to_owned(), line, text, whole, near }
 }
 
 /// The value of a flag of a command line.
@@ -110,23 +137,109 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
         if bare {
             continue;
         }
-        match serde_saphyr::from_str::<Value>(&text) {
-            Ok(value @ Value::Object(_)) => add(set, file, line, &text, value, namespace, in_shell),
-            Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
-            Err(error) => {
-                let why = error.to_string();
-                let why = why.lines().next().unwrap_or_default();
-                set.unreadable.push(format!("{file}:{line}: this is not YAML: {why}"));
+        if is_template(&text) {
+            set.unreadable.push(format!(
+                "{file}:{line}: this is a template of Helm or Jinja, and what it becomes is not known; render it first (helm template …) and check what comes out"
+            ));
+            continue;
+        }
+        // `${x}`, `${x:-y}` and `${var.x}` in a flow mapping: their braces are not YAML's.
+        let bare = |why| parse(&Variables::bare(&text)).map_err(|_| why);
+        let parsed = parse(&text).or_else(bare).or_else(|why| match in_shell {
+            true => parse(&without_braces(&text)).map_err(|_| why),
+            false => Err(why),
+        });
+        match parsed {
+            Ok((value @ Value::Object(_), twice)) => {
+                let twice = twice.map(|(key, at)| Twice { file: file.to_owned(), line: line + at - 1, key });
+                set.twice.extend(twice);
+                add(set, file, line, &text, value, namespace, in_shell);
             }
+            Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
+            Err((why, at)) => set.unreadable.push(format!("{file}:{}: this is not YAML: {why}", line + at - 1)),
         }
     }
 }
 
+/// A template with branches, loops or a chart's values is no object yet. A `{{ name }}` in a value is a placeholder.
+fn is_template(text: &str) -> bool {
+    let charts = [".Values", ".Release", ".Chart", "include \"", "{{-", "{%"];
+    charts.iter().any(|mark| text.contains(mark)) && (text.contains("{{") || text.contains("{%"))
+}
+
+/// What was read, and a key that stands twice, with its line.
+type Parsed = (Value, Option<(String, usize)>);
+
+/// Reads one document; a key that stands twice counts as kubectl counts it: the last one. `Err`: why not, and in which line.
+fn parse(text: &str) -> Result<Parsed, (String, usize)> {
+    let error = match serde_saphyr::from_str::<Value>(text) {
+        Ok(value) => return Ok((value, None)),
+        Err(error) => error,
+    };
+    let line =
+        |error: &serde_saphyr::Error| error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1)).max(1);
+    let last = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    if let serde_saphyr::Error::DuplicateMappingKey { key, .. } = error.without_snippet() {
+        let key = key.clone().unwrap_or_else(|| "a key".to_owned());
+        let value = serde_saphyr::from_str_with_options::<Value>(text, last)
+            .map_err(|error| (first_line(&error), line(&error)))?;
+        return Ok((value, Some((key, line(&error)))));
+    }
+    // `key: {{ name }}` without quotes is a mapping in YAML; with quotes it is the text that was meant.
+    let quoted: Vec<String> = text.lines().map(quote_placeholder).collect();
+    if quoted.iter().zip(text.lines()).any(|(now, before)| now != before)
+        && let Ok(value) = serde_saphyr::from_str_with_options::<Value>(&quoted.join("\n"), last)
+    {
+        return Ok((value, None));
+    }
+    Err((first_line(&error), line(&error)))
+}
+
+/// Every `${…}` as `$_`.
+fn without_braces(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        match after.split_once('}') {
+            Some((inner, after)) if !inner.contains('\n') => {
+                out.push_str("$_");
+                rest = after;
+            }
+            _ => {
+                out.push_str("${");
+                rest = after;
+            }
+        }
+    }
+    out + rest
+}
+
+/// What is wrong with it, without the parser's own counting of lines and its advice to programmers.
+fn first_line(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim_end_matches(',').to_owned()
+}
+
+fn quote_placeholder(line: &str) -> String {
+    let begin = [": {{", "- {{"].iter().find_map(|mark| line.find(mark));
+    let Some(begin) = begin else { return line.to_owned() };
+    let (before, value) = line.split_at(begin + 2);
+    format!("{before}'{}'", value.trim_end().replace('\'', "''"))
+}
+
 fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespace: &str, in_shell: bool) {
-    // `kind: List` holds objects of its own; their lines are the list's.
-    if value.get("kind").and_then(Value::as_str) == Some("List") {
-        for item in value.get("items").and_then(Value::as_array).into_iter().flatten() {
-            add(set, file, line, text, item.clone(), namespace, in_shell);
+    // `kind: List` and `TidbClusterList` hold objects of their own.
+    let items = value.get("items").and_then(Value::as_array);
+    if value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"))
+        && let Some(items) = items
+    {
+        let texts = item_texts(text).filter(|texts| texts.len() == items.len());
+        for (index, item) in items.iter().enumerate() {
+            let (at, text) = texts.as_ref().map_or((0, text), |texts| (texts[index].0, texts[index].1.as_str()));
+            add(set, file, line + at, text, item.clone(), namespace, in_shell);
         }
         return;
     }
@@ -136,7 +249,51 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
     set.documents.push(Document { file: file.to_owned(), first_line: line, text, value, namespace, in_shell });
 }
 
+/// The texts of a list's items with the index of their first lines, written in block style.
+fn item_texts(text: &str) -> Option<Vec<(usize, String)>> {
+    let lines: Vec<&str> = text.lines().collect();
+    let start = lines.iter().position(|line| line.starts_with("items:"))? + 1;
+    let dash = |line: &str| line.trim_start().starts_with("- ").then(|| line.len() - line.trim_start().len());
+    let indent = lines[start..].iter().find_map(|line| dash(line))?;
+    let mut all: Vec<(usize, String)> = Vec::new();
+    for (index, line) in lines.iter().enumerate().skip(start) {
+        let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
+        let depth = line.len() - line.trim_start().len();
+        if !blank && (depth < indent || (depth == indent && dash(line) != Some(indent))) {
+            break;
+        }
+        if dash(line) == Some(indent) {
+            all.push((index, String::new()));
+        }
+        if let Some((_, text)) = all.last_mut() {
+            // Without the dash, so that its keys stand one below the other.
+            let line = if dash(line) == Some(indent) { line.replacen("- ", "  ", 1) } else { (*line).to_owned() };
+            text.push_str(line.get(indent + 2..).unwrap_or_default());
+            text.push('\n');
+        }
+    }
+    Some(all)
+}
+
 impl Document {
+    /// Of Operator v1; a fragment may leave its apiVersion out.
+    pub fn is_tidb_cluster(&self) -> bool {
+        let group = self.api_version().split('/').next().unwrap_or_default();
+        self.kind() == "TidbCluster" && matches!(group, "" | "pingcap.com")
+    }
+
+    /// A patch of kustomize, or an example of one field: it lacks what every TidbCluster has to have, replicas of its
+    /// components and a version of some kind.
+    pub fn is_part(&self) -> bool {
+        let own: Vec<&Value> =
+            Component::ALL.into_iter().filter_map(|component| self.at(&["spec", component.key()])).collect();
+        let says =
+            |spec: &Value, keys: &[&str]| keys.iter().any(|key| spec.get(key).is_some_and(|value| !value.is_null()));
+        let version = self.at(&["spec"]).is_some_and(|spec| says(spec, &["version"]))
+            || own.iter().any(|spec| says(spec, &["version", "image", "baseImage"]));
+        own.is_empty() || !version || own.iter().any(|spec| !says(spec, &["replicas"]))
+    }
+
     pub fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.at(path)?.as_str()
     }
@@ -228,9 +385,51 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said() {
-        let set = read(&[Text { file: "f".into(), text: "a: [\n---\n- 1\n---\nkind: X\n".into() }]);
+        let text = "a: [\n---\n- 1\n---\nkind: X\n";
+        let set = read(&[Text { file: "f".into(), text: text.into() }]);
         assert_eq!((set.documents.len(), set.unreadable.len()), (1, 2), "{:?}", set.unreadable);
         assert!(set.unreadable[1].starts_with("f:3:"), "{:?}", set.unreadable);
+    }
+
+    #[test]
+    fn items_of_a_list_have_lines_of_their_own() {
+        let text =
+            "apiVersion: v1\nkind: List\nitems:\n- kind: A\n  spec:\n    x: 1\n# two\n- kind: B\n  spec:\n    x: 2\n";
+        for text in [
+            text.to_owned(),
+            text.replace("\n- ", "\n  - ").replace("\n  s", "\n    s").replace("\n    x", "\n      x"),
+        ] {
+            let set = read(&[Text { file: "f".into(), text }]);
+            let lines: Vec<usize> = set.documents.iter().map(|one| one.line(&["spec", "x"])).collect();
+            assert_eq!(lines, [6, 10]);
+        }
+        let flow = "kind: TidbClusterList\nitems: [{kind: TidbCluster, metadata: {name: a}}]\n";
+        assert_eq!(read(&[Text { file: "f".into(), text: flow.into() }]).documents.len(), 1);
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_said_and_the_rest_is_read() {
+        let text = "---\nkind: A\nspec:\n  x: 1\n  y: 2\n  x: 3\n";
+        let set = read(&[Text { file: "f".into(), text: text.into() }]);
+        assert!(set.unreadable.is_empty(), "{:?}", set.unreadable);
+        let [one] = set.twice.as_slice() else { panic!("{:?}", set.twice) };
+        assert_eq!((one.line, one.key.as_str()), (6, "x"));
+        assert_eq!(set.documents[0].value["spec"], serde_json::json!({"x": 3, "y": 2}));
+    }
+
+    #[test]
+    fn a_placeholder_without_quotes_is_a_text_and_a_chart_is_a_template() {
+        let text = "kind: A\nspec:\n  x: {{ name }}-{{ b }}\n  y: {{ c }}\n";
+        let set = read(&[Text { file: "f".into(), text: text.into() }]);
+        assert_eq!(set.documents[0].value["spec"]["x"], "{{ name }}-{{ b }}", "{:?}", set.unreadable);
+        for text in [
+            "kind: A\nx: {{ .Values.x }}\n",
+            "{{- if .x }}\nkind: A\n{{- end }}\n",
+            "kind: A\n{% if x %}\ny: 1\n{% endif %}\n",
+        ] {
+            let set = read(&[Text { file: "f".into(), text: text.into() }]);
+            assert!(set.documents.is_empty() && set.unreadable.iter().any(|one| one.contains("template")), "{set:?}");
+        }
     }
 
     #[test]

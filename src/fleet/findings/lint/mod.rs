@@ -4,17 +4,21 @@
 //! only against the other documents of the same set. Findings carry file and line. Not here: objects that are applied
 //! already (the rest of [`super`]).
 //!
-//! Reading order: [`shell`] (text → commands and here-documents, variables replaced as a shell would) → [`documents`]
-//! (texts → a set of objects with their lines) → [`objects`], [`certificates`], [`commands`] (the rules).
+//! Reading order: [`variables`] (what shell text sets) → [`shell`] (text → commands and here-documents, variables replaced
+//! as a shell would) → [`documents`] (texts → a set of objects with their lines) → the rules: [`objects`] (one TidbCluster,
+//! over the tables of [`values`]), [`references`] (several), [`certificates`], [`commands`].
 
 mod certificates;
 mod commands;
 mod documents;
 mod objects;
+mod references;
 mod shell;
+pub(super) mod values;
+mod variables;
 
 use super::{Checked, Finding, Location, Subject};
-use documents::Document;
+use documents::{Document, Set};
 
 /// One text to judge.
 #[derive(Clone, Debug)]
@@ -29,6 +33,7 @@ pub fn lint(texts: &[Text]) -> Checked {
     let set = documents::read(texts);
     let mut checked = Checked { unseen: set.unreadable.clone(), ..Checked::default() };
     checked.findings.extend(objects::judge(&set));
+    checked.findings.extend(references::judge(&set));
     checked.findings.extend(certificates::judge(&set));
     checked.findings.extend(commands::judge(&set));
     let place = |finding: &Finding| finding.location.as_ref().map(|at| (at.file.clone(), at.line));
@@ -43,12 +48,57 @@ pub fn lint(texts: &[Text]) -> Checked {
     checked.findings.dedup();
     // What was read, in the place of Databases: nothing at all is no all-clear.
     checked.databases = texts.iter().map(|text| text.file.clone()).collect();
-    if set.documents.is_empty() && set.commands.is_empty() {
-        checked
-            .unseen
-            .push("nothing was found to judge: no YAML object, no here-document, no kubectl or curl line".into());
-    }
+    checked.unseen.extend(not_judged(&set));
+    let parts = set.tidb_clusters().filter(|document| !document.name().is_empty() && document.is_part());
+    checked.notes.extend(parts.map(|document| {
+        format!(
+            "{}:{}: this is a part of an object (TidbCluster {}), a patch perhaps: what it leaves out is not judged",
+            document.file,
+            document.first_line,
+            document.name()
+        )
+    }));
     checked
+}
+
+/// What nobody judged: an all-clear about it would be none.
+fn not_judged(set: &Set) -> Vec<String> {
+    let mut all = Vec::new();
+    if set.documents.is_empty() && set.commands.is_empty() {
+        if set.unreadable.is_empty() {
+            all.push(
+                "nothing was found to judge: no YAML object, no here-document, no kubectl or curl line".to_owned(),
+            );
+        }
+        return all;
+    }
+    let group = |document: &Document| document.api_version().split('/').next().unwrap_or_default().to_owned();
+    let kinds = |of: &mut dyn Iterator<Item = &Document>| {
+        let mut kinds: Vec<&str> =
+            of.map(|document| if document.kind().is_empty() { "(no kind)" } else { document.kind() }).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.join(", ")
+    };
+    let second = kinds(&mut set.documents.iter().filter(|document| group(document) == "core.pingcap.com"));
+    if !second.is_empty() {
+        all.push(format!(
+            "objects of TiDB Operator v2 are not judged ({second}): only TidbClusters of Operator v1 span KubeClusters with acrossK8s"
+        ));
+    }
+    let judged = |document: &Document| {
+        document.is_tidb_cluster()
+            || matches!(document.kind(), "Certificate" | "Issuer" | "ClusterIssuer")
+            || document.at(&["hosts"]).is_some()
+    };
+    let none = set.commands.is_empty() && !set.documents.iter().any(judged);
+    if none && second.is_empty() {
+        let found = kinds(&mut set.documents.iter());
+        all.push(format!(
+            "nothing in it is judged: {found}; TidbClusters, Certificates and Issuers are, and shell text that changes them"
+        ));
+    }
+    all
 }
 
 /// A finding about a field of a document.
@@ -65,5 +115,7 @@ fn at(
     finding
 }
 
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,14 @@
-//! The rules for TidbCluster documents.
+//! The rules for one document: what its own fields say. What documents say of one another is [`super::references`].
 
 use serde_json::Value;
 
-use super::super::Finding;
 use super::super::objects::failover_applies;
+use super::super::{Finding, Severity};
 use super::at;
 use super::documents::{Document, Set};
+use super::values::{
+    VersionFault, any_placeholder, domain_fault, max_replicas, name_fault, placeholder, variable, version_fault,
+};
 use super::{Location, Subject};
 use crate::fleet::rollout::{Held, held};
 use crate::fleet::tidbcluster::Component;
@@ -14,7 +17,7 @@ use crate::fleet::version::Version;
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let mut all = Vec::new();
     for document in &set.documents {
-        all.extend(variables(document));
+        all.extend(placeholders(document));
     }
     for forgotten in &set.forgotten {
         let name = &forgotten.variable.name;
@@ -26,15 +29,34 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
         finding.location = Some(Location { file: forgotten.file.clone(), line: forgotten.variable.line });
         all.push(finding.on(subject).then(format!("set {name}, or correct its spelling here")));
     }
+    for twice in &set.twice {
+        let subject = Subject::of_pd("key", &twice.key);
+        let sentence =
+            format!("{} stands twice in one mapping; the last one counts, and the others are lost", twice.key);
+        let mut finding = Finding::new("duplicate-key", None, sentence).saw(&subject, "key", &twice.key, None);
+        finding.location = Some(Location { file: twice.file.clone(), line: twice.line });
+        all.push(finding.on(subject).then(format!("leave one {}", twice.key)));
+    }
     // A fragment without a name is an example of one field, not an object.
-    let clusters: Vec<&Document> = set.of_kind("TidbCluster").filter(|document| !document.name().is_empty()).collect();
-    for document in &clusters {
-        let rules: [fn(&Document) -> Vec<Finding>; 8] =
-            [across, failover, rolled, reclaim, tiproxy_and_microservices, common_names, one_pd, addresses];
+    for document in set.tidb_clusters().filter(|document| !document.name().is_empty()) {
+        let rules: [fn(&Document) -> Vec<Finding>; 14] = [
+            names,
+            versions,
+            across,
+            failover,
+            rolled,
+            reclaim,
+            tiproxy_and_microservices,
+            common_names,
+            one_pd,
+            addresses,
+            force_upgrade,
+            standing_still,
+            reclaims_volumes,
+            copies,
+        ];
         all.extend(rules.iter().flat_map(|rule| rule(document)));
     }
-    all.extend(references(&clusters));
-    all.extend(triples(&clusters));
     all
 }
 
@@ -42,58 +64,185 @@ fn components(document: &Document) -> impl Iterator<Item = (Component, &Value)> 
     Component::ALL.into_iter().filter_map(|component| Some((component, document.at(&["spec", component.key()])?)))
 }
 
-fn domain(document: &Document) -> Option<&str> {
+pub(super) fn domain(document: &Document) -> Option<&str> {
     document.text_at(&["spec", "clusterDomain"]).filter(|domain| !domain.is_empty())
 }
 
-fn opened(document: &Document) -> bool {
-    let across = document.at(&["spec", "acrossK8s"]).and_then(Value::as_bool) == Some(true);
-    across || document.at(&["spec", "clusterDomain"]).is_some() || document.at(&["spec", "cluster"]).is_some()
+pub(super) fn is_true(document: &Document, path: &[&str]) -> bool {
+    document.at(path).and_then(Value::as_bool) == Some(true)
 }
 
-/// 12. Empty names, and variables that nobody will replace.
-fn variables(document: &Document) -> Vec<Finding> {
+/// Meant for several KubeClusters. A reference without a domain alone is a TidbCluster beside another one in the same
+/// KubeCluster.
+fn opened(document: &Document) -> bool {
+    is_true(document, &["spec", "acrossK8s"])
+        || document.at(&["spec", "clusterDomain"]).is_some()
+        || document.text_at(&["spec", "cluster", "clusterDomain"]).is_some_and(|domain| !domain.is_empty())
+}
+
+/// Fields that name things, and can hold nothing but names.
+const NAMES: [&[&str]; 6] = [
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["spec", "clusterDomain"],
+    &["spec", "cluster", "name"],
+    &["spec", "cluster", "namespace"],
+    &["spec", "cluster", "clusterDomain"],
+];
+
+/// Below these keys Kubernetes or a shell in the container replaces variables, or `$` stands for itself.
+const REPLACED_LATER: [&str; 14] = [
+    "env",
+    "envFrom",
+    "args",
+    "command",
+    "lifecycle",
+    "initContainers",
+    "additionalContainers",
+    "containers",
+    "annotations",
+    "data",
+    "stringData",
+    "plugins",
+    "config",
+    "relabelConfigs",
+];
+
+/// 12. Empty names, and placeholders that nobody will replace.
+fn placeholders(document: &Document) -> Vec<Finding> {
     let mut all = Vec::new();
-    if document.kind() == "TidbCluster" {
-        let fields: [&[&str]; 5] = [
-            &["metadata", "name"],
-            &["spec", "clusterDomain"],
-            &["spec", "cluster", "name"],
-            &["spec", "cluster", "namespace"],
-            &["spec", "cluster", "clusterDomain"],
-        ];
-        for path in fields {
-            // `key:` with nothing behind it is null, and as empty as "".
-            let parent = path[..path.len() - 1].iter().try_fold(&document.value, |value, key| value.get(*key));
-            let value = parent.and_then(|parent| parent.get(path[path.len() - 1]));
-            if value.is_some_and(|value| value.is_null() || value.as_str() == Some("")) {
-                let sentence = format!("{} is empty: a variable was not set", path.join("."));
-                all.push(
-                    at(document, "unreplaced-variable", path, "\"\"", sentence).then("write the real value there"),
-                );
-            }
+    let own = document.is_tidb_cluster();
+    for path in NAMES.into_iter().filter(|path| own && path[1] != "namespace") {
+        // `key:` with nothing behind it is null, and as empty as "".
+        let parent = path[..path.len() - 1].iter().try_fold(&document.value, |value, key| value.get(*key));
+        let value = parent.and_then(|parent| parent.get(path[path.len() - 1]));
+        if value.is_some_and(|value| value.is_null() || value.as_str() == Some("")) {
+            let sentence = format!("{} is empty: a variable was not set", path.join("."));
+            all.push(at(document, "unreplaced-variable", path, "\"\"", sentence).then("write the real value there"));
         }
     }
     // In shell text the reader's shell replaces them; in a file that is applied, nobody does.
-    if !document.in_shell {
-        for (index, line) in document.text.lines().enumerate() {
-            let code = line.split(" #").next().unwrap_or_default();
-            if code.trim_start().starts_with('#') || !(code.contains("${") || code.contains("$(")) {
-                continue;
-            }
-            let sentence = format!("a variable is not replaced: {}", code.trim());
-            let mut finding = at(document, "unreplaced-variable", &[], code.trim(), sentence);
-            finding.location = Some(Location { file: document.file.clone(), line: document.first_line + index });
-            all.push(finding.then("kubectl replaces nothing: write the value, or pipe the file through envsubst"));
+    if document.in_shell {
+        return all;
+    }
+    let group = document.api_version().split('/').next().unwrap_or_default();
+    let mut found: Vec<(Vec<&str>, String)> = Vec::new();
+    walk(&document.value, &mut Vec::new(), &mut |path, text| {
+        let named = path.first() == Some(&"metadata") || NAMES.contains(&path);
+        let image = own && matches!(path.last(), Some(&("version" | "baseImage" | "image" | "storageClassName")));
+        let unreplaced = match (named || image, own || matches!(group, "cert-manager.io")) {
+            (true, _) if own || path.len() == 2 => any_placeholder(text),
+            (_, true) => placeholder(text),
+            // Of other objects of the operator: `$1` and `{{ }}` have a meaning in their texts.
+            (_, false) if group == "pingcap.com" => variable(text).filter(|found| found.starts_with("${")),
+            (_, false) => None,
+        };
+        if let Some(unreplaced) = unreplaced {
+            found.push((path.to_vec(), unreplaced.to_owned()));
         }
+    });
+    for (path, unreplaced) in found {
+        let value = path.iter().try_fold(&document.value, |value, key| value.get(*key)).and_then(Value::as_str);
+        let sentence = format!("{} has the placeholder {unreplaced}, which nothing has replaced", path.join("."));
+        all.push(
+            at(document, "unreplaced-variable", &path, value.unwrap_or(&unreplaced), sentence)
+                .then("kubectl replaces nothing: write the value, or let the tool that fills it in run first"),
+        );
     }
     all
 }
 
-/// 4. Opened by a domain or a reference, without acrossK8s.
+/// Every text with its path; of a list the path is the list's.
+fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut impl FnMut(&[&'a str], &'a str)) {
+    match value {
+        Value::String(text) => found(path, text),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, path, found)),
+        Value::Object(fields) => {
+            for (key, value) in fields.iter().filter(|(key, _)| !REPLACED_LATER.contains(&key.as_str())) {
+                path.push(key);
+                walk(value, path, found);
+                path.pop();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// 74. Names that DNS cannot carry.
+fn names(document: &Document) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for path in NAMES {
+        if let Some(value) = document.at(path).filter(|value| !value.is_string()) {
+            let sentence = format!("{} is {value}, which is no text: the API refuses it", path.join("."));
+            all.push(at(document, "no-dns-name", path, value.to_string(), sentence).then("a DNS name, in quotes"));
+        }
+        let Some(text) = document.text_at(path).filter(|text| !text.is_empty()) else { continue };
+        // What is a placeholder is said as such, or is the reader's to replace.
+        if any_placeholder(text).is_some() || text.contains('$') {
+            continue;
+        }
+        let fault = match path[path.len() - 1] {
+            "clusterDomain" => domain_fault(text),
+            "namespace" => name_fault(text, 63).or_else(|| text.contains('.').then_some("has a dot in it")),
+            _ => name_fault(text, 253),
+        };
+        let Some(fault) = fault else { continue };
+        let field = path.join(".");
+        let sentence = format!("{field} is {text:?}, which {fault}");
+        let example = if path[path.len() - 1] == "clusterDomain" { "such as cluster.local" } else { "in lower case" };
+        all.push(at(document, "no-dns-name", path, text, sentence).then(format!("a plain DNS name, {example}")));
+    }
+    all
+}
+
+/// 73. Versions that are none.
+fn versions(document: &Document) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut judge = |path: &[&str]| {
+        let Some(value) = document.at(path) else { return };
+        let field = path.join(".");
+        let Some(text) = value.as_str() else {
+            let sentence = format!("{field} is {value}, which is no text: the API refuses it");
+            all.push(at(document, "no-version", path, value.to_string(), sentence).then("quote it, as in \"v8.5.4\""));
+            return;
+        };
+        if any_placeholder(text).is_some() || text.contains('$') || text.is_empty() {
+            return;
+        }
+        let found = match version_fault(text) {
+            Some(VersionFault::NoTag) => at(
+                document,
+                "no-version",
+                path,
+                text,
+                format!("{field} is {text:?}, and no image can have that tag: its pods never start"),
+            ),
+            Some(VersionFault::NoVersion) => at(
+                document,
+                "no-version",
+                path,
+                text,
+                format!(
+                    "{field} is {text:?}, which says nothing about the version: what runs depends on when it was pulled"
+                ),
+            )
+            .severity(Severity::Medium),
+            None => return,
+        };
+        all.push(found.then("a whole version, such as v8.5.4"));
+    };
+    judge(&["spec", "version"]);
+    for component in Component::ALL {
+        // TiProxy has versions of its own, and they are written in the same way.
+        judge(&["spec", component.key(), "version"]);
+    }
+    all
+}
+
+/// 4. Opened by a domain or a reference to another KubeCluster, without acrossK8s.
 fn across(document: &Document) -> Vec<Finding> {
     let across = document.at(&["spec", "acrossK8s"]).and_then(Value::as_bool);
-    if !opened(document) || across == Some(true) {
+    if !opened(document) || across == Some(true) || (document.is_part() && across.is_none()) {
         return Vec::new();
     }
     let path = ["spec", "acrossK8s"];
@@ -117,6 +266,7 @@ fn failover(document: &Document) -> Vec<Finding> {
             let value = match count {
                 Some(0) => return None,
                 Some(count) => count.to_string(),
+                None if document.is_part() => return None,
                 None => "(absent: 3)".into(),
             };
             let path = ["spec", component.key(), "maxFailoverCount"];
@@ -128,9 +278,14 @@ fn failover(document: &Document) -> Vec<Finding> {
 
 /// 8.
 fn rolled(document: &Document) -> Vec<Finding> {
+    let part = document.is_part();
     let general = document.text_at(&["spec", "configUpdateStrategy"]).filter(|strategy| !strategy.is_empty());
     let mut all = Vec::new();
     let mut told = false;
+    let in_place = |value: &str, sentence: &str| {
+        let path = ["spec", "configUpdateStrategy"];
+        at(document, "config-not-rolled", &path, value, sentence).then("configUpdateStrategy: RollingUpdate")
+    };
     for (component, spec) in components(document) {
         let own = spec.get("configUpdateStrategy").and_then(Value::as_str);
         let has_config = spec.get("config").is_some_and(|config| !config.is_null());
@@ -144,17 +299,12 @@ fn rolled(document: &Document) -> Vec<Finding> {
                 );
             }
             // It is one field that is wrong for all of them.
-            Some(Held::InPlace) if !told => {
+            Some(Held::InPlace) if !told && (!part || general.is_some()) => {
                 told = true;
-                let path = ["spec", "configUpdateStrategy"];
                 let value = general.unwrap_or("(absent: InPlace)");
-                let sentence = "a change of the configuration will not restart any pod";
-                all.push(
-                    at(document, "config-not-rolled", &path, value, sentence)
-                        .then("configUpdateStrategy: RollingUpdate"),
-                );
+                all.push(in_place(value, "a change of the configuration will not restart any pod"));
             }
-            Some(Held::NoConfig) => {
+            Some(Held::NoConfig) if !part => {
                 let path = ["spec", component.key(), "config"];
                 let sentence = format!(
                     "{} has no config: a change of its start script will not restart its pods",
@@ -162,8 +312,11 @@ fn rolled(document: &Document) -> Vec<Finding> {
                 );
                 all.push(at(document, "config-not-rolled", &path, "(absent)", sentence).then("config: {} is enough"));
             }
-            Some(Held::InPlace) | None => {}
+            Some(Held::InPlace | Held::NoConfig) | None => {}
         }
+    }
+    if part && !told && general == Some("InPlace") {
+        all.push(in_place("InPlace", "a change of the configuration will not restart any pod"));
     }
     all
 }
@@ -257,11 +410,11 @@ fn one_pd(document: &Document) -> Vec<Finding> {
 /// 40. Addresses of an existing PD with the other scheme.
 fn addresses(document: &Document) -> Vec<Finding> {
     let path = ["spec", "pdAddresses"];
-    let tls = document.at(&["spec", "tlsCluster", "enabled"]).and_then(Value::as_bool) == Some(true);
+    let tls = is_true(document, &["spec", "tlsCluster", "enabled"]);
     let scheme = if tls { "https://" } else { "http://" };
     let listed = document.at(&path).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     listed
-        .filter(|url| !url.starts_with(scheme))
+        .filter(|url| !(url.starts_with(scheme) || document.in_shell && url.starts_with('$')))
         .map(|url| {
             let sentence = format!("{url} does not begin with {scheme}, as tlsCluster asks for");
             at(document, "peer-url-wrong-scheme", &path, url, sentence).then(format!("{scheme}HOST:2379"))
@@ -269,91 +422,89 @@ fn addresses(document: &Document) -> Vec<Finding> {
         .collect()
 }
 
-/// 11 and 25. Within the set: who is initial, and whom the others join.
-fn references(clusters: &[&Document]) -> Vec<Finding> {
+/// 51.
+fn force_upgrade(document: &Document) -> Vec<Finding> {
+    let path = ["metadata", "annotations", "tidb.pingcap.com/force-upgrade"];
+    let value = document.at(&path).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let set = value.filter(|value| value == "true");
+    set.map(|value| {
+        at(
+            document,
+            "force-upgrade-left",
+            &path,
+            value,
+            "the annotation force-upgrade is set: PD is restarted without any safety when the operator cannot reach it",
+        )
+        .then("leave the annotation out; set it by hand in an emergency, and take it away again")
+    })
+    .into_iter()
+    .collect()
+}
+
+/// 15 and 70.
+fn standing_still(document: &Document) -> Vec<Finding> {
     let mut all = Vec::new();
-    let same = |a: &Document, b: &Document| (a.name(), &a.namespace, domain(a)) == (b.name(), &b.namespace, domain(b));
-    let initial = clusters.iter().find(|document| document.at(&["spec", "cluster"]).is_none());
-    for document in clusters {
-        let path = ["spec", "cluster"];
-        let Some(to) = document.at(&path) else {
-            let first = initial.is_none_or(|first| same(first, document));
-            let across = document.at(&["spec", "acrossK8s"]).and_then(Value::as_bool) == Some(true);
-            if !first && across {
-                let sentence = "a second TidbCluster without spec.cluster: it bootstraps a Database of its own";
-                all.push(
-                    at(document, "wrong-cluster-reference", &path, "(absent)", sentence)
-                        .then("name the TidbCluster to join: spec.cluster.name, namespace and clusterDomain"),
-                );
-            }
-            continue;
-        };
-        let part = |key: &str| to.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let namespace = part("namespace").unwrap_or(&document.namespace);
-        let others: Vec<&&Document> = clusters.iter().filter(|other| !same(other, document)).collect();
-        let matching: Vec<&&&Document> = others
-            .iter()
-            .filter(|other| {
-                Some(other.name()) == part("name")
-                    && other.namespace == namespace
-                    && domain(other) == part("clusterDomain")
-            })
-            .collect();
-        let named = format!(
-            "name {:?}, namespace {namespace:?}, clusterDomain {:?}",
-            part("name").unwrap_or_default(),
-            part("clusterDomain").unwrap_or_default()
+    // A page that shows these fields shows them.
+    if document.in_shell && document.is_part() {
+        return all;
+    }
+    if is_true(document, &["spec", "paused"]) {
+        all.push(
+            at(
+                document,
+                "paused",
+                &["spec", "paused"],
+                "true",
+                "paused: the operator does nothing with this TidbCluster",
+            )
+            .then("leave spec.paused out"),
         );
-        if part("name").is_none() {
-            let sentence = "spec.cluster has no name: there is nothing to join";
+    }
+    if is_true(document, &["spec", "suspendAction", "suspendStatefulSet"]) {
+        let sentence = "suspendAction: the operator takes all pods of this TidbCluster away";
+        all.push(
+            at(document, "suspended", &["spec", "suspendAction"], "suspendStatefulSet: true", sentence)
+                .then("leave spec.suspendAction out, if it is to run"),
+        );
+    }
+    for (component, _) in components(document) {
+        let path = ["spec", component.key(), "suspendAction", "suspendStatefulSet"];
+        if is_true(document, &path) {
+            let sentence = format!("suspendAction: the operator takes all pods of {} away", component.title());
             all.push(
-                at(document, "wrong-cluster-reference", &path, named, sentence).then("name the TidbCluster to join"),
-            );
-        } else if matching.is_empty() && !others.is_empty() {
-            let sentence = format!("spec.cluster ({named}) is none of the other TidbClusters of this set");
-            all.push(
-                at(document, "wrong-cluster-reference", &path, named, sentence).then(
-                    "its three parts must equal metadata.name, namespace and spec.clusterDomain of the one to join",
-                ),
-            );
-        }
-        let tls = |document: &Document| {
-            document.at(&["spec", "tlsCluster", "enabled"]).and_then(Value::as_bool) == Some(true)
-        };
-        if !matching.is_empty() && matching.iter().all(|other| tls(other) != tls(document)) {
-            let sentence = "tlsCluster.enabled is not the same as in the TidbCluster that it joins";
-            let path = ["spec", "tlsCluster", "enabled"];
-            all.push(
-                at(document, "tls-toggled", &path, tls(document).to_string(), sentence)
-                    .then("the same in all TidbClusters of a Database"),
+                at(document, "suspended", &path[..3], "suspendStatefulSet: true", sentence)
+                    .then(format!("leave spec.{}.suspendAction out, if it is to run", component.key())),
             );
         }
     }
     all
 }
 
-/// 3. One triple twice.
-fn triples(clusters: &[&Document]) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for (index, document) in clusters.iter().enumerate() {
-        let twin = clusters[..index].iter().find(|other| {
-            // A text for people shows one object in several variants.
-            let variants = other.in_shell && document.in_shell && other.file == document.file;
-            !variants
-                && (other.name(), &other.namespace, domain(other))
-                    == (document.name(), &document.namespace, domain(document))
-        });
-        let Some(twin) = twin else { continue };
-        let sentence = format!(
-            "{}:{} has the same name, namespace and domain; two such TidbClusters cannot be told apart",
-            twin.file, twin.first_line
-        );
-        let value =
-            format!("{}, {}, {}", document.name(), document.namespace, domain(document).unwrap_or("(no domain)"));
-        all.push(
-            at(document, "duplicate-triple", &["metadata", "name"], value, sentence)
-                .then("another namespace or name for one of them"),
-        );
+/// 72.
+fn reclaims_volumes(document: &Document) -> Vec<Finding> {
+    let path = ["spec", "enablePVReclaim"];
+    if !is_true(document, &path) {
+        return Vec::new();
     }
-    all
+    let sentence = "enablePVReclaim is true: the operator deletes the volumes of pods that were scaled in, whatever pvReclaimPolicy says";
+    vec![
+        at(document, "volumes-reclaimed", &path, "true", sentence)
+            .then("enablePVReclaim: false, and delete claims by hand"),
+    ]
+}
+
+/// 71. One or two copies of each region.
+fn copies(document: &Document) -> Vec<Finding> {
+    let path = ["spec", "pd", "config"];
+    let Some(count) = document.at(&path).and_then(max_replicas).filter(|count| *count < 3) else { return Vec::new() };
+    let (severity, what) = match count {
+        2 => (Severity::Medium, "two copies of each region: with one of them lost the other has no majority"),
+        _ => (Severity::High, "one copy of each region: what is lost with a store is lost for good"),
+    };
+    let sentence = format!("max-replicas is {count}: {what}");
+    vec![
+        at(document, "too-few-copies", &path, format!("max-replicas {count}"), sentence)
+            .severity(severity)
+            .then("max-replicas = 3, or leave it out (PD counts it only at the first start; later: pd-ctl config set max-replicas 3)"),
+    ]
 }

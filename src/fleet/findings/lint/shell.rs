@@ -1,15 +1,35 @@
-//! Shell text read as far as the lint needs it: command lines, here-documents, assignments, and replacing variables as a
-//! shell would. Markdown around it is skipped. Nothing is run.
+//! Shell text read as far as the lint needs it: command lines, here-documents and YAML in fences of Markdown. Prose around
+//! them is skipped, what sets variables is [`super::variables`]. Nothing is run.
 
-use std::collections::BTreeMap;
+use super::variables::{Variables, assignment, is_keyword, is_open, simple_commands};
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
     /// A whole command, continued lines joined.
-    Command { line: usize, text: String },
+    Command(Line),
     /// `kubectl apply -f - <<EOF` and what it is fed; a fenced block of YAML has no command.
-    Here { line: usize, command: String, body: String, set: Vec<Unset> },
+    Here { line: usize, command: String, body: String, replaced: Replaced, set: Vec<Unset> },
+}
+
+/// A command that the lint knows, with what stands around it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    pub line: usize,
+    pub text: String,
+    /// The whole line that it is a part of: a loop, a pipe.
+    pub whole: String,
+    /// What is said or shown around it: a few lines before and after.
+    pub near: String,
+}
+
+/// Who replaces the variables of a here-document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The shell, or the reader who copies it.
+    ByShell,
+    /// Nobody: its mark is quoted, and nothing behind it replaces anything either.
+    ByNobody,
 }
 
 /// A variable that a here-document uses and nothing sets, although others that it uses are set here.
@@ -24,144 +44,200 @@ pub fn is_shell(text: &str) -> bool {
     // A script inside an object does not make the object a script.
     let first =
         text.lines().map(str::trim_end).find(|line| !line.is_empty() && *line != "---" && !line.starts_with('#'));
-    if first.is_some_and(|line| ["apiVersion:", "kind:", "metadata:", "spec:"].iter().any(|key| line.starts_with(key)))
-    {
+    let object = ["apiVersion:", "kind:", "metadata:", "spec:", "{{"]
+        .iter()
+        .any(|key| first.is_some_and(|line| line.starts_with(key)));
+    if object {
         return false;
     }
-    text.lines().any(|line| {
-        let line = line.trim();
-        line.starts_with("```") || line.contains("<<") && here_mark(line).is_some() || is_command(line)
-    })
+    text.starts_with("#!")
+        || text.lines().any(|line| {
+            let line = line.trim();
+            line.starts_with("```") || here_mark(line).is_some() || !commands(line).is_empty()
+        })
 }
 
-/// A line that begins a command which the lint knows.
-fn is_command(line: &str) -> bool {
-    let line = line.trim_start_matches("$ ").trim_start();
-    line.starts_with("kubectl ") || line.starts_with("curl ")
+/// The commands of a line that the lint knows, also inside of `$(…)`.
+fn commands(line: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for words in simple_commands(line) {
+        let own = words.iter().skip_while(|word| is_keyword(word) || assignment(word).is_some());
+        let own: Vec<&str> = own
+            .map(String::as_str)
+            .skip_while(|word| matches!(*word, "sudo" | "env" | "exec" | "watch" | "nohup"))
+            .collect();
+        let own: Vec<&str> = own.into_iter().skip_while(|word| assignment(word).is_some()).collect();
+        if let ["kubectl" | "curl", _, ..] = own.as_slice() {
+            all.push(own.join(" "));
+        }
+        for word in &words {
+            for (at, _) in word.match_indices("$(") {
+                let inner = word[at + 2..].rsplit_once(')').map_or(&word[at + 2..], |(inner, _)| inner);
+                if inner.trim_start().starts_with("kubectl ") {
+                    all.extend(commands(inner));
+                }
+            }
+        }
+    }
+    all
 }
 
-/// The end mark of a here-document, and whether it is quoted (nothing is replaced then).
+/// The end mark of a here-document, whether it is quoted (nothing is replaced then), and whether tabs are cut.
 fn here_mark(line: &str) -> Option<(String, bool, bool)> {
-    let after = line.split_once("<<")?.1;
-    if after.starts_with('<') {
+    let (before, after) = line.split_once("<<")?;
+    if after.starts_with('<') || before.trim_start().starts_with('#') || before.ends_with("((") {
         return None;
     }
-    let (after, tabs) = match after.strip_prefix('-') {
+    let (after, tabs) = match after.strip_prefix(['-', '~']) {
         Some(rest) => (rest, true),
         None => (after, false),
     };
     let after = after.trim_start();
-    let quoted = after.starts_with(['\'', '"']);
-    let mark: String =
-        after.trim_start_matches(['\'', '"']).chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    (!mark.is_empty()).then_some((mark, quoted, tabs))
+    let quoted = after.starts_with(['\'', '"', '\\']);
+    let mark: String = after
+        .trim_start_matches(['\'', '"', '\\'])
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .collect();
+    // `1 << 2` is arithmetic.
+    mark.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then_some((mark, quoted, tabs))
 }
 
-/// `name=value`, with or without `export` and quotes.
-fn assignment(line: &str) -> Option<(String, String)> {
-    let line = line.trim().trim_start_matches("export ").trim_start();
-    let (name, value) = line.split_once('=')?;
-    let named = !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let value = value.trim();
-    let quoted = |mark: char| value.len() >= 2 && value.starts_with(mark) && value.ends_with(mark);
-    let value = if quoted('"') || quoted('\'') { &value[1..value.len() - 1] } else { value };
-    (named && !value.contains([' ', '`'])).then(|| (name.to_owned(), value.to_owned()))
-}
-
-/// Replaces `${name}` and `$name` where the variable is set; names the ones that are not.
-pub fn replace(text: &str, set: &BTreeMap<String, String>, otherwise: Option<&str>) -> (String, Vec<String>) {
-    let mut out = String::with_capacity(text.len());
-    let mut unset = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        let (before, from) = rest.split_at(at);
-        out.push_str(before);
-        let braced = from.starts_with("${");
-        let start = if braced { 2 } else { 1 };
-        let name: String = from[start..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-        let whole = start + name.len() + usize::from(braced);
-        let closed = !braced || from[start + name.len()..].starts_with('}');
-        if name.is_empty() || !closed {
-            out.push('$');
-            rest = &from[1..];
-            continue;
-        }
-        match set.get(&name) {
-            Some(value) => out.push_str(value),
-            None => {
-                out.push_str(otherwise.unwrap_or(&from[..whole]));
-                unset.push(name);
-            }
-        }
-        rest = &from[whole..];
+/// A line with those that continue it: behind a backslash, and where a quote is left open.
+fn joined(lines: &[&str], index: usize) -> (String, usize) {
+    let mut whole = lines[index].trim().trim_start_matches("$ ").to_owned();
+    let mut last = index;
+    while whole.ends_with('\\') && last + 1 < lines.len() {
+        whole.pop();
+        last += 1;
+        whole.push_str(lines[last].trim());
     }
-    out.push_str(rest);
-    (out, unset)
+    let begins =
+        !commands(&whole).is_empty() || whole.split_whitespace().next().is_some_and(|word| assignment(word).is_some());
+    if begins && here_mark(&whole).is_none() && is_open(&whole) {
+        let (mut longer, mut end) = (whole.clone(), last);
+        // An apostrophe of prose is never closed.
+        while is_open(&longer) && end + 1 < lines.len() && !lines[end + 1].trim().is_empty() && end - last < 200 {
+            end += 1;
+            longer = format!("{} {}", longer.trim_end_matches('\\'), lines[end].trim());
+        }
+        if !is_open(&longer) {
+            return (longer, end);
+        }
+    }
+    (whole, last)
 }
 
 /// Reads a whole text.
 pub fn pieces(text: &str) -> Vec<Piece> {
     let lines: Vec<&str> = text.lines().collect();
-    let mut set = BTreeMap::new();
+    let fenced = lines.iter().any(|line| line.trim().starts_with("```"));
+    let mut variables = Variables::of(&logical(&lines, fenced));
+    let replacers = ["envsubst", "gomplate", "mustache", "sed ", "perl ", "m4 ", "helm ", "kustomize "];
+    let replaces = |text: &str| replacers.iter().any(|word| text.contains(word));
     let mut all = Vec::new();
-    let mut index = 0;
+    let (mut index, mut inside) = (0, false);
     while index < lines.len() {
-        let line = lines[index];
         let first = index + 1;
-        let trimmed = line.trim();
-        if let Some((mark, quoted, tabs)) = here_mark(trimmed) {
-            let ends = |line: &str| line.trim() == mark;
-            let body: Vec<&str> = lines[index + 1..].iter().take_while(|line| !ends(line)).copied().collect();
-            index += body.len() + 2;
-            let body = outdented(&body, tabs);
-            let (command, _) = replace(trimmed, &set, None);
-            all.push(here(first, command, &body, quoted, &set));
-            continue;
-        }
-        if trimmed == "```yaml" || trimmed == "```yml" {
-            let body: Vec<&str> = lines[index + 1..].iter().take_while(|line| line.trim() != "```").copied().collect();
-            index += body.len() + 2;
-            all.push(here(first, String::new(), &outdented(&body, false), false, &set));
-            continue;
-        }
-        if let Some((name, value)) = assignment(trimmed) {
-            let (value, _) = replace(&value, &set, Some(""));
-            set.insert(name, value);
-        } else if is_command(trimmed) {
-            let mut whole = trimmed.trim_start_matches("$ ").to_owned();
-            while whole.ends_with('\\') && index + 1 < lines.len() {
-                whole.pop();
-                index += 1;
-                whole.push_str(lines[index].trim());
+        let trimmed = lines[index].trim();
+        if trimmed.starts_with("```") {
+            let yaml = ["```yaml", "```yml"].iter().any(|fence| trimmed.starts_with(fence));
+            if !inside && yaml {
+                let body: Vec<&str> =
+                    lines[index + 1..].iter().take_while(|line| !line.trim().starts_with("```")).copied().collect();
+                index += body.len() + 2;
+                let body = outdented(&body, false);
+                if is_object(&body) {
+                    // No shell reads it: what looks like a variable is the reader's to set.
+                    let (body, replaced) = (Variables::bare(&body), Replaced::ByShell);
+                    all.push(Piece::Here { line: first, command: String::new(), body, replaced, set: Vec::new() });
+                }
+                continue;
             }
-            all.push(Piece::Command { line: first, text: whole });
+            inside = !inside;
+            index += 1;
+            continue;
         }
-        index += 1;
+        let (line, last) = joined(&lines, index);
+        let mark = here_mark(&line).filter(|(mark, _, _)| {
+            let ends = lines[last + 1..].iter().any(|line| line.trim() == mark);
+            ends || line.contains("cat ") || line.contains("kubectl ")
+        });
+        if !fenced || inside {
+            variables.read(&line);
+        }
+        if let Some((mark, quoted, tabs)) = mark {
+            let body: Vec<&str> = lines[last + 1..].iter().take_while(|line| line.trim() != mark).copied().collect();
+            index = last + body.len() + 2;
+            let body = outdented(&body, tabs);
+            let command = variables.known(&line);
+            if is_object(&body) || line.contains("kubectl ") {
+                // Into a file: whether something replaces it later is in the rest of the text.
+                let literal = quoted && !replaces(if line.contains("kubectl ") { &line } else { text });
+                let replaced = if literal { Replaced::ByNobody } else { Replaced::ByShell };
+                match quoted {
+                    true => all.push(Piece::Here { line: last + 1, command, body, replaced, set: Vec::new() }),
+                    false => all.push(here(last + 1, command, &body, replaced, &variables)),
+                }
+            }
+            continue;
+        }
+        for text in commands(&line) {
+            let near = lines[index.saturating_sub(4)..(last + 12).min(lines.len())].join("\n");
+            all.push(Piece::Command(Line { line: first, text, whole: line.clone(), near }));
+        }
+        index = last + 1;
     }
     all
 }
 
-fn here(line: usize, command: String, body: &str, quoted: bool, set: &BTreeMap<String, String>) -> Piece {
-    if quoted {
-        return Piece::Here { line, command, body: body.to_owned(), set: Vec::new() };
+/// The lines outside of here-documents (and inside of fences, where there are any), continued ones joined.
+fn logical(lines: &[&str], fenced: bool) -> Vec<String> {
+    let mut all = Vec::new();
+    let (mut index, mut inside) = (0, false);
+    while index < lines.len() {
+        if lines[index].trim().starts_with("```") {
+            inside = !inside;
+            index += 1;
+            continue;
+        }
+        let (line, last) = joined(lines, index);
+        index = last + 1;
+        if let Some((mark, _, _)) = here_mark(&line)
+            && let Some(end) = lines[index..].iter().position(|line| line.trim() == mark)
+        {
+            index += end + 1;
+        }
+        if !fenced || inside {
+            all.push(line);
+        }
     }
-    let (_, unset) = replace(body, set, None);
-    let (_, uses) = replace(body, &BTreeMap::new(), None);
+    all
+}
+
+/// Whether a text looks like an object of Kubernetes, or like a request for a certificate.
+fn is_object(body: &str) -> bool {
+    let keyed = body.lines().any(|line| ["apiVersion:", "kind:"].iter().any(|key| line.trim_start().starts_with(key)));
+    keyed || body.trim_start().starts_with('{')
+}
+
+fn here(line: usize, command: String, body: &str, replaced: Replaced, variables: &Variables) -> Piece {
     // Variables that are set nowhere in the text are the reader's to set; one among others that are is forgotten.
-    let forgotten = uses.iter().any(|name| set.contains_key(name));
+    let uses = Variables::used(body);
+    let forgotten = uses.iter().any(|name| variables.knows(name));
     if !forgotten {
-        return Piece::Here { line, command, body: body.to_owned(), set: Vec::new() };
+        return Piece::Here { line, command, body: Variables::bare(body), replaced, set: Vec::new() };
     }
-    let (body_as_shell, _) = replace(body, set, Some(""));
-    let place = |name: &String| {
+    let (body_as_shell, _) = variables.replace(body);
+    let mut set: Vec<Unset> = Vec::new();
+    for name in uses.into_iter().filter(|name| !variables.is_set(name)) {
         let used = |text: &str| text.contains(&format!("${{{name}}}")) || text.contains(&format!("${name}"));
-        line + 1 + body.lines().position(used).unwrap_or(0)
-    };
-    let mut set: Vec<Unset> = unset.iter().map(|name| Unset { name: name.clone(), line: place(name) }).collect();
-    set.dedup();
-    Piece::Here { line, command, body: body_as_shell, set }
+        let line = line + 1 + body.lines().position(used).unwrap_or(0);
+        if !set.iter().any(|known| known.name == name) {
+            set.push(Unset { name, line });
+        }
+    }
+    Piece::Here { line, command, body: body_as_shell, replaced, set }
 }
 
 /// Without the indentation that all lines share: a document inside a list of a text.
@@ -180,24 +256,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_replaced_as_a_shell_would() {
-        let set = BTreeMap::from([("a".to_owned(), "x".to_owned()), ("a_b".to_owned(), "y".to_owned())]);
-        for (text, expected, unset) in [
-            ("${a}-$a_b", "x-y", 0),
-            ("${b}.$b", ".", 2),
-            ("$ ${ $1", "$ ${ ", 1),
-            ("日本 ${a}", "日本 x", 0),
-            ("${a", "${a", 0),
-        ] {
-            let (found, missing) = replace(text, &set, Some(""));
-            assert_eq!((found.as_str(), missing.len()), (expected, unset), "{text}");
-        }
-        assert_eq!(replace("${b}", &set, None).0, "${b}");
-    }
-
-    #[test]
     fn pieces_of_a_text() {
-        let text = "Some prose.\n\n    ```bash\n    name=\"one\"\n    cat << EOF | kubectl apply -n ${name} -f -\n    a:\n      b: ${name}\n      c: ${other}\n    EOF\n    kubectl get x \\\n      -n y\n    ```\n```yaml\nk: v\n```\n";
+        let text = "Some prose.\n\n    ```bash\n    name=\"one\"\n    cat << EOF | kubectl apply -n ${name} -f -\n    kind: a\n    b: ${name}\n    c: ${other}\n    EOF\n    kubectl get x \\\n      -n y\n    ```\n```yaml\nkind: v\n```\n";
         assert!(is_shell(text));
         let found = pieces(text);
         assert_eq!(found.len(), 3, "{found:?}");
@@ -206,14 +266,57 @@ mod tests {
             Piece::Here {
                 line: 5,
                 command: "cat << EOF | kubectl apply -n one -f -".into(),
-                body: "a:\n  b: one\n  c: \n".into(),
+                body: "kind: a\nb: one\nc: \n".into(),
+                replaced: Replaced::ByShell,
                 set: vec![Unset { name: "other".into(), line: 8 }],
             }
         );
-        assert_eq!(found[1], Piece::Command { line: 10, text: "kubectl get x -n y".into() });
-        assert!(matches!(&found[2], Piece::Here { line: 13, body, .. } if body == "k: v\n"));
+        assert!(matches!(&found[1], Piece::Command(Line { line: 10, text, .. }) if text == "kubectl get x -n y"));
+        assert!(matches!(&found[2], Piece::Here { line: 13, body, .. } if body == "kind: v\n"));
         assert!(!is_shell("apiVersion: v1\nkind: Secret\n"));
         assert!(!is_shell("---\n# job\napiVersion: v1\nkind: ConfigMap\ndata:\n  run: |\n    kubectl get x\n"));
-        assert!(pieces("cat <<< \"text\"\ncat << EOF\nno end").len() == 1);
+        assert!(pieces("cat <<< \"text\"\ncat << EOF\nkind: x").len() == 1);
+        assert!(pieces("x=$((1<<2))\nkubectl get tc\n").len() == 1);
+    }
+
+    #[test]
+    fn commands_in_all_places() {
+        for (text, expected) in [
+            ("kubectl get tc", &["kubectl get tc"][..]),
+            ("$ kubectl get tc", &["kubectl get tc"]),
+            ("sudo kubectl get tc", &["kubectl get tc"]),
+            ("KUBECONFIG=x kubectl get tc", &["kubectl get tc"]),
+            ("for c in a b; do kubectl --context $c get tc; done", &["kubectl --context $c get tc"]),
+            ("until [ -z \"$(kubectl get pods -l a=b)\" ]; do sleep 1; done", &["kubectl get pods -l a=b"]),
+            ("x=$(kubectl get tc -o name)", &["kubectl get tc -o name"]),
+            ("kubectl patch tc x -p '{\n  \"spec\": {}\n}'", &["kubectl patch tc x -p '{ \"spec\": {} }'"]),
+            ("cd x && kubectl apply -f y", &["kubectl apply -f y"]),
+            ("echo kubectl get tc", &[]),
+            ("# kubectl get tc", &[]),
+            ("Use kubectl for it.", &[]),
+        ] {
+            let found = pieces(text);
+            let found: Vec<&str> = found
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Command(line) => line.text.as_str(),
+                    Piece::Here { command, .. } => command,
+                })
+                .collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_here_document_behind_a_continued_line() {
+        let found = pieces("kubectl -n x \\\n  apply -f - <<'EOF'\nkind: a\nb: ${c}\nEOF\nkubectl get tc\n");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            matches!(&found[0], Piece::Here { line: 2, body, replaced: Replaced::ByNobody, .. } if body == "kind: a\nb: ${c}\n")
+        );
+        let through = pieces("envsubst <<'EOF' | kubectl apply -f -\nkind: ${a}\nEOF\n");
+        assert!(matches!(&through[0], Piece::Here { replaced: Replaced::ByShell, .. }), "{through:?}");
+        // A script, a configuration: no object, and none that cannot be read.
+        assert!(pieces("cat <<EOF > run.sh\n#!/bin/sh\nexec x: [\nEOF\n").is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Each rule of the lint, provoked and not, on texts of our own.
+//! Each rule of the lint, provoked and not, on texts of our own. Whole files with what is expected of them: [`super::kinds`].
 
 use super::{Text, lint};
 
@@ -27,6 +27,7 @@ fn west() -> String {
     EAST.replace("name: east", "name: west")
         .replace("clusterDomain: east.local", "clusterDomain: west.local")
         .replace("  pd:\n", "  cluster:\n    name: east\n    namespace: db\n    clusterDomain: east.local\n  pd:\n")
+        .replacen("replicas: 3", "replicas: 2", 1)
 }
 
 /// `id:line` of what is found.
@@ -93,7 +94,7 @@ fn objects_of_one_set() {
     let empty = west.replacen("    clusterDomain: east.local", "    clusterDomain: \"\"", 1);
     assert_eq!(found(&[EAST, &empty]), ["wrong-cluster-reference:12", "unreplaced-variable:15"]);
     let own = west.replace("  cluster:\n    name: east\n    namespace: db\n    clusterDomain: east.local\n", "");
-    assert_eq!(found(&[EAST, &own]), ["wrong-cluster-reference:6"]);
+    assert_eq!(found(&[EAST, &own]), ["wrong-cluster-reference:6", "uneven-pd-spread:13"]);
     let misspelt = west.replace("    name: east\n", "    name: eats\n");
     assert_eq!(found(&[EAST, &misspelt]), ["wrong-cluster-reference:12"]);
     // Alone, it may join what is in no file.
@@ -119,10 +120,16 @@ fn certificates() {
     let leaf = "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata:\n  name: pd\n  namespace: db\nspec:\n  dnsNames:\n    - east-pd-peer.db.svc\n    - \"*.east-pd-peer.db.svc\"\n    - east-pd-peer.db.svc.east.local\n    - \"*.east-pd-peer.db.svc.east.local\"\n";
     check(leaf, &[]);
     assert_eq!(found(&[EAST, leaf]), Vec::<String>::new());
-    check(&leaf.replace(".east.local", ""), &["san-missing:7"]);
+    // Nothing says that it is for several KubeClusters, or under which domain.
+    check(&leaf.replace(".east.local", ""), &[]);
+    assert_eq!(found(&[EAST, &leaf.replace(".east.local", "")]), ["san-missing:7"]);
+    assert_eq!(found(&[&west(), &leaf.replace(".east.local", "")]), ["san-missing:7"]);
+    let server = leaf.replace("pd-peer", "tikv-peer").replace("name: pd", "name: tikv");
+    assert_eq!(found(&[&server, &leaf.replace(".east.local", "")]), ["san-missing:7"], "the other list has the domain");
     assert_eq!(found(&[EAST, &leaf.replace("\"*.east-pd-peer.db.svc.east.local\"", "x")]), ["san-missing:7"]);
     let cfssl = "cat << EOF > pd.json\n{\"CN\": \"TiDB\", \"hosts\": [\"east-pd-peer.db.svc\"]}\nEOF\n";
-    check(cfssl, &["san-missing:2"]);
+    check(cfssl, &[]);
+    assert_eq!(found(&[EAST, cfssl]), ["san-missing:2"]);
 }
 
 #[test]
@@ -142,10 +149,36 @@ fn shell_text() {
         ("kubectl -n db patch tc east --type merge -p '{\"spec\":{\"pdms\":[]}}'", Some("partial-list-patch:1")),
         ("kubectl -n db port-forward svc/east-pd 2379", Some("tunnel-to-wrong-pd:1")),
         ("kubectl -n db port-forward pods/east-pd-0 2379", None),
-        ("kubectl get pods -l app.kubernetes.io/instance=east -n db", Some("waits-for-discovery-pod:1")),
-        ("kubectl get pods -l app.kubernetes.io/instance=east,app.kubernetes.io/component!=discovery -n db", None),
+        ("kubectl delete tc east --all-namespaces", None),
     ] {
         assert_eq!(found(&[line]), expected.into_iter().collect::<Vec<_>>(), "{line}");
+    }
+    // To look at a list is not to wait until it is empty.
+    let list = "kubectl get pods -n db -l app.kubernetes.io/instance=east";
+    for look in [
+        list.to_owned(),
+        format!("watch {list}"),
+        format!("until {list} | grep -q Running; do sleep 1; done"),
+        format!("{list}\nOutput:\neast-pd-0  1/1  Running"),
+        "while kubectl get pods -n tidb-admin -l app.kubernetes.io/instance=tidb-operator | grep -q 0/1; do sleep 1; done".into(),
+        format!("until [ -z \"$({list},app.kubernetes.io/component!=discovery)\" ]; do sleep 1; done"),
+        "while [[ $(kubectl get pods -n db -l app.kubernetes.io/instance=east -o 'jsonpath={..status.phase}') != \"Running\" ]]; do sleep 1; done".into(),
+        "while kubectl get pods -n db -l app.kubernetes.io/instance=east | grep -q Pending; do sleep 1; done".into(),
+        "kubectl wait --for=condition=Ready pod -n db -l app.kubernetes.io/instance=east".into(),
+    ] {
+        assert_eq!(found(&[&look]), Vec::<String>::new(), "{look}");
+    }
+    for wait in [
+        format!("until [ -z \"$({list})\" ]; do sleep 1; done"),
+        format!("while [ -n \"$({list} -o name)\" ]; do sleep 1; done"),
+        format!("while [ \"$({list} -o name)\" ]; do sleep 1; done"),
+        format!("until [[ $({list} -o name | wc -l) -eq 0 ]]; do sleep 1; done"),
+        format!("while [[ $({list} --no-headers | wc -l) -gt 0 ]]; do sleep 1; done"),
+        format!("while {list} 2>/dev/null | grep -q east; do sleep 5; done"),
+        format!("{list}\n\nThe Pod list shows `No resources found`."),
+        "kubectl wait --for=delete pod -n db -l app.kubernetes.io/instance=east --timeout=10m".into(),
+    ] {
+        assert_eq!(found(&[&wait]), ["waits-for-discovery-pod:1"], "{wait}");
     }
     // One of two variables is misspelt: the shell puts nothing there, and the file's line says where.
     let here = format!(
@@ -160,8 +193,103 @@ fn shell_text() {
 }
 
 #[test]
+fn nothing_judged_is_no_all_clear() {
+    for (text, words) in [
+        (
+            "apiVersion: core.pingcap.com/v1alpha1\nkind: Cluster\n---\napiVersion: core.pingcap.com/v1alpha1\nkind: PDGroup\n",
+            "Operator v2",
+        ),
+        ("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n", "Deployment"),
+        ("apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: a}\n", "Application"),
+        ("apiVersion: v1\nkind: List\nitems: []\n", "nothing was found"),
+        ("a: 1\n", "(no kind)"),
+        ("{{- range .Values.clusters }}\nkind: TidbCluster\n{{- end }}\n", "template"),
+    ] {
+        let checked = lint(&[Text { file: "f".into(), text: text.into() }]);
+        assert!(checked.dark() && checked.findings.is_empty(), "{text}: {checked:?}");
+        assert!(checked.unseen.iter().any(|unseen| unseen.contains(words)), "{words}: {:?}", checked.unseen);
+    }
+    // Beside something that is judged, others do not matter; those of v2 do.
+    let beside = format!("{EAST}---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a}}\n");
+    assert!(!lint(&[Text { file: "f".into(), text: beside.clone() }]).dark());
+    let second = beside.replace("apps/v1", "core.pingcap.com/v1alpha1");
+    assert!(lint(&[Text { file: "f".into(), text: second }]).dark());
+}
+
+#[test]
 fn nothing_to_judge_is_no_all_clear() {
     assert!(lint(&[Text { file: "f".into(), text: "# only a comment\n".into() }]).dark());
     assert!(lint(&[Text { file: "f".into(), text: "a: [".into() }]).dark());
     assert!(!lint(&[Text { file: "f".into(), text: EAST.into() }]).dark());
+}
+
+/// What a shell does not replace reaches the cluster as it is written.
+#[test]
+fn what_is_quoted_is_literal() {
+    for line in [
+        "kubectl -n db patch tc east --type merge -p '{\"spec\":{\"clusterDomain\":\"${domain}\"}}'",
+        "domain=x\nkubectl -n db patch tc east --type=merge --patch='{\"spec\":{\"clusterDomain\":\"$domain\"}}'",
+        "kubectl -n db patch tc east --type merge -p '{\n  \"spec\": {\n    \"clusterDomain\": \"${domain}\"\n  }\n}'",
+        "for c in a b; do kubectl -n db --context $c annotate tc east 'x=${c}'; done",
+        "kubectl apply -n db -f - <<'EOF'\nkind: TidbCluster\nmetadata: {name: \"${name}\"}\nEOF",
+        "name=x\ncat > tc.yaml <<\"EOF\"\nkind: TidbCluster\nmetadata: {name: $name}\nEOF\nkubectl apply -n db -f tc.yaml",
+        "cat <<\\EOF | kubectl apply -n db -f -\nkind: TidbCluster\nmetadata: {name: $(name)}\nEOF",
+    ] {
+        let ids = found(&[line]);
+        assert!(ids.iter().any(|id| id.starts_with("unreplaced-variable")) && ids.len() == 1, "{line}: {ids:?}");
+    }
+    for line in [
+        "kubectl -n db patch tc east --type merge -p \"{\\\"spec\\\":{\\\"clusterDomain\\\":\\\"${domain}\\\"}}\"",
+        "kubectl -n db patch tc east --type merge -p '{\"spec\":{\"clusterDomain\":\"'\"${domain}\"'\"}}'",
+        "kubectl -n db exec east-pd-0 -- sh -c 'echo ${HOSTNAME}'",
+        "kubectl -n db get tc east -o jsonpath='{$.spec}'",
+        "kubectl -n db patch tc east --type json -p '[{\"op\":\"add\",\"path\":\"/spec/tidb/env\",\"value\":\"$(POD_IP)\"}]'",
+        "envsubst <<'EOF' | kubectl apply -n db -f -\nkind: TidbCluster\nmetadata: {name: \"${name}\"}\nEOF",
+        "cat > tc.yaml <<'EOF'\nkind: TidbCluster\nmetadata: {name: $name}\nEOF\nenvsubst < tc.yaml | kubectl apply -n db -f -",
+    ] {
+        assert_eq!(found(&[line]), Vec::<String>::new(), "{line}");
+    }
+}
+
+/// A here-document with one variable that is surely set, and one more.
+#[test]
+fn variables_that_are_set_in_any_way() {
+    let here = "cat <<EOF | kubectl -n db apply -f -\nkind: Secret\nmetadata:\n  name: ${sure}\n  labels: {a: ${other}}\nEOF\n";
+    for before in [
+        "other=x",
+        "other=\"x\"   # why",
+        "export other=x",
+        "a=1; other=2",
+        "true && other=3",
+        "other=$(kubectl get secret y -o jsonpath='{.data.z}' | base64 -d)",
+        "other=`date`",
+        "for other in a b; do",
+        "read -p 'which? ' other",
+        "while read -r a other; do",
+        "deploy() {\n  local other=\"$1\"",
+        ": ${other:=y}",
+        ": \"${other:?set it}\"",
+        "[ -n \"$other\" ] || exit 1",
+        "declare other",
+        "source env.sh",
+        "eval \"$(tool)\"",
+        "mapfile -t other < f",
+        "printf -v other %s x",
+        "other=x kubectl get tc -A",
+    ] {
+        let text = format!("#!/bin/bash\nsure=1\n{before}\n{here}");
+        assert_eq!(found(&[&text]), Vec::<String>::new(), "{before}");
+        let missing = text.replace("{a: ${other}}", "{a: ${otter}}");
+        // What may set anything may have set that one.
+        let open = before.starts_with("source") || before.starts_with("eval");
+        assert_eq!(found(&[&missing]).len(), usize::from(!open), "{before}");
+    }
+    // Positional ones, what has a default, what the environment has, and a file that is no object.
+    for used in ["$1 $@ ${10}", "${HOME}", "${x:-y}", "\\${POD_IP}"] {
+        let text = format!("sure=1\n{}", here.replace("${other}", used));
+        assert_eq!(found(&[&text]), Vec::<String>::new(), "{used}");
+    }
+    // Set behind its use, in a function that is called later.
+    let later = format!("sure=1\ndeploy() {{\n{here}}}\nother=x\ndeploy\n");
+    assert_eq!(found(&[&later]), Vec::<String>::new());
 }
