@@ -8,8 +8,9 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
+use crate::client::leases;
 use crate::client::leftovers::{self, ProbePod};
-use crate::client::{self, leases};
+use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
 use crate::report::plain;
@@ -33,7 +34,9 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let mut fleet = client::fold(links.look_closer(None, &[Extra::Pd].into_iter().collect()).await);
+    let asked =
+        |db: &Database| args.database.as_ref().is_none_or(|asked| db.name == *asked || db.id.as_ref() == Some(asked));
+    let mut fleet = links.look_settled(&[Extra::Pd].into_iter().collect(), asked).await;
     let mut found = diagnose(&fleet, args.database.as_deref());
     if let (Some(asked), true) = (&args.database, found.databases.is_empty()) {
         let known = diagnose(&fleet, None).databases.join(", ");

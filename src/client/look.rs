@@ -95,9 +95,15 @@ async fn look_at(link: &Link) -> Vec<Change> {
     changes.extend(seen.facts.changes.into_iter().map(|what| change(link, what)));
     let (freshness, message) = seen.facts.gaps.verdict();
     changes.push(connection(link, freshness, message));
-    let pods = seen.pods.iter().filter(|pod| pd::is_running_pd(pod));
-    let asked = pods.map(|pod| async {
-        let view = pd::ask(link, pod, pd::owner(pod, &seen.tidb_clusters)).await;
+    let deadline = tokio::time::Instant::now() + link.limits().pd;
+    let pods: Vec<&Pod> = seen.pods.iter().filter(|pod| pd::is_running_pd(pod)).collect();
+    let turn = pd::HealthTurn::default();
+    let asked = pods.iter().map(|pod| async {
+        let owner = pd::owner(pod, &seen.tidb_clusters);
+        let mut view = pd::ask(link, pod, owner).await;
+        if turn.take(pod, &view, &pods) {
+            pd::add_health(link, pod, owner, &mut view, deadline).await;
+        }
         What::Pd { pod: pod.key(), view: Box::new(view) }
     });
     changes.extend(join_all(asked).await.into_iter().map(|what| change(link, what)));

@@ -38,6 +38,7 @@ mod pd_tls;
 pub mod probe;
 mod resources;
 pub mod rights;
+mod settle;
 pub mod signing;
 mod trouble;
 mod tunnel;

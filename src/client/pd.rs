@@ -4,6 +4,8 @@
 //! asked for its own view. What could not be read is a gap in words; a 404 of PD's own API means a bare etcd and is
 //! none. Writing takes a permit and happens only in [`super::apply`]. Shapes: [`super::pd_answers`].
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, StatusCode};
@@ -182,7 +184,71 @@ pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit
     opened
 }
 
-/// Asks one PD pod everything, within `limits.pd`, over the tunnel that is kept for it.
+/// Asks PD through one pod what it thinks of its members. Apart and last: PD pings each of them for up to 3 s, so that with
+/// one that hangs everything asked after it would be lost (measured).
+pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, deadline: Instant) {
+    let Ok(answer) = &mut view.answer else { return };
+    if answer.version.is_none() {
+        // A bare etcd has no such answer.
+        return;
+    }
+    let asked = async {
+        let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
+        let mut tunnel = match slot.tunnel.take().filter(Tunnel::usable) {
+            Some(kept) => kept,
+            None => open(link, pod, tc, left(deadline)).await?,
+        };
+        let mut asker = Asker::new(&mut tunnel, deadline);
+        let health = asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await;
+        let (gaps, dead) = (std::mem::take(&mut asker.gaps), asker.dead());
+        if !dead {
+            slot.tunnel = Some(tunnel);
+        }
+        Ok::<_, String>((health, gaps))
+    };
+    match tokio::time::timeout_at(deadline, asked).await {
+        Ok(Ok((health, gaps))) => {
+            answer.health = health.unwrap_or_default();
+            answer.gaps.extend(gaps);
+        }
+        Ok(Err(why)) => answer.gaps.push(why),
+        Err(_) => answer.gaps.push("GET /pd/api/v1/health: no answer in time".into()),
+    }
+}
+
+/// Whose turn it is to ask PD for its members' health: of each TidbCluster one pod. It must not wait for the others, since
+/// one of them may be the member that hangs.
+#[derive(Debug, Default)]
+pub(super) struct HealthTurn(Mutex<BTreeSet<(String, Option<String>)>>);
+
+impl HealthTurn {
+    /// `pods`: all running PD pods of the KubeCluster. etcd's leader where it is one of them, else whoever is done first.
+    pub fn take(&self, pod: &Pod, view: &PdView, pods: &[&Pod]) -> bool {
+        let Some(leads) = leads(pod, view, pods.iter().copied()) else { return false };
+        let of = (pod.metadata.namespace.clone(), pod.instance().map(str::to_owned));
+        leads && self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(of)
+    }
+}
+
+/// Whether the pod that answered is etcd's leader.
+pub(super) fn is_leader(view: &PdView) -> bool {
+    view.answer.as_ref().is_ok_and(|answer| answer.self_id.is_some() && answer.self_id == answer.leader)
+}
+
+/// Whether a pod is the one to ask for its TidbCluster's sake: it is etcd's leader, or that one runs elsewhere. `None`: it
+/// gave no answer.
+pub(super) fn leads<'a>(pod: &Pod, view: &PdView, pods: impl IntoIterator<Item = &'a Pod>) -> Option<bool> {
+    if is_leader(view) {
+        return Some(true);
+    }
+    let answer = view.answer.as_ref().ok()?;
+    let leader = answer.members.iter().find(|member| Some(member.id) == answer.leader);
+    let named = leader.and_then(|leader| leader.name.split('.').next()).unwrap_or_default();
+    let same = |other: &Pod| other.metadata.namespace == pod.metadata.namespace && other.instance() == pod.instance();
+    Some(!pods.into_iter().any(|other| same(other) && other.metadata.name == named))
+}
+
+/// Asks one PD pod everything but its members' health, within `limits.pd`, over the tunnel that is kept for it.
 pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
     let limit = link.limits().pd;
     let deadline = Instant::now() + limit;
@@ -263,15 +329,26 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
         answer.cluster_id = Some(cluster.id);
         let version = asker.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
         answer.version = version.map(|version| version.version);
-        answer.health =
-            asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await.unwrap_or_default();
-        answer.stores =
-            asker.with(PdRead::PdStores, "GET /pd/api/v1/stores", answers::stores).await.unwrap_or_default();
-        let replicate =
-            asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
-        answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
-        let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
-        answer.location_labels = labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        if let Some(reply) = asker.reply(PdRead::PdStores, "GET /pd/api/v1/stores").await {
+            answer.pd_leads = answers::pd_leads(reply.status, &reply.body);
+            match reply.status.is_success() {
+                true => match answers::stores(&reply.body) {
+                    Ok(stores) => answer.stores = stores,
+                    Err(gap) => asker.gaps.push(gap),
+                },
+                // No store yet, which is no gap; no leader, which is said once by who looks at all pods together.
+                false if answer.pd_leads.is_some() => {}
+                false => asker.gaps.push(said("GET /pd/api/v1/stores", &reply)),
+            }
+        }
+        if answer.pd_leads != Some(false) {
+            let replicate =
+                asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
+            answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
+            let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
+            answer.location_labels =
+                labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        }
     }
     answer.gaps = asker.gaps;
     Ok(answer)

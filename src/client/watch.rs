@@ -381,8 +381,15 @@ async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(), Closed> {
         for (pod, owner) in ready {
             busy.insert(pod.key());
             let link = &link;
+            let all: Vec<Pod> = state(shared).pods.values().cloned().collect();
+            let first = all.iter().find(|one| one.instance() == pod.instance()).map(|one| one.key()) == Some(pod.key());
             asking.push(async move {
-                let view = pd::ask(link, &pod, owner.as_ref()).await;
+                let deadline = tokio::time::Instant::now() + link.limits().pd;
+                let mut view = pd::ask(link, &pod, owner.as_ref()).await;
+                // Of one pod only: etcd's leader, or where it runs elsewhere the first.
+                if pd::leads(&pod, &view, &all) == Some(true) && (first || pd::is_leader(&view)) {
+                    pd::add_health(link, &pod, owner.as_ref(), &mut view, deadline).await;
+                }
                 (pod, view)
             });
         }

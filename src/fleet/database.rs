@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::domain_witness::{DomainDoubt, doubts};
+use super::lead::Lead;
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use super::quorum::Quorum;
 use super::tidbcluster::TidbCluster;
@@ -47,6 +48,9 @@ pub struct Database {
     /// Its TidbClusters whose domain is in doubt: which peerURLs their members should have is not known.
     #[serde(skip)]
     pub domain_doubts: Vec<DomainDoubt>,
+    /// Whether PD can decide anything now.
+    #[serde(skip)]
+    pub lead: Lead,
 }
 
 /// A PD member with everything known of it. `None` and empty mean "not known", never "no".
@@ -68,6 +72,12 @@ pub struct Member {
     pub client_urls: Vec<String>,
     pub leader: bool,
     pub healthy: Option<bool>,
+    /// Whether it counts for etcd's majority: its own etcd's word, else what PD says of it.
+    #[serde(skip)]
+    pub votes: Option<bool>,
+    /// Its own etcd answered, whatever it said.
+    #[serde(skip)]
+    pub answered: bool,
 }
 
 /// A store with the TidbCluster that it belongs to.
@@ -166,16 +176,13 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     problems.extend(domain_doubts.iter().map(DomainDoubt::sentence));
     let agree = compare(&views, &mut problems);
     judge_members(&members, &mut problems, &mut unseen);
-    let healthy = members.iter().filter(|m| m.healthy == Some(true)).count();
-    let quorum = Quorum::new(members.len(), healthy);
+    // PD's own judgement of its members is none while it has no leader: etcd's counts.
+    let quorum = Quorum::new(members.len(), members.iter().filter(|m| m.votes == Some(true)).count());
+    let told: Vec<&PdAnswer> = views.iter().map(|(_, _, answer)| *answer).collect();
+    let lead = Lead::of(&members, quorum, leader, &told);
     if !members.is_empty() {
-        if leader.is_none() {
-            problems.push("PD has no leader".into());
-        }
-        let unhealthy = members.iter().filter(|m| m.healthy == Some(false)).count();
-        if unhealthy > 0 && !quorum.stands() {
-            problems.push(format!("PD has lost its quorum: {healthy} of {} members are healthy", members.len()));
-        }
+        problems.extend(lead.problem(&members, quorum));
+        unseen.extend(lead.unseen(&told));
     } else if known.iter().any(|(_, _, tc)| tc.spec.pd.is_some()) {
         unseen.push("no PD pod of this Database answered, so its members are not known".into());
     }
@@ -203,6 +210,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         unseen,
         agree,
         domain_doubts,
+        lead,
     }
 }
 

@@ -110,7 +110,11 @@ pub struct PdAnswer {
     pub leader: Option<MemberId>,
     /// etcd's `/health` of this very member: it has a leader and can commit.
     pub healthy: Option<bool>,
-    /// `/pd/api/v1/health`: what PD says of each member. Empty where PD's API does not answer.
+    /// Whether PD itself has a leader, as this pod's answers tell: etcd has one 8 s earlier after a crash. `None`: not
+    /// told, as of a bare etcd.
+    pub pd_leads: Option<bool>,
+    /// `/pd/api/v1/health`: what PD says of each member. Empty where PD's API does not answer, and in all pods but the
+    /// one that was asked. While PD has no leader PD 8.5 says `false` of every member.
     pub health: BTreeMap<MemberId, bool>,
     /// `v8.5.7`
     pub version: Option<String>,
@@ -121,6 +125,15 @@ pub struct PdAnswer {
     pub location_labels: Vec<String>,
     /// What could not be read in this round, one sentence each: missing is not zero.
     pub gaps: Vec<String>,
+}
+
+impl PdAnswer {
+    /// What PD says of a member, where it can know: PD 8.5 without a leader calls all of them unhealthy (measured), and
+    /// that says nothing about any.
+    pub fn told(&self, id: MemberId) -> Option<bool> {
+        let void = self.pd_leads == Some(false) && self.health.values().all(|healthy| !healthy);
+        self.health.get(&id).copied().filter(|_| !void)
+    }
 }
 
 /// A TiKV or TiFlash store as PD lists it (`domain.md` §3.6).

@@ -18,6 +18,7 @@ use super::network::{probe_at, probe_objects};
 use crate::fleet::database::{Database, Member, database_of, referenced};
 use crate::fleet::dns::Dns;
 use crate::fleet::extras::Extra;
+use crate::fleet::lead::Lead;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -36,7 +37,7 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, gaps[], healthy, size, hasLeader, nameless, foreign, joining,
+    /// `members[], agree, asked, answered, gaps[], healthy, size, quorate, lost, hasLeader, nameless, foreign, joining,
     /// doubts[]{of,changed,sentence,back}, ghosts, api, stores[]?`. A member's `drift` is absent where nobody can tell.
     #[serde(rename = "pd.membership")]
     Membership,
@@ -346,8 +347,10 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
     let mut fact = json!({
         "members": members, "agree": database.agree, "asked": views.len(), "answered": answers.len(),
         "gaps": answers.iter().flat_map(|answer| &answer.gaps).collect::<BTreeSet<_>>(),
-        "healthy": database.quorum.healthy, "size": database.quorum.members, "tolerate": database.quorum.tolerate,
-        "hasLeader": database.leader().is_some(), "api": api,
+        "healthy": database.members.iter().filter(|m| m.healthy == Some(true)).count(),
+        "size": database.quorum.members, "tolerate": database.quorum.tolerate, "quorate": database.quorum.stands(),
+        "lost": database.lead == Lead::Lost,
+        "hasLeader": database.leader().is_some() && database.lead.leads(), "api": api,
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
         "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
             .map(|m| m.name.clone()).collect::<Vec<_>>(),

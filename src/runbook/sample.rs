@@ -112,6 +112,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
             members: listed.clone(),
             leader: Some(MemberId(1)),
             healthy: Some(true),
+            pd_leads: Some(true),
             health: (1..=PODS).map(|id| (MemberId(id), true)).collect(),
             version: Some("v8.5.4".into()),
             stores: (1..=3).map(store).collect(),

@@ -82,13 +82,16 @@ impl Container {
     }
 }
 
+/// FNV-1a: it only has to differ where the content differs, and a digest would be most of a tick in a debug build.
+pub fn json_hash(value: &Value) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64;
+    value.to_string().bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// A short hash in the alphabet that Kubernetes uses for names.
 pub fn short_hash(value: &Value) -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    // FNV-1a: it only has to differ where the content differs, and a digest would be most of a tick in a debug build.
-    let start = 0xcbf2_9ce4_8422_2325_u64;
-    let mut hash =
-        value.to_string().bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let mut hash = json_hash(value);
     let mut letter = || {
         let index = usize::try_from(hash % 27).unwrap_or(0);
         hash /= 27;
@@ -104,7 +107,7 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
         let key = key_of(kube, pod);
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         if state.containers.get(&key).is_none_or(|container| container.uid != uid) {
-            end_process(state, &key);
+            end_process(state, &key, false);
             let container = Container {
                 uid: uid.to_owned(),
                 stage: Stage::Creating { until_ms: state.now_ms + CREATE_MS },
@@ -130,7 +133,7 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
         .cloned()
         .collect();
     for key in gone {
-        end_process(state, &key);
+        end_process(state, &key, false);
         state.containers.remove(&key);
     }
 }
@@ -153,6 +156,14 @@ fn key_of(kube: usize, pod: &Value) -> PodKey {
     PodKey { kube, namespace, name }
 }
 
+/// The container of a pod that the pod is there for: TiDB's has one beside it, which comes first.
+pub fn main_container(pod: &Value) -> &Value {
+    let own = pod["metadata"]["labels"]["app.kubernetes.io/component"].as_str().unwrap_or_default();
+    let containers = pod["spec"]["containers"].as_array();
+    let named = containers.into_iter().flatten().find(|container| container["name"] == own);
+    named.unwrap_or(&pod["spec"]["containers"][0])
+}
+
 /// The component that a pod runs.
 pub fn component_of(pod: &Value) -> Option<Component> {
     Component::from_key(pod["metadata"]["labels"]["app.kubernetes.io/component"].as_str()?)
@@ -170,7 +181,7 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
             }
         }
         _ if leaving => {
-            end_process(state, key);
+            end_process(state, key, false);
             set_stage(state, key, Stage::Leaving { until_ms: now_ms + STOP_MS });
         }
         Stage::Creating { until_ms } if now_ms >= until_ms => {
@@ -230,8 +241,17 @@ fn died(state: &State, key: &PodKey) -> bool {
     state.databases.iter().any(|database| database.member_at(key).is_some_and(|id| database.panicked.contains(&id)))
 }
 
+/// Kills the process in a pod (SIGKILL); its container is started again after the usual pause.
+pub fn kill(world: &World, state: &mut State, key: &PodKey) -> bool {
+    let pod = world.kubes[key.kube].store.get("pods", &key.namespace, &key.name);
+    pod.is_some_and(|pod| {
+        exit(world, state, key, &pod, 137);
+        true
+    })
+}
+
 fn exit(world: &World, state: &mut State, key: &PodKey, pod: &Value, code: i32) {
-    end_process(state, key);
+    end_process(state, key, true);
     let now_ms = state.now_ms;
     if let Some(container) = state.containers.get_mut(key) {
         container.restarts += 1;
@@ -240,13 +260,13 @@ fn exit(world: &World, state: &mut State, key: &PodKey, pod: &Value, code: i32) 
             BACK_OFF_MS.saturating_mul(1 << container.restarts.saturating_sub(1).min(6)).min(BACK_OFF_LIMIT_MS);
         container.stage = Stage::BackOff { until_ms: now_ms + wait_ms };
     }
-    let name = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
+    let name = main_container(pod)["name"].as_str().unwrap_or_default();
     let message = format!("Back-off restarting failed container {name} in pod {}", key.name);
     world.event(key.kube, pod, "kubelet", "Warning", "BackOff", &message);
 }
 
-/// Ends whatever runs in a pod and cuts its connections.
-fn end_process(state: &mut State, key: &PodKey) {
+/// Ends whatever runs in a pod and cuts its connections. `abruptly`: it could hand nothing over.
+fn end_process(state: &mut State, key: &PodKey, abruptly: bool) {
     let now_ms = state.now_ms;
     if let Some(container) = state.containers.get_mut(key) {
         std::mem::take(&mut container.stop).cancel();
@@ -254,10 +274,16 @@ fn end_process(state: &mut State, key: &PodKey) {
     for database in &mut state.databases {
         if let Some(id) = database.member_at(key) {
             database.panicked.remove(&id);
-            database.stop(id, now_ms);
+            match abruptly {
+                true => database.kill(id, now_ms),
+                false => database.stop(id, now_ms),
+            }
         }
-        for store in database.stores.values_mut().filter(|store| store.pod == *key && store.state == StoreState::Up) {
-            store.state = StoreState::Disconnected;
+        for store in database.stores.values_mut().filter(|store| store.pod == *key) {
+            store.heard_at_ms = None;
+            if store.state == StoreState::Up {
+                store.state = StoreState::Disconnected;
+            }
         }
     }
 }
@@ -361,7 +387,7 @@ fn join(world: &World, state: &mut State, key: &PodKey, tc: &TidbCluster, claim:
             let database = &mut state.databases[index];
             // PD refuses to join beside a member that never started.
             let unstarted = database.members.iter().any(|member| member.name.is_empty());
-            let Some(leader) = database.leader.filter(|_| !unstarted) else { return false };
+            let Some(leader) = database.pd_leader.filter(|_| !unstarted) else { return false };
             if !matches!(database.propose(leader, Change::Add(member)), Proposal::Committed) {
                 return false;
             }
@@ -403,7 +429,7 @@ fn start(world: &World, state: &mut State, key: &PodKey, pod: &Value, long_enoug
     let Some(index) = database_of(world, state, key.kube, &tc) else { return };
     let own = TcKey { kube: key.kube, namespace: tc.namespace().to_owned(), name: tc.name().to_owned() };
     state.database_of.entry(own).or_insert(index);
-    if !long_enough || state.databases[index].leader.is_none() {
+    if !long_enough || state.databases[index].pd_leader.is_none() {
         return;
     }
     if matches!(component, Component::TiKv | Component::TiFlash) {
@@ -436,6 +462,7 @@ fn start_store(world: &World, state: &mut State, key: &PodKey, pod: &Value, comp
         leaders: if component == Component::TiFlash { 0 } else { leaders },
         regions: 3 * leaders,
         leaders_before: 0,
+        heard_at_ms: None,
         removing_since_ms: None,
         zone: world.kubes[key.kube].name.clone(),
         node: pod_status::node_of(world, key),
@@ -446,6 +473,7 @@ fn start_store(world: &World, state: &mut State, key: &PodKey, pod: &Value, comp
     store.version = image_tag(pod);
     store.started = now();
     store.started_s = now_s();
+    store.heard_at_ms = None;
     if store.state == StoreState::Disconnected {
         store.state = StoreState::Up;
     }
@@ -455,7 +483,7 @@ fn start_store(world: &World, state: &mut State, key: &PodKey, pod: &Value, comp
 }
 
 fn image_tag(pod: &Value) -> String {
-    let image = pod["spec"]["containers"][0]["image"].as_str().unwrap_or_default();
+    let image = main_container(pod)["image"].as_str().unwrap_or_default();
     image.rsplit_once(':').map_or("latest", |(_, tag)| tag).to_owned()
 }
 

@@ -36,6 +36,7 @@ mod statefulset;
 pub mod store;
 pub mod tidb_cluster;
 pub mod tls;
+mod toml_text;
 pub mod tunnel;
 pub mod world;
 
@@ -327,6 +328,49 @@ impl Sim {
             self.world.kubes[kube].store.remove("pods", namespace, pod);
         }
         Ok(())
+    }
+
+    /// Kills the process in a pod (SIGKILL); its container starts again after the kubelet's pause. `false`: no such pod.
+    pub fn kill_process(&self, context: &str, namespace: &str, pod: &str) -> Result<bool, SimError> {
+        let key = world::PodKey { kube: self.index(context)?, namespace: namespace.to_owned(), name: pod.to_owned() };
+        Ok(kubelet::kill(&self.world, &mut self.world.state(), &key))
+    }
+
+    /// Stops a PD where it stands (`true`: SIGSTOP), or lets it go on. `false`: no PD runs in that pod.
+    pub fn freeze_pd(&self, context: &str, namespace: &str, pod: &str, frozen: bool) -> Result<bool, SimError> {
+        let key = world::PodKey { kube: self.index(context)?, namespace: namespace.to_owned(), name: pod.to_owned() };
+        let mut state = self.world.state();
+        let now_ms = state.now_ms;
+        let mut found = state.databases.iter_mut().filter_map(|database| Some((database.member_at(&key)?, database)));
+        Ok(found.next().is_some_and(|(id, database)| {
+            database.freeze(id, frozen, now_ms);
+            true
+        }))
+    }
+
+    /// Hands the lead of a Database over to another member, as `POST /leader/resign` does.
+    pub fn hand_over(&self, database: &str) -> bool {
+        let mut state = self.world.state();
+        let known = state.databases.iter_mut().find(|known| known.name == database);
+        known.is_some_and(|known| {
+            let next = known.leader.and_then(|leader| known.successor(leader, |_| true));
+            next.is_some_and(|next| known.transfer(next))
+        })
+    }
+
+    /// The longest time, simulated, that a store takes to tell a new leader of PD of itself.
+    pub fn set_heartbeat(&self, database: &str, ms: u64) {
+        for known in self.world.state().databases.iter_mut().filter(|known| known.name == database) {
+            known.heartbeat_ms = ms;
+        }
+    }
+
+    /// The pod of a Database's PD leader, with its context.
+    pub fn pd_leader_pod(&self, database: &str) -> Option<(String, String)> {
+        let state = self.world.state();
+        let database = state.databases.iter().find(|known| known.name == database)?;
+        let pod = &database.processes.get(&database.pd_leader?)?.pod;
+        Some((self.contexts[pod.kube].name.clone(), pod.name.clone()))
     }
 
     /// Stops the clock and every server, and waits for them.

@@ -23,6 +23,11 @@ pub struct Bed {
 impl Bed {
     /// An embedded scenario, after some words of it were replaced.
     pub async fn of(scenario: &str, changes: &[(&str, &str)]) -> Self {
+        Self::at_speed(scenario, changes, SPEED).await
+    }
+
+    /// The same with so many simulated seconds in a real one, where the product's own patience is what is tested.
+    pub async fn at_speed(scenario: &str, changes: &[(&str, &str)], speed: f64) -> Self {
         let path = format!("{}/assets/scenarios/{scenario}.yaml", env!("CARGO_MANIFEST_DIR"));
         let mut text = std::fs::read_to_string(path).expect("an embedded scenario");
         for (from, to) in changes {
@@ -30,7 +35,7 @@ impl Bed {
             text = text.replace(from, to);
         }
         let scenario = Scenario::parse(scenario, &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let options = SimOptions { speed: SPEED, ..SimOptions::default() };
+        let options = SimOptions { speed, ..SimOptions::default() };
         let sim = Sim::start_scenario(scenario, options).await.expect("it starts");
         let bed = Self { sim, room: Room::new() };
         bed.sim.write_kubeconfig(&bed.room.path("fleet.yaml")).expect("a writable room");

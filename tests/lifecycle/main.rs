@@ -9,6 +9,7 @@ mod common;
 
 mod bed;
 mod everyday;
+mod leader;
 mod leave;
 mod monitor;
 mod repair;

@@ -10,7 +10,7 @@ use crate::common::{self, database, members, no_drift};
 const WEST: &str = "tidbCluster=west/prod/prod-west";
 const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
 /// Both PDs of east and west have what they would have had before the domain was set.
-const STALE: (&str, &str) = (
+pub const STALE: (&str, &str) = (
     "    tidbClusters: [east/prod/prod-east, west/prod/prod-west]",
     "    tidbClusters: [east/prod/prod-east, west/prod/prod-west]\n    stalePeerUrls:\n      prod-east-pd-1: http://prod-east-pd-1.prod-east-pd-peer.prod.svc:2380\n      prod-west-pd-0: http://prod-west-pd-0.prod-west-pd-peer.prod.svc:2380",
 );

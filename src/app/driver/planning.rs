@@ -38,7 +38,7 @@ impl Driver {
         }
         let target = given.target;
         let extras = bind::extras_of_facts(&runbook);
-        let mut fleet = client::fold(self.links.look_closer(None, &extras).await);
+        let mut fleet = self.links.look_settled(&extras, |database| database.tidb_clusters.contains(&target)).await;
         for context in &given.contexts {
             if let Some(first) = fleet.same_cluster_as(context) {
                 return Err(format!(

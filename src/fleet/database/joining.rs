@@ -27,7 +27,7 @@ pub(super) fn join(
         None => by_name(member, known, views),
     };
     let own_health = own.and_then(|(_, _, answer)| answer.healthy);
-    let told: Vec<bool> = views.iter().filter_map(|(_, _, answer)| answer.health.get(&member.id).copied()).collect();
+    let told: Vec<bool> = views.iter().filter_map(|(_, _, answer)| answer.told(member.id)).collect();
     let healthy = match (own_health, told.is_empty()) {
         (Some(false), _) => Some(false),
         (own, true) => own,
@@ -41,6 +41,8 @@ pub(super) fn join(
         client_urls: member.client_urls.clone(),
         leader: leader == Some(member.id),
         healthy,
+        votes: own_health.or(healthy),
+        answered: own.is_some(),
         ..Member::default()
     };
     if let Some((of, cluster, tc, pod_name)) = place {

@@ -2,6 +2,7 @@
 
 use super::scene::Scene;
 use super::{Finding, OfDatabase, Severity, Subject};
+use crate::fleet::lead::Lead;
 use crate::fleet::rollout::suspended_words;
 
 pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
@@ -16,8 +17,10 @@ fn members(scene: &Scene<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let quorum = database.quorum;
-    let (severity, what) = if !quorum.stands() {
+    let (severity, what) = if scene.database.lead == Lead::Lost {
         (Severity::High, "PD has lost its quorum".to_owned())
+    } else if !quorum.stands() {
+        (Severity::High, "PD is without a leader at the moment".to_owned())
     } else if quorum.tolerate == 0 {
         (Severity::High, "the next loss stops the Database".to_owned())
     } else {
@@ -35,16 +38,19 @@ fn members(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 fn leader(scene: &Scene<'_>) -> Vec<Finding> {
-    if scene.database.members.is_empty() || scene.database.members.iter().any(|member| member.leader) {
+    let database = scene.database;
+    let Some(sentence) = database.lead.problem(&database.members, database.quorum) else { return Vec::new() };
+    if database.lead == Lead::Lost {
+        // Said of the members.
         return Vec::new();
     }
-    let whole = Subject::of_pd("Database", &scene.database.name);
+    let whole = Subject::of_pd("Database", &database.name);
     vec![
         scene
-            .find("pd-no-leader", "PD has no leader: nothing can be written")
+            .find("pd-no-leader", sentence)
             .on(whole.clone())
             .saw(&whole, "leader, of every PD pod that answered", "none", scene.pd_seen())
-            .then("look again in a minute; if it stays so, check the network between the PD pods on port 2380"),
+            .then("look again in 15 s; if it stays so, check the network between the PD pods on port 2380"),
     ]
 }
 

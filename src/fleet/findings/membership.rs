@@ -325,9 +325,7 @@ fn asymmetric(scene: &Scene<'_>) -> Vec<Finding> {
     for member in &scene.database.members {
         let told: Vec<(String, bool)> = scene
             .views()
-            .filter_map(|(part, pod, _, answer)| {
-                Some((format!("{}/{pod}", part.of.context), *answer.health.get(&member.id)?))
-            })
+            .filter_map(|(part, pod, _, answer)| Some((format!("{}/{pod}", part.of.context), answer.told(member.id)?)))
             .collect();
         if told.iter().all(|(_, well)| *well) || told.iter().all(|(_, well)| !well) {
             continue;

@@ -25,7 +25,7 @@ pub fn refresh(pass: &Pass<'_>, tc: &mut TidbCluster, component: Component, set:
         status.insert("statefulSet".to_owned(), set["status"].clone());
         status.insert("phase".to_owned(), json!(phase(pass, tc, component, set)));
         if component.has_image() {
-            status.insert("image".to_owned(), set["spec"]["template"]["spec"]["containers"][0]["image"].clone());
+            status.insert("image".to_owned(), kubelet::main_container(&set["spec"]["template"])["image"].clone());
         }
     } else {
         status.entry("phase").or_insert_with(|| json!("Normal"));
@@ -123,7 +123,7 @@ fn reachable<'a>(pass: &'a Pass<'_>, tc: &TidbCluster) -> Option<&'a Database> {
 }
 
 fn answers(database: &Database, pod: &crate::sim::world::PodKey) -> bool {
-    database.member_at(pod).is_some_and(|id| database.in_touch(id))
+    database.pd_leader.is_some() && database.member_at(pod).is_some_and(|id| database.in_touch(id))
 }
 
 fn pd(database: Option<&Database>, tc: &TidbCluster, status: &mut Map<String, Value>) {
@@ -135,7 +135,7 @@ fn pd(database: Option<&Database>, tc: &TidbCluster, status: &mut Map<String, Va
     let (mut own, mut peers) = (Map::new(), Map::new());
     for member in database.members.iter().filter(|member| !member.name.is_empty()) {
         let url = member.client_urls.first().map(String::as_str).unwrap_or_default();
-        let health = database.processes.get(&member.id).is_some_and(|process| process.joined);
+        let health = database.answers(member.id);
         let list = if tc.owns_client_url(url) { "members" } else { "peerMembers" };
         let old = status.get(list).map(|members| &members[&member.name]);
         let since = old.filter(|old| old["health"] == health).and_then(|old| old["lastTransitionTime"].as_str());
@@ -146,7 +146,7 @@ fn pd(database: Option<&Database>, tc: &TidbCluster, status: &mut Map<String, Va
         let target = if list == "members" { &mut own } else { &mut peers };
         target.insert(member.name.clone(), entry);
     }
-    let name = database.leader.and_then(|leader| database.member(leader)).map(|leader| leader.name.clone());
+    let name = database.pd_leader.and_then(|leader| database.member(leader)).map(|leader| leader.name.clone());
     let leader = name.and_then(|name| own.get(&name).or(peers.get(&name)).cloned());
     status.insert("leader".to_owned(), leader.unwrap_or(nobody));
     set_map(status, "members", own);

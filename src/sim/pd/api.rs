@@ -1,7 +1,8 @@
 //! PD's own HTTP API, as far as a console and an operator use it (domain.md §3.6).
 //!
-//! A follower proxies to the leader's client URL and so fails when that name does not resolve from its pod; `/health`,
-//! `/status`, `/ping`, `/version` and `/api/v2/ready` are always answered locally. etcd's paths are in `etcd`.
+//! A follower proxies to the leader's client URL and so fails when there is none or that name does not resolve from its
+//! pod, unless the request asks for the follower itself. Statuses, headers and bodies are those of PD 8.5.4 and 7.5.7 behind
+//! TiDB Operator, recorded (`golden`). etcd's paths are in `etcd`.
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,8 @@ use super::stores::StoreState;
 use super::{Change, Database, Member, Process, Proposal, urls};
 use crate::sim::world::PodKey;
 
-const NO_LEADER_MS: u64 = 3_000;
+/// How long PD waits for a member that takes its ping and does not answer.
+const PING_MS: u64 = 3_000;
 
 /// What the handler has to know beside the Database.
 pub struct Surroundings<'a> {
@@ -23,55 +25,77 @@ pub struct Surroundings<'a> {
 /// `path` begins with `/pd`.
 pub fn handle(database: &mut Database, id: u64, request: &Request<'_>, around: &Surroundings<'_>) -> Answer {
     let Some(process) = database.processes.get(&id) else { return Answer::Cut };
+    let errors_have_codes = process.pings_the_leader();
+    let redirect_failed = || {
+        let code = if errors_have_codes { "[PD:apiutil:ErrRedirect]" } else { "" };
+        Answer::Now(Reply::text(500, &format!("{code}redirect failed\n")))
+    };
+    let leads = database.pd_leader == Some(id);
     let Some(path) = request.path.strip_prefix("/pd/api/v1") else {
-        return Answer::Now(match request.path {
-            "/pd/api/v2/ready" => Reply::empty(if database.in_touch(id) { 200 } else { 500 }),
-            _ => Reply::not_found(),
-        });
+        return match request.path {
+            "/pd/api/v2/ready" if !process.serves_v2() => {
+                Answer::Now(Reply::empty(if database.in_touch(id) { 200 } else { 500 }))
+            }
+            "/pd/api/v2/ready" if database.pd_leader.is_none() => redirect_failed(),
+            // Another router's page: gin, not gorilla.
+            path if path.starts_with("/pd/api/v2/") => {
+                Answer::Now(Reply { content_type: "text/plain", ..Reply::bytes(404, "404 page not found") })
+            }
+            _ => Answer::Now(Reply::not_found()),
+        };
     };
-    let local = match path {
-        "/health" => Some(health(database)),
-        "/status" => Some(status(process)),
-        "/ping" => Some(Reply::empty(200)),
-        "/version" => Some(Reply::json(200, &json!({"version": process.version}))),
-        _ => None,
-    };
-    if let Some(reply) = local {
-        return Answer::Now(if request.method == "GET" { reply } else { Reply::text(405, "") });
-    }
-    if !request.local && database.leader != Some(id) {
-        let Some(leader) = database.leader.filter(|_| database.in_touch(id)) else {
-            return Answer::After(NO_LEADER_MS, Reply::text(503, "no leader\n"));
+    if !request.local && !leads {
+        let Some(leader) = database.pd_leader.filter(|_| database.in_touch(id)) else {
+            return redirect_failed();
         };
         let url = database.processes.get(&leader).map(|leader| leader.client_url.clone()).unwrap_or_default();
         let target = urls::host(&url).and_then(|host| (around.resolves)(&process.pod, host));
         if target != database.processes.get(&leader).map(|leader| leader.pod.clone()) {
-            let host = urls::host(&url).unwrap_or_default();
-            return Answer::Now(Reply::text(500, &format!("dial tcp: lookup {host}: no such host\n")));
+            return redirect_failed();
         }
     }
-    routed(database, id, request, path, around)
+    let reply = match path {
+        "/health" => health(database, id),
+        "/status" => status(process),
+        "/ping" => Reply::empty(200),
+        "/version" => {
+            let version = json!({"version": process.version, "build_time": "", "hash": "", "branch": ""});
+            Reply::pretty(200, &version)
+        }
+        _ => return routed(database, id, request, path, around),
+    };
+    match (request.method, path) {
+        ("GET", "/health") if database.hangs() => Answer::After(PING_MS, reply),
+        ("GET", _) => Answer::Now(reply),
+        _ => Answer::Now(Reply::empty(405)),
+    }
 }
 
 fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, around: &Surroundings<'_>) -> Answer {
     let reply = match (request.method, path) {
         ("GET", "/members") => members(database),
         ("GET", "/leader") => match leader(database) {
-            Some(leader) => Reply::json(200, &leader),
-            None => Reply::json(500, &json!("no leader")),
+            Some(mut leader) => {
+                // Only the list of members tells of what runs there.
+                for field in ["deploy_path", "binary_version", "git_hash"] {
+                    leader.as_object_mut().and_then(|fields| fields.shift_remove(field));
+                }
+                Reply::pretty(200, &leader)
+            }
+            None => Reply::text(503, "no leader\n"),
         },
         ("GET", "/cluster") => {
-            Reply::json(200, &json!({"id": database.cluster_id, "max_peer_count": database.max_replicas}))
+            Reply::pretty(200, &json!({"id": database.cluster_id, "max_peer_count": database.max_replicas}))
         }
-        ("GET", "/cluster/status") => Reply::json(
+        ("GET", "/cluster/status") => Reply::pretty(
             200,
             &json!({
-                "raft_bootstrap_time": database.bootstrapped_at,
+                "raft_bootstrap_time": database.bootstrapped_at.replace('Z', ".01307809Z"),
                 "is_initialized": !database.stores.is_empty(),
                 "replication_status": "",
             }),
         ),
-        ("GET", "/config/replicate") => Reply::json(
+        ("GET", "/config/replicate") => Reply::pretty(
             200,
             &json!({
                 "max-replicas": database.max_replicas,
@@ -82,42 +106,48 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
                 "isolation-level": "",
             }),
         ),
-        ("GET", "/config/rules" | "/config/rules/group/pd") => Reply::json(
+        ("GET", "/config/rules" | "/config/rules/group/pd") => Reply::pretty(
             200,
             &json!([{
                 "group_id": "pd", "id": "default", "start_key": "", "end_key": "", "role": "voter",
                 "is_witness": false, "count": database.max_replicas, "location_labels": ["zone", "host"],
             }]),
         ),
-        ("GET", "/config/rules/group/tiflash") => Reply::json(200, &json!([])),
-        ("GET", "/schedulers") => Reply::json(
-            200,
-            &json!(["balance-hot-region-scheduler", "balance-leader-scheduler", "balance-region-scheduler"]),
-        ),
-        ("GET", "/stores") => stores(database, request.query, around.now_s),
+        ("GET", "/config/rules/group/tiflash") => Reply::pretty(200, &json!([])),
+        ("GET", "/schedulers") => {
+            let mut all = vec!["balance-leader-scheduler", "balance-hot-region-scheduler", "balance-region-scheduler"];
+            if database.processes.get(&id).is_some_and(|process| !process.serves_v2()) {
+                all.push("evict-slow-store-scheduler");
+            }
+            // A Go map's order: another one each time.
+            let count = all.len();
+            all.rotate_left(database.turn() % count);
+            Reply::pretty(200, &json!(all))
+        }
+        ("GET", "/stores") => stores(database, request.query, around),
         ("GET", "/stores/progress") => progress(database, request.query, around.now_ms),
         ("GET", path) if path.starts_with("/store/") => match store_id(database, path) {
             Ok(store) => database
                 .stores
                 .get(&store)
-                .map_or_else(Reply::not_found, |store| Reply::json(200, &store.to_json(around.now_s))),
+                .map_or_else(Reply::not_found, |store| Reply::pretty(200, &store.to_json(around.now_s))),
             Err(refusal) => refusal,
         },
         ("DELETE", path) if path.starts_with("/store/") => remove_store(database, path, around.now_ms),
-        ("GET", path) if path.starts_with("/regions/check/") => Reply::json(200, &json!({"count": 0, "regions": []})),
+        ("GET", path) if path.starts_with("/regions/check/") => {
+            Reply::bytes(200, &json!({"count": 0, "regions": []}).to_string())
+        }
         ("POST", "/leader/resign") => {
-            let next = database.leader.and_then(|leader| database.successor(leader, |_| true));
+            let next = database.pd_leader.and_then(|leader| database.successor(leader, |_| true));
             transfer(database, next)
         }
         ("POST", path) if path.starts_with("/leader/transfer/") => {
             let name = path.trim_start_matches("/leader/transfer/");
             let next = database.members.iter().find(|member| member.name == name).map(|member| member.id);
-            match next {
-                None => Reply::json(404, &json!(format!("not found, pd: {name}"))),
-                next => transfer(database, next),
-            }
+            transfer(database, next)
         }
         ("DELETE", path) if path.starts_with("/members/") => return remove_member(database, id, path),
+        (_, "/members" | "/leader" | "/stores" | "/cluster" | "/cluster/status" | "/schedulers") => Reply::empty(405),
         _ => Reply::not_found(),
     };
     Answer::Now(reply)
@@ -125,8 +155,8 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
 
 fn transfer(database: &mut Database, to: Option<u64>) -> Reply {
     match to.filter(|to| database.transfer(*to)) {
-        Some(_) => Reply::json(200, &json!("The transfer command is submitted.")),
-        None => Reply::json(500, &json!("no valid pd to transfer leader to")),
+        Some(_) => Reply::pretty(200, &json!("The transfer command is submitted.")),
+        None => Reply::pretty(500, &json!("no valid pd to transfer etcd leader")),
     }
 }
 
@@ -150,7 +180,7 @@ fn member(database: &Database, member: &Member) -> Value {
 const GIT_HASH: &str = "6f9a3c21d05be47e8812a4cf30b7d65e9c41f8a7";
 
 fn leader(database: &Database) -> Option<Value> {
-    let leader = database.member(database.leader?)?;
+    let leader = database.member(database.pd_leader?)?;
     Some(member(database, leader))
 }
 
@@ -161,24 +191,27 @@ fn members(database: &Database) -> Reply {
         body["leader"] = leader.clone();
         body["etcd_leader"] = leader;
     }
-    Reply::json(200, &body)
+    Reply::pretty(200, &body)
 }
 
-fn health(database: &Database) -> Reply {
+/// PD asks `/ping` at the client URLs: it sees dead processes, not bad peer URLs. From v8.5 on each of them passes the ping
+/// on to the leader, so that nobody is well while there is none.
+fn health(database: &Database, id: u64) -> Reply {
+    let passes_on = database.processes.get(&id).is_some_and(Process::pings_the_leader);
+    let nobody = passes_on && database.pd_leader.is_none();
     let health: Vec<Value> = database
         .members
         .iter()
         .map(|member| {
-            // PD only asks `/ping` at the client URLs: it sees dead processes, not bad peer URLs.
-            let pinged = database.processes.get(&member.id).is_some_and(|process| process.joined);
+            let pinged = database.answers(member.id) && !nobody;
             json!({"name": member.name, "member_id": member.id, "client_urls": member.client_urls, "health": pinged})
         })
         .collect();
-    Reply::json(200, &json!(health))
+    Reply::pretty(200, &json!(health))
 }
 
 fn status(process: &Process) -> Reply {
-    Reply::json(
+    Reply::pretty(
         200,
         &json!({
             "build_ts": "2026-06-17 13:41:10",
@@ -189,9 +222,10 @@ fn status(process: &Process) -> Reply {
     )
 }
 
-fn stores(database: &Database, query: &str, now_s: u64) -> Reply {
+fn stores(database: &mut Database, query: &str, around: &Surroundings<'_>) -> Reply {
     if database.stores.is_empty() {
-        return Reply::json(500, &json!("TiKV cluster not bootstrapped, please start TiKV first"));
+        let sentence = "[PD:cluster:ErrNotBootstrapped]TiKV cluster not bootstrapped, please start TiKV first";
+        return Reply::pretty(500, &json!(sentence));
     }
     let states: Vec<&str> = query.split('&').filter_map(|pair| pair.strip_prefix("state=")).collect();
     let shown = |state: StoreState| {
@@ -202,42 +236,54 @@ fn stores(database: &Database, query: &str, now_s: u64) -> Reply {
         };
         if states.is_empty() { state != StoreState::Tombstone } else { states.contains(&number) }
     };
-    let stores: Vec<Value> =
-        database.stores.values().filter(|store| shown(store.state)).map(|store| store.to_json(now_s)).collect();
-    Reply::json(200, &json!({"count": stores.len(), "stores": stores}))
+    let turn = database.turn();
+    let mut stores: Vec<Value> =
+        database.stores.values().filter(|store| shown(store.state)).map(|store| store.to_json(around.now_s)).collect();
+    // A Go map's order: another one each time.
+    let count = stores.len().max(1);
+    stores.rotate_left(turn % count);
+    Reply::pretty(200, &json!({"count": stores.len(), "stores": stores}))
 }
 
 /// How far the removal of stores has come, over all that are being removed.
 fn progress(database: &Database, query: &str, now_ms: u64) -> Reply {
     if query != "action=removing" {
-        return Reply::json(400, &json!("need query parameters"));
+        return Reply::pretty(400, &json!("need query parameters"));
     }
     let leaving = database.stores.values().filter(|store| store.state == StoreState::Offline);
     let done: Vec<u64> = leaving
         .map(|store| now_ms.saturating_sub(store.removing_since_ms.unwrap_or(now_ms)).min(super::stores::DRAIN_MS))
         .collect();
     if done.is_empty() {
-        return Reply::json(404, &json!("no progress found for the action removing"));
+        return Reply::pretty(
+            404,
+            &json!("[PD:progress:ErrProgressNotFound]no progress found for the action: removing"),
+        );
     }
     let (sum, whole) = (done.iter().sum::<u64>(), super::stores::DRAIN_MS * done.len() as u64);
-    Reply::json(
-        200,
-        &json!({
-            "action": "removing", "progress": sum as f64 / whole as f64, "current_speed": 10.0,
-            "left_seconds": (whole - sum) as f64 / 1_000.0,
-        }),
-    )
+    let mut body = json!({"action": "removing", "progress": 0, "current_speed": 0, "left_seconds": f64::MAX});
+    if sum > 0 {
+        body["progress"] = json!(sum as f64 / whole as f64);
+        body["current_speed"] = json!(10.5);
+        body["left_seconds"] = json!((whole - sum) as f64 / 1_000.0);
+    }
+    let mut reply = Reply::pretty(200, &body);
+    // Go writes the sign of an exponent.
+    reply.body = reply.body.replace("e308", "e+308");
+    reply
 }
 
 fn store_id(database: &Database, path: &str) -> Result<u64, Reply> {
     let raw = path.trim_start_matches("/store/");
-    let id = raw
-        .parse()
-        .map_err(|_| Reply::json(400, &json!(format!("strconv.ParseUint: parsing {raw:?}: invalid syntax"))))?;
+    let id = raw.parse().map_err(|_| {
+        let message = format!("strconv.ParseUint: parsing {raw:?}: invalid syntax");
+        let body = json!({"code": "input", "msg": message, "data": {}});
+        Reply::pretty(400, &body).with("Tidb-Error-Code", "input".to_owned())
+    })?;
     if database.stores.contains_key(&id) {
         Ok(id)
     } else {
-        Err(Reply::json(404, &json!(format!("store {id} not found"))))
+        Err(Reply::pretty(404, &json!(format!("[PD:core:ErrStoreNotFound]store {id} not found"))))
     }
 }
 
@@ -250,12 +296,12 @@ fn remove_store(database: &mut Database, path: &str, now_ms: u64) -> Reply {
     let need = database.max_replicas;
     let Some(store) = database.stores.get_mut(&id) else { return Reply::not_found() };
     match store.state {
-        StoreState::Tombstone => return Reply::json(410, &json!("The store has already been removed.")),
+        StoreState::Tombstone => return Reply::pretty(410, &json!("The store has already been removed.")),
         StoreState::Up if up <= need => {
             let left = up - 1;
             let text =
                 format!("can not remove store {id} since the number of up stores would be {left} while need {need}");
-            return Reply::json(400, &json!(text));
+            return Reply::pretty(400, &json!(text));
         }
         StoreState::Up | StoreState::Disconnected => {
             store.state = StoreState::Offline;
@@ -263,7 +309,7 @@ fn remove_store(database: &mut Database, path: &str, now_ms: u64) -> Reply {
         }
         StoreState::Offline => {}
     }
-    Reply::json(200, &json!("The store is set as Offline."))
+    Reply::pretty(200, &json!("The store is set as Offline."))
 }
 
 fn remove_member(database: &mut Database, asked: u64, path: &str) -> Answer {
@@ -274,10 +320,16 @@ fn remove_member(database: &mut Database, asked: u64, path: &str) -> Answer {
     };
     let shown = path.rsplit('/').next().unwrap_or_default().to_owned();
     let Some(id) = found.map(|member| member.id) else {
-        return Answer::Now(Reply::json(404, &json!(format!("not found, pd: {shown}"))));
+        return Answer::Now(match path.starts_with("/members/name/") {
+            true => Reply::pretty(404, &json!(format!("not found, pd: {shown}"))),
+            false => {
+                let told = "[PD:etcd:ErrEtcdMemberRemove]etcdserver: member not found: etcdserver: member not found";
+                Reply::pretty(500, &json!(told))
+            }
+        });
     };
     match database.propose(asked, Change::Remove { id }) {
-        Proposal::Committed => Answer::Now(Reply::json(200, &json!(format!("removed, pd: {shown}")))),
-        Proposal::Waiting(_) => Answer::After(11_000, Reply::json(500, &json!("etcdserver: request timed out"))),
+        Proposal::Committed => Answer::Now(Reply::pretty(200, &json!(format!("removed, pd: {shown}")))),
+        Proposal::Waiting(_) => Answer::After(11_000, Reply::pretty(500, &json!("etcdserver: request timed out"))),
     }
 }

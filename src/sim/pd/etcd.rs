@@ -52,8 +52,21 @@ impl Reply {
         Reply { status, content_type: "application/json", headers: Vec::new(), body: body.to_string() }
     }
 
+    /// As Go's `http.Error` writes it.
     pub fn text(status: u16, body: &str) -> Reply {
-        Reply { status, content_type: "text/plain; charset=utf-8", headers: Vec::new(), body: body.to_owned() }
+        let reply = Reply { content_type: "text/plain; charset=utf-8", ..Reply::bytes(status, body) };
+        reply.with("X-Content-Type-Options", "nosniff".to_owned())
+    }
+
+    /// As the render library of PD's API writes it: indented, with a line end.
+    pub fn pretty(status: u16, body: &Value) -> Reply {
+        let text = format!("{body:#}\n");
+        Reply { content_type: "application/json; charset=UTF-8", ..Reply::bytes(status, &text) }
+    }
+
+    /// JSON that a handler of PD writes by itself, without saying that it is.
+    pub fn bytes(status: u16, body: &str) -> Reply {
+        Reply { status, content_type: "application/octet-stream", headers: Vec::new(), body: body.to_owned() }
     }
 
     pub fn empty(status: u16) -> Reply {
@@ -71,10 +84,10 @@ impl Reply {
 }
 
 /// The paths of etcd on the client port; `None` when it is not one of them.
-pub fn client_port(database: &mut Database, id: u64, request: &Request<'_>) -> Option<Answer> {
+pub fn client_port(database: &mut Database, id: u64, request: &Request<'_>, now_ms: u64) -> Option<Answer> {
     let process = database.processes.get(&id)?;
     let reply = match request.path {
-        "/health" => health(database, id, process),
+        "/health" => return Some(health(database, id, process, now_ms)),
         "/version" => version(process),
         path if path == "/v2" || path.starts_with("/v2/") => {
             if !process.serves_v2() {
@@ -82,12 +95,12 @@ pub fn client_port(database: &mut Database, id: u64, request: &Request<'_>) -> O
             }
             return Some(match path.strip_prefix("/v2/members") {
                 Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                    stamp(members_v2(database, id, rest, request), database)
+                    stamp(members_v2(database, id, rest, request, now_ms), database)
                 }
                 _ => Answer::Now(Reply::not_found()),
             });
         }
-        path if path.starts_with("/v3") => return Some(etcd_v3::handle(database, id, request)),
+        path if path.starts_with("/v3") => return Some(etcd_v3::handle(database, id, request, now_ms)),
         _ => return None,
     };
     Some(Answer::Now(reply))
@@ -120,13 +133,28 @@ fn version(process: &Process) -> Reply {
     Reply::json(200, &json!({"etcdserver": process.etcd_version(), "etcdcluster": cluster}))
 }
 
-fn health(database: &Database, id: u64, process: &Process) -> Reply {
-    let healthy = database.in_touch(id);
-    let mut body = json!({"health": healthy.to_string()});
-    if !process.serves_v2() {
-        body["reason"] = json!(if healthy { "" } else { "RAFT NO LEADER" });
+/// etcd asks itself a linearizable question first, and that hangs while it does not know yet that its leader is gone.
+fn health(database: &Database, id: u64, process: &Process, now_ms: u64) -> Answer {
+    let new = !process.serves_v2();
+    let reply = |healthy: bool, reason: &str| {
+        let mut body = json!({"health": healthy.to_string()});
+        if new {
+            body["reason"] = json!(reason);
+        }
+        let text = if healthy { body.to_string() } else { format!("{body}\n") };
+        let status = if healthy { 200 } else { 503 };
+        Reply { content_type: "text/plain; charset=utf-8", ..Reply::bytes(status, &text) }
+    };
+    if database.in_touch(id) {
+        return Answer::Now(reply(true, ""));
     }
-    Reply::json(if healthy { 200 } else { 503 }, &body)
+    match database.waning(now_ms) {
+        Some((_, until)) if new => {
+            Answer::After(until - now_ms, reply(false, "RANGE ERROR:etcdserver: leader changed"))
+        }
+        Some(_) => Answer::After(1_000, reply(false, "")),
+        None => Answer::Now(reply(false, "RAFT NO LEADER")),
+    }
 }
 
 fn stamp(answer: Answer, database: &Database) -> Answer {
@@ -143,20 +171,18 @@ fn message(status: u16, text: &str) -> Answer {
 }
 
 /// `rest` is what follows `/v2/members`.
-fn members_v2(database: &mut Database, id: u64, rest: &str, request: &Request<'_>) -> Answer {
+fn members_v2(database: &mut Database, id: u64, rest: &str, request: &Request<'_>, now_ms: u64) -> Answer {
     match request.method {
         "GET" => match rest {
             "" | "/" => {
                 let view = database.processes.get(&id).map(|process| process.view.as_slice()).unwrap_or_default();
                 let members: Vec<Value> = view.iter().map(member_v2).collect();
-                Answer::Now(Reply::json(200, &json!({"members": members})))
+                Answer::Now(line(Reply::json(200, &json!({"members": members}))))
             }
-            "/leader" => {
-                match database.leader.filter(|_| database.in_touch(id)).and_then(|leader| database.member(leader)) {
-                    Some(leader) => Answer::Now(Reply::json(200, &member_v2(leader))),
-                    None => message(503, "During election"),
-                }
-            }
+            "/leader" => match database.followed(id, now_ms).and_then(|leader| database.member(leader)) {
+                Some(leader) => Answer::Now(line(Reply::json(200, &member_v2(leader)))),
+                None => message(503, "During election"),
+            },
             _ => message(404, "Not found"),
         },
         "POST" if matches!(rest, "" | "/") => add(database, id, request),
@@ -164,6 +190,12 @@ fn members_v2(database: &mut Database, id: u64, rest: &str, request: &Request<'_
         "DELETE" if rest.len() > 1 => remove(database, id, &rest[1..]),
         _ => Answer::Now(Reply::text(405, "Method Not Allowed\n").with("Allow", "GET,POST,DELETE,PUT".to_owned())),
     }
+}
+
+/// Go's JSON encoder ends its answer with a line end.
+fn line(mut reply: Reply) -> Reply {
+    reply.body.push('\n');
+    reply
 }
 
 fn member_v2(member: &Member) -> Value {
@@ -258,7 +290,7 @@ fn add(database: &mut Database, asked: u64, request: &Request<'_>) -> Answer {
         .map(|member| member.id.rotate_left(7))
         .fold(database.etcd_id ^ database.term, u64::wrapping_add);
     let member = Member { id, name: String::new(), peer_urls: urls, client_urls: Vec::new() };
-    let reply = Reply::json(201, &member_v2(&member));
+    let reply = line(Reply::json(201, &member_v2(&member)));
     settle(database.propose(asked, Change::Add(member)), reply)
 }
 

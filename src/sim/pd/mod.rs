@@ -20,8 +20,12 @@ pub mod urls;
 
 use stores::Store;
 
-/// PD's election timeout, simulated.
+/// How long etcd takes to elect after its leader is gone (measured: 2.5 s with PD 8.5.4, 3.4 s with 7.5.7).
 const ELECTION_MS: u64 = 3_000;
+
+/// How long PD is without a leader after etcd has one, where the old leader did not hand over: the lease of its leader key
+/// has to run out (measured: 11.0 s and 11.4 s after the kill).
+const CAMPAIGN_MS: u64 = 8_000;
 
 /// A member as the raft log knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,12 @@ pub struct Process {
 }
 
 impl Process {
+    /// PD from v8.5 on asks `/ping` of the leader as well, so that without one it calls nobody healthy; its errors carry
+    /// a code.
+    pub fn pings_the_leader(&self) -> bool {
+        self.release() >= (8, 5)
+    }
+
     /// Major and minor; what cannot be read counts as new.
     fn release(&self) -> (u64, u64) {
         let mut parts = self.version.trim_start_matches('v').split('.').map(|part| part.parse::<u64>().ok());
@@ -61,7 +71,13 @@ impl Process {
     }
 
     pub fn etcd_version(&self) -> &'static str {
-        if self.serves_v2() { "3.4.3" } else { "3.5.15" }
+        if self.release() < (7, 5) {
+            "3.4.3"
+        } else if self.serves_v2() {
+            "3.4.31"
+        } else {
+            "3.5.15"
+        }
     }
 }
 
@@ -98,10 +114,21 @@ pub struct Database {
     pub processes: BTreeMap<u64, Process>,
     /// Pairs (smaller id first) with a connection. One made lasts as long as both processes.
     links: BTreeSet<(u64, u64)>,
+    /// etcd's leader.
     pub leader: Option<u64>,
     last_leader: Option<u64>,
     /// Simulated time at which a lost leader is replaced.
     election_at_ms: Option<u64>,
+    /// PD's leader: etcd's, once it has the leader key.
+    pub pd_leader: Option<u64>,
+    /// Simulated time from which etcd's leader may be PD's.
+    campaign_at_ms: u64,
+    /// A leader of PD has been made that no store has told of itself yet.
+    unheard: bool,
+    /// The longest time that a store takes to tell a new leader of itself.
+    pub heartbeat_ms: u64,
+    /// Processes that are stopped and answer nothing (SIGSTOP).
+    pub frozen: BTreeSet<u64>,
     pub term: u64,
     pending: Vec<Pending>,
     /// Members that were given a malformed URL: at its log entry every other member panics.
@@ -112,6 +139,8 @@ pub struct Database {
     pub next_store: u64,
     pub max_replicas: u64,
     pub bootstrapped_at: String,
+    /// Lists that PD keeps in a map come in another order at each call.
+    turns: usize,
 }
 
 impl Database {
@@ -127,6 +156,11 @@ impl Database {
             leader: None,
             last_leader: None,
             election_at_ms: None,
+            pd_leader: None,
+            campaign_at_ms: 0,
+            unheard: false,
+            heartbeat_ms: 2_000,
+            frozen: BTreeSet::new(),
             term: 2,
             pending: Vec::new(),
             poisoned: BTreeSet::new(),
@@ -135,6 +169,7 @@ impl Database {
             next_store: 1,
             max_replicas: 3,
             bootstrapped_at: now.to_owned(),
+            turns: 0,
         }
     }
 
@@ -152,6 +187,11 @@ impl Database {
             leader: self.leader,
             last_leader: self.last_leader,
             election_at_ms: self.election_at_ms,
+            pd_leader: self.pd_leader,
+            campaign_at_ms: self.campaign_at_ms,
+            unheard: self.unheard,
+            heartbeat_ms: self.heartbeat_ms,
+            frozen: self.frozen.clone(),
             term: self.term,
             pending: self.pending.iter().map(pending).collect(),
             poisoned: self.poisoned.clone(),
@@ -160,7 +200,14 @@ impl Database {
             next_store: self.next_store,
             max_replicas: self.max_replicas,
             bootstrapped_at: self.bootstrapped_at.clone(),
+            turns: self.turns,
         }
+    }
+
+    /// Counts the calls.
+    pub fn turn(&mut self) -> usize {
+        self.turns = self.turns.wrapping_add(1);
+        self.turns
     }
 
     pub fn member(&self, id: u64) -> Option<&Member> {
@@ -176,7 +223,7 @@ impl Database {
         for member in &self.members {
             (member.id, &member.name, &member.client_urls, self.in_touch(member.id)).hash(hasher);
         }
-        (self.leader, &self.panicked).hash(hasher);
+        (self.leader, self.pd_leader, &self.panicked).hash(hasher);
         self.processes.iter().for_each(|(id, process)| (id, process.joined).hash(hasher));
         for store in self.stores.values() {
             (store.id, store.state.name(), store.leaders).hash(hasher);
@@ -189,13 +236,39 @@ impl Database {
         self.members.len() / 2 + 1
     }
 
-    /// Whether a member follows the present leader.
+    /// Whether a member follows etcd's present leader.
     pub fn in_touch(&self, id: u64) -> bool {
-        self.leader.is_some_and(|leader| leader == id || self.linked(leader, id)) && self.processes.contains_key(&id)
+        self.leader.is_some_and(|leader| leader == id || self.linked(leader, id)) && self.lives(id)
+    }
+
+    /// Whether a process is there and runs.
+    fn lives(&self, id: u64) -> bool {
+        self.processes.contains_key(&id) && !self.frozen.contains(&id)
+    }
+
+    /// Whether a member is reached at its client port by whoever asks all of them.
+    pub fn answers(&self, id: u64) -> bool {
+        self.lives(id) && self.processes.get(&id).is_some_and(|process| process.joined)
+    }
+
+    /// Whether somebody who asks all members has to wait for one that takes the connection and says nothing.
+    pub fn hangs(&self) -> bool {
+        self.members.iter().any(|member| self.processes.contains_key(&member.id) && !self.answers(member.id))
+    }
+
+    /// Between the loss of etcd's leader and the next election: whom everybody still follows, and until when.
+    pub fn waning(&self, now_ms: u64) -> Option<(u64, u64)> {
+        let until = self.election_at_ms.filter(|at| self.leader.is_none() && now_ms < *at)?;
+        Some((self.last_leader?, until))
     }
 
     fn linked(&self, one: u64, other: u64) -> bool {
         self.links.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// Whom a member takes for etcd's leader: for a while after its end still the old one.
+    pub fn followed(&self, id: u64, now_ms: u64) -> Option<u64> {
+        self.leader.filter(|_| self.in_touch(id)).or(self.waning(now_ms).map(|(leader, _)| leader))
     }
 
     /// A process begins; `false` when it dies at once of a malformed URL in its log.
@@ -207,9 +280,29 @@ impl Database {
         true
     }
 
+    /// A process ends in order: a leader gives its key back.
     pub fn stop(&mut self, id: u64, now_ms: u64) {
+        let led = self.pd_leader == Some(id);
+        self.kill(id, now_ms);
+        if led {
+            self.campaign_at_ms = now_ms;
+        }
+    }
+
+    /// A process is gone from one moment to the next.
+    pub fn kill(&mut self, id: u64, now_ms: u64) {
         self.processes.remove(&id);
+        self.frozen.remove(&id);
         self.links.retain(|(one, other)| *one != id && *other != id);
+        self.check_leader(now_ms);
+    }
+
+    /// Stops a process where it stands (`true`), or lets it go on.
+    pub fn freeze(&mut self, id: u64, frozen: bool, now_ms: u64) {
+        match frozen {
+            true => self.frozen.insert(id),
+            false => self.frozen.remove(&id),
+        };
         self.check_leader(now_ms);
     }
 
@@ -221,6 +314,8 @@ impl Database {
         if self.leader != Some(to) {
             self.leader = Some(to);
             self.last_leader = Some(to);
+            self.pd_leader = Some(to);
+            self.unheard = true;
             self.term += 1;
         }
         true
@@ -242,6 +337,8 @@ impl Database {
         if self.leader.is_none() && self.election_at_ms.is_some_and(|at| now_ms >= at) {
             self.elect();
         }
+        self.campaign(now_ms);
+        self.hear(now_ms);
         let Some(leader) = self.leader else { return };
         let followers: Vec<u64> = self.processes.keys().copied().filter(|id| self.in_touch(*id)).collect();
         for id in &followers {
@@ -252,6 +349,31 @@ impl Database {
             let _ = done.send(());
         }
         self.spread();
+    }
+
+    /// PD leads where etcd does, as soon as the key of the last leader is gone.
+    fn campaign(&mut self, now_ms: u64) {
+        if self.leader.is_some() && self.pd_leader != self.leader && now_ms >= self.campaign_at_ms {
+            self.pd_leader = self.leader;
+            self.unheard = true;
+        }
+    }
+
+    /// A new leader only knows when the last one heard of a store: each is `Disconnected` until it tells of itself.
+    fn hear(&mut self, now_ms: u64) {
+        let first = std::mem::take(&mut self.unheard);
+        let longest = self.heartbeat_ms.max(1);
+        for store in self.stores.values_mut() {
+            if first && store.state == stores::StoreState::Up {
+                store.state = stores::StoreState::Disconnected;
+                store.heard_at_ms = Some(now_ms + 1_000 + store.id * 1_000 % longest);
+            } else if store.heard_at_ms.is_some_and(|at| now_ms >= at) {
+                store.heard_at_ms = None;
+                if store.state == stores::StoreState::Disconnected {
+                    store.state = stores::StoreState::Up;
+                }
+            }
+        }
     }
 
     fn connect(&mut self, resolves: &dyn Fn(&PodKey, &str) -> Option<PodKey>) {
@@ -279,24 +401,26 @@ impl Database {
 
     /// Running members that `id` is connected to, itself included.
     fn reach(&self, id: u64) -> usize {
-        self.processes.keys().filter(|other| **other == id || self.linked(id, **other)).count()
+        let near = |other: &&u64| (**other == id || self.linked(id, **other)) && self.lives(**other);
+        self.processes.keys().filter(near).count()
     }
 
     fn check_leader(&mut self, now_ms: u64) {
-        let holds =
-            |id: u64| self.processes.contains_key(&id) && self.member(id).is_some() && self.reach(id) >= self.quorum();
+        let holds = |id: u64| self.lives(id) && self.member(id).is_some() && self.reach(id) >= self.quorum();
         if self.leader.is_some_and(holds) {
             return;
         }
         if self.leader.take().is_some() || self.election_at_ms.is_none() {
             // The very first election of a young cluster need not wait for a timeout.
-            let wait_ms = if self.last_leader.is_none() { 0 } else { ELECTION_MS };
-            self.election_at_ms = Some(now_ms + wait_ms);
+            let young = self.last_leader.is_none();
+            self.election_at_ms = Some(now_ms + if young { 0 } else { ELECTION_MS });
+            self.campaign_at_ms = now_ms + if young { 0 } else { ELECTION_MS + CAMPAIGN_MS };
+            self.pd_leader = None;
         }
     }
 
     fn elect(&mut self) {
-        let able = |id: &u64| self.member(*id).is_some() && self.reach(*id) >= self.quorum();
+        let able = |id: &u64| self.lives(*id) && self.member(*id).is_some() && self.reach(*id) >= self.quorum();
         // Whoever has the newest log wins: members that were in touch before.
         let mut candidates: Vec<u64> = self.processes.keys().copied().filter(able).collect();
         candidates.sort_by_key(|id| (!self.processes.get(id).is_some_and(|process| process.joined), *id));

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use futures::future;
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
@@ -73,7 +74,7 @@ where
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn respond(endpoint: Endpoint, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+async fn respond(endpoint: Endpoint, request: http::Request<Incoming>) -> Result<Response<Body>, Cut> {
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, BODY_LIMIT).collect().await {
         Ok(body) => body.to_bytes(),
@@ -124,16 +125,40 @@ async fn respond(endpoint: Endpoint, request: http::Request<Incoming>) -> Result
         }
     };
     log(reply.status);
-    Ok(response(reply))
+    Ok(response(reply, endpoint.port))
 }
 
 fn never<T>(nothing: Infallible) -> T {
     match nothing {}
 }
 
-fn response(reply: Reply) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+/// Go's server sends up to this much with its length, and what is longer in pieces.
+const BUFFER: usize = 2_048;
+
+/// What every answer on the client port carries.
+const CORS: [(&str, &str); 3] = [
+    ("access-control-allow-headers", "accept, content-type, authorization"),
+    ("access-control-allow-methods", "POST, GET, OPTIONS, PUT, DELETE"),
+    ("access-control-allow-origin", "*"),
+];
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+fn response(reply: Reply, port: u16) -> Response<Body> {
+    let body = Bytes::from(reply.body);
+    let body = match body.len() {
+        0..=BUFFER => Full::new(body).boxed_unsync(),
+        _ => {
+            let pieces: Vec<_> =
+                body.chunks(BUFFER).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))).collect();
+            StreamBody::new(futures::stream::iter(pieces)).boxed_unsync()
+        }
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in CORS.into_iter().filter(|_| port == CLIENT_PORT) {
+        response.headers_mut().insert(name, http::HeaderValue::from_static(value));
+    }
     if !reply.content_type.is_empty() {
         response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(reply.content_type));
     }
@@ -152,13 +177,16 @@ pub(in crate::sim) fn decide(endpoint: &Endpoint, request: &Request<'_>) -> Answ
     let found = state.databases.iter().position(|database| database.member_at(&endpoint.pod).is_some());
     let Some(database) = found.and_then(|index| state.databases.get_mut(index)) else { return Answer::Cut };
     let Some(id) = database.member_at(&endpoint.pod) else { return Answer::Cut };
+    if endpoint.port == PEER_PORT && database.frozen.contains(&id) {
+        return Answer::Hang;
+    }
     if endpoint.port == PEER_PORT {
         return etcd::peer_port(database, id, request);
     }
-    if database.processes.get(&id).is_none_or(|process| !process.joined) {
+    if !database.answers(id) {
         return Answer::Hang;
     }
-    if let Some(answer) = etcd::client_port(database, id, request) {
+    if let Some(answer) = etcd::client_port(database, id, request, now_ms) {
         // Whoever is about to die of what was just committed says nothing any more.
         return if database.panicked.contains(&id) { Answer::Cut } else { answer };
     }

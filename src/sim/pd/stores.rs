@@ -46,6 +46,8 @@ pub struct Store {
     pub regions: u64,
     /// Leaders it had before they were evicted for a restart.
     pub leaders_before: u64,
+    /// Simulated time at which a new leader of PD hears of it; none while it has or its process is away.
+    pub heard_at_ms: Option<u64>,
     /// Simulated time at which its removal was asked for.
     pub removing_since_ms: Option<u64>,
     pub zone: String,
@@ -53,6 +55,25 @@ pub struct Store {
     /// RFC 3339.
     pub started: String,
     pub started_s: u64,
+}
+
+/// RFC 3339 with nanoseconds, as Go writes a time.
+fn moment(seconds: u64, nanos: u64) -> String {
+    let seconds = i64::try_from(seconds).unwrap_or_default();
+    let at = jiff::Timestamp::new(seconds, i32::try_from(nanos).unwrap_or_default());
+    at.map_or_else(|_| String::new(), |at| at.to_string())
+}
+
+/// `50.136259261s`, `1h2m3.456s`: as Go writes a duration, without trailing zeros.
+fn duration(seconds: u64, nanos: u64) -> String {
+    let rest = format!("{nanos:09}");
+    let rest = rest.trim_end_matches('0');
+    let fraction = if rest.is_empty() { String::new() } else { format!(".{rest}") };
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}{fraction}s"),
+        (0, m, s) => format!("{m}m{s}{fraction}s"),
+        (h, m, s) => format!("{h}h{m}m{s}{fraction}s"),
+    }
 }
 
 impl Store {
@@ -69,13 +90,18 @@ impl Store {
             StoreState::Offline => store["state"] = json!(1),
             StoreState::Tombstone => store["state"] = json!(2),
         }
-        store["labels"] = json!(labels);
+        if !labels.is_empty() {
+            store["labels"] = json!(labels);
+        }
         store["version"] = json!(self.version.trim_start_matches('v'));
+        store["peer_address"] = json!(format!("{}:{port}", self.host));
         store["status_address"] = json!(format!("{}:{status_port}", self.host));
         store["git_hash"] = json!("5b0f5a3c1e8d47f2b9a6c4d1e0f7382a95bc6d14");
         store["start_timestamp"] = json!(self.started_s);
         store["deploy_path"] = json!("/");
-        store["last_heartbeat"] = json!(now_s * 1_000_000_000);
+        // A moment of a real clock: no round second.
+        let nanos = 100_000_000 + self.id % 1_000 * 731_003;
+        store["last_heartbeat"] = json!(now_s * 1_000_000_000 + nanos);
         store["node_state"] = json!(match self.state {
             StoreState::Up | StoreState::Disconnected => 1,
             StoreState::Offline => 2,
@@ -95,11 +121,12 @@ impl Store {
                 "leader_size": self.leaders * 71,
                 "region_count": self.regions,
                 "region_weight": 1,
-                "region_score": self.regions * 71,
+                "region_score": self.regions as f64 * 71.314_310_317_647_89,
                 "region_size": self.regions * 71,
                 "slow_score": 1,
                 "start_ts": self.started,
-                "uptime": format!("{}h{}m{}s", uptime_s / 3600, uptime_s / 60 % 60, uptime_s % 60),
+                "last_heartbeat_ts": moment(now_s, nanos),
+                "uptime": duration(uptime_s, nanos),
             },
         })
     }
