@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::operator_form;
+
 /// Field of a redacted Secret that holds its [`SecretFacts`].
 pub const FACTS_KEY: &str = "certificateFacts";
 
@@ -150,15 +152,7 @@ impl SecretFacts {
 /// `cluster-verify-cn`, in an object or in TOML text. `None`: nothing is said.
 pub fn allowed_names(config: &Value) -> Option<Vec<String>> {
     const KEYS: [&str; 3] = ["cert-allowed-cn", "cert_allowed_cn", "cluster-verify-cn"];
-    if let Some(text) = config.as_str() {
-        return KEYS.into_iter().find_map(|key| {
-            let line = text.lines().position(|line| line.trim_start().trim_start_matches('"').starts_with(key))?;
-            let rest: String = text.lines().skip(line).collect::<Vec<_>>().join(" ");
-            let list = rest.split_once('=')?.1.trim_start().strip_prefix('[')?.split(']').next()?.to_owned();
-            let names = list.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
-            Some(names.filter(|name| !name.is_empty()).collect())
-        });
-    }
+    let config = operator_form::config(config);
     // TiFlash keeps its own below `config`.
     let security = config.get("security").or_else(|| config.get("config")?.get("security"))?;
     let names = KEYS.into_iter().find_map(|key| security.get(key)?.as_array())?;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::operator_form::{empty, normal};
 use super::{ObjectKey, ObjectRef};
 
 /// The kinds that a run may handle one by one.
@@ -177,7 +178,7 @@ impl Sight {
     }
 }
 
-/// Where `found` is not as `wanted` asks: paths with both values, a server's own additions left out. Lists are
+/// Where `found` is not as `wanted` asks: paths with both values, the additions of servers and of TiDB Operator left out. Lists are
 /// compared item by item and must be of one length. A Secret's data is compared by what was written into it, which is
 /// not ours to see, so it is left to whoever wrote it.
 pub fn differences(wanted: &Value, found: &Value) -> Vec<String> {
@@ -195,21 +196,25 @@ pub fn differences(wanted: &Value, found: &Value) -> Vec<String> {
                 }
             }
             // A server leaves empty parts out.
-            (Value::Object(empty), Value::Null) if empty.is_empty() => {}
-            (Value::Array(empty), Value::Null) if empty.is_empty() => {}
-            (wanted, found) if wanted == found => {}
+            (wanted, found) if wanted == found || (empty(wanted) && empty(found)) => {}
+            (Value::Number(wanted), Value::Number(found)) if wanted.as_f64() == found.as_f64() => {}
             (wanted, found) => out.push(format!("{at}: expected {wanted}, found {found}")),
         }
     }
     let mut out = Vec::new();
-    walk("", wanted, found, &mut out);
+    walk("", &normal(wanted), &normal(found), &mut out);
     out
 }
 
-/// Whether a field manager of this name wrote the object (`metadata.managedFields`).
-pub fn written_by(object: &Value, manager: &str) -> bool {
+/// Who wrote the object and still owns a part of it (`metadata.managedFields`).
+pub fn managers(object: &Value) -> impl Iterator<Item = &str> {
     let fields = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    fields.into_iter().flatten().any(|entry| entry.get("manager").and_then(Value::as_str) == Some(manager))
+    fields.into_iter().flatten().filter_map(|entry| entry.get("manager").and_then(Value::as_str))
+}
+
+/// Whether a field manager of this name wrote the object.
+pub fn written_by(object: &Value, manager: &str) -> bool {
+    managers(object).any(|known| known == manager)
 }
 
 /// `metadata.uid`.

@@ -120,7 +120,7 @@ fn plan(
 
 /// What stands already where a step would put something else: better said before the first step than at this one.
 fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
-    let sentence = match (&step.action, judge(&step.action, None, None, seen)) {
+    let sentence = match (&step.action, judge(&step.action, None, None, "", seen)) {
         (
             Action::CreateObject { .. }
             | Action::CopySecret { .. }
@@ -390,7 +390,7 @@ fn concrete(
     // is taken from today's judgement for those.
     let judged = match action.awaits() {
         true => awaited(step, env, facts),
-        false => judge(&action, None, None, facts.seen),
+        false => judge(&action, None, None, "", facts.seen),
     };
     let (already_so, before, after) = match judged {
         Judged::Done { evidence } => (true, evidence.clone(), evidence),

@@ -14,6 +14,7 @@ use super::Observation;
 use super::merge::asked;
 use super::plan::{CheckState, Plan};
 use crate::fleet::database::database_of;
+use crate::fleet::operator_form::same;
 
 /// The observed part, taken when the plan is made and stored in it.
 pub fn basis(plan: &Plan, seen: &Observation) -> BTreeMap<String, Value> {
@@ -92,8 +93,20 @@ pub fn moved(reviewed: &Plan, now: &Plan) -> Vec<String> {
     names
         .into_iter()
         .filter(|name| was.get(*name).map(canonical) != is.get(*name).map(canonical))
+        .filter(|name| !written_back(name, was.get(*name), is.get(*name)))
         .map(|name| format!("{name}: was {}, is now {}", shown(was.get(name)), shown(is.get(name))))
         .collect()
+}
+
+/// Whether a field of a spec only reads as TiDB Operator writes it back: its first sync may come between the two plans.
+fn written_back(name: &str, was: Option<&Value>, is: Option<&Value>) -> bool {
+    let Some((of, path)) = name.strip_prefix("TidbCluster ").and_then(|rest| rest.split_once(": spec.")) else {
+        return false;
+    };
+    let namespace = of.split('/').nth(1).unwrap_or_default();
+    let pointer = format!("/spec/{}", path.replace('.', "/"));
+    let nothing = Value::Null;
+    same(&pointer, namespace, was.unwrap_or(&nothing), is.unwrap_or(&nothing))
 }
 
 /// JSON with sorted keys: the same data is the same text, in whatever order it arrived.
@@ -130,6 +143,20 @@ mod tests {
         other.basis.insert("TidbCluster c/n/t: spec.paused".into(), json!({"a": 2, "b": 1}));
         other.observed_at = "2026-01-01T00:00:00Z".parse().expect("a time");
         assert_eq!((digest(&plan()), moved(&plan(), &other)), (digest(&other), Vec::new()));
+    }
+
+    #[test]
+    fn what_the_operator_writes_back_has_not_moved() {
+        let mut fresh = plan();
+        let name = |path: &str| format!("TidbCluster c/n/t: spec.{path}");
+        fresh.basis.insert(name("paused"), json!(false));
+        let mut synced = plan();
+        synced.basis.insert(name("paused"), json!(null));
+        synced.basis.insert(name("pd.maxFailoverCount"), json!(3));
+        synced.basis.insert(name("tlsCluster"), json!({}));
+        assert_eq!(moved(&fresh, &synced), Vec::<String>::new());
+        synced.basis.insert(name("pd.maxFailoverCount"), json!(0));
+        assert_eq!(moved(&fresh, &synced).len(), 1);
     }
 
     #[test]

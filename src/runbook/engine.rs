@@ -240,7 +240,7 @@ impl Run {
         if step.action.awaits() {
             return self.awaiting(step, claimed, facts, now);
         }
-        match judge(&step.action, Some(&step.before), self.started(step), facts.seen) {
+        match judge(&step.action, Some(&step.before), self.started(step), &self.id, facts.seen) {
             Judged::Done { evidence } => {
                 let how = match (claimed, step.action.writes()) {
                     (true, _) => How::ByHand,
@@ -397,7 +397,7 @@ impl Run {
         stop_asked: bool,
         now: Timestamp,
     ) -> Vec<Effect> {
-        match judge(&step.action, Some(before), None, facts.seen) {
+        match judge(&step.action, Some(before), None, &self.id, facts.seen) {
             Judged::Done { evidence } => {
                 let how = match answer {
                     _ if self.by_hand.contains(&step.id) => How::ByHand,

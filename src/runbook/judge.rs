@@ -35,9 +35,15 @@ pub enum Judged {
 
 /// Judges an action. `expected` is the before-image that the world must still show if the action is not done: that of
 /// an open Intent, else the plan's. What is neither so nor as wanted is foreign. `started` is the before-image of the
-/// step which a wait refers to.
-pub fn judge(action: &Action, expected: Option<&Value>, started: Option<&Value>, seen: &Observation) -> Judged {
-    if let Some(judged) = super::judge_objects::judge(action, seen) {
+/// step which a wait refers to. `run`: whose action it is; empty before there is a run.
+pub fn judge(
+    action: &Action,
+    expected: Option<&Value>,
+    started: Option<&Value>,
+    run: &str,
+    seen: &Observation,
+) -> Judged {
+    if let Some(judged) = super::judge_objects::judge(action, run, seen) {
         return judged;
     }
     let target = action.target();
@@ -147,11 +153,11 @@ fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeClust
     let wanted = merge::asked(merge);
     // The revisions belong to the before-image: a later wait must see them move.
     let image = |fields: &BTreeMap<String, Value>| json!({"fields": fields, "revisions": revisions(cluster, tc)});
-    if now == wanted {
+    if merge::holds(merge, &object) {
         return Judged::Done { evidence: json!({"fields": now, "resourceVersion": tc.metadata.resource_version}) };
     }
     match expected.and_then(|before| before.get("fields")) {
-        Some(before) if *before != json!(now) => Judged::Foreign {
+        Some(before) if !merge::unchanged(merge, before, &object) => Judged::Foreign {
             sentence: format!(
                 "somebody else changed {}/{} meanwhile: expected {before}, found {}",
                 tc.namespace(),

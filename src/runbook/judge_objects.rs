@@ -9,13 +9,13 @@ use super::Observation;
 use super::action::Action;
 use super::judge::Judged;
 use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
-use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, uid, written_by};
+use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, managers, uid, written_by};
 
-/// Judges an action on one object. Other actions are none of its business.
-pub(super) fn judge(action: &Action, seen: &Observation) -> Option<Judged> {
+/// Judges an action of this run on one object. Other actions are none of its business.
+pub(super) fn judge(action: &Action, run: &str, seen: &Observation) -> Option<Judged> {
     match action {
         Action::CreateObject { target, object_kind, object } => {
-            Some(create(&ObjectId::new(*object_kind, target), object, seen))
+            Some(create(&ObjectId::new(*object_kind, target), object, run, seen))
         }
         Action::DeleteObject { target, object_kind, uid, made_by } => {
             Some(delete(&ObjectId::new(*object_kind, target), uid.as_deref(), made_by.as_deref(), seen))
@@ -65,7 +65,9 @@ fn deleting(object: &Value) -> bool {
     object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
 }
 
-fn create(id: &ObjectId, object: &Value, seen: &Observation) -> Judged {
+/// TiDB Operator writes a new object back within a second: what it makes of the fields is no difference, and where an
+/// object of this run differs otherwise, only a hand that is not the operator's makes it foreign.
+fn create(id: &ObjectId, object: &Value, run: &str, seen: &Observation) -> Judged {
     let found = match sight(id, seen) {
         Ok(Sight::Absent) => {
             return Judged::NotDone { before: json!({"absent": true}), after: json!({ "object": object }) };
@@ -81,8 +83,17 @@ fn create(id: &ObjectId, object: &Value, seen: &Observation) -> Judged {
     if different.is_empty() {
         return Judged::Done { evidence: json!({"uid": uid(found)}) };
     }
+    let ours = !run.is_empty() && written_by(found, &format!("tidepilot/{run}"));
+    let hands: Vec<&str> = managers(found).filter(|hand| !hand.starts_with("tidepilot/")).collect();
+    if ours && !hands.is_empty() && hands.iter().all(|hand| hand.starts_with("tidb-controller-manager")) {
+        return Judged::Done { evidence: json!({"uid": uid(found), "changedByTheOperator": different}) };
+    }
+    let how = match ours {
+        true => format!("was made by this run and changed since by {}", hands.join(", ")),
+        false => "exists already and is another one".to_owned(),
+    };
     Judged::Foreign {
-        sentence: format!("{id} exists already and is another one: {}", different.join("; ")),
+        sentence: format!("{id} {how}: {}", different.join("; ")),
         before: json!({"absent": true}),
         ours: object.clone(),
         theirs: json!({"uid": uid(found), "different": different}),
@@ -289,12 +300,49 @@ mod tests {
         ];
         for (sight, expected) in cases {
             let seen = observation(ObjectKind::ConfigMap, "x", sight.clone());
-            assert_eq!(judge(&create_action(), &seen).map(word), Some(expected), "{sight:?}");
+            assert_eq!(judge(&create_action(), "", &seen).map(word), Some(expected), "{sight:?}");
         }
         assert_eq!(
-            judge(&create_action(), &observation(ObjectKind::Secret, "x", Sight::Absent)).map(word),
+            judge(&create_action(), "", &observation(ObjectKind::Secret, "x", Sight::Absent)).map(word),
             Some("waiting")
         );
+    }
+
+    /// TiDB Operator writes a TidbCluster back within a second of its creation; a look comes before or after that.
+    #[test]
+    fn what_this_run_made_is_its_own_whoever_defaulted_it() {
+        let object = json!({"apiVersion": "pingcap.com/v1alpha1", "kind": "TidbCluster", "metadata": {"name": "x"},
+            "spec": {"paused": false, "pd": {"replicas": 1, "config": {}}, "tidb": {"replicas": 1, "config": {"lease": "45s"}}}});
+        let action = Action::CreateObject {
+            target: ObjectRef::new("a", "db", "x"),
+            object_kind: ObjectKind::TidbCluster,
+            object: object.clone(),
+        };
+        let managed = |mut found: Value, managers: &[&str]| {
+            let entries: Vec<Value> = managers.iter().map(|manager| json!({"manager": manager})).collect();
+            found["metadata"]["managedFields"] = json!(entries);
+            Sight::Present(found)
+        };
+        let mut written = object.clone();
+        written["spec"] = json!({"pd": {"replicas": 1, "config": "", "baseImage": "pingcap/pd"},
+            "tidb": {"replicas": 1, "config": "lease = \"45s\"\n\n[log]\n  [log.file]\n    max-backups = 3\n"}});
+        let mut odd = written.clone();
+        odd["spec"]["tidb"]["config"] = json!("lease = \"1s\"\n");
+        let operator = "tidb-controller-manager";
+        let cases = [
+            (managed(object.clone(), &["tidepilot/r1"]), "done"),
+            (managed(written.clone(), &["tidepilot/r1", operator]), "done"),
+            // A resume, or an object that was there before and is the same.
+            (managed(written.clone(), &[operator]), "done"),
+            (managed(odd.clone(), &["tidepilot/r1", operator]), "done"),
+            (managed(odd.clone(), &["tidepilot/r1", operator, "kubectl-edit"]), "foreign"),
+            (managed(odd.clone(), &["tidepilot/r1"]), "foreign"),
+            (managed(odd, &["tidepilot/r2", operator]), "foreign"),
+        ];
+        for (sight, expected) in cases {
+            let seen = observation(ObjectKind::TidbCluster, "x", sight.clone());
+            assert_eq!(judge(&action, "r1", &seen).map(word), Some(expected), "{sight:?}");
+        }
     }
 
     #[test]
@@ -318,7 +366,7 @@ mod tests {
         ];
         for (action, sight, expected) in cases {
             let seen = observation(ObjectKind::Pod, "x", sight.clone());
-            assert_eq!(judge(&action, &seen).map(word), Some(expected), "{action:?} {sight:?}");
+            assert_eq!(judge(&action, "r1", &seen).map(word), Some(expected), "{action:?} {sight:?}");
         }
     }
 }

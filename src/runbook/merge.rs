@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::fleet::operator_form::same;
+
 /// Pointer and value of each leaf, in the patch's order; an empty map is a leaf.
 pub fn leaves(merge: &Value) -> Vec<(String, &Value)> {
     fn walk<'a>(at: &str, value: &'a Value, into: &mut Vec<(String, &'a Value)>) {
@@ -51,6 +53,23 @@ pub fn asked(merge: &Value) -> BTreeMap<String, Value> {
 pub fn found(merge: &Value, object: &Value) -> BTreeMap<String, Value> {
     let there = |at: &str| object.pointer(at).cloned().unwrap_or(Value::Null);
     leaves(merge).into_iter().map(|(at, _)| (name(&at), there(&at))).collect()
+}
+
+/// Whether an object has what the patch asks for, as TiDB Operator may have written it back meanwhile.
+pub fn holds(merge: &Value, object: &Value) -> bool {
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    let nothing = Value::Null;
+    leaves(merge).iter().all(|(at, asked)| same(at, namespace, asked, object.pointer(at).unwrap_or(&nothing)))
+}
+
+/// Whether the places of a patch still hold what they held (by name), as TiDB Operator may have written it back meanwhile.
+pub fn unchanged(merge: &Value, before: &Value, object: &Value) -> bool {
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    let nothing = Value::Null;
+    leaves(merge).iter().all(|(at, _)| {
+        let was = before.get(name(at)).unwrap_or(&nothing);
+        same(at, namespace, was, object.pointer(at).unwrap_or(&nothing))
+    })
 }
 
 #[cfg(test)]

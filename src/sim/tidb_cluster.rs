@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::components::{Component, SYNC_ORDER, fqdn};
+use super::toml_text;
 
 /// `pd`, `tikv` … of one TidbCluster, with the object itself.
 #[derive(Clone, Debug)]
@@ -155,7 +156,9 @@ impl TidbCluster {
         Ok(())
     }
 
-    /// Writes the operator's defaults into spec.
+    /// Makes of spec what TiDB Operator writes back at its first sync: `SetTidbClusterDefault`, the CRD's defaults, and
+    /// what Go's marshalling does on the way (`pkg/apis/pingcap/v1alpha1`, 1.6): every `config` is a TOML text, and fields
+    /// that are left out when empty are gone.
     pub fn fill_defaults(&mut self) {
         let namespace = self.namespace().to_owned();
         let spec = &mut self.object["spec"];
@@ -172,23 +175,85 @@ impl TidbCluster {
             if !own.is_object() {
                 continue;
             }
+            // The CRD gives an image also where no version says which.
             set_missing(own, "baseImage", json!(component.base_image()));
+            let scales = json!({"scaleInParallelism": 1, "scaleOutParallelism": 1});
             match component {
                 Component::Pd => {
                     set_missing(own, "maxFailoverCount", json!(3));
+                    set_missing(own, "initWaitTime", json!(0));
                     set_missing(own, "startTimeout", json!(30));
                     set_missing(own, "spareVolReplaceReplicas", json!(1));
                 }
                 Component::TiKv => {
                     set_missing(own, "maxFailoverCount", json!(3));
-                    set_missing(own, "scalePolicy", json!({"scaleInParallelism": 1, "scaleOutParallelism": 1}));
+                    set_missing(own, "scalePolicy", scales);
                     set_missing(own, "spareVolReplaceReplicas", json!(1));
                 }
-                Component::TiDb | Component::TiFlash => set_missing(own, "maxFailoverCount", json!(3)),
+                Component::TiDb | Component::TiFlash => {
+                    set_missing(own, "maxFailoverCount", json!(3));
+                    set_missing(own, "scalePolicy", scales);
+                }
                 Component::TiProxy | Component::Pump | Component::TiCdc => {}
             }
+            for field in ["requests", "limits"] {
+                for amount in own[field].as_object_mut().into_iter().flat_map(|amounts| amounts.values_mut()) {
+                    *amount = json!(shortest(amount));
+                }
+            }
+            if !own["config"].is_null() {
+                own["config"] = written_config(component, &own["config"]);
+            }
+            drop_empty(own, &["mode", "suspendAction"]);
+            drop_nulls(own);
         }
+        drop_empty(spec, &["paused", "acrossK8s", "clusterDomain", "configUpdateStrategy"]);
+        drop_empty(&mut spec["cluster"], &["clusterDomain"]);
+        drop_empty(&mut spec["tlsCluster"], &["enabled"]);
+        drop_empty(&mut spec["suspendAction"], &["suspendStatefulSet"]);
         drop_nulls(spec);
+    }
+}
+
+/// TiFlash keeps two texts in its `config`.
+fn written_config(component: Component, config: &Value) -> Value {
+    let text = |config: &Value| json!(toml_text::write(&toml_text::read(config)));
+    match (component, config) {
+        (Component::TiFlash, Value::Object(parts)) => {
+            Value::Object(parts.iter().map(|(part, config)| (part.clone(), text(config))).collect())
+        }
+        (Component::TiDb, config) => {
+            let mut tree = Value::Object(toml_text::read(config));
+            if tree["log"]["file"]["max-backups"].is_null() {
+                tree["log"]["file"]["max-backups"] = json!(3);
+            }
+            text(&tree)
+        }
+        (_, config) => text(config),
+    }
+}
+
+/// A quantity as the API writes it: `1024Mi` is `1Gi`, and a number is a text.
+fn shortest(amount: &Value) -> String {
+    let text = amount.as_str().map_or_else(|| amount.to_string(), str::to_owned);
+    let units = ["Ki", "Mi", "Gi", "Ti", "Pi"];
+    let Some((at, unit)) = units.iter().enumerate().find(|(_, unit)| text.ends_with(**unit)) else { return text };
+    let Ok(mut number) = text.trim_end_matches(unit).parse::<u64>() else { return text };
+    let mut at = at;
+    while number > 0 && number.is_multiple_of(1024) && at + 1 < units.len() {
+        number /= 1024;
+        at += 1;
+    }
+    format!("{number}{}", units[at])
+}
+
+/// Fields that Go leaves out when they hold nothing.
+fn drop_empty(object: &mut Value, fields: &[&str]) {
+    let Some(object) = object.as_object_mut() else { return };
+    for field in fields {
+        if object.get(*field).is_some_and(|value| *value == json!(false) || *value == json!("") || value.is_null()) {
+            object.shift_remove(*field);
+        }
     }
 }
 
@@ -219,6 +284,25 @@ mod tests {
         check(json!({}), "basic-pd-1");
         check(json!({"acrossK8s": true}), "basic-pd-1.basic-pd-peer.pingcap.svc");
         check(json!({"clusterDomain": "a.b"}), "basic-pd-1.basic-pd-peer.pingcap.svc.a.b");
+    }
+
+    #[test]
+    fn what_the_operator_writes_back() {
+        let mut tc = basic(json!({
+            "version": "v8.5.4", "paused": false, "tlsCluster": {"enabled": false},
+            "pd": {"replicas": 3, "config": {}, "requests": {"storage": "10240Mi"}},
+            "tikv": {"replicas": 3, "config": {"security": {"cert-allowed-cn": ["TiDB"]}}, "requests": {"storage": "1Gi"}},
+            "tidb": {"replicas": 2, "config": "# of ours\n[log]\nlevel = 'info'\n"},
+        }));
+        tc.fill_defaults();
+        let spec = tc.spec();
+        assert_eq!((&spec["pd"]["config"], &spec["pd"]["requests"]["storage"]), (&json!(""), &json!("10Gi")));
+        assert_eq!(spec["tikv"]["config"], "[security]\n  cert-allowed-cn = [\"TiDB\"]\n");
+        assert_eq!(spec["tidb"]["config"], "[log]\n  level = \"info\"\n  [log.file]\n    max-backups = 3\n");
+        assert_eq!((&spec["tlsCluster"], spec.get("paused")), (&json!({}), None));
+        let mut again = tc.clone();
+        again.fill_defaults();
+        assert_eq!(again.object, tc.object, "and it stays so");
     }
 
     #[test]

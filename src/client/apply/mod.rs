@@ -231,7 +231,7 @@ async fn patch(
     // What was decided on must still be there: the version sent is read only now.
     let decided = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
     let decided = decided.ok_or_else(|| format!("{target} was not seen; look again"))?;
-    if touched(merge, &decided) != touched(merge, &before) {
+    if !alike(merge, &decided, &before) {
         return Err(format!("{target} was changed in the same fields since it was looked at; nothing was sent"));
     }
     fence(permit).await?;
@@ -240,7 +240,7 @@ async fn patch(
         // The operator writes status into the same object, so its version moves all the time. A conflict was not
         // applied; once more is right only if nobody touched what we are about to change.
         let again = current(link, target, uid).await?;
-        if touched(merge, &before) != touched(merge, &again) {
+        if !alike(merge, &before, &again) {
             return Err(format!("{target} was changed by somebody else in the same fields; plan again"));
         }
         fence(permit).await?;
@@ -294,6 +294,11 @@ fn surely_refused(status: u16) -> bool {
 
 fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
     merge::leaves(merge).iter().map(|(at, _)| object.pointer(at).filter(|value| !value.is_null())).collect()
+}
+
+/// Whether two looks show the same in the fields of the patch, as TiDB Operator may have written them back in between.
+fn alike(merge: &Value, one: &Value, other: &Value) -> bool {
+    merge::unchanged(merge, &serde_json::json!(merge::found(merge, one)), other)
 }
 
 /// The fields that did not become what was asked: an old API server prunes unknown ones without a word.

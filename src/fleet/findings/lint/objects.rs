@@ -10,6 +10,7 @@ use super::values::{
     VersionFault, any_placeholder, domain_fault, max_replicas, name_fault, placeholder, variable, version_fault,
 };
 use super::{Location, Subject};
+use crate::fleet::certificate::allowed_names;
 use crate::fleet::rollout::{Held, held};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::version::Version;
@@ -362,14 +363,7 @@ fn tiproxy_and_microservices(document: &Document) -> Vec<Finding> {
 fn common_names(document: &Document) -> Vec<Finding> {
     let mut all = Vec::new();
     for (component, spec) in components(document) {
-        let names = match spec.get("config") {
-            Some(Value::Object(config)) => {
-                let listed = config.get("security").and_then(|security| security.get("cert-allowed-cn"));
-                listed.and_then(Value::as_array).map_or(0, Vec::len)
-            }
-            Some(Value::String(toml)) => listed_in_toml(toml),
-            _ => 0,
-        };
+        let names = spec.get("config").and_then(allowed_names).map_or(0, |names| names.len());
         let own = spec.get("version").and_then(Value::as_str).or(document.text_at(&["spec", "version"]));
         let newer = own.and_then(Version::parse).is_some_and(|version| version >= Version::new(8, 4, 0));
         if names < 2 || (newer && component == Component::Pd) {
@@ -386,12 +380,6 @@ fn common_names(document: &Document) -> Vec<Finding> {
         );
     }
     all
-}
-
-/// Names in `cert-allowed-cn = ["a", "b"]` of a TOML text.
-fn listed_in_toml(toml: &str) -> usize {
-    let line = toml.lines().find(|line| line.trim_start().starts_with("cert-allowed-cn"));
-    line.map_or(0, |line| line.matches('"').count().max(line.matches('\'').count()) / 2)
 }
 
 /// 27. The initial one with one PD.
