@@ -15,7 +15,7 @@ use super::api_server::{ExecOutput, Stream};
 use super::kubelet::Stage;
 use super::pods;
 use super::world::{PodKey, World};
-use super::{dns, secrets, store};
+use super::{dns, kubelet, secrets, store};
 
 const DNS_SERVER: &str = "10.96.0.10";
 const OUTPUT_LIMIT: usize = 1 << 20;
@@ -32,7 +32,7 @@ pub async fn run(world: &Arc<World>, pod: &PodKey, argv: &[String]) -> ExecOutpu
     }
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
     let bare = world.kubes[pod.kube].store.get("pods", &pod.namespace, &pod.name).is_some_and(|pod| {
-        pod["spec"]["containers"][0]["image"].as_str().is_some_and(|image| image.contains("-distroless"))
+        kubelet::main_container(&pod)["image"].as_str().is_some_and(|image| image.contains("-distroless"))
     });
     match words.as_slice() {
         [program, ..] if bare => not_found(program),

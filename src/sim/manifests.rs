@@ -6,8 +6,12 @@
 use serde_json::{Value, json};
 
 use super::components::{Component, labels};
-use super::kubelet::short_hash;
+use super::kubelet::{json_hash, short_hash};
 use super::tidb_cluster::TidbCluster;
+use super::{store, toml_text};
+
+/// What the operator keeps of an object's spec, to see what it changed itself.
+const LAST_APPLIED: &str = "pingcap.com/last-applied-configuration";
 
 fn owner(tc: &TidbCluster) -> Value {
     json!([{
@@ -41,7 +45,7 @@ pub fn config_map(tc: &TidbCluster, component: Component) -> Option<Value> {
     let config = tc.component(component)?.get("config").filter(|config| !config.is_null());
     let always = matches!(component, Component::TiFlash | Component::Pump | Component::TiProxy);
     let text = match config {
-        Some(config) => config.as_str().map_or_else(|| config.to_string(), str::to_owned),
+        Some(config) => config_file(tc, component, config),
         None if always => String::new(),
         None => return None,
     };
@@ -50,8 +54,33 @@ pub fn config_map(tc: &TidbCluster, component: Component) -> Option<Value> {
         false => json!({"config-file": text, "startup-script": start_script(tc, component)}),
     };
     let plain = component.stateful_set(tc.name());
-    let name = if tc.rolling_config(component) { format!("{plain}-{}", short_hash(&data)) } else { plain };
+    let name = if tc.rolling_config(component) { format!("{plain}-{}", digest(&data)) } else { plain };
     Some(json!({"metadata": metadata(tc, component.key(), &name), "data": data}))
+}
+
+/// The TOML that a component is started with; with TLS the operator adds where the certificates lie.
+fn config_file(tc: &TidbCluster, component: Component, config: &Value) -> String {
+    let names = match component {
+        Component::Pd => ["cacert-path", "cert-path", "key-path"],
+        Component::TiKv => ["ca-path", "cert-path", "key-path"],
+        Component::TiDb => ["cluster-ssl-ca", "cluster-ssl-cert", "cluster-ssl-key"],
+        Component::TiProxy | Component::TiFlash | Component::Pump | Component::TiCdc => {
+            return config.as_str().map_or_else(|| config.to_string(), str::to_owned);
+        }
+    };
+    let mut tree = Value::Object(toml_text::read(config));
+    if tc.tls() {
+        for (name, file) in names.into_iter().zip(["ca.crt", "tls.crt", "tls.key"]) {
+            tree["security"][name] = json!(format!("/var/lib/{}-tls/{file}", component.key()));
+        }
+    }
+    toml_text::write(&toml_text::read(&tree))
+}
+
+/// Seven digits, as the operator's digest looks. Its own has some 4000 values, so that in truth one change in 4000 finds the
+/// name taken and restarts nothing; here that would be chance in a test.
+fn digest(data: &Value) -> String {
+    format!("{:07}", json_hash(data) % 10_000_000)
 }
 
 /// Stands in where a component never had a `config`.
@@ -63,30 +92,28 @@ pub fn first_config_map(tc: &TidbCluster, component: Component) -> Value {
 /// Headless and, where there is one, client-facing services.
 pub fn services(tc: &TidbCluster, component: Component) -> Vec<Value> {
     let selector = labels(tc.instance(), component.key());
-    let ports = |names: &[&str]| -> Vec<Value> {
-        let chosen = component.ports().iter().filter(|(name, _)| names.is_empty() || names.contains(name));
-        chosen.map(|(name, port)| json!({"name": name, "port": port, "targetPort": port, "protocol": "TCP"})).collect()
-    };
     let service = |name: &str, used_by: &str, spec: Value| {
         let mut metadata = metadata(tc, component.key(), name);
         metadata["labels"]["app.kubernetes.io/used-by"] = json!(used_by);
-        json!({"metadata": metadata, "spec": spec})
+        service_object(metadata, spec)
     };
     let mut made = vec![service(
         &component.peer_service(tc.name()),
         "peer",
         json!({
-            "clusterIP": "None", "clusterIPs": ["None"], "publishNotReadyAddresses": true, "type": "ClusterIP",
-            "ports": ports(&[]), "selector": selector, "sessionAffinity": "None",
+            "clusterIP": "None", "clusterIPs": ["None"], "ports": service_ports(peer_ports(component)),
+            "publishNotReadyAddresses": true, "selector": selector, "sessionAffinity": "None", "type": "ClusterIP",
         }),
     )];
-    let front: Option<&[&str]> = match component {
-        Component::Pd => Some(&["client"]),
-        Component::TiDb if tc.spec()["tidb"]["service"].is_object() => Some(&[]),
-        Component::TiProxy => Some(&["tiproxy"]),
+    let front: Option<&[(&str, u16)]> = match component {
+        Component::Pd => Some(&[("client", 2379)]),
+        Component::TiDb if tc.spec()["tidb"]["service"].is_object() => {
+            Some(&[("mysql-client", 4000), ("status", 10080)])
+        }
+        Component::TiProxy => Some(&[("tiproxy", 6000)]),
         _ => None,
     };
-    if let Some(names) = front {
+    if let Some(ports) = front {
         let name = component.stateful_set(tc.name());
         let kind = tc.spec()[component.key()]["service"]["type"].as_str().unwrap_or("ClusterIP");
         let ip = service_ip(tc.namespace(), &name);
@@ -94,12 +121,38 @@ pub fn services(tc: &TidbCluster, component: Component) -> Vec<Value> {
             &name,
             "end-user",
             json!({
-                "clusterIP": ip, "clusterIPs": [ip], "type": kind, "ports": ports(names), "selector": selector,
-                "sessionAffinity": "None",
+                "clusterIP": ip, "clusterIPs": [ip], "ports": service_ports(ports), "selector": selector,
+                "sessionAffinity": "None", "type": kind,
             }),
         ));
     }
     made
+}
+
+/// As the operator names the ports of the headless services.
+fn peer_ports(component: Component) -> &'static [(&'static str, u16)] {
+    match component {
+        Component::Pd => &[("tcp-peer-2380", 2380), ("tcp-peer-2379", 2379)],
+        Component::TiKv => &[("peer", 20160)],
+        Component::TiDb => &[("status", 10080)],
+        Component::TiProxy | Component::TiFlash | Component::Pump | Component::TiCdc => component.ports(),
+    }
+}
+
+fn service_ports(ports: &[(&str, u16)]) -> Vec<Value> {
+    ports
+        .iter()
+        .map(|(name, port)| json!({"name": name, "port": port, "protocol": "TCP", "targetPort": port}))
+        .collect()
+}
+
+/// A Service with what the operator and the API server add to it.
+fn service_object(mut metadata: Value, mut spec: Value) -> Value {
+    metadata["annotations"] = json!({LAST_APPLIED: spec.to_string()});
+    spec["internalTrafficPolicy"] = json!("Cluster");
+    spec["ipFamilies"] = json!(["IPv4"]);
+    spec["ipFamilyPolicy"] = json!("SingleStack");
+    json!({"metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}})
 }
 
 /// A stable made-up address.
@@ -112,7 +165,9 @@ fn service_ip(namespace: &str, name: &str) -> String {
 /// The pod template; `config_map` is the name to mount.
 pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Value {
     let key = component.key();
-    let (mut volumes, mut mounts) = (Vec::new(), Vec::new());
+    let mut volumes = vec![json!({"name": "annotations", "downwardAPI": {"defaultMode": 420, "items": [
+        {"path": "annotations", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.annotations"}}]}})];
+    let mut mounts = vec![json!({"name": "annotations", "mountPath": "/etc/podinfo", "readOnly": true})];
     // TiCDC without `config` has no ConfigMap at all.
     if !config_map.is_empty() {
         volumes.push(json!({"name": "config", "configMap": {"name": config_map, "defaultMode": 420,
@@ -132,7 +187,9 @@ pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Val
         _ => json!(["/bin/sh", format!("/usr/local/bin/{key}_start_script.sh")]),
     };
     if let Some(claim) = component.claim() {
-        mounts.push(json!({"name": claim, "mountPath": format!("/var/lib/{key}")}));
+        // TiKV's stands before the others.
+        let at = if component == Component::TiKv { 1 } else { mounts.len() };
+        mounts.insert(at, json!({"name": claim, "mountPath": format!("/var/lib/{key}")}));
     }
     if tc.tls() {
         let secret = format!("{}-{key}-cluster-secret", tc.name());
@@ -140,11 +197,14 @@ pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Val
         mounts
             .push(json!({"name": format!("{key}-tls"), "mountPath": format!("/var/lib/{key}-tls"), "readOnly": true}));
     }
-    let ports: Vec<Value> = component
-        .ports()
-        .iter()
-        .map(|(name, port)| json!({"name": name, "containerPort": port, "protocol": "TCP"}))
-        .collect();
+    if component == Component::TiDb {
+        volumes.push(json!({"name": "slowlog", "emptyDir": {}}));
+        mounts.push(json!({"name": "slowlog", "mountPath": "/var/log/tidb"}));
+    }
+    // TiKV does not say that it listens for its status.
+    let told = component.ports().iter().filter(|(name, _)| component != Component::TiKv || *name == "server");
+    let ports: Vec<Value> =
+        told.map(|(name, port)| json!({"name": name, "containerPort": port, "protocol": "TCP"})).collect();
     let mut annotations = json!({
         "prometheus.io/scrape": "true", "prometheus.io/path": "/metrics",
         "prometheus.io/port": component.ports().last().map(|(_, port)| port.to_string()),
@@ -154,24 +214,45 @@ pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Val
             annotations[name] = value.clone();
         }
     }
+    let pull = tc.spec()["imagePullPolicy"].as_str().unwrap_or("IfNotPresent");
+    let mut own = json!({
+        "name": key,
+        "image": tc.image(component),
+        "imagePullPolicy": pull,
+        "command": command,
+        "env": environment(tc, component),
+        "ports": ports,
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": mounts,
+    });
+    let mut containers = Vec::new();
+    match component {
+        Component::TiKv => own["securityContext"] = json!({"privileged": false}),
+        Component::TiDb => {
+            own["readinessProbe"] = json!({
+                "failureThreshold": 3, "initialDelaySeconds": 10, "periodSeconds": 10, "successThreshold": 1,
+                "tcpSocket": {"port": 4000}, "timeoutSeconds": 1,
+            });
+            containers.push(json!({
+                "name": "slowlog",
+                "image": "alpine:3.16.0",
+                "imagePullPolicy": pull,
+                "command": ["sh", "-c", "touch /var/log/tidb/slowlog; tail -n0 -F /var/log/tidb/slowlog;"],
+                "resources": {},
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+                "volumeMounts": [{"name": "slowlog", "mountPath": "/var/log/tidb"}],
+            }));
+        }
+        Component::Pd | Component::TiProxy | Component::TiFlash | Component::Pump | Component::TiCdc => {}
+    }
+    containers.push(own);
     json!({
         "metadata": {"labels": labels(tc.instance(), key), "annotations": annotations},
         "spec": {
-            "containers": [{
-                "name": key,
-                "image": tc.image(component),
-                "imagePullPolicy": tc.spec()["imagePullPolicy"].as_str().unwrap_or("IfNotPresent"),
-                "command": command,
-                "env": [
-                    {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}},
-                    {"name": "PEER_SERVICE_NAME", "value": component.peer_service(tc.name())},
-                    {"name": "SET_NAME", "value": component.stateful_set(tc.name())},
-                    {"name": "TZ", "value": tc.spec()["timezone"].as_str().unwrap_or("UTC")},
-                ],
-                "ports": ports,
-                "resources": {},
-                "volumeMounts": mounts,
-            }],
+            "containers": containers,
             "volumes": volumes,
             "restartPolicy": "Always",
             "dnsPolicy": "ClusterFirst",
@@ -180,6 +261,40 @@ pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Val
             "securityContext": {},
         },
     })
+}
+
+fn environment(tc: &TidbCluster, component: Component) -> Value {
+    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}});
+    let set = |name: &str, value: String| json!({"name": name, "value": value});
+    let zone = set("TZ", tc.spec()["timezone"].as_str().unwrap_or("UTC").to_owned());
+    let namespace = field("NAMESPACE", "metadata.namespace");
+    let service = component.peer_service(tc.name());
+    let name = || tc.name().to_owned();
+    match component {
+        Component::Pd => json!([
+            namespace,
+            set("PEER_SERVICE_NAME", service),
+            set("SERVICE_NAME", component.stateful_set(tc.name())),
+            set("SET_NAME", component.stateful_set(tc.name())),
+            zone,
+        ]),
+        Component::TiDb => json!([
+            set("CLUSTER_NAME", name()),
+            zone,
+            set("BINLOG_ENABLED", "false".to_owned()),
+            set("SLOW_LOG_FILE", "/var/log/tidb/slowlog".to_owned()),
+            field("POD_NAME", "metadata.name"),
+            namespace,
+            set("HEADLESS_SERVICE_NAME", service),
+        ]),
+        Component::TiKv | Component::TiFlash | Component::TiProxy | Component::Pump | Component::TiCdc => json!([
+            namespace,
+            set("CLUSTER_NAME", name()),
+            set("HEADLESS_SERVICE_NAME", service),
+            set("CAPACITY", "0".to_owned()),
+            zone,
+        ]),
+    }
 }
 
 /// A new StatefulSet in its quiet form: the partition equals the replicas, so that nothing rolls by itself.
@@ -192,23 +307,32 @@ pub fn stateful_set(tc: &TidbCluster, component: Component, template: Value) -> 
             json!({
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim},
                 "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage}}, "volumeMode": "Filesystem"},
+                "status": {"phase": "Pending"},
             })
         })
         .into_iter()
         .collect();
-    json!({
-        "metadata": metadata(tc, component.key(), &component.stateful_set(tc.name())),
-        "spec": {
-            "replicas": replicas,
-            "serviceName": component.peer_service(tc.name()),
-            "podManagementPolicy": "Parallel",
-            "revisionHistoryLimit": 10,
-            "selector": {"matchLabels": labels(tc.instance(), component.key())},
-            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": replicas}},
-            "template": template,
-            "volumeClaimTemplates": claims,
-        },
-    })
+    let mut spec = json!({
+        "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
+        "podManagementPolicy": "Parallel",
+        "replicas": replicas,
+        "revisionHistoryLimit": 10,
+        "selector": {"matchLabels": labels(tc.instance(), component.key())},
+        "serviceName": component.peer_service(tc.name()),
+        "template": template,
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": replicas}},
+    });
+    if !claims.is_empty() {
+        spec["volumeClaimTemplates"] = json!(claims);
+    }
+    let mut set = json!({"metadata": metadata(tc, component.key(), &component.stateful_set(tc.name())), "spec": spec});
+    note_applied(&mut set);
+    set
+}
+
+/// Notes on an object what the operator last made of its spec.
+pub fn note_applied(object: &mut Value) {
+    object["metadata"]["annotations"][LAST_APPLIED] = json!(object["spec"].to_string());
 }
 
 /// The discovery Deployment with its service and its pod, which never change afterwards.
@@ -224,20 +348,43 @@ pub fn discovery(tc: &TidbCluster) -> [(&'static str, Value); 3] {
     });
     let mut pod = metadata(tc, "discovery", &format!("{name}-{}", short_hash(&json!([tc.uid(), name]))));
     pod["labels"]["pod-template-hash"] = json!("6d5f8c9b7");
+    pod["generateName"] = json!(format!("{name}-6d5f8c9b7-"));
+    let mut about = metadata(tc, "discovery", &name);
+    about["annotations"] = json!({
+        "deployment.kubernetes.io/revision": "1", LAST_APPLIED: spec.to_string(),
+        "pingcap.com/last-applied-podtemplate": spec.to_string(),
+    });
+    let condition = |kind: &str, reason: &str, message: &str| {
+        json!({"type": kind, "status": "True", "reason": reason, "message": message,
+            "lastUpdateTime": store::now(), "lastTransitionTime": store::now()})
+    };
+    let progressed = format!("ReplicaSet \"{name}-6d5f8c9b7\" has successfully progressed.");
     [
         (
             "services",
-            json!({"metadata": metadata(tc, "discovery", &name), "spec": {
-                "type": "ClusterIP", "clusterIP": service_ip(tc.namespace(), &name), "selector": labels,
-                "ports": [{"name": "discovery", "port": 10261, "targetPort": 10261}, {"name": "proxy", "port": 10262, "targetPort": 10262}],
-            }}),
+            service_object(
+                metadata(tc, "discovery", &name),
+                json!({
+                    "clusterIP": service_ip(tc.namespace(), &name), "clusterIPs": [service_ip(tc.namespace(), &name)],
+                    "ports": service_ports(&[("discovery", 10261), ("proxy", 10262)]), "selector": labels,
+                    "sessionAffinity": "None", "type": "ClusterIP",
+                }),
+            ),
         ),
         (
             "deployments",
-            json!({"metadata": metadata(tc, "discovery", &name), "spec": {
-            "replicas": 1, "selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"},
-            "template": {"metadata": {"labels": labels}, "spec": spec},
-        }, "status": {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1}}),
+            json!({"metadata": about, "spec": {
+                "progressDeadlineSeconds": 600, "replicas": 1, "revisionHistoryLimit": 10,
+                "selector": {"matchLabels": labels}, "strategy": {"type": "Recreate"},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            }, "status": {
+                "availableReplicas": 1,
+                "conditions": [
+                    condition("Progressing", "NewReplicaSetAvailable", &progressed),
+                    condition("Available", "MinimumReplicasAvailable", "Deployment has minimum availability."),
+                ],
+                "observedGeneration": 1, "readyReplicas": 1, "replicas": 1, "terminatingReplicas": 0, "updatedReplicas": 1,
+            }}),
         ),
         ("pods", json!({"metadata": pod, "spec": spec})),
     ]

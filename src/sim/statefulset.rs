@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::components::ordinal;
 use super::dns::is_ready;
-use super::kubelet::short_hash;
+use super::kubelet::{main_container, short_hash};
 use super::store::now;
 use super::world::World;
 
@@ -120,7 +120,7 @@ fn terminate(world: &World, kube: usize, pod: &Value) {
         pod["metadata"]["deletionTimestamp"] = json!(now());
         pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
     });
-    let container = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default();
+    let container = main_container(pod)["name"].as_str().unwrap_or_default();
     world.event(kube, pod, "kubelet", "Normal", "Killing", &format!("Stopping container {container}"));
 }
 
@@ -143,7 +143,7 @@ fn create(world: &World, kube: usize, set: &Value, ordinal: u64, wanted: &str, u
         let claim_name = format!("{prefix}-{name}");
         volumes.push(json!({"name": prefix, "persistentVolumeClaim": {"claimName": claim_name}}));
         if store.get("persistentvolumeclaims", namespace, &claim_name).is_none() {
-            bind(world, kube, set, claim, &claim_name);
+            bind(world, kube, set, claim, &claim_name, &name);
         }
     }
     let mut labels = template["metadata"]["labels"].clone();
@@ -195,13 +195,19 @@ fn keep_revision(world: &World, kube: usize, set: &Value, name: &str) {
     }
 }
 
-fn bind(world: &World, kube: usize, set: &Value, claim: &Value, name: &str) {
+fn bind(world: &World, kube: usize, set: &Value, claim: &Value, name: &str, pod: &str) {
     let store = &world.kubes[kube].store;
     let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
     let storage = &claim["spec"]["resources"]["requests"]["storage"];
     let volume = format!("pvc-{}", short_hash(&json!([kube, namespace, name, set["metadata"]["uid"]])));
+    let mut labels = set["spec"]["selector"]["matchLabels"].clone();
+    labels["tidb.pingcap.com/pod-name"] = json!(pod);
+    let annotations = json!({
+        "pv.kubernetes.io/bind-completed": "yes", "pv.kubernetes.io/bound-by-controller": "yes",
+        "tidb.pingcap.com/pod-name": pod,
+    });
     store.put("persistentvolumeclaims", json!({
-        "metadata": {"namespace": namespace, "name": name, "labels": set["spec"]["selector"]["matchLabels"]},
+        "metadata": {"namespace": namespace, "name": name, "labels": labels, "annotations": annotations},
         "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": claim["spec"]["resources"], "storageClassName": "standard",
             "volumeMode": "Filesystem", "volumeName": volume,

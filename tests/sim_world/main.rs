@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test is the person at the keyboard: it writes directly")]
 
+mod golden;
 mod membership;
 mod reach;
 mod rolling;

@@ -41,7 +41,7 @@ async fn pd_8_5_has_only_v3() {
     let leader = sim.leader("prod").expect("a leader").to_string();
     assert_eq!(serde_json::from_str::<Value>(&body).expect("JSON")["leader"], json!(leader));
     let (status, _) = ask(Method::GET, path, String::new()).await;
-    assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     sim.shutdown().await;
 }
 

@@ -30,10 +30,15 @@ pub fn label(pass: &Pass<'_>, tc: &TidbCluster) {
         if labels.iter().all(|(label, id)| pod["metadata"]["labels"][label] == id.as_str()) {
             continue;
         }
-        store.edit("pods", &key.namespace, &key.name, |pod| {
-            for (label, id) in &labels {
-                pod["metadata"]["labels"][label] = json!(id);
-            }
-        });
+        let claim = component_of(&pod).and_then(|component| component.claim());
+        let claim = claim.map(|claim| format!("{claim}-{}", key.name));
+        for (plural, name) in [("pods", Some(key.name.clone())), ("persistentvolumeclaims", claim)] {
+            let Some(name) = name else { continue };
+            store.edit(plural, &key.namespace, &name, |object| {
+                for (label, id) in &labels {
+                    object["metadata"]["labels"][label] = json!(id);
+                }
+            });
+        }
     }
 }

@@ -223,6 +223,9 @@ fn put_if_new(store: &super::store::Store, plural: &str, object: Value) {
 fn write_set(pass: &Pass<'_>, set: &Value) {
     let text = |field: &str| set["metadata"][field].as_str().unwrap_or_default();
     pass.world.kubes[pass.kube].store.edit("statefulsets", text("namespace"), text("name"), |live| {
-        live["spec"] = set["spec"].clone();
+        if live["spec"] != set["spec"] {
+            live["spec"] = set["spec"].clone();
+            manifests::note_applied(live);
+        }
     });
 }
