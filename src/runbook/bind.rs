@@ -421,19 +421,10 @@ fn concrete(
     }
     let reversibility = action.reversibility();
     let gate = |name: &str| format!("{}/{name}", phase.id);
+    let unfamiliar = super::danger::unfamiliar(&action);
     let confirm = match (step.confirm, reversibility) {
-        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
-            // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
-            let named = match &action {
-                Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
-                | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
-                | Action::PatchTidbCluster { target: own, .. } => own,
-                _ => target,
-            };
-            // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
-            let step = if named == target { step.id.clone() } else { format!("{}@{named}", step.id) };
-            Confirm::Typed { gate: gate(&step), text: named.name.clone() }
-        }
+        _ if unfamiliar.is_some() => typed_gate(&action, target, &phase.id, &step.id),
+        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => typed_gate(&action, target, &phase.id, &step.id),
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
         // Whoever let the run make it has let it clean up.
@@ -455,7 +446,11 @@ fn concrete(
         item: key.map(str::to_owned),
         last,
         title: facts.words(&step.title.en, env)?,
-        why: step.why.as_ref().map_or_else(|| Ok(String::new()), |why| facts.words(&why.en, env))?,
+        why: match (step.why.as_ref().map(|why| facts.words(&why.en, env)).transpose()?, unfamiliar) {
+            (why, None) => why.unwrap_or_default(),
+            (None, Some(unfamiliar)) => format!("Typed: {unfamiliar}."),
+            (Some(why), Some(unfamiliar)) => format!("{why} Typed: {unfamiliar}."),
+        },
         already_so,
         before,
         after,
@@ -481,6 +476,20 @@ fn concrete(
         stalled_s: step.timeout.stalled_s,
         action,
     })
+}
+
+/// The gate that asks for the TidbCluster's name.
+fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str) -> Confirm {
+    // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
+    let named = match action {
+        Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
+        | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
+        | Action::PatchTidbCluster { target: own, .. } => own,
+        _ => target,
+    };
+    // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
+    let gate = if named == target { format!("{phase}/{step}") } else { format!("{phase}/{step}@{named}") };
+    Confirm::Typed { gate, text: named.name.clone() }
 }
 
 /// Whether what a step waits for holds already.

@@ -10,6 +10,7 @@ pub mod approval;
 pub mod bind;
 pub mod choices;
 pub mod cost;
+mod danger;
 pub mod definition;
 pub mod digest;
 pub mod engine;
