@@ -91,7 +91,7 @@ async fn the_printed_roles_are_enough_for_the_whole_life_of_a_database() {
     }
     let life: &[(&str, &[&str], &[&str])] = &[
         ("verify-network", &["first=east/prod/one", "second=west/prod/two"], &[]),
-        ("issue-ca", &[ONE, "copyTo=west/prod/two"], &[]),
+        ("issue-ca", &[ONE, "copyTo=west/prod/two"], &["one"]),
         ("issue-certificates", &[ONE, "clusterDomain=east.local"], &[]),
         ("deploy-initial-cluster", &[ONE, "clusterDomain=east.local", "version=v8.5.4", "tls=true"], &["one"]),
         ("issue-certificates", &[TWO, "clusterDomain=west.local"], &[]),
