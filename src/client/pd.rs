@@ -176,7 +176,7 @@ pub(super) async fn healthy(tunnel: &mut Tunnel, limit: Duration) -> Result<bool
 /// Opens a tunnel of its own to a pod, for one write or one careful reading.
 pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit: Duration) -> Result<Tunnel, String> {
     let key = pod.metadata.key();
-    let tls = pd_tls::material(link, tc, &key).await?;
+    let tls = pd_tls::material(link, tc, pod).await?;
     let opened = Tunnel::open(link, &key, tls.as_ref(), limit).await;
     if let (Err(_), Some(tc), true) = (&opened, tc, tls.is_some()) {
         pd_tls::forget(link, tc);

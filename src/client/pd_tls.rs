@@ -16,8 +16,9 @@ use super::connect::PdTlsFiles;
 use super::link::Link;
 use super::now;
 use super::trouble::TroubleKind;
-use crate::fleet::ObjectKey;
 use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls_toggle::pod_speaks_tls;
+use crate::fleet::workload::Pod;
 
 /// How long a Secret that was read is used before it is read again: certificates are renewed in place.
 const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(300);
@@ -30,9 +31,10 @@ pub(super) struct PdTls {
     pub hosts: Vec<String>,
 }
 
-/// The TLS of one PD pod; `None` when its TidbCluster has none.
-pub(super) async fn material(link: &Link, tc: Option<&TidbCluster>, pod: &ObjectKey) -> Result<Option<PdTls>, String> {
-    let Some(tc) = tc.filter(|tc| tc.tls()) else { return Ok(None) };
+/// The TLS of one PD pod; `None` when it runs without. The pod decides, not what its TidbCluster has come to ask for.
+pub(super) async fn material(link: &Link, tc: Option<&TidbCluster>, pod: &Pod) -> Result<Option<PdTls>, String> {
+    let Some(tc) = tc.filter(|tc| pod_speaks_tls(pod, tc)) else { return Ok(None) };
+    let pod = pod.metadata.key();
     let mut hosts: Vec<String> = tc.domain().map(|domain| tc.pd_host(&pod.name, Some(domain))).into_iter().collect();
     // A pod that has not restarted since the domain was set may hold a certificate without it.
     hosts.push(tc.pd_host(&pod.name, None));

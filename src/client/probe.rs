@@ -11,7 +11,7 @@ use super::channels::{Output, read_exec};
 use super::link::{Link, Links};
 use super::{encode, pd, plain};
 use crate::fleet::database::database_of;
-use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
 use crate::runbook::action::{Action, ProbeLine, leads_to};
@@ -45,9 +45,10 @@ pub async fn probe(links: &Links, permit: &ProbePermit, action: &Action, fleet: 
     if from.is_empty() {
         from.extend(own.map(|own| (target.context.clone(), own)));
     }
+    let tls = speaks_tls(cluster, tc, pod);
     let lines = from.into_iter().map(|(context, from)| {
         let at = ObjectRef::new(context, &from.metadata.namespace, &from.metadata.name);
-        looked(links, permit, tc, at, url, expected.clone())
+        looked(links, permit, tls, at, url, expected.clone())
     });
     join_all(lines).await
 }
@@ -63,7 +64,9 @@ pub async fn rehearse(links: &Links, permit: &ProbePermit, target: &ObjectRef, f
     });
     let lines = pods.map(|(of, tc, pod)| async move {
         let at = ObjectRef::new(&of.context, &of.namespace, &pod.metadata.name);
-        looked(links, permit, tc, at, &tc.expected_peer_url(&pod.metadata.name), pod.status.addresses()).await
+        let tls = pod_speaks_tls(pod, tc);
+        let url = tc.expected_peer_url(&pod.metadata.name, tls);
+        looked(links, permit, tls, at, &url, pod.status.addresses()).await
     });
     join_all(lines).await
 }
@@ -71,13 +74,13 @@ pub async fn rehearse(links: &Links, permit: &ProbePermit, target: &ObjectRef, f
 async fn looked(
     links: &Links,
     permit: &ProbePermit,
-    tc: &TidbCluster,
+    tls: bool,
     from: ObjectRef,
     url: &str,
     expected: Vec<String>,
 ) -> ProbeLine {
     let mut line = ProbeLine { from, resolved: Vec::new(), expected, reached: false, detail: String::new() };
-    line.detail = match look_from(links, permit, tc, url, &mut line).await {
+    line.detail = match look_from(links, permit, tls, url, &mut line).await {
         Ok(detail) | Err(detail) => detail,
     };
     line
@@ -86,11 +89,11 @@ async fn looked(
 async fn look_from(
     links: &Links,
     permit: &ProbePermit,
-    tc: &TidbCluster,
+    tls: bool,
     url: &str,
     line: &mut ProbeLine,
 ) -> Result<String, String> {
-    peer_url::check_form(url, tc.tls()).map_err(|bad| bad.to_string())?;
+    peer_url::check_form(url, tls).map_err(|bad| bad.to_string())?;
     // `check_form` leaves exactly scheme://host:port.
     let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
     let link = links.need(&line.from.context)?;
@@ -101,7 +104,7 @@ async fn look_from(
         return Err(format!("{host} does not resolve in {pod}: {}", last_words(&asked)));
     }
     let mut argv = vec!["wget", "-qO-", "-T", "5"];
-    if tc.tls() {
+    if tls {
         argv.extend([
             "--ca-certificate=/var/lib/pd-tls/ca.crt",
             "--certificate=/var/lib/pd-tls/tls.crt",

@@ -13,6 +13,7 @@ use super::lead::Lead;
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use super::quorum::Quorum;
 use super::tidbcluster::TidbCluster;
+use super::tls_toggle::{Toggle, speaks_tls, toggle};
 use super::{Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef};
 
 mod grouping;
@@ -51,6 +52,9 @@ pub struct Database {
     /// Whether PD can decide anything now.
     #[serde(skip)]
     pub lead: Lead,
+    /// TidbClusters of it whose TLS was switched while they run (hazard 25).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tls_toggled: Vec<Toggle>,
 }
 
 /// A PD member with everything known of it. `None` and empty mean "not known", never "no".
@@ -130,6 +134,11 @@ impl Database {
     pub fn member(&self, id: MemberId) -> Option<&Member> {
         self.members.iter().find(|member| member.id == id)
     }
+
+    /// Whether TLS of this TidbCluster was switched while it runs.
+    pub fn toggled(&self, of: &ObjectRef) -> Option<&Toggle> {
+        self.tls_toggled.iter().find(|toggle| toggle.of == *of)
+    }
 }
 
 /// Every Database of the fleet, by name.
@@ -166,6 +175,12 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         .or(views.iter().find(|(_, _, answer)| !answer.members.is_empty()));
     let listed: &[EtcdMember] = reference.map_or(&[], |(_, _, answer)| &answer.members);
     let mut members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, leader)).collect();
+    let tls_toggled: Vec<Toggle> =
+        known.iter().filter_map(|(of, cluster, tc)| toggled(of, cluster, tc, &members)).collect();
+    known.iter().for_each(|(of, cluster, tc)| expect_urls(of, cluster, tc, &tls_toggled, &mut members));
+    for toggle in &tls_toggled {
+        problems.push(format!("TidbCluster {}: {}; {}", toggle.of, toggle.sentence(), toggle.advice()));
+    }
     let stores = join_stores(&known, &views);
     let domain_doubts = doubts(fleet, &known, &members, &stores);
     for member in &mut members {
@@ -211,6 +226,26 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         agree,
         domain_doubts,
         lead,
+        tls_toggled,
+    }
+}
+
+fn toggled(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, members: &[Member]) -> Option<Toggle> {
+    let own = members.iter().filter(|member| member.of().as_ref() == Some(of));
+    let urls: Vec<&str> = own.flat_map(|member| &member.client_urls).map(String::as_str).collect();
+    toggle(of, cluster, tc, &urls)
+}
+
+/// The peerURL that each member of a TidbCluster should have. Where TLS was switched, it is the one from before: that is what has
+/// to come back.
+fn expect_urls(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, toggled: &[Toggle], members: &mut [Member]) {
+    let toggle = toggled.iter().find(|toggle| toggle.of == *of);
+    for member in members.iter_mut().filter(|member| member.of().as_ref() == Some(of)) {
+        let Some(pod) = &member.pod else { continue };
+        let tls = toggle.map_or_else(|| speaks_tls(cluster, tc, pod), |toggle| toggle.proper);
+        let expected = tc.expected_peer_url(pod, tls);
+        member.drift = member.peer_urls != [expected.clone()];
+        member.expected_peer_url = Some(expected);
     }
 }
 

@@ -57,6 +57,15 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
         schedulers(fleet, &database, &mut found);
         for of in &database.tidb_clusters {
             let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
+            if let Some(toggle) = database.toggled(of) {
+                found.leftovers.push(Leftover {
+                    kind: "tls-toggled",
+                    database: database.name.clone(),
+                    at: of.to_string(),
+                    sentence: toggle.sentence(),
+                    remedy: toggle.cure(),
+                });
+            }
             marks(&database, of, tc, &mut found.leftovers);
             pods(&database, of, cluster, tc, &mut found.leftovers);
         }
@@ -168,11 +177,12 @@ fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<
         let sentence = format!(
             "the annotation tidb.pingcap.com/force-upgrade={value} is left set: pods restart without any safety check"
         );
-        add(
-            "force-upgrade",
-            sentence,
-            format!("{kubectl} annotate tidbcluster {} tidb.pingcap.com/force-upgrade-", of.name),
-        );
+        // Taken away while TLS is switched, it leaves PD dead.
+        let remedy = match database.toggled(of) {
+            Some(toggle) => toggle.cure(),
+            None => format!("{kubectl} annotate tidbcluster {} tidb.pingcap.com/force-upgrade-", of.name),
+        };
+        add("force-upgrade", sentence, remedy);
     }
 }
 

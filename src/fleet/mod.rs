@@ -7,7 +7,7 @@
 //! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
 //! [`database`] (all joined), [`dns`] and [`corefile`] (which domains a cluster serves),
 //! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`], [`tls`] and [`expiry`]
-//! (what certificates say and should say, and when they end).
+//! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod certificate;
 pub mod corefile;
@@ -29,6 +29,7 @@ pub mod quorum;
 pub mod rollout;
 pub mod tidbcluster;
 pub mod tls;
+pub mod tls_toggle;
 pub mod upgrade;
 pub mod version;
 pub mod workload;

@@ -332,6 +332,7 @@ impl TidbCluster {
         Component::ALL.into_iter().filter_map(|c| self.component(c).map(|spec| (c, spec)))
     }
 
+    /// Whether the spec asks for TLS between the components. What PD runs with is another matter ([`super::tls_toggle`]).
     pub fn tls(&self) -> bool {
         self.spec.tls_cluster.as_ref().is_some_and(|tls| tls.enabled)
     }
@@ -339,10 +340,6 @@ impl TidbCluster {
     /// TLS towards MySQL clients.
     pub fn mysql_tls(&self) -> bool {
         self.spec.tidb.as_ref().and_then(|tidb| tidb.tls_client.as_ref()).is_some_and(|tls| tls.enabled)
-    }
-
-    pub fn scheme(&self) -> &'static str {
-        if self.tls() { "https" } else { "http" }
     }
 
     /// `spec.clusterDomain`, where it is set and not empty.
@@ -394,9 +391,10 @@ impl TidbCluster {
         }
     }
 
-    /// The peerURL that a PD pod should have under the spec as it stands.
-    pub fn expected_peer_url(&self, pod: &str) -> String {
-        format!("{}://{}:2380", self.scheme(), self.pd_host(pod, self.domain()))
+    /// The peerURL that a PD pod should have under the spec as it stands; `tls` is what PD runs with, whatever the spec asks for.
+    pub fn expected_peer_url(&self, pod: &str, tls: bool) -> String {
+        let scheme = if tls { "https" } else { "http" };
+        format!("{scheme}://{}:2380", self.pd_host(pod, self.domain()))
     }
 
     /// The config update strategy that counts for a component; empty means `InPlace` (`domain.md` §1.2).
@@ -521,7 +519,7 @@ mod tests {
         for (spec, name, url) in cases {
             let tc = tc(spec);
             assert_eq!(tc.pd_name("basic-pd-0"), name);
-            assert_eq!(tc.expected_peer_url("basic-pd-0"), url);
+            assert_eq!(tc.expected_peer_url("basic-pd-0", tc.tls()), url);
         }
     }
 

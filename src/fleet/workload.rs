@@ -14,8 +14,30 @@ use super::{Keyed, ObjectKey};
 #[serde(default)]
 pub struct Pod {
     pub metadata: Meta,
+    pub spec: PodSpec,
     #[serde(deserialize_with = "null_default")]
     pub status: PodStatus,
+}
+
+/// Of a pod and of a template: what a component was started with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodSpec {
+    /// Those with certificates only. `None`: not told, which is not "none of them".
+    #[serde(deserialize_with = "certificates_only", skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<Vec<Volume>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    pub name: String,
+}
+
+/// Ten thousand pods have ten volumes each, and only these are looked at.
+fn certificates_only<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Vec<Volume>>, D::Error> {
+    let all = Option::<Vec<Volume>>::deserialize(input)?;
+    Ok(all.map(|all| all.into_iter().filter(|volume| volume.name.ends_with("-tls")).collect()))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,7 +147,7 @@ pub struct StatefulSetSpec {
     pub template: PodTemplate,
 }
 
-/// The pods that a StatefulSet makes; only their images matter.
+/// The pods that a StatefulSet makes; only their images and certificates matter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate {
@@ -136,6 +158,8 @@ pub struct PodTemplate {
 #[serde(default)]
 pub struct PodTemplateSpec {
     pub containers: Vec<TemplateContainer>,
+    #[serde(deserialize_with = "certificates_only", skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<Vec<Volume>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

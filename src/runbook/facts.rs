@@ -47,11 +47,12 @@ pub enum Query {
     KubeCluster,
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[],
     /// joined[], suspended[]{of,here,component,title}`; `suspended` has all that a suspendAction asks for, gone or still going;
-    /// `doubts[]{of,changed,sentence,back}`.
+    /// `doubts[]{of,changed,sentence,back}`;
+    /// `tlsToggled[]`: what to do about each TidbCluster whose TLS was switched while it runs.
     #[serde(rename = "fleet.database")]
     Database,
     /// The place of a TidbCluster that need not be there: `context, namespace, name, exists, namespaceExists?, databaseId`
-    /// (empty: none yet), `sameName[]{ref,clusterDomain}, sameCluster[], notLive[]`.
+    /// (empty: none yet), `sameName[]{ref,clusterDomain}, sameCluster[], notLive[], tlsToggled[]` (as in `fleet.database`).
     #[serde(rename = "k8s.place")]
     Place,
     /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
@@ -220,11 +221,18 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
     }
     let id = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.status.cluster_id.clone());
     value["databaseId"] = json!(id.unwrap_or_default());
+    value["tlsToggled"] = tls_toggled(database_of(fleet, of).as_ref());
     value["sameName"] = same_name(fleet, of);
     value["sameCluster"] = same_cluster(fleet, of);
     let not_live = fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live());
     value["notLive"] = not_live.map(|cluster| json!(cluster.context)).collect();
     Ok(value)
+}
+
+/// What was found, and the one way out.
+fn tls_toggled(database: Option<&Database>) -> Value {
+    let all = database.into_iter().flat_map(|database| &database.tls_toggled);
+    all.map(|toggle| json!(format!("{}: {}; {}", toggle.of, toggle.sentence(), toggle.advice()))).collect()
 }
 
 /// Every other TidbCluster of this name and namespace with its domain: hazard 3 is decided against the domain that is
@@ -502,6 +510,7 @@ fn kube_cluster(fleet: &Fleet, cluster: &KubeCluster) -> Value {
 fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
     let database = database_of(fleet, of);
     let doubts = database.as_ref().map_or_else(|| json!([]), domain_doubts);
+    let toggled = tls_toggled(database.as_ref());
     let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
     let others =
         || fleet.tidb_clusters().filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none());
@@ -513,7 +522,7 @@ fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
             .map(|c| c.context.clone()).collect::<Vec<_>>(),
         "notLive": members.iter().filter(|m| fleet.clusters.get(&m.context).is_none_or(|c| !c.freshness.is_live()))
             .map(|m| m.context.clone()).collect::<Vec<_>>(),
-        "sameName": same_name(fleet, of), "doubts": doubts,
+        "sameName": same_name(fleet, of), "doubts": doubts, "tlsToggled": toggled,
         "sameCluster": same_cluster(fleet, of),
         "otherOperators": members.iter().filter(|m| m.context != of.context)
             .filter_map(|m| operator(&m.context).filter(|v| Some(v) != own_operator.as_ref()).map(|v| format!("{} has {v}", m.context)))

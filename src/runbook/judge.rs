@@ -16,6 +16,7 @@ use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::peer_url;
 use crate::fleet::rollout::{component_pods, revisions, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::{KubeCluster, ObjectRef};
 
 /// What an action's object looks like now.
@@ -282,11 +283,19 @@ fn update(action: &Action, expected: Option<&Value>, tc: &TidbCluster, seen: &Ob
         return Judged::Waiting(format!("not every PD pod lists the new peerURL of {pod} yet"));
     }
     if views.values().all(|urls| urls == from) {
-        let proper = tc.expected_peer_url(pod);
+        let Some(cluster) = seen.fleet.clusters.get(&target.context) else {
+            return Judged::Waiting(format!("{} was not seen", target.context));
+        };
+        if let Some(toggle) = database_of(&seen.fleet, target).as_ref().and_then(|one| one.toggled(target)) {
+            let why = format!("{}; {}", toggle.sentence(), toggle.advice());
+            return Judged::Refuse(format!("the peerURL of {pod} was not sent: {why}"));
+        }
+        let tls = speaks_tls(cluster, tc, pod);
+        let proper = tc.expected_peer_url(pod, tls);
         for answer in pd_answers(target, seen).values() {
             let checked = match restores {
-                true => peer_url::check_restore(id, to, tc.tls(), &answer.members),
-                false => peer_url::check_update(id, to, &proper, tc.tls(), &answer.members),
+                true => peer_url::check_restore(id, to, tls, &answer.members),
+                false => peer_url::check_update(id, to, &proper, tls, &answer.members),
             };
             if let Err(bad) = checked {
                 return Judged::Refuse(format!("the peerURL of {pod} was not sent: {bad}"));

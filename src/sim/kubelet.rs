@@ -24,6 +24,8 @@ const START_MS: u64 = 1_000;
 const STOP_MS: u64 = 1_000;
 /// How long the start script waits for the pod's own name.
 const NAME_TIMEOUT_MS: u64 = 30_000;
+/// How long the kubelet takes to write a changed Secret into a pod's files.
+const FILES_MS: u64 = 8_000;
 const BACK_OFF_MS: u64 = 10_000;
 const BACK_OFF_LIMIT_MS: u64 = 300_000;
 
@@ -64,6 +66,10 @@ pub struct Container {
     /// Cancelled when the process ends: cuts its connections.
     pub stop: CancellationToken,
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// The Secret's version that `tls` was made from.
+    pub tls_version: Option<String>,
+    /// When another version of it is in the pod's files.
+    pub tls_due_ms: Option<u64>,
 }
 
 impl Container {
@@ -78,6 +84,8 @@ impl Container {
             last_exit: self.last_exit,
             stop: CancellationToken::new(),
             tls: self.tls.clone(),
+            tls_version: self.tls_version.clone(),
+            tls_due_ms: self.tls_due_ms,
         }
     }
 }
@@ -117,6 +125,8 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
                 last_exit: None,
                 stop: CancellationToken::new(),
                 tls: None,
+                tls_version: None,
+                tls_due_ms: None,
             };
             state.containers.insert(key.clone(), container);
         }
@@ -219,6 +229,7 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
             if died(state, key) {
                 exit(world, state, key, pod, 2);
             }
+            reread(world, state, key, pod);
         }
         Stage::BackOff { until_ms } if now_ms >= until_ms => {
             if let Some(container) = state.containers.get_mut(key) {
@@ -227,6 +238,26 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
             }
         }
         Stage::Creating { .. } | Stage::BackOff { .. } => {}
+    }
+}
+
+/// PD serves a certificate that was replaced without a restart, as soon as the kubelet has written the file anew.
+fn reread(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
+    let now_ms = state.now_ms;
+    let Some(container) = state.containers.get_mut(key).filter(|container| container.tls.is_some()) else { return };
+    let version = secrets::version(world, key, pod);
+    if version.is_none() || version == container.tls_version {
+        container.tls_due_ms = None;
+        return;
+    }
+    if now_ms < *container.tls_due_ms.get_or_insert(now_ms + FILES_MS) {
+        return;
+    }
+    container.tls_due_ms = None;
+    container.tls_version = version;
+    // Files that do not fit together are not taken: what was served is served on.
+    if let Some(tls) = secrets::server_config(world, key, pod) {
+        container.tls = Some(tls);
     }
 }
 
@@ -366,6 +397,7 @@ fn start_pd(world: &World, state: &mut State, key: &PodKey, pod: &Value, script:
     };
     let tls = if script.scheme == "https" { secrets::server_config(world, key, pod) } else { None };
     if let Some(container) = state.containers.get_mut(key) {
+        container.tls_version = secrets::version(world, key, pod).filter(|_| tls.is_some());
         container.tls = tls;
     }
     if !state.databases[index].start(id, process) {

@@ -335,18 +335,24 @@ pub fn note_applied(object: &mut Value) {
     object["metadata"]["annotations"][LAST_APPLIED] = json!(object["spec"].to_string());
 }
 
-/// The discovery Deployment with its service and its pod, which never change afterwards.
+/// The discovery Deployment with its service and its pod, which change with `tlsCluster` only.
 pub fn discovery(tc: &TidbCluster) -> [(&'static str, Value); 3] {
     let name = format!("{}-discovery", tc.name());
     let labels = labels(tc.instance(), "discovery");
-    let spec = json!({
+    let mut spec = json!({
         "containers": [{
             "name": "discovery", "image": "pingcap/tidb-operator:v1.6.6", "command": ["/usr/local/bin/tidb-discovery"],
             "ports": [{"name": "discovery", "containerPort": 10261}, {"name": "proxy", "containerPort": 10262}],
         }],
         "serviceAccountName": name,
     });
-    let mut pod = metadata(tc, "discovery", &format!("{name}-{}", short_hash(&json!([tc.uid(), name]))));
+    if tc.tls() {
+        let secret = format!("{}-pd-cluster-secret", tc.name());
+        spec["volumes"] = json!([{"name": "pd-tls", "secret": {"secretName": secret, "defaultMode": 420}}]);
+        spec["containers"][0]["volumeMounts"] =
+            json!([{"name": "pd-tls", "mountPath": "/var/lib/pd-tls", "readOnly": true}]);
+    }
+    let mut pod = metadata(tc, "discovery", &format!("{name}-{}", short_hash(&json!([tc.uid(), name, tc.tls()]))));
     pod["labels"]["pod-template-hash"] = json!("6d5f8c9b7");
     pod["generateName"] = json!(format!("{name}-6d5f8c9b7-"));
     let mut about = metadata(tc, "discovery", &name);

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use k8s_openapi::ByteString;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde_json::{Value, json};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::components::{Component, SYNC_ORDER};
 use super::store::Store;
@@ -93,9 +96,59 @@ pub fn missing(world: &World, key: &PodKey, pod: &Value) -> Option<String> {
 
 /// The bundle mounted at `/var/lib/<component>-tls`.
 pub fn bundle(world: &World, key: &PodKey, pod: &Value) -> Option<Bundle> {
-    let secret = world.kubes[key.kube].store.get("secrets", &key.namespace, mounted(pod).next()?)?;
+    stored(world, key.kube, &key.namespace, mounted(pod).next()?)
+}
+
+/// The bundle in a Secret.
+pub fn stored(world: &World, kube: usize, namespace: &str, name: &str) -> Option<Bundle> {
+    let secret = world.kubes[kube].store.get("secrets", namespace, name)?;
     let data = |name: &str| decode(&secret["data"][name]);
     Some(Bundle { certificate: data("tls.crt")?, key: data("tls.key")?, authority: data("ca.crt")? })
+}
+
+/// The version of the Secret that a pod's component listens with, as long as it is there.
+pub fn version(world: &World, key: &PodKey, pod: &Value) -> Option<String> {
+    let secret = world.kubes[key.kube].store.get("secrets", &key.namespace, mounted(pod).next()?)?;
+    secret["metadata"]["resourceVersion"].as_str().map(str::to_owned)
+}
+
+fn of_pod(world: &World, key: &PodKey) -> Option<(Value, Bundle)> {
+    let pod = world.kubes[key.kube].store.get("pods", &key.namespace, &key.name)?;
+    let bundle = bundle(world, key, &pod)?;
+    Some((pod, bundle))
+}
+
+/// Whether a client with this bundle gets through to the program in a pod under this name, and trusts it.
+pub fn let_in(world: &World, client: &Bundle, to: &PodKey, host: &str) -> bool {
+    of_pod(world, to).is_some_and(|(_, server)| client.trusts(&server, host) && server.admits(client))
+}
+
+/// Whether the PD in one pod reaches that in another on the peer port. Only there does PD hold a client to
+/// `cert-allowed-cn`, and each of the two is the other's client.
+pub fn peers(world: &World, from: &PodKey, to: &PodKey, host: &str) -> bool {
+    let (Some((from_pod, client)), Some((to_pod, server))) = (of_pod(world, from), of_pod(world, to)) else {
+        return false;
+    };
+    let named = |world: &World, key: &PodKey, pod: &Value, other: &Bundle| {
+        let allowed = allowed_names(world, key, pod);
+        allowed.is_empty() || other.common_name().is_some_and(|name| allowed.contains(&name))
+    };
+    client.trusts(&server, host)
+        && server.admits(&client)
+        && client.admits(&server)
+        && named(world, to, &to_pod, &client)
+        && named(world, from, &from_pod, &server)
+}
+
+/// `cert-allowed-cn` in the configuration that a pod mounts, TOML or JSON.
+fn allowed_names(world: &World, key: &PodKey, pod: &Value) -> Vec<String> {
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let map = volumes.filter(|volume| volume["name"] == "config").find_map(|volume| volume["configMap"]["name"].as_str());
+    let map = map.and_then(|name| world.kubes[key.kube].store.get("configmaps", &key.namespace, name));
+    let text = map.as_ref().and_then(|map| map["data"]["config-file"].as_str()).unwrap_or_default();
+    let list = text.split_once("cert-allowed-cn").and_then(|(_, rest)| rest.split_once('[')?.1.split_once(']'));
+    let quoted = list.map(|(list, _)| list.split('"').skip(1).step_by(2).map(str::to_owned).collect());
+    quoted.unwrap_or_default()
 }
 
 /// Mutual TLS as a component listens with it; `None` when the Secret is not usable.
@@ -121,6 +174,40 @@ impl Bundle {
     fn identity(&self) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
         let chain = CertificateDer::pem_slice_iter(&self.certificate).collect::<Result<Vec<_>, _>>().ok()?;
         Some((chain, PrivateKeyDer::from_pem_slice(&self.key).ok()?))
+    }
+
+    /// As a client: whether it would take this server under this name.
+    fn trusts(&self, server: &Bundle, host: &str) -> bool {
+        let verified = || {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let roots = Arc::new(self.roots()?);
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build().ok()?;
+            let (chain, _) = server.identity()?;
+            let (leaf, more) = chain.split_first()?;
+            let name = ServerName::try_from(host).ok()?;
+            verifier.verify_server_cert(leaf, more, &name, &[], UnixTime::now()).ok()
+        };
+        verified().is_some()
+    }
+
+    /// As a server: whether it would let this client in.
+    fn admits(&self, client: &Bundle) -> bool {
+        let verified = || {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let roots = Arc::new(self.roots()?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build().ok()?;
+            let (chain, _) = client.identity()?;
+            let (leaf, more) = chain.split_first()?;
+            verifier.verify_client_cert(leaf, more, UnixTime::now()).ok()
+        };
+        verified().is_some()
+    }
+
+    fn common_name(&self) -> Option<String> {
+        let (chain, _) = self.identity()?;
+        let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+        let name = certificate.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+        Some(name)
     }
 
     /// A client that trusts this bundle's authority, with or without showing its certificate.

@@ -4,6 +4,7 @@
 //! pod goes at a time, and an updated pod that is not Ready stops the roll (an outdated broken one does not). What happens
 //! inside a pod is the `kubelet`'s business.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -62,7 +63,8 @@ fn sync(world: &World, kube: usize, set: &Value) {
         terminate(world, kube, pod);
     }
     if !on_delete {
-        roll(world, kube, &pods, replicas, partition, &update);
+        let unprobed = partition == 0 && set["metadata"]["labels"]["app.kubernetes.io/component"] == "pd";
+        roll(world, kube, &pods, (partition..replicas, unprobed), &update);
     }
 
     let pods: Vec<&Value> = pods.iter().filter(|(ordinal, _)| *ordinal < replicas).map(|(_, pod)| &**pod).collect();
@@ -95,8 +97,16 @@ fn is_leaving(pod: &Value) -> bool {
     pod["metadata"]["deletionTimestamp"].is_string()
 }
 
-fn roll(world: &World, kube: usize, pods: &[(u64, Arc<Value>)], replicas: u64, partition: u64, update: &str) {
-    for (_, pod) in pods.iter().rev().filter(|(ordinal, _)| (partition..replicas).contains(ordinal)) {
+/// `range`: the ordinals that may go. With `unprobed` a container that runs will do: PD has no readiness probe, so a forced
+/// roll takes one pod after the other although none of them serves. (Here a PD that waits for its peers is not Ready.)
+fn roll(
+    world: &World,
+    kube: usize,
+    pods: &[(u64, Arc<Value>)],
+    (range, unprobed): (Range<u64>, bool),
+    update: &str,
+) {
+    for (_, pod) in pods.iter().rev().filter(|(ordinal, _)| range.contains(ordinal)) {
         if is_leaving(pod) {
             return;
         }
@@ -104,7 +114,8 @@ fn roll(world: &World, kube: usize, pods: &[(u64, Arc<Value>)], replicas: u64, p
             terminate(world, kube, pod);
             return;
         }
-        if !is_ready(pod) {
+        let runs = unprobed && pod["status"]["containerStatuses"][0]["started"] == true;
+        if !is_ready(pod) && !runs {
             return;
         }
     }

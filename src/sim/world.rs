@@ -14,10 +14,10 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::kubelet::Container;
-use super::pd::Database;
+use super::pd::{Database, urls};
 use super::request_log::RequestLog;
 use super::store::{Store, now};
-use super::{cert_manager, dns, kubelet, monitor, operator, statefulset};
+use super::{cert_manager, dns, kubelet, monitor, operator, secrets, statefulset};
 
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
@@ -178,7 +178,11 @@ impl World {
             kubelet::tick(self, &mut state, kube);
         }
         let now_ms = state.now_ms;
-        let resolves = |from: &PodKey, host: &str| dns::pod(self, from.kube, &from.namespace, host);
+        let resolves = |from: &PodKey, url: &str| {
+            let host = urls::host(url)?;
+            let to = dns::pod(self, from.kube, &from.namespace, host)?;
+            (!url.starts_with("https:") || secrets::peers(self, from, &to, host)).then_some(to)
+        };
         for database in &mut state.databases {
             database.tick(now_ms, &resolves);
         }
@@ -235,7 +239,7 @@ impl State {
     /// Whether no container of a KubeCluster waits for time to pass.
     fn idle(&self, kube: usize) -> bool {
         let mut containers = self.containers.iter().filter(|(key, _)| key.kube == kube);
-        containers.all(|(_, container)| container.stage == kubelet::Stage::Running)
+        containers.all(|(_, container)| container.stage == kubelet::Stage::Running && container.tls_due_ms.is_none())
     }
 
     /// A pod IP that was not given out before.

@@ -14,4 +14,5 @@ mod leave;
 mod monitor;
 mod repair;
 mod tls;
+mod tls_toggle;
 mod upgrade;

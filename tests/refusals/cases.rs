@@ -48,6 +48,7 @@ impl Case {
 const DEPLOY: &str = "deploy-initial-cluster";
 const ENABLE: &str = "enable-across-k8s";
 const CA: &str = "issue-ca";
+const CA_AGAIN: &str = "issue-ca/again";
 const CERTIFICATES: &str = "issue-certificates";
 const JOIN: &str = "join-cluster";
 const JOINED: &str = "join-cluster/joined";
@@ -142,6 +143,14 @@ pub const CASES: &[Case] = &[
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "one-context-per-cluster", "zz-again", World::again),
     case(&[LEAVE, UPGRADE], "nothing-unseen", "no stores", World::no_stores_told),
     case(&[DEPLOY, CA, CERTIFICATES, JOIN], "namespace-there", "namespace prod in west", |w| w.no_namespace("west")),
+    case(
+        &[ENABLE, JOIN, LEAVE, MIGRATE, RENEW, REPAIR, RESTART, RESUME, SUSPEND, UPGRADE, CA_AGAIN],
+        "tls-as-pd-runs",
+        "put spec.tlsCluster.enabled back to",
+        World::toggled,
+    ),
+    case(&[CERTIFICATES], "tls-as-pd-runs", "put spec.tlsCluster.enabled back to", World::toggled)
+        .with(&[("tidbCluster", "east/prod/prod-east"), ("clusterDomain", "east.local"), ("caOf", "")]),
     // Names and domains.
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "triple-is-unique", "north/prod/prod-west", World::twin),
     case(&[DEPLOY], "domain-given", "No clusterDomain", |w| w.kube().dns = Dns::default()).with(NO_DOMAIN),

@@ -14,7 +14,7 @@ use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::{Claim, PdDetails};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
-use tidepilot::fleet::tidbcluster::{ClusterReference, ComponentSpec, TidbCluster};
+use tidepilot::fleet::tidbcluster::{ClusterReference, ComponentSpec, TidbCluster, TlsCluster};
 use tidepilot::fleet::{Crd, Freshness, KubeCluster, ObjectKey, ObjectRef};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::RUN_LABEL;
@@ -195,6 +195,14 @@ pub struct World {
 }
 
 impl World {
+    /// `tlsCluster` is switched, and nothing of what runs has changed.
+    pub fn toggled(&mut self) {
+        let key = ObjectKey::new("prod", "prod-east");
+        let tc = self.cluster("east").tidb_clusters.get_mut(&key).expect("a TidbCluster of this fleet");
+        let enabled = !tc.tls();
+        tc.spec.tls_cluster = Some(TlsCluster { enabled });
+    }
+
     pub fn cluster(&mut self, context: &str) -> &mut KubeCluster {
         self.seen.fleet.clusters.get_mut(context).expect("a context of this fleet")
     }

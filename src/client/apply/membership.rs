@@ -12,6 +12,7 @@ use super::fence;
 use crate::fleet::database::database_of;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef, peer_url};
 use crate::runbook::action::{Action, Answer};
@@ -27,14 +28,19 @@ pub(super) async fn update_peer_url(
         return Err("not a peerURL update".into());
     };
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
-    let expected = tc.expected_peer_url(pod);
+    let cluster = seen.clusters.get(&target.context).ok_or_else(|| format!("{} was not seen", target.context))?;
+    if let Some(toggle) = database_of(seen, target).as_ref().and_then(|database| database.toggled(target)) {
+        return Err(format!("{}; no peerURL is sent: {}", toggle.sentence(), toggle.advice()));
+    }
+    let tls = speaks_tls(cluster, tc, pod);
+    let expected = tc.expected_peer_url(pod, tls);
     let mut door = Door::open(link, seen, target, tc, pod).await?;
     let (name, found) = (&door.pod, &door.found);
     let member = found.members.iter().find(|member| member.id == *id);
     let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
     match restores {
-        true => peer_url::check_restore(*id, to, tc.tls(), &found.members),
-        false => peer_url::check_update(*id, to, &expected, tc.tls(), &found.members),
+        true => peer_url::check_restore(*id, to, tls, &found.members),
+        false => peer_url::check_update(*id, to, &expected, tls, &found.members),
     }
     .map_err(|bad| bad.to_string())?;
     if member.peer_urls != *from {

@@ -45,11 +45,8 @@ pub(super) fn join(
         answered: own.is_some(),
         ..Member::default()
     };
-    if let Some((of, cluster, tc, pod_name)) = place {
+    if let Some((of, cluster, _, pod_name)) = place {
         let pod = cluster.pods.get(&ObjectKey::new(&of.namespace, &pod_name));
-        let expected = tc.expected_peer_url(&pod_name);
-        joined.drift = joined.peer_urls != [expected.clone()];
-        joined.expected_peer_url = Some(expected);
         joined.kube_cluster = Some(of.context.clone());
         joined.namespace = Some(of.namespace.clone());
         joined.tidb_cluster = Some(of.name.clone());

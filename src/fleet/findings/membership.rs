@@ -9,6 +9,9 @@ use crate::fleet::pd::MemberId;
 use crate::fleet::peer_url::{BadPeerUrl, check_form};
 use crate::fleet::rollout::stateful_set;
 use crate::fleet::tidbcluster::Component;
+use crate::fleet::tls_toggle::speaks_tls;
+
+pub(super) use crate::fleet::tls_toggle::FORCE_UPGRADE as FORCE;
 
 pub(super) const ALL: &[OfDatabase] = &[
     single_pd,
@@ -177,9 +180,6 @@ fn single_unsynced(scene: &Scene<'_>) -> Vec<Finding> {
     all
 }
 
-/// `domain.md` §1.4.
-pub(super) const FORCE: &str = "tidb.pingcap.com/force-upgrade";
-
 /// 34. A peerURL that etcd cannot read: the other members crash on it.
 fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -223,7 +223,10 @@ fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
         let stale: Vec<&&Member> = own
             .iter()
             .filter(|member| member.drift && !member.peer_urls.is_empty())
-            .filter(|member| member.peer_urls.iter().all(|url| check_form(url, part.tc.tls()).is_ok()))
+            .filter(|member| {
+                let tls = speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
+                member.peer_urls.iter().all(|url| check_form(url, tls).is_ok())
+            })
             .collect();
         if stale.is_empty() {
             continue;

@@ -30,6 +30,7 @@ use super::database::{Database, databases, unseen_clusters};
 use super::extras::Extra;
 use super::object::{ObjectId, ObjectKind};
 use super::tls::{Wanted, wanted_of};
+use super::tls_toggle::Toggle;
 use super::{Crd, Fleet, KubeCluster, ObjectRef};
 use catalogue::Hazard;
 use scene::Scene;
@@ -135,6 +136,9 @@ pub struct Finding {
     pub what_to_do: String,
     /// It could not be seen whether this is so: neither a finding nor an all-clear.
     pub unknown: bool,
+    /// Others follow from it: it stands before those of its severity.
+    #[serde(skip)]
+    pub first: bool,
     /// Where it stands; only in what the docs lint read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
@@ -162,6 +166,7 @@ impl Finding {
             why: hazard.why,
             what_to_do: String::new(),
             unknown: false,
+            first: false,
             location: None,
         }
     }
@@ -188,6 +193,11 @@ impl Finding {
 
     fn unknown(mut self) -> Self {
         self.unknown = true;
+        self
+    }
+
+    fn first(mut self) -> Self {
+        self.first = true;
         self
     }
 
@@ -237,9 +247,8 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
         let scene = Scene::of(fleet, database, now);
-        for function in &functions {
-            checked.findings.extend(function(&scene));
-        }
+        let found: Vec<Finding> = functions.iter().flat_map(|function| function(&scene)).collect();
+        checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
         checked.unseen.extend(unasked(&scene).into_iter().map(|sentence| format!("{}: {sentence}", database.name)));
@@ -260,10 +269,31 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     // A cluster that is dark may hold a part of any Database, asked for or not.
     checked.unseen.extend(unseen_clusters(fleet));
     checked.findings.sort_by(|a, b| {
-        let key = |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), f.hazard.number, f.database.clone());
+        let key =
+            |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), !f.first, f.hazard.number, f.database.clone());
         key(a).cmp(&key(b)).then_with(|| a.subjects.cmp(&b.subjects)).then_with(|| a.sentence.cmp(&b.sentence))
     });
     checked
+}
+
+/// What shows because TLS was switched (hazard 25) says so, and advises nothing else; what would only repeat it is left out.
+fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
+    let own = |toggle: &&Toggle| finding.subjects.contains(&Subject::tidb_cluster(&toggle.of));
+    let toggles = &scene.database.tls_toggled;
+    let whole = matches!(finding.id(), "pd-no-leader" | "pd-member-unhealthy");
+    let any = || toggles.iter().find(own).or(toggles.first().filter(|_| whole));
+    match finding.id() {
+        "single-pd-unsynced" | "peer-urls-half-updated" | "discovery-unavailable" if toggles.iter().any(|t| own(&t)) => {
+            None
+        }
+        "pd-no-leader" | "pd-member-unhealthy" | "ready-too-early" | "not-ready" | "force-upgrade-left" => {
+            match any() {
+                Some(toggle) => Some(finding.then(format!("see tls-toggled: {}", toggle.cure()))),
+                None => Some(finding),
+            }
+        }
+        _ => Some(finding),
+    }
 }
 
 /// What a closer look would have shown of a Database, and nobody took.

@@ -11,14 +11,19 @@ use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url::{BadPeerUrl, check_form};
 use crate::fleet::tls::{TroubleKind, TroubleOf, troubles_of};
+use crate::fleet::tls_toggle::speaks_tls;
 
-pub(super) const ALL: &[OfDatabase] = &[certificates, wrong_schemes];
+pub(super) const ALL: &[OfDatabase] = &[certificates, toggled, wrong_schemes];
 
 /// 20 to 24. What is wrong with the certificates: one judge for this, for preflights and for what was just issued.
 fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for TroubleOf { of, trouble } in troubles_of(scene.fleet, &scene.database.tidb_clusters, scene.now) {
         let Some(part) = scene.parts.iter().find(|part| *part.of == of) else { continue };
+        // Switched on where PD runs without: to issue what is asked for would lead deeper into it.
+        if scene.database.toggled(&of).is_some_and(|toggle| !toggle.proper) {
+            continue;
+        }
         let at = ObjectRef::new(&of.context, &of.namespace, &trouble.secret);
         // What nobody looked at is said once, as unseen.
         let Some(sight) = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)) else { continue };
@@ -116,34 +121,53 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
     }
 }
 
-/// 25 and 40. peerURLs whose scheme is not that of `tlsCluster`.
-fn wrong_schemes(scene: &Scene<'_>) -> Vec<Finding> {
+/// 25. TLS was switched in a running TidbCluster. It shows in the objects before anything is lost, and explains what else shows.
+fn toggled(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
+        let Some(toggle) = scene.database.toggled(part.of) else { continue };
+        let mut found = scene.find_at("tls-toggled", part, toggle.sentence()).first().then(toggle.cure());
+        found = found.saw(&part.subject(), "spec.tlsCluster.enabled", toggle.asked.to_string(), part.seen());
+        let synced = part.tc.status.pd.synced.map_or("(not told)".to_owned(), |synced| synced.to_string());
+        found = found.saw(&part.subject(), "status.pd.synced", synced, part.seen());
+        for (pod, tls) in &toggle.pods {
+            let at = ObjectRef::new(&part.of.context, &part.of.namespace, pod);
+            let value = if *tls { "there" } else { "not there" };
+            found = found.saw(&Subject::object("Pod", &at), "spec.volumes[pd-tls]", value, part.seen());
+        }
+        for (name, member) in &part.tc.status.pd.members {
+            let field = format!("status.pd.members[{name}].clientURL");
+            found = found.saw(&part.subject(), &field, &member.client_url, part.seen());
+        }
+        for member in scene.members(part) {
+            let subject = Subject::of_pd("member", member.id.hex());
+            found = found.saw(&subject, "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
+        }
+        all.push(found);
+    }
+    all
+}
+
+/// 40. peerURLs whose scheme is not the one that PD runs with.
+fn wrong_schemes(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| scene.database.toggled(part.of).is_none()) {
         let own = scene.members(part);
+        let tls = |member: &Member| speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
         let off = |member: &&&Member| {
-            let wrong = |url: &String| matches!(check_form(url, part.tc.tls()), Err(BadPeerUrl::Scheme { .. }));
+            let tls = tls(member);
+            let wrong = |url: &String| matches!(check_form(url, tls), Err(BadPeerUrl::Scheme { .. }));
             // Only the scheme: a text that is no URL at all is another hazard.
-            member.peer_urls.iter().any(|url| wrong(url) && check_form(url, !part.tc.tls()).is_ok())
+            member.peer_urls.iter().any(|url| wrong(url) && check_form(url, !tls).is_ok())
         };
         let wrong: Vec<&&Member> = own.iter().filter(off).collect();
-        if wrong.is_empty() {
-            continue;
-        }
-        let scheme = part.tc.scheme();
-        let mut found = if wrong.len() == own.len() {
-            let sentence =
-                format!("tlsCluster asks for {scheme}, but etcd still has all peerURLs with the other scheme");
-            scene.find_at("tls-toggled", part, sentence).then(
-                "put tlsCluster.enabled back; turning TLS on needs PD scaled to one member first, and its peerURL changed by hand",
-            )
-        } else {
-            let sentence = format!("{} of {} peerURLs are not {scheme}://", wrong.len(), own.len());
-            scene.find_at("peer-url-wrong-scheme", part, sentence).then(format!(
-                "tidepilot run migrate-cluster-domain --set tidbCluster={} # corrects each peerURL",
-                part.of
-            ))
-        };
+        let Some(first) = wrong.first() else { continue };
+        let scheme = if tls(first) { "https" } else { "http" };
+        let sentence = format!("{} of {} peerURLs are not {scheme}://, as PD runs", wrong.len(), own.len());
+        let mut found = scene.find_at("peer-url-wrong-scheme", part, sentence).then(format!(
+            "tidepilot run migrate-cluster-domain --set tidbCluster={} # corrects each peerURL",
+            part.of
+        ));
         found = found.saw(&part.subject(), "spec.tlsCluster.enabled", part.tc.tls().to_string(), part.seen());
         for member in wrong {
             let subject = Subject::of_pd("member", member.id.hex());

@@ -85,7 +85,9 @@ fn claim(instance: &str, made: &str) -> Value {
 /// Mutual TLS with good certificates from one CA.
 fn tls(bed: &mut Bed) {
     for member in &mut bed.members {
-        member.peer_urls = member.peer_urls.iter().map(|url| url.replace("http://", "https://")).collect();
+        for urls in [&mut member.peer_urls, &mut member.client_urls] {
+            urls.iter_mut().for_each(|url| *url = url.replace("http://", "https://"));
+        }
     }
     for side in [&mut bed.east, &mut bed.west] {
         side.tc["spec"]["tlsCluster"] = json!({"enabled": true});
@@ -430,12 +432,22 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     (
         "TLS switched on",
         |bed| {
+            let members = bed.members.clone();
             tls(bed);
-            for member in &mut bed.members {
-                member.peer_urls = member.peer_urls.iter().map(|url| url.replace("https://", "http://")).collect();
-            }
+            bed.members = members;
         },
         &["tls-toggled"],
+    ),
+    (
+        "every peerURL with the other scheme, and PD serves with its own",
+        |bed| {
+            let members = bed.members.clone();
+            tls(bed);
+            for (member, old) in bed.members.iter_mut().zip(members) {
+                member.peer_urls = old.peer_urls;
+            }
+        },
+        &["peer-url-wrong-scheme"],
     ),
     (
         "one peerURL with the other scheme",

@@ -117,15 +117,37 @@ fn sync(pass: &mut Pass<'_>, tc: &mut TidbCluster) -> Result<(), Stopped> {
     let store = &pass.world.kubes[pass.kube].store;
     for (plural, object) in manifests::discovery(tc) {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        if store.get(plural, tc.namespace(), name).is_none() {
-            store.put(plural, object);
+        let old = store.get(plural, tc.namespace(), name);
+        if old.is_some_and(|old| plural != "deployments" || volumes(&old) == volumes(&object)) {
+            continue;
         }
+        // Another template: the Deployment's strategy is Recreate, so the pods of the old one go first.
+        if plural == "deployments" {
+            for pod in store.list("pods", Some(tc.namespace())) {
+                if pod["metadata"]["labels"] == discovery_labels(&object) {
+                    store.remove("pods", tc.namespace(), pod["metadata"]["name"].as_str().unwrap_or_default());
+                }
+            }
+        }
+        store.put(plural, object);
     }
     for component in SYNC_ORDER {
         sync_component(pass, tc, component)?;
     }
     meta::label(pass, tc);
     Ok(())
+}
+
+/// What a Deployment's pods mount: the part of discovery's template that follows the spec.
+fn volumes(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["spec"]["volumes"]
+}
+
+/// The labels of a discovery Deployment's pods.
+fn discovery_labels(deployment: &Value) -> Value {
+    let mut labels = deployment["metadata"]["labels"].clone();
+    labels["pod-template-hash"] = json!("6d5f8c9b7");
+    labels
 }
 
 fn sync_component(pass: &mut Pass<'_>, tc: &mut TidbCluster, component: Component) -> Result<(), Stopped> {

@@ -11,8 +11,10 @@ use crate::sim::dns::{self, is_ready};
 use crate::sim::kubelet;
 use crate::sim::pd::Database;
 use crate::sim::pd::stores::StoreState;
+use crate::sim::secrets;
 use crate::sim::store::now;
 use crate::sim::tidb_cluster::TidbCluster;
+use crate::sim::world::PodKey;
 
 /// From this version on the operator's own PD URL carries the cluster domain (#5560).
 const DOMAIN_IN_URL: (u64, u64, u64) = (1, 5, 3);
@@ -101,28 +103,39 @@ fn phase(pass: &Pass<'_>, tc: &TidbCluster, component: Component, set: &Value) -
     if outdated && status["updateRevision"].is_string() { "Upgrade" } else { "Normal" }
 }
 
-/// The Database, when the operator gets an answer from PD.
+/// The Database, when the operator gets an answer from PD. It asks in the scheme of `tlsCluster`, whatever PD runs with: a
+/// plain PD closes a TLS hello and a TLS PD closes plain HTTP, and either is `EOF`. With TLS it trusts the CA of its client
+/// Secret, and the name that it asks has to stand in PD's certificate.
 fn reachable<'a>(pass: &'a Pass<'_>, tc: &TidbCluster) -> Option<&'a Database> {
     let index = kubelet::database_of(pass.world, pass.state, pass.kube, tc)?;
     let database = &pass.state.databases[index];
-    let resolves = |host: &str| {
+    let secret = format!("{}-cluster-client-secret", tc.name());
+    let client = tc.tls().then(|| secrets::stored(pass.world, pass.kube, tc.namespace(), &secret)).flatten();
+    let resolves = |url: &str| {
+        let Some(host) = crate::sim::pd::urls::host(url) else { return false };
         let targets = dns::resolve(pass.world, pass.kube, "tidb-admin", host);
-        targets.iter().any(|target| target.pod.as_ref().is_some_and(|pod| answers(database, pod)))
+        let speaks = |pod: &PodKey| {
+            let tls = database.speaks_tls(pod);
+            tls == Some(url.starts_with("https:"))
+                && (tls == Some(false)
+                    || client.as_ref().is_some_and(|client| secrets::let_in(pass.world, client, pod, host)))
+        };
+        targets.iter().any(|target| target.pod.as_ref().is_some_and(|pod| answers(database, pod) && speaks(pod)))
     };
     let plain = format!("{}.{}", Component::Pd.stateful_set(tc.name()), tc.namespace());
     let own = match tc.domain().filter(|_| pass.world.kubes[pass.kube].operator >= DOMAIN_IN_URL) {
-        Some(domain) => format!("{plain}.svc.{domain}"),
-        None => plain,
+        Some(domain) => format!("{}://{plain}.svc.{domain}:2379", tc.scheme()),
+        None => format!("{}://{plain}:2379", tc.scheme()),
     };
     let peers = tc.object["status"]["pd"]["peerMembers"].as_object();
     let peer_answers = || {
-        let urls = peers.into_iter().flatten().filter_map(|(_, peer)| peer["clientURL"].as_str());
-        urls.filter_map(crate::sim::pd::urls::host).any(resolves)
+        let mut urls = peers.into_iter().flatten().filter_map(|(_, peer)| peer["clientURL"].as_str());
+        urls.any(resolves)
     };
     (resolves(&own) || peer_answers()).then_some(database)
 }
 
-fn answers(database: &Database, pod: &crate::sim::world::PodKey) -> bool {
+fn answers(database: &Database, pod: &PodKey) -> bool {
     database.pd_leader.is_some() && database.member_at(pod).is_some_and(|id| database.in_touch(id))
 }
 

@@ -65,6 +65,11 @@ impl Process {
         (parts.next().flatten().unwrap_or(u64::MAX), parts.next().flatten().unwrap_or(0))
     }
 
+    /// Whether it was started with TLS: its ports speak nothing else then.
+    pub fn tls(&self) -> bool {
+        self.client_url.starts_with("https:")
+    }
+
     /// PD up to v8.3 switches etcd's v2 API on.
     pub fn serves_v2(&self) -> bool {
         self.release() < (8, 4)
@@ -329,8 +334,8 @@ impl Database {
         candidates.first().map(|(id, _)| **id)
     }
 
-    /// Connects what can connect, elects, publishes names, applies what waited. `resolves` says whether the pod of one
-    /// process reaches the pod of another under a host name.
+    /// Connects what can connect, elects, publishes names, applies what waited. `resolves` gives the pod that the pod of one
+    /// process reaches under a peerURL.
     pub fn tick(&mut self, now_ms: u64, resolves: &dyn Fn(&PodKey, &str) -> Option<PodKey>) {
         self.connect(resolves);
         self.check_leader(now_ms);
@@ -381,6 +386,7 @@ impl Database {
         for (index, one) in ids.iter().enumerate() {
             for other in &ids[index + 1..] {
                 if !self.linked(*one, *other)
+                    && self.tls_of(*one) == self.tls_of(*other)
                     && (self.dials(*one, *other, resolves) || self.dials(*other, *one, resolves))
                 {
                     self.links.insert((*one, *other));
@@ -395,8 +401,18 @@ impl Database {
         else {
             return false;
         };
-        let mut hosts = member.peer_urls.iter().filter_map(|url| urls::host(url));
-        hosts.any(|host| resolves(&source.pod, host).as_ref() == Some(&target.pod))
+        // A TLS listener takes no plain connection, nor the other way round, whatever the member's URL says.
+        let mut urls = member.peer_urls.iter().filter(|url| url.starts_with("https:") == target.tls());
+        urls.any(|url| resolves(&source.pod, url).as_ref() == Some(&target.pod))
+    }
+
+    fn tls_of(&self, id: u64) -> Option<bool> {
+        self.processes.get(&id).map(Process::tls)
+    }
+
+    /// Whether the PD in this pod listens with TLS; `None` where none runs.
+    pub fn speaks_tls(&self, pod: &PodKey) -> Option<bool> {
+        self.tls_of(self.member_at(pod)?)
     }
 
     /// Running members that `id` is connected to, itself included.

@@ -14,7 +14,7 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::api::{self, Surroundings};
@@ -26,6 +26,9 @@ use crate::sim::{dns, kubelet};
 
 pub const CLIENT_PORT: u16 = 2379;
 pub const PEER_PORT: u16 = 2380;
+
+/// The first byte of a TLS connection.
+const HANDSHAKE: u8 = 0x16;
 
 /// More than any membership request.
 const BODY_LIMIT: usize = 1 << 20;
@@ -49,7 +52,14 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let served = async {
+        let (mut read, write) = tokio::io::split(stream);
+        let Ok(first) = read.read_u8().await else { return };
+        let hello = first == HANDSHAKE;
+        let stream = tokio::io::join(std::io::Cursor::new([first]).chain(read), write);
         match tls {
+            // Measured: PD closes both without a byte; a plain etcd answers a hello on the peer port with an HTTP error.
+            None if hello && endpoint.port == CLIENT_PORT => {}
+            Some(_) if !hello => {}
             None => connection(endpoint, stream).await,
             Some(config) => {
                 // A client without a certificate gets the alert that rustls sends; there is nothing to add.

@@ -35,8 +35,8 @@ fn process(name: &str) -> Process {
     }
 }
 
-fn resolves(_: &PodKey, host: &str) -> Option<PodKey> {
-    host.starts_with("pd-").then(|| pod(host))
+fn resolves(_: &PodKey, url: &str) -> Option<PodKey> {
+    urls::host(url).filter(|host| host.starts_with("pd-")).map(pod)
 }
 
 fn set_url(database: &mut Database, id: u64, url: &str) {
@@ -62,7 +62,7 @@ fn wrong_urls_show_only_at_restarts() {
     database.start(2, process("pd-2"));
     database.tick(60_000, &resolves);
     assert_eq!(database.leader, None, "two of three restarted: no majority any more");
-    let anywhere = |_: &PodKey, host: &str| (host == "nowhere").then(|| pod("pd-1"));
+    let anywhere = |_: &PodKey, url: &str| (url == "http://nowhere:2380").then(|| pod("pd-1"));
     database.tick(61_000, &anywhere);
     database.tick(70_000, &anywhere);
     assert_eq!(database.leader, Some(1), "the name resolves again: healed without a write");
@@ -113,4 +113,24 @@ fn a_write_without_majority_is_applied_later_only_when_the_old_leader_was_asked(
         let now = database.member(asked).expect("a member").peer_urls == ["http://pd-9:2380"];
         assert_eq!(now, applied, "asked of {asked}");
     }
+}
+
+#[test]
+fn processes_that_speak_tls_do_not_reach_each_other_by_plain_urls() {
+    let mut database = three();
+    database.tick(0, &resolves);
+    let tls = |name: &str| Process { client_url: format!("https://{name}:2379"), ..process(name) };
+    for id in 1..=3 {
+        database.stop(id, 1_000);
+        database.start(id, tls(&format!("pd-{id}")));
+    }
+    database.tick(60_000, &resolves);
+    assert_eq!(database.leader, None, "all of them listen with TLS, and the membership dials http");
+    for id in 1..=3 {
+        database.stop(id, 61_000);
+        database.start(id, process(&format!("pd-{id}")));
+    }
+    database.tick(62_000, &resolves);
+    database.tick(90_000, &resolves);
+    assert!(database.leader.is_some(), "plain again: healed without a write");
 }
