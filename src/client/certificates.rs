@@ -20,6 +20,7 @@ use x509_parser::x509::X509Name;
 
 use super::plain;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, Usage, escaped, same_subject};
+use crate::fleet::extras::Served;
 
 /// Most certificates of one file that are looked at.
 const MOST: usize = 16;
@@ -60,6 +61,13 @@ pub fn facts(data: &BTreeMap<String, Vec<u8>>) -> SecretFacts {
         signed_by: leaf.and_then(|leaf| signer(leaf, &chain, &authorities)),
         unreadable,
     }
+}
+
+/// What a server showed of itself.
+pub(super) fn served(of: &CertificateDer<'_>) -> Option<Served> {
+    let (_, read) = X509Certificate::from_der(of).ok()?;
+    let CertificateFacts { fingerprint, not_after, .. } = certificate(&read);
+    Some(Served { fingerprint, not_after })
 }
 
 fn parsed<'a>(all: &'a [CertificateDer<'static>]) -> Vec<X509Certificate<'a>> {

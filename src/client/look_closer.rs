@@ -20,6 +20,7 @@ use crate::fleet::database::{Database, databases};
 use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::tls::wanted_of;
+use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::{Change, Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef, What};
 
 /// Most pages of 500 that are read of one list.
@@ -54,6 +55,9 @@ impl Links {
             if extras.has(Extra::CertManager) {
                 looks.push(bounded(link, Extra::CertManager, cert_manager(link)).boxed());
             }
+            if extras.has(Extra::Served) {
+                looks.push(served(link, cluster).boxed());
+            }
         }
         if !secrets.is_empty() {
             looks.push(self.look_at_objects(&secrets).boxed());
@@ -76,6 +80,17 @@ impl Links {
         let details = Box::new(pd_details::ask(link, found, fleet.tidb_cluster(&of)).await);
         vec![change(link, What::PdDetails { pod, details })]
     }
+}
+
+/// The certificate of every running PD pod with TLS.
+async fn served(link: &Link, cluster: &KubeCluster) -> Vec<Change> {
+    let pods = cluster.pods.values().filter(|pod| pd::is_running_pd(pod));
+    let owned = pods.filter_map(|pod| Some((pod, pd::owner(pod, cluster.tidb_clusters.values())?)));
+    let asked = owned.filter(|(pod, tc)| pod_speaks_tls(pod, tc)).map(|(pod, tc)| async move {
+        let served = pd::served(link, pod, tc).await;
+        change(link, What::Served { pod: pod.metadata.key(), served })
+    });
+    join_all(asked).await
 }
 
 /// A cluster that says nothing at all is asked nothing more.
@@ -129,6 +144,7 @@ fn lacking(extra: Extra, trouble: &Trouble) -> String {
         Extra::Secrets => "secrets",
         Extra::CertManager => "the versions of cert-manager.io",
         Extra::Pd => "PD",
+        Extra::Served => "the certificates that PD serves",
     };
     match trouble.kind {
         TroubleKind::Forbidden => format!("may not list {what}"),

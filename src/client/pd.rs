@@ -19,7 +19,7 @@ use super::link::{Link, Reply};
 use super::pd_answers as answers;
 use super::tunnel::{Broken, Tunnel};
 use super::{now, pd_tls, plain};
-use crate::fleet::extras::RegionCheck;
+use crate::fleet::extras::{RegionCheck, Served};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
@@ -182,6 +182,12 @@ pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit
         pd_tls::forget(link, tc);
     }
     opened
+}
+
+/// Which certificate a PD pod serves now, by a handshake of its own: a tunnel that is kept shows the one of its own.
+pub(super) async fn served(link: &Link, pod: &Pod, tc: &TidbCluster) -> Result<Served, String> {
+    let opened = open(link, pod, Some(tc), link.limits().pd).await?;
+    opened.served.ok_or_else(|| format!("pod {} showed no certificate", pod.metadata.key()))
 }
 
 /// Asks PD through one pod what it thinks of its members. Apart and last: PD pings each of them for up to 3 s, so that with
@@ -406,6 +412,13 @@ impl<'a> Asker<'a> {
         let parsed = if reply.status.is_success() { answers::json(name, &reply.body) } else { Err(said(name, &reply)) };
         parsed.map_err(|gap| self.gaps.push(gap)).ok()
     }
+}
+
+/// `500 "[PD:cluster:ErrNotBootstrapped]TiKV cluster not bootstrapped, please start TiKV first"`, of some versions without the prefix.
+pub(super) fn not_bootstrapped(reply: &Reply) -> bool {
+    let text = String::from_utf8_lossy(&reply.body);
+    reply.status == StatusCode::INTERNAL_SERVER_ERROR
+        && (text.contains("ErrNotBootstrapped") || text.contains("TiKV cluster not bootstrapped"))
 }
 
 /// `GET /x answered 503: During election`

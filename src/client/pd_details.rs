@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::link::Link;
-use super::pd::{Asker, PdRead, left, open, said};
+use super::pd::{Asker, PdRead, left, not_bootstrapped, open, said};
 use super::pd_answers as answers;
 use super::{now, tunnel::Tunnel};
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
@@ -66,8 +66,17 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> (PdDetails, bool) {
             count: u64,
         }
         let name = format!("GET /pd/api/v1/regions/check/{}", check.word());
-        let counted = asker.get::<Count>(PdRead::PdRegions(check), &name, false).await;
-        details.regions.extend(counted.map(|counted| (check, counted.count)));
+        let Some(reply) = asker.reply(PdRead::PdRegions(check), &name).await else { continue };
+        let counted = match reply.status.is_success() {
+            true => answers::json::<Count>(&name, &reply.body).map(|counted| counted.count),
+            // No TiKV has come yet, so there is no region either.
+            false if not_bootstrapped(&reply) => Ok(0),
+            false => Err(said(&name, &reply)),
+        };
+        match counted {
+            Ok(count) => drop(details.regions.insert(check, count)),
+            Err(gap) => asker.gaps.push(gap),
+        }
     }
     details.gaps = std::mem::take(&mut asker.gaps);
     let dead = asker.dead();

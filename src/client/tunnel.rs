@@ -18,12 +18,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
 use super::access::Mark;
+use super::certificates::served;
 use super::channels::{Fault, Owned, port_stream};
 use super::link::{Link, Reply};
 use super::pd_tls::PdTls;
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, plain};
 use crate::fleet::ObjectKey;
+use crate::fleet::extras::Served;
 use crate::fleet::pd::MembershipApi;
 
 /// PD's client port.
@@ -48,6 +50,8 @@ pub(super) struct Tunnel {
     fault: Fault,
     /// Found by asking, once per connection: a PD of another version is another process.
     pub api: Option<MembershipApi>,
+    /// What the server showed at the handshake; a certificate that was replaced since shows at the next one.
+    pub served: Option<Served>,
     _connection: Owned,
     _pump: Owned,
 }
@@ -71,7 +75,11 @@ impl Tunnel {
             let server = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?;
             let (stream, fault, pump) = forward(link, pod, limit).await?;
             match TlsConnector::from(Arc::clone(&tls.config)).connect(server, stream).await {
-                Ok(stream) => return Self::over(stream, pod, fault, pump, format!("{name}:{PD_PORT}")).await,
+                Ok(stream) => {
+                    let served = stream.get_ref().1.peer_certificates().and_then(|chain| served(chain.first()?));
+                    let opened = Self::over(stream, pod, fault, pump, format!("{name}:{PD_PORT}")).await?;
+                    return Ok(Self { served, ..opened });
+                }
                 Err(error) => {
                     let why = fault.get().unwrap_or_else(|| error.to_string());
                     last = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
@@ -97,7 +105,7 @@ impl Tunnel {
             let _ = connection.await;
         });
         let pod = pod.clone();
-        Ok(Self { pod, sender, authority, fault, api: None, _connection: Owned(task), _pump: pump })
+        Ok(Self { pod, sender, authority, fault, api: None, served: None, _connection: Owned(task), _pump: pump })
     }
 
     pub fn usable(&self) -> bool {

@@ -27,6 +27,8 @@ pub enum Extra {
     CertManager,
     /// PD's placement rules, region checks, removals under way and schedulers.
     Pd,
+    /// Which certificate each PD pod serves, by a handshake of its own.
+    Served,
 }
 
 /// What is to be read.
@@ -34,6 +36,7 @@ pub enum Extra {
 pub struct Extras(BTreeSet<Extra>);
 
 impl Extras {
+    /// What `check` looks at.
     pub fn all() -> Self {
         [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::CertManager, Extra::Pd]
             .into_iter()
@@ -65,6 +68,8 @@ pub struct More {
     pub cert_manager: Option<Vec<String>>,
     /// By the PD pod that was asked: the leader's where it could be reached.
     pub pd: BTreeMap<ObjectKey, PdDetails>,
+    /// By PD pod with TLS; `Err`: one sentence why it is not known.
+    pub served: BTreeMap<ObjectKey, Result<Served, String>>,
     /// What was asked for and could not be had; one sentence each.
     pub lacking: BTreeMap<Extra, String>,
 }
@@ -101,10 +106,19 @@ impl More {
             Extra::Operator => self.operator = None,
             Extra::CertManager => self.cert_manager = None,
             // Kept pod by pod, and object by object: each one says itself what it lacks.
-            Extra::Secrets | Extra::Pd => {}
+            Extra::Secrets | Extra::Pd | Extra::Served => {}
         }
         self.lacking.insert(extra, sentence);
     }
+}
+
+/// The certificate that a port showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Served {
+    /// As [`super::certificate::CertificateFacts`] has it.
+    pub fingerprint: String,
+    pub not_after: Timestamp,
 }
 
 /// A PersistentVolumeClaim that TiDB Operator made.

@@ -40,7 +40,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use dns::Dns;
-use extras::{Claim, Event, Extra, More, Operator, PdDetails};
+use extras::{Claim, Event, Extra, More, Operator, PdDetails, Served};
 use object::{ObjectKind, Sight};
 use pd::PdView;
 use tidbcluster::TidbCluster;
@@ -242,6 +242,11 @@ pub enum What {
         pod: ObjectKey,
         details: Box<PdDetails>,
     },
+    /// One PD pod with TLS was asked for its certificate.
+    Served {
+        pod: ObjectKey,
+        served: Result<Served, String>,
+    },
     /// An extra was asked for and could not be had; one sentence. What was known of it is forgotten: it is unknown now.
     Lacking {
         extra: Extra,
@@ -332,6 +337,7 @@ impl Fleet {
             What::CertManager(versions) => cluster.more.take_cert_manager(versions),
             What::OperatorState(operator) => cluster.more.take_operator(*operator),
             What::PdDetails { pod, details } => cluster.more.take_pd(pod, *details),
+            What::Served { pod, served } => drop(cluster.more.served.insert(pod, served)),
             What::Lacking { extra, sentence } => cluster.more.lack(extra, sentence),
         }
     }

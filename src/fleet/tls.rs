@@ -50,6 +50,9 @@ pub struct Wanted {
     /// Of the names, those without which the components cannot speak with each other across KubeClusters.
     #[serde(default)]
     pub essential: BTreeSet<String>,
+    /// The one of them by which TiDB Operator asks; PD only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     pub usages: BTreeSet<Usage>,
 }
 
@@ -126,6 +129,15 @@ pub fn wanted_of(tc: &TidbCluster) -> Vec<Wanted> {
     })
 }
 
+/// The name under which TiDB Operator asks PD (`genClientUrl` in pkg/pdapi of 1.6): without it in PD's certificate
+/// `status.pd.synced` stays false, and nothing is rolled any more.
+pub fn operator_asks(name: &str, namespace: &str, domain: Option<&str>) -> String {
+    match domain {
+        Some(domain) => format!("{name}-pd.{namespace}.svc.{domain}"),
+        None => format!("{name}-pd.{namespace}"),
+    }
+}
+
 fn one(asked: &Asked<'_>, purpose: Purpose) -> Wanted {
     let name = asked.name;
     let forms = |hosts: &[String]| -> Vec<String> {
@@ -149,7 +161,9 @@ fn one(asked: &Asked<'_>, purpose: Purpose) -> Wanted {
     let addresses: &[&str] = if dns_names.is_empty() { &[] } else { &["127.0.0.1", "::1"] };
     // etcd looks the exact name up and compares addresses; the wildcard is for whoever dials a pod (§3.4).
     let longest = |host: String| host_forms(&host, asked.namespace, asked.domain).pop();
-    let essential = match purpose {
+    let operator = matches!(purpose, Purpose::Component(Component::Pd))
+        .then(|| operator_asks(name, asked.namespace, asked.domain));
+    let mut essential: BTreeSet<String> = match purpose {
         Purpose::Component(Component::Pump) => longest(format!("*.{name}-pump")).into_iter().collect(),
         Purpose::Component(component) => {
             let peer = format!("{name}-{}-peer", component.key());
@@ -157,6 +171,7 @@ fn one(asked: &Asked<'_>, purpose: Purpose) -> Wanted {
         }
         Purpose::ClusterClient | Purpose::MysqlServer | Purpose::MysqlClient => BTreeSet::new(),
     };
+    essential.extend(operator.clone());
     Wanted {
         secret: secret(name, purpose),
         title,
@@ -164,6 +179,7 @@ fn one(asked: &Asked<'_>, purpose: Purpose) -> Wanted {
         dns_names,
         ip_addresses: addresses.iter().map(|&address| address.to_owned()).collect(),
         essential,
+        operator,
         usages,
     }
 }
@@ -297,7 +313,9 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
         missing.iter().map(String::as_str).partition(|host| wanted.essential.contains(*host));
     for (kind, names) in [(TroubleKind::EssentialName, essential), (TroubleKind::OtherName, other)] {
         if !names.is_empty() {
-            say(kind, format!("its certificate lacks the name {}", names.join(", ")));
+            let asked = wanted.operator.as_deref().filter(|name| names.contains(name));
+            let asked = asked.map(|name| format!(" (TiDB Operator asks PD by {name} and reaches it by no other)"));
+            say(kind, format!("its certificate lacks the name {}{}", names.join(", "), asked.unwrap_or_default()));
         }
     }
     for usage in wanted.usages.iter().filter(|usage| !certificate.allows(**usage)) {
@@ -348,6 +366,7 @@ pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> 
         dns_names: Vec::new(),
         ip_addresses: Vec::new(),
         essential: BTreeSet::new(),
+        operator: None,
         usages: BTreeSet::new(),
     };
     // Those who sign by hand often leave ca.crt out: a root is its own.

@@ -137,11 +137,16 @@ impl Toggle {
             return format!("tlsCluster was switched {switched} in a running TidbCluster, but {runs}: {then}");
         }
         let pods = restarted.join(", ");
-        let cut = format!("PD pods {pods} run {}, while PD's members are known by {proper}:// URLs", with(!self.proper));
+        let cut =
+            format!("PD pods {pods} run {}, while PD's members are known by {proper}:// URLs", with(!self.proper));
         match self.asked == self.proper {
-            false => format!("tlsCluster was switched {switched} in a running TidbCluster, and {cut}: no member reaches them"),
+            false => format!(
+                "tlsCluster was switched {switched} in a running TidbCluster, and {cut}: no member reaches them"
+            ),
             true if self.synced => format!("tlsCluster was put back, and {cut}: the operator restarts them"),
-            true => format!("tlsCluster was put back, but {cut}: no member reaches them, and the operator cannot reach PD to restart them"),
+            true => format!(
+                "tlsCluster was put back, but {cut}: no member reaches them, and the operator cannot reach PD to restart them"
+            ),
         }
     }
 
@@ -214,7 +219,8 @@ mod tests {
     /// spec, volumes of each PD pod (`t`: with TLS, `p`: without, `?`: not seen), what the operator last saw, its `synced`,
     /// `force-upgrade`, the scheme of the clientURLs that PD tells.
     fn seen(asked: bool, pods: &str, reported: &str, synced: bool, forced: bool, urls: &str) -> Option<Toggle> {
-        let member = |i: usize| json!({"name": format!("x-pd-{i}"), "clientURL": format!("{reported}://x-pd-{i}:2379")});
+        let member =
+            |i: usize| json!({"name": format!("x-pd-{i}"), "clientURL": format!("{reported}://x-pd-{i}:2379")});
         let members: serde_json::Map<_, _> = (0..3).map(|i| (format!("x-pd-{i}"), member(i))).collect();
         let members = if reported.is_empty() { json!({}) } else { json!(members) };
         let mut tc = json!({"metadata": {"name": "x", "namespace": "db", "annotations": {}},
@@ -237,7 +243,8 @@ mod tests {
         say(What::TidbClusters(vec![serde_json::from_value(tc).expect("the API's shape")]));
         say(What::Pods(pods.chars().enumerate().map(pod).collect()));
         let of = ObjectRef::new("c", "db", "x");
-        let urls: Vec<String> = (0..3).map(|i| format!("{urls}://x-pd-{i}:2379")).filter(|url| !url.starts_with(':')).collect();
+        let urls: Vec<String> =
+            (0..3).map(|i| format!("{urls}://x-pd-{i}:2379")).filter(|url| !url.starts_with(':')).collect();
         let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
         toggle(&of, &fleet.clusters["c"], fleet.tidb_cluster(&of).expect("it is there"), &urls)
     }
@@ -261,7 +268,8 @@ mod tests {
     /// Every state that the real operator was seen to lead into, and the one order that healed it.
     #[test]
     fn each_state_has_its_one_order() {
-        let (back, set, wait, away) = ("put spec.tlsCluster.enabled back to", "force-upgrade=true", "wait until", "only then take");
+        let (back, set, wait, away) =
+            ("put spec.tlsCluster.enabled back to", "force-upgrade=true", "wait until", "only then take");
         let cases: &[(&str, bool, &str, &str, bool, bool, &str, &[&str])] = &[
             ("on", true, "ppp", "http", false, false, "http", &[back]),
             ("on, PD not asked", true, "ppp", "http", false, false, "", &[back]),
@@ -281,7 +289,8 @@ mod tests {
             ("suspended", true, "", "http", false, false, "", &[back]),
         ];
         for (what, asked, pods, reported, synced, forced, urls, steps) in cases {
-            let found = seen(*asked, pods, reported, *synced, *forced, urls).unwrap_or_else(|| panic!("{what}: nothing"));
+            let found =
+                seen(*asked, pods, reported, *synced, *forced, urls).unwrap_or_else(|| panic!("{what}: nothing"));
             let advice = found.advice();
             let at: Vec<Option<usize>> = steps.iter().map(|step| advice.find(step)).collect();
             assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{what}: {advice}");

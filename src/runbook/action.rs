@@ -280,6 +280,7 @@ impl Action {
                     dns_names: hosts.clone(),
                     ip_addresses: Vec::new(),
                     essential: BTreeSet::new(),
+                    operator: None,
                     usages: usages.clone(),
                 };
                 (tls::troubles(&wanted, facts, now), Some(common_name))

@@ -149,7 +149,7 @@ pub fn extras_of_facts(runbook: &Runbook) -> Extras {
 /// The TidbClusters whose PD the facts of a runbook ask, there already or not.
 pub fn asked_of_pd(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectRef> {
     let facts = Facts::new(runbook, inputs, seen);
-    let asks = runbook.facts.values().filter(|fact| fact.query == Query::Membership);
+    let asks = runbook.facts.values().filter(|fact| matches!(fact.query, Query::Membership | Query::Served));
     asks.filter(|fact| facts.applies(fact) != Ok(false)).filter_map(|fact| facts.of(fact).ok()).collect()
 }
 

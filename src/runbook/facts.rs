@@ -87,6 +87,10 @@ pub enum Query {
     /// `secrets[]{of, secret, state, facts?}`.
     #[serde(rename = "tls.trust")]
     Trust,
+    /// Whether the running PD pods of a TidbCluster serve the certificate that their Secret holds: `late[]`, a sentence for each
+    /// that does not, or that could not be asked.
+    #[serde(rename = "tls.served")]
+    Served,
     /// `version`: the newest API version of cert-manager that can be used; empty where there is none.
     #[serde(rename = "k8s.cert-manager")]
     CertManager,
@@ -109,6 +113,7 @@ pub fn objects(query: Query, of: &ObjectRef, fleet: &Fleet) -> Vec<ObjectId> {
         }
         Query::Monitoring => vec![monitoring::query_object(of)],
         Query::Certificates => super::tls::objects(of),
+        Query::Served => vec![super::tls::pd_secret(of)],
         Query::Trust => super::tls::between(of, fleet).into_iter().map(|(_, id)| id).collect(),
         Query::ProbePod => {
             let namespace = ObjectRef::new(&of.context, "", &of.namespace);
@@ -137,6 +142,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         Query::Claims => &[Extra::Claims],
         Query::Events => &[Extra::Events],
         Query::CertManager => &[Extra::CertManager],
+        Query::Served => &[Extra::Served],
         Query::Without | Query::Placement => &[Extra::Pd],
         Query::TidbCluster
         | Query::Components
@@ -171,6 +177,7 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::ProbePod => places::probe_pod(&seen.fleet, of),
         Query::Certificates => super::tls::fact(of, seen),
         Query::Trust => super::tls::trust(of, seen),
+        Query::Served => super::tls::served(of, cluster, tc()?, seen),
         Query::CertManager => super::tls::cert_manager(cluster)?,
         Query::TidbCluster => serde_json::to_value(tc()?).map_err(|error| Unseen(error.to_string()))?,
         Query::Components => components(tc()?),

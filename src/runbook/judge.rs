@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 use super::Observation;
 use super::action::Action;
 use super::merge;
+use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::{Member, database_of};
+use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::peer_url;
 use crate::fleet::rollout::{component_pods, revisions, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::tls::operator_asks;
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::{KubeCluster, ObjectRef};
 
@@ -54,7 +57,10 @@ pub fn judge(
     };
     match action {
         Action::PatchTidbCluster { uid, merge, .. } => patch(uid, merge, expected, cluster, tc),
-        Action::WaitRollout { component, .. } => wait_rollout(*component, started, cluster, tc),
+        Action::WaitRollout { component, .. } => match wait_rollout(*component, started, cluster, tc) {
+            Judged::Waiting(why) => Judged::Waiting(format!("{why}{}", blinded(target, tc, seen))),
+            other => other,
+        },
         Action::ProbePeerUrl { id, url, .. } => match views_of(*id, target, seen) {
             Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(url)) => {
                 Judged::Done { evidence: json!({"peerUrls": [url], "probe": "not needed: the member already has it"}) }
@@ -207,6 +213,26 @@ fn wait_rollout(only: Option<Component>, started: Option<&Value>, cluster: &Kube
     }
     Judged::Done {
         evidence: json!({"revisions": now, "pods": all.iter().map(|c| (c.component.key(), c.ready)).collect::<BTreeMap<_, _>>()}),
+    }
+}
+
+/// Why the operator cannot reach PD, where an object shows it: a rest of a sentence.
+fn blinded(target: &ObjectRef, tc: &TidbCluster, seen: &Observation) -> String {
+    if tc.status.pd.synced == Some(true) {
+        return String::new();
+    }
+    if let Some(toggle) = database_of(&seen.fleet, target).as_ref().and_then(|database| database.toggled(target)) {
+        return format!(": {}; {}", toggle.sentence(), toggle.advice());
+    }
+    let secret = format!("{}-pd-cluster-secret", tc.name());
+    let at = ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&target.context, &target.namespace, &secret));
+    let facts = seen.fleet.sight(&at).and_then(Sight::present).and_then(SecretFacts::of).filter(|_| tc.tls());
+    let asked = operator_asks(tc.name(), tc.namespace(), tc.domain());
+    match facts.and_then(|facts| facts.certificate) {
+        Some(certificate) if !certificate.names(&asked) => format!(
+            ": PD's certificate (Secret {secret}) lacks the name {asked}, by which the operator asks; stop this run (its record stays),              run renew-certificates for {target}, and resume it"
+        ),
+        Some(_) | None => String::new(),
     }
 }
 

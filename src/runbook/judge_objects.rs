@@ -209,10 +209,12 @@ fn issue(action: &Action, authority: Option<&ObjectId>, to: &ObjectId, seen: &Ob
             ));
         }
         if uid(found) == replaces.uid {
-            let before = json!({
+            // Under the name of what is asked for, so that a plan shows the one against the other.
+            let before = json!({"issued": {
+                "commonName": certificate.map(|certificate| &certificate.common_name),
                 "fingerprint": replaces.fingerprint,
                 "notAfter": certificate.map(|certificate| certificate.not_after),
-            });
+            }});
             return Judged::NotDone { before, after };
         }
     }

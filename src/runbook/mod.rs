@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod beside;
 pub mod bind;
 pub mod choices;
 pub mod cost;

@@ -13,9 +13,11 @@ use super::facts::Unseen;
 use crate::fleet::certificate::{self, CertificateFacts, SecretFacts, kept_by, subject};
 use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
-use crate::fleet::tidbcluster::Component;
+use crate::fleet::rollout::component_pods;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, every_secret};
-use crate::fleet::{Fleet, KubeCluster, ObjectRef};
+use crate::fleet::tls_toggle::pod_speaks_tls;
+use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 /// The Secrets that `tls.certificates` is told from.
 pub(super) fn objects(of: &ObjectRef) -> Vec<ObjectId> {
@@ -85,6 +87,42 @@ pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
         value
     });
     json!({"secrets": secrets.collect::<Vec<_>>()})
+}
+
+/// The Secret of PD's own certificate.
+pub(super) fn pd_secret(of: &ObjectRef) -> ObjectId {
+    let name = format!("{}-pd-cluster-secret", of.name);
+    ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, name))
+}
+
+/// `tls.served`. A pod that does not run yet reads the files when it starts.
+pub(super) fn served(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, seen: &Observation) -> Value {
+    let running = component_pods(cluster, tc, Component::Pd).into_iter().filter(|pod| pod.status.phase == "Running");
+    let pods: Vec<&str> = running.filter(|pod| pod_speaks_tls(pod, tc)).map(|pod| pod.metadata.name.as_str()).collect();
+    if pods.is_empty() {
+        return json!({"late": []});
+    }
+    let id = pd_secret(of);
+    let facts = seen.fleet.sight(&id).and_then(Sight::present).and_then(SecretFacts::of);
+    let Some(kept) = facts.and_then(|facts| facts.certificate) else {
+        return json!({"late": [format!("no certificate of {id} could be read")]});
+    };
+    let late = pods.iter().filter_map(|pod| match cluster.more.served.get(&ObjectKey::new(&of.namespace, *pod)) {
+        Some(Ok(served)) if served.fingerprint == kept.fingerprint => None,
+        Some(Ok(served)) => Some(format!(
+            "{pod} still serves the certificate that ends {} ({}…), not the one in its Secret ({}…)",
+            served.not_after,
+            short(&served.fingerprint),
+            short(&kept.fingerprint)
+        )),
+        Some(Err(why)) => Some(format!("{pod} could not be asked: {why}")),
+        None => Some(format!("{pod} was not asked")),
+    });
+    json!({"late": late.collect::<Vec<_>>()})
+}
+
+fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
 }
 
 fn after_colon(sentence: &str) -> &str {

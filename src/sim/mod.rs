@@ -242,6 +242,20 @@ impl Sim {
         Ok(&self.world.kubes[self.index(context)?].store)
     }
 
+    /// The certificate (DER) that a PD pod's client port shows, by a handshake as another PD would make it.
+    pub async fn served(&self, context: &str, namespace: &str, pod: &str) -> Option<Vec<u8>> {
+        let kube = self.index(context).ok()?;
+        let key = world::PodKey { kube, namespace: namespace.to_owned(), name: pod.to_owned() };
+        let object = self.world.kubes[kube].store.get("pods", namespace, pod)?;
+        let config = secrets::bundle(&self.world, &key, &object)?.client_config(true)?;
+        let stream = pods::connect(&self.world, &key, pd::server::CLIENT_PORT).ok()?;
+        let peer = object["spec"]["subdomain"].as_str()?;
+        let name = rustls::pki_types::ServerName::try_from(format!("{pod}.{peer}.{namespace}.svc")).ok()?;
+        let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.ok()?;
+        let shown = stream.get_ref().1.peer_certificates()?.first()?.to_vec();
+        Some(shown)
+    }
+
     /// Trouble switches of one API server.
     pub fn faults(&self, context: &str) -> Result<&Faults, SimError> {
         Ok(&self.contexts[self.index(context)?].faults)

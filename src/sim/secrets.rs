@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use k8s_openapi::ByteString;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde_json::{Value, json};
@@ -143,7 +143,8 @@ pub fn peers(world: &World, from: &PodKey, to: &PodKey, host: &str) -> bool {
 /// `cert-allowed-cn` in the configuration that a pod mounts, TOML or JSON.
 fn allowed_names(world: &World, key: &PodKey, pod: &Value) -> Vec<String> {
     let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
-    let map = volumes.filter(|volume| volume["name"] == "config").find_map(|volume| volume["configMap"]["name"].as_str());
+    let map =
+        volumes.filter(|volume| volume["name"] == "config").find_map(|volume| volume["configMap"]["name"].as_str());
     let map = map.and_then(|name| world.kubes[key.kube].store.get("configmaps", &key.namespace, name));
     let text = map.as_ref().and_then(|map| map["data"]["config-file"].as_str()).unwrap_or_default();
     let list = text.split_once("cert-allowed-cn").and_then(|(_, rest)| rest.split_once('[')?.1.split_once(']'));

@@ -99,13 +99,7 @@ fn is_leaving(pod: &Value) -> bool {
 
 /// `range`: the ordinals that may go. With `unprobed` a container that runs will do: PD has no readiness probe, so a forced
 /// roll takes one pod after the other although none of them serves. (Here a PD that waits for its peers is not Ready.)
-fn roll(
-    world: &World,
-    kube: usize,
-    pods: &[(u64, Arc<Value>)],
-    (range, unprobed): (Range<u64>, bool),
-    update: &str,
-) {
+fn roll(world: &World, kube: usize, pods: &[(u64, Arc<Value>)], (range, unprobed): (Range<u64>, bool), update: &str) {
     for (_, pod) in pods.iter().rev().filter(|(ordinal, _)| range.contains(ordinal)) {
         if is_leaving(pod) {
             return;

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tidepilot::client::objects::redacted;
+use tidepilot::fleet::certificate::SecretFacts;
 use tidepilot::fleet::corefile;
-use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck};
+use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, Served};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use tidepilot::fleet::tidbcluster::TidbCluster;
@@ -194,8 +195,26 @@ pub fn objects(bare: &Bare, now: Timestamp, fleet: &mut Fleet, wanted: &BTreeSet
             (404, _) => Sight::Absent,
             (status, said) => Sight::Unseen(format!("{status}: {said}")),
         };
+        serve(fleet, now, id, &sight);
         let (kind, key) = id.key();
         let what = What::Object { kind, key, sight: Box::new(sight) };
+        fleet.apply(Change { context: id.context.clone(), at: now, what });
+    }
+}
+
+/// No socket is here to shake hands with: PD serves what its Secret holds. (Over real handshakes: `tests/lifecycle`.)
+fn serve(fleet: &mut Fleet, now: Timestamp, id: &ObjectId, sight: &Sight) {
+    let Some(tc) = id.name.strip_suffix("-pd-cluster-secret") else { return };
+    let Some(certificate) = sight.present().and_then(SecretFacts::of).and_then(|facts| facts.certificate) else {
+        return;
+    };
+    let Some(cluster) = fleet.clusters.get(&id.context) else { return };
+    let own = format!("{tc}-pd-");
+    let pods = cluster.pods.keys().filter(|pod| pod.namespace == id.namespace && pod.name.starts_with(&own));
+    let pods: Vec<ObjectKey> = pods.cloned().collect();
+    for pod in pods {
+        let served = Served { fingerprint: certificate.fingerprint.clone(), not_after: certificate.not_after };
+        let what = What::Served { pod, served: Ok(served) };
         fleet.apply(Change { context: id.context.clone(), at: now, what });
     }
 }

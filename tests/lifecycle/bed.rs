@@ -93,6 +93,18 @@ impl Bed {
         self.tool(&[&["run", "enable-across-k8s", "--yes"], basic.as_slice()].concat()).await
     }
 
+    /// Runs the binary, and asks it to stop (SIGINT) when it has not ended by then.
+    pub async fn interrupted(&self, arguments: &[&str], after: Duration) -> Ran {
+        let mut child = self.command(arguments).spawn().expect("the binary starts");
+        let began = Instant::now();
+        while began.elapsed() < after && child.try_wait().expect("our own child").is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(sent.is_ok(), "kill is there");
+        tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic")
+    }
+
     pub fn store(&self, context: &str) -> &Store {
         self.sim.store(context).expect("a context")
     }

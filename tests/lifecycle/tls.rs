@@ -2,7 +2,10 @@
 //! runbooks do their work as they do without.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tidepilot::client::certificates;
 use tidepilot::client::signing::{self, Ask};
@@ -194,5 +197,122 @@ async fn the_everyday_runbooks_work_with_tls() {
         no_drift(database(&status, "basic"), 3);
     };
     futures::join!(repair(), alone());
+    bed.end().await;
+}
+
+/// What PD's own port shows, by a handshake with each pod, is what the Secret holds.
+async fn every_pd_serves_its_secret(bed: &Bed) -> bool {
+    let secret =
+        certificates::values(&bed.object("legacy", "secrets", "pingcap", "basic-pd-cluster-secret").expect("there"));
+    let kept = CertificateDer::from_pem_slice(&secret["tls.crt"]).expect("a certificate");
+    let pods = ["basic-pd-0", "basic-pd-1", "basic-pd-2"].map(|pod| bed.sim.served("legacy", "pingcap", pod));
+    let served = futures::future::join_all(pods).await;
+    served.iter().all(|served| served.as_deref() == Some(kept.as_ref()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_is_done_when_pd_serves_it_and_its_plan_names_what_it_replaces() {
+    let bed = Bed::of("tls", &[]).await;
+    let old = print_of(&bed, "basic-pd-cluster-secret");
+    let planned = bed.tool(&["plan", "renew-certificates", "--set", BASIC, "--set", "which=all"]).await;
+    assert!(planned.all().contains(&old), "the old one's fingerprint: {}", planned.all());
+    assert!(!planned.all().contains("change issued: (not set)"), "{}", planned.all());
+    assert!(every_pd_serves_its_secret(&bed).await);
+    bed.run("renew-certificates", &[BASIC, "which=all"], &["basic"]).await.expect(0);
+    let new = print_of(&bed, "basic-pd-cluster-secret");
+    assert!(new != old && every_pd_serves_its_secret(&bed).await, "the Secret alone is no proof");
+    bed.end().await;
+}
+
+/// The one name by which the operator asks PD: without it the migration would be sent, and nothing would ever roll.
+fn forget_the_operators_name(bed: &Bed) {
+    let name = "basic-pd-cluster-secret";
+    let ca = certificates::values(&bed.object("legacy", "secrets", "pingcap", "basic-ca-secret").expect("the CA"));
+    let old = certificates::facts(&certificates::values(
+        &bed.object("legacy", "secrets", "pingcap", name).expect("a certificate"),
+    ));
+    let old = old.certificate.expect("a certificate");
+    let hosts: Vec<String> = old.dns_names.iter().chain(&old.ip_addresses).cloned().collect();
+    let hosts: Vec<String> = hosts.into_iter().filter(|host| host != "basic-pd.pingcap.svc.cluster1.com").collect();
+    let usages = BTreeSet::from([Usage::Server, Usage::Client]);
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &hosts, usages, days: 300 };
+    #[allow(clippy::disallowed_methods, reason = "the binary judges by the real clock")]
+    let made = signing::certificate(&ask, "basic-ca-secret", &ca, jiff::Timestamp::now()).expect("signed");
+    bed.edit("legacy", "secrets", "pingcap", name, |secret| secret["data"] = made.data());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_by_which_the_operator_asks_is_missed_before_there_is_no_way_back() {
+    let bed = Bed::of("tls", &[]).await;
+    forget_the_operators_name(&bed);
+    let until = bed.log_length();
+    let refused = bed.run("migrate-cluster-domain", &[BASIC, DOMAIN], &["basic"]).await.expect(4);
+    assert!(refused.all().contains("basic-pd.pingcap.svc.cluster1.com"), "{}", refused.all());
+    assert_eq!(bed.writes_since(until), Vec::<String>::new());
+
+    // Somebody sets the domain by hand all the same.
+    bed.edit("legacy", "tidbclusters", "pingcap", "basic", |tc| {
+        tc["spec"]["acrossK8s"] = json!(true);
+        tc["spec"]["clusterDomain"] = json!("cluster1.com");
+    });
+    let blind =
+        || bed.object("legacy", "tidbclusters", "pingcap", "basic").expect("there")["status"]["pd"]["synced"] == false;
+    let began = std::time::Instant::now();
+    while !blind() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "the operator is not blinded");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let checked = bed.tool(&["check", "basic", "-o", "json"]).await.expect(2).json();
+    let first = &checked["findings"][0];
+    assert_eq!((&first["id"], &first["severity"]), (&json!("san-missing"), &json!("high")), "{checked:#}");
+    let said = first["sentence"].as_str().expect("a sentence");
+    assert!(said.contains("TiDB Operator asks PD by basic-pd.pingcap.svc.cluster1.com"), "{said}");
+    bed.end().await;
+}
+
+/// A migration stands still because of a certificate that somebody put there meanwhile (a backup, GitOps), before the operator
+/// has come far. The run that stands there, and how to go on with it.
+async fn stands_still(bed: &Bed) -> String {
+    let (waiting, running) = bed.killed("migrate-cluster-domain", &[BASIC, DOMAIN], &["basic"], 6).await;
+    assert!(running, "it was killed too late");
+    forget_the_operators_name(bed);
+    waiting
+}
+
+/// The cure, started beside the run that waits, passes as soon as that one is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_lets_through_what_it_waits_for() {
+    let bed = Bed::of("tls", &[]).await;
+    let waiting = stands_still(&bed).await;
+    let resume = ["runs", "resume", &waiting, "--yes", "--confirm", "basic"];
+    let driven = bed.interrupted(&resume, Duration::from_secs(6));
+    let beside = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        bed.run("renew-certificates", &[BASIC], &["basic"]).await
+    };
+    let (driven, beside) = futures::join!(driven, beside);
+    let driven = driven.expect(5);
+    assert!(driven.all().contains("lacks the name basic-pd.pingcap.svc.cluster1.com"), "{}", driven.all());
+    beside.expect(0);
+    bed.tool(&resume).await.expect(0);
+    no_drift(database(&bed.status().await, "basic"), 3);
+    bed.end().await;
+}
+
+/// Each of the two may be killed, neither locks the other out, and nothing but the cure passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_the_run_that_waits_and_its_cure_may_be_killed() {
+    let bed = Bed::of("tls", &[]).await;
+    let waiting = stands_still(&bed).await;
+    let resume = ["runs", "resume", &waiting, "--yes", "--confirm", "basic"];
+    let other = bed.run("suspend-cluster", &[BASIC, "stopDatabase=true"], &["basic"]).await;
+    assert!(matches!(other.code, 4 | 6), "{}", other.all());
+    let (curing, _) = bed.killed("renew-certificates", &[BASIC], &["basic"], 4).await;
+    let again = bed.interrupted(&resume, Duration::from_secs(3)).await;
+    assert_ne!(again.code, 6, "the open cure does not lock the waiting run out: {}", again.all());
+    bed.tool(&["runs", "resume", &curing, "--yes", "--confirm", "basic"]).await.expect(0);
+    bed.tool(&resume).await.expect(0);
+    no_drift(database(&bed.status().await, "basic"), 3);
+    assert!(every_pd_serves_its_secret(&bed).await);
     bed.end().await;
 }

@@ -149,8 +149,11 @@ pub const CASES: &[Case] = &[
         "put spec.tlsCluster.enabled back to",
         World::toggled,
     ),
-    case(&[CERTIFICATES], "tls-as-pd-runs", "put spec.tlsCluster.enabled back to", World::toggled)
-        .with(&[("tidbCluster", "east/prod/prod-east"), ("clusterDomain", "east.local"), ("caOf", "")]),
+    case(&[CERTIFICATES], "tls-as-pd-runs", "put spec.tlsCluster.enabled back to", World::toggled).with(&[
+        ("tidbCluster", "east/prod/prod-east"),
+        ("clusterDomain", "east.local"),
+        ("caOf", ""),
+    ]),
     // Names and domains.
     case(&[DEPLOY, ENABLE, JOIN, MIGRATE], "triple-is-unique", "north/prod/prod-west", World::twin),
     case(&[DEPLOY], "domain-given", "No clusterDomain", |w| w.kube().dns = Dns::default()).with(NO_DOMAIN),

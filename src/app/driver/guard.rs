@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::book::Shared;
+use super::journals::replay;
 use super::{Driver, Ears, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
@@ -16,6 +17,7 @@ use crate::client::open_run::{self, Head, OpenRun};
 use crate::client::{self};
 use crate::fleet::database::database_of;
 use crate::fleet::{Fleet, ObjectRef};
+use crate::runbook::beside;
 use crate::runbook::plan::Plan;
 use crate::runbook::record::{Event, Fence, Record, decode, line_hash};
 
@@ -80,7 +82,18 @@ impl Driver {
             seat: journal.seat(),
             timing: self.timing,
         };
-        let lease = Arc::new(self.take(&permit, &wanted, ears).await?);
+        let lease = match self.take(&permit, &wanted, ears).await {
+            Ok(lease) => Arc::new(lease),
+            Err(barred) if barred.code == exit::ANOTHER_RUN && beside::only_certificates(plan) => {
+                let sentence = format!(
+                    "{}. A run that only waits lets this one through when it is stopped (Ctrl-C there; its record stays): then run this, and \
+                     go on with it by `tidepilot runs resume`",
+                    barred.sentence
+                );
+                return Err(Barred { sentence, ..barred });
+            }
+            Err(barred) => return Err(barred),
+        };
         let head = Head {
             run: run.to_owned(),
             runbook: plan.runbook.clone(),
@@ -96,7 +109,7 @@ impl Driver {
         let permit = permit.under(Arc::clone(&lease));
         let joined = async {
             if taking == Taking::New {
-                self.no_other_run(&wanted).await?;
+                self.no_other_run(&wanted, plan).await?;
             }
             self.join(permit, head, journal, taking).await
         };
@@ -153,13 +166,17 @@ impl Driver {
         })
     }
 
-    /// The lease is free, yet a run that has sent something may be open.
-    async fn no_other_run(&self, wanted: &Wanted) -> Result<(), Barred> {
+    /// The lease is free, yet a run that has sent something may be open. One that waits for what this plan cures lets it through.
+    async fn no_other_run(&self, wanted: &Wanted, plan: &Plan) -> Result<(), Barred> {
         let cannot = |why: String| barred(exit::REFUSED, format!("cannot tell whether another run is open: {why}"));
         let others = open_run::open_on(&self.links, &wanted.places, &wanted.database).await.map_err(cannot)?;
         for other in others.into_iter().filter(|head| head.run != wanted.run) {
             let lines = open_run::read(&self.links, &other).await.map_err(cannot)?;
             let records = decode(&lines).map(|parsed| parsed.records);
+            let open = records.as_ref().ok().and_then(|records| replay(records).ok());
+            if open.is_some_and(|open| beside::passes(plan, &open)) {
+                continue;
+            }
             // What cannot be read may have sent something.
             if records.map_or(true, |records| records.iter().any(|r| matches!(r.event, Event::Intent { .. }))) {
                 let sentence = format!(

@@ -34,6 +34,7 @@ use crate::client::{self, Links, apply, network, probe};
 use crate::fleet::ObjectRef;
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
+use crate::runbook::beside;
 use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::network::{Way, verdict};
@@ -146,7 +147,7 @@ impl Driver {
         if plan.steps.iter().all(|step| step.already_so) {
             return end("", exit::DONE, "nothing to do: every step is already so".into());
         }
-        if let Some(other) = self.open_run_on(&plan.target) {
+        if let Some(other) = self.open_run_on(&plan.target, |open| !beside::passes(&plan, open)) {
             let sentence = format!(
                 "run {other}{} on {} is open and has already sent something; `tidepilot runs resume {other}` goes on with it",
                 self.driven_by(&other),
@@ -218,7 +219,7 @@ impl Driver {
         };
         if choice.is_some()
             && replayed.outcome().is_some()
-            && let Some(other) = self.open_run_on(&replayed.plan.target)
+            && let Some(other) = self.open_run_on(&replayed.plan.target, |_| true)
         {
             let sentence = format!("run {other} on {} is open; finish or abandon it first", replayed.plan.target);
             return end(&other, exit::ANOTHER_RUN, sentence);
@@ -414,11 +415,12 @@ impl Driver {
         }
     }
 
-    /// An open run on this target that has sent something.
-    fn open_run_on(&self, target: &ObjectRef) -> Option<String> {
+    /// An open run on this target that has sent something, and of which this holds.
+    fn open_run_on(&self, target: &ObjectRef, counts: impl Fn(&Run) -> bool) -> Option<String> {
         ledger::list(&self.runs).into_iter().find_map(|(id, records)| {
             let run = replay(&records.ok()?).ok()?;
-            (run.plan.target == *target && run.outcome().is_none() && run.has_written()).then_some(id)
+            let open = run.plan.target == *target && run.outcome().is_none() && run.has_written();
+            (open && counts(&run)).then_some(id)
         })
     }
 

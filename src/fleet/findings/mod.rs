@@ -283,7 +283,9 @@ fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
     let whole = matches!(finding.id(), "pd-no-leader" | "pd-member-unhealthy");
     let any = || toggles.iter().find(own).or(toggles.first().filter(|_| whole));
     match finding.id() {
-        "single-pd-unsynced" | "peer-urls-half-updated" | "discovery-unavailable" if toggles.iter().any(|t| own(&t)) => {
+        "single-pd-unsynced" | "peer-urls-half-updated" | "discovery-unavailable"
+            if toggles.iter().any(|t| own(&t)) =>
+        {
             None
         }
         "pd-no-leader" | "pd-member-unhealthy" | "ready-too-early" | "not-ready" | "force-upgrade-left" => {

@@ -3,14 +3,14 @@
 //! Names and ports can only be tried from inside a pod (`verify-network`); what shows from outside are the Secrets, as far as
 //! `fleet::tls` judges them, and what etcd holds as peerURLs.
 
-use super::scene::Scene;
+use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url::{BadPeerUrl, check_form};
-use crate::fleet::tls::{TroubleKind, TroubleOf, troubles_of};
+use crate::fleet::tls::{TroubleKind, TroubleOf, operator_asks, troubles_of};
 use crate::fleet::tls_toggle::speaks_tls;
 
 pub(super) const ALL: &[OfDatabase] = &[certificates, toggled, wrong_schemes];
@@ -31,7 +31,11 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
         let subject = Subject::object("Secret", &at);
         let found = scene.find(named(trouble.kind), trouble.sentence).on(subject.clone()).on(part.subject());
         let (field, value) = shown(trouble.kind, &facts);
-        let found = found.saw(&subject, field, value, part.seen()).then(remedy(trouble.kind, &of));
+        let mut found = found.saw(&subject, field, value, part.seen()).then(remedy(trouble.kind, &of));
+        if blinds(&facts, &trouble.secret, part) && trouble.kind == TroubleKind::EssentialName {
+            found = found.first();
+            found.why = "TiDB Operator asks PD by this name alone: without it status.pd.synced stays false and nothing rolls, whatever Ready says.";
+        }
         all.push(match trouble.kind {
             TroubleKind::Unseen => found.unknown(),
             // In order today; the name is one that only some programs use.
@@ -51,6 +55,13 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
         });
     }
     all
+}
+
+/// Whether it is PD's certificate and lacks the name by which the operator asks.
+fn blinds(facts: &SecretFacts, secret: &str, part: &Part<'_>) -> bool {
+    let asked = operator_asks(part.tc.name(), part.tc.namespace(), part.tc.domain());
+    secret == format!("{}-pd-cluster-secret", part.tc.name())
+        && facts.certificate.as_ref().is_some_and(|certificate| !certificate.names(&asked))
 }
 
 /// Another CA or another name is no renewal: the components trust what they have.
