@@ -393,7 +393,7 @@ pub const CASES: &[Case] = &[
     // Renewing.
     given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
     given(&[RENEW], "common-name-as-now", "than other: TiDB", &[("commonName", "other")]),
-    case(&[RENEW], "tls-is-on", "prod-east", |w| w.tc().spec.tls_cluster = None),
+    case(&[RENEW], "tls-is-on", "prod-east", World::without_tls),
     case(&[RENEW], "whole-database-seen", "north", World::lost),
     case(&[RENEW], "certificates-seen", "prod-east-pd-cluster-secret", |w| {
         w.sees(ObjectKind::Secret, "east/prod/prod-east-pd-cluster-secret", Sight::Unseen("forbidden".into()));

@@ -203,6 +203,23 @@ impl World {
         tc.spec.tls_cluster = Some(TlsCluster { enabled });
     }
 
+    /// It was never switched on: neither does anything run with it.
+    pub fn without_tls(&mut self) {
+        let at = self.at.clone();
+        let tc = self.tc();
+        tc.spec.tls_cluster = None;
+        for member in tc.status.pd.members.values_mut() {
+            member.client_url = member.client_url.replace("https:", "http:");
+        }
+        for pod in self.cluster(&at.context).pods.values_mut() {
+            pod.spec.volumes = Some(Vec::new());
+        }
+        self.members(|all| {
+            let own = all.iter_mut().filter(|member| member.name.starts_with("prod-east-"));
+            own.flat_map(|member| &mut member.client_urls).for_each(|url| *url = url.replace("https:", "http:"));
+        });
+    }
+
     pub fn cluster(&mut self, context: &str) -> &mut KubeCluster {
         self.seen.fleet.clusters.get_mut(context).expect("a context of this fleet")
     }
