@@ -17,7 +17,7 @@ use super::pd::{Change, Database, Member, Process, Proposal};
 use super::store::{identity, now};
 use super::tidb_cluster::TidbCluster;
 use super::world::{Disk, PodKey, State, TcKey, World};
-use super::{dns, pod_status, secrets};
+use super::{dns, pod_status, secrets, toml_text};
 
 const CREATE_MS: u64 = 1_000;
 const START_MS: u64 = 1_000;
@@ -433,6 +433,7 @@ fn join(world: &World, state: &mut State, key: &PodKey, tc: &TidbCluster, claim:
                 .unwrap_or_else(|| (tc.name().to_owned(), 7_000_000_000_000_000_000 + (id >> 12)));
             let mut database = Database::new(&name, cluster_id, state.rng.random(), &now());
             database.members.push(member);
+            database.configure(&toml_text::read(&tc.spec()["pd"]["config"]));
             state.databases.push(database);
             state.databases.len() - 1
         }

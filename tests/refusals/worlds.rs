@@ -426,6 +426,10 @@ impl World {
             let mut names: Vec<(&String, MemberId)> = answer.members.iter().map(|m| (&m.name, m.id)).collect();
             names.sort();
             let ids: Vec<MemberId> = names.into_iter().take(many).map(|(_, id)| id).collect();
+            // As their own etcd says, and as PD sees them.
+            if answer.self_id.is_some_and(|own| ids.contains(&own)) {
+                answer.healthy = Some(false);
+            }
             answer.health.extend(ids.into_iter().map(|id| (id, false)));
         });
     }

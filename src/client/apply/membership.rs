@@ -87,10 +87,18 @@ pub(super) async fn tell_pd(
         Ok(reply) => Ok(match reply.status.as_u16() {
             status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {}", door.pod) },
             400..=407 | 409..=498 => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
+            500.. if refused_by_pd(&reply.body) => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
             _ => Answer::Unknown { reason: plain(&pd::said(what, &reply)) },
         }),
         Err(broken) => unanswered(broken),
     }
+}
+
+/// What PD says with a 500 although it did nothing, and will not: an unknown member (`[PD:etcd:ErrEtcdMemberRemove]…member
+/// not found`), nobody to take the lead (PD 8.5.4 and 7.5.7, measured).
+fn refused_by_pd(body: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(body);
+    ["member not found", "no valid pd to transfer"].iter().any(|sure| said.contains(sure))
 }
 
 /// Without the member, the healthy others must be a majority of what is left.

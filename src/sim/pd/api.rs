@@ -99,20 +99,23 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
             200,
             &json!({
                 "max-replicas": database.max_replicas,
-                "location-labels": "zone,host",
+                "location-labels": database.location_labels.join(","),
                 "strictly-match-label": "false",
                 "enable-placement-rules": "true",
                 "enable-placement-rules-cache": "false",
                 "isolation-level": "",
             }),
         ),
-        ("GET", "/config/rules" | "/config/rules/group/pd") => Reply::pretty(
-            200,
-            &json!([{
+        ("GET", "/config/rules" | "/config/rules/group/pd") => {
+            let mut rule = json!({
                 "group_id": "pd", "id": "default", "start_key": "", "end_key": "", "role": "voter",
-                "is_witness": false, "count": database.max_replicas, "location_labels": ["zone", "host"],
-            }]),
-        ),
+                "is_witness": false, "count": database.max_replicas,
+            });
+            if !database.location_labels.is_empty() {
+                rule["location_labels"] = json!(database.location_labels);
+            }
+            Reply::pretty(200, &json!([rule]))
+        }
         ("GET", "/config/rules/group/tiflash") => Reply::pretty(200, &json!([])),
         ("GET", "/schedulers") => {
             let mut all = vec!["balance-leader-scheduler", "balance-hot-region-scheduler", "balance-region-scheduler"];
@@ -127,10 +130,9 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
         ("GET", "/stores") => stores(database, request.query, around),
         ("GET", "/stores/progress") => progress(database, request.query, around.now_ms),
         ("GET", path) if path.starts_with("/store/") => match store_id(database, path) {
-            Ok(store) => database
-                .stores
-                .get(&store)
-                .map_or_else(Reply::not_found, |store| Reply::pretty(200, &store.to_json(around.now_s))),
+            Ok(store) => database.stores.get(&store).map_or_else(Reply::not_found, |store| {
+                Reply::pretty(200, &store.to_json(around.now_s, &database.location_labels))
+            }),
             Err(refusal) => refusal,
         },
         ("DELETE", path) if path.starts_with("/store/") => remove_store(database, path, around.now_ms),
@@ -237,8 +239,12 @@ fn stores(database: &mut Database, query: &str, around: &Surroundings<'_>) -> Re
         if states.is_empty() { state != StoreState::Tombstone } else { states.contains(&number) }
     };
     let turn = database.turn();
-    let mut stores: Vec<Value> =
-        database.stores.values().filter(|store| shown(store.state)).map(|store| store.to_json(around.now_s)).collect();
+    let mut stores: Vec<Value> = database
+        .stores
+        .values()
+        .filter(|store| shown(store.state))
+        .map(|store| store.to_json(around.now_s, &database.location_labels))
+        .collect();
     // A Go map's order: another one each time.
     let count = stores.len().max(1);
     stores.rotate_left(turn % count);

@@ -143,6 +143,8 @@ pub struct Database {
     pub stores: BTreeMap<u64, Store>,
     pub next_store: u64,
     pub max_replicas: u64,
+    /// `replication.location-labels`; stores carry such labels only where there are any.
+    pub location_labels: Vec<String>,
     pub bootstrapped_at: String,
     /// Lists that PD keeps in a map come in another order at each call.
     turns: usize,
@@ -173,9 +175,25 @@ impl Database {
             stores: BTreeMap::new(),
             next_store: 1,
             max_replicas: 3,
+            location_labels: vec!["zone".to_owned(), "host".to_owned()],
             bootstrapped_at: now.to_owned(),
             turns: 0,
         }
+    }
+
+    /// Takes the replication settings of a PD configuration, as PD does at its bootstrap and never again.
+    pub fn configure(&mut self, config: &serde_json::Map<String, serde_json::Value>) {
+        let Some(replication) = config.get("replication") else { return };
+        if let Some(count) = replication.get("max-replicas").and_then(serde_json::Value::as_u64) {
+            self.max_replicas = count;
+        }
+        self.location_labels = match replication.get("location-labels") {
+            Some(serde_json::Value::Array(labels)) => {
+                labels.iter().filter_map(|label| label.as_str().map(str::to_owned)).collect()
+            }
+            Some(serde_json::Value::String(labels)) => labels.split(',').map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
     }
 
     /// The same Database in another world: whoever waits for an answer waits in this one.
@@ -204,6 +222,7 @@ impl Database {
             stores: self.stores.clone(),
             next_store: self.next_store,
             max_replicas: self.max_replicas,
+            location_labels: self.location_labels.clone(),
             bootstrapped_at: self.bootstrapped_at.clone(),
             turns: self.turns,
         }

@@ -77,10 +77,15 @@ fn duration(seconds: u64, nanos: u64) -> String {
 }
 
 impl Store {
-    /// `{"store": …, "status": …}` at `now_s` seconds after the epoch.
-    pub fn to_json(&self, now_s: u64) -> Value {
+    /// `{"store": …, "status": …}` at `now_s` seconds after the epoch. TiDB Operator gives a store the labels that PD
+    /// places by, and none where it places by none.
+    pub fn to_json(&self, now_s: u64, by: &[String]) -> Value {
         let (port, status_port) = if self.tiflash { (3930, 20292) } else { (20160, 20180) };
-        let mut labels = vec![json!({"key": "zone", "value": self.zone}), json!({"key": "host", "value": self.node})];
+        let known = [("zone", &self.zone), ("host", &self.node)].into_iter();
+        let mut labels: Vec<Value> = known
+            .filter(|(label, _)| by.iter().any(|wanted| wanted == label))
+            .map(|(label, value)| json!({"key": label, "value": value}))
+            .collect();
         if self.tiflash {
             labels.push(json!({"key": "engine", "value": "tiflash"}));
         }
