@@ -19,7 +19,7 @@ use super::{encode, pd, pd_details, plain};
 use crate::fleet::database::{Database, databases};
 use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator};
 use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::fleet::tls::wanted_of;
+use crate::fleet::tls::{authority_secret, wanted_of};
 use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::{Change, Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef, What};
 
@@ -119,10 +119,12 @@ fn pd_to_ask(fleet: &Fleet, database: &Database) -> Option<(ObjectRef, ObjectKey
     Some((leads.0.clone(), leads.1.clone()))
 }
 
-/// The Secrets that the TidbClusters with TLS need (`domain.md` §1.4).
+/// The Secrets that the TidbClusters with TLS need (`domain.md` §1.4), and the places of their CA: who shall sign anew?
 fn wanted_secrets(fleet: &Fleet) -> BTreeSet<ObjectId> {
     let of_all = fleet.tidb_clusters().flat_map(|(of, tc)| {
-        let names = wanted_of(tc).into_iter().map(|wanted| wanted.secret);
+        let wanted = wanted_of(tc);
+        let ca = (!wanted.is_empty()).then(|| authority_secret(tc.name()));
+        let names = wanted.into_iter().map(|wanted| wanted.secret).chain(ca);
         names.map(move |name| ObjectRef::new(&of.context, &of.namespace, name)).collect::<Vec<_>>()
     });
     of_all.map(|at| ObjectId::new(ObjectKind::Secret, &at)).collect()

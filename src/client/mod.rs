@@ -40,6 +40,7 @@ mod resources;
 pub mod rights;
 mod settle;
 pub mod signing;
+mod tls_words;
 mod trouble;
 mod tunnel;
 pub mod watch;

@@ -14,9 +14,10 @@ use serde::Deserialize;
 
 use super::connect::PdTlsFiles;
 use super::link::Link;
-use super::now;
 use super::trouble::TroubleKind;
+use super::{certificates, now};
 use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls::out_of_time;
 use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::workload::Pod;
 
@@ -29,6 +30,8 @@ pub(super) struct PdTls {
     pub config: Arc<ClientConfig>,
     /// Names to accept, the likeliest first.
     pub hosts: Vec<String>,
+    /// What is wrong with the certificate that is shown to PD, where its time alone tells.
+    pub doubt: Option<String>,
 }
 
 /// The TLS of one PD pod; `None` when it runs without. The pod decides, not what its TidbCluster has come to ask for.
@@ -42,14 +45,14 @@ pub(super) async fn material(link: &Link, tc: Option<&TidbCluster>, pod: &Pod) -
     {
         let cached = link.pd_tls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((tls, _)) = cached.get(&key).filter(|(_, read)| now().duration_since(*read) < KEPT) {
-            return Ok(Some(PdTls { config: Arc::clone(&tls.config), hosts }));
+            return Ok(Some(PdTls { config: Arc::clone(&tls.config), hosts, doubt: tls.doubt.clone() }));
         }
     }
-    let config = match &link.options().pd_tls {
+    let (config, doubt) = match &link.options().pd_tls {
         Some(files) => from_files(files).await?,
         None => from_secret(link, tc).await?,
     };
-    let tls = PdTls { config: Arc::new(config), hosts };
+    let tls = PdTls { config: Arc::new(config), hosts, doubt };
     let mut cached = link.pd_tls.lock().unwrap_or_else(PoisonError::into_inner);
     cached.insert(key, (Arc::new(tls.clone()), now()));
     Ok(Some(tls))
@@ -60,15 +63,26 @@ pub(super) fn forget(link: &Link, tc: &TidbCluster) {
     link.pd_tls.lock().unwrap_or_else(PoisonError::into_inner).remove(&tc.metadata.key());
 }
 
-async fn from_files(files: &PdTlsFiles) -> Result<ClientConfig, String> {
+/// A configuration, and what its own certificate will be refused for.
+type Read = (ClientConfig, Option<String>);
+
+/// Says where the certificate stands that is out of its time.
+fn doubt(certificate: &[u8], place: &str) -> Option<String> {
+    let values = [("tls.crt".to_owned(), certificate.to_vec())].into();
+    let shown = certificates::facts(&values).certificate?;
+    Some(format!("the certificate that is shown to PD ({place}) {}", out_of_time(&shown, now())?))
+}
+
+async fn from_files(files: &PdTlsFiles) -> Result<Read, String> {
     let read = async |path: &std::path::Path| {
         tokio::fs::read(path).await.map_err(|error| format!("{} cannot be read: {error}", path.display()))
     };
     let (ca, certificate, key) = (read(&files.ca).await?, read(&files.certificate).await?, read(&files.key).await?);
-    config(&ca, &certificate, &key).map_err(|why| format!("the PD certificate files: {why}"))
+    let made = config(&ca, &certificate, &key).map_err(|why| format!("the PD certificate files: {why}"))?;
+    Ok((made, doubt(&certificate, &files.certificate.display().to_string())))
 }
 
-async fn from_secret(link: &Link, tc: &TidbCluster) -> Result<ClientConfig, String> {
+async fn from_secret(link: &Link, tc: &TidbCluster) -> Result<Read, String> {
     #[derive(Deserialize)]
     struct Secret {
         #[serde(default)]
@@ -92,7 +106,9 @@ async fn from_secret(link: &Link, tc: &TidbCluster) -> Result<ClientConfig, Stri
     let part = |key: &str| {
         secret.data.get(key).map(|data| data.0.as_slice()).ok_or_else(|| format!("Secret {name} lacks {key}"))
     };
-    config(part("ca.crt")?, part("tls.crt")?, part("tls.key")?).map_err(|why| format!("Secret {name}: {why}"))
+    let made = config(part("ca.crt")?, part("tls.crt")?, part("tls.key")?);
+    let made = made.map_err(|why| format!("Secret {name}: {why}"))?;
+    Ok((made, doubt(part("tls.crt")?, &format!("Secret {}/{name}", tc.namespace()))))
 }
 
 fn config(ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<ClientConfig, String> {

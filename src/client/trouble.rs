@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::access::Refused;
-use super::plain;
+use super::{plain, tls_words};
 use crate::fleet::Freshness;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,8 +133,9 @@ pub(super) fn transport(server: &str, error: &(dyn StdError + 'static)) -> Strin
     let mut deepest = error.to_string();
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = next {
-        if let Some(tls) = tls_error(current) {
-            return format!("TLS with {server} failed: {}", plain(&tls));
+        if let Some(tls) = tls_words::inside(current) {
+            let words = tls_words::words(tls, "the kubeconfig's certificate-authority");
+            return format!("TLS with {server} failed: {}", plain(&words));
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {
             match io.kind() {
@@ -153,14 +154,6 @@ pub(super) fn transport(server: &str, error: &(dyn StdError + 'static)) -> Strin
         next = current.source();
     }
     format!("the connection to {server} failed: {}", plain(&deepest))
-}
-
-fn tls_error(error: &(dyn StdError + 'static)) -> Option<String> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls.to_string());
-    }
-    let inner = error.downcast_ref::<io::Error>()?.get_ref()?;
-    inner.downcast_ref::<rustls::Error>().map(ToString::to_string)
 }
 
 #[cfg(test)]

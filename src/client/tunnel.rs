@@ -23,7 +23,7 @@ use super::channels::{Fault, Owned, port_stream};
 use super::link::{Link, Reply};
 use super::pd_tls::PdTls;
 use super::trouble::{Trouble, TroubleKind};
-use super::{now, plain};
+use super::{now, plain, tls_words};
 use crate::fleet::ObjectKey;
 use crate::fleet::extras::Served;
 use crate::fleet::pd::MembershipApi;
@@ -48,6 +48,8 @@ pub(super) struct Tunnel {
     sender: SendRequest<Full<Bytes>>,
     authority: String,
     fault: Fault,
+    /// Why the pod may refuse us, known before it does.
+    doubt: Option<String>,
     /// Found by asking, once per connection: a PD of another version is another process.
     pub api: Option<MembershipApi>,
     /// What the server showed at the handshake; a certificate that was replaced since shows at the next one.
@@ -61,39 +63,60 @@ impl Tunnel {
     pub async fn open(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, limit: Duration) -> Result<Self, String> {
         match tokio::time::timeout(limit, Self::connect(link, pod, tls, limit)).await {
             Ok(opened) => opened,
-            Err(_) => Err(format!("no tunnel to pod {pod} within {} s", limit.as_secs_f32())),
+            Err(_) => Err(format!("no tunnel to pod {pod} within {:.1} s", limit.as_secs_f32())),
         }
     }
 
     async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, limit: Duration) -> Result<Self, String> {
         let Some(tls) = tls else {
             let (stream, fault, pump) = forward(link, pod, limit).await?;
-            return Self::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name)).await;
+            return Self::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name), None).await;
         };
-        let mut last = String::new();
+        // The likeliest name is the one to be told of.
+        let mut first = None;
         for name in &tls.hosts {
             let server = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?;
             let (stream, fault, pump) = forward(link, pod, limit).await?;
             match TlsConnector::from(Arc::clone(&tls.config)).connect(server, stream).await {
                 Ok(stream) => {
                     let served = stream.get_ref().1.peer_certificates().and_then(|chain| served(chain.first()?));
-                    let opened = Self::over(stream, pod, fault, pump, format!("{name}:{PD_PORT}")).await?;
+                    let doubt = tls.doubt.clone();
+                    let opened = Self::over(stream, pod, fault, pump, format!("{name}:{PD_PORT}"), doubt).await?;
                     return Ok(Self { served, ..opened });
                 }
                 Err(error) => {
-                    let why = fault.get().unwrap_or_else(|| error.to_string());
-                    last = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
+                    // A port that nobody listens on is no matter of TLS.
+                    if let Some(why) = said_by_the_node(&fault).await {
+                        return Err(unreached(pod, &why));
+                    }
+                    let known = tls_words::inside(&error);
+                    let why = match known {
+                        Some(known) => tls_words::words(known, "ca.crt of the client's Secret"),
+                        None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                            "it closed the connection at the first word: it may run without TLS".to_owned()
+                        }
+                        None => error.to_string(),
+                    };
+                    let sentence = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
+                    first.get_or_insert_with(|| doubted(sentence, tls.doubt.as_deref()));
                     // Only a wrong name is worth trying the other name.
-                    if !error.to_string().contains("not valid for") {
+                    if !known.is_some_and(tls_words::another_name) {
                         break;
                     }
                 }
             }
         }
-        Err(last)
+        Err(first.unwrap_or_else(|| format!("no name is known by which pod {pod} could be asked")))
     }
 
-    async fn over<S>(stream: S, pod: &ObjectKey, fault: Fault, pump: Owned, authority: String) -> Result<Self, String>
+    async fn over<S>(
+        stream: S,
+        pod: &ObjectKey,
+        fault: Fault,
+        pump: Owned,
+        authority: String,
+        doubt: Option<String>,
+    ) -> Result<Self, String>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -105,7 +128,17 @@ impl Tunnel {
             let _ = connection.await;
         });
         let pod = pod.clone();
-        Ok(Self { pod, sender, authority, fault, api: None, served: None, _connection: Owned(task), _pump: pump })
+        Ok(Self {
+            pod,
+            sender,
+            authority,
+            fault,
+            doubt,
+            api: None,
+            served: None,
+            _connection: Owned(task),
+            _pump: pump,
+        })
     }
 
     pub fn usable(&self) -> bool {
@@ -119,9 +152,9 @@ impl Tunnel {
         request.headers_mut().insert(http::header::HOST, host);
         let what = format!("{} {}", request.method(), request.uri().path());
         let exchange = async {
-            self.sender.ready().await.map_err(|error| (error.to_string(), false))?;
+            self.sender.ready().await.map_err(|error| (cause(&error), false))?;
             let response =
-                self.sender.send_request(request).await.map_err(|error| (error.to_string(), !error.is_canceled()))?;
+                self.sender.send_request(request).await.map_err(|error| (cause(&error), !error.is_canceled()))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| (error.to_string(), true))?;
             Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
@@ -129,15 +162,9 @@ impl Tunnel {
         match tokio::time::timeout(limit, exchange).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err((why, sent))) => {
-                // The node's reason travels on its own channel and may come a moment later.
-                for _ in 0..10 {
-                    if self.fault.get().is_some() {
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                let why = self.fault.get().unwrap_or_else(|| plain(&why));
-                Err(Broken { sentence: format!("pod {}: {what}: {why}", self.pod), sent })
+                let why = said_by_the_node(&self.fault).await.unwrap_or_else(|| plain(&why));
+                let sentence = format!("pod {}: {what}: {why}", self.pod);
+                Err(Broken { sentence: doubted(sentence, self.doubt.as_deref()), sent })
             }
             Err(_) => {
                 let sentence = format!("pod {}: {what}: no answer within {:.1} s", self.pod, limit.as_secs_f32());
@@ -145,6 +172,43 @@ impl Tunnel {
             }
         }
     }
+}
+
+/// The node's reason travels on its own channel and may come a moment later.
+async fn said_by_the_node(fault: &Fault) -> Option<String> {
+    for _ in 0..10 {
+        if let Some(why) = fault.get() {
+            return Some(why);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    fault.get()
+}
+
+fn unreached(pod: &ObjectKey, why: &str) -> String {
+    if why.to_ascii_lowercase().contains("refused") {
+        return format!("pod {pod} refuses connections on port {PD_PORT}: {}", plain(why));
+    }
+    format!("no tunnel to pod {pod}: {}", plain(why))
+}
+
+fn doubted(sentence: String, doubt: Option<&str>) -> String {
+    match doubt {
+        Some(doubt) => format!("{sentence}; {doubt}"),
+        None => sentence,
+    }
+}
+
+/// What hyper only calls a connection error: the words of TLS, else the deepest cause.
+fn cause(error: &hyper::Error) -> String {
+    if let Some(tls) = tls_words::inside(error) {
+        return tls_words::words(tls, "ca.crt of the client's Secret");
+    }
+    let mut deepest: &dyn std::error::Error = error;
+    while let Some(next) = deepest.source() {
+        deepest = next;
+    }
+    deepest.to_string()
 }
 
 async fn forward(

@@ -10,7 +10,8 @@ use super::theme::{Role, Theme};
 use super::{empty, nothing};
 use crate::app::App;
 use crate::app::rows::{Item, Row};
-use crate::fleet::expiry::{Certificate, Held};
+use crate::fleet::certificate::colons;
+use crate::fleet::expiry::{Certificate, Held, left};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
     if rows.is_empty() {
@@ -42,7 +43,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
                 cell(&one.secret, plain),
                 cell(&one.title, dim),
                 cell(one.not_after.map_or_else(String::new, |at| at.strftime("%Y-%m-%d").to_string()), plain),
-                cell(one.issuer.clone().unwrap_or_default(), dim),
+                cell(signer(one), dim),
                 cell(one.common_name.clone().unwrap_or_default(), dim),
             ],
             below: Vec::new(),
@@ -51,14 +52,13 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     table::draw(frame, area, theme, &columns, &table, app.cursor(rows));
 }
 
-/// `34 days`, `today`, `3 days ago`.
-pub fn left(days: i64) -> String {
-    match days {
-        0 => "today".into(),
-        1 => "1 day".into(),
-        -1 => "just ended".into(),
-        days if days < 0 => format!("{} days ago", -days),
-        days => format!("{days} days"),
+/// Name and the beginning of the key id: two CAs of one name are two.
+fn signer(one: &Certificate) -> String {
+    let name = one.issuer.clone().unwrap_or_default();
+    match &one.signer_key_id {
+        Some(id) if id.len() > 8 => format!("{name} {}…", colons(&id[..8])),
+        Some(id) => format!("{name} {}", colons(id)),
+        None => name,
     }
 }
 

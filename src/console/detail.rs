@@ -10,8 +10,9 @@ use crate::app::rows::{certificate_level, finding_level};
 use crate::app::words::{Level, age, freshness_level, freshness_words};
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
+use crate::fleet::certificate::colons;
 use crate::fleet::database::Member;
-use crate::fleet::expiry::Certificate;
+use crate::fleet::expiry::{Certificate, Held, left};
 use crate::fleet::findings::Finding;
 use crate::fleet::rollout::rollout;
 
@@ -110,8 +111,17 @@ fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
     }
     for (name, time) in [("valid from", one.not_before), ("until", one.not_after)] {
         if let Some(time) = time {
-            let left = one.days_left.filter(|_| name == "until").map(|days| format!(" ({})", certificates::left(days)));
+            let left = one.days_left.filter(|_| name == "until").map(|days| format!(" ({})", left(days)));
             sheet.line(name, &format!("{}{}", time.strftime("%Y-%m-%d %H:%MZ"), left.unwrap_or_default()));
+        }
+    }
+    if one.held == Held::Seen {
+        let hosts = if one.hosts.is_empty() { "none".to_owned() } else { one.hosts.join(", ") };
+        sheet.line("DNS names", &hosts);
+    }
+    for (name, id) in [("key id", &one.key_id), ("signer's key id", &one.signer_key_id)] {
+        if let Some(id) = id {
+            sheet.line(name, &colons(id));
         }
     }
     if let Some(fingerprint) = &one.fingerprint {

@@ -74,6 +74,25 @@ impl CertificateFacts {
         self.usages.as_ref().is_none_or(|usages| usages.contains(&usage))
     }
 
+    /// As people tell it from another of its name: `"TiDB" (key id 0D:89:E4:5D:69:FA…)`, or by its fingerprint.
+    pub fn called(&self) -> String {
+        let (word, whole) = match &self.key_id {
+            Some(id) => ("key id", id),
+            None => ("SHA-256", &self.fingerprint),
+        };
+        let short = if whole.len() > 16 { format!("{}…", colons(&whole[..12])) } else { colons(whole) };
+        format!("{:?} ({word} {short})", self.common_name)
+    }
+
+    /// Who signed it, by its own words.
+    pub fn signer(&self) -> String {
+        match &self.authority_key_id {
+            Some(id) if id.len() > 16 => format!("{:?} (key id {}…)", self.issuer, colons(&id[..12])),
+            Some(id) => format!("{:?} (key id {})", self.issuer, colons(id)),
+            None => format!("{:?}", self.issuer),
+        }
+    }
+
     /// Whether the name is in it as it stands, small and capital letters alike. An address is written as Rust writes it.
     pub fn names(&self, host: &str) -> bool {
         self.ip_addresses.contains(host) || self.dns_names.iter().any(|name| name.eq_ignore_ascii_case(host))

@@ -38,10 +38,16 @@ pub struct Certificate {
     pub issuer: Option<String>,
     pub not_before: Option<Timestamp>,
     pub not_after: Option<Timestamp>,
-    /// Whole days from now to its end, negative afterwards.
+    /// Whole days from now to its end; -1 within the first day afterwards, and so on.
     pub days_left: Option<i64>,
     /// SHA-256, hex.
     pub fingerprint: Option<String>,
+    /// Key id of its own key, hex.
+    pub key_id: Option<String>,
+    /// Key id of whoever signed it, hex.
+    pub signer_key_id: Option<String>,
+    /// DNS names, then addresses, for which it stands.
+    pub hosts: Vec<String>,
     pub troubles: Vec<Trouble>,
 }
 
@@ -49,6 +55,18 @@ impl Certificate {
     /// What only wants attention does not count.
     pub fn is_wrong(&self) -> bool {
         self.troubles.iter().any(|one| !one.kind.only_warns())
+    }
+}
+
+/// `34 days`, `today`, `1 day ago`: the words for [`Certificate::days_left`].
+pub fn left(days: i64) -> String {
+    match days {
+        0 => "today".into(),
+        1 => "1 day".into(),
+        -1 => "just ended".into(),
+        -2 => "1 day ago".into(),
+        days if days < 0 => format!("{} days ago", -days - 1),
+        days => format!("{days} days"),
     }
 }
 
@@ -106,8 +124,12 @@ fn told(
         issuer: facts.map(|facts| facts.issuer.clone()),
         not_before: facts.map(|facts| facts.not_before),
         not_after: facts.map(|facts| facts.not_after),
-        days_left: facts.map(|facts| facts.not_after.duration_since(now).as_hours().div_euclid(24)),
+        days_left: facts.map(|facts| facts.not_after.duration_since(now).as_secs().div_euclid(86_400)),
         fingerprint: facts.map(|facts| facts.fingerprint.clone()),
+        key_id: facts.and_then(|facts| facts.key_id.clone()),
+        signer_key_id: facts.and_then(|facts| facts.authority_key_id.clone()),
+        hosts: facts
+            .map_or_else(Vec::new, |facts| facts.dns_names.iter().chain(&facts.ip_addresses).cloned().collect()),
         troubles,
     }
 }

@@ -4,7 +4,9 @@
 //! fingerprints only ([`SecretFacts`]). Pure. Not here: reading Secrets (`client`), making certificates
 //! (`client::signing`), the certificates of API servers.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod trust;
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -226,6 +228,13 @@ pub enum TroubleKind {
     Chain,
     /// OpenSSL takes it for self-signed ([`CertificateFacts::looks_self_signed`]); Go does not.
     LooksSelfSigned,
+    /// More common names in cert-allowed-cn than this PD takes; 22.
+    SeveralNames,
+    /// Of the clients of the components: some of them, and not PD, do not let its name in; 22.
+    ClientName,
+    /// The CA that signed it, in its `ca.crt`; 23.
+    CaExpired,
+    CaExpiring,
     /// 23
     Expired,
     NotYetValid,
@@ -247,6 +256,9 @@ impl TroubleKind {
             TroubleKind::KeyMismatch => "wrong key",
             TroubleKind::Chain => "wrong CA",
             TroubleKind::LooksSelfSigned => "no key ids",
+            TroubleKind::SeveralNames | TroubleKind::ClientName => "wrong name",
+            TroubleKind::CaExpired => "CA expired",
+            TroubleKind::CaExpiring => "CA ends",
             TroubleKind::Expired => "expired",
             TroubleKind::NotYetValid => "not yet",
             TroubleKind::Expiring => "ends soon",
@@ -256,7 +268,7 @@ impl TroubleKind {
     /// Whether it is in order today, and only wants attention.
     pub fn only_warns(self) -> bool {
         match self {
-            TroubleKind::Expiring => true,
+            TroubleKind::Expiring | TroubleKind::CaExpiring => true,
             TroubleKind::Unseen
             | TroubleKind::Absent
             | TroubleKind::Keys
@@ -268,6 +280,9 @@ impl TroubleKind {
             | TroubleKind::KeyMismatch
             | TroubleKind::Chain
             | TroubleKind::LooksSelfSigned
+            | TroubleKind::SeveralNames
+            | TroubleKind::ClientName
+            | TroubleKind::CaExpired
             | TroubleKind::Expired
             | TroubleKind::NotYetValid => false,
         }
@@ -311,11 +326,15 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
     let missing: Vec<String> = wanted.hosts().into_iter().filter(|host| !certificate.names(host)).collect();
     let (essential, other): (Vec<&str>, Vec<&str>) =
         missing.iter().map(String::as_str).partition(|host| wanted.essential.contains(*host));
-    for (kind, names) in [(TroubleKind::EssentialName, essential), (TroubleKind::OtherName, other)] {
-        if !names.is_empty() {
-            let asked = wanted.operator.as_deref().filter(|name| names.contains(name));
-            let asked = asked.map(|name| format!(" (TiDB Operator asks PD by {name} and reaches it by no other)"));
-            say(kind, format!("its certificate lacks the name {}{}", names.join(", "), asked.unwrap_or_default()));
+    let asked = wanted.operator.as_deref().filter(|name| missing.iter().any(|lacking| lacking == name));
+    let asked = asked.map(|name| format!(" (TiDB Operator asks PD by {name} and reaches it by no other)"));
+    let lacks = format!("its certificate lacks the name {}{}", essential.join(", "), asked.unwrap_or_default());
+    match (essential.is_empty(), other.is_empty()) {
+        (true, true) => {}
+        (true, false) => say(TroubleKind::OtherName, format!("its certificate lacks the name {}", other.join(", "))),
+        (false, true) => say(TroubleKind::EssentialName, lacks),
+        (false, false) => {
+            say(TroubleKind::EssentialName, format!("{lacks}; other forms lack as well: {}", other.join(", ")));
         }
     }
     for usage in wanted.usages.iter().filter(|usage| !certificate.allows(**usage)) {
@@ -343,14 +362,18 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
         None if !facts.authorities.is_empty() => {
             say(
                 TroubleKind::Chain,
-                format!("tls.crt is signed by {:?}, which is not in its ca.crt", certificate.issuer),
+                format!(
+                    "tls.crt is signed by {}, and its ca.crt holds {}",
+                    certificate.signer(),
+                    facts.authorities.iter().map(CertificateFacts::called).collect::<Vec<_>>().join(", ")
+                ),
             );
         }
         None => {}
         Some(signer) => {
             let signer = facts.authorities.iter().find(|authority| authority.public_key == *signer);
             for fault in signer.into_iter().flat_map(|ca| validity(ca.not_before, ca.not_after, now)) {
-                say(fault.0, format!("the CA in its ca.crt {}", fault.1));
+                say(of_authority(fault.0), format!("the CA in its ca.crt {}", fault.1));
             }
         }
     }
@@ -383,14 +406,35 @@ pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> 
 /// What is wrong with the validity of a CA that stands in the `ca.crt` of this Secret.
 pub fn authority_trouble(secret: &str, ca: &CertificateFacts, now: Timestamp) -> Option<Trouble> {
     let (kind, what) = validity(ca.not_before, ca.not_after, now)?;
+    let kind = of_authority(kind);
     let sentence = format!("the CA {:?} in ca.crt of Secret {secret} {what}", ca.common_name);
     Some(Trouble { kind, secret: secret.to_owned(), sentence })
+}
+
+/// The same fault of a CA, which nobody renews in place.
+fn of_authority(kind: TroubleKind) -> TroubleKind {
+    match kind {
+        TroubleKind::Expired => TroubleKind::CaExpired,
+        TroubleKind::Expiring => TroubleKind::CaExpiring,
+        other => other,
+    }
+}
+
+/// `1 day ago`, `5 hours ago`: how long something has ended.
+pub fn ago(ended: Timestamp, now: Timestamp) -> String {
+    let hours = now.duration_since(ended).as_hours().max(0);
+    let many = |count: i64, unit: &str| format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" });
+    match (hours / 24, hours) {
+        (0, 0) => "just now".to_owned(),
+        (0, hours) => many(hours, "hour"),
+        (days, _) => many(days, "day"),
+    }
 }
 
 /// What is wrong with a span of time, as the rest of a sentence.
 fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(TroubleKind, String)> {
     if until <= now {
-        return Some((TroubleKind::Expired, format!("expired at {until}: renew it")));
+        return Some((TroubleKind::Expired, format!("expired at {until} ({}): renew it", ago(until, now))));
     }
     if from > now {
         return Some((TroubleKind::NotYetValid, format!("is valid only from {from} on")));
@@ -398,6 +442,12 @@ fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Troubl
     let left = until.duration_since(now);
     (left < SOON)
         .then(|| (TroubleKind::Expiring, format!("expires in {} days, at {until}: renew it", left.as_hours() / 24)))
+}
+
+/// What is wrong with the time of a certificate today, as the rest of a sentence.
+pub fn out_of_time(certificate: &CertificateFacts, now: Timestamp) -> Option<String> {
+    let (kind, what) = validity(certificate.not_before, certificate.not_after, now)?;
+    (!kind.only_warns()).then_some(what)
 }
 
 /// Whether a Secret is for the components among each other, and not for TiDB's MySQL clients.
@@ -418,24 +468,24 @@ pub struct TroubleOf {
 /// trust each other's CA (hazard 21) and whose names PD lets in (hazard 22).
 pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -> Vec<TroubleOf> {
     let mut found = Vec::new();
-    // By TidbCluster and Secret.
-    let mut seen: BTreeMap<(&ObjectRef, String), SecretFacts> = BTreeMap::new();
+    // The end of one CA is one trouble, however many Secrets hold it.
+    let mut ending: BTreeSet<(String, TroubleKind)> = BTreeSet::new();
     for (of, tc) in tidb_clusters.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?))) {
         for wanted in wanted_of(tc) {
             let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
             let sight = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
-            found.extend(
-                troubles_at(&wanted, sight, now).into_iter().map(|trouble| TroubleOf { of: of.clone(), trouble }),
-            );
-            if let Some(facts) = sight.and_then(Sight::present).and_then(SecretFacts::of) {
-                seen.insert((of, wanted.secret), facts);
+            let signer = sight.and_then(Sight::present).and_then(SecretFacts::of).and_then(|facts| facts.signed_by);
+            for trouble in troubles_at(&wanted, sight, now) {
+                let of_ca = matches!(trouble.kind, TroubleKind::CaExpired | TroubleKind::CaExpiring);
+                if !of_ca || ending.insert((signer.clone().unwrap_or_default(), trouble.kind)) {
+                    found.push(TroubleOf { of: of.clone(), trouble });
+                }
             }
         }
     }
-    let seen: Vec<(&ObjectRef, &String, &SecretFacts)> =
-        seen.iter().filter(|((_, name), _)| between(name)).map(|((of, name), facts)| (*of, name, facts)).collect();
-    found.extend(strangers(&seen));
-    found.extend(not_let_in(fleet, tidb_clusters, &seen));
+    let seen = trust::seen(fleet, tidb_clusters);
+    found.extend(trust::strangers(fleet, tidb_clusters, &seen));
+    found.extend(trust::not_let_in(fleet, tidb_clusters, &seen));
     found.extend(tidb_clusters.iter().filter_map(|of| one_name_only(of, fleet.tidb_cluster(of)?)));
     found
 }
@@ -455,57 +505,7 @@ fn one_name_only(of: &ObjectRef, tc: &TidbCluster) -> Option<TroubleOf> {
         allowed.join(", ")
     );
     let secret = secret(tc.name(), Purpose::Component(Component::Pd));
-    Some(TroubleOf { of: of.clone(), trouble: Trouble { kind: TroubleKind::CommonName, secret, sentence } })
-}
-
-/// Secrets whose certificate another one's `ca.crt` does not know; each once, with the first that does not.
-fn strangers(seen: &[(&ObjectRef, &String, &SecretFacts)]) -> Vec<TroubleOf> {
-    let mut found = Vec::new();
-    for (of, name, facts) in seen {
-        let Some(signer) = &facts.signed_by else { continue };
-        let doubts = |other: &SecretFacts| !other.authorities.is_empty() && !other.trusts(signer);
-        if let Some((other, other_name, _)) = seen.iter().find(|(_, _, other)| doubts(other)) {
-            let sentence = format!(
-                "Secret {name} is signed by another CA than {other_name} of {other} trusts: they cannot speak with each other; use one CA everywhere"
-            );
-            let trouble = Trouble { kind: TroubleKind::Authority, secret: (*name).clone(), sentence };
-            found.push(TroubleOf { of: (*of).clone(), trouble });
-        }
-    }
-    found
-}
-
-/// Secrets whose common name some component does not let in (`cert-allowed-cn`).
-fn not_let_in(
-    fleet: &Fleet,
-    tidb_clusters: &[ObjectRef],
-    seen: &[(&ObjectRef, &String, &SecretFacts)],
-) -> Vec<TroubleOf> {
-    let mut found = Vec::new();
-    for (doorkeeper, tc) in tidb_clusters.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?))) {
-        for (component, spec) in tc.components() {
-            let allowed = spec.allowed_names();
-            if allowed.is_empty() {
-                continue;
-            }
-            for (of, name, facts) in seen {
-                let Some(certificate) = &facts.certificate else { continue };
-                let known = found.iter().any(|known: &TroubleOf| known.of == **of && known.trouble.secret == **name);
-                if known || allowed.contains(&certificate.common_name) {
-                    continue;
-                }
-                let sentence = format!(
-                    "Secret {name} has the common name {:?}, which {} of {doorkeeper} does not let in (cert-allowed-cn: {})",
-                    certificate.common_name,
-                    component.title(),
-                    allowed.join(", ")
-                );
-                let trouble = Trouble { kind: TroubleKind::CommonName, secret: (*name).clone(), sentence };
-                found.push(TroubleOf { of: (*of).clone(), trouble });
-            }
-        }
-    }
-    found
+    Some(TroubleOf { of: of.clone(), trouble: Trouble { kind: TroubleKind::SeveralNames, secret, sentence } })
 }
 
 fn list(names: &[&str]) -> String {

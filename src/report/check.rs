@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 use super::plain;
 use crate::fleet::Fleet;
 use crate::fleet::database::{Database, databases};
-use crate::fleet::expiry::{Certificate, Held, certificates};
+use crate::fleet::expiry::{Certificate, Held, certificates, left};
 use crate::fleet::findings::catalogue::CATALOGUE;
 use crate::fleet::findings::{Checked, Finding, Severity};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
@@ -130,10 +130,9 @@ impl Shown {
             let seen = self.certificates.iter().filter(|one| one.held == Held::Seen).count();
             let end = first.not_after.map_or_else(String::new, |at| at.strftime("%Y-%m-%d").to_string());
             let days = first.days_left.unwrap_or_default();
-            let said = format!(
-                "{seen} certificates seen; the first ends {end} ({days} days): {} of {}",
-                first.secret, first.of
-            );
+            let (ends, left) = (if days < 0 { "ended" } else { "ends" }, left(days));
+            let said =
+                format!("{seen} certificates seen; the first {ends} {end} ({left}): {} of {}", first.secret, first.of);
             hang(&mut out, "TLS     ", &said);
         }
         out.push_str(&self.summary());

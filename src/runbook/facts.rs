@@ -84,7 +84,8 @@ pub enum Query {
     #[serde(rename = "tls.certificates")]
     Certificates,
     /// The certificates with which the components of the whole Database speak with each other:
-    /// `secrets[]{of, secret, state, facts?}`.
+    /// `secrets[]{of, secret, state, outside, facts?}`; `due[]`: those of this TidbCluster to be replaced for it or
+    /// because they end soon; whose common names are let in: `doors[]{of, component, allowed[], list}`.
     #[serde(rename = "tls.trust")]
     Trust,
     /// Whether the running PD pods of a TidbCluster serve the certificate that their Secret holds: `late[]`, a sentence for each

@@ -70,8 +70,10 @@ pub(super) fn between(of: &ObjectRef, fleet: &Fleet) -> Vec<(ObjectRef, ObjectId
     secrets.collect()
 }
 
-/// `tls.trust`.
+/// `tls.trust`. A Secret that is `outside` is trusted by nobody in order as it is: it takes no part in what a new one may break.
 pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
+    let all = database_of(&seen.fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters);
+    let outside = tls::trust::outside(&seen.fleet, &all);
     let secrets = between(of, &seen.fleet).into_iter().map(|(of, id)| {
         let told = match seen.fleet.sight(&id) {
             None | Some(Sight::Unseen(_)) => ("unseen", None),
@@ -80,13 +82,26 @@ pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
                 SecretFacts::of(secret).map_or(("unseen", None), |facts| ("present", Some(facts)))
             }
         };
-        let mut value = json!({"of": of.to_string(), "secret": id.name, "state": told.0});
+        let apart = outside.contains(&(of.clone(), id.name.clone()));
+        let mut value = json!({"of": of.to_string(), "secret": id.name, "state": told.0, "outside": apart});
         if let Some(facts) = told.1 {
             value["facts"] = json!(facts);
         }
         value
     });
-    json!({"secrets": secrets.collect::<Vec<_>>()})
+    let doors = tls::trust::doors(&seen.fleet, &all).into_iter().map(|door| {
+        json!({"of": door.of.to_string(), "component": door.component.title(), "list": door.allowed.join(", "), "allowed": door.allowed})
+    });
+    // What is in order by itself today, and is to be replaced all the same.
+    let wanted = seen.fleet.tidb_cluster(of).map(tls::wanted_of).unwrap_or_default();
+    let due = wanted.iter().filter(|wanted| {
+        let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
+        let sight = seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
+        outside.contains(&(of.clone(), wanted.secret.clone()))
+            || tls::troubles_at(wanted, sight, seen.at).iter().any(|one| one.kind == TroubleKind::Expiring)
+    });
+    let due: Vec<&String> = due.map(|wanted| &wanted.secret).collect();
+    json!({"secrets": secrets.collect::<Vec<_>>(), "due": due, "doors": doors.collect::<Vec<_>>()})
 }
 
 /// The Secret of PD's own certificate.

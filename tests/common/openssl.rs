@@ -196,6 +196,14 @@ impl Office {
         office
     }
 
+    /// With a CA that is there.
+    pub fn with(authority: &Values) -> Self {
+        let office = Self { folder: tempfile::tempdir().expect("a folder") };
+        std::fs::write(office.path("ca.crt"), &authority["tls.crt"]).expect("written");
+        std::fs::write(office.path("ca.key"), &authority["tls.key"]).expect("written");
+        office
+    }
+
     #[track_caller]
     fn must(&self, words: &[&str]) {
         let (content, text) = openssl(self.folder.path(), words);

@@ -392,7 +392,12 @@ pub const CASES: &[Case] = &[
     case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
     // Renewing.
     given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
-    given(&[RENEW], "common-name-as-now", "than other: TiDB", &[("commonName", "other")]),
+    given(&[RENEW], "common-name-as-now", "today it is TiDB", &[("commonName", "other")]),
+    case(&[RENEW], "common-name-as-now", "PD of east/prod/prod-east lets in only TiDB", |w| {
+        let config = json!({"security": {"cert-allowed-cn": ["TiDB"]}});
+        w.tc().spec.pd.as_mut().expect("PD").config = serde_json::from_value(config).expect("an object");
+    })
+    .with(&[("commonName", "other")]),
     case(&[RENEW], "tls-is-on", "prod-east", World::without_tls),
     case(&[RENEW], "whole-database-seen", "north", World::lost),
     case(&[RENEW], "certificates-seen", "prod-east-pd-cluster-secret", |w| {

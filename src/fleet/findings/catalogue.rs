@@ -217,7 +217,13 @@ pub static CATALOGUE: &[Hazard] = &[
         "PD's peers check the exact headless name; without it in the certificate the member never connects.",
     ),
     hazard(21, "different-ca", High, Now, "Mutual TLS between members with different CAs fails."),
-    hazard(22, "common-name-mismatch", High, Now, "PD up to 8.3 allows one common name only; all others are refused."),
+    hazard(
+        22,
+        "common-name-mismatch",
+        High,
+        Now,
+        "A component with a list of common names (cert-allowed-cn, cluster-verify-cn) ends the handshake with every other; PD before 8.4 takes a list of one only.",
+    ),
     hazard(
         23,
         "certificate-expiry",
@@ -534,6 +540,11 @@ pub static CATALOGUE: &[Hazard] = &[
         "certificate-unusable",
         High,
         "A certificate without its key, or without the use it is needed for, ends every handshake.",
+    ),
+    plain(
+        "san-incomplete",
+        Low,
+        "The components know each other by names that are in it; a program that asks by one of these forms is refused.",
     ),
     plain(
         "certificate-looks-self-signed",

@@ -11,6 +11,7 @@
 //! plainly down.
 
 pub mod catalogue;
+mod cure;
 mod domains;
 mod exit;
 mod health;

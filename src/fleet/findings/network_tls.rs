@@ -3,10 +3,11 @@
 //! Names and ports can only be tried from inside a pod (`verify-network`); what shows from outside are the Secrets, as far as
 //! `fleet::tls` judges them, and what etcd holds as peerURLs.
 
+use super::cure::cure;
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::ObjectRef;
-use crate::fleet::certificate::{SecretFacts, colons};
+use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url::{BadPeerUrl, check_form};
@@ -29,20 +30,25 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
         let Some(sight) = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)) else { continue };
         let facts = sight.present().and_then(SecretFacts::of).unwrap_or_default();
         let subject = Subject::object("Secret", &at);
+        let remedy = cure(scene, part, &trouble);
         let found = scene.find(named(trouble.kind), trouble.sentence).on(subject.clone()).on(part.subject());
         let (field, value) = shown(trouble.kind, &facts);
-        let mut found = found.saw(&subject, field, value, part.seen()).then(remedy(trouble.kind, &of));
+        let mut found = found.saw(&subject, field, value, part.seen()).then(remedy);
         if blinds(&facts, &trouble.secret, part) && trouble.kind == TroubleKind::EssentialName {
             found = found.first();
             found.why = "TiDB Operator asks PD by this name alone: without it status.pd.synced stays false and nothing rolls, whatever Ready says.";
         }
         all.push(match trouble.kind {
             TroubleKind::Unseen => found.unknown(),
-            // In order today; the name is one that only some programs use.
-            TroubleKind::Expiring => found.severity(Severity::Medium),
-            TroubleKind::LooksSelfSigned => found,
-            TroubleKind::OtherName => found.severity(Severity::Low),
-            TroubleKind::Absent
+            // In order today.
+            TroubleKind::Expiring | TroubleKind::CaExpiring => found.severity(Severity::Medium),
+            // PD and TiDB serve on; what the operator asks TiKV is refused.
+            TroubleKind::ClientName => found.severity(Severity::Medium),
+            TroubleKind::OtherName
+            | TroubleKind::LooksSelfSigned
+            | TroubleKind::SeveralNames
+            | TroubleKind::CaExpired
+            | TroubleKind::Absent
             | TroubleKind::Keys
             | TroubleKind::EssentialName
             | TroubleKind::Usage
@@ -64,33 +70,18 @@ fn blinds(facts: &SecretFacts, secret: &str, part: &Part<'_>) -> bool {
         && facts.certificate.as_ref().is_some_and(|certificate| !certificate.names(&asked))
 }
 
-/// Another CA or another name is no renewal: the components trust what they have.
-fn remedy(kind: TroubleKind, of: &ObjectRef) -> String {
-    match kind {
-        TroubleKind::Authority | TroubleKind::Chain | TroubleKind::CommonName => {
-            format!("delete the Secrets that do not fit, then: tidepilot run issue-certificates --set tidbCluster={of}")
-        }
-        TroubleKind::Unseen
-        | TroubleKind::Absent
-        | TroubleKind::Keys
-        | TroubleKind::EssentialName
-        | TroubleKind::OtherName
-        | TroubleKind::Usage
-        | TroubleKind::KeyMismatch
-        | TroubleKind::LooksSelfSigned
-        | TroubleKind::Expired
-        | TroubleKind::NotYetValid
-        | TroubleKind::Expiring => format!("tidepilot run renew-certificates --set tidbCluster={of}"),
-    }
-}
-
 fn named(kind: TroubleKind) -> &'static str {
     match kind {
         TroubleKind::Unseen | TroubleKind::Absent | TroubleKind::Keys => "tls-secret-missing",
-        TroubleKind::EssentialName | TroubleKind::OtherName => "san-missing",
-        TroubleKind::CommonName => "common-name-mismatch",
+        TroubleKind::EssentialName => "san-missing",
+        TroubleKind::OtherName => "san-incomplete",
+        TroubleKind::CommonName | TroubleKind::ClientName | TroubleKind::SeveralNames => "common-name-mismatch",
         TroubleKind::Authority | TroubleKind::Chain => "different-ca",
-        TroubleKind::Expired | TroubleKind::NotYetValid | TroubleKind::Expiring => "certificate-expiry",
+        TroubleKind::Expired
+        | TroubleKind::NotYetValid
+        | TroubleKind::Expiring
+        | TroubleKind::CaExpired
+        | TroubleKind::CaExpiring => "certificate-expiry",
         TroubleKind::Usage | TroubleKind::KeyMismatch => "certificate-unusable",
         TroubleKind::LooksSelfSigned => "certificate-looks-self-signed",
     }
@@ -113,9 +104,13 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
             let uses = uses.map(|uses| uses.iter().map(|usage| usage.word()).collect::<Vec<_>>().join(", "));
             ("tls.crt, uses", said(uses))
         }
-        TroubleKind::CommonName => ("tls.crt, common name", said(certificate.map(|one| one.common_name.clone()))),
+        TroubleKind::CommonName | TroubleKind::ClientName | TroubleKind::SeveralNames => {
+            ("tls.crt, common name", said(certificate.map(|one| one.common_name.clone())))
+        }
         TroubleKind::Authority | TroubleKind::Chain => {
-            ("tls.crt, signed by", said(facts.signed_by.clone().or(certificate.map(|one| one.issuer.clone()))))
+            let signer = facts.authorities.iter().find(|one| facts.signed_by.as_ref() == Some(&one.public_key));
+            let signer = signer.map(CertificateFacts::called).or(certificate.map(CertificateFacts::signer));
+            ("tls.crt, signed by", said(signer))
         }
         TroubleKind::KeyMismatch => ("tls.key", "of another certificate".into()),
         TroubleKind::LooksSelfSigned => {
@@ -124,6 +119,10 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
                 Some(id) => format!("{}, authority key id {}, no subject key id", one.subject, colons(id)),
             });
             ("tls.crt, subject and issuer", said(ids))
+        }
+        TroubleKind::CaExpired | TroubleKind::CaExpiring => {
+            let signer = facts.authorities.iter().find(|one| facts.signed_by.as_ref() == Some(&one.public_key));
+            ("ca.crt, not after", said(signer.map(|one| one.not_after.to_string())))
         }
         TroubleKind::Expired | TroubleKind::Expiring => {
             ("tls.crt, not after", said(certificate.map(|one| one.not_after.to_string())))

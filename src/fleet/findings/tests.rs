@@ -401,6 +401,16 @@ const CASES: &[(&str, Plant, &[&str])] = &[
     ("signed by nobody of its own", |bed| tls_but(bed, "/signedBy", Value::Null), &["different-ca"]),
     ("without the names", |bed| tls_but(bed, "/certificate/dnsNames", json!(["x"])), &["san-missing"]),
     (
+        "without a short form of a name",
+        |bed| {
+            tls(bed);
+            let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+            let names = secret[FACTS_KEY]["certificate"]["dnsNames"].as_array_mut().expect("names");
+            names.retain(|name| name.as_str().is_some_and(|name| name.contains(".svc")));
+        },
+        &["san-incomplete"],
+    ),
+    (
         "another common name",
         |bed| {
             tls_but(bed, "/certificate/commonName", json!("other"));
