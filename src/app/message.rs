@@ -11,6 +11,7 @@ use crate::fleet::Change;
 use crate::runbook::choices::Wish;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::record::Record;
+use crate::runbook::ways::WayOn;
 
 /// Everything that can happen to the core.
 #[derive(Clone, Debug)]
@@ -46,12 +47,18 @@ pub enum RunMessage {
 }
 
 /// How the driver came back from a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunEnd {
     pub run: String,
     /// `Exit` code of the table in the README.
     pub code: u8,
     pub sentence: String,
+    /// It stopped because a person asked for it, which is no failure.
+    pub asked: bool,
+    /// What belongs to the sentence, a line each: what was before, what this run sets, what is there now.
+    pub more: Vec<String>,
+    /// What really helps.
+    pub ways: Vec<WayOn>,
 }
 
 /// What the driver is to do.

@@ -9,7 +9,7 @@ use super::words::Level;
 use crate::runbook::action::Answer;
 use crate::runbook::network::{self, Way};
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::record::{Choice, Event, How, Outcome, Record};
+use crate::runbook::record::{Choice, Event, How, Outcome, PauseReason, Record};
 
 /// Records kept for the log on the screen; the journal has them all.
 const LOG: usize = 2000;
@@ -74,10 +74,8 @@ impl RunView {
                 self.waiting = None;
             }
             RunMessage::Waiting(sentence) => {
-                let since = match &self.waiting {
-                    Some((same, since)) if *same == sentence => *since,
-                    _ => now,
-                };
+                // The time is the step's: another sentence about the same wait does not make it shorter.
+                let since = self.waiting.as_ref().map_or(now, |(_, since)| *since);
                 self.waiting = Some((sentence, since));
             }
             RunMessage::Ended(end) => {
@@ -180,7 +178,13 @@ impl RunView {
     /// One sentence: what is going on now.
     pub fn sentence(&self, now: Timestamp) -> (Level, String) {
         if let Some(end) = &self.end {
-            return (if end.code == 0 { Level::Good } else { Level::Bad }, end.sentence.clone());
+            let level = match (end.code, end.asked) {
+                (0, _) => Level::Good,
+                // A pause that was asked for is no failure.
+                (_, true) => Level::Done,
+                (_, false) => Level::Bad,
+            };
+            return (level, end.sentence.clone());
         }
         if let Some(gate) = &self.gate {
             return (Level::Working, gate.question.clone());
@@ -225,7 +229,8 @@ pub fn record_sentence(record: &Record) -> (Level, String) {
             (level, format!("{step}: {}", network::verdict(&ways)))
         }
         Event::Completed { step, how, .. } => (Level::Good, format!("{step}: {}", how.word())),
-        Event::Paused { step, reason } => (Level::Bad, format!("{step}: paused, {}", reason.sentence())),
+        Event::Paused { step, reason: PauseReason::Asked, .. } => (Level::Done, format!("{step}: paused as asked")),
+        Event::Paused { step, reason, .. } => (Level::Bad, format!("{step}: paused, {}", reason.sentence())),
         Event::Chosen { choice: Choice::ByHand { step } } => {
             (Level::Done, format!("{step}: said to be done by hand, to be verified"))
         }

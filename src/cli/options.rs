@@ -11,6 +11,7 @@ use crate::app::driver::shelf::{Lang, Shelf};
 use crate::client::Links;
 use crate::client::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
+use crate::runbook::requests::quote;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {
@@ -104,6 +105,20 @@ impl Connect {
             ));
         }
         Ok(Links::new(targets, options))
+    }
+
+    /// The options that a printed command needs as well to reach the same clusters and journals, as they were given.
+    pub fn repeated(&self) -> String {
+        let file = |file: &PathBuf| file.display().to_string();
+        let mut given: Vec<(&str, String)> = Vec::new();
+        given.extend(self.kubeconfig.iter().map(|path| ("--kubeconfig", file(path))));
+        given.extend(self.contexts.iter().map(|name| ("--context", name.clone())));
+        given.extend(self.namespace.iter().map(|name| ("--namespace", name.clone())));
+        given.extend(self.state.iter().map(|path| ("--state", file(path))));
+        given.extend(self.pd_ca.iter().map(|path| ("--pd-ca", file(path))));
+        given.extend(self.pd_cert.iter().map(|path| ("--pd-cert", file(path))));
+        given.extend(self.pd_key.iter().map(|path| ("--pd-key", file(path))));
+        given.iter().map(|(name, value)| format!("{name} {}", quote(value))).collect::<Vec<_>>().join(" ")
     }
 
     /// The folder of the runs' journals.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::options::Connect;
 use super::plan::{code, decode, given, inputs, pair};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::{Ears, Reply, exit};
+use crate::app::driver::{Ears, Reply, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
 use crate::runbook::digest;
@@ -138,17 +138,13 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
     let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
-    Ok(finish(&end))
+    Ok(finish(&end, connect))
 }
 
-/// Says how it ended.
-pub fn finish(end: &RunEnd) -> ExitCode {
-    if end.code == exit::DONE {
-        // stdout may carry JSON lines, so sentences go beside it.
-        complain(&end.sentence);
-        return ExitCode::SUCCESS;
-    }
-    fail(&end.sentence, end.code)
+/// Says how it ended, with what helps where it has stopped. stdout may carry JSON lines, so it goes beside it.
+pub fn finish(end: &RunEnd, connect: &Connect) -> ExitCode {
+    complain(&report::run::end(end, &connect.repeated()));
+    ExitCode::from(end.code)
 }
 
 /// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
@@ -176,7 +172,7 @@ where
                 }
                 Some(RunMessage::Waiting(sentence)) => {
                     if face.output == RunOutput::Text && sentence != last_wait {
-                        print(&format!("          … {}\n", report::plain(&sentence)));
+                        print(&(report::run::waiting(now(), &sentence) + "\n"));
                         last_wait = sentence;
                     }
                 }
@@ -199,7 +195,7 @@ where
                     complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it goes on");
                     std::process::exit(i32::from(exit::PAUSED));
                 }
-                complain("stopping as soon as nothing is in doubt; Ctrl-C again leaves at once");
+                complain("stopping: what is under way is looked at once more, for a second or two; Ctrl-C again leaves at once");
                 let _ = stop.send(true);
             }
         }
@@ -208,6 +204,7 @@ where
         run: String::new(),
         code: exit::INTERNAL,
         sentence: format!("the driver broke: {error}; the journal has everything up to there"),
+        ..RunEnd::default()
     });
     for text in unused {
         complain(&format!("warning: --confirm {text} answered no gate"));
@@ -215,13 +212,15 @@ where
     end
 }
 
-/// SIGINT or SIGTERM; true for SIGINT.
+/// SIGINT, SIGTERM, or a terminal that went away; true for SIGINT.
 async fn interrupted() -> bool {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    let handlers = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::hangup())?)));
+    let Ok((mut term, mut hangup)) = handlers else { return std::future::pending().await };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => true,
         _ = term.recv() => false,
+        _ = hangup.recv() => false,
     }
 }
 

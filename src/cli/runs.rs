@@ -130,6 +130,9 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                         ShowOutput::Json => serde_json::to_string(record)? + "\n",
                     });
                 }
+                if *output == ShowOutput::Text {
+                    print(&report::run::ways(&crate::app::driver::journals::ways_on(&records), &connect.repeated()));
+                }
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
@@ -143,7 +146,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             let driver = Driver::new(links, folder).patience(face.patience());
             let id = id.clone();
             let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
-            Ok(finish(&end))
+            Ok(finish(&end, connect))
         }
         RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
             let wish = match (by_hand, skip) {
@@ -182,7 +185,7 @@ async fn go_on(
     let driver = Driver::new(links, folder).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
     let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
-    Ok(finish(&end))
+    Ok(finish(&end, connect))
 }
 
 /// The open runs in the clusters. Without a kubeconfig there are only this machine's; what could not be seen is said.

@@ -250,7 +250,7 @@ mod tests {
     }
 
     fn paused(text: &str) -> Event {
-        Event::Paused { step: "s".into(), reason: PauseReason::NotReady { sentence: text.into() } }
+        Event::Paused { step: "s".into(), reason: PauseReason::NotReady { sentence: text.into() }, cause: None }
     }
 
     fn three(dir: &Path) -> PathBuf {

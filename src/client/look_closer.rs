@@ -230,11 +230,11 @@ async fn claims(link: &Link) -> Result<What, Trouble> {
     Ok(What::Claims(claims))
 }
 
-/// Warning events in the namespaces with TidbClusters, on these and on their pods.
+/// Warning events in the namespaces with TidbClusters, on these, their StatefulSets and their pods.
 async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
     let namespaces: BTreeSet<&str> = cluster.tidb_clusters.keys().map(|key| key.namespace.as_str()).collect();
     let lists = namespaces.iter().flat_map(|namespace| {
-        ["TidbCluster", "Pod"].map(|kind| {
+        ["TidbCluster", "StatefulSet", "Pod"].map(|kind| {
             let selector = encode(&format!("type=Warning,involvedObject.kind={kind}"));
             let path = format!("/api/v1/namespaces/{namespace}/events?fieldSelector={selector}");
             async move { list::<Value>(link, &path).await }
@@ -246,6 +246,7 @@ async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
     }
     all.retain(|event| match event.kind.as_str() {
         "TidbCluster" => cluster.tidb_clusters.contains_key(&event.object),
+        "StatefulSet" => cluster.stateful_sets.contains_key(&event.object),
         _ => cluster.pods.contains_key(&event.object),
     });
     all.sort_by_key(|event| std::cmp::Reverse(event.last));

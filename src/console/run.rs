@@ -77,6 +77,7 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     let (level, sentence) = run.sentence(app.now);
     let state = match (&run.end, &run.gate) {
         (Some(end), _) if end.code == 0 => "ended".to_owned(),
+        (Some(end), _) if end.asked => "paused".to_owned(),
         (Some(end), _) => format!("ended, exit {}", end.code),
         (None, Some(_)) => "waits for you".to_owned(),
         (None, None) => "now".to_owned(),
@@ -88,6 +89,10 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     } else {
         page.push(vec![head]);
         page.hang(vec![span("    ", theme.style(Role::Plain))], &sentence, theme.style(Role::Plain), room);
+    }
+    let end = run.end.as_ref();
+    for line in end.iter().flat_map(|end| &end.more) {
+        page.hang(vec![span("    ", theme.style(Role::Plain))], line, theme.style(Role::Strong), room);
     }
     page
 }

@@ -43,6 +43,10 @@ impl Extras {
             .collect()
     }
 
+    pub fn of(wanted: &[Extra]) -> Self {
+        wanted.iter().copied().collect()
+    }
+
     pub fn has(&self, extra: Extra) -> bool {
         self.0.contains(&extra)
     }

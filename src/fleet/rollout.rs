@@ -147,6 +147,43 @@ fn suspending(tc: &TidbCluster, component: Component, set: Option<&StatefulSet>,
     }
 }
 
+/// Every pod is new and Ready, and the operator still calls it an upgrade: it waits for an answer that does not come, and
+/// Ready stays true meanwhile.
+pub fn smooth_upgrade(cluster: &KubeCluster, tc: &TidbCluster, component: Component) -> bool {
+    let Some(set) = stateful_set(cluster, tc, component) else { return false };
+    let pods = component_pods(cluster, tc, component);
+    let s = &set.status;
+    tc.component_status(component).phase.as_deref() == Some("Upgrade")
+        && s.observed_generation == set.metadata.generation
+        && s.updated_replicas == s.replicas
+        && !pods.is_empty()
+        && pods
+            .iter()
+            .all(|pod| pod.ready() && pod.metadata.labels.get("controller-revision-hash") == Some(&s.update_revision))
+}
+
+/// What is said of a TidbCluster whose rollout is not at its end: the component, and the last thing that is seen to have
+/// moved. Nothing where no StatefulSet that Ready is about is under way.
+pub fn under_way(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {
+    let phase = |component: Component| tc.component_status(component).phase.clone().unwrap_or_default();
+    let moving = rollout(cluster, tc).into_iter().find(|component| {
+        let outside_ready = matches!(component.component, Component::Pump | Component::Ticdc | Component::Tiproxy);
+        !component.settled
+            && !outside_ready
+            && (matches!(phase(component.component).as_str(), "Upgrade" | "Scale")
+                || stateful_set(cluster, tc, component.component)
+                    .is_some_and(|set| set.status.current_revision != set.status.update_revision))
+    })?;
+    let pods = component_pods(cluster, tc, moving.component);
+    let newest = pods.iter().filter_map(|pod| pod.metadata.creation_timestamp).max();
+    let changed = tc.ready_condition().and_then(|ready| ready.last_transition_time);
+    let last = match newest.max(changed) {
+        Some(at) => format!("; nothing of it has moved since {} UTC", at.strftime("%Y-%m-%d %H:%M:%S")),
+        None => String::new(),
+    };
+    Some(format!("{}{last}", moving.reason))
+}
+
 fn unsettled(
     tc: &TidbCluster,
     component: Component,

@@ -37,12 +37,15 @@ impl Meta {
     }
 }
 
-/// Who owns which spec fields: the manager's name and the dotted paths below `spec` that it owns, two levels deep.
+/// Who owns which fields: the manager's name, the dotted paths below `spec` two levels deep, and its annotations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FieldManager {
     pub manager: String,
-    /// `spec.clusterDomain`, `spec.pd`, …
+    /// `spec.clusterDomain`, `spec.pd`, `spec.pd.replicas`, `metadata.annotations[tidb.pingcap.com/x]`, …
     pub paths: Vec<String>,
+    /// When it last wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -188,6 +191,8 @@ pub struct Condition {
     pub status: String,
     pub reason: String,
     pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_transition_time: Option<Timestamp>,
 }
 
 /// One component's `status`. Missing where the component has no such field (TiDB has no `synced`).
@@ -482,13 +487,23 @@ where
                 return serde_json::from_value(entry.clone()).ok();
             }
             let manager = entry.get("manager")?.as_str()?.to_owned();
-            let spec = entry.get("fieldsV1").and_then(|f| f.get("f:spec")).and_then(Value::as_object);
-            let paths = spec
-                .map(|fields| fields.keys().filter_map(|k| k.strip_prefix("f:")).map(|k| format!("spec.{k}")).collect())
-                .unwrap_or_default();
-            Some(FieldManager { manager, paths })
+            let mut paths = Vec::new();
+            for (field, below) in named(entry.pointer("/fieldsV1/f:spec")) {
+                paths.push(format!("spec.{field}"));
+                paths.extend(named(Some(below)).map(|(inner, _)| format!("spec.{field}.{inner}")));
+            }
+            let annotations = named(entry.pointer("/fieldsV1/f:metadata/f:annotations"));
+            paths.extend(annotations.map(|(key, _)| format!("metadata.annotations[{key}]")));
+            let time = entry.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
+            Some(FieldManager { manager, paths, time })
         })
         .collect())
+}
+
+/// The fields of one level of `fieldsV1`, without their prefix.
+fn named(level: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
+    let fields = level.and_then(Value::as_object).into_iter().flatten();
+    fields.filter_map(|(key, below)| Some((key.strip_prefix("f:")?, below)))
 }
 
 #[cfg(test)]

@@ -80,6 +80,9 @@ pub struct PodCondition {
     #[serde(rename = "type")]
     pub kind: String,
     pub status: String,
+    /// Why it cannot be scheduled, for example.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

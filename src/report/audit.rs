@@ -157,8 +157,11 @@ fn one(out: &mut String, run: &str, step: &PlannedStep, records: &[Record]) {
                 let how = how.as_str().map_or_else(|| how.to_string(), str::to_owned);
                 let _ = writeln!(out, "* {}: completed ({how}); seen: `{}`", record.at, code(&evidence.to_string()));
             }
-            Event::Paused { step: of, reason } if *of == step.id => {
+            Event::Paused { step: of, reason, .. } if *of == step.id => {
                 let _ = writeln!(out, "* {}: **paused**: {}", record.at, cell(&reason.sentence()));
+                for row in reason.three_ways() {
+                    let _ = writeln!(out, "  * `{}`", code(&row));
+                }
             }
             _ => continue,
         }

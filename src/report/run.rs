@@ -1,12 +1,14 @@
 //! A run as lines: each record as one sentence for people, or the record itself as one line of JSON.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::table::table;
-use crate::app::message::RunSummary;
+use crate::app::message::{RunEnd, RunSummary};
 use crate::runbook::action::Answer;
 use crate::runbook::network;
-use crate::runbook::record::{Choice, Event, How, Outcome, Record};
+use crate::runbook::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::ways::WayOn;
 
 /// One record, one line; a matrix has more.
 pub fn line(record: &Record) -> String {
@@ -35,7 +37,8 @@ pub fn line(record: &Record) -> String {
             How::ByHand => format!("{step}: done by hand, and verified"),
             How::Skipped { reason } => format!("{step}: skipped: {reason}"),
         },
-        Event::Paused { step, reason } => format!("{step}: paused: {}", reason.sentence()),
+        Event::Paused { step, reason: PauseReason::Asked, .. } => format!("{step}: paused as asked"),
+        Event::Paused { step, reason, .. } => format!("{step}: paused: {}", reason.sentence()),
         Event::Chosen { choice } => match choice {
             Choice::ByHand { step } => format!("{step}: said to be done by hand; looking"),
             Choice::Undo { steps, ends_at: None } => format!("undo of {} step(s): {}", steps.len(), steps.join(", ")),
@@ -57,7 +60,49 @@ pub fn line(record: &Record) -> String {
             line.push_str(&row);
         }
     }
+    if let Event::Paused { reason, .. } = &record.event {
+        for row in reason.three_ways() {
+            line.push_str("\n          ");
+            line.push_str(&super::plain(&row));
+        }
+    }
     line
+}
+
+/// What a run waits for, with the time as the records have it.
+pub fn waiting(at: Timestamp, sentence: &str) -> String {
+    format!("{}  … {}", at.strftime("%H:%M:%S"), super::plain(sentence))
+}
+
+/// How a drive ended: the sentence, what belongs to it, and what helps. `repeated`: the options that each printed command
+/// of this program needs as well.
+pub fn end(end: &RunEnd, repeated: &str) -> String {
+    let mut out = super::plain(&end.sentence);
+    for row in &end.more {
+        out.push_str("\n  ");
+        out.push_str(&super::plain(row));
+    }
+    let ways = ways(&end.ways, repeated);
+    if !ways.is_empty() {
+        out.push('\n');
+        out.push_str(ways.trim_end());
+    }
+    out
+}
+
+/// The ways on, a command and what it does on each two lines; empty where there are none.
+pub fn ways(all: &[WayOn], repeated: &str) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("what helps:\n");
+    for way in all {
+        let command: Vec<String> = way.command.lines().map(super::plain).collect();
+        let own = way.command.starts_with("tidepilot ") && !repeated.is_empty();
+        let repeated = if own { format!(" {repeated}") } else { String::new() };
+        out.push_str(&format!("  {}{repeated}\n      # {}\n", command.join("\n"), super::plain(&way.does)));
+    }
+    out
 }
 
 /// The matrix of a look at the network; empty for any other evidence.

@@ -129,7 +129,7 @@ mod tests {
         let mut events = vec![Event::RunOpened { run: "r".into(), tool: "t".into(), plan: Box::new(plan) }];
         for text in ["one", "two", "three"] {
             let reason = PauseReason::NotReady { sentence: text.into() };
-            events.push(Event::Paused { step: "s".into(), reason });
+            events.push(Event::Paused { step: "s".into(), reason, cause: None });
         }
         events.push(Event::Closed { outcome: Outcome::Done });
         let mut prev = String::new();

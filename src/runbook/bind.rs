@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Reversibility};
-use super::definition::{Check, ConfirmAsked, Fact, Phase, Runbook, Severity, Step};
+use super::definition::{self, Check, ConfirmAsked, Fact, Phase, Runbook, Severity, Step};
 use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
 use super::inputs::{self, Given};
 use super::judge::{Judged, judge};
 use super::merge;
-use super::plan::{CheckResult, CheckState, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
+use super::plan::{CheckResult, CheckState, Condition, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -27,6 +27,11 @@ use crate::fleet::{ObjectRef, database, rollout};
 
 /// Field manager shown in a plan; a run puts its id in the place.
 pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
+
+/// Where a document has no sentence for one of its conditions (`runbook lint` asks for it).
+const NO_SENTENCE: &str = "a condition of this runbook does not hold; it has no sentence, and `tidepilot runs show -o json` has its expression in the plan";
+/// Where the sentence names what cannot be seen.
+const NOT_SEEN: &str = "a condition of this runbook does not hold, and not all that its sentence names can be seen";
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -223,7 +228,7 @@ impl<'a> Facts<'a> {
         fact.when.as_ref().map_or(Ok(true), |when| self.check(when, &Scope::new()))
     }
 
-    fn of(&self, fact: &Fact) -> Result<ObjectRef, String> {
+    pub(super) fn of(&self, fact: &Fact) -> Result<ObjectRef, String> {
         let scope = Scope::from([("inputs".into(), json!(self.inputs))]);
         let of = expr::interpolate(&json!(fact.of), &scope).map_err(|error| error.to_string())?;
         ObjectRef::deserialize(of).map_err(|_| "`of` is no TidbCluster".to_owned())
@@ -244,6 +249,14 @@ impl<'a> Facts<'a> {
         let holes = expr::holes(&text).map_err(|error| error.to_string())?;
         let data = self.data(holes.iter().map(String::as_str), extra)?;
         expr::interpolate(value, Names { scope: extra, data: &data }).map_err(|error| error.to_string())
+    }
+
+    /// What a person is told of a condition that does not hold: its sentence, and never the expression.
+    pub fn told(&self, condition: &Condition, extra: &Scope) -> String {
+        match &condition.say {
+            Some(say) => self.words(say, extra).unwrap_or_else(|_| NOT_SEEN.to_owned()),
+            None => NO_SENTENCE.to_owned(),
+        }
     }
 
     /// A text for people with its `${…}` filled.
@@ -460,11 +473,11 @@ fn concrete(
         reversibility,
         confirm,
         approvers: step.approvers,
-        invariants: phase.invariants.clone(),
-        between: phase.for_each.as_ref().map(|each| each.between.clone()).unwrap_or_default(),
-        pre: step.pre.clone(),
-        post: step.post.clone(),
-        until: step.until.clone(),
+        invariants: conditions(&phase.invariants),
+        between: phase.for_each.as_ref().map(|each| conditions(&each.between)).unwrap_or_default(),
+        pre: conditions(&step.pre),
+        post: conditions(&step.post),
+        until: conditions(&step.until),
         say: step.say.as_ref().map(|say| say.en.clone()),
         never: step
             .never
@@ -495,10 +508,17 @@ fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str) -> C
 /// Whether what a step waits for holds already.
 fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
     // Without a condition it is for a person to say.
-    match !step.until.is_empty() && step.until.iter().all(|until| facts.check(until, env) == Ok(true)) {
-        true => Judged::Done { evidence: json!({ "until": step.until }) },
-        false => Judged::NotDone { before: Value::Null, after: json!({ "until": step.until }) },
+    let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
+    match !until.is_empty() && until.iter().all(|until| facts.check(until, env) == Ok(true)) {
+        true => Judged::Done { evidence: json!({ "until": until }) },
+        false => Judged::NotDone { before: Value::Null, after: json!({ "until": until }) },
     }
+}
+
+/// With their sentences in the language of the document as it was read.
+fn conditions(all: &[definition::Condition]) -> Vec<Condition> {
+    let say = |condition: &definition::Condition| condition.say.as_ref().map(|say| say.en.clone());
+    all.iter().map(|condition| Condition { check: condition.check.clone(), say: say(condition) }).collect()
 }
 
 #[cfg(test)]

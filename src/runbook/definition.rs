@@ -180,7 +180,7 @@ pub struct Phase {
     pub when: Option<String>,
     /// Watched from the phase's first step to its last; a breach stops new effects and pauses the run.
     #[serde(default)]
-    pub invariants: Vec<String>,
+    pub invariants: Vec<Condition>,
     #[serde(default)]
     pub for_each: Option<ForEach>,
     /// Evaluated in order when the plan is made.
@@ -202,7 +202,7 @@ pub struct ForEach {
     pub last: Option<String>,
     /// Must hold after one item before the next one begins.
     #[serde(default)]
-    pub between: Vec<String>,
+    pub between: Vec<Condition>,
     #[serde(default)]
     pub allow_empty: bool,
 }
@@ -231,19 +231,52 @@ pub struct Step {
     #[serde(default = "one")]
     pub approvers: u8,
     #[serde(default)]
-    pub pre: Vec<String>,
+    pub pre: Vec<Condition>,
     #[serde(default)]
-    pub post: Vec<String>,
+    pub post: Vec<Condition>,
     /// Of `await` and `manual`: what has to hold for the step to be done. A `manual` without is done when a person says so.
     #[serde(default)]
-    pub until: Vec<String>,
-    /// What is said while it does not.
+    pub until: Vec<Condition>,
+    /// What is said while one does not that has no sentence of its own.
     #[serde(default)]
     pub say: Option<Text>,
     /// What ends the wait at once when it is seen.
     #[serde(default)]
     pub never: Vec<Never>,
     pub timeout: Timeout,
+}
+
+/// An expression that has to hold, with what is said where it does not: what was found, on which object, and what helps.
+/// A bare expression can be read, and `lint` asks for its sentence.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Conditional")]
+pub struct Condition {
+    pub check: String,
+    pub say: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Conditional {
+    Bare(String),
+    Said(Said),
+}
+
+/// [`Condition`] as it is written in full.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    check: String,
+    say: Text,
+}
+
+impl From<Conditional> for Condition {
+    fn from(written: Conditional) -> Self {
+        match written {
+            Conditional::Bare(check) => Self { check, say: None },
+            Conditional::Said(Said { check, say }) => Self { check, say: Some(say) },
+        }
+    }
 }
 
 /// A sight that ends a wait: nothing good can come any more.
@@ -400,14 +433,17 @@ impl Runbook {
                 known.insert(binding.name.clone());
             }
             let between = phase.for_each.iter().flat_map(|each| &each.between);
-            for source in phase.invariants.iter().chain(between) {
-                expression(&place, source, &known)?;
+            for condition in phase.invariants.iter().chain(between) {
+                conditional(&place, condition, &known)?;
             }
             for step in &phase.steps {
                 let place = format!("step {}", step.id);
                 unique(&mut ids, &place)?;
-                for source in step.when.iter().chain(&step.pre).chain(&step.post).chain(&step.until) {
+                if let Some(source) = &step.when {
                     expression(&place, source, &known)?;
+                }
+                for condition in step.pre.iter().chain(&step.post).chain(&step.until) {
+                    conditional(&place, condition, &known)?;
                 }
                 for never in &step.never {
                     expression(&place, &never.check, &known)?;
@@ -465,6 +501,15 @@ fn expression(place: &str, source: &str, known: &BTreeSet<String>) -> Result<(),
         }
         None => Ok(()),
     }
+}
+
+fn conditional(place: &str, condition: &Condition, known: &BTreeSet<String>) -> Result<(), (String, String)> {
+    expression(place, &condition.check, known)?;
+    if let Some(say) = &condition.say {
+        text(place, &say.en, known)?;
+        text(place, say.zh.as_deref().unwrap_or_default(), known)?;
+    }
+    Ok(())
 }
 
 fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {

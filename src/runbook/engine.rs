@@ -17,9 +17,9 @@ use super::bind::{self, Facts};
 use super::gates::answered;
 use super::judge::{Judged, judge};
 use super::network::Way;
-use super::plan::{Gate, PlannedStep};
-use super::record::{Event, How, Outcome, PauseReason};
-pub use super::run::{BadRun, Run, StepState};
+use super::plan::{Condition, Gate, PlannedStep};
+use super::record::{Cause, Event, How, Outcome, PauseReason};
+pub use super::run::{BadRun, Pause, Run, StepState};
 use super::undo::undone;
 
 /// Attempts of one step before the run pauses.
@@ -58,10 +58,26 @@ pub enum Input<'a> {
         wanted: Wanted,
         found: Vec<Approval>,
     },
-    /// The driver saw the same waiting sentence for longer than the step allows.
+    /// Nothing moved for longer than the step allows.
     Stalled {
+        about: About,
         sentence: String,
+        /// The last time that anything moved, where the driver knows it.
+        since: Option<Timestamp>,
     },
+    /// A person asked to stop, and what was asked of the world did not come in time.
+    Hurried,
+}
+
+/// What a wait is about: each has a clock of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What the step waits for.
+    Step,
+    /// An API server that does not answer.
+    Connection,
+    /// Something that has to hold all through the phase.
+    Invariant,
 }
 
 /// What the driver is to do, in this order.
@@ -78,11 +94,12 @@ pub enum Effect {
     Ask(Gate),
     /// Look for what a second person left in the cluster.
     FindApprovals(Wanted),
-    /// Look again after so many seconds. `stalled_s`: how long this sentence may stay the same.
+    /// Look again after so many seconds. `stalled_s`: how long nothing may move.
     Wait {
         seconds: u64,
         sentence: String,
         stalled_s: u64,
+        about: About,
     },
     Stop(Stop),
 }
@@ -111,9 +128,12 @@ impl Run {
             return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
         }
         if let Some(reason) = &self.paused {
-            return vec![Effect::Stop(Stop::Paused(reason.clone()))];
+            return vec![Effect::Stop(Stop::Paused(reason.reason.clone()))];
         }
         match input {
+            // Where nothing is under way a stop needs no look: a cluster that does not answer must not hold it up.
+            Input::Go if stop_asked && self.open_step().is_none() => self.hurried(),
+            Input::Hurried => self.hurried(),
             Input::Go => vec![Effect::Observe],
             Input::Observed(seen) => self.look(seen, stop_asked, now),
             Input::Performed(answer) => self.performed(answer),
@@ -121,12 +141,36 @@ impl Run {
             Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
             Input::Answered { gate, text } => answered(gate, text),
             Input::Approvals { wanted, found } => approval::found(&wanted, &found),
-            Input::Stalled { sentence } => {
-                let step = self.open_step().or_else(|| self.first_pending());
-                let step = step.map_or_else(String::new, |step| step.id.clone());
-                let sentence = format!("nothing has moved for too long: {sentence}");
-                pause(&step, PauseReason::TimedOut { sentence })
+            Input::Stalled { about, sentence, since } => {
+                let since = since.map_or_else(String::new, |at| format!(" (since {} UTC)", at.strftime("%H:%M:%S")));
+                let (cause, sentence) = match about {
+                    About::Step => (Cause::StoodStill, format!("nothing has moved for too long{since}: {sentence}")),
+                    About::Connection => {
+                        (Cause::Away, format!("nothing could be seen for too long{since}: {sentence}"))
+                    }
+                    About::Invariant => (Cause::Invariant, format!("it stayed so for too long{since}: {sentence}")),
+                };
+                pause(&self.at(), cause, PauseReason::TimedOut { sentence })
             }
+        }
+    }
+
+    /// The step that the run is at, as far as can be said without looking.
+    fn at(&self) -> String {
+        self.under_way().map_or_else(String::new, |step| step.id.clone())
+    }
+
+    /// The same as a step.
+    pub fn under_way(&self) -> Option<&PlannedStep> {
+        self.open_step().or_else(|| self.first_pending())
+    }
+
+    /// Stops at once. An Intent that is open stays so: whoever goes on looks first.
+    fn hurried(&self) -> Vec<Effect> {
+        match self.at() {
+            // Every step is completed: the next look closes the run.
+            at if at.is_empty() => vec![Effect::Observe],
+            at => pause(&at, Cause::Asked, PauseReason::Asked),
         }
     }
 
@@ -181,19 +225,24 @@ impl Run {
             }
             Err(why) => match self.first_pending() {
                 Some(step) => return self.wait(step, format!("cannot tell which member comes next: {why}"), now),
-                None => return vec![Effect::Wait { seconds: POLL_S, sentence: why, stalled_s: 60 }],
+                None => {
+                    let about = About::Step;
+                    return vec![Effect::Wait { seconds: POLL_S, sentence: why, stalled_s: 60, about }];
+                }
             },
         };
-        if let Some(moved) =
-            self.moved_cluster(seen).or_else(|| self.other_object(seen)).or_else(|| self.other_database(seen))
-        {
-            return pause(&step.id, PauseReason::Refused { sentence: moved });
+        let moved = self.moved_cluster(seen).map(|sentence| (Cause::OtherCluster, sentence));
+        let moved = moved.or_else(|| Some((Cause::OtherObject, self.other_object(seen)?)));
+        if let Some((cause, sentence)) = moved.or_else(|| Some((Cause::OtherDatabase, self.other_database(seen)?))) {
+            return pause(&step.id, cause, PauseReason::Refused { sentence });
         }
-        if let Some(unknown) = self.unknown_cluster(seen) {
-            return self.wait(step, unknown, now);
+        if stop_asked && *self.state(&step.id) == StepState::Pending {
+            return pause(&step.id, Cause::Asked, PauseReason::Asked);
+        }
+        if let Some(effects) = self.unknown_cluster(step, seen, now) {
+            return effects;
         }
         match self.state(&step.id) {
-            StepState::Pending if stop_asked => pause(&step.id, PauseReason::Asked),
             StepState::Pending => self.pending(step, &facts, now),
             StepState::Open { attempt, since, before, answer } => {
                 self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, stop_asked, now)
@@ -250,10 +299,8 @@ impl Run {
                 self.complete(step, how, evidence, facts, now)
             }
             Judged::Waiting(sentence) => self.wait(step, sentence, now),
-            Judged::Refuse(sentence) => pause(&step.id, PauseReason::Refused { sentence }),
-            Judged::Foreign { sentence, before, ours, theirs } => {
-                pause(&step.id, PauseReason::Foreign { sentence, before, ours, theirs })
-            }
+            Judged::Refuse(sentence) => pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence }),
+            Judged::Foreign { sentence, before, ours, theirs } => self.foreign(step, sentence, before, ours, theirs),
             Judged::NotDone { before, .. } if claimed => not_by_hand(step, &before),
             Judged::NotDone { before, after } => {
                 if let Some(hold) = self.hold(step, facts, now) {
@@ -274,12 +321,16 @@ impl Run {
             if facts.check(&never.check, &step.env) == Ok(true) {
                 let sentence =
                     facts.words(&never.say, &step.env).unwrap_or_else(|why| format!("{} ({why})", never.say));
-                return pause(&step.id, PauseReason::Refused { sentence });
+                return pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence });
             }
         }
-        let open = step.until.iter().find_map(|until| match facts.check(until, &step.env) {
+        let said = |until: &Condition| match (&until.say, &step.say) {
+            (None, Some(say)) => facts.words(say, &step.env).unwrap_or_else(|_| facts.told(until, &step.env)),
+            (Some(_), _) | (None, None) => facts.told(until, &step.env),
+        };
+        let open = step.until.iter().find_map(|until| match facts.check(&until.check, &step.env) {
             Ok(true) => None,
-            Ok(false) => Some(format!("{until} does not hold yet")),
+            Ok(false) => Some(said(until)),
             Err(why) => Some(why),
         });
         let Some(open) = open else {
@@ -291,13 +342,31 @@ impl Run {
                 return vec![Effect::Ask(gate)];
             }
             let how = if claimed { How::ByHand } else { How::Observed };
-            return self.complete(step, how, json!({ "until": step.until }), facts, now);
+            let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
+            return self.complete(step, how, json!({ "until": until }), facts, now);
         };
         if let Some(hold) = self.open_gate(step).map(|gate| vec![Effect::Ask(gate)]) {
             return hold;
         }
-        let said = step.say.as_ref().map(|say| facts.words(say, &step.env));
-        self.wait(step, said.and_then(Result::ok).unwrap_or(open), now)
+        self.wait(step, open, now)
+    }
+
+    /// Somebody else has been here. Whoever goes on without anything having changed is told that.
+    fn foreign(&self, step: &PlannedStep, sentence: String, before: Value, ours: Value, theirs: Value) -> Vec<Effect> {
+        let again = self.paused_before.as_ref().filter(|pause| {
+            pause.step == step.id
+                && matches!(&pause.reason, PauseReason::Foreign { theirs: then, .. } if *then == theirs)
+        });
+        let sentence = match again {
+            Some(pause) => {
+                let at = pause.at.strftime("%H:%M:%S");
+                format!(
+                    "{sentence}. It is as it was when the run stopped at {at} UTC, so going on alone changes nothing"
+                )
+            }
+            None => sentence,
+        };
+        pause(&step.id, Cause::Foreign, PauseReason::Foreign { sentence, before, ours, theirs })
     }
 
     /// What still stands between this step and its next attempt, the first as well as any later one: invariants,
@@ -319,10 +388,11 @@ impl Run {
             return Some(self.wait(step, sentence, now));
         }
         for pre in &step.pre {
-            match facts.check(pre, &step.env) {
+            match facts.check(&pre.check, &step.env) {
                 Ok(true) => {}
                 Ok(false) => {
-                    return Some(self.wait(step, format!("not ready for {:?}: {pre} does not hold", step.id), now));
+                    let told = facts.told(pre, &step.env);
+                    return Some(self.wait(step, format!("not ready for {:?}: {told}", step.id), now));
                 }
                 Err(why) => return Some(self.wait(step, format!("not ready for {:?}: {why}", step.id), now)),
             }
@@ -356,14 +426,14 @@ impl Run {
         let attempts = self.attempts.get(&step.id).copied().unwrap_or(0);
         (attempts >= MAX_ATTEMPTS).then(|| {
             let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
-            pause(&step.id, PauseReason::TimedOut { sentence })
+            pause(&step.id, Cause::Exhausted, PauseReason::TimedOut { sentence })
         })
     }
 
     fn send(&self, step: &PlannedStep, before: Value, after: Value) -> Vec<Effect> {
         if !self.is_recorded(step) {
             let sentence = format!("{} would set something else than this run recorded", step.id);
-            return pause(&step.id, PauseReason::Refused { sentence });
+            return pause(&step.id, Cause::NotRecorded, PauseReason::Refused { sentence });
         }
         let attempt = self.next_attempt(&step.id);
         let action = step.action.clone();
@@ -406,15 +476,14 @@ impl Run {
                 };
                 self.complete(step, how, evidence, facts, now)
             }
-            Judged::Foreign { sentence, before, ours, theirs } => {
-                pause(&step.id, PauseReason::Foreign { sentence, before, ours, theirs })
-            }
-            Judged::Refuse(sentence) => pause(&step.id, PauseReason::Refused { sentence }),
+            Judged::Foreign { sentence, before, ours, theirs } => self.foreign(step, sentence, before, ours, theirs),
+            Judged::Refuse(sentence) => pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence }),
             Judged::Waiting(sentence) => self.wait(step, sentence, now),
             Judged::NotDone { before, .. } if self.by_hand.contains(&step.id) => not_by_hand(step, &before),
             Judged::NotDone { before, after } => match answer {
                 Some(Answer::Refused { reason }) => {
-                    pause(&step.id, PauseReason::Refused { sentence: format!("{} was refused: {reason}", step.id) })
+                    let sentence = format!("{} was refused: {reason}", step.id);
+                    pause(&step.id, Cause::NotTaken, PauseReason::Refused { sentence })
                 }
                 Some(Answer::Accepted { .. }) => {
                     self.wait(step, format!("{} was accepted and is not visible yet", step.id), now)
@@ -428,7 +497,7 @@ impl Run {
                         );
                         self.wait(step, sentence, now)
                     } else if stop_asked {
-                        pause(&step.id, PauseReason::Asked)
+                        pause(&step.id, Cause::Asked, PauseReason::Asked)
                     } else if let Some(hold) = self.hold(step, facts, now) {
                         hold
                     } else {
@@ -448,9 +517,12 @@ impl Run {
         now: Timestamp,
     ) -> Vec<Effect> {
         for post in &step.post {
-            match facts.check(post, &step.env) {
+            match facts.check(&post.check, &step.env) {
                 Ok(true) => {}
-                Ok(false) => return self.wait(step, format!("done, but not yet good: {post} does not hold"), now),
+                Ok(false) => {
+                    let told = facts.told(post, &step.env);
+                    return self.wait(step, format!("done, but not yet good: {told}"), now);
+                }
                 Err(why) => return self.wait(step, format!("done, but not yet seen to be good: {why}"), now),
             }
         }
@@ -462,7 +534,7 @@ impl Run {
         // Also one that was completed earlier: its proof had grown old.
         let Some(step) = self.step(step) else { return vec![Effect::Observe] };
         if stop_asked {
-            return pause(&step.id, PauseReason::Asked);
+            return pause(&step.id, Cause::Asked, PauseReason::Asked);
         }
         if !lines.is_empty() && lines.iter().all(ProbeLine::good) {
             let event = Event::Completed { step: step.id.clone(), how: How::Observed, evidence: json!(lines) };
@@ -481,7 +553,7 @@ impl Run {
     fn crossed(&self, step: &str, ways: &[Way], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
         let Some(step) = self.step(step) else { return vec![Effect::Observe] };
         if stop_asked {
-            return pause(&step.id, PauseReason::Asked);
+            return pause(&step.id, Cause::Asked, PauseReason::Asked);
         }
         let Action::NetProbe { patience_s, .. } = &step.action else { return vec![Effect::Observe] };
         let patience = i64::try_from(*patience_s).unwrap_or(i64::MAX);
@@ -500,24 +572,63 @@ impl Run {
     }
 
     pub(super) fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
+        let sentence = match self.left_out(step) {
+            Some(skipped) => format!("{sentence}; {skipped}"),
+            None => sentence,
+        };
+        self.wait_about(step, About::Step, sentence, step.stalled_s, now)
+    }
+
+    pub(super) fn wait_about(
+        &self,
+        step: &PlannedStep,
+        about: About,
+        sentence: String,
+        stalled_s: u64,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         let waited = now.duration_since(self.progress).as_secs();
         if waited > i64::try_from(step.total_s).unwrap_or(i64::MAX) {
             let sentence = format!("{} took longer than {} s; last seen: {sentence}", step.id, step.total_s);
-            return pause(&step.id, PauseReason::TimedOut { sentence });
+            return pause(&step.id, Cause::TookTooLong, PauseReason::TimedOut { sentence });
         }
-        vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: step.stalled_s }]
+        vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: stalled_s.min(step.stalled_s), about }]
+    }
+
+    /// What was left out, where a later step may wait for just that: nothing else will make it.
+    fn left_out(&self, step: &PlannedStep) -> Option<String> {
+        let before = self.steps().iter().take_while(|other| other.id != step.id);
+        let made = |other: &&PlannedStep| other.action.writes() || matches!(other.action, Action::Manual { .. });
+        let skipped: Vec<String> = before
+            .filter(made)
+            .filter_map(|other| match self.state(&other.id) {
+                StepState::Completed(How::Skipped { reason }) => Some(format!("{} ({reason})", other.id)),
+                StepState::Completed(_) | StepState::Pending | StepState::Open { .. } => None,
+            })
+            .collect();
+        (!skipped.is_empty()).then(|| {
+            format!(
+                "{} waits for what an earlier step would have made and was skipped: {}",
+                step.id,
+                skipped.join(", ")
+            )
+        })
     }
 }
 
 fn not_by_hand(step: &PlannedStep, found: &Value) -> Vec<Effect> {
     let found = found.get("fields").unwrap_or(found);
-    let sentence = format!("{} was said to be done by hand, and the world does not show it: found {found}", step.id);
-    pause(&step.id, PauseReason::NotReady { sentence })
+    let wanted = step.after.get("fields").unwrap_or(&step.after);
+    let sentence = format!(
+        "{} was said to be done by hand, and the world does not show it: found {found}, wanted {wanted}",
+        step.id
+    );
+    pause(&step.id, Cause::NotByHand, PauseReason::NotReady { sentence })
 }
 
-fn pause(step: &str, reason: PauseReason) -> Vec<Effect> {
+pub(super) fn pause(step: &str, cause: Cause, reason: PauseReason) -> Vec<Effect> {
     vec![
-        Effect::Append(Event::Paused { step: step.to_owned(), reason: reason.clone() }),
+        Effect::Append(Event::Paused { step: step.to_owned(), reason: reason.clone(), cause: Some(cause) }),
         Effect::Stop(Stop::Paused(reason)),
     ]
 }

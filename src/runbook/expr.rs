@@ -94,6 +94,10 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     context
         .add_function("versionAtLeast", |found: Arc<String>, wanted: Arc<String>| version_at_least(&found, &wanted))
         .map_err(|error| no_answer(source, &error))?;
+    // For command lines in texts: a name may hold anything.
+    context
+        .add_function("quote", |text: Arc<String>| super::requests::quote(&text))
+        .map_err(|error| no_answer(source, &error))?;
     // What these do is in [`super::tls`] and [`super::facts`]; an argument that is no data is answered with an error.
     context
         .add_function("certificates", |asked: cel::Value| {
@@ -355,6 +359,7 @@ mod tests {
             ("'A.B'.lowerAscii() == 'a.b'", Some(true)),
             ("versionAtLeast('v1.6.6', '1.3.9')", Some(true)),
             ("versionAtLeast('v1.3.8', '1.3.9')", Some(false)),
+            ("quote('a b') == '\\'a b\\'' && quote('a') == 'a'", Some(true)),
         ];
         for (source, expected) in cases {
             assert_eq!(check(source, &scope()).ok(), expected, "{source}: {:?}", check(source, &scope()));

@@ -10,14 +10,19 @@ use jiff::Timestamp;
 use super::Observation;
 use super::action::Action;
 use super::bind::Facts;
-use super::engine::{Effect, POLL_S, Run};
+use super::blame;
+use super::engine::{About, Effect, POLL_S, Run};
 use super::plan::PlannedStep;
 use super::undo::undone;
+use crate::fleet::Freshness;
 use crate::fleet::database::database_of;
 
 /// How long an invariant may be seen broken before the run pauses; no effect leaves meanwhile. One look can catch a
 /// PD between two heartbeats, so a single one does not end a run.
 const BREACH_S: u64 = 30;
+/// How long an API server may be away before the run pauses: longer than an upgrade of a control plane takes. The run
+/// resumes where it was.
+const AWAY_S: u64 = 900;
 
 impl Run {
     /// A context that now leads to another Kubernetes cluster than when the plan was made (hazard 66).
@@ -32,11 +37,38 @@ impl Run {
         })
     }
 
-    /// A context that does not say which Kubernetes cluster it is cannot be written to.
-    pub(super) fn unknown_cluster(&self, seen: &Observation) -> Option<String> {
-        let silent = |context: &&String| seen.fleet.clusters.get(*context).is_none_or(|cluster| cluster.uid.is_none());
-        self.plan.kube_clusters.keys().find(silent).map(|context| {
-            format!("context {context} does not tell which Kubernetes cluster it is (the uid of namespace kube-system)")
+    /// A context that does not answer, or does not say which Kubernetes cluster it is, cannot be written to.
+    pub(super) fn unknown_cluster(
+        &self,
+        step: &PlannedStep,
+        seen: &Observation,
+        now: Timestamp,
+    ) -> Option<Vec<Effect>> {
+        self.plan.kube_clusters.keys().find_map(|context| {
+            let Some(cluster) = seen.fleet.clusters.get(context) else {
+                let sentence = format!("context {context} is not connected: it is not in the kubeconfig, or not chosen");
+                return Some(self.wait_about(step, About::Connection, sentence, AWAY_S, now));
+            };
+            if cluster.uid.is_some() {
+                return None;
+            }
+            let told = cluster.message.as_deref().unwrap_or("no answer");
+            Some(match cluster.freshness {
+                Freshness::Live | Freshness::Forbidden => {
+                    let sentence = format!(
+                        "context {context} does not tell which Kubernetes cluster it is: grant get on namespace kube-system, whose uid the run is bound to"
+                    );
+                    self.wait(step, sentence, now)
+                }
+                Freshness::AuthNeeded => {
+                    let sentence = format!("{context} does not let us in: {told}");
+                    self.wait_about(step, About::Connection, sentence, AWAY_S, now)
+                }
+                Freshness::Unreachable | Freshness::Stale { .. } | Freshness::NeverSeen => {
+                    let sentence = format!("{context} does not answer: {told}");
+                    self.wait_about(step, About::Connection, sentence, AWAY_S, now)
+                }
+            })
         })
     }
 
@@ -65,14 +97,19 @@ impl Run {
     /// An invariant of the step's phase that does not hold, or cannot be seen to hold. Also for a step of the way
     /// back: what it goes back through is no less in need of it.
     pub(super) fn breach(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
-        step.invariants.iter().find_map(|invariant| match facts.check(invariant, &step.env) {
+        step.invariants.iter().find_map(|invariant| match facts.check(&invariant.check, &step.env) {
             Ok(true) => None,
             Ok(false) => {
-                let sentence =
-                    format!("nothing is sent: {invariant} must hold all through {} and does not", step.phase);
-                Some(vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: BREACH_S.min(step.stalled_s) }])
+                let who = blame::of_check(facts, &invariant.check, &self.plan.target);
+                let who = who.map_or_else(String::new, |who| format!(" ({who})"));
+                let sentence = format!("nothing is sent: {}{who}", facts.told(invariant, &step.env));
+                let (about, stalled_s) = (About::Invariant, BREACH_S.min(step.stalled_s));
+                Some(vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s, about }])
             }
-            Err(why) => Some(self.wait(step, format!("cannot see whether {invariant} holds: {why}"), now)),
+            Err(why) => {
+                let sentence = format!("whether {} may go on cannot be seen: {why}", step.id);
+                Some(self.wait(step, sentence, now))
+            }
         })
     }
 
@@ -83,9 +120,9 @@ impl Run {
         if begun(&step.item) || !after_another {
             return None;
         }
-        step.between.iter().find_map(|between| match facts.check(between, &step.env) {
+        step.between.iter().find_map(|between| match facts.check(&between.check, &step.env) {
             Ok(true) => None,
-            Ok(false) => Some(format!("before the next one: {between} does not hold")),
+            Ok(false) => Some(format!("before the next one: {}", facts.told(between, &step.env))),
             Err(why) => Some(format!("before the next one: {why}")),
         })
     }

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::Action;
+use super::blame;
 use super::merge;
+use super::requests::unpause;
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
@@ -164,24 +166,59 @@ fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeClust
         return Judged::Done { evidence: json!({"fields": now, "resourceVersion": tc.metadata.resource_version}) };
     }
     match expected.and_then(|before| before.get("fields")) {
-        Some(before) if !merge::unchanged(merge, before, &object) => Judged::Foreign {
-            sentence: format!(
-                "somebody else changed {}/{} meanwhile: expected {before}, found {}",
-                tc.namespace(),
-                tc.name(),
-                json!(now)
-            ),
-            before: before.clone(),
-            ours: json!(wanted),
-            theirs: json!(now),
-        },
+        Some(before) if !merge::unchanged(merge, before, &object) => {
+            let moved: Vec<&str> = now
+                .iter()
+                .filter(|(field, value)| before.get(field.as_str()) != Some(value))
+                .map(|(field, _)| field.as_str())
+                .collect();
+            let told: Vec<String> = moved
+                .iter()
+                .map(|field| {
+                    let (was, ours, theirs) = (before.get(*field), wanted.get(*field), now.get(*field));
+                    format!(
+                        "{field} was {}, this run sets {}, and now it is {}",
+                        shown(was),
+                        shown(ours),
+                        shown(theirs)
+                    )
+                })
+                .collect();
+            let who = blame::of_fields(tc, &moved).map_or_else(String::new, |who| format!(" ({who})"));
+            Judged::Foreign {
+                sentence: format!(
+                    "somebody else changed TidbCluster {}/{}/{} meanwhile: {}{who}",
+                    cluster.context,
+                    tc.namespace(),
+                    tc.name(),
+                    told.join("; ")
+                ),
+                before: before.clone(),
+                ours: json!(wanted),
+                theirs: json!(now),
+            }
+        }
         Some(_) | None => Judged::NotDone { before: image(&now), after: json!({"fields": wanted}) },
+    }
+}
+
+/// A value for people; what is not there is said to be so.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "not set".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
     }
 }
 
 fn wait_rollout(only: Option<Component>, started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
     if tc.paused() {
-        return Judged::Refuse(format!("TidbCluster {} is paused: the operator does nothing", tc.name()));
+        let who = blame::of_fields(tc, &["spec.paused"]).map_or_else(String::new, |who| format!(" ({who})"));
+        let of = ObjectRef::new(&cluster.context, tc.namespace(), tc.name());
+        return Judged::Refuse(format!(
+            "TidbCluster {of} is paused (spec.paused is true): the operator does nothing, so this wait would never end{who}. Unpause it: `{}`",
+            unpause(&of)
+        ));
     }
     // Nothing would come of waiting for what has no pods. Of a whole TidbCluster the others still roll.
     if let Some(component) = only.filter(|component| tc.asks_to_suspend(*component)) {
@@ -330,7 +367,12 @@ fn update(action: &Action, expected: Option<&Value>, tc: &TidbCluster, seen: &Ob
         return Judged::NotDone { before: json!({ "peerUrls": from }), after: json!({ "peerUrls": to }) };
     }
     let theirs = views.values().find(|urls| *urls != from && *urls != to).cloned().unwrap_or_default();
-    let sentence = format!("somebody else changed the peerURL of {pod} ({id})");
+    let sentence = format!(
+        "somebody else changed the peerURL of {pod} ({id}): it was {}, this run sets {}, and now it is {} (PD keeps no record of who changed it)",
+        from.join(", "),
+        to.join(", "),
+        if theirs.is_empty() { "not the same in every PD pod".to_owned() } else { theirs.join(", ") }
+    );
     let before = expected.cloned().unwrap_or_else(|| json!({ "peerUrls": from }));
     Judged::Foreign { sentence, before, ours: json!({ "peerUrls": to }), theirs: json!({ "peerUrls": theirs }) }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::Action;
+use super::blame;
 use super::judge::Judged;
 use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, managers, uid, written_by};
@@ -92,8 +93,9 @@ fn create(id: &ObjectId, object: &Value, run: &str, seen: &Observation) -> Judge
         true => format!("was made by this run and changed since by {}", hands.join(", ")),
         false => "exists already and is another one".to_owned(),
     };
+    let who = blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
     Judged::Foreign {
-        sentence: format!("{id} {how}: {}", different.join("; ")),
+        sentence: format!("{id} {how}: {}{who}", different.join("; ")),
         before: json!({"absent": true}),
         ours: object.clone(),
         theirs: json!({"uid": uid(found), "different": different}),
@@ -150,7 +152,10 @@ fn copy(from: &ObjectId, to: &ObjectId, keys: &[String], seen: &Observation) -> 
             Judged::Done { evidence: json!({"uid": uid(found), "keys": prints(found)}) }
         }
         Ok(Sight::Present(found)) => Judged::Foreign {
-            sentence: format!("{to} exists already and holds something else than {from}"),
+            sentence: format!(
+                "{to} exists already and holds something else than {from}{}",
+                blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"))
+            ),
             before: json!({"absent": true}),
             ours: prints(source),
             theirs: prints(found),
@@ -226,8 +231,9 @@ fn issue(action: &Action, authority: Option<&ObjectId>, to: &ObjectId, seen: &Ob
     if faults.is_empty() {
         return Judged::Done { evidence };
     }
+    let who = blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
     Judged::Foreign {
-        sentence: format!("{to} exists already and is not what is wanted: {}", faults.join("; ")),
+        sentence: format!("{to} exists already and is not what is wanted: {}{who}", faults.join("; ")),
         before: json!({"absent": true}),
         ours: after,
         theirs: json!({"seen": evidence, "faults": faults}),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::bind::{BindError, Facts, bind_strictly};
-use super::definition::{InputType, Runbook, Text};
+use super::definition::{Condition, InputType, Runbook, Text};
 use super::expr::Scope;
 use super::inputs as given_inputs;
 use super::sample;
@@ -59,8 +59,38 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
             Some(finding(text, place, source.as_deref(), sentence, always))
         })
         .collect();
+    found.extend(silent(&runbook, text));
     found.sort();
     found
+}
+
+/// Every condition of a document with its place, and whether the step has a sentence that stands in for its own.
+fn conditions(runbook: &Runbook) -> Vec<(String, &Condition, bool)> {
+    let mut all = Vec::new();
+    for phase in &runbook.phases {
+        let between = phase.for_each.iter().flat_map(|each| &each.between);
+        all.extend(phase.invariants.iter().chain(between).map(|one| (format!("phase {}", phase.id), one, false)));
+        for step in &phase.steps {
+            let place = || format!("step {}", step.id);
+            all.extend(step.pre.iter().chain(&step.post).map(|one| (place(), one, false)));
+            all.extend(step.until.iter().map(|one| (place(), one, step.say.is_some())));
+        }
+    }
+    all
+}
+
+/// Conditions that tell a person nothing where they do not hold: nobody can act on an expression.
+fn silent(runbook: &Runbook, text: &str) -> Vec<Finding> {
+    let silent = conditions(runbook).into_iter().filter(|(_, condition, said)| condition.say.is_none() && !said);
+    silent
+        .map(|(place, condition, _)| {
+            let sentence = format!(
+                "{:?} has no sentence for a person: write {{check: …, say: {{en: …, zh: …}}}} with what was found, on which object, and what helps",
+                condition.check
+            );
+            finding(text, &place, Some(&condition.check), sentence, true)
+        })
+        .collect()
 }
 
 #[derive(Default)]
@@ -161,12 +191,22 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
     for planned in &plan.steps {
         let id = planned.id.split('[').next().unwrap_or(&planned.id);
         let place = format!("step {id}");
-        for source in planned.pre.iter().chain(&planned.post).chain(&planned.last) {
+        for source in planned.pre.iter().chain(&planned.post).map(|condition| &condition.check).chain(&planned.last) {
             tally.note(&place, Some(source), facts.check(source, &planned.env));
         }
-        let Some(step) = runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| step.id == id) else {
-            continue;
-        };
+        let all = runbook.phases.iter().flat_map(|phase| phase.steps.iter().map(move |step| (phase, step)));
+        let Some((phase, step)) = all.into_iter().find(|(_, step)| step.id == id) else { continue };
+        let between = phase.for_each.iter().flat_map(|each| &each.between);
+        let of_phase = phase.invariants.iter().chain(between);
+        for condition in of_phase.clone() {
+            let place = format!("phase {}", phase.id);
+            tally.note(&place, Some(&condition.check), facts.check(&condition.check, &planned.env));
+        }
+        for condition in of_phase.chain(&step.pre).chain(&step.post).chain(&step.until) {
+            if let Some(say) = &condition.say {
+                words(&facts, &place, say, &planned.env, true, tally);
+            }
+        }
         words(&facts, &place, &step.title, &planned.env, false, tally);
         if let Some(why) = &step.why {
             words(&facts, &place, why, &planned.env, false, tally);
@@ -175,7 +215,7 @@ fn try_sample(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &super:
             words(&facts, &place, say, &planned.env, true, tally);
         }
         // What is waited for may well not be there to be seen at first.
-        for source in &planned.until {
+        for source in planned.until.iter().map(|until| &until.check) {
             tally.note(&place, Some(source), facts.check(source, &planned.env));
             tally.some_will_do(&place, source);
         }
@@ -284,6 +324,9 @@ pub fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
             step.never.iter().for_each(|never| look(format!("step {}, never", step.id), &never.say));
         }
     }
+    for (place, condition, _) in conditions(runbook) {
+        condition.say.iter().for_each(|say| look(format!("{place}, {:?}", condition.check), say));
+    }
     places
 }
 
@@ -314,10 +357,10 @@ mod tests {
             ("\"kube.crdAcrossK8s\"", "\"kube.crdAcross\"", "preflight crd-has-across-k8s", "\"kube.crdAcross\""),
             ("\"pd.size >= 3\"", "\"pd.size\"", "preflight pd-spare", "check: \"pd.size\""),
             (
-                "pd.healthy == pd.size\", \"rollout.all",
-                "pd.helthy == 1\", \"rollout.all",
+                "check: \"pd.healthy == pd.size\"",
+                "check: \"pd.helthy == pd.size\"",
                 "step set-domain",
-                "pd.helthy",
+                "pd.helthy == pd.size",
             ),
             ("\"m.pod\"", "\"m.pode\"", "phase peer-urls", "m.pode"),
             ("\"pd.agree\"\n    fail", "\"pd.agree &&& 1\"\n    fail", "preflight pd-agrees", "pd.agree &&&"),
@@ -331,6 +374,33 @@ mod tests {
                 found.iter().find(|f| f.place == place && f.error).unwrap_or_else(|| panic!("{place}: {found:?}"));
             assert_eq!(hit.line, Some(line), "{hit:?}");
         }
+        let found = lint("x", &text.replacen("experimental: true", "experimental: true\nshell: rm", 1));
+        assert!(found.len() == 1 && found[0].line.is_some() && found[0].sentence.contains("shell"), "{found:?}");
+    }
+
+    /// Wherever a condition stands: nobody can act on an expression.
+    #[test]
+    fn a_condition_without_a_sentence_is_an_error() {
+        let text = crate::runbook::definition::shipped_text("migrate-cluster-domain");
+        let lines: Vec<&str> = text.lines().collect();
+        let mut tried = 0;
+        for (at, line) in lines.iter().enumerate() {
+            let Some((indent, check)) = line.split_once("- check: ") else { continue };
+            // A preflight check has `fail`, and what must never be seen is no condition.
+            if !lines[at + 1].trim_start().starts_with("say: ") {
+                continue;
+            }
+            let mut bare = lines.clone();
+            let short = format!("{indent}- {check}");
+            bare[at] = &short;
+            bare.remove(at + 1);
+            let found = lint("x", &bare.join("\n"));
+            let said = found.iter().any(|f| f.error && f.sentence.contains("has no sentence for a person"));
+            // Where the step has a sentence for whatever it waits for, that will do.
+            assert!(said || found.is_empty(), "{check}: {found:?}");
+            tried += usize::from(said);
+        }
+        assert!(tried >= 15, "only {tried} conditions have a sentence");
         let found = lint("x", &text.replacen("experimental: true", "experimental: true\nshell: rm", 1));
         assert!(found.len() == 1 && found[0].line.is_some() && found[0].sentence.contains("shell"), "{found:?}");
     }

@@ -9,6 +9,7 @@ pub mod action;
 pub mod approval;
 pub mod beside;
 pub mod bind;
+mod blame;
 pub mod choices;
 pub mod cost;
 mod danger;
@@ -34,9 +35,11 @@ pub mod rights;
 pub mod run;
 mod sample;
 pub mod schema;
+pub mod standstill;
 pub mod tls;
 mod typed;
 pub mod undo;
+pub mod ways;
 
 use jiff::Timestamp;
 

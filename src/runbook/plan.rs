@@ -118,16 +118,16 @@ pub struct PlannedStep {
     pub approvers: u8,
     /// Hold while the step's phase is under way; a breach stops new effects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub invariants: Vec<String>,
+    pub invariants: Vec<Condition>,
     /// Hold before the next item of the for-each begins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub between: Vec<String>,
-    /// Expressions, and what their names stand for besides the facts.
-    pub pre: Vec<String>,
-    pub post: Vec<String>,
+    pub between: Vec<Condition>,
+    /// Expressions with their sentences, and what their names stand for besides the facts.
+    pub pre: Vec<Condition>,
+    pub post: Vec<Condition>,
     /// Of a step that only waits: what has to hold, what is said meanwhile, and what must never be seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub until: Vec<String>,
+    pub until: Vec<Condition>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub say: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -136,6 +136,47 @@ pub struct PlannedStep {
     /// Longest the step may take, and longest without visible progress; seconds.
     pub total_s: u64,
     pub stalled_s: u64,
+}
+
+/// An expression that has to hold, with what a person is told where it does not. One without a sentence is written as the
+/// bare expression, as journals before 0.2 have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Condition {
+    pub check: String,
+    /// With `${…}`; in the language that the plan was made in.
+    pub say: Option<String>,
+}
+
+impl Condition {
+    pub fn bare(check: &str) -> Self {
+        Self { check: check.to_owned(), say: None }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Bare(String),
+    Said { check: String, say: String },
+}
+
+impl From<Written> for Condition {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Bare(check) => Self { check, say: None },
+            Written::Said { check, say } => Self { check, say: Some(say) },
+        }
+    }
+}
+
+impl From<Condition> for Written {
+    fn from(condition: Condition) -> Self {
+        match condition {
+            Condition { check, say: Some(say) } => Written::Said { check, say },
+            Condition { check, say: None } => Written::Bare(check),
+        }
+    }
 }
 
 /// Something that ends a wait at once when it is seen.

@@ -104,6 +104,9 @@ pub enum Event {
     Paused {
         step: String,
         reason: PauseReason,
+        /// Journals before 0.2 have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
     },
     Closed {
         outcome: Outcome,
@@ -198,7 +201,104 @@ impl PauseReason {
             | PauseReason::Foreign { sentence, .. }
             | PauseReason::TimedOut { sentence }
             | PauseReason::Refused { sentence } => sentence.clone(),
-            PauseReason::Asked => "stopped on request".into(),
+            PauseReason::Asked => "stopped because you asked for it".into(),
+        }
+    }
+}
+
+impl PauseReason {
+    /// Before, ours and theirs, one line each; empty where nobody else has been here.
+    pub fn three_ways(&self) -> Vec<String> {
+        let PauseReason::Foreign { before, ours, theirs, .. } = self else { return Vec::new() };
+        [("before", before), ("ours", ours), ("theirs", theirs)]
+            .into_iter()
+            .map(|(name, value)| format!("{name:<7} {}", brief(value)))
+            .collect()
+    }
+}
+
+/// What an image is about, without what is kept beside it for later waits.
+fn brief(image: &Value) -> String {
+    let fields = image.get("fields").or(image.get("peerUrls")).unwrap_or(image);
+    let text = fields.to_string();
+    match text.char_indices().nth(LONGEST_IMAGE) {
+        Some((end, _)) => format!("{}… (all of it: `tidepilot runs show -o json`)", &text[..end]),
+        None => text,
+    }
+}
+
+/// Characters of an image that are shown on one line.
+const LONGEST_IMAGE: usize = 600;
+
+/// What stopped a run, finer than [`PauseReason`]: what helps depends on it ([`super::ways`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A person or a signal asked for it.
+    Asked,
+    /// A context leads to another Kubernetes cluster than the one of the plan.
+    OtherCluster,
+    /// The target has been made anew under its name.
+    OtherObject,
+    /// PD's cluster id is another one.
+    OtherDatabase,
+    /// Somebody else changed what the step is about to change.
+    Foreign,
+    /// What has to hold all through a phase did not for too long.
+    Invariant,
+    /// An API server could not be asked for too long.
+    Away,
+    /// What the step waits for did not move for too long.
+    StoodStill,
+    /// The step took longer in all than it may.
+    TookTooLong,
+    /// Nothing good can come any more as things are: the object is gone, or something was seen that must not be.
+    Hopeless,
+    /// The write was refused, or did not leave.
+    NotTaken,
+    /// Sent as often as it may be, and still not so.
+    Exhausted,
+    /// Said to be done by hand, and the world does not show it.
+    NotByHand,
+    /// It would put something else back than this run recorded.
+    NotRecorded,
+    /// Whether the lease is still ours could not be asked.
+    LeaseUnsure,
+}
+
+impl Cause {
+    /// Every cause, in the order of the type; the match makes a new one join the row.
+    pub fn all() -> impl Iterator<Item = Cause> {
+        let next = |cause: &Cause| {
+            Some(match cause {
+                Cause::Asked => Cause::OtherCluster,
+                Cause::OtherCluster => Cause::OtherObject,
+                Cause::OtherObject => Cause::OtherDatabase,
+                Cause::OtherDatabase => Cause::Foreign,
+                Cause::Foreign => Cause::Invariant,
+                Cause::Invariant => Cause::Away,
+                Cause::Away => Cause::StoodStill,
+                Cause::StoodStill => Cause::TookTooLong,
+                Cause::TookTooLong => Cause::Hopeless,
+                Cause::Hopeless => Cause::NotTaken,
+                Cause::NotTaken => Cause::Exhausted,
+                Cause::Exhausted => Cause::NotByHand,
+                Cause::NotByHand => Cause::NotRecorded,
+                Cause::NotRecorded => Cause::LeaseUnsure,
+                Cause::LeaseUnsure => return None,
+            })
+        };
+        std::iter::successors(Some(Cause::Asked), next)
+    }
+
+    /// That of a record without one.
+    pub fn of(reason: &PauseReason) -> Self {
+        match reason {
+            PauseReason::Asked => Cause::Asked,
+            PauseReason::Foreign { .. } => Cause::Foreign,
+            PauseReason::NotReady { .. } => Cause::NotByHand,
+            PauseReason::TimedOut { .. } => Cause::StoodStill,
+            PauseReason::Refused { .. } => Cause::NotTaken,
         }
     }
 }

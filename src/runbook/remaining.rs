@@ -66,11 +66,11 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
             out.push_str("# It was sent once and its end is not known: look first.\n");
         }
         for pre in &step.pre {
-            let _ = writeln!(out, "# must hold before: {}", comment(pre));
+            let _ = writeln!(out, "# must hold before: {}", comment(&pre.check));
         }
         one(&mut out, step, plan, &befores);
         for post in &step.post {
-            let _ = writeln!(out, "# must hold now: {}", comment(post));
+            let _ = writeln!(out, "# must hold now: {}", comment(&post.check));
         }
     }
     out
@@ -174,7 +174,7 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
 /// The script cannot judge the conditions of a wait: a person does.
 fn waits_for(out: &mut String, step: &PlannedStep) {
     for until in &step.until {
-        let _ = writeln!(out, "# go on when this holds: {}", comment(until));
+        let _ = writeln!(out, "# go on when this holds: {}", comment(&until.check));
     }
     let _ = writeln!(out, "# watch: {}", comment(&step.command));
     out.push_str("printf 'enter when it holds: '; read -r _\n");

@@ -269,6 +269,15 @@ fn forwarded(target: &ObjectRef, pod: &str, call: &str) -> String {
     )
 }
 
+/// The line that lets the operator go on with a paused TidbCluster.
+pub fn unpause(of: &ObjectRef) -> String {
+    format!(
+        "kubectl {} patch tidbcluster {} --type merge -p '{{\"spec\":{{\"paused\":false}}}}'",
+        place(of),
+        quote(&of.name)
+    )
+}
+
 /// API path of a TidbCluster.
 pub fn tidb_cluster_path(of: &ObjectRef) -> String {
     format!("/apis/pingcap.com/v1alpha1/namespaces/{}/tidbclusters/{}", of.namespace, of.name)

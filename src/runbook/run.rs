@@ -15,7 +15,7 @@ use super::definition::Runbook;
 use super::gates::overwrite_gate;
 use super::network::{self, Way};
 use super::plan::{Confirm, Plan, PlannedStep};
-use super::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use super::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
 use super::undo::{self, Undo};
 use crate::fleet::ObjectRef;
 use crate::fleet::extras::Extras;
@@ -33,6 +33,15 @@ pub enum StepState {
         answer: Option<Answer>,
     },
     Completed(How),
+}
+
+/// Where and why a run has stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pause {
+    pub step: String,
+    pub reason: PauseReason,
+    pub cause: Cause,
+    pub at: Timestamp,
 }
 
 /// One execution of a plan: the fold of its records.
@@ -62,7 +71,9 @@ pub struct Run {
     /// The way back, once a person chose it.
     pub(super) undo: Option<Undo>,
     pub(super) abandoned: bool,
-    pub(super) paused: Option<PauseReason>,
+    pub(super) paused: Option<Pause>,
+    /// The pause before the one that a person has just ended.
+    pub(super) paused_before: Option<Pause>,
     pub(super) outcome: Option<Outcome>,
     /// When the current step became the current one.
     pub(super) progress: Timestamp,
@@ -113,6 +124,7 @@ impl Run {
             undo: None,
             abandoned: false,
             paused: None,
+            paused_before: None,
             outcome: None,
             progress: first.at,
             writes: 0,
@@ -130,7 +142,9 @@ impl Run {
         match &record.event {
             Event::RunOpened { .. } | Event::Leased { .. } => {}
             Event::Resumed { .. } | Event::TakenOver { .. } => {
-                let was_paused = self.paused.take().is_some();
+                let pause = self.paused.take();
+                let was_paused = pause.is_some();
+                self.paused_before = pause.or(self.paused_before.take());
                 self.progress = record.at;
                 // A person who resumes grants a fresh set of attempts, also of what was refused.
                 self.attempts.clear();
@@ -201,8 +215,10 @@ impl Run {
                 self.probed_at.insert(step.clone(), record.at);
                 self.progress = record.at;
             }
-            Event::Paused { reason, .. } => {
-                self.paused = Some(reason.clone());
+            Event::Paused { step, reason, cause } => {
+                let cause = cause.unwrap_or_else(|| Cause::of(reason));
+                let (step, reason) = (step.clone(), reason.clone());
+                self.paused = Some(Pause { step, reason, cause, at: record.at });
                 self.by_hand.clear();
             }
             Event::Closed { outcome } => self.outcome = Some(*outcome),
@@ -280,6 +296,11 @@ impl Run {
     }
 
     pub fn paused(&self) -> Option<&PauseReason> {
+        self.paused.as_ref().map(|pause| &pause.reason)
+    }
+
+    /// The same with its step, cause and time.
+    pub fn pause(&self) -> Option<&Pause> {
         self.paused.as_ref()
     }
 

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::definition::{
-    ActionName, Binding, Check, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook,
+    ActionName, Binding, Check, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said,
     Severity, Step, Text, Timeout,
 };
 use super::facts::Query;
@@ -84,7 +84,7 @@ pub fn schema() -> Value {
                 ("when", cel()),
                 ("forEach", to("forEach")),
                 ("let", list("binding")),
-                ("invariants", strings()),
+                ("invariants", list("condition")),
                 ("steps", some(list("step"))),
             ],
         ),
@@ -95,7 +95,7 @@ pub fn schema() -> Value {
                 ("as", text()),
                 ("key", cel()),
                 ("last", cel()),
-                ("between", strings()),
+                ("between", list("condition")),
                 ("allowEmpty", json!({"type": "boolean"})),
             ],
         ),
@@ -111,14 +111,15 @@ pub fn schema() -> Value {
                 ("with", json!({"type": "object"})),
                 ("confirm", words::<ConfirmAsked>()),
                 ("approvers", json!({"type": "integer", "minimum": 1, "maximum": 2})),
-                ("pre", strings()),
-                ("post", strings()),
-                ("until", strings()),
+                ("pre", list("condition")),
+                ("post", list("condition")),
+                ("until", list("condition")),
                 ("say", to("text")),
                 ("never", list("never")),
                 ("timeout", to("timeout")),
             ],
         ),
+        "condition": json!({"anyOf": [cel(), object::<Said>(&["check", "say"], vec![("check", cel()), ("say", to("text"))])]}),
         "never": object::<Never>(&["check", "say"], vec![("check", cel()), ("say", to("text"))]),
         "timeout": object::<Timeout>(
             &["totalS", "stalledS"],

@@ -162,7 +162,7 @@ fn patch(plan: &Plan, step: &PlannedStep, image: &Value) -> Option<Vec<PlannedSt
 }
 
 /// The merge patch with each leaf replaced by its recorded value.
-fn with_values(at: &str, merge: &Value, fields: &Map<String, Value>) -> Option<Value> {
+pub(super) fn with_values(at: &str, merge: &Value, fields: &Map<String, Value>) -> Option<Value> {
     match merge.as_object() {
         Some(map) if !map.is_empty() => {
             let mut filled = Map::new();

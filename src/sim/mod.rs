@@ -303,6 +303,15 @@ impl Sim {
         matches!(database.propose(leader, pd::Change::Add(member)), pd::Proposal::Committed).then_some(id)
     }
 
+    /// Somebody sets the peerURL of a member of a Database. `None`: there is no leader to take it.
+    pub fn set_peer_url(&self, database: &str, id: u64, url: &str) -> Option<()> {
+        let mut state = self.world.state();
+        let database = state.databases.iter_mut().find(|known| known.name == database)?;
+        let leader = database.leader?;
+        let change = pd::Change::PeerUrls { id, urls: vec![url.to_owned()] };
+        matches!(database.propose(leader, change), pd::Proposal::Committed).then_some(())
+    }
+
     /// Gives every user of one KubeCluster other rights. Its server starts again with them, on another port (somebody
     /// else may have been given the old one meanwhile): the kubeconfig has to be written again.
     pub async fn set_rules(&mut self, context: &str, rules: Rules) -> Result<(), SimError> {

@@ -285,13 +285,13 @@ fn go_on(bed: &mut Bed, mut run: Run, mut input: Option<Input<'static>>, mut cou
                     input = Some(Input::Answered { gate, text });
                 }
                 Effect::FindApprovals(wanted) => input = Some(Input::Approvals { wanted, found: Vec::new() }),
-                Effect::Wait { sentence, stalled_s, .. } => {
+                Effect::Wait { sentence, stalled_s, about, .. } => {
                     if stall.0 != sentence {
                         stall = (sentence.clone(), bed.now());
                     }
                     let same_s = bed.now().duration_since(stall.1).as_secs();
                     match u64::try_from(same_s).is_ok_and(|same_s| same_s > stalled_s) {
-                        true => input = Some(Input::Stalled { sentence }),
+                        true => input = Some(Input::Stalled { about, sentence, since: None }),
                         false => bed.pass(WAIT_S),
                     }
                 }

@@ -592,10 +592,10 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                     input = Some(Input::Answered { gate, text });
                 }
                 Effect::FindApprovals(wanted) => input = Some(Input::Approvals { wanted, found: Vec::new() }),
-                Effect::Wait { sentence, .. } => {
+                Effect::Wait { sentence, about, .. } => {
                     stall = if stall.0 == sentence { (sentence, stall.1 + 1) } else { (sentence, 1) };
                     if stall.1 > PATIENCE {
-                        input = Some(Input::Stalled { sentence: stall.0.clone() });
+                        input = Some(Input::Stalled { about, sentence: stall.0.clone(), since: None });
                     }
                 }
                 Effect::Stop(stop) => return Ended::Stopped(stop),

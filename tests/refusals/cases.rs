@@ -244,7 +244,7 @@ pub const CASES: &[Case] = &[
         w.tc().status.pd.synced = Some(false);
     }),
     case(OPENING, "not-owned-by-gitops", "argocd-controller", |w| {
-        let manager = FieldManager { manager: "argocd-controller".into(), paths: Vec::new() };
+        let manager = FieldManager { manager: "argocd-controller".into(), paths: Vec::new(), time: None };
         w.tc().metadata.managed_fields.push(manager);
     }),
     case(&[RESTART_TIKV, UPGRADE], "not-suspended", "tikv", |w| {

@@ -5,7 +5,7 @@
 //! (`runbook::engine`), how (`client::{ledger, open_run, lease}`), and when to take the lease ([`super::guard`]).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -19,6 +19,24 @@ pub(super) struct Book {
     journal: Journal,
     /// `None` with `--local-only`.
     shared: Option<Shared>,
+    /// A person waits for the end: until then a cluster may answer, and not longer.
+    until: Option<Instant>,
+}
+
+/// How long the cluster's copy may take for one record, and how long when a person waits for the end.
+const PATIENCE: Duration = Duration::from_secs(40);
+const MOMENT: Duration = Duration::from_millis(150);
+
+async fn within<T>(patience: Duration, what: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(patience, what).await.ok()
+}
+
+fn no_time() -> Lost {
+    Lost::Unsure { context: "its cluster".into(), why: "no answer in the time that there was".into() }
+}
+
+fn late() -> NotShared {
+    NotShared::Failed("no answer in the time that there was".into())
 }
 
 /// The lease and the record beside it.
@@ -42,7 +60,16 @@ pub(super) enum Unwritten {
 
 impl Book {
     pub fn new(journal: Journal, shared: Option<Shared>) -> Self {
-        Self { journal, shared }
+        Self { journal, shared, until: None }
+    }
+
+    /// The cluster's copy is not waited for any longer than this; the file has everything.
+    pub fn hurry(&mut self, until: Instant) {
+        self.until = Some(until);
+    }
+
+    fn patience(&self) -> Duration {
+        self.until.map_or(PATIENCE, |until| until.saturating_duration_since(Instant::now()).max(MOMENT))
     }
 
     pub fn lease(&self) -> Option<&Arc<Lease>> {
@@ -63,19 +90,20 @@ impl Book {
         let effect = matches!(event, Event::Intent { .. });
         let last = matches!(event, Event::Closed { .. });
         if let Some(shared) = &self.shared {
-            match shared.lease.confirm().await {
+            match within(self.patience(), shared.lease.confirm()).await.unwrap_or_else(|| Err(no_time())) {
                 Err(lost @ Lost::Taken { .. }) => return Err(Unwritten::Taken(lost.to_string())),
                 Err(lost @ Lost::Unsure { .. }) if effect => return Err(Unwritten::Unsure(lost.to_string())),
                 Err(Lost::Unsure { .. }) | Ok(()) => {}
             }
         }
         let record = self.journal.append(at, event).map_err(Unwritten::File)?;
+        let patience = self.patience();
         let Some(shared) = &mut self.shared else { return Ok(record) };
         shared.record.add(&encode(&record).map_err(|error| Unwritten::File(error.into()))?);
         if last {
             shared.record.close();
         }
-        match shared.record.flush().await {
+        match within(patience, shared.record.flush()).await.unwrap_or_else(|| Err(late())) {
             Ok(()) => Ok(record),
             Err(NotShared::Taken(why)) => Err(Unwritten::Taken(why)),
             Err(NotShared::Failed(why)) if effect => Err(Unwritten::NotShared(Box::new(record), why)),
@@ -85,16 +113,20 @@ impl Book {
 
     /// Ends the driving: stores what is left and gives the lease back. `Err`: what the cluster's copy lacks.
     pub async fn leave(mut self) -> Result<(), String> {
+        let until = self.until;
+        let patience = || until.map_or(PATIENCE, |until| until.saturating_duration_since(Instant::now()).max(MOMENT));
         let Some(shared) = &mut self.shared else { return Ok(()) };
         let mut stored = Ok(());
-        for pause in [0, 300, 1500] {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            stored = shared.record.flush().await;
+        let pauses: &[u64] = if until.is_some() { &[0] } else { &[0, 300, 1500] };
+        for pause in pauses {
+            tokio::time::sleep(Duration::from_millis(*pause)).await;
+            stored = within(patience(), shared.record.flush()).await.unwrap_or_else(|| Err(late()));
             if !matches!(stored, Err(NotShared::Failed(_))) {
                 break;
             }
         }
-        shared.lease.release().await;
+        // What cannot be given back lapses by itself.
+        let _ = within(patience(), shared.lease.release()).await;
         match stored {
             // A copy that somebody else continues lacks nothing.
             Ok(()) | Err(NotShared::Taken(_)) => Ok(()),

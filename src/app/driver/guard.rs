@@ -67,7 +67,13 @@ impl Driver {
         }
         let text = journal.text().map_err(|error| barred(exit::REFUSED, error.to_string()))?;
         let records = decode(&text).map(|parsed| parsed.records).unwrap_or_default();
-        let (database, places) = self.places(plan, &records).await.map_err(|why| barred(exit::REFUSED, why))?;
+        let mut stop = ears.stop.clone();
+        let placed = tokio::select! {
+            placed = self.places(plan, &records) => placed,
+            // A cluster that does not answer must not hold up whoever wants to stop.
+            _ = stop.wait_for(|stop| *stop) => Err("stopped because you asked for it; nothing was sent".to_owned()),
+        };
+        let (database, places) = placed.map_err(|why| barred(exit::REFUSED, why))?;
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
         let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(exit::REFUSED, why))?;
         let who = match self.links.get(&plan.target.context) {
@@ -255,6 +261,11 @@ impl Driver {
             None => leased_id.or(id),
         };
         let id = id.or_else(unborn).ok_or_else(|| {
+            let silent = fleet.clusters.get(&plan.target.context).filter(|cluster| !cluster.freshness.is_live());
+            if let Some(cluster) = silent {
+                let told = cluster.message.as_deref().unwrap_or("no answer");
+                return format!("{} does not answer: {told}; nothing was sent", plan.target.context);
+            }
             format!(
                 "PD's cluster id of {} is not known, so its lease has no name yet; wait until PD answers (or use --local-only)",
                 plan.target

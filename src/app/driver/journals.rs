@@ -10,7 +10,8 @@ use super::shelf;
 use crate::app::message::RunSummary;
 use crate::client::ledger;
 use crate::runbook::engine::{BadRun, Run};
-use crate::runbook::record::{Event, Outcome, Record};
+use crate::runbook::record::{Event, Outcome, PauseReason, Record};
+use crate::runbook::ways::WayOn;
 
 /// Journals in a folder, newest first.
 pub fn summaries(folder: &Path) -> Vec<RunSummary> {
@@ -29,6 +30,11 @@ pub fn replay(records: &[Record]) -> Result<Run, String> {
     };
     let runbook = shelf::of_plan(plan)?;
     Run::replay(runbook, records).map_err(|error| error.to_string())
+}
+
+/// What helps where the run has stopped; empty where it is over, or driven on since.
+pub fn ways_on(records: &[Record]) -> Vec<WayOn> {
+    replay(records).map(|run| run.ways_on(super::now())).unwrap_or_default()
 }
 
 fn summary(run: String, records: Result<Vec<Record>, String>) -> RunSummary {
@@ -55,6 +61,7 @@ fn summary(run: String, records: Result<Vec<Record>, String>) -> RunSummary {
         (Some(Outcome::Undone), _) => "undone".into(),
         (Some(Outcome::Abandoned), _) => "abandoned".into(),
         (Some(Outcome::NothingToDo), _) => "nothing to do".into(),
+        (None, Some(PauseReason::Asked)) => "paused as asked".into(),
         (None, Some(reason)) => format!("paused: {}", reason.sentence()),
         (None, None) => "open".into(),
     };

@@ -3,7 +3,7 @@
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`approve`] (the second person), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs),
+//! Neighbours: [`approve`] (the second person), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
 //! [`journals`] (runs read back), [`session`] (the console's effects), [`shelf`] (the runbooks
 //! at hand).
 
@@ -15,6 +15,7 @@ mod planning;
 pub mod session;
 pub mod shelf;
 mod take_over;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, apply, network, probe};
-use crate::fleet::ObjectRef;
+use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::beside;
@@ -39,9 +40,11 @@ use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
 use crate::runbook::network::{Way, verdict};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
-use crate::runbook::record::{Event, How, Outcome, PauseReason};
+use crate::runbook::record::{Cause, Event, How, Outcome, PauseReason};
+use crate::runbook::ways::{self, WayOn};
 use journals::replay;
 use shelf::Shelf;
+use waiting::{Clock, Haste};
 
 /// Exit codes of `plan` and `run`; the table is in the README.
 pub mod exit {
@@ -314,7 +317,8 @@ impl Driver {
         if let Some(lease) = book.lease() {
             write = write.under(std::sync::Arc::clone(lease));
         }
-        let mut stall = Stall::default();
+        let mut clock = Clock::default();
+        let mut haste = Haste::new(ears.stop.clone());
         let mut seen = Observation::default();
         let mut looked = Instant::now();
         let mut domains = Vec::new();
@@ -324,6 +328,9 @@ impl Driver {
                 return self.unwritten(&run, Unwritten::Taken(why));
             }
             let stop_asked = *ears.stop.borrow();
+            if let Some(until) = haste.deadline() {
+                book.hurry(until);
+            }
             let effects = match input {
                 Next::Go => run.advance(Input::Go, stop_asked, now()),
                 Next::Observed => run.advance(Input::Observed(&seen), stop_asked, now()),
@@ -335,7 +342,7 @@ impl Driver {
                     Effect::Append(event) => match book.append(now(), event.clone()).await {
                         Ok(record) => {
                             run.apply(&record);
-                            stall = Stall::default();
+                            clock = Clock::default();
                             tell(ears, RunMessage::Record(Box::new(record))).await;
                         }
                         // The Intent is in the file only: to the engine its action was refused, so it never leaves.
@@ -351,7 +358,8 @@ impl Driver {
                                 return self.unwritten(&run, Unwritten::Unsure(why));
                             };
                             let reason = PauseReason::Refused { sentence: format!("nothing more was sent: {why}") };
-                            match book.append(now(), Event::Paused { step, reason: reason.clone() }).await {
+                            let cause = Some(Cause::LeaseUnsure);
+                            match book.append(now(), Event::Paused { step, reason: reason.clone(), cause }).await {
                                 Ok(record) => {
                                     run.apply(&record);
                                     tell(ears, RunMessage::Record(Box::new(record))).await;
@@ -364,21 +372,25 @@ impl Driver {
                         Err(unwritten) => return self.unwritten(&run, unwritten),
                     },
                     Effect::Observe => {
-                        looked = Instant::now();
-                        let mut fleet = client::fold(self.links.look_closer(Some(&contexts), &run.extras()).await);
-                        self.add_domain(&mut fleet, &run, &mut domains).await;
-                        seen = Observation { at: now(), fleet, denied: None };
-                        let objects = run.objects(&seen);
-                        self.add_objects(&mut seen.fleet, &objects).await;
-                        input = Next::Observed;
+                        let begun = Instant::now();
+                        let look = haste.bound(self.observe(&run, &contexts, &mut domains)).await;
+                        input = match look {
+                            Some(fresh) => {
+                                (seen, looked) = (fresh, begun);
+                                Next::Observed
+                            }
+                            None => Next::Input(Input::Hurried),
+                        };
                     }
                     Effect::Probe { step, action } if matches!(action, Action::NetProbe { .. }) => {
-                        let ways = network::cross(&self.links, &probe_permit, &action, &seen.fleet).await;
-                        input = Next::Input(Input::Crossed { step, ways });
+                        let ways = network::cross(&self.links, &probe_permit, &action, &seen.fleet);
+                        let ways = haste.bound(ways).await;
+                        input = Next::Input(ways.map_or(Input::Hurried, |ways| Input::Crossed { step, ways }));
                     }
                     Effect::Probe { step, action } => {
-                        let lines = probe::probe(&self.links, &probe_permit, &action, &seen.fleet).await;
-                        input = Next::Input(Input::Probed { step, lines });
+                        let lines = probe::probe(&self.links, &probe_permit, &action, &seen.fleet);
+                        let lines = haste.bound(lines).await;
+                        input = Next::Input(lines.map_or(Input::Hurried, |lines| Input::Probed { step, lines }));
                     }
                     Effect::Perform(action) => {
                         // A process that was stopped in between must not send on what it saw before.
@@ -386,7 +398,11 @@ impl Driver {
                             age if age > FRESH_LOOK => Answer::Refused {
                                 reason: format!("the last look is {} s old, so nothing was sent", age.as_secs()),
                             },
-                            _ => apply::perform(&self.links, &write, &id, &action, &seen.fleet).await,
+                            _ => {
+                                let sent = apply::perform(&self.links, &write, &id, &action, &seen.fleet);
+                                let reason = "a person asked to stop before an answer came".to_owned();
+                                haste.bound(sent).await.unwrap_or(Answer::Unknown { reason })
+                            }
                         };
                         input = Next::Input(Input::Performed(answer));
                     }
@@ -395,13 +411,23 @@ impl Driver {
                         input = Next::Input(Input::Answered { gate, text });
                     }
                     Effect::FindApprovals(wanted) => {
-                        let found = self.approvals(&run.plan, &wanted, ears).await;
+                        let found = haste.bound(self.approvals(&run.plan, &wanted, ears)).await.unwrap_or_default();
                         input = Next::Input(Input::Approvals { wanted, found });
                     }
-                    Effect::Wait { seconds, sentence, stalled_s } => {
-                        tell(ears, RunMessage::Waiting(sentence.clone())).await;
-                        if stall.note(&sentence, Instant::now()) > Duration::from_secs(stalled_s) {
-                            input = Next::Input(Input::Stalled { sentence });
+                    Effect::Wait { seconds, sentence, stalled_s, about } => {
+                        let still = clock.note(about, &sentence, Instant::now(), now());
+                        if still.lasts > Duration::from_secs(stalled_s) {
+                            let since = Some(still.since);
+                            input = Next::Input(Input::Stalled { about, sentence, since });
+                            continue;
+                        }
+                        if still.to_be_said {
+                            let looked = haste.bound(self.look_around(&run, &contexts, &seen)).await;
+                            clock.found(looked.unwrap_or_default());
+                        }
+                        tell(ears, RunMessage::Waiting(clock.words(&sentence))).await;
+                        if haste.is_over() {
+                            input = Next::Input(Input::Hurried);
                             continue;
                         }
                         tokio::select! {
@@ -413,6 +439,16 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// One fresh look at everything that a run's next decision stands on.
+    async fn observe(&self, run: &Run, contexts: &BTreeSet<String>, domains: &mut Vec<Change>) -> Observation {
+        let mut fleet = client::fold(self.links.look_closer(Some(contexts), &run.extras()).await);
+        self.add_domain(&mut fleet, run, domains).await;
+        let mut seen = Observation { at: now(), fleet, denied: None };
+        let objects = run.objects(&seen);
+        self.add_objects(&mut seen.fleet, &objects).await;
+        seen
     }
 
     /// An open run on this target that has sent something, and of which this holds.
@@ -448,24 +484,6 @@ enum Next<'a> {
     Input(Input<'a>),
 }
 
-/// How long the same sentence has been waited for, on a clock that nobody can set.
-#[derive(Default)]
-struct Stall {
-    sentence: String,
-    since: Option<Instant>,
-}
-
-impl Stall {
-    /// For how long this very sentence has been the answer.
-    fn note(&mut self, sentence: &str, now: Instant) -> Duration {
-        if self.sentence != sentence {
-            self.sentence = sentence.to_owned();
-            self.since = None;
-        }
-        now.duration_since(*self.since.get_or_insert(now))
-    }
-}
-
 fn refused(id: &str, sentence: String) -> CheckResult {
     CheckResult { id: id.into(), state: CheckState::Refused, sentence }
 }
@@ -495,7 +513,6 @@ async fn ask(ears: &mut Ears, gate: &Gate) -> Option<String> {
 }
 
 fn stopped(run: &Run, stop: Stop) -> RunEnd {
-    let resume = format!("`tidepilot runs resume {}` goes on", run.id);
     match stop {
         Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {
             let ways = run.ways();
@@ -521,10 +538,18 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
         }
         Stop::AtGate(gate) => {
             let need = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {text}"));
-            end(&run.id, exit::AT_GATE, format!("stopped at a gate: {} (needs {need}); {resume}", gate.question))
+            let way = ways::at_gate(&run.id, &gate);
+            let sentence = format!("stopped at a gate: {} (needs {need}); `{}` goes on", gate.question, way.command);
+            RunEnd { ways: vec![way], ..end(&run.id, exit::AT_GATE, sentence) }
         }
-        Stop::AwaitsApproval { sentence, .. } => end(&run.id, exit::AT_GATE, format!("{sentence} Then {resume}")),
+        Stop::AwaitsApproval { sentence, .. } => {
+            let resume = format!("tidepilot runs resume {}", run.id);
+            let sentence = format!("{sentence} Then `{resume}` goes on");
+            let ways = vec![WayOn { command: resume, does: "goes on once it is approved".into() }];
+            RunEnd { ways, ..end(&run.id, exit::AT_GATE, sentence) }
+        }
         Stop::Paused(reason) => {
+            let step = run.pause().map_or("", |pause| pause.step.as_str());
             let code = match &reason {
                 PauseReason::Foreign { .. } => exit::FOREIGN,
                 PauseReason::Refused { .. } if !run.has_written() => exit::REFUSED,
@@ -533,13 +558,19 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
                 | PauseReason::TimedOut { .. }
                 | PauseReason::Asked => exit::PAUSED,
             };
-            end(&run.id, code, format!("paused: {}; {resume} ({CHOICES})", reason.sentence()))
+            let asked = reason == PauseReason::Asked;
+            let sentence = match asked {
+                true => format!(
+                    "paused as you asked, at {step}; run {} stays open, and `tidepilot runs resume {}` goes on from there",
+                    run.id, run.id
+                ),
+                false => format!("paused at {step}: {}", reason.sentence()),
+            };
+            let more = reason.three_ways();
+            RunEnd { asked, more, ways: run.ways_on(now()), ..end(&run.id, code, sentence) }
         }
     }
 }
-
-/// What a person may do instead of trying again; leaving the run open needs no command.
-const CHOICES: &str = "--by-hand STEP or --skip STEP --reason TEXT to leave a step to you; `runs undo` and `runs abandon` are the ways out";
 
 fn undone(run: &Run) -> String {
     let Some(way) = run.undoing() else { return "undone".into() };
@@ -558,7 +589,7 @@ fn undone(run: &Run) -> String {
 }
 
 fn end(run: &str, code: u8, sentence: String) -> RunEnd {
-    RunEnd { run: run.to_owned(), code, sentence }
+    RunEnd { run: run.to_owned(), code, sentence, ..RunEnd::default() }
 }
 
 /// `20261122-190312-3fa9`: sorts by time, and two in one second differ.

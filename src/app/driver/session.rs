@@ -140,6 +140,7 @@ where
             run: String::new(),
             code: exit::INTERNAL,
             sentence: format!("the driver broke: {error}; the journal has everything up to there"),
+            ..RunEnd::default()
         });
         let _ = messages.send(Message::Run(RunMessage::Ended(end))).await;
         let _ = messages.send(Message::Runs(journals::summaries(&folder))).await;

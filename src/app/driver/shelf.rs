@@ -96,10 +96,15 @@ impl Shelf {
             runbook.preflight.iter_mut().for_each(|check| say(&mut check.fail));
             for phase in &mut runbook.phases {
                 say(&mut phase.title);
+                let between = phase.for_each.iter_mut().flat_map(|each| &mut each.between);
+                let conditions = phase.invariants.iter_mut().chain(between);
+                conditions.filter_map(|condition| condition.say.as_mut()).for_each(say);
                 for step in &mut phase.steps {
                     say(&mut step.title);
                     step.why.iter_mut().chain(step.say.iter_mut()).for_each(say);
                     step.never.iter_mut().for_each(|never| say(&mut never.say));
+                    let conditions = step.pre.iter_mut().chain(&mut step.post).chain(&mut step.until);
+                    conditions.filter_map(|condition| condition.say.as_mut()).for_each(say);
                 }
             }
         }

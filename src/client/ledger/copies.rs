@@ -103,7 +103,9 @@ mod tests {
 
     fn pause(journal: &mut Journal, text: &str) {
         let reason = PauseReason::NotReady { sentence: text.into() };
-        journal.append(Timestamp::UNIX_EPOCH, Event::Paused { step: "s".into(), reason }).expect("appended");
+        journal
+            .append(Timestamp::UNIX_EPOCH, Event::Paused { step: "s".into(), reason, cause: None })
+            .expect("appended");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::Member;
 use super::grouping::{candidates, cluster_id, names, pod_of, referenced};
 use crate::fleet::pd::{MemberId, PdAnswer};
-use crate::fleet::rollout::{rollout, suspended_words};
+use crate::fleet::rollout::{rollout, suspended_words, under_way};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
@@ -38,9 +38,14 @@ pub(super) fn judge_tidb_cluster(
     match tc.ready_condition() {
         Some(ready) if ready.status != "True" => {
             let why = suspended_words(cluster, tc).map(|words| format!(" ({words})")).unwrap_or_default();
-            problems.push(format!("TidbCluster {of} is not Ready: {}{why}", ready.reason));
+            let moving = under_way(cluster, tc).map_or_else(String::new, |moving| format!(": {moving}"));
+            problems.push(format!("TidbCluster {of} is not Ready: {}{why}{moving}", ready.reason));
         }
-        Some(_) => {}
+        // Ready may stay true while the operator waits for an answer that does not come.
+        Some(_) => {
+            let moving = under_way(cluster, tc).map(|moving| format!("TidbCluster {of} is Ready, and yet: {moving}"));
+            problems.extend(moving);
+        }
         None => unseen.push(format!("TidbCluster {of} has no Ready condition; the operator has not judged it")),
     }
     let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);

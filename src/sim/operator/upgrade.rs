@@ -119,6 +119,21 @@ fn quorum(pass: &Pass<'_>, tc: &TidbCluster) -> Result<(), Stopped> {
     if healthy > database.members.len() / 2 + 1 { Ok(()) } else { Err(Stopped::new("pd quorum is not healthy")) }
 }
 
+/// Without a StorageClass the operator cannot tell whether a volume is to be modified, and restarts no TiKV pod for ever;
+/// nothing but its log says so (seen with 1.6.6).
+fn class_of_claim(pass: &Pass<'_>, pod: &PodKey) -> Result<(), Stopped> {
+    let name = format!("tikv-{}", pod.name);
+    let claim = pass.world.kubes[pass.kube].store.get("persistentvolumeclaims", &pod.namespace, &name);
+    let class = |claim: &Value| claim["spec"]["storageClassName"].as_str().is_some_and(|class| !class.is_empty());
+    match claim.is_none_or(|claim| class(&claim)) {
+        true => Ok(()),
+        false => Err(Stopped::new(format!(
+            "upgradeTiKVPod: failed to modify volumes of pod {}: StorageClass of pvc {name} is not set, requeuing",
+            pod.name
+        ))),
+    }
+}
+
 /// Moves leadership or leaders away from a pod that goes next.
 fn prepare(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, pod: &PodKey) -> Result<(), Stopped> {
     let Some(index) = kubelet::database_of(pass.world, pass.state, pass.kube, tc) else { return Ok(()) };
@@ -136,6 +151,7 @@ fn prepare(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, pod: &Po
         return Err(Stopped::new("pd leader is being transferred"));
     }
     if component == Component::TiKv {
+        class_of_claim(pass, pod)?;
         let mut stores = pass.state.databases[index].stores.values_mut();
         let full = stores.find(|store| store.pod == *pod && store.state == StoreState::Up && store.leaders > 0);
         if let Some(store) = full {
