@@ -104,8 +104,16 @@ impl App {
                 if let Some(id) = open {
                     self.close_gate(&id);
                 }
+                if end.asked {
+                    // What was being waited for has come.
+                    self.flash = None;
+                }
                 if *self.view() != View::Run {
-                    let level = if end.code == 0 { Level::Good } else { Level::Bad };
+                    let level = match (end.code, end.asked) {
+                        (0, _) => Level::Good,
+                        (_, true) => Level::Done,
+                        (_, false) => Level::Bad,
+                    };
                     self.say(level, format!("run {}: {}", end.run, end.sentence));
                 }
                 self.run.get_or_insert_with(RunView::default).apply(RunMessage::Ended(end), self.now);

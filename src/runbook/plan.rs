@@ -148,12 +148,6 @@ pub struct Condition {
     pub say: Option<String>,
 }
 
-impl Condition {
-    pub fn bare(check: &str) -> Self {
-        Self { check: check.to_owned(), say: None }
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -228,4 +222,19 @@ pub struct Gate {
     pub question: String,
     /// `Some`: this exact text must be typed.
     pub text: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn conditions_of_older_journals_are_bare_and_stay_so() {
+        let written = json!(["pd.agree", {"check": "pd.hasLeader", "say": "PD has no leader"}]);
+        let read: Vec<Condition> = serde_json::from_value(written.clone()).expect("both forms");
+        assert_eq!(read[0], Condition { check: "pd.agree".into(), say: None });
+        assert_eq!(read[1].say.as_deref(), Some("PD has no leader"));
+        assert_eq!(json!(read), written);
+    }
 }

@@ -389,3 +389,28 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
         _ => Err(BadLine::NoOpening),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_pause_of_an_older_journal_has_its_cause_by_its_reason() {
+        let older = json!({"record": "paused", "step": "s", "reason": {"why": "timed-out", "sentence": "x"}});
+        let Ok(Event::Paused { reason, cause: None, .. }) = serde_json::from_value(older) else { panic!("not read") };
+        assert_eq!(Cause::of(&reason), Cause::StoodStill);
+        let all: std::collections::BTreeSet<String> = Cause::all().map(|cause| json!(cause).to_string()).collect();
+        assert_eq!(all.len(), Cause::all().count(), "each cause has a word of its own");
+    }
+
+    #[test]
+    fn three_ways_are_short() {
+        let fields = |value: &str| json!({"fields": {"spec.x": value}, "revisions": {"pd": "r"}});
+        let (before, ours, theirs) = (fields("a"), json!({"spec.x": "b"}), json!({"spec.x": "c".repeat(5000)}));
+        let rows = PauseReason::Foreign { sentence: String::new(), before, ours, theirs }.three_ways();
+        assert_eq!(rows[0], "before  {\"spec.x\":\"a\"}");
+        assert!(rows[2].len() < 700 && rows[2].contains("runs show -o json"), "{}", rows[2]);
+        assert!(PauseReason::Asked.three_ways().is_empty());
+    }
+}

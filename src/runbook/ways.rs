@@ -174,8 +174,10 @@ fn named_in(sentence: &str) -> Vec<WayOn> {
     let runs = |text: &&str| ["kubectl ", "tidepilot run "].iter().any(|start| text.starts_with(start));
     let mut all: Vec<WayOn> = Vec::new();
     for command in quoted.filter(runs) {
+        let looks = [" logs ", " describe ", " get "].iter().any(|verb| command.contains(verb));
+        let does = if looks { "shows more of it" } else { "helps against what was found" };
         if !all.iter().any(|known| known.command == command) {
-            all.push(way(command, "helps against what was found"));
+            all.push(way(command, does));
         }
     }
     all

@@ -5,9 +5,11 @@
 //! (`runbook::engine`), how (`client::{ledger, open_run, lease}`), and when to take the lease ([`super::guard`]).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+
+use super::waiting::Haste;
 
 use crate::client::lease::{Lease, Lost};
 use crate::client::ledger::{Journal, LedgerError};
@@ -19,16 +21,8 @@ pub(super) struct Book {
     journal: Journal,
     /// `None` with `--local-only`.
     shared: Option<Shared>,
-    /// A person waits for the end: until then a cluster may answer, and not longer.
-    until: Option<Instant>,
-}
-
-/// How long the cluster's copy may take for one record, and how long when a person waits for the end.
-const PATIENCE: Duration = Duration::from_secs(40);
-const MOMENT: Duration = Duration::from_millis(150);
-
-async fn within<T>(patience: Duration, what: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(patience, what).await.ok()
+    /// A cluster that does not answer must not hold up a person who waits for the end.
+    haste: Haste,
 }
 
 fn no_time() -> Lost {
@@ -59,17 +53,8 @@ pub(super) enum Unwritten {
 }
 
 impl Book {
-    pub fn new(journal: Journal, shared: Option<Shared>) -> Self {
-        Self { journal, shared, until: None }
-    }
-
-    /// The cluster's copy is not waited for any longer than this; the file has everything.
-    pub fn hurry(&mut self, until: Instant) {
-        self.until = Some(until);
-    }
-
-    fn patience(&self) -> Duration {
-        self.until.map_or(PATIENCE, |until| until.saturating_duration_since(Instant::now()).max(MOMENT))
+    pub fn new(journal: Journal, shared: Option<Shared>, haste: Haste) -> Self {
+        Self { journal, shared, haste }
     }
 
     pub fn lease(&self) -> Option<&Arc<Lease>> {
@@ -90,20 +75,19 @@ impl Book {
         let effect = matches!(event, Event::Intent { .. });
         let last = matches!(event, Event::Closed { .. });
         if let Some(shared) = &self.shared {
-            match within(self.patience(), shared.lease.confirm()).await.unwrap_or_else(|| Err(no_time())) {
+            match self.haste.to_leave(shared.lease.confirm()).await.unwrap_or_else(|| Err(no_time())) {
                 Err(lost @ Lost::Taken { .. }) => return Err(Unwritten::Taken(lost.to_string())),
                 Err(lost @ Lost::Unsure { .. }) if effect => return Err(Unwritten::Unsure(lost.to_string())),
                 Err(Lost::Unsure { .. }) | Ok(()) => {}
             }
         }
         let record = self.journal.append(at, event).map_err(Unwritten::File)?;
-        let patience = self.patience();
         let Some(shared) = &mut self.shared else { return Ok(record) };
         shared.record.add(&encode(&record).map_err(|error| Unwritten::File(error.into()))?);
         if last {
             shared.record.close();
         }
-        match within(patience, shared.record.flush()).await.unwrap_or_else(|| Err(late())) {
+        match self.haste.to_leave(shared.record.flush()).await.unwrap_or_else(|| Err(late())) {
             Ok(()) => Ok(record),
             Err(NotShared::Taken(why)) => Err(Unwritten::Taken(why)),
             Err(NotShared::Failed(why)) if effect => Err(Unwritten::NotShared(Box::new(record), why)),
@@ -113,20 +97,19 @@ impl Book {
 
     /// Ends the driving: stores what is left and gives the lease back. `Err`: what the cluster's copy lacks.
     pub async fn leave(mut self) -> Result<(), String> {
-        let until = self.until;
-        let patience = || until.map_or(PATIENCE, |until| until.saturating_duration_since(Instant::now()).max(MOMENT));
         let Some(shared) = &mut self.shared else { return Ok(()) };
         let mut stored = Ok(());
-        let pauses: &[u64] = if until.is_some() { &[0] } else { &[0, 300, 1500] };
-        for pause in pauses {
-            tokio::time::sleep(Duration::from_millis(*pause)).await;
-            stored = within(patience(), shared.record.flush()).await.unwrap_or_else(|| Err(late()));
+        for pause in [0, 300, 1500] {
+            if pause > 0 && self.haste.to_leave(tokio::time::sleep(Duration::from_millis(pause))).await.is_none() {
+                break;
+            }
+            stored = self.haste.to_leave(shared.record.flush()).await.unwrap_or_else(|| Err(late()));
             if !matches!(stored, Err(NotShared::Failed(_))) {
                 break;
             }
         }
         // What cannot be given back lapses by itself.
-        let _ = within(patience(), shared.lease.release()).await;
+        let _ = self.haste.to_leave(shared.lease.release()).await;
         match stored {
             // A copy that somebody else continues lacks nothing.
             Ok(()) | Err(NotShared::Taken(_)) => Ok(()),

@@ -37,7 +37,7 @@ use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::beside;
 use crate::runbook::choices::{BadChoice, Wish};
-use crate::runbook::engine::{Effect, Input, Run, StepState, Stop};
+use crate::runbook::engine::{About, Effect, Input, Run, StepState, Stop};
 use crate::runbook::network::{Way, verdict};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
 use crate::runbook::record::{Cause, Event, How, Outcome, PauseReason};
@@ -256,7 +256,7 @@ impl Driver {
         mut ears: Ears,
     ) -> RunEnd {
         let (shared, leased) = guarded.map(|guarded| (guarded.shared, guarded.leased)).unzip();
-        let mut book = Book::new(journal, shared);
+        let mut book = Book::new(journal, shared, Haste::new(ears.stop.clone()));
         for event in first.into_iter().chain(leased) {
             match book.append(now(), event).await {
                 Ok(record) => {
@@ -328,9 +328,6 @@ impl Driver {
                 return self.unwritten(&run, Unwritten::Taken(why));
             }
             let stop_asked = *ears.stop.borrow();
-            if let Some(until) = haste.deadline() {
-                book.hurry(until);
-            }
             let effects = match input {
                 Next::Go => run.advance(Input::Go, stop_asked, now()),
                 Next::Observed => run.advance(Input::Observed(&seen), stop_asked, now()),
@@ -417,6 +414,14 @@ impl Driver {
                     Effect::Wait { seconds, sentence, stalled_s, about } => {
                         let still = clock.note(about, &sentence, Instant::now(), now());
                         if still.lasts > Duration::from_secs(stalled_s) {
+                            if about == About::Step && clock.signs().is_empty() {
+                                let looked = haste.bound(self.look_around(&run, &contexts, &seen)).await;
+                                clock.found(looked.unwrap_or_default());
+                            }
+                            let sentence = match about {
+                                About::Step => format!("{sentence}{}", clock.signs()),
+                                About::Connection | About::Invariant => sentence,
+                            };
                             let since = Some(still.since);
                             input = Next::Input(Input::Stalled { about, sentence, since });
                             continue;

@@ -22,6 +22,9 @@ const MOST: usize = 2000;
 /// From a wish to stop until what is under way is not waited for any more, and until the run has to be left.
 const GRACE: Duration = Duration::from_millis(1000);
 const LEAVE: Duration = Duration::from_millis(2000);
+/// What one answer of a cluster may take at least then, and at most while nobody wants to stop.
+const MOMENT: Duration = Duration::from_millis(150);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The clocks of one step's waiting, which nobody can set. Only a sentence that was not said before is movement: a pod
 /// that crashes and comes back, and crashes, moves nothing.
@@ -110,6 +113,11 @@ impl Clock {
         self.found = found;
     }
 
+    /// What was found when it was looked for, to stand behind a sentence.
+    pub fn signs(&self) -> &str {
+        &self.found
+    }
+
     /// The sentence, with how long nothing has moved once that is worth a word.
     pub fn words(&self, sentence: &str) -> String {
         match (self.about, &self.still) {
@@ -143,15 +151,10 @@ impl Haste {
         Self { stop, since: None }
     }
 
-    /// When the run has to be left, once a person wants to stop.
-    pub fn deadline(&mut self) -> Option<Instant> {
+    pub fn is_over(&mut self) -> bool {
         if *self.stop.borrow() {
             self.since.get_or_insert_with(Instant::now);
         }
-        self.since.map(|since| since + LEAVE)
-    }
-
-    pub fn is_over(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() >= GRACE)
     }
 
@@ -160,17 +163,27 @@ impl Haste {
         tokio::select! {
             biased;
             done = what => Some(done),
-            () = self.over() => None,
+            () = self.over(GRACE, Duration::ZERO) => None,
         }
     }
 
-    async fn over(&mut self) {
+    /// The same of what belongs to leaving: the journal's copy in the cluster, the lease. The file has everything.
+    pub async fn to_leave<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = what => Some(done),
+            () = self.over(LEAVE, MOMENT) => None,
+            () = tokio::time::sleep(PATIENCE) => None,
+        }
+    }
+
+    async fn over(&mut self, grace: Duration, least: Duration) {
         if self.stop.wait_for(|stop| *stop).await.is_err() {
             // Nobody is there who could want to stop.
             std::future::pending::<()>().await;
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        tokio::time::sleep(GRACE.saturating_sub(since.elapsed())).await;
+        tokio::time::sleep(grace.saturating_sub(since.elapsed()).max(least)).await;
     }
 }
 
