@@ -75,7 +75,7 @@ impl Book {
         let effect = matches!(event, Event::Intent { .. });
         let last = matches!(event, Event::Closed { .. });
         if let Some(shared) = &self.shared {
-            match self.haste.to_leave(shared.lease.confirm()).await.unwrap_or_else(|| Err(no_time())) {
+            match self.haste.leaving(shared.lease.confirm()).await.unwrap_or_else(|| Err(no_time())) {
                 Err(lost @ Lost::Taken { .. }) => return Err(Unwritten::Taken(lost.to_string())),
                 Err(lost @ Lost::Unsure { .. }) if effect => return Err(Unwritten::Unsure(lost.to_string())),
                 Err(Lost::Unsure { .. }) | Ok(()) => {}
@@ -87,7 +87,7 @@ impl Book {
         if last {
             shared.record.close();
         }
-        match self.haste.to_leave(shared.record.flush()).await.unwrap_or_else(|| Err(late())) {
+        match self.haste.leaving(shared.record.flush()).await.unwrap_or_else(|| Err(late())) {
             Ok(()) => Ok(record),
             Err(NotShared::Taken(why)) => Err(Unwritten::Taken(why)),
             Err(NotShared::Failed(why)) if effect => Err(Unwritten::NotShared(Box::new(record), why)),
@@ -100,16 +100,16 @@ impl Book {
         let Some(shared) = &mut self.shared else { return Ok(()) };
         let mut stored = Ok(());
         for pause in [0, 300, 1500] {
-            if pause > 0 && self.haste.to_leave(tokio::time::sleep(Duration::from_millis(pause))).await.is_none() {
+            if pause > 0 && self.haste.leaving(tokio::time::sleep(Duration::from_millis(pause))).await.is_none() {
                 break;
             }
-            stored = self.haste.to_leave(shared.record.flush()).await.unwrap_or_else(|| Err(late()));
+            stored = self.haste.leaving(shared.record.flush()).await.unwrap_or_else(|| Err(late()));
             if !matches!(stored, Err(NotShared::Failed(_))) {
                 break;
             }
         }
         // What cannot be given back lapses by itself.
-        let _ = self.haste.to_leave(shared.lease.release()).await;
+        let _ = self.haste.leaving(shared.lease.release()).await;
         match stored {
             // A copy that somebody else continues lacks nothing.
             Ok(()) | Err(NotShared::Taken(_)) => Ok(()),

@@ -168,7 +168,7 @@ impl Haste {
     }
 
     /// The same of what belongs to leaving: the journal's copy in the cluster, the lease. The file has everything.
-    pub async fn to_leave<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
+    pub async fn leaving<T>(&mut self, what: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
             done = what => Some(done),
