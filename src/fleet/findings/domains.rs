@@ -10,7 +10,7 @@ use crate::fleet::domain_witness::{DomainDoubt, Source};
 
 pub(super) const ALL: &[OfDatabase] = &[wrong_cluster_domain, cluster_domain_changed, cluster_domain_missing];
 
-/// 1. The domain of the spec against those that the cluster's DNS serves. Certain only where its configuration is
+/// Hazard 1: the domain of the spec against those that the cluster's DNS serves. Certain only where its configuration is
 /// understood wholly.
 fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
     let judge = |part: &Part<'_>| {
