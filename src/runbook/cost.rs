@@ -259,7 +259,15 @@ impl Walk {
             "format" => Shape::text(of(0).items.saturating_add(1).saturating_mul(of(1).bytes.saturating_add(NODE))),
             // A control character may become six.
             "quote" | "strings.quote" | "string" | "bytes" => Shape::text(of(0).bytes.saturating_mul(6)),
-            "certificates" | "tlsTroubles" => Shape::opaque(bytes.saturating_mul(8).saturating_add(OWN_FUNCTION)),
+            // One for each component that is named, with a separator between two, and three for clients and MySQL. Each has
+            // three names in up to four forms, twice.
+            "certificates" => {
+                let (items, each) = (bytes / 2 + 3, bytes.saturating_mul(32).saturating_add(4 * 1024));
+                let element = Some(Box::new(Shape::opaque(each)));
+                Shape { items, bytes: items.saturating_mul(each).min(MOST_BYTES), element, ..Shape::default() }
+            }
+            "served" => Shape::text(length("unknown".len())),
+            "tlsTroubles" => Shape::opaque(bytes.saturating_mul(8).saturating_add(OWN_FUNCTION)),
             "size" | "indexOf" | "lastIndexOf" | "contains" | "startsWith" | "endsWith" | "matches"
             | "versionAtLeast" | "int" | "uint" | "double" | "bool" | "type" | "_==_" | "_!=_" | "_<_" | "_<=_"
             | "_>_" | "_>=_" | "_&&_" | "_||_" | "!_" | "-_" | "_-_" | "_*_" | "_/_" | "_%_" | "@in" | "_in_" => {
