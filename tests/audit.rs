@@ -357,10 +357,91 @@ fn what_remains_works_on(scenario: &str) {
     assert!(text.contains("nothing to do") || text.contains("done"), "{text}");
 }
 
+/// Servers on the ports that forwards to PD are usually given: each answers everything with 200 and a member list of its
+/// own. One that cannot be had is somebody else's already, which is as good.
+fn strangers() -> Vec<std::net::TcpListener> {
+    let bound = [2379, 12379].into_iter().filter_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    let all: Vec<std::net::TcpListener> = bound.collect();
+    for listener in &all {
+        let listener = listener.try_clone().expect("a second handle");
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(1000).flatten() {
+                use std::io::{Read as _, Write as _};
+                let mut stream = stream;
+                let _ = stream.read(&mut [0; 4096]);
+                let body = r#"{"id":1,"members":[],"etcdserver":"3.4.3","etcdcluster":"3.4.0"}"#;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all(format!("{head}{body}").as_bytes());
+            }
+        });
+    }
+    all
+}
+
+/// The lines that a plan prints for whoever would do it by hand, run as they stand.
+#[test]
+fn the_lines_by_hand_of_a_plan_reach_the_pod_that_they_name() {
+    if !have(&["kubectl", "curl"]) {
+        return;
+    }
+    let demo = Demo::start("half-migrated");
+    let _strangers = strangers();
+    let plan: Value = serde_json::from_slice(&demo.run(&migrate("plan", &["-o", "json"])).stdout).expect("JSON");
+    let steps = plan["steps"].as_array().expect("steps").clone();
+    let line = |step: &Value| step["command"].as_str().expect("a line").to_owned();
+    let update = steps.iter().find(|step| step["action"]["kind"] == "update-peer-url" && step["alreadySo"] == false);
+    let update = line(update.unwrap_or_else(|| panic!("one stale peerURL: {steps:#?}")));
+    assert!(!update.contains("2379:2379") && !update.contains("sleep 2"), "{update}");
+    // Where the operator's word and the pod's differ, nothing is sent.
+    let real = code(
+        &demo.kubectl(&[
+            "--context",
+            "legacy",
+            "-n",
+            "pingcap",
+            "get",
+            "tc",
+            "basic",
+            "-o",
+            "jsonpath={.status.clusterID}",
+        ]),
+        0,
+    );
+    let wrong = update.replace(r#""$(kubectl --context legacy -n pingcap get tidbclusters.pingcap.com basic -o jsonpath='{.status.clusterID}')""#, "1");
+    assert_ne!(wrong, update);
+    let output = demo.command("sh").args(["-c", &wrong]).output().expect("sh runs");
+    assert!(
+        !output.status.success()
+            && said(&output).contains(&format!("is of PD cluster {real}, expected 1; nothing was sent")),
+        "{}",
+        said(&output)
+    );
+    assert!(!demo.writes().iter().any(|write| write["method"] == "PUT"), "{:#?}", demo.writes());
+    let output = demo.command("sh").args(["-c", &update]).output().expect("sh runs");
+    assert!(output.status.success(), "{update}\n{}", said(&output));
+    assert_eq!(demo.writes().iter().filter(|write| write["method"] == "PUT").count(), 1, "{:#?}", demo.writes());
+    assert!(said(&demo.run(&["status"])).contains("http"), "PD answers still");
+    // The lead is handed over in the same way.
+    let inputs = [
+        "plan",
+        "transfer-pd-leader",
+        "-o",
+        "json",
+        "--set",
+        "tidbCluster=legacy/pingcap/basic",
+        "--set",
+        "pod=basic-pd-1",
+    ];
+    let transfer: Value = serde_json::from_slice(&demo.run(&inputs).stdout).unwrap_or_default();
+    for step in transfer["steps"].as_array().into_iter().flatten().filter(|step| step["alreadySo"] == false) {
+        let line = line(step);
+        assert!(!line.contains("2379:2379") && !line.contains("sleep 2"), "{line}");
+    }
+}
+
 fn by_hand(demo: &Demo, file: &Path, text: &str) {
-    // The script forwards PD to one fixed port.
-    static PORT: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _mine = PORT.lock().expect("not poisoned");
+    // Whoever may listen where one would expect PD: the script has to pass them by.
+    let _strangers = strangers();
     // The fleet's time is fast, so the script's waits may be short: a `sleep` of our own stands before the real one.
     let folder = demo.path("bin");
     std::fs::create_dir_all(&folder).expect("made");

@@ -4,6 +4,8 @@
 //! A "crash" drops everything but the journal's bytes and the world; the run is then read back and driven to its end.
 //! `tests/migration.rs` does the same with the real binary and kill -9; `tests/world_moves.rs` lets somebody else act.
 
+#[path = "common/faces.rs"]
+mod faces;
 mod model;
 
 use std::collections::BTreeSet;
@@ -30,7 +32,9 @@ fn ended(case: &str, bed: &Bed, ended: &Ended, outcome: Outcome, effects: &[&str
         if bed.world.irreversible > 1 || !bed.world.overwritten.is_empty() {
             return Err("an irreversible action twice, or something overwritten".into());
         }
-        accounted(bed, true)
+        accounted(bed, true)?;
+        let records = decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
+        faces::agree(&model::runbook(), &records, &bed.disk.0)
     };
     check().map_err(|why| format!("{case}: {why}"))
 }
@@ -184,7 +188,8 @@ fn undo_from_every_point() {
             return Err(format!("{case}: acrossK8s was left set"));
         }
         // What was found undone already was never done: that is "already so" rightly.
-        Ok(())
+        let records = decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
+        faces::agree(&model::runbook(), &records, &bed.disk.0).map_err(|why| format!("{case}: {why}"))
     });
     println!("{} undos from a crash, {} failed, {:?}", cases.len(), failed.len(), begun.elapsed());
     assert!(failed.is_empty(), "{}", failed.join("\n"));

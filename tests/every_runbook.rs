@@ -7,6 +7,8 @@
 //! everywhere, on the model world); a runbook without a row here fails the test.
 
 mod bare;
+#[path = "common/faces.rs"]
+mod faces;
 mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -393,6 +395,8 @@ fn judge(case: &Case<'_>) -> Result<(), String> {
         if sorted(&bed.effects) != sorted(&case.reference.effects) {
             return Err(format!("other effects: {:#?}", bed.effects));
         }
+        let records = decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
+        faces::agree(case.runbook, &records, &bed.disk.0)?;
         differences(&case.reference.world, &world(&bed))
     };
     check().map_err(|why| format!("{}: {why}", case.name))

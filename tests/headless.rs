@@ -150,7 +150,7 @@ fn plans_in_every_form() {
         "PATCH /apis/pingcap.com/v1alpha1/namespaces/pingcap/tidbclusters/basic",
         "kubectl --context legacy -n pingcap patch tidbcluster basic --type merge",
         "PUT /v2/members/",
-        "curl -X PUT",
+        "port-forward --address 127.0.0.1",
         "NO WAY BACK",
         "asks you to type basic (--confirm basic)",
         "experimental",

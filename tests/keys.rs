@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use fixture::{options, press, scene};
 use tidepilot::app::message::{Effect, Message, RunEnd, RunMessage};
 use tidepilot::app::{App, AppOptions, Dialog, Subject, View};
+use tidepilot::runbook::standing::{Drives, Standing};
 
 /// Where a key string leads: `overview`, `members/basic-pd`, with the dialog in brackets.
 fn place(app: &App) -> String {
@@ -292,16 +293,16 @@ fn a_run_that_has_stopped_offers_its_choices() {
     check("reason", "<enter>y", "run", &format!("{resume} {skip}"));
     check("reason", "<enter><enter>", "run", "");
     check("reason", "<esc>", "run", "");
-    check("paused", "<enter>jjj<enter>y", "run", &format!("{resume} Undo"));
+    // What was sent has no way back, so there is no undo to choose.
     check(
         "paused",
-        "<enter>jjjj<enter>given up<enter>y",
+        "<enter>jjj<enter>given up<enter>y",
         "run",
         &format!("{resume} Abandon {{ reason: \"given up\" }}"),
     );
-    check("paused", "<enter>jjjjj", "run [choose: leave it open]", "");
-    check("paused", "<enter>jjjjj<enter>", "run", "");
-    check("paused", "<enter>jjjjjjjjk", "run [choose: abandon]", "");
+    check("paused", "<enter>jjjj", "run [choose: leave it open]", "");
+    check("paused", "<enter>jjjj<enter>", "run", "");
+    check("paused", "<enter>jjjjjjjk", "run [choose: abandon]", "");
     // While it is driven, enter answers its gate.
     check("run", "<enter>", "run [ask: not yet]", "");
 }
@@ -311,6 +312,38 @@ fn runs_are_resumed_by_asking() {
     check("runs", "<enter>", "runs [ask: not yet]", "");
     check("runs", "<enter>y", "run", "resume 20261120-115002-7f3a");
     check("runs", "j<enter>", "runs", "list");
+}
+
+/// A run that somebody else left is seen from everywhere, with the line that takes it over; it is not driven from here.
+#[test]
+fn another_person_s_open_run_is_seen_in_header_problems_and_list() {
+    let mut app = scene("runs", options());
+    let mut run = Standing {
+        run: "20261120-115500-aa11".into(),
+        runbook: "migrate-cluster-domain".into(),
+        target: "east/shop/orders".into(),
+        open: true,
+        sent: true,
+        who: "bob on his-box".into(),
+        waits: "is at rollout".into(),
+        ..Standing::default()
+    };
+    run.driven(Drives::Nobody);
+    app.update(Message::Runs(vec![run]), fixture::now());
+    let left: Vec<&Standing> = app.runs_left().collect();
+    assert!(left.len() == 1 && left[0].half_done());
+    let first = app.problems().into_iter().next().expect("a problem");
+    for word in [
+        "20261120-115500-aa11",
+        "bob on his-box",
+        "nobody drives it",
+        "`tidepilot runs take-over 20261120-115500-aa11`",
+    ] {
+        assert!(first.sentence.contains(word), "{}", first.sentence);
+    }
+    press(&mut app, ":runs<enter>");
+    let sent_away = sent(&press(&mut app, "<enter>"));
+    assert_eq!((place(&app).as_str(), sent_away.as_str()), ("detail", ""));
 }
 
 #[test]

@@ -6,22 +6,10 @@
 use tui_input::Input;
 
 use super::message::Effect;
-use super::run_view::{RunView, StepState};
 use super::words::Level;
 use super::{App, Dialog};
 use crate::runbook::choices::Wish;
-use crate::runbook::record::{Event, Outcome};
-
-/// One line of the menu.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Offer {
-    Retry,
-    ByHand { step: String },
-    Skip { step: String },
-    Undo,
-    Abandon,
-    Leave,
-}
+pub use crate::runbook::run::view::Offer;
 
 impl Offer {
     /// What it is called, and what it does.
@@ -39,47 +27,6 @@ impl Offer {
     /// Why it has to be told.
     fn wants_reason(&self) -> bool {
         matches!(self, Offer::Skip { .. } | Offer::Abandon)
-    }
-}
-
-impl RunView {
-    /// What can be chosen now; empty while it is driven, or when nothing is left to choose.
-    pub fn offers(&self) -> Vec<Offer> {
-        if self.driving || self.end.is_none() || self.records.is_empty() {
-            return Vec::new();
-        }
-        let closed = self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Closed { outcome } => Some(Some(*outcome)),
-            // Whatever was closed before was opened anew by this one.
-            Event::Resumed { .. } | Event::TakenOver { .. } => Some(None),
-            _ => None,
-        });
-        match closed.flatten() {
-            Some(Outcome::Done | Outcome::Abandoned) => return vec![Offer::Undo, Offer::Leave],
-            Some(Outcome::Undone | Outcome::NothingToDo) => return Vec::new(),
-            None => {}
-        }
-        let mut offers = vec![Offer::Retry];
-        if let Some(step) = self.stopped_at() {
-            offers.push(Offer::ByHand { step: step.clone() });
-            offers.push(Offer::Skip { step });
-        }
-        offers.extend([Offer::Undo, Offer::Abandon, Offer::Leave]);
-        offers
-    }
-
-    /// The step that the run stopped at: the one that it paused with, else the first that is not done.
-    fn stopped_at(&self) -> Option<String> {
-        let last = self.records.iter().rev().find_map(|record| match &record.event {
-            Event::Paused { step, .. } => Some(step.clone()),
-            Event::Resumed { .. } | Event::TakenOver { .. } => Some(String::new()),
-            _ => None,
-        });
-        last.filter(|step| !step.is_empty()).or_else(|| {
-            let states = self.steps();
-            let at = states.iter().position(|state| !matches!(state, StepState::Done(_)))?;
-            Some(self.plan.as_ref()?.steps.get(at)?.id.clone())
-        })
     }
 }
 

@@ -5,13 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::fleet::Change;
 use crate::runbook::choices::Wish;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::record::Record;
 use crate::runbook::ways::WayOn;
+use crate::runbook::standing::Standing;
 
 /// Everything that can happen to the core.
 #[derive(Clone, Debug)]
@@ -23,8 +22,8 @@ pub enum Message {
     Fleet(Change),
     /// Runbooks that can be run, sent once at start.
     Runbooks(Vec<RunbookInfo>),
-    /// Journals found on this machine.
-    Runs(Vec<RunSummary>),
+    /// This machine's runs, and the open ones of others.
+    Runs(Vec<Standing>),
     Run(RunMessage),
     /// A background task died; one sentence.
     Fault(String),
@@ -128,19 +127,4 @@ pub enum InputKind {
     /// A DNS domain: suggested from what the chosen TidbCluster's cluster serves.
     DnsDomain,
     Text,
-}
-
-/// One journal, as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunSummary {
-    pub run: String,
-    pub runbook: String,
-    pub target: String,
-    pub opened: Timestamp,
-    /// `open`, `paused: why`, `done`, `nothing to do`, or why the journal cannot be read.
-    pub state: String,
-    pub open: bool,
-    pub completed: usize,
-    pub steps: usize,
 }

@@ -31,9 +31,10 @@ use crate::fleet::findings::{Checked, Finding, check};
 use crate::fleet::pd::MemberId;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::runbook::plan::Plan;
+use crate::runbook::standing::{Standing, into_findings};
 use form::Form;
 use keymap::Scope;
-use message::{Effect, RunSummary, RunbookInfo};
+use message::{Effect, RunbookInfo};
 use run_view::RunView;
 use words::Level;
 
@@ -181,7 +182,7 @@ pub struct App {
     pub dialog: Option<Dialog>,
     pub flash: Option<Flash>,
     pub runbooks: Vec<RunbookInfo>,
-    pub runs: Vec<RunSummary>,
+    pub runs: Vec<Standing>,
     pub form: Option<Form>,
     /// A plan was asked for and has not come.
     pub planning: bool,
@@ -229,7 +230,12 @@ impl App {
 
     /// What is wrong or risky in all Databases.
     pub fn checked(&self) -> &Checked {
-        self.checked.get_or_init(|| check(&self.fleet, None, self.now))
+        self.checked.get_or_init(|| {
+            let mut checked = check(&self.fleet, None, self.now);
+            let open: Vec<Standing> = self.runs.iter().filter(|run| run.open).cloned().collect();
+            into_findings(&open, self.databases(), &mut checked.findings);
+            checked
+        })
     }
 
     /// The finding with this row key.

@@ -5,12 +5,13 @@ use tui_input::Input;
 
 use super::form::Form;
 use super::keymap::{Command, Scope};
-use super::message::{Effect, RunSummary};
+use super::message::Effect;
 use super::rows::{Item, Row};
 use super::run_view::RunView;
 use super::words::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
+use crate::runbook::standing::{Drives, Standing};
 
 impl App {
     /// `at`: position of the key in its binding.
@@ -274,13 +275,16 @@ impl App {
         });
     }
 
-    fn ask_resume(&mut self, run: RunSummary, effects: &mut Vec<Effect>) {
+    fn ask_resume(&mut self, run: Standing, effects: &mut Vec<Effect>) {
         let current = self.run.as_ref().is_some_and(|shown| shown.id() == run.run);
         if current && (self.run.as_ref().is_some_and(|shown| shown.driving) || !run.open) {
             self.go(View::Run);
         } else if !run.open {
             self.say(Level::Done, format!("run {} is over: {}", run.run, run.state));
             effects.push(Effect::ListRuns);
+        } else if !run.here || run.drives == Drives::Here {
+            // Nothing of it can be done from this console: what it is, whose, and the command that takes it over.
+            self.go(View::Detail(super::Subject::Sentence(run.refusal())));
         } else if self.options.read_only {
             self.say(Level::Bad, "read-only: this session cannot resume a run; leave out --read-only to arm it");
         } else if let Some(of) = ObjectRef::parse(&run.target).ok().filter(|of| self.is_read_only(&of.context)) {

@@ -7,9 +7,10 @@ use super::matrix::{MatrixRow, matrix, pod_words, store_level};
 use super::words::{Level, freshness_level};
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
-use crate::fleet::database::unseen_clusters;
+use crate::fleet::database::{Database, unseen_clusters};
 use crate::fleet::expiry::{Certificate, Held};
 use crate::fleet::findings::{Finding, Severity};
+use crate::runbook::standing::{self, Standing};
 
 /// One line that the cursor can stand on.
 #[derive(Clone, Debug)]
@@ -110,7 +111,8 @@ impl App {
     /// The worst that is known of a Database; one that is not wholly seen is never good.
     pub fn database_level(&self, index: usize) -> Level {
         match self.databases().get(index) {
-            Some(database) if !database.problems.is_empty() => Level::Bad,
+            Some(database) if self.wrong_and_expected(database).0 > 0 => Level::Bad,
+            Some(database) if !database.problems.is_empty() => Level::Working,
             Some(database) if database.unseen.is_empty() => Level::Good,
             _ => Level::Unknown,
         }
@@ -211,19 +213,39 @@ impl App {
     /// Everything that is wrong or not seen, of every Database and of the fleet.
     pub fn problems(&self) -> Vec<Problem> {
         let mut all = Vec::new();
+        for run in self.runs_left() {
+            let level = if run.half_done() { Level::Bad } else { Level::Working };
+            let of = self.databases().iter().find(|database| run.concerns(database));
+            let of = of.map_or_else(|| "runs".to_owned(), |database| database.name.clone());
+            all.push(Problem { level, of, sentence: run.refusal() });
+        }
         for database in self.databases() {
-            let bad = database.problems.iter().map(|sentence| (Level::Bad, sentence));
-            let dark = database.unseen.iter().map(|sentence| (Level::Unknown, sentence));
-            all.extend(bad.chain(dark).map(|(level, sentence)| Problem {
-                level,
-                of: database.name.clone(),
-                sentence: sentence.clone(),
-            }));
+            let bad =
+                database.problems.iter().map(|sentence| match standing::explained(&self.runs, database, sentence) {
+                    Some(run) => (Level::Working, format!("{sentence} ({})", run.expected())),
+                    None => (Level::Bad, sentence.clone()),
+                });
+            let dark = database.unseen.iter().map(|sentence| (Level::Unknown, sentence.clone()));
+            all.extend(bad.chain(dark).map(|(level, sentence)| Problem { level, of: database.name.clone(), sentence }));
         }
         let fleet = unseen_clusters(&self.fleet).into_iter();
         all.extend(fleet.map(|sentence| Problem { level: Level::Unknown, of: "fleet".into(), sentence }));
         all.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         all
+    }
+
+    /// The open runs that this console does not drive itself.
+    pub fn runs_left(&self) -> impl Iterator<Item = &Standing> {
+        let own = self.run.as_ref().filter(|run| run.driving).map(|run| run.id().to_owned());
+        self.runs.iter().filter(move |run| run.open && own.as_ref() != Some(&run.run))
+    }
+
+    /// Problems of a Database that no run explains, and those that one does.
+    pub fn wrong_and_expected(&self, database: &Database) -> (usize, usize) {
+        let expected =
+            database.problems.iter().filter(|problem| standing::explained(&self.runs, database, problem).is_some());
+        let expected = expected.count();
+        (database.problems.len() - expected, expected)
     }
 
     fn problem_rows(&self) -> Vec<Row> {
@@ -306,7 +328,11 @@ impl App {
         let rows = self.runs.iter().enumerate().map(|(index, run)| Row {
             key: run.run.clone(),
             hay: format!("{} {} {} {}", run.run, run.runbook, run.target, run.state),
-            level: if run.open { Level::Working } else { Level::Done },
+            level: match (run.half_done(), run.open) {
+                (true, _) => Level::Bad,
+                (false, true) => Level::Working,
+                (false, false) => Level::Done,
+            },
             copy: run.run.clone(),
             item: Item::Run(index),
         });
@@ -373,6 +399,7 @@ pub fn certificate_level(certificate: &Certificate) -> Level {
 
 pub fn finding_level(finding: &Finding) -> Level {
     match (finding.unknown, finding.severity) {
+        (false, _) if finding.expected.is_some() => Level::Working,
         (true, _) => Level::Unknown,
         (false, Severity::High) => Level::Bad,
         (false, Severity::Medium) => Level::Working,

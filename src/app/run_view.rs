@@ -1,6 +1,7 @@
-//! A run as the screen shows it: the fold of its records, with the open gate and the latest sentence.
+//! A run as the screen shows it: its records, the open gate and the latest sentence of whoever drives it.
 //!
-//! Only records complete a step here, as in the engine. Not here: deciding anything (`runbook`).
+//! What the records add up to is `runbook::run::view`'s, here as everywhere; beside it stands what no record has: that a
+//! process drives it, that a gate is being asked, and for how long a wait has had the same words.
 
 use jiff::Timestamp;
 
@@ -9,7 +10,9 @@ use super::words::Level;
 use crate::runbook::action::Answer;
 use crate::runbook::network::{self, Way};
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::record::{Event, Outcome, PauseReason, Record};
+use crate::runbook::run::view::{self, Direction, Offer, Progress, Shown, StepLine, View};
+use crate::runbook::standing::{Drives, Standing};
 
 /// Records kept for the log on the screen; the journal has them all.
 const LOG: usize = 2000;
@@ -18,6 +21,8 @@ const LOG: usize = 2000;
 pub struct RunView {
     pub plan: Option<Box<Plan>>,
     pub records: Vec<Record>,
+    /// What the records add up to, once the first one is there.
+    shown: Option<Shown>,
     pub gate: Option<Gate>,
     /// What the run waits for, and since when this very sentence stands.
     pub waiting: Option<(String, Timestamp)>,
@@ -25,34 +30,6 @@ pub struct RunView {
     /// This process drives it now.
     pub driving: bool,
     name: String,
-}
-
-/// Where one step is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StepState {
-    Pending,
-    /// It is its turn, and the run waits for the world.
-    Current,
-    /// It is its turn, and the run waits for a person.
-    WaitingForYou,
-    Sent,
-    Verifying,
-    Done(How),
-    Paused,
-}
-
-impl StepState {
-    pub fn word(&self) -> &'static str {
-        match self {
-            StepState::Pending => "pending",
-            StepState::Current => "looking",
-            StepState::WaitingForYou => "waits for you",
-            StepState::Sent => "sent",
-            StepState::Verifying => "verifying",
-            StepState::Done(how) => how.word(),
-            StepState::Paused => "paused",
-        }
-    }
 }
 
 impl RunView {
@@ -95,6 +72,7 @@ impl RunView {
                 self.records.clear();
                 self.name.clone_from(run);
                 self.plan = Some(plan.clone());
+                self.shown = Shown::of(std::slice::from_ref(&record)).ok();
             }
             Event::Confirmed { gate, .. } => {
                 if self.gate.as_ref().is_some_and(|open| open.id == *gate) {
@@ -111,136 +89,130 @@ impl RunView {
             | Event::Paused { .. }
             | Event::Closed { .. } => {}
         }
+        if let Some(shown) = self.shown.as_mut().filter(|_| !matches!(record.event, Event::RunOpened { .. })) {
+            shown.apply(&record);
+        }
         self.records.push(record);
         if self.records.len() > LOG {
             self.records.remove(0);
         }
     }
 
-    /// The state of every step of the plan, in order.
-    pub fn steps(&self) -> Vec<StepState> {
-        let Some(plan) = &self.plan else { return Vec::new() };
-        let mut current = None;
-        let mut states: Vec<StepState> = plan
-            .steps
-            .iter()
-            .enumerate()
-            .map(|(index, step)| {
-                let state = self.fold(&step.id);
-                if current.is_none() && !matches!(state, StepState::Done(_)) {
-                    current = Some(index);
-                }
-                state
-            })
-            .collect();
-        if let Some(index) = current
-            && states[index] == StepState::Pending
-            && self.driving
-        {
-            states[index] = StepState::Current;
-        }
-        if let Some(gate) = &self.gate
-            && let Some(index) = plan.steps.iter().position(|step| step.id == gate.step)
-        {
-            states[index] = StepState::WaitingForYou;
-        }
-        states
+    /// How the run stands; `None` before its first record.
+    pub fn view(&self) -> Option<View> {
+        self.shown.as_ref().map(Shown::view)
     }
 
-    fn fold(&self, step: &str) -> StepState {
-        let mut state = StepState::Pending;
-        for record in &self.records {
-            match &record.event {
-                Event::Intent { step: of, .. } if of == step => state = StepState::Sent,
-                Event::Returned { step: of, .. } if of == step => state = StepState::Verifying,
-                Event::Completed { step: of, how, .. } if of == step => state = StepState::Done(how.clone()),
-                Event::Paused { step: of, .. } if of == step => state = StepState::Paused,
-                Event::Resumed { .. } | Event::TakenOver { .. } if state == StepState::Paused => {
-                    state = StepState::Pending;
+    /// As lists of runs show it, while this process drives it.
+    pub fn listed(&self) -> Option<Standing> {
+        let shown = self.shown.as_ref().filter(|_| self.driving)?;
+        Some(Standing::shown(shown, &self.records, true, Drives::Here))
+    }
+
+    /// Every step in the order in which it is carried out, and the index of the one whose turn it is.
+    pub fn lines(&self) -> (Vec<StepLine>, Option<usize>) {
+        let planned = |step: &crate::runbook::plan::PlannedStep| StepLine {
+            id: step.id.clone(),
+            title: step.title.clone(),
+            direction: Direction::Forward,
+            progress: Progress::Pending,
+            attempts: 0,
+            since: None,
+            evidence: serde_json::Value::Null,
+        };
+        let (mut steps, current) = match self.view() {
+            Some(View { steps, current, .. }) => (steps, current),
+            None => (self.plan.iter().flat_map(|plan| &plan.steps).map(planned).collect(), None),
+        };
+        let asked = self.gate.as_ref().map(|gate| gate.step.as_str());
+        for line in &mut steps {
+            match line.progress {
+                Progress::Pending | Progress::Current if Some(line.id.as_str()) == asked => {
+                    line.progress = Progress::WaitingForYou;
                 }
-                Event::RunOpened { .. }
-                | Event::Resumed { .. }
-                | Event::Chosen { .. }
-                | Event::Leased { .. }
-                | Event::TakenOver { .. }
-                | Event::Confirmed { .. }
-                | Event::Approved { .. }
-                | Event::Intent { .. }
-                | Event::Returned { .. }
-                | Event::Completed { .. }
-                | Event::Paused { .. }
-                | Event::Closed { .. } => {}
+                // Nobody looks while nobody drives it.
+                Progress::Current if !self.driving => line.progress = Progress::Pending,
+                Progress::Pending
+                | Progress::Current
+                | Progress::WaitingForYou
+                | Progress::Sent
+                | Progress::Verifying
+                | Progress::Refused
+                | Progress::Done(_)
+                | Progress::PutBack
+                | Progress::Paused => {}
             }
         }
-        state
+        let at = asked.and_then(|asked| steps.iter().position(|line| line.id == asked)).or(current);
+        (steps, at)
+    }
+
+    /// Completed steps and all steps of the way that the run goes.
+    pub fn count(&self) -> (usize, usize) {
+        self.view().map_or((0, self.plan.as_ref().map_or(0, |plan| plan.steps.len())), |view| view.count())
+    }
+
+    /// What can be chosen now; empty while it is driven, or when nothing is left to choose.
+    pub fn offers(&self) -> Vec<Offer> {
+        match self.view() {
+            Some(view) if !self.driving => view.offers,
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// How it stands, in a word: what was wished for is no failure.
+    pub fn standing(&self) -> (Level, String) {
+        let view = self.view();
+        let code = self.end.as_ref().map_or(0, |end| end.code);
+        match view.as_ref().map(|view| (view.outcome, &view.paused)) {
+            Some((Some(Outcome::Done), _)) if code != 0 => (Level::Bad, format!("done, and not good (exit {code})")),
+            Some((Some(outcome @ (Outcome::Done | Outcome::Undone | Outcome::NothingToDo)), _)) => {
+                (Level::Good, outcome.word().to_owned())
+            }
+            Some((Some(outcome @ Outcome::Abandoned), _)) => (Level::Unknown, outcome.word().to_owned()),
+            _ if self.gate.is_some() => (Level::Working, "waits for you".to_owned()),
+            _ if self.driving => (Level::Working, "now".to_owned()),
+            // A pause that was asked for is no failure.
+            Some((None, Some(PauseReason::Asked))) => (Level::Done, "paused".to_owned()),
+            _ if self.end.as_ref().is_some_and(|end| end.asked) => (Level::Done, "paused".to_owned()),
+            Some((None, Some(_))) => (Level::Bad, "stopped".to_owned()),
+            Some((None, None)) | None if code == 0 => (Level::Good, "ended".to_owned()),
+            // Nobody answered the gate that it stands before.
+            Some((None, None)) if code == 3 => (Level::Working, "open".to_owned()),
+            Some((None, None)) | None => (Level::Bad, format!("ended, exit {code}")),
+        }
     }
 
     /// One sentence: what is going on now.
-    pub fn sentence(&self, now: Timestamp) -> (Level, String) {
+    pub fn sentence(&self, now: Timestamp) -> String {
         if let Some(end) = &self.end {
-            let level = match (end.code, end.asked) {
-                (0, _) => Level::Good,
-                // A pause that was asked for is no failure.
-                (_, true) => Level::Done,
-                (_, false) => Level::Bad,
-            };
-            return (level, end.sentence.clone());
+            return end.sentence.clone();
         }
         if let Some(gate) = &self.gate {
-            return (Level::Working, gate.question.clone());
+            return gate.question.clone();
         }
         if let Some((sentence, since)) = &self.waiting {
-            return (Level::Working, format!("{sentence} ({})", super::words::age(*since, now)));
+            return format!("{sentence} ({})", super::words::age(*since, now));
         }
-        match self.records.last() {
-            Some(record) => record_sentence(record),
-            None => (Level::Unknown, "opening the journal".into()),
-        }
+        self.records.last().map_or_else(|| "opening the journal".into(), view::sentence)
     }
 }
 
-/// One line of the log.
-pub fn record_sentence(record: &Record) -> (Level, String) {
+/// One line of the log: how good the news is.
+pub fn level(record: &Record) -> Level {
     match &record.event {
-        Event::RunOpened { run, .. } => (Level::Done, format!("run {run} opened")),
-        Event::Resumed { .. } => (Level::Done, "resumed".into()),
-        Event::Leased { by, fences, .. } => (Level::Done, format!("lease taken in {} places by {by}", fences.len())),
-        Event::TakenOver { by, from, .. } => (Level::Working, format!("taken over from {from} by {by}")),
-        Event::Confirmed { gate, text: None } => (Level::Good, format!("{gate}: confirmed")),
-        Event::Confirmed { gate, text: Some(text) } => (Level::Good, format!("{gate}: confirmed by typing {text:?}")),
-        Event::Approved { gate, by, vouched, .. } => {
-            (Level::Good, format!("{gate}: approved by {by} ({})", vouched.words()))
-        }
-        Event::Intent { step, attempt: 1, .. } => (Level::Working, format!("{step}: about to send")),
-        Event::Intent { step, attempt, .. } => (Level::Working, format!("{step}: about to send, attempt {attempt}")),
-        Event::Returned { step, answer, .. } => match answer {
-            Answer::Accepted { status, detail } if detail.is_empty() => {
-                (Level::Working, format!("{step}: accepted ({status}), to be verified"))
-            }
-            Answer::Accepted { status, detail } => {
-                (Level::Working, format!("{step}: accepted ({status}), to be verified: {detail}"))
-            }
-            Answer::Refused { reason } => (Level::Bad, format!("{step}: refused, nothing changed: {reason}")),
-            Answer::Unknown { reason } => (Level::Unknown, format!("{step}: no answer, may still apply: {reason}")),
-        },
-        Event::Completed { step, evidence, .. } if !network::ways(evidence).is_empty() => {
-            let ways = network::ways(evidence);
-            let level = if ways.iter().all(Way::good) { Level::Good } else { Level::Bad };
-            (level, format!("{step}: {}", network::verdict(&ways)))
-        }
-        Event::Completed { step, how, .. } => (Level::Good, format!("{step}: {}", how.word())),
-        Event::Paused { step, reason: PauseReason::Asked, .. } => (Level::Done, format!("{step}: paused as asked")),
-        Event::Paused { step, reason, .. } => (Level::Bad, format!("{step}: paused, {}", reason.sentence())),
-        Event::Chosen { choice: Choice::ByHand { step } } => {
-            (Level::Done, format!("{step}: said to be done by hand, to be verified"))
-        }
-        Event::Chosen { choice: Choice::Undo { steps, .. } } => {
-            (Level::Working, format!("undo of {} step(s)", steps.len()))
-        }
-        Event::Chosen { choice: Choice::Abandon { reason, .. } } => (Level::Bad, format!("given up: {reason}")),
-        Event::Closed { outcome: Outcome::Undone } => (Level::Good, "undone".into()),
-        Event::Closed { outcome: Outcome::Abandoned } => (Level::Bad, "abandoned".into()),
-        Event::Closed { outcome: Outcome::Done } => (Level::Good, "done".into()),
-        Event::Closed { outcome: Outcome::NothingToDo } => (Level::Good, "nothing to do: all was so already".into()),
+        Event::RunOpened { .. } | Event::Resumed { .. } | Event::Leased { .. } => Level::Done,
+        Event::TakenOver { .. } | Event::Intent { .. } => Level::Working,
+        Event::Confirmed { .. } | Event::Approved { .. } => Level::Good,
+        Event::Returned { answer: Answer::Accepted { .. }, .. } => Level::Working,
+        Event::Returned { answer: Answer::Refused { .. }, .. } => Level::Bad,
+        Event::Returned { answer: Answer::Unknown { .. }, .. } => Level::Unknown,
+        Event::Completed { evidence, .. } if !network::ways(evidence).iter().all(Way::good) => Level::Bad,
+        Event::Completed { .. } => Level::Good,
+        Event::Paused { reason: PauseReason::Asked, .. } => Level::Done,
+        Event::Chosen { .. } => Level::Working,
+        Event::Paused { .. } => Level::Bad,
+        Event::Closed { outcome: Outcome::Abandoned } => Level::Unknown,
+        Event::Closed { .. } => Level::Good,
     }
 }

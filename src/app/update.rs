@@ -37,7 +37,10 @@ impl App {
                 self.certificates.take();
             }
             Message::Runbooks(all) => self.runbooks = all,
-            Message::Runs(all) => self.runs = all,
+            Message::Runs(all) => {
+                self.runs = all;
+                self.list_own();
+            }
             Message::Run(message) => self.run_message(message),
             Message::Fault(sentence) => {
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
@@ -99,7 +102,10 @@ impl App {
                 }
             }
             RunMessage::Ended(end) => {
-                self.pause_asked = false;
+                if std::mem::take(&mut self.pause_asked) {
+                    // What was asked for has come to its end.
+                    self.flash = None;
+                }
                 let open = self.run.as_ref().and_then(|run| run.gate.as_ref()).map(|gate| gate.id.clone());
                 if let Some(id) = open {
                     self.close_gate(&id);
@@ -108,19 +114,31 @@ impl App {
                     // What was being waited for has come.
                     self.flash = None;
                 }
+                let told = format!("run {}: {}", end.run, end.sentence);
+                let run = self.run.get_or_insert_with(RunView::default);
+                run.apply(RunMessage::Ended(end), self.now);
+                let (level, _) = run.standing();
                 if *self.view() != View::Run {
-                    let level = match (end.code, end.asked) {
-                        (0, _) => Level::Good,
-                        (_, true) => Level::Done,
-                        (_, false) => Level::Bad,
-                    };
-                    self.say(level, format!("run {}: {}", end.run, end.sentence));
+                    self.say(level, told);
                 }
-                self.run.get_or_insert_with(RunView::default).apply(RunMessage::Ended(end), self.now);
             }
-            RunMessage::Record(_) | RunMessage::Waiting(_) => {
+            RunMessage::Record(_) => {
+                self.run.get_or_insert_with(RunView::default).apply(message, self.now);
+                self.list_own();
+            }
+            RunMessage::Waiting(_) => {
                 self.run.get_or_insert_with(RunView::default).apply(message, self.now);
             }
+        }
+    }
+
+    /// The run that this console drives is known better than any list that was read: what it restarts just now.
+    fn list_own(&mut self) {
+        self.checked.take();
+        let Some(own) = self.run.as_ref().and_then(RunView::listed) else { return };
+        match self.runs.iter_mut().find(|run| run.run == own.run) {
+            Some(run) => *run = own,
+            None => self.runs.insert(0, own),
         }
     }
 

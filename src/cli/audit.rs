@@ -68,9 +68,7 @@ pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
             Err(sentence) => fail(&sentence, exit::REFUSED),
         };
     }
-    let state = journals::summaries(folder).into_iter().find(|summary| summary.run == *id);
-    let state = state.map_or_else(|| "not known".to_owned(), |summary| summary.state);
-    match report::audit::markdown(&parsed.records, &state, &verified) {
+    match report::audit::markdown(&parsed.records, &verified) {
         Some(document) => {
             print(&document);
             ExitCode::SUCCESS

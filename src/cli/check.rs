@@ -10,11 +10,14 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
+use crate::app::driver::open_work::OpenWork;
 use crate::client;
+use crate::fleet::database::databases;
 use crate::fleet::extras::Extras;
 use crate::fleet::findings::lint::{Text, lint};
 use crate::fleet::findings::{Severity, check};
 use crate::report::check::{self as report, Shown};
+use crate::runbook::standing::{self, Standing};
 
 /// Longest text that is linted.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -83,12 +86,22 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     };
     let fleet = client::fold(links.look_closer(None, &Extras::all()).await);
     let now = client::now();
-    let checked = check(&fleet, args.database.as_deref(), now);
+    let mut checked = check(&fleet, args.database.as_deref(), now);
     if let (Some(asked), true) = (&args.database, checked.databases.is_empty()) {
         let known = check(&fleet, None, now).databases.join(", ");
         return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
     }
-    finish(args.output, &Shown::of_fleet(&fleet, checked, least, now))
+    let work = match connect.driver(links) {
+        Ok(driver) => driver.open_work(Some(&fleet)).await,
+        Err(_) => OpenWork::default(),
+    };
+    let all = databases(&fleet);
+    let near = |run: &Standing| {
+        args.database.is_none() || all.iter().any(|db| checked.databases.contains(&db.name) && run.concerns(db))
+    };
+    let open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
+    standing::into_findings(&open, &all, &mut checked.findings);
+    finish(args.output, &Shown { open_runs: open, ..Shown::of_fleet(&fleet, checked, least, now) })
 }
 
 fn finish(output: CheckOutput, shown: &Shown) -> color_eyre::Result<ExitCode> {

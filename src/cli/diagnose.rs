@@ -14,6 +14,7 @@ use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
 use crate::report::plain;
+use crate::runbook::standing::{self, Standing};
 
 #[derive(Args, Debug)]
 pub struct DiagnoseArgs {
@@ -54,8 +55,15 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
             cluster.tidb_clusters.retain(|key, _| own.iter().any(|of| of.context == context && of.key() == *key));
         }
     }
+    let mut work = match connect.driver(links.clone()) {
+        Ok(driver) => driver.open_work(Some(&fleet)).await,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
     let (orphans, unreadable) = leases::orphans(&links, &fleet).await;
-    for orphan in orphans {
+    work.note_orphans(&orphans);
+    // The run that a lease belongs to is told itself, with what goes on with it.
+    let known = |run: &str| !run.is_empty() && work.runs.iter().any(|known| known.open && known.run == run);
+    for orphan in orphans.into_iter().filter(|orphan| !known(&orphan.run)) {
         found.leftovers.push(Leftover {
             kind: "orphaned-lease",
             database: orphan.lease.name.trim_start_matches("tidepilot-").to_owned(),
@@ -80,6 +88,13 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         });
     }
     found.unseen.extend(unreadable);
+    found.unseen.extend(work.unseen.iter().map(|sentence| format!("open runs not seen in {sentence}")));
+    let all = crate::fleet::database::databases(&fleet);
+    let near = |run: &Standing| {
+        args.database.is_none() || all.iter().any(|db| found.databases.contains(&db.name) && run.concerns(db))
+    };
+    let open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
+    standing::into_diagnosis(&open, &all, &mut found);
     match args.output {
         DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&found)? + "\n")),
         DiagnoseOutput::Text => print(&text(&found)),

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::options::Connect;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::{Driver, exit};
-use crate::app::message::RunSummary;
+use crate::app::driver::open_work::OpenWork;
+use crate::app::driver::{Driver, exit, journals};
 use crate::client::ledger;
-use crate::client::open_run::Head;
 use crate::report;
 use crate::runbook::choices::Wish;
+use crate::runbook::standing::Standing;
 
 #[derive(Args, Debug)]
 pub struct RunsArgs {
@@ -110,15 +110,10 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
     };
     match &args.command {
         RunsCommand::List { output } => {
-            let all = crate::app::driver::journals::summaries(&folder);
-            let found = found(connect, folder).await;
+            let work = found(connect, folder).await;
             print(&match output {
-                ListOutput::Table => {
-                    let here =
-                        if all.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&all) };
-                    here + &found_table(&found)
-                }
-                ListOutput::Json => serde_json::to_string_pretty(&with_found(&all, &found)?)? + "\n",
+                ListOutput::Table => table(&work),
+                ListOutput::Json => serde_json::to_string_pretty(&json(&work)?)? + "\n",
             });
             Ok(ExitCode::SUCCESS)
         }
@@ -188,46 +183,43 @@ async fn go_on(
     Ok(finish(&end, connect))
 }
 
-/// The open runs in the clusters. Without a kubeconfig there are only this machine's; what could not be seen is said.
-async fn found(connect: &Connect, folder: PathBuf) -> Vec<Head> {
-    let Ok(links) = connect.links() else { return Vec::new() };
-    let found = Driver::new(links, folder).open_runs().await;
-    for sentence in &found.unseen {
+/// This machine's runs and the open ones in the clusters. Without a kubeconfig there are only this machine's; what could
+/// not be seen is said.
+async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
+    let Ok(links) = connect.links() else {
+        return OpenWork { runs: journals::standings(&folder), ..OpenWork::default() };
+    };
+    let work = Driver::new(links, folder).open_work(None).await;
+    for sentence in &work.unseen {
         complain(&format!("open runs not seen in {sentence}"));
     }
-    found.heads
+    work
 }
 
-fn found_table(found: &[Head]) -> String {
-    if found.is_empty() {
-        return String::new();
+fn table(work: &OpenWork) -> String {
+    let (here, others): (Vec<Standing>, Vec<Standing>) = work.runs.iter().cloned().partition(|run| run.here);
+    let mut out = if here.is_empty() { "no runs on this machine\n".into() } else { report::run::list(&here) };
+    if !others.is_empty() {
+        out.push_str("\nopen in the clusters, of others:\n");
+        out.push_str(&report::run::list(&others));
     }
-    let rows: Vec<Vec<String>> = found
-        .iter()
-        .map(|head| {
-            let (target, who) = (head.target.clone(), head.who().to_string());
-            vec![head.run.clone(), head.runbook.clone(), target, who, head.opened.clone(), head.context.clone()]
-        })
-        .collect();
-    let columns = ["RUN", "RUNBOOK", "TARGET", "DRIVEN BY", "OPENED", "FOUND IN"];
-    format!("\nopen in the clusters:\n{}", report::table::table(&columns, &rows))
+    let open = report::run::open(&work.runs);
+    if !open.is_empty() {
+        out.push('\n');
+        out.push_str(&open);
+    }
+    out
 }
 
-/// The list as JSON: this machine's runs, with who drives them where a cluster knows; then those of others.
-fn with_found(all: &[RunSummary], found: &[Head]) -> serde_json::Result<Vec<Value>> {
+/// The same as JSON; with where its record is, for those that a cluster knows.
+fn json(work: &OpenWork) -> serde_json::Result<Vec<Value>> {
     let mut list = Vec::new();
-    for run in all {
+    for run in &work.runs {
         let mut value = serde_json::to_value(run)?;
-        if let Some(head) = found.iter().find(|head| head.run == run.run) {
+        if let Some(head) = work.heads.iter().find(|head| head.run == run.run) {
             value["inCluster"] = serde_json::to_value(head)?;
         }
         list.push(value);
-    }
-    for head in found.iter().filter(|head| all.iter().all(|run| run.run != head.run)) {
-        list.push(json!({
-            "run": head.run, "runbook": head.runbook, "target": head.target, "opened": head.opened,
-            "state": "open, of somebody else", "open": true, "inCluster": head,
-        }));
     }
     Ok(list)
 }

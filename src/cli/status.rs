@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
+use crate::app::driver::open_work::OpenWork;
 use crate::client;
 use crate::report::status::{Status, Verdict};
 
@@ -37,7 +38,11 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
     };
     loop {
         let fleet = client::fold(links.look(None).await);
-        let status = Status::of(&fleet);
+        let work = match connect.driver(links.clone()) {
+            Ok(driver) => driver.open_work(Some(&fleet)).await,
+            Err(_) => OpenWork::default(),
+        };
+        let status = Status::of(&fleet).with_runs(work.open(), work.unseen);
         let verdict = status.verdict(&fleet);
         let text = match args.output {
             Output::Table => status.text(false),

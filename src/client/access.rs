@@ -209,7 +209,8 @@ where
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.headers_mut().insert(http::header::USER_AGENT, super::agent::current());
         let verdict = judge(classify(&request), request.extensions().get::<Mark>().copied(), self.gate.read_only);
         match verdict {
             Ok(()) => Either::Left(futures::TryFutureExt::err_into(self.inner.call(request))),

@@ -7,7 +7,6 @@
 //! cluster has the admission policy `assets/rbac/approvals-policy.yaml`. [`vouched_for`] finds out whether it has, by
 //! asking the server to rehearse an approval in a made-up name. Not here: which approval counts (`runbook::approval`).
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +15,7 @@ use super::apply::{NotStored, Own, rehearse_store, store};
 use super::identity::Identity;
 use super::lease::RUN;
 use super::link::Link;
+use super::pages::{self, MANY};
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, plain};
 use crate::runbook::approval::{Approval, Vouched};
@@ -23,13 +23,6 @@ use crate::runbook::approval::{Approval, Vouched};
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label by which approvals are listed and the admission policy knows them; its value is the run.
 const APPROVAL: &str = "tidepilot/approval";
-/// Approvals of one run that are read.
-const MOST: usize = 100;
-
-#[derive(Deserialize)]
-struct Listed {
-    items: Option<Vec<Value>>,
-}
 
 /// Leaves an approval in the cluster. `Ok(false)`: this user's approval was there already.
 pub async fn publish(link: &Link, permit: &WritePermit, namespace: &str, approval: &Approval) -> Result<bool, String> {
@@ -55,9 +48,9 @@ pub async fn publish(link: &Link, permit: &WritePermit, namespace: &str, approva
 /// Every approval of a run that can be read. Reads only.
 pub async fn find(link: &Link, namespace: &str, run: &str) -> Result<Vec<Approval>, Trouble> {
     let selector = format!("{MANAGED_BY}=tidepilot,{APPROVAL}={run}");
-    let path = format!("{}?limit={MOST}&labelSelector={}", Own::ConfigMap.path(namespace), encode(&selector));
-    let listed: Listed = link.get(&path).await?;
-    Ok(listed.items.unwrap_or_default().iter().filter_map(read).collect())
+    let path = format!("{}?labelSelector={}", Own::ConfigMap.path(namespace), encode(&selector));
+    let listed = pages::list::<Value>(link, &path, MANY).await?;
+    Ok(listed.items.iter().filter_map(read).collect())
 }
 
 /// Whether the server itself refuses an approval in another name than the asker's. Two rehearsals: one in a made-up

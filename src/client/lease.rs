@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::access::WritePermit;
+use super::agent;
 use super::apply::{NotStored, Own, store};
 use super::identity::Identity;
 use super::link::{Link, Links};
@@ -78,6 +79,9 @@ pub struct Wanted {
     pub database: String,
     pub run: String,
     pub places: Vec<Place>,
+    /// Leases under which others may be at work on the same Database, by the name that they knew for it: watched before
+    /// ours are taken, and looked at once more after. Whoever does the same on the other side is seen, or sees us.
+    pub beside: Vec<(Place, String)>,
     pub who: Identity,
     /// Names the locked journal file; a lease with the same seat and run was held by a process that is dead, because
     /// we have its lock now ([`super::ledger::Journal::seat`]).
@@ -90,8 +94,14 @@ pub struct Wanted {
 pub struct Holder {
     pub who: Identity,
     pub run: String,
+    /// Names the journal file under whose lock it was taken.
+    pub seat: String,
     /// As the holder's clock had it: for people, never for a decision.
     pub since: String,
+    /// The last renewal, by the same clock: whoever looks twice sees whether it moves.
+    pub renewed: String,
+    /// How long it lives without one, as it says.
+    pub duration_s: u64,
 }
 
 impl fmt::Display for Holder {
@@ -170,8 +180,11 @@ impl Lease {
         let mut last = None;
         for _ in 0..ROUNDS {
             // Watching comes before taking: the first lease would lapse while the last is watched.
-            let free = join_all(wanted.places.iter().map(|place| until_free(links, place, wanted, told))).await;
+            let own = wanted.places.iter().map(|place| until_free(links, place, &wanted.database, wanted, told));
+            let others = wanted.beside.iter().map(|(place, of)| until_free(links, place, of, wanted, told));
+            let (free, beside) = futures::join!(join_all(own), join_all(others));
             let free = free.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let beside = beside.into_iter().collect::<Result<Vec<_>, _>>()?;
             let mut lease = Self {
                 links: links.clone(),
                 permit: permit.clone(),
@@ -188,6 +201,12 @@ impl Lease {
                         break;
                     }
                 }
+            }
+            if failed.is_none()
+                && let Err(not_taken) = still_free(links, wanted, &beside).await
+            {
+                lease.release().await;
+                return Err(not_taken);
             }
             match failed {
                 None => {
@@ -283,7 +302,7 @@ impl Lease {
         let tasks = self.held.iter().map(|held| {
             let (held, links, permit, timing) =
                 (Arc::clone(held), self.links.clone(), self.permit.clone(), self.timing);
-            tokio::spawn(async move { held.keep(&links, &permit, timing).await })
+            tokio::spawn(agent::inherited(async move { held.keep(&links, &permit, timing).await }))
         });
         self.renewing.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
@@ -352,10 +371,11 @@ impl Held {
     }
 }
 
-/// Who holds the lease of a Database in one place now; `None`: nobody.
-pub async fn held_by(links: &Links, place: &Place, database: &str) -> Option<Holder> {
-    let found = read(links.get(&place.context)?, place, &name(database)).await.ok()??;
-    holder_identity(&found).map(|_| holder(&found))
+/// Who holds the lease of a Database in one place now; `None`: nobody. `Err`: it could not be read.
+pub async fn held_by(links: &Links, place: &Place, database: &str) -> Result<Option<Holder>, String> {
+    let link = links.need(&place.context)?;
+    let found = read(link, place, &name(database)).await.map_err(|trouble| trouble.sentence)?;
+    Ok(found.filter(|found| holder_identity(found).is_some()).map(|found| holder(&found)))
 }
 
 fn name(database: &str) -> String {
@@ -395,7 +415,17 @@ fn holder(lease: &Value) -> Holder {
         user => plain(user),
     };
     let since = lease.pointer("/spec/acquireTime").and_then(Value::as_str).unwrap_or("an unknown time");
-    Holder { who: Identity { user, host: said(HOST) }, run: said(RUN), since: plain(since) }
+    let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).unwrap_or_default();
+    let duration_s =
+        lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_u64).unwrap_or(30).clamp(1, LONGEST_S);
+    Holder {
+        who: Identity { user, host: said(HOST) },
+        run: said(RUN),
+        seat: said(SEAT),
+        since: plain(since),
+        renewed: plain(renewed),
+        duration_s,
+    }
 }
 
 /// RFC 3339 with microseconds, as the API wants it. Written for others to read, never compared.
@@ -410,10 +440,28 @@ fn sentence(not_stored: &NotStored) -> String {
     }
 }
 
-/// Comes back when the lease may be taken, with what is there; errs when it is seen to be renewed.
+/// Whether nobody has taken a lease beside ours since it was seen to be free.
+async fn still_free(links: &Links, wanted: &Wanted, seen: &[Option<Value>]) -> Result<(), NotTaken> {
+    let version = |lease: &Value| lease["metadata"]["resourceVersion"].clone();
+    for ((place, of), before) in wanted.beside.iter().zip(seen) {
+        let context = place.context.clone();
+        let failed = |why: String| NotTaken::Failed { context: context.clone(), why };
+        let link = links.need(&place.context).map_err(failed)?;
+        let now = read(link, place, &name(of)).await.map_err(|trouble| failed(trouble.sentence))?;
+        let taken =
+            now.filter(|now| holder_identity(now).is_some() && before.as_ref().map(version) != Some(version(now)));
+        if let Some(lease) = taken {
+            return Err(NotTaken::Held { context, holder: Box::new(holder(&lease)) });
+        }
+    }
+    Ok(())
+}
+
+/// Comes back when the lease of `database` may be taken, with what is there; errs when it is seen to be renewed.
 async fn until_free(
     links: &Links,
     place: &Place,
+    database: &str,
     wanted: &Wanted,
     told: &(dyn Fn(String) + Send + Sync),
 ) -> Result<Option<Value>, NotTaken> {
@@ -422,7 +470,7 @@ async fn until_free(
     let mut watched: Option<(Value, Instant)> = None;
     let mut misses = 0;
     loop {
-        let found = match read(link, place, &name(&wanted.database)).await {
+        let found = match read(link, place, &name(database)).await {
             Ok(found) => found,
             // What is not seen is not known to be unchanged: the watch begins anew, and not for ever.
             Err(trouble) if misses < 3 && trouble.kind == TroubleKind::Unreachable => {
@@ -522,6 +570,7 @@ mod tests {
             database: "7".into(),
             run: run.into(),
             places: Vec::new(),
+            beside: Vec::new(),
             who: Identity::default(),
             seat: seat.map(Into::into),
             timing: Timing { duration_s: 30 },

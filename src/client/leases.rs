@@ -3,13 +3,15 @@
 //! Only reads. A Lease is left behind when nothing renews it for its whole duration while we watch; clocks of
 //! different machines are never compared. Not here: taking one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 use serde::Deserialize;
 
+use super::lease::RUN;
 use super::link::Links;
+use super::pages::{self, MANY};
 use crate::fleet::{Fleet, ObjectRef};
 
 /// Longest that is waited for a renewal, whatever a Lease says of itself.
@@ -21,13 +23,9 @@ const PREFIX: &str = "tidepilot-";
 pub struct Orphan {
     pub lease: ObjectRef,
     pub holder: String,
+    /// The run that it says it was taken for; empty where it says none.
+    pub run: String,
     pub watched_s: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct List {
-    #[serde(default)]
-    items: Vec<Lease>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +55,7 @@ pub async fn orphans(links: &Links, fleet: &Fleet) -> (Vec<Orphan>, Vec<String>)
     let orphans = left
         .map(|(lease, seen)| Orphan {
             lease,
+            run: super::plain(seen.metadata.annotations.get(RUN).map(String::as_str).unwrap_or_default()),
             holder: super::plain(&seen.spec.holder_identity.unwrap_or_default()),
             watched_s: longest + 1,
         })
@@ -69,13 +68,12 @@ fn duration_s(lease: &Lease) -> u64 {
 }
 
 async fn held(links: &Links, fleet: &Fleet, unseen: &mut Vec<String>) -> BTreeMap<ObjectRef, Lease> {
-    let mut places: Vec<(String, String)> =
+    let places: BTreeSet<(String, String)> =
         fleet.tidb_clusters().map(|(of, _)| (of.context.clone(), of.namespace)).collect();
-    places.dedup();
     let asked = places.into_iter().map(|(context, namespace)| async move {
         let link = links.get(&context)?;
-        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases?limit=500");
-        Some((context, namespace, link.get::<List>(&path).await))
+        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+        Some((context, namespace, pages::list::<Lease>(link, &path, MANY).await))
     });
     let mut found = BTreeMap::new();
     for (context, namespace, answer) in join_all(asked).await.into_iter().flatten() {

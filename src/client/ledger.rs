@@ -7,7 +7,7 @@
 
 mod copies;
 
-pub use copies::set_aside;
+pub use copies::{is_locked, seat_of, set_aside};
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

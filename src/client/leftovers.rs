@@ -3,10 +3,10 @@
 //! Only reads. Not here: Leases that were left ([`super::leases`]), what else lies around (`fleet::diagnosis`).
 
 use futures::future::join_all;
-use serde::Deserialize;
 
 use super::encode;
 use super::link::Links;
+use super::pages::{self, MANY};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::RUN_LABEL;
@@ -20,20 +20,14 @@ pub struct ProbePod {
     pub state: String,
 }
 
-#[derive(Deserialize)]
-struct List {
-    #[serde(default)]
-    items: Vec<Pod>,
-}
-
 /// Every probe pod of the KubeClusters that are live, and what could not be read, one sentence each.
 pub async fn probe_pods(links: &Links, fleet: &Fleet) -> (Vec<ProbePod>, Vec<String>) {
     let live = fleet.clusters.values().filter(|cluster| cluster.freshness.is_live());
     let asked = live.filter(|cluster| fleet.same_cluster_as(&cluster.context).is_none()).map(|cluster| async move {
         let link = links.get(&cluster.context)?;
         let place = link.namespace().map(|namespace| format!("namespaces/{namespace}/")).unwrap_or_default();
-        let path = format!("/api/v1/{place}pods?limit=500&labelSelector={}", encode(RUN_LABEL));
-        Some((&cluster.context, link.get::<List>(&path).await))
+        let path = format!("/api/v1/{place}pods?labelSelector={}", encode(RUN_LABEL));
+        Some((&cluster.context, pages::list::<Pod>(link, &path, MANY).await))
     });
     let (mut found, mut unseen) = (Vec::new(), Vec::new());
     for (context, answer) in join_all(asked).await.into_iter().flatten() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
+use super::agent;
 use super::link::{Link, Links};
 use super::resources::{self, Kind};
 use super::trouble::{Trouble, TroubleKind};
@@ -25,7 +26,7 @@ impl Links {
             .map(|link| {
                 let (link, shared) = (Arc::clone(link), Arc::clone(link));
                 // A task of its own: a panic over one context's strange data stays with that context.
-                (shared, tokio::spawn(async move { look_at(&link).await }))
+                (shared, tokio::spawn(agent::inherited(async move { look_at(&link).await })))
             })
             .collect();
         let looks = tasks.into_iter().map(|(link, task)| async move {

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::link::{Link, Links};
 use super::look::{change, fold};
+use super::pages::{self, MANY};
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, pd, pd_details, plain};
 use crate::fleet::database::{Database, databases};
@@ -23,8 +24,6 @@ use crate::fleet::tls::{authority_secret, wanted_of};
 use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::{Change, Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef, What};
 
-/// Most pages of 500 that are read of one list.
-const MOST_PAGES: usize = 20;
 /// Most events that are kept of one KubeCluster.
 const MOST_EVENTS: usize = 500;
 
@@ -161,36 +160,11 @@ fn lacking(extra: Extra, trouble: &Trouble) -> String {
 
 /// Every item of a list, page by page. A kind or namespace that is not there has none.
 async fn list<T: DeserializeOwned>(link: &Link, path: &str) -> Result<Vec<T>, Trouble> {
-    #[derive(Deserialize)]
-    #[serde(bound = "T: DeserializeOwned")]
-    struct Page<T> {
-        #[serde(default)]
-        metadata: PageMeta,
-        items: Option<Vec<T>>,
+    match pages::list(link, path, MANY).await {
+        Ok(listed) => Ok(listed.items),
+        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(Vec::new()),
+        Err(trouble) => Err(trouble),
     }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct PageMeta {
-        #[serde(rename = "continue")]
-        next: Option<String>,
-    }
-    let mut all = Vec::new();
-    let mut next = String::new();
-    for _ in 0..MOST_PAGES {
-        let page: Page<T> = match link.get(&format!("{path}&limit=500{next}")).await {
-            Ok(page) => page,
-            Err(trouble) if trouble.kind == TroubleKind::Missing => return Ok(all),
-            Err(trouble) => return Err(trouble),
-        };
-        all.extend(page.items.unwrap_or_default());
-        match page.metadata.next.filter(|token| !token.is_empty()) {
-            Some(token) => next = format!("&continue={}", encode(&token)),
-            None => return Ok(all),
-        }
-    }
-    // Half a list would pass for a whole one.
-    let sentence = format!("{} has more than {} of them; give a namespace with -n", link.server(), MOST_PAGES * 500);
-    Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) })
 }
 
 const MANAGED: &str = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dtidb-operator";

@@ -10,6 +10,7 @@
 //! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
 
 pub mod access;
+pub mod agent;
 pub mod apply;
 pub mod approval;
 pub mod certificates;
@@ -31,6 +32,7 @@ pub mod look_closer;
 pub mod network;
 pub mod objects;
 pub mod open_run;
+mod pages;
 mod pd;
 mod pd_answers;
 mod pd_details;

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::access::WritePermit;
@@ -17,6 +17,7 @@ use super::apply::{NotStored, Own, store};
 use super::identity::Identity;
 use super::lease::{HOST, Lost, Place, RUN, USER};
 use super::link::{Link, Links};
+use super::pages::{self, LARGE};
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, plain};
 
@@ -25,8 +26,6 @@ const SEGMENT: usize = 96 * 1024;
 /// Longest single line: with its neighbours in an object it stays far below what etcd takes.
 const LONGEST_LINE: usize = 384 * 1024;
 const MOST_SEGMENTS: usize = 100;
-/// Heads of open runs read from one context.
-const MOST_RUNS: usize = 200;
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// On heads only: `open` or `closed`.
@@ -70,6 +69,11 @@ pub struct Head {
 }
 
 impl Head {
+    /// Name of the TidbCluster that it is about; its namespace is that of the record.
+    pub fn name(&self) -> &str {
+        self.target.rsplit('/').next().unwrap_or_default()
+    }
+
     pub fn who(&self) -> Identity {
         Identity { user: self.user.clone(), host: self.host.clone() }
     }
@@ -89,11 +93,6 @@ pub struct OpenRun {
     driver: String,
     segments: Vec<Segment>,
     pending: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    items: Option<Vec<Value>>,
 }
 
 impl OpenRun {
@@ -300,13 +299,32 @@ pub struct Found {
 
 /// The open runs in every context; with `run`, that one, open or closed. Reads only.
 pub async fn find(links: &Links, run: Option<&str>) -> Found {
+    find_in(links, run, &BTreeMap::new()).await
+}
+
+/// The same. `namespaces`, by context: where to look where the whole cluster may not be listed.
+pub async fn find_in(links: &Links, run: Option<&str>, namespaces: &BTreeMap<String, BTreeSet<String>>) -> Found {
     let selector = match run {
         Some(run) => format!("{MANAGED_BY}=tidepilot,{STATE},{RUN}={run}"),
         None => format!("{MANAGED_BY}=tidepilot,{STATE}=open"),
     };
     let asked = links.iter().map(|link| {
         let selector = &selector;
-        async move { (link.context(), heads(link, link.namespace(), selector).await) }
+        async move {
+            let all = heads(link, link.namespace(), selector).await;
+            let fewer = namespaces.get(link.context()).filter(|_| link.namespace().is_none());
+            let (Err(Trouble { kind: TroubleKind::Forbidden, .. }), Some(fewer)) = (&all, fewer) else {
+                return (link.context(), all);
+            };
+            let mut some = Vec::new();
+            for namespace in fewer {
+                match heads(link, Some(namespace), selector).await {
+                    Ok(found) => some.extend(found),
+                    Err(trouble) => return (link.context(), Err(trouble)),
+                }
+            }
+            (link.context(), Ok(some))
+        }
     });
     let mut found = Found::default();
     // Two contexts may lead to one cluster; its objects are the same by their uid.
@@ -322,8 +340,8 @@ pub async fn find(links: &Links, run: Option<&str>) -> Found {
     found
 }
 
-/// The open runs of one Database, in the places of its leases. An error where one could not be looked into.
-pub async fn open_on(links: &Links, places: &[Place], database: &str) -> Result<Vec<Head>, String> {
+/// Every open run in the places of a Database's leases. An error where one could not be looked into.
+pub async fn open_in(links: &Links, places: &[Place]) -> Result<Vec<Head>, String> {
     let selector = format!("{MANAGED_BY}=tidepilot,{STATE}=open");
     let asked = places.iter().map(|place| {
         let selector = &selector;
@@ -331,16 +349,16 @@ pub async fn open_on(links: &Links, places: &[Place], database: &str) -> Result<
     });
     let mut all = Vec::new();
     for heads in join_all(asked).await {
-        all.extend(heads?.into_iter().map(|(_, head)| head).filter(|head| head.database == database));
+        all.extend(heads?.into_iter().map(|(_, head)| head));
     }
     Ok(all)
 }
 
 async fn heads(link: &Link, namespace: Option<&str>, selector: &str) -> Result<Vec<(String, Head)>, Trouble> {
     let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
-    let path = format!("/api/v1{scope}/configmaps?limit={MOST_RUNS}&labelSelector={}", encode(selector));
-    let listed: Listed = link.get(&path).await?;
-    Ok(listed.items.unwrap_or_default().iter().map(|object| head(link.context(), object)).collect())
+    let path = format!("/api/v1{scope}/configmaps?labelSelector={}", encode(selector));
+    let listed = pages::list::<Value>(link, &path, LARGE).await?;
+    Ok(listed.items.iter().map(|object| head(link.context(), object)).collect())
 }
 
 fn head(context: &str, object: &Value) -> (String, Head) {

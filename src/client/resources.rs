@@ -15,6 +15,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
 use super::link::Link;
+use super::pages::{self, Limit, MANY, with};
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, now};
 use crate::fleet::corefile;
@@ -23,11 +24,8 @@ use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Crd, Keyed, One, What};
 
-const PAGE: usize = 200;
 /// More objects than this in one context are refused rather than held.
-const MOST_PAGES: usize = 250;
-/// Most bytes of one whole list: 50,000 pods are about 40 MB on the wire.
-const LIST_LIMIT: usize = 96 * 1024 * 1024;
+const PAGES: Limit = Limit { per_page: 200, pages: 250 };
 /// Longest line of a watch: one object.
 const LONGEST_EVENT: usize = 8 * 1024 * 1024;
 /// How long the server keeps one watch open.
@@ -48,8 +46,8 @@ pub(super) trait Kind: Keyed + DeserializeOwned + Clone + Send + Sync + 'static 
     fn path(namespace: Option<&str>) -> String {
         let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
         let selector =
-            Self::SELECTOR.map(|selector| format!("&labelSelector={}", encode(selector))).unwrap_or_default();
-        format!("{}{scope}/{}?limit={PAGE}{selector}", Self::PREFIX, Self::PLURAL)
+            Self::SELECTOR.map(|selector| format!("?labelSelector={}", encode(selector))).unwrap_or_default();
+        format!("{}{scope}/{}{selector}", Self::PREFIX, Self::PLURAL)
     }
 }
 
@@ -80,48 +78,8 @@ kind!(StatefulSet, "statefulsets", "/apis/apps/v1", MANAGED, StatefulSets);
 
 /// Lists everything of one kind, page by page, with the version to watch from.
 pub(super) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), Trouble> {
-    #[derive(Deserialize)]
-    #[serde(bound = "K: DeserializeOwned")]
-    struct Page<K> {
-        metadata: ListMeta,
-        items: Option<Vec<K>>,
-    }
-    #[derive(Deserialize, Default)]
-    #[serde(default, rename_all = "camelCase")]
-    struct ListMeta {
-        resource_version: String,
-        #[serde(rename = "continue")]
-        next: Option<String>,
-    }
-    let path = K::path(link.namespace());
-    let mut all = Vec::new();
-    let mut next = String::new();
-    let mut bytes = 0_usize;
-    for _ in 0..MOST_PAGES {
-        let (page, length): (Page<K>, usize) = match link.get_sized(&format!("{path}{next}")).await {
-            Ok(page) => page,
-            // The first page is asked for once more, as any look; one in the middle of a list is not.
-            Err(_) if next.is_empty() => (link.get(&path).await?, 0),
-            Err(trouble) => return Err(trouble),
-        };
-        bytes += length;
-        if bytes > LIST_LIMIT {
-            let sentence = format!(
-                "{} sent more than {} MB of {} and did not come to an end; give a namespace",
-                link.server(),
-                LIST_LIMIT / 1024 / 1024,
-                K::PLURAL
-            );
-            return Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) });
-        }
-        all.extend(page.items.unwrap_or_default());
-        match page.metadata.next.filter(|token| !token.is_empty()) {
-            Some(token) => next = format!("&continue={}", encode(&token)),
-            None => return Ok((all, page.metadata.resource_version)),
-        }
-    }
-    let sentence = format!("{} has more than {} {}; give a namespace", link.server(), PAGE * MOST_PAGES, K::PLURAL);
-    Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) })
+    let listed = pages::list(link, &K::path(link.namespace()), PAGES).await?;
+    Ok((listed.items, listed.resource_version))
 }
 
 /// One event of a watch.
@@ -136,7 +94,7 @@ pub(super) async fn events<K: Kind>(
     link: &Link,
     from: &str,
 ) -> Result<impl Stream<Item = Result<Event<K>, Trouble>> + use<K>, Trouble> {
-    let base = K::path(link.namespace()).replace(&format!("limit={PAGE}"), "watch=true");
+    let base = with(&K::path(link.namespace()), "watch=true");
     let from = encode(from);
     let path = format!("{base}&allowWatchBookmarks=true&timeoutSeconds={WATCH_S}&resourceVersion={from}");
     let response = link.stream(&path).await?;
@@ -277,14 +235,10 @@ pub(super) async fn crd(link: &Link) -> Result<Crd, Trouble> {
 
 /// Image tag of `tidb-controller-manager`.
 pub(super) async fn operator_version(link: &Link) -> Result<Option<String>, Trouble> {
-    let path = "/apis/apps/v1/deployments?limit=50&labelSelector=app.kubernetes.io%2Fcomponent%3Dcontroller-manager";
-    let list: Value = link.get(path).await?;
-    let images = list
-        .get("items")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|deployment| deployment.pointer("/spec/template/spec/containers/0/image")?.as_str());
+    let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fcomponent%3Dcontroller-manager";
+    let list = pages::list::<Value>(link, path, MANY).await?.items;
+    let images =
+        list.iter().filter_map(|deployment| deployment.pointer("/spec/template/spec/containers/0/image")?.as_str());
     Ok(operator_tag(images))
 }
 

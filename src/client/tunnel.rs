@@ -150,6 +150,7 @@ impl Tunnel {
         let host = http::HeaderValue::from_str(&self.authority)
             .map_err(|_| Broken { sentence: format!("{:?} is not a host", self.authority), sent: false })?;
         request.headers_mut().insert(http::header::HOST, host);
+        request.headers_mut().insert(http::header::USER_AGENT, super::agent::current());
         let what = format!("{} {}", request.method(), request.uri().path());
         let exchange = async {
             self.sender.ready().await.map_err(|error| (cause(&error), false))?;

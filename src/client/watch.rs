@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::link::{Link, Links};
 use super::look::{Gaps, change, configured, definition, facts};
+use super::pages::with;
 use super::resources::{self, Event, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
@@ -159,7 +160,7 @@ async fn connect(context: &Context) -> Result<Result<State, Trouble>, Closed> {
         let version = resources::version(link).await?;
         let mut facts = facts(link, version).await?;
         // Whether TidbClusters can be listed decides what a forbidden CRD means; one object tells.
-        let path = TidbCluster::path(link.namespace()).replace("limit=200", "limit=1");
+        let path = with(&TidbCluster::path(link.namespace()), "limit=1");
         let listed = link.get::<serde::de::IgnoredAny>(&path).await;
         facts.finish(link, definition(link).await, listed.as_ref().err()).await?;
         Ok(facts)

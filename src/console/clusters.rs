@@ -167,7 +167,9 @@ pub fn databases(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, row
             let quorum = quorum_level(database);
             let mut contexts: Vec<&str> = database.tidb_clusters.iter().map(|of| of.context.as_str()).collect();
             contexts.dedup();
-            let state = match (database.problems.len(), database.unseen.len()) {
+            let (bad, expected) = app.wrong_and_expected(database);
+            let state = match (bad, database.unseen.len()) {
+                (0, 0) if expected > 0 => format!("{expected} expected"),
                 (0, 0) => "all well".to_owned(),
                 (0, dark) => format!("{dark} unseen"),
                 (bad, 0) => format!("{bad} wrong"),

@@ -7,9 +7,9 @@ use ratatui::text::{Line, Span};
 
 use super::text::{cut, cut_middle, span, width};
 use super::theme::{Role, Theme};
-use crate::app::run_view::StepState;
 use crate::app::words::{Level, freshness_level, freshness_words, quorum_level, quorum_short};
 use crate::app::{App, View};
+use crate::runbook::run::view::Progress;
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     if area.height > 0 {
@@ -87,14 +87,24 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 
 /// A run under way is seen from everywhere.
 fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
-    let run = app.run.as_ref().filter(|run| run.driving)?;
-    let steps = run.steps();
-    let done = steps.iter().filter(|state| matches!(state, StepState::Done(_))).count();
+    let Some(run) = app.run.as_ref().filter(|run| run.driving) else { return left_mark(app, theme) };
+    let (done, all) = run.count();
     if run.gate.is_some() && *app.view() != View::Run {
-        let (glyph, level) = theme.step(&StepState::WaitingForYou);
+        let (glyph, level) = theme.step(&Progress::WaitingForYou);
         return Some((format!("{glyph} run waits for you"), level));
     }
-    Some((format!("{} run {done}/{}", theme.glyph(Level::Working), steps.len()), Level::Working))
+    Some((format!("{} run {done}/{all}", theme.glyph(Level::Working)), Level::Working))
+}
+
+/// Runs that are open and not driven from here.
+fn left_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
+    let half_done = app.runs_left().filter(|run| run.half_done()).count();
+    let level = if half_done > 0 { Level::Bad } else { Level::Working };
+    match app.runs_left().count() {
+        0 => None,
+        1 => Some((format!("{} 1 open run", theme.glyph(level)), level)),
+        open => Some((format!("{} {open} open runs", theme.glyph(level)), level)),
+    }
 }
 
 /// `1 east ● live   2 west ✖ unreachable 41s`, shortened until it fits.

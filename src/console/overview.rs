@@ -163,7 +163,13 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
     let style = if risky { theme.level(Level::Working) } else { theme.style(Role::Dim) };
     let mut wrong = Vec::new();
     let index = app.database_index().unwrap_or(0);
-    match (database.problems.len(), database.unseen.len()) {
+    let (bad, expected) = app.wrong_and_expected(database);
+    if expected > 0 {
+        let text = format!("{} {expected} expected ", theme.glyph(Level::Working));
+        wrong.push(Span::styled(text, theme.level(Level::Working)));
+    }
+    match (bad, database.unseen.len()) {
+        (0, 0) if expected > 0 => {}
         (0, 0) => wrong.push(Span::styled("all well ", theme.level(app.database_level(index)))),
         (bad, dark) => {
             if bad > 0 {

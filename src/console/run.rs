@@ -7,10 +7,11 @@ use ratatui::text::Line;
 use super::text::{Page, cut, pad, span};
 use super::theme::{Role, Theme};
 use crate::app::App;
-use crate::app::run_view::{RunView, StepState, record_sentence};
+use crate::app::run_view::{RunView, level};
 use crate::app::words::Level;
 use crate::runbook::network;
 use crate::runbook::record::Event;
+use crate::runbook::run::view::{Progress, sentence};
 
 /// From this width on steps and records stand side by side.
 const SIDE_BY_SIDE: u16 = 140;
@@ -31,7 +32,7 @@ fn layout(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
         let log = Rect { x: rest.x + left, width: rest.width - left, ..rest };
         return Layout { now, steps, log };
     }
-    let steps = u16::try_from(run.plan.as_ref().map_or(0, |plan| plan.steps.len())).unwrap_or(u16::MAX);
+    let steps = u16::try_from(run.lines().0.len()).unwrap_or(u16::MAX);
     let log = rest.height.saturating_sub(steps.saturating_add(1)).max(rest.height / 3);
     let steps = Rect { height: rest.height - log, ..rest };
     let log = Rect { y: steps.bottom(), height: log, ..rest };
@@ -74,15 +75,9 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
         span(format!("  {title}{target}"), theme.style(Role::Strong)),
         span(format!("  run {}", run.id()), theme.style(Role::Dim)),
     ]);
-    let (level, sentence) = run.sentence(app.now);
-    let state = match (&run.end, &run.gate) {
-        (Some(end), _) if end.code == 0 => "ended".to_owned(),
-        (Some(end), _) if end.asked => "paused".to_owned(),
-        (Some(end), _) => format!("ended, exit {}", end.code),
-        (None, Some(_)) => "waits for you".to_owned(),
-        (None, None) => "now".to_owned(),
-    };
-    let glyph = if run.gate.is_some() { theme.step(&StepState::WaitingForYou).0 } else { theme.glyph(level) };
+    let (level, state) = run.standing();
+    let sentence = run.sentence(app.now);
+    let glyph = if run.gate.is_some() { theme.step(&Progress::WaitingForYou).0 } else { theme.glyph(level) };
     let head = span(format!("  {glyph} {state}"), theme.level(level));
     if head.width() + super::text::width(&sentence) + 3 <= room {
         page.push(vec![head, span(format!(": {sentence}"), theme.style(Role::Plain))]);
@@ -98,28 +93,27 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
 }
 
 fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let Some(plan) = &run.plan else { return };
-    let states = run.steps();
+    let (lines, turn) = run.lines();
     let height = usize::from(area.height);
-    let current = states.iter().position(|state| !matches!(state, StepState::Done(_))).unwrap_or(states.len());
-    let top = current.saturating_sub(height / 2).min(states.len().saturating_sub(height));
+    let current = turn.unwrap_or(lines.len());
+    let top = current.saturating_sub(height / 2).min(lines.len().saturating_sub(height));
     let room = usize::from(area.width);
-    for (offset, (index, step)) in plan.steps.iter().enumerate().skip(top).take(height).enumerate() {
-        let state = &states[index];
-        let (glyph, level) = theme.step(state);
-        let title = match state {
-            StepState::Pending => theme.style(Role::Dim),
-            StepState::Done(_) => theme.style(Role::Plain),
-            StepState::Current
-            | StepState::WaitingForYou
-            | StepState::Sent
-            | StepState::Verifying
-            | StepState::Paused => theme.style(Role::Strong),
+    for (offset, (index, line)) in lines.iter().enumerate().skip(top).take(height).enumerate() {
+        let (glyph, level) = theme.step(&line.progress);
+        let title = match &line.progress {
+            Progress::Pending | Progress::PutBack => theme.style(Role::Dim),
+            Progress::Done(_) => theme.style(Role::Plain),
+            Progress::Current
+            | Progress::WaitingForYou
+            | Progress::Sent
+            | Progress::Verifying
+            | Progress::Refused
+            | Progress::Paused => theme.style(Role::Strong),
         };
         let line = Line::from(vec![
             super::table::mark(theme, index == current),
-            span(format!("{glyph} {}  ", pad(state.word(), 13)), theme.level(level)),
-            span(cut(&step.title, room.saturating_sub(19), theme), title),
+            span(format!("{glyph} {}  ", pad(line.progress.word(), 13)), theme.level(level)),
+            span(cut(&line.title, room.saturating_sub(19), theme), title),
         ]);
         let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
         frame.render_widget(line, Rect { y, height: 1, ..area });
@@ -130,7 +124,7 @@ fn log(run: &RunView, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
     page.push(vec![span("  Journal", theme.style(Role::Title))]);
     for record in &run.records {
-        let (level, sentence) = record_sentence(record);
+        let (level, sentence) = (level(record), sentence(record));
         let at = record.at.strftime("%H:%M:%S").to_string();
         let style = if level == Level::Bad { theme.level(level) } else { theme.style(Role::Plain) };
         let head = vec![

@@ -51,7 +51,7 @@ pub fn runbooks(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows
 pub fn runs(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
     if rows.is_empty() {
         let sentence = if app.runs.is_empty() {
-            "No journal on this machine: nothing was ever run from here.".to_owned()
+            "No run is known: no journal on this machine, and no open one was found in the clusters.".to_owned()
         } else {
             nothing(app, "")
         };
@@ -60,6 +60,7 @@ pub fn runs(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     let columns = [
         middle("RUN", 20, 0),
         column("STATE", 16, 0),
+        column("DRIVEN BY", 9, 5),
         column("STEPS", 5, 3),
         column("OPENED", 6, 2),
         column("RUNBOOK", 22, 4),
@@ -77,6 +78,7 @@ pub fn runs(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
             cells: vec![
                 cell(&run.run, plain),
                 cell(format!("{} {}", theme.glyph(level), run.state), theme.level(level)),
+                cell(run.driven_by(), plain),
                 cell(format!("{}/{}", run.completed, run.steps), plain),
                 cell(format!("{} ago", age(run.opened, app.now)), dim),
                 cell(&run.runbook, plain),

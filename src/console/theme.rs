@@ -7,9 +7,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 
 use crate::app::AppOptions;
-use crate::app::run_view::StepState;
 use crate::app::words::Level;
 use crate::runbook::record::How;
+use crate::runbook::run::view::Progress;
 
 /// What a piece of text is, apart from its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,16 +81,18 @@ impl Theme {
         }
     }
 
-    pub fn step(self, state: &StepState) -> (&'static str, Level) {
+    pub fn step(self, state: &Progress) -> (&'static str, Level) {
         match state {
-            StepState::Pending => (self.pick("○", "."), Level::Done),
-            StepState::Current => (self.pick("◌", "~"), Level::Working),
-            StepState::WaitingForYou => (self.pick("▶", "!"), Level::Working),
-            StepState::Sent => (self.pick("↑", "^"), Level::Working),
-            StepState::Verifying => (self.pick("◐", "~"), Level::Working),
-            StepState::Done(How::Skipped { .. }) => (self.pick("⊘", "-"), Level::Unknown),
-            StepState::Done(_) => (self.pick("●", "+"), Level::Good),
-            StepState::Paused => (self.pick("‖", "x"), Level::Bad),
+            Progress::Pending => (self.pick("○", "."), Level::Done),
+            Progress::Current => (self.pick("◌", "~"), Level::Working),
+            Progress::WaitingForYou => (self.pick("▶", "!"), Level::Working),
+            Progress::Sent => (self.pick("↑", "^"), Level::Working),
+            Progress::Refused => (self.pick("✖", "x"), Level::Bad),
+            Progress::PutBack => (self.pick("↩", "<"), Level::Done),
+            Progress::Verifying => (self.pick("◐", "~"), Level::Working),
+            Progress::Done(How::Skipped { .. }) => (self.pick("⊘", "-"), Level::Unknown),
+            Progress::Done(_) => (self.pick("●", "+"), Level::Good),
+            Progress::Paused => (self.pick("‖", "x"), Level::Bad),
         }
     }
 

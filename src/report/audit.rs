@@ -15,14 +15,18 @@ use crate::runbook::action::Answer;
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
 use crate::runbook::record::{Event, Record};
+use crate::runbook::run::view::{Progress, Shown, View};
 
-/// The document. `state`: how the run stands, in words.
-pub fn markdown(records: &[Record], state: &str, verified: &Verified) -> Option<String> {
+/// The document.
+pub fn markdown(records: &[Record], verified: &Verified) -> Option<String> {
     let first = records.first()?;
+    let shown = Shown::of(records).ok()?;
+    let view = shown.view();
     let Event::RunOpened { run, tool, plan } = &first.event else { return None };
     let mut out = String::new();
     let _ = writeln!(out, "# Run {}: {}\n", cell(run), cell(&plan.title));
-    head(&mut out, records, first.at, tool, plan, state);
+    head(&mut out, records, first.at, tool, plan, &view.state());
+    steps(&mut out, &view);
     let _ = writeln!(out, "\n## Preflight, observed {}\n\n| check | result | |\n|---|---|---|", plan.observed_at);
     for check in &plan.checks {
         let result = match check.state {
@@ -33,7 +37,8 @@ pub fn markdown(records: &[Record], state: &str, verified: &Verified) -> Option<
         let _ = writeln!(out, "| {} | {result} | {} |", cell(&check.id), cell(&check.sentence));
     }
     confirmations(&mut out, records);
-    for (number, step) in plan.steps.iter().enumerate() {
+    for (number, line) in view.steps.iter().enumerate() {
+        let Some(step) = shown.run().any_step(&line.id) else { continue };
         let _ = writeln!(out, "\n## Step {}: {} `{}`\n", number + 1, cell(&step.title), cell(&step.id));
         one(&mut out, run, step, records);
     }
@@ -55,6 +60,17 @@ pub fn markdown(records: &[Record], state: &str, verified: &Verified) -> Option<
         let _ = writeln!(out, "* {}", cell(note));
     }
     Some(out)
+}
+
+/// Every step in the order in which it is carried out, those of an undo as well.
+fn steps(out: &mut String, view: &View) {
+    let _ = writeln!(out, "\n## Steps\n\n| # | step | state | attempts | since |\n|---|---|---|---|---|");
+    for (number, line) in view.steps.iter().enumerate() {
+        let since = line.since.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        // Nobody looks while only the journal is read.
+        let state = if line.progress == Progress::Current { "next" } else { line.progress.word() };
+        let _ = writeln!(out, "| {} | `{}` | {state} | {} | {since} |", number + 1, code(&line.id), line.attempts);
+    }
 }
 
 fn head(out: &mut String, records: &[Record], opened: Timestamp, tool: &str, plan: &Plan, state: &str) {

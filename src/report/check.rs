@@ -16,6 +16,7 @@ use crate::fleet::expiry::{Certificate, Held, certificates, left};
 use crate::fleet::findings::catalogue::CATALOGUE;
 use crate::fleet::findings::{Checked, Finding, Severity};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
+use crate::runbook::standing::Standing;
 
 const WIDTH: usize = 80;
 
@@ -35,6 +36,8 @@ pub struct Shown {
     /// Worth a word, and no part of the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What is half done; empty with `--file`.
+    pub open_runs: Vec<Standing>,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,7 +76,7 @@ impl Shown {
             unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
         }
         let findings = findings.into_iter().filter(|finding| finding.severity >= least).collect();
-        Self { severity: least, databases, certificates: Vec::new(), files, findings, unseen, notes }
+        Self { severity: least, databases, certificates: Vec::new(), files, findings, unseen, notes, open_runs: Vec::new() }
     }
 
     /// Whether everything that was looked for could be seen.
@@ -82,7 +85,7 @@ impl Shown {
     }
 
     fn known(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| !finding.unknown)
+        self.findings.iter().filter(|finding| !finding.unknown && finding.expected.is_none())
     }
 
     /// What is wrong is known even where something else could not be seen.
@@ -94,7 +97,8 @@ impl Shown {
         // An invariant that is broken is as bad as what leaves things stuck.
         let broken = self.severity <= Severity::Medium && holding(|one| matches!(one, Holding::Broken(_)));
         let whole = self.whole() && !holding(|one| matches!(one, Holding::Unknown(_)));
-        match (self.known().next().is_some() || broken, whole) {
+        let half_done = self.open_runs.iter().any(Standing::half_done);
+        match (self.known().next().is_some() || broken || half_done, whole) {
             (true, _) => 2,
             (false, false) => 3,
             (false, true) => 0,
@@ -115,6 +119,12 @@ impl Shown {
             for (invariant, word, why) in broken {
                 let said = format!("{}, {}: {why}", database.name, invariant.title);
                 hang(&mut out, &format!("{word:<8}"), &said);
+            }
+        }
+        for run in &self.open_runs {
+            hang(&mut out, "RUN     ", &run.sentence());
+            for next in &run.next {
+                let _ = writeln!(out, "  then  {}", plain(next));
             }
         }
         for unseen in &self.unseen {
@@ -200,8 +210,12 @@ fn result(finding: &Finding) -> Value {
     let mut result = json!({
         "ruleId": finding.id(),
         // "open": not decided, which has no level.
-        "kind": if finding.unknown { "open" } else { "fail" },
-        "level": if finding.unknown { "none" } else { level(finding.severity) },
+        "kind": match (finding.unknown, &finding.expected) {
+            (true, _) => "open",
+            (false, Some(_)) => "informational",
+            (false, None) => "fail",
+        },
+        "level": if finding.unknown || finding.expected.is_some() { "none" } else { level(finding.severity) },
         "message": {"text": plain(&format!("{}. {}", finding.sentence, finding.what_to_do))},
     });
     let logical: Vec<Value> = finding
@@ -219,7 +233,11 @@ fn result(finding: &Finding) -> Value {
 
 fn one(out: &mut String, finding: &Finding) {
     let number = finding.hazard.number.map(|number| format!(" ({number})")).unwrap_or_default();
-    let word = if finding.unknown { "UNKNOWN".to_owned() } else { finding.severity.word().to_uppercase() };
+    let word = match (finding.unknown, &finding.expected) {
+        (true, _) => "UNKNOWN".to_owned(),
+        (false, Some(_)) => "WAIT".to_owned(),
+        (false, None) => finding.severity.word().to_uppercase(),
+    };
     let place = match (&finding.location, &finding.database) {
         (Some(at), _) => format!("{}:{}", at.file, at.line),
         (None, Some(database)) => database.clone(),
@@ -228,6 +246,9 @@ fn one(out: &mut String, finding: &Finding) {
     let _ = writeln!(out, "{}", plain(&format!("{word:<8}{}{number}  {place}", finding.id())));
     let first = finding.subjects.first().map(|subject| format!("{subject}: ")).unwrap_or_default();
     hang(out, "        ", &format!("{first}{}", finding.sentence));
+    if let Some(expected) = &finding.expected {
+        hang(out, "        ", expected);
+    }
     for evidence in &finding.evidence {
         let seen = evidence.seen.map(|at| format!(" (seen {})", at.strftime("%H:%M:%SZ"))).unwrap_or_default();
         let whose = if first.starts_with(&evidence.object) { String::new() } else { format!("{}: ", evidence.object) };

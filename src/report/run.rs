@@ -4,54 +4,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::table::table;
-use crate::app::message::{RunEnd, RunSummary};
-use crate::runbook::action::Answer;
+use crate::app::message::RunEnd;
 use crate::runbook::network;
-use crate::runbook::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::record::{Event, Record};
+use crate::runbook::run::view::sentence;
+use crate::runbook::standing::Standing;
 use crate::runbook::ways::WayOn;
 
 /// One record, one line; a matrix has more.
 pub fn line(record: &Record) -> String {
-    let sentence = match &record.event {
-        Event::RunOpened { run, plan, .. } => format!("run {run} opened: {} on {}", plan.runbook, plan.target),
-        Event::Resumed { tool } => format!("resumed by {tool}"),
-        Event::Leased { by, fences, .. } => {
-            let places: Vec<String> = fences.iter().map(|f| format!("{} (fence {})", f.context, f.fence)).collect();
-            format!("lease taken by {by} in {}", places.join(", "))
-        }
-        Event::TakenOver { by, from, .. } => format!("taken over from {from} by {by}"),
-        Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
-        Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
-        Event::Approved { gate, by, vouched, .. } => format!("{gate} approved by {by} ({})", vouched.words()),
-        Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),
-        Event::Returned { step, answer, .. } => match answer {
-            Answer::Accepted { status, .. } => format!("{step}: answered {status}; verifying"),
-            Answer::Refused { reason } => format!("{step}: refused: {reason}"),
-            Answer::Unknown { reason } => format!("{step}: no answer ({reason}); looking"),
-        },
-        Event::Completed { step, how, .. } => match how {
-            How::AlreadySo => format!("{step}: already so"),
-            How::Performed => format!("{step}: done and verified"),
-            How::Adopted => format!("{step}: found done, adopted"),
-            How::Observed => format!("{step}: seen"),
-            How::ByHand => format!("{step}: done by hand, and verified"),
-            How::Skipped { reason } => format!("{step}: skipped: {reason}"),
-        },
-        Event::Paused { step, reason: PauseReason::Asked, .. } => format!("{step}: paused as asked"),
-        Event::Paused { step, reason, .. } => format!("{step}: paused: {}", reason.sentence()),
-        Event::Chosen { choice } => match choice {
-            Choice::ByHand { step } => format!("{step}: said to be done by hand; looking"),
-            Choice::Undo { steps, ends_at: None } => format!("undo of {} step(s): {}", steps.len(), steps.join(", ")),
-            Choice::Undo { steps, ends_at: Some(end) } => {
-                format!("undo of {} step(s): {}; {end} and what came before it stay", steps.len(), steps.join(", "))
-            }
-            Choice::Abandon { reason, left } => format!("given up: {reason}; {}", left.join("; ")),
-        },
-        Event::Closed { outcome: Outcome::Undone } => "undone".into(),
-        Event::Closed { outcome: Outcome::Abandoned } => "abandoned".into(),
-        Event::Closed { outcome: Outcome::Done } => "done".into(),
-        Event::Closed { outcome: Outcome::NothingToDo } => "nothing to do".into(),
-    };
+    let sentence = sentence(record);
     let mut line = super::plain(&format!("{}  {sentence}", record.at.strftime("%H:%M:%S")));
     if let Event::Completed { evidence, .. } = &record.event {
         // What was seen of a network is the result, so it stands below its line.
@@ -114,8 +76,8 @@ pub fn matrix(evidence: &Value) -> Vec<String> {
     network::table(&ways).iter().map(|row| super::plain(row)).collect()
 }
 
-/// The list of journals.
-pub fn list(all: &[RunSummary]) -> String {
+/// The list of runs.
+pub fn list(all: &[Standing]) -> String {
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|run| {
@@ -124,9 +86,24 @@ pub fn list(all: &[RunSummary]) -> String {
                 run.runbook.clone(),
                 run.target.clone(),
                 format!("{}/{}", run.completed, run.steps),
+                run.driven_by(),
                 run.state.clone(),
             ]
         })
         .collect();
-    table(&["RUN", "RUNBOOK", "TARGET", "STEPS", "STATE"], &rows)
+    table(&["RUN", "RUNBOOK", "TARGET", "STEPS", "DRIVEN BY", "STATE"], &rows)
+}
+
+/// What is open, one block a run: whose, where it waits, and what goes on with it.
+pub fn open(all: &[Standing]) -> String {
+    let mut out = String::new();
+    for run in all.iter().filter(|run| run.open) {
+        out.push_str(&super::plain(&format!("RUN     {}", run.sentence())));
+        out.push('\n');
+        for (index, next) in run.next.iter().enumerate() {
+            out.push_str(&super::plain(&format!("  {}  {next}", if index == 0 { "then  " } else { "or    " })));
+            out.push('\n');
+        }
+    }
+    out
 }

@@ -6,6 +6,7 @@ use super::table::table;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::rollout::rollout;
 use crate::fleet::{Crd, Fleet, Freshness};
+use crate::runbook::standing::{self, Standing};
 
 /// The document of `status -o json`.
 #[derive(Debug, Serialize)]
@@ -13,6 +14,19 @@ use crate::fleet::{Crd, Fleet, Freshness};
 pub struct Status {
     pub kube_clusters: Vec<KubeClusterStatus>,
     pub databases: Vec<Database>,
+    /// What is half done: of this machine and of others, as far as the clusters tell.
+    pub open_runs: Vec<OpenRun>,
+    /// Where no open run could be looked for, one sentence each.
+    pub open_runs_unseen: Vec<String>,
+}
+
+/// An open run, with the problems of `databases` that it accounts for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenRun {
+    #[serde(flatten)]
+    pub run: Standing,
+    pub explains: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,12 +107,26 @@ impl Status {
                 },
             })
             .collect();
-        Self { kube_clusters, databases: databases(fleet) }
+        let databases = databases(fleet);
+        Self { kube_clusters, databases, open_runs: Vec::new(), open_runs_unseen: Vec::new() }
+    }
+
+    /// With what is half done.
+    pub fn with_runs(self, runs: Vec<Standing>, unseen: Vec<String>) -> Self {
+        let explains = |run: &Standing| {
+            let all = self.databases.iter().flat_map(|database| {
+                database.problems.iter().filter(|problem| run.explains(database, problem)).cloned()
+            });
+            all.collect()
+        };
+        let open_runs = runs.into_iter().map(|run| OpenRun { explains: explains(&run), run }).collect();
+        Self { open_runs, open_runs_unseen: unseen, ..self }
     }
 
     /// What is wrong is known even when something else could not be seen, so it comes first.
     pub fn verdict(&self, fleet: &Fleet) -> Verdict {
-        let wrong = self.databases.iter().any(|database| !database.problems.is_empty());
+        let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
+        let wrong = standing::unexplained(&runs, &self.databases) || runs.iter().any(Standing::half_done);
         // Nothing found is nothing seen: a mistyped namespace must not pass for "all well".
         let unseen = self.databases.is_empty()
             || self.databases.iter().any(|database| !database.unseen.is_empty())
@@ -113,6 +141,7 @@ impl Status {
     /// The table for people. `wide` adds URLs and ids.
     pub fn text(&self, wide: bool) -> String {
         let mut out = String::new();
+        let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
         let rows: Vec<Vec<String>> = self
             .kube_clusters
             .iter()
@@ -135,7 +164,15 @@ impl Status {
         out.push_str(&table(&["KUBECLUSTER", "FRESHNESS", "VERSION", "OPERATOR", "TIDBCLUSTERS", "MESSAGE"], &rows));
         for database in &self.databases {
             out.push('\n');
-            out.push_str(&database_text(database, wide));
+            out.push_str(&database_text(database, wide, &runs));
+        }
+        if !runs.is_empty() {
+            out.push('\n');
+            out.push_str(&super::run::open(&runs));
+        }
+        for unseen in &self.open_runs_unseen {
+            out.push_str(&super::plain(&format!("NOTE    open runs could not be looked for in {unseen}")));
+            out.push('\n');
         }
         if self.databases.is_empty() {
             out.push_str("\nUNSEEN  no TidbCluster was found; is the namespace or the context right?\n");
@@ -163,7 +200,7 @@ pub fn quorum_sentence(database: &Database) -> String {
     sentence
 }
 
-fn database_text(database: &Database, wide: bool) -> String {
+fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
     let id = database.id.as_deref().unwrap_or("id not known");
     let mut out = super::plain(&format!("Database {} ({id}): {}", database.name, quorum_sentence(database)));
     out.push('\n');
@@ -215,7 +252,10 @@ fn database_text(database: &Database, wide: bool) -> String {
         out.push('\n');
     }
     for problem in &database.problems {
-        out.push_str(&super::plain(&format!("WRONG   {problem}")));
+        out.push_str(&super::plain(&match standing::explained(runs, database, problem) {
+            Some(run) => format!("WAIT    {problem} ({})", run.expected()),
+            None => format!("WRONG   {problem}"),
+        }));
         out.push('\n');
     }
     for unseen in &database.unseen {

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::action::{Action, Reversibility};
+use super::forward;
 use super::network::probe_at;
 use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
@@ -123,8 +124,9 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
             } else {
                 "POST /v3/cluster/member/list '{}'".to_owned()
             };
-            let call = |pod: &str, rest: &str| {
-                format!("pd {} {} {} {rest}", quote(&target.context), quote(&target.namespace), quote(pod))
+            let call = |pod: &String, rest: &str| {
+                let [context, namespace, pod] = [&target.context, &target.namespace, pod].map(|text| quote(text));
+                format!("pd {context} {namespace} {pod} \"$database\" {rest}")
             };
             let listed = |urls: &[String]| {
                 let quoted: Vec<String> = urls.iter().map(|url| Value::String(url.clone()).to_string()).collect();
@@ -137,8 +139,13 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
             let _ = writeln!(out, "  {}\nfi", call(pod, &update));
             let others = pods(plan, target);
             let witness = others.iter().find(|other| *other != pod).unwrap_or(pod);
-            let _ = writeln!(out, "sleep 2 # a member's list is its own: ask another one");
-            let _ = writeln!(out, "{} | grep -F {} >/dev/null && echo verified", call(witness, &list), listed(to));
+            let _ = writeln!(
+                out,
+                "# a member's list is its own, and it learns of a change a moment later: ask another one"
+            );
+            let _ = writeln!(out, "tries=0");
+            let _ = writeln!(out, "until {} | grep -F {} >/dev/null; do", call(witness, &list), listed(to));
+            out.push_str("  tries=$((tries + 1))\n  test \"$tries\" -lt 10 || { echo 'not verified' >&2; exit 1; }\n  sleep 1\ndone\necho verified\n");
         }
         Action::CreateObject { .. }
         | Action::DeleteObject { .. }
@@ -236,9 +243,9 @@ fn pods(plan: &Plan, of: &ObjectRef) -> BTreeSet<String> {
         .collect()
 }
 
-/// The shell function `pd`: one request to one PD pod through a port-forward of its own.
+/// The shell function `pd` and what it needs: certificates, and the id that each pod has to have.
 fn prelude(out: &mut String, plan: &Plan, tls: bool) {
-    let (scheme, certificates) = if tls {
+    let certificates = tls.then(|| {
         let secret = quote(&format!("{}-cluster-client-secret", plan.target.name));
         out.push_str("umask 077\ncerts=$(mktemp -d)\ntrap 'rm -rf \"$certs\"' EXIT\n");
         for file in ["ca.crt", "tls.crt", "tls.key"] {
@@ -249,31 +256,10 @@ fn prelude(out: &mut String, plan: &Plan, tls: bool) {
                 file.replace('.', "\\.")
             );
         }
-        ("https", " --cacert \"$certs/ca.crt\" --cert \"$certs/tls.crt\" --key \"$certs/tls.key\"")
-    } else {
-        ("http", "")
-    };
-    let _ = write!(
-        out,
-        r#"
-# pd CONTEXT NAMESPACE POD METHOD PATH [BODY]
-pd() (
-  kubectl --context "$1" -n "$2" port-forward "pod/$3" 12379:2379 >/dev/null &
-  forward=$!
-  trap 'kill "$forward" 2>/dev/null || true; wait "$forward" 2>/dev/null || true' EXIT
-  tries=0
-  until curl -fsS -m 5{certificates} -o /dev/null {scheme}://127.0.0.1:12379/version 2>/dev/null; do
-    tries=$((tries + 1))
-    if test "$tries" -ge 20 || ! kill -0 "$forward" 2>/dev/null; then
-      echo "no connection to pod $3" >&2
-      exit 1
-    fi
-    sleep 1
-  done
-  curl -fsS -m 15{certificates} -X "$4" -H 'Content-Type: application/json' ${{6:+-d "$6"}} "{scheme}://127.0.0.1:12379$5"
-)
-"#
-    );
+        "--cacert \"$certs/ca.crt\" --cert \"$certs/tls.crt\" --key \"$certs/tls.key\""
+    });
+    let _ = writeln!(out, "database={}\n", forward::database(plan.database.as_deref(), &plan.target));
+    out.push_str(&forward::function(certificates));
 }
 
 /// Text that cannot leave its comment.

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::action::{Action, Request};
+use super::forward;
 use super::issuing;
 use super::network::probe_at;
 use crate::fleet::ObjectRef;
@@ -130,14 +131,8 @@ impl Action {
             ),
             Action::UpdatePeerUrl { target, id, pod, to, .. } => {
                 let (method, path, body) = update_request(*id, to, api.unwrap_or(MembershipApi::V3));
-                let (scheme, certs) =
-                    if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
-                let call = format!(
-                    "curl{certs} -X {method} -H 'Content-Type: application/json' -d {} {}",
-                    quote(&body.to_string()),
-                    quote(&format!("{scheme}://127.0.0.1:2379{path}"))
-                );
-                forwarded(target, pod, &call)
+                let call = format!("{method} {} {}", quote(&path), quote(&body.to_string()));
+                forward::line(target, pod, &call, tls)
             }
             Action::WaitRollout { target, .. } => format!(
                 "kubectl --context {} -n {} get statefulset,pod -l {} -w",
@@ -179,8 +174,8 @@ impl Action {
                 issuing::ca(target, common_name, organization.as_deref(), *days, signer)
             }
             Action::IssueCertificate { .. } => issuing::certificate(self),
-            Action::TransferPdLeader { target, to } => curl(target, "POST", &transfer_path(to), tls),
-            Action::RemovePdMember { target, id } => curl(target, "DELETE", &member_path(*id), tls),
+            Action::TransferPdLeader { target, to } => asked(target, "POST", &transfer_path(to), tls),
+            Action::RemovePdMember { target, id } => asked(target, "DELETE", &member_path(*id), tls),
             Action::Await { target } => format!(
                 "kubectl {} get tidbcluster,statefulset,pod -l {} -w",
                 place(target),
@@ -254,19 +249,9 @@ pub(super) fn place(of: &ObjectRef) -> String {
     format!("--context {} -n {}", quote(&of.context), quote(&of.namespace))
 }
 
-fn curl(target: &ObjectRef, method: &str, path: &str, tls: bool) -> String {
-    let (scheme, certs) = if tls { ("https", " --cacert ca.crt --cert tls.crt --key tls.key") } else { ("http", "") };
-    let call = format!("curl{certs} -X {method} {}", quote(&format!("{scheme}://127.0.0.1:2379{path}")));
-    forwarded(target, &format!("{}-pd-0", target.name), &call)
-}
-
-/// A call through a port-forward of its own, which is given a moment and goes away with the line.
-fn forwarded(target: &ObjectRef, pod: &str, call: &str) -> String {
-    format!(
-        "(kubectl {} port-forward pod/{} 2379:2379 >/dev/null & trap \"kill $!\" EXIT; sleep 2; {call})",
-        place(target),
-        quote(pod)
-    )
+/// PD's own API through any PD pod.
+fn asked(target: &ObjectRef, method: &str, path: &str, tls: bool) -> String {
+    forward::line(target, &format!("{}-pd-0", target.name), &format!("{method} {}", quote(path)), tls)
 }
 
 /// The line that lets the operator go on with a paused TidbCluster.

@@ -1,7 +1,9 @@
 //! A [`Run`]: the fold of its records, and nothing else. Pure.
 //!
 //! [`Run::apply`] is the only thing that changes one, live and on replay. Not here: what to do next
-//! ([`super::engine`]), what a person may choose ([`super::choices`]).
+//! ([`super::engine`]), what a person may choose ([`super::choices`]), what faces show of it ([`view`]).
+
+pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +76,12 @@ pub struct Run {
     pub(super) paused: Option<Pause>,
     /// The pause before the one that a person has just ended.
     pub(super) paused_before: Option<Pause>,
+    /// Steps of both ways, in the order of their first record.
+    order: Vec<String>,
+    /// When a step came to be as it is.
+    changed: BTreeMap<String, Timestamp>,
+    /// What was seen when a step was last completed.
+    evidence: BTreeMap<String, Value>,
     pub(super) outcome: Option<Outcome>,
     /// When the current step became the current one.
     pub(super) progress: Timestamp,
@@ -125,6 +133,9 @@ impl Run {
             abandoned: false,
             paused: None,
             paused_before: None,
+            order: Vec::new(),
+            changed: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             outcome: None,
             progress: first.at,
             writes: 0,
@@ -139,6 +150,7 @@ impl Run {
     /// The only state change, live and on replay.
     pub fn apply(&mut self, record: &Record) {
         self.people.apply(&record.event);
+        self.note(record);
         match &record.event {
             Event::RunOpened { .. } | Event::Leased { .. } => {}
             Event::Resumed { .. } | Event::TakenOver { .. } => {
@@ -225,6 +237,33 @@ impl Run {
         }
     }
 
+    /// What is kept of a step for those who look at the run.
+    fn note(&mut self, record: &Record) {
+        let step = match &record.event {
+            Event::Intent { step, .. } => step,
+            Event::Completed { step, evidence, .. } => {
+                self.evidence.insert(step.clone(), evidence.clone());
+                step
+            }
+            Event::Returned { step, .. } | Event::Paused { step, .. } => {
+                self.changed.insert(step.clone(), record.at);
+                return;
+            }
+            Event::RunOpened { .. }
+            | Event::Resumed { .. }
+            | Event::Leased { .. }
+            | Event::TakenOver { .. }
+            | Event::Confirmed { .. }
+            | Event::Approved { .. }
+            | Event::Chosen { .. }
+            | Event::Closed { .. } => return,
+        };
+        self.changed.insert(step.clone(), record.at);
+        if !self.order.contains(step) {
+            self.order.push(step.clone());
+        }
+    }
+
     pub(super) fn begin_item(&mut self, step: &str) {
         if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
             self.begun.insert(item);
@@ -257,6 +296,11 @@ impl Run {
     /// A step of the plan or of the way back.
     pub(super) fn step(&self, id: &str) -> Option<&PlannedStep> {
         self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
+    }
+
+    /// A step of the plan or of the way back, by its id.
+    pub fn any_step(&self, id: &str) -> Option<&PlannedStep> {
+        self.step(id)
     }
 
     /// The objects, beside what is listed anyway, that have to be looked at for this run.

@@ -21,6 +21,8 @@ pub struct KubeRequest {
     pub query: String,
     pub status: u16,
     pub dry_run: bool,
+    /// The User-Agent header; empty where there was none.
+    pub agent: String,
 }
 
 /// A request to a simulated PD.
@@ -31,6 +33,8 @@ pub struct PdRequest {
     pub method: String,
     pub path: String,
     pub status: u16,
+    /// The User-Agent header; empty where there was none.
+    pub agent: String,
 }
 
 #[derive(Debug)]
@@ -51,15 +55,16 @@ impl RequestLog {
     }
 
     pub fn kube(&self, request: KubeRequest) {
-        let KubeRequest { kube_cluster, method, path, query, status, dry_run } = request;
+        let KubeRequest { kube_cluster, method, path, query, status, dry_run, agent } = request;
         self.add(json!({
             "kubeCluster": kube_cluster, "method": method, "path": path, "query": query, "status": status, "dryRun": dry_run,
+            "agent": agent,
         }));
     }
 
     pub fn pd(&self, request: PdRequest) {
-        let PdRequest { kube_cluster, pod, method, path, status } = request;
-        self.add(json!({"kubeCluster": kube_cluster, "pod": pod, "method": method, "path": path, "status": status}));
+        let PdRequest { kube_cluster, pod, method, path, status, agent } = request;
+        self.add(json!({"kubeCluster": kube_cluster, "pod": pod, "method": method, "path": path, "status": status, "agent": agent}));
     }
 
     /// Everything so far, oldest first.
@@ -94,9 +99,13 @@ mod tests {
             method: "GET".into(),
             path: "/health".into(),
             status: 200,
+            agent: "curl/8".into(),
         });
         let text = std::fs::read_to_string(path).expect("the file just written");
-        assert_eq!(text.trim(), r#"{"kubeCluster":"east","pod":"pd-0","method":"GET","path":"/health","status":200}"#);
+        assert_eq!(
+            text.trim(),
+            r#"{"kubeCluster":"east","pod":"pd-0","method":"GET","path":"/health","status":200,"agent":"curl/8"}"#
+        );
         assert_eq!(log.lines().len(), 1);
     }
 }

@@ -10,12 +10,14 @@ use super::journals::replay;
 use super::{Driver, Ears, Timestamp, exit, now, tell};
 use crate::app::message::RunMessage;
 use crate::client::access::WritePermit;
+use crate::client::agent;
 use crate::client::approval::{self, object_name};
 use crate::client::identity::Identity;
 use crate::client::open_run::Head;
 use crate::runbook::approval::{Approval, Vouched, Wanted, decide};
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
 use crate::runbook::record::decode;
+use crate::runbook::standing::last_driver;
 
 /// How often the cluster is asked for an approval while one is waited for.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -87,7 +89,7 @@ impl Driver {
         Ok(Asked {
             step: step.clone(),
             wanted,
-            driver: super::guard::last_driver(&records).unwrap_or_else(|| head.who().to_string()),
+            driver: last_driver(&records).unwrap_or_else(|| head.who().to_string()),
             last: records.last().map_or_else(now, |record| record.at),
             plan: replayed.plan,
             who,
@@ -113,7 +115,8 @@ impl Driver {
             object: object_name(&wanted.run, &wanted.gate, wanted.attempt, &who.user),
             vouched: if asked.reviewed { Vouched::Review } else { Vouched::Kubeconfig },
         };
-        match approval::publish(link, &permit, &head.namespace, &approval).await {
+        let published = approval::publish(link, &permit, &head.namespace, &approval);
+        match agent::during(&asked.plan.runbook, &wanted.run, published).await {
             Ok(new) => Ok(format!(
                 "{} {} for attempt {} as {who} (ConfigMap {} in {}/{}); {} goes on with `tidepilot runs resume {}`",
                 if new { "approved" } else { "was approved already:" },

@@ -11,7 +11,7 @@ use super::{Driver, Ears, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::identity::Identity;
-use crate::client::lease::{self, Holder, Lease, NotTaken, Place, Wanted};
+use crate::client::lease::{self, Lease, NotTaken, Place, Wanted};
 use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{self, Head, OpenRun};
 use crate::client::{self};
@@ -20,6 +20,7 @@ use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::beside;
 use crate::runbook::plan::Plan;
 use crate::runbook::record::{Event, Fence, Record, decode, line_hash};
+use crate::runbook::standing::last_driver;
 
 /// Why the leases are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +70,12 @@ impl Driver {
         let records = decode(&text).map(|parsed| parsed.records).unwrap_or_default();
         let mut stop = ears.stop.clone();
         let placed = tokio::select! {
-            placed = self.places(plan, &records) => placed,
+            placed = self.ground(plan, &records) => placed,
             // A cluster that does not answer must not hold up whoever wants to stop.
             _ = stop.wait_for(|stop| *stop) => Err("stopped because you asked for it; nothing was sent".to_owned()),
         };
-        let (database, places) = placed.map_err(|why| barred(exit::REFUSED, why))?;
+        let ground = placed.map_err(|why| barred(exit::REFUSED, why))?;
+        let Ground { database, places, beside, .. } = ground.clone();
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
         let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(exit::REFUSED, why))?;
         let who = match self.links.get(&plan.target.context) {
@@ -84,6 +86,7 @@ impl Driver {
             database: database.clone(),
             run: run.to_owned(),
             places,
+            beside,
             who: who.clone(),
             seat: journal.seat(),
             timing: self.timing,
@@ -115,7 +118,7 @@ impl Driver {
         let permit = permit.under(Arc::clone(&lease));
         let joined = async {
             if taking == Taking::New {
-                self.no_other_run(&wanted, plan).await?;
+                self.no_other_run(plan, run, &ground).await?;
             }
             self.join(permit, head, journal, taking).await
         };
@@ -141,15 +144,21 @@ impl Driver {
         }
     }
 
-    /// Who holds a lease of the plan's Database now, as far as can be seen. Takes nothing.
-    pub(super) async fn holder(&self, plan: &Plan) -> Option<Holder> {
+    /// Who is at work on the plan's Database now, or has left a run there that keeps this one out; one sentence. As far as
+    /// can be seen; takes nothing.
+    pub(super) async fn somebody(&self, plan: &Plan) -> Option<String> {
         if self.local_only {
             return None;
         }
-        let (database, places) = self.places(plan, &[]).await.ok()?;
-        for place in &places {
-            if let Some(holder) = lease::held_by(&self.links, place, &database).await {
-                return Some(holder);
+        let ground = self.ground(plan, &[]).await.ok()?;
+        // A run says more of itself than its lease.
+        if let Err(Barred { code: exit::ANOTHER_RUN, sentence }) = self.no_other_run(plan, "", &ground).await {
+            return Some(sentence);
+        }
+        let own = ground.places.iter().map(|place| (place, &ground.database));
+        for (place, database) in own.chain(ground.beside.iter().map(|(place, database)| (place, database))) {
+            if let Ok(Some(holder)) = lease::held_by(&self.links, place, database).await {
+                return Some(format!("{holder} holds the lease of this Database"));
             }
         }
         None
@@ -172,28 +181,22 @@ impl Driver {
         })
     }
 
-    /// The lease is free, yet a run that has sent something may be open. One that waits for what this plan cures lets it through.
-    async fn no_other_run(&self, wanted: &Wanted, plan: &Plan) -> Result<(), Barred> {
+    /// The lease is free, yet a run may be open: one that has sent something keeps every other out, one that has sent
+    /// nothing the same runbook on the same TidbCluster. One that waits for what this plan cures lets it through.
+    async fn no_other_run(&self, plan: &Plan, run: &str, ground: &Ground) -> Result<(), Barred> {
         let cannot = |why: String| barred(exit::REFUSED, format!("cannot tell whether another run is open: {why}"));
-        let others = open_run::open_on(&self.links, &wanted.places, &wanted.database).await.map_err(cannot)?;
-        for other in others.into_iter().filter(|head| head.run != wanted.run) {
+        let others = open_run::open_in(&self.links, &ground.places).await.map_err(cannot)?;
+        for other in others.into_iter().filter(|head| head.run != run && ground.owns(head)) {
             let lines = open_run::read(&self.links, &other).await.map_err(cannot)?;
-            let records = decode(&lines).map(|parsed| parsed.records);
-            let open = records.as_ref().ok().and_then(|records| replay(records).ok());
-            if open.is_some_and(|open| beside::passes(plan, &open)) {
+            // One that only waits for what this plan cures lets it through.
+            let records = decode(&lines).map(|parsed| parsed.records).unwrap_or_default();
+            if replay(&records).is_ok_and(|open| beside::passes(plan, &open)) {
                 continue;
             }
-            // What cannot be read may have sent something.
-            if records.map_or(true, |records| records.iter().any(|r| matches!(r.event, Event::Intent { .. }))) {
-                let sentence = format!(
-                    "run {id} on {target} by {who}, opened {opened}, is open and has already sent something; \
-                     `tidepilot runs take-over {id}` goes on with it",
-                    id = other.run,
-                    target = other.target,
-                    who = other.who(),
-                    opened = other.opened
-                );
-                return Err(barred(exit::ANOTHER_RUN, sentence));
+            let same = other.name() == plan.target.name && other.namespace == plan.target.namespace;
+            let standing = self.standing_of(&other, &lines).await;
+            if standing.keeps_out(&plan.runbook, same) {
+                return Err(barred(exit::ANOTHER_RUN, standing.refusal()));
             }
         }
         Ok(())
@@ -231,8 +234,8 @@ impl Driver {
         Ok(record)
     }
 
-    /// The Database's id and the places of its leases in the order of taking.
-    async fn places(&self, plan: &Plan, records: &[Record]) -> Result<(String, Vec<Place>), String> {
+    /// Where the plan's Database is locked, and under which names.
+    async fn ground(&self, plan: &Plan, records: &[Record]) -> Result<Ground, String> {
         let contexts: BTreeSet<String> = plan.contexts.iter().cloned().collect();
         let fleet = client::fold(self.links.look(Some(&contexts)).await);
         for (context, uid) in &plan.kube_clusters {
@@ -250,6 +253,7 @@ impl Driver {
         let database = database_of(&fleet, &plan.target);
         let id = database.as_ref().and_then(|database| database.id.clone());
         let leased_id = leased.map(|(id, _)| id.clone());
+        let known_id = id.clone();
         // A Database that is not there yet has no id: the place where it is to be keeps two runs apart, and the run
         // keeps the name under which it began.
         let unborn = || {
@@ -271,13 +275,56 @@ impl Driver {
                 plan.target
             )
         })?;
-        let mut all: Vec<(String, String)> = members(&fleet, &plan.target);
+        let members = members(&fleet, &plan.target);
+        let mut all: Vec<(String, String)> =
+            members.iter().map(|of| (of.context.clone(), of.namespace.clone())).collect();
         // A member that is out of sight now is still a member.
         all.extend(
             leased.iter().flat_map(|(_, fences)| fences.iter()).map(|f| (f.context.clone(), f.namespace.clone())),
         );
-        Ok((id, places(&fleet, plan, all)))
+        let places = places(&fleet, plan, all);
+        // Whoever began before PD had an id goes on under the name of that time; whoever begins later takes PD's id.
+        let mut beside = Vec::new();
+        for place in &places {
+            let here = members.iter().filter(|of| of.namespace == place.namespace && same_place(&fleet, of, place));
+            let mut names: BTreeSet<String> = here.map(unborn_id).collect();
+            names.extend(known_id.clone());
+            names.remove(&id);
+            beside.extend(names.into_iter().map(|name| (place.clone(), name)));
+        }
+        let own = members.iter().map(|of| (of.namespace.clone(), of.name.clone())).collect();
+        Ok(Ground { database: id, places, beside, own })
     }
+}
+
+/// Where a Database is locked, and what is known of who else may be there.
+#[derive(Clone, Debug)]
+struct Ground {
+    /// PD's cluster id, or the name that stands for it until PD has one.
+    database: String,
+    /// In the order of taking.
+    places: Vec<Place>,
+    /// Other names of the same Database, where leases under them would lie.
+    beside: Vec<(Place, String)>,
+    /// Namespaces and names of its TidbClusters.
+    own: BTreeSet<(String, String)>,
+}
+
+impl Ground {
+    /// Whether an open run found in one of the places is about this Database: by its id, by the name it had before, or by
+    /// the TidbCluster itself, whatever its Database was called then.
+    fn owns(&self, head: &Head) -> bool {
+        let named = |name: &String| *name == head.database;
+        named(&self.database)
+            || self.beside.iter().any(|(_, name)| named(name))
+            || self.own.contains(&(head.namespace.clone(), head.name().to_owned()))
+    }
+}
+
+/// Whether a TidbCluster lies in the KubeCluster of a place, under whatever context.
+fn same_place(fleet: &Fleet, of: &ObjectRef, place: &Place) -> bool {
+    let uid = |context: &str| fleet.clusters.get(context).and_then(|cluster| cluster.uid.clone());
+    of.context == place.context || uid(&of.context).is_some_and(|uid| uid == place.kube_uid)
 }
 
 /// Fits a label: 63 characters with room for a prefix.
@@ -289,9 +336,9 @@ fn unborn_id(of: &ObjectRef) -> String {
     }
 }
 
-fn members(fleet: &Fleet, target: &ObjectRef) -> Vec<(String, String)> {
-    let all = database_of(fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters);
-    all.into_iter().map(|of| (of.context, of.namespace)).collect()
+/// The TidbClusters of the target's Database.
+fn members(fleet: &Fleet, target: &ObjectRef) -> Vec<ObjectRef> {
+    database_of(fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters)
 }
 
 fn places(fleet: &Fleet, plan: &Plan, all: Vec<(String, String)>) -> Vec<Place> {
@@ -306,14 +353,6 @@ fn places(fleet: &Fleet, plan: &Plan, all: Vec<(String, String)>) -> Vec<Place> 
     // Two contexts may lead to one cluster.
     places.dedup_by(|a, b| (&a.kube_uid, &a.namespace) == (&b.kube_uid, &b.namespace));
     places
-}
-
-/// Who last took the lease for a run, by its journal.
-pub(super) fn last_driver(records: &[Record]) -> Option<String> {
-    records.iter().rev().find_map(|record| match &record.event {
-        Event::Leased { by, .. } => Some(by.clone()),
-        _ => None,
-    })
 }
 
 /// What a person who takes over should know first.

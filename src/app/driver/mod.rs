@@ -4,13 +4,14 @@
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
 //! Neighbours: [`approve`] (the second person), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
-//! [`journals`] (runs read back), [`session`] (the console's effects), [`shelf`] (the runbooks
+//! [`journals`] (runs read back), [`open_work`] (what is half done, here and in the clusters), [`session`] (the console's effects), [`shelf`] (the runbooks
 //! at hand).
 
 pub mod approve;
 mod book;
 mod guard;
 pub mod journals;
+pub mod open_work;
 mod planning;
 pub mod session;
 pub mod shelf;
@@ -31,7 +32,7 @@ use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
-use crate::client::{self, Links, apply, network, probe};
+use crate::client::{self, Links, agent, apply, network, probe};
 use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
@@ -40,7 +41,9 @@ use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::{About, Effect, Input, Run, StepState, Stop};
 use crate::runbook::network::{Way, verdict};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
-use crate::runbook::record::{Cause, Event, How, Outcome, PauseReason};
+use crate::runbook::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::requests::quote;
+use crate::runbook::standing::{Drives, Standing, last_driver};
 use crate::runbook::ways::{self, WayOn};
 use journals::replay;
 use shelf::Shelf;
@@ -139,24 +142,19 @@ impl Driver {
         if let Some(check) = plan.refusals().next() {
             let sentence = format!("refused by check {}: {}", check.id, check.sentence);
             // What it was refused for may be the very doing of the run that is under way.
-            return match self.holder(&plan).await {
-                Some(holder) => {
-                    let sentence = format!("{holder} holds the lease of this Database; {sentence}");
-                    end("", exit::ANOTHER_RUN, sentence)
-                }
+            let known = self.open_run_on(&plan.target, &plan.runbook, |open| !beside::passes(&plan, open)).await;
+            let known = known.map(|run| run.refusal());
+            let somebody = if known.is_some() { known } else { self.somebody(&plan).await };
+            return match somebody {
+                Some(somebody) => end("", exit::ANOTHER_RUN, format!("{somebody}; {sentence}")),
                 None => end("", exit::REFUSED, sentence),
             };
         }
         if plan.steps.iter().all(|step| step.already_so) {
             return end("", exit::DONE, "nothing to do: every step is already so".into());
         }
-        if let Some(other) = self.open_run_on(&plan.target, |open| !beside::passes(&plan, open)) {
-            let sentence = format!(
-                "run {other}{} on {} is open and has already sent something; `tidepilot runs resume {other}` goes on with it",
-                self.driven_by(&other),
-                plan.target
-            );
-            return end(&other, exit::ANOTHER_RUN, sentence);
+        if let Some(other) = self.open_run_on(&plan.target, &plan.runbook, |open| !beside::passes(&plan, open)).await {
+            return end(&other.run, exit::ANOTHER_RUN, other.refusal());
         }
         if let Some(sentence) = self.unreadable() {
             return end("", exit::REFUSED, sentence);
@@ -184,16 +182,19 @@ impl Driver {
             Ok(opened) => opened,
             Err(error) => return end(&run, exit::INTERNAL, error.to_string()),
         };
-        match self.guard(&plan, &run, &mut journal, Taking::New, &ears).await {
-            Ok(guarded) => {
-                tell(&ears, RunMessage::Record(Box::new(record))).await;
-                self.drive(opened, journal, guarded, Vec::new(), ears).await
+        agent::during(&plan.runbook, &run, async {
+            match self.guard(&plan, &run, &mut journal, Taking::New, &ears).await {
+                Ok(guarded) => {
+                    tell(&ears, RunMessage::Record(Box::new(record))).await;
+                    self.drive(opened, journal, guarded, Vec::new(), ears).await
+                }
+                Err(barred) => {
+                    journal.discard();
+                    barred.end("")
+                }
             }
-            Err(barred) => {
-                journal.discard();
-                barred.end("")
-            }
-        }
+        })
+        .await
     }
 
     /// Goes on with a run whose journal is on this machine.
@@ -203,7 +204,7 @@ impl Driver {
 
     /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
     pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
-        let (mut journal, records) = match Journal::open(&self.runs, run) {
+        let (journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
             Err(error @ ledger::LedgerError::Held { .. }) => {
                 return end(run, exit::ANOTHER_RUN, format!("{error}{}", self.driven_by(run)));
@@ -214,6 +215,18 @@ impl Driver {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, exit::REFUSED, sentence),
         };
+        let runbook = replayed.plan.runbook.clone();
+        agent::during(&runbook, run, self.go_on(run, replayed, journal, wish, ears)).await
+    }
+
+    async fn go_on(
+        &self,
+        run: &str,
+        replayed: Run,
+        mut journal: Journal,
+        wish: Option<&Wish>,
+        mut ears: Ears,
+    ) -> RunEnd {
         let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
             Ok(choice) => choice,
             // To ask for the undo again is to go on with it.
@@ -222,10 +235,10 @@ impl Driver {
         };
         if choice.is_some()
             && replayed.outcome().is_some()
-            && let Some(other) = self.open_run_on(&replayed.plan.target, |_| true)
+            && let Some(other) = self.open_run_on(&replayed.plan.target, &replayed.plan.runbook, |_| true).await
         {
-            let sentence = format!("run {other} on {} is open; finish or abandon it first", replayed.plan.target);
-            return end(&other, exit::ANOTHER_RUN, sentence);
+            let sentence = format!("{}; finish or abandon it first", other.refusal());
+            return end(&other.run, exit::ANOTHER_RUN, sentence);
         }
         if replayed.outcome().is_some() && choice.is_none() {
             // Over; at most its copy in the cluster does not know it yet.
@@ -235,14 +248,51 @@ impl Driver {
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
             return end(run, exit::REFUSED, sentence);
         }
+        let confirmed = match self.ask_before_undo(&replayed, choice.as_ref(), &mut ears).await {
+            Ok(confirmed) => confirmed,
+            Err(ended) => return ended,
+        };
         // To undo a run that is closed is to open it anew: nobody else's may be open.
         let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
         match self.guard(&replayed.plan, run, &mut journal, taking, &ears).await {
             Ok(guarded) => {
-                let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
+                let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).chain(confirmed).collect();
                 self.drive(replayed, journal, guarded, first, ears).await
             }
             Err(barred) => barred.end(run),
+        }
+    }
+
+    /// The way back begins when its first question is answered: nobody's "not yet" leaves a run open for it. `Err`: it was
+    /// not, and nothing was changed.
+    async fn ask_before_undo(
+        &self,
+        run: &Run,
+        choice: Option<&Event>,
+        ears: &mut Ears,
+    ) -> Result<Option<Event>, RunEnd> {
+        let Some(chosen @ Event::Chosen { choice: Choice::Undo { .. } }) = choice else { return Ok(None) };
+        let mut trial = run.clone();
+        for event in [Event::Resumed { tool: TOOL.into() }, chosen.clone()] {
+            trial.apply(&Record { seq: 0, at: now(), prev: String::new(), event });
+        }
+        let Some(gate) = trial.gate_of_undo() else { return Ok(None) };
+        loop {
+            match (ask(ears, &gate).await, &gate.text) {
+                (None, wanted) => {
+                    let need = need(wanted.as_ref());
+                    let sentence = format!(
+                        "nothing was put back and the run is as it was: {} (`tidepilot runs undo {} {need}`)",
+                        gate.question, run.id
+                    );
+                    return Err(end(&run.id, exit::AT_GATE, sentence));
+                }
+                (Some(typed), Some(wanted)) if typed != *wanted => {}
+                (Some(typed), wanted) => {
+                    let text = wanted.as_ref().map(|_| typed);
+                    return Ok(Some(Event::Confirmed { gate: gate.id, text }));
+                }
+            }
         }
     }
 
@@ -301,7 +351,7 @@ impl Driver {
     /// ` (driven by …)`, where the journal knows it.
     fn driven_by(&self, run: &str) -> String {
         let records = ledger::read(&self.runs, run).unwrap_or_default();
-        guard::last_driver(&records).map(|who| format!(" (driven by {who})")).unwrap_or_default()
+        last_driver(&records).map(|who| format!(" (driven by {who})")).unwrap_or_default()
     }
 
     /// The loop: effects out, inputs in, until the engine stops.
@@ -456,13 +506,23 @@ impl Driver {
         seen
     }
 
-    /// An open run on this target that has sent something, and of which this holds.
-    fn open_run_on(&self, target: &ObjectRef, counts: impl Fn(&Run) -> bool) -> Option<String> {
-        ledger::list(&self.runs).into_iter().find_map(|(id, records)| {
-            let run = replay(&records.ok()?).ok()?;
-            let open = run.plan.target == *target && run.outcome().is_none() && run.has_written();
-            (open && counts(&run)).then_some(id)
-        })
+    /// An open run of this machine on this target that keeps a new one of this runbook out, and of which this holds.
+    async fn open_run_on(
+        &self,
+        target: &ObjectRef,
+        runbook: &str,
+        counts: impl Fn(&Run) -> bool,
+    ) -> Option<Standing> {
+        let all = journals::standings(&self.runs).into_iter();
+        let mut near = all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true));
+        let (mut open, records) = near.find_map(|run| {
+            let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
+            replay(&records).map_or(true, |run| counts(&run)).then_some((run, records))
+        })?;
+        if open.drives != Drives::Here && !self.local_only {
+            self.note_driver(&mut open, &records).await;
+        }
+        Some(open)
     }
 
     /// With `--local-only` this folder is all that keeps a second run out: a journal in it that cannot be read may be
@@ -542,7 +602,7 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
             end(&run.id, exit::DONE, format!("abandoned as it stands: {}", run.left().join("; ")))
         }
         Stop::AtGate(gate) => {
-            let need = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {text}"));
+            let need = need(gate.text.as_ref());
             let way = ways::at_gate(&run.id, &gate);
             let sentence = format!("stopped at a gate: {} (needs {need}); `{}` goes on", gate.question, way.command);
             RunEnd { ways: vec![way], ..end(&run.id, exit::AT_GATE, sentence) }
@@ -575,6 +635,11 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
             RunEnd { asked, more, ways: run.ways_on(now()), ..end(&run.id, code, sentence) }
         }
     }
+}
+
+/// The flag that answers a gate.
+fn need(text: Option<&String>) -> String {
+    text.map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {}", quote(text)))
 }
 
 fn undone(run: &Run) -> String {

@@ -3,7 +3,8 @@
 //! Not here: what a key does (`app::update`), the terminal (`console`). One run at a time; plans and runs are tasks,
 //! so that nothing ever waits for a cluster before the next message.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -14,9 +15,13 @@ use crate::client::fold;
 use crate::client::ledger;
 use crate::client::watch::watch as watch_clusters;
 use crate::fleet::extras::Extras;
+use crate::runbook::standing::{Drives, Standing};
 
 /// Longest wait for a run to come to a safe stop when the console closes; its journal is safe either way.
 const LAST_WAIT: Duration = Duration::from_secs(20);
+
+/// Between two looks for open runs.
+const RUNS_EVERY: Duration = Duration::from_secs(10);
 
 /// The run under way.
 struct Driving {
@@ -39,7 +44,9 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     });
     let say = |message| messages.send(message);
     let _ = say(Message::Runbooks(driver.runbooks())).await;
-    let _ = say(Message::Runs(journals::summaries(driver.runs_folder()))).await;
+    let _ = say(Message::Runs(journals::standings(driver.runs_folder()))).await;
+    let (look, looks) = watch::channel(());
+    let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks));
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;
     let mut closer: Option<JoinHandle<()>> = None;
@@ -64,7 +71,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                     }
                 }));
             }
-            Effect::ListRuns => drop(say(Message::Runs(journals::summaries(driver.runs_folder()))).await),
+            Effect::ListRuns => look.send_replace(()),
             Effect::Plan { runbook, inputs } => {
                 let (driver, messages) = (driver.clone(), messages.clone());
                 // Only the newest request counts: an older plan must not be shown over it.
@@ -86,8 +93,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
             }
             Effect::Start(plan) => {
                 let begin = driver.clone();
-                driving =
-                    Some(begin_run(&driver, &messages, move |ears| async move { begin.start(*plan, ears).await }));
+                driving = Some(begin_run(&look, &messages, move |ears| async move { begin.start(*plan, ears).await }));
             }
             Effect::Resume { run, wish } => {
                 // What happened before belongs to the picture.
@@ -95,7 +101,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                     let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
                 }
                 let begin = driver.clone();
-                driving = Some(begin_run(&driver, &messages, move |ears| async move {
+                driving = Some(begin_run(&look, &messages, move |ears| async move {
                     begin.resume_with(&run, wish.as_ref(), ears).await
                 }));
             }
@@ -118,10 +124,50 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
         forwarding.abort();
         let _ = tokio::time::timeout(LAST_WAIT, driving.task).await;
     }
+    looking.abort();
     drop(watching);
 }
 
-fn begin_run<F, Drive>(driver: &Driver, messages: &mpsc::Sender<Message>, start: F) -> Driving
+/// Says again and again, and whenever asked, what is half done: here, and in the clusters, of whomever.
+async fn look_for_runs(driver: Driver, messages: mpsc::Sender<Message>, mut asked: watch::Receiver<()>) {
+    let mut last = None;
+    let mut renewals: BTreeMap<String, (String, Instant)> = BTreeMap::new();
+    loop {
+        let mut runs = driver.open_work(None).await.runs;
+        runs.iter_mut().for_each(|run| watch_renewal(run, &mut renewals, Instant::now()));
+        // A list that is as it was draws nothing anew.
+        if last.as_ref() != Some(&runs) {
+            if messages.send(Message::Runs(runs.clone())).await.is_err() {
+                return;
+            }
+            last = Some(runs);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RUNS_EVERY) => {}
+            again = asked.changed() => {
+                if again.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A lease that does not move for as long as it lives is held by a process that is gone, or stopped.
+fn watch_renewal(run: &mut Standing, seen: &mut BTreeMap<String, (String, Instant)>, now: Instant) {
+    let (Some((renewed, duration_s)), Drives::Holds(who)) = (run.renewed.take(), run.drives.clone()) else {
+        seen.remove(&run.run);
+        return;
+    };
+    let (before, since) = seen.entry(run.run.clone()).or_insert_with(|| (renewed.clone(), now));
+    if *before != renewed {
+        (*before, *since) = (renewed, now);
+    } else if now.duration_since(*since) > Duration::from_secs(duration_s) {
+        run.driven(Drives::Gone(who));
+    }
+}
+
+fn begin_run<F, Drive>(look: &watch::Sender<()>, messages: &mpsc::Sender<Message>, start: F) -> Driving
 where
     F: FnOnce(Ears) -> Drive + Send + 'static,
     Drive: Future<Output = RunEnd> + Send + 'static,
@@ -129,7 +175,7 @@ where
     let (news, mut heard) = mpsc::channel(64);
     let (replies, replied) = mpsc::channel(4);
     let (stop, stopped) = watch::channel(false);
-    let (messages, folder) = (messages.clone(), driver.runs_folder().to_path_buf());
+    let (messages, look) = (messages.clone(), look.clone());
     let task = tokio::spawn(async move {
         let running = tokio::spawn(start(Ears { news, replies: replied, stop: stopped }));
         while let Some(news) = heard.recv().await {
@@ -143,7 +189,7 @@ where
             ..RunEnd::default()
         });
         let _ = messages.send(Message::Run(RunMessage::Ended(end))).await;
-        let _ = messages.send(Message::Runs(journals::summaries(&folder))).await;
+        look.send_replace(());
     });
     Driving { replies, stop, task }
 }

@@ -8,10 +8,12 @@ use super::journals::replay;
 use super::{Driver, Ears, TOOL, end, exit, guard, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
+use crate::client::agent;
 use crate::client::ledger::{self, Journal, LedgerError};
 use crate::client::open_run::{self, Found, Head};
 use crate::runbook::plan::Plan;
 use crate::runbook::record::{Event, decode};
+use crate::runbook::standing::last_driver;
 
 impl Driver {
     /// The open runs in every context. Reads only.
@@ -42,10 +44,16 @@ impl Driver {
             Ok(replayed) => replayed.plan,
             Err(sentence) => return refuse(sentence),
         };
+        let runbook = plan.runbook.clone();
+        agent::during(&runbook, run, self.take_from(run, head, plan, &lines, ears)).await
+    }
+
+    async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: Ears) -> RunEnd {
+        let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
         if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
             return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));
         }
-        let (mut journal, fetched) = match self.local(run, &lines, &ears).await {
+        let (mut journal, fetched) = match self.local(run, lines, &ears).await {
             Ok(both) => both,
             Err(error @ LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
             Err(error) => return refuse(error.to_string()),
@@ -69,7 +77,7 @@ impl Driver {
             Err(sentence) => return self.give_up(guarded, refuse(sentence)).await,
         };
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
-        let from = guard::last_driver(&records).unwrap_or_else(|| head.who().to_string());
+        let from = last_driver(&records).unwrap_or_else(|| head.who().to_string());
         let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from });
         self.drive(replayed, journal, guarded, first.into_iter().collect(), ears).await
     }

@@ -3,6 +3,7 @@
 //! Lines are copied byte for byte, so that the hash chain stays one. Not here: the cluster's side
 //! (`client::open_run`), and which of the two is right (`app::driver`).
 
+use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -63,12 +64,28 @@ impl Journal {
     /// Names this very file on this running machine. Whoever has its lock knows that no other process drives from
     /// it; a copied file, another machine or a reboot gives another name. `None` where that cannot be told.
     pub fn seat(&self) -> Option<String> {
-        use std::os::unix::fs::MetadataExt as _;
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let file = self.file.metadata().ok()?;
-        let digest = Sha256::digest(format!("{} {} {}", boot.trim(), file.dev(), file.ino()));
-        Some(digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+        seat(&self.file)
     }
+}
+
+/// The seat of a journal that somebody else may have locked; `None` where there is none, or it cannot be told.
+pub fn seat_of(dir: &Path, run: &str) -> Option<String> {
+    seat(&File::open(path(dir, run).ok()?).ok()?)
+}
+
+fn seat(file: &File) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let file = file.metadata().ok()?;
+    let digest = Sha256::digest(format!("{} {} {}", boot.trim(), file.dev(), file.ino()));
+    Some(digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether a process has a journal locked now, and so drives its run. Nothing is kept: a shared lock, given back at once,
+/// which whoever wants to drive waits out.
+pub fn is_locked(dir: &Path, run: &str) -> bool {
+    let Some(file) = path(dir, run).ok().and_then(|path| File::open(path).ok()) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Renames a journal that forked, so that the run can be fetched again and nothing is lost. Gives the new name.

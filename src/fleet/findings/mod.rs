@@ -135,6 +135,9 @@ pub struct Finding {
     pub why: &'static str,
     /// Often a command line.
     pub what_to_do: String,
+    /// A run accounts for it: it is to be expected while that one is at work, and counts as nothing wrong. One sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
     /// It could not be seen whether this is so: neither a finding nor an all-clear.
     pub unknown: bool,
     /// Others follow from it: it stands before those of its severity.
@@ -166,6 +169,7 @@ impl Finding {
             evidence: Vec::new(),
             why: hazard.why,
             what_to_do: String::new(),
+            expected: None,
             unknown: false,
             first: false,
             location: None,

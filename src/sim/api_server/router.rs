@@ -72,6 +72,8 @@ pub(super) async fn answer(server: &Arc<Server>, request: Request<Incoming>) -> 
     let method = request.method().as_str().to_owned();
     let path = request.uri().path().to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
+    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let agent = agent.unwrap_or_default().to_owned();
     config.faults.answering().await;
     for delay in [config.latency, config.faults.latency()].into_iter().flatten() {
         tokio::time::sleep(delay).await;
@@ -79,7 +81,7 @@ pub(super) async fn answer(server: &Arc<Server>, request: Request<Incoming>) -> 
     let mut dry_run = false;
     let reply = route(server, request, &mut dry_run).await.unwrap_or_else(|refusal| refusal.reply());
     let status = reply.status().as_u16();
-    config.log.kube(KubeRequest { kube_cluster: config.name.clone(), method, path, query, status, dry_run });
+    config.log.kube(KubeRequest { kube_cluster: config.name.clone(), method, path, query, status, dry_run, agent });
     reply
 }
 

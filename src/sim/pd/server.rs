@@ -106,6 +106,7 @@ async fn respond(endpoint: Endpoint, request: http::Request<Incoming>) -> Result
             method: request.method.to_owned(),
             path: request.path.to_owned(),
             status,
+            agent: header("user-agent").unwrap_or_default().to_owned(),
         });
     };
     let reply = match decide(&endpoint, &request) {

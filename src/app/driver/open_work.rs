@@ -1,0 +1,151 @@
+//! Looking for what [`crate::runbook::standing`] is made of: this machine's journals, the records in the clusters, and who
+//! holds the leases. Reads only.
+//!
+//! Not here: what is made of it, and what a guard does with it ([`super::guard`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+
+use super::{Driver, journals};
+use crate::client::lease::{self, Place};
+use crate::client::leases::Orphan;
+use crate::client::ledger;
+use crate::client::open_run::{self, Head};
+use crate::fleet::Fleet;
+use crate::runbook::record::{Event, Record, decode};
+use crate::runbook::standing::{Drives, Standing};
+
+/// Records of other machines' runs that are read in one look; of more there is only the head.
+const MOST_READ: usize = 20;
+/// So far two clocks may be apart before a renewal is called old.
+const SKEW_S: i64 = 120;
+
+/// Every run that is known, and what could not be looked into, one sentence each.
+#[derive(Clone, Debug, Default)]
+pub struct OpenWork {
+    /// This machine's runs, newest first, then the open ones of others.
+    pub runs: Vec<Standing>,
+    /// Heads of the open runs that the clusters know.
+    pub heads: Vec<Head>,
+    pub unseen: Vec<String>,
+}
+
+impl OpenWork {
+    pub fn open(&self) -> Vec<Standing> {
+        self.runs.iter().filter(|run| run.open).cloned().collect()
+    }
+
+    /// Leases that were watched and not renewed: the processes that held them are gone.
+    pub fn note_orphans(&mut self, orphans: &[Orphan]) {
+        for run in &mut self.runs {
+            if let Drives::Holds(who) = run.drives.clone()
+                && orphans.iter().any(|orphan| orphan.run == run.run)
+            {
+                run.driven(Drives::Gone(who));
+            }
+        }
+    }
+}
+
+impl Driver {
+    /// What is open here and in the clusters. `fleet`: where to look where a whole cluster may not be listed.
+    pub async fn open_work(&self, fleet: Option<&Fleet>) -> OpenWork {
+        let mut namespaces: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (of, _) in fleet.iter().flat_map(|fleet| fleet.tidb_clusters()) {
+            namespaces.entry(of.context).or_default().insert(of.namespace);
+        }
+        let found = open_run::find_in(&self.links, None, &namespaces).await;
+        // Many files, and each is replayed: not on a thread that others wait for.
+        let folder = self.runs.clone();
+        let read = tokio::task::spawn_blocking(move || journals::standings(&folder));
+        let mut runs = read.await.unwrap_or_default();
+        for run in runs.iter_mut().filter(|run| run.open && run.drives != Drives::Here) {
+            let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
+            self.note_driver(run, &records).await;
+        }
+        let strangers = found.heads.iter().filter(|head| runs.iter().all(|run| run.run != head.run));
+        let strangers = strangers.enumerate().map(|(index, head)| async move {
+            let lines = match index {
+                0..MOST_READ => open_run::read(&self.links, head).await.unwrap_or_default(),
+                _ => String::new(),
+            };
+            self.standing_of(head, &lines).await
+        });
+        let strangers = join_all(strangers).await;
+        runs.extend(strangers);
+        OpenWork { runs, heads: found.heads, unseen: found.unseen }
+    }
+
+    /// How a run found in a cluster stands. What cannot be read of it may have sent something.
+    pub(super) async fn standing_of(&self, head: &Head, lines: &str) -> Standing {
+        let here = ledger::read(&self.runs, &head.run).is_ok();
+        let records = decode(lines).map(|parsed| parsed.records).map_err(|why| why.to_string());
+        let made = records.and_then(|records| Ok((Standing::of(&records, here, Drives::NotKnown)?, records)));
+        let mut standing = match made {
+            Ok((mut standing, records)) => {
+                self.note_driver(&mut standing, &records).await;
+                standing
+            }
+            Err(why) => {
+                let mut standing = Standing {
+                    open: head.open,
+                    sent: true,
+                    waits: format!("is at a place that cannot be told ({why})"),
+                    runbook: head.runbook.clone(),
+                    opened: head.opened.parse().unwrap_or_default(),
+                    ..Standing::unreadable(&head.run, &why, here)
+                };
+                standing.driven(Drives::NotKnown);
+                standing
+            }
+        };
+        // By the name that this session has for the cluster.
+        standing.target = format!("{}/{}/{}", head.context, head.namespace, head.name());
+        standing.who = head.who().to_string();
+        standing
+    }
+
+    /// Notes who drives a run now, by its lease.
+    pub(super) async fn note_driver(&self, run: &mut Standing, records: &[Record]) {
+        let (drives, renewed) = self.drives(&run.run, records, run.here).await;
+        run.renewed = renewed;
+        run.driven(drives);
+    }
+
+    async fn drives(&self, run: &str, records: &[Record], here: bool) -> (Drives, Option<(String, u64)>) {
+        if here && ledger::is_locked(&self.runs, run) {
+            return (Drives::Here, None);
+        }
+        let leased = records.iter().rev().find_map(|record| match &record.event {
+            Event::Leased { database, fences, .. } => Some((database, fences)),
+            _ => None,
+        });
+        let Some((database, fences)) = leased else { return (Drives::Nobody, None) };
+        let seat = if here { ledger::seat_of(&self.runs, run) } else { None };
+        let mut unknown = false;
+        for fence in fences {
+            let place =
+                Place { kube_uid: String::new(), namespace: fence.namespace.clone(), context: fence.context.clone() };
+            match lease::held_by(&self.links, &place, database).await {
+                Ok(Some(holder)) if holder.run == run => {
+                    // The lock of the very file under which it was taken is free: its process is dead. And one that was not
+                    // renewed for minutes is no longer, however the clocks differ; this is only told, never acted upon.
+                    let dead = seat.as_ref() == Some(&holder.seat);
+                    let who = holder.who.to_string();
+                    let drives = if dead || stale(&holder) { Drives::Gone(who) } else { Drives::Holds(who) };
+                    return (drives, Some((holder.renewed, holder.duration_s)));
+                }
+                Ok(_) => {}
+                Err(_) => unknown = true,
+            }
+        }
+        (if unknown { Drives::NotKnown } else { Drives::Nobody }, None)
+    }
+}
+
+fn stale(holder: &lease::Holder) -> bool {
+    let Ok(renewed) = holder.renewed.parse::<jiff::Timestamp>() else { return false };
+    let age = super::now().duration_since(renewed).as_secs();
+    age > i64::try_from(holder.duration_s).unwrap_or(i64::MAX).saturating_add(SKEW_S)
+}

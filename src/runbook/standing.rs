@@ -1,0 +1,452 @@
+//! Is something half done here, whose is it, where does it wait, and what next: one answer for every face.
+//!
+//! A [`Standing`] is made from a run's records (of this machine or of the cluster) and from who was seen to drive it.
+//! Header, problems, `status`, `check`, `diagnose`, `runs list` and what `run` refuses with all say what stands here.
+//! Pure. Not here: reading journals, records and leases (`app::driver::open_work`).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::action::Action;
+use super::plan::PlannedStep;
+use super::record::{Event, Record};
+use super::requests::quote;
+use super::run::view::{Direction, Offer, Progress, Shown, View};
+use crate::fleet::ObjectRef;
+use crate::fleet::database::{Database, Member};
+use crate::fleet::diagnosis::{Diagnosis, Leftover};
+use crate::fleet::findings::Finding;
+
+/// Whether a process drives a run now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", content = "who", rename_all = "kebab-case")]
+pub enum Drives {
+    /// A process of this machine has its journal locked.
+    Here,
+    /// Its lease is held. One look does not tell whether it is still renewed.
+    Holds(String),
+    /// Its lease is held by a process that is gone or stopped.
+    Gone(String),
+    Nobody,
+    #[default]
+    NotKnown,
+}
+
+/// One run as every list shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    pub run: String,
+    pub runbook: String,
+    /// `CONTEXT/NAMESPACE/NAME`
+    pub target: String,
+    pub opened: Timestamp,
+    /// `open`, `paused: why`, `done`, `nothing to do`, or why the journal cannot be read.
+    pub state: String,
+    pub open: bool,
+    /// Of the way that it goes: the plan's steps, or those of its undo.
+    pub completed: usize,
+    pub steps: usize,
+    /// PD cluster id, where the plan knew it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Something was sent, or may have been.
+    pub sent: bool,
+    /// Who last drove it, or opened it; empty where nobody noted it.
+    pub who: String,
+    pub drives: Drives,
+    /// Its journal is on this machine.
+    pub here: bool,
+    /// Where it waits; empty once it is over.
+    pub waits: String,
+    /// Command lines that go on with it or end it, the first the likeliest; empty while somebody drives it.
+    pub next: Vec<String>,
+    /// The TidbClusters of which it restarts something now.
+    pub restarts: BTreeSet<String>,
+    /// The PD pods whose peerURLs it is about to correct: `CONTEXT/NAMESPACE/POD`.
+    pub corrects: BTreeSet<String>,
+    /// Last renewal of the lease that is held for it, and for how many seconds it is good.
+    #[serde(skip)]
+    pub renewed: Option<(String, u64)>,
+    /// What `next` needs typed or answered.
+    #[serde(skip)]
+    pub answers: String,
+    #[serde(skip)]
+    pub offers: Vec<Offer>,
+}
+
+impl Standing {
+    /// Of a run's records. `Err`: why they make no run.
+    pub fn of(records: &[Record], here: bool, drives: Drives) -> Result<Self, String> {
+        let shown = Shown::of(records).map_err(|why| why.to_string())?;
+        Ok(Self::shown(&shown, records, here, drives))
+    }
+
+    /// The same of a run that is folded already; `records`: the first ones and the latest are enough.
+    pub fn shown(shown: &Shown, records: &[Record], here: bool, drives: Drives) -> Self {
+        let (run, view) = (shown.run(), shown.view());
+        let (completed, steps) = view.count();
+        let open = view.outcome.is_none();
+        let (restarts, corrects) = if open { moves(shown, &view) } else { Default::default() };
+        let mut standing = Self {
+            run: run.id.clone(),
+            runbook: run.plan.runbook.clone(),
+            target: run.plan.target.to_string(),
+            opened: records.first().map_or(Timestamp::UNIX_EPOCH, |record| record.at),
+            state: view.state(),
+            open,
+            completed,
+            steps,
+            database: run.plan.database.clone(),
+            sent: run.has_written(),
+            who: last_driver(records).unwrap_or_default(),
+            drives: Drives::NotKnown,
+            here,
+            waits: if open { waits(shown, &view) } else { String::new() },
+            next: Vec::new(),
+            restarts,
+            corrects,
+            renewed: None,
+            answers: answers(shown, &view),
+            offers: view.offers,
+        };
+        standing.driven(drives);
+        standing
+    }
+
+    /// Of a journal or record that cannot be read: it may be an open run that has sent something.
+    pub fn unreadable(run: &str, why: &str, here: bool) -> Self {
+        Self { run: run.to_owned(), state: format!("unreadable: {why}"), here, ..Self::default() }
+    }
+
+    /// Notes who drives it, and what can be done then.
+    pub fn driven(&mut self, drives: Drives) {
+        self.drives = drives;
+        self.next = self.commands();
+    }
+
+    /// Nobody is seen to drive it, so that it stays as it is until somebody does.
+    pub fn left(&self) -> bool {
+        self.open && matches!(self.drives, Drives::Nobody | Drives::Gone(_))
+    }
+
+    /// Who drives it now, for a column; nobody drives what is over.
+    pub fn driven_by(&self) -> String {
+        match (&self.drives, self.open) {
+            (_, false) => "-".to_owned(),
+            (Drives::Here, true) => "a process here".to_owned(),
+            (Drives::Holds(who), true) => who.clone(),
+            (Drives::Gone(who), true) => format!("nobody ({who} is gone)"),
+            (Drives::Nobody, true) => "nobody".to_owned(),
+            (Drives::NotKnown, true) => "not known".to_owned(),
+        }
+    }
+
+    /// Half done, and left so.
+    pub fn half_done(&self) -> bool {
+        self.left() && self.sent
+    }
+
+    fn commands(&self) -> Vec<String> {
+        if !self.open || matches!(self.drives, Drives::Here) {
+            return Vec::new();
+        }
+        let Self { run, answers, .. } = self;
+        if !self.here {
+            return vec![format!("tidepilot runs take-over {run}{answers}")];
+        }
+        let mut all = vec![format!("tidepilot runs resume {run}{answers}")];
+        if self.offers.contains(&Offer::Undo) {
+            all.push(format!("tidepilot runs undo {run} --yes"));
+        }
+        if !self.sent {
+            all.push(format!("tidepilot runs abandon {run} --reason TEXT"));
+        }
+        all
+    }
+
+    /// Whether a new run of this runbook on this TidbCluster has to wait for it; `same`: it is on the same one.
+    pub fn keeps_out(&self, runbook: &str, same: bool) -> bool {
+        self.open && (self.sent || (same && self.runbook == runbook))
+    }
+
+    /// One sentence: what is open, whose, where it waits, who drives it.
+    pub fn sentence(&self) -> String {
+        let Self { run, runbook, target, opened, waits, .. } = self;
+        let by = if self.who.is_empty() { String::new() } else { format!(" by {}", self.who) };
+        let sent = if self.sent { "and has already sent something" } else { "and has sent nothing yet" };
+        let drives = match &self.drives {
+            Drives::Here => "a process on this machine drives it".to_owned(),
+            Drives::Holds(who) => format!("{who} holds its lease"),
+            Drives::Gone(who) => format!("the process of {who} that drove it is gone or stopped"),
+            Drives::Nobody => "nobody drives it".to_owned(),
+            Drives::NotKnown => "whether somebody drives it is not known".to_owned(),
+        };
+        format!("run {run}: {runbook} on {target}{by}, opened {opened}, is open {sent}; it {waits}; {drives}")
+    }
+
+    /// The sentence with the command that goes on.
+    pub fn refusal(&self) -> String {
+        match self.next.as_slice() {
+            [] => format!("{}; wait for it, or stop it where it runs", self.sentence()),
+            [first, ..] => {
+                let held = matches!(self.drives, Drives::Holds(_));
+                let when = if held { ", once nobody drives it," } else { "" };
+                format!("{}; `{first}`{when} goes on with it", self.sentence())
+            }
+        }
+    }
+
+    /// What to do first, where another command was going to be proposed for the same Database.
+    pub fn first(&self) -> String {
+        match self.next.first() {
+            Some(next) => format!("run {} is open: {next}", self.run),
+            None => format!("run {} is under way: wait for its end", self.run),
+        }
+    }
+
+    /// Whether it is about this Database.
+    pub fn concerns(&self, database: &Database) -> bool {
+        let named = self.database.is_some() && self.database == database.id;
+        named
+            || database
+                .tidb_clusters
+                .iter()
+                .any(|of| of.to_string() == self.target || self.restarts.contains(&of.to_string()))
+    }
+
+    /// Whether what it is doing now accounts for a problem. Nothing does while PD's quorum is not seen to stand, nor once
+    /// nobody drives it.
+    pub fn explains(&self, database: &Database, problem: &str) -> bool {
+        if !self.open || self.left() || !self.sent || !self.concerns(database) || !database.quorum.stands() {
+            return false;
+        }
+        let restarted = |of: Option<ObjectRef>| of.is_some_and(|of| self.restarts.contains(&of.to_string()));
+        let corrected = |member: &Member| {
+            let pod = member.of().zip(member.pod.as_ref());
+            pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
+        };
+        let about = |name: &str| problem.split([' ', ',', ';', ':']).any(|word| word == name);
+        self.restarts.iter().any(|of| problem.starts_with(&format!("TidbCluster {of} is not Ready")))
+            || self.restarts.iter().any(|of| problem.starts_with(&format!("TidbCluster {of}: ")))
+            || database.members.iter().filter(|member| about(&member.name)).any(|member| {
+                (problem.starts_with("PD member ") && problem.ends_with(" is not healthy") && restarted(member.of()))
+                    || (problem.starts_with("peerURL of ") && corrected(member))
+            })
+            || database.stores.iter().any(|row| {
+                problem.starts_with(&format!("store {} ", row.store.id))
+                    && row.store.state == "Disconnected"
+                    && restarted(row.of.clone())
+            })
+    }
+
+    /// The same for a finding.
+    pub fn explains_finding(&self, database: &Database, finding: &Finding) -> bool {
+        if !self.open || self.left() || !self.sent || !self.concerns(database) || !database.quorum.stands() {
+            return false;
+        }
+        let subjects = |kind: &'static str| finding.subjects.iter().filter(move |subject| subject.kind == kind);
+        let here = |set: &BTreeSet<String>, subject: &crate::fleet::findings::Subject| {
+            set.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
+        };
+        let member = |name: &str| database.members.iter().find(|member| member.id.hex() == name);
+        match finding.id() {
+            "not-ready" => {
+                subjects("TidbCluster").next().is_some()
+                    && subjects("TidbCluster").all(|subject| here(&self.restarts, subject))
+            }
+            "pd-member-unhealthy" => {
+                subjects("member").next().is_some()
+                    && subjects("member").all(|subject| {
+                        let of = member(&subject.name).and_then(Member::of);
+                        of.is_some_and(|of| self.restarts.contains(&of.to_string()))
+                    })
+            }
+            "peer-urls-half-updated" => {
+                let drifting: Vec<&Member> = database.members.iter().filter(|member| member.drift).collect();
+                !drifting.is_empty()
+                    && drifting.iter().all(|member| {
+                        let pod = member.of().zip(member.pod.as_ref());
+                        pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
+                    })
+            }
+            _ => false,
+        }
+    }
+
+    /// What stands beside a problem that it explains.
+    pub fn expected(&self) -> String {
+        let doing = match (self.restarts.is_empty(), self.corrects.is_empty()) {
+            (false, _) => format!("is restarting {}", self.restarts.iter().cloned().collect::<Vec<_>>().join(", ")),
+            (true, false) => "corrects the peerURLs next".to_owned(),
+            (true, true) => "is at work on it".to_owned(),
+        };
+        format!("expected: run {} {doing}", self.run)
+    }
+}
+
+/// The run that accounts for a problem of a Database, if one does.
+pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &str) -> Option<&'a Standing> {
+    runs.iter().find(|run| run.explains(database, problem))
+}
+
+/// Problems of all Databases that no run explains.
+pub fn unexplained(runs: &[Standing], databases: &[Database]) -> bool {
+    let mut all =
+        databases.iter().flat_map(|database| database.problems.iter().map(move |problem| (database, problem)));
+    all.any(|(database, problem)| explained(runs, database, problem).is_none())
+}
+
+/// Puts the open runs into what interrupted work was found: they come first, and no other command is proposed for their
+/// Databases before they are over. `fleet_databases`: what was looked at.
+pub fn into_diagnosis(runs: &[Standing], databases: &[Database], found: &mut Diagnosis) {
+    for leftover in &mut found.leftovers {
+        let database = databases.iter().find(|database| {
+            database.name == leftover.database || database.id.as_deref() == Some(leftover.database.as_str())
+        });
+        let Some(run) = runs.iter().find(|run| run.open && database.is_some_and(|database| run.concerns(database)))
+        else {
+            continue;
+        };
+        if run.sent || leftover.remedy.starts_with("tidepilot run ") {
+            leftover.remedy = format!("{} # then look again", run.first_command());
+        }
+    }
+    let open = runs.iter().filter(|run| run.open).map(|run| Leftover {
+        kind: "open-run",
+        database: databases
+            .iter()
+            .find(|database| run.concerns(database))
+            .map_or_else(|| run.database.clone().unwrap_or_default(), |database| database.name.clone()),
+        at: run.target.clone(),
+        sentence: run.sentence(),
+        remedy: run.first_command(),
+    });
+    let open: Vec<Leftover> = open.collect();
+    found.leftovers.splice(0..0, open);
+}
+
+impl Standing {
+    fn first_command(&self) -> String {
+        match self.next.as_slice() {
+            [] => format!("tidepilot runs show {} # it is under way: wait for its end", self.run),
+            [one] => one.clone(),
+            [first, more @ ..] => format!("{first} # or: {}", more.join("; or: ")),
+        }
+    }
+}
+
+/// Notes what the runs account for, and proposes no other command for their Databases before they are over.
+pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [Finding]) {
+    for finding in findings {
+        let database = databases.iter().find(|database| finding.database.as_ref() == Some(&database.name));
+        let Some(database) = database else { continue };
+        let explained = runs.iter().find(|run| run.explains_finding(database, finding));
+        finding.expected = explained.map(Standing::expected);
+        let open = runs.iter().find(|run| run.open && run.concerns(database));
+        if let Some(run) = open.filter(|_| finding.what_to_do.contains("tidepilot run ")) {
+            finding.what_to_do = run.first_command();
+        }
+    }
+}
+
+/// Who last took the lease for a run.
+pub fn last_driver(records: &[Record]) -> Option<String> {
+    records.iter().rev().find_map(|record| match &record.event {
+        Event::Leased { by, .. } => Some(by.clone()),
+        Event::RunOpened { .. }
+        | Event::Resumed { .. }
+        | Event::TakenOver { .. }
+        | Event::Confirmed { .. }
+        | Event::Approved { .. }
+        | Event::Intent { .. }
+        | Event::Returned { .. }
+        | Event::Chosen { .. }
+        | Event::Completed { .. }
+        | Event::Paused { .. }
+        | Event::Closed { .. } => None,
+    })
+}
+
+fn pod_name(of: &ObjectRef, pod: &str) -> String {
+    format!("{}/{}/{pod}", of.context, of.namespace)
+}
+
+/// Where it waits, as the end of a sentence that begins with "it".
+fn waits(shown: &Shown, view: &View) -> String {
+    let undo = if view.direction == Direction::Undo { "is being undone and " } else { "" };
+    let line = view.step();
+    let at = line.map_or_else(String::new, |line| line.id.clone());
+    if let Some(reason) = &view.paused {
+        return format!("{undo}stopped at {at}: {}", reason.sentence());
+    }
+    if let Some((step, _)) = shown.run().awaits_approval() {
+        return format!("{undo}waits for a second person at {}", step.id);
+    }
+    if let Some(gate) = &view.gate {
+        return format!("{undo}waits at the gate of {at}: {}", gate.question);
+    }
+    match line.map(|line| (&line.progress, line.attempts)) {
+        Some((Progress::Sent | Progress::Verifying | Progress::Refused, attempt)) => {
+            format!("{undo}has sent {at} (attempt {attempt}), and its end is not noted")
+        }
+        Some(_) => format!("{undo}is at {at}"),
+        None => format!("{undo}has every step done and was not closed"),
+    }
+}
+
+/// The flags that answer what stands before the next step.
+fn answers(shown: &Shown, view: &View) -> String {
+    match view.gate.as_ref().map(|gate| &gate.text) {
+        Some(Some(text)) => format!(" --confirm {}", quote(text)),
+        Some(None) => " --yes".to_owned(),
+        None => match shown.run().awaits_approval() {
+            Some(_) => " --await-approval 600".to_owned(),
+            None => String::new(),
+        },
+    }
+}
+
+/// What it restarts now, and whose peerURLs it corrects.
+fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<String>) {
+    let run = shown.run();
+    let planned = |id: &str| run.steps().iter().find(|step| step.id == id);
+    let left: Vec<&PlannedStep> = view
+        .steps
+        .iter()
+        .filter(|line| line.direction == view.direction && !line.progress.over())
+        .filter_map(|line| planned(&line.id))
+        .collect();
+    let mut corrects = BTreeSet::new();
+    for step in &left {
+        if let Action::UpdatePeerUrl { target, pod, .. } = &step.action {
+            corrects.insert(pod_name(target, pod));
+        }
+    }
+    let mut restarts = BTreeSet::new();
+    if let Some(now) = view.step().and_then(|line| planned(&line.id)).filter(|_| run.has_written()) {
+        match &now.action {
+            Action::WaitRollout { target, .. } | Action::Await { target } => drop(restarts.insert(target.to_string())),
+            Action::PatchTidbCluster { target, .. }
+                if view.step().is_some_and(|line| matches!(line.progress, Progress::Sent | Progress::Verifying)) =>
+            {
+                restarts.insert(target.to_string());
+            }
+            Action::PatchTidbCluster { .. }
+            | Action::ProbePeerUrl { .. }
+            | Action::UpdatePeerUrl { .. }
+            | Action::CreateObject { .. }
+            | Action::DeleteObject { .. }
+            | Action::CopySecret { .. }
+            | Action::IssueCa { .. }
+            | Action::IssueCertificate { .. }
+            | Action::TransferPdLeader { .. }
+            | Action::RemovePdMember { .. }
+            | Action::NetProbe { .. }
+            | Action::Manual { .. } => {}
+        }
+    }
+    (restarts, corrects)
+}
