@@ -210,7 +210,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.headers_mut().insert(http::header::USER_AGENT, super::agent::current());
+        // A request that did not come through a link; kube's worker does not know whose it is.
+        request.headers_mut().entry(http::header::USER_AGENT).or_insert_with(super::agent::current);
         let verdict = judge(classify(&request), request.extensions().get::<Mark>().copied(), self.gate.read_only);
         match verdict {
             Ok(()) => Either::Left(futures::TryFutureExt::err_into(self.inner.call(request))),

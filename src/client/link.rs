@@ -461,6 +461,8 @@ fn worth_asking_again(trouble: &Trouble) -> bool {
 }
 
 fn with_bearer(mut request: Request<Vec<u8>>, built: &Built) -> Request<Vec<u8>> {
+    // Here and not at the gate: kube sends from a task of its own, which does not know for which run.
+    request.headers_mut().insert(http::header::USER_AGENT, super::agent::current());
     if let Some(bearer) = &built.bearer {
         request.headers_mut().insert(http::header::AUTHORIZATION, bearer.clone());
     }
