@@ -76,7 +76,16 @@ impl Shown {
             unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
         }
         let findings = findings.into_iter().filter(|finding| finding.severity >= least).collect();
-        Self { severity: least, databases, certificates: Vec::new(), files, findings, unseen, notes, open_runs: Vec::new() }
+        Self {
+            severity: least,
+            databases,
+            certificates: Vec::new(),
+            files,
+            findings,
+            unseen,
+            notes,
+            open_runs: Vec::new(),
+        }
     }
 
     /// Whether everything that was looked for could be seen.
