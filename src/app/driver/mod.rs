@@ -507,12 +507,7 @@ impl Driver {
     }
 
     /// An open run of this machine on this target that keeps a new one of this runbook out, and of which this holds.
-    async fn open_run_on(
-        &self,
-        target: &ObjectRef,
-        runbook: &str,
-        counts: impl Fn(&Run) -> bool,
-    ) -> Option<Standing> {
+    async fn open_run_on(&self, target: &ObjectRef, runbook: &str, counts: impl Fn(&Run) -> bool) -> Option<Standing> {
         let all = journals::standings(&self.runs).into_iter();
         let mut near = all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true));
         let (mut open, records) = near.find_map(|run| {
