@@ -9,8 +9,8 @@ use crate::fleet::Change;
 use crate::runbook::choices::Wish;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::record::Record;
-use crate::runbook::ways::WayOn;
 use crate::runbook::standing::Standing;
+use crate::runbook::ways::WayOn;
 
 /// Everything that can happen to the core.
 #[derive(Clone, Debug)]
