@@ -161,10 +161,12 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
     }
 }
 
-/// A template with branches, loops or a chart's values is no object yet. A `{{ name }}` in a value is a placeholder.
+/// A chart's values, or what can be read only after a template's branches and loops were followed. A `{{ name }}` in a value
+/// is a placeholder; in the text of a rule or of a message it is somebody else's.
 fn is_template(text: &str) -> bool {
-    let charts = [".Values", ".Release", ".Chart", "include \"", "{{-", "{%"];
-    charts.iter().any(|mark| text.contains(mark)) && (text.contains("{{") || text.contains("{%"))
+    let chart = text.contains("{{") && [".Values", ".Release", ".Chart"].iter().any(|mark| text.contains(mark));
+    let begins = |line: &str| line.trim_start().starts_with("{{") || line.contains("{{-") || line.contains("{%");
+    chart || (text.lines().any(begins) && parse(text).is_err())
 }
 
 /// What was read, and a key that stands twice, with its line.

@@ -134,6 +134,7 @@ fn variables_that_others_replace() {
     for other in [
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x.sh: |\n    echo ${A} $(date) $B\n",
         "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: a\n  annotations: {x/snippet: \"set $a ${b}\"}\nspec: {rules: []}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: todo-messages}\ndata:\n  x.tmpl: |\n    {{ define \"x\" }}{{- range .Alerts }}{{ .Labels }}{{ end }}{{ end }}\n",
         "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {x: {args: [\"$(A)\", \"${B}\"]}}\n",
         "apiVersion: pingcap.com/v1alpha1\nkind: TidbMonitor\nmetadata: {name: a}\nspec: {prometheus: {config: {x: \"${1}\"}}, text: \"$1 {{ $x }}\"}\n",
     ] {
@@ -245,6 +246,9 @@ fn who_joins_whom() {
         &["wrong-cluster-reference"],
     );
     expect(&join("west", "{name: shop, namespace: sales, clusterDomain: fra.example}"), &[]);
+    // Two that join one which lies in no file.
+    let apart = format!("{}---\n{}", join("b", "{name: base}"), join("c", "{name: base}"));
+    expect(&apart, &[]);
     // Itself.
     expect(&join("west", "{name: west, namespace: sales, clusterDomain: fra.example}"), &["wrong-cluster-reference"]);
     expect(&join("west", "{name: west}"), &["wrong-cluster-reference"]);

@@ -179,7 +179,7 @@ fn names(document: &Document) -> Vec<Finding> {
         }
         let Some(text) = document.text_at(path).filter(|text| !text.is_empty()) else { continue };
         // What is a placeholder is said as such, or is the reader's to replace.
-        if any_placeholder(text).is_some() || text.contains('$') {
+        if any_placeholder(text).is_some() || (document.in_shell && text.contains('$')) {
             continue;
         }
         let fault = match path[path.len() - 1] {
@@ -207,7 +207,7 @@ fn versions(document: &Document) -> Vec<Finding> {
             all.push(at(document, "no-version", path, value.to_string(), sentence).then("quote it, as in \"v8.5.4\""));
             return;
         };
-        if any_placeholder(text).is_some() || text.contains('$') || text.is_empty() {
+        if any_placeholder(text).is_some() || (document.in_shell && text.contains('$')) || text.is_empty() {
             return;
         }
         let found = match version_fault(text) {

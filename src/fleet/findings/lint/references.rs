@@ -91,7 +91,7 @@ fn references(clusters: &[&Document]) -> Vec<Finding> {
                 ))
                 .then("leave spec.cluster out of the one that is to be initial"),
             );
-        } else if matching.is_empty() && !others.is_empty() {
+        } else if matching.is_empty() && others.iter().any(|other| reference(other).is_none()) {
             all.push(
                 wrong(format!("spec.cluster ({named}) is none of the other TidbClusters of this set")).then(
                     "its three parts must equal metadata.name, namespace and spec.clusterDomain of the one to join",

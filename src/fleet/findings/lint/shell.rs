@@ -183,7 +183,10 @@ pub fn pieces(text: &str) -> Vec<Piece> {
             continue;
         }
         for text in commands(&line) {
-            let near = lines[index.saturating_sub(4)..(last + 12).min(lines.len())].join("\n");
+            // As far as the next command: what that one shows is its own.
+            let after = lines[last + 1..].iter().take(12).take_while(|line| !line.contains("kubectl "));
+            let before = lines[index.saturating_sub(2)..=last].iter();
+            let near = before.chain(after).copied().collect::<Vec<&str>>().join("\n");
             all.push(Piece::Command(Line { line: first, text, whole: line.clone(), near }));
         }
         index = last + 1;

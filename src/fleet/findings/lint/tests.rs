@@ -243,6 +243,7 @@ fn what_is_quoted_is_literal() {
         "kubectl -n db patch tc east --type merge -p '{\"spec\":{\"clusterDomain\":\"'\"${domain}\"'\"}}'",
         "kubectl -n db exec east-pd-0 -- sh -c 'echo ${HOSTNAME}'",
         "kubectl -n db get tc east -o jsonpath='{$.spec}'",
+        "kubectl -n argo patch secret argo -p '{\"stringData\": {\"admin.password\": \"$2a$10$rRyBsGSHK6.uc8fnt\"}}'",
         "kubectl -n db patch tc east --type json -p '[{\"op\":\"add\",\"path\":\"/spec/tidb/env\",\"value\":\"$(POD_IP)\"}]'",
         "envsubst <<'EOF' | kubectl apply -n db -f -\nkind: TidbCluster\nmetadata: {name: \"${name}\"}\nEOF",
         "cat > tc.yaml <<'EOF'\nkind: TidbCluster\nmetadata: {name: $name}\nEOF\nenvsubst < tc.yaml | kubectl apply -n db -f -",
