@@ -56,7 +56,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
 fn signer(one: &Certificate) -> String {
     let name = one.issuer.clone().unwrap_or_default();
     match &one.signer_key_id {
-        Some(id) if id.len() > 8 => format!("{name} {}…", colons(&id[..8])),
+        Some(id) if id.len() > 8 => format!("{name} {}", colons(&id[..8])),
         Some(id) => format!("{name} {}", colons(id)),
         None => name,
     }

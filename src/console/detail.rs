@@ -115,15 +115,6 @@ fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
             sheet.line(name, &format!("{}{}", time.strftime("%Y-%m-%d %H:%MZ"), left.unwrap_or_default()));
         }
     }
-    if one.held == Held::Seen {
-        let hosts = if one.hosts.is_empty() { "none".to_owned() } else { one.hosts.join(", ") };
-        sheet.line("DNS names", &hosts);
-    }
-    for (name, id) in [("key id", &one.key_id), ("signer's key id", &one.signer_key_id)] {
-        if let Some(id) = id {
-            sheet.line(name, &colons(id));
-        }
-    }
     if let Some(fingerprint) = &one.fingerprint {
         sheet.line("SHA-256", fingerprint);
     }
@@ -135,6 +126,16 @@ fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
     }
     for trouble in &one.troubles {
         sheet.line("", &trouble.sentence);
+    }
+    if one.held == Held::Seen {
+        sheet.section("what it says");
+        let hosts = if one.hosts.is_empty() { "none".to_owned() } else { one.hosts.join(", ") };
+        sheet.line("DNS names", &hosts);
+    }
+    for (name, id) in [("key id", &one.key_id), ("signer's key id", &one.signer_key_id)] {
+        if let Some(id) = id {
+            sheet.line(name, &colons(id));
+        }
     }
 }
 
