@@ -558,7 +558,7 @@ async fn what_is_said_while_a_certificate_is_wrong() {
     let foreign: Spoil = |forge, secret| forge.put(secret, &forge.ask(&forge.hosts, "TiDB"), &forge.other, 0);
     let cases = [
         ("prod-west-cluster-client-secret", expired, "Secret prod/prod-west-cluster-client-secret) expired at"),
-        ("prod-west-cluster-client-secret", foreign, "of the same name than the one in ca.crt"),
+        ("prod-west-cluster-client-secret", foreign, "is signed by a CA that is not in ca.crt"),
     ];
     for (name, spoil, says) in cases {
         let forge = Forge::of(&bed, "west", name);
