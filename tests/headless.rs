@@ -40,7 +40,7 @@ fn items<'a>(value: &'a Value, name: &str, least: usize) -> &'a [Value] {
 }
 
 fn documented(status: &Value) {
-    shape(status, "kubeClusters:array databases:array");
+    shape(status, "kubeClusters:array databases:array problems:strings unseen:strings");
     for cluster in items(status, "kubeClusters", 3) {
         shape(
             cluster,
@@ -56,7 +56,7 @@ fn documented(status: &Value) {
     for database in items(status, "databases", 2) {
         shape(
             database,
-            "id:string? name:string tidbClusters:array quorum:object maxReplicas:number? members:array stores:array problems:strings unseen:strings agree:bool",
+            "id:string? name:string tidbClusters:array quorum:object losses:object maxReplicas:number? members:array stores:array problems:strings unseen:strings agree:bool",
         );
         shape(&database["quorum"], "members:number healthy:number tolerate:number");
         for of in items(database, "tidbClusters", 1) {
@@ -111,6 +111,9 @@ fn status_in_every_form() {
     assert_eq!(items(&one, "kubeClusters", 1).len(), 1);
     let none = demo.run(&["status", "-o", "json", "--context", "legacy", "-n", "elsewhere"]).expect(3).json();
     assert!(none["databases"].as_array().expect("an array").is_empty(), "{none:#}");
+    // Why it is 3 is in the same document.
+    let unseen = &none["unseen"][0];
+    assert!(unseen.as_str().is_some_and(|said| said.contains("is the namespace or the context right")), "{none:#}");
 }
 
 #[test]

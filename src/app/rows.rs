@@ -6,10 +6,11 @@
 use super::matrix::{MatrixRow, matrix, pod_words, store_level};
 use super::words::{Level, freshness_level};
 use super::{App, Subject, View};
-use crate::fleet::ObjectRef;
-use crate::fleet::database::{Database, unseen_clusters};
+use crate::fleet::database::Database;
 use crate::fleet::expiry::{Certificate, Held};
 use crate::fleet::findings::{Finding, Severity};
+use crate::fleet::standing as clusters;
+use crate::fleet::{self, ObjectRef};
 use crate::runbook::standing::{self, Standing};
 
 /// One line that the cursor can stand on.
@@ -106,6 +107,15 @@ impl App {
             }
         });
         rows.collect()
+    }
+
+    /// How much is wrong with the KubeClusters that a Database is in.
+    fn wrong_around(&self, database: &Database) -> usize {
+        let near = clusters::problems(&self.fleet);
+        let here = |problem: &&fleet::problem::Problem| {
+            problem.about.iter().any(|about| database.tidb_clusters.iter().any(|of| of.context == about.context))
+        };
+        near.iter().filter(here).count()
     }
 
     /// The worst that is known of a Database; one that is not wholly seen is never good.
@@ -220,15 +230,18 @@ impl App {
             all.push(Problem { level, of, sentence: run.refusal() });
         }
         for database in self.databases() {
-            let bad =
-                database.problems.iter().map(|sentence| match standing::explained(&self.runs, database, sentence) {
-                    Some(run) => (Level::Working, format!("{sentence} ({})", run.expected())),
-                    None => (Level::Bad, sentence.clone()),
-                });
+            let bad = database.problems.iter().map(|problem| {
+                match standing::explained(&self.runs, database, &problem.sentence) {
+                    Some(run) => (Level::Working, format!("{problem} ({})", run.expected())),
+                    None => (Level::Bad, problem.sentence.clone()),
+                }
+            });
             let dark = database.unseen.iter().map(|sentence| (Level::Unknown, sentence.clone()));
             all.extend(bad.chain(dark).map(|(level, sentence)| Problem { level, of: database.name.clone(), sentence }));
         }
-        let fleet = unseen_clusters(&self.fleet).into_iter();
+        let bad = clusters::problems(&self.fleet).into_iter();
+        all.extend(bad.map(|problem| Problem { level: Level::Bad, of: "fleet".into(), sentence: problem.sentence }));
+        let fleet = clusters::unseen(&self.fleet).into_iter();
         all.extend(fleet.map(|sentence| Problem { level: Level::Unknown, of: "fleet".into(), sentence }));
         all.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         all
@@ -242,10 +255,12 @@ impl App {
 
     /// Problems of a Database that no run explains, and those that one does.
     pub fn wrong_and_expected(&self, database: &Database) -> (usize, usize) {
-        let expected =
-            database.problems.iter().filter(|problem| standing::explained(&self.runs, database, problem).is_some());
+        let expected = database
+            .problems
+            .iter()
+            .filter(|problem| standing::explained(&self.runs, database, &problem.sentence).is_some());
         let expected = expected.count();
-        (database.problems.len() - expected, expected)
+        (database.problems.len() - expected + self.wrong_around(database), expected)
     }
 
     fn problem_rows(&self) -> Vec<Row> {

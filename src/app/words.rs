@@ -95,17 +95,10 @@ pub fn quorum_short(database: &Database) -> String {
 
 /// What the loss of a KubeCluster would mean: `losing cluster east: no quorum`.
 pub fn quorum_loss(database: &Database) -> String {
-    if !database.quorum.stands() {
-        return match quorum_level(database) {
-            Level::Bad => "writes have stopped".into(),
-            _ => "not every member could be asked".into(),
-        };
-    }
-    match database.fatal_contexts().as_slice() {
-        [] => "any one cluster may be lost".into(),
-        [one] => format!("losing cluster {one}: no quorum"),
-        many => format!("losing any of {}: no quorum", many.join(", ")),
-    }
+    database.losses.sentence().unwrap_or_else(|| match quorum_level(database) {
+        Level::Bad => "writes have stopped".into(),
+        _ => "not every member could be asked".into(),
+    })
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
             Err(_) => OpenWork::default(),
         };
         let status = Status::of(&fleet).with_runs(work.open(), work.unseen);
-        let verdict = status.verdict(&fleet);
+        let verdict = status.verdict();
         let text = match args.output {
             Output::Table => status.text(false),
             Output::Wide => status.text(true),

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use kube::client::{Body, ConfigExt as _};
 use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tower::{BoxError, Layer as _};
@@ -155,6 +156,20 @@ impl Link {
 
     pub(super) fn configured_server(&self) -> &str {
         &self.target.server
+    }
+
+    /// Fingerprint of the certificate authority that the kubeconfig gives for the server; a file goes by its path.
+    pub(super) fn configured_trust(&self) -> Option<String> {
+        let cluster = self.target.entry.cluster.as_ref()?;
+        if cluster.insecure_skip_tls_verify == Some(true) {
+            return None;
+        }
+        let inline =
+            cluster.certificate_authority_data.as_ref().map(|data| data.split_whitespace().collect::<String>());
+        let trust = inline.filter(|data| !data.is_empty()).or_else(|| cluster.certificate_authority.clone())?;
+        let proxy = cluster.proxy_url.as_deref().unwrap_or_default();
+        let digest = Sha256::digest(format!("{trust} {proxy}").as_bytes());
+        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Name of the user entry that the kubeconfig gives this context.

@@ -80,7 +80,7 @@ fn connection(link: &Link, freshness: Freshness, message: Option<String>) -> Cha
 
 async fn look_at(link: &Link) -> Vec<Change> {
     let limit = link.limits().look;
-    let mut changes = vec![configured(link)];
+    let mut changes = vec![configured(link), change(link, What::Trust(link.configured_trust()))];
     let seen = match tokio::time::timeout(limit, objects(link)).await {
         Ok(Ok(seen)) => seen,
         Ok(Err(trouble)) => {
@@ -150,7 +150,9 @@ pub(super) async fn facts(link: &Link, version: String) -> Result<Facts, Trouble
     let mut facts = Facts { changes: Vec::new(), gaps: Gaps::default(), crd: Crd::Unknown };
     let uid = facts.unless_lost(uid, "namespaces/kube-system (which cluster this is)")?;
     facts.changes.push(What::Identity { uid, version: Some(version) });
-    facts.changes.push(What::Operator { version: unless_lost(operator)?.flatten() });
+    let (version, pods) = unless_lost(operator)?.unwrap_or_default();
+    facts.changes.push(What::Operator { version });
+    facts.changes.extend(pods.map(What::OperatorPods));
     // Not CoreDNS, or not for us to see: the domain stays unknown, which every check that needs it says.
     facts.changes.extend(unless_lost(domain)?.flatten().map(What::Dns));
     Ok(facts)

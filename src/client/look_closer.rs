@@ -22,7 +22,7 @@ use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::tls::{authority_secret, wanted_of};
 use crate::fleet::tls_toggle::pod_speaks_tls;
-use crate::fleet::{Change, Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef, What};
+use crate::fleet::{Change, Fleet, KubeCluster, ObjectKey, ObjectRef, What};
 
 /// Most events that are kept of one KubeCluster.
 const MOST_EVENTS: usize = 500;
@@ -40,7 +40,8 @@ impl Links {
     pub async fn closer(&self, fleet: &Fleet, extras: &Extras) -> Vec<Change> {
         let secrets = if extras.has(Extra::Secrets) { wanted_secrets(fleet) } else { BTreeSet::new() };
         let mut looks: Vec<BoxFuture<'_, Vec<Change>>> = Vec::new();
-        for cluster in fleet.clusters.values().filter(|cluster| answers(cluster)) {
+        // A cluster that says nothing at all is asked nothing more.
+        for cluster in fleet.clusters.values().filter(|cluster| cluster.freshness.answers()) {
             let Some(link) = self.get(&cluster.context) else { continue };
             if extras.has(Extra::Claims) {
                 looks.push(bounded(link, Extra::Claims, claims(link)).boxed());
@@ -90,14 +91,6 @@ async fn served(link: &Link, cluster: &KubeCluster) -> Vec<Change> {
         change(link, What::Served { pod: pod.metadata.key(), served })
     });
     join_all(asked).await
-}
-
-/// A cluster that says nothing at all is asked nothing more.
-fn answers(cluster: &KubeCluster) -> bool {
-    match cluster.freshness {
-        Freshness::Live | Freshness::Forbidden => true,
-        Freshness::Stale { .. } | Freshness::Unreachable | Freshness::AuthNeeded | Freshness::NeverSeen => false,
-    }
 }
 
 /// The leader's pod, else the first one whose PD answered (a bare etcd knows none of this).

@@ -22,7 +22,7 @@ use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
-use crate::fleet::{Crd, Keyed, One, What};
+use crate::fleet::{Crd, Keyed, One, OperatorPods, What};
 
 /// More objects than this in one context are refused rather than held.
 const PAGES: Limit = Limit { per_page: 200, pages: 250 };
@@ -233,13 +233,24 @@ pub(super) async fn crd(link: &Link) -> Result<Crd, Trouble> {
     }
 }
 
-/// Image tag of `tidb-controller-manager`.
-pub(super) async fn operator_version(link: &Link) -> Result<Option<String>, Trouble> {
+/// Image tag of `tidb-controller-manager`, and how many of its pods there should be and are.
+pub(super) async fn operator_version(link: &Link) -> Result<(Option<String>, Option<OperatorPods>), Trouble> {
     let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fcomponent%3Dcontroller-manager";
     let list = pages::list::<Value>(link, path, MANY).await?.items;
-    let images =
-        list.iter().filter_map(|deployment| deployment.pointer("/spec/template/spec/containers/0/image")?.as_str());
-    Ok(operator_tag(images))
+    let all = list.iter();
+    let image =
+        |deployment: &Value| Some(deployment.pointer("/spec/template/spec/containers/0/image")?.as_str()?.to_owned());
+    let ours: Vec<(String, &Value)> = all
+        .filter_map(|deployment| Some((image(deployment)?, deployment)))
+        .filter(|(image, _)| image.contains("tidb-operator"))
+        .collect();
+    // Left out by the API server it is 1 and 0.
+    let count = |path: &str, absent| -> i64 {
+        ours.iter().map(|(_, one)| one.pointer(path).and_then(Value::as_i64).unwrap_or(absent)).sum()
+    };
+    let pods = (!ours.is_empty())
+        .then(|| OperatorPods { wanted: count("/spec/replicas", 1), available: count("/status/availableReplicas", 0) });
+    Ok((operator_tag(ours.iter().map(|(image, _)| image.as_str())), pods))
 }
 
 /// Others label their controllers the same way, so only an image called tidb-operator counts.

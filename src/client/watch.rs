@@ -52,6 +52,9 @@ async fn supervise(link: Arc<Link>, sender: mpsc::Sender<Change>, wake: signal::
     if !said && sender.send(configured(&link)).await.is_err() {
         return;
     }
+    if sender.send(change(&link, What::Trust(link.configured_trust()))).await.is_err() {
+        return;
+    }
     loop {
         let mut inner = JoinSet::new();
         inner.spawn(tend(Context { link: Arc::clone(&link), sender: sender.clone(), wake: wake.clone() }));

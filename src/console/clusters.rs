@@ -67,7 +67,10 @@ pub fn clusters(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows
                     cell(state, theme.level(level)),
                     cell(access_word(app, cluster), plain),
                     cell(cluster.version.clone().unwrap_or_else(|| "?".into()), plain),
-                    cell(cluster.operator_version.clone().unwrap_or_else(|| "?".into()), plain),
+                    match cluster.operator() {
+                        Ok(version) => cell(version.unwrap_or("?"), plain),
+                        Err(why) => cell(why, theme.level(Level::Bad)),
+                    },
                     cell(crd, theme.level(crd_level)),
                     cell(cluster.tidb_clusters.len().to_string(), plain),
                     cell(cluster.cluster_domain().unwrap_or("?").to_owned(), dim),

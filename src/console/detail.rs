@@ -265,7 +265,10 @@ fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
     sheet.line("kube-system UID", cluster.uid.as_deref().unwrap_or("not known"));
     let (level, words) = crd_words(&cluster.crd);
     sheet.level("TidbCluster CRD", level, words);
-    sheet.line("operator", cluster.operator_version.as_deref().unwrap_or("not known"));
+    match cluster.operator() {
+        Ok(version) => sheet.line("operator", version.unwrap_or("not known")),
+        Err(why) => sheet.level("operator", Level::Bad, why),
+    }
     let domains = cluster.dns.domains.join(", ");
     sheet.line("cluster domain", if domains.is_empty() { "not known" } else { &domains });
     let names: Vec<String> = cluster.tidb_clusters.keys().map(ToString::to_string).collect();

@@ -194,5 +194,12 @@ fn nothing(app: &App, otherwise: &str) -> String {
     if app.fleet.clusters.is_empty() {
         return "No cluster yet: the kubeconfig has no context, or it is still being read.".into();
     }
-    otherwise.to_owned()
+    // What is empty is not empty for being hidden.
+    let dark = app.fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live()).count();
+    let partly = app.databases().iter().any(|database| !database.unseen.is_empty());
+    match (dark, partly) {
+        (0, false) => otherwise.to_owned(),
+        (0, true) => format!("{otherwise} A part of what is here is not seen."),
+        (dark, _) => format!("{otherwise} {dark} of {} clusters are not seen.", app.fleet.clusters.len()),
+    }
 }

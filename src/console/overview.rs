@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::app::matrix::{CellView, Column, matrix};
 use crate::app::rows::{Item, Row};
 use crate::app::words::{Level, freshness_words, quorum_level, quorum_loss, quorum_short};
+use crate::fleet::tidbcluster::TidbCluster;
 
 const LABEL: usize = 10;
 const NARROWEST: usize = 16;
@@ -159,8 +160,7 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
     }
     spans.push(Span::styled(quorum_short(database), theme.level(level).add_modifier(Modifier::BOLD)));
     let loss = quorum_loss(database);
-    let risky = !database.quorum.stands() || !database.fatal_contexts().is_empty();
-    let style = if risky { theme.level(Level::Working) } else { theme.style(Role::Dim) };
+    let style = if !database.losses.any_may_go() { theme.level(Level::Working) } else { theme.style(Role::Dim) };
     let mut wrong = Vec::new();
     let index = app.database_index().unwrap_or(0);
     let (bad, expected) = app.wrong_and_expected(database);
@@ -204,7 +204,10 @@ fn heading(app: &App, theme: Theme, column: &Column, at: bool, wide: usize, heig
     let mut lines = vec![Line::from(vec![name, words])];
     let dim = theme.style(Role::Dim);
     if let Some(of) = &column.tidb_cluster {
-        lines.push(Line::from(span(cut_middle(&format!("{}/{}", of.namespace, of.name), room, theme), dim)));
+        let paused = app.fleet.tidb_cluster(of).is_some_and(TidbCluster::paused);
+        let mark = if paused { " paused" } else { "" };
+        let name = cut_middle(&format!("{}/{}", of.namespace, of.name), room.saturating_sub(mark.len()), theme);
+        lines.push(Line::from(vec![span(name, dim), span(mark, theme.level(Level::Bad))]));
     }
     let sentence = cluster.message.as_deref().filter(|_| !cluster.freshness.is_live() || column.tidb_cluster.is_none());
     if let Some(sentence) = sentence {

@@ -4,17 +4,18 @@
 //! cannot be joined is said in words, never guessed. Not here: what a runbook does about drift. Neighbours:
 //! [`super::quorum`], [`super::pd`].
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::domain_witness::{DomainDoubt, doubts};
 use super::lead::Lead;
+use super::loss::Losses;
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
+use super::problem::{Problem, ProblemKind};
 use super::quorum::Quorum;
-use super::tidbcluster::TidbCluster;
+use super::subject::Subject;
+use super::tidbcluster::{Component, TidbCluster};
 use super::tls_toggle::{Toggle, speaks_tls, toggle};
-use super::{Fleet, Freshness, KubeCluster, ObjectKey, ObjectRef};
+use super::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 mod grouping;
 mod joining;
@@ -36,12 +37,17 @@ pub struct Database {
     /// Name of the initial TidbCluster (the one without `spec.cluster`).
     pub name: String,
     pub tidb_clusters: Vec<ObjectRef>,
+    /// Those that belong here by their own word only: their reference says so, and nothing that PD tells does.
+    #[serde(skip)]
+    pub unconfirmed: Vec<ObjectRef>,
     pub quorum: Quorum,
+    /// What losing one KubeCluster would do to it.
+    pub losses: Losses,
     pub max_replicas: Option<u64>,
     pub members: Vec<Member>,
     pub stores: Vec<StoreRow>,
     /// What is wrong, one sentence each.
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
     /// What could not be seen, one sentence each: a partly visible Database is unknown, never healthy.
     pub unseen: Vec<String>,
     /// Every PD pod that answered lists the same members with the same peerURLs.
@@ -110,25 +116,13 @@ impl Database {
         self.members.iter().find(|member| member.leader)
     }
 
-    /// Healthy members per context, for "what if this KubeCluster is lost". Members that could not be placed are
-    /// left out.
-    pub fn healthy_by_context(&self) -> BTreeMap<&str, usize> {
-        let mut counts = BTreeMap::new();
-        for tc in &self.tidb_clusters {
-            counts.entry(tc.context.as_str()).or_insert(0);
-        }
-        for member in self.members.iter().filter(|m| m.healthy == Some(true)) {
-            if let Some(context) = member.kube_cluster.as_deref() {
-                *counts.entry(context).or_insert(0) += 1;
-            }
-        }
-        counts
-    }
-
-    /// The contexts whose loss would stop the Database's writes.
-    pub fn fatal_contexts(&self) -> Vec<&str> {
-        let lost = self.healthy_by_context();
-        lost.into_iter().filter(|(_, n)| *n > 0 && !self.quorum.stands_without(*n)).map(|(c, _)| c).collect()
+    /// Members and stores of which PD tells, and that belong to nothing that is seen: whatever is summed up over the parts
+    /// leaves them out, and is not known for as long as there are any.
+    pub fn away(&self) -> Vec<String> {
+        let members = self.members.iter().filter(|member| member.kube_cluster.is_none() && !member.name.is_empty());
+        let stores = self.stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone");
+        let members = members.map(|member| format!("PD member {}", member.name));
+        members.chain(stores.map(|row| format!("store {}", row.store.id))).collect()
     }
 
     pub fn member(&self, id: MemberId) -> Option<&Member> {
@@ -144,8 +138,41 @@ impl Database {
 /// Every Database of the fleet, by name.
 pub fn databases(fleet: &Fleet) -> Vec<Database> {
     let mut all: Vec<Database> = group(fleet).into_iter().map(|tcs| assemble(fleet, &tcs)).collect();
+    claims(fleet, &mut all);
     all.sort_by(|a, b| (&a.name, &a.id, &a.tidb_clusters).cmp(&(&b.name, &b.id, &b.tidb_clusters)));
     all
+}
+
+/// Two that say one id, and whose PDs do not list each other.
+fn claims(fleet: &Fleet, all: &mut [Database]) {
+    let told = |database: &Database| database.tidb_clusters.iter().any(|of| confirms(fleet, of));
+    let confirmed: Vec<bool> = all.iter().map(told).collect();
+    let ids: Vec<Option<String>> = all.iter().map(|database| database.id.clone()).collect();
+    let names: Vec<String> = all.iter().map(|database| database.name.clone()).collect();
+    for (at, database) in all.iter_mut().enumerate() {
+        let Some(id) = ids[at].clone() else { continue };
+        let other = (0..ids.len()).find(|other| *other != at && ids[*other] == ids[at] && confirmed[*other]);
+        let Some(other) = other.map(|other| &names[other]) else { continue };
+        let sentence = match confirmed[at] {
+            true => format!(
+                "PD says cluster id {id} here and in Database {other}, and the two do not list each other's members: a copy of it, or not what it says"
+            ),
+            false => format!(
+                "it claims cluster id {id}, which Database {other} has, and no PD confirms that it belongs there"
+            ),
+        };
+        let about = database.tidb_clusters.first().map_or_else(|| whole(&database.name), Subject::tidb_cluster);
+        database.problems.push(Problem::new(ProblemKind::IdNotConfirmed, about, sentence));
+        if !confirmed[at] {
+            database.id = None;
+        }
+    }
+}
+
+/// Whether a PD pod of this TidbCluster says to which PD cluster it belongs.
+fn confirms(fleet: &Fleet, of: &ObjectRef) -> bool {
+    let parts = fleet.clusters.get(&of.context).zip(fleet.tidb_cluster(of));
+    parts.is_some_and(|(cluster, tc)| answers(cluster, tc).any(|(_, answer)| answer.cluster_id.is_some()))
 }
 
 /// The Database to which a TidbCluster belongs.
@@ -153,14 +180,27 @@ pub fn database_of(fleet: &Fleet, tc: &ObjectRef) -> Option<Database> {
     databases(fleet).into_iter().find(|database| database.tidb_clusters.contains(tc))
 }
 
+/// What one PD pod told, with its TidbCluster.
+type View<'a> = (&'a ObjectRef, &'a ObjectKey, &'a PdAnswer);
+
+fn whole(name: &str) -> Subject {
+    Subject::of_pd("Database", name)
+}
+
 fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     let known: Vec<(&ObjectRef, &KubeCluster, &TidbCluster)> =
         tcs.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?))).collect();
-    let views: Vec<(&ObjectRef, &ObjectKey, &PdAnswer)> = known
+    let views: Vec<View<'_>> = known
         .iter()
         .flat_map(|(of, cluster, tc)| answers(cluster, tc).map(|(pod, answer)| (*of, pod, answer)))
         .collect();
-    let id = known.iter().find_map(|(of, _, tc)| cluster_id(fleet, of, tc));
+    // What a cluster said before it went dark is no word of now.
+    let (fresh, old): (Vec<View<'_>>, Vec<View<'_>>) =
+        views.iter().partition(|(of, _, _)| fleet.clusters.get(&of.context).is_some_and(|c| c.freshness.answers()));
+    let told = if fresh.is_empty() { &old } else { &fresh };
+    // What a PD says before what an object claims.
+    let said = views.iter().find_map(|(_, _, answer)| answer.cluster_id).map(|id| id.to_string());
+    let id = said.or_else(|| known.iter().find_map(|(of, _, tc)| cluster_id(fleet, of, tc)));
     let initial = known.iter().find(|(_, _, tc)| tc.spec.cluster.is_none()).or(known.first());
     let name = initial.map_or_else(String::new, |(of, _, _)| of.name.clone());
 
@@ -168,42 +208,59 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     let mut unseen = Vec::new();
     see_clusters(fleet, &known, &mut unseen);
 
-    let leader = views.iter().find_map(|(_, _, answer)| answer.leader);
-    let reference = views
+    let leader = told.iter().find_map(|(_, _, answer)| answer.leader);
+    let reference = told
         .iter()
         .find(|(_, _, answer)| leader.is_some() && answer.self_id == leader)
-        .or(views.iter().find(|(_, _, answer)| !answer.members.is_empty()));
+        .or(told.iter().find(|(_, _, answer)| !answer.members.is_empty()));
     let listed: &[EtcdMember] = reference.map_or(&[], |(_, _, answer)| &answer.members);
-    let mut members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, leader)).collect();
+    let mut members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, &fresh, leader)).collect();
     let tls_toggled: Vec<Toggle> =
         known.iter().filter_map(|(of, cluster, tc)| toggled(of, cluster, tc, &members)).collect();
     known.iter().for_each(|(of, cluster, tc)| expect_urls(of, cluster, tc, &tls_toggled, &mut members));
     for toggle in &tls_toggled {
-        problems.push(format!("TidbCluster {}: {}; {}", toggle.of, toggle.sentence(), toggle.advice()));
+        let sentence = format!("TidbCluster {}: {}; {}", toggle.of, toggle.sentence(), toggle.advice());
+        problems.push(Problem::new(ProblemKind::TlsToggled, Subject::tidb_cluster(&toggle.of), sentence));
     }
-    let stores = join_stores(&known, &views);
+    let stores = join_stores(&known, told);
     let domain_doubts = doubts(fleet, &known, &members, &stores);
     for member in &mut members {
         if member.of().is_some_and(|of| domain_doubts.iter().any(|doubt| doubt.of == of)) {
             (member.expected_peer_url, member.drift) = (None, false);
         }
     }
-    problems.extend(domain_doubts.iter().map(DomainDoubt::sentence));
+    problems.extend(
+        domain_doubts
+            .iter()
+            .map(|doubt| Problem::new(ProblemKind::DomainInDoubt, Subject::tidb_cluster(&doubt.of), doubt.sentence())),
+    );
     let agree = compare(&views, &mut problems);
     judge_members(&members, &mut problems, &mut unseen);
     // PD's own judgement of its members is none while it has no leader: etcd's counts.
     let quorum = Quorum::new(members.len(), members.iter().filter(|m| m.votes == Some(true)).count());
-    let told: Vec<&PdAnswer> = views.iter().map(|(_, _, answer)| *answer).collect();
-    let lead = Lead::of(&members, quorum, leader, &told);
+    let now: Vec<&PdAnswer> = fresh.iter().map(|(_, _, answer)| *answer).collect();
+    let lead = if now.is_empty() { Lead::NotSeen } else { Lead::of(&members, quorum, leader, &now) };
     if !members.is_empty() {
-        problems.extend(lead.problem(&members, quorum));
-        unseen.extend(lead.unseen(&told));
+        let lost = lead == Lead::Lost;
+        problems.extend(lead.problem(&members, quorum).map(|sentence| {
+            let kind = if lost { ProblemKind::NoQuorum } else { ProblemKind::NoLeader };
+            let sick = members.iter().filter(|member| lost && member.healthy == Some(false));
+            let about = Problem::new(kind, whole(&name), sentence);
+            sick.fold(about, |about, member| about.and(Subject::of_pd("member", member.id.hex())))
+        }));
+        unseen.extend(lead.unseen(&now));
+        if fresh.is_empty() {
+            unseen
+                .push("no PD pod of this Database answers now: members and stores are as they were told before".into());
+        }
     } else if known.iter().any(|(_, _, tc)| tc.spec.pd.is_some()) {
         unseen.push("no PD pod of this Database answered, so its members are not known".into());
     }
 
     for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
-        problems.push(format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state));
+        let about = Subject::of_pd("store", row.store.id.to_string());
+        let sentence = format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state);
+        problems.push(Problem::new(ProblemKind::StoreNotUp, about, sentence));
     }
     for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
         unseen.push(format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address));
@@ -212,12 +269,33 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     for (of, cluster, tc) in &known {
         judge_tidb_cluster(fleet, of, cluster, tc, &mut problems, &mut unseen);
     }
-    let max_replicas = views.iter().find_map(|(_, _, answer)| answer.max_replicas);
+    let max_replicas = told.iter().find_map(|(_, _, answer)| answer.max_replicas);
+    let losses = Losses::of(quorum, &members, tcs.iter().map(|of| of.context.as_str()));
+    let listed = |of: &ObjectRef| {
+        members.iter().any(|member| member.of().as_ref() == Some(of))
+            || stores.iter().any(|row| row.of.as_ref() == Some(of))
+    };
+    let mut unconfirmed: Vec<ObjectRef> =
+        tcs.iter().filter(|of| !listed(of) && !confirms(fleet, of)).cloned().collect();
+    if unconfirmed.len() == tcs.len() {
+        // Where PD tells nothing there is nothing to confirm by.
+        unconfirmed.clear();
+    }
+    for (of, _, tc) in known.iter().filter(|(of, _, _)| unconfirmed.contains(of)) {
+        // TiDB alone leaves no trace in what PD tells.
+        let holds = [Component::Pd, Component::Tikv, Component::Tiflash];
+        if holds.iter().any(|component| tc.component(*component).is_some_and(|spec| spec.replicas > 0)) {
+            unseen
+                .push(format!("TidbCluster {of} says that it belongs here, and PD lists no member and no store of it"));
+        }
+    }
     Database {
         id,
         name,
         tidb_clusters: tcs.to_vec(),
+        unconfirmed,
         quorum,
+        losses,
         max_replicas,
         members,
         stores,
@@ -247,17 +325,4 @@ fn expect_urls(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, toggled:
         member.drift = member.peer_urls != [expected.clone()];
         member.expected_peer_url = Some(expected);
     }
-}
-
-/// What is wrong with, or not seen of, KubeClusters as such: one sentence each, with its context.
-pub fn unseen_clusters(fleet: &Fleet) -> Vec<String> {
-    fleet
-        .clusters
-        .values()
-        .filter(|cluster| cluster.freshness != Freshness::Live)
-        .map(|cluster| {
-            let why = cluster.message.as_deref().unwrap_or("no answer yet");
-            format!("KubeCluster {} is {}: {why}", cluster.context, cluster.freshness.word())
-        })
-        .collect()
 }

@@ -10,7 +10,7 @@ use super::database::{Database, Member, databases};
 use super::leaving::details;
 use super::rollout::rollout;
 use super::tidbcluster::TidbCluster;
-use super::{Fleet, KubeCluster, ObjectRef};
+use super::{Fleet, KubeCluster, ObjectRef, standing};
 
 /// Pod annotations with which work on one pod is asked for (`domain.md` §1.4).
 const POD_MARKS: [&str; 4] = [
@@ -70,13 +70,7 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
             pods(&database, of, cluster, tc, &mut found.leftovers);
         }
     }
-    if found.databases.is_empty() && only.is_none() {
-        found.unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
-    }
-    for cluster in fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live()) {
-        let why = cluster.message.as_deref().unwrap_or("no answer");
-        found.unseen.push(format!("KubeCluster {} is {}: {why}", cluster.context, cluster.freshness.word()));
-    }
+    found.unseen.extend(standing::unseen(fleet));
     found
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
 //! [`database`] (all joined), [`dns`] and [`corefile`] (which domains a cluster serves),
-//! [`quorum`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`], [`tls`] and [`expiry`]
+//! [`quorum`], [`loss`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`], [`tls`] and [`expiry`]
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod certificate;
@@ -18,15 +18,20 @@ pub mod domain_witness;
 pub mod expiry;
 pub mod extras;
 pub mod findings;
+pub mod kin;
 pub mod lead;
 pub mod leaving;
+pub mod loss;
 pub mod object;
 pub mod one_cluster;
 pub mod operator_form;
 pub mod pd;
 pub mod peer_url;
+pub mod problem;
 pub mod quorum;
 pub mod rollout;
+pub mod standing;
+pub mod subject;
 pub mod tidbcluster;
 pub mod tls;
 pub mod tls_toggle;
@@ -125,6 +130,14 @@ impl Freshness {
         matches!(self, Freshness::Live)
     }
 
+    /// Whether what its PD pods say is of now: a right that is missing does not make their answers old.
+    pub fn answers(&self) -> bool {
+        match self {
+            Freshness::Live | Freshness::Forbidden => true,
+            Freshness::Stale { .. } | Freshness::Unreachable | Freshness::AuthNeeded | Freshness::NeverSeen => false,
+        }
+    }
+
     /// The word for screens and JSON.
     pub fn word(&self) -> &'static str {
         match self {
@@ -160,6 +173,8 @@ pub struct KubeCluster {
     pub context: String,
     /// API server URL as the kubeconfig gives it.
     pub server: String,
+    /// Fingerprint of the certificate authority that the kubeconfig gives for it; `None` where it gives none.
+    pub trust: Option<String>,
     pub uid: Option<String>,
     /// `v1.33.4`
     pub version: Option<String>,
@@ -171,9 +186,13 @@ pub struct KubeCluster {
     pub crd: Crd,
     /// Image tag of `tidb-controller-manager`, `v1.6.6`.
     pub operator_version: Option<String>,
+    /// Pods of its Deployment; `None` where that was not seen.
+    pub operator_pods: Option<OperatorPods>,
     /// The DNS domains that it serves (hazard 1), as far as that is known.
     pub dns: Dns,
     pub read_only: bool,
+    /// Whether its TidbClusters were ever listed: none is else not known to be none.
+    pub listed: bool,
     pub tidb_clusters: BTreeMap<ObjectKey, TidbCluster>,
     pub pods: BTreeMap<ObjectKey, Pod>,
     pub stateful_sets: BTreeMap<ObjectKey, StatefulSet>,
@@ -183,6 +202,13 @@ pub struct KubeCluster {
     pub objects: BTreeMap<(ObjectKind, ObjectKey), Sight>,
     /// What a closer look saw; empty where nobody took one.
     pub more: More,
+}
+
+/// How many pods of `tidb-controller-manager` there should be and are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OperatorPods {
+    pub wanted: i64,
+    pub available: i64,
 }
 
 /// One thing learned about one KubeCluster.
@@ -201,6 +227,8 @@ pub enum What {
         server: String,
         read_only: bool,
     },
+    /// Fingerprint of the certificate authority in the kubeconfig.
+    Trust(Option<String>),
     /// The connection's state moved.
     Connection {
         freshness: Freshness,
@@ -215,6 +243,7 @@ pub enum What {
     Operator {
         version: Option<String>,
     },
+    OperatorPods(OperatorPods),
     /// What CoreDNS's configuration says.
     Dns(Dns),
     /// The domain of a pod's own search list.
@@ -290,7 +319,7 @@ impl Fleet {
         let Change { context, at, what } = change;
         let cluster =
             self.clusters.entry(context.clone()).or_insert_with(|| KubeCluster { context, ..KubeCluster::default() });
-        if !matches!(what, What::Configured { .. } | What::Connection { .. }) {
+        if !matches!(what, What::Configured { .. } | What::Trust(_) | What::Connection { .. }) {
             cluster.heard = Some(at);
         }
         match what {
@@ -314,7 +343,12 @@ impl Fleet {
             What::Dns(dns) => cluster.dns = dns,
             What::PodsDomain(domain) => cluster.dns.put_first(&domain),
             What::NameTried { domain, answered } => drop(cluster.dns.tried.insert(dns::normal(&domain), answered)),
-            What::TidbClusters(all) => cluster.tidb_clusters = keyed(all),
+            What::OperatorPods(pods) => cluster.operator_pods = Some(pods),
+            What::Trust(trust) => cluster.trust = trust,
+            What::TidbClusters(all) => {
+                cluster.listed = true;
+                cluster.tidb_clusters = keyed(all);
+            }
             What::Pods(all) => {
                 cluster.pods = keyed(all);
                 cluster.drop_pd_of_gone_pods();
@@ -360,23 +394,21 @@ impl Fleet {
                 .map(|(key, tc)| (ObjectRef::new(&cluster.context, &key.namespace, &key.name), tc))
         })
     }
-
-    /// The first context (by name) with the same `kube-system` UID, where `context` is not it: two contexts of one
-    /// cluster are shown as such (hazard 66).
-    pub fn same_cluster_as(&self, context: &str) -> Option<&str> {
-        let uid = self.clusters.get(context)?.uid.as_ref()?;
-        self.clusters
-            .values()
-            .find(|other| other.uid.as_ref() == Some(uid))
-            .map(|first| first.context.as_str())
-            .filter(|first| *first != context)
-    }
 }
 
 impl KubeCluster {
     /// The DNS domain of its pods, where it is known.
     pub fn cluster_domain(&self) -> Option<&str> {
         self.dns.first()
+    }
+
+    /// The operator that is at work here: its version, or why there is none.
+    pub fn operator(&self) -> Result<Option<&str>, &'static str> {
+        match self.operator_pods {
+            Some(OperatorPods { wanted: 0, .. }) => Err("scaled to 0"),
+            Some(OperatorPods { available: 0, .. }) => Err("not running"),
+            Some(_) | None => Ok(self.operator_version.as_deref()),
+        }
     }
 
     fn drop_pd_of_gone_pods(&mut self) {
@@ -413,17 +445,6 @@ mod tests {
 
     fn say(fleet: &mut Fleet, context: &str, what: What) {
         fleet.apply(Change { context: context.into(), at: at(), what });
-    }
-
-    #[test]
-    fn two_contexts_of_one_cluster_are_recognised() {
-        let mut fleet = Fleet::default();
-        for (context, uid) in [("a", "1"), ("b", "1"), ("c", "2")] {
-            say(&mut fleet, context, What::Identity { uid: Some(uid.into()), version: None });
-        }
-        assert_eq!(fleet.same_cluster_as("a"), None);
-        assert_eq!(fleet.same_cluster_as("b"), Some("a"));
-        assert_eq!(fleet.same_cluster_as("c"), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::database::{Database, answers, cluster_id};
+use super::database::{Database, answers, cluster_id, referenced};
 use super::pd::PdAnswer;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, KubeCluster, ObjectRef};
@@ -61,7 +61,12 @@ pub fn invariants(fleet: &Fleet, database: &Database) -> Vec<Invariant> {
     // So has one of which only PD tells.
     let away = database.members.iter().filter(|member| member.pod.is_none() && !member.name.is_empty());
     let away = away.map(|member| format!("PD member {} runs where nobody looked", member.name));
-    let dark: Vec<String> = stale.chain(away).collect();
+    let strange = database.stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone");
+    let strange = strange.map(|row| format!("store {} runs where nobody looked", row.store.id));
+    let refers = parts.iter().filter(|part| part.tc.spec.cluster.is_some());
+    let refers = refers.filter(|part| referenced(fleet, part.of, part.tc).is_none());
+    let refers = refers.map(|part| format!("what {} joined is not seen", part.of));
+    let dark: Vec<String> = stale.chain(away).chain(refers).chain(strange).collect();
     let all = [
         one_id(fleet, &parts),
         peers(&parts),
@@ -293,7 +298,10 @@ mod tests {
             (|bed| bed.members[0].name = "prod-east-pd-0".into(), &[4]),
             (|bed| bed.east.tc["status"]["pd"]["members"] = json!({}), &[-5]),
             (|bed| bed.east.tc["status"]["pd"]["members"] = json!({"one": {"health": true}}), &[2, 5]),
-            (|bed| bed.stores[0].address = "x-tikv-0.x-tikv-peer.db.svc.far:20160".into(), &[-6]),
+            (
+                |bed| bed.stores[0].address = "x-tikv-0.x-tikv-peer.db.svc.far:20160".into(),
+                &[-1, -2, -3, -4, -5, -6, -7],
+            ),
             (|bed| bed.leader = None, &[7]),
             (|bed| bed.west.freshness = Freshness::Unreachable, &[-1, -2, -3, -4, -5, -6, -7]),
             // A member of which only PD tells: nothing that holds without it is known to hold.

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::plain;
-use crate::fleet::Fleet;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, Held, certificates, left};
 use crate::fleet::findings::catalogue::CATALOGUE;
 use crate::fleet::findings::{Checked, Finding, Severity};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
+use crate::fleet::{Fleet, standing};
 use crate::runbook::standing::Standing;
 
 const WIDTH: usize = 80;
@@ -38,6 +38,9 @@ pub struct Shown {
     pub notes: Vec<String>,
     /// What is half done; empty with `--file`.
     pub open_runs: Vec<Standing>,
+    /// A KubeCluster or a part of a Database is not seen, so there may be certificates of which nothing is known.
+    #[serde(skip)]
+    dark: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +57,7 @@ impl Shown {
         let chosen = databases(fleet).into_iter().filter(|database| checked.databases.contains(&database.name));
         let chosen: Vec<Database> = chosen.collect();
         let certificates = certificates(fleet, chosen.iter().flat_map(|database| &database.tidb_clusters), now);
+        let chosen_is_dark = chosen.iter().any(|database| !database.away().is_empty());
         let databases = chosen
             .into_iter()
             .map(|database| DatabaseShown {
@@ -62,7 +66,8 @@ impl Shown {
                 id: database.id,
             })
             .collect();
-        Self { certificates, ..Self::new(databases, Vec::new(), checked, least) }
+        let dark = !standing::unseen(fleet).is_empty() || chosen_is_dark;
+        Self { certificates, dark, ..Self::new(databases, Vec::new(), checked, least) }
     }
 
     pub fn of_texts(mut checked: Checked, least: Severity) -> Self {
@@ -71,10 +76,7 @@ impl Shown {
     }
 
     fn new(databases: Vec<DatabaseShown>, files: Vec<String>, checked: Checked, least: Severity) -> Self {
-        let Checked { findings, mut unseen, notes, databases: _ } = checked;
-        if databases.is_empty() && files.is_empty() {
-            unseen.push("no TidbCluster was found; is the namespace or the context right?".into());
-        }
+        let Checked { findings, unseen, notes, databases: _ } = checked;
         let findings = findings.into_iter().filter(|finding| finding.severity >= least).collect();
         Self {
             severity: least,
@@ -85,6 +87,7 @@ impl Shown {
             unseen,
             notes,
             open_runs: Vec::new(),
+            dark: false,
         }
     }
 
@@ -145,18 +148,33 @@ impl Shown {
         if !out.is_empty() && !out.ends_with("\n\n") {
             out.push('\n');
         }
-        if let Some(first) = self.certificates.iter().find(|one| one.held == Held::Seen) {
-            let seen = self.certificates.iter().filter(|one| one.held == Held::Seen).count();
-            let end = first.not_after.map_or_else(String::new, |at| at.strftime("%Y-%m-%d").to_string());
-            let days = first.days_left.unwrap_or_default();
-            let (ends, left) = (if days < 0 { "ended" } else { "ends" }, left(days));
-            let said =
-                format!("{seen} certificates seen; the first {ends} {end} ({left}): {} of {}", first.secret, first.of);
+        if let Some(said) = self.first_end() {
             hang(&mut out, "TLS     ", &said);
         }
         out.push_str(&self.summary());
         out.push('\n');
         out
+    }
+
+    /// Which certificate ends first, of those that are seen; never without how many are not.
+    fn first_end(&self) -> Option<String> {
+        let (seen, dark): (Vec<&Certificate>, Vec<&Certificate>) =
+            self.certificates.iter().filter(|one| one.held != Held::Absent).partition(|one| one.held == Held::Seen);
+        let first = seen.iter().min_by_key(|one| one.not_after)?;
+        let end = first.not_after.map_or_else(String::new, |at| at.strftime("%Y-%m-%d").to_string());
+        let days = first.days_left.unwrap_or_default();
+        let ends = if days < 0 { "ended" } else { "ends" };
+        let which = format!("{ends} {end} ({}): {} of {}", left(days), first.secret, first.of);
+        Some(match (dark.len(), self.dark) {
+            (0, false) => format!("{} certificates seen; the first {which}", seen.len()),
+            (0, true) => format!(
+                "{} certificates seen, and which others there are is not known; the first of these {which}",
+                seen.len()
+            ),
+            (count, _) => {
+                format!("{} certificates seen, {count} not; the first of those that are seen {which}", seen.len())
+            }
+        })
     }
 
     /// `2 high, 1 medium in prod-east, basic; something could not be seen`

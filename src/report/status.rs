@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::table::table;
 use crate::fleet::database::{Database, databases};
+use crate::fleet::problem::Problem;
 use crate::fleet::rollout::rollout;
-use crate::fleet::{Crd, Fleet, Freshness};
+use crate::fleet::{Fleet, standing as clusters};
 use crate::runbook::standing::{self, Standing};
 
 /// The document of `status -o json`.
@@ -14,6 +15,10 @@ use crate::runbook::standing::{self, Standing};
 pub struct Status {
     pub kube_clusters: Vec<KubeClusterStatus>,
     pub databases: Vec<Database>,
+    /// What is wrong with the KubeClusters, one sentence each; what is with a Database is in it.
+    pub problems: Vec<Problem>,
+    /// What could not be seen of the KubeClusters, one sentence each; what of a Database is in it.
+    pub unseen: Vec<String>,
     /// What is half done: of this machine and of others, as far as the clusters tell.
     pub open_runs: Vec<OpenRun>,
     /// Where no open run could be looked for, one sentence each.
@@ -36,7 +41,11 @@ pub struct KubeClusterStatus {
     /// live, stale, unreachable, forbidden, auth-needed, never-seen
     pub freshness: &'static str,
     pub version: Option<String>,
+    /// Of the operator that is at work; absent where none is, or where it is not known.
     pub operator_version: Option<String>,
+    /// Why no operator is at work: `scaled to 0`, `not running`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<&'static str>,
     pub tidb_clusters: Vec<TidbClusterStatus>,
     /// One plain sentence, where there is something to say.
     pub message: Option<String>,
@@ -83,7 +92,8 @@ impl Status {
                 context: cluster.context.clone(),
                 freshness: cluster.freshness.word(),
                 version: cluster.version.clone(),
-                operator_version: cluster.operator_version.clone(),
+                operator_version: cluster.operator().ok().flatten().map(ToOwned::to_owned),
+                operator: cluster.operator().err(),
                 tidb_clusters: cluster
                     .tidb_clusters
                     .values()
@@ -108,14 +118,25 @@ impl Status {
             })
             .collect();
         let databases = databases(fleet);
-        Self { kube_clusters, databases, open_runs: Vec::new(), open_runs_unseen: Vec::new() }
+        Self {
+            kube_clusters,
+            databases,
+            problems: clusters::problems(fleet),
+            unseen: clusters::unseen(fleet),
+            open_runs: Vec::new(),
+            open_runs_unseen: Vec::new(),
+        }
     }
 
     /// With what is half done.
     pub fn with_runs(self, runs: Vec<Standing>, unseen: Vec<String>) -> Self {
         let explains = |run: &Standing| {
             let all = self.databases.iter().flat_map(|database| {
-                database.problems.iter().filter(|problem| run.explains(database, problem)).cloned()
+                database
+                    .problems
+                    .iter()
+                    .filter(|problem| run.explains(database, &problem.sentence))
+                    .map(|problem| problem.sentence.clone())
             });
             all.collect()
         };
@@ -124,13 +145,12 @@ impl Status {
     }
 
     /// What is wrong is known even when something else could not be seen, so it comes first.
-    pub fn verdict(&self, fleet: &Fleet) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
-        let wrong = standing::unexplained(&runs, &self.databases) || runs.iter().any(Standing::half_done);
-        // Nothing found is nothing seen: a mistyped namespace must not pass for "all well".
-        let unseen = self.databases.is_empty()
-            || self.databases.iter().any(|database| !database.unseen.is_empty())
-            || fleet.clusters.values().any(|c| c.freshness != Freshness::Live || c.crd == Crd::Unknown);
+        let wrong = !self.problems.is_empty()
+            || standing::unexplained(&runs, &self.databases)
+            || runs.iter().any(Standing::half_done);
+        let unseen = !self.unseen.is_empty() || self.databases.iter().any(|database| !database.unseen.is_empty());
         match (wrong, unseen) {
             (true, _) => Verdict::Wrong,
             (false, true) => Verdict::Unseen,
@@ -155,7 +175,7 @@ impl Status {
                     cluster.context.clone(),
                     cluster.freshness.to_owned(),
                     cluster.version.clone().unwrap_or_else(dash),
-                    cluster.operator_version.clone().unwrap_or_else(dash),
+                    cluster.operator_version.clone().or(cluster.operator.map(ToOwned::to_owned)).unwrap_or_else(dash),
                     if tcs.is_empty() { dash() } else { tcs.join(",") },
                     cluster.message.clone().unwrap_or_default(),
                 ]
@@ -174,8 +194,10 @@ impl Status {
             out.push_str(&super::plain(&format!("NOTE    open runs could not be looked for in {unseen}")));
             out.push('\n');
         }
-        if self.databases.is_empty() {
-            out.push_str("\nUNSEEN  no TidbCluster was found; is the namespace or the context right?\n");
+        let wrong = self.problems.iter().map(|problem| format!("WRONG   {problem}"));
+        for (index, line) in wrong.chain(self.unseen.iter().map(|unseen| format!("UNSEEN  {unseen}"))).enumerate() {
+            let gap = if index == 0 { "\n" } else { "" };
+            out.push_str(&format!("{gap}{}\n", super::plain(&line)));
         }
         out
     }
@@ -192,10 +214,9 @@ pub fn quorum_sentence(database: &Database) -> String {
         sentence.push_str("; quorum not seen to stand");
         return sentence;
     }
-    // With one KubeCluster it goes without saying.
-    let several = database.healthy_by_context().len() > 1;
-    for context in database.fatal_contexts().into_iter().filter(|_| several) {
-        sentence.push_str(&format!("; losing cluster {context}: no quorum"));
+    // With one KubeCluster that has all of it, it goes without saying.
+    if let Some(loss) = database.losses.sentence().filter(|_| !database.losses.of_one()) {
+        sentence.push_str(&format!("; {loss}"));
     }
     sentence
 }

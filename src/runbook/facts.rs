@@ -18,6 +18,7 @@ use super::network::{probe_at, probe_objects};
 use crate::fleet::database::{Database, Member, database_of, referenced};
 use crate::fleet::dns::Dns;
 use crate::fleet::extras::Extra;
+use crate::fleet::kin::{Kin, kin};
 use crate::fleet::lead::Lead;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
@@ -259,9 +260,8 @@ fn same_name(fleet: &Fleet, of: &ObjectRef) -> Value {
 
 /// The other contexts of the same Kubernetes cluster.
 fn same_cluster(fleet: &Fleet, of: &ObjectRef) -> Value {
-    let uid = fleet.clusters.get(&of.context).and_then(|own| own.uid.as_ref());
-    let others =
-        fleet.clusters.values().filter(|c| c.context != of.context && c.uid.is_some() && c.uid.as_ref() == uid);
+    let Some(own) = fleet.clusters.get(&of.context) else { return json!([]) };
+    let others = fleet.clusters.values().filter(|other| other.context != of.context && kin(own, other) == Kin::Same);
     others.map(|c| json!(c.context)).collect()
 }
 
@@ -360,8 +360,15 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
             value
         })
         .collect();
+    // Those that run where nobody looked were not asked, and should have been.
+    let foreign: Vec<&str> = database
+        .members
+        .iter()
+        .filter(|member| member.pod.is_none() && !member.name.is_empty())
+        .map(|member| member.name.as_str())
+        .collect();
     let mut fact = json!({
-        "members": members, "agree": database.agree, "asked": views.len(), "answered": answers.len(),
+        "members": members, "agree": database.agree, "asked": views.len() + foreign.len(), "answered": answers.len(),
         "gaps": answers.iter().flat_map(|answer| &answer.gaps).collect::<BTreeSet<_>>(),
         "healthy": database.members.iter().filter(|m| m.healthy == Some(true)).count(),
         "size": database.quorum.members, "tolerate": database.quorum.tolerate,
@@ -369,8 +376,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         "lost": database.lead == Lead::Lost,
         "hasLeader": database.leader().is_some() && database.lead.leads(), "api": api,
         "nameless": database.members.iter().filter(|m| m.name.is_empty()).map(|m| m.id.hex()).collect::<Vec<_>>(),
-        "foreign": database.members.iter().filter(|m| m.pod.is_none() && !m.name.is_empty())
-            .map(|m| m.name.clone()).collect::<Vec<_>>(),
+        "foreign": foreign,
         "joining": joining(fleet, &database), "doubts": domain_doubts(&database),
         "ghosts": database.members.iter().filter(|m| ghost(fleet, m)).map(|m| m.id.hex()).collect::<Vec<_>>(),
     });
@@ -520,6 +526,7 @@ fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
     let database = database_of(fleet, of);
     let doubts = database.as_ref().map_or_else(|| json!([]), domain_doubts);
     let toggled = tls_toggled(database.as_ref());
+    let dark = database.as_ref().map(not_known).unwrap_or_default();
     let members: Vec<ObjectRef> = database.map_or_else(|| vec![of.clone()], |d: Database| d.tidb_clusters);
     let others =
         || fleet.tidb_clusters().filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none());
@@ -540,9 +547,14 @@ fn database(fleet: &Fleet, of: &ObjectRef) -> Value {
                 let (cluster, other) = (fleet.clusters.get(&m.context)?, fleet.tidb_cluster(m)?);
                 let moving = rollout::rollout(cluster, other).into_iter().find(|component| !component.settled)?;
                 Some(format!("{m} ({})", moving.reason))
-            }).collect::<Vec<_>>(),
+            }).chain(dark.iter().cloned()).collect::<Vec<_>>(),
         "suspended": members.iter().flat_map(|m| suspended(fleet, m, m == of)).collect::<Vec<_>>(),
         "joined": others().filter(|(other, tc)| referenced(fleet, other, tc).as_ref() == Some(of))
-            .map(|(other, _)| other.to_string()).collect::<Vec<_>>(),
+            .map(|(other, _)| other.to_string()).chain(dark.iter().cloned()).collect::<Vec<_>>(),
     })
+}
+
+/// What stands in a list of troubles for parts of a Database that are not seen: an empty list would pass for "none".
+fn not_known(database: &Database) -> Vec<String> {
+    database.away().into_iter().map(|what| format!("not known: what runs {what}, in no connected context")).collect()
 }

@@ -296,7 +296,7 @@ pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &str) -
 pub fn unexplained(runs: &[Standing], databases: &[Database]) -> bool {
     let mut all =
         databases.iter().flat_map(|database| database.problems.iter().map(move |problem| (database, problem)));
-    all.any(|(database, problem)| explained(runs, database, problem).is_none())
+    all.any(|(database, problem)| explained(runs, database, &problem.sentence).is_none())
 }
 
 /// Puts the open runs into what interrupted work was found: they come first, and no other command is proposed for their

@@ -15,7 +15,7 @@ use crate::client::lease::{self, Lease, NotTaken, Place, Wanted};
 use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{self, Head, OpenRun};
 use crate::client::{self};
-use crate::fleet::database::database_of;
+use crate::fleet::database::{Database, database_of};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::beside;
 use crate::runbook::plan::Plan;
@@ -336,9 +336,14 @@ fn unborn_id(of: &ObjectRef) -> String {
     }
 }
 
-/// The TidbClusters of the target's Database.
+/// The TidbClusters of the target's Database. Who only says that it belongs there is no place for a lease: everybody may say
+/// so, and keep the lease there for ever.
 fn members(fleet: &Fleet, target: &ObjectRef) -> Vec<ObjectRef> {
-    database_of(fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters)
+    let ours = |database: Database| {
+        let word = database.unconfirmed;
+        database.tidb_clusters.into_iter().filter(|of| of == target || !word.contains(of)).collect()
+    };
+    database_of(fleet, target).map_or_else(|| vec![target.clone()], ours)
 }
 
 fn places(fleet: &Fleet, plan: &Plan, all: Vec<(String, String)>) -> Vec<Place> {

@@ -1,11 +1,12 @@
 //! Which TidbClusters are one Database.
 //!
-//! By PD's cluster id, and by `spec.cluster` while an id is not known. Not here: whose a member or a store is
+//! By what PD's own members say of each other, and by `spec.cluster` where PD does not tell. Not here: whose a member or a store is
 //! ([`super::joining`]), what is wrong with it ([`super::judging`]).
 
 use std::collections::BTreeSet;
 
-use crate::fleet::pd::PdAnswer;
+use super::joining::host;
+use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::tidbcluster::{ClusterReference, Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
@@ -37,44 +38,155 @@ pub(in crate::fleet) fn pod_of(tc: &TidbCluster, component: Component, pod: &str
         .is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Groups TidbClusters: same PD cluster id, or joined by `spec.cluster` while an id is not known yet. A reference
-/// never joins two that are known to be different Databases (hazard 11).
+/// One TidbCluster with what tells where it belongs.
+struct Node<'a> {
+    of: ObjectRef,
+    tc: &'a TidbCluster,
+    told: Vec<&'a PdAnswer>,
+    /// The id that its own PD pods say.
+    confirmed: Option<u64>,
+}
+
+impl Node<'_> {
+    /// What the operator, or whoever wrote the object, says.
+    fn claim(&self) -> Option<&str> {
+        self.tc.status.cluster_id.as_deref().filter(|id| !id.is_empty())
+    }
+
+    /// Whether a DNS name is that of a pod of this component. Without a domain a name leads no further than its own
+    /// Kubernetes cluster.
+    fn runs(&self, host: &str, component: Component, near: bool) -> bool {
+        let Some((pod, rest)) = host.split_once('.') else { return false };
+        let peers = format!("{}-{}-peer.{}.svc", self.tc.name(), component.key(), self.tc.namespace());
+        let whole = self.tc.domain().is_some_and(|domain| rest == format!("{peers}.{domain}"));
+        pod_of(self.tc, component, pod) && (whole || (near && rest == peers))
+    }
+
+    /// Whether PD of this one lists a member, or a store, of another: by the id that the other's pod says is its own, and by
+    /// the names that pods of it have. An id alone can be copied.
+    fn lists(&self, other: &Node<'_>) -> bool {
+        let near = self.of.context == other.of.context;
+        let own = |id: MemberId| other.told.iter().any(|answer| answer.self_id == Some(id));
+        self.told.iter().any(|answer| {
+            let member = answer.members.iter().any(|member| {
+                let urls = member.client_urls.iter().chain(&member.peer_urls).filter_map(|url| host(url));
+                let known = own(member.id);
+                let named = |name: &str| other.runs(name, Component::Pd, near || known);
+                // Its own pod says that it is this member, whatever its URLs have become.
+                let bare = known && pod_of(other.tc, Component::Pd, member.name.split('.').next().unwrap_or_default());
+                bare || urls.chain([member.name.as_str()]).any(named)
+            });
+            member
+                || answer.stores.iter().any(|store| {
+                    let component = if store.tiflash { Component::Tiflash } else { Component::Tikv };
+                    other.runs(store.address.split(':').next().unwrap_or_default(), component, near)
+                })
+        })
+    }
+}
+
+/// TidbClusters of one Database.
+struct Set {
+    all: BTreeSet<usize>,
+    id: Option<u64>,
+}
+
+/// Groups TidbClusters. What PD confirms comes first: PDs of one cluster id that list each other are one Database, and so is
+/// whatever they list. An id in an object is a claim, which anybody can copy; it joins nothing. `spec.cluster` joins what PD
+/// does not tell of (yet), and never two that are known to be different Databases (hazard 11).
 pub(super) fn group(fleet: &Fleet) -> Vec<Vec<ObjectRef>> {
-    let mut seen = BTreeSet::new();
-    let mut sets: Vec<(BTreeSet<ObjectRef>, Option<String>)> = Vec::new();
-    for (of, tc) in fleet.tidb_clusters() {
-        // One cluster under two contexts is one set of objects.
-        if fleet.same_cluster_as(&of.context).is_some() || !seen.insert(of.clone()) {
-            continue;
-        }
-        let id = cluster_id(fleet, &of, tc);
-        match sets.iter_mut().find(|(_, known)| known.is_some() && *known == id) {
-            Some((set, _)) => {
-                set.insert(of);
+    // One cluster under two contexts is one set of objects.
+    let all: Vec<(ObjectRef, &TidbCluster)> =
+        fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()).collect();
+    let nodes: Vec<Node<'_>> = all
+        .into_iter()
+        .filter_map(|(of, tc)| {
+            let told: Vec<&PdAnswer> =
+                answers(fleet.clusters.get(&of.context)?, tc).map(|(_, answer)| answer).collect();
+            let confirmed = told.iter().find_map(|answer| answer.cluster_id);
+            Some(Node { of, tc, told, confirmed })
+        })
+        .collect();
+    let mut sets: Vec<Set> = nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| Set { all: BTreeSet::from([index]), id: node.confirmed })
+        .collect();
+    for (i, one) in nodes.iter().enumerate() {
+        for (j, other) in nodes.iter().enumerate().skip(i + 1) {
+            let same = one.confirmed.is_some() && one.confirmed == other.confirmed;
+            if same && one.lists(other) && other.lists(one) {
+                unite(&mut sets, i, j);
             }
-            None => sets.push((BTreeSet::from([of]), id)),
         }
     }
-    let mut index = 0;
-    while index < sets.len() {
-        let target = sets[index].0.iter().find_map(|of| {
-            let tc = fleet.tidb_cluster(of)?;
-            let target = referenced(fleet, of, tc)?;
-            let at = sets.iter().position(|(set, _)| set.contains(&target))?;
-            (at != index && (sets[at].1.is_none() || sets[index].1.is_none())).then_some(at)
-        });
-        match target {
-            Some(at) => {
-                let (set, id) = sets.remove(index);
-                let at = if at > index { at - 1 } else { at };
-                sets[at].0.extend(set);
-                sets[at].1 = sets[at].1.take().or(id);
-                index = 0;
-            }
-            None => index += 1,
+    for (j, other) in nodes.iter().enumerate().filter(|(_, node)| node.confirmed.is_none()) {
+        let fits = |one: &Node<'_>| match (one.confirmed, other.claim()) {
+            (Some(id), Some(claim)) => claim == id.to_string(),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let lister = nodes.iter().position(|one| fits(one) && one.lists(other));
+        if let Some(i) = lister {
+            unite(&mut sets, i, j);
         }
     }
-    sets.into_iter().map(|(set, _)| set.into_iter().collect()).collect()
+    for (j, node) in nodes.iter().enumerate() {
+        let target = referenced(fleet, &node.of, node.tc);
+        let target = target.and_then(|target| nodes.iter().position(|other| other.of == target));
+        // Two of one claim that joined the same one, which is not seen.
+        let beside = || {
+            let claim = node.claim().filter(|_| node.confirmed.is_none() && node.tc.spec.cluster.is_some())?;
+            nodes.iter().take(j).position(|other| {
+                other.confirmed.is_none()
+                    && other.claim() == Some(claim)
+                    && other.tc.spec.cluster == node.tc.spec.cluster
+            })
+        };
+        if let Some(i) = target.or_else(beside)
+            && compatible(&nodes, &sets, i, j)
+        {
+            unite(&mut sets, i, j);
+        }
+    }
+    sets.into_iter()
+        .filter(|set| !set.all.is_empty())
+        .map(|set| {
+            let mut all: Vec<ObjectRef> = set.all.into_iter().map(|index| nodes[index].of.clone()).collect();
+            all.sort();
+            all
+        })
+        .collect()
+}
+
+/// Where a set is that has this node.
+fn set_of(sets: &[Set], node: usize) -> usize {
+    sets.iter().position(|set| set.all.contains(&node)).expect("every node is in one set from the beginning on")
+}
+
+/// Whether a reference may join two sets: not where both know their ids, nor where a claim speaks against it.
+fn compatible(nodes: &[Node<'_>], sets: &[Set], i: usize, j: usize) -> bool {
+    let (one, other) = (&sets[set_of(sets, i)], &sets[set_of(sets, j)]);
+    let said = |set: &Set| -> BTreeSet<String> {
+        let claims = set.all.iter().filter_map(|index| nodes[*index].claim().map(ToOwned::to_owned));
+        match set.id {
+            Some(id) => BTreeSet::from([id.to_string()]),
+            None => claims.collect(),
+        }
+    };
+    let (ours, theirs) = (said(one), said(other));
+    let unknown = one.id.is_none() || other.id.is_none();
+    unknown && (ours.is_empty() || theirs.is_empty() || ours == theirs)
+}
+
+fn unite(sets: &mut [Set], i: usize, j: usize) {
+    let (to, from) = (set_of(sets, i), set_of(sets, j));
+    if to == from {
+        return;
+    }
+    let moved = std::mem::take(&mut sets[from].all);
+    sets[to].id = sets[to].id.or(sets[from].id);
+    sets[to].all.extend(moved);
 }
 
 /// The TidbCluster that `spec.cluster` names. `None` where it is in no connected context, and where it could be more than
@@ -113,7 +225,10 @@ pub(in crate::fleet) fn names(to: &ClusterReference, tc: &TidbCluster, other: &O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::database::database_of;
+    use crate::fleet::database::{Database, database_of, databases};
+    use crate::fleet::findings::bed::Bed;
+    use crate::fleet::pd::{EtcdMember, PdView};
+    use crate::fleet::problem::ProblemKind;
     use crate::fleet::{Change, Freshness, What};
     use serde_json::json;
     use std::collections::BTreeMap;
@@ -195,5 +310,130 @@ mod tests {
             "{:?}",
             database.unseen
         );
+    }
+
+    /// The bed, with a KubeCluster `aaa` in which one PD tells this.
+    fn beside(answer: impl Fn(&PdAnswer) -> PdAnswer) -> Fleet {
+        let mut fleet = Bed::healthy().fleet();
+        let real = fleet.clusters["east"].pd.values().find_map(|view| view.answer.clone().ok()).expect("it answers");
+        let tc = json!({"metadata": {"namespace": "ns", "name": "x"}, "spec": {"pd": {"replicas": 1}},
+            "status": {"clusterID": "42", "conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}});
+        let pod = json!({"metadata": {"namespace": "ns", "name": "x-pd-0"}});
+        for what in [
+            What::Connection { freshness: Freshness::Live, message: None },
+            What::Identity { uid: Some("of-aaa".into()), version: None },
+            What::TidbClusters(vec![serde_json::from_value(tc).expect("the API's shape")]),
+            What::Pods(vec![serde_json::from_value(pod).expect("the API's shape")]),
+            What::Pd {
+                pod: ObjectKey::new("ns", "x-pd-0"),
+                view: Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer(&real)) }),
+            },
+        ] {
+            fleet.apply(Change { context: "aaa".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
+        }
+        fleet
+    }
+
+    fn own_member() -> EtcdMember {
+        EtcdMember {
+            id: MemberId(99),
+            name: "x-pd-0".into(),
+            peer_urls: vec!["http://x-pd-0.x-pd-peer.ns.svc:2380".into()],
+            client_urls: vec!["http://x-pd-0.x-pd-peer.ns.svc:2379".into()],
+        }
+    }
+
+    /// The Database of the bed, and how many there are.
+    fn real(fleet: &Fleet) -> (Database, usize) {
+        let all = databases(fleet);
+        let count = all.len();
+        (all.into_iter().find(|one| one.name == "prod-east").expect("it is there"), count)
+    }
+
+    #[test]
+    fn a_pd_with_a_copied_id_takes_nothing_over() {
+        type Answer = fn(&PdAnswer) -> PdAnswer;
+        let cases: [(&str, Answer); 3] = [
+            ("itself alone", |real| PdAnswer {
+                self_id: Some(MemberId(99)),
+                leader: Some(MemberId(99)),
+                members: vec![own_member()],
+                health: [(MemberId(99), true)].into(),
+                ..real.clone()
+            }),
+            ("with the others' list", |real| PdAnswer {
+                self_id: Some(MemberId(99)),
+                leader: Some(MemberId(99)),
+                members: real.members.iter().cloned().chain([own_member()]).collect(),
+                ..real.clone()
+            }),
+            ("under another's id", |real| PdAnswer {
+                self_id: Some(MemberId(2)),
+                healthy: Some(false),
+                ..real.clone()
+            }),
+        ];
+        for (what, answer) in cases {
+            let (database, count) = real(&beside(answer));
+            assert_eq!((count, database.tidb_clusters.len(), database.members.len()), (2, 2, 3), "{what}");
+            assert_eq!(database.quorum.healthy, 3, "{what}");
+            let said: Vec<_> = database.problems.iter().map(|problem| problem.kind).collect();
+            assert_eq!(said, [ProblemKind::IdNotConfirmed], "{what}: it is said all the same");
+        }
+    }
+
+    #[test]
+    fn an_id_in_an_object_is_a_claim() {
+        let evil = |cluster: serde_json::Value| {
+            let mut bed = Bed::healthy();
+            bed.east.others = vec![json!({"metadata": {"namespace": "tenant", "name": "evil"},
+                "spec": {"cluster": cluster, "tidb": {"replicas": 1}}, "status": {"clusterID": "42"}})];
+            bed.fleet()
+        };
+        let (database, count) = real(&evil(json!(null)));
+        assert_eq!((count, database.tidb_clusters.len()), (2, 2));
+        assert!(database.problems.is_empty() && database.unseen.is_empty(), "{database:#?}");
+        let claims =
+            database_of(&evil(json!(null)), &ObjectRef::new("east", "tenant", "evil")).expect("one of its own");
+        assert_eq!(claims.id, None, "nothing goes by the id of another Database");
+        // A reference is its own word as well: it is shown there, and keeps no lease.
+        let joined = json!({"namespace": "db", "name": "prod-east", "clusterDomain": "east.local"});
+        let (database, count) = real(&evil(joined));
+        assert_eq!((count, database.tidb_clusters.len()), (1, 3));
+        assert_eq!(database.unconfirmed, [ObjectRef::new("east", "tenant", "evil")]);
+    }
+
+    #[test]
+    fn what_pd_lists_belongs_to_it_whether_it_answers_or_not() {
+        let without_reference =
+            |bed: &mut Bed| drop(bed.west.tc["spec"].as_object_mut().expect("spec").remove("cluster"));
+        let mut bed = Bed::healthy();
+        without_reference(&mut bed);
+        let mut fleet = bed.fleet();
+        assert_eq!(real(&fleet).1, 1, "they list each other");
+        let views = |fleet: &mut Fleet, context: &str| {
+            let cluster = fleet.clusters.get_mut(context).expect("there");
+            cluster.pd.values_mut().for_each(|view| view.answer = Err("no answer".into()));
+        };
+        views(&mut fleet, "west");
+        assert_eq!(real(&fleet).1, 1, "east lists the member of west");
+        assert!(real(&fleet).0.unconfirmed.is_empty());
+        // Only stores, and no PD at all.
+        without_reference(&mut bed);
+        drop(bed.west.tc["spec"].as_object_mut().expect("spec").remove("pd"));
+        bed.west.pods.retain(|pod| !pod["metadata"]["name"].as_str().is_some_and(|name| name.contains("-pd-")));
+        bed.members.truncate(2);
+        assert_eq!(real(&bed.fleet()).1, 1, "east's PD lists the stores of west");
+        // Nobody answers: the reference is all there is.
+        let mut fleet = Bed::healthy().fleet();
+        views(&mut fleet, "east");
+        views(&mut fleet, "west");
+        assert_eq!(real(&fleet).1, 1, "by its reference");
+        let mut bed = Bed::healthy();
+        without_reference(&mut bed);
+        let mut fleet = bed.fleet();
+        views(&mut fleet, "east");
+        views(&mut fleet, "west");
+        assert_eq!(real(&fleet).1, 2, "by nothing but their word");
     }
 }

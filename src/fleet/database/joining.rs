@@ -12,11 +12,12 @@ use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{KubeCluster, ObjectKey, ObjectRef};
 
-/// Joins one etcd member to pod, TidbCluster and KubeCluster.
+/// Joins one etcd member to pod, TidbCluster and KubeCluster. Where it is may have been told before; how it is, only now.
 pub(super) fn join(
     member: &EtcdMember,
     known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
     views: &[(&ObjectRef, &ObjectKey, &PdAnswer)],
+    fresh: &[(&ObjectRef, &ObjectKey, &PdAnswer)],
     leader: Option<MemberId>,
 ) -> Member {
     let own = views.iter().find(|(_, _, answer)| answer.self_id == Some(member.id));
@@ -26,8 +27,9 @@ pub(super) fn join(
         }
         None => by_name(member, known, views),
     };
-    let own_health = own.and_then(|(_, _, answer)| answer.healthy);
-    let told: Vec<bool> = views.iter().filter_map(|(_, _, answer)| answer.told(member.id)).collect();
+    let itself = fresh.iter().find(|(_, _, answer)| answer.self_id == Some(member.id));
+    let own_health = itself.and_then(|(_, _, answer)| answer.healthy);
+    let told: Vec<bool> = fresh.iter().filter_map(|(_, _, answer)| answer.told(member.id)).collect();
     let healthy = match (own_health, told.is_empty()) {
         (Some(false), _) => Some(false),
         (own, true) => own,
@@ -42,7 +44,7 @@ pub(super) fn join(
         leader: leader == Some(member.id),
         healthy,
         votes: own_health.or(healthy),
-        answered: own.is_some(),
+        answered: itself.is_some(),
         ..Member::default()
     };
     if let Some((of, cluster, _, pod_name)) = place {

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::Member;
 use super::grouping::{candidates, cluster_id, names, pod_of, referenced};
 use crate::fleet::pd::{MemberId, PdAnswer};
+use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::rollout::{rollout, suspended_words, under_way};
+use crate::fleet::subject::Subject;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
@@ -32,34 +34,43 @@ pub(super) fn judge_tidb_cluster(
     of: &ObjectRef,
     cluster: &KubeCluster,
     tc: &TidbCluster,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
     unseen: &mut Vec<String>,
 ) {
+    let mut say = |kind, sentence: String| problems.push(Problem::new(kind, Subject::tidb_cluster(of), sentence));
+    if tc.paused() {
+        say(ProblemKind::Paused, format!("TidbCluster {of} is paused: the operator does nothing for it"));
+    }
     match tc.ready_condition() {
         Some(ready) if ready.status != "True" => {
             let why = suspended_words(cluster, tc).map(|words| format!(" ({words})")).unwrap_or_default();
             let moving = under_way(cluster, tc).map_or_else(String::new, |moving| format!(": {moving}"));
-            problems.push(format!("TidbCluster {of} is not Ready: {}{why}{moving}", ready.reason));
+            say(ProblemKind::NotReady, format!("TidbCluster {of} is not Ready: {}{why}{moving}", ready.reason));
         }
         // Ready may stay true while the operator waits for an answer that does not come.
         Some(_) => {
-            let moving = under_way(cluster, tc).map(|moving| format!("TidbCluster {of} is Ready, and yet: {moving}"));
-            problems.extend(moving);
+            if let Some(moving) = under_way(cluster, tc) {
+                say(ProblemKind::NotReady, format!("TidbCluster {of} is Ready, and yet: {moving}"));
+            }
         }
         None => unseen.push(format!("TidbCluster {of} has no Ready condition; the operator has not judged it")),
     }
     let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);
-    for component in rollout(cluster, tc).into_iter().filter(|c| outside_ready(c.component) && !c.settled) {
-        problems.push(format!("TidbCluster {of}: {}", component.reason));
+    // What is paused does not roll, and that is said already.
+    let moves = !tc.paused() && tc.metadata.deletion_timestamp.is_none();
+    let open = rollout(cluster, tc).into_iter().filter(|c| moves && outside_ready(c.component) && !c.settled);
+    for component in open {
+        say(ProblemKind::OutsideReady, format!("TidbCluster {of}: {}", component.reason));
     }
     if let Some(joined) = referenced(fleet, of, tc)
         && let Some(other) = fleet.tidb_cluster(&joined)
         && let (Some(own), Some(theirs)) = (cluster_id(fleet, of, tc), cluster_id(fleet, &joined, other))
         && own != theirs
     {
-        problems.push(format!(
-            "TidbCluster {of} was to join {joined}, but is a Database of its own: id {own}, not {theirs}"
-        ));
+        say(
+            ProblemKind::OwnDatabase,
+            format!("TidbCluster {of} was to join {joined}, but is a Database of its own: id {own}, not {theirs}"),
+        );
     }
 }
 
@@ -101,47 +112,70 @@ pub(super) fn see_clusters(
 }
 
 /// Compares the lists of all PD pods; says what differs.
-pub(super) fn compare(views: &[(&ObjectRef, &ObjectKey, &PdAnswer)], problems: &mut Vec<String>) -> bool {
+pub(super) fn compare(views: &[(&ObjectRef, &ObjectKey, &PdAnswer)], problems: &mut Vec<Problem>) -> bool {
     let list = |answer: &PdAnswer| -> BTreeMap<MemberId, Vec<String>> {
         answer.members.iter().map(|m| (m.id, m.peer_urls.clone())).collect()
+    };
+    let at = |of: &ObjectRef, pod: &ObjectKey| {
+        Subject::object("Pod", &ObjectRef::new(&of.context, &pod.namespace, &pod.name))
     };
     let mut answered = views.iter().filter(|(_, _, answer)| !answer.members.is_empty());
     let Some((first_of, first_pod, first)) = answered.next() else { return false };
     let mut agree = true;
+    for (index, (of, pod, answer)) in views.iter().enumerate() {
+        let twin = views.iter().take(index).find(|(_, _, one)| one.self_id.is_some() && one.self_id == answer.self_id);
+        if let (Some((first_of, first_pod, _)), Some(id)) = (twin, answer.self_id) {
+            agree = false;
+            let sentence = format!(
+                "PD pods {}/{} and {}/{} both say that they are member {id}",
+                first_of.context, first_pod.name, of.context, pod.name
+            );
+            problems.push(Problem::new(ProblemKind::OtherCluster, at(first_of, first_pod), sentence).and(at(of, pod)));
+        }
+    }
     for (of, pod, answer) in answered {
         if list(answer) != list(first) {
             agree = false;
-            problems.push(format!(
+            let sentence = format!(
                 "PD pods {}/{} and {}/{} list different members or peerURLs",
                 first_of.context, first_pod.name, of.context, pod.name
-            ));
+            );
+            let both = Problem::new(ProblemKind::ListsDiffer, at(first_of, first_pod), sentence);
+            problems.push(both.and(at(of, pod)));
         }
         if let (Some(a), Some(b)) = (first.cluster_id, answer.cluster_id)
             && a != b
         {
             agree = false;
-            problems.push(format!("PD pod {}/{} belongs to another cluster: id {b}, not {a}", of.context, pod.name));
+            let sentence = format!("PD pod {}/{} belongs to another cluster: id {b}, not {a}", of.context, pod.name);
+            problems.push(Problem::new(ProblemKind::OtherCluster, at(of, pod), sentence));
         }
     }
     agree
 }
 
-pub(super) fn judge_members(members: &[Member], problems: &mut Vec<String>, unseen: &mut Vec<String>) {
+pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, unseen: &mut Vec<String>) {
     for member in members {
+        let of_member = |kind, sentence| Problem::new(kind, Subject::of_pd("member", member.id.hex()), sentence);
         let shown = if member.name.is_empty() { member.id.hex() } else { member.name.clone() };
         if member.name.is_empty() {
-            problems.push(format!(
-                "member {} was added and never started; while it is there no other PD can join",
-                member.id
+            problems.push(of_member(
+                ProblemKind::NeverStarted,
+                format!("member {} was added and never started; while it is there no other PD can join", member.id),
             ));
         } else if member.pod.is_none() {
             unseen.push(format!("member {shown} ({}) is in no connected context", member.id));
         }
         if let (true, Some(expected)) = (member.drift, &member.expected_peer_url) {
-            problems.push(format!("peerURL of {shown} is {}, expected {expected}", member.peer_urls.join(",")));
+            let urls = member.peer_urls.join(",");
+            let sentence = format!("peerURL of {shown} is {urls}, expected {expected}");
+            let wrong = of_member(ProblemKind::PeerUrl, sentence);
+            problems.push(member.of().into_iter().fold(wrong, |wrong, of| wrong.and(Subject::tidb_cluster(&of))));
         }
         match member.healthy {
-            Some(false) => problems.push(format!("PD member {shown} is not healthy")),
+            Some(false) => {
+                problems.push(of_member(ProblemKind::MemberUnhealthy, format!("PD member {shown} is not healthy")));
+            }
             None if !member.name.is_empty() => unseen.push(format!("the health of member {shown} is not known")),
             Some(true) | None => {}
         }

@@ -557,6 +557,23 @@ pub static CATALOGUE: &[Hazard] = &[
         High,
         "A name without a DNS domain leads into the own KubeCluster: no PD, store or server here is reached from another one.",
     ),
+    plain(
+        "peer-url-unexpected",
+        High,
+        "The others reach a member at its peerURL: one that leads elsewhere loses the member at its next restart.",
+    ),
+    plain(
+        "one-uid-twice",
+        High,
+        "What is done in one of them is taken for done in the other, and which of them is meant nobody can tell.",
+    ),
+    plain(
+        "cluster-id-not-confirmed",
+        High,
+        "Whoever may make a TidbCluster can write any id into it: only PD's own members say who belongs to them.",
+    ),
+    plain("store-not-up", Medium, "Every store that does not serve leaves its regions a copy short."),
+    plain("component-not-settled", Medium, "What was asked for has not come to its end, and nothing else says so."),
     plain("not-ready", Medium, "The operator itself says that a part is not as it should be."),
 ];
 
@@ -588,6 +605,7 @@ mod tests {
             include_str!("upgrade.rs"),
             include_str!("exit.rs"),
             include_str!("health.rs"),
+            include_str!("../problem.rs"),
         ]
         .concat();
         for hazard in CATALOGUE {

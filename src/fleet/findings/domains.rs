@@ -10,8 +10,9 @@ use crate::fleet::domain_witness::{DomainDoubt, Source};
 
 pub(super) const ALL: &[OfDatabase] = &[wrong_cluster_domain, cluster_domain_changed, cluster_domain_missing];
 
-/// Hazard 1: the domain of the spec against those that the cluster's DNS serves. Certain only where its configuration is
-/// understood wholly.
+/// Hazard 1: the domain of the spec against those that the cluster's DNS serves.
+///
+/// Certain only where its configuration is understood wholly.
 fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
     let judge = |part: &Part<'_>| {
         let domain = part.tc.domain()?;

@@ -27,12 +27,14 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::database::{Database, databases, unseen_clusters};
+use super::database::{Database, databases};
 use super::extras::Extra;
 use super::object::{ObjectId, ObjectKind};
+use super::problem::Problem;
+pub use super::subject::Subject;
 use super::tls::{Wanted, wanted_of};
 use super::tls_toggle::Toggle;
-use super::{Crd, Fleet, KubeCluster, ObjectRef};
+use super::{Fleet, KubeCluster, ObjectRef, standing};
 use catalogue::Hazard;
 use scene::Scene;
 
@@ -57,43 +59,6 @@ impl Severity {
             Severity::Medium => "medium",
             Severity::Low => "low",
         }
-    }
-}
-
-/// What a finding is about. A KubeCluster has no namespace; a member or store none either.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Subject {
-    /// `TidbCluster`, `KubeCluster`, `Pod`, `Secret`, `PersistentVolumeClaim`, `member`, `store`, `Database`
-    pub kind: &'static str,
-    pub context: String,
-    pub namespace: String,
-    pub name: String,
-}
-
-impl Subject {
-    pub fn object(kind: &'static str, at: &ObjectRef) -> Self {
-        Self { kind, context: at.context.clone(), namespace: at.namespace.clone(), name: at.name.clone() }
-    }
-
-    pub fn tidb_cluster(at: &ObjectRef) -> Self {
-        Self::object("TidbCluster", at)
-    }
-
-    pub fn cluster(context: &str) -> Self {
-        Self { kind: "KubeCluster", context: context.to_owned(), namespace: String::new(), name: String::new() }
-    }
-
-    /// A member, a store or a whole Database: things of PD, in no single KubeCluster.
-    pub fn of_pd(kind: &'static str, name: impl Into<String>) -> Self {
-        Self { kind, context: String::new(), namespace: String::new(), name: name.into() }
-    }
-}
-
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts = [&self.context, &self.namespace, &self.name].into_iter().filter(|part| !part.is_empty());
-        write!(f, "{} {}", self.kind, parts.map(String::as_str).collect::<Vec<_>>().join("/"))
     }
 }
 
@@ -252,7 +217,12 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
         let scene = Scene::of(fleet, database, now);
-        let found: Vec<Finding> = functions.iter().flat_map(|function| function(&scene)).collect();
+        let mut found: Vec<Finding> = functions.iter().flat_map(|function| function(&scene)).collect();
+        for problem in &database.problems {
+            if !found.iter().any(|finding| says(finding, problem)) {
+                found.push(of_problem(&scene, problem));
+            }
+        }
         checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
@@ -260,7 +230,16 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
-    for finding in objects::fleet(fleet, &all).into_iter().chain(exit::fleet(fleet)) {
+    let mut whole: Vec<Finding> = objects::fleet(fleet, &all);
+    whole.extend(exit::fleet(fleet));
+    whole.extend(upgrade::fleet(fleet));
+    for problem in standing::problems(fleet) {
+        if !whole.iter().any(|finding| says(finding, &problem)) {
+            let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
+            whole.push(told(Finding::new(id, None, &problem.sentence), fleet, &problem, None));
+        }
+    }
+    for finding in whole {
         let ours = finding.database.as_ref().is_none_or(|of| checked.databases.contains(of));
         let near = only.is_none() || finding.subjects.iter().any(|subject| contexts.contains(subject.context.as_str()));
         if ours && near {
@@ -272,7 +251,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
         checked.unseen.extend(unread(cluster));
     }
     // A cluster that is dark may hold a part of any Database, asked for or not.
-    checked.unseen.extend(unseen_clusters(fleet));
+    checked.unseen.extend(standing::unseen(fleet));
     checked.findings.sort_by(|a, b| {
         let key =
             |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), !f.first, f.hazard.number, f.database.clone());
@@ -303,6 +282,27 @@ fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
     }
 }
 
+/// Whether a finding says of one of its objects what a problem says.
+fn says(finding: &Finding, problem: &Problem) -> bool {
+    !finding.unknown
+        && problem.kind.hazards().contains(&finding.id())
+        && problem.about.iter().any(|about| finding.subjects.contains(about))
+}
+
+/// What is wrong for `status` is found by `check`, whether a hazard's own function has more to say of it or not.
+fn of_problem(scene: &Scene<'_>, problem: &Problem) -> Finding {
+    let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
+    told(scene.find(id, &problem.sentence), scene.fleet, problem, scene.pd_seen())
+}
+
+fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Timestamp>) -> Finding {
+    for about in &problem.about {
+        let seen = fleet.clusters.get(&about.context).map_or(pd_seen, |cluster| cluster.heard);
+        found = found.saw(about, "as tidepilot status tells it", &problem.sentence, seen).on(about.clone());
+    }
+    found.then(problem.kind.what_to_do())
+}
+
 /// What a closer look would have shown of a Database, and nobody took.
 fn unasked(scene: &Scene<'_>) -> Vec<String> {
     let mut all = Vec::new();
@@ -329,9 +329,6 @@ fn unread(cluster: &KubeCluster) -> Vec<String> {
         // Said once, by its freshness.
         return all;
     }
-    if cluster.crd == Crd::Unknown {
-        all.push(format!("KubeCluster {}: whether TidbClusters are served could not be read", cluster.context));
-    }
     if cluster.tidb_clusters.is_empty() {
         return all;
     }
@@ -353,5 +350,7 @@ fn unread(cluster: &KubeCluster) -> Vec<String> {
 
 #[cfg(test)]
 pub(super) mod bed;
+#[cfg(test)]
+mod more_cases;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@
 use super::membership::FORCE;
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
-use crate::fleet::ObjectRef;
-use crate::fleet::extras::RegionCheck;
+use crate::fleet::extras::{Controller, RegionCheck};
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::version::Version;
+use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 
 pub(super) const ALL: &[OfDatabase] = &[
     ready_too_early,
@@ -19,7 +19,6 @@ pub(super) const ALL: &[OfDatabase] = &[
     regions,
     tiflash_metadata,
     eviction,
-    operator_down,
     no_domain_on_old_operator,
     overlapping,
 ];
@@ -278,51 +277,60 @@ fn eviction(scene: &Scene<'_>) -> Vec<Finding> {
     vec![found.then("let it go on while the counts fall (tidepilot status --watch); a mark that was left behind: tidepilot diagnose")]
 }
 
-/// 64. Nobody reconciles.
-fn operator_down(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut all: Vec<Finding> = Vec::new();
-    for part in &scene.parts {
-        let Some(operator) = &part.cluster.more.operator else { continue };
-        let subject = Subject::cluster(&part.of.context);
-        if all.iter().any(|found| found.subjects.first() == Some(&subject)) {
-            continue;
+/// 64. Nobody reconciles: of each KubeCluster once, however many Databases have a part there.
+pub(super) fn fleet(fleet: &Fleet) -> Vec<Finding> {
+    let with =
+        fleet.clusters.values().filter(|cluster| cluster.freshness.answers() && !cluster.tidb_clusters.is_empty());
+    with.filter(|cluster| fleet.same_cluster_as(&cluster.context).is_none()).filter_map(operator_down).collect()
+}
+
+fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
+    let operator = cluster.more.operator.as_ref()?;
+    let subject = Subject::cluster(&cluster.context);
+    let managers: Vec<&Controller> =
+        operator.deployments.iter().filter(|one| one.component == "controller-manager").collect();
+    let available: i64 = managers.iter().map(|one| one.available).sum();
+    let wanted: i64 = managers.iter().map(|one| one.wanted).sum();
+    let broken = operator.deployments.iter().find(|one| one.component == "admission-webhook" && one.available == 0);
+    let (sentence, field, value) = match (managers.first(), broken) {
+        (None, _) => (
+            "no Deployment of TiDB Operator was found, though there are TidbClusters".to_owned(),
+            "deployments with component=controller-manager".to_owned(),
+            "none".to_owned(),
+        ),
+        (Some(one), _) if wanted == 0 => (
+            "TiDB Operator is scaled to 0: nothing that is changed takes effect".to_owned(),
+            format!("Deployment {}, spec.replicas", one.key),
+            "0".to_owned(),
+        ),
+        (Some(one), _) if available == 0 => (
+            format!("TiDB Operator is not available (0 of {wanted} pods): nothing that is changed takes effect"),
+            format!("Deployment {}, status.availableReplicas", one.key),
+            available.to_string(),
+        ),
+        (Some(_), Some(webhook)) if operator.webhooks.as_ref().is_some_and(|all| !all.is_empty()) => (
+            "the operator's admission webhook is not available: every change of a TidbCluster is refused".to_owned(),
+            format!("Deployment {}, status.availableReplicas", webhook.key),
+            "0".to_owned(),
+        ),
+        (Some(_), _) => return None,
+    };
+    let context = &cluster.context;
+    let then = match managers.first() {
+        Some(one) if wanted == 0 => {
+            format!(
+                "kubectl --context {context} -n {} scale deployment {} --replicas=1",
+                one.key.namespace, one.key.name
+            )
         }
-        let managers = operator.deployments.iter().filter(|one| one.component == "controller-manager");
-        let available: i64 = managers.clone().map(|one| one.available).sum();
-        let broken = operator.deployments.iter().find(|one| one.component == "admission-webhook" && one.available == 0);
-        let found = match (managers.clone().next(), broken) {
-            (None, _) => scene
-                .find("operator-down", "no Deployment of TiDB Operator was found, though there are TidbClusters")
-                .saw(&subject, "deployments with component=controller-manager", "none", part.seen()),
-            (Some(one), _) if available == 0 => scene
-                .find(
-                    "operator-down",
-                    format!(
-                        "TiDB Operator is not available ({} of {} pods): nothing that is changed takes effect",
-                        one.available, one.wanted
-                    ),
-                )
-                .saw(
-                    &subject,
-                    &format!("Deployment {}, status.availableReplicas", one.key),
-                    one.available.to_string(),
-                    part.seen(),
-                ),
-            (Some(_), Some(webhook)) if operator.webhooks.as_ref().is_some_and(|all| !all.is_empty()) => scene
-                .find(
-                    "operator-down",
-                    "the operator's admission webhook is not available: every change of a TidbCluster is refused",
-                )
-                .saw(&subject, &format!("Deployment {}, status.availableReplicas", webhook.key), "0", part.seen()),
-            _ => continue,
-        };
-        let at = managers.clone().next().map_or("-A".to_owned(), |one| format!("-n {}", one.key.namespace));
-        all.push(found.on(subject).then(format!(
-            "kubectl --context {} {at} get pods -l app.kubernetes.io/component=controller-manager",
-            part.of.context
-        )));
-    }
-    all
+        Some(one) => format!(
+            "kubectl --context {context} -n {} get pods -l app.kubernetes.io/component=controller-manager",
+            one.key.namespace
+        ),
+        None => format!("kubectl --context {context} -A get pods -l app.kubernetes.io/component=controller-manager"),
+    };
+    let found = Finding::new("operator-down", None, sentence).saw(&subject, &field, value, cluster.heard);
+    Some(found.on(subject).then(then))
 }
 
 /// 68. acrossK8s alone, on an operator that expects another PD name.

@@ -45,6 +45,15 @@ fn ready(pod: &Value) -> bool {
 fn trouble(pod: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+    let ended = statuses.into_iter().flatten().find_map(|status| {
+        let now = status.pointer("/state/terminated");
+        let before = status.pointer("/lastState/terminated");
+        let over = now.or(before).filter(|over| over["exitCode"].as_i64().is_some_and(|code| code != 0))?;
+        // The kubelet puts the end of the log there; how often it has ended already would make each look a new one.
+        let message = text(&over["message"]);
+        let last = message.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it has logged nothing");
+        Some(format!("{} ends again and again with exit code {}: {last}", text(&status["name"]), over["exitCode"]))
+    });
     let waiting = statuses.into_iter().flatten().find_map(|status| {
         let waiting = status.pointer("/state/waiting")?;
         Some(format!("{}: {} {}", text(&status["name"]), text(&waiting["reason"]), text(&waiting["message"])))
@@ -55,8 +64,8 @@ fn trouble(pod: &Value) -> String {
             .then(|| format!("not scheduled: {}", text(&c["message"])))
     });
     let phase = pod.pointer("/status/phase").map(text).filter(|phase| phase == "Failed" || phase == "Succeeded");
-    let ended = phase.map(|phase| format!("it has ended ({phase} {})", text(&pod["status"]["reason"])));
-    waiting.or(unscheduled).or(ended).unwrap_or_default().trim_end().to_owned()
+    let over = phase.map(|phase| format!("it has ended ({phase} {})", text(&pod["status"]["reason"])));
+    ended.or(waiting).or(unscheduled).or(over).unwrap_or_default().trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -86,6 +95,15 @@ mod tests {
             json!({"containerStatuses": [{"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}]});
         let found = seen(pod(pulling), Sight::Absent);
         assert_eq!((&found["ready"], &found["trouble"]), (&json!(false), &json!("probe: ErrImagePull")));
+        let looping = |count: u64, wait: &str| {
+            json!({"containerStatuses": [{"name": "p2379", "restartCount": count,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": format!("back-off {wait} restarting")}},
+                "lastState": {"terminated": {"exitCode": 127, "message": "starting\nsh: httpd: not found\n"}}}]})
+        };
+        let sentence = "p2379 ends again and again with exit code 127: sh: httpd: not found";
+        assert_eq!(seen(pod(looping(2, "20s")), Sight::Absent)["trouble"], sentence);
+        // Nothing moves by ending once more: the wait's limit for a stand-still counts on.
+        assert_eq!(seen(pod(looping(3, "40s")), Sight::Absent)["trouble"], sentence);
         assert_eq!(seen(Sight::Absent, Sight::Absent)["left"], json!([]));
         assert_eq!(seen(Sight::Unseen("forbidden".into()), Sight::Absent).get("left"), None, "unknown is not none");
     }

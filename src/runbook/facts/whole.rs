@@ -75,6 +75,7 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
         })
         .collect();
     let unsettled = parts.iter().filter(|part| !part.settled).map(|part| format!("{} ({})", part.of, part.reason));
+    let unsettled = unsettled.chain(super::not_known(&database));
     Ok(json!({
         "components": components, "tidbClusters": tidb_clusters, "versions": upgrade::versions(fleet, &database),
         "unsettled": unsettled.collect::<Vec<_>>(),
@@ -89,12 +90,13 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     let zero: serde_json::Map<String, Value> =
         tc.components().map(|(component, _)| (component.key().to_owned(), json!({"replicas": 0}))).collect();
     let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
+    let referrers: Vec<String> = refs(&found.referrers).into_iter().chain(super::not_known(&database)).collect();
     let mut value = json!({
         "left": found.up_left, "strangers": found.strangers, "tidbClusters": database.tidb_clusters.len(),
         "members": found.members_here.iter().map(|m| m.id.hex()).collect::<Vec<_>>(),
         "unhealthy": found.members_here.iter().filter(|m| m.healthy != Some(true)).count(),
         "membersLeft": found.members_left, "healthyLeft": found.healthy_left,
-        "dependents": refs(&found.dependents), "referrers": refs(&found.referrers), "unseen": database.unseen,
+        "dependents": refs(&found.dependents), "referrers": referrers, "unseen": database.unseen,
         "pods": found.pods, "suspendable": found.pods - found.tiproxy_pods, "lastOf": last_of(fleet, &database, of),
         "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
         "replicas": tc.components().map(|(_, spec)| spec.replicas).sum::<i64>(), "zero": zero,

@@ -1,0 +1,180 @@
+//! What is wrong, with its kind: the one judgement that `status`, `check` and the console share.
+//!
+//! Each kind names the findings that say the same; where none of them was made, `check` makes one of the problem itself, so
+//! what is wrong in one face is never right in another. Not here: who finds problems ([`super::database`],
+//! [`super::standing`]), hazards that nobody would call wrong yet ([`super::findings`]).
+
+use serde::{Serialize, Serializer};
+
+use super::subject::Subject;
+
+/// What kind of thing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProblemKind {
+    /// The operator says that a TidbCluster is not Ready.
+    NotReady,
+    /// A component that Ready leaves out has not settled.
+    OutsideReady,
+    /// Two contexts claim to be one Kubernetes cluster, and are not.
+    OneUidTwice,
+    /// A TidbCluster claims the PD cluster id of another Database, and no PD of that one confirms it.
+    IdNotConfirmed,
+    /// No pod of the operator runs in a KubeCluster with TidbClusters.
+    OperatorDown,
+    /// `spec.paused`: the operator does nothing.
+    Paused,
+    /// It was to join another and is a Database of its own.
+    OwnDatabase,
+    /// TLS was switched while the pods ran.
+    TlsToggled,
+    /// What witnesses say of a DNS domain does not agree.
+    DomainInDoubt,
+    /// PD pods list different members or peerURLs.
+    ListsDiffer,
+    /// A PD pod belongs to another PD cluster than its neighbours.
+    OtherCluster,
+    /// A member that was added and never started.
+    NeverStarted,
+    /// A member's peerURL is not the one of its pod.
+    PeerUrl,
+    MemberUnhealthy,
+    NoLeader,
+    NoQuorum,
+    /// A store is neither Up nor Tombstone.
+    StoreNotUp,
+}
+
+impl ProblemKind {
+    pub const ALL: [ProblemKind; 17] = [
+        ProblemKind::NotReady,
+        ProblemKind::OutsideReady,
+        ProblemKind::OneUidTwice,
+        ProblemKind::IdNotConfirmed,
+        ProblemKind::OperatorDown,
+        ProblemKind::Paused,
+        ProblemKind::OwnDatabase,
+        ProblemKind::TlsToggled,
+        ProblemKind::DomainInDoubt,
+        ProblemKind::ListsDiffer,
+        ProblemKind::OtherCluster,
+        ProblemKind::NeverStarted,
+        ProblemKind::PeerUrl,
+        ProblemKind::MemberUnhealthy,
+        ProblemKind::NoLeader,
+        ProblemKind::NoQuorum,
+        ProblemKind::StoreNotUp,
+    ];
+
+    /// The findings that say it: the first is the one that is made where none of them is there.
+    pub fn hazards(self) -> &'static [&'static str] {
+        match self {
+            ProblemKind::NotReady => &["not-ready", "ready-too-early"],
+            ProblemKind::OutsideReady => &["component-not-settled", "outside-ready"],
+            ProblemKind::OneUidTwice => &["one-uid-twice"],
+            ProblemKind::IdNotConfirmed => &["cluster-id-not-confirmed"],
+            ProblemKind::OperatorDown => &["operator-down"],
+            ProblemKind::Paused => &["paused"],
+            ProblemKind::OwnDatabase => &["wrong-cluster-reference", "second-bootstrap"],
+            ProblemKind::DomainInDoubt => &["cluster-domain-changed", "wrong-cluster-domain", "cluster-domain-missing"],
+            ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &["membership-in-doubt"],
+            ProblemKind::NeverStarted => &["nameless-member"],
+            ProblemKind::PeerUrl => &[
+                "peer-url-unexpected",
+                "peer-urls-half-updated",
+                "malformed-peer-url",
+                "peer-url-wrong-scheme",
+                "tls-toggled",
+                "cluster-domain-changed",
+            ],
+            ProblemKind::MemberUnhealthy => &["pd-member-unhealthy", "nameless-member"],
+            ProblemKind::NoLeader => &["pd-no-leader"],
+            ProblemKind::NoQuorum => &["pd-member-unhealthy"],
+            ProblemKind::StoreNotUp => &["store-not-up"],
+        }
+    }
+
+    /// What helps, where only the problem itself is known.
+    pub fn what_to_do(self) -> &'static str {
+        match self {
+            ProblemKind::NotReady | ProblemKind::OutsideReady => {
+                "look at the pods that are missing, at their events, and at the operator's log"
+            }
+            ProblemKind::OneUidTwice => {
+                "find out which of them is meant (kubectl --context NAME cluster-info), and leave the other out with --context"
+            }
+            ProblemKind::IdNotConfirmed => {
+                "ask whoever made it: a Database restored with another's id, a copied object, or one that does not tell the truth"
+            }
+            ProblemKind::OperatorDown => {
+                "bring it back: kubectl get deployment -A -l app.kubernetes.io/component=controller-manager"
+            }
+            ProblemKind::Paused => "set spec.paused to false when whoever paused it is done",
+            ProblemKind::OwnDatabase => {
+                "delete it and its claims before data is written, then join with the right reference"
+            }
+            ProblemKind::TlsToggled => "put tlsCluster back as the pods run",
+            ProblemKind::DomainInDoubt => {
+                "restart no PD and change no peerURL until clusterDomain is the one that the cluster serves"
+            }
+            ProblemKind::ListsDiffer | ProblemKind::OtherCluster => {
+                "look again in 20 s before anything is sent; never repeat a change that timed out with another value"
+            }
+            ProblemKind::NeverStarted => "remove it by its id while quorum stands without it",
+            ProblemKind::PeerUrl => {
+                "restart no PD before its peerURL is right: tidepilot plan repair-peer-urls --set tidbCluster=CONTEXT/NAMESPACE/NAME"
+            }
+            ProblemKind::MemberUnhealthy | ProblemKind::NoQuorum => {
+                "bring its pod back before anything else is changed; look at its log and its events"
+            }
+            ProblemKind::NoLeader => "look again in a minute; if it stays so, check the network between the PD pods",
+            ProblemKind::StoreNotUp => {
+                "bring its pod back, or wait until it is emptied where it was to leave; change nothing else meanwhile"
+            }
+        }
+    }
+}
+
+/// One thing that is wrong. In JSON it is its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub kind: ProblemKind,
+    /// The objects that it is about, the nearest first; never none.
+    pub about: Vec<Subject>,
+    pub sentence: String,
+}
+
+impl Problem {
+    pub fn new(kind: ProblemKind, about: Subject, sentence: impl Into<String>) -> Self {
+        Self { kind, about: vec![about], sentence: sentence.into() }
+    }
+
+    pub fn and(mut self, about: Subject) -> Self {
+        self.about.push(about);
+        self
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(&self.sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::findings::catalogue::entry;
+
+    #[test]
+    fn every_kind_has_a_finding() {
+        for kind in ProblemKind::ALL {
+            assert!(!kind.hazards().is_empty() && kind.hazards().iter().all(|id| entry(id).is_some()), "{kind:?}");
+        }
+    }
+}
