@@ -273,7 +273,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push('\n');
     }
     for problem in &database.problems {
-        out.push_str(&super::plain(&match standing::explained(runs, database, problem) {
+        out.push_str(&super::plain(&match standing::explained(runs, database, &problem.sentence) {
             Some(run) => format!("WAIT    {problem} ({})", run.expected()),
             None => format!("WRONG   {problem}"),
         }));
