@@ -75,6 +75,7 @@ impl ProblemKind {
             ProblemKind::OperatorDown => &["operator-down"],
             ProblemKind::Paused => &["paused"],
             ProblemKind::OwnDatabase => &["wrong-cluster-reference", "second-bootstrap"],
+            ProblemKind::TlsToggled => &["tls-toggled"],
             ProblemKind::DomainInDoubt => &["cluster-domain-changed", "wrong-cluster-domain", "cluster-domain-missing"],
             ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &["membership-in-doubt"],
             ProblemKind::NeverStarted => &["nameless-member"],

@@ -40,7 +40,7 @@ pub struct Shown {
     pub open_runs: Vec<Standing>,
     /// A KubeCluster or a part of a Database is not seen, so there may be certificates of which nothing is known.
     #[serde(skip)]
-    dark: bool,
+    pub dark: bool,
 }
 
 #[derive(Debug, Serialize)]
