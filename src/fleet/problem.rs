@@ -79,7 +79,6 @@ impl ProblemKind {
             ProblemKind::DomainInDoubt => &["cluster-domain-changed", "wrong-cluster-domain", "cluster-domain-missing"],
             ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &["membership-in-doubt"],
             ProblemKind::NeverStarted => &["nameless-member"],
-            ProblemKind::TlsToggled => &["tls-toggled"],
             ProblemKind::PeerUrl => &[
                 "peer-url-unexpected",
                 "peer-urls-half-updated",
