@@ -96,8 +96,10 @@ struct Set {
 /// does not tell of (yet), and never two that are known to be different Databases (hazard 11).
 pub(super) fn group(fleet: &Fleet) -> Vec<Vec<ObjectRef>> {
     // One cluster under two contexts is one set of objects.
+    let twice: BTreeSet<&str> =
+        fleet.clusters.keys().map(String::as_str).filter(|context| fleet.same_cluster_as(context).is_some()).collect();
     let all: Vec<(ObjectRef, &TidbCluster)> =
-        fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()).collect();
+        fleet.tidb_clusters().filter(|(of, _)| !twice.contains(of.context.as_str())).collect();
     let nodes: Vec<Node<'_>> = all
         .into_iter()
         .filter_map(|(of, tc)| {
@@ -204,8 +206,9 @@ pub(in crate::fleet) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbClust
     let own = fleet.same_cluster_as(&of.context).unwrap_or(&of.context);
     let mut named: Vec<(ObjectRef, &TidbCluster)> = fleet
         .tidb_clusters()
-        .filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none())
-        .filter(|(other, _)| names(to, tc, other))
+        // By name first: it is what most are not.
+        .filter(|(other, _)| other != of && names(to, tc, other))
+        .filter(|(other, _)| fleet.same_cluster_as(&other.context).is_none())
         .collect();
     match to.cluster_domain.as_deref().filter(|domain| !domain.is_empty()) {
         Some(domain) => named.retain(|(_, other)| other.domain() == Some(domain)),

@@ -218,19 +218,13 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
     (
         "a peerURL that leads elsewhere, where nobody else has to reach it",
         |bed| {
+            without_domains(bed);
             for side in [&mut bed.east, &mut bed.west] {
-                drop(side.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain"));
                 side.tc["spec"]["acrossK8s"] = json!(false);
-            }
-            drop(bed.west.tc["spec"]["cluster"].as_object_mut().expect("ref").remove("clusterDomain"));
-            for member in &mut bed.members {
-                member.name = member.name.split('.').next().expect("a pod").to_owned();
-                member.peer_urls = vec![member.peer_urls[0].replace(".east.local", "").replace(".west.local", "")];
-                member.client_urls = vec![member.client_urls[0].replace(".east.local", "").replace(".west.local", "")];
             }
             bed.members[1].peer_urls = vec!["http://gone.example:2380".into()];
         },
-        &["across-k8s-missing", "peer-url-unexpected"],
+        &["across-k8s-missing", "cluster-domain-missing", "peer-url-unexpected"],
     ),
     (
         "Pump has not come, and Ready is False for something else",
