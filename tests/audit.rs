@@ -498,7 +498,7 @@ fn runbooks_speak_chinese_where_the_locale_does() {
         "{refused}"
     );
     let english = code(&demo.run(&wrong), 4);
-    assert!(english.contains("clusterDomain x.y is not the domain of legacy"), "{english}");
+    assert!(english.contains("clusterDomain x.y is not a domain of legacy"), "{english}");
 }
 
 #[test]

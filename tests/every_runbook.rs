@@ -20,11 +20,13 @@ use bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use model::{Ended, FATES, Fate, all_of};
 use serde_json::{Value, json};
 use tidepilot::client::signing::{self, Ask};
-use tidepilot::fleet::object::ObjectId;
-use tidepilot::runbook::action::Answer;
+use tidepilot::fleet::object::{ObjectId, ObjectKind};
+use tidepilot::runbook::action::{Action, Answer};
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
+use tidepilot::runbook::plan::{Condition, Confirm, Document, Plan};
+use tidepilot::runbook::provenance::{Known, Provenance};
 use tidepilot::runbook::record::Outcome;
 use tidepilot::runbook::rights::{Reach, Right, needs};
 use tidepilot::sim::api_server::{Ask as Asked, Rule, Rules};
@@ -624,6 +626,63 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
     }
     assert!(lacking.is_empty(), "{lacking:#?}");
     assert!(asked > 200, "only {asked} rights were asked for");
+}
+
+/// What a run that somebody left open is held against: every plan of a shipped runbook is its document's, and a plan with
+/// anything else under the same name is not.
+#[test]
+fn a_plan_is_its_documents_or_foreign() {
+    for row in ROWS {
+        let (mut bed, runbook, inputs) = begin(row);
+        let plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        assert_eq!(Provenance::of(&plan, Some(&runbook), &[]), Provenance::Shipped, "{}", row.name);
+        let foreign = |change: &dyn Fn(&mut Plan)| {
+            let mut planted = plan.clone();
+            change(&mut planted);
+            let found = Provenance::of(&planted, Some(&runbook), &[]);
+            assert!(matches!(found, Provenance::Foreign { .. }), "{}: {found:?}", row.name);
+        };
+        let odd = || Condition { check: "true".into(), say: None };
+        let at = plan.steps.iter().position(|step| step.action.writes()).expect("it changes something");
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"hostPID": true, "containers": []}});
+        foreign(&|plan| {
+            let target = plan.target.clone();
+            plan.steps[at].action = Action::CreateObject { target, object_kind: ObjectKind::Pod, object: pod.clone() };
+        });
+        foreign(&|plan| {
+            let mut more = plan.steps[at].clone();
+            more.id = "more".into();
+            plan.steps.push(more);
+        });
+        foreign(&|plan| plan.steps[at].until.push(odd()));
+        foreign(&|plan| plan.steps[at].post.push(odd()));
+        foreign(&|plan| {
+            plan.document = Some(Document { file: "x.yaml".into(), fork: true, text: "runbook: v1".into() })
+        });
+        if plan.steps[at].confirm != Confirm::None {
+            foreign(&|plan| plan.steps[at].confirm = Confirm::None);
+        }
+        // Where the document leaves the whole of `spec` open, what stands there is typed at least.
+        let step = runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| plan.steps[at].id.starts_with(&step.id));
+        let written = step.is_some_and(|step| step.with["merge"]["spec"].is_object());
+        if let (true, Action::PatchTidbCluster { merge, .. }) = (written, &plan.steps[at].action) {
+            let mut merge = merge.clone();
+            merge["spec"]["pvReclaimPolicy"] = json!("Delete");
+            foreign(&|plan| {
+                if let Action::PatchTidbCluster { merge: sent, .. } = &mut plan.steps[at].action {
+                    sent.clone_from(&merge);
+                }
+            });
+        }
+    }
+    let (mut bed, runbook, inputs) = begin(&ROWS[0]);
+    let plan = bed.plan(&runbook, &inputs).expect("it is planned");
+    assert!(matches!(Provenance::of(&plan, None, &[]), Provenance::Foreign { .. }));
+    let text = SHIPPED.iter().find(|(id, _)| *id == runbook.id).expect("it is shipped").1;
+    let document = Document { file: "mine.yaml".into(), fork: true, text: text.into() };
+    let forked = Plan { document: Some(document), ..plan };
+    let here = [Known { file: "mine.yaml", text, runbook: &runbook }];
+    assert_eq!(Provenance::of(&forked, Some(&runbook), &here), Provenance::Here { file: "mine.yaml".into() });
 }
 
 #[test]

@@ -188,7 +188,12 @@ where
                     };
                     let _ = reply.send(Reply { gate: gate.id, text }).await;
                 }
-                Some(RunMessage::Planned(_) | RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
+                Some(RunMessage::Planned(plan)) => {
+                    if face.output == RunOutput::Text {
+                        print(&report::plan::text(&plan));
+                    }
+                }
+                Some(RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
             },
             signal = interrupted() => {
                 if signal && *stop.borrow() {

@@ -138,7 +138,10 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 Ok(links) => links,
                 Err(sentence) => return Ok(fail(&sentence, USAGE)),
             };
-            let driver = Driver::new(links, folder).patience(face.patience());
+            let driver = match connect.shelf() {
+                Ok(shelf) => Driver::new(links, folder).with_shelf(shelf).patience(face.patience()),
+                Err(sentence) => return Ok(fail(&sentence, USAGE)),
+            };
             let id = id.clone();
             let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
             Ok(finish(&end, connect))

@@ -262,7 +262,8 @@ impl Walk {
             // One for each component that is named, with a separator between two, and three for clients and MySQL. Each has
             // three names in up to four forms, twice.
             "certificates" => {
-                let (items, each) = (bytes / 2 + 3, bytes.saturating_mul(32).saturating_add(4 * 1024));
+                let named = of(0).fields.get("components").map_or(bytes / 2, |components| components.items);
+                let (items, each) = (named.saturating_add(3), bytes.saturating_mul(32).saturating_add(4 * 1024));
                 let element = Some(Box::new(Shape::opaque(each)));
                 Shape { items, bytes: items.saturating_mul(each).min(MOST_BYTES), element, ..Shape::default() }
             }

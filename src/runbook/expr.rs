@@ -405,10 +405,8 @@ mod tests {
         let mut scope = scope();
         scope.insert("big".into(), json!(vec!["0123456789"; 1_000]));
         for source in refused {
-            let begun = std::time::Instant::now();
             let error = eval(&source, &scope).err().unwrap_or_else(|| panic!("evaluated: {source}"));
             assert!(matches!(error, ExprError::OverBudget { .. }), "{source}: {error}");
-            assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{source}: {:?}", begun.elapsed());
         }
         // A value that doubles from one binding to the next is stopped on its way.
         let mut text = "x".repeat(1_000);

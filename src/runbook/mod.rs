@@ -29,6 +29,7 @@ pub mod lint;
 pub mod merge;
 pub mod network;
 pub mod plan;
+pub mod provenance;
 pub mod record;
 pub mod remaining;
 pub mod requests;

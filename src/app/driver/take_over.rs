@@ -5,13 +5,17 @@
 
 use super::guard::{Taking, introduce};
 use super::journals::replay;
-use super::{Driver, Ears, TOOL, end, exit, guard, tell};
+use super::{Driver, Ears, TOOL, ask, end, exit, guard, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::agent;
 use crate::client::ledger::{self, Journal, LedgerError};
 use crate::client::open_run::{self, Found, Head};
-use crate::runbook::plan::Plan;
+use crate::fleet::pd::MembershipApi;
+use crate::runbook::bind::FIELD_MANAGER;
+use crate::runbook::definition::Runbook;
+use crate::runbook::plan::{Gate, Plan};
+use crate::runbook::provenance::{Known, Provenance};
 use crate::runbook::record::{Event, decode};
 use crate::runbook::standing::last_driver;
 
@@ -22,7 +26,7 @@ impl Driver {
     }
 
     /// Fetches the journal of a run found in the clusters and goes on with it.
-    pub async fn take_over(&self, run: &str, ears: Ears) -> RunEnd {
+    pub async fn take_over(&self, run: &str, mut ears: Ears) -> RunEnd {
         let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
         // It becomes part of a selector and of names.
         if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -44,8 +48,57 @@ impl Driver {
             Ok(replayed) => replayed.plan,
             Err(sentence) => return refuse(sentence),
         };
+        if let Err(ended) = self.ask_before_take_over(run, &plan, &head, &mut ears).await {
+            return ended;
+        }
         let runbook = plan.runbook.clone();
         agent::during(&runbook, run, self.take_from(run, head, plan, &lines, ears)).await
+    }
+
+    /// Shows what is to be carried out, as `run` does, and asks. The record is somebody else's word: a plan that is no
+    /// runbook known here is typed, by whose it is.
+    async fn ask_before_take_over(&self, run: &str, plan: &Plan, head: &Head, ears: &mut Ears) -> Result<(), RunEnd> {
+        tell(ears, RunMessage::Planned(Box::new(rendered(plan)))).await;
+        let who = head.who();
+        let (question, text) = match self.provenance(plan) {
+            Provenance::Shipped => (format!("Take this run of {who} over and carry out what is left of it?"), None),
+            Provenance::Here { file } => {
+                (format!("Take this run of {who} over? Its runbook is {file}, a fork on this machine"), None)
+            }
+            Provenance::Foreign { why } => {
+                let text = format!("document of {}", who.user);
+                let question = format!(
+                    "This is a document of {who}, not known here: {why}. Whoever may write ConfigMaps in {}/{} can have \
+                     written it. Type {text:?} to carry it out with your rights",
+                    head.context, head.namespace
+                );
+                (question, Some(text))
+            }
+        };
+        let gate = Gate { id: "take-over".into(), step: "take-over".into(), question, text };
+        loop {
+            match (ask(ears, &gate).await, &gate.text) {
+                (Some(_), None) => return Ok(()),
+                (Some(typed), Some(wanted)) if typed == *wanted => return Ok(()),
+                (Some(_), Some(_)) => {}
+                (None, _) => {
+                    let sentence = format!("nothing was taken over and nothing sent: {}", gate.question);
+                    return Err(end(run, exit::AT_GATE, sentence));
+                }
+            }
+        }
+    }
+
+    fn provenance(&self, plan: &Plan) -> Provenance {
+        let shipped = Runbook::shipped(&plan.runbook).ok();
+        let entries = self.shelf.entries();
+        let here: Vec<Known<'_>> = entries
+            .iter()
+            .filter_map(|entry| {
+                Some(Known { file: entry.file.as_deref()?, text: &entry.text, runbook: entry.runbook.as_ref().ok()? })
+            })
+            .collect();
+        Provenance::of(plan, shipped.as_ref(), &here)
     }
 
     async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: Ears) -> RunEnd {
@@ -149,4 +202,18 @@ impl Driver {
             guarded.shared.lease.release().await;
         }
     }
+}
+
+/// The plan with its requests made from the actions: what a record says that a step sends is not what it sends.
+fn rendered(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    for step in &mut plan.steps {
+        let api = step.requests.iter().find_map(|request| match request.path.as_str() {
+            path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
+            path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
+            _ => None,
+        });
+        step.requests = step.action.requests(FIELD_MANAGER, "", api);
+    }
+    plan
 }
