@@ -663,7 +663,8 @@ fn a_plan_is_its_documents_or_foreign() {
             foreign(&|plan| plan.steps[at].confirm = Confirm::None);
         }
         // Where the document leaves the whole of `spec` open, what stands there is typed at least.
-        let step = runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| plan.steps[at].id.starts_with(&step.id));
+        let step =
+            runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| plan.steps[at].id.starts_with(&step.id));
         let written = step.is_some_and(|step| step.with["merge"]["spec"].is_object());
         if let (true, Action::PatchTidbCluster { merge, .. }) = (written, &plan.steps[at].action) {
             let mut merge = merge.clone();

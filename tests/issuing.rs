@@ -58,10 +58,10 @@ impl Bed {
     /// To its end; the second time there is nothing to do and nothing is written.
     #[track_caller]
     fn done(&self, runbook: &str, sets: &[&str]) {
-        // A key that leaves its namespace is typed.
-        let copies = sets.iter().any(|set| set.starts_with("copyTo="));
-        let typed: &[&str] = if copies { &["--confirm", "one"] } else { &[] };
-        let words = [&["run", runbook, "--yes"], typed, sets].concat();
+        // A key that leaves its namespace is typed: the name of the TidbCluster.
+        let target = sets.iter().find_map(|set| set.strip_prefix("tidbCluster=")).unwrap_or_default();
+        let name = target.rsplit('/').next().unwrap_or_default();
+        let words = [&["run", runbook, "--yes", "--confirm", name], sets].concat();
         self.run(&words).expect(0);
         let before = self.writes();
         let again = self.run(&words).expect(0);

@@ -270,7 +270,8 @@ mod tests {
     fn each_state_has_its_one_order() {
         let (back, set, wait, away) =
             ("put spec.tlsCluster.enabled back to", "force-upgrade=true", "wait until", "only then take");
-        let cases: &[(&str, bool, &str, &str, bool, bool, &str, &[&str])] = &[
+        type Case<'a> = (&'a str, bool, &'a str, &'a str, bool, bool, &'a str, &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             ("on", true, "ppp", "http", false, false, "http", &[back]),
             ("on, PD not asked", true, "ppp", "http", false, false, "", &[back]),
             ("on, the operator has not looked yet", true, "ppp", "http", true, false, "", &[back]),

@@ -126,7 +126,7 @@ impl Store {
                 "leader_size": self.leaders * 71,
                 "region_count": self.regions,
                 "region_weight": 1,
-                "region_score": self.regions as f64 * 71.314_310_317_647_89,
+                "region_score": self.regions as f64 * 71.314_310_317_647_9,
                 "region_size": self.regions * 71,
                 "slow_score": 1,
                 "start_ts": self.started,
