@@ -34,7 +34,7 @@ impl Lead {
             // One that passed a question on to nobody may only not reach the leader: etcd's leader itself has to say it.
             let led = told.iter().any(|answer| answer.pd_leads == Some(true));
             let leaderless = |answer: &&PdAnswer| answer.self_id == leader && answer.pd_leads == Some(false);
-            return if !led && told.iter().any(|answer| leaderless(answer)) { Lead::NoPdLeader } else { Lead::Leads };
+            return if !led && told.iter().any(leaderless) { Lead::NoPdLeader } else { Lead::Leads };
         }
         if members.iter().filter(|member| member.answered).count() >= votes(members.len()) {
             return Lead::Electing;

@@ -35,8 +35,8 @@ fn upgraded(bed: &Bed, version: &str) {
         assert_eq!(tc["metadata"]["annotations"][CHECK], Value::Null, "{context}");
         for pod in bed.store(context).list("pods", Some("prod")) {
             // TiDB's pods have another container before their own.
-            let all = pod["spec"]["containers"].as_array().expect("containers").iter();
-            let own = all.filter(|container| container["name"] != "slowlog").next().expect("a container");
+            let mut all = pod["spec"]["containers"].as_array().expect("containers").iter();
+            let own = all.find(|container| container["name"] != "slowlog").expect("a container");
             let image = own["image"].as_str().unwrap_or_default();
             assert!(image.contains("operator") || image.ends_with(version), "{context}: {image}");
         }
