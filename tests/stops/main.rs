@@ -9,7 +9,6 @@
 mod common;
 mod fleet;
 #[path = "../model/mod.rs"]
-#[allow(dead_code, reason = "crashes are for other test binaries")]
 mod model;
 mod pure;
 
