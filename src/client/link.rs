@@ -250,6 +250,11 @@ impl Link {
     /// GET and decode; anything but 2xx is a [`Trouble`]. Asked once more where the first try was cut off at once (an
     /// idle connection that the server had closed) or the server was busy: reading twice changes nothing.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+        self.get_sized(path).await.map(|(value, _)| value)
+    }
+
+    /// The same, with the length of the answer in bytes: a list is bounded as a whole.
+    pub(super) async fn get_sized<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), Trouble> {
         let begun = tokio::time::Instant::now();
         match self.get_once(path).await {
             Err(trouble) if begun.elapsed() < Duration::from_secs(1) && worth_asking_again(&trouble) => {
@@ -260,12 +265,7 @@ impl Link {
         }
     }
 
-    async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
-        self.get_sized(path).await.map(|(value, _)| value)
-    }
-
-    /// One page of a list, with the length of its answer in bytes: a list is bounded as a whole.
-    pub(super) async fn get_sized<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), Trouble> {
+    async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), Trouble> {
         let request = Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
         let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
         let reply = self.call(request, self.limits().request).await?;

@@ -299,16 +299,22 @@ pub struct Found {
 
 /// The open runs in every context; with `run`, that one, open or closed. Reads only.
 pub async fn find(links: &Links, run: Option<&str>) -> Found {
-    find_in(links, run, &BTreeMap::new()).await
+    find_in(links, run, &BTreeMap::new(), &BTreeMap::new()).await
 }
 
-/// The same. `namespaces`, by context: where to look where the whole cluster may not be listed.
-pub async fn find_in(links: &Links, run: Option<&str>, namespaces: &BTreeMap<String, BTreeSet<String>>) -> Found {
+/// The same. `namespaces`, by context: where to look where the whole cluster may not be listed. `dark`: contexts that just
+/// did not answer, with why; they are not waited for once more.
+pub async fn find_in(
+    links: &Links,
+    run: Option<&str>,
+    namespaces: &BTreeMap<String, BTreeSet<String>>,
+    dark: &BTreeMap<String, String>,
+) -> Found {
     let selector = match run {
         Some(run) => format!("{MANAGED_BY}=tidepilot,{STATE},{RUN}={run}"),
         None => format!("{MANAGED_BY}=tidepilot,{STATE}=open"),
     };
-    let asked = links.iter().map(|link| {
+    let asked = links.iter().filter(|link| !dark.contains_key(link.context())).map(|link| {
         let selector = &selector;
         async move {
             let all = heads(link, link.namespace(), selector).await;
@@ -327,6 +333,7 @@ pub async fn find_in(links: &Links, run: Option<&str>, namespaces: &BTreeMap<Str
         }
     });
     let mut found = Found::default();
+    found.unseen.extend(dark.iter().map(|(context, why)| format!("{context}: {why}")));
     // Two contexts may lead to one cluster; its objects are the same by their uid.
     let mut by_uid: BTreeMap<String, Head> = BTreeMap::new();
     for (context, heads) in join_all(asked).await {

@@ -74,12 +74,7 @@ async fn once<T: DeserializeOwned>(link: &Link, path: &str, limit: Limit) -> Res
     let mut bytes = 0_usize;
     for _ in 0..limit.pages {
         let at = with(path, &format!("limit={}{next}", limit.per_page));
-        let (page, length): (Page<T>, usize) = match link.get_sized(&at).await {
-            Ok(page) => page,
-            // The first page is asked for once more, as any look; one in the middle of a list is not.
-            Err(_) if next.is_empty() => (link.get(&at).await?, 0),
-            Err(trouble) => return Err(trouble),
-        };
+        let (page, length): (Page<T>, usize) = link.get_sized(&at).await?;
         bytes += length;
         if bytes > BYTES {
             let sentence = format!(

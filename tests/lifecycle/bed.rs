@@ -68,10 +68,12 @@ impl Bed {
         let mut arguments = vec!["run", runbook, "--yes"];
         arguments.extend(inputs.iter().flat_map(|input| ["--set", input]));
         arguments.extend(confirm.iter().flat_map(|text| ["--confirm", text]));
+        let before = self.room.journals();
         let mut child = self.command(&arguments).spawn().expect("the binary starts");
         let began = Instant::now();
         loop {
-            let run = self.room.journals().pop();
+            // Its own journal, not that of a run that is open beside it.
+            let run = self.room.journals().into_iter().find(|run| !before.contains(run));
             let lines = run.as_ref().map_or(0, |run| {
                 let file = self.room.runs().join(format!("{run}.jsonl"));
                 std::fs::read(file).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()

@@ -12,7 +12,7 @@ use crate::client::lease::{self, Place};
 use crate::client::leases::Orphan;
 use crate::client::ledger;
 use crate::client::open_run::{self, Head};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Freshness};
 use crate::runbook::record::{Event, Record, decode};
 use crate::runbook::standing::{Drives, Standing};
 
@@ -55,7 +55,11 @@ impl Driver {
         for (of, _) in fleet.iter().flat_map(|fleet| fleet.tidb_clusters()) {
             namespaces.entry(of.context).or_default().insert(of.namespace);
         }
-        let found = open_run::find_in(&self.links, None, &namespaces).await;
+        let clusters = fleet.iter().flat_map(|fleet| fleet.clusters.values());
+        let dark =
+            clusters.filter(|cluster| matches!(cluster.freshness, Freshness::Unreachable | Freshness::AuthNeeded));
+        let dark = dark.map(|cluster| (cluster.context.clone(), cluster.message.clone().unwrap_or_default())).collect();
+        let found = open_run::find_in(&self.links, None, &namespaces, &dark).await;
         // Many files, and each is replayed: not on a thread that others wait for.
         let folder = self.runs.clone();
         let read = tokio::task::spawn_blocking(move || journals::standings(&folder));
