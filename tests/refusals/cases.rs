@@ -392,7 +392,7 @@ pub const CASES: &[Case] = &[
     case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
     // Renewing.
     given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
-    given(&[RENEW], "common-name-as-now", "today it is TiDB", &[("commonName", "other")]),
+    given(&[RENEW], "common-name-as-now", "lets in only TiDB", &[("commonName", "other")]),
     case(&[RENEW], "common-name-as-now", "PD of east/prod/prod-east lets in only TiDB", |w| {
         let config = json!({"security": {"cert-allowed-cn": ["TiDB"]}});
         w.tc().spec.pd.as_mut().expect("PD").config = serde_json::from_value(config).expect("an object");

@@ -81,7 +81,7 @@ async fn somebody_else() {
     let run = fleet.only_run();
     // The gate's own way on would send it; somebody is quicker.
     fleet
-        .sh("kubectl --context legacy -n pingcap patch tidbcluster basic --type merge -p '{\"spec\":{\"acrossK8s\":false}}'")
+        .sh("kubectl --context legacy -n pingcap patch tidbcluster basic --type merge -p '{\"spec\":{\"clusterDomain\":\"other.example\"}}'")
         .await
         .expect(0);
     let gate = ways(&ran).into_iter().find(|way| way.contains("--confirm basic")).expect("how the gate is answered");
@@ -90,7 +90,7 @@ async fn somebody_else() {
     let said = ran.stderr.clone();
     for wanted in [
         "somebody else changed TidbCluster legacy/pingcap/basic meanwhile",
-        "spec.acrossK8s was not set, this run sets true, and now it is false",
+        "spec.clusterDomain was not set, this run sets cluster1.com, and now it is other.example",
         "(set by kubectl-patch at 20",
         "before  {",
         "ours    {",
@@ -103,7 +103,7 @@ async fn somebody_else() {
     assert!(again.stderr.contains("so going on alone changes nothing"), "{}", again.stderr);
     for shown in [fleet.tool(&["runs", "show", &run]).await, fleet.tool(&["runs", "report", &run]).await] {
         let text = shown.expect(0).stdout;
-        for wanted in ["before", "ours", "theirs", "acrossK8s\":false", "acrossK8s\":true"] {
+        for wanted in ["before", "ours", "theirs", "other.example", "cluster1.com"] {
             assert!(text.contains(wanted), "{wanted:?} is missing:\n{text}");
         }
     }
