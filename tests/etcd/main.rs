@@ -146,9 +146,12 @@ impl Bed {
             SimOptions { speed: SPEED, pd: taps.iter().enumerate().map(tunnel).collect(), ..SimOptions::default() };
         let mut scenario =
             Scenario::named(if wire == Wire::Plain { "default" } else { "tls" }).expect("it is embedded");
-        if !flavour.v2 {
-            // The version that this etcd stands for; nothing may be concluded from it, the API is found by asking.
-            for tc in scenario.tidb_clusters.iter_mut().filter(|tc| tc.name == TC) {
+        for tc in scenario.tidb_clusters.iter_mut().filter(|tc| tc.name == TC) {
+            // These processes are not started anew, so their names are those after the restart, and the spec says so too:
+            // names with a domain under a spec without one are a domain that somebody took away.
+            tc.spec["clusterDomain"] = DOMAIN.into();
+            if !flavour.v2 {
+                // The version that this etcd stands for; nothing may be concluded from it, the API is found by asking.
                 tc.spec["version"] = "v8.5.7".into();
             }
         }
