@@ -126,11 +126,17 @@ fn base_image(component: Component) -> String {
 
 /// Whether a field that should be `asked` may read `found` without anybody but the operator having written it.
 pub fn same(pointer: &str, namespace: &str, asked: &Value, found: &Value) -> bool {
-    if asked == found || (empty(asked) && empty(found)) {
+    if asked == found {
         return true;
     }
+    // What Go leaves out may be gone; but a value that is written out where nothing was, somebody wrote, unless it is a
+    // default. An empty map is what the operator leaves of a struct.
     if asked.is_null() {
-        return default_of(pointer, namespace).as_ref() == Some(found);
+        let nothing_in_it = matches!(found, Value::Object(map) if map.is_empty());
+        return nothing_in_it || default_of(pointer, namespace).as_ref() == Some(found);
+    }
+    if empty(asked) && empty(found) {
+        return true;
     }
     match pointer.split('/').collect::<Vec<_>>().as_slice() {
         ["", "spec", _, "config"] => within(&config(asked), &config(found)),
@@ -213,6 +219,7 @@ mod tests {
             ("/spec/clusterDomain", json!("a.com"), json!("b.com")),
             ("/spec/pd/maxFailoverCount", json!(0), json!(3)),
             ("/spec/pd/replicas", json!(null), json!(3)),
+            ("/spec/acrossK8s", json!(null), json!(false)),
             ("/spec/tidb/config", json!({"a": 1}), json!("a = 2\n")),
             ("/spec/pump/maxFailoverCount", json!(null), json!(3)),
         ] {

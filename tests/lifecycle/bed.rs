@@ -81,8 +81,8 @@ impl Bed {
             let over = child.try_wait().expect("our own child").is_some();
             if lines >= records || over {
                 let _ = child.kill();
-                tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic");
-                return (run.expect("a journal"), !over);
+                let ran = tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic");
+                return (run.unwrap_or_else(|| panic!("it ended without a journal: {}", ran.all())), !over);
             }
             assert!(began.elapsed() < common::LONG, "record {records} was never written");
             tokio::time::sleep(Duration::from_millis(1)).await;
