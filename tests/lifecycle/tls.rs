@@ -306,6 +306,8 @@ async fn both_the_run_that_waits_and_its_cure_may_be_killed() {
     let bed = Bed::of("tls", &[]).await;
     let waiting = stands_still(&bed).await;
     let resume = ["runs", "resume", &waiting, "--yes", "--confirm", "basic"];
+    // Killed before the end of its patch was noted: it is brought to its wait, and stopped there.
+    bed.interrupted(&resume, Duration::from_secs(5)).await.expect(5);
     let other = bed.run("suspend-cluster", &[BASIC, "stopDatabase=true"], &["basic"]).await;
     assert!(matches!(other.code, 4 | 6), "{}", other.all());
     let (curing, _) = bed.killed("renew-certificates", &[BASIC], &["basic"], 4).await;
