@@ -43,6 +43,13 @@ fn place(app: &App) -> String {
         Some(Dialog::Reason { input, wrong, .. }) => {
             place.push_str(&format!(" [why: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
         }
+        Some(Dialog::Overrule { check, input, wrong, .. }) => {
+            place.push_str(&format!(
+                " [overrule {check}: {}{}]",
+                input.value(),
+                if wrong.is_empty() { "" } else { ", wrong" }
+            ));
+        }
         Some(Dialog::Typed { input, wrong, .. }) => {
             place.push_str(&format!(" [type: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
         }
@@ -55,9 +62,10 @@ fn sent(effects: &[Effect]) -> String {
     let short = effects.iter().map(|effect| match effect {
         Effect::Quit => "quit".to_owned(),
         Effect::Copy(text) => format!("copy {text}"),
-        Effect::Plan { runbook, inputs } => {
-            let inputs: Vec<String> = inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            format!("plan {runbook} {}", inputs.join(" "))
+        Effect::Plan { runbook, inputs, accepted } => {
+            let inputs = inputs.iter().map(|(name, value)| format!(" {name}={value}"));
+            let accepted = accepted.iter().map(|(check, reason)| format!(" although {check}: {reason}"));
+            format!("plan {runbook}{}", inputs.chain(accepted).collect::<String>())
         }
         Effect::Start(plan) => format!("start {}", plan.runbook),
         Effect::Resume { run, wish: None } => format!("resume {run}"),
@@ -244,6 +252,22 @@ fn nothing_starts_on_one_key() {
     said("refused", "<enter>", "refused by 1 of 4 checks");
     check("planning", "<enter>", "plan", "");
     check("run", "<esc>", "runbooks", "");
+}
+
+/// A reading gives way to a person's reason, typed; proof and what passes do not.
+#[test]
+fn a_check_is_overruled_by_a_typed_reason_alone() {
+    check("reading", "o", "plan [overrule domain: ]", "");
+    check("reading", "o<enter>", "plan [overrule domain: , wrong]", "");
+    check("reading", "o  <enter>", "plan [overrule domain:   , wrong]", "");
+    check("reading", "oboth<esc>", "plan", "");
+    let planned =
+        "plan migrate-cluster-domain clusterDomain=north.example.com tidbCluster=north/db/basic although domain: both";
+    check("reading", "oboth<enter>", "plan", planned);
+    check("reading", "<enter>", "plan", "");
+    check("refused", "o", "plan", "");
+    said("refused", "o", "it cannot be overruled");
+    said("plan", "o", "there is nothing to overrule");
 }
 
 #[test]

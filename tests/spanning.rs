@@ -155,6 +155,63 @@ fn a_missing_domain_is_refused_where_the_domains_differ() {
     assert!(missing[1]["whatToDo"].as_str().is_some_and(|text| text.contains("west.local")), "{missing:#?}");
 }
 
+/// A check that only reads gives way to a person who knows better, with a reason that stays; proof does not.
+#[test]
+fn a_reading_is_overruled_with_a_reason_and_proof_is_not() {
+    let bed = Bed::new("empty");
+    bed.namespace("west", "prod");
+    let why = "both zones are forwarded to one another";
+    let base = ["--set", ONE, "--set", DEPLOY[2], "--accept", "domain-needed", "--reason", why];
+    let with = |head: &[&str], tail: &[&str]| bed.tidepilot(&[head, &base, tail].concat());
+    let said = |ran: Ran, code: i32, words: &[&str]| {
+        assert_eq!(ran.code, code, "{}", ran.all());
+        for word in words {
+            assert!(ran.all().contains(word), "expected {word:?}, found {}", ran.all());
+        }
+    };
+    let more = |check, reason| ["--accept", check, "--reason", reason];
+    let plan = ["plan", "deploy-initial-cluster"];
+    let proof = "check namespace-there cannot be overruled: what it found is proof";
+    said(with(&plan, &more("namespace-there", "x")), 4, &[proof]);
+    bed.namespace("east", "prod");
+    let refused = bed.tidepilot(&["plan", "deploy-initial-cluster", "--set", ONE, "--set", DEPLOY[2]]);
+    said(refused, 4, &["REFUSED  domain-needed", "a reading, not proof", "--accept domain-needed --reason TEXT"]);
+    // What passes, what is not there, and what has no reason.
+    said(with(&plan, &more("rights", "x")), 4, &["check rights cannot be overruled: it passes"]);
+    said(
+        with(&plan, &more("no-such", "x")),
+        4,
+        &["has no such check", "domain-is-the-real-one, operator-for-no-domain"],
+    );
+    said(with(&plan, &more("domain-needed", "x")), 64, &["accepted twice"]);
+    said(with(&plan, &more("rights", " ")), 64, &["none is given"]);
+    said(with(&plan, &["--accept", "rights"]), 64, &["2 and 1 were given"]);
+
+    // The reviewed plan carries the decision; where something else is read, it is no longer for that.
+    let file = bed.room.path("plan.json");
+    let file = file.to_str().expect("a path");
+    said(with(&plan, &["--out", file]), 2, &["OVERRULED  domain-needed", "accepted because: both zones"]);
+    let edited = std::fs::read_to_string(file).expect("written").replace("both zones", "no zone at all");
+    let other = bed.room.path("edited.json");
+    std::fs::write(&other, edited).expect("written");
+    let other = other.to_str().expect("a path");
+    said(bed.tidepilot(&["run", "--plan", other, "--yes", "--confirm", "one"]), 4, &["it was edited"]);
+    let west = bed.sim.store("west").expect("a context");
+    let zone = |zone: &str| {
+        let file = format!(". {{\n kubernetes {zone}\n}}");
+        west.edit("configmaps", "kube-system", "coredns", |map| map["data"] = json!({"Corefile": file}));
+    };
+    zone("west.example");
+    said(bed.tidepilot(&["run", "--plan", file, "--yes", "--confirm", "one"]), 4, &["moved: check domain-needed"]);
+    zone("west.local");
+    let ran = bed.tidepilot(&["run", "--plan", file, "--yes", "--confirm", "one"]);
+    said(ran, 0, &["check domain-needed overruled: both zones are forwarded to one another"]);
+    assert!(bed.object("east", "tidbclusters", "prod", "one").is_some());
+    let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json();
+    let run = runs[0]["run"].as_str().expect("one run").to_owned();
+    said(bed.tidepilot(&["runs", "report", &run]), 0, &["| domain-needed | **overruled** |", why]);
+}
+
 #[test]
 fn from_nothing_to_a_spanning_database_and_back() {
     let bed = Bed::new("empty");

@@ -76,6 +76,7 @@ pub enum Command {
     Certificates,
     Interrupt,
     Start,
+    Overrule,
     AnswerGate,
     PauseRun,
     Accept,
@@ -115,6 +116,7 @@ const fn bind(
 pub const KEYMAP: &[Binding] = &[
     bind(&["enter", "d"], Command::Open, "open", LISTS, true),
     bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
+    bind(&["o"], Command::Overrule, "overrule a check", &[Scope::Plan], true),
     bind(&["enter"], Command::AnswerGate, "answer, choose", &[Scope::Run], true),
     bind(&["p"], Command::PauseRun, "pause", &[Scope::Run], true),
     bind(&["enter"], Command::Accept, "next, then plan", &[Scope::Form], true),

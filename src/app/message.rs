@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::fleet::Change;
 use crate::runbook::choices::Wish;
+use crate::runbook::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::record::Record;
 use crate::runbook::standing::Standing;
@@ -69,6 +70,8 @@ pub enum Effect {
     Plan {
         runbook: String,
         inputs: BTreeMap<String, String>,
+        /// Checks that the person overrules.
+        accepted: Accepted,
     },
     Start(Box<Plan>),
     /// Goes on with a run; as before (retry) or as was chosen.

@@ -12,6 +12,7 @@ pub mod form;
 pub mod keymap;
 pub mod matrix;
 pub mod message;
+mod overrule;
 pub mod palette;
 mod perform;
 mod prompt;
@@ -140,6 +141,14 @@ pub enum Dialog {
         offer: choices::Offer,
         input: Input,
         wrong: bool,
+    },
+    /// Why a check that refuses for a reading is overruled.
+    Overrule {
+        check: String,
+        sentence: String,
+        input: Input,
+        /// What is wrong with the reason; empty while nothing is.
+        wrong: String,
     },
     /// A gate that wants a text typed exactly.
     Typed {
@@ -371,7 +380,7 @@ impl App {
             Some(Dialog::Palette { .. }) => Scope::Palette,
             Some(Dialog::Filter { .. }) => Scope::Filter,
             Some(Dialog::Ask { .. }) => Scope::Ask,
-            Some(Dialog::Typed { .. } | Dialog::Reason { .. }) => Scope::Typed,
+            Some(Dialog::Typed { .. } | Dialog::Reason { .. } | Dialog::Overrule { .. }) => Scope::Typed,
             Some(Dialog::Choices { .. }) => Scope::Choices,
             None => self.view_scope(),
         }

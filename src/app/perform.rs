@@ -11,6 +11,7 @@ use super::run_view::RunView;
 use super::words::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
+use crate::runbook::overrule::Accepted;
 use crate::runbook::standing::{Drives, Standing};
 
 impl App {
@@ -65,6 +66,7 @@ impl App {
             Command::Certificates => self.go(View::Certificates),
             Command::Interrupt => self.interrupt(effects),
             Command::Start => self.ask_start(),
+            Command::Overrule => self.ask_overrule(),
             Command::AnswerGate => match self.run.as_ref().and_then(|run| run.gate.clone()) {
                 Some(gate) => self.ask_gate(&gate),
                 None => self.ask_choice(),
@@ -326,6 +328,7 @@ impl App {
                 }
             }
             Some(Dialog::Reason { offer, input, .. }) => self.reasoned(offer, input),
+            Some(Dialog::Overrule { check, sentence, input, .. }) => self.overruled(check, sentence, input, effects),
             None => self.submit(effects),
         }
     }
@@ -386,7 +389,8 @@ impl App {
                 | Dialog::Ask { .. }
                 | Dialog::Typed { .. }
                 | Dialog::Choices { .. }
-                | Dialog::Reason { .. },
+                | Dialog::Reason { .. }
+                | Dialog::Overrule { .. },
             ) => {}
             None => self.back(),
         }
@@ -403,7 +407,13 @@ impl App {
             form.error = Some(format!("{} is needed", form.fields[missing].info.name));
             return;
         }
-        effects.push(Effect::Plan { runbook: form.runbook.id.clone(), inputs: form.inputs() });
+        self.plan_with(Accepted::new(), effects);
+    }
+
+    /// Asks for the plan of what the form holds.
+    pub(super) fn plan_with(&mut self, accepted: Accepted, effects: &mut Vec<Effect>) {
+        let Some(form) = &self.form else { return };
+        effects.push(Effect::Plan { runbook: form.runbook.id.clone(), inputs: form.inputs(), accepted });
         self.planning = true;
         self.plan = None;
         self.go(View::Plan);

@@ -220,6 +220,10 @@ impl App {
                 edit(input, &event);
                 *wrong = false;
             }
+            Some(Dialog::Overrule { input, wrong, .. }) => {
+                edit(input, &event);
+                wrong.clear();
+            }
             Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Choices { .. }) => {}
             None => {
                 if let Some(form) = &mut self.form {

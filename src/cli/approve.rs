@@ -47,6 +47,9 @@ fn shown(asked: &Asked) -> String {
     if let Some(origin) = report::plan::origin(plan) {
         let _ = writeln!(out, "! {origin}");
     }
+    for (check, _) in plan.accepted() {
+        let _ = writeln!(out, "! check {} refused and was overruled: {}", check.id, check.found());
+    }
     let _ = writeln!(out, "Step {} (attempt {}): {}", step.id, wanted.attempt, step.title);
     if !step.why.is_empty() {
         let _ = writeln!(out, "  why      {}", step.why);

@@ -12,6 +12,7 @@ use crate::app::driver::exit;
 use crate::fleet::ObjectRef;
 use crate::report;
 use crate::runbook::digest::digest;
+use crate::runbook::overrule::{self, Accepted};
 use crate::runbook::plan::Plan;
 
 #[derive(Args, Debug)]
@@ -21,11 +22,41 @@ pub struct PlanArgs {
     /// An input of the runbook; repeatable
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     pub set: Vec<(String, String)>,
+    #[command(flatten)]
+    overrule: OverruleArgs,
     #[arg(short, long, value_enum, default_value_t = PlanOutput::Text)]
     output: PlanOutput,
     /// Write the plan as JSON to this file as well, for `run --plan`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// What a person decides against a check.
+#[derive(Args, Debug)]
+pub struct OverruleArgs {
+    /// Overrule this check: only one that refuses for a reading, never proof, quorum, identity or data; repeatable
+    #[arg(long, value_name = "CHECK", requires = "reason")]
+    accept: Vec<String>,
+    /// Why; it is journalled and shown in plan, report and approval. One for each --accept, in their order
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    reason: Vec<String>,
+}
+
+impl OverruleArgs {
+    pub fn read(&self) -> Result<Accepted, String> {
+        if self.accept.len() != self.reason.len() {
+            return Err(format!(
+                "each --accept needs a --reason of its own: {} and {} were given",
+                self.accept.len(),
+                self.reason.len()
+            ));
+        }
+        let mut accepted = Accepted::new();
+        for (check, reason) in self.accept.iter().zip(&self.reason) {
+            overrule::accept(&mut accepted, check, reason)?;
+        }
+        Ok(accepted)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,14 +135,15 @@ pub fn given(plan: &Plan) -> BTreeMap<String, String> {
 }
 
 pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
-    let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
-        Ok(both) => both,
+    let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
+    let (links, inputs, accepted) = match read {
+        Ok(read) => read,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     // In a read-only context nothing but reads leaves, so results are predicted instead of dry-run.
     let rehearse = !links.iter().any(|link| link.read_only());
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
-    let plan = match driver.plan(&args.runbook, &inputs, rehearse).await {
+    let plan = match driver.plan_accepting(&args.runbook, &inputs, &accepted, rehearse).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };

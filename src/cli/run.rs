@@ -10,12 +10,13 @@ use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
 use super::options::Connect;
-use super::plan::{code, decode, given, inputs, pair};
+use super::plan::{OverruleArgs, code, decode, given, inputs, pair};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::{Ears, Reply, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
 use crate::runbook::digest;
+use crate::runbook::overrule;
 use crate::runbook::plan::Gate;
 
 #[derive(Args, Debug)]
@@ -26,8 +27,10 @@ pub struct RunArgs {
     /// An input of the runbook; repeatable
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
+    #[command(flatten)]
+    overrule: OverruleArgs,
     /// Run exactly this plan (`plan --out FILE`): looks again, and refuses when something has moved
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["runbook", "set"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["runbook", "set", "accept"])]
     plan: Option<PathBuf>,
     /// Stop after the plan, like `tidepilot plan`
     #[arg(long)]
@@ -91,14 +94,15 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         Ok(reviewed) => reviewed,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
-    let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
-        Ok(both) => both,
+    let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
+    let (links, inputs, accepted) = match read {
+        Ok(read) => read,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let (runbook, inputs) = match &reviewed {
-        Some(plan) => (plan.runbook.clone(), given(plan)),
+    let (runbook, inputs, accepted) = match &reviewed {
+        Some(plan) => (plan.runbook.clone(), given(plan), overrule::of_plan(plan)),
         // clap lets neither be missing.
-        None => (args.runbook.clone().unwrap_or_default(), inputs),
+        None => (args.runbook.clone().unwrap_or_default(), inputs, accepted),
     };
     if let Some(link) = links.iter().find(|link| link.read_only()) {
         let sentence = format!(
@@ -108,7 +112,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return Ok(fail(&sentence, exit::REFUSED));
     }
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?.local_only(args.sharing.local_only);
-    let plan = match driver.plan(&runbook, &inputs, true).await {
+    let plan = match driver.plan_accepting(&runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };

@@ -43,6 +43,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
             let lines = vec![span(" why? it is what the next person will read", theme.style(Role::Dim))];
             field(theme, frame, body, footer, &about, lines, input, wrong);
         }
+        Some(Dialog::Overrule { check, sentence, input, wrong }) => {
+            let about = format!("check {check}, a reading and not proof: {sentence}");
+            let wrong = Some(wrong.as_str()).filter(|wrong| !wrong.is_empty());
+            let why = " why does it not count? it is journalled and stands in plan, report and approval";
+            field(theme, frame, body, footer, &about, vec![span(why, theme.style(Role::Dim))], input, wrong);
+        }
         Some(Dialog::Filter { .. }) | None => {}
     }
 }

@@ -22,7 +22,8 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             | Dialog::Ask { .. }
             | Dialog::Typed { .. }
             | Dialog::Choices { .. }
-            | Dialog::Reason { .. },
+            | Dialog::Reason { .. }
+            | Dialog::Overrule { .. },
         )
         | None => {}
     }
@@ -37,8 +38,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = Vec::new();
     let mut used = 0;
     let startable = app.plan.is_some() && app.cannot_start().is_none();
-    let hinted = bindings(app.scope()).filter(|binding| binding.hint);
-    for binding in hinted.filter(|binding| binding.command != Command::Start || startable) {
+    let hinted = bindings(app.scope()).filter(|binding| match binding.command {
+        Command::Start => startable,
+        Command::Overrule => app.can_be_overruled().is_some(),
+        _ => binding.hint,
+    });
+    for binding in hinted {
         let key = theme.key(binding.keys[0]);
         let wide = 1 + super::text::width(&key) + 1 + binding.label.len() + 2;
         if used + wide > usize::from(area.width) {

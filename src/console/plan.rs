@@ -80,6 +80,7 @@ fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
     let parts = [
         (CheckState::Passed, Level::Good, "passed"),
         (CheckState::Warning, Level::Working, "warning"),
+        (CheckState::Accepted, Level::Working, "overruled"),
         (CheckState::Refused, Level::Bad, "refused"),
     ];
     for (state, level, word) in parts {
@@ -93,14 +94,15 @@ fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
     let mut sorted: Vec<_> = plan.checks.iter().collect();
     sorted.sort_by_key(|check| match check.state {
         CheckState::Refused => 0,
-        CheckState::Warning => 1,
-        CheckState::Passed => 2,
+        CheckState::Accepted => 1,
+        CheckState::Warning => 2,
+        CheckState::Passed => 3,
     });
     let widest = plan.checks.iter().map(|check| super::text::width(&check.id)).max().unwrap_or(0).min(28);
     for check in sorted {
         let level = match check.state {
             CheckState::Passed => Level::Good,
-            CheckState::Warning => Level::Working,
+            CheckState::Warning | CheckState::Accepted => Level::Working,
             CheckState::Refused => Level::Bad,
         };
         let plain = check.state == CheckState::Passed;
@@ -108,7 +110,11 @@ fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
         let name = super::text::pad(&check.id, widest);
         let head =
             vec![span(format!("  {} ", theme.glyph(level)), theme.level(level)), span(format!("{name}  "), style)];
-        page.hang(head, &check.sentence, style, room);
+        page.hang(head, &check.found(), style, room);
+        if check.state == CheckState::Refused && check.reading {
+            let note = "a reading, not proof: o overrules it, with a reason";
+            page.hang(vec![Span::raw(" ".repeat(widest + 6))], note, theme.style(Role::Dim), room);
+        }
     }
 }
 

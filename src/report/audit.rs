@@ -33,8 +33,9 @@ pub fn markdown(records: &[Record], verified: &Verified) -> Option<String> {
             CheckState::Passed => "passed",
             CheckState::Warning => "**warning**",
             CheckState::Refused => "**refused**",
+            CheckState::Accepted => "**overruled**",
         };
-        let _ = writeln!(out, "| {} | {result} | {} |", cell(&check.id), cell(&check.sentence));
+        let _ = writeln!(out, "| {} | {result} | {} |", cell(&check.id), cell(&check.found()));
     }
     confirmations(&mut out, records);
     for (number, line) in view.steps.iter().enumerate() {

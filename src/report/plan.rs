@@ -26,6 +26,14 @@ pub fn text(plan: &Plan) -> String {
             CheckState::Passed => {}
             CheckState::Warning => drop(writeln!(out, "  WARNING  {}: {}", check.id, check.sentence)),
             CheckState::Refused => drop(writeln!(out, "  REFUSED  {}: {}", check.id, check.sentence)),
+            CheckState::Accepted => drop(writeln!(out, "  OVERRULED  {}: {}", check.id, check.found())),
+        }
+        if check.state == CheckState::Refused && check.reading {
+            let _ = writeln!(
+                out,
+                "           a reading, not proof: who knows better overrules it with --accept {} --reason TEXT",
+                check.id
+            );
         }
     }
     let no_return = no_return(plan);
@@ -232,8 +240,9 @@ pub fn markdown(plan: &Plan) -> String {
             CheckState::Passed => "passed",
             CheckState::Warning => "**warning**",
             CheckState::Refused => "**refused**",
+            CheckState::Accepted => "**overruled**",
         };
-        let _ = writeln!(out, "| {} | {state} | {} |", check.id, check.sentence.replace('|', "\\|"));
+        let _ = writeln!(out, "| {} | {state} | {} |", check.id, check.found().replace('|', "\\|"));
     }
     let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {

@@ -17,6 +17,7 @@ use super::facts::{self, Query};
 use super::inputs::{self, Given};
 use super::judge::{Judged, judge};
 use super::merge;
+use super::overrule::{self, Accepted};
 use super::plan::{CheckResult, CheckState, Condition, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
 use super::typed::typed;
 use crate::fleet::extras::{Extra, Extras};
@@ -46,11 +47,23 @@ pub enum BindError {
     Unseen(String),
     #[error("step {step}: {why}")]
     Step { step: String, why: String },
+    #[error("check {check} cannot be overruled: {why}")]
+    NotAccepted { check: String, why: String },
 }
 
 /// Makes the plan. Steps that stand on what a check has refused are left out of it.
 pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observation) -> Result<Plan, BindError> {
-    plan(runbook, given, seen, false)
+    bind_accepting(runbook, given, seen, &Accepted::new())
+}
+
+/// The same with what a person overrules.
+pub fn bind_accepting(
+    runbook: &Runbook,
+    given: &BTreeMap<String, String>,
+    seen: &Observation,
+    accepted: &Accepted,
+) -> Result<Plan, BindError> {
+    plan(runbook, given, seen, accepted, false)
 }
 
 /// The same, where every step has to be made whatever the checks say: for linting.
@@ -59,13 +72,14 @@ pub(super) fn bind_strictly(
     given: &BTreeMap<String, String>,
     seen: &Observation,
 ) -> Result<Plan, BindError> {
-    plan(runbook, given, seen, true)
+    plan(runbook, given, seen, &Accepted::new(), true)
 }
 
 fn plan(
     runbook: &Runbook,
     given: &BTreeMap<String, String>,
     seen: &Observation,
+    accepted: &Accepted,
     strict: bool,
 ) -> Result<Plan, BindError> {
     let Given { values: inputs, target, exists, contexts: named } = inputs::read(runbook, given)?;
@@ -73,7 +87,9 @@ fn plan(
     let essential = if exists { Query::TidbCluster } else { Query::KubeCluster };
     facts::fact(essential, &target, seen).map_err(|unseen| BindError::Unseen(unseen.0))?;
     let facts = Facts::new(runbook, &inputs, seen);
-    let mut checks: Vec<CheckResult> = runbook.preflight.iter().map(|check| preflight(check, &facts)).collect();
+    let judged = runbook.preflight.iter().map(|check| overrule::decided(preflight(check, &facts), accepted));
+    let mut checks: Vec<CheckResult> = judged.collect();
+    overrule::all_used(runbook, &checks, accepted)?;
     let mut steps = Vec::new();
     for phase in &runbook.phases {
         match expand(phase, &facts, &target, &mut steps) {
@@ -102,7 +118,7 @@ fn plan(
             "{} does not tell which Kubernetes cluster it is: grant get on namespace kube-system, whose uid the run is bound to",
             nameless.join(", ")
         );
-        checks.push(CheckResult { id: "cluster-identity".into(), state: CheckState::Refused, sentence });
+        checks.push(CheckResult::new("cluster-identity", CheckState::Refused, sentence));
     }
     Ok(Plan {
         runbook: runbook.id.clone(),
@@ -135,7 +151,7 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
         ) => sentence,
         _ => return None,
     };
-    Some(CheckResult { id: format!("place-of-{}", step.id), state: CheckState::Refused, sentence })
+    Some(CheckResult::new(format!("place-of-{}", step.id), CheckState::Refused, sentence))
 }
 
 /// The objects, beside what is listed anyway, that the facts of a runbook are answered from. Where a fact's `when` has no
@@ -269,8 +285,9 @@ impl<'a> Facts<'a> {
 }
 
 /// The first preflight check that refuses now. `begun`: the run has sent something, so what it changes itself is not
-/// judged any more ([`Check::once`]). Rights are left to the server: they are asked once, for the plan.
-pub fn first_refusal(facts: &Facts<'_>, begun: bool) -> Option<CheckResult> {
+/// judged any more ([`Check::once`]). `planned`: what was judged for the plan; what a person overruled there does not
+/// refuse. Rights are left to the server: they are asked once, for the plan.
+pub fn first_refusal(facts: &Facts<'_>, begun: bool, planned: &[CheckResult]) -> Option<CheckResult> {
     let of_rights = |check: &&Check| {
         let fact = |name: &String| facts.runbook.facts.get(name).is_some_and(|fact| fact.query == Query::Rights);
         expr::names(&check.check).is_ok_and(|names| names.iter().any(fact))
@@ -281,7 +298,7 @@ pub fn first_refusal(facts: &Facts<'_>, begun: bool) -> Option<CheckResult> {
         .iter()
         .filter(|check| !of_rights(check) && (!check.once || !begun))
         .map(|check| preflight(check, facts))
-        .find(|result| result.state == CheckState::Refused)
+        .find(|result| result.state == CheckState::Refused && !overrule::covers(planned, result))
 }
 
 fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {
@@ -290,12 +307,12 @@ fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {
         Severity::Refuse => CheckState::Refused,
         Severity::Warn => CheckState::Warning,
     };
-    let result = |state, sentence| CheckResult { id: check.id.clone(), state, sentence };
+    let result = |state, sentence: String| CheckResult::new(&check.id, state, sentence);
     let applies = check.when.as_ref().map_or(Ok(true), |when| facts.check(when, &none));
     match applies.and_then(|applies| if applies { facts.check(&check.check, &none) } else { Ok(true) }) {
         Ok(true) => result(CheckState::Passed, String::new()),
         Ok(false) => match facts.words(&check.fail.en, &none) {
-            Ok(sentence) => result(failed, sentence),
+            Ok(sentence) => CheckResult { reading: overrule::may_be(check), ..result(failed, sentence) },
             Err(why) => result(failed, format!("{} ({why})", check.fail.en)),
         },
         // What cannot be seen refuses, whatever the severity: absent is never fine.
@@ -577,7 +594,7 @@ phases:
         let inputs = inputs::read(&runbook, &given).expect("reads").values;
         let first = |seen: &Observation, begun: bool| {
             let facts = Facts::new(&runbook, &inputs, seen);
-            first_refusal(&facts, begun).map(|refused| refused.id)
+            first_refusal(&facts, begun, &[]).map(|refused| refused.id)
         };
         assert_eq!(first(&seen, false).as_deref(), Some("once"));
         assert_eq!(first(&seen, true), None);

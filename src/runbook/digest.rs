@@ -57,8 +57,13 @@ fn covered(plan: &Plan) -> BTreeMap<String, Value> {
             CheckState::Passed => "passed",
             CheckState::Warning => "warning",
             CheckState::Refused => "refused",
+            CheckState::Accepted => "accepted",
         };
         all.insert(format!("check {}", check.id), json!(state));
+        if let Some(reason) = &check.accepted {
+            all.insert(format!("check {}: overruled although", check.id), json!(check.sentence));
+            all.insert(format!("check {}: overruled because", check.id), json!(reason));
+        }
     }
     for step in &plan.steps {
         let name = |what: &str| format!("step {}: {what}", step.id);

@@ -382,7 +382,7 @@ impl Run {
         // The way back must stay open when the way forth would be refused.
         if step.action.writes()
             && self.plan.step(&step.id).is_some()
-            && let Some(refused) = bind::first_refusal(facts, self.has_written())
+            && let Some(refused) = bind::first_refusal(facts, self.has_written(), &self.plan.checks)
         {
             let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
             return Some(self.wait(step, sentence, now));

@@ -28,6 +28,7 @@ mod judge_objects;
 pub mod lint;
 pub mod merge;
 pub mod network;
+pub mod overrule;
 pub mod plan;
 pub mod provenance;
 pub mod record;

@@ -64,6 +64,11 @@ impl Plan {
         self.checks.iter().filter(|check| check.state == CheckState::Refused)
     }
 
+    /// What a person overruled, and why.
+    pub fn accepted(&self) -> impl Iterator<Item = (&CheckResult, &str)> {
+        self.checks.iter().filter_map(|check| Some((check, check.accepted.as_deref()?)))
+    }
+
     pub fn step(&self, id: &str) -> Option<&PlannedStep> {
         self.steps.iter().find(|step| step.id == id)
     }
@@ -77,6 +82,26 @@ pub struct CheckResult {
     pub state: CheckState,
     /// What was refused, what was found, what to do; empty when passed.
     pub sentence: String,
+    /// It refuses for a reading, not for proof: a person may overrule it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reading: bool,
+    /// Why a person overruled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
+}
+
+impl CheckResult {
+    pub fn new(id: impl Into<String>, state: CheckState, sentence: impl Into<String>) -> Self {
+        Self { id: id.into(), state, sentence: sentence.into(), reading: false, accepted: None }
+    }
+
+    /// What it found, with the reason where a person overruled it.
+    pub fn found(&self) -> String {
+        match &self.accepted {
+            Some(reason) => format!("{}; accepted because: {reason}", self.sentence),
+            None => self.sentence.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +110,8 @@ pub enum CheckState {
     Passed,
     Warning,
     Refused,
+    /// It refused, and a person overruled it ([`super::overrule`]).
+    Accepted,
 }
 
 /// One step, concrete.

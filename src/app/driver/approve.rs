@@ -47,13 +47,12 @@ impl Driver {
             .filter(|step| step.approvers > 1 && !step.already_so)
             .map(|step| step.id.as_str())
             .collect();
-        (self.local_only && !needs.is_empty()).then(|| CheckResult {
-            id: "second-person".into(),
-            state: CheckState::Refused,
-            sentence: format!(
+        (self.local_only && !needs.is_empty()).then(|| {
+            let sentence = format!(
                 "{} needs the approval of a second person, and with --local-only nobody else can see the run; run it without",
                 needs.join(", ")
-            ),
+            );
+            CheckResult::new("second-person", CheckState::Refused, sentence)
         })
     }
 

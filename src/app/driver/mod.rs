@@ -545,7 +545,7 @@ enum Next<'a> {
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {
-    CheckResult { id: id.into(), state: CheckState::Refused, sentence }
+    CheckResult::new(id, CheckState::Refused, sentence)
 }
 
 async fn tell(ears: &Ears, message: RunMessage) {

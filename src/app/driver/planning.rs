@@ -17,9 +17,10 @@ use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Reversibility};
-use crate::runbook::bind::{self, bind};
+use crate::runbook::bind::{self, bind, bind_accepting};
 use crate::runbook::definition::Runbook;
 use crate::runbook::merge;
+use crate::runbook::overrule::Accepted;
 use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
 use crate::runbook::rights::{Need, Reach, needs};
 use crate::runbook::run::Run;
@@ -29,6 +30,17 @@ impl Driver {
     /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without
     /// (read-only), nothing but reads is sent and the results are predicted.
     pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
+        self.plan_accepting(id, inputs, &Accepted::new(), rehearse).await
+    }
+
+    /// The same with what a person overrules.
+    pub async fn plan_accepting(
+        &self,
+        id: &str,
+        inputs: &BTreeMap<String, String>,
+        accepted: &Accepted,
+        rehearse: bool,
+    ) -> Result<Plan, String> {
         let (runbook, document) = self.shelf.find(id)?;
         let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
@@ -55,14 +67,14 @@ impl Driver {
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
         self.add_objects(&mut seen.fleet, &reads).await;
-        let draft = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let draft = bind_accepting(&runbook, inputs, &seen, accepted).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
         self.add_objects(&mut seen.fleet, &objects).await;
         let reach = self.reach(&runbook, &draft, &seen);
         let required = self.needs(&draft, &reach).into_iter().filter(|need| need.required);
         let required: Vec<rights::Right> = required.map(|need| need.right).collect();
         seen.denied = Some(rights::denied(&self.links, &required).await);
-        let mut plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
+        let mut plan = bind_accepting(&runbook, inputs, &seen, accepted).map_err(|error| error.to_string())?;
         plan.checks.extend(self.second_person(&plan));
         plan.basis = digest::basis(&plan, &seen);
         plan.document = document;

@@ -72,7 +72,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                 }));
             }
             Effect::ListRuns => look.send_replace(()),
-            Effect::Plan { runbook, inputs } => {
+            Effect::Plan { runbook, inputs, accepted } => {
                 let (driver, messages) = (driver.clone(), messages.clone());
                 // Only the newest request counts: an older plan must not be shown over it.
                 if let Some(older) = planning.take() {
@@ -80,7 +80,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                 }
                 planning = Some(tokio::spawn(async move {
                     let rehearse = !driver.links.iter().any(|link| link.read_only());
-                    let news = match driver.plan(&runbook, &inputs, rehearse).await {
+                    let news = match driver.plan_accepting(&runbook, &inputs, &accepted, rehearse).await {
                         Ok(plan) => RunMessage::Planned(Box::new(plan)),
                         Err(sentence) => RunMessage::NoPlan(sentence),
                     };

@@ -296,7 +296,10 @@ impl Shown {
 /// One record as one sentence.
 pub fn sentence(record: &Record) -> String {
     match &record.event {
-        Event::RunOpened { run, plan, .. } => format!("run {run} opened: {} on {}", plan.runbook, plan.target),
+        Event::RunOpened { run, plan, .. } => {
+            let overruled = plan.accepted().map(|(check, reason)| format!("; check {} overruled: {reason}", check.id));
+            format!("run {run} opened: {} on {}{}", plan.runbook, plan.target, overruled.collect::<String>())
+        }
         Event::Resumed { tool } => format!("resumed by {tool}"),
         Event::Leased { by, fences, .. } => {
             let places: Vec<String> = fences.iter().map(|f| format!("{} (fence {})", f.context, f.fence)).collect();
