@@ -155,7 +155,7 @@ fn plans_in_every_form() {
         "PUT /v2/members/",
         "port-forward --address 127.0.0.1",
         "NO WAY BACK",
-        "asks you to type basic (--confirm basic)",
+        "asks you to type legacy/pingcap/basic (--confirm legacy/pingcap/basic)",
         "experimental",
     ] {
         assert!(text.contains(said), "{said:?} is missing:\n{text}");

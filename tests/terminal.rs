@@ -32,7 +32,7 @@ fn ctrl_c_at_a_question_leaves_the_run_open() {
     ];
     let mut terminal = Terminal::start(&demo.room, &arguments, &[], 24, 100);
     // Which one of several clusters of that name.
-    terminal.shows(&["[legacy/pingcap/basic]", "Type basic to go on."]);
+    terminal.shows(&["Type legacy/pingcap/basic to go on."]);
     terminal.keys("ba\x03");
     assert_eq!(terminal.ended(), 3);
     assert_eq!(demo.room.journals().len(), 1);
@@ -127,11 +127,11 @@ fn the_migration_by_keys() {
     terminal.shows(&["4 changes will be sent"]);
     terminal.keys("y");
     // The step with no way back takes nothing but the object's name.
-    terminal.shows(&["Type basic"]);
+    terminal.shows(&["Type legacy/pingcap/basic"]);
     terminal.screenshot("migration-3-gate");
     terminal.keys("basik\r");
-    terminal.shows(&["Type basic"]);
-    terminal.keys("\x15basic\r");
+    terminal.shows(&["Type legacy/pingcap/basic"]);
+    terminal.keys("\x15legacy/pingcap/basic\r");
     terminal.shows(&["go on?"]);
     terminal.screenshot("migration-4-members");
     terminal.keys("y");

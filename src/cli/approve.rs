@@ -14,6 +14,8 @@ use crate::app::driver::approve::Asked;
 use crate::app::driver::{Driver, exit};
 use crate::report;
 use crate::runbook::action::Reversibility;
+use crate::runbook::plan::{ambiguous, answers};
+use crate::runbook::requests::quote;
 
 pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, connect: &Connect) -> ExitCode {
     let links = match connect.links() {
@@ -73,6 +75,7 @@ async fn answered(asked: &Asked, yes: bool, confirm: Option<&str>) -> Result<(),
         Reversibility::Free | Reversibility::Compensable => "",
     };
     let terminal = std::io::stdin().is_terminal();
+    let short = asked.wanted.short.as_deref();
     match &asked.wanted.text {
         Some(text) => {
             let typed = match confirm {
@@ -82,8 +85,12 @@ async fn answered(asked: &Asked, yes: bool, confirm: Option<&str>) -> Result<(),
             };
             match typed {
                 Some(typed) if typed == *text => Ok(()),
-                Some(typed) => Err(format!("expected {text}, found {typed}; nothing was approved")),
-                None => Err(format!("nothing was approved: it needs --confirm {text}")),
+                Some(typed) if confirm.is_some() && answers(Some(text), short, &typed) => Ok(()),
+                Some(typed) => Err(match ambiguous(Some(text), short, &typed) {
+                    Some(why) => format!("nothing was approved: {why}"),
+                    None => format!("expected {text}, found {typed}; nothing was approved"),
+                }),
+                None => Err(format!("nothing was approved: it needs --confirm {}", quote(text))),
             }
         }
         None if yes => Ok(()),

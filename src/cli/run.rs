@@ -17,7 +17,7 @@ use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
 use crate::runbook::digest;
 use crate::runbook::overrule;
-use crate::runbook::plan::Gate;
+use crate::runbook::plan::{Gate, ambiguous};
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -139,6 +139,9 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         }
         return Ok(ExitCode::from(code(&plan)));
     }
+    if let Some(sentence) = args.face.confirm.iter().find_map(|given| plan.ambiguous(given)) {
+        return Ok(fail(&format!("nothing was sent: {sentence}"), exit::REFUSED));
+    }
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
     let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
@@ -181,6 +184,12 @@ where
                     }
                 }
                 Some(RunMessage::Gate(gate)) => {
+                    for given in &face.confirm {
+                        if let Some(why) = ambiguous(gate.text.as_deref(), gate.short.as_deref(), given) {
+                            unused.remove(given);
+                            complain(&report::plain(&format!("--confirm {given} is no answer: {why}")));
+                        }
+                    }
                     let text = tokio::select! {
                         text = answer(face, &gate, &mut unused) => text,
                         // At a question nothing is under way: it is left unanswered, and the run stays open.
@@ -236,8 +245,8 @@ async fn interrupted() -> bool {
 /// Flags answer first; then a person, if there is one.
 async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<String> {
     match &gate.text {
-        Some(text) if face.confirm.contains(text) => {
-            unused.remove(text);
+        Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
+            unused.retain(|given| !gate.takes(given));
             return Some(text.clone());
         }
         None if face.yes => return Some(String::new()),

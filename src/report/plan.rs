@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
-use crate::runbook::requests::manifest;
+use crate::runbook::requests::{manifest, quote};
 
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {
@@ -104,7 +104,7 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     let gate = match &step.confirm {
         Confirm::None => String::new(),
         Confirm::Plain { .. } => "; asks first (--yes)".into(),
-        Confirm::Typed { text, .. } => format!("; asks you to type {text} (--confirm {text})"),
+        Confirm::Typed { text, .. } => format!("; asks you to type {text} (--confirm {})", quote(text)),
     };
     let second = if step.approvers > 1 { "; then a second person approves (runs approve)" } else { "" };
     let _ = writeln!(out, "     undo     {back}{gate}{second}");

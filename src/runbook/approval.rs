@@ -13,6 +13,7 @@ use super::digest::digest;
 use super::engine::{Effect, Run, StepState, Stop};
 use super::plan::{Confirm, PlannedStep};
 use super::record::Event;
+use super::requests::quote;
 
 /// What an approval has to be about, and of whom it must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Wanted {
     pub plan: String,
     /// What has to be typed, as for the gate.
     pub text: Option<String>,
+    /// Its short form, as for the gate.
+    pub short: Option<String>,
     pub question: String,
     /// Who confirmed the gate, as the cluster knows them. `None`: nobody knows, so nobody can be a second person.
     pub confirmed_by: Option<String>,
@@ -117,10 +120,10 @@ impl People {
 impl Run {
     /// What this step still needs of a second person.
     pub(super) fn approval_wanted(&self, step: &PlannedStep) -> Option<Wanted> {
-        let (gate, text) = match &step.confirm {
+        let (gate, text, short) = match &step.confirm {
             Confirm::None => return None,
-            Confirm::Plain { gate } => (gate, None),
-            Confirm::Typed { gate, text } => (gate, Some(text.clone())),
+            Confirm::Plain { gate } => (gate, None, None),
+            Confirm::Typed { gate, text, short } => (gate, Some(text.clone()), short.clone()),
         };
         if step.approvers < 2 || self.people.approved.contains(gate) {
             return None;
@@ -132,6 +135,7 @@ impl Run {
             attempt: self.next_attempt(&step.id),
             plan: digest(&self.plan),
             text,
+            short,
             question: step.title.clone(),
             confirmed_by: self.people.confirmed_by.get(gate).cloned(),
         })
@@ -170,7 +174,7 @@ pub fn decide<'a>(wanted: &Wanted, found: &'a [Approval]) -> Result<&'a Approval
             return Ok(approval);
         }
     }
-    let confirm = wanted.text.as_ref().map_or_else(String::new, |text| format!(" --confirm {text}"));
+    let confirm = wanted.text.as_ref().map_or_else(String::new, |text| format!(" --confirm {}", quote(text)));
     let noted = match (own, other_plan) {
         (true, _) => format!(" The approval of {first}, who confirmed it, does not count twice."),
         (false, true) => " There is an approval of another plan, which does not count.".to_owned(),
@@ -211,7 +215,8 @@ mod tests {
             step: "set".into(),
             attempt: 1,
             plan: "p".into(),
-            text: Some("basic".into()),
+            text: Some("legacy/db/basic".into()),
+            short: None,
             question: "Set it".into(),
             confirmed_by: Some("ann".into()),
         }
@@ -238,7 +243,7 @@ mod tests {
             Err(sentence) => sentence,
         };
         assert_eq!(said(&[approval("ann"), approval("bob")]), "bob");
-        assert!(said(&[]).contains("runs approve r1 --confirm basic"), "{}", said(&[]));
+        assert!(said(&[]).contains("runs approve r1 --confirm legacy/db/basic"), "{}", said(&[]));
         assert!(said(&[approval("ann")]).contains("does not count twice"));
         let other = Approval { plan: "q".into(), ..approval("bob") };
         assert!(said(&[other]).contains("another plan"));

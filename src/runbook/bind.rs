@@ -24,7 +24,7 @@ use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::{ObjectRef, database, rollout};
+use crate::fleet::{Fleet, ObjectRef, database, rollout};
 
 /// Field manager shown in a plan; a run puts its id in the place.
 pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
@@ -452,9 +452,10 @@ fn concrete(
     let reversibility = action.reversibility();
     let gate = |name: &str| format!("{}/{name}", phase.id);
     let unfamiliar = super::danger::unfamiliar(&action);
+    let typed = |action: &Action| typed_gate(action, target, &phase.id, &step.id, facts.seen);
     let confirm = match (step.confirm, reversibility) {
-        _ if unfamiliar.is_some() => typed_gate(&action, target, &phase.id, &step.id),
-        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => typed_gate(&action, target, &phase.id, &step.id),
+        _ if unfamiliar.is_some() => typed(&action),
+        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => typed(&action),
         (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
         // Whoever let the run make it has let it clean up.
@@ -509,7 +510,7 @@ fn concrete(
 }
 
 /// The gate that asks for the TidbCluster's name.
-fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str) -> Confirm {
+fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str, seen: &Observation) -> Confirm {
     // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
     let named = match action {
         Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
@@ -519,7 +520,14 @@ fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str) -> C
     };
     // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
     let gate = if named == target { format!("{phase}/{step}") } else { format!("{phase}/{step}@{named}") };
-    Confirm::Typed { gate, text: named.name.clone() }
+    Confirm::Typed { gate, text: named.to_string(), short: alone(&seen.fleet, named).then(|| named.name.clone()) }
+}
+
+/// Whether no other TidbCluster in any connected context has this one's name. One that is seen through two contexts is one.
+fn alone(fleet: &Fleet, named: &ObjectRef) -> bool {
+    let uid = fleet.tidb_cluster(named).map(|tc| &tc.metadata.uid);
+    let namesakes = fleet.tidb_clusters().filter(|(of, _)| of.name == named.name && of != named);
+    namesakes.into_iter().all(|(_, tc)| !tc.metadata.uid.is_empty() && Some(&tc.metadata.uid) == uid)
 }
 
 /// Whether what a step waits for holds already.

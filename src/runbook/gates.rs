@@ -25,14 +25,14 @@ impl Run {
             "{}: it was accepted before and is not so now; it was lost, or somebody put it back. Type {text:?} to send it once more.",
             step.title
         );
-        Some(Gate { id, step: step.id.clone(), question, text: Some(text) })
+        Some(Gate { id, step: step.id.clone(), question, text: Some(text), short: None })
     }
 
     fn gate_of(&self, step: &PlannedStep) -> Option<Gate> {
-        let (id, text) = match &step.confirm {
+        let (id, text, short) = match &step.confirm {
             Confirm::None => return None,
-            Confirm::Plain { gate } => (gate, None),
-            Confirm::Typed { gate, text } => (gate, Some(text.clone())),
+            Confirm::Plain { gate } => (gate, None, None),
+            Confirm::Typed { gate, text, short } => (gate, Some(text.clone()), short.clone()),
         };
         if self.confirmed.contains(id) && !(step.approvers > 1 && self.people.ask_again(id)) {
             return None;
@@ -44,8 +44,10 @@ impl Run {
                     Reversibility::Free | Reversibility::Compensable => "",
                 };
                 let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
-                // Names repeat from cluster to cluster: say which one is meant.
-                format!("{} [{}]{back}.{again} Type {text} to go on.", step.title, step.action.target())
+                // Names repeat from cluster to cluster: what the step touches is said where the text does not say it.
+                let target = step.action.target().to_string();
+                let target = if target == *text { String::new() } else { format!(" [{target}]") };
+                format!("{}{target}{back}.{again} Type {text} to go on.", step.title)
             }
             None => {
                 let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
@@ -57,7 +59,7 @@ impl Run {
                 }
             }
         };
-        Some(Gate { id: id.clone(), step: step.id.clone(), question, text })
+        Some(Gate { id: id.clone(), step: step.id.clone(), question, text, short })
     }
 
     /// An undo that ends at a step with no way back leaves what that step did, and with it may leave what is put back wrong.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{Action, Request, Reversibility};
+use super::requests::quote;
 use crate::fleet::ObjectRef;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +68,19 @@ impl Plan {
     /// What a person overruled, and why.
     pub fn accepted(&self) -> impl Iterator<Item = (&CheckResult, &str)> {
         self.checks.iter().filter_map(|check| Some((check, check.accepted.as_deref()?)))
+    }
+
+    /// Why a text that was given as a confirmation names none of this plan's TidbClusters for sure; nothing is to be sent then.
+    pub fn ambiguous(&self, given: &str) -> Option<String> {
+        let asked = self.steps.iter().filter(|step| !step.already_so).filter_map(|step| match &step.confirm {
+            Confirm::Typed { text, short, .. } => Some((text.as_str(), short.as_deref())),
+            Confirm::None | Confirm::Plain { .. } => None,
+        });
+        let asked: Vec<_> = asked.collect();
+        match asked.iter().any(|(text, short)| answers(Some(text), *short, given)) {
+            true => None,
+            false => asked.into_iter().find_map(|(text, short)| ambiguous(Some(text), short, given)),
+        }
     }
 
     pub fn step(&self, id: &str) -> Option<&PlannedStep> {
@@ -232,10 +246,13 @@ pub enum Confirm {
     Plain {
         gate: String,
     },
-    /// Typing exactly `text`.
+    /// Typing exactly `text`: `CONTEXT/NAMESPACE/NAME`, since names repeat from cluster to cluster.
     Typed {
         gate: String,
         text: String,
+        /// The bare name, which `--confirm` takes as well: only where one TidbCluster in all connected contexts has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        short: Option<String>,
     },
 }
 
@@ -249,6 +266,32 @@ pub struct Gate {
     pub question: String,
     /// `Some`: this exact text must be typed.
     pub text: Option<String>,
+    /// What a flag may say in the place of `text` ([`Confirm::Typed`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub short: Option<String>,
+}
+
+impl Gate {
+    /// Whether a flag's text answers this gate.
+    pub fn takes(&self, given: &str) -> bool {
+        answers(self.text.as_deref(), self.short.as_deref(), given)
+    }
+}
+
+/// Whether a flag's text is what is asked for, or its short form where that one says which.
+pub fn answers(text: Option<&str>, short: Option<&str>, given: &str) -> bool {
+    text == Some(given) || short == Some(given)
+}
+
+/// Why a bare name is no answer to a gate that asks for a whole one. `None`: it is not that name.
+pub fn ambiguous(text: Option<&str>, short: Option<&str>, given: &str) -> Option<String> {
+    let whole = text.filter(|text| short.is_none() && *text != given)?;
+    (whole.rsplit('/').next() == Some(given)).then(|| {
+        format!(
+            "more than one TidbCluster in the connected contexts is called {given}, so it does not say which; this one is confirmed with --confirm {}",
+            quote(whole)
+        )
+    })
 }
 
 #[cfg(test)]

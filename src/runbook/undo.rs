@@ -193,7 +193,9 @@ fn way_back(step: &PlannedStep, action: Action) -> PlannedStep {
         rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
         reversibility: action.reversibility(),
         confirm: match &step.confirm {
-            Confirm::Typed { gate: id, text } => Confirm::Typed { gate: gate(id), text: text.clone() },
+            Confirm::Typed { gate: id, text, short } => {
+                Confirm::Typed { gate: gate(id), text: text.clone(), short: short.clone() }
+            }
             Confirm::Plain { .. } | Confirm::None => Confirm::Plain { gate: gate("all") },
         },
         // The way back must stay open to whoever is there.

@@ -105,3 +105,27 @@ async fn a_suspension_is_undone_by_its_own_run() {
     bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
     bed.end().await;
 }
+
+/// Where two TidbClusters have one name, typing it would protect neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_two_have_confirms_nothing() {
+    let namesake = [("name: basic\n    spec:", "name: prod-east\n    spec:"), ("pingcap/basic", "pingcap/prod-east")];
+    let bed = Bed::of("default", &namesake).await;
+    let (whole, inputs) = ("legacy/pingcap/prod-east", ["tidbCluster=legacy/pingcap/prod-east", "component=tidb"]);
+    let ran = bed.run("restart-component", &inputs, &["prod-east"]).await.expect(4);
+    assert!(ran.stderr.contains(&format!("more than one TidbCluster in the connected contexts is called prod-east, so it does not say which; this one is confirmed with --confirm {whole}")), "{}", ran.all());
+    assert_eq!((bed.writes_since(0), bed.room.journals()), (Vec::new(), Vec::new()));
+    // A run that is open already stays at its gate, and says why.
+    bed.run("restart-component", &inputs, &[]).await.expect(3);
+    let run = bed.room.journals().pop().expect("a journal");
+    let ran = bed.tool(&["runs", "resume", &run, "--yes", "--confirm", "prod-east"]).await.expect(3);
+    assert!(ran.stderr.contains("more than one TidbCluster"), "{}", ran.all());
+    assert!(ran.stderr.contains(&format!("--confirm {whole}")), "{}", ran.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+    bed.tool(&["runs", "resume", &run, "--yes", "--confirm", whole]).await.expect(0);
+    // Connected to one of the two alone, the name says which.
+    let alone = [&["run", "restart-component", "--context", "legacy", "--confirm", "prod-east"][..]].concat();
+    let sets = inputs.iter().flat_map(|input| ["--set", input]);
+    bed.tool(&alone.into_iter().chain(sets).collect::<Vec<_>>()).await.expect(0);
+    bed.end().await;
+}

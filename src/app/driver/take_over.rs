@@ -75,7 +75,7 @@ impl Driver {
                 (question, Some(text))
             }
         };
-        let gate = Gate { id: "take-over".into(), step: "take-over".into(), question, text };
+        let gate = Gate { id: "take-over".into(), step: "take-over".into(), question, text, short: None };
         loop {
             match (ask(ears, &gate).await, &gate.text) {
                 (Some(_), None) => return Ok(()),
