@@ -181,7 +181,7 @@ const ROWS: &[Row] = &[
         undo: true,
         ends: |world| {
             let query = &world["east/deployments/prod/prod-east-thanos-query"]["spec"];
-            let labels = |place: &str| world[place]["spec"]["externalLabels"]["kube_cluster"].clone();
+            let labels = |place: &str| world[place]["spec"]["externalLabels"]["k8s_cluster"].clone();
             query.to_string().contains("--store=prod-west-prometheus.prod.svc.west.local:10901")
                 && labels("east/tidbmonitors/prod/prod-east") != labels("west/tidbmonitors/prod/prod-west")
         },

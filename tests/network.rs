@@ -68,7 +68,7 @@ impl Bed {
         });
         eventually("both pods are seen to run", Duration::from_secs(30), || {
             let records = self.room.records(&run);
-            records.iter().any(|r| r["record"] == "completed" && r["step"] == "ready-second").then_some(())
+            records.iter().any(|r| r["record"] == "completed" && r["step"] == "ready[west]").then_some(())
         });
         child.kill().expect("our own child");
         child.wait().expect("our own child");
@@ -104,7 +104,7 @@ fn every_way_is_tried_and_nothing_stays_behind() {
     assert!(good.stdout.contains("FROM → TO") && good.stdout.contains("10080"), "{}", good.all());
     let seen = ways(&bed.room.records(&bed.room.journals()[0]));
     assert_eq!(seen[0]["host"], "two-tidepilot-probe.two-tidepilot-probe.prod.svc.west.local");
-    assert_eq!(seen[0]["ports"].as_object().map(serde_json::Map::len), Some(11), "{seen:?}");
+    assert_eq!(seen[0]["ports"].as_object().map(serde_json::Map::len), Some(18), "{seen:?}");
     assert_eq!(bed.probes(), Vec::<String>::new());
 
     // One direction of one port: the run cleans up all the same and says so with its exit code.
@@ -150,7 +150,7 @@ fn what_is_refused_and_what_is_not_touched() {
         let ran = bed.tidepilot(&arguments);
         assert!(ran.code == 4 && ran.all().contains(check), "{check}: {}", ran.all());
     };
-    refused(&["first=east/prod/one", "second=west/nowhere/two"], "namespace-second");
+    refused(&["first=east/prod/one", "second=west/nowhere/two"], "namespaces-there");
     refused(&["first=east/prod/one", "second=east/prod/two"], "different-clusters");
     // One that no run made is named and left alone.
     let store = bed.sim.store("west").expect("a context");
@@ -158,6 +158,6 @@ fn what_is_refused_and_what_is_not_touched() {
         "services",
         json!({"metadata": {"namespace": "prod", "name": "two-tidepilot-probe"}, "spec": {"clusterIP": "None"}}),
     );
-    refused(&["first=east/prod/one", "second=west/prod/two"], "no-leftovers-second");
+    refused(&["first=east/prod/one", "second=west/prod/two"], "no-leftovers");
     assert_eq!(bed.probes().len(), 1);
 }

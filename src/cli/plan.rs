@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
@@ -125,9 +126,13 @@ pub fn given(plan: &Plan) -> BTreeMap<String, String> {
     plan.inputs
         .iter()
         .map(|(name, value)| {
-            let text = match serde_json::from_value::<ObjectRef>(value.clone()) {
-                Ok(of) => of.to_string(),
-                Err(_) => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            let one = |value: &Value| serde_json::from_value::<ObjectRef>(value.clone()).ok().map(|of| of.to_string());
+            let several = || value.as_array()?.iter().map(one).collect::<Option<Vec<_>>>();
+            let text = match (one(value), several(), value.as_str()) {
+                (Some(of), _, _) => of,
+                (None, Some(all), _) => all.join(","),
+                (None, None, Some(text)) => text.to_owned(),
+                (None, None, None) => value.to_string(),
             };
             (name.clone(), text)
         })

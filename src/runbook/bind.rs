@@ -159,7 +159,8 @@ fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
 pub fn objects_of_facts(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectId> {
     let facts = Facts::new(runbook, inputs, seen);
     let wanted = runbook.facts.values().filter(|fact| facts.applies(fact) != Ok(false));
-    wanted.filter_map(|fact| Some(facts::objects(fact.query, &facts.of(fact).ok()?, &seen.fleet))).flatten().collect()
+    let each = |fact: &Fact| facts.of(fact).ok().map(Of::all).unwrap_or_default();
+    wanted.flat_map(|fact| each(fact).into_iter().flat_map(|of| facts::objects(fact.query, &of, &seen.fleet))).collect()
 }
 
 /// What a closer look has to read for the facts of a runbook.
@@ -171,7 +172,7 @@ pub fn extras_of_facts(runbook: &Runbook) -> Extras {
 pub fn asked_of_pd(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectRef> {
     let facts = Facts::new(runbook, inputs, seen);
     let asks = runbook.facts.values().filter(|fact| matches!(fact.query, Query::Membership | Query::Served));
-    asks.filter(|fact| facts.applies(fact) != Ok(false)).filter_map(|fact| facts.of(fact).ok()).collect()
+    asks.filter(|fact| facts.applies(fact) != Ok(false)).filter_map(|fact| facts.of(fact).ok()).flat_map(Of::all).collect()
 }
 
 /// The contexts in which the facts of a runbook need an extra.
@@ -184,7 +185,24 @@ pub fn contexts_of_extra(
     let facts = Facts::new(runbook, inputs, seen);
     let wanted = runbook.facts.values().filter(|fact| facts::extras(fact.query).contains(&extra));
     let wanted = wanted.filter(|fact| facts.applies(fact) != Ok(false));
-    wanted.filter_map(|fact| facts.of(fact).ok()).map(|of| of.context).collect()
+    wanted.filter_map(|fact| facts.of(fact).ok()).flat_map(Of::all).map(|of| of.context).collect()
+}
+
+/// What a fact is about: with several it is a list of as many answers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Of {
+    One(ObjectRef),
+    Several(Vec<ObjectRef>),
+}
+
+impl Of {
+    pub(super) fn all(self) -> Vec<ObjectRef> {
+        match self {
+            Of::One(of) => vec![of],
+            Of::Several(all) => all,
+        }
+    }
 }
 
 /// Facts of one observation, taken only as far as an expression names them.
@@ -237,17 +255,21 @@ impl<'a> Facts<'a> {
             return Err(format!("fact {name} is not looked for here: {}", fact.when.as_deref().unwrap_or_default()));
         }
         let of = self.of(fact).map_err(|why| format!("fact {name}: {why}"))?;
-        facts::fact(fact.query, &of, self.seen).map_err(|unseen| unseen.0)
+        let take = |of: &ObjectRef| facts::fact(fact.query, of, self.seen).map_err(|unseen| unseen.0);
+        match of {
+            Of::One(of) => take(&of),
+            Of::Several(all) => Ok(Value::Array(all.iter().map(take).collect::<Result<_, _>>()?)),
+        }
     }
 
     fn applies(&self, fact: &Fact) -> Result<bool, String> {
         fact.when.as_ref().map_or(Ok(true), |when| self.check(when, &Scope::new()))
     }
 
-    pub(super) fn of(&self, fact: &Fact) -> Result<ObjectRef, String> {
+    pub(super) fn of(&self, fact: &Fact) -> Result<Of, String> {
         let scope = Scope::from([("inputs".into(), json!(self.inputs))]);
         let of = expr::interpolate(&json!(fact.of), &scope).map_err(|error| error.to_string())?;
-        ObjectRef::deserialize(of).map_err(|_| "`of` is no TidbCluster".to_owned())
+        Of::deserialize(of).map_err(|_| "`of` is no TidbCluster and no list of them".to_owned())
     }
 
     pub fn check(&self, source: &str, extra: &Scope) -> Result<bool, String> {

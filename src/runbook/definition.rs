@@ -103,6 +103,8 @@ pub enum InputType {
     TidbCluster,
     /// The same, of one that need not be there yet.
     NewTidbCluster,
+    /// Any number of those, with commas between.
+    NewTidbClusters,
     /// A kubeconfig context.
     KubeContext,
     DnsDomain,
@@ -121,7 +123,7 @@ pub enum InputType {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Fact {
     pub query: Query,
-    /// The TidbCluster it is about.
+    /// The TidbCluster it is about, or a list of them: then it is the list of their answers.
     pub of: String,
     /// Looked for only where this is true; over inputs and over facts that have no `when`.
     #[serde(default)]

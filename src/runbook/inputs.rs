@@ -53,6 +53,11 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
                 let slot = if input.kind == InputType::TidbCluster { &mut old } else { &mut new };
                 slot.get_or_insert(of);
             }
+            InputType::NewTidbClusters => {
+                let all = split(text).map(ObjectRef::parse).collect::<Result<Vec<_>, _>>().map_err(bad)?;
+                contexts.extend(all.iter().map(|of| of.context.clone()));
+                new = new.or_else(|| all.into_iter().next());
+            }
             InputType::KubeContext => drop(contexts.insert(text.clone())),
             InputType::DnsDomain
             | InputType::Version
@@ -97,17 +102,13 @@ pub fn at(runbook: &Runbook, given: &BTreeMap<String, String>, now: jiff::Timest
 pub fn value(input: &Input, text: &str) -> Result<Value, String> {
     Ok(match input.kind {
         InputType::TidbCluster => json!(ObjectRef::parse(text)?),
-        InputType::NewTidbCluster => {
-            let of = ObjectRef::parse(text)?;
-            for (what, name) in [("namespace", &of.namespace), ("name", &of.name)] {
-                if !label(name) {
-                    return Err(format!(
-                        "expected a {what} of small letters, digits and \"-\" (at most 63), found {name:?}"
-                    ));
-                }
+        InputType::NewTidbCluster => json!(place(text)?),
+        InputType::NewTidbClusters => match split(text).map(place).collect::<Result<Vec<_>, _>>()? {
+            none if none.is_empty() => {
+                return Err("expected CONTEXT/NAMESPACE/NAME, or several with commas between; found nothing".into());
             }
-            json!(of)
-        }
+            all => json!(all),
+        },
         InputType::KubeContext if text.trim().is_empty() => return Err("expected a kubeconfig context".into()),
         InputType::KubeContext => json!(text),
         InputType::DnsDomain => json!(dns_domain(text)?),
@@ -134,6 +135,21 @@ pub fn value(input: &Input, text: &str) -> Result<Value, String> {
         InputType::Choice => return Err(format!("expected one of {}, found {text:?}", input.options.join(", "))),
         InputType::Text => json!(text),
     })
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// Where a TidbCluster is, or could be made.
+fn place(text: &str) -> Result<ObjectRef, String> {
+    let of = ObjectRef::parse(text)?;
+    for (what, name) in [("namespace", &of.namespace), ("name", &of.name)] {
+        if !label(name) {
+            return Err(format!("expected a {what} of small letters, digits and \"-\" (at most 63), found {name:?}"));
+        }
+    }
+    Ok(of)
 }
 
 fn label(text: &str) -> bool {
@@ -210,6 +226,11 @@ mod tests {
             ("choice", "b", json!("b")),
             ("version", "v8.5.7", json!("v8.5.7")),
             ("time", "2026-01-01T00:00:00Z", json!("2026-01-01T00:00:00Z")),
+            (
+                "new-tidb-clusters",
+                "a/b/c, d/e/f",
+                json!([ObjectRef::new("a", "b", "c"), ObjectRef::new("d", "e", "f")]),
+            ),
         ];
         for (kind, text, expected) in good {
             assert_eq!(value(&input(kind), text), Ok(expected), "{kind} {text}");
@@ -223,6 +244,8 @@ mod tests {
             ("version", "vx"),
             ("new-tidb-cluster", "a/B/c"),
             ("new-tidb-cluster", "a/b/${tc}"),
+            ("new-tidb-clusters", ""),
+            ("new-tidb-clusters", "a/b/c,d"),
             ("kube-context", ""),
             ("time", "today"),
         ];

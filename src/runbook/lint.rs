@@ -130,8 +130,8 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
             .map(|input| {
                 let value = match input.kind {
                     InputType::TidbCluster => sample::TARGET.to_owned(),
-                    InputType::NewTidbCluster if optional => sample::FAR.to_owned(),
-                    InputType::NewTidbCluster => sample::NEW.to_owned(),
+                    InputType::NewTidbCluster | InputType::NewTidbClusters if optional => sample::FAR.to_owned(),
+                    InputType::NewTidbCluster | InputType::NewTidbClusters => sample::NEW.to_owned(),
                     InputType::KubeContext => sample::CONTEXT.to_owned(),
                     InputType::DnsDomain => sample::DOMAIN.to_owned(),
                     InputType::Version => sample::VERSION.to_owned(),

@@ -459,13 +459,9 @@ pub const CASES: &[Case] = &[
     given(&[SUSPEND_ALL], "not-longer-than-a-store-may-be-away", "30 minutes", &[("stopDatabase", "")]),
     given(&[NETWORK], "different-clusters", "one Kubernetes cluster", &[("second", "east/prod/second")]),
     case(&[NETWORK], "domains-differ", "east.local", |w| w.cluster("west").dns = Dns::of("east.local")),
-    case(&[NETWORK], "third-domain-differs", "west.local", |w| {
-        w.cluster("north").dns = Dns::of("west.local");
-    }),
-    case(&[NETWORK], "namespace-first", "namespace prod in east", |w| w.no_namespace("east")),
-    case(&[NETWORK], "namespace-second", "namespace prod in west", |w| w.no_namespace("west")),
-    case(&[NETWORK], "namespace-third", "namespace prod in north", |w| w.no_namespace("north")),
-    case(&[NETWORK], "no-leftovers-first", "made by run r1", |w| w.left("east/prod/prod-east-tidepilot-probe")),
-    case(&[NETWORK], "no-leftovers-second", "made by run r1", |w| w.left("west/prod/prod-west-tidepilot-probe")),
-    case(&[NETWORK], "no-leftovers-third", "made by run r1", |w| w.left("north/prod/prod-north-tidepilot-probe")),
+    case(&[NETWORK], "domains-differ", "north (prod, west.local)", |w| w.cluster("north").dns = Dns::of("west.local")),
+    case(&[NETWORK], "namespaces-there", "namespace prod in east", |w| w.no_namespace("east")),
+    case(&[NETWORK], "namespaces-there", "namespace prod in north", |w| w.no_namespace("north")),
+    case(&[NETWORK], "no-leftovers", "made by run r1", |w| w.left("east/prod/prod-east-tidepilot-probe")),
+    case(&[NETWORK], "no-leftovers", "made by run r1", |w| w.left("north/prod/prod-north-tidepilot-probe")),
 ];

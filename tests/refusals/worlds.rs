@@ -96,7 +96,7 @@ pub const BASES: &[Base] = &[
     base("suspend-cluster/all", Fleet::Spanning, &[("tidbCluster", WEST), ("stopDatabase", "true")]),
     base("transfer-pd-leader", Fleet::Spanning, &[("tidbCluster", EAST), ("pod", "prod-west-pd-0")]),
     base("upgrade-cluster", Fleet::Spanning, &[("tidbCluster", EAST), ("version", "v8.5.7")]),
-    base("verify-network", Fleet::Opened, &[("first", EAST), ("second", WEST), ("third", "north/prod/prod-north")]),
+    base("verify-network", Fleet::Opened, &[("first", EAST), ("second", WEST), ("more", "north/prod/prod-north")]),
 ];
 
 pub fn runbook_of(name: &'static str) -> &'static str {

@@ -181,7 +181,7 @@ fn info(runbook: Runbook, fork: bool) -> RunbookInfo {
                     InputType::Integer => InputKind::Integer,
                     InputType::Boolean => InputKind::Choice(vec!["true".into(), "false".into()]),
                     InputType::Choice => InputKind::Choice(input.options),
-                    InputType::Time | InputType::Text => InputKind::Text,
+                    InputType::NewTidbClusters | InputType::Time | InputType::Text => InputKind::Text,
                 },
                 required: !input.optional && input.default.is_none() && input.kind != InputType::Time,
                 default: input.default,

@@ -13,6 +13,9 @@ use crate::fleet::{Fleet, ObjectRef};
 pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> Value {
     let probe = probe_at(of);
     let mut value = json!({"context": probe.context, "namespace": probe.namespace, "name": probe.name});
+    if let Some(domain) = fleet.clusters.get(&of.context).and_then(|cluster| cluster.dns.first()) {
+        value["clusterDomain"] = json!(domain);
+    }
     let namespace = ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace));
     match fleet.sight(&namespace) {
         Some(Sight::Absent) => value["namespaceExists"] = json!(false),
@@ -96,11 +99,11 @@ mod tests {
         let found = seen(pod(pulling), Sight::Absent);
         assert_eq!((&found["ready"], &found["trouble"]), (&json!(false), &json!("probe: ErrImagePull")));
         let looping = |count: u64, wait: &str| {
-            json!({"containerStatuses": [{"name": "p2379", "restartCount": count,
+            json!({"containerStatuses": [{"name": "listen", "restartCount": count,
                 "state": {"waiting": {"reason": "CrashLoopBackOff", "message": format!("back-off {wait} restarting")}},
                 "lastState": {"terminated": {"exitCode": 127, "message": "starting\nsh: httpd: not found\n"}}}]})
         };
-        let sentence = "p2379 ends again and again with exit code 127: sh: httpd: not found";
+        let sentence = "listen ends again and again with exit code 127: sh: httpd: not found";
         assert_eq!(seen(pod(looping(2, "20s")), Sight::Absent)["trouble"], sentence);
         // Nothing moves by ending once more: the wait's limit for a stand-still counts on.
         assert_eq!(seen(pod(looping(3, "40s")), Sight::Absent)["trouble"], sentence);
