@@ -172,7 +172,10 @@ pub fn extras_of_facts(runbook: &Runbook) -> Extras {
 pub fn asked_of_pd(runbook: &Runbook, inputs: &BTreeMap<String, Value>, seen: &Observation) -> BTreeSet<ObjectRef> {
     let facts = Facts::new(runbook, inputs, seen);
     let asks = runbook.facts.values().filter(|fact| matches!(fact.query, Query::Membership | Query::Served));
-    asks.filter(|fact| facts.applies(fact) != Ok(false)).filter_map(|fact| facts.of(fact).ok()).flat_map(Of::all).collect()
+    asks.filter(|fact| facts.applies(fact) != Ok(false))
+        .filter_map(|fact| facts.of(fact).ok())
+        .flat_map(Of::all)
+        .collect()
 }
 
 /// The contexts in which the facts of a runbook need an extra.

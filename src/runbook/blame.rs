@@ -55,7 +55,11 @@ pub(super) fn of_check(facts: &Facts<'_>, source: &str, target: &ObjectRef) -> O
     let of_query = |query: Query| facts.runbook.facts.iter().filter(move |(_, fact)| fact.query == query);
     for (name, fact) in of_query(Query::TidbCluster) {
         let fields = read_fields(source, name);
-        let Some(tc) = facts.of(fact).ok().and_then(|of| of.all().into_iter().find_map(|of| facts.seen.fleet.tidb_cluster(&of))) else { continue };
+        let Some(tc) =
+            facts.of(fact).ok().and_then(|of| of.all().into_iter().find_map(|of| facts.seen.fleet.tidb_cluster(&of)))
+        else {
+            continue;
+        };
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
         if !fields.is_empty()
             && let Some(who) = of_fields(tc, &fields)
