@@ -1,0 +1,131 @@
+//! Words that people read, of every text of every shipped runbook: both languages say the same values, and Chinese ones use
+//! the terms of PingCAP's Chinese documents.
+//!
+//! Not here: whether an expression has an answer (`runbook lint`), sentences of the program itself (their own tests).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+/// A text of a runbook, and where it stands.
+struct Said {
+    place: String,
+    en: String,
+    zh: Option<String>,
+}
+
+fn every_text() -> Vec<Said> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks");
+    let mut all = Vec::new();
+    for file in fs::read_dir(folder).expect("the runbooks").flatten() {
+        let text = fs::read_to_string(file.path()).expect("readable");
+        let document: Value = serde_saphyr::from_str(&text).expect("YAML");
+        collect(&document, &file.file_name().to_string_lossy(), &mut all);
+    }
+    assert!(all.len() > 600, "only {} texts were found, so they are not looked for rightly", all.len());
+    all
+}
+
+fn collect(value: &Value, place: &str, all: &mut Vec<Said>) {
+    match value {
+        Value::Object(map) => {
+            let text = |name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
+            if let Some(en) = text("en").filter(|_| map.keys().all(|key| key == "en" || key == "zh")) {
+                all.push(Said { place: place.to_owned(), en, zh: text("zh") });
+                return;
+            }
+            let own = text("id").unwrap_or_default();
+            map.iter().for_each(|(key, inner)| collect(inner, &format!("{place} {own}.{key}"), all));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, place, all)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The names in each `${…}` of a text, without the words that an expression itself prints.
+fn values(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        rest = &rest[at + 2..];
+        let (mut depth, mut quoted, mut name, mut end) = (1, false, String::new(), rest.len());
+        for (at, c) in rest.char_indices() {
+            match c {
+                '\'' => quoted = !quoted,
+                '{' if !quoted => depth += 1,
+                '}' if !quoted => depth -= 1,
+                _ => {}
+            }
+            let part = !quoted && (c.is_ascii_alphanumeric() || c == '_' || c == '.');
+            if part {
+                name.push(c);
+            } else if !name.is_empty() {
+                names.insert(std::mem::take(&mut name));
+            }
+            if depth == 0 {
+                end = at;
+                break;
+            }
+        }
+        rest = &rest[end..];
+    }
+    names
+}
+
+#[test]
+fn both_languages_say_the_same_values() {
+    let mut wrong = Vec::new();
+    for said in every_text() {
+        match &said.zh {
+            None => wrong.push(format!("{}: has no Chinese text", said.place)),
+            Some(zh) if values(&said.en) != values(zh) => {
+                wrong.push(format!("{}\n  en {}\n  zh {zh}", said.place, said.en));
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let pair = ("set ${a.b} of ${c ? c : 'x'}", "设置 ${c ? c : '未知'} 的 ${a.b}");
+    assert_eq!(values(pair.0), values(pair.1));
+    assert_ne!(values("Patch ${inputs.domain}"), values("修改"));
+}
+
+/// Words that a reader of PingCAP's Chinese documents stumbles over, and what stands there.
+const NOT_SO: &[(&str, &str)] = &[
+    ("数据库", "TiDB 集群"),
+    ("开放", "开启跨 Kubernetes 集群功能"),
+    ("卷声明", "PVC"),
+    ("厂商", "PingCAP"),
+    ("滚动重启", "滚动更新"),
+    ("无从滚动", "无法滚动更新"),
+    ("隐患", "风险项"),
+    ("名字空间", "命名空间"),
+    ("Tidb集群", "TiDB 集群"),
+    ("容器组", "Pod"),
+    ("领导者", "leader"),
+    ("' of '", "' 的 '"),
+];
+
+#[test]
+fn chinese_texts_use_the_terms_of_the_documents() {
+    let chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let mut wrong = Vec::new();
+    for said in every_text() {
+        let zh = said.zh.unwrap_or_default();
+        for (not, but) in NOT_SO {
+            if zh.contains(not) {
+                wrong.push(format!("{}: {not}, where the documents say {but}\n  {zh}", said.place));
+            }
+        }
+        let pairs = zh.chars().zip(zh.chars().skip(1));
+        let glued = |(a, b): (char, char)| {
+            (chinese(a) && b.is_ascii_alphanumeric()) || (a.is_ascii_alphanumeric() && chinese(b))
+        };
+        if let Some((a, b)) = pairs.into_iter().find(|pair| glued(*pair)) {
+            wrong.push(format!("{}: no blank between {a} and {b}\n  {zh}", said.place));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
