@@ -22,7 +22,7 @@ mod joining;
 mod judging;
 
 use grouping::group;
-pub use grouping::referenced;
+pub use grouping::{Astray, astray, referenced};
 pub(super) use grouping::{answers, candidates, cluster_id, names, pod_of};
 pub use joining::host;
 use joining::{join, join_stores};

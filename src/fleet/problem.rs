@@ -25,6 +25,8 @@ pub enum ProblemKind {
     Paused,
     /// It was to join another and is a Database of its own.
     OwnDatabase,
+    /// Its reference leads back to itself.
+    LeadsBack,
     /// TLS was switched while the pods ran.
     TlsToggled,
     /// What witnesses say of a DNS domain does not agree.
@@ -45,7 +47,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub const ALL: [ProblemKind; 17] = [
+    pub const ALL: [ProblemKind; 18] = [
         ProblemKind::NotReady,
         ProblemKind::OutsideReady,
         ProblemKind::OneUidTwice,
@@ -53,6 +55,7 @@ impl ProblemKind {
         ProblemKind::OperatorDown,
         ProblemKind::Paused,
         ProblemKind::OwnDatabase,
+        ProblemKind::LeadsBack,
         ProblemKind::TlsToggled,
         ProblemKind::DomainInDoubt,
         ProblemKind::ListsDiffer,
@@ -75,6 +78,7 @@ impl ProblemKind {
             ProblemKind::OperatorDown => &["operator-down"],
             ProblemKind::Paused => &["paused"],
             ProblemKind::OwnDatabase => &["wrong-cluster-reference", "second-bootstrap"],
+            ProblemKind::LeadsBack => &["wrong-cluster-reference"],
             ProblemKind::TlsToggled => &["tls-toggled"],
             ProblemKind::DomainInDoubt => &["cluster-domain-changed", "wrong-cluster-domain", "cluster-domain-missing"],
             ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &["membership-in-doubt"],
@@ -112,6 +116,9 @@ impl ProblemKind {
             ProblemKind::Paused => "set spec.paused to false when whoever paused it is done",
             ProblemKind::OwnDatabase => {
                 "delete it and its claims before data is written, then join with the right reference"
+            }
+            ProblemKind::LeadsBack => {
+                "name the TidbCluster to join in spec.cluster, or leave it out of the initial one"
             }
             ProblemKind::TlsToggled => "put tlsCluster back as the pods run",
             ProblemKind::DomainInDoubt => {

@@ -184,6 +184,19 @@ pub fn under_way(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {
     Some(format!("{}{last}", moving.reason))
 }
 
+/// How the pods that failover made go away again. Only TiKV and TiFlash wait for a word (`RecoverFailover` in `types.go` of
+/// TiDB Operator 1.6); of PD and TiDB the operator takes them away when every member is well.
+pub fn after_failover(component: Component) -> String {
+    match component {
+        Component::Tikv | Component::Tiflash => {
+            format!("look at the failed ones, then set spec.{}.recoverFailover and take it out again", component.key())
+        }
+        Component::Pd | Component::Tidb | Component::Tiproxy | Component::Pump | Component::Ticdc => {
+            "bring the failed ones back: the operator takes the others away by itself when all are well".to_owned()
+        }
+    }
+}
+
 fn unsettled(
     tc: &TidbCluster,
     component: Component,
@@ -219,8 +232,8 @@ fn unsettled(
     let failed = i64::try_from(status.failure_members.len() + status.failure_stores.len()).unwrap_or(i64::MAX);
     if failed > 0 && set.spec.replicas == replicas + failed {
         return Some(format!(
-            "{title} has {failed} pods more than the spec, because failover is still recorded in status; look at the failed ones, then set spec.{}.recoverFailover and take it out again",
-            component.key()
+            "{title} has {failed} pods more than the spec, because failover is still recorded in status; {}",
+            after_failover(component)
         ));
     }
     if set.spec.replicas != replicas || s.replicas != replicas || s.ready_replicas != replicas {

@@ -103,6 +103,9 @@ pub struct TidbClusterSpec {
     /// PD microservices; only their presence matters (hazard 10).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pdms: Option<Vec<Value>>,
+    /// Components of a newer TiDB Operator that nothing here knows, with the replicas asked for (hazard 80).
+    #[serde(flatten, deserialize_with = "unknown_components", skip_serializing)]
+    pub unknown: BTreeMap<String, i64>,
 }
 
 /// `spec.cluster`: the TidbCluster that this one joined.
@@ -146,6 +149,10 @@ pub struct ComponentSpec {
     pub mode: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend_action: Option<BTreeMap<String, bool>>,
+    /// Names of the environment variables; the value only of the one that says how gRPC resolves names (hazard 79): others may
+    /// be secrets.
+    #[serde(deserialize_with = "variables", skip_serializing)]
+    pub env: Option<BTreeMap<String, String>>,
     /// Annotations of the component's pods; a changed one restarts them (`domain.md` §2.9).
     #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -459,6 +466,35 @@ where
             .collect(),
         _ => Ok(BTreeMap::new()),
     }
+}
+
+/// Which resolver the gRPC of TiKV and TiFlash uses: `native`, or c-ares where it is not set.
+pub const GRPC_RESOLVER: &str = "GRPC_DNS_RESOLVER";
+
+fn variables<'de, D>(input: D) -> Result<Option<BTreeMap<String, String>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let list = Option::<Vec<Value>>::deserialize(input)?;
+    let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(list.map(|all| {
+        all.iter()
+            .map(|one| {
+                let name = text(one, "name");
+                let value = if name == GRPC_RESOLVER { text(one, "value") } else { String::new() };
+                (name, value)
+            })
+            .collect()
+    }))
+}
+
+/// What is left of a spec once all that is known was taken out: whatever has `replicas` runs pods.
+fn unknown_components<'de, D>(input: D) -> Result<BTreeMap<String, i64>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    let rest = BTreeMap::<String, Value>::deserialize(input)?;
+    Ok(rest.into_iter().filter_map(|(key, value)| Some((key, value.get("replicas")?.as_i64()?))).collect())
 }
 
 fn presence<'de, D>(input: D) -> Result<Option<BTreeMap<String, Value>>, D::Error>

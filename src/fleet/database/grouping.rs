@@ -225,6 +225,54 @@ pub(in crate::fleet) fn names(to: &ClusterReference, tc: &TidbCluster, other: &O
     other.name == to.name && other.namespace == to.namespace.as_deref().unwrap_or(tc.namespace())
 }
 
+/// A reference that leads back to where it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Astray {
+    Itself,
+    /// The way, from the TidbCluster to itself again.
+    Circle(Vec<ObjectRef>),
+}
+
+impl Astray {
+    pub fn sentence(&self) -> String {
+        match self {
+            Astray::Itself => "spec.cluster names this very TidbCluster: its PD waits for itself for ever".to_owned(),
+            Astray::Circle(way) => {
+                let way: Vec<String> = way.iter().map(ToString::to_string).collect();
+                format!(
+                    "spec.cluster leads in a circle ({}): each waits for the other, and none of them ever begins",
+                    way.join(" → ")
+                )
+            }
+        }
+    }
+}
+
+/// Whether `spec.cluster` leads back to the TidbCluster that has it: the specs alone decide that.
+pub fn astray(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<Astray> {
+    let to = tc.spec.cluster.as_ref()?;
+    let domain = to.cluster_domain.as_deref().filter(|domain| !domain.is_empty());
+    let own = domain.is_none_or(|domain| tc.domain() == Some(domain));
+    if names(to, tc, of) && own && candidates(fleet, of, tc).is_empty() {
+        return Some(Astray::Itself);
+    }
+    let mut way = vec![of.clone()];
+    let mut at = (of.clone(), tc);
+    while let Some(next) = referenced(fleet, &at.0, at.1) {
+        // A circle that this one is not part of is said of those that are.
+        if next != *of && way.contains(&next) {
+            return None;
+        }
+        way.push(next.clone());
+        if next == *of {
+            return Some(Astray::Circle(way));
+        }
+        let tc = fleet.tidb_cluster(&next)?;
+        at = (next, tc);
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Member;
-use super::grouping::{candidates, cluster_id, names, pod_of, referenced};
+use super::grouping::{Astray, astray, candidates, cluster_id, names, pod_of, referenced};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::rollout::{rollout, suspended_words, under_way};
@@ -62,6 +62,12 @@ pub(super) fn judge_tidb_cluster(
     for component in open {
         say(ProblemKind::OutsideReady, format!("TidbCluster {of}: {}", component.reason));
     }
+    // What has its id has begun, whatever its reference says now.
+    if tc.status.cluster_id.is_none()
+        && let Some(way) = astray(fleet, of, tc)
+    {
+        say(ProblemKind::LeadsBack, format!("TidbCluster {of}: {}", way.sentence()));
+    }
     if let Some(joined) = referenced(fleet, of, tc)
         && let Some(other) = fleet.tidb_cluster(&joined)
         && let (Some(own), Some(theirs)) = (cluster_id(fleet, of, tc), cluster_id(fleet, &joined, other))
@@ -95,10 +101,16 @@ pub(super) fn see_clusters(
                 }
             }
         }
+        for (key, replicas) in tc.spec.unknown.iter().filter(|(_, replicas)| **replicas > 0) {
+            unseen.push(format!(
+                "TidbCluster {of}: spec.{key} asks for {replicas} pods of a component that is not known here, so whether everything is there is not known"
+            ));
+        }
         if let Some(to) = &tc.spec.cluster {
             let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
             match candidates(fleet, of, tc).as_slice() {
                 [_] => {}
+                [] if astray(fleet, of, tc) == Some(Astray::Itself) => {}
                 // It is here, under another domain than the reference has; that is judged as such.
                 [] if known.iter().any(|(other, ..)| other != of && names(to, tc, other)) => {}
                 [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),

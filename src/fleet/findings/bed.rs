@@ -50,6 +50,9 @@ pub(in crate::fleet) struct Bed {
     pub leader: Option<u64>,
     pub unhealthy: Vec<(&'static str, u64)>,
     pub max_replicas: u64,
+    pub location_labels: Vec<String>,
+    /// Contexts whose PD nobody has heard of.
+    pub silent: Vec<&'static str>,
 }
 
 impl Bed {
@@ -71,6 +74,7 @@ impl Bed {
             address: format!("prod-{context}-tikv-{ordinal}.prod-{context}-tikv-peer.db.svc.{context}.local:20160"),
             state: "Up".into(),
             version: "8.5.7".into(),
+            labels: [("zone".to_owned(), context.to_owned())].into(),
             ..Store::default()
         };
         let rule = PlacementRule {
@@ -99,6 +103,8 @@ impl Bed {
             leader: Some(1),
             unhealthy: Vec::new(),
             max_replicas: 3,
+            location_labels: vec!["zone".into()],
+            silent: Vec::new(),
         }
     }
 
@@ -109,6 +115,9 @@ impl Bed {
         for (context, pod, id) in
             [("east", "prod-east-pd-0", 1), ("east", "prod-east-pd-1", 2), ("west", "prod-west-pd-0", 3)]
         {
+            if self.silent.contains(&context) {
+                continue;
+            }
             let listed = self.other_members.as_ref().filter(|_| context == "west").unwrap_or(&self.members);
             let cluster_id = self.other_id.filter(|_| context == "west").unwrap_or(self.cluster_id);
             let answer = PdAnswer {
@@ -129,6 +138,7 @@ impl Bed {
                 version: Some("v8.5.7".into()),
                 stores: self.stores.clone(),
                 max_replicas: Some(self.max_replicas),
+                location_labels: self.location_labels.clone(),
                 ..PdAnswer::default()
             };
             let pod = ObjectKey::new("db", pod);
@@ -179,7 +189,13 @@ impl Side {
             sets.push(json!({"metadata": {"name": format!("{name}-{key}"), "namespace": "db", "generation": 1},
                 "spec": {"replicas": count}, "status": {"observedGeneration": 1, "replicas": count, "readyReplicas": count,
                 "updatedReplicas": count, "currentRevision": "r1", "updateRevision": "r1"}}));
-            pods.extend((0..count).map(|i| pod(&format!("{name}-{key}-{i}"), labels(key))));
+            pods.extend((0..count).map(|i| {
+                let mut labels = labels(key);
+                if key == "tikv" {
+                    labels["tidb.pingcap.com/store-id"] = json!("1");
+                }
+                pod(&format!("{name}-{key}-{i}"), labels)
+            }));
         }
         pods.push(pod(&format!("{name}-discovery-0"), labels("discovery")));
         Self {

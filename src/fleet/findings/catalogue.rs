@@ -535,6 +535,48 @@ pub static CATALOGUE: &[Hazard] = &[
         BeforeAStep("the docs lint"),
         "Only the last of the two counts, or the file is refused: which one was meant nobody can tell.",
     ),
+    hazard(
+        76,
+        "failover-left-over",
+        Medium,
+        Now,
+        "The pods that failover made stay beside those of the spec, and the operator scales nothing in until it is told that the failed ones are done with.",
+    ),
+    hazard(
+        77,
+        "eviction-unknown-to-pd",
+        Medium,
+        Now,
+        "The operator waits until a store has no leaders left, for up to 25 hours, and nobody moves them: the upgrade stands still.",
+    ),
+    hazard(
+        78,
+        "scale-in-without-store-id",
+        Medium,
+        Now,
+        "The operator takes no store out whose pod does not carry its id, and whatever comes after it waits too.",
+    ),
+    hazard(
+        79,
+        "resolver-differs",
+        Medium,
+        Now,
+        "TiKV and TiFlash ask DNS through c-ares, PD through Go: a name that one of them finds may be none for the other, and the store never comes.",
+    ),
+    hazard(
+        80,
+        "unknown-component",
+        Medium,
+        Now,
+        "What tidepilot does not know it neither counts nor waits for: that everything is there, or gone, cannot be said.",
+    ),
+    hazard(
+        81,
+        "copies-not-spread",
+        Medium,
+        Now,
+        "PD keeps copies apart by location labels only: what they do not tell apart may hold all copies of a region, or the most.",
+    ),
     plain("pd-member-unhealthy", Medium, "Every member that is down brings the loss of quorum nearer."),
     plain(
         "certificate-unusable",
@@ -585,7 +627,7 @@ mod tests {
     #[test]
     fn all_are_there_once_and_in_order() {
         let numbers: Vec<u8> = CATALOGUE.iter().filter_map(|hazard| hazard.number).collect();
-        assert_eq!(numbers, (1..=75).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=81).collect::<Vec<u8>>());
         let ids: BTreeSet<&str> = CATALOGUE.iter().map(|hazard| hazard.id).collect();
         assert_eq!(ids.len(), CATALOGUE.len());
         for hazard in CATALOGUE {
@@ -600,6 +642,9 @@ mod tests {
         let code = [
             include_str!("domains.rs"),
             include_str!("objects.rs"),
+            include_str!("references.rs"),
+            include_str!("copies.rs"),
+            include_str!("stuck.rs"),
             include_str!("network_tls.rs"),
             include_str!("membership.rs"),
             include_str!("upgrade.rs"),

@@ -128,6 +128,24 @@ fn spread(scene: &Scene<'_>) -> Vec<Finding> {
     ]
 }
 
+/// What no spread over two KubeClusters can change, and whoever reads a clean bill has to know all the same.
+pub(super) fn majority(scene: &Scene<'_>) -> Option<String> {
+    let mut contexts: BTreeMap<&str, usize> = scene.parts.iter().map(|part| (part.of.context.as_str(), 0)).collect();
+    let members = &scene.database.members;
+    // An even number is a finding; of one that is not placed nothing can be counted.
+    if contexts.len() != 2 || members.len().is_multiple_of(2) {
+        return None;
+    }
+    for member in members {
+        *contexts.get_mut(member.kube_cluster.as_deref()?)? += 1;
+    }
+    let (heavy, count) = contexts.into_iter().max_by_key(|(_, count)| *count)?;
+    Some(format!(
+        "{count} of {} PD members are in {heavy}: losing that KubeCluster stops the Database. Of two KubeClusters one always has the majority; a third one with a PD of its own would bear the loss of any",
+        members.len()
+    ))
+}
+
 /// 31. PD rolls in two TidbClusters at once.
 fn rolling_in_two(scene: &Scene<'_>) -> Vec<Finding> {
     let rolling: Vec<_> = scene

@@ -7,10 +7,11 @@
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
 //! Neighbours: [`catalogue`] (all of them with how each is seen), [`scene`] (what the functions look at), and one file per
-//! group of `domain.md` §5: [`domains`], [`objects`], [`network_tls`], [`membership`], [`upgrade`], [`exit`], and [`health`] for what is
-//! plainly down.
+//! group of `domain.md` §5: [`domains`], [`objects`], [`references`], [`network_tls`], [`membership`], [`copies`], [`upgrade`],
+//! [`exit`], [`stuck`], and [`health`] for what is plainly down.
 
 pub mod catalogue;
+mod copies;
 mod cure;
 mod domains;
 mod exit;
@@ -19,7 +20,9 @@ pub mod lint;
 mod membership;
 mod network_tls;
 mod objects;
+mod references;
 pub mod scene;
+mod stuck;
 mod upgrade;
 
 use std::collections::BTreeSet;
@@ -186,7 +189,7 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// What could not be seen, one sentence each.
     pub unseen: Vec<String>,
-    /// What is worth a word and changes nothing about the verdict; of the docs lint only.
+    /// What is worth a word and changes nothing about the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -212,8 +215,19 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
-    let functions: Vec<OfDatabase> =
-        [domains::ALL, objects::ALL, network_tls::ALL, membership::ALL, upgrade::ALL, exit::ALL, health::ALL].concat();
+    let functions: Vec<OfDatabase> = [
+        domains::ALL,
+        objects::ALL,
+        references::ALL,
+        network_tls::ALL,
+        membership::ALL,
+        copies::ALL,
+        upgrade::ALL,
+        exit::ALL,
+        stuck::ALL,
+        health::ALL,
+    ]
+    .concat();
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
         let scene = Scene::of(fleet, database, now);
@@ -227,6 +241,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
         checked.unseen.extend(unasked(&scene).into_iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        checked.notes.extend(membership::majority(&scene).map(|note| format!("{}: {note}", database.name)));
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
@@ -352,5 +367,7 @@ fn unread(cluster: &KubeCluster) -> Vec<String> {
 pub(super) mod bed;
 #[cfg(test)]
 mod more_cases;
+#[cfg(test)]
+mod stuck_cases;
 #[cfg(test)]
 mod tests;

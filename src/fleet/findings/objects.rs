@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
-use crate::fleet::database::{Database, candidates, cluster_id, host, referenced};
+use crate::fleet::database::{Database, referenced};
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
@@ -20,13 +20,11 @@ pub(super) const ALL: &[OfDatabase] = &[
     config_not_rolled,
     tiproxy,
     microservices,
-    wrong_reference,
     unreplaced_variable,
     failover_on,
     paused,
     suspended,
     rejected,
-    too_few_copies,
     volumes_reclaimed,
     no_version,
     no_dns_name,
@@ -228,99 +226,6 @@ fn microservices(scene: &Scene<'_>) -> Vec<Finding> {
     all
 }
 
-/// 11 and 45. `spec.cluster` leads nowhere, or the two ended up as two Databases.
-fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let Some(to) = &part.tc.spec.cluster else { continue };
-        let namespace = to.namespace.as_deref().unwrap_or(part.tc.namespace());
-        let target = format!("{namespace}/{} in {}", to.name, to.cluster_domain.as_deref().unwrap_or("(no domain)"));
-        let undo = format!(
-            "delete this TidbCluster and its claims before data is written, then join with the right reference: {} delete tidbcluster {}",
-            part.kubectl(),
-            part.of.name
-        );
-        match referenced(scene.fleet, part.of, part.tc) {
-            Some(joined) => {
-                let other = scene.fleet.tidb_cluster(&joined);
-                let theirs = other.and_then(|other| cluster_id(scene.fleet, &joined, other));
-                let own = scene.database.id.clone();
-                let (Some(own), Some(theirs)) = (own, theirs) else { continue };
-                if own == theirs || scene.database.tidb_clusters.contains(&joined) {
-                    continue;
-                }
-                // Its members still know the target's pods: it had joined, and the target began anew since.
-                let knows = scene.database.members.iter().any(|member| {
-                    let hosts = member.client_urls.iter().filter_map(|url| host(url));
-                    let target = format!(".{}-pd-peer.{}.svc", joined.name, joined.namespace);
-                    member.kube_cluster.as_deref() != Some(&part.of.context)
-                        && hosts.clone().any(|host| host.contains(&target))
-                });
-                let found = match knows {
-                    true => scene
-                        .find_at("second-bootstrap", part, format!("{joined} began a second Database ({theirs}); the members here still belong to {own}"))
-                        .then("stop the PD that began anew, keep its volume, and let it join the surviving members; do not write to it"),
-                    false => scene
-                        .find_at("wrong-cluster-reference", part, format!("it was to join {joined}, but is a Database of its own"))
-                        .then(undo),
-                };
-                all.push(
-                    found
-                        .on(Subject::tidb_cluster(&joined))
-                        .saw(&part.subject(), "PD cluster id", own, scene.pd_seen())
-                        .saw(&Subject::tidb_cluster(&joined), "PD cluster id", theirs, part.seen()),
-                );
-            }
-            // Two of one name and domain are a finding by themselves.
-            None if candidates(scene.fleet, part.of, part.tc).len() > 1 => {}
-            None => {
-                let near = scene
-                    .fleet
-                    .tidb_clusters()
-                    .find(|(of, _)| of.name == to.name && of.namespace == namespace && of != part.of);
-                // The other one lost or changed its domain: that is what is wrong, and a finding by itself.
-                let moved = |of: &ObjectRef| scene.database.domain_doubts.iter().any(|doubt| doubt.of == *of);
-                if near.as_ref().is_some_and(|(of, _)| moved(of)) {
-                    continue;
-                }
-                let alone = !scene.database.members.is_empty()
-                    && scene.database.members.len() == scene.members(part).len()
-                    && part.tc.spec.pd.is_some();
-                let sentence = match (&near, alone) {
-                    (Some((of, tc)), _) => format!(
-                        "spec.cluster names {target}, but {of} has the domain {}",
-                        tc.domain().unwrap_or("(none)")
-                    ),
-                    (None, true) => {
-                        format!(
-                            "spec.cluster names {target}, which was not found, and PD has only this TidbCluster's own members"
-                        )
-                    }
-                    // It may well lie in a context that is not connected: the Database says so as unseen.
-                    (None, false) => continue,
-                };
-                let value = format!(
-                    "name {:?}, namespace {namespace:?}, clusterDomain {:?}",
-                    to.name,
-                    to.cluster_domain.as_deref().unwrap_or_default()
-                );
-                all.push(
-                    scene
-                        .find_at("wrong-cluster-reference", part, sentence)
-                        .saw(&part.subject(), "spec.cluster", value, part.seen())
-                        .then(if alone {
-                            undo
-                        } else {
-                            "correct spec.cluster to the name, namespace and clusterDomain of the TidbCluster to join"
-                                .into()
-                        }),
-                );
-            }
-        }
-    }
-    all
-}
-
 /// 12. An empty domain or a variable that no shell replaced.
 fn unreplaced_variable(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -477,24 +382,6 @@ fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
         );
     }
     all
-}
-
-/// 71. As PD has it now; spec.pd.config counts only at its first start.
-fn too_few_copies(scene: &Scene<'_>) -> Vec<Finding> {
-    let Some(count) = scene.database.max_replicas.filter(|count| *count < 3) else { return Vec::new() };
-    let (severity, what) = match count {
-        2 => (Severity::Medium, "two copies of each region: with one of them lost the other has no majority"),
-        _ => (Severity::High, "one copy of each region: what is lost with a store is lost for good"),
-    };
-    let whole = Subject::of_pd("Database", &scene.database.name);
-    vec![
-        scene
-            .find("too-few-copies", format!("max-replicas is {count}: {what}"))
-            .severity(severity)
-            .on(whole.clone())
-            .saw(&whole, "GET /pd/api/v1/config/replicate, max-replicas", count.to_string(), scene.pd_seen())
-            .then("pd-ctl config set max-replicas 3, with three stores or more Up; watch the disks while PD makes the copies"),
-    ]
 }
 
 /// 72.
