@@ -98,14 +98,15 @@ impl ProblemKind {
         }
     }
 
-    /// What helps, where only the problem itself is known.
+    /// What helps, where only the problem itself is known. `CONTEXT`, `NAMESPACE` and `NAME` stand for those of the object that it is
+    /// about.
     pub fn what_to_do(self) -> &'static str {
         match self {
             ProblemKind::NotReady | ProblemKind::OutsideReady => {
-                "look at the pods that are missing, at their events, and at the operator's log"
+                "look at the pods that are missing, at their events, and at the operator's log: kubectl --context CONTEXT -n NAMESPACE get pods -l app.kubernetes.io/instance=NAME"
             }
             ProblemKind::OneUidTwice => {
-                "find out which of them is meant (kubectl --context NAME cluster-info), and leave the other out with --context"
+                "find out which of them is meant (kubectl --context CONTEXT cluster-info), and leave the other out with --context"
             }
             ProblemKind::IdNotConfirmed => {
                 "ask whoever made it: a Database restored with another's id, a copied object, or one that does not tell the truth"

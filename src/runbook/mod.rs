@@ -33,6 +33,8 @@ pub mod plan;
 pub mod provenance;
 pub mod record;
 pub mod remaining;
+#[cfg(test)]
+mod remedies;
 pub mod requests;
 pub mod rights;
 pub mod run;

@@ -7,15 +7,15 @@ use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RegionCheck};
 use crate::fleet::object::{ObjectKind, Sight};
-use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView, Store};
+use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 
-pub(in crate::fleet) fn when() -> jiff::Timestamp {
+pub(crate) fn when() -> jiff::Timestamp {
     "2026-11-20T12:00:00Z".parse().expect("a timestamp")
 }
 
 /// One KubeCluster with one TidbCluster, as JSON that a case may change.
-pub(in crate::fleet) struct Side {
+pub(crate) struct Side {
     pub context: &'static str,
     pub domain: Option<String>,
     /// CoreDNS's configuration, where it is more than that domain.
@@ -36,7 +36,7 @@ pub(in crate::fleet) struct Side {
 }
 
 /// The whole world of a case.
-pub(in crate::fleet) struct Bed {
+pub(crate) struct Bed {
     pub east: Side,
     pub west: Side,
     pub members: Vec<EtcdMember>,
@@ -121,6 +121,7 @@ impl Bed {
             let listed = self.other_members.as_ref().filter(|_| context == "west").unwrap_or(&self.members);
             let cluster_id = self.other_id.filter(|_| context == "west").unwrap_or(self.cluster_id);
             let answer = PdAnswer {
+                api: Some(MembershipApi::V3),
                 cluster_id: Some(cluster_id),
                 self_id: Some(MemberId(id)),
                 members: listed.clone(),
@@ -173,7 +174,7 @@ impl Side {
             status
         };
         let mut tc = json!({
-            "metadata": {"name": name, "namespace": "db", "annotations": {}, "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "metadata": {"name": name, "namespace": "db", "uid": format!("uid-of-{name}"), "resourceVersion": "7", "annotations": {}, "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"version": "v8.5.7", "acrossK8s": true, "clusterDomain": domain, "configUpdateStrategy": "RollingUpdate",
                 "pvReclaimPolicy": "Retain", "pd": component(pd), "tikv": component(2), "tidb": component(1)},
             "status": {"clusterID": "42", "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": ""}],

@@ -26,8 +26,17 @@ fn too_few_copies(scene: &Scene<'_>) -> Vec<Finding> {
             .severity(severity)
             .on(whole.clone())
             .saw(&whole, "GET /pd/api/v1/config/replicate, max-replicas", count.to_string(), scene.pd_seen())
-            .then("pd-ctl config set max-replicas 3, with three stores or more Up; watch the disks while PD makes the copies"),
+            .then(format!(
+                "with three stores or more Up: {}; watch the disks while PD makes the copies",
+                pd_ctl(scene, "config set max-replicas 3")
+            )),
     ]
+}
+
+/// Through the first TidbCluster that has PD.
+fn pd_ctl(scene: &Scene<'_>, what: &str) -> String {
+    let with = scene.parts.iter().find(|part| part.tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0));
+    with.map_or_else(|| format!("pd-ctl {what}"), |part| part.pd_ctl(what))
 }
 
 /// Up TiKV stores of each KubeCluster.
@@ -98,12 +107,7 @@ fn copies_not_spread(scene: &Scene<'_>) -> Vec<Finding> {
             scene.pd_seen(),
         );
     }
-    let ctl = scene
-        .parts
-        .iter()
-        .find(|part| part.tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0))
-        .map(|part| format!("{} exec {}-pd-0 -- /pd-ctl config set location-labels", part.kubectl(), part.of.name));
-    let ctl = ctl.unwrap_or_else(|| "pd-ctl config set location-labels".to_owned());
+    let ctl = pd_ctl(scene, "config set location-labels");
     vec![found.then(format!(
         "give the nodes of each KubeCluster a topology.kubernetes.io/zone (or region) of its own, which TiDB Operator copies to its stores, and name that label first: {ctl} zone,host; PD moves the copies by itself"
     ))]

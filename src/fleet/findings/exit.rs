@@ -205,10 +205,7 @@ fn ghosts(scene: &Scene<'_>) -> Vec<Finding> {
                 .on(subject.clone())
                 .saw(&subject, "name", &member.name, scene.pd_seen())
                 .saw(&subject, "health", health, scene.pd_seen())
-                .then(format!(
-                    "remove it by its id while quorum stands: DELETE /pd/api/v1/members/id/{}",
-                    member.id.decimal()
-                )),
+                .then(super::membership::remove_unused(scene, member)),
         );
     }
     all
@@ -241,13 +238,21 @@ fn majority_leaving(scene: &Scene<'_>) -> Vec<Finding> {
             format!("{} of {}", own.len(), scene.database.members.len()),
             scene.pd_seen(),
         );
-        all.push(
-            found.then(
-                "add PD in the KubeClusters that stay, then hand the lead over: tidepilot run transfer-pd-leader",
-            ),
-        );
+        all.push(found.then(format!("add PD in the KubeClusters that stay{}", hand_over(scene, part))));
     }
     all
+}
+
+/// To a member that stays, where there is one.
+fn hand_over(scene: &Scene<'_>, leaving: &Part<'_>) -> String {
+    let stays = |part: &&Part<'_>| part.of != leaving.of && !part.deleting();
+    let mut others =
+        scene.parts.iter().filter(stays).flat_map(|part| scene.members(part).into_iter().map(move |m| (part, m)));
+    let well = others.find(|(_, member)| member.healthy == Some(true) && member.pod.is_some());
+    let Some((part, pod)) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?))) else {
+        return " first: there is none that the lead could go to".to_owned();
+    };
+    format!(", then hand the lead over: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}", part.of)
 }
 
 /// 59. Somebody without a PD of its own lives on a TidbCluster that goes.

@@ -34,7 +34,17 @@ fn members(scene: &Scene<'_>) -> Vec<Finding> {
         let value = format!("not healthy ({pod}, {})", member.pod_phase.as_deref().unwrap_or("not seen"));
         found = found.saw(&subject, "GET /pd/api/v1/health, /health", value, scene.pd_seen()).on(subject);
     }
-    vec![found.then("bring its pod back before anything else is changed; look at its log and its events")]
+    let pod = sick_pod(scene);
+    vec![found.then(format!("bring its pod back before anything else is changed; look at its log and its events{pod}"))]
+}
+
+/// The line that shows why the first of them is down.
+fn sick_pod(scene: &Scene<'_>) -> String {
+    let sick = scene.database.members.iter().filter(|member| member.healthy == Some(false));
+    let placed = sick.filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
+    let line =
+        placed.map(|(of, pod)| format!(": kubectl --context {} -n {} describe pod {pod}", of.context, of.namespace));
+    line.take(1).collect()
 }
 
 fn leader(scene: &Scene<'_>) -> Vec<Finding> {

@@ -55,11 +55,7 @@ fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
     unstarted
         .map(|member| {
             let sentence = format!("member {} was added and never started; no other PD can join", member.id);
-            let remove = format!(
-                "if quorum stands without it, remove it by its id: DELETE /v2/members/{} (PD 8.3 and older), or POST /v3/cluster/member/remove {{\"ID\":\"{}\"}}",
-                member.id.hex(),
-                member.id.decimal()
-            );
+            let remove = remove_unused(scene, member);
             scene
                 .find("nameless-member", sentence)
                 .on(subject(member))
@@ -68,6 +64,21 @@ fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
                 .then(remove)
         })
         .collect()
+}
+
+/// The command that takes a member out which nobody runs.
+pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
+    match scene.parts.iter().find(|part| part.tc.spec.pd.is_some()) {
+        Some(part) => format!(
+            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={} --set removeUnused=true",
+            member.id.hex(),
+            part.of
+        ),
+        None => format!(
+            "if quorum stands without it, remove it by its id: DELETE /pd/api/v1/members/id/{}",
+            member.id.decimal()
+        ),
+    }
 }
 
 /// 29. Two members of one name.
@@ -223,7 +234,7 @@ fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
             found.on(subject(member)).saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
         let remedy = match (of, &member.expected_peer_url) {
             (Some(part), Some(expected)) => format!(
-                "restart no PD; set it to {expected}: tidepilot run migrate-cluster-domain --set tidbCluster={}",
+                "restart no PD; set it to {expected}: tidepilot run repair-peer-urls --set tidbCluster={}",
                 part.of
             ),
             _ => "restart no PD; set it to the URL of its pod through a member that still answers".into(),
@@ -257,8 +268,14 @@ fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
             let value = format!("{} (expected {expected})", member.peer_urls.join(", "));
             found = found.on(subject(member)).saw(&subject(member), "peerURLs", value, scene.pd_seen());
         }
-        let domain = part.tc.domain().map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
-        all.push(found.then(format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", part.of)));
+        // Names change at the restart only: before it has come, it is the migration that goes on.
+        let renamed = own.iter().all(|member| {
+            member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == part.tc.pd_name(pod))
+        });
+        all.push(found.then(match renamed {
+            true => format!("tidepilot run repair-peer-urls --set tidbCluster={}", part.of),
+            false => scene.migrate(part),
+        }));
     }
     all
 }
@@ -279,7 +296,13 @@ fn shared_urls(scene: &Scene<'_>) -> Vec<Finding> {
                 let subject = Subject::of_pd("member", id.hex());
                 found = found.saw(&subject, "peerURLs", &url, scene.pd_seen()).on(subject);
             }
-            found.then("give each member the URL of its own pod; `tidepilot status -o wide` shows which pod is which")
+            found.then(match scene.parts.first() {
+                Some(part) => format!(
+                    "give each member the URL of its own pod: tidepilot run repair-peer-urls --set tidbCluster={}",
+                    part.of
+                ),
+                None => "give each member the URL of its own pod".to_owned(),
+            })
         })
         .collect()
 }
@@ -340,6 +363,17 @@ fn discovery(scene: &Scene<'_>) -> Vec<Finding> {
     all
 }
 
+fn verify_network(scene: &Scene<'_>) -> String {
+    let other = scene.parts.iter().find(|part| part.of.context != scene.parts[0].of.context);
+    match other {
+        Some(other) => format!(
+            "check the network between these KubeClusters in both directions: tidepilot run verify-network --set first={} --set second={}",
+            scene.parts[0].of, other.of
+        ),
+        None => "check the network between the nodes of these pods in both directions".to_owned(),
+    }
+}
+
 /// 46. One PD sees a member well that another sees down.
 fn asymmetric(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -365,7 +399,7 @@ fn asymmetric(scene: &Scene<'_>) -> Vec<Finding> {
                 scene.pd_seen(),
             );
         }
-        all.push(found.then("check the network between these KubeClusters in both directions"));
+        all.push(found.then(verify_network(scene)));
     }
     all
 }

@@ -39,7 +39,7 @@ use super::tls::{Wanted, wanted_of};
 use super::tls_toggle::Toggle;
 use super::{Fleet, KubeCluster, ObjectRef, standing};
 use catalogue::Hazard;
-use scene::Scene;
+use scene::{Part, Scene};
 
 /// How bad it is; the order is the order of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -293,6 +293,16 @@ fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
                 None => Some(finding),
             }
         }
+        // Of one that is not open to the others there is no right peerURL yet.
+        "peer-url-unexpected" => {
+            let closed = |part: &&Part<'_>| {
+                scene.spans() && !part.opened() && finding.subjects.contains(&Subject::tidb_cluster(part.of))
+            };
+            match scene.parts.iter().find(closed) {
+                Some(part) => Some(finding.then(scene.migrate(part))),
+                None => Some(finding),
+            }
+        }
         _ => Some(finding),
     }
 }
@@ -315,7 +325,14 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
         let seen = fleet.clusters.get(&about.context).map_or(pd_seen, |cluster| cluster.heard);
         found = found.saw(about, "as tidepilot status tells it", &problem.sentence, seen).on(about.clone());
     }
-    found.then(problem.kind.what_to_do())
+    // The object that has all three, else the nearest.
+    let whole = |about: &&super::subject::Subject| about.kind == "TidbCluster";
+    let of = problem.about.iter().find(whole).or(problem.about.first());
+    let advice = problem.kind.what_to_do();
+    found.then(of.map_or_else(
+        || advice.to_owned(),
+        |of| advice.replace("CONTEXT", &of.context).replace("NAMESPACE", &of.namespace).replace("NAME", &of.name),
+    ))
 }
 
 /// What a closer look would have shown of a Database, and nobody took.
@@ -364,10 +381,10 @@ fn unread(cluster: &KubeCluster) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod bed;
+pub(crate) mod bed;
 #[cfg(test)]
 mod more_cases;
 #[cfg(test)]
 mod stuck_cases;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

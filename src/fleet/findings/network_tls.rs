@@ -174,10 +174,9 @@ fn wrong_schemes(scene: &Scene<'_>) -> Vec<Finding> {
         let Some(first) = wrong.first() else { continue };
         let scheme = if tls(first) { "https" } else { "http" };
         let sentence = format!("{} of {} peerURLs are not {scheme}://, as PD runs", wrong.len(), own.len());
-        let mut found = scene.find_at("peer-url-wrong-scheme", part, sentence).then(format!(
-            "tidepilot run migrate-cluster-domain --set tidbCluster={} # corrects each peerURL",
-            part.of
-        ));
+        let mut found = scene
+            .find_at("peer-url-wrong-scheme", part, sentence)
+            .then(format!("tidepilot run repair-peer-urls --set tidbCluster={}", part.of));
         found = found.saw(&part.subject(), "spec.tlsCluster.enabled", part.tc.tls().to_string(), part.seen());
         for member in wrong {
             let subject = Subject::of_pd("member", member.id.hex());

@@ -92,7 +92,7 @@ fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
                     "acrossK8s is not set, though the Database spans several KubeClusters",
                 )
                 .saw(&part.subject(), "spec.acrossK8s", shown(part.tc.spec.across_k8s), part.seen())
-                .then(format!("tidepilot run migrate-cluster-domain --set tidbCluster={}", part.of))
+                .then(scene.migrate(part))
         })
         .collect()
 }
@@ -177,11 +177,33 @@ fn config_not_rolled(scene: &Scene<'_>) -> Vec<Finding> {
         for (field, value) in &fields {
             found = found.saw(&part.subject(), field, value, part.seen());
         }
-        all.push(found.then(
-            "set configUpdateStrategy: RollingUpdate and config: {} where it is absent (this itself is a rolling restart)",
-        ));
+        all.push(found.then(format!("{} # this itself is a rolling restart", part.patch(&rolls(part).to_string()))));
     }
     all
+}
+
+/// What makes every change of a component restart its pods: a strategy of its own counts before the common one.
+fn rolls(part: &Part<'_>) -> serde_json::Value {
+    let mut spec = serde_json::Map::new();
+    for (component, own) in part.tc.components() {
+        let mut change = serde_json::Map::new();
+        match held_in(part.tc, component) {
+            Some(Held::InPlace) if own.config_update_strategy.is_some() => {
+                change.insert("configUpdateStrategy".into(), "RollingUpdate".into());
+            }
+            Some(Held::InPlace) => drop(spec.insert("configUpdateStrategy".into(), "RollingUpdate".into())),
+            Some(Held::NoConfig) | None => {}
+        }
+        // The strategy alone would show next that there is no ConfigMap to roll by.
+        let scripted = matches!(component, Component::Pd | Component::Tikv | Component::Tidb);
+        if scripted && own.config.is_none() {
+            change.insert("config".into(), serde_json::json!({}));
+        }
+        if !change.is_empty() {
+            spec.insert(component.key().into(), change.into());
+        }
+    }
+    spec.into()
 }
 
 /// 9. TiProxy ends the operator's pass before TiFlash, TiKV and TiDB.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Finding, Subject};
 use crate::fleet::database::{Database, Member, answers};
+use crate::fleet::dns::Likeness;
 use crate::fleet::extras::PdDetails;
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -59,6 +60,19 @@ impl<'a> Scene<'a> {
     /// A finding about one of its TidbClusters.
     pub fn find_at(&self, id: &'static str, part: &Part<'_>, sentence: impl Into<String>) -> Finding {
         self.find(id, sentence).on(Subject::tidb_cluster(part.of))
+    }
+
+    /// The command that gives a part its domain and its names, with the domain where names need one.
+    pub fn migrate(&self, part: &Part<'_>) -> String {
+        let here = |context: &str| self.fleet.same_cluster_as(context).unwrap_or(context).to_owned();
+        let apart = self.parts.iter().any(|other| {
+            here(&other.of.context) != here(&part.of.context)
+                && part.cluster.dns.like(&other.cluster.dns) == Likeness::Differ
+        });
+        let served = || part.cluster.cluster_domain().filter(|_| apart).map(str::to_owned);
+        let domain = part.tc.domain().map(str::to_owned).or_else(served);
+        let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
+        format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", part.of)
     }
 
     /// The members whose pods are of this part.
@@ -129,6 +143,11 @@ impl Part<'_> {
     /// `kubectl --context C -n N`
     pub fn kubectl(&self) -> String {
         kubectl(self.of)
+    }
+
+    /// One of PD's own programs, run in the first PD pod.
+    pub fn pd_ctl(&self, what: &str) -> String {
+        format!("{} exec {}-pd-0 -- /pd-ctl {what}", self.kubectl(), self.of.name)
     }
 
     /// A merge patch of its spec, as a command line.

@@ -19,7 +19,7 @@ use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::{Crd, Freshness, ObjectKey};
 
-pub(super) type Plant = fn(&mut Bed);
+pub(crate) type Plant = fn(&mut Bed);
 
 /// Sets `spec.clusterDomain`, or takes it away.
 fn domain(side: &mut super::bed::Side, domain: Option<&str>) {
@@ -386,6 +386,16 @@ const CASES: &[(&str, Plant, &[&str])] = &[
             bed.west.pods.retain(|pod| pod["metadata"]["name"] == "prod-west-discovery-0");
             bed.west.sets.clear();
             bed.unhealthy = vec![("", 3)];
+            let claim = |component: &str, name: &str| {
+                json!({"metadata": {"name": name, "namespace": "db", "creationTimestamp": "2026-01-01T00:00:00Z",
+                    "labels": {"app.kubernetes.io/instance": "prod-west", "app.kubernetes.io/component": component}},
+                    "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}})
+            };
+            bed.west.claims = Some(vec![
+                claim("pd", "pd-prod-west-pd-0"),
+                claim("tikv", "tikv-prod-west-tikv-0"),
+                claim("tikv", "tikv-prod-west-tikv-1"),
+            ]);
         },
         &["not-ready", "pd-member-unhealthy", "suspended"],
     ),
@@ -517,6 +527,15 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         &["ready-too-early", "single-pd-unsynced"],
     ),
 ];
+
+/// Every world that shows something, with what it shows.
+pub(crate) fn worlds() -> impl Iterator<Item = (&'static str, Bed, &'static [&'static str])> {
+    CASES.iter().chain(MORE).chain(STUCK).map(|(name, plant, expected)| {
+        let mut bed = Bed::healthy();
+        plant(&mut bed);
+        (*name, bed, *expected)
+    })
+}
 
 fn event(reason: &str) -> Event {
     Event {

@@ -92,7 +92,14 @@ fn out_of_order(scene: &Scene<'_>) -> Vec<Finding> {
                     .on(low.0.subject())
                     .saw(&high.0.subject(), &format!("version of {}", later.key()), high.1.to_string(), high.0.seen())
                     .saw(&low.0.subject(), &format!("version of {}", earlier.key()), low.1.to_string(), low.0.seen())
-                    .then(format!("bring {} to {} everywhere before {}", earlier.title(), high.1, later.title())),
+                    .then(format!(
+                        "bring {} to {} everywhere before {}: tidepilot run upgrade-cluster --set tidbCluster={} --set version=v{}",
+                        earlier.title(),
+                        high.1,
+                        later.title(),
+                        low.0.of,
+                        high.1
+                    )),
             ];
         }
     }
@@ -406,7 +413,13 @@ fn overlapping(scene: &Scene<'_>) -> Vec<Finding> {
                         format!("{}, {}", set.status.current_revision, set.status.update_revision),
                         part.seen(),
                     )
-                    .then(format!("put the replicas back to {} until the rolling has ended", set.spec.replicas)),
+                    .then(match set.spec.replicas == spec.replicas {
+                        true => "wait until the store that leaves is empty before anything else is changed".to_owned(),
+                        false => format!(
+                            "put the replicas back until the rolling has ended: {}",
+                            part.patch(&format!("{{\"{}\":{{\"replicas\":{}}}}}", component.key(), set.spec.replicas))
+                        ),
+                    }),
             );
         }
     }
