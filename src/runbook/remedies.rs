@@ -100,11 +100,13 @@ fn looked(mut fleet: Fleet, runbook: &Runbook, given: &BTreeMap<String, String>)
     let wanted = objects_of_facts(runbook, &inputs.values, &observed(&fleet));
     for id in wanted {
         if fleet.sight(&id).is_none() {
-            let what = What::Object {
-                kind: id.kind,
-                key: ObjectKey::new(&id.namespace, &id.name),
-                sight: Box::new(Sight::Absent),
+            // Where a TidbCluster is, its namespace is.
+            let sight = match id.kind {
+                ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name}})),
+                _ => Sight::Absent,
             };
+            let key = ObjectKey::new(&id.namespace, &id.name);
+            let what = What::Object { kind: id.kind, key, sight: Box::new(sight) };
             fleet.apply(Change { context: id.context.clone(), at: when(), what });
         }
     }
