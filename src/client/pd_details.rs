@@ -50,6 +50,7 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> (PdDetails, bool) {
     if let Some(reply) = asker.reply(PdRead::PdRemoving, name).await {
         details.removing = match reply.status {
             StatusCode::NOT_FOUND => Some(Vec::new()),
+            _ if not_bootstrapped(&reply) => Some(Vec::new()),
             status if status.is_success() => match answers::json::<Removal>(name, &reply.body) {
                 Ok(one) => Some(vec![one]),
                 Err(gap) => note(&mut asker, gap),
@@ -96,6 +97,10 @@ async fn list<T: for<'de> Deserialize<'de>>(
     fine: StatusCode,
 ) -> Option<Vec<T>> {
     let reply = asker.reply(what, name).await?;
+    // Without a TiKV nothing is scheduled and no rule is kept.
+    if not_bootstrapped(&reply) {
+        return Some(Vec::new());
+    }
     if !reply.status.is_success() {
         return if reply.status == fine { None } else { note(asker, said(name, &reply)) };
     }

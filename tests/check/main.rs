@@ -86,6 +86,29 @@ impl World {
     }
 }
 
+/// PD answers 500 `ErrNotBootstrapped` to all that is about TiKV until the first one has come: that is an answer, no gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_a_tikv_hides_nothing() {
+    let text = "
+description: PD alone
+kubeClusters: [{name: east, version: v1.33.4, domain: east.local, operator: v1.6.6}]
+tidbClusters:
+  - kubeCluster: east
+    namespace: prod
+    name: basic
+    spec:
+      version: v8.5.4
+      configUpdateStrategy: RollingUpdate
+      enableDynamicConfiguration: true
+      timezone: UTC
+      pd: { replicas: 3, maxFailoverCount: 0, config: {}, requests: { storage: 10Gi } }
+databases: [{name: basic, clusterId: 7392618453027716404, tidbClusters: [east/prod/basic]}]
+";
+    let world = World::of(Scenario::parse("alone", text).expect("a scenario")).await;
+    let checked = world.names(&[]).await;
+    assert!(checked.unseen.is_empty(), "{:?}", checked.unseen);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_scenario_names_what_it_plants() {
     let cases: [(&str, &[&str], bool); 6] = [
