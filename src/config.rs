@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use etcetera::{AppStrategy, AppStrategyArgs};
 use serde::Deserialize;
 
+use crate::files::{self, Allowed, CONFIG_LIMIT, FileError};
+
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Config {
@@ -25,10 +27,10 @@ impl Config {
     /// Reads the file; a missing one is the default. `Err`: one sentence with file, line and column.
     pub fn load() -> Result<Self, String> {
         let file = folders()?.in_config_dir("config.yaml");
-        match std::fs::read_to_string(&file) {
+        match files::read_text(&file, Allowed::Plain, CONFIG_LIMIT) {
             Ok(text) => Self::parse(&text).map_err(|why| format!("{}: {why}", file.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(format!("{}: {error}", file.display())),
+            Err(FileError::Missing(_)) => Ok(Self::default()),
+            Err(error) => Err(error.to_string()),
         }
     }
 

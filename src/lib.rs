@@ -15,6 +15,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod console;
+mod files;
 pub mod fleet;
 pub mod report;
 pub mod runbook;

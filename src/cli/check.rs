@@ -4,14 +4,16 @@
 //! Exit 0: nothing at or above the severity; 2: something; 3: nothing found, but something could not be seen.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
 use super::options::Connect;
-use super::{USAGE, fail, print};
+use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::client;
+use crate::files::{self, Allowed};
 use crate::fleet::database::databases;
 use crate::fleet::extras::Extras;
 use crate::fleet::findings::lint::{Text, lint};
@@ -21,6 +23,8 @@ use crate::runbook::standing::{self, Standing};
 
 /// Longest text that is linted.
 const LONGEST: u64 = 16 * 1024 * 1024;
+/// Longest of all texts together.
+const LONGEST_TOGETHER: usize = 64 * 1024 * 1024;
 
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -93,7 +97,10 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     }
     let work = match connect.driver(links) {
         Ok(driver) => driver.open_work(Some(&fleet)).await,
-        Err(_) => OpenWork::default(),
+        Err(why) => {
+            complain(&format!("warning: the runs of this machine were not looked at: {why}"));
+            OpenWork::default()
+        }
     };
     let all = databases(&fleet);
     let near = |run: &Standing| {
@@ -113,16 +120,29 @@ fn finish(output: CheckOutput, shown: &Shown) -> color_eyre::Result<ExitCode> {
     Ok(ExitCode::from(shown.exit_code()))
 }
 
-fn texts(files: &[String]) -> Result<Vec<Text>, String> {
+fn texts(named: &[String]) -> Result<Vec<Text>, String> {
     let read = |file: &String| {
-        let mut text = String::new();
-        let cannot = |error: std::io::Error| format!("{file} cannot be read: {error}");
-        let read = match file.as_str() {
-            "-" => std::io::stdin().lock().take(LONGEST).read_to_string(&mut text),
-            path => std::fs::File::open(path).map_err(cannot)?.take(LONGEST).read_to_string(&mut text),
+        let text = match file.as_str() {
+            "-" => standard_input()?,
+            path => files::read_text(Path::new(path), Allowed::PlainOrPipe, LONGEST).map_err(|error| error.to_string())?,
         };
-        read.map_err(cannot)?;
         Ok(Text { file: file.clone(), text })
     };
-    files.iter().map(read).collect()
+    let texts: Vec<Text> = named.iter().map(read).collect::<Result<_, String>>()?;
+    let all: usize = texts.iter().map(|text| text.text.len()).sum();
+    if all > LONGEST_TOGETHER {
+        return Err(format!("the files have {all} bytes, and at most {LONGEST_TOGETHER} are judged at once; give fewer"));
+    }
+    Ok(texts)
+}
+
+/// Whoever pipes something in may take his time; how much it is, is bounded.
+fn standard_input() -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
+    match read {
+        Ok(length) if length as u64 > LONGEST => Err(format!("standard input gives more than {LONGEST} bytes, so it is not judged")),
+        Ok(_) => Ok(text),
+        Err(error) => Err(format!("standard input cannot be read: {error}")),
+    }
 }

@@ -11,6 +11,7 @@ use crate::app::driver::shelf::{Lang, Shelf};
 use crate::client::Links;
 use crate::client::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
+use crate::files::{is_sticky, shared};
 use crate::runbook::requests::quote;
 
 #[derive(Args, Clone, Debug, Default)]
@@ -123,9 +124,16 @@ impl Connect {
 
     /// The folder of the runs' journals.
     pub fn runs(&self) -> Result<PathBuf, String> {
-        match &self.state {
-            Some(folder) => Ok(folder.join("runs")),
-            None => crate::config::state_folder().map(|folder| folder.join("runs")),
+        let folder = match &self.state {
+            Some(folder) => folder.clone(),
+            None => crate::config::state_folder()?,
+        };
+        let runs = folder.join("runs");
+        // Whoever may write the folder above can put another one in its place, unless it is as /tmp is.
+        let above = shared(&folder).filter(|_| !is_sticky(&folder));
+        match above.or_else(|| shared(&runs)) {
+            Some(why) => Err(why),
+            None => Ok(runs),
         }
     }
 }

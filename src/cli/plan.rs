@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::driver::exit;
+use crate::files::{self, Allowed};
 use crate::fleet::ObjectRef;
 use crate::report;
 use crate::runbook::digest::digest;
@@ -105,11 +106,9 @@ const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// Reads a plan file back. Refuses one whose content is not what its digest was made of.
 pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
-    use std::io::Read as _;
     let bad = |why: String| format!("the plan {} cannot be used: {why}", file.display());
-    let mut text = String::new();
-    let opened = std::fs::File::open(file).map_err(|error| bad(error.to_string()))?;
-    opened.take(LONGEST).read_to_string(&mut text).map_err(|error| bad(error.to_string()))?;
+    let text = files::read_text(file, Allowed::PlainOrPipe, LONGEST)
+        .map_err(|error| format!("the plan cannot be used: {error}"))?;
     let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
     let noted = value.as_object_mut().and_then(|map| map.remove("digest"));
     let plan: Plan = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
@@ -153,7 +152,7 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
     if let Some(file) = &args.out {
-        write_private(file, &(encode(&plan)? + "\n"))
+        files::write_private(file, encode(&plan)? + "\n")
             .map_err(|error| color_eyre::eyre::eyre!("the plan cannot be written to {}: {error}", file.display()))?;
     }
     print(&match args.output {
@@ -162,19 +161,4 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });
     Ok(ExitCode::from(code(&plan)))
-}
-
-/// For its owner alone, as a journal: a plan holds inputs and what stands in objects now.
-fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut opened = options.open(file)?;
-    // A file that was there keeps its mode when it is opened.
-    #[cfg(unix)]
-    if opened.metadata()?.is_file() {
-        opened.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    }
-    std::io::Write::write_all(&mut opened, text.as_bytes())
 }

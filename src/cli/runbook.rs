@@ -1,6 +1,5 @@
 //! `tidepilot runbook list|show|lint|schema|new`: the shipped runbooks, the user's own, and help to write one.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::options::Connect;
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::exit;
+use crate::app::driver::shelf::LONGEST;
+use crate::files::{self, Allowed};
 use crate::report::plain;
 use crate::report::table::table;
 use crate::runbook::lint::{Finding, json, lint};
@@ -43,9 +44,6 @@ enum LintOutput {
     Text,
     Json,
 }
-
-/// Longest document that is looked over.
-const LONGEST: u64 = 256 * 1024;
 
 pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let shelf = match connect.shelf() {
@@ -87,7 +85,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
                 }
             }
         }
-        RunbookCommand::Lint { file, output } => match read(file) {
+        RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
             Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output)?,
             Err(error) => fail(&format!("{}: {error}", file.display()), exit::REFUSED),
         },
@@ -104,12 +102,6 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             ExitCode::SUCCESS
         }
     })
-}
-
-fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(file)?.take(LONGEST).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Result<ExitCode> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
 use super::connect::ConnectError;
-use super::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
+use crate::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
 use super::plain;
 
 /// Which rule made several files one.

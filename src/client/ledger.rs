@@ -15,10 +15,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::files::{FOLDER_LIMIT, open_plain, shared};
 use crate::runbook::record::{BadLine, Event, Parsed, Record, decode, encode, line_hash};
 
 /// Longest journal that is read.
 const LONGEST: u64 = 64 * 1024 * 1024;
+const TOO_LONG: &str = "it is far too long for a journal";
+/// What the journals of a folder may have together to be listed: a run has some ten kB.
+const LONGEST_TOGETHER: u64 = 512 * 1024 * 1024;
 const SUFFIX: &str = ".jsonl";
 
 /// Why a journal cannot be used.
@@ -44,6 +48,10 @@ pub enum LedgerError {
     Broken { file: PathBuf },
     #[error("the journal {} and the run's record in the cluster have different lines; it was continued elsewhere", file.display())]
     Fork { file: PathBuf },
+    #[error("{0}")]
+    Shared(String),
+    #[error("the journals in {} are too large to be read all at once; move the oldest elsewhere", dir.display())]
+    TooMuch { dir: PathBuf },
     #[error("a record could not be written as JSON: {0}")]
     Encoding(#[from] serde_json::Error),
 }
@@ -81,7 +89,8 @@ impl Journal {
     /// Opens the journal of a run to go on with it; cuts off a torn last line.
     pub fn open(dir: &Path, run: &str) -> Result<(Self, Vec<Record>), LedgerError> {
         let path = path(dir, run)?;
-        let opened = OpenOptions::new().read(true).append(true).open(&path);
+        own(dir)?;
+        let opened = open_plain(&path, OpenOptions::new().read(true).append(true));
         let mut file = opened.map_err(|error| missing_or(run, dir, "open", &path, error))?;
         lock(&file, run, &path)?;
         let parsed = parse(&mut file, run, &path)?;
@@ -130,7 +139,7 @@ impl Journal {
 /// Reads a journal without locking it: another process may be driving the run.
 pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
     let path = path(dir, run)?;
-    let mut file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    let mut file = open_plain(&path, OpenOptions::new().read(true)).map_err(|error| missing_or(run, dir, "open", &path, error))?;
     Ok(parse(&mut file, run, &path)?.records)
 }
 
@@ -138,8 +147,12 @@ pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
 pub fn text(dir: &Path, run: &str) -> Result<String, LedgerError> {
     let path = path(dir, run)?;
     let mut bytes = Vec::new();
-    let file = File::open(&path).map_err(|error| missing_or(run, dir, "open", &path, error))?;
-    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| io_error("read", &path, error))?;
+    let file = open_plain(&path, OpenOptions::new().read(true));
+    let file = file.map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| io_error("read", &path, error))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(LedgerError::NotText { file: path, why: TOO_LONG.into() });
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -148,10 +161,31 @@ pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let mut runs: Vec<String> = entries
         .filter_map(Result::ok)
+        .take(FOLDER_LIMIT)
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(SUFFIX)?.to_owned()))
         .collect();
     runs.sort();
-    runs.into_iter().map(|run| (run.clone(), read(dir, &run))).collect()
+    let mut left = LONGEST_TOGETHER;
+    let one = |run: String| {
+        let size = path(dir, &run).ok().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |found| found.len());
+        let records = match left.checked_sub(size) {
+            Some(rest) => {
+                left = rest;
+                read(dir, &run)
+            }
+            None => Err(LedgerError::TooMuch { dir: dir.to_owned() }),
+        };
+        (run, records)
+    };
+    runs.into_iter().map(one).collect()
+}
+
+/// Refuses a folder into which others may lay journals: what stands in one is gone on with.
+pub fn own(dir: &Path) -> Result<(), LedgerError> {
+    match shared(dir) {
+        Some(why) => Err(LedgerError::Shared(why)),
+        None => Ok(()),
+    }
 }
 
 fn path(dir: &Path, run: &str) -> Result<PathBuf, LedgerError> {
@@ -163,6 +197,7 @@ fn path(dir: &Path, run: &str) -> Result<PathBuf, LedgerError> {
 }
 
 fn make_dir(dir: &Path) -> Result<(), LedgerError> {
+    own(dir)?;
     if dir.is_dir() {
         return Ok(());
     }
@@ -207,7 +242,7 @@ fn parse(file: &mut File, run: &str, path: &Path) -> Result<Parsed, LedgerError>
     file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| io_error("read", path, error))?;
     let not_text = |why: &str| LedgerError::NotText { file: path.to_owned(), why: why.to_owned() };
     if bytes.len() as u64 > LONGEST {
-        return Err(not_text("it is far too long for a journal"));
+        return Err(not_text(TOO_LONG));
     }
     // A torn last line may end within a character; only whole lines have to be text.
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);

@@ -11,7 +11,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::ByteString;
 use kube::config::Kubeconfig;
 
-use super::files::{Allowed, CREDENTIAL_LIMIT, read_async};
+use crate::files::{Allowed, CREDENTIAL_LIMIT, read_async};
 
 /// Tokens of a user's entry, taken out of it.
 pub(super) struct Login {

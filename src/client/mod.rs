@@ -18,7 +18,6 @@ pub mod cfssl;
 mod channels;
 pub mod connect;
 mod credentials;
-mod files;
 pub mod identity;
 mod kubeconfig;
 pub mod lease;

@@ -16,6 +16,7 @@ use super::connect::PdTlsFiles;
 use super::link::Link;
 use super::trouble::TroubleKind;
 use super::{certificates, now};
+use crate::files::{Allowed, CREDENTIAL_LIMIT, read_async};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls::out_of_time;
 use crate::fleet::tls_toggle::pod_speaks_tls;
@@ -75,7 +76,7 @@ fn doubt(certificate: &[u8], place: &str) -> Option<String> {
 
 async fn from_files(files: &PdTlsFiles) -> Result<Read, String> {
     let read = async |path: &std::path::Path| {
-        tokio::fs::read(path).await.map_err(|error| format!("{} cannot be read: {error}", path.display()))
+        read_async(path.to_owned(), Allowed::PlainOrPipe, CREDENTIAL_LIMIT).await.map_err(|error| error.to_string())
     };
     let (ca, certificate, key) = (read(&files.ca).await?, read(&files.certificate).await?, read(&files.key).await?);
     let made = config(&ca, &certificate, &key).map_err(|why| format!("the PD certificate files: {why}"))?;

@@ -221,6 +221,10 @@ impl Sim {
         use std::io::Write;
         use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
         let text = serde_json::to_string_pretty(&self.kubeconfig())?;
+        // Opening a pipe would wait for somebody who reads it.
+        if std::fs::metadata(path).is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())) {
+            return Err(io::Error::other("it is a pipe; expected a plain file"));
+        }
         let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
         // An older file may have been readable to others.
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;

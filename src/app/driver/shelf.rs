@@ -4,15 +4,15 @@
 //! plan, and so into the journal: a run is resumed with the document it began with, whatever became of the file.
 //! Not here: the document itself (`runbook::definition`), where the folder is (`config`).
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::files::{self, Allowed, FOLDER_LIMIT};
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
 use crate::runbook::definition::{InputType, Runbook, SHIPPED, Text};
 use crate::runbook::plan::{Document, Plan};
 
 /// Longest document that is read, and most files that are looked at.
-const LONGEST: u64 = 256 * 1024;
+pub const LONGEST: u64 = 256 * 1024;
 const MOST: usize = 200;
 
 /// The language of titles and texts.
@@ -123,7 +123,7 @@ pub fn of_plan(plan: &Plan) -> Result<Runbook, String> {
 
 fn read_folder(folder: &Path) -> Vec<Entry> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> = entries.flatten().take(FOLDER_LIMIT).map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"));
     files.sort();
     files.truncate(MOST);
@@ -131,12 +131,12 @@ fn read_folder(folder: &Path) -> Vec<Entry> {
         .into_iter()
         .map(|path| {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let (text, runbook) = match read(&path) {
+            let (text, runbook) = match files::read_text(&path, Allowed::Plain, LONGEST) {
                 Ok(text) => {
                     let runbook = Runbook::read(&file, &text).map_err(|error| error.to_string());
                     (text, runbook)
                 }
-                Err(error) => (String::new(), Err(format!("{file}: {error}"))),
+                Err(error) => (String::new(), Err(error.to_string())),
             };
             // What cannot be read still has a name: the one it claims, else that of the file.
             let claimed = || {
@@ -149,15 +149,6 @@ fn read_folder(folder: &Path) -> Vec<Entry> {
             Entry { id, file: Some(file), fork, runbook, text }
         })
         .collect()
-}
-
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let length = std::fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
-    if length as u64 > LONGEST {
-        return Err(std::io::Error::other(format!("longer than {LONGEST} bytes")));
-    }
-    Ok(text)
 }
 
 fn info(runbook: Runbook, fork: bool) -> RunbookInfo {

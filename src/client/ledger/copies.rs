@@ -3,13 +3,14 @@
 //! Lines are copied byte for byte, so that the hash chain stays one. Not here: the cluster's side
 //! (`client::open_run`), and which of the two is right (`app::driver`).
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Journal, LedgerError, io_error, path, sync_dir};
+use super::{Journal, LONGEST, LedgerError, TOO_LONG, io_error, path, sync_dir};
+use crate::files::open_plain;
 use crate::runbook::record::{Record, decode};
 
 impl Journal {
@@ -28,8 +29,13 @@ impl Journal {
     /// Every line of the file.
     pub fn text(&mut self) -> Result<String, LedgerError> {
         let mut text = String::new();
-        let read = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.read_to_string(&mut text));
-        read.map_err(|error| io_error("read", &self.path, error))?;
+        let read = self.file.seek(SeekFrom::Start(0));
+        let read = read.and_then(|_| (&mut self.file).take(LONGEST + 1).read_to_string(&mut text));
+        let length = read.map_err(|error| io_error("read", &self.path, error))?;
+        if length as u64 > LONGEST {
+            return Err(LedgerError::NotText { file: self.path.clone(), why: TOO_LONG.into() });
+        }
+        self.file.seek(SeekFrom::End(0)).map_err(|error| io_error("read", &self.path, error))?;
         Ok(text)
     }
 
@@ -70,7 +76,7 @@ impl Journal {
 
 /// The seat of a journal that somebody else may have locked; `None` where there is none, or it cannot be told.
 pub fn seat_of(dir: &Path, run: &str) -> Option<String> {
-    seat(&File::open(path(dir, run).ok()?).ok()?)
+    seat(&open_plain(&path(dir, run).ok()?, OpenOptions::new().read(true)).ok()?)
 }
 
 fn seat(file: &File) -> Option<String> {
@@ -84,7 +90,7 @@ fn seat(file: &File) -> Option<String> {
 /// Whether a process has a journal locked now, and so drives its run. Nothing is kept: a shared lock, given back at once,
 /// which whoever wants to drive waits out.
 pub fn is_locked(dir: &Path, run: &str) -> bool {
-    let Some(file) = path(dir, run).ok().and_then(|path| File::open(path).ok()) else { return false };
+    let Some(file) = path(dir, run).ok().and_then(|path| open_plain(&path, OpenOptions::new().read(true)).ok()) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 

@@ -173,7 +173,7 @@ fn until_empty(command: &Command, words: &[&str]) -> bool {
     if !words.contains(&"get") {
         return false;
     }
-    let whole = command.whole.as_str();
+    let whole: &str = &command.whole;
     let loops = |word: &str| whole.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
     let counts = |signs: &[&str]| whole.contains("wc -l") && signs.iter().any(|sign| whole.contains(sign));
     // To wait until none is unwell is another thing.

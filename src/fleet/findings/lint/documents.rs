@@ -3,9 +3,12 @@
 //! A document that is no YAML, or no object at all, is said as such, never skipped in silence; a key that stands twice is
 //! said, and the document is read as kubectl reads it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 
+use super::room::{COMMANDS, OBJECTS, SHELL_TEXT};
 use super::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
 use super::variables::Variables;
 use super::{Subject, Text};
@@ -32,9 +35,9 @@ pub struct Command {
     pub line: usize,
     pub text: String,
     /// The whole line that it is a part of.
-    pub whole: String,
+    pub whole: Arc<str>,
     /// The lines around it.
-    pub near: String,
+    pub near: Arc<str>,
 }
 
 /// A variable which nothing sets.
@@ -60,11 +63,23 @@ pub struct Set {
     pub twice: Vec<Twice>,
     /// One sentence for each text that could not be read.
     pub unreadable: Vec<String>,
+    /// How many were left out, since there were too many.
+    more_objects: usize,
+    more_commands: usize,
 }
 
 impl Set {
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Document> {
         self.documents.iter().filter(move |document| document.kind() == kind)
+    }
+
+    fn command(&mut self, file: &str, line: Line) {
+        if self.commands.len() >= COMMANDS {
+            self.more_commands += 1;
+            return;
+        }
+        let Line { line, text, whole, near } = line;
+        self.commands.push(Command { file: file.to_owned(), line, text, whole, near });
     }
 
     /// The TidbClusters of Operator v1.
@@ -80,12 +95,20 @@ pub fn read(texts: &[Text]) -> Set {
             take(&mut set, file, 1, text, "", false);
             continue;
         }
+        if text.len() > SHELL_TEXT {
+            set.unreadable.push(format!(
+                "{file}: {} bytes of shell text, and at most {SHELL_TEXT} are judged; cut it into several files",
+                text.len()
+            ));
+            continue;
+        }
         for piece in pieces(text) {
             match piece {
-                Piece::Command(line) => set.commands.push(command(file, line)),
+                Piece::LeftOut(why) => set.unreadable.push(format!("{file}: {why}")),
+                Piece::Command(line) => set.command(file, line),
                 Piece::Here { line, command: by, body, replaced, set: unset } => {
                     if by.contains("kubectl") {
-                        set.commands.push(command(file, Line { line, text: by.clone(), ..Line::default() }));
+                        set.command(file, Line { line, text: by.clone(), ..Line::default() });
                     }
                     let namespace = flag(&by, "-n", "--namespace").unwrap_or_default();
                     set.forgotten.extend(unset.into_iter().map(|variable| Forgotten { file: file.clone(), variable }));
@@ -94,12 +117,12 @@ pub fn read(texts: &[Text]) -> Set {
             }
         }
     }
+    for (more, what, most) in [(set.more_objects, "objects", OBJECTS), (set.more_commands, "commands", COMMANDS)] {
+        if more > 0 {
+            set.unreadable.push(format!("{more} more {what} are not judged: {most} are at once; check fewer files together"));
+        }
+    }
     set
-}
-
-fn command(file: &str, line: Line) -> Command {
-    let Line { line, text, whole, near } = line;
-    Command { file: file.to_owned(), line, text, whole, near }
 }
 
 /// The value of a flag of a command line.
@@ -135,6 +158,10 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
     for (line, text) in parts {
         let bare = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
         if bare {
+            continue;
+        }
+        if set.documents.len() >= OBJECTS {
+            set.more_objects += 1;
             continue;
         }
         if is_template(&text) {
@@ -203,14 +230,17 @@ fn without_braces(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
-        match after.split_once('}') {
-            Some((inner, after)) if !inner.contains('\n') => {
+        // Within its line; one that is not closed there has none behind it that is: it is not searched for each of them.
+        let line = after.split('\n').next().unwrap_or_default();
+        match line.find('}') {
+            Some(end) => {
                 out.push_str("$_");
-                rest = after;
+                rest = &after[end + 1..];
             }
-            _ => {
+            None => {
                 out.push_str("${");
-                rest = after;
+                out.push_str(line);
+                rest = &after[line.len()..];
             }
         }
     }
@@ -240,9 +270,14 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
     {
         let texts = item_texts(text).filter(|texts| texts.len() == items.len());
         for (index, item) in items.iter().enumerate() {
-            let (at, text) = texts.as_ref().map_or((0, text), |texts| (texts[index].0, texts[index].1.as_str()));
+            // In flow style they stand wherever the list does; its whole text with each of them would be too much.
+            let (at, text) = texts.as_ref().map_or((0, ""), |texts| (texts[index].0, texts[index].1.as_str()));
             add(set, file, line + at, text, item.clone(), namespace, in_shell);
         }
+        return;
+    }
+    if set.documents.len() >= OBJECTS {
+        set.more_objects += 1;
         return;
     }
     let own = value.pointer("/metadata/namespace").and_then(Value::as_str);

@@ -13,6 +13,7 @@ mod commands;
 mod documents;
 mod objects;
 mod references;
+mod room;
 mod shell;
 pub(super) mod values;
 mod variables;
@@ -115,6 +116,8 @@ fn at(
     finding
 }
 
+#[cfg(test)]
+mod bounded;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Shell text read as far as the lint needs it: command lines, here-documents and YAML in fences of Markdown. Prose around
 //! them is skipped, what sets variables is [`super::variables`]. Nothing is run.
 
-use super::variables::{Variables, assignment, is_keyword, is_open, simple_commands};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::room::{AROUND, COMMANDS, NESTED, cut};
+use super::variables::{Quotes, Variables, assignment, is_keyword, is_open, simple_commands, skip};
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +14,8 @@ pub enum Piece {
     Command(Line),
     /// `kubectl apply -f - <<EOF` and what it is fed; a fenced block of YAML has no command.
     Here { line: usize, command: String, body: String, replaced: Replaced, set: Vec<Unset> },
+    /// What was left out, in one sentence.
+    LeftOut(String),
 }
 
 /// A command that the lint knows, with what stands around it.
@@ -18,9 +24,9 @@ pub struct Line {
     pub line: usize,
     pub text: String,
     /// The whole line that it is a part of: a loop, a pipe.
-    pub whole: String,
+    pub whole: Arc<str>,
     /// What is said or shown around it: a few lines before and after.
-    pub near: String,
+    pub near: Arc<str>,
 }
 
 /// Who replaces the variables of a here-document.
@@ -60,6 +66,11 @@ pub fn is_shell(text: &str) -> bool {
 /// The commands of a line that the lint knows, also inside of `$(…)`.
 fn commands(line: &str) -> Vec<String> {
     let mut all = Vec::new();
+    collect(line, 0, &mut all);
+    all
+}
+
+fn collect(line: &str, depth: usize, all: &mut Vec<String>) {
     for words in simple_commands(line) {
         let own = words.iter().skip_while(|word| is_keyword(word) || assignment(word).is_some());
         let own: Vec<&str> = own
@@ -70,16 +81,31 @@ fn commands(line: &str) -> Vec<String> {
         if let ["kubectl" | "curl", _, ..] = own.as_slice() {
             all.push(own.join(" "));
         }
-        for word in &words {
-            for (at, _) in word.match_indices("$(") {
-                let inner = word[at + 2..].rsplit_once(')').map_or(&word[at + 2..], |(inner, _)| inner);
-                if inner.trim_start().starts_with("kubectl ") {
-                    all.extend(commands(inner));
-                }
-            }
-        }
+        words.iter().for_each(|word| collect_substituted(word, depth, all));
     }
-    all
+}
+
+/// What stands in the `$(…)` of a word, each looked at once: those inside of one are found when it is read.
+fn collect_substituted(word: &str, depth: usize, all: &mut Vec<String>) {
+    if depth >= NESTED || !word.contains("$(") {
+        return;
+    }
+    let chars: Vec<char> = word.chars().collect();
+    let mut at = 0;
+    while at + 1 < chars.len() {
+        if (chars[at], chars[at + 1]) != ('$', '(') {
+            at += 1;
+            continue;
+        }
+        let end = skip(&chars, at);
+        let closed = end > at + 2 && chars[end - 1] == ')';
+        let inner: String = chars[at + 2..if closed { end - 1 } else { end }].iter().collect();
+        match inner.trim_start().starts_with("kubectl ") {
+            true => collect(&inner, depth + 1, all),
+            false => collect_substituted(&inner, depth + 1, all),
+        }
+        at = end;
+    }
 }
 
 /// The end mark of a here-document, whether it is quoted (nothing is replaced then), and whether tabs are cut.
@@ -115,13 +141,19 @@ fn joined(lines: &[&str], index: usize) -> (String, usize) {
     let begins =
         !commands(&whole).is_empty() || whole.split_whitespace().next().is_some_and(|word| assignment(word).is_some());
     if begins && here_mark(&whole).is_none() && is_open(&whole) {
-        let (mut longer, mut end) = (whole.clone(), last);
+        let (mut longer, mut end, mut quotes) = (whole.clone(), last, Quotes::default());
+        quotes.read(&longer);
         // An apostrophe of prose is never closed.
-        while is_open(&longer) && end + 1 < lines.len() && !lines[end + 1].trim().is_empty() && end - last < 200 {
+        while quotes.is_open() && end + 1 < lines.len() && !lines[end + 1].trim().is_empty() && end - last < 200 {
             end += 1;
-            longer = format!("{} {}", longer.trim_end_matches('\\'), lines[end].trim());
+            longer.truncate(longer.trim_end_matches('\\').len());
+            quotes.end_line();
+            for part in [" ", lines[end].trim()] {
+                longer.push_str(part);
+                quotes.read(part);
+            }
         }
-        if !is_open(&longer) {
+        if !quotes.is_open() {
             return (longer, end);
         }
     }
@@ -132,7 +164,8 @@ fn joined(lines: &[&str], index: usize) -> (String, usize) {
 pub fn pieces(text: &str) -> Vec<Piece> {
     let lines: Vec<&str> = text.lines().collect();
     let fenced = lines.iter().any(|line| line.trim().starts_with("```"));
-    let mut variables = Variables::of(&logical(&lines, fenced));
+    let ends = Ends::of(&lines);
+    let mut variables = Variables::of(&logical(&lines, fenced, &ends));
     let replacers = ["envsubst", "gomplate", "mustache", "sed ", "perl ", "m4 ", "helm ", "kustomize "];
     let replaces = |text: &str| replacers.iter().any(|word| text.contains(word));
     let mut all = Vec::new();
@@ -160,8 +193,7 @@ pub fn pieces(text: &str) -> Vec<Piece> {
         }
         let (line, last) = joined(&lines, index);
         let mark = here_mark(&line).filter(|(mark, _, _)| {
-            let ends = lines[last + 1..].iter().any(|line| line.trim() == mark);
-            ends || line.contains("cat ") || line.contains("kubectl ")
+            ends.behind(mark, last).is_some() || line.contains("cat ") || line.contains("kubectl ")
         });
         if !fenced || inside {
             variables.read(&line);
@@ -182,20 +214,46 @@ pub fn pieces(text: &str) -> Vec<Piece> {
             }
             continue;
         }
-        for text in commands(&line) {
+        let found = commands(&line);
+        if !found.is_empty() {
             // As far as the next command: what that one shows is its own.
             let after = lines[last + 1..].iter().take(12).take_while(|line| !line.contains("kubectl "));
             let before = lines[index.saturating_sub(2)..=last].iter();
-            let near = before.chain(after).copied().collect::<Vec<&str>>().join("\n");
-            all.push(Piece::Command(Line { line: first, text, whole: line.clone(), near }));
+            let near = before.chain(after).map(|line| cut(line, AROUND)).collect::<Vec<&str>>().join("\n");
+            let (whole, near): (Arc<str>, Arc<str>) = (cut(&line, AROUND).into(), cut(&near, AROUND).into());
+            let line = |text| Line { line: first, text, whole: Arc::clone(&whole), near: Arc::clone(&near) };
+            all.extend(found.into_iter().take(COMMANDS).map(|text| Piece::Command(line(text))));
         }
         index = last + 1;
+    }
+    if variables.too_long() {
+        let sentence = "its variables stand for more text than is followed; what a shell would put there is not judged";
+        all.push(Piece::LeftOut(sentence.to_owned()));
     }
     all
 }
 
+/// Where each line that may end a here-document stands: to be asked for each that begins.
+struct Ends<'a>(BTreeMap<&'a str, Vec<usize>>);
+
+impl<'a> Ends<'a> {
+    fn of(lines: &[&'a str]) -> Self {
+        let mut all: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, line) in lines.iter().enumerate() {
+            all.entry(line.trim()).or_default().push(index);
+        }
+        Self(all)
+    }
+
+    /// The first such line behind the line `last`.
+    fn behind(&self, mark: &str, last: usize) -> Option<usize> {
+        let all = self.0.get(mark)?;
+        all.get(all.partition_point(|at| *at <= last)).copied()
+    }
+}
+
 /// The lines outside of here-documents (and inside of fences, where there are any), continued ones joined.
-fn logical(lines: &[&str], fenced: bool) -> Vec<String> {
+fn logical(lines: &[&str], fenced: bool, ends: &Ends<'_>) -> Vec<String> {
     let mut all = Vec::new();
     let (mut index, mut inside) = (0, false);
     while index < lines.len() {
@@ -207,9 +265,9 @@ fn logical(lines: &[&str], fenced: bool) -> Vec<String> {
         let (line, last) = joined(lines, index);
         index = last + 1;
         if let Some((mark, _, _)) = here_mark(&line)
-            && let Some(end) = lines[index..].iter().position(|line| line.trim() == mark)
+            && let Some(end) = ends.behind(&mark, last)
         {
-            index += end + 1;
+            index = end + 1;
         }
         if !fenced || inside {
             all.push(line);
@@ -232,13 +290,11 @@ fn here(line: usize, command: String, body: &str, replaced: Replaced, variables:
         return Piece::Here { line, command, body: Variables::bare(body), replaced, set: Vec::new() };
     }
     let (body_as_shell, _) = variables.replace(body);
+    let mut named = BTreeSet::new();
     let mut set: Vec<Unset> = Vec::new();
-    for name in uses.into_iter().filter(|name| !variables.is_set(name)) {
-        let used = |text: &str| text.contains(&format!("${{{name}}}")) || text.contains(&format!("${name}"));
-        let line = line + 1 + body.lines().position(used).unwrap_or(0);
-        if !set.iter().any(|known| known.name == name) {
-            set.push(Unset { name, line });
-        }
+    for (offset, text) in body.lines().enumerate() {
+        let unset = Variables::used(text).into_iter().filter(|name| !variables.is_set(name));
+        set.extend(unset.filter(|name| named.insert(name.clone())).map(|name| Unset { name, line: line + 1 + offset }));
     }
     Piece::Here { line, command, body: body_as_shell, replaced, set }
 }
@@ -304,6 +360,7 @@ mod tests {
                 .map(|piece| match piece {
                     Piece::Command(line) => line.text.as_str(),
                     Piece::Here { command, .. } => command,
+                    Piece::LeftOut(sentence) => sentence,
                 })
                 .collect();
             assert_eq!(found, expected, "{text}");

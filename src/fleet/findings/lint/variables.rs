@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::room::{NESTED, Room};
+
 /// Set by whoever starts a shell.
 const ENVIRONMENT: [&str; 20] = [
     "HOME",
@@ -40,12 +42,16 @@ pub struct Variables {
     open: bool,
     /// The values so far; `None` where only a run would tell.
     values: BTreeMap<String, Option<String>>,
+    /// What values and replacements may still add.
+    room: Room,
 }
 
 impl Variables {
     /// Looks over a whole text, whose values are not known yet.
     pub fn of(lines: &[String]) -> Self {
         let mut all = Self::default();
+        // Only the names count here.
+        let room = Room::default();
         for line in lines {
             expected(line, &mut all.names);
             for words in simple_commands(line) {
@@ -55,7 +61,7 @@ impl Variables {
                     let sets = matches!(word.as_str(), "export" | "declare" | "readonly");
                     all.open |= sets && words.iter().any(|word| word.starts_with("$(") || word.starts_with('`'));
                 }
-                all.names.extend(assigned(&words, &BTreeMap::new()).into_iter().map(|(name, _)| name));
+                all.names.extend(assigned(&words, &BTreeMap::new(), &room).into_iter().map(|(name, _)| name));
             }
         }
         all
@@ -64,9 +70,14 @@ impl Variables {
     /// Takes over what one line sets.
     pub fn read(&mut self, line: &str) {
         for words in simple_commands(line) {
-            let set = assigned(&words, &self.values);
+            let set = assigned(&words, &self.values, &self.room);
             self.values.extend(set);
         }
+    }
+
+    /// Whether values became too long to be followed.
+    pub fn too_long(&self) -> bool {
+        self.room.refused()
     }
 
     pub fn is_set(&self, name: &str) -> bool {
@@ -82,15 +93,16 @@ impl Variables {
     /// something unknown stays, without braces, which mean something in YAML. Names all.
     pub fn replace(&self, text: &str) -> (String, Vec<String>) {
         replace(text, |name| match self.values.get(name) {
-            Some(Some(value)) => Some(value.clone()),
+            Some(Some(value)) if self.room.take(value.len()) => Some(value.clone()),
             None if !self.is_set(name) => Some(String::new()),
-            Some(None) | None => Some(format!("${name}")),
+            Some(_) | None => Some(format!("${name}")),
         })
     }
 
     /// With the values that are known, and the other variables without braces.
     pub fn known(&self, text: &str) -> String {
-        replace(text, |name| self.values.get(name).cloned().flatten().or_else(|| Some(format!("${name}")))).0
+        let value = |name: &str| self.values.get(name)?.as_ref().filter(|value| self.room.take(value.len())).cloned();
+        replace(text, |name| value(name).or_else(|| Some(format!("${name}")))).0
     }
 
     /// A text whose variables the reader sets, without braces.
@@ -174,9 +186,35 @@ fn is_name(name: &str) -> bool {
     first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// What a text has set so far, and the room for more.
+struct Known<'a> {
+    before: &'a BTreeMap<String, Option<String>>,
+    /// By the command itself: `a=x b=$a`.
+    here: BTreeMap<String, Option<String>>,
+    room: &'a Room,
+}
+
+impl Known<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.here.get(name).or_else(|| self.before.get(name))?.as_deref()
+    }
+
+    /// The value of an assignment, which counts for those behind it.
+    fn set(&mut self, name: &str, raw: &str) -> (String, Option<String>) {
+        let value = value_of(raw, self);
+        self.here.insert(name.to_owned(), value.clone());
+        (name.to_owned(), value)
+    }
+}
+
 /// What one simple command sets.
-fn assigned(words: &[String], known: &BTreeMap<String, Option<String>>) -> Vec<(String, Option<String>)> {
+fn assigned(
+    words: &[String],
+    before: &BTreeMap<String, Option<String>>,
+    room: &Room,
+) -> Vec<(String, Option<String>)> {
     let mut all: Vec<(String, Option<String>)> = Vec::new();
+    let mut known = Known { before, here: BTreeMap::new(), room };
     let mut words = words.iter().map(String::as_str).skip_while(|word| is_keyword(word)).peekable();
     // `function f { local a=1`
     if words.peek() == Some(&"function") {
@@ -186,7 +224,7 @@ fn assigned(words: &[String], known: &BTreeMap<String, Option<String>>) -> Vec<(
         }
     }
     while let Some((name, value)) = words.peek().and_then(|word| assignment(word)) {
-        all.push((name.to_owned(), value_of(value, known, &all)));
+        all.push(known.set(name, value));
         words.next();
     }
     let command = words.next().unwrap_or_default();
@@ -198,13 +236,11 @@ fn assigned(words: &[String], known: &BTreeMap<String, Option<String>>) -> Vec<(
         "export" | "local" | "declare" | "typeset" | "readonly" | "env" | "sudo" => {
             for word in words {
                 match assignment(word) {
-                    Some((name, value)) => {
-                        let value = value_of(value, known, &all);
-                        all.push((name.to_owned(), value));
-                    }
+                    Some((name, value)) => all.push(known.set(name, value)),
                     // `export NAME`: it was set before or comes from outside.
                     None if is_name(word) && command != "env" && command != "sudo" => {
-                        let value = known.get(word).cloned().flatten();
+                        let value = known.before.get(word).cloned().flatten();
+                        let value = value.filter(|value| room.take(value.len()));
                         all.push((word.to_owned(), value));
                     }
                     None => {}
@@ -236,8 +272,8 @@ fn assigned(words: &[String], known: &BTreeMap<String, Option<String>>) -> Vec<(
     all
 }
 
-/// The value of an assignment; `None` where only a run would tell.
-fn value_of(raw: &str, known: &BTreeMap<String, Option<String>>, here: &[(String, Option<String>)]) -> Option<String> {
+/// The value of an assignment; `None` where only a run would tell, and where it is longer than is followed.
+fn value_of(raw: &str, known: &Known<'_>) -> Option<String> {
     let mut out = String::new();
     let chars: Vec<char> = raw.chars().collect();
     let mut at = 0;
@@ -264,9 +300,11 @@ fn value_of(raw: &str, known: &BTreeMap<String, Option<String>>, here: &[(String
                     }
                     end += 1;
                 }
-                let local = here.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-                let value = local.or_else(|| known.get(&name).cloned()).flatten()?;
-                out.push_str(&value);
+                let value = known.get(&name)?;
+                if !known.room.take(value.len()) {
+                    return None;
+                }
+                out.push_str(value);
                 at = end;
             }
             '\\' if at + 1 < chars.len() => {
@@ -279,12 +317,17 @@ fn value_of(raw: &str, known: &BTreeMap<String, Option<String>>, here: &[(String
             }
         }
     }
-    Some(out)
+    // Twice: it is kept, and may be read by those behind it in the same command.
+    known.room.take(out.len() * 2).then_some(out)
 }
 
 /// Behind what begins at `at`: a quoted part, `$(…)`, `${…}` or a command in backticks. What is never closed reaches to the
 /// end.
-fn skip(chars: &[char], at: usize) -> usize {
+pub fn skip(chars: &[char], at: usize) -> usize {
+    skip_nested(chars, at, 0)
+}
+
+fn skip_nested(chars: &[char], at: usize, depth_so_far: usize) -> usize {
     let opens = |at: usize| {
         matches!(chars[at], '\'' | '"' | '`') || (chars[at] == '$' && matches!(chars.get(at + 1), Some('(' | '{')))
     };
@@ -302,8 +345,9 @@ fn skip(chars: &[char], at: usize) -> usize {
             '\\' if close != '\'' => next += 1,
             // Inside of double quotes a single one is a letter.
             '\'' if close == '"' => {}
-            _ if nested && opens(next) => {
-                next = skip(chars, next);
+            // Deeper than anybody writes, what opens something is a letter.
+            _ if nested && depth_so_far < NESTED && opens(next) => {
+                next = skip_nested(chars, next, depth_so_far + 1);
                 continue;
             }
             _ => {}
@@ -313,20 +357,41 @@ fn skip(chars: &[char], at: usize) -> usize {
     chars.len()
 }
 
-/// Whether a quote that the text opens is not closed in it.
-pub fn is_open(text: &str) -> bool {
-    let mut quote = None;
-    let mut escaped = false;
-    for c in text.chars() {
-        match (c, quote) {
-            _ if escaped => escaped = false,
-            ('\\', None | Some('"')) => escaped = true,
-            ('\'' | '"', None) => quote = Some(c),
-            (c, Some(open)) if c == open => quote = None,
-            _ => {}
+/// Which quote a text has opened and not closed, read piece by piece.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quotes {
+    open: Option<char>,
+    escaped: bool,
+}
+
+impl Quotes {
+    pub fn read(&mut self, text: &str) {
+        for c in text.chars() {
+            match (c, self.open) {
+                _ if self.escaped => self.escaped = false,
+                ('\\', None | Some('"')) => self.escaped = true,
+                ('\'' | '"', None) => self.open = Some(c),
+                (c, Some(open)) if c == open => self.open = None,
+                _ => {}
+            }
         }
     }
-    quote.is_some()
+
+    /// The line ends: a backslash there continues it.
+    pub fn end_line(&mut self) {
+        self.escaped = false;
+    }
+
+    pub fn is_open(self) -> bool {
+        self.open.is_some()
+    }
+}
+
+/// Whether a quote that the text opens is not closed in it.
+pub fn is_open(text: &str) -> bool {
+    let mut quotes = Quotes::default();
+    quotes.read(text);
+    quotes.is_open()
 }
 
 /// A line cut into simple commands, and these into words with their quotes. A comment ends it.
