@@ -124,14 +124,18 @@ fn texts(named: &[String]) -> Result<Vec<Text>, String> {
     let read = |file: &String| {
         let text = match file.as_str() {
             "-" => standard_input()?,
-            path => files::read_text(Path::new(path), Allowed::PlainOrPipe, LONGEST).map_err(|error| error.to_string())?,
+            path => {
+                files::read_text(Path::new(path), Allowed::PlainOrPipe, LONGEST).map_err(|error| error.to_string())?
+            }
         };
         Ok(Text { file: file.clone(), text })
     };
     let texts: Vec<Text> = named.iter().map(read).collect::<Result<_, String>>()?;
     let all: usize = texts.iter().map(|text| text.text.len()).sum();
     if all > LONGEST_TOGETHER {
-        return Err(format!("the files have {all} bytes, and at most {LONGEST_TOGETHER} are judged at once; give fewer"));
+        return Err(format!(
+            "the files have {all} bytes, and at most {LONGEST_TOGETHER} are judged at once; give fewer"
+        ));
     }
     Ok(texts)
 }
@@ -141,7 +145,9 @@ fn standard_input() -> Result<String, String> {
     let mut text = String::new();
     let read = std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
     match read {
-        Ok(length) if length as u64 > LONGEST => Err(format!("standard input gives more than {LONGEST} bytes, so it is not judged")),
+        Ok(length) if length as u64 > LONGEST => {
+            Err(format!("standard input gives more than {LONGEST} bytes, so it is not judged"))
+        }
         Ok(_) => Ok(text),
         Err(error) => Err(format!("standard input cannot be read: {error}")),
     }

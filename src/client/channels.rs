@@ -47,6 +47,8 @@ pub(super) fn port_stream(socket: Socket) -> (DuplexStream, Fault, Owned) {
 }
 
 async fn pump(socket: Socket, stream: DuplexStream, fault: Fault) {
+    // Its place is given back when this task ends.
+    let Socket { stream: socket, place: _place } = socket;
     let (mut out, mut incoming) = socket.split();
     let (mut reader, mut writer) = tokio::io::split(stream);
     // The first message of each channel is the port number.
@@ -104,8 +106,9 @@ pub(super) struct Output {
 }
 
 /// Reads an exec socket to its end: channels 1 and 2 carry output, 3 a Kubernetes `Status`. Bounded.
-pub(super) async fn read_exec(mut socket: Socket) -> Output {
+pub(super) async fn read_exec(socket: Socket) -> Output {
     const LIMIT: usize = 64 * 1024;
+    let Socket { stream: mut socket, place: _place } = socket;
     let (mut stdout, mut stderr, mut status) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(message) = socket.next().await {
         let bytes = match message {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
 use super::connect::ConnectError;
-use crate::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
 use super::plain;
+use crate::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
 
 /// Which rule made several files one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -139,7 +139,8 @@ impl Journal {
 /// Reads a journal without locking it: another process may be driving the run.
 pub fn read(dir: &Path, run: &str) -> Result<Vec<Record>, LedgerError> {
     let path = path(dir, run)?;
-    let mut file = open_plain(&path, OpenOptions::new().read(true)).map_err(|error| missing_or(run, dir, "open", &path, error))?;
+    let mut file =
+        open_plain(&path, OpenOptions::new().read(true)).map_err(|error| missing_or(run, dir, "open", &path, error))?;
     Ok(parse(&mut file, run, &path)?.records)
 }
 

@@ -21,6 +21,7 @@ use kube::client::{Body, ConfigExt as _};
 use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tower::{BoxError, Layer as _};
@@ -32,13 +33,25 @@ use super::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in}
 use super::pd_tls::PdTls;
 use super::trouble::{Trouble, TroubleKind};
 use super::tunnel::Slots;
+use super::within::{Within, seconds};
 use super::{now, plain};
 use crate::fleet::ObjectKey;
 
 /// Largest answer that is read: a page of 200 objects stays far below it.
 const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
 
-pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+/// Most streams to pods (port-forwards, programs) that one cluster keeps open at once; who comes later waits for his turn.
+const STREAMS: usize = 64;
+/// Tunnels that nobody uses are kept only while so many more could be opened.
+const SPARE_STREAMS: usize = 8;
+
+pub(super) type WebSocket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+/// A stream to a pod, and its place among those that are open.
+pub(super) struct Socket {
+    pub stream: WebSocket,
+    pub place: OwnedSemaphorePermit,
+}
 
 /// Frames of a port-forward are at most 64 kB; what a far side makes us queue (a pong for each ping) is bounded too.
 fn socket_limits() -> WebSocketConfig {
@@ -72,6 +85,7 @@ impl Links {
                 renewed: Mutex::default(),
                 waiting: Mutex::default(),
                 slots: Slots::default(),
+                streams: Arc::new(Semaphore::new(STREAMS)),
                 pd_tls: Mutex::default(),
                 across_k8s: Mutex::default(),
             };
@@ -105,6 +119,7 @@ pub struct Link {
     /// The login command that is being waited for: explains a deadline that passes meanwhile.
     waiting: Mutex<Option<String>>,
     pub(super) slots: Slots,
+    streams: Arc<Semaphore>,
     /// TLS material per TidbCluster, with the time at which it was read.
     pub(super) pd_tls: Mutex<BTreeMap<ObjectKey, (Arc<PdTls>, Timestamp)>>,
     /// Whether the CRD's schema has `spec.acrossK8s`: 1.3 MB to find out, so it is asked rarely.
@@ -131,6 +146,8 @@ struct Renewed {
     user: Option<Arc<AuthInfo>>,
 }
 
+/// A server that wants us away for longer is asked once in this time all the same.
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
 /// How long a token from a file is used before the file is read again (client-go: one minute).
 const TOKEN_FILE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(50);
 /// How soon after a refused credential the kubeconfig is read once more.
@@ -202,7 +219,7 @@ impl Link {
                 format!("{}: the credential plugin is still running; run `{command}` to log in", self.server()),
             ),
             None => {
-                let sentence = format!("{} did not answer within {} s", self.server(), limit.as_secs_f32());
+                let sentence = format!("{} did not answer within {}", self.server(), seconds(limit));
                 Trouble { sent, ..Trouble::cut(sentence) }
             }
         }
@@ -305,17 +322,43 @@ impl Link {
         Err(Trouble { retry_after, ..self.answered(status, &bytes) })
     }
 
+    /// Whether a tunnel that nobody uses now may stay open for the next time.
+    pub(super) fn has_spare_streams(&self) -> bool {
+        self.streams.available_permits() >= SPARE_STREAMS
+    }
+
+    /// A place for one more stream to a pod. Tunnels that only wait for their next use make room.
+    async fn place(&self, within: Within) -> Result<OwnedSemaphorePermit, Trouble> {
+        if let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() {
+            return Ok(place);
+        }
+        self.slots.let_go();
+        match tokio::time::timeout_at(within.ends(), Arc::clone(&self.streams).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => {
+                let sentence = format!(
+                    "{STREAMS} streams to pods of {} are open already, and none ended within {within}",
+                    self.server()
+                );
+                Err(Trouble::unsent(TroubleKind::Unreachable, sentence))
+            }
+        }
+    }
+
     /// Opens a WebSocket to a pod's subresource, under a mark.
-    pub(super) async fn socket(&self, path: &str, mark: Mark, limit: Duration) -> Result<Socket, Trouble> {
+    pub(super) async fn socket(&self, path: &str, mark: Mark, within: Within) -> Result<Socket, Trouble> {
         let built = self.built().await?;
+        let place = self.place(within).await?;
         let request = Request::get(path).extension(mark).body(Vec::new());
         let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
-        let connection = tokio::time::timeout(limit, built.client.connect(with_bearer(request, &built))).await;
-        match connection.map_err(|_| self.too_late(limit, true))? {
+        let connecting = built.client.connect(with_bearer(request, &built));
+        let connection = tokio::time::timeout_at(within.ends(), connecting).await;
+        match connection.map_err(|_| self.too_late(within.of(), true))? {
             Ok(connection) => {
                 // Nothing was read from it yet, so nothing is lost by wrapping it anew, with a bound.
                 let raw = connection.into_stream().into_inner();
-                Ok(WebSocketStream::from_raw_socket(raw, Role::Client, Some(socket_limits())).await)
+                let stream = WebSocketStream::from_raw_socket(raw, Role::Client, Some(socket_limits())).await;
+                Ok(Socket { stream, place })
             }
             Err(error) => Err(self.failed(&built, &error)),
         }
@@ -456,15 +499,26 @@ fn again(request: &Request<Vec<u8>>) -> Request<Vec<u8>> {
     copy
 }
 
-/// `Retry-After` of a server that is busy, in seconds (API servers give no dates).
+/// `Retry-After` of a server that is busy.
 fn retry_after(reply: &Reply) -> Option<Duration> {
     asked_to_wait(reply.status, &reply.headers)
 }
 
 fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    busy.then(|| Duration::from_secs(std::cmp::min(seconds, 600)))
+    let said = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    let wait = time_to_wait(said, now())?;
+    busy.then(|| wait.min(LONGEST_RETRY))
+}
+
+/// Seconds, as API servers give them, or an HTTP date, as a proxy in front of one may; one that has passed is now.
+fn time_to_wait(said: &str, now: Timestamp) -> Option<Duration> {
+    let said = said.trim();
+    if let Ok(seconds) = said.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(said).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 fn worth_asking_again(trouble: &Trouble) -> bool {
@@ -533,4 +587,30 @@ where
     let service = tower::util::option_layer(config.auth_layer()?).layer(service);
     let service = config.base_uri_layer().layer(service);
     Ok(kube::Client::new(gate.layer(service), config.default_namespace.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_busy_server_wants_us_to_wait() {
+        let now: Timestamp = "2026-11-29T08:00:00Z".parse().expect("a time");
+        for (said, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("Sun, 29 Nov 2026 08:00:30 GMT", Some(30)),
+            ("Sun, 29 Nov 2026 07:00:00 GMT", Some(0)),
+            ("Sun, 29 Nov 2026 09:00:00 +0000", Some(3600)),
+            ("-3", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(time_to_wait(said, now), seconds.map(Duration::from_secs), "{said:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("99999999"));
+        assert_eq!(asked_to_wait(StatusCode::TOO_MANY_REQUESTS, &headers), Some(LONGEST_RETRY));
+        assert_eq!(asked_to_wait(StatusCode::INTERNAL_SERVER_ERROR, &headers), None);
+    }
 }

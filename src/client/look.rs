@@ -13,6 +13,7 @@ use super::agent;
 use super::link::{Link, Links};
 use super::resources::{self, Kind};
 use super::trouble::{Trouble, TroubleKind};
+use super::within::Within;
 use super::{now, pd};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
@@ -96,7 +97,7 @@ async fn look_at(link: &Link) -> Vec<Change> {
     changes.extend(seen.facts.changes.into_iter().map(|what| change(link, what)));
     let (freshness, message) = seen.facts.gaps.verdict();
     changes.push(connection(link, freshness, message));
-    let deadline = tokio::time::Instant::now() + link.limits().pd;
+    let deadline = Within::from(link.limits().pd);
     let pods: Vec<&Pod> = seen.pods.iter().filter(|pod| pd::is_running_pd(pod)).collect();
     let turn = pd::HealthTurn::default();
     let asked = pods.iter().map(|pod| async {

@@ -18,6 +18,7 @@ pub mod cfssl;
 mod channels;
 pub mod connect;
 mod credentials;
+mod frames;
 pub mod identity;
 mod kubeconfig;
 pub mod lease;
@@ -45,6 +46,7 @@ mod tls_words;
 mod trouble;
 mod tunnel;
 pub mod watch;
+mod within;
 
 pub use access::{ProbePermit, Refused, WritePermit};
 pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts};

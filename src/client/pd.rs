@@ -12,12 +12,12 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::access::WritePermit;
 use super::link::{Link, Reply};
 use super::pd_answers as answers;
 use super::tunnel::{Broken, Tunnel};
+use super::within::Within;
 use super::{now, pd_tls, plain};
 use crate::fleet::extras::{RegionCheck, Served};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
@@ -100,8 +100,8 @@ pub(super) enum PdWrite<'a> {
 }
 
 /// Reads one thing; the answer's status is the caller's to judge.
-pub(super) async fn read(tunnel: &mut Tunnel, what: PdRead, limit: Duration) -> Result<Reply, Broken> {
-    tunnel.call(what.request(), limit).await
+pub(super) async fn read(tunnel: &mut Tunnel, what: PdRead, within: Within) -> Result<Reply, Broken> {
+    tunnel.call(what.request(), within).await
 }
 
 /// Writes one thing, once. Only [`super::apply`] calls it.
@@ -131,7 +131,7 @@ pub(super) async fn write(
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| refused(error.to_string()))?;
-    tunnel.call(request, limit).await
+    tunnel.call(request, limit.into()).await
 }
 
 /// The membership as one pod has it.
@@ -143,9 +143,9 @@ pub(super) struct Membership {
 }
 
 /// Asks for the members, through v2 or v3 as the server has it.
-pub(super) async fn membership(tunnel: &mut Tunnel, limit: Duration) -> Result<Membership, String> {
+pub(super) async fn membership(tunnel: &mut Tunnel, within: Within) -> Result<Membership, String> {
     if tunnel.api != Some(MembershipApi::V3) {
-        let reply = read(tunnel, PdRead::MembersV2, limit).await.map_err(|broken| broken.sentence)?;
+        let reply = read(tunnel, PdRead::MembersV2, within).await.map_err(|broken| broken.sentence)?;
         if reply.status == StatusCode::OK {
             tunnel.api = Some(MembershipApi::V2);
             let header = reply.headers.get("x-etcd-cluster-id").and_then(|value| value.to_str().ok());
@@ -157,7 +157,7 @@ pub(super) async fn membership(tunnel: &mut Tunnel, limit: Duration) -> Result<M
             return Err(said("GET /v2/members", &reply));
         }
     }
-    let reply = read(tunnel, PdRead::MembersV3, limit).await.map_err(|broken| broken.sentence)?;
+    let reply = read(tunnel, PdRead::MembersV3, within).await.map_err(|broken| broken.sentence)?;
     if reply.status != StatusCode::OK {
         return Err(said("POST /v3/cluster/member/list", &reply));
     }
@@ -168,16 +168,16 @@ pub(super) async fn membership(tunnel: &mut Tunnel, limit: Duration) -> Result<M
 }
 
 /// etcd's `/health` of the very member asked.
-pub(super) async fn healthy(tunnel: &mut Tunnel, limit: Duration) -> Result<bool, String> {
-    let reply = read(tunnel, PdRead::Health, limit).await.map_err(|broken| broken.sentence)?;
+pub(super) async fn healthy(tunnel: &mut Tunnel, within: Within) -> Result<bool, String> {
+    let reply = read(tunnel, PdRead::Health, within).await.map_err(|broken| broken.sentence)?;
     answers::health(&reply.body).ok_or_else(|| said("GET /health", &reply))
 }
 
 /// Opens a tunnel of its own to a pod, for one write or one careful reading.
-pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit: Duration) -> Result<Tunnel, String> {
+pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, String> {
     let key = pod.metadata.key();
     let tls = pd_tls::material(link, tc, pod).await?;
-    let opened = Tunnel::open(link, &key, tls.as_ref(), limit).await;
+    let opened = Tunnel::open(link, &key, tls.as_ref(), within).await;
     if let (Err(_), Some(tc), true) = (&opened, tc, tls.is_some()) {
         pd_tls::forget(link, tc);
     }
@@ -186,13 +186,13 @@ pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, limit
 
 /// Which certificate a PD pod serves now, by a handshake of its own: a tunnel that is kept shows the one of its own.
 pub(super) async fn served(link: &Link, pod: &Pod, tc: &TidbCluster) -> Result<Served, String> {
-    let opened = open(link, pod, Some(tc), link.limits().pd).await?;
+    let opened = open(link, pod, Some(tc), link.limits().pd.into()).await?;
     opened.served.ok_or_else(|| format!("pod {} showed no certificate", pod.metadata.key()))
 }
 
 /// Asks PD through one pod what it thinks of its members. Apart and last: PD pings each of them for up to 3 s, so that with
 /// one that hangs everything asked after it would be lost (measured).
-pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, deadline: Instant) {
+pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, deadline: Within) {
     let Ok(answer) = &mut view.answer else { return };
     if answer.version.is_none() {
         // A bare etcd has no such answer.
@@ -202,17 +202,17 @@ pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>,
         let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
         let mut tunnel = match slot.tunnel.take().filter(Tunnel::usable) {
             Some(kept) => kept,
-            None => open(link, pod, tc, left(deadline)).await?,
+            None => open(link, pod, tc, deadline).await?,
         };
         let mut asker = Asker::new(&mut tunnel, deadline);
         let health = asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await;
         let (gaps, dead) = (std::mem::take(&mut asker.gaps), asker.dead());
         if !dead {
-            slot.tunnel = Some(tunnel);
+            slot.keep(link, tunnel);
         }
         Ok::<_, String>((health, gaps))
     };
-    match tokio::time::timeout_at(deadline, asked).await {
+    match tokio::time::timeout_at(deadline.ends(), asked).await {
         Ok(Ok((health, gaps))) => {
             answer.health = health.unwrap_or_default();
             answer.gaps.extend(gaps);
@@ -256,47 +256,37 @@ pub(super) fn leads<'a>(pod: &Pod, view: &PdView, pods: impl IntoIterator<Item =
 
 /// Asks one PD pod everything but its members' health, within `limits.pd`, over the tunnel that is kept for it.
 pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
-    let limit = link.limits().pd;
-    let deadline = Instant::now() + limit;
-    let answer = match tokio::time::timeout_at(deadline, ask_over_slot(link, pod, tc, deadline)).await {
+    let deadline = Within::from(link.limits().pd);
+    let answer = match tokio::time::timeout_at(deadline.ends(), ask_over_slot(link, pod, tc, deadline)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("pod {}: PD gave no answer within {:.1} s", pod.metadata.key(), limit.as_secs_f32())),
+        Err(_) => Err(format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key())),
     };
     PdView { at: now(), answer }
 }
 
-async fn ask_over_slot(
-    link: &Link,
-    pod: &Pod,
-    tc: Option<&TidbCluster>,
-    deadline: Instant,
-) -> Result<PdAnswer, String> {
+async fn ask_over_slot(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, deadline: Within) -> Result<PdAnswer, String> {
     let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
     // A kept tunnel may have died unnoticed: one new one is worth it, since nothing here writes. It is taken out
     // while in use, so that a round which is given up leaves no half-read answer behind.
     if let Some(mut kept) = slot.tunnel.take() {
         match round(&mut kept, deadline).await {
             Ok(answer) => {
-                slot.tunnel = Some(kept);
+                slot.keep(link, kept);
                 return Ok(answer);
             }
             // It was slow, not dead.
-            Err(sentence) if left(deadline) < Duration::from_millis(200) => return Err(sentence),
+            Err(sentence) if deadline.left() < Duration::from_millis(200) => return Err(sentence),
             Err(_) => {}
         }
     }
-    let mut tunnel = open(link, pod, tc, left(deadline)).await?;
+    let mut tunnel = open(link, pod, tc, deadline).await?;
     let answer = round(&mut tunnel, deadline).await?;
-    slot.tunnel = Some(tunnel);
+    slot.keep(link, tunnel);
     Ok(answer)
 }
 
-pub(super) fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
-}
-
-async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, String> {
-    let membership = membership(tunnel, left(deadline)).await?;
+async fn round(tunnel: &mut Tunnel, deadline: Within) -> Result<PdAnswer, String> {
+    let membership = membership(tunnel, deadline).await?;
     let mut answer = PdAnswer {
         api: Some(membership.api),
         cluster_id: membership.etcd_cluster_id,
@@ -305,7 +295,7 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
         ..PdAnswer::default()
     };
     // What follows is worth having, but a slow part must not cost the part that is here already.
-    let soft = deadline.checked_sub(Duration::from_millis(300)).unwrap_or(deadline);
+    let soft = deadline.earlier(Duration::from_millis(300));
     let mut asker = Asker::new(tunnel, soft);
     match asker.get::<answers::Status>(PdRead::StatusV3, "POST /v3/maintenance/status", true).await {
         Some(status) => {
@@ -363,14 +353,14 @@ async fn round(tunnel: &mut Tunnel, deadline: Instant) -> Result<PdAnswer, Strin
 /// Asks one thing after another and collects what could not be had.
 pub(super) struct Asker<'a> {
     tunnel: &'a mut Tunnel,
-    deadline: Instant,
+    deadline: Within,
     pub(super) gaps: Vec<String>,
     /// The tunnel broke: asking on would only say so again.
     dead: bool,
 }
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(tunnel: &'a mut Tunnel, deadline: Instant) -> Self {
+    pub(super) fn new(tunnel: &'a mut Tunnel, deadline: Within) -> Self {
         Self { tunnel, deadline, gaps: Vec::new(), dead: false }
     }
 
@@ -382,7 +372,7 @@ impl<'a> Asker<'a> {
         if self.dead {
             return None;
         }
-        match read(self.tunnel, what, left(self.deadline)).await {
+        match read(self.tunnel, what, self.deadline).await {
             Ok(reply) => Some(reply),
             Err(broken) => {
                 self.dead = true;

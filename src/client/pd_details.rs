@@ -5,11 +5,11 @@
 
 use http::StatusCode;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::link::Link;
-use super::pd::{Asker, PdRead, left, not_bootstrapped, open, said};
+use super::pd::{Asker, PdRead, not_bootstrapped, open, said};
 use super::pd_answers as answers;
+use super::within::Within;
 use super::{now, tunnel::Tunnel};
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
 use crate::fleet::tidbcluster::TidbCluster;
@@ -17,30 +17,29 @@ use crate::fleet::workload::Pod;
 
 /// Asks one PD pod, within `limits.pd`. A pod that cannot be reached gives details with nothing but a gap.
 pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdDetails {
-    let limit = link.limits().pd;
-    let deadline = Instant::now() + limit;
+    let deadline = Within::from(link.limits().pd);
     let asked = async {
         let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
         let mut tunnel = match slot.tunnel.take().filter(Tunnel::usable) {
             Some(kept) => kept,
-            None => open(link, pod, tc, left(deadline)).await?,
+            None => open(link, pod, tc, deadline).await?,
         };
         let (details, dead) = round(&mut tunnel, deadline).await;
         if !dead {
-            slot.tunnel = Some(tunnel);
+            slot.keep(link, tunnel);
         }
         Ok::<_, String>(details)
     };
-    let why = match tokio::time::timeout_at(deadline, asked).await {
+    let why = match tokio::time::timeout_at(deadline.ends(), asked).await {
         Ok(Ok(details)) => return details,
         Ok(Err(why)) => why,
-        Err(_) => format!("pod {}: PD gave no answer within {:.1} s", pod.metadata.key(), limit.as_secs_f32()),
+        Err(_) => format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key()),
     };
     PdDetails { at: now(), gaps: vec![why], ..PdDetails::default() }
 }
 
-async fn round(tunnel: &mut Tunnel, deadline: Instant) -> (PdDetails, bool) {
-    let soft = deadline.checked_sub(std::time::Duration::from_millis(300)).unwrap_or(deadline);
+async fn round(tunnel: &mut Tunnel, deadline: Within) -> (PdDetails, bool) {
+    let soft = deadline.earlier(std::time::Duration::from_millis(300));
     let mut asker = Asker::new(tunnel, soft);
     let mut details = PdDetails { at: now(), ..PdDetails::default() };
     details.schedulers =

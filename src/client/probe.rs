@@ -9,6 +9,7 @@ use futures::future::join_all;
 use super::access::{Mark, ProbePermit};
 use super::channels::{Output, read_exec};
 use super::link::{Link, Links};
+use super::within::seconds;
 use super::{encode, pd, plain};
 use crate::fleet::database::database_of;
 use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
@@ -172,12 +173,12 @@ pub(super) async fn exec(
     );
     let limit = link.limits().probe;
     let all = async {
-        let socket = link.socket(&path, Mark::Probe, limit).await.map_err(|trouble| trouble.sentence)?;
+        let socket = link.socket(&path, Mark::Probe, limit.into()).await.map_err(|trouble| trouble.sentence)?;
         Ok(read_exec(socket).await)
     };
     match tokio::time::timeout(limit, all).await {
         Ok(output) => output,
-        Err(_) => Err(format!("{} in {pod} did not end within {} s", argv[0], limit.as_secs_f32())),
+        Err(_) => Err(format!("{} in {pod} did not end within {}", argv[0], seconds(limit))),
     }
 }
 

@@ -23,6 +23,7 @@ use super::channels::{Fault, Owned, port_stream};
 use super::link::{Link, Reply};
 use super::pd_tls::PdTls;
 use super::trouble::{Trouble, TroubleKind};
+use super::within::Within;
 use super::{now, plain, tls_words};
 use crate::fleet::ObjectKey;
 use crate::fleet::extras::Served;
@@ -60,23 +61,23 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// Opens a forward to `pod`, with TLS where there is material for it.
-    pub async fn open(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, limit: Duration) -> Result<Self, String> {
-        match tokio::time::timeout(limit, Self::connect(link, pod, tls, limit)).await {
+    pub async fn open(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Self, String> {
+        match tokio::time::timeout_at(within.ends(), Self::connect(link, pod, tls, within)).await {
             Ok(opened) => opened,
-            Err(_) => Err(format!("no tunnel to pod {pod} within {:.1} s", limit.as_secs_f32())),
+            Err(_) => Err(format!("no tunnel to pod {pod} within {within}")),
         }
     }
 
-    async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, limit: Duration) -> Result<Self, String> {
+    async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Self, String> {
         let Some(tls) = tls else {
-            let (stream, fault, pump) = forward(link, pod, limit).await?;
+            let (stream, fault, pump) = forward(link, pod, within).await?;
             return Self::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name), None).await;
         };
         // The likeliest name is the one to be told of.
         let mut first = None;
         for name in &tls.hosts {
             let server = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?;
-            let (stream, fault, pump) = forward(link, pod, limit).await?;
+            let (stream, fault, pump) = forward(link, pod, within).await?;
             match TlsConnector::from(Arc::clone(&tls.config)).connect(server, stream).await {
                 Ok(stream) => {
                     let served = stream.get_ref().1.peer_certificates().and_then(|chain| served(chain.first()?));
@@ -146,7 +147,7 @@ impl Tunnel {
     }
 
     /// Sends one request and reads its whole answer. After an error the tunnel is of no further use.
-    pub async fn call(&mut self, mut request: Request<Full<Bytes>>, limit: Duration) -> Result<Reply, Broken> {
+    pub async fn call(&mut self, mut request: Request<Full<Bytes>>, within: Within) -> Result<Reply, Broken> {
         let host = http::HeaderValue::from_str(&self.authority)
             .map_err(|_| Broken { sentence: format!("{:?} is not a host", self.authority), sent: false })?;
         request.headers_mut().insert(http::header::HOST, host);
@@ -160,7 +161,7 @@ impl Tunnel {
             let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| (error.to_string(), true))?;
             Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
         };
-        match tokio::time::timeout(limit, exchange).await {
+        match tokio::time::timeout_at(within.ends(), exchange).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err((why, sent))) => {
                 let why = said_by_the_node(&self.fault).await.unwrap_or_else(|| plain(&why));
@@ -168,7 +169,7 @@ impl Tunnel {
                 Err(Broken { sentence: doubted(sentence, self.doubt.as_deref()), sent })
             }
             Err(_) => {
-                let sentence = format!("pod {}: {what}: no answer within {:.1} s", self.pod, limit.as_secs_f32());
+                let sentence = format!("pod {}: {what}: no answer within {within}", self.pod);
                 Err(Broken { sentence, sent: true })
             }
         }
@@ -215,10 +216,10 @@ fn cause(error: &hyper::Error) -> String {
 async fn forward(
     link: &Link,
     pod: &ObjectKey,
-    limit: Duration,
+    within: Within,
 ) -> Result<(tokio::io::DuplexStream, Fault, Owned), String> {
     let path = format!("/api/v1/namespaces/{}/pods/{}/portforward?ports={PD_PORT}", pod.namespace, pod.name);
-    match link.socket(&path, Mark::Tunnel, limit).await {
+    match link.socket(&path, Mark::Tunnel, within).await {
         Ok(socket) => Ok(port_stream(socket)),
         Err(trouble) => Err(refused(pod, &trouble)),
     }
@@ -268,7 +269,24 @@ impl Slots {
     }
 }
 
+impl Slots {
+    /// Closes the tunnels that nobody uses just now.
+    pub fn let_go(&self) {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values() {
+            if let Ok(mut slot) = slot.try_lock() {
+                slot.tunnel = None;
+            }
+        }
+    }
+}
+
 impl Slot {
+    /// Keeps a tunnel for the next time, unless others wait for its place.
+    pub fn keep(&mut self, link: &Link, tunnel: Tunnel) {
+        self.tunnel = link.has_spare_streams().then_some(tunnel);
+    }
+
     fn recent(&self) -> bool {
         let idle = jiff::SignedDuration::from_secs(60);
         self.used.is_none_or(|used| now().duration_since(used) < idle)

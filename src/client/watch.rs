@@ -4,24 +4,29 @@
 //! about another. Connection states have one author per context, the heartbeat; watches and PD polling go on
 //! beside it with their own backoff. Not here: what a change means ([`crate::fleet`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch as signal};
 use tokio::task::JoinSet;
 
+use super::frames::Frames;
 use super::link::{Link, Links};
 use super::look::{Gaps, change, configured, definition, facts};
 use super::pages::with;
-use super::resources::{self, Event, Kind};
+use super::resources::{self, Kind};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, pd};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
-use crate::fleet::{Change, Freshness, Keyed as _, ObjectKey, One, What};
+use crate::fleet::{Change, Freshness, Keyed, ObjectKey, One, What};
+
+mod hear;
+mod poll;
+
+use hear::hear;
+use poll::poll_pd;
 
 /// Stops everything when dropped.
 pub struct WatchHandle {
@@ -287,9 +292,10 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
         match listed {
             Ok(_) if was_missing => return Ok(()),
             Ok((all, version)) => {
+                let frames = Frames::new(all.iter().map(Keyed::key).collect());
                 tell::<K>(&context, shared, K::all(all)).await?;
                 let begun = tokio::time::Instant::now();
-                let ended = follow_from::<K>(&mut context, shared, version).await?;
+                let ended = follow_from::<K>(&mut context, shared, version, frames).await?;
                 // A list that works proves nothing of the watch: only one that lasted lets us come back soon.
                 if begun.elapsed() >= LASTED {
                     backoff.reset();
@@ -325,28 +331,21 @@ async fn follow_from<K: Followed>(
     context: &mut Context,
     shared: &Shared,
     mut version: String,
+    mut frames: Frames<K>,
 ) -> Result<Option<Trouble>, Closed> {
     let link = Arc::clone(&context.link);
-    let idle = Duration::from_secs(resources::WATCH_S + 5);
     let mut failures = 0;
     loop {
         let opened = tokio::time::Instant::now();
         let outcome = match resources::events::<K>(&link, &version).await {
             Ok(stream) => {
                 state(shared).gaps.watched(K::PLURAL);
-                let mut stream = std::pin::pin!(stream);
-                loop {
-                    match tokio::time::timeout(idle, stream.next()).await {
-                        Ok(Some(Ok(Event::One(one, at)))) => {
-                            version = at;
-                            failures = 0;
-                            tell::<K>(context, shared, K::one(one)).await?;
-                        }
-                        Ok(Some(Ok(Event::Bookmark(at)))) => version = at,
-                        Ok(Some(Err(trouble))) => break Some(trouble),
-                        Ok(None) | Err(_) => break None,
-                    }
+                let stream = std::pin::pin!(stream);
+                let heard = hear::<K>(context, shared, stream, &mut frames, &mut version).await?;
+                if heard.changes > 0 {
+                    failures = 0;
                 }
+                heard.ended
             }
             Err(trouble) => Some(trouble),
         };
@@ -361,58 +360,6 @@ async fn follow_from<K: Followed>(
             // The usual end after its time. A server that ends every watch at once is not to be hammered.
             None if opened.elapsed() < Duration::from_secs(1) => tokio::time::sleep(Duration::from_secs(1)).await,
             None => {}
-        }
-    }
-}
-
-/// Asks each running PD pod every `pd_every`, each at its own pace: a slow one delays no other.
-async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(), Closed> {
-    let link = Arc::clone(&context.link);
-    let every = link.limits().pd_every;
-    let mut asking = FuturesUnordered::new();
-    let mut busy: BTreeSet<ObjectKey> = BTreeSet::new();
-    let mut due: BTreeMap<ObjectKey, (String, tokio::time::Instant)> = BTreeMap::new();
-    loop {
-        let instant = tokio::time::Instant::now();
-        let ready: Vec<(Pod, Option<TidbCluster>)> = {
-            let state = state(shared);
-            due.retain(|key, (uid, _)| state.pods.get(key).is_some_and(|pod| pod.metadata.uid == *uid));
-            let idle = state.pods.values().filter(|pod| !busy.contains(&pod.key()));
-            idle.filter(|pod| due.get(&pod.key()).is_none_or(|(_, at)| *at <= instant))
-                .map(|pod| (pod.clone(), pd::owner(pod, state.tidb_clusters.values()).cloned()))
-                .collect()
-        };
-        for (pod, owner) in ready {
-            busy.insert(pod.key());
-            let link = &link;
-            let all: Vec<Pod> = state(shared).pods.values().cloned().collect();
-            let first = all.iter().find(|one| one.instance() == pod.instance()).map(|one| one.key()) == Some(pod.key());
-            asking.push(async move {
-                let deadline = tokio::time::Instant::now() + link.limits().pd;
-                let mut view = pd::ask(link, &pod, owner.as_ref()).await;
-                // Of one pod only: etcd's leader, or where it runs elsewhere the first.
-                if pd::leads(&pod, &view, &all) == Some(true) && (first || pd::is_leader(&view)) {
-                    pd::add_health(link, &pod, owner.as_ref(), &mut view, deadline).await;
-                }
-                (pod, view)
-            });
-        }
-        tokio::select! {
-            Some((pod, view)) = asking.next() => {
-                let key = pod.key();
-                busy.remove(&key);
-                // Only of the pod that is still there: Fleet drops views of pods that are gone.
-                let current = state(shared).pods.get(&key).is_some_and(|now| now.metadata.uid == pod.metadata.uid);
-                due.insert(key.clone(), (pod.metadata.uid, tokio::time::Instant::now() + every));
-                if current {
-                    context.say(What::Pd { pod: key, view: Box::new(view) }).await?;
-                }
-            }
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
-            woken = context.wake.changed() => match woken {
-                Ok(()) => due.clear(),
-                Err(_) => return Err(Closed),
-            }
         }
     }
 }

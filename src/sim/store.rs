@@ -16,6 +16,8 @@ pub use resources::{RESOURCES, Resource, find, resource};
 
 /// How many events a watch can replay before it gets 410 Expired.
 pub const HISTORY_LIMIT: usize = 10_000;
+/// What the objects of these events may weigh together: under churn the number alone is some hundred megabytes.
+const HISTORY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The first version handed out: high enough that small made-up versions count as long expired.
 const FIRST_VERSION: u64 = 1_000;
@@ -63,7 +65,9 @@ struct State {
     /// Events up to and including this version are gone.
     compacted: u64,
     objects: BTreeMap<&'static str, BTreeMap<Key, Arc<Value>>>,
-    history: VecDeque<Arc<Event>>,
+    history: VecDeque<(Arc<Event>, usize)>,
+    /// What the history weighs.
+    history_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -90,6 +94,7 @@ impl Store {
             compacted: FIRST_VERSION,
             objects: BTreeMap::new(),
             history: VecDeque::new(),
+            history_bytes: 0,
         };
         let (version, _) = watch::channel(FIRST_VERSION);
         let store = Store(Arc::new(Inner { state: Mutex::new(state), version }));
@@ -107,6 +112,7 @@ impl Store {
             compacted: state.version,
             objects: state.objects.clone(),
             history: VecDeque::new(),
+            history_bytes: 0,
         };
         let (version, _) = watch::channel(state.version);
         Store(Arc::new(Inner { state: Mutex::new(forked), version }))
@@ -214,8 +220,8 @@ impl Store {
         if version < state.compacted {
             return Err(Expired { asked: version, oldest: state.compacted });
         }
-        let from = state.history.partition_point(|event| event.version <= version);
-        let events = state.history.range(from..).filter(|event| event.plural == plural);
+        let from = state.history.partition_point(|(event, _)| event.version <= version);
+        let events = state.history.range(from..).map(|(event, _)| event).filter(|event| event.plural == plural);
         Ok((state.version, events.cloned().collect()))
     }
 
@@ -224,6 +230,7 @@ impl Store {
         let mut state = self.lock();
         state.compacted = state.version;
         state.history.clear();
+        state.history_bytes = 0;
     }
 
     /// Reads one object, decides, and writes, with nobody in between.
@@ -293,13 +300,27 @@ impl State {
             EventKind::Deleted => objects.remove(&key),
             EventKind::Added | EventKind::Modified => objects.insert(key, object.clone()),
         };
-        self.history.push_back(Arc::new(Event { version: self.version, kind, plural, object: object.clone(), before }));
-        while self.history.len() > HISTORY_LIMIT {
-            if let Some(dropped) = self.history.pop_front() {
-                self.compacted = dropped.version;
-            }
+        let bytes = weight(&object);
+        self.history_bytes += bytes;
+        let event = Event { version: self.version, kind, plural, object: object.clone(), before };
+        self.history.push_back((Arc::new(event), bytes));
+        while self.history.len() > HISTORY_LIMIT || self.history_bytes > HISTORY_BYTES {
+            let Some((dropped, bytes)) = self.history.pop_front() else { break };
+            self.compacted = dropped.version;
+            self.history_bytes -= bytes;
         }
         (*object).clone()
+    }
+}
+
+/// About how much memory a value takes: what stands in it, and the maps and lists around.
+fn weight(value: &Value) -> usize {
+    const ENTRY: usize = 112;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(all) => all.iter().map(|one| size_of::<Value>() + weight(one)).sum(),
+        Value::Object(all) => all.iter().map(|(key, one)| ENTRY + key.len() + weight(one)).sum(),
     }
 }
 
@@ -426,6 +447,29 @@ mod tests {
         assert!(store.events_since("secrets", 1).is_err());
         store.compact();
         assert!(store.events_since("secrets", start).is_err());
+    }
+
+    #[test]
+    fn churn_does_not_grow_the_history() {
+        let store = Store::new();
+        let text = "x".repeat(64 * 1024);
+        let start = store.put("configmaps", json!({"metadata": {"namespace": "a", "name": "x"}, "data": {"n": "0"}}));
+        let version =
+            |object: &Value| object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok());
+        let start: u64 = version(&start).expect("a version");
+        let mut last = start;
+        for n in 0..2_000 {
+            let put = store.edit("configmaps", "a", "x", |map| map["data"] = json!({"n": n.to_string(), "text": text}));
+            last = version(&put.expect("exists")).expect("a version");
+        }
+        let state = store.lock();
+        assert!(state.history_bytes <= HISTORY_BYTES && state.history.len() > 100, "{}", state.history_bytes);
+        let sum: usize = state.history.iter().map(|(event, _)| weight(&event.object)).sum();
+        assert_eq!(state.history_bytes, sum);
+        drop(state);
+        // As at an API server: who was away for too long lists anew, who was not is told what happened.
+        assert!(store.events_since("configmaps", start).is_err(), "the first version is long gone");
+        assert_eq!(store.events_since("configmaps", last - 5).expect("still there").1.len(), 5);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::{self, Allowed, FOLDER_LIMIT};
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
+use crate::files::{self, Allowed, FOLDER_LIMIT};
 use crate::runbook::definition::{InputType, Runbook, SHIPPED, Text};
 use crate::runbook::plan::{Document, Plan};
 

@@ -137,11 +137,11 @@ impl Door {
         for via in doors(seen, target, tc, own) {
             let pod = &via.metadata.name;
             let tried = async {
-                let mut tunnel = pd::open(link, via, Some(tc), limits.request).await?;
-                if !pd::healthy(&mut tunnel, limits.pd).await? {
+                let mut tunnel = pd::open(link, via, Some(tc), limits.request.into()).await?;
+                if !pd::healthy(&mut tunnel, limits.pd.into()).await? {
                     return Err(format!("pod {pod}: its PD is not healthy"));
                 }
-                let found = pd::membership(&mut tunnel, limits.pd).await?;
+                let found = pd::membership(&mut tunnel, limits.pd.into()).await?;
                 Ok(Self { tunnel, pod: pod.clone(), found })
             };
             match tried.await {

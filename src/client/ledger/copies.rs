@@ -90,7 +90,9 @@ fn seat(file: &File) -> Option<String> {
 /// Whether a process has a journal locked now, and so drives its run. Nothing is kept: a shared lock, given back at once,
 /// which whoever wants to drive waits out.
 pub fn is_locked(dir: &Path, run: &str) -> bool {
-    let Some(file) = path(dir, run).ok().and_then(|path| open_plain(&path, OpenOptions::new().read(true)).ok()) else { return false };
+    let Some(file) = path(dir, run).ok().and_then(|path| open_plain(&path, OpenOptions::new().read(true)).ok()) else {
+        return false;
+    };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 

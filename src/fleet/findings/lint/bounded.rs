@@ -32,7 +32,11 @@ fn doubling_variables_are_followed_only_so_far() {
         ("many documents", format!("a0=x\n{doubled}{documents}")),
     ] {
         let checked = judged(text);
-        assert!(checked.unseen.iter().any(|said| said.contains("more text than is followed")), "{what}: {:?}", checked.unseen);
+        assert!(
+            checked.unseen.iter().any(|said| said.contains("more text than is followed")),
+            "{what}: {:?}",
+            checked.unseen
+        );
     }
     // What people write is followed as before, and nothing is said.
     let checked = judged(applied("a=x\nb=$a$a\nc=$b$b\n", "${c}"));

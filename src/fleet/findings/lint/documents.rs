@@ -119,7 +119,8 @@ pub fn read(texts: &[Text]) -> Set {
     }
     for (more, what, most) in [(set.more_objects, "objects", OBJECTS), (set.more_commands, "commands", COMMANDS)] {
         if more > 0 {
-            set.unreadable.push(format!("{more} more {what} are not judged: {most} are at once; check fewer files together"));
+            set.unreadable
+                .push(format!("{more} more {what} are not judged: {most} are at once; check fewer files together"));
         }
     }
     set

@@ -208,11 +208,7 @@ impl Known<'_> {
 }
 
 /// What one simple command sets.
-fn assigned(
-    words: &[String],
-    before: &BTreeMap<String, Option<String>>,
-    room: &Room,
-) -> Vec<(String, Option<String>)> {
+fn assigned(words: &[String], before: &BTreeMap<String, Option<String>>, room: &Room) -> Vec<(String, Option<String>)> {
     let mut all: Vec<(String, Option<String>)> = Vec::new();
     let mut known = Known { before, here: BTreeMap::new(), room };
     let mut words = words.iter().map(String::as_str).skip_while(|word| is_keyword(word)).peekable();
