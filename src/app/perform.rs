@@ -227,11 +227,7 @@ impl App {
             _ => self.row().map(|row| row.copy),
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        let lines = text.lines().count();
-        self.say(
-            Level::Done,
-            if lines == 1 { format!("copied {}", text.trim_end()) } else { format!("copied {lines} lines") },
-        );
+        // What became of it is said by whoever does it.
         effects.push(Effect::Copy(text));
     }
 

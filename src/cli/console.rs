@@ -39,7 +39,9 @@ pub async fn open(links: Links, driver: Driver, ascii: bool, simulated: bool) ->
     // Whoever sits at the console may wait for a second person; leaving stops the run at their gate.
     let driver = driver.patience(Duration::from_secs(3600));
     let background = tokio::spawn(session(driver, messages, todo));
-    terminal::run(app, inbox, effects).await?;
+    let ended = terminal::run(app, inbox, effects).await;
+    // Also when the terminal is gone: a run is to be paused and its lease given back.
     background.await?;
+    ended?;
     Ok(ExitCode::SUCCESS)
 }

@@ -68,8 +68,14 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return match printed {
+                _ if error.use_stderr() => ExitCode::from(USAGE),
+                Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
+                    fail(&format!("what was to be printed could not be written: {why}"), 1)
+                }
+                Ok(()) | Err(_) => ExitCode::SUCCESS,
+            };
         }
     };
     // Two crypto providers would be linked otherwise undecided; ring is the one that all our crates share.

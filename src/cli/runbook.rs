@@ -87,7 +87,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
         }
         RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
             Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output)?,
-            Err(error) => fail(&format!("{}: {error}", file.display()), exit::REFUSED),
+            Err(error) => fail(&error.to_string(), exit::REFUSED),
         },
         RunbookCommand::Schema => {
             print(&(serde_json::to_string_pretty(&schema())? + "\n"));

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::link::Socket;
 use super::plain;
+use super::upgrade::Socket;
 
 /// A task that ends with its owner.
 pub(super) struct Owned(pub JoinHandle<()>);

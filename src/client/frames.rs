@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn numbers(all: Vec<One<Thing>>) -> Vec<Option<u32>> {
-        let number = |one| match one {
+        let number = |one: One<Thing>| match one {
             One::Set(thing) => Some(thing.0),
             One::Gone(_) => None,
         };

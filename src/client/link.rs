@@ -15,15 +15,13 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel as ProxyTunnel};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use kube::client::{Body, ConfigExt as _};
 use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tower::{BoxError, Layer as _};
 
 use super::access::{Gate, Mark};
@@ -31,8 +29,10 @@ use super::connect::{ConnectOptions, Limits, Target};
 use super::credentials::{Plugins, command_line};
 use super::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use super::pd_tls::PdTls;
+use super::retry::{asked_to_wait, retry_after};
 use super::trouble::{Trouble, TroubleKind};
 use super::tunnel::Slots;
+use super::upgrade::{self, Socket};
 use super::within::{Within, seconds};
 use super::{now, plain};
 use crate::fleet::ObjectKey;
@@ -44,23 +44,6 @@ const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
 const STREAMS: usize = 64;
 /// Tunnels that nobody uses are kept only while so many more could be opened.
 const SPARE_STREAMS: usize = 8;
-
-pub(super) type WebSocket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
-
-/// A stream to a pod, and its place among those that are open.
-pub(super) struct Socket {
-    pub stream: WebSocket,
-    pub place: OwnedSemaphorePermit,
-}
-
-/// Frames of a port-forward are at most 64 kB; what a far side makes us queue (a pong for each ping) is bounded too.
-fn socket_limits() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .write_buffer_size(64 * 1024)
-        .max_write_buffer_size(1024 * 1024)
-        .max_message_size(Some(16 * 1024 * 1024))
-        .max_frame_size(Some(16 * 1024 * 1024))
-}
 
 /// Every connection, by context. Cheap to clone.
 #[derive(Clone)]
@@ -86,6 +69,7 @@ impl Links {
                 waiting: Mutex::default(),
                 slots: Slots::default(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
+                rests: Mutex::default(),
                 pd_tls: Mutex::default(),
                 across_k8s: Mutex::default(),
             };
@@ -120,6 +104,8 @@ pub struct Link {
     waiting: Mutex<Option<String>>,
     pub(super) slots: Slots,
     streams: Arc<Semaphore>,
+    /// Until when the server, being busy, wants no stream to a pod.
+    rests: Mutex<Option<tokio::time::Instant>>,
     /// TLS material per TidbCluster, with the time at which it was read.
     pub(super) pd_tls: Mutex<BTreeMap<ObjectKey, (Arc<PdTls>, Timestamp)>>,
     /// Whether the CRD's schema has `spec.acrossK8s`: 1.3 MB to find out, so it is asked rarely.
@@ -146,8 +132,6 @@ struct Renewed {
     user: Option<Arc<AuthInfo>>,
 }
 
-/// A server that wants us away for longer is asked once in this time all the same.
-const LONGEST_RETRY: Duration = Duration::from_secs(600);
 /// How long a token from a file is used before the file is read again (client-go: one minute).
 const TOKEN_FILE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(50);
 /// How soon after a refused credential the kubeconfig is read once more.
@@ -312,14 +296,7 @@ impl Link {
         if response.status().is_success() {
             return Ok(response);
         }
-        if response.status() == StatusCode::UNAUTHORIZED {
-            self.not_accepted(&built).await;
-        }
-        let status = response.status();
-        let retry_after = asked_to_wait(status, response.headers());
-        let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
-        let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-        Err(Trouble { retry_after, ..self.answered(status, &bytes) })
+        Err(self.refused(&built, response, limit).await)
     }
 
     /// Whether a tunnel that nobody uses now may stay open for the next time.
@@ -347,20 +324,58 @@ impl Link {
 
     /// Opens a WebSocket to a pod's subresource, under a mark.
     pub(super) async fn socket(&self, path: &str, mark: Mark, within: Within) -> Result<Socket, Trouble> {
+        self.rested()?;
         let built = self.built().await?;
         let place = self.place(within).await?;
         let request = Request::get(path).extension(mark).body(Vec::new());
         let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
-        let connecting = built.client.connect(with_bearer(request, &built));
-        let connection = tokio::time::timeout_at(within.ends(), connecting).await;
-        match connection.map_err(|_| self.too_late(within.of(), true))? {
-            Ok(connection) => {
-                // Nothing was read from it yet, so nothing is lost by wrapping it anew, with a bound.
-                let raw = connection.into_stream().into_inner();
-                let stream = WebSocketStream::from_raw_socket(raw, Role::Client, Some(socket_limits())).await;
-                Ok(Socket { stream, place })
+        let mut request = with_bearer(request, &built);
+        let key = upgrade::ask(request.headers_mut());
+        let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
+        let response =
+            sent.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| self.failed(&built, &error))?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let trouble = self.refused(&built, response, within.left()).await;
+            self.rest(trouble.retry_after);
+            return Err(trouble);
+        }
+        let odd = |why: String| Trouble::cut(format!("the connection to {} failed: {}", self.server(), plain(&why)));
+        upgrade::agreed(response.status(), response.headers(), &key).map_err(|why| odd(why.to_owned()))?;
+        let upgraded = tokio::time::timeout_at(within.ends(), hyper::upgrade::on(response)).await;
+        let upgraded =
+            upgraded.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| odd(error.to_string()))?;
+        Ok(Socket { stream: upgrade::stream(upgraded).await, place })
+    }
+
+    /// The trouble of an answer that is no success, read to its end.
+    async fn refused(&self, built: &Built, response: http::Response<Body>, limit: Duration) -> Trouble {
+        let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            self.not_accepted(built).await;
+        }
+        let retry_after = asked_to_wait(status, response.headers());
+        let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
+        let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        Trouble { retry_after, ..self.answered(status, &bytes) }
+    }
+
+    /// No stream is asked for until then: the server has said so to one of them.
+    fn rest(&self, wait: Option<Duration>) {
+        if let Some(wait) = wait {
+            *self.rests.lock().unwrap_or_else(PoisonError::into_inner) = Some(tokio::time::Instant::now() + wait);
+        }
+    }
+
+    fn rested(&self) -> Result<(), Trouble> {
+        let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = until.map(|until| until.saturating_duration_since(tokio::time::Instant::now()));
+        match wait.filter(|wait| !wait.is_zero()) {
+            None => Ok(()),
+            Some(wait) => {
+                let sentence =
+                    format!("{} is busy and wants no stream to a pod for {} s", self.server(), wait.as_secs() + 1);
+                Err(Trouble { retry_after: Some(wait), ..Trouble::unsent(TroubleKind::Answered, sentence) })
             }
-            Err(error) => Err(self.failed(&built, &error)),
         }
     }
 
@@ -499,28 +514,6 @@ fn again(request: &Request<Vec<u8>>) -> Request<Vec<u8>> {
     copy
 }
 
-/// `Retry-After` of a server that is busy.
-fn retry_after(reply: &Reply) -> Option<Duration> {
-    asked_to_wait(reply.status, &reply.headers)
-}
-
-fn asked_to_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let said = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
-    let wait = time_to_wait(said, now())?;
-    busy.then(|| wait.min(LONGEST_RETRY))
-}
-
-/// Seconds, as API servers give them, or an HTTP date, as a proxy in front of one may; one that has passed is now.
-fn time_to_wait(said: &str, now: Timestamp) -> Option<Duration> {
-    let said = said.trim();
-    if let Ok(seconds) = said.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(said).ok()?;
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
-}
-
 fn worth_asking_again(trouble: &Trouble) -> bool {
     match trouble.status {
         None => trouble.kind == TroubleKind::Unreachable && trouble.sent,
@@ -587,30 +580,4 @@ where
     let service = tower::util::option_layer(config.auth_layer()?).layer(service);
     let service = config.base_uri_layer().layer(service);
     Ok(kube::Client::new(gate.layer(service), config.default_namespace.clone()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_long_a_busy_server_wants_us_to_wait() {
-        let now: Timestamp = "2026-11-29T08:00:00Z".parse().expect("a time");
-        for (said, seconds) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("Sun, 29 Nov 2026 08:00:30 GMT", Some(30)),
-            ("Sun, 29 Nov 2026 07:00:00 GMT", Some(0)),
-            ("Sun, 29 Nov 2026 09:00:00 +0000", Some(3600)),
-            ("-3", None),
-            ("soon", None),
-            ("", None),
-        ] {
-            assert_eq!(time_to_wait(said, now), seconds.map(Duration::from_secs), "{said:?}");
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::RETRY_AFTER, HeaderValue::from_static("99999999"));
-        assert_eq!(asked_to_wait(StatusCode::TOO_MANY_REQUESTS, &headers), Some(LONGEST_RETRY));
-        assert_eq!(asked_to_wait(StatusCode::INTERNAL_SERVER_ERROR, &headers), None);
-    }
 }

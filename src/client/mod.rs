@@ -39,12 +39,14 @@ mod pd_details;
 mod pd_tls;
 pub mod probe;
 mod resources;
+mod retry;
 pub mod rights;
 mod settle;
 pub mod signing;
 mod tls_words;
 mod trouble;
 mod tunnel;
+mod upgrade;
 pub mod watch;
 mod within;
 

@@ -6,6 +6,7 @@
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
 
 mod certificates;
+mod clipboard;
 mod clusters;
 mod detail;
 mod dialog;

@@ -7,6 +7,9 @@
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
+use std::mem::ManuallyDrop;
+use std::mem::ManuallyDrop;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +17,7 @@ use std::time::Duration;
 use color_eyre::eyre::{WrapErr, eyre};
 use crossterm::event::{Event, EventStream};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
-use crossterm::{clipboard, cursor, execute, queue, terminal};
+use crossterm::{cursor, execute, queue, terminal};
 use futures::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
@@ -29,12 +32,12 @@ use crate::app::App;
 use crate::app::message::{Effect, Message};
 use crate::app::words::Level;
 
+use super::clipboard::{self, Said};
+
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
 /// Messages folded in before the screen gets its turn.
 const BATCH: usize = 256;
-/// Longest text handed to the clipboard: terminals drop longer OSC 52 sequences.
-const CLIPBOARD: usize = 70_000;
 /// Effects kept for a driver that is busy.
 const BACKLOG: usize = 64;
 
@@ -61,7 +64,10 @@ pub async fn run(
     }
     let (faults, mut fault) = mpsc::channel(16);
     let _guard = Guard::enter(faults)?;
-    let mut screen = Terminal::new(CrosstermBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
+    let screen = Terminal::new(CrosstermBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
+    // Never dropped: it would show the cursor once more and, where the terminal is gone, panic over saying that it cannot.
+    // The guard gives the terminal back.
+    let mut screen = ManuallyDrop::new(screen);
     let size = screen.size()?;
     app.resize(size.width, size.height);
     app.update(Message::Tick, now());
@@ -77,6 +83,7 @@ pub async fn run(
     let mut backlog = Backlog::new();
     // The next frame repaints every cell.
     let mut anew = false;
+    let (copied, mut said) = mpsc::channel(4);
     loop {
         let mut todo = Vec::new();
         let mut at_once = false;
@@ -113,6 +120,10 @@ pub async fn run(
             sentence = fault.recv() => if let Some(sentence) = sentence {
                 todo = app.update(Message::Fault(sentence), now());
             },
+            about = said.recv() => if let Some((level, sentence)) = about {
+                app.say(level, sentence);
+                dirty = true;
+            },
             message = messages.recv(), if open => match message {
                 Some(message) => {
                     todo = app.update(message, now());
@@ -129,7 +140,7 @@ pub async fn run(
             _ = ticks.tick() => todo = app.update(Message::Tick, now()),
             () = sleep_until(drawn + FRAME), if dirty => at_once = true,
         }
-        if carry_out(todo, &mut backlog, &mut app, &effects)? {
+        if carry_out(todo, &mut backlog, &mut app, &effects, &copied)? {
             return Ok(());
         }
         dirty |= app.take_dirty();
@@ -151,16 +162,12 @@ fn carry_out(
     backlog: &mut Backlog,
     app: &mut App,
     effects: &mpsc::Sender<Effect>,
+    copied: &mpsc::Sender<Said>,
 ) -> color_eyre::Result<bool> {
     let mut over = false;
     for effect in todo {
         match effect {
-            Effect::Copy(text) if text.len() > CLIPBOARD => {
-                app.say(Level::Bad, format!("{} bytes are too many for a terminal's clipboard", text.len()));
-            }
-            Effect::Copy(text) => {
-                execute!(stdout(), clipboard::CopyToClipboard::to_clipboard_from(text))?;
-            }
+            Effect::Copy(text) => copy(text, app, copied)?,
             other => {
                 over |= other == Effect::Quit;
                 if backlog.len() < BACKLOG || over {
@@ -185,6 +192,27 @@ fn carry_out(
         }
     }
     Ok(over)
+}
+
+/// Carries a copy out and says what became of it: at once, or when tmux has answered.
+fn copy(text: String, app: &mut App, copied: &mpsc::Sender<Said>) -> color_eyre::Result<()> {
+    if text.len() > clipboard::LONGEST {
+        app.say(
+            Level::Bad,
+            format!("nothing was copied: {} bytes are too many for a terminal's clipboard", text.len()),
+        );
+    } else if std::env::var_os("TMUX").is_some_and(|socket| !socket.is_empty()) {
+        let copied = copied.clone();
+        tokio::spawn(async move {
+            let said = clipboard::to_tmux(text).await;
+            // The session is over: nobody is left to be told.
+            let _ = copied.send(said).await;
+        });
+    } else {
+        let (level, sentence) = clipboard::to_terminal(&mut stdout(), text)?;
+        app.say(level, sentence);
+    }
+    Ok(())
 }
 
 fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<()> {

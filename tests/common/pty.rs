@@ -31,9 +31,20 @@ struct Seen {
 
 impl Terminal {
     pub fn start(room: &Room, arguments: &[&str], extra: &[(&str, &str)], rows: u16, cols: u16) -> Self {
+        Self::start_program(BINARY, room, arguments, extra, rows, cols)
+    }
+
+    pub fn start_program(
+        program: &str,
+        room: &Room,
+        arguments: &[&str],
+        extra: &[(&str, &str)],
+        rows: u16,
+        cols: u16,
+    ) -> Self {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo terminal");
-        let mut command = CommandBuilder::new(BINARY);
+        let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.cwd(room.dir.path());
         for name in FOREIGN {
