@@ -21,7 +21,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::shown::Shown;
 
@@ -61,6 +61,11 @@ enum Command {
     Rbac(rbac::RbacArgs),
     /// The runbooks: list, show, lint, schema, new
     Runbook(runbook::RunbookArgs),
+}
+
+/// The commands with their options, for tests that go through all of them.
+pub fn commands() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the arguments, runs the command and gives its exit code.

@@ -100,7 +100,7 @@ fn object(namespace: &str, approval: &Approval, user: &str) -> Value {
 }
 
 /// What an object says; `None` where it is not an approval that can be read.
-fn read(object: &Value) -> Option<Approval> {
+pub(super) fn read(object: &Value) -> Option<Approval> {
     let text = |name: &str| object["data"][name].as_str().map(plain);
     Some(Approval {
         run: text("run")?,

@@ -96,7 +96,7 @@ pub(super) fn load(files: &[PathBuf], given: bool, merge: Merge, looked: &str) -
 
 /// A fault of one file.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error("{0}")]
     File(#[from] FileError),
     #[error("it is not UTF-8 (nor UTF-16 with a byte order mark)")]
@@ -116,7 +116,12 @@ impl Fault {
 }
 
 fn read_one(file: &Path, allowed: Allowed) -> Result<Kubeconfig, Fault> {
-    let text = text(read_file(file, allowed, KUBECONFIG_LIMIT)?).ok_or(Fault::NotText)?;
+    parse(read_file(file, allowed, KUBECONFIG_LIMIT)?, file)
+}
+
+/// What a file says, from its bytes. `file`: paths in it are relative to its folder.
+pub(super) fn parse(bytes: Vec<u8>, file: &Path) -> Result<Kubeconfig, Fault> {
+    let text = text(bytes).ok_or(Fault::NotText)?;
     let documents: Vec<Kubeconfig> = serde_saphyr::from_multiple(&text).map_err(|error| not_yaml(&error))?;
     let mut one = Kubeconfig::default();
     for mut document in documents {

@@ -19,6 +19,8 @@ mod channels;
 pub mod connect;
 mod credentials;
 mod frames;
+#[cfg(test)]
+mod fuzz;
 pub mod identity;
 mod kubeconfig;
 pub mod lease;

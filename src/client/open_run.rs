@@ -368,7 +368,7 @@ async fn heads(link: &Link, namespace: Option<&str>, selector: &str) -> Result<V
     Ok(listed.items.iter().map(|object| head(link.context(), object)).collect())
 }
 
-fn head(context: &str, object: &Value) -> (String, Head) {
+pub(super) fn head(context: &str, object: &Value) -> (String, Head) {
     let metadata = &object["metadata"];
     let text = |value: &Value| plain(value.as_str().unwrap_or_default());
     let said = |name: &str| text(&metadata["annotations"][name]);

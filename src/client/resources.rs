@@ -111,7 +111,7 @@ pub(super) async fn events<K: Kind>(
     }))
 }
 
-fn event<K: Kind>(server: &str, line: &str) -> Result<Event<K>, Trouble> {
+pub(super) fn event<K: Kind>(server: &str, line: &str) -> Result<Event<K>, Trouble> {
     #[derive(Deserialize)]
     struct Raw {
         r#type: String,

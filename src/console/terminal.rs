@@ -8,8 +8,6 @@
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
 use std::mem::ManuallyDrop;
-use std::mem::ManuallyDrop;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

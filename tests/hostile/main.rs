@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faces;
 mod files;
 mod server;
 mod terminal;

@@ -74,7 +74,8 @@ fn released_and_paused(demo: &Demo, run: &str) {
 fn slow_run(demo: &Demo) -> Vec<String> {
     let kubeconfig = demo.kubeconfig.display().to_string();
     let set = ["--set", "tidbCluster=legacy/pingcap/basic", "--set", "component=tikv"];
-    let mut all = words(&["run", "restart-component", "--yes", "--confirm", "basic", "--kubeconfig", &kubeconfig]);
+    let mut all =
+        words(&["run", "restart-component", "--yes", "--confirm", "legacy/pingcap/basic", "--kubeconfig", &kubeconfig]);
     all.extend(words(&set));
     all
 }
@@ -116,7 +117,7 @@ fn a_run_of_the_console_whose_terminal_vanishes_is_paused_and_lets_go() {
     outer.keys("\r");
     outer.shows(&["will be sent"]);
     outer.keys("y");
-    outer.shows(&["Type basic"]);
+    outer.shows(&["Type legacy/pingcap/basic"]);
     outer.keys("basic\r");
     let run = eventually("a run that has sent something", LONG, || {
         let run = demo.room.journals().pop()?;
