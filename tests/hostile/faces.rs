@@ -121,7 +121,13 @@ async fn world() -> World {
     add("clusters", json!({"name": "odd", "cluster": {"server": format!("http://{PLANT}")}}));
     add("contexts", json!({"name": "odd", "context": {"cluster": "odd", "user": named["user"]}}));
     let file = room.path("fleet.json");
-    std::fs::write(&file, kubeconfig.to_string()).expect("written");
+    // YAML, as which it is read, takes some of them only escaped.
+    let escape = |c: char| match c.is_ascii() {
+        true => c.to_string(),
+        false => c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+    };
+    let escaped: String = kubeconfig.to_string().chars().map(escape).collect();
+    std::fs::write(&file, escaped).expect("written");
     let runbooks = room.path("config/tidepilot/runbooks");
     std::fs::create_dir_all(&runbooks).expect("made");
     let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/transfer-pd-leader.yaml"));

@@ -17,9 +17,10 @@ impl Vanishing {
     fn start(room: &Room, arguments: &[String]) -> Self {
         let code = room.path("exit-code");
         let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-        // The shell outlives the hangup to note how the program ended; the program gets it as usual.
+        // The shell hands the hangup on to its job, as a login shell does, and outlives it to note how that ended.
         let line = format!(
-            "trap : HUP TERM; stty rows 40 cols 140; '{BINARY}' {}; echo $? > '{}'",
+            "trap 'kill -HUP $P' HUP; stty rows 40 cols 140; '{BINARY}' {} </dev/tty & P=$!; wait $P; c=$?; \
+             while kill -0 $P 2>/dev/null; do wait $P; c=$?; done; echo $c > '{}'",
             quoted.join(" "),
             code.display()
         );
@@ -118,7 +119,7 @@ fn a_run_of_the_console_whose_terminal_vanishes_is_paused_and_lets_go() {
     outer.shows(&["will be sent"]);
     outer.keys("y");
     outer.shows(&["Type legacy/pingcap/basic"]);
-    outer.keys("basic\r");
+    outer.keys("legacy/pingcap/basic\r");
     let run = eventually("a run that has sent something", LONG, || {
         let run = demo.room.journals().pop()?;
         (crate::common::real_patches(&demo.log()) > 0).then_some(run)
