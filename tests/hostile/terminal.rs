@@ -65,11 +65,11 @@ fn a_console_whose_terminal_vanishes_ends() {
 fn released_and_paused(demo: &Demo, run: &str) {
     let records = demo.room.records(run);
     let last = records.last().expect("records");
-    assert_eq!(last["event"]["type"].as_str().or_else(|| last["type"].as_str()), Some("paused"), "{last:#}");
+    assert_eq!(last["record"], "paused", "{last:#}");
     let listed = demo.run(&["runs", "list"]).expect(0).stdout;
     assert!(listed.contains(run), "{listed}");
-    let resumed = demo.run(&["runs", "resume", run, "--yes"]);
-    assert!(resumed.code != 6, "the lease is still held: {}", resumed.all());
+    let next = demo.run(&["runs", "abandon", run, "--reason", "the terminal is gone", "--yes"]);
+    assert!(next.code != 6, "the lease is still held: {}", next.all());
 }
 
 fn slow_run(demo: &Demo) -> Vec<String> {
