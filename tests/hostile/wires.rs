@@ -226,3 +226,31 @@ async fn deadlines_are_named_as_configured() {
     assert!(said[0].contains("did not answer within 1.5 s"), "{said:?}");
     assert!(said[1..].iter().all(|one| one.contains("within 2.5 s")), "{said:?}");
 }
+
+/// A watch that is refused is no live picture: the column says so, and it is not asked for without pause.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_that_is_refused_is_said_and_asked_for_ever_more_seldom() {
+    for status in [403, 401] {
+        let watches = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&watches);
+        let ill = Hostile::start(move |path| {
+            let refused = path.contains("/statefulsets") && path.contains("watch=true");
+            refused.then(|| {
+                seen.fetch_add(1, Ordering::SeqCst);
+                Answer::Whole(status, "", r#"{"kind":"Status","message":"no"}"#.into())
+            })
+        })
+        .await;
+        let (_sim, _dir, links) = beside_a_good_fleet(&ill).await;
+        let (_handle, mut news) = watching(&links);
+        let mut fleet = Fleet::default();
+        take(&mut news, &mut fleet, Duration::from_secs(8)).await;
+        let cluster = &fleet.clusters["ill"];
+        let said = cluster.message.clone().unwrap_or_default();
+        assert!(said.contains("may not watch statefulsets") && !cluster.freshness.is_live(), "{status}: {said}");
+        // 1, 2, 4 s apart.
+        let asked = watches.load(Ordering::SeqCst);
+        assert!((2..=4).contains(&asked), "{status}: {asked} watches in 8 s");
+        others_live(&fleet);
+    }
+}
