@@ -2,7 +2,7 @@
 //! nested, and noise. None panics, none takes long, and what is refused is refused in one bounded sentence.
 //!
 //! A few hundred inputs each in an ordinary test; `TIDEPILOT_FUZZ=1000000` for the long run (figures in
-//! `docs/hostile-worlds.md`). Inputs that once failed are kept in `proptest-regressions/` and tried first. Here, and not
+//! `docs/hostile-worlds.md`). Inputs that once failed are kept in `fuzz.regressions` and tried first. Here, and not
 //! beside the parsers, since it takes clocks and reads the private ones of this room.
 
 use std::collections::BTreeMap;
