@@ -37,14 +37,25 @@ fn used(id: u32, so_far: &mut Used) -> bool {
     let Some(kb) = kb else { return false };
     so_far.peak_mb = so_far.peak_mb.max(kb / 1024);
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    let ticks: f64 = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2).filter_map(|text| text.parse::<f64>().ok()).sum();
+    let ticks: f64 = stat
+        .rsplit(") ")
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .filter_map(|text| text.parse::<f64>().ok())
+        .sum();
     so_far.cpu_s = so_far.cpu_s.max(ticks / 100.0);
     so_far.files = so_far.files.max(std::fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count));
     true
 }
 
 fn said(attack: &str, used: &Used, seconds: f64, more: &str) {
-    println!("{attack:48} {:>6} MB {:>7.2} CPU s {:>6.1} s {:>5} files  {more}", used.peak_mb, used.cpu_s, seconds, used.files);
+    println!(
+        "{attack:48} {:>6} MB {:>7.2} CPU s {:>6.1} s {:>5} files  {more}",
+        used.peak_mb, used.cpu_s, seconds, used.files
+    );
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -76,7 +87,8 @@ fn headless(attack: &str, folder: &Path, arguments: &[&str], limit: Duration) {
 
 /// The console in a terminal for so long.
 fn console(attack: &str, folder: &Path, kubeconfig: &Path, time: Duration, ill: Option<&Hostile>) {
-    let pair = native_pty_system().openpty(PtySize { rows: 40, cols: 160, pixel_width: 0, pixel_height: 0 }).expect("a pty");
+    let pair =
+        native_pty_system().openpty(PtySize { rows: 40, cols: 160, pixel_width: 0, pixel_height: 0 }).expect("a pty");
     let mut command = CommandBuilder::new(BINARY);
     command.args(["--kubeconfig", kubeconfig.to_str().expect("plain")]);
     command.cwd(folder);
@@ -95,7 +107,12 @@ fn console(attack: &str, folder: &Path, kubeconfig: &Path, time: Duration, ill: 
     }
     let lived = child.try_wait().expect("our own").is_none();
     let asked = (requests() - before) as f64 / begun.elapsed().as_secs_f64();
-    said(attack, &all, begun.elapsed().as_secs_f64(), &format!("{asked:.1} requests/s, {}", if lived { "alive" } else { "ENDED" }));
+    said(
+        attack,
+        &all,
+        begun.elapsed().as_secs_f64(),
+        &format!("{asked:.1} requests/s, {}", if lived { "alive" } else { "ENDED" }),
+    );
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -106,7 +123,10 @@ fn written(folder: &Path, name: &str, value: &Value) -> PathBuf {
     file
 }
 
-fn pods_and(answer: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static, count: usize) -> impl Fn(&str) -> Option<Answer> + Send + Sync + 'static {
+fn pods_and(
+    answer: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+    count: usize,
+) -> impl Fn(&str) -> Option<Answer> + Send + Sync + 'static {
     let pods = list(&(0..count).map(pd_pod).collect::<Vec<_>>());
     move |path| {
         answer(path).or_else(|| (path.starts_with("/api/v1/pods") && !path.contains("watch")).then(|| good(&pods)))
@@ -129,8 +149,11 @@ async fn main() {
     let folder = folder.path().to_path_buf();
     let sim = Sim::start(SimOptions { speed: 10.0, ..SimOptions::default() }).await.expect("started");
     let time = Duration::from_secs(10);
-    let page: Arc<str> =
-        format!(r#"{{"metadata":{{"resourceVersion":"1","continue":"m"}},"items":[],"x":"{}"}}"#, "x".repeat(44_000_000)).into();
+    let page: Arc<str> = format!(
+        r#"{{"metadata":{{"resourceVersion":"1","continue":"m"}},"items":[],"x":"{}"}}"#,
+        "x".repeat(44_000_000)
+    )
+    .into();
     let listed = |path: &str| path.contains("/tidbclusters?") && path.contains("limit=200");
     let watched = |path: &str| path.starts_with("/api/v1/pods") && path.contains("watch=true");
     let forwarded = |path: &str| path.contains("portforward");
@@ -138,17 +161,39 @@ async fn main() {
     let busy = || Answer::Whole(429, "retry-after: 30\r\n", r#"{"message":"too many"}"#.into());
     let attacks: Vec<(&str, Hostile)> = vec![
         ("nothing ill (three good clusters and an empty one)", Hostile::start(|_| None).await),
-        ("a watch that floods MODIFIED", Hostile::start(move |path| watched(path).then(|| flood("MODIFIED", false))).await),
-        ("a watch that floods BOOKMARK", Hostile::start(move |path| watched(path).then(|| flood("BOOKMARK", false))).await),
-        ("a watch that adds 60,000 pods over and over", Hostile::start(move |path| watched(path).then(|| flood("ADDED", true))).await),
-        ("a list paged for ever, 44 MB a page", Hostile::start({
-            let page = Arc::clone(&page);
-            move |path| listed(path).then(|| Answer::Whole(200, "", Arc::clone(&page)))
-        }).await),
-        ("2,500 PD pods whose port-forwards are silent", Hostile::start(pods_and(move |path| forwarded(path).then_some(Answer::Quiet), 2_500)).await),
-        ("a port-forward of pings without pause", Hostile::start(pods_and(move |path| forwarded(path).then(|| Answer::Frames(Arc::clone(&pings))), 1)).await),
+        (
+            "a watch that floods MODIFIED",
+            Hostile::start(move |path| watched(path).then(|| flood("MODIFIED", false))).await,
+        ),
+        (
+            "a watch that floods BOOKMARK",
+            Hostile::start(move |path| watched(path).then(|| flood("BOOKMARK", false))).await,
+        ),
+        (
+            "a watch that adds 60,000 pods over and over",
+            Hostile::start(move |path| watched(path).then(|| flood("ADDED", true))).await,
+        ),
+        (
+            "a list paged for ever, 44 MB a page",
+            Hostile::start({
+                let page = Arc::clone(&page);
+                move |path| listed(path).then(|| Answer::Whole(200, "", Arc::clone(&page)))
+            })
+            .await,
+        ),
+        (
+            "2,500 PD pods whose port-forwards are silent",
+            Hostile::start(pods_and(move |path| forwarded(path).then_some(Answer::Quiet), 2_500)).await,
+        ),
+        (
+            "a port-forward of pings without pause",
+            Hostile::start(pods_and(move |path| forwarded(path).then(|| Answer::Frames(Arc::clone(&pings))), 1)).await,
+        ),
         ("429 with Retry-After to watches", Hostile::start(move |path| path.contains("watch=true").then(busy)).await),
-        ("429 with Retry-After to port-forwards of 50 pods", Hostile::start(pods_and(move |path| forwarded(path).then(busy), 50)).await),
+        (
+            "429 with Retry-After to port-forwards of 50 pods",
+            Hostile::start(pods_and(move |path| forwarded(path).then(busy), 50)).await,
+        ),
         ("silence", Hostile::start(|_| Some(Answer::Silence)).await),
     ];
     for (number, (attack, ill)) in attacks.into_iter().enumerate() {
@@ -159,7 +204,12 @@ async fn main() {
         tokio::task::spawn_blocking(move || {
             console(&format!("console: {attack}"), &folder, &file, time, Some(&ill));
             if number == 4 || number == 5 {
-                headless(&format!("status: {attack}"), &folder, &["status", "--kubeconfig", file.to_str().expect("plain")], Duration::from_secs(60));
+                headless(
+                    &format!("status: {attack}"),
+                    &folder,
+                    &["status", "--kubeconfig", file.to_str().expect("plain")],
+                    Duration::from_secs(60),
+                );
             }
         })
         .await
@@ -203,7 +253,11 @@ fn simulator() {
         let name = format!("p{}", number % 12);
         store.put("pods", json!({"metadata": {"namespace": "n", "name": name}, "status": {"n": number, "x": text}}));
     }
-    println!("simulator: 60,000 changes of 24 kB: {} MB more, {:.1} s", rss_mb().saturating_sub(before), begun.elapsed().as_secs_f64());
+    println!(
+        "simulator: 60,000 changes of 24 kB: {} MB more, {:.1} s",
+        rss_mb().saturating_sub(before),
+        begun.elapsed().as_secs_f64()
+    );
 }
 
 fn rss_mb() -> u64 {

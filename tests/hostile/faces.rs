@@ -197,7 +197,11 @@ fn scenes(path: &str, run: &str) -> Option<Vec<Vec<String>>> {
         "runs show" | "runs verify" | "runs report" | "runs remaining" | "runs resume" | "runs undo" => {
             vec![format!("{path} {run}"), format!("{path} PLANT"), format!("{path} r-planted")]
         }
-        "runs abandon" => vec![format!("{path} {run} --reason PLANT"), format!("{path} r-planted --reason PLANT")],
+        "runs abandon" => vec![
+            format!("{path} PLANT --reason PLANT"),
+            format!("{path} {run} --reason PLANT"),
+            format!("{path} r-planted --reason PLANT"),
+        ],
         "runs approve" | "runs take-over" => {
             vec![format!("{path} {run} --yes"), format!("{path} r-planted --yes"), format!("{path} PLANT --yes")]
         }
