@@ -233,6 +233,9 @@ mod tests {
         let error = read(&fifo, Allowed::PlainOrPipe, 9).expect_err("nobody writes").to_string();
         assert!(error.contains("gave nothing within 3 s"), "{error}");
         assert!(begun.elapsed() < LONGEST + Duration::from_secs(2));
+        // Another one: whoever was left behind still waits to read the first.
+        let fifo = dir.path().join("other");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
         let begun = std::time::Instant::now();
         let error = write_private(&fifo, "x".into()).expect_err("nobody reads").to_string();
         assert!(error.contains("nobody reads") && begun.elapsed() < LONGEST + Duration::from_secs(2), "{error}");
