@@ -8,6 +8,7 @@
 //! * [`app`] — the core: messages in, effects out, and the driver which carries the effects out;
 //! * [`console`] and [`report`] — the two faces;
 //! * [`cli`] — arguments to lib to exit code;
+//! * [`counted`] and [`shown`] — small words that every room uses: numbers with their nouns, the door of printed text;
 //! * [`sim`] — a simulated world that speaks only the wires and imports nothing of ours.
 
 pub mod app;
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod console;
+pub mod counted;
 mod files;
 pub mod fleet;
 pub mod report;

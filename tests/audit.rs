@@ -512,7 +512,7 @@ fn a_new_runbook_begins_in_order() {
     let file = dir.path().join("my-own.yaml");
     std::fs::write(&file, &text).expect("written");
     let said = code(&run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 0);
-    assert!(said.contains("in order, 0 warning(s)"), "{said}");
+    assert!(said.contains("in order, 0 warnings"), "{said}");
     std::fs::write(&file, text.replace("pd.agree && pd.hasLeader", "pd.agreed && pd.hasLeader")).expect("written");
     let line = text.lines().position(|line| line.contains("pd.agree &&")).expect("there") + 1;
     let found = code(&run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 4);

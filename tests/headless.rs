@@ -40,7 +40,7 @@ fn items<'a>(value: &'a Value, name: &str, least: usize) -> &'a [Value] {
 }
 
 fn documented(status: &Value) {
-    shape(status, "kubeClusters:array databases:array problems:strings unseen:strings");
+    shape(status, "kubeClusters:array databases:array problems:strings unseen:strings verdict:string because:strings");
     for cluster in items(status, "kubeClusters", 3) {
         shape(
             cluster,
@@ -318,4 +318,63 @@ fn names_that_lead_nowhere_are_said() {
     let arguments = ["plan", ID, "--set", set, "--set", DOMAIN, "--kubeconfig", two.to_str().expect("text")];
     let ran = demo.room.run(&arguments).expect(4);
     assert!(ran.stderr.contains("zweite is the same Kubernetes cluster as legacy"), "{}", ran.all());
+}
+
+/// What is misspelt is said before anything that takes a kubeconfig, with what was probably meant.
+#[test]
+fn a_misspelt_runbook_or_input_is_told_first() {
+    let room = Room::new();
+    for command in ["plan", "run", "rbac"] {
+        let ran = room.run(&[command, "migrate-cluster-domian"]).expect(4);
+        assert!(ran.stderr.contains("Did you mean migrate-cluster-domain? There are: deploy-"), "{}", ran.all());
+        let ran = room.run(&[command, "nosuch"]).expect(4);
+        assert!(ran.stderr.contains("no runbook is called \"nosuch\". There are:"), "{}", ran.all());
+        let ran = room.run(&[command, ID, "--set", "tidbcluster=a/b/c"]).expect(4);
+        assert!(ran.stderr.contains("no input \"tidbcluster\". Did you mean tidbCluster?"), "{}", ran.all());
+        let ran = room.run(&[command, ID, "--set", BASIC]).expect(64);
+        assert!(ran.stderr.contains("no kubeconfig"), "{}", ran.all());
+    }
+    let ran = room.run(&["runbook", "show", "migrate"]).expect(4);
+    assert!(ran.stderr.contains("Did you mean migrate-cluster-domain?"), "{}", ran.all());
+}
+
+/// Members and stores stand as a person looks for them; wide has the stores too; the JSON says why the exit code is not 0.
+#[test]
+fn status_in_order_with_its_reasons() {
+    let demo = Demo::start("default", 20);
+    let status = demo.run(&["status", "-o", "json"]).expect(0).json();
+    assert_eq!((&status["verdict"], &status["because"]), (&serde_json::json!("well"), &serde_json::json!([])));
+    let pods = |name: &str, of: &str| -> Vec<String> {
+        let rows = database(&status, name)[of].as_array().expect("a list");
+        rows.iter().map(|row| row["pod"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(pods("prod", "members"), ["prod-east-pd-0", "prod-east-pd-1", "prod-west-pd-0"]);
+    assert_eq!(pods("basic", "members"), ["basic-pd-0", "basic-pd-1", "basic-pd-2"]);
+    assert_eq!(pods("basic", "stores"), ["basic-tikv-0", "basic-tikv-1", "basic-tikv-2"]);
+    let wide = demo.run(&["status", "-o", "wide"]).expect(0).stdout;
+    assert!(wide.contains("LEADERS") && wide.contains("basic-tikv-2"), "{wide}");
+
+    let dark = Demo::start("unreachable", 20);
+    let status = dark.run(&["status", "-o", "json"]).expect(3).json();
+    assert_eq!(status["verdict"], "unseen");
+    let because = status["because"].to_string();
+    assert!(because.contains("west"), "{because}");
+}
+
+/// A disk that takes nothing refuses the run, and leaves no half of a journal that would be listed for ever.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_no_journal() {
+    let demo = Demo::start("default", 50);
+    let run = demo.command(&["run", ID, "--set", BASIC, "--set", DOMAIN, "--yes", "--confirm", "basic"]);
+    let mut limited = std::process::Command::new("sh");
+    // Beyond one block a write fails with EFBIG, as on a full disk with ENOSPC.
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"]).arg(run.get_program()).args(run.get_args());
+    limited.envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = limited.output().expect("sh is there");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(4), "{said}");
+    assert!(said.contains("no journal, so nothing was sent"), "{said}");
+    assert_eq!(demo.room.journals(), Vec::<String>::new());
+    assert_eq!(common::real_patches(&demo.log()), 0);
 }

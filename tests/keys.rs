@@ -121,6 +121,12 @@ fn walking_about() {
     check("overview", ":runs<enter>", "runs", "list");
     check("overview", "r", "runbooks", "");
     check("overview", ":sto<enter>", "stores", "");
+    // A part of the middle of a word is none: `ns` is no `runs`.
+    check("overview", ":ns<enter>", "overview", "");
+    said("overview", ":ns<enter>", "no such view or command: \"ns\"");
+    said("overview", ":ns<enter>", "tidepilot -n NAME");
+    said("overview", ":ores<enter>", "no such view");
+    said("overview", ":ns prod<enter>", "no such view");
     check("overview", ":run migrate-cluster-domain<enter>", "inputs", "");
     // What is called so comes before what only speaks of it.
     let mut app = scene("overview", options());

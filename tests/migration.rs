@@ -273,7 +273,7 @@ fn a_dry_run_is_only_a_plan() {
     for arguments in [with(&RUN, &["--dry-run"]), with(&["plan"], &RUN[1..])] {
         let until = demo.log().len();
         let ran = demo.run(&arguments).expect(2);
-        assert!(ran.stdout.contains("4 change(s) to make. Nothing has been sent yet."), "{}", ran.stdout);
+        assert!(ran.stdout.contains("4 changes to make. Nothing has been sent yet."), "{}", ran.stdout);
         let log = demo.log().split_off(until);
         assert_eq!((dry_patches(&log), real_patches(&log)), (1, 0), "{:?}", effects(&log));
         assert!(membership_writes(&log).is_empty());

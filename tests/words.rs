@@ -129,3 +129,71 @@ fn chinese_texts_use_the_terms_of_the_documents() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Counts of which there are always several, or which are no counts.
+const SEVERAL: &[&str] = &[
+    "TidbClusters are called",
+    "members are called",
+    "an even number tolerates",
+    "members have the peerURL",
+    "objects at",
+    "PD pods run",
+    "bytes",
+    "characters",
+    "TiKV for",
+    "members {are} in no connected context",
+    "PD members are in",
+];
+
+/// A sentence that counts says `1 step` as well: its nouns go through `counted`.
+#[test]
+fn numbers_agree_with_their_nouns() {
+    const NOUNS: &str = "ways steps places members regions leaders stores changes checks things pods days seconds lines \
+        TidbClusters replicas copies contexts findings problems minutes hours votes clusters KubeClusters records objects \
+        files leases names certificates samples requests attempts times claims errors warnings components hazards \
+        Databases Secrets documents entries others runs";
+    let nouns: Vec<&str> = NOUNS.split_whitespace().collect();
+    let mut wrong = Vec::new();
+    let mut read = 0;
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the sources").flatten() {
+            let path = entry.path();
+            if path.is_dir() && path.ends_with("sim") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("readable");
+            let sentences = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for (number, line) in sentences.lines().enumerate().filter(|(_, line)| line.contains('"')) {
+                read += 1;
+                let said =
+                    !line.trim_start().starts_with("//") && !SEVERAL.iter().any(|several| line.contains(several));
+                if said && (line.contains("(s)") || miscounted(line, &nouns)) {
+                    wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(read > 3000, "only {read} lines were looked at");
+    assert!(wrong.is_empty(), "`counted` says 1 step and 2 steps:\n{}", wrong.join("\n"));
+    assert!(miscounted("\"lease taken in {} places\"", &nouns) && miscounted("\"{n} PD pods\"", &nouns));
+    assert!(!miscounted("\"{n} steps of {MOST_STEPS} steps\"", &["ways"]) && !miscounted("\"{MOST} steps\"", &nouns));
+}
+
+/// Whether a number that is not written in capitals is followed, after at most one word, by a plural.
+fn miscounted(line: &str, nouns: &[&str]) -> bool {
+    line.match_indices('}').any(|(at, _)| {
+        let name = line[..at].rsplit('{').next().unwrap_or_default();
+        let constant = !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let Some(rest) = line[at + 1..].strip_prefix(' ') else { return false };
+        let words: Vec<&str> = rest.split([' ', '"', ',', ';', ':', '.', ')']).take(2).collect();
+        !constant
+            && words.iter().enumerate().any(|(place, word)| {
+                nouns.contains(word) && (place == 0 || words[0].chars().all(char::is_alphabetic) && words[0] != "of")
+            })
+    })
+}

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::App;
 use super::words::{Level, freshness_level};
+use crate::counted::counted;
 use crate::fleet::database::Database;
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -245,7 +246,12 @@ fn join_store(cell: &mut CellView, database: &Database) {
         cell.word = format!("{}, {}", cell.word, store.state);
     }
     cell.level = cell.level.max(level);
-    let counts = format!("store {}, {} regions, {} leaders", store.id, store.region_count, store.leader_count);
+    let counts = format!(
+        "store {}, {}, {}",
+        store.id,
+        counted(store.region_count, "region"),
+        counted(store.leader_count, "leader")
+    );
     add(&mut cell.detail, &counts);
     cell.brief = format!("store {}", store.id);
 }

@@ -26,6 +26,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use tui_input::Input;
 
+use crate::counted::counted;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, certificates};
 use crate::fleet::findings::{Checked, Finding, check};
@@ -365,7 +366,8 @@ impl App {
             return Some(format!("run {} is under way; one at a time", run.id()));
         }
         let refused = plan.refusals().count();
-        (refused > 0).then(|| format!("refused by {refused} of {} checks; nothing can be sent", plan.checks.len()))
+        (refused > 0)
+            .then(|| format!("refused by {refused} of {}; nothing can be sent", counted(plan.checks.len(), "check")))
     }
 
     /// Whether the configuration makes this context read-only.

@@ -105,9 +105,20 @@ pub fn resolve(app: &App, text: &str) -> Option<(Target, Option<String>)> {
     if word.is_empty() || argument.is_some() {
         return None;
     }
-    // An unfinished word means its best completion, as in k9s.
-    let best = candidates(app, &word).into_iter().next()?;
-    exact(&best.text).map(|entry| (entry.target.clone(), None))
+    // An unfinished word means its best completion, as in k9s; a part of the middle of one means nothing.
+    let unfinished = |entry: &&Entry| entry.names.iter().any(|name| name.starts_with(&word));
+    let best = candidates(app, &word).into_iter().find_map(|one| exact(&one.text).filter(unfinished))?;
+    Some((best.target.clone(), None))
+}
+
+/// Why a text leads nowhere, in one sentence.
+pub fn nowhere(text: &str) -> String {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    let hint = match word.to_lowercase().as_str() {
+        "ns" | "namespace" | "namespaces" => "; every namespace is shown, and `tidepilot -n NAME` starts with one",
+        _ => "",
+    };
+    format!("no such view or command: {:?}; : and tab list them, ? the keys{hint}", text.trim())
 }
 
 fn exact(word: &str) -> Option<&'static Entry> {

@@ -10,6 +10,7 @@ use super::rows::{Item, Row};
 use super::run_view::RunView;
 use super::words::Level;
 use super::{App, Dialog, View};
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::runbook::overrule::Accepted;
 use crate::runbook::standing::{Drives, Standing};
@@ -261,8 +262,7 @@ impl App {
         let Some(plan) = self.plan.clone() else { return };
         let question = match plan.changes() {
             0 => format!("Every step on {} is already so: the run only looks and says so.", plan.target),
-            1 => format!("1 change will be sent to {}. Gates on the way still ask.", plan.target),
-            n => format!("{n} changes will be sent for {}. Gates on the way still ask.", plan.target),
+            n => format!("{} will be sent for {}. Gates on the way still ask.", counted(n, "change"), plan.target),
         };
         self.dialog = Some(Dialog::Ask {
             title: plan.title.clone(),
@@ -294,8 +294,10 @@ impl App {
             self.dialog = Some(Dialog::Ask {
                 title: format!("{} on {}", run.runbook, run.target),
                 question: format!(
-                    "Resume run {}? {} of {} steps are completed; it first looks at what is so now.",
-                    run.run, run.completed, run.steps
+                    "Resume run {}? {} of {} completed; it first looks at what is so now.",
+                    run.run,
+                    run.completed,
+                    counted(run.steps, "step")
                 ),
                 yes: "Resume".into(),
                 go: false,

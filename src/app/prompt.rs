@@ -7,7 +7,7 @@ use tui_input::Input;
 use super::form::Form;
 use super::keymap::Command;
 use super::message::Effect;
-use super::palette::{Target, candidates, resolve};
+use super::palette::{Target, candidates, nowhere, resolve};
 use super::words::Level;
 use super::{App, Dialog, View};
 
@@ -56,7 +56,7 @@ impl App {
             return;
         }
         let Some((target, argument)) = resolve(self, text) else {
-            self.say(Level::Bad, format!("no command {:?}; ? lists the keys, : and tab the commands", text.trim()));
+            self.say(Level::Bad, nowhere(text));
             return;
         };
         self.history.retain(|line| line != text);

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use super::{fail, print};
 use crate::app::driver::{exit, journals};
 use crate::client::ledger;
+use crate::counted::counted;
 use crate::report;
 use crate::runbook::record::{Event, decode};
 use crate::runbook::remaining::remaining;
@@ -19,15 +20,22 @@ const NOT_WHOLE: u8 = 2;
 pub enum AuditCommand {
     /// Whether the journal is as it was written; exit 0 whole, 2 not, 4 unreadable
     Verify {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
         /// Hash of a line noted earlier
         #[arg(long, value_name = "HASH")]
         head: Option<String>,
     },
     /// One Markdown document: who, what, when, each request and its evidence
-    Report { id: String },
+    Report {
+        /// Name of the run (`tidepilot runs list`)
+        id: String,
+    },
     /// What is left, as a shell script with kubectl and curl
-    Remaining { id: String },
+    Remaining {
+        /// Name of the run (`tidepilot runs list`)
+        id: String,
+    },
 }
 
 pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
@@ -41,7 +49,7 @@ pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
     if let AuditCommand::Verify { .. } = command {
         let mut out = String::new();
         let (word, code) = if verified.findings.is_empty() { ("whole", 0) } else { ("NOT WHOLE", NOT_WHOLE) };
-        out.push_str(&format!("journal of run {id}: {} lines, {word}\n", verified.lines));
+        out.push_str(&format!("journal of run {id}: {}, {word}\n", counted(verified.lines, "line")));
         verified.findings.iter().for_each(|finding| out.push_str(&format!("  WRONG  {}\n", report::plain(finding))));
         verified.notes.iter().for_each(|note| out.push_str(&format!("  note   {}\n", report::plain(note))));
         print(&out);

@@ -31,6 +31,7 @@ pub struct CheckArgs {
     /// Name or PD cluster id of a Database (default: all)
     #[arg(conflicts_with_all = ["file", "catalogue"])]
     database: Option<String>,
+    /// Form of the output
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Table)]
     output: CheckOutput,
     /// Only what is at least this bad counts and is shown

@@ -13,6 +13,7 @@ use crate::client::Links;
 use crate::console::terminal;
 
 pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let connect = &Connect { on_screen: true, ..connect.clone() };
     match connect.links().and_then(|links| Ok((links.clone(), connect.driver(links)?))) {
         Ok((links, driver)) => open(links, driver, connect.ascii, false).await,
         Err(sentence) => Ok(fail(&sentence, USAGE)),

@@ -64,7 +64,7 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
         .wrap_err_with(|| format!("the kubeconfig {} cannot be written", kubeconfig.display()))?;
     // Rehearsals leave their journals with the fleet that they ran on, unless a folder is named.
     let state = connect.state.clone().unwrap_or_else(|| private.path().to_path_buf());
-    let connect = Connect { kubeconfig: vec![kubeconfig], state: Some(state), ..connect };
+    let connect = Connect { kubeconfig: vec![kubeconfig], state: Some(state), on_screen: true, ..connect };
     let links = connect.links().map_err(color_eyre::Report::msg)?;
     let driver = connect.driver(links.clone()).map_err(color_eyre::Report::msg)?;
     let code = console::open(links, driver, connect.ascii, true).await;

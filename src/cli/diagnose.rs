@@ -20,6 +20,7 @@ use crate::runbook::standing::{self, Standing};
 pub struct DiagnoseArgs {
     /// Name or PD cluster id of a Database (default: all)
     database: Option<String>,
+    /// Form of the output
     #[arg(short, long, value_enum, default_value_t = DiagnoseOutput::Text)]
     output: DiagnoseOutput,
 }

@@ -31,8 +31,10 @@ const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(
     name = "tidepilot",
-    version,
-    about = "One TiDB database across several Kubernetes clusters, from one terminal"
+    version = version(),
+    about = "One TiDB database across several Kubernetes clusters, from one terminal",
+    long_about = "One TiDB database across several Kubernetes clusters, from one terminal.\n\nWithout a command it opens the console over every context of the kubeconfig.",
+    after_help = "Exit codes are in the help of each command; 64 is wrong usage everywhere.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs."
 )]
 struct Cli {
     #[command(flatten)]
@@ -46,20 +48,40 @@ enum Command {
     /// Everything on an embedded simulated fleet: learn, rehearse, reproduce
     Demo(demo::DemoArgs),
     /// Every KubeCluster and Database, once or with --watch
+    #[command(
+        after_help = "Exit codes: 0 all well, 2 something is wrong, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot status --watch\n  tidepilot status -o json --context prod-east"
+    )]
     Status(status::StatusArgs),
     /// What is wrong or risky in the fleet, or in YAML before it is applied (--file)
+    #[command(
+        after_help = "Exit codes: 0 nothing found, 2 something was found, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot check --severity high\n  tidepilot check --file tidbcluster.yaml\n  tidepilot check -o sarif > tidepilot.sarif"
+    )]
     Check(check::CheckArgs),
     /// What interrupted work lies around, and what finishes or undoes it
+    #[command(
+        after_help = "Exit codes: 0 nothing, 2 something, 3 something could not be seen, 64 wrong usage\n\nExample:\n  tidepilot diagnose"
+    )]
     Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
+    #[command(
+        after_help = "Exit codes: 0 nothing to do, 2 changes to make, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot plan migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com"
+    )]
     Plan(plan::PlanArgs),
     /// Run a runbook, step by step
+    #[command(after_help = format!("{RUN_CODES}\n\nExample:\n  tidepilot run migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com"))]
     Run(run::RunArgs),
-    /// Journals on this machine: list, show, resume, verify, report, remaining
+    /// Runs: list, show, resume, undo, abandon, approve, take-over, verify, report, remaining
+    #[command(after_help = format!("{RUN_CODES}\n\nExamples:\n  tidepilot runs list\n  tidepilot runs resume RUN\n  tidepilot runs report RUN > ticket.md"))]
     Runs(runs::RunsArgs),
     /// The least rights that a run needs, as Roles for kubectl
+    #[command(
+        after_help = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd"
+    )]
     Rbac(rbac::RbacArgs),
     /// The runbooks: list, show, lint, schema, new
+    #[command(
+        after_help = "Exit codes: 0 done, 4 there is none, or it cannot be used, 64 wrong usage\n\nExamples:\n  tidepilot runbook list\n  tidepilot runbook show migrate-cluster-domain"
+    )]
     Runbook(runbook::RunbookArgs),
 }
 
@@ -67,6 +89,18 @@ enum Command {
 pub fn commands() -> clap::Command {
     Cli::command()
 }
+
+/// `0.1.0`, with the commit where the build was told it (`TIDEPILOT_COMMIT`): a build needs no git.
+fn version() -> &'static str {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(|| match option_env!("TIDEPILOT_COMMIT").filter(|commit| !commit.is_empty()) {
+        Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+        None => env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Exit codes of everything that drives a run.
+const RUN_CODES: &str = "Exit codes:\n  0  done, or nothing to do\n  3  stopped at a gate: a confirmation or an approval is needed\n  4  refused before any effect\n  5  paused after effects; the run is open\n  6  somebody else drives it, or another run is open\n  7  somebody else changed what the run was about to change\n  8  undone\n  9  done, and what was to be verified is not so\n  64 wrong usage";
 
 /// Parses the arguments, runs the command and gives its exit code.
 pub fn main() -> ExitCode {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::complain;
 use crate::app::driver::Driver;
-use crate::app::driver::shelf::{Lang, Shelf};
+use crate::app::driver::shelf::{Lang, Shelf, near};
 use crate::client::Links;
 use crate::client::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
@@ -17,35 +17,45 @@ use crate::runbook::requests::quote;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {
     /// Kubeconfig file; repeatable, then every context of each (default: $KUBECONFIG, then ~/.kube/config)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     pub kubeconfig: Vec<PathBuf>,
     /// Only this context; repeatable (default: every context)
-    #[arg(long = "context", global = true, value_name = "NAME")]
+    #[arg(long = "context", global = true, help_heading = "Global options", value_name = "NAME")]
     pub contexts: Vec<String>,
     /// Only this namespace (default: all)
-    #[arg(short, long, global = true, value_name = "NAME")]
+    #[arg(short, long, global = true, help_heading = "Global options", value_name = "NAME")]
     pub namespace: Option<String>,
     /// Refuse every write, in the transport
-    #[arg(long, global = true, env = "TIDEPILOT_READ_ONLY", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]
+    #[arg(long, global = true, help_heading = "Global options", env = "TIDEPILOT_READ_ONLY", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]
     pub read_only: bool,
     /// CA for PD's TLS instead of the Secret X-cluster-client-secret
-    #[arg(long, global = true, value_name = "FILE", requires = "pd_cert", requires = "pd_key")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "FILE",
+        requires = "pd_cert",
+        requires = "pd_key"
+    )]
     pub pd_ca: Option<PathBuf>,
     /// Client certificate for PD
-    #[arg(long, global = true, value_name = "FILE", requires = "pd_ca")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE", requires = "pd_ca")]
     pub pd_cert: Option<PathBuf>,
     /// Key of the client certificate
-    #[arg(long, global = true, value_name = "FILE", requires = "pd_ca")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE", requires = "pd_ca")]
     pub pd_key: Option<PathBuf>,
     /// Only ASCII on the console's screen
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub ascii: bool,
     /// Language of runbook titles and texts (default: from the locale)
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, help_heading = "Global options", value_enum)]
     pub lang: Option<Language>,
     /// Folder of the runs' journals (default: the XDG state folder)
-    #[arg(long, global = true, value_name = "DIR", env = "TIDEPILOT_STATE")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "DIR", env = "TIDEPILOT_STATE")]
     pub state: Option<PathBuf>,
+    /// The console has the screen: nothing may be written across it.
+    #[arg(skip)]
+    pub on_screen: bool,
 }
 
 /// A language that runbooks are written in.
@@ -76,6 +86,16 @@ impl Connect {
         Ok(Driver::new(links, self.runs()?).with_shelf(self.shelf()?))
     }
 
+    /// Whether there is such a runbook and what is set are inputs of it: told before anything that takes a kubeconfig.
+    /// `Err`: one sentence.
+    pub fn knows(&self, runbook: &str, set: &[(String, String)]) -> Result<(), String> {
+        let (document, _) = self.shelf()?.find(runbook)?;
+        let known: Vec<&str> = document.inputs.iter().map(|input| input.name.as_str()).collect();
+        let Some((name, _)) = set.iter().find(|(name, _)| !known.contains(&name.as_str())) else { return Ok(()) };
+        let meant = near(name, known.iter().copied()).map_or_else(String::new, |near| format!(" Did you mean {near}?"));
+        Err(format!("there is no input {name:?}.{meant} {runbook} has: {}", known.join(", ")))
+    }
+
     /// Reads the kubeconfig and the config file. No network. `Err`: one sentence.
     pub fn links(&self) -> Result<Links, String> {
         let config = Config::load()?;
@@ -96,6 +116,7 @@ impl Connect {
                 }
                 _ => None,
             },
+            notice: (!self.on_screen).then_some(complain),
             ..ConnectOptions::default()
         };
         let targets = targets(&options).map_err(|error| error.to_string())?;

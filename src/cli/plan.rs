@@ -26,6 +26,7 @@ pub struct PlanArgs {
     pub set: Vec<(String, String)>,
     #[command(flatten)]
     overrule: OverruleArgs,
+    /// Form of the output
     #[arg(short, long, value_enum, default_value_t = PlanOutput::Text)]
     output: PlanOutput,
     /// Write the plan as JSON to this file as well, for `run --plan`
@@ -120,25 +121,10 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     }
 }
 
-/// The inputs of a plan as they were given.
-pub fn given(plan: &Plan) -> BTreeMap<String, String> {
-    plan.inputs
-        .iter()
-        .map(|(name, value)| {
-            let one = |value: &Value| serde_json::from_value::<ObjectRef>(value.clone()).ok().map(|of| of.to_string());
-            let several = || value.as_array()?.iter().map(one).collect::<Option<Vec<_>>>();
-            let text = match (one(value), several(), value.as_str()) {
-                (Some(of), _, _) => of,
-                (None, Some(all), _) => all.join(","),
-                (None, None, Some(text)) => text.to_owned(),
-                (None, None, None) => value.to_string(),
-            };
-            (name.clone(), text)
-        })
-        .collect()
-}
-
 pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
+        return Ok(fail(&sentence, exit::REFUSED));
+    }
     let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
     let (links, inputs, accepted) = match read {
         Ok(read) => read,

@@ -31,6 +31,9 @@ pub struct RbacArgs {
 }
 
 pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
+        return Ok(fail(&sentence, exit::REFUSED));
+    }
     let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
         Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),

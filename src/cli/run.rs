@@ -10,10 +10,11 @@ use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
 use super::options::Connect;
-use super::plan::{OverruleArgs, code, decode, given, inputs, pair};
+use super::plan::{OverruleArgs, code, decode, inputs, pair};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::{Ears, Reply, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
+use crate::counted::{counted, has};
 use crate::report;
 use crate::runbook::digest;
 use crate::runbook::overrule;
@@ -72,6 +73,7 @@ pub struct FaceArgs {
     /// How long to wait at a step that needs a second person (`runs approve`), before the run stops there
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub await_approval: u64,
+    /// Form of the output
     #[arg(short, long, value_enum, default_value_t = RunOutput::Text)]
     pub output: RunOutput,
 }
@@ -94,13 +96,16 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         Ok(reviewed) => reviewed,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
+    if let Some(Err(sentence)) = args.runbook.as_ref().map(|runbook| connect.knows(runbook, &args.set)) {
+        return Ok(fail(&sentence, exit::REFUSED));
+    }
     let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
     let (links, inputs, accepted) = match read {
         Ok(read) => read,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     let (runbook, inputs, accepted) = match &reviewed {
-        Some(plan) => (plan.runbook.clone(), given(plan), overrule::of_plan(plan)),
+        Some(plan) => (plan.runbook.clone(), plan.given(), overrule::of_plan(plan)),
         // clap lets neither be missing.
         None => (args.runbook.clone().unwrap_or_default(), inputs, accepted),
     };
@@ -123,8 +128,9 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         }
         if !moved.is_empty() {
             let sentence = format!(
-                "{} thing(s) have moved since the plan of {}, so nothing was sent; plan again and review it",
-                moved.len(),
+                "{} {} moved since the plan of {}, so nothing was sent; plan again and review it",
+                counted(moved.len(), "thing"),
+                has(moved.len()),
                 reviewed.observed_at
             );
             return Ok(fail(&sentence, exit::REFUSED));

@@ -9,6 +9,7 @@ use super::options::Connect;
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::exit;
 use crate::app::driver::shelf::LONGEST;
+use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::plain;
 use crate::report::table::table;
@@ -26,17 +27,24 @@ enum RunbookCommand {
     /// Names and titles
     List,
     /// The document itself
-    Show { id: String },
+    Show {
+        /// Name of the runbook (`tidepilot runbook list`)
+        id: String,
+    },
     /// Look a document over on sample fleets; exit 0 usable, 4 not
     Lint {
         file: PathBuf,
+        /// Form of the output
         #[arg(short, long, value_enum, default_value_t = LintOutput::Text)]
         output: LintOutput,
     },
     /// JSON Schema of a runbook, for editors
     Schema,
     /// Print the skeleton of a new runbook
-    New { id: String },
+    New {
+        /// Its id: small letters, digits and -
+        id: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,8 +88,8 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
                     ExitCode::SUCCESS
                 }
                 None => {
-                    let known: Vec<String> = shelf.entries().into_iter().map(|entry| entry.id).collect();
-                    fail(&format!("no runbook is called {id:?}; there are: {}", known.join(", ")), exit::REFUSED)
+                    let sentence = crate::app::driver::shelf::unknown(id, &shelf.entries());
+                    fail(&sentence, exit::REFUSED)
                 }
             }
         }
@@ -122,8 +130,8 @@ fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Re
         }
     }
     if errors > 0 {
-        return Ok(fail(&format!("{errors} error(s); this runbook cannot be used as it is"), exit::REFUSED));
+        return Ok(fail(&format!("{}; this runbook cannot be used as it is", counted(errors, "error")), exit::REFUSED));
     }
-    complain(&format!("{}: in order, {} warning(s)", file.display(), findings.len()));
+    complain(&format!("{}: in order, {}", file.display(), counted(findings.len(), "warning")));
     Ok(ExitCode::SUCCESS)
 }

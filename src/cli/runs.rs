@@ -27,12 +27,15 @@ pub struct RunsArgs {
 enum RunsCommand {
     /// Every journal on this machine, newest first, and the open runs found in the clusters
     List {
+        /// Form of the output
         #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
         output: ListOutput,
     },
     /// One journal, record by record
     Show {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
+        /// Form of the output; json: the records, one a line
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
         output: ShowOutput,
     },
@@ -40,6 +43,7 @@ enum RunsCommand {
     Audit(super::audit::AuditCommand),
     /// Go on with an open run: try again, or as chosen
     Resume {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
         /// This step was done by hand: verify it and go on
         #[arg(long, value_name = "STEP", conflicts_with = "skip")]
@@ -57,6 +61,7 @@ enum RunsCommand {
     },
     /// Put back what a run sent, the newest first, as far as there is a way back
     Undo {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
         #[command(flatten)]
         sharing: SharingArgs,
@@ -65,7 +70,9 @@ enum RunsCommand {
     },
     /// Give an open run up as it stands; says what is left half done
     Abandon {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
+        /// Why it is given up; kept in the journal
         #[arg(long, value_name = "TEXT")]
         reason: String,
         #[command(flatten)]
@@ -75,6 +82,7 @@ enum RunsCommand {
     },
     /// Approve, as a second person, the step that an open run waits with (`approvers: 2`)
     Approve {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
         /// Answer the question without asking; never one that wants a text typed
         #[arg(long)]
@@ -85,6 +93,7 @@ enum RunsCommand {
     },
     /// Go on with an open run of somebody else (or of another machine), once nobody drives it
     TakeOver {
+        /// Name of the run (`tidepilot runs list`)
         id: String,
         #[command(flatten)]
         face: FaceArgs,

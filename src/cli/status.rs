@@ -13,6 +13,7 @@ use crate::report::status::{Status, Verdict};
 
 #[derive(Args, Debug)]
 pub struct StatusArgs {
+    /// Form of the output
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// Look again every few seconds; Ctrl-C ends it
@@ -43,7 +44,7 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
             Err(_) => OpenWork::default(),
         };
         let status = Status::of(&fleet).with_runs(work.open(), work.unseen);
-        let verdict = status.verdict();
+        let verdict = status.verdict;
         let text = match args.output {
             Output::Table => status.text(false),
             Output::Wide => status.text(true),

@@ -26,6 +26,8 @@ pub struct ConnectOptions {
     /// Instead of the Secret `<tc>-cluster-client-secret`.
     pub pd_tls: Option<PdTlsFiles>,
     pub limits: Limits,
+    /// Told, in one sentence, when a look takes longer because something is waited for.
+    pub notice: Option<fn(&str)>,
 }
 
 /// PEM files for mutual TLS with PD.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::lease::RUN;
 use super::link::Links;
 use super::pages::{self, MANY};
+use crate::counted::counted;
 use crate::fleet::{Fleet, ObjectRef};
 
 /// Longest that is waited for a renewal, whatever a Lease says of itself.
@@ -47,6 +48,10 @@ pub async fn orphans(links: &Links, fleet: &Fleet) -> (Vec<Orphan>, Vec<String>)
     let mut unseen = Vec::new();
     let before = held(links, fleet, &mut unseen).await;
     let Some(longest) = before.values().map(duration_s).max() else { return (Vec::new(), unseen) };
+    if let Some(notice) = links.notice() {
+        let leases = counted(before.len(), "lease");
+        notice(&format!("{leases} of runs found; watching for {} s whether somebody renews them", longest + 1));
+    }
     tokio::time::sleep(Duration::from_secs(longest + 1)).await;
     let after = held(links, fleet, &mut Vec::new()).await;
     let left = before.into_iter().filter(|(of, lease)| {

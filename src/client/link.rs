@@ -78,6 +78,11 @@ impl Links {
         Self(Arc::new(targets.into_iter().map(link).collect()))
     }
 
+    /// Who is told what is waited for.
+    pub(super) fn notice(&self) -> Option<fn(&str)> {
+        self.0.values().next()?.options.notice
+    }
+
     pub fn get(&self, context: &str) -> Option<&Arc<Link>> {
         self.0.get(context)
     }

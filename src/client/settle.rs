@@ -42,6 +42,7 @@ impl Links {
         let start = Instant::now();
         // Counted from the last moment without a leader: its stores are heard of only after it.
         let mut led = start;
+        let mut told = false;
         loop {
             let fleet = fold(self.look_closer(None, extras).await);
             let all = databases(&fleet);
@@ -58,6 +59,19 @@ impl Links {
             };
             if !again {
                 return fleet;
+            }
+            if let Some(notice) = self.notice().filter(|_| !std::mem::replace(&mut told, true)) {
+                let what = match states.contains(&Passing::Leader) {
+                    true => format!(
+                        "PD has no leader at the moment; looking again for up to {} s",
+                        limits.election.as_secs()
+                    ),
+                    false => format!(
+                        "some stores are Disconnected, as after a change of PD's leader; looking again for up to {} s",
+                        limits.store_heartbeat.as_secs()
+                    ),
+                };
+                notice(&what);
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::footer::prompt;
-use super::text::{cut, span, wrap};
+use super::text::{cut, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::form::Field;
@@ -95,8 +95,18 @@ fn block(theme: Theme, field: &Field, at: bool, suggestions: &[String], room: us
         return Block { rows: vec![Row::Line(Line::from(head))] };
     }
     head.push(Span::styled(needed, theme.style(Role::Dim)));
-    head.push(span(format!("  {}", field.info.prompt), theme.style(Role::Dim)));
-    let mut rows = vec![Row::Line(Line::from(head))];
+    let used: usize = head.iter().map(Span::width).sum();
+    let mut rows = Vec::new();
+    // What a field is for may decide what is to be typed, so none of it is cut off.
+    if used + 2 + width(&field.info.prompt) <= room {
+        head.push(span(format!("  {}", field.info.prompt), theme.style(Role::Dim)));
+        rows.push(Row::Line(Line::from(head)));
+    } else {
+        rows.push(Row::Line(Line::from(head)));
+        for piece in wrap(&field.info.prompt, room.saturating_sub(6)) {
+            rows.push(Row::Line(Line::from(span(format!("      {piece}"), theme.style(Role::Dim)))));
+        }
+    }
     if at {
         rows.push(Row::Prompt);
         for suggestion in suggestions.iter().take(6) {

@@ -9,6 +9,7 @@ use super::text::{cut, cut_middle, span, width};
 use super::theme::{Role, Theme};
 use crate::app::words::{Level, freshness_level, freshness_words, quorum_level, quorum_short};
 use crate::app::{App, View};
+use crate::counted::counted;
 use crate::runbook::run::view::Progress;
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -102,8 +103,7 @@ fn left_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
     let level = if half_done > 0 { Level::Bad } else { Level::Working };
     match app.runs_left().count() {
         0 => None,
-        1 => Some((format!("{} 1 open run", theme.glyph(level)), level)),
-        open => Some((format!("{} {open} open runs", theme.glyph(level)), level)),
+        open => Some((format!("{} {}", theme.glyph(level), counted(open, "open run")), level)),
     }
 }
 

@@ -32,6 +32,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::rows::Row;
 use crate::app::{App, Dialog, View};
+use crate::counted::counted;
 use text::Page;
 use theme::{Role, Theme};
 
@@ -201,6 +202,6 @@ fn nothing(app: &App, otherwise: &str) -> String {
     match (dark, partly) {
         (0, false) => otherwise.to_owned(),
         (0, true) => format!("{otherwise} A part of what is here is not seen."),
-        (dark, _) => format!("{otherwise} {dark} of {} clusters are not seen.", app.fleet.clusters.len()),
+        (dark, _) => format!("{otherwise} {dark} of {} not seen.", counted(app.fleet.clusters.len(), "cluster")),
     }
 }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::app::matrix::{CellView, Column, matrix};
 use crate::app::rows::{Item, Row};
 use crate::app::words::{Level, freshness_words, quorum_level, quorum_loss, quorum_short};
+use crate::counted::counted;
 use crate::fleet::tidbcluster::TidbCluster;
 
 const LABEL: usize = 10;
@@ -144,7 +145,9 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
         let text = match (app.fleet.clusters.len(), waiting) {
             (0, _) => "  waiting for the kubeconfig".to_owned(),
             (_, 0) => "  no TidbCluster in any cluster".to_owned(),
-            (all, dark) => format!("  no Database seen yet; {} of {all} clusters answer", all - dark),
+            (all, dark) => {
+                format!("  no Database seen yet; answers from {} of {}", all - dark, counted(all, "cluster"))
+            }
         };
         return Line::from(Span::styled(text, theme.style(Role::Dim)));
     };

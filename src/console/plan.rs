@@ -10,6 +10,7 @@ use super::text::{Page, span};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::words::{Level, age};
+use crate::counted::counted;
 use crate::runbook::action::{Request, Reversibility};
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
 use crate::runbook::requests::manifest;
@@ -54,14 +55,13 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         span(format!("  on {}", plan.target), theme.style(Role::Plain)),
     ]);
     let dim = theme.style(Role::Dim);
-    for (name, value) in &plan.inputs {
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (name, shown) in plan.given() {
         page.hang(vec![span(format!("  {name} = "), dim)], &shown, theme.style(Role::Plain), room);
     }
     let already = plan.steps.iter().filter(|step| step.already_so).count();
     let summary = format!(
-        "{} steps: {} to send, {already} already so; seen {} ago in {}",
-        plan.steps.len(),
+        "{}: {} to send, {already} already so; seen {} ago in {}",
+        counted(plan.steps.len(), "step"),
         plan.changes(),
         age(plan.observed_at, app.now),
         plan.contexts.join(", ")

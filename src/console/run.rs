@@ -71,10 +71,15 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
     let title = run.plan.as_ref().map_or("", |plan| plan.title.as_str());
     let target = run.plan.as_ref().map_or_else(String::new, |plan| format!(" on {}", plan.target));
-    page.push(vec![
-        span(format!("  {title}{target}"), theme.style(Role::Strong)),
-        span(format!("  run {}", run.id()), theme.style(Role::Dim)),
-    ]);
+    let (name, id) = (format!("  {title}{target}"), format!("  run {}", run.id()));
+    let (name, id) = (span(name, theme.style(Role::Strong)), span(id, theme.style(Role::Dim)));
+    // A run is named by its id elsewhere, so it is not cut off.
+    if name.width() + id.width() <= room {
+        page.push(vec![name, id]);
+    } else {
+        page.push(vec![name]);
+        page.push(vec![id]);
+    }
     let (level, state) = run.standing();
     let sentence = run.sentence(app.now);
     let glyph = if run.gate.is_some() { theme.step(&Progress::WaitingForYou).0 } else { theme.glyph(level) };
@@ -88,6 +93,12 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     let end = run.end.as_ref();
     for line in end.iter().flat_map(|end| &end.more) {
         page.hang(vec![span("    ", theme.style(Role::Plain))], line, theme.style(Role::Strong), room);
+    }
+    // As the command line shows them; enter offers what can be chosen here.
+    for way in end.iter().flat_map(|end| &end.ways) {
+        let command = way.command.lines().next().unwrap_or_default();
+        page.hang(vec![span("    $ ", theme.style(Role::Dim))], command, theme.style(Role::Plain), room);
+        page.hang(vec![span("      # ", theme.style(Role::Dim))], &way.does, theme.style(Role::Dim), room);
     }
     page
 }

@@ -25,7 +25,7 @@ use grouping::group;
 pub use grouping::{Astray, astray, referenced};
 pub(super) use grouping::{answers, candidates, cluster_id, names, pod_of};
 pub use joining::host;
-use joining::{join, join_stores};
+use joining::{join, join_stores, place_of};
 use judging::{compare, judge_members, judge_tidb_cluster, see_clusters, strays};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.
@@ -215,6 +215,8 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         .or(told.iter().find(|(_, _, answer)| !answer.members.is_empty()));
     let listed: &[EtcdMember] = reference.map_or(&[], |(_, _, answer)| &answer.members);
     let mut members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, &fresh, leader)).collect();
+    // As a person looks for them: those of one TidbCluster together, by number. PD's ids are random.
+    members.sort_by_cached_key(|member| (place_of(member.of(), member.pod.as_deref()), member.id));
     let tls_toggled: Vec<Toggle> =
         known.iter().filter_map(|(of, cluster, tc)| toggled(of, cluster, tc, &members)).collect();
     known.iter().for_each(|(of, cluster, tc)| expect_urls(of, cluster, tc, &tls_toggled, &mut members));

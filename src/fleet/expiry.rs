@@ -10,6 +10,7 @@ use super::certificate::{CertificateFacts, SecretFacts};
 use super::object::{ObjectId, ObjectKind, Sight};
 use super::tls::{Trouble, authority_trouble, troubles_at, wanted_of};
 use super::{Fleet, ObjectRef};
+use crate::counted::counted;
 
 /// What a look told of one certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,11 +63,9 @@ impl Certificate {
 pub fn left(days: i64) -> String {
     match days {
         0 => "today".into(),
-        1 => "1 day".into(),
         -1 => "just ended".into(),
-        -2 => "1 day ago".into(),
-        days if days < 0 => format!("{} days ago", -days - 1),
-        days => format!("{days} days"),
+        days if days < 0 => format!("{} ago", counted(-days - 1, "day")),
+        days => counted(days, "day"),
     }
 }
 

@@ -8,6 +8,7 @@
 use super::database::Member;
 use super::pd::{MemberId, PdAnswer};
 use super::quorum::{Quorum, votes};
+use crate::counted::counted;
 
 /// Who leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,13 +72,17 @@ impl Lead {
         match self {
             Lead::Leads | Lead::NotSeen => None,
             Lead::NoPdLeader => Some(format!(
-                "PD has no leader at the moment: {} of {size} members have etcd's majority, and after a crash PD elects its leader within about 15 s; wait and look again before anything is changed",
-                quorum.healthy
+                "PD has no leader at the moment: {} of {} have etcd's majority, and after a crash PD elects its leader within about 15 s; wait and look again before anything is changed",
+                quorum.healthy,
+                counted(size, "member")
             )),
             Lead::Electing => Some(format!(
-                "PD has no leader at the moment: {answered} of {size} members answer and none of them knows a leader of etcd, which is elected within seconds unless they cannot reach each other; wait 15 s and look again before anything is changed"
+                "PD has no leader at the moment: {answered} of {} answer and none of them knows a leader of etcd, which is elected within seconds unless they cannot reach each other; wait 15 s and look again before anything is changed",
+                counted(size, "member")
             )),
-            Lead::Lost => Some(format!("PD has lost its quorum: {} of {size} members are healthy", quorum.healthy)),
+            Lead::Lost => {
+                Some(format!("PD has lost its quorum: {} of {} healthy", quorum.healthy, counted(size, "member")))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::extras::{LabelConstraint, PdDetails, PlacementRule};
 use super::rollout::component_pods;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, ObjectRef};
+use crate::counted::{counted, is};
 
 /// One Database without one of its TidbClusters.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,7 +142,11 @@ fn short(rules: &[PlacementRule], needed: u64, here: &[&StoreRow], left: &[&Stor
     let mut all = Vec::new();
     let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count() as u64;
     if tikv(here) > 0 && tikv(left) < needed {
-        all.push(format!("{} Up TiKV stores are left and {needed} replicas are wanted", tikv(left)));
+        all.push(format!(
+            "{} left, all Up, and {} wanted",
+            counted(tikv(left), "TiKV store"),
+            counted(needed, "replica")
+        ));
     }
     // Rules of one range that want the very same stores want them together.
     let mut wants: BTreeMap<Wanting<'_>, (u64, Vec<String>)> = BTreeMap::new();
@@ -153,11 +158,13 @@ fn short(rules: &[PlacementRule], needed: u64, here: &[&StoreRow], left: &[&Stor
     }
     for ((_, _, fitting, tiflash), (count, rules)) in wants {
         if (fitting.len() as u64) < count {
-            let what = if tiflash { "TiFlash stores" } else { "stores that fit" };
+            let what = if tiflash { "TiFlash store" } else { "fitting store" };
             all.push(format!(
-                "placement rule {} wants {count} replica(s), and {} {what} are left",
+                "placement rule {} wants {}, and {} {} left",
                 rules.join(" with "),
-                fitting.len()
+                counted(count, "replica"),
+                counted(fitting.len(), what),
+                is(fitting.len())
             ));
         }
     }
@@ -271,7 +278,9 @@ mod tests {
         let here = [west(1), west(2), west(3)];
         let left = [east(4), east(5), east(6)];
         assert_eq!(shorts(&[rule(3, &[])], &here, &left), Vec::<String>::new());
-        assert!(shorts(&[rule(3, &[])], &here, &left[..2])[0].contains("2 Up TiKV stores"));
+        assert!(
+            shorts(&[rule(3, &[])], &here, &left[..2])[0].contains("2 TiKV stores left, all Up, and 3 replicas wanted")
+        );
         assert!(shorts(&[rule(3, &[]), rule(2, &[])], &here, &left)[0].contains("5 replicas"));
         // Three stores are left, and none of them where the rule wants one.
         assert!(

@@ -11,6 +11,7 @@ use super::database::{Database, answers, cluster_id, referenced};
 use super::pd::PdAnswer;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, KubeCluster, ObjectRef};
+use crate::counted::counted;
 
 /// How one of them stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -192,8 +193,8 @@ fn no_strangers(database: &Database, parts: &[Part<'_>]) -> Holding {
     match listed == database.members.len() {
         true => Holding::Holds,
         false => Holding::Broken(format!(
-            "PD lists {} members, and the TidbClusters' status {listed}",
-            database.members.len()
+            "PD lists {}, and the TidbClusters' status {listed}",
+            counted(database.members.len(), "member")
         )),
     }
 }

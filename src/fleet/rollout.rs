@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::tidbcluster::{Component, TidbCluster};
 use super::workload::{Pod, StatefulSet, image_tag};
 use super::{KubeCluster, ObjectKey};
+use crate::counted::counted;
 
 /// Why a changed start script restarts no pod of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +139,7 @@ fn suspending(tc: &TidbCluster, component: Component, set: Option<&StatefulSet>,
         Some("Suspend") => match (pods.len(), set) {
             (0, None) => None,
             (0, Some(_)) => Some(format!("{title} is being suspended: its StatefulSet is not gone yet")),
-            (left, _) => Some(format!("{title} is being suspended: {left} pods are left")),
+            (left, _) => Some(format!("{title} is being suspended: {} left", counted(left, "pod"))),
         },
         Some(phase @ ("Upgrade" | "Scale")) => {
             Some(format!("{title} is to be suspended, but is in phase {phase}, and the operator waits for its end"))
@@ -225,14 +226,16 @@ fn unsettled(
     }
     if s.current_revision != s.update_revision {
         return Some(format!(
-            "{title} is rolling: {} of {} pods are on the new revision",
-            s.updated_replicas, replicas
+            "{title} is rolling: {} of {} on the new revision",
+            s.updated_replicas,
+            counted(replicas, "pod")
         ));
     }
     let failed = i64::try_from(status.failure_members.len() + status.failure_stores.len()).unwrap_or(i64::MAX);
     if failed > 0 && set.spec.replicas == replicas + failed {
         return Some(format!(
-            "{title} has {failed} pods more than the spec, because failover is still recorded in status; {}",
+            "{title} has {} more than the spec, because failover is still recorded in status; {}",
+            counted(failed, "pod"),
             after_failover(component)
         ));
     }
@@ -243,7 +246,7 @@ fn unsettled(
         return Some(format!("{title} has {} updated of {replicas} wanted", s.updated_replicas));
     }
     if i64::try_from(pods.len()).unwrap_or(i64::MAX) != replicas {
-        return Some(format!("{title} shows {} pods of {replicas} wanted", pods.len()));
+        return Some(format!("{title} shows {} of {replicas} wanted", counted(pods.len(), "pod")));
     }
     for pod in pods {
         let hash = pod.metadata.labels.get("controller-revision-hash");
@@ -273,8 +276,8 @@ fn unsettled(
             }
             if !all_there(status.members.len()) {
                 return Some(format!(
-                    "the operator sees {} {title} members of {replicas} wanted",
-                    status.members.len()
+                    "the operator sees {} of {replicas} wanted",
+                    counted(status.members.len(), &format!("{title} member"))
                 ));
             }
         }
@@ -283,7 +286,10 @@ fn unsettled(
                 return Some(format!("{title} store {} is {}", store.id, store.state));
             }
             if !all_there(status.stores.len()) {
-                return Some(format!("the operator sees {} {title} stores of {replicas} wanted", status.stores.len()));
+                return Some(format!(
+                    "the operator sees {} of {replicas} wanted",
+                    counted(status.stores.len(), &format!("{title} store"))
+                ));
             }
         }
         Component::Tiproxy | Component::Pump | Component::Ticdc => {}
@@ -340,8 +346,8 @@ mod tests {
         let gone = of("Suspend", false, false);
         assert!(gone.settled && gone.suspended && gone.reason.is_empty(), "{gone:?}");
         for (phase, set, pod, reason) in [
-            ("Suspend", true, true, "1 pods are left"),
-            ("Suspend", false, true, "1 pods are left"),
+            ("Suspend", true, true, "1 pod left"),
+            ("Suspend", false, true, "1 pod left"),
             ("Suspend", true, false, "StatefulSet is not gone"),
             ("Normal", true, true, "has not begun"),
             ("Upgrade", true, true, "phase Upgrade"),
@@ -349,6 +355,42 @@ mod tests {
         ] {
             let seen = of(phase, set, pod);
             assert!(!seen.settled && !seen.suspended && seen.reason.contains(reason), "{seen:?}, wanted {reason:?}");
+        }
+    }
+
+    /// TiDB is upgraded smoothly: the operator posts to :10080/upgrade/finish when all pods are new, and where the answer is
+    /// no "success!" it stays in phase Upgrade with Ready True.
+    #[test]
+    fn an_upgrade_that_waits_for_an_answer_has_only_new_and_ready_pods() {
+        type Change = fn(&mut Value, &mut Value, &mut Value);
+        let seen = |change: Change| {
+            let mut tc = json!({"metadata": {"name": "b", "namespace": "n"},
+                "spec": {"version": "v8.5.7", "tidb": {"replicas": 1}}, "status": {"tidb": {"phase": "Upgrade"}}});
+            let mut set = json!({"metadata": {"name": "b-tidb", "namespace": "n", "generation": 2}, "spec": {"replicas": 1},
+                "status": {"observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+                    "currentRevision": "r1", "updateRevision": "r2"}});
+            let mut pod = json!({"metadata": {"name": "b-tidb-0", "namespace": "n", "labels": {
+                    "app.kubernetes.io/instance": "b", "app.kubernetes.io/component": "tidb", "controller-revision-hash": "r2"}},
+                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+            change(&mut tc, &mut set, &mut pod);
+            let mut cluster = KubeCluster::default();
+            let set: StatefulSet = serde_json::from_value(set).expect("shape");
+            let pod: Pod = serde_json::from_value(pod).expect("shape");
+            cluster.stateful_sets.insert(set.metadata.key(), set);
+            cluster.pods.insert(pod.metadata.key(), pod);
+            smooth_upgrade(&cluster, &serde_json::from_value(tc).expect("shape"), Component::Tidb)
+        };
+        assert!(seen(|_, _, _| {}));
+        let others: [(&str, Change); 6] = [
+            ("not upgrading", |tc, _, _| tc["status"]["tidb"]["phase"] = json!("Normal")),
+            ("no phase yet", |tc, _, _| tc["status"] = json!({})),
+            ("an old pod", |_, _, pod| pod["metadata"]["labels"]["controller-revision-hash"] = json!("r1")),
+            ("a pod that is not ready", |_, _, pod| pod["status"]["conditions"] = json!([])),
+            ("a template not yet seen", |_, set, _| set["metadata"]["generation"] = json!(3)),
+            ("pods to come", |_, set, _| set["status"]["updatedReplicas"] = json!(0)),
+        ];
+        for (what, change) in others {
+            assert!(!seen(change), "{what}");
         }
     }
 

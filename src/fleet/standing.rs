@@ -5,6 +5,7 @@
 use super::problem::{Problem, ProblemKind};
 use super::subject::Subject;
 use super::{Crd, Fleet};
+use crate::counted::counted;
 
 /// What is wrong, each once for its KubeCluster.
 pub fn problems(fleet: &Fleet) -> Vec<Problem> {
@@ -54,7 +55,10 @@ fn nothing(fleet: &Fleet) -> Option<String> {
         _ if seen == all => "no TidbCluster was found; is the namespace or the context right?".to_owned(),
         0 => "no TidbCluster is known: no KubeCluster could be looked at".to_owned(),
         _ => {
-            format!("no TidbCluster is known: only {seen} of {all} KubeClusters could be looked at, and there is none")
+            format!(
+                "no TidbCluster is known: only {seen} of {} could be looked at, and there is none",
+                counted(all, "KubeCluster")
+            )
         }
     })
 }

@@ -16,6 +16,7 @@ use super::object::{ObjectId, ObjectKind, Sight};
 use super::tidbcluster::{Component, TidbCluster};
 use super::version::Version;
 use super::{Fleet, ObjectRef};
+use crate::counted::counted;
 
 /// The keys that every one of these Secrets must have.
 pub const KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
@@ -440,8 +441,9 @@ fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(Troubl
         return Some((TroubleKind::NotYetValid, format!("is valid only from {from} on")));
     }
     let left = until.duration_since(now);
-    (left < SOON)
-        .then(|| (TroubleKind::Expiring, format!("expires in {} days, at {until}: renew it", left.as_hours() / 24)))
+    (left < SOON).then(|| {
+        (TroubleKind::Expiring, format!("expires in {}, at {until}: renew it", counted(left.as_hours() / 24, "day")))
+    })
 }
 
 /// What is wrong with the time of a certificate today, as the rest of a sentence.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::plan::{changes, undo};
 use super::verify::Verified;
+use crate::counted::counted;
 use crate::runbook::action::Answer;
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
@@ -48,7 +49,7 @@ pub fn markdown(records: &[Record], verified: &Verified) -> Option<String> {
         let _ = writeln!(out, "{}  {:>4}  {}", record.at.strftime("%Y-%m-%d"), record.seq, super::run::line(record));
     }
     out.push_str("```\n\n## The journal\n\n");
-    let _ = writeln!(out, "* {} lines, SHA-256 of the last: `{}`", verified.lines, verified.head);
+    let _ = writeln!(out, "* {}, SHA-256 of the last: `{}`", counted(verified.lines, "line"), verified.head);
     match verified.findings.as_slice() {
         [] => out.push_str("* the hash chain is whole\n"),
         findings => {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use super::plain;
+use crate::counted::counted;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, Held, certificates, left};
 use crate::fleet::findings::catalogue::CATALOGUE;
@@ -166,13 +167,16 @@ impl Shown {
         let ends = if days < 0 { "ended" } else { "ends" };
         let which = format!("{ends} {end} ({}): {} of {}", left(days), first.secret, first.of);
         Some(match (dark.len(), self.dark) {
-            (0, false) => format!("{} certificates seen; the first {which}", seen.len()),
+            (0, false) => format!("{} seen; the first {which}", counted(seen.len(), "certificate")),
             (0, true) => format!(
-                "{} certificates seen, and which others there are is not known; the first of these {which}",
-                seen.len()
+                "{} seen, and which others there are is not known; the first of these {which}",
+                counted(seen.len(), "certificate")
             ),
             (count, _) => {
-                format!("{} certificates seen, {count} not; the first of those that are seen {which}", seen.len())
+                format!(
+                    "{} seen, {count} not; the first of those that are seen {which}",
+                    counted(seen.len(), "certificate")
+                )
             }
         })
     }
@@ -279,7 +283,8 @@ fn one(out: &mut String, finding: &Finding) {
     for evidence in &finding.evidence {
         let seen = evidence.seen.map(|at| format!(" (seen {})", at.strftime("%H:%M:%SZ"))).unwrap_or_default();
         let whose = if first.starts_with(&evidence.object) { String::new() } else { format!("{}: ", evidence.object) };
-        hang(out, "  seen  ", &format!("{whose}{} = {}{seen}", evidence.field, evidence.value));
+        let field = if evidence.field.is_empty() { String::new() } else { format!("{} = ", evidence.field) };
+        hang(out, "  seen  ", &format!("{whose}{field}{}{seen}", evidence.value));
     }
     hang(out, "  why   ", finding.why);
     // A command line is copied as it stands, so it is not broken.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::counted::counted;
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
@@ -20,7 +21,7 @@ pub fn text(plan: &Plan) -> String {
         out.push_str("! The vendor calls this procedure experimental: data may be lost. The alternative is a new cluster and a data migration.\n");
     }
     let passed = plan.checks.iter().filter(|check| check.state == CheckState::Passed).count();
-    let _ = writeln!(out, "Preflight: {passed} of {} checks passed", plan.checks.len());
+    let _ = writeln!(out, "Preflight: {passed} of {} passed", counted(plan.checks.len(), "check"));
     for check in &plan.checks {
         match check.state {
             CheckState::Passed => {}
@@ -48,8 +49,8 @@ pub fn text(plan: &Plan) -> String {
     let _ = writeln!(out, "Digest: sha256:{}", digest(plan));
     match (plan.refusals().count(), plan.changes()) {
         (0, 0) => out.push_str("Nothing to do: everything is already so.\n"),
-        (0, changes) => drop(writeln!(out, "{changes} change(s) to make. Nothing has been sent yet.")),
-        (refusals, _) => drop(writeln!(out, "{refusals} check(s) refuse: nothing will be sent.")),
+        (0, changes) => drop(writeln!(out, "{} to make. Nothing has been sent yet.", counted(changes, "change"))),
+        (refusals, _) => drop(writeln!(out, "Refused by {}: nothing will be sent.", counted(refusals, "check"))),
     }
     super::status::plain_lines(&out)
 }
@@ -131,7 +132,16 @@ fn way_back(plan: &Plan) -> String {
         return "Way back: nothing is changed, so nothing has to be put back.".into();
     }
     match no_return(plan) {
-        None => "Way back: every change can be put back.".into(),
+        None => {
+            let left: Vec<String> = all().filter(|(_, step)| stays(step)).map(named).collect();
+            match left.as_slice() {
+                [] => "Way back: every change can be put back.".into(),
+                left => format!(
+                    "Way back: none is needed for {}: undo leaves it as it then is; every other change can be put back.",
+                    left.join(", ")
+                ),
+            }
+        }
         Some(at) => {
             let before: Vec<String> = all().filter(|(number, _)| *number < at).map(named).collect();
             let after: Vec<String> = all()
@@ -147,6 +157,12 @@ fn way_back(plan: &Plan) -> String {
             )
         }
     }
+}
+
+/// Whether an undo passes over it although it changes something.
+fn stays(step: &PlannedStep) -> bool {
+    let passed_over = matches!(step.action, Action::DeleteObject { .. } | Action::TransferPdLeader { .. });
+    passed_over && step.reversibility == Reversibility::Compensable
 }
 
 /// What undoing this step would restore, in one line.

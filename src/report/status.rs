@@ -23,6 +23,10 @@ pub struct Status {
     pub open_runs: Vec<OpenRun>,
     /// Where no open run could be looked for, one sentence each.
     pub open_runs_unseen: Vec<String>,
+    /// What it comes to; the exit code follows from it.
+    pub verdict: Verdict,
+    /// Why, one sentence each; empty when all is well.
+    pub because: Vec<String>,
 }
 
 /// An open run, with the problems of `databases` that it accounts for.
@@ -66,7 +70,8 @@ pub struct TidbClusterStatus {
 }
 
 /// The three answers of `status`, worst known first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Well,
     Wrong,
@@ -125,7 +130,15 @@ impl Status {
             unseen: clusters::unseen(fleet),
             open_runs: Vec::new(),
             open_runs_unseen: Vec::new(),
+            verdict: Verdict::Well,
+            because: Vec::new(),
         }
+        .judged()
+    }
+
+    fn judged(self) -> Self {
+        let verdict = self.judge();
+        Self { verdict, because: self.because(verdict), ..self }
     }
 
     /// With what is half done.
@@ -141,11 +154,37 @@ impl Status {
             all.collect()
         };
         let open_runs = runs.into_iter().map(|run| OpenRun { explains: explains(&run), run }).collect();
-        Self { open_runs, open_runs_unseen: unseen, ..self }
+        Self { open_runs, open_runs_unseen: unseen, ..self }.judged()
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The sentences that the verdict rests on.
+    fn because(&self, verdict: Verdict) -> Vec<String> {
+        let of = |database: &Database, sentence: &str| format!("Database {}: {sentence}", database.name);
+        match verdict {
+            Verdict::Well => Vec::new(),
+            Verdict::Unseen => {
+                let parts = self.databases.iter().flat_map(|db| db.unseen.iter().map(|one| of(db, one)));
+                self.unseen.iter().cloned().chain(parts).collect()
+            }
+            Verdict::Wrong => {
+                let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
+                let parts = self.databases.iter().flat_map(|db| {
+                    let loose =
+                        db.problems.iter().filter(|one| standing::explained(&runs, db, &one.sentence).is_none());
+                    loose.map(|one| of(db, &one.sentence)).collect::<Vec<_>>()
+                });
+                let half = runs.iter().filter(|run| run.half_done()).map(Standing::sentence);
+                self.problems.iter().map(ToString::to_string).chain(parts).chain(half).collect()
+            }
+        }
     }
 
     /// What is wrong is known even when something else could not be seen, so it comes first.
-    pub fn verdict(&self) -> Verdict {
+    fn judge(&self) -> Verdict {
         let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
         let wrong = !self.problems.is_empty()
             || standing::unexplained(&runs, &self.databases)
@@ -264,6 +303,10 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         &["MEMBER", "KUBECLUSTER", "POD", "HEALTH", "ROLE", "PEERURL"]
     };
     out.push_str(&table(header, &rows));
+    if wide && !database.stores.is_empty() {
+        out.push('\n');
+        out.push_str(&stores_text(database));
+    }
     let up = database.stores.iter().filter(|row| row.store.state == "Up").count();
     if !database.stores.is_empty() {
         out.push_str(&format!("Stores: {up} of {} Up", database.stores.len()));
@@ -284,6 +327,27 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push('\n');
     }
     out
+}
+
+fn stores_text(database: &Database) -> String {
+    let rows: Vec<Vec<String>> = database
+        .stores
+        .iter()
+        .map(|row| {
+            vec![
+                row.store.id.to_string(),
+                row.pod.clone().unwrap_or_else(dash),
+                row.kube_cluster.clone().unwrap_or_else(|| "not connected".into()),
+                if row.store.tiflash { "TiFlash".into() } else { "TiKV".into() },
+                row.store.state.clone(),
+                row.store.leader_count.to_string(),
+                row.store.region_count.to_string(),
+                row.store.version.clone(),
+                row.store.address.clone(),
+            ]
+        })
+        .collect();
+    table(&["STORE", "POD", "KUBECLUSTER", "KIND", "STATE", "LEADERS", "REGIONS", "VERSION", "ADDRESS"], &rows)
 }
 
 fn dash() -> String {

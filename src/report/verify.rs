@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::counted::counted;
 use crate::runbook::record::{Event, Record, line_hash};
 
 /// What was found.
@@ -82,7 +83,11 @@ pub fn verify(run: &str, text: &str, head: Option<&str>) -> Verified {
     match head {
         Some(head) if head == last => notes.push("the head is the last line: nothing was cut off or edited".into()),
         Some(head) => match hashes.iter().position(|hash| hash == head) {
-            Some(at) => notes.push(format!("the head is line {}; {} lines follow it", at + 1, hashes.len() - at - 1)),
+            Some(at) => notes.push(format!(
+                "the head is line {}, before the last {}",
+                at + 1,
+                counted(hashes.len() - at - 1, "line")
+            )),
             None => findings.push(format!("no line has the hash {head}: that line was edited or removed")),
         },
         None => {}

@@ -13,6 +13,7 @@ use super::action::Action;
 use super::blame;
 use super::merge;
 use super::requests::unpause;
+use crate::counted::{counted, is};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
@@ -322,7 +323,12 @@ fn views_of(id: MemberId, target: &ObjectRef, seen: &Observation) -> Result<BTre
         .collect();
     let needed = pods.clamp(1, 2);
     if views.len() < needed {
-        return Err(format!("{} of {pods} PD pods answered; {needed} are needed to be sure", views.len()));
+        return Err(format!(
+            "{} of {} answered; {needed} {} needed to be sure",
+            views.len(),
+            counted(pods, "PD pod"),
+            is(needed)
+        ));
     }
     Ok(views)
 }

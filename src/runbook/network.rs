@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::leads_to;
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 
@@ -111,8 +112,8 @@ pub fn ways(evidence: &Value) -> Vec<Way> {
 pub fn verdict(ways: &[Way]) -> String {
     let troubles: Vec<String> = ways.iter().filter_map(Way::trouble).collect();
     match troubles.as_slice() {
-        [] => format!("{} ways, every name resolves and every port is open", ways.len()),
-        bad => format!("{} of {} ways are not as they have to be: {}", bad.len(), ways.len(), bad.join("; ")),
+        [] => format!("{}, every name resolves and every port is open", counted(ways.len(), "way")),
+        bad => format!("{} of {} not as it has to be: {}", bad.len(), counted(ways.len(), "way"), bad.join("; ")),
     }
 }
 
@@ -184,6 +185,6 @@ mod tests {
                 format!("{:<21}  ok   open  CLOSED", "east/prod → west/live")
             ]
         );
-        assert_eq!(verdict(&ways), "1 of 1 ways are not as they have to be: east/prod → west/live: closed: 20160");
+        assert_eq!(verdict(&ways), "1 of 1 way not as it has to be: east/prod → west/live: closed: 20160");
     }
 }

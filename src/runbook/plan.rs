@@ -60,6 +60,21 @@ impl Plan {
         self.steps.iter().filter(|step| step.action.writes() && !step.already_so).count()
     }
 
+    /// The inputs as they were given.
+    pub fn given(&self) -> BTreeMap<String, String> {
+        let one = |value: &Value| serde_json::from_value::<ObjectRef>(value.clone()).ok().map(|of| of.to_string());
+        let text = |value: &Value| {
+            let several = || value.as_array()?.iter().map(one).collect::<Option<Vec<_>>>();
+            match (one(value), several(), value.as_str()) {
+                (Some(of), _, _) => of,
+                (None, Some(all), _) => all.join(","),
+                (None, None, Some(text)) => text.to_owned(),
+                (None, None, None) => value.to_string(),
+            }
+        };
+        self.inputs.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
     /// A check that refuses: nothing may be sent.
     pub fn refusals(&self) -> impl Iterator<Item = &CheckResult> {
         self.checks.iter().filter(|check| check.state == CheckState::Refused)

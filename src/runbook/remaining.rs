@@ -15,6 +15,7 @@ use super::network::probe_at;
 use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
 use super::requests::quote;
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::tidbcluster::Component;
 
@@ -45,9 +46,9 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     }
     let _ = writeln!(
         out,
-        "# {} of {} steps. Read it before you run it; end the run first, so that only one of",
+        "# {} of {}. Read it before you run it; end the run first, so that only one of",
         left.len(),
-        all.len()
+        counted(all.len(), "step")
     );
     out.push_str(
         "# you and tidepilot works. The values are from the journal; what is so already is left alone.\nset -eu\n",

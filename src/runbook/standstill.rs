@@ -6,6 +6,7 @@
 use super::action::Action;
 use super::plan::PlannedStep;
 use super::requests::{place, quote};
+use crate::counted::counted;
 use crate::fleet::database::database_of;
 use crate::fleet::extras::Controller;
 use crate::fleet::rollout::{component_pods, rollout, smooth_upgrade};
@@ -112,7 +113,7 @@ fn trouble(pod: &Pod) -> Option<String> {
     let why = unscheduled.map(|one| one.message.as_str()).filter(|message| !message.is_empty());
     let restarts = match pod.restarts() {
         0 => String::new(),
-        times => format!(", restarted {times} times"),
+        times => format!(", restarted {}", counted(times, "time")),
     };
     let why = why.map_or_else(String::new, |why| format!(": {why}"));
     Some(format!("pod {} is {}{restarts}{why}", pod.metadata.name, pod.status_word()))
@@ -129,8 +130,9 @@ fn no_class(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {
     let names: Vec<&str> = bare.map(|claim| claim.metadata.name.as_str()).collect();
     let first = names.first()?;
     Some(format!(
-        "{} volume claim(s) have no StorageClass ({first}, …): the operator then refuses to restart their pods (\"StorageClass of pvc … is not set\")",
-        names.len()
+        "{} without StorageClass ({first}{}): the operator then refuses to restart the pods (\"StorageClass of pvc … is not set\")",
+        counted(names.len(), "volume claim"),
+        if names.len() > 1 { ", …" } else { "" }
     ))
 }
 

@@ -343,7 +343,7 @@ pub const CASES: &[Case] = &[
     case(&[LEAVE], "rules-known", "placement rules", |w| {
         w.details(|details| (details.rules, details.gaps) = (None, vec!["no rules: 503".into()]));
     }),
-    case(&[LEAVE], "stores-enough", "2 Up TiKV stores are left", |w| {
+    case(&[LEAVE], "stores-enough", "2 TiKV stores left, all Up", |w| {
         w.stores(|all| all.retain(|store| !store.address.starts_with("prod-east-tikv-0.")));
     }),
     case(&[LEAVE], "stores-all-known", "stranger:20160", |w| w.stores(|all| all[0].address = "stranger:20160".into())),

@@ -163,7 +163,7 @@ async fn stood_still() {
     assert_eq!(cause(&fleet, &run), json!("stood-still"));
     let all = ran.all();
     for wanted in [
-        "TiKV is rolling: 0 of 3 pods are on the new revision",
+        "TiKV is rolling: 0 of 3 pods on the new revision",
         "nothing has moved for ",
         "have no StorageClass",
         "logs deploy/tidb-controller-manager",

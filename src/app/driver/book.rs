@@ -14,6 +14,7 @@ use super::waiting::Haste;
 use crate::client::lease::{Lease, Lost};
 use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{NotShared, OpenRun};
+use crate::counted::counted;
 use crate::runbook::record::{Event, Record, encode};
 
 /// The journal of the run under way.
@@ -114,8 +115,8 @@ impl Book {
             // A copy that somebody else continues lacks nothing.
             Ok(()) | Err(NotShared::Taken(_)) => Ok(()),
             Err(NotShared::Failed(why)) => Err(format!(
-                "the run's record in the cluster lacks the last {} lines ({why}); `tidepilot runs resume` adds them",
-                shared.record.pending()
+                "the run's record in the cluster lacks its end, {} ({why}); `tidepilot runs resume` adds it",
+                counted(shared.record.pending(), "line")
             )),
         }
     }

@@ -33,6 +33,7 @@ use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, agent, apply, network, probe};
+use crate::counted::counted;
 use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
@@ -170,9 +171,13 @@ impl Driver {
         }
         let opened = Event::RunOpened { run: run.clone(), tool: TOOL.into(), plan: Box::new(plan.clone()) };
         // The file comes before the lease: with a disk that takes nothing, nothing at all is sent.
-        let journal = Journal::create(&self.runs, &run).and_then(|mut journal| {
-            let record = journal.append(now(), opened)?;
-            Ok((journal, record))
+        let journal = Journal::create(&self.runs, &run).and_then(|mut journal| match journal.append(now(), opened) {
+            Ok(record) => Ok((journal, record)),
+            // Half a first line is no run, and would be listed as a damaged one for ever.
+            Err(error) => {
+                journal.discard();
+                Err(error)
+            }
         });
         let (mut journal, record) = match journal {
             Ok(both) => both,
@@ -581,10 +586,11 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
         }
         Stop::Finished(Outcome::Done) => {
             let sentence = match run.skipped() {
-                0 => format!("done: {} steps, each verified", run.completed()),
+                0 if run.completed() == 1 => "done: 1 step, verified".to_owned(),
+                0 => format!("done: {}, each verified", counted(run.completed(), "step")),
                 skipped => format!(
-                    "done: {} steps verified; {skipped} skipped, and what they were to prove is not proved",
-                    run.completed() - skipped
+                    "done: {} verified; {skipped} skipped, and what was to be proved by that is not proved",
+                    counted(run.completed() - skipped, "step")
                 ),
             };
             end(&run.id, exit::DONE, sentence)
@@ -650,7 +656,7 @@ fn undone(run: &Run) -> String {
         .map(|step| step.id.as_str())
         .collect();
     let skipped = if skipped.is_empty() { String::new() } else { format!("; skipped: {}", skipped.join(", ")) };
-    format!("undone: {} step(s) put back and verified{skipped}{stays}", way.of.len())
+    format!("undone: {} put back and verified{skipped}{stays}", counted(way.of.len(), "step"))
 }
 
 fn end(run: &str, code: u8, sentence: String) -> RunEnd {

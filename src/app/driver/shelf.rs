@@ -51,8 +51,7 @@ impl Shelf {
         let named: Vec<&Entry> = all.iter().filter(|entry| entry.id == id).collect();
         let entry = match named.as_slice() {
             [] => {
-                let known: Vec<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
-                return Err(format!("no runbook is called {id:?}; there are: {}", known.join(", ")));
+                return Err(unknown(id, &all));
             }
             [one] => *one,
             [first, second, ..] => {
@@ -110,6 +109,42 @@ impl Shelf {
         }
         runbook
     }
+}
+
+/// There is no such runbook: what there is, with the likeliest first.
+pub fn unknown(id: &str, all: &[Entry]) -> String {
+    let mut known: Vec<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
+    let near = near(id, known.iter().copied());
+    known.sort_unstable();
+    let meant = near.map_or_else(String::new, |near| format!(" Did you mean {near}?"));
+    format!("no runbook is called {id:?}.{meant} There are: {}", known.join(", "))
+}
+
+/// The one of these names that somebody may have meant: the nearest, where it is near.
+pub fn near<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    let part = |name: &str| given.len() >= 3 && name.to_lowercase().contains(&given);
+    names
+        .map(|name| (if part(name) { 1 } else { distance(&given, &name.to_lowercase()) }, name))
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(2))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// How many characters have to be put in, taken out or replaced to make one of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, c) in one.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = at + 1;
+        for (place, d) in other.iter().enumerate() {
+            let replaced = before + usize::from(c != *d);
+            before = row[place + 1];
+            row[place + 1] = replaced.min(before + 1).min(row[place] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// The document that a plan was made from.

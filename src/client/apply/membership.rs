@@ -9,6 +9,7 @@ use super::super::pd::{self, Membership, PdWrite};
 use super::super::plain;
 use super::super::tunnel::{Broken, Tunnel};
 use super::fence;
+use crate::counted::counted;
 use crate::fleet::database::database_of;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::tidbcluster::TidbCluster;
@@ -109,8 +110,8 @@ fn stands_without(seen: &Fleet, target: &ObjectRef, id: MemberId) -> Result<(), 
     match healthy * 2 > others.len() {
         true => Ok(()),
         false => Err(format!(
-            "without member {id} there would be {} members with {healthy} healthy ones, which is no majority",
-            others.len()
+            "without member {id} there would be {} and {healthy} healthy, which is no majority",
+            counted(others.len(), "member")
         )),
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn join_stores(
     views: &[(&ObjectRef, &ObjectKey, &PdAnswer)],
 ) -> Vec<StoreRow> {
     let stores: BTreeMap<u64, &Store> = views.iter().flat_map(|(_, _, a)| &a.stores).map(|s| (s.id, s)).collect();
-    stores
+    let mut rows: Vec<StoreRow> = stores
         .into_values()
         .map(|store| {
             let host = store.address.split(':').next().unwrap_or_default();
@@ -129,5 +129,13 @@ pub(super) fn join_stores(
                 of: owner.map(|(of, _, _)| (*of).clone()),
             }
         })
-        .collect()
+        .collect();
+    rows.sort_by_cached_key(|row| (place_of(row.of.clone(), row.pod.as_deref()), row.store.id));
+    rows
+}
+
+/// Where something is, for sorting: by TidbCluster, then by its pods' names and numbers; what has no place comes last.
+pub(super) fn place_of(of: Option<ObjectRef>, pod: Option<&str>) -> (bool, Option<ObjectRef>, String, u64) {
+    let (name, number) = pod.and_then(|pod| pod.rsplit_once('-')).unwrap_or((pod.unwrap_or_default(), ""));
+    (of.is_none(), of, name.to_owned(), number.parse().unwrap_or(u64::MAX))
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::scene::{Part, Scene, kubectl};
 use super::{Finding, OfDatabase, Subject};
+use crate::counted::{counted, is};
 use crate::fleet::database::{Member, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
@@ -50,7 +51,7 @@ fn too_few_tikv(scene: &Scene<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let sentence = match gone {
-        0 => format!("{up} TiKV stores are Up, and the placement rules need {needed}"),
+        0 => format!("{} Up, and the placement rules need {needed}", counted(up, "TiKV store")),
         _ => format!(
             "{gone} of {up} Up TiKV stores are to leave; {left} would be left, and the placement rules need {needed}"
         ),
@@ -133,7 +134,15 @@ fn deleted_too_early(scene: &Scene<'_>) -> Vec<Finding> {
         }
         all.push(
             scene
-                .find_at("deleted-too-early", part, format!("it is being deleted while {stores} of its stores and {members} of its PD members are still in the Database"))
+                .find_at(
+                    "deleted-too-early",
+                    part,
+                    format!(
+                        "it is being deleted while {} and {} of it are still in the Database",
+                        counted(stores, "store"),
+                        counted(members, "PD member")
+                    ),
+                )
                 .saw(&part.subject(), "metadata.deletionTimestamp", "set", part.seen())
                 .then("take the stores out by their ids as soon as PD answers, then the members; quorum first"),
         );
@@ -152,7 +161,7 @@ fn deleted_too_early(scene: &Scene<'_>) -> Vec<Finding> {
     for ((context, namespace, name), stores) in gone {
         let was = ObjectRef::new(context, namespace, name);
         let sentence =
-            format!("{} stores of {was} are still in the Database, and that TidbCluster is gone", stores.len());
+            format!("still in the Database: {} of {was}, and that TidbCluster is gone", counted(stores.len(), "store"));
         let mut found = scene.find("deleted-too-early", sentence).on(Subject::tidb_cluster(&was));
         for (id, state) in &stores {
             found = found.saw(&Subject::of_pd("store", id.to_string()), "state_name", state, scene.pd_seen());
@@ -306,8 +315,9 @@ fn old_claims(fleet: &Fleet) -> Vec<Finding> {
         for ((namespace, instance), claims) in by_owner {
             let was = ObjectRef::new(&cluster.context, namespace, instance);
             let sentence = format!(
-                "{} claims of {was} are left, and that TidbCluster is gone: one of the same name would start with their data",
-                claims.len()
+                "{} of {was} {} left, and that TidbCluster is gone: one of the same name would start with that data",
+                counted(claims.len(), "volume claim"),
+                is(claims.len())
             );
             let mut found = Finding::new("old-claims", None, sentence).on(Subject::tidb_cluster(&was));
             for claim in &claims {
@@ -346,8 +356,11 @@ fn joiner_with_old_claims(scene: &Scene<'_>) -> Vec<Finding> {
         if older.is_empty() {
             continue;
         }
-        let sentence =
-            format!("it is to join, but {} of its claims are older than itself: it starts with old data", older.len());
+        let sentence = format!(
+            "it is to join, but {} of it {} older than itself: it starts with old data",
+            counted(older.len(), "claim"),
+            is(older.len())
+        );
         let mut found = scene.find_at("old-claims", part, sentence);
         for claim in &older {
             let made = claim.metadata.creation_timestamp.map(|made| made.to_string()).unwrap_or_default();

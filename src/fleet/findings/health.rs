@@ -2,6 +2,7 @@
 
 use super::scene::Scene;
 use super::{Finding, OfDatabase, Severity, Subject};
+use crate::counted::counted;
 use crate::fleet::lead::Lead;
 use crate::fleet::rollout::suspended_words;
 
@@ -26,7 +27,7 @@ fn members(scene: &Scene<'_>) -> Vec<Finding> {
     } else {
         (Severity::Medium, format!("{} more may be lost", quorum.tolerate))
     };
-    let sentence = format!("{} of {} PD members are not healthy: {what}", sick.len(), quorum.members);
+    let sentence = format!("{} of {} not healthy: {what}", sick.len(), counted(quorum.members, "PD member"));
     let mut found = scene.find("pd-member-unhealthy", sentence).severity(severity);
     for member in sick {
         let subject = Subject::of_pd("member", member.id.hex());

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
+use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -238,7 +239,7 @@ fn microservices(scene: &Scene<'_>) -> Vec<Finding> {
             ),
         };
         if let Some(count) = listed {
-            found = found.saw(&part.subject(), "spec.pdms", format!("{count} entries"), part.seen());
+            found = found.saw(&part.subject(), "spec.pdms", counted(count, "entry"), part.seen());
         }
         if let Some(mode) = mode {
             found = found.saw(&part.subject(), "spec.pd.mode", mode, part.seen());
@@ -399,7 +400,7 @@ fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
         all.push(
             scene
                 .find_at("rejected-by-operator", part, format!("the operator rejects the object: {}", event.message))
-                .saw(&part.subject(), "event FailedValidation", format!("{} times", event.count), event.last)
+                .saw(&part.subject(), "event FailedValidation", counted(event.count, "time"), event.last)
                 .then("correct what the event names; status is the old one until then"),
         );
     }

@@ -5,6 +5,7 @@
 use super::membership::FORCE;
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
+use crate::counted::counted;
 use crate::fleet::extras::{Controller, RegionCheck};
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
@@ -169,7 +170,7 @@ fn regions(scene: &Scene<'_>) -> Vec<Finding> {
                 RegionCheck::PendingPeer => false,
             };
             if counts {
-                said.push(format!("{count} regions with {}", check.word()));
+                said.push(format!("{} with {}", counted(*count, "region"), check.word()));
                 let field = format!("GET /pd/api/v1/regions/check/{}", check.word());
                 evidence.push((whole.clone(), field, count.to_string(), Some(details.at)));
             }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Purpose, Trouble, TroubleKind, TroubleOf, between, secret, wanted_of};
+use crate::counted::counted;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, kept_by};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -146,8 +147,9 @@ pub(super) fn strangers(fleet: &Fleet, tidb_clusters: &[ObjectRef], seen: &[Seen
             };
             let rest = seen.len() - apart.len();
             let sentence = format!(
-                "{secrets} {} of {of} {what}; the other {rest} Secrets of the Database trust {}{place}: they cannot speak with each other",
+                "{secrets} {} of {of} {what}; of the others of the Database {} {}{place}: they cannot speak with each other",
                 names.join(", "),
+                if rest == 1 { "1 Secret trusts".to_owned() } else { format!("{} trust", counted(rest, "Secret")) },
                 called(&home)
             );
             let trouble = Trouble { kind: TroubleKind::Authority, secret: names[0].to_owned(), sentence };

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{BadRun, Run, StepState};
+use crate::counted::counted;
 use crate::runbook::action::Answer;
 use crate::runbook::choices::Wish;
 use crate::runbook::definition::Runbook;
@@ -328,9 +329,15 @@ pub fn sentence(record: &Record) -> String {
         Event::Paused { step, reason, .. } => format!("{step}: paused: {}", reason.sentence()),
         Event::Chosen { choice } => match choice {
             Choice::ByHand { step } => format!("{step}: said to be done by hand; looking"),
-            Choice::Undo { steps, ends_at: None } => format!("undo of {} step(s): {}", steps.len(), steps.join(", ")),
+            Choice::Undo { steps, ends_at: None } => {
+                format!("undo of {}: {}", counted(steps.len(), "step"), steps.join(", "))
+            }
             Choice::Undo { steps, ends_at: Some(end) } => {
-                format!("undo of {} step(s): {}; {end} and what came before it stay", steps.len(), steps.join(", "))
+                format!(
+                    "undo of {}: {}; {end} and what came before it stay",
+                    counted(steps.len(), "step"),
+                    steps.join(", ")
+                )
             }
             Choice::Abandon { reason, left } => format!("given up: {reason}; {}", left.join("; ")),
         },

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::super::Finding;
 use super::at;
 use super::documents::{Document, Set};
+use crate::counted::counted;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -100,7 +101,7 @@ fn hosts(set: &Set, document: &Document) -> Vec<Finding> {
         if let Some(missing) = missing {
             let sentence = format!("the host list lacks {missing}: PD in another KubeCluster refuses this certificate");
             return vec![
-                at(document, "san-missing", path, format!("{} names", names.len()), sentence)
+                at(document, "san-missing", path, counted(names.len(), "name"), sentence)
                     .then(format!("add {missing}, its wildcard, and the same for the Service itself")),
             ];
         }

@@ -10,6 +10,7 @@ use super::values::{
     VersionFault, any_placeholder, domain_fault, max_replicas, name_fault, placeholder, variable, version_fault,
 };
 use super::{Location, Subject};
+use crate::counted::counted;
 use crate::fleet::certificate::allowed_names;
 use crate::fleet::rollout::{Held, held};
 use crate::fleet::tidbcluster::Component;
@@ -375,7 +376,7 @@ fn common_names(document: &Document) -> Vec<Finding> {
             component.title()
         );
         all.push(
-            at(document, "common-name-mismatch", &path, format!("{names} names"), sentence)
+            at(document, "common-name-mismatch", &path, counted(names, "name"), sentence)
                 .then("one common name for all certificates"),
         );
     }
