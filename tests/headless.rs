@@ -348,7 +348,7 @@ fn status_in_order_with_its_reasons() {
         let rows = database(&status, name)[of].as_array().expect("a list");
         rows.iter().map(|row| row["pod"].as_str().unwrap_or_default().to_owned()).collect()
     };
-    assert_eq!(pods("prod", "members"), ["prod-east-pd-0", "prod-east-pd-1", "prod-west-pd-0"]);
+    assert_eq!(pods("prod-east", "members"), ["prod-east-pd-0", "prod-east-pd-1", "prod-west-pd-0"]);
     assert_eq!(pods("basic", "members"), ["basic-pd-0", "basic-pd-1", "basic-pd-2"]);
     assert_eq!(pods("basic", "stores"), ["basic-tikv-0", "basic-tikv-1", "basic-tikv-2"]);
     let wide = demo.run(&["status", "-o", "wide"]).expect(0).stdout;

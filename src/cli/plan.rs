@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::driver::exit;
 use crate::files::{self, Allowed};
-use crate::fleet::ObjectRef;
 use crate::report;
 use crate::runbook::digest::digest;
 use crate::runbook::overrule::{self, Accepted};

@@ -71,6 +71,10 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     if !step.why.is_empty() {
         let _ = writeln!(out, "     why      {}", step.why);
     }
+    if step.last.is_some() && step.action.writes() {
+        // A restart before it may move PD's leader.
+        out.push_str("     order    as it would be today; settled anew when it comes to it\n");
+    }
     for (path, before, after) in changes(step) {
         let _ = writeln!(out, "     change   {path}: {before} → {after}");
     }

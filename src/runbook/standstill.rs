@@ -76,7 +76,11 @@ fn of_operator(cluster: &KubeCluster) -> Option<String> {
     match managers.is_empty() {
         true => Some(format!("no TiDB Operator runs in {}", cluster.context)),
         false => (available == 0).then(|| {
-            format!("TiDB Operator is not available in {} (0 of {wanted} pods), so nothing is done", cluster.context)
+            format!(
+                "TiDB Operator is not available in {} (0 of {}), so nothing is done",
+                cluster.context,
+                counted(wanted, "pod")
+            )
         }),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Member;
 use super::grouping::{Astray, astray, candidates, cluster_id, names, pod_of, referenced};
+use crate::counted::counted;
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::rollout::{rollout, suspended_words, under_way};
@@ -103,7 +104,8 @@ pub(super) fn see_clusters(
         }
         for (key, replicas) in tc.spec.unknown.iter().filter(|(_, replicas)| **replicas > 0) {
             unseen.push(format!(
-                "TidbCluster {of}: spec.{key} asks for {replicas} pods of a component that is not known here, so whether everything is there is not known"
+                "TidbCluster {of}: spec.{key} asks for {} of a component that is not known here, so whether everything is there is not known",
+                counted(*replicas, "pod")
             ));
         }
         if let Some(to) = &tc.spec.cluster {

@@ -94,7 +94,12 @@ fn tiflash_replicas(scene: &Scene<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let whole = Subject::of_pd("Database", &scene.database.name);
-    let sentence = format!("tables want {needed} TiFlash replicas, and {left} TiFlash stores are left");
+    let sentence = format!(
+        "tables want {}, and {} {} left",
+        counted(needed, "TiFlash replica"),
+        counted(left, "TiFlash store"),
+        is(left)
+    );
     vec![
         scene
             .find("tiflash-replicas-remain", sentence)

@@ -5,6 +5,7 @@
 
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::Store;
@@ -220,7 +221,7 @@ fn unknown_component(scene: &Scene<'_>) -> Vec<Finding> {
                     .find_at(
                         "unknown-component",
                         part,
-                        format!("spec.{key} asks for {replicas} pods of a component that tidepilot does not know: whether everything is there is not known"),
+                        format!("spec.{key} asks for {} of a component that tidepilot does not know: whether everything is there is not known", counted(*replicas, "pod")),
                     )
                     .saw(&part.subject(), &format!("spec.{key}.replicas"), replicas.to_string(), part.seen())
                     .unknown()

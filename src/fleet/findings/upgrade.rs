@@ -312,7 +312,10 @@ fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
             "0".to_owned(),
         ),
         (Some(one), _) if available == 0 => (
-            format!("TiDB Operator is not available (0 of {wanted} pods): nothing that is changed takes effect"),
+            format!(
+                "TiDB Operator is not available (0 of {}): nothing that is changed takes effect",
+                counted(wanted, "pod")
+            ),
             format!("Deployment {}, status.availableReplicas", one.key),
             available.to_string(),
         ),
