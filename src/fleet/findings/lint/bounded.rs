@@ -76,6 +76,14 @@ fn many_of_a_kind_on_a_line_or_without_an_end() {
 fn too_much_is_said_not_judged_in_silence() {
     let shell = judged(format!("#!/bin/sh\n{}", "kubectl get tc\n".repeat(200_000)));
     assert!(shell.unseen[0].contains("bytes of shell text, and at most"), "{:?}", shell.unseen);
+    let one = |n| {
+        format!(
+            "apiVersion: pingcap.com/v1alpha1\nkind: TidbCluster\nmetadata: {{name: a{n}, namespace: n}}\nspec: {{cluster: {{name: a{}}}}}\n---\n",
+            n + 1
+        )
+    };
+    let many = judged((0..1_007).map(one).collect());
+    assert!(many.unseen.iter().any(|said| said.starts_with("7 more TidbClusters are not judged")), "{:?}", many.unseen);
     let flow = format!("kind: TidbClusterList\nitems: [{}]\n", "{kind: X},".repeat(OBJECTS + 5));
     let flow = judged(flow);
     assert!(flow.unseen.iter().any(|said| said.starts_with("5 more objects are not judged")), "{:?}", flow.unseen);

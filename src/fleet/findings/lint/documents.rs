@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 
-use super::room::{COMMANDS, OBJECTS, SHELL_TEXT};
+use super::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS};
 use super::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
 use super::variables::Variables;
 use super::{Subject, Text};
@@ -65,6 +65,8 @@ pub struct Set {
     pub unreadable: Vec<String>,
     /// How many were left out, since there were too many.
     more_objects: usize,
+    clusters: usize,
+    more_clusters: usize,
     more_commands: usize,
 }
 
@@ -117,7 +119,11 @@ pub fn read(texts: &[Text]) -> Set {
             }
         }
     }
-    for (more, what, most) in [(set.more_objects, "objects", OBJECTS), (set.more_commands, "commands", COMMANDS)] {
+    for (more, what, most) in [
+        (set.more_objects, "objects", OBJECTS),
+        (set.more_clusters, "TidbClusters", TIDB_CLUSTERS),
+        (set.more_commands, "commands", COMMANDS),
+    ] {
         if more > 0 {
             set.unreadable
                 .push(format!("{more} more {what} are not judged: {most} are at once; check fewer files together"));
@@ -284,7 +290,15 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
     let own = value.pointer("/metadata/namespace").and_then(Value::as_str);
     let namespace = own.unwrap_or(namespace).to_owned();
     let text = text.to_owned();
-    set.documents.push(Document { file: file.to_owned(), first_line: line, text, value, namespace, in_shell });
+    let document = Document { file: file.to_owned(), first_line: line, text, value, namespace, in_shell };
+    if document.is_tidb_cluster() {
+        set.clusters += 1;
+        if set.clusters > TIDB_CLUSTERS {
+            set.more_clusters += 1;
+            return;
+        }
+    }
+    set.documents.push(document);
 }
 
 /// The texts of a list's items with the index of their first lines, written in block style.

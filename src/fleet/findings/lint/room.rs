@@ -17,6 +17,8 @@ pub const NESTED: usize = 16;
 pub const AROUND: usize = 16 * 1024;
 /// Most objects of all texts together.
 pub const OBJECTS: usize = 20_000;
+/// Most TidbClusters among them: each is held against all others.
+pub const TIDB_CLUSTERS: usize = 1_000;
 /// Most commands of all texts together.
 pub const COMMANDS: usize = 50_000;
 
