@@ -370,7 +370,7 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
         line_number += 1;
         let line = &rest[..end];
         let record: Record = serde_json::from_str(line)
-            .map_err(|error| BadLine::NotARecord { line: line_number, why: error.to_string() })?;
+            .map_err(|error| BadLine::NotARecord { line: line_number, why: brief(&error.to_string()) })?;
         let expected = parsed.records.len() as u64;
         if record.seq != expected {
             return Err(BadLine::Sequence { line: line_number, expected, found: record.seq });
@@ -390,10 +390,29 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
     }
 }
 
+/// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
+pub fn brief(why: &str) -> String {
+    const MOST: usize = 300;
+    let length = why.chars().count();
+    if length <= MOST {
+        return why.to_owned();
+    }
+    let head: String = why.chars().take(MOST / 2).collect();
+    let tail: String = why.chars().skip(length - MOST / 2).collect();
+    format!("{head} … {tail}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_refusal_is_no_longer_than_a_sentence_whatever_it_found() {
+        let line = json!({"seq": 0, "at": "2026-11-29T08:00:00Z", "prev": "", "record": "日本".repeat(50_000)});
+        let why = decode(&format!("{line}\n")).expect_err("no record").to_string();
+        assert!(why.len() < 1_200 && why.contains("unknown variant `日本") && why.contains("line 1"), "{why}");
+    }
 
     #[test]
     fn a_pause_of_an_older_journal_has_its_cause_by_its_reason() {
