@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::plain;
 use crate::fleet::pd::{EtcdMember, MemberId, Store};
+use crate::runbook::record::brief;
 
 pub(super) fn json<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| format!("{what}: unexpected answer ({error})"))
+    serde_json::from_slice(body)
+        .map_err(|error| format!("{what}: unexpected answer ({})", plain(&brief(&error.to_string()))))
 }
 
 /// `GET /v2/members`.
