@@ -202,7 +202,10 @@ fn answers_of_pd() {
     let v3 = r#"{"header":{"cluster_id":"7","member_id":"9","raft_term":"2"},"members":[{"ID":"9","name":"pd-0","peerURLs":["http://a:2380"],"clientURLs":["http://a:2379"]}],"leader":"9","version":"3.4.3"}"#;
     let stores = r#"{"count":1,"stores":[{"store":{"id":1,"address":"a:20160","state_name":"Up","version":"7.5.4","labels":[{"key":"zone","value":"z"}]},"status":{"capacity":"1GiB","available":"1GiB","leader_count":1,"region_count":2,"last_heartbeat_ts":"2026-11-29T08:00:00Z"}}]}"#;
     let health = r#"[{"name":"pd-0","member_id":9,"client_urls":["http://a:2379"],"health":true}]"#;
-    feed("PD's answers", seeds(&[v2, v3, stores, health, r#"{"health":"true"}"#]), |bytes| {
+    // Once found: what was wrong was quoted, however long it was.
+    let long =
+        [v2.replace("ad0b6a0ee3f2b1", &"x".repeat(9_000)), v3.replace("\"9\"", &format!("\"{}\"", "9".repeat(9_000)))];
+    feed("PD's answers", seeds(&[v2, v3, stores, health, r#"{"health":"true"}"#, &long[0], &long[1]]), |bytes| {
         let all = [
             pd_answers::members_v2(bytes).err(),
             pd_answers::members_v3(bytes).err(),
