@@ -14,7 +14,7 @@ use crate::report;
 use crate::runbook::digest::digest;
 use crate::runbook::overrule::{self, Accepted};
 use crate::runbook::plan::Plan;
-use crate::runbook::record::brief;
+use crate::runbook::record::in_short;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -109,9 +109,10 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     let bad = |why: String| format!("the plan {} cannot be used: {why}", file.display());
     let text = files::read_text(file, Allowed::PlainOrPipe, LONGEST)
         .map_err(|error| format!("the plan cannot be used: {error}"))?;
-    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(brief(&error.to_string())))?;
+    let mut value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| bad(in_short(&error.to_string())))?;
     let noted = value.as_object_mut().and_then(|map| map.remove("digest"));
-    let plan: Plan = serde_json::from_value(value).map_err(|error| bad(brief(&error.to_string())))?;
+    let plan: Plan = serde_json::from_value(value).map_err(|error| bad(in_short(&error.to_string())))?;
     let found = digest(&plan);
     match noted.as_ref().and_then(serde_json::Value::as_str) {
         Some(noted) if noted == found => Ok(plan),

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::plain;
 use crate::fleet::pd::{EtcdMember, MemberId, Store};
-use crate::runbook::record::brief;
+use crate::runbook::record::in_short;
 
 pub(super) fn json<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body)
-        .map_err(|error| format!("{what}: unexpected answer ({})", plain(&brief(&error.to_string()))))
+        .map_err(|error| format!("{what}: unexpected answer ({})", plain(&in_short(&error.to_string()))))
 }
 
 /// `GET /v2/members`.

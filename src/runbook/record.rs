@@ -370,7 +370,7 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
         line_number += 1;
         let line = &rest[..end];
         let record: Record = serde_json::from_str(line)
-            .map_err(|error| BadLine::NotARecord { line: line_number, why: brief(&error.to_string()) })?;
+            .map_err(|error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) })?;
         let expected = parsed.records.len() as u64;
         if record.seq != expected {
             return Err(BadLine::Sequence { line: line_number, expected, found: record.seq });
@@ -391,7 +391,7 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
 }
 
 /// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
-pub fn brief(why: &str) -> String {
+pub fn in_short(why: &str) -> String {
     const MOST: usize = 300;
     let length = why.chars().count();
     if length <= MOST {
