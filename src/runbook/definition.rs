@@ -376,7 +376,7 @@ impl Runbook {
     /// Reads and checks a document; `name` is for messages.
     pub fn read(name: &str, text: &str) -> Result<Self, BadRunbook> {
         let mut runbook: Runbook = serde_saphyr::from_str(text)
-            .map_err(|error| BadRunbook::Syntax { name: name.into(), why: error.to_string() })?;
+            .map_err(|error| BadRunbook::Syntax { name: name.into(), why: said_of(&error) })?;
         if runbook.runbook != "v1" {
             return Err(BadRunbook::Format { name: name.into(), found: runbook.runbook });
         }
@@ -541,6 +541,13 @@ fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String
 }
 
 /// The text of a shipped runbook, for tests.
+/// The parser's words with the lines around the place, unless these are longer than anybody reads.
+fn said_of(error: &serde_saphyr::Error) -> String {
+    const MOST: usize = 2_000;
+    let said = error.to_string();
+    if said.len() <= MOST { said } else { error.without_snippet().to_string().chars().take(MOST / 4).collect() }
+}
+
 #[cfg(test)]
 pub(super) fn shipped_text(id: &str) -> &'static str {
     SHIPPED.iter().find(|(name, _)| *name == id).expect("ships").1
