@@ -11,7 +11,7 @@ use super::{USAGE, fail, print};
 use crate::app::driver::exit;
 use crate::files::{self, Allowed};
 use crate::report;
-use crate::runbook::digest::digest;
+use crate::runbook::digest::{digest, fingerprint};
 use crate::runbook::overrule::{self, Accepted};
 use crate::runbook::plan::Plan;
 use crate::runbook::record::in_short;
@@ -94,10 +94,11 @@ pub fn code(plan: &Plan) -> u8 {
     }
 }
 
-/// The plan as a file: its digest beside it.
+/// The plan as a file: its digest beside it, and a seal over every value of the file.
 fn encode(plan: &Plan) -> Result<String, serde_json::Error> {
     let mut value = serde_json::to_value(plan)?;
     value["digest"] = serde_json::Value::String(digest(plan));
+    value["seal"] = serde_json::Value::String(fingerprint(&value));
     serde_json::to_string_pretty(&value)
 }
 
@@ -109,15 +110,32 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     let bad = |why: String| format!("the plan {} cannot be used: {why}", file.display());
     let text = files::read_text(file, Allowed::PlainOrPipe, LONGEST)
         .map_err(|error| format!("the plan cannot be used: {error}"))?;
-    let mut value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| bad(in_short(&error.to_string())))?;
-    let noted = value.as_object_mut().and_then(|map| map.remove("digest"));
+    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(in_short(&error.to_string())))?;
+    let mut take = |name: &str| {
+        let taken = value.as_object_mut().and_then(|map| map.shift_remove(name))?;
+        taken.as_str().map(ToOwned::to_owned)
+    };
+    let seal = take("seal");
+    let sealed = fingerprint(&value);
+    let Some(noted) = value.get("digest").and_then(serde_json::Value::as_str).map(ToOwned::to_owned) else {
+        return Err(bad("it has no digest; write one with `tidepilot plan … --out FILE`".into()));
+    };
+    // A digest of before there were seals covered neither titles nor requests: what was read may not be what was planned.
+    let Some(seal) = seal else {
+        let why = "it has no seal: an older tidepilot wrote it, or the seal was taken out, and what it shows may have been edited";
+        return Err(bad(format!("{why}. Plan again")));
+    };
+    if seal != sealed {
+        return Err(bad(format!("its seal says {}, its content is {sealed}; it was edited. Plan again", in_short(&seal))));
+    }
+    if let Some(map) = value.as_object_mut() {
+        map.shift_remove("digest");
+    }
     let plan: Plan = serde_json::from_value(value).map_err(|error| bad(in_short(&error.to_string())))?;
     let found = digest(&plan);
-    match noted.as_ref().and_then(serde_json::Value::as_str) {
-        Some(noted) if noted == found => Ok(plan),
-        Some(noted) => Err(bad(format!("its digest says {noted}, its content is {found}; it was edited. Plan again"))),
-        None => Err(bad("it has no digest; write one with `tidepilot plan … --out FILE`".into())),
+    match noted == found {
+        true => Ok(plan),
+        false => Err(bad(format!("its digest says {}, its content is {found}; it was edited. Plan again", in_short(&noted)))),
     }
 }
 
@@ -147,4 +165,97 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });
     Ok(ExitCode::from(code(&plan)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::runbook::bind::bind;
+    use crate::runbook::definition::Runbook;
+    use crate::runbook::sample;
+
+    fn plan() -> Plan {
+        let runbook = Runbook::shipped("migrate-cluster-domain").expect("shipped");
+        let mut given = BTreeMap::from([("tidbCluster".to_owned(), sample::TARGET.to_owned())]);
+        given.insert("clusterDomain".into(), "cluster1.com".into());
+        let plans = sample::observations().into_iter().filter_map(|seen| bind(&runbook, &given, &seen).ok());
+        plans.max_by_key(|plan| plan.steps.len()).expect("a plan")
+    }
+
+    /// Paths of every value that is no object and no list with something in it.
+    fn leaves(value: &Value, path: &str, all: &mut Vec<String>) {
+        let inner: Vec<(String, &Value)> = match value {
+            Value::Object(map) => map
+                .iter()
+                .map(|(key, inner)| (format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), inner))
+                .collect(),
+            Value::Array(list) => list.iter().enumerate().map(|(at, inner)| (format!("{path}/{at}"), inner)).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+        };
+        if inner.is_empty() {
+            all.push(path.to_owned());
+        }
+        inner.into_iter().for_each(|(path, inner)| leaves(inner, &path, all));
+    }
+
+    /// Another value of the same type, so that it still reads as a plan wherever it can.
+    fn other(value: &Value) -> Value {
+        match value {
+            Value::Null | Value::Object(_) => Value::String("x".into()),
+            Value::Bool(bool) => Value::Bool(!bool),
+            Value::Number(number) => Value::from(number.as_u64().unwrap_or(0) + 1),
+            Value::Array(_) => serde_json::json!(["x"]),
+            Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => {
+                Value::String("2001-01-01T00:00:00Z".into())
+            }
+            Value::String(text) => Value::String(format!("{text}x")),
+        }
+    }
+
+    #[test]
+    fn whatever_is_edited_in_a_plan_file_it_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("plan.json");
+        let written = encode(&plan()).expect("JSON");
+        let read = |value: &Value| {
+            std::fs::write(&file, value.to_string()).expect("written");
+            decode(&file)
+        };
+        let whole: Value = serde_json::from_str(&written).expect("JSON");
+        assert_eq!(read(&whole).expect("as it was written"), plan());
+        let mut all = Vec::new();
+        leaves(&whole, "", &mut all);
+        assert!(all.len() > 300, "{}", all.len());
+        let mut survive_a_new_seal = BTreeSet::new();
+        for path in &all {
+            let mut edited = whole.clone();
+            let leaf = edited.pointer_mut(path).expect("it is there");
+            *leaf = other(leaf);
+            assert!(read(&edited).is_err_and(|why| why.contains("lan again") || why.contains("cannot be used")), "{path}");
+            // Whoever makes the seal anew still has not the digest that was reviewed.
+            if path != "/seal" && path != "/digest" {
+                edited.as_object_mut().expect("a plan").shift_remove("seal");
+                edited["seal"] = Value::String(fingerprint(&edited));
+                if read(&edited).is_ok() {
+                    survive_a_new_seal.insert(path.rsplit('/').next().unwrap_or_default().to_owned());
+                }
+            }
+        }
+        let volatile = BTreeSet::from(["observedAt".to_owned(), "resourceVersion".to_owned()]);
+        assert!(survive_a_new_seal.is_subset(&volatile), "{survive_a_new_seal:?}");
+    }
+
+    #[test]
+    fn a_plan_file_of_before_there_were_seals_asks_for_a_new_plan() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("plan.json");
+        let mut old: Value = serde_json::from_str(&encode(&plan()).expect("JSON")).expect("JSON");
+        old.as_object_mut().expect("a plan").shift_remove("seal");
+        std::fs::write(&file, old.to_string()).expect("written");
+        assert!(decode(&file).is_err_and(|why| why.contains("older tidepilot") && why.contains("Plan again")));
+    }
 }

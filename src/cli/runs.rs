@@ -189,7 +189,12 @@ async fn go_on(
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     sharing.warn();
-    let driver = Driver::new(links, folder).local_only(sharing.local_only).patience(face.patience());
+    let shelf = match connect.shelf() {
+        Ok(shelf) => shelf,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let driver =
+        Driver::new(links, folder).with_shelf(shelf).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
     let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
     Ok(finish(&end, connect))
@@ -201,7 +206,8 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
     let Ok(links) = connect.links() else {
         return OpenWork { runs: journals::standings(&folder), ..OpenWork::default() };
     };
-    let work = Driver::new(links, folder).open_work(None).await;
+    let shelf = connect.shelf().unwrap_or_default();
+    let work = Driver::new(links, folder).with_shelf(shelf).open_work(None).await;
     for sentence in &work.unseen {
         complain(&format!("open runs not seen in {sentence}"));
     }

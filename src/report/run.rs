@@ -83,7 +83,10 @@ pub fn list(all: &[Standing]) -> String {
         .map(|run| {
             vec![
                 run.run.clone(),
-                run.runbook.clone(),
+                match run.document.as_str() {
+                    "" => run.runbook.clone(),
+                    document => format!("{} ({document})", run.runbook),
+                },
                 run.target.clone(),
                 format!("{}/{}", run.completed, run.steps),
                 run.driven_by(),

@@ -1,9 +1,10 @@
-//! What a plan stands on, as flat names and values: the digest of a plan, and what has moved since.
+//! What a plan stands on, as flat names and values: what has moved since; and the digest of all that a plan says.
 //!
-//! In it: the runbook, the inputs, the KubeClusters' and TidbClusters' uids, the spec fields that we judge, every PD
-//! member with its peerURLs, the results of the checks, each step's action and before-image. Left out on purpose:
+//! What may not move: the runbook, the inputs, the KubeClusters' and TidbClusters' uids, the spec fields that we judge, every
+//! PD member with its peerURLs, the results of the checks, each step's action and before-image. Left out on purpose:
 //! resourceVersions, times, who leads, pod restarts — they move all the time and change nothing that was reviewed.
-//! Not here: taking the observation (`client::look`), the refusal itself (`cli::run`).
+//! The digest covers more: every title, reason, request, command and condition as well, since that is what people read
+//! and agree to. Not here: taking the observation (`client::look`), the refusal itself (`cli::run`), the file (`cli::plan`).
 
 use std::collections::BTreeMap;
 
@@ -44,7 +45,7 @@ pub fn basis(plan: &Plan, seen: &Observation) -> BTreeMap<String, Value> {
     basis
 }
 
-/// Everything that the digest covers, by name.
+/// Everything that may not move between a review and its run, by name.
 fn covered(plan: &Plan) -> BTreeMap<String, Value> {
     let mut all = plan.basis.clone();
     all.insert("runbook".into(), json!(format!("{} {}", plan.runbook, plan.runbook_version)));
@@ -80,13 +81,35 @@ fn covered(plan: &Plan) -> BTreeMap<String, Value> {
     all
 }
 
-/// SHA-256 over all of it, in hex.
+/// SHA-256 over all that a plan says, in hex; only its time and resourceVersions are left out, so that the same plan of an
+/// unchanged world has the same digest.
 pub fn digest(plan: &Plan) -> String {
-    let mut hash = Sha256::new();
-    for (name, value) in covered(plan) {
-        hash.update(format!("{name}\0{}\n", canonical(&value)));
+    let mut all = json!(plan);
+    if let Some(root) = all.as_object_mut() {
+        root.shift_remove("observedAt");
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    for step in all.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten() {
+        for part in ["requests", "before", "env"] {
+            step.get_mut(part).into_iter().for_each(unversioned);
+        }
+    }
+    fingerprint(&all)
+}
+
+fn unversioned(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.shift_remove("resourceVersion");
+            map.values_mut().for_each(unversioned);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unversioned),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// SHA-256 over a value, in hex; the order of keys does not count.
+pub fn fingerprint(value: &Value) -> String {
+    Sha256::digest(canonical(value).as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What is different now, one sentence each; empty when nothing that was reviewed has moved.

@@ -23,7 +23,7 @@ impl Run {
         let text = format!("overwrite {}", step.id);
         let question = format!(
             "{}: it was accepted before and is not so now; it was lost, or somebody put it back. Type {text:?} to send it once more.",
-            step.title
+            self.title_of(step)
         );
         Some(Gate { id, step: step.id.clone(), question, text: Some(text), short: None })
     }
@@ -47,15 +47,15 @@ impl Run {
                 // Names repeat from cluster to cluster: what the step touches is said where the text does not say it.
                 let target = step.action.target().to_string();
                 let target = if target == *text { String::new() } else { format!(" [{target}]") };
-                format!("{}{target}{back}.{again} Type {text} to go on.", step.title)
+                format!("{}{target}{back}.{again} Type {text} to go on.", self.title_of(step))
             }
             None => {
                 let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
                 let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
                 let stays = self.what_stays();
                 match others.count() {
-                    0 => format!("{} — go on?{stays}", step.title),
-                    more => format!("{}, and {more} more like it — go on?{stays}", step.title),
+                    0 => format!("{} — go on?{stays}", self.title_of(step)),
+                    more => format!("{}, and {more} more like it — go on?{stays}", self.title_of(step)),
                 }
             }
         };
@@ -67,7 +67,7 @@ impl Run {
         let Some((way, end)) = self.undo.as_ref().and_then(|way| Some((way, way.ends_at.as_ref()?))) else {
             return String::new();
         };
-        let title = self.plan.step(end).map_or(end.as_str(), |step| step.title.as_str());
+        let title = self.plan.step(end).map_or_else(|| end.clone(), |step| self.title_of(step));
         let urls = way.steps.iter().any(|step| matches!(step.action, Action::UpdatePeerUrl { .. }));
         let wrong = match urls {
             true => {

@@ -36,12 +36,14 @@ pub mod remaining;
 #[cfg(test)]
 mod remedies;
 pub mod requests;
+pub mod retold;
 pub mod rights;
 pub mod run;
-mod sample;
+pub(crate) mod sample;
 pub mod schema;
 pub mod standing;
 pub mod standstill;
+mod template;
 pub mod tls;
 mod typed;
 pub mod undo;

@@ -5,12 +5,17 @@
 //! says it is from, action by action, gate by gate. What does not fit is [`Provenance::Foreign`], and says why.
 //! Pure. Not here: asking ([`super::gates`]), where documents lie (`app::driver::shelf`).
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
-use super::action::{Action, Reversibility, Signer, THIS_RUN};
+use serde_json::{Value, json};
+
+use super::action::{Action, Reversibility, Signer};
 use super::danger::unfamiliar;
-use super::definition::{self, ActionName, ConfirmAsked, Runbook, Step};
+use super::definition::{self, ActionName, ConfirmAsked, Phase, Runbook, Step, Text};
+use super::expr::Scope;
 use super::plan::{self, Confirm, Plan, PlannedStep};
+use super::retold::retold;
+use super::template::{fits, leaves_open};
 
 /// A document on this machine.
 pub struct Known<'a> {
@@ -31,6 +36,28 @@ pub enum Provenance {
 }
 
 impl Provenance {
+    /// The plan as it may be shown: told from the document that it comes from, or else from its actions.
+    pub fn retold(&self, plan: &Plan, shipped: Option<&Runbook>, here: &[Known<'_>]) -> Plan {
+        match self {
+            Self::Shipped => retold(plan, shipped, ""),
+            Self::Here { file } => {
+                let known = here.iter().find(|known| known.file == file).map(|known| known.runbook);
+                retold(plan, known, "its document is no more on this machine")
+            }
+            Self::Foreign { why } => retold(plan, None, &format!("this is a document that is not known here: {why}")),
+        }
+    }
+
+    /// A few words beside a run; `None`: it is the shipped runbook.
+    pub fn mark(&self, plan: &Plan) -> Option<String> {
+        match self {
+            Self::Shipped => None,
+            Self::Here { file } if Runbook::shipped(&plan.runbook).is_ok() => Some(format!("fork {file}")),
+            Self::Here { file } => Some(format!("own runbook {file}")),
+            Self::Foreign { .. } => Some("UNKNOWN DOCUMENT".to_owned()),
+        }
+    }
+
     /// Judges a plan. `shipped`: the shipped runbook of its id, where there is one.
     pub fn of(plan: &Plan, shipped: Option<&Runbook>, here: &[Known<'_>]) -> Self {
         let (runbook, name) = match &plan.document {
@@ -64,33 +91,99 @@ impl Provenance {
 
 /// Where a plan does what its document does not say, one sentence each.
 pub fn differences(plan: &Plan, runbook: &Runbook) -> Vec<String> {
-    plan.steps.iter().filter_map(|planned| difference(planned, runbook)).collect()
+    let inputs = Scope::from([("inputs".to_owned(), json!(plan.inputs))]);
+    let steps = plan.steps.iter().filter_map(|planned| difference(planned, runbook, &inputs));
+    steps.chain(disorder(plan, runbook)).collect()
 }
 
-fn difference(planned: &PlannedStep, runbook: &Runbook) -> Option<String> {
-    let id = planned.id.split('[').next().unwrap_or_default();
-    let phase = runbook.phases.iter().find(|phase| phase.id == planned.phase);
-    let Some(step) = phase.and_then(|phase| phase.steps.iter().find(|step| step.id == id)) else {
+fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope) -> Option<String> {
+    let Some((phase, step)) = written(planned, runbook) else {
         return Some(format!("it has no step {}", planned.id));
     };
     let (name, with) = as_written(&planned.action);
     if name != step.action {
         return Some(format!("step {} is another action", planned.id));
     }
-    if !fits(&step.with, &with) {
+    if !fits(&step.with, &with, inputs) {
         return Some(format!("step {} sends something else", planned.id));
+    }
+    // What the document takes from what was seen then may be anything now: only what is known to do no harm passes so.
+    if let Some(why) = unfamiliar(&planned.action).filter(|_| leaves_open(&step.with, inputs)) {
+        return Some(format!("step {} has what the document does not name: {why}", planned.id));
     }
     if weaker(planned, step) {
         return Some(format!("step {} asks less", planned.id));
     }
-    let alike = |planned: &[plan::Condition], step: &[definition::Condition]| {
-        planned.iter().map(|condition| &condition.check).eq(step.iter().map(|condition| &condition.check))
-    };
+    let between = phase.for_each.as_ref().map(|each| each.between.as_slice()).unwrap_or_default();
     let same = alike(&planned.pre, &step.pre)
         && alike(&planned.post, &step.post)
         && alike(&planned.until, &step.until)
-        && planned.never.iter().map(|never| &never.check).eq(step.never.iter().map(|never| &never.check));
+        && alike(&planned.invariants, &phase.invariants)
+        && alike(&planned.between, between)
+        && planned.never.iter().map(|never| &never.check).eq(step.never.iter().map(|never| &never.check))
+        && planned.never.iter().zip(&step.never).all(|(never, step)| said(&never.say, &step.say))
+        && planned.say.as_ref().is_none_or(|say| step.say.as_ref().is_some_and(|text| said(say, text)));
     (!same).then(|| format!("step {} waits for something else", planned.id))
+}
+
+/// The phase and the step of the document that a planned one is from.
+fn written<'a>(planned: &PlannedStep, runbook: &'a Runbook) -> Option<(&'a Phase, &'a Step)> {
+    let id = planned.id.split('[').next().unwrap_or_default();
+    let phase = runbook.phases.iter().find(|phase| phase.id == planned.phase)?;
+    Some((phase, phase.steps.iter().find(|step| step.id == id)?))
+}
+
+fn alike(planned: &[plan::Condition], step: &[definition::Condition]) -> bool {
+    let pair = |(planned, step): (&plan::Condition, &definition::Condition)| {
+        let text = || step.say.as_ref();
+        planned.check == step.check
+            && planned.say.as_ref().is_none_or(|say| text().is_some_and(|text| said(say, text)))
+    };
+    planned.len() == step.len() && planned.iter().zip(step).all(pair)
+}
+
+/// Whether a sentence is the document's, in one of its languages.
+fn said(sentence: &str, text: &Text) -> bool {
+    sentence == text.en || text.zh.as_deref() == Some(sentence)
+}
+
+/// Steps that are left out or stand at another place: the document's waits and looks protect what follows them.
+fn disorder(plan: &Plan, runbook: &Runbook) -> Option<String> {
+    let place = |planned: &PlannedStep| {
+        let (phase, step) = written(planned, runbook)?;
+        let at = |id: &String| runbook.phases.iter().position(|phase| phase.id == *id);
+        let step = phase.steps.iter().position(|own| own.id == step.id)?;
+        Some((at(&planned.phase)?, step))
+    };
+    let mut before: Option<(&PlannedStep, (usize, usize))> = None;
+    for planned in &plan.steps {
+        let Some(now) = place(planned) else { continue };
+        if let Some((earlier, was)) = before {
+            let same_item = earlier.item == planned.item;
+            if now.0 < was.0 || (now.0 == was.0 && same_item && now.1 <= was.1) {
+                return Some(format!("step {} stands before {}", earlier.id, planned.id));
+            }
+        }
+        before = Some((planned, now));
+    }
+    for phase in &runbook.phases {
+        let own = || plan.steps.iter().filter(|planned| planned.phase == phase.id);
+        let mut items: BTreeSet<Option<&String>> = own().map(|planned| planned.item.as_ref()).collect();
+        if phase.when.is_none() && phase.for_each.is_none() {
+            items.insert(None);
+        }
+        for item in items {
+            let has = |step: &Step| {
+                own().any(|planned| {
+                    planned.item.as_ref() == item && planned.id.split('[').next() == Some(step.id.as_str())
+                })
+            };
+            if let Some(lacking) = phase.steps.iter().find(|step| step.when.is_none() && !has(step)) {
+                return Some(format!("step {} is left out", lacking.id));
+            }
+        }
+    }
+    None
 }
 
 /// Whether a planned step asks less of people than its document and the floor of its action want.
@@ -183,97 +276,5 @@ fn signed(signer: &Signer) -> (&'static str, Option<&str>) {
     match signer {
         Signer::Builtin => ("builtin", None),
         Signer::Cfssl { folder } => ("cfssl", Some(folder)),
-    }
-}
-
-/// Whether a value can have come from a template: `${…}` alone stands for anything, in a text for any text. What the
-/// template has and the value has not was left out as null.
-fn fits(template: &Value, value: &Value) -> bool {
-    match (template, value) {
-        (Value::String(text), _) if text == THIS_RUN => value.is_string(),
-        (Value::String(text), _) if alone(text) => true,
-        (Value::String(text), Value::String(found)) => text_fits(text, found),
-        (Value::Object(template), Value::Object(found)) => object_fits(template, found),
-        (Value::Array(template), Value::Array(found)) => {
-            template.len() == found.len() && template.iter().zip(found).all(|(template, found)| fits(template, found))
-        }
-        (template, found) => template == found,
-    }
-}
-
-fn object_fits(template: &Map<String, Value>, found: &Map<String, Value>) -> bool {
-    found.iter().all(|(key, value)| match template.get(key) {
-        Some(template) => fits(template, value),
-        None => matches!(value, Value::Null | Value::Bool(false)),
-    })
-}
-
-/// One single `${…}`.
-fn alone(text: &str) -> bool {
-    matches!(pieces(text).as_slice(), [first, last] if first.is_empty() && last.is_empty())
-}
-
-fn text_fits(template: &str, found: &str) -> bool {
-    let pieces = pieces(template);
-    let [first, middle @ .., last] = pieces.as_slice() else {
-        return template == found;
-    };
-    let Some(mut rest) = found.strip_prefix(first.as_str()) else { return false };
-    for piece in middle {
-        match rest.find(piece.as_str()) {
-            Some(at) => rest = &rest[at + piece.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last.as_str())
-}
-
-/// What stands between the holes of a text; one more than there are holes.
-fn pieces(text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let mut depth = 0_usize;
-        let end = rest[start + 1..].char_indices().find_map(|(at, c)| {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            (depth == 0).then_some(start + 1 + at)
-        });
-        let Some(end) = end else { break };
-        pieces.push(rest[..start].to_owned());
-        rest = &rest[end + 1..];
-    }
-    pieces.push(rest.to_owned());
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_fit_their_templates() {
-        let cases = [
-            (json!("${x}"), json!({"any": "thing"}), true),
-            (json!("${ {'a': {'b': 1}} }"), json!({"any": "thing"}), true),
-            (json!("a-${x}-b"), json!("a-1-b"), true),
-            (json!("a-${x}-b"), json!("a-1-c"), false),
-            (json!("a-${x}-b-${y}"), json!("a-1-b-2"), true),
-            (json!("a-${x}"), json!({"any": "thing"}), false),
-            (json!("plain"), json!("plain"), true),
-            (json!("plain"), json!("other"), false),
-            (json!({"spec": {"acrossK8s": true}}), json!({"spec": {"acrossK8s": true}}), true),
-            (json!({"spec": {"acrossK8s": true}}), json!({"spec": {"acrossK8s": true, "paused": true}}), false),
-            (json!({"spec": {"acrossK8s": true}}), json!({"spec": {"acrossK8s": false}}), false),
-            (json!({"a": "${x}", "b": 1}), json!({"b": 1}), true),
-            (json!(["a", "b"]), json!(["a"]), false),
-            (json!(THIS_RUN), json!("20261129-1"), true),
-        ];
-        for (template, value, expected) in cases {
-            assert_eq!(fits(&template, &value), expected, "{template} {value}");
-        }
     }
 }

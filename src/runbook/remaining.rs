@@ -14,9 +14,10 @@ use super::forward;
 use super::network::probe_at;
 use super::plan::{Plan, PlannedStep};
 use super::record::{Event, Record};
-use super::requests::quote;
+use super::requests::{quote, update_request};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
+use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::Component;
 
 /// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
@@ -36,7 +37,8 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     let all = undoing.unwrap_or(&plan.steps);
     let left: Vec<&PlannedStep> = all.iter().filter(|step| !done.contains(step.id.as_str())).collect();
     let mut out = String::from("#!/bin/sh\n");
-    let _ = writeln!(out, "# What is left of run {}: {} on {}", comment(run), comment(&plan.title), plan.target);
+    let target = comment(&plan.target.to_string());
+    let _ = writeln!(out, "# What is left of run {}: {} on {target}", comment(run), comment(&plan.title));
     if undoing.is_some() {
         out.push_str("# The run is being undone: these steps put back what it sent.\n");
     }
@@ -118,12 +120,11 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
                 let _ = writeln!(out, "{exec} wget -qO- -T 5{tls} {}", quote(&format!("{url}/version")));
             }
         }
-        Action::UpdatePeerUrl { target, pod, from, to, .. } => {
-            let Some(request) = step.requests.first() else { return };
-            let list = if request.path.starts_with("/v2/") {
-                "GET /v2/members".to_owned()
-            } else {
-                "POST /v3/cluster/member/list '{}'".to_owned()
+        Action::UpdatePeerUrl { target, id, pod, from, to, .. } => {
+            let api = membership_api(step).unwrap_or(MembershipApi::V3);
+            let list = match api {
+                MembershipApi::V2 => "GET /v2/members".to_owned(),
+                MembershipApi::V3 => "POST /v3/cluster/member/list '{}'".to_owned(),
             };
             let call = |pod: &String, rest: &str| {
                 let [context, namespace, pod] = [&target.context, &target.namespace, pod].map(|text| quote(text));
@@ -136,7 +137,8 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
             let _ = writeln!(out, "if {} | grep -F {} >/dev/null; then", call(pod, &list), listed(to));
             out.push_str("  echo 'already so'\nelse\n");
             let _ = writeln!(out, "  {} | grep -F {} >/dev/null # still the old one", call(pod, &list), listed(from));
-            let update = format!("{} {} {}", request.method, quote(&request.path), quote(&request.body.to_string()));
+            let (method, path, body) = update_request(*id, to, api);
+            let update = format!("{method} {} {}", quote(&path), quote(&body.to_string()));
             let _ = writeln!(out, "  {}\nfi", call(pod, &update));
             let others = pods(plan, target);
             let witness = others.iter().find(|other| *other != pod).unwrap_or(pod);
@@ -155,12 +157,12 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
         | Action::IssueCertificate { .. }
         | Action::TransferPdLeader { .. }
         | Action::RemovePdMember { .. } => {
-            let _ = writeln!(out, "{}", step.command);
+            let _ = writeln!(out, "{}", by_hand(step));
         }
         Action::NetProbe { places, ports, .. } => {
             for from in places.iter().map(probe_at) {
                 for to in places.iter().map(probe_at).filter(|to| *to != from) {
-                    let host = format!("{0}.{0}.{1}.svc.DOMAIN", to.name, to.namespace);
+                    let host = quote(&format!("{0}.{0}.{1}.svc.DOMAIN", to.name, to.namespace));
                     let exec = format!("{} exec {} -c probe --", kubectl(&from), quote(&from.name));
                     let _ =
                         writeln!(out, "# put the cluster domain of {} in the place of DOMAIN", comment(&to.context));
@@ -184,7 +186,7 @@ fn waits_for(out: &mut String, step: &PlannedStep) {
     for until in &step.until {
         let _ = writeln!(out, "# go on when this holds: {}", comment(&until.check));
     }
-    let _ = writeln!(out, "# watch: {}", comment(&step.command));
+    let _ = writeln!(out, "# watch: {}", comment(&by_hand(step)));
     out.push_str("printf 'enter when it holds: '; read -r _\n");
 }
 
@@ -261,6 +263,21 @@ fn prelude(out: &mut String, plan: &Plan, tls: bool) {
     });
     let _ = writeln!(out, "database={}\n", forward::database(plan.database.as_deref(), &plan.target));
     out.push_str(&forward::function(certificates));
+}
+
+/// The line of a step, made from its action: what a record holds in its place may be anybody's.
+pub(super) fn by_hand(step: &PlannedStep) -> String {
+    // Whether PD speaks TLS is all that is taken from there.
+    step.action.command(membership_api(step), step.command.contains("--cacert "))
+}
+
+/// How the membership was to be changed when the plan was made.
+pub(super) fn membership_api(step: &PlannedStep) -> Option<MembershipApi> {
+    step.requests.iter().find_map(|request| match request.path.as_str() {
+        path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
+        path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
+        _ => None,
+    })
 }
 
 /// Text that cannot leave its comment.

@@ -155,21 +155,31 @@ impl Action {
                 )
             }
             Action::CreateObject { target, object, .. } => {
-                format!("kubectl --context {} create -f - <<'EOF'\n{}EOF", quote(&target.context), manifest(object))
+                let manifest = manifest(object);
+                let end = end_of(&manifest);
+                format!("kubectl --context {} create -f - <<'{end}'\n{manifest}{end}", quote(&target.context))
             }
             // kubectl has no precondition: look at the uid first.
             Action::DeleteObject { target, object_kind, .. } => {
                 format!("kubectl {} delete {} {}", place(target), object_kind.resource(), quote(&target.name))
             }
-            Action::CopySecret { from, target, keys } => format!(
-                "kubectl {} get secret {} -o json | jq '{{apiVersion, kind, type, metadata: {{name: \"{}\", namespace: \"{}\"}}, data: {{{}}}}}' | kubectl --context {} create -f -",
-                place(from),
-                quote(&from.name),
-                target.name,
-                target.namespace,
-                keys.iter().map(|key| format!("\"{key}\": .data[\"{key}\"]")).collect::<Vec<_>>().join(", "),
-                quote(&target.context)
-            ),
+            Action::CopySecret { from, target, keys } => {
+                let data: Vec<String> =
+                    keys.iter().map(|key| json!(key).to_string()).map(|key| format!("{key}: .data[{key}]")).collect();
+                let filter = format!(
+                    "{{apiVersion, kind, type, metadata: {{name: {}, namespace: {}}}, data: {{{}}}}}",
+                    json!(target.name),
+                    json!(target.namespace),
+                    data.join(", ")
+                );
+                format!(
+                    "kubectl {} get secret {} -o json | jq {} | kubectl --context {} create -f -",
+                    place(from),
+                    quote(&from.name),
+                    quote(&filter),
+                    quote(&target.context)
+                )
+            }
             Action::IssueCa { target, common_name, organization, days, signer } => {
                 issuing::ca(target, common_name, organization.as_deref(), *days, signer)
             }
@@ -190,6 +200,15 @@ impl Action {
 fn never_shown() -> Value {
     let made = |key: &str| (key.to_owned(), json!("(made when it is sent; never shown)"));
     Value::Object(tls::KEYS.into_iter().map(made).collect())
+}
+
+/// The word that ends a here-document: no line of its text.
+fn end_of(text: &str) -> String {
+    let mut end = "EOF".to_owned();
+    while text.lines().any(|line| line == end) {
+        end.push('_');
+    }
+    end
 }
 
 /// An object as the YAML that people keep.

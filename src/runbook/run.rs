@@ -18,6 +18,7 @@ use super::gates::overwrite_gate;
 use super::network::{self, Way};
 use super::plan::{Confirm, Plan, PlannedStep};
 use super::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
+use super::retold::told;
 use super::undo::{self, Undo};
 use crate::fleet::ObjectRef;
 use crate::fleet::extras::Extras;
@@ -88,6 +89,8 @@ pub struct Run {
     pub(super) writes: usize,
     /// What a look at the network saw, by step.
     pub(super) crossed: BTreeMap<String, Vec<Way>>,
+    /// Titles told anew, where the record's own are not to be believed ([`super::retold`]).
+    retold: Option<BTreeMap<String, String>>,
 }
 
 /// The plan with the run's id where it was left open.
@@ -140,11 +143,36 @@ impl Run {
             progress: first.at,
             writes: 0,
             crossed: BTreeMap::new(),
+            retold: None,
         };
         for record in rest {
             replayed.apply(record);
         }
         Ok(replayed)
+    }
+
+    /// Whoever takes a run over sends with their own rights, so they are asked themselves: what a record says of another
+    /// person's yes is as good as the rights on ConfigMaps. Two people's yes has its own proof (`super::approval`).
+    fn ask_anew(&mut self) {
+        let of_two = |gate: &String| {
+            let own = |step: &&PlannedStep| matches!(&step.confirm, Confirm::Plain { gate: own } | Confirm::Typed { gate: own, .. } if own == gate);
+            self.plan.steps.iter().find(own).is_some_and(|step| step.approvers > 1)
+        };
+        let kept = self.confirmed.iter().filter(|gate| of_two(gate)).cloned().collect();
+        self.confirmed = kept;
+    }
+
+    /// From here on gates ask by these titles, and by an action's own words where there is none.
+    pub fn retell(&mut self, titles: BTreeMap<String, String>) {
+        self.retold = Some(titles);
+    }
+
+    /// What a step is called where a person is asked.
+    pub(super) fn title_of(&self, step: &PlannedStep) -> String {
+        match &self.retold {
+            None => step.title.clone(),
+            Some(titles) => titles.get(&step.id).cloned().unwrap_or_else(|| told(&step.action)),
+        }
     }
 
     /// The only state change, live and on replay.
@@ -158,6 +186,9 @@ impl Run {
                 let was_paused = pause.is_some();
                 self.paused_before = pause.or(self.paused_before.take());
                 self.progress = record.at;
+                if matches!(record.event, Event::TakenOver { .. }) {
+                    self.ask_anew();
+                }
                 // A person who resumes grants a fresh set of attempts, also of what was refused.
                 self.attempts.clear();
                 for (step, state) in &mut self.states {

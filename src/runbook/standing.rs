@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::action::Action;
-use super::plan::PlannedStep;
+use super::engine::{Run, StepState};
+use super::plan::{Document, Gate, PlannedStep};
 use super::record::{Event, Record};
 use super::requests::quote;
 use super::run::view::{Direction, Offer, Progress, Shown, View};
@@ -56,6 +57,9 @@ pub struct Standing {
     pub sent: bool,
     /// Who last drove it, or opened it; empty where nobody noted it.
     pub who: String,
+    /// Whose document it is where it is not the shipped one: `fork FILE`, `own runbook FILE`, `UNKNOWN DOCUMENT of USER`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub document: String,
     pub drives: Drives,
     /// Its journal is on this machine.
     pub here: bool,
@@ -102,6 +106,7 @@ impl Standing {
             database: run.plan.database.clone(),
             sent: run.has_written(),
             who: last_driver(records).unwrap_or_default(),
+            document: run.plan.document.as_ref().map(named).unwrap_or_default(),
             drives: Drives::NotKnown,
             here,
             waits: if open { waits(shown, &view) } else { String::new() },
@@ -109,7 +114,7 @@ impl Standing {
             restarts,
             corrects,
             renewed: None,
-            answers: answers(shown, &view),
+            answers: answers(shown, &view, here),
             offers: view.offers,
         };
         standing.driven(drives);
@@ -124,6 +129,12 @@ impl Standing {
     /// Notes who drives it, and what can be done then.
     pub fn driven(&mut self, drives: Drives) {
         self.drives = drives;
+        self.next = self.commands();
+    }
+
+    /// A text that has to be typed before it goes on at all.
+    pub fn needs(&mut self, text: &str) {
+        self.answers = format!(" --confirm {}{}", quote(text), self.answers);
         self.next = self.commands();
     }
 
@@ -184,7 +195,8 @@ impl Standing {
             Drives::Nobody => "nobody drives it".to_owned(),
             Drives::NotKnown => "whether somebody drives it is not known".to_owned(),
         };
-        format!("run {run}: {runbook} on {target}{by}, opened {opened}, is open {sent}; it {waits}; {drives}")
+        let document = if self.document.is_empty() { String::new() } else { format!(" ({})", self.document) };
+        format!("run {run}: {runbook}{document} on {target}{by}, opened {opened}, is open {sent}; it {waits}; {drives}")
     }
 
     /// The sentence with the command that goes on.
@@ -397,16 +409,35 @@ fn waits(shown: &Shown, view: &View) -> String {
     }
 }
 
+/// What a document is called before anybody has held it against what is on this machine.
+fn named(document: &Document) -> String {
+    let what = if document.fork { "fork" } else { "own runbook" };
+    format!("{what} {}", document.file)
+}
+
 /// The flags that answer what stands before the next step.
-fn answers(shown: &Shown, view: &View) -> String {
-    match view.gate.as_ref().map(|gate| &gate.text) {
-        Some(Some(text)) => format!(" --confirm {}", quote(text)),
+fn answers(shown: &Shown, view: &View, here: bool) -> String {
+    let gate = match &view.gate {
+        None if !here && view.outcome.is_none() => asked_anew(shown.run()),
+        gate => gate.clone(),
+    };
+    match gate.map(|gate| gate.text) {
+        Some(Some(text)) => format!(" --confirm {}", quote(&text)),
         Some(None) => " --yes".to_owned(),
         None => match shown.run().awaits_approval() {
             Some(_) => " --await-approval 600".to_owned(),
             None => String::new(),
         },
     }
+}
+
+/// The gate before the next step, once somebody else has taken the run over.
+fn asked_anew(run: &Run) -> Option<Gate> {
+    let mut taken = run.clone();
+    let event = Event::TakenOver { tool: String::new(), by: String::new(), from: String::new() };
+    taken.apply(&Record { seq: 0, at: Timestamp::UNIX_EPOCH, prev: String::new(), event });
+    let open = |step: &&PlannedStep| !matches!(taken.state(&step.id), StepState::Completed(_));
+    taken.open_gate(taken.steps().iter().find(open)?)
 }
 
 /// What it restarts now, and whose peerURLs it corrects.

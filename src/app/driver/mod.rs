@@ -216,10 +216,20 @@ impl Driver {
             }
             Err(error) => return end(run, exit::REFUSED, error.to_string()),
         };
-        let replayed = match replay(&records) {
+        let mut replayed = match replay(&records) {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, exit::REFUSED, sentence),
         };
+        let mut ears = ears;
+        // To give it up sends nothing, and what is over is only told.
+        let sends = match wish {
+            Some(Wish::Abandon { .. }) => false,
+            Some(_) => true,
+            None => replayed.outcome().is_none(),
+        };
+        if sends && let Err(ended) = self.ask_before_going_on(&mut replayed, &records, &mut ears).await {
+            return ended;
+        }
         let runbook = replayed.plan.runbook.clone();
         agent::during(&runbook, run, self.go_on(run, replayed, journal, wish, ears)).await
     }

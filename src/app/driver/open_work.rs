@@ -16,6 +16,9 @@ use crate::fleet::{Fleet, Freshness};
 use crate::runbook::record::{Event, Record, decode};
 use crate::runbook::standing::{Drives, Standing};
 
+/// How a document that nobody here knows is marked.
+const UNKNOWN: &str = "UNKNOWN DOCUMENT";
+
 /// Records of other machines' runs that are read in one look; of more there is only the head.
 const MOST_READ: usize = 20;
 /// So far two clocks may be apart before a renewal is called old.
@@ -67,6 +70,7 @@ impl Driver {
         for run in runs.iter_mut().filter(|run| run.open && run.drives != Drives::Here) {
             let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
             self.note_driver(run, &records).await;
+            self.note_document(run, &records);
         }
         let strangers = found.heads.iter().filter(|head| runs.iter().all(|run| run.run != head.run));
         let strangers = strangers.enumerate().map(|(index, head)| async move {
@@ -89,6 +93,12 @@ impl Driver {
         let mut standing = match made {
             Ok((mut standing, records)) => {
                 self.note_driver(&mut standing, &records).await;
+                self.note_document(&mut standing, &records);
+                if standing.document.starts_with(UNKNOWN) {
+                    // Its journal names whom it likes: the one that counts is who wrote the record.
+                    standing.document = format!("{UNKNOWN} of {}", head.who());
+                    standing.needs(&format!("document of {}", head.user));
+                }
                 standing
             }
             Err(why) => {
@@ -111,6 +121,13 @@ impl Driver {
     }
 
     /// Notes who drives a run now, by its lease.
+    /// Whose document an open run's plan is: held against the shipped one and those of this machine.
+    fn note_document(&self, run: &mut Standing, records: &[Record]) {
+        if let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event).filter(|_| run.open) {
+            run.document = self.judged(plan).0.mark(plan).unwrap_or_default();
+        }
+    }
+
     pub(super) async fn note_driver(&self, run: &mut Standing, records: &[Record]) {
         let (drives, renewed) = self.drives(&run.run, records, run.here).await;
         run.renewed = renewed;

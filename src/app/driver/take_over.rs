@@ -11,12 +11,14 @@ use crate::client::access::WritePermit;
 use crate::client::agent;
 use crate::client::ledger::{self, Journal, LedgerError};
 use crate::client::open_run::{self, Found, Head};
-use crate::fleet::pd::MembershipApi;
-use crate::runbook::bind::FIELD_MANAGER;
 use crate::runbook::definition::Runbook;
+use crate::runbook::digest::digest;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::provenance::{Known, Provenance};
-use crate::runbook::record::{Event, decode};
+use crate::runbook::record::{Event, Record, decode};
+use crate::runbook::requests::quote;
+use crate::runbook::retold::titles;
+use crate::runbook::run::Run;
 use crate::runbook::standing::last_driver;
 
 impl Driver {
@@ -58,9 +60,10 @@ impl Driver {
     /// Shows what is to be carried out, as `run` does, and asks. The record is somebody else's word: a plan that is no
     /// runbook known here is typed, by whose it is.
     async fn ask_before_take_over(&self, run: &str, plan: &Plan, head: &Head, ears: &mut Ears) -> Result<(), RunEnd> {
-        tell(ears, RunMessage::Planned(Box::new(rendered(plan)))).await;
+        let (provenance, told) = self.judged(plan);
+        tell(ears, RunMessage::Planned(Box::new(told))).await;
         let who = head.who();
-        let (question, text) = match self.provenance(plan) {
+        let (question, text) = match provenance {
             Provenance::Shipped => (format!("Take this run of {who} over and carry out what is left of it?"), None),
             Provenance::Here { file } => {
                 (format!("Take this run of {who} over? Its runbook is {file}, a fork on this machine"), None)
@@ -76,20 +79,48 @@ impl Driver {
             }
         };
         let gate = Gate { id: "take-over".into(), step: "take-over".into(), question, text, short: None };
-        loop {
-            match (ask(ears, &gate).await, &gate.text) {
-                (Some(_), None) => return Ok(()),
-                (Some(typed), Some(wanted)) if typed == *wanted => return Ok(()),
-                (Some(_), Some(_)) => {}
-                (None, _) => {
-                    let sentence = format!("nothing was taken over and nothing sent: {}", gate.question);
-                    return Err(end(run, exit::AT_GATE, sentence));
-                }
-            }
+        if self::answered(&gate, ears).await {
+            return Ok(());
         }
+        Err(end(run, exit::AT_GATE, format!("nothing was taken over and nothing sent: {}", gate.question)))
     }
 
-    fn provenance(&self, plan: &Plan) -> Provenance {
+    /// Goes on with a journal of this machine: where it is no runbook known here, it came from elsewhere, or its document
+    /// has changed since. Then it is shown and typed, as in a take-over.
+    pub(super) async fn ask_before_going_on(
+        &self,
+        run: &mut Run,
+        records: &[Record],
+        ears: &mut Ears,
+    ) -> Result<(), RunEnd> {
+        let (provenance, told) = self.judged(&run.plan);
+        let Provenance::Foreign { why } = provenance else { return Ok(()) };
+        run.retell(titles(&told));
+        tell(ears, RunMessage::Planned(Box::new(told))).await;
+        let user = records.iter().find_map(|record| match &record.event {
+            Event::Leased { user, .. } => user.clone(),
+            _ => None,
+        });
+        let whose = user.unwrap_or_else(|| "an unknown user".to_owned());
+        let text = format!("document of {whose}");
+        let question = format!(
+            "The document of this run is not known here: {why}. Whoever wrote its journal has written it. Type {text:?} to carry \
+             it out with your rights"
+        );
+        let gate = Gate { id: "document".into(), step: "document".into(), question, text: Some(text.clone()), short: None };
+        if self::answered(&gate, ears).await {
+            return Ok(());
+        }
+        let sentence = format!(
+            "nothing was sent and the run is as it was: {} (`--confirm {}` answers it)",
+            gate.question,
+            quote(&text)
+        );
+        Err(end(&run.id, exit::AT_GATE, sentence))
+    }
+
+    /// Whose runbook a plan is, and the plan as it may be shown.
+    pub(super) fn judged(&self, plan: &Plan) -> (Provenance, Plan) {
         let shipped = Runbook::shipped(&plan.runbook).ok();
         let entries = self.shelf.entries();
         let here: Vec<Known<'_>> = entries
@@ -98,7 +129,9 @@ impl Driver {
                 Some(Known { file: entry.file.as_deref()?, text: &entry.text, runbook: entry.runbook.as_ref().ok()? })
             })
             .collect();
-        Provenance::of(plan, shipped.as_ref(), &here)
+        let provenance = Provenance::of(plan, shipped.as_ref(), &here);
+        let told = provenance.retold(plan, shipped.as_ref(), &here);
+        (provenance, told)
     }
 
     async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: Ears) -> RunEnd {
@@ -125,10 +158,16 @@ impl Driver {
             Ok(records) => records,
             Err(error) => return self.give_up(guarded, refuse(error.to_string())).await,
         };
-        let replayed = match replay(&records) {
+        let mut replayed = match replay(&records) {
             Ok(replayed) => replayed,
             Err(sentence) => return self.give_up(guarded, refuse(sentence)).await,
         };
+        // The plan that was shown is the one that is carried out, whatever was written to the record meanwhile.
+        if digest(&replayed.plan) != digest(&plan) {
+            let sentence = "the plan in its record was changed after it was shown here; nothing was sent".to_owned();
+            return self.give_up(guarded, refuse(sentence)).await;
+        }
+        replayed.retell(titles(&self.judged(&plan).1));
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
         let from = last_driver(&records).unwrap_or_else(|| head.who().to_string());
         let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from });
@@ -204,16 +243,14 @@ impl Driver {
     }
 }
 
-/// The plan with its requests made from the actions: what a record says that a step sends is not what it sends.
-fn rendered(plan: &Plan) -> Plan {
-    let mut plan = plan.clone();
-    for step in &mut plan.steps {
-        let api = step.requests.iter().find_map(|request| match request.path.as_str() {
-            path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
-            path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
-            _ => None,
-        });
-        step.requests = step.action.requests(FIELD_MANAGER, "", api);
+/// Asks until it is answered as it has to be, or nobody answers.
+async fn answered(gate: &Gate, ears: &mut Ears) -> bool {
+    loop {
+        match (ask(ears, gate).await, &gate.text) {
+            (Some(_), None) => return true,
+            (Some(typed), Some(wanted)) if typed == *wanted => return true,
+            (Some(_), Some(_)) => {}
+            (None, _) => return false,
+        }
     }
-    plan
 }
