@@ -478,7 +478,12 @@ fn a_fork_is_marked_and_its_run_needs_no_file() {
     assert!(code(&demo.run(&["runbook", "list"]), 0).contains("CANNOT BE USED"));
     let found = code(&demo.run(&["runbook", "lint", file.to_str().expect("UTF-8")]), 4);
     assert!(found.contains("mine.yaml:3:1: error: document"), "{found}");
-    code(&demo.run(&["runs", "resume", &run, "--yes", "--confirm", "basic"]), 0);
+    // What it would carry out is in no file here any more, so that is shown and typed.
+    let asked = code(&demo.run(&["runs", "resume", &run, "--yes", "--confirm", "basic"]), 3);
+    assert!(asked.contains("--confirm 'document of admin'") && asked.contains("is not on this machine"), "{asked}");
+    assert!(demo.writes().is_empty());
+    let typed = ["runs", "resume", &run, "--yes", "--confirm", "basic", "--confirm", "document of admin"];
+    code(&demo.run(&typed), 0);
     let report = code(&demo.run(&["runs", "report", &run]), 0);
     assert!(report.contains("| from | mine.yaml, a fork: it stood in the place of the shipped runbook |"), "{report}");
     assert_eq!(demo.writes().len(), 1, "one stale peerURL");

@@ -3,13 +3,246 @@
 //! Not here: the approvals of a second person (`tests/approvals.rs`), the lease (`tests/two_people.rs`).
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tidepilot::runbook::plan::Plan;
+use tidepilot::runbook::record::line_hash;
 use tidepilot::runbook::remaining::remaining;
+use tidepilot::sim::{Sim, SimOptions};
+use tokio::runtime::Runtime;
 
 mod common;
+use common::{LONG, Ran, finish};
+
+/// A simulated fleet, and people with a room each.
+struct World {
+    sim: Option<Sim>,
+    runtime: Runtime,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+        let sim = runtime.block_on(Sim::start(SimOptions { speed: 200.0, ..SimOptions::default() })).expect("it starts");
+        let dir = tempfile::tempdir().expect("temporary directory");
+        sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
+        Self { sim: Some(sim), runtime, dir }
+    }
+
+    fn sim(&self) -> &Sim {
+        self.sim.as_ref().expect("it runs until the end")
+    }
+
+    /// The binary as one person, with a state and a runbook folder of their own.
+    #[track_caller]
+    fn run(&self, person: &str, arguments: &[&str]) -> Ran {
+        let own = self.dir.path().join(person);
+        let mut command = Command::new(common::BINARY);
+        command
+            .args(arguments)
+            .env("KUBECONFIG", self.dir.path().join("kubeconfig"))
+            .env("TIDEPILOT_STATE", own.join("state"))
+            .env("XDG_CONFIG_HOME", own.join("config"))
+            .env("HOME", &own)
+            .env("TIDEPILOT_LEASE_S", "3")
+            .env_remove("TIDEPILOT_READ_ONLY")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        finish(command.spawn().expect("the binary starts"), LONG)
+    }
+
+    /// A runbook in the folder of a person.
+    fn give(&self, person: &str, file: &str, text: &str) {
+        let folder = self.dir.path().join(person).join("config/tidepilot/runbooks");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(file), text).expect("written");
+    }
+
+    /// What was stored from here on, whatever it was: `METHOD path`.
+    fn stored_since(&self, line: usize) -> Vec<String> {
+        let log = self.sim().log().lines();
+        let stored = |line: &&Value| common::effect(line) && line["dryRun"] != true;
+        log[line..].iter().filter(stored).map(common::short).collect()
+    }
+
+    /// Opens a run of this document as somebody who leaves it at its first gate, and then writes its record anew by hand, in
+    /// the name of the administrator: what anybody can do who may write ConfigMaps there.
+    fn plant(&self, document: &str, arguments: &[&str]) -> String {
+        self.give("eve", "restart-component.yaml", document);
+        let left = self.run("eve", arguments);
+        assert_eq!(left.code, 3, "{}", left.all());
+        let store = self.sim().store("legacy").expect("a context");
+        let open = |object: &Value| object["metadata"]["labels"]["tidepilot/state"] == "open";
+        let head = store.list("configmaps", Some("pingcap")).into_iter().find(open).expect("a record");
+        let name = head["metadata"]["name"].as_str().expect("a name").to_owned();
+        let run = head["metadata"]["labels"]["tidepilot/run"].as_str().expect("a run").to_owned();
+        store.remove("configmaps", "pingcap", &name);
+        let planted = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": head["data"],
+            "metadata": {
+                "name": name, "namespace": "pingcap", "labels": head["metadata"]["labels"],
+                "annotations": {
+                    "tidepilot/user": "alice", "tidepilot/host": "vm", "tidepilot/opener": "alice",
+                    "tidepilot/runbook": "restart-component", "tidepilot/target": "legacy/pingcap/basic",
+                    "tidepilot/database": head["metadata"]["annotations"]["tidepilot/database"],
+                    "tidepilot/opened": head["metadata"]["annotations"]["tidepilot/opened"],
+                },
+                "managedFields": [{"manager": "kubectl-create", "operation": "Update", "apiVersion": "v1",
+                    "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}}],
+            },
+        });
+        store.put("configmaps", planted);
+        // Nothing of hers is needed any more.
+        std::fs::remove_dir_all(self.dir.path().join("eve/state")).expect("hers");
+        run
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(sim) = self.sim.take() {
+            self.runtime.block_on(sim.shutdown());
+        }
+    }
+}
+
+/// Called like a shipped runbook, with one step of another kind.
+fn document(step: &str) -> String {
+    format!(
+        r#"
+runbook: v1
+id: restart-component
+version: "1.0.0"
+title: {{en: Restart one component of a TidbCluster}}
+summary: {{en: x}}
+inputs:
+  - {{name: tidbCluster, type: tidb-cluster, prompt: {{en: x}}}}
+  - {{name: component, type: text, default: tidb, prompt: {{en: x}}}}
+facts: {{}}
+preflight: []
+phases:
+  - id: restart
+    title: {{en: Restart}}
+    steps:
+      - id: mark
+        title: {{en: Note the restart on the TidbCluster}}
+        why: {{en: Nothing is changed by it.}}
+        confirm: once
+        timeout: {{totalS: 60, stalledS: 60}}
+{step}
+"#
+    )
+}
+
+const OPEN: [&str; 4] = ["run", "restart-component", "--set", "tidbCluster=legacy/pingcap/basic"];
+
+#[test]
+fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
+    let world = World::start();
+    let store = world.sim().store("legacy").expect("a context");
+    store.put("secrets", json!({"metadata": {"name": "db-ca", "namespace": "pingcap"}, "data": {"tls.key": "c2VjcmV0"}}));
+    store.put("namespaces", json!({"metadata": {"name": "tenant"}}));
+    let pod = r#"        action: k8s.create
+        with:
+          target: {context: legacy, namespace: pingcap, name: helper}
+          object:
+            apiVersion: v1
+            kind: Pod
+            spec: {hostPID: true, containers: [{name: c, image: "evil/tool:1", securityContext: {privileged: true}}]}"#;
+    let secret = r#"        action: k8s.copy-secret
+        with:
+          from: {context: legacy, namespace: pingcap, name: db-ca}
+          target: {context: legacy, namespace: tenant, name: mine}
+          keys: [tls.key]"#;
+    let gone = |kind: &str, namespace: &str, name: &str| store.get(kind, namespace, name).is_none();
+    for (step, told, (kind, namespace, name)) in [
+        (pod, ["Create Pod legacy/pingcap/helper", "hostPID"], ("pods", "pingcap", "helper")),
+        (
+            secret,
+            ["Copy tls.key of Secret legacy/pingcap/db-ca to Secret legacy/tenant/mine", "a private key leaves its namespace"],
+            ("secrets", "tenant", "mine"),
+        ),
+    ] {
+        let run = world.plant(&document(step), &OPEN);
+        let begun = world.sim().log().lines().len();
+
+        // Every face names whose document it is, and what wrote the record.
+        let listed = world.run("bob", &["runs", "list"]).expect(0);
+        for words in ["UNKNOWN DOCUMENT of alice on vm", "kubectl-create, WHICH IS NOT TIDEPILOT", "'document of alice'"] {
+            assert!(listed.stdout.contains(words), "{words}
+{}", listed.all());
+        }
+        let status = world.run("bob", &["diagnose"]);
+        assert!(status.stdout.contains("UNKNOWN DOCUMENT of alice"), "{}", status.all());
+
+        // With --yes and the TidbCluster's name alone it is shown, and refused.
+        let take_over = ["runs", "take-over", &run, "--yes", "--confirm", "basic"];
+        let refused = world.run("bob", &take_over).expect(3);
+        for words in told.iter().chain(&[
+            "document of alice",
+            "nothing was taken over and nothing sent",
+            "a document that is not known here",
+            "Its record calls it \"Note the restart on the TidbCluster\"",
+            "whoever may write ConfigMaps in pingcap can have written it",
+        ]) {
+            assert!(refused.all().contains(words), "{words}
+{}", refused.all());
+        }
+        assert!(!refused.all().contains("Plan: Restart one component"), "{}", refused.all());
+        assert_eq!(world.stored_since(begun), Vec::<String>::new(), "not even a lease");
+
+        // Typed, it is taken over; its own gate is asked by what the step does.
+        let typed = ["runs", "take-over", &run, "--yes", "--confirm", "document of alice"];
+        let at_gate = world.run("bob", &typed).expect(3);
+        assert!(at_gate.stderr.contains(told[0]) && at_gate.stderr.contains("--confirm basic"), "{}", at_gate.all());
+        assert!(gone(kind, namespace, name));
+
+        // The journal that was fetched is no more to be believed than the record.
+        let begun = world.sim().log().lines().len();
+        let refused = world.run("bob", &["runs", "resume", &run, "--yes", "--confirm", "basic"]).expect(3);
+        assert!(refused.all().contains(told[0]) && refused.stderr.contains("document of "), "{}", refused.all());
+        assert_eq!(world.stored_since(begun), Vec::<String>::new());
+        assert!(gone(kind, namespace, name));
+
+        // To give it up asks nothing, since it sends nothing.
+        world.run("bob", &["runs", "abandon", &run, "--reason", "not ours"]).expect(0);
+        assert!(gone(kind, namespace, name));
+    }
+}
+
+#[test]
+fn a_confirmation_in_a_record_is_not_that_of_whoever_takes_it_over() {
+    let world = World::start();
+    let migrate = [
+        "run", "migrate-cluster-domain", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=cluster1.com",
+    ];
+    let left = world.run("eve", &migrate).expect(3);
+    let run = left.stderr.split("tidepilot runs resume ").nth(1).and_then(|rest| rest.split([' ', '`']).next());
+    let run = run.expect("how to go on").to_owned();
+    let store = world.sim().store("legacy").expect("a context");
+    let name = format!("tidepilot-run-{run}-0");
+    store.edit("configmaps", "pingcap", &name, |object| {
+        let mut text = object["data"]["journal.jsonl"].as_str().expect("lines").to_owned();
+        let last = text.lines().last().expect("a line").to_owned();
+        let record: Value = serde_json::from_str(&last).expect("JSON");
+        let gate = json!({"seq": record["seq"].as_u64().expect("a number") + 1, "at": record["at"],
+            "prev": line_hash(&last), "record": "confirmed", "gate": "domain/set-domain", "text": "basic"});
+        text.push_str(&format!("{gate}\n"));
+        object["data"]["journal.jsonl"] = json!(text);
+    });
+    let listed = world.run("bob", &["runs", "list"]).expect(0);
+    assert!(listed.stdout.contains("--confirm basic"), "{}", listed.all());
+    let taken = world.run("bob", &["runs", "take-over", &run, "--yes"]).expect(3);
+    assert!(taken.all().contains("Take this run of") || taken.all().contains("needs --confirm basic"), "{}", taken.all());
+    assert_eq!(common::real_patches(&world.sim().log().lines()), 0);
+    // Bob's own word is asked for, and counts.
+    world.run("bob", &["runs", "resume", &run, "--yes", "--confirm", "basic"]).expect(0);
+    assert_eq!(common::real_patches(&world.sim().log().lines()), 1);
+}
 
 /// One step of each kind of action, as a record may hold it.
 fn actions() -> Vec<Value> {

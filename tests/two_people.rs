@@ -572,6 +572,8 @@ fn head(run: &str) -> Head {
         open: true,
         context: "legacy".into(),
         namespace: "pingcap".into(),
+        opener: String::new(),
+        written: None,
     }
 }
 

@@ -372,7 +372,9 @@ impl App {
 
     /// Whether the configuration makes this context read-only.
     pub fn is_read_only(&self, context: &str) -> bool {
-        self.options.read_only || self.fleet.clusters.get(context).is_some_and(|cluster| cluster.read_only)
+        self.options.read_only
+            || self.fleet.clusters.get(context).is_some_and(|cluster| cluster.read_only)
+            || self.fleet.read_only_as(context).is_some()
     }
 
     /// Which part of the keymap is in force.

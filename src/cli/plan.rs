@@ -148,10 +148,8 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Ok(read) => read,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    // In a read-only context nothing but reads leaves, so results are predicted instead of dry-run.
-    let rehearse = !links.iter().any(|link| link.read_only());
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
-    let plan = match driver.plan_accepting(&args.runbook, &inputs, &accepted, rehearse).await {
+    let plan = match driver.plan_accepting(&args.runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };

@@ -10,7 +10,9 @@ use super::options::Connect;
 use super::plan::{inputs, pair};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::exit;
+use crate::fleet::ObjectRef;
 use crate::report::rbac::{Subject, yaml};
+use crate::runbook::record::line_hash;
 
 #[derive(Args, Debug)]
 pub struct RbacArgs {
@@ -59,11 +61,49 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         ));
     }
     for context in plan.contexts.iter().filter(|context| args.only.as_ref().is_none_or(|only| only == *context)) {
-        out.push_str(&yaml(context, &format!("tidepilot-{}", plan.runbook), &needs, &subject));
+        out.push_str(&yaml(context, &role_name(&plan.runbook, &plan.target, &subject), &needs, &subject));
     }
     print(&out);
     if plan.contexts.len() > 1 && args.only.is_none() {
         complain("several KubeClusters are needed; `--for CONTEXT` prints the roles of one");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One for each runbook, target and subject: of two that are applied none takes the other's rights away. It tells whose it
+/// is as far as a name can; the hash tells apart what looks alike then.
+fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
+    let word = |text: &str| -> String {
+        let plain = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+        plain.take(24).collect::<String>().trim_matches('-').to_owned()
+    };
+    let hash = line_hash(&format!("{runbook}\0{target}\0{}\0{}", subject.kind, subject.name));
+    format!("tidepilot-{runbook}-{}-{}-{}", word(&target.name), word(&subject.name), &hash[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_runs_share_the_name_of_a_role() {
+        let subject = |kind, name: &str| Subject { kind, name: name.to_owned() };
+        let at = |place: &str| ObjectRef::parse(place).expect("a place");
+        let all = [
+            role_name("issue-ca", &at("a/db/basic"), &subject("User", "rob")),
+            role_name("issue-ca", &at("a/db/basic"), &subject("Group", "rob")),
+            role_name("issue-ca", &at("a/db/basic"), &subject("User", "sue")),
+            role_name("issue-ca", &at("a/db/other"), &subject("User", "rob")),
+            role_name("issue-ca", &at("a/other/basic"), &subject("User", "rob")),
+            role_name("issue-certificates", &at("a/db/basic"), &subject("User", "rob")),
+            role_name("issue-ca", &at("a/db/basic"), &subject("User", "https://idp.example.com#Rob Smith@example.com")),
+            role_name("issue-ca", &at("a/db/basic"), &subject("User", "https://idp.example.com#Rob Smith@example.net")),
+        ];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+        assert!(all[0].starts_with("tidepilot-issue-ca-basic-rob-"), "{}", all[0]);
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(all.iter().all(|name| name.chars().all(plain) && name.len() < 100), "{all:?}");
+    }
 }

@@ -109,18 +109,26 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         // clap lets neither be missing.
         None => (args.runbook.clone().unwrap_or_default(), inputs, accepted),
     };
-    if let Some(link) = links.iter().find(|link| link.read_only()) {
-        let sentence = format!(
-            "context {} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do",
-            link.context()
-        );
-        return Ok(fail(&sentence, exit::REFUSED));
+    let read_only = |context: &str| {
+        let sentence =
+            format!("context {context} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do");
+        Ok(fail(&sentence, exit::REFUSED))
+    };
+    // With every context read-only there is nothing to look for.
+    if let Some(link) = links.iter().next().filter(|_| links.iter().all(|link| link.read_only())) {
+        return read_only(link.context());
     }
+    let barred: BTreeSet<String> =
+        links.iter().filter(|link| link.read_only()).map(|link| link.context().to_owned()).collect();
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?.local_only(args.sharing.local_only);
     let plan = match driver.plan_accepting(&runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
         Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
     };
+    // A context that this run has nothing to do with may well be read-only.
+    if let Some(context) = plan.contexts.iter().find(|context| barred.contains(*context)) {
+        return read_only(context);
+    }
     if let Some(reviewed) = &reviewed {
         let moved = digest::moved(reviewed, &plan);
         for sentence in &moved {

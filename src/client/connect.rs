@@ -4,7 +4,7 @@
 //! `~/.kube/config`. `--kubeconfig` given more than once takes every context of each file. Not here: reading and merging
 //! ([`super::kubeconfig`]), connecting ([`super::link`]), credentials ([`super::credentials`]).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,10 +143,20 @@ pub fn targets(options: &ConnectOptions) -> Result<Vec<Target>, ConnectError> {
     if wanted.is_empty() {
         wanted = (0..entries.len()).collect();
     }
+    // The same door under another name leads to the same server, also where that name was not asked for.
+    let door = |entry: &Entry| {
+        let cluster = entry.cluster.as_ref()?;
+        let server = cluster.server.as_ref()?.trim_end_matches('/').to_ascii_lowercase();
+        Some((server, cluster.proxy_url.clone(), cluster.tls_server_name.clone()))
+    };
+    let named = |entry: &&Entry| options.read_only_contexts.contains(&entry.name);
+    let protected: HashSet<_> = entries.iter().filter(named).filter_map(door).collect();
     let target = |entry: &Entry| Target {
         context: entry.name.clone(),
         server: entry.cluster.as_ref().and_then(|cluster| cluster.server.clone()).unwrap_or_default(),
-        read_only: options.read_only || options.read_only_contexts.contains(&entry.name),
+        read_only: options.read_only
+            || options.read_only_contexts.contains(&entry.name)
+            || door(entry).is_some_and(|door| protected.contains(&door)),
         entry: Arc::new(entry.clone()),
         known: Arc::clone(&known),
     };
@@ -212,6 +222,28 @@ mod tests {
         };
         let one = with(TWO, options).expect("one context");
         assert!(one.len() == 1 && one[0].context == "b" && one[0].read_only);
+    }
+
+    #[test]
+    fn read_only_is_the_server_and_not_its_name() {
+        let text = r#"{"apiVersion":"v1","kind":"Config","users":[],"clusters":[
+            {"name":"c","cluster":{"server":"https://a:1"}},{"name":"d","cluster":{"server":"https://A:1/"}},
+            {"name":"e","cluster":{"server":"https://a:1","proxy-url":"http://p:1"}},{"name":"f","cluster":{"server":"https://a:2"}}],
+            "contexts":[{"name":"prod","context":{"cluster":"c"}},{"name":"same","context":{"cluster":"c"}},
+            {"name":"spelled","context":{"cluster":"d"}},{"name":"elsewhere","context":{"cluster":"e"}},
+            {"name":"other","context":{"cluster":"f"}}]}"#;
+        let read_only = |contexts: &[&str]| {
+            let options = ConnectOptions {
+                contexts: contexts.iter().map(|name| (*name).to_owned()).collect(),
+                read_only_contexts: BTreeSet::from(["prod".to_owned()]),
+                ..ConnectOptions::default()
+            };
+            let all = with(text, options).expect("contexts");
+            all.into_iter().filter(|target| target.read_only).map(|target| target.context).collect::<Vec<_>>()
+        };
+        assert_eq!(read_only(&[]), ["prod", "same", "spelled"]);
+        // The name in the configuration counts also where it is not connected.
+        assert_eq!(read_only(&["same", "other"]), ["same"]);
     }
 
     #[test]

@@ -18,11 +18,16 @@ use super::pages::{self, MANY};
 use super::trouble::{Trouble, TroubleKind};
 use super::{encode, pd, pd_details, plain};
 use crate::fleet::database::{Database, databases};
-use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator};
+use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator, Policy, RecordGuard};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::tls::{authority_secret, wanted_of};
 use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectKey, ObjectRef, What};
+
+/// Heads of run records, whosever.
+const RECORD_HEADS: &str = "app.kubernetes.io/managed-by=tidepilot,tidepilot/state";
+/// Name of the policy in `assets/rbac/run-records-policy.yaml`.
+const RECORDS_POLICY: &str = "tidepilot-run-records";
 
 /// Most events that are kept of one KubeCluster.
 const MOST_EVENTS: usize = 500;
@@ -54,6 +59,9 @@ impl Links {
             }
             if extras.has(Extra::CertManager) {
                 looks.push(bounded(link, Extra::CertManager, cert_manager(link)).boxed());
+            }
+            if extras.has(Extra::Records) {
+                looks.push(bounded(link, Extra::Records, records(link)).boxed());
             }
             if extras.has(Extra::Served) {
                 looks.push(served(link, cluster).boxed());
@@ -139,6 +147,7 @@ fn lacking(extra: Extra, trouble: &Trouble) -> String {
         Extra::CertManager => "the versions of cert-manager.io",
         Extra::Pd => "PD",
         Extra::Served => "the certificates that PD serves",
+        Extra::Records => "run records and their admission policy",
     };
     match trouble.kind {
         TroubleKind::Forbidden => format!("may not list {what}"),
@@ -239,6 +248,40 @@ async fn cert_manager(link: &Link) -> Result<What, Trouble> {
     }
 }
 
+/// Whether run records lie here, and whether the policy of `assets/rbac` binds whoever writes them.
+async fn records(link: &Link) -> Result<What, Trouble> {
+    let scope = link.namespace().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+    let heads = format!("/api/v1{scope}/configmaps?limit=1&labelSelector={}", encode(RECORD_HEADS));
+    let registration = "/apis/admissionregistration.k8s.io/v1";
+    let found: Value = link.get(&heads).await?;
+    let bindings = format!("{registration}/validatingadmissionpolicybindings?");
+    let policies = format!("{registration}/validatingadmissionpolicies?");
+    let (policies, bindings) = futures::join!(
+        pages::list::<Value>(link, &policies, MANY),
+        pages::list::<Value>(link, &bindings, MANY)
+    );
+    let policy = match (policies, bindings) {
+        (Ok(policies), Ok(bindings)) if in_force(&policies.items, &bindings.items) => Policy::InForce,
+        (Ok(_), Ok(_)) => Policy::Absent,
+        (Err(trouble), _) | (_, Err(trouble)) if trouble.kind == TroubleKind::Missing => Policy::NotServed,
+        (Err(trouble), _) | (_, Err(trouble)) => return Err(trouble),
+    };
+    let records = found["items"].as_array().is_some_and(|items| !items.is_empty());
+    Ok(What::Records(RecordGuard { records, policy }))
+}
+
+/// By the name that it ships with, and bound so that it denies everywhere.
+fn in_force(policies: &[Value], bindings: &[Value]) -> bool {
+    let named = |policy: &Value| policy["metadata"]["name"] == RECORDS_POLICY;
+    let denies = |binding: &Value| {
+        let actions = binding["spec"]["validationActions"].as_array();
+        binding["spec"]["policyName"] == RECORDS_POLICY
+            && actions.is_some_and(|actions| actions.iter().any(|action| action == "Deny"))
+            && binding["spec"]["matchResources"].is_null()
+    };
+    policies.iter().any(named) && bindings.iter().any(denies)
+}
+
 fn event(raw: &Value) -> Option<Event> {
     let text = |pointer: &str| raw.pointer(pointer).and_then(Value::as_str);
     let time = |pointer: &str| text(pointer).and_then(|time| time.parse::<Timestamp>().ok());
@@ -307,6 +350,28 @@ mod tests {
         let read = event(&new).expect("an event");
         assert_eq!((read.count, read.last), (3, "2026-01-02T00:00:00Z".parse().ok()));
         assert_eq!(event(&json!({"reason": "X"})), None);
+    }
+
+    #[test]
+    fn a_policy_is_in_force_where_it_is_bound_and_denies() {
+        let policy = [json!({"metadata": {"name": RECORDS_POLICY}})];
+        let binding = |spec: Value| [json!({ "spec": spec })];
+        let denies = json!({"policyName": RECORDS_POLICY, "validationActions": ["Deny"]});
+        assert!(in_force(&policy, &binding(denies.clone())));
+        assert!(!in_force(&[], &binding(denies.clone())) && !in_force(&policy, &[]));
+        for (field, value) in [
+            ("validationActions", json!(["Audit"])),
+            ("policyName", json!("another")),
+            ("matchResources", json!({"namespaceSelector": {"matchLabels": {"a": "b"}}})),
+        ] {
+            let mut spec = denies.clone();
+            spec[field] = value;
+            assert!(!in_force(&policy, &binding(spec)), "{field}");
+        }
+        let shipped = include_str!("../../assets/rbac/run-records-policy.yaml");
+        let all: Vec<Value> =
+            shipped.split("---\n").map(|text| serde_saphyr::from_str(text).expect("YAML")).collect();
+        assert!(in_force(&all, &all), "{all:?}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::access::WritePermit;
-use super::apply::{NotStored, Own, store};
+use super::apply::{NotStored, Own, rehearse_store, store};
 use super::identity::Identity;
 use super::lease::{HOST, Lost, Place, RUN, USER};
 use super::link::{Link, Links};
@@ -34,6 +34,7 @@ const DATABASE: &str = "tidepilot/database";
 const RUNBOOK: &str = "tidepilot/runbook";
 const TARGET: &str = "tidepilot/target";
 const OPENED: &str = "tidepilot/opened";
+const OPENER: &str = "tidepilot/opener";
 /// New for each process that writes it: even an otherwise equal object then gets a new version.
 const DRIVER: &str = "tidepilot/driver";
 const LINES: &str = "journal.jsonl";
@@ -66,6 +67,21 @@ pub struct Head {
     /// Where the record is.
     pub context: String,
     pub namespace: String,
+    /// Who opened it, as the record says; empty where it does not. With the admission policy of `assets/rbac` the API server
+    /// vouches for it.
+    pub opener: String,
+    /// What the API server noted of the last write; `None` where it keeps no such notes.
+    pub written: Option<Written>,
+}
+
+/// The last write of an object as the API server noted it: the name of a program, and not of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Written {
+    /// `tidepilot/RUN`, `kubectl-create`
+    pub manager: String,
+    /// RFC 3339.
+    pub at: String,
 }
 
 impl Head {
@@ -76,6 +92,22 @@ impl Head {
 
     pub fn who(&self) -> Identity {
         Identity { user: self.user.clone(), host: self.host.clone() }
+    }
+
+    /// Where the record is and who wrote it, as far as the API server knows.
+    pub fn provenance(&self) -> String {
+        let opener = match self.opener.as_str() {
+            "" => "its opener is not noted".to_owned(),
+            opener => format!("opened by {opener}"),
+        };
+        let written = match &self.written {
+            None => "the API server notes no writer".to_owned(),
+            Some(Written { manager, at }) if *manager == format!("tidepilot/{}", self.run) => {
+                format!("last written {at} by tidepilot")
+            }
+            Some(Written { manager, at }) => format!("last written {at} by {manager}, WHICH IS NOT TIDEPILOT"),
+        };
+        format!("{}/{}: {opener}, {written}", self.context, self.namespace)
     }
 }
 
@@ -188,6 +220,10 @@ impl OpenRun {
             metadata["annotations"][name] = json!(value);
         }
         if at == 0 {
+            // Whoever makes the record has opened the run; it stays so, whoever writes to it later.
+            if self.segments.is_empty() {
+                metadata["annotations"][OPENER] = json!(self.head.user);
+            }
             metadata["labels"][STATE] = json!(if self.head.open { "open" } else { "closed" });
             for (name, value) in [
                 (DATABASE, &self.head.database),
@@ -383,6 +419,40 @@ pub(super) fn head(context: &str, object: &Value) -> (String, Head) {
         open: metadata["labels"][STATE] == "open",
         context: context.to_owned(),
         namespace: text(&metadata["namespace"]),
+        opener: said(OPENER),
+        written: written(metadata),
     };
     (text(&metadata["uid"]), head)
+}
+
+/// The latest of the managers that the server notes.
+fn written(metadata: &Value) -> Option<Written> {
+    let entries = metadata["managedFields"].as_array()?.iter();
+    let noted = entries.filter_map(|entry| {
+        let text = |name: &str| entry[name].as_str().map(plain);
+        Some(Written { manager: text("manager")?, at: text("time")? })
+    });
+    noted.max_by(|a, b| a.at.cmp(&b.at))
+}
+
+/// Whether the server takes a run's record only from the user whom it names. Two rehearsals: one in a made-up name, which
+/// has to be refused, and one in our own, which has to be taken (else something else refuses).
+pub async fn names_are_checked(link: &Link, permit: &WritePermit, namespace: &str, who: &Identity) -> bool {
+    let rehearsed = async |user: &str| {
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": segment_name(&format!("rehearsal-{:08x}", rand::random::<u32>()), 0), "namespace": namespace,
+                "labels": {MANAGED_BY: "tidepilot", RUN: "rehearsal"},
+                "annotations": {USER: user, OPENER: user},
+            },
+            "data": {LINES: ""},
+        });
+        rehearse_store(link, permit, Own::ConfigMap, &object).await
+    };
+    let refused = matches!(
+        rehearsed(&format!("not {}", who.user)).await,
+        Err(Trouble { kind: TroubleKind::Forbidden | TroubleKind::Refused, sent: true, .. })
+    );
+    refused && rehearsed(&who.user).await.is_ok()
 }

@@ -29,6 +29,8 @@ pub enum Extra {
     Pd,
     /// Which certificate each PD pod serves, by a handshake of its own.
     Served,
+    /// Whether run records lie here, and whether an admission policy says who may write them.
+    Records,
 }
 
 /// What is to be read.
@@ -38,7 +40,15 @@ pub struct Extras(BTreeSet<Extra>);
 impl Extras {
     /// What `check` looks at.
     pub fn all() -> Self {
-        [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::CertManager, Extra::Pd]
+        [
+            Extra::Claims,
+            Extra::Events,
+            Extra::Operator,
+            Extra::Secrets,
+            Extra::CertManager,
+            Extra::Pd,
+            Extra::Records,
+        ]
             .into_iter()
             .collect()
     }
@@ -74,6 +84,8 @@ pub struct More {
     pub pd: BTreeMap<ObjectKey, PdDetails>,
     /// By PD pod with TLS; `Err`: one sentence why it is not known.
     pub served: BTreeMap<ObjectKey, Result<Served, String>>,
+    /// `None`: not for us to see.
+    pub records: Option<RecordGuard>,
     /// What was asked for and could not be had; one sentence each.
     pub lacking: BTreeMap<Extra, String>,
 }
@@ -99,6 +111,11 @@ impl More {
         self.cert_manager = Some(versions);
     }
 
+    pub(super) fn take_records(&mut self, guard: RecordGuard) {
+        self.lacking.remove(&Extra::Records);
+        self.records = Some(guard);
+    }
+
     pub(super) fn take_pd(&mut self, pod: ObjectKey, details: PdDetails) {
         self.pd.insert(pod, details);
     }
@@ -109,11 +126,32 @@ impl More {
             Extra::Events => self.events = None,
             Extra::Operator => self.operator = None,
             Extra::CertManager => self.cert_manager = None,
+            Extra::Records => self.records = None,
             // Kept pod by pod, and object by object: each one says itself what it lacks.
             Extra::Secrets | Extra::Pd | Extra::Served => {}
         }
         self.lacking.insert(extra, sentence);
     }
+}
+
+/// How the records of runs are guarded in a KubeCluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordGuard {
+    /// There are some.
+    pub records: bool,
+    pub policy: Policy,
+}
+
+/// The admission policy by which a record names whoever wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// There, and bound so that it denies.
+    InForce,
+    Absent,
+    /// The server is older than such policies.
+    NotServed,
 }
 
 /// The certificate that a port showed.

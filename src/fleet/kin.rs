@@ -64,6 +64,16 @@ fn strange_pods(a: &KubeCluster, b: &KubeCluster) -> bool {
 }
 
 impl Fleet {
+    /// Another context that leads to the same Kubernetes cluster and is read-only: what must not be written under one name
+    /// must not be under any.
+    pub fn read_only_as(&self, context: &str) -> Option<&str> {
+        let own = self.clusters.get(context)?;
+        let others = self.clusters.values().filter(|other| other.context != context && other.read_only);
+        // Where two only claim to be one, the claim is enough to hold back.
+        let same = |other: &&KubeCluster| matches!(kin(own, other), Kin::Same | Kin::Contradiction);
+        others.into_iter().find(same).map(|other| other.context.as_str())
+    }
+
     /// The context under which the objects of this one's Kubernetes cluster are shown, where it is another: of several,
     /// the first by name of those that see most (hazard 66).
     pub fn same_cluster_as(&self, context: &str) -> Option<&str> {

@@ -267,6 +267,7 @@ pub enum What {
     OperatorState(Box<Operator>),
     /// Served versions of cert-manager's API.
     CertManager(Vec<String>),
+    Records(extras::RecordGuard),
     PdDetails {
         pod: ObjectKey,
         details: Box<PdDetails>,
@@ -369,6 +370,7 @@ impl Fleet {
             What::Claims(all) => cluster.more.take_claims(keyed(all)),
             What::Events(all) => cluster.more.take_events(all),
             What::CertManager(versions) => cluster.more.take_cert_manager(versions),
+            What::Records(guard) => cluster.more.take_records(guard),
             What::OperatorState(operator) => cluster.more.take_operator(*operator),
             What::PdDetails { pod, details } => cluster.more.take_pd(pod, *details),
             What::Served { pod, served } => drop(cluster.more.served.insert(pod, served)),

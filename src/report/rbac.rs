@@ -20,14 +20,15 @@ pub struct Subject {
 /// What is the same for several verbs: API group, resource with subresource, name.
 type Object<'a> = (&'a str, String, &'a str);
 
-/// Verbs, what they are for, whether one of them is required.
-type Rule<'a> = (BTreeSet<&'a str>, &'a str, bool);
+/// Verbs and what they are for.
+type Rule<'a> = (BTreeSet<&'a str>, &'a str);
 
 /// YAML documents for one context. `name`: of every role and binding.
 pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# KubeCluster {}", super::plain(context));
-    let mut places: BTreeMap<&str, BTreeMap<Object<'_>, Rule<'_>>> = BTreeMap::new();
+    // What can be left out stands by itself, so that it can be.
+    let mut places: BTreeMap<&str, BTreeMap<(Object<'_>, bool), Rule<'_>>> = BTreeMap::new();
     for need in needs.iter().filter(|need| need.right.context == context) {
         let right = &need.right;
         let resource = match right.subresource.as_str() {
@@ -35,9 +36,9 @@ pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> Str
             subresource => format!("{}/{subresource}", right.resource),
         };
         let rules = places.entry(&right.namespace).or_default();
-        let rule = rules.entry((&right.group, resource, &right.name)).or_insert((BTreeSet::new(), need.why, false));
+        let object = (right.group.as_str(), resource, right.name.as_str());
+        let rule = rules.entry((object, !need.required)).or_insert((BTreeSet::new(), need.why));
         rule.0.insert(&right.verb);
-        rule.2 |= need.required;
     }
     for (namespace, rules) in places {
         let prefix = if namespace.is_empty() { "Cluster" } else { "" };
@@ -50,8 +51,8 @@ pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> Str
         let _ = writeln!(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {prefix}Role");
         metadata(&mut out);
         out.push_str("rules:\n");
-        for ((group, resource, object), (verbs, why, required)) in rules {
-            let _ = writeln!(out, "  # {}{why}", if required { "" } else { "(can be left out) " });
+        for (((group, resource, object), optional), (verbs, why)) in rules {
+            let _ = writeln!(out, "  # {}{why}", if optional { "(can be left out) " } else { "" });
             let _ = writeln!(out, "  - apiGroups: [{}]\n    resources: [{}]", json!(group), json!(resource));
             if !object.is_empty() {
                 let _ = writeln!(out, "    resourceNames: [{}]", json!(object));

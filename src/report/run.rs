@@ -103,6 +103,10 @@ pub fn open(all: &[Standing]) -> String {
     for run in all.iter().filter(|run| run.open) {
         out.push_str(&super::plain(&format!("RUN     {}", run.sentence())));
         out.push('\n');
+        if !run.record.is_empty() {
+            out.push_str(&super::plain(&format!("  record {}", run.record)));
+            out.push('\n');
+        }
         for (index, next) in run.next.iter().enumerate() {
             out.push_str(&super::plain(&format!("  {}  {next}", if index == 0 { "then  " } else { "or    " })));
             out.push('\n');

@@ -39,6 +39,8 @@ pub struct Need {
 pub struct Reach {
     /// The TidbClusters of the Database, and whether TLS is on.
     pub tidb_clusters: Vec<(ObjectRef, bool)>,
+    /// Of these, the ones that are not there and whose PD nobody asks.
+    pub without_pd: BTreeSet<ObjectRef>,
     /// TidbClusters that will be there, and whose PD will be asked then.
     pub later: BTreeSet<ObjectRef>,
     /// `-n`: only this namespace is listed.
@@ -53,6 +55,9 @@ pub struct Reach {
     /// The objects that the runbook's facts are answered from.
     pub reads: BTreeSet<ObjectId>,
 }
+
+/// What was made is deleted by an undo.
+const BACK: &str = "the way back: what this run made is deleted again; without it `runs undo` is refused here";
 
 /// A right on one object; creating takes no name.
 fn of_object(kind: ObjectKind, at: &ObjectRef, verb: &str) -> Right {
@@ -116,7 +121,7 @@ pub fn needs<'a>(
             add(true, "PD is asked through its own pod", upgrade(of, verb, "portforward"));
         }
     }
-    for (of, tls) in &reach.tidb_clusters {
+    for (of, tls) in reach.tidb_clusters.iter().filter(|(of, _)| !reach.without_pd.contains(of)) {
         for verb in ["get", "create"] {
             add(true, "PD is asked through its own pod", upgrade(of, verb, "portforward"));
         }
@@ -192,6 +197,7 @@ pub fn needs<'a>(
                 for verb in ["get", "create"] {
                     add(true, "the object is looked at, then made", of_object(*object_kind, target, verb));
                 }
+                add(false, BACK, of_object(*object_kind, target, "delete"));
             }
             Action::DeleteObject { target, object_kind, .. } => {
                 for verb in ["get", "delete"] {
@@ -203,16 +209,21 @@ pub fn needs<'a>(
                 for verb in ["get", "create"] {
                     add(true, "the copy is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
+                add(false, BACK, of_object(ObjectKind::Secret, target, "delete"));
             }
             Action::IssueCa { target, .. } => {
                 for verb in ["get", "create"] {
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
                 }
+                add(false, BACK, of_object(ObjectKind::Secret, target, "delete"));
             }
             Action::IssueCertificate { target, authority, replaces, .. } => {
                 add(true, "the CA that signs", of_object(ObjectKind::Secret, authority, "get"));
                 for verb in ["get", if replaces.is_some() { "patch" } else { "create" }] {
                     add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
+                }
+                if replaces.is_none() {
+                    add(false, BACK, of_object(ObjectKind::Secret, target, "delete"));
                 }
             }
             Action::NetProbe { places, .. } => {

@@ -60,6 +60,9 @@ pub struct Standing {
     /// Whose document it is where it is not the shipped one: `fork FILE`, `own runbook FILE`, `UNKNOWN DOCUMENT of USER`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub document: String,
+    /// Where its record lies in a cluster, and who wrote it, as far as was seen.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub record: String,
     pub drives: Drives,
     /// Its journal is on this machine.
     pub here: bool,
@@ -107,6 +110,7 @@ impl Standing {
             sent: run.has_written(),
             who: last_driver(records).unwrap_or_default(),
             document: run.plan.document.as_ref().map(named).unwrap_or_default(),
+            record: String::new(),
             drives: Drives::NotKnown,
             here,
             waits: if open { waits(shown, &view) } else { String::new() },

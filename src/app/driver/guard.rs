@@ -114,6 +114,8 @@ impl Driver {
             open: true,
             context: plan.target.context.clone(),
             namespace: plan.target.namespace.clone(),
+            opener: String::new(),
+            written: None,
         };
         let permit = permit.under(Arc::clone(&lease));
         let joined = async {
@@ -237,7 +239,13 @@ impl Driver {
     /// Where the plan's Database is locked, and under which names.
     async fn ground(&self, plan: &Plan, records: &[Record]) -> Result<Ground, String> {
         let contexts: BTreeSet<String> = plan.contexts.iter().cloned().collect();
-        let fleet = client::fold(self.links.look(Some(&contexts)).await);
+        // With them the read-only ones: what is protected under one name is protected under every other.
+        let protected = self.links.iter().filter(|link| link.read_only()).map(|link| link.context().to_owned());
+        let looked = contexts.iter().cloned().chain(protected).collect();
+        let fleet = client::fold(self.links.look(Some(&looked)).await);
+        if let Some(sentence) = self.read_only_elsewhere(&fleet, &plan.contexts) {
+            return Err(sentence);
+        }
         for (context, uid) in &plan.kube_clusters {
             let found = fleet.clusters.get(context).and_then(|cluster| cluster.uid.as_ref());
             if let Some(found) = found.filter(|found| *found != uid) {
@@ -367,6 +375,7 @@ pub(super) async fn introduce(head: &Head, records: &[Record], ears: &Ears) {
     let first =
         format!("run {}: {} on {}, opened {} by {}", head.run, head.runbook, head.target, head.opened, head.who());
     tell(ears, RunMessage::Waiting(first)).await;
+    tell(ears, RunMessage::Waiting(format!("its record lies in {}", head.provenance()))).await;
     let mut open = None;
     for record in records {
         match &record.event {

@@ -13,7 +13,10 @@ use crate::client::leases::Orphan;
 use crate::client::ledger;
 use crate::client::open_run::{self, Head};
 use crate::fleet::{Fleet, Freshness};
+use crate::runbook::engine::StepState;
+use crate::runbook::provenance::Provenance;
 use crate::runbook::record::{Event, Record, decode};
+use crate::runbook::retold::told;
 use crate::runbook::standing::{Drives, Standing};
 
 /// How a document that nobody here knows is marked.
@@ -78,7 +81,9 @@ impl Driver {
                 0..MOST_READ => open_run::read(&self.links, head).await.unwrap_or_default(),
                 _ => String::new(),
             };
-            self.standing_of(head, &lines).await
+            let mut standing = self.standing_of(head, &lines).await;
+            standing.record = head.provenance();
+            standing
         });
         let strangers = join_all(strangers).await;
         runs.extend(strangers);
@@ -124,7 +129,13 @@ impl Driver {
     /// Whose document an open run's plan is: held against the shipped one and those of this machine.
     fn note_document(&self, run: &mut Standing, records: &[Record]) {
         if let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event).filter(|_| run.open) {
-            run.document = self.judged(plan).0.mark(plan).unwrap_or_default();
+            let (provenance, _) = self.judged(plan);
+            run.document = provenance.mark(plan).unwrap_or_default();
+            if let (Provenance::Foreign { .. }, Ok(open)) = (provenance, journals::replay(records)) {
+                // Its own titles say what its writer likes.
+                let next = open.steps().iter().find(|step| !matches!(open.state(&step.id), StepState::Completed(_)));
+                run.waits = next.map_or_else(String::new, |step| format!("is before its next step: {}", told(&step.action)));
+            }
         }
     }
 

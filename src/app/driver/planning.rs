@@ -27,8 +27,8 @@ use crate::runbook::run::Run;
 use crate::runbook::{digest, inputs};
 
 impl Driver {
-    /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without
-    /// (read-only), nothing but reads is sent and the results are predicted.
+    /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without, and where
+    /// one of its contexts is read-only, nothing but reads is sent and the results are predicted.
     pub async fn plan(&self, id: &str, inputs: &BTreeMap<String, String>, rehearse: bool) -> Result<Plan, String> {
         self.plan_accepting(id, inputs, &Accepted::new(), rehearse).await
     }
@@ -78,11 +78,25 @@ impl Driver {
         plan.checks.extend(self.second_person(&plan));
         plan.basis = digest::basis(&plan, &seen);
         plan.document = document;
+        plan.checks.extend(self.read_only_elsewhere(&seen.fleet, &plan.contexts).map(|why| refused("read-only", why)));
+        let reads_only = |context: &String| self.links.get(context).is_some_and(|link| link.read_only());
+        let rehearse = rehearse && !plan.contexts.iter().any(reads_only);
         if rehearse && plan.refusals().next().is_none() {
             self.rehearse(&mut plan).await;
             plan.checks.extend(self.rehearse_probe(&plan, &seen.fleet).await);
         }
         Ok(plan)
+    }
+
+    /// A context to be written to that leads to a Kubernetes cluster which is read-only under another name; one sentence.
+    pub(super) fn read_only_elsewhere(&self, fleet: &Fleet, contexts: &[String]) -> Option<String> {
+        contexts.iter().find_map(|context| {
+            let own = self.links.get(context).is_some_and(|link| !link.read_only());
+            let other = fleet.read_only_as(context).filter(|_| own)?;
+            Some(format!(
+                "context {context} is the same Kubernetes cluster as {other}, which is read-only: nothing is sent to it under either name"
+            ))
+        })
     }
 
     /// Adds what is seen at the places of single objects.
@@ -128,7 +142,10 @@ impl Driver {
         let fleet = &seen.fleet;
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
-        let later = bind::asked_of_pd(runbook, &plan.inputs, seen).into_iter().filter(|of| !all.contains(of)).collect();
+        let asked = bind::asked_of_pd(runbook, &plan.inputs, seen);
+        let absent = |of: &&ObjectRef| fleet.tidb_cluster(of).is_none() && !asked.contains(of);
+        let without_pd = all.iter().filter(absent).cloned().collect();
+        let later = asked.iter().filter(|of| !all.contains(of)).cloned().collect();
         let link = self.links.get(&plan.target.context);
         Reach {
             tidb_clusters: all
@@ -138,6 +155,7 @@ impl Driver {
                     (of, tls)
                 })
                 .collect(),
+            without_pd,
             later,
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),

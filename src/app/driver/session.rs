@@ -79,8 +79,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                     older.abort();
                 }
                 planning = Some(tokio::spawn(async move {
-                    let rehearse = !driver.links.iter().any(|link| link.read_only());
-                    let news = match driver.plan_accepting(&runbook, &inputs, &accepted, rehearse).await {
+                    let news = match driver.plan_accepting(&runbook, &inputs, &accepted, true).await {
                         Ok(plan) => RunMessage::Planned(Box::new(plan)),
                         Err(sentence) => RunMessage::NoPlan(sentence),
                     };

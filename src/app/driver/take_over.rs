@@ -9,6 +9,7 @@ use super::{Driver, Ears, TOOL, ask, end, exit, guard, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::agent;
+use crate::client::identity::Identity;
 use crate::client::ledger::{self, Journal, LedgerError};
 use crate::client::open_run::{self, Found, Head};
 use crate::runbook::definition::Runbook;
@@ -50,11 +51,29 @@ impl Driver {
             Ok(replayed) => replayed.plan,
             Err(sentence) => return refuse(sentence),
         };
+        tell(&ears, RunMessage::Waiting(self.whose_word(&head).await)).await;
         if let Err(ended) = self.ask_before_take_over(run, &plan, &head, &mut ears).await {
             return ended;
         }
         let runbook = plan.runbook.clone();
         agent::during(&runbook, run, self.take_from(run, head, plan, &lines, ears)).await
+    }
+
+    /// What the names in a record are worth in its cluster; asked by rehearsing, so that nothing is stored.
+    async fn whose_word(&self, head: &Head) -> String {
+        let permit = WritePermit::for_run(&self.links, "rehearsal", [&head.context]);
+        if let (Some(link), Ok(permit)) = (self.links.get(&head.context), permit)
+            && open_run::names_are_checked(link, &permit, &head.namespace, &Identity::ask(link).await).await
+        {
+            return format!(
+                "the API server of {} takes a run's record only from the user whom it names (for as long as its admission policy is there)",
+                head.context
+            );
+        }
+        format!(
+            "no admission policy binds a run's record in {}: whoever may write ConfigMaps in {} can have written it, under any name",
+            head.context, head.namespace
+        )
     }
 
     /// Shows what is to be carried out, as `run` does, and asks. The record is somebody else's word: a plan that is no

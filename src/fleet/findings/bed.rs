@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Checked, check};
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
-use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RegionCheck};
+use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RecordGuard, RegionCheck};
 use crate::fleet::object::{ObjectKind, Sight};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
@@ -22,6 +22,7 @@ pub(crate) struct Side {
     pub corefile: Option<&'static str>,
     pub uid: String,
     pub operator: Operator,
+    pub records: Option<RecordGuard>,
     pub version: String,
     pub crd: Crd,
     pub tc: Value,
@@ -204,6 +205,7 @@ impl Side {
             domain: Some(domain),
             corefile: None,
             uid: format!("uid-of-{context}"),
+            records: None,
             operator: Operator {
                 deployments: vec![Controller {
                     key: ObjectKey::new("tidb-admin", "tidb-controller-manager"),
@@ -261,6 +263,9 @@ impl Side {
             say(What::Events(events.clone()));
         }
         say(What::OperatorState(Box::new(self.operator.clone())));
+        if let Some(guard) = self.records {
+            say(What::Records(guard));
+        }
         for (name, sight) in &self.secrets {
             let key = ObjectKey::new("db", name);
             say(What::Object { kind: ObjectKind::Secret, key, sight: Box::new(sight.clone()) });

@@ -614,6 +614,11 @@ pub static CATALOGUE: &[Hazard] = &[
         High,
         "Whoever may make a TidbCluster can write any id into it: only PD's own members say who belongs to them.",
     ),
+    plain(
+        "run-records-unguarded",
+        Low,
+        "Whoever may write ConfigMaps there can leave a run in another's name, for somebody with more rights to take over.",
+    ),
     plain("store-not-up", Medium, "Every store that does not serve leaves its regions a copy short."),
     plain("component-not-settled", Medium, "What was asked for has not come to its end, and nothing else says so."),
     plain("not-ready", Medium, "The operator itself says that a part is not as it should be."),

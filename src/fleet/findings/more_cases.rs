@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::tests::{Plant, claim, member, stray, without_domains};
-use crate::fleet::extras::{PlacementRule, RegionCheck, Removal};
+use crate::fleet::extras::{PlacementRule, Policy, RecordGuard, RegionCheck, Removal};
 use crate::fleet::pd::Store;
 
 pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
@@ -14,6 +14,19 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
             bed.west.tc["status"]["pd"]["peerMembers"] = json!({"a": {"name": "a"}});
         },
         &["ready-too-early"],
+    ),
+    (
+        "run records that anybody may write",
+        |bed| bed.east.records = Some(RecordGuard { records: true, policy: Policy::Absent }),
+        &["run-records-unguarded"],
+    ),
+    (
+        "run records under the policy, and none without it",
+        |bed| {
+            bed.east.records = Some(RecordGuard { records: true, policy: Policy::InForce });
+            bed.west.records = Some(RecordGuard { records: false, policy: Policy::Absent });
+        },
+        &[],
     ),
     ("no port", |bed| bed.members[0].peer_urls = vec!["http://prod-east-pd-0".into()], &["malformed-peer-url"]),
     ("a literal variable", |bed| bed.members[0].peer_urls = vec!["${member_peer_url}".into()], &["malformed-peer-url"]),

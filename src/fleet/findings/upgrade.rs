@@ -6,7 +6,7 @@ use super::membership::FORCE;
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
 use crate::counted::counted;
-use crate::fleet::extras::{Controller, RegionCheck};
+use crate::fleet::extras::{Controller, Policy, RegionCheck};
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::version::Version;
@@ -289,7 +289,23 @@ fn eviction(scene: &Scene<'_>) -> Vec<Finding> {
 pub(super) fn fleet(fleet: &Fleet) -> Vec<Finding> {
     let with =
         fleet.clusters.values().filter(|cluster| cluster.freshness.answers() && !cluster.tidb_clusters.is_empty());
-    with.filter(|cluster| fleet.same_cluster_as(&cluster.context).is_none()).filter_map(operator_down).collect()
+    let each = |cluster| operator_down(cluster).into_iter().chain(records_unguarded(cluster));
+    with.filter(|cluster| fleet.same_cluster_as(&cluster.context).is_none()).flat_map(each).collect()
+}
+
+/// Run records lie here, and the server takes them from anybody in anybody's name.
+fn records_unguarded(cluster: &KubeCluster) -> Option<Finding> {
+    let guard = cluster.more.records.filter(|guard| guard.records && guard.policy == Policy::Absent)?;
+    let subject = Subject::cluster(&cluster.context);
+    let sentence =
+        "runs are recorded here, and no admission policy binds a record to whoever writes it: its opener and driver are only claims";
+    let found = format!("{:?}", guard.policy);
+    Some(
+        Finding::new("run-records-unguarded", None, sentence)
+            .saw(&subject, "ValidatingAdmissionPolicy tidepilot-run-records", found, cluster.heard)
+            .on(subject)
+            .then(format!("kubectl --context {} apply -f run-records-policy.yaml # assets/rbac", cluster.context)),
+    )
 }
 
 fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
