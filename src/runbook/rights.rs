@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::Action;
 use crate::fleet::ObjectRef;
+use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::{ObjectId, ObjectKind};
 
 /// One right in one context.
@@ -52,6 +53,8 @@ pub struct Reach {
     pub journal_in: Option<ObjectRef>,
     /// The contexts whose volume claims the runbook asks for.
     pub claims_in: BTreeSet<String>,
+    /// What the runbook's facts have read on a closer look, wherever it may be.
+    pub extras: Extras,
     /// The objects that the runbook's facts are answered from.
     pub reads: BTreeSet<ObjectId>,
 }
@@ -98,9 +101,17 @@ pub fn needs<'a>(
         let crd = Right { name: "tidbclusters.pingcap.com".into(), ..crd };
         add(false, "whether the CRD knows acrossK8s; without it a warning", crd);
         add(false, "the version of TiDB Operator; without it a warning", at("list", "apps", "deployments"));
+        let dns = Right { namespace: "kube-system".into(), name: "coredns".into(), ..at("get", "", "configmaps") };
+        add(false, "which DNS domain the cluster really has; without it pods are asked, or it stays open", dns);
         for (group, resource) in [("pingcap.com", "tidbclusters"), ("", "pods"), ("apps", "statefulsets")] {
             let namespace = reach.namespace.clone().unwrap_or_default();
             add(true, "what every decision stands on", Right { namespace, ..at("list", group, resource) });
+        }
+        if reach.extras.has(Extra::Claims) {
+            let why = "which volumes are there, and what becomes of them; without it they stay unseen";
+            let namespace = reach.namespace.clone().unwrap_or_default();
+            add(false, why, Right { namespace, ..at("list", "", "persistentvolumeclaims") });
+            add(false, why, at("list", "", "persistentvolumes"));
         }
         if reach.claims_in.contains(context) {
             let namespace = reach.namespace.clone().unwrap_or_default();
@@ -135,6 +146,19 @@ pub fn needs<'a>(
                 ..Right::default()
             };
             add(true, "the certificate for PD; or give --pd-ca, --pd-cert and --pd-key", secret);
+        }
+    }
+    if reach.extras.has(Extra::Events) {
+        let places = reach.tidb_clusters.iter().map(|(of, _)| of).chain(&reach.later);
+        for of in places {
+            let events = Right {
+                context: of.context.clone(),
+                verb: "list".into(),
+                resource: "events".into(),
+                namespace: of.namespace.clone(),
+                ..Right::default()
+            };
+            add(false, "what the operator complains of; without it a refusal is only waited out", events);
         }
     }
     for read in &reach.reads {

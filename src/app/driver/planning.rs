@@ -160,6 +160,7 @@ impl Driver {
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
+            extras: bind::extras_of_facts(runbook),
             claims_in: bind::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
             reads: bind::objects_of_facts(runbook, &plan.inputs, seen),
         }
@@ -184,6 +185,20 @@ impl Driver {
         known.iter().cloned().for_each(|change| fleet.apply(change));
     }
 
+    /// Whether programs may be run in pods there: not tried where it is not granted, so that a role which leaves it out leaves
+    /// no refusal in the server's audit log.
+    async fn may_exec(&self, of: &ObjectRef) -> bool {
+        let exec = rights::Right {
+            context: of.context.clone(),
+            verb: "get".into(),
+            resource: "pods".into(),
+            subresource: "exec".into(),
+            namespace: of.namespace.clone(),
+            ..rights::Right::default()
+        };
+        rights::denied(&self.links, &[exec]).await.is_empty()
+    }
+
     /// What PD pods find in their own resolver: the domain of the target's cluster and those of the places, and whether the
     /// domain that is to be set there is served. A cluster without a pod to ask tells nothing.
     async fn ask_pods(&self, fleet: &Fleet, target: &ObjectRef, places: &[(ObjectRef, Option<String>)]) -> Vec<Change> {
@@ -193,6 +208,9 @@ impl Driver {
         for (of, domain) in asked {
             let Some(cluster) = fleet.clusters.get(&of.context) else { continue };
             let Ok(permit) = ProbePermit::for_contexts(&self.links, [&of.context]) else { continue };
+            if !self.may_exec(of).await {
+                continue;
+            }
             let say = |what| Change { context: of.context.clone(), at: now(), what };
             for pod in pods_to_ask(cluster, of) {
                 if own.insert(of.context.clone()) {
