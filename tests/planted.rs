@@ -198,7 +198,7 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
         // Typed, it is taken over; its own gate is asked by what the step does.
         let typed = ["runs", "take-over", &run, "--yes", "--confirm", "document of alice"];
         let at_gate = world.run("bob", &typed).expect(3);
-        assert!(at_gate.stderr.contains(told[0]) && at_gate.stderr.contains("--confirm basic"), "{}", at_gate.all());
+        assert!(at_gate.stderr.contains(told[0]) && at_gate.stderr.contains("--confirm legacy/pingcap/basic"), "{}", at_gate.all());
         assert!(gone(kind, namespace, name));
 
         // The journal that was fetched is no more to be believed than the record.
@@ -235,9 +235,9 @@ fn a_confirmation_in_a_record_is_not_that_of_whoever_takes_it_over() {
         object["data"]["journal.jsonl"] = json!(text);
     });
     let listed = world.run("bob", &["runs", "list"]).expect(0);
-    assert!(listed.stdout.contains("--confirm basic"), "{}", listed.all());
+    assert!(listed.stdout.contains("--confirm legacy/pingcap/basic"), "{}", listed.all());
     let taken = world.run("bob", &["runs", "take-over", &run, "--yes"]).expect(3);
-    assert!(taken.all().contains("Take this run of") || taken.all().contains("needs --confirm basic"), "{}", taken.all());
+    assert!(taken.all().contains("Take this run of") || taken.all().contains("needs --confirm legacy/pingcap/basic"), "{}", taken.all());
     assert_eq!(common::real_patches(&world.sim().log().lines()), 0);
     // Bob's own word is asked for, and counts.
     world.run("bob", &["runs", "resume", &run, "--yes", "--confirm", "basic"]).expect(0);
