@@ -56,7 +56,7 @@ pub fn retold(plan: &Plan, document: Option<&Runbook>, why_not: &str) -> Plan {
         None => {
             told.title = format!("{:?}, as its record calls it", plan.title);
             told.checks =
-                vec![CheckResult { id: "document".into(), state: CheckState::Warning, sentence: why_not.to_owned() }];
+                vec![CheckResult::new("document", CheckState::Warning, why_not)];
         }
     }
     if let Some(document) = &mut told.document {
