@@ -26,7 +26,8 @@ impl World {
     fn start() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
-        let sim = runtime.block_on(Sim::start(SimOptions { speed: 200.0, ..SimOptions::default() })).expect("it starts");
+        let sim =
+            runtime.block_on(Sim::start(SimOptions { speed: 200.0, ..SimOptions::default() })).expect("it starts");
         let dir = tempfile::tempdir().expect("temporary directory");
         sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");
         Self { sim: Some(sim), runtime, dir }
@@ -144,7 +145,10 @@ const OPEN: [&str; 4] = ["run", "restart-component", "--set", "tidbCluster=legac
 fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
     let world = World::start();
     let store = world.sim().store("legacy").expect("a context");
-    store.put("secrets", json!({"metadata": {"name": "db-ca", "namespace": "pingcap"}, "data": {"tls.key": "c2VjcmV0"}}));
+    store.put(
+        "secrets",
+        json!({"metadata": {"name": "db-ca", "namespace": "pingcap"}, "data": {"tls.key": "c2VjcmV0"}}),
+    );
     store.put("namespaces", json!({"metadata": {"name": "tenant"}}));
     let pod = r#"        action: k8s.create
         with:
@@ -163,7 +167,10 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
         (pod, ["Create Pod legacy/pingcap/helper", "hostPID"], ("pods", "pingcap", "helper")),
         (
             secret,
-            ["Copy tls.key of Secret legacy/pingcap/db-ca to Secret legacy/tenant/mine", "a private key leaves its namespace"],
+            [
+                "Copy tls.key of Secret legacy/pingcap/db-ca to Secret legacy/tenant/mine",
+                "a private key leaves its namespace",
+            ],
             ("secrets", "tenant", "mine"),
         ),
     ] {
@@ -172,9 +179,15 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
 
         // Every face names whose document it is, and what wrote the record.
         let listed = world.run("bob", &["runs", "list"]).expect(0);
-        for words in ["UNKNOWN DOCUMENT of alice on vm", "kubectl-create, WHICH IS NOT TIDEPILOT", "'document of alice'"] {
-            assert!(listed.stdout.contains(words), "{words}
-{}", listed.all());
+        for words in
+            ["UNKNOWN DOCUMENT of alice on vm", "kubectl-create, WHICH IS NOT TIDEPILOT", "'document of alice'"]
+        {
+            assert!(
+                listed.stdout.contains(words),
+                "{words}
+{}",
+                listed.all()
+            );
         }
         let status = world.run("bob", &["diagnose"]);
         assert!(status.stdout.contains("UNKNOWN DOCUMENT of alice"), "{}", status.all());
@@ -189,8 +202,12 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
             "Its record calls it \"Note the restart on the TidbCluster\"",
             "whoever may write ConfigMaps in pingcap can have written it",
         ]) {
-            assert!(refused.all().contains(words), "{words}
-{}", refused.all());
+            assert!(
+                refused.all().contains(words),
+                "{words}
+{}",
+                refused.all()
+            );
         }
         assert!(!refused.all().contains("Plan: Restart one component"), "{}", refused.all());
         assert_eq!(world.stored_since(begun), Vec::<String>::new(), "not even a lease");
@@ -198,7 +215,11 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
         // Typed, it is taken over; its own gate is asked by what the step does.
         let typed = ["runs", "take-over", &run, "--yes", "--confirm", "document of alice"];
         let at_gate = world.run("bob", &typed).expect(3);
-        assert!(at_gate.stderr.contains(told[0]) && at_gate.stderr.contains("--confirm legacy/pingcap/basic"), "{}", at_gate.all());
+        assert!(
+            at_gate.stderr.contains(told[0]) && at_gate.stderr.contains("--confirm legacy/pingcap/basic"),
+            "{}",
+            at_gate.all()
+        );
         assert!(gone(kind, namespace, name));
 
         // The journal that was fetched is no more to be believed than the record.
@@ -218,7 +239,12 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
 fn a_confirmation_in_a_record_is_not_that_of_whoever_takes_it_over() {
     let world = World::start();
     let migrate = [
-        "run", "migrate-cluster-domain", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=cluster1.com",
+        "run",
+        "migrate-cluster-domain",
+        "--set",
+        "tidbCluster=legacy/pingcap/basic",
+        "--set",
+        "clusterDomain=cluster1.com",
     ];
     let left = world.run("eve", &migrate).expect(3);
     let run = left.stderr.split("tidepilot runs resume ").nth(1).and_then(|rest| rest.split([' ', '`']).next());
@@ -237,7 +263,11 @@ fn a_confirmation_in_a_record_is_not_that_of_whoever_takes_it_over() {
     let listed = world.run("bob", &["runs", "list"]).expect(0);
     assert!(listed.stdout.contains("--confirm legacy/pingcap/basic"), "{}", listed.all());
     let taken = world.run("bob", &["runs", "take-over", &run, "--yes"]).expect(3);
-    assert!(taken.all().contains("Take this run of") || taken.all().contains("needs --confirm legacy/pingcap/basic"), "{}", taken.all());
+    assert!(
+        taken.all().contains("Take this run of") || taken.all().contains("needs --confirm legacy/pingcap/basic"),
+        "{}",
+        taken.all()
+    );
     assert_eq!(common::real_patches(&world.sim().log().lines()), 0);
     // Bob's own word is asked for, and counts.
     world.run("bob", &["runs", "resume", &run, "--yes", "--confirm", "basic"]).expect(0);
@@ -281,7 +311,10 @@ fn actions() -> Vec<Value> {
         },
         with("transfer-pd-leader", json!({"to": "basic-pd-1"})),
         with("remove-pd-member", json!({"id": "1"})),
-        with("net-probe", json!({"places": [at, {"context": "west", "namespace": "db", "name": "far"}], "ports": [2379], "patienceS": 1})),
+        with(
+            "net-probe",
+            json!({"places": [at, {"context": "west", "namespace": "db", "name": "far"}], "ports": [2379], "patienceS": 1}),
+        ),
         with("await", json!({})),
         with("manual", json!({"command": "look"})),
     ]
@@ -342,7 +375,8 @@ fn no_text_of_a_record_breaks_out_of_the_script_of_what_is_left() {
     std::fs::create_dir_all(&programs).expect("a folder");
     std::fs::create_dir_all(&room).expect("a folder");
     harmless_programs(&programs);
-    let payloads = ["x'$(touch PWNED)`touch PWNED`\"\ntouch PWNED\n\";touch PWNED;#\nEOF\ntouch PWNED\n", "$(touch PWNED)"];
+    let payloads =
+        ["x'$(touch PWNED)`touch PWNED`\"\ntouch PWNED\n\";touch PWNED;#\nEOF\ntouch PWNED\n", "$(touch PWNED)"];
     let mut tried = 0;
     for action in actions() {
         let base = plan_of(&action);

@@ -154,7 +154,11 @@ async fn the_printed_roles_hold_the_way_back_of_what_is_made() {
         assert_eq!((undone.code, forbidden), (8, Vec::new()), "{runbook}: {}", undone.all());
         // Made once more, for those that stand on it; volumes stay behind whoever is deleted.
         for claim in bed.store("east").list("persistentvolumeclaims", Some("prod")) {
-            bed.store("east").remove("persistentvolumeclaims", "prod", claim["metadata"]["name"].as_str().expect("a name"));
+            bed.store("east").remove(
+                "persistentvolumeclaims",
+                "prod",
+                claim["metadata"]["name"].as_str().expect("a name"),
+            );
         }
         allow_everything(&mut bed).await;
         run(&bed, &[], runbook, inputs, names).await.expect(0);

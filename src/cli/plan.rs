@@ -110,7 +110,8 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     let bad = |why: String| format!("the plan {} cannot be used: {why}", file.display());
     let text = files::read_text(file, Allowed::PlainOrPipe, LONGEST)
         .map_err(|error| format!("the plan cannot be used: {error}"))?;
-    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(in_short(&error.to_string())))?;
+    let mut value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| bad(in_short(&error.to_string())))?;
     let mut take = |name: &str| {
         let taken = value.as_object_mut().and_then(|map| map.shift_remove(name))?;
         taken.as_str().map(ToOwned::to_owned)
@@ -126,7 +127,10 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
         return Err(bad(format!("{why}. Plan again")));
     };
     if seal != sealed {
-        return Err(bad(format!("its seal says {}, its content is {sealed}; it was edited. Plan again", in_short(&seal))));
+        return Err(bad(format!(
+            "its seal says {}, its content is {sealed}; it was edited. Plan again",
+            in_short(&seal)
+        )));
     }
     if let Some(map) = value.as_object_mut() {
         map.shift_remove("digest");
@@ -135,7 +139,9 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     let found = digest(&plan);
     match noted == found {
         true => Ok(plan),
-        false => Err(bad(format!("its digest says {}, its content is {found}; it was edited. Plan again", in_short(&noted)))),
+        false => {
+            Err(bad(format!("its digest says {}, its content is {found}; it was edited. Plan again", in_short(&noted))))
+        }
     }
 }
 
@@ -233,7 +239,10 @@ mod tests {
             let mut edited = whole.clone();
             let leaf = edited.pointer_mut(path).expect("it is there");
             *leaf = other(leaf);
-            assert!(read(&edited).is_err_and(|why| why.contains("lan again") || why.contains("cannot be used")), "{path}");
+            assert!(
+                read(&edited).is_err_and(|why| why.contains("lan again") || why.contains("cannot be used")),
+                "{path}"
+            );
             // Whoever makes the seal anew still has not the digest that was reviewed.
             if path != "/seal" && path != "/digest" {
                 edited.as_object_mut().expect("a plan").shift_remove("seal");

@@ -193,8 +193,7 @@ async fn go_on(
         Ok(shelf) => shelf,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let driver =
-        Driver::new(links, folder).with_shelf(shelf).local_only(sharing.local_only).patience(face.patience());
+    let driver = Driver::new(links, folder).with_shelf(shelf).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
     let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
     Ok(finish(&end, connect))

@@ -256,10 +256,8 @@ async fn records(link: &Link) -> Result<What, Trouble> {
     let found: Value = link.get(&heads).await?;
     let bindings = format!("{registration}/validatingadmissionpolicybindings?");
     let policies = format!("{registration}/validatingadmissionpolicies?");
-    let (policies, bindings) = futures::join!(
-        pages::list::<Value>(link, &policies, MANY),
-        pages::list::<Value>(link, &bindings, MANY)
-    );
+    let (policies, bindings) =
+        futures::join!(pages::list::<Value>(link, &policies, MANY), pages::list::<Value>(link, &bindings, MANY));
     let policy = match (policies, bindings) {
         (Ok(policies), Ok(bindings)) if in_force(&policies.items, &bindings.items) => Policy::InForce,
         (Ok(_), Ok(_)) => Policy::Absent,
@@ -369,8 +367,7 @@ mod tests {
             assert!(!in_force(&policy, &binding(spec)), "{field}");
         }
         let shipped = include_str!("../../assets/rbac/run-records-policy.yaml");
-        let all: Vec<Value> =
-            shipped.split("---\n").map(|text| serde_saphyr::from_str(text).expect("YAML")).collect();
+        let all: Vec<Value> = shipped.split("---\n").map(|text| serde_saphyr::from_str(text).expect("YAML")).collect();
         assert!(in_force(&all, &all), "{all:?}");
     }
 

@@ -40,15 +40,7 @@ pub struct Extras(BTreeSet<Extra>);
 impl Extras {
     /// What `check` looks at.
     pub fn all() -> Self {
-        [
-            Extra::Claims,
-            Extra::Events,
-            Extra::Operator,
-            Extra::Secrets,
-            Extra::CertManager,
-            Extra::Pd,
-            Extra::Records,
-        ]
+        [Extra::Claims, Extra::Events, Extra::Operator, Extra::Secrets, Extra::CertManager, Extra::Pd, Extra::Records]
             .into_iter()
             .collect()
     }

@@ -136,8 +136,7 @@ fn written<'a>(planned: &PlannedStep, runbook: &'a Runbook) -> Option<(&'a Phase
 fn alike(planned: &[plan::Condition], step: &[definition::Condition]) -> bool {
     let pair = |(planned, step): (&plan::Condition, &definition::Condition)| {
         let text = || step.say.as_ref();
-        planned.check == step.check
-            && planned.say.as_ref().is_none_or(|say| text().is_some_and(|text| said(say, text)))
+        planned.check == step.check && planned.say.as_ref().is_none_or(|say| text().is_some_and(|text| said(say, text)))
     };
     planned.len() == step.len() && planned.iter().zip(step).all(pair)
 }

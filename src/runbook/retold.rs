@@ -55,8 +55,7 @@ pub fn retold(plan: &Plan, document: Option<&Runbook>, why_not: &str) -> Plan {
         }
         None => {
             told.title = format!("{:?}, as its record calls it", plan.title);
-            told.checks =
-                vec![CheckResult::new("document", CheckState::Warning, why_not)];
+            told.checks = vec![CheckResult::new("document", CheckState::Warning, why_not)];
         }
     }
     if let Some(document) = &mut told.document {

@@ -134,7 +134,8 @@ impl Driver {
             if let (Provenance::Foreign { .. }, Ok(open)) = (provenance, journals::replay(records)) {
                 // Its own titles say what its writer likes.
                 let next = open.steps().iter().find(|step| !matches!(open.state(&step.id), StepState::Completed(_)));
-                run.waits = next.map_or_else(String::new, |step| format!("is before its next step: {}", told(&step.action)));
+                run.waits =
+                    next.map_or_else(String::new, |step| format!("is before its next step: {}", told(&step.action)));
             }
         }
     }

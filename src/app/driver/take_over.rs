@@ -126,7 +126,8 @@ impl Driver {
             "The document of this run is not known here: {why}. Whoever wrote its journal has written it. Type {text:?} to carry \
              it out with your rights"
         );
-        let gate = Gate { id: "document".into(), step: "document".into(), question, text: Some(text.clone()), short: None };
+        let gate =
+            Gate { id: "document".into(), step: "document".into(), question, text: Some(text.clone()), short: None };
         if self::answered(&gate, ears).await {
             return Ok(());
         }
