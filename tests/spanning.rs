@@ -113,7 +113,7 @@ fn one_joins_under_the_name_of_another() {
     bed.namespace("east", "prod");
     bed.namespace("west", "prod");
     bed.done("deploy-initial-cluster", &DEPLOY, &["one"]);
-    bed.done("join-cluster", &[JOIN[0], "tidbCluster=west/prod/one", JOIN[2]], &["one"]);
+    bed.done("join-cluster", &[JOIN[0], "tidbCluster=west/prod/one", JOIN[2]], &["west/prod/one"]);
     let database = bed.database();
     assert_eq!((&database["quorum"]["members"], &database["quorum"]["healthy"]), (&json!(4), &json!(4)));
 }
