@@ -155,6 +155,51 @@ fn a_missing_domain_is_refused_where_the_domains_differ() {
     assert!(missing[1]["whatToDo"].as_str().is_some_and(|text| text.contains("west.local")), "{missing:#?}");
 }
 
+/// Queries for the neighbours' domains are sent on, as they have to be for a spanning Database: that makes none of them one's own.
+#[test]
+fn the_domain_of_a_neighbour_is_not_ones_own() {
+    let bed = Bed::new("default");
+    let migrate = ["plan", "migrate-cluster-domain", "--set", "tidbCluster=legacy/pingcap/basic", "--set"];
+    let plan = |domain: &str| bed.tidepilot(&[migrate.as_slice(), &[&format!("clusterDomain={domain}")]].concat());
+    for domain in ["east.local", "west.local", "wrong.example"] {
+        let ran = plan(domain);
+        assert_eq!(ran.code, 4, "{domain}: {}", ran.all());
+        assert!(ran.all().contains("REFUSED  domain-is-the-real-one"), "{domain}: {}", ran.all());
+    }
+    assert_eq!(plan("cluster1.com").code, 2);
+    for (runbook, place, domain) in [
+        ("deploy-initial-cluster", "east/prod/new", "west.local"),
+        ("join-cluster", "legacy/pingcap/new", "east.local"),
+    ] {
+        let mut sets = vec![format!("tidbCluster={place}"), format!("clusterDomain={domain}")];
+        match runbook {
+            "join-cluster" => sets.push("join=east/prod/prod-east".into()),
+            _ => sets.push("version=v8.5.7".into()),
+        }
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        bed.refused(runbook, &sets, "domain-is-the-real-one");
+    }
+    // The documented server blocks for the neighbours make nobody alike either.
+    let zones = [("east", "east.local"), ("west", "west.local"), ("legacy", "cluster1.com")];
+    for (context, own) in zones {
+        let others = zones.iter().filter(|(other, _)| *other != context);
+        let others = others.map(|(_, zone)| format!("{zone}:53 {{\n errors\n cache 30\n forward . 10.9.9.9\n}}\n"));
+        let file = format!(
+            ".:53 {{\n kubernetes {own} in-addr.arpa\n forward . /etc/resolv.conf\n}}\n{}",
+            others.collect::<String>()
+        );
+        let store = bed.sim.store(context).expect("a context");
+        store.edit("configmaps", "kube-system", "coredns", |map| map["data"] = json!({"Corefile": file}));
+    }
+    let basic = ["--set", "tidbCluster=legacy/pingcap/basic"];
+    for runbook in ["migrate-cluster-domain", "enable-across-k8s"] {
+        let ran = bed.tidepilot(&[["plan", runbook].as_slice(), &basic].concat());
+        assert!(ran.code == 4 && ran.all().contains("REFUSED  domain-needed"), "{runbook}: {}", ran.all());
+        let alone = bed.tidepilot(&[["plan", runbook, "--context", "legacy"].as_slice(), &basic].concat());
+        assert!(alone.all().contains("WARNING  domains-known"), "{runbook}: {}", alone.all());
+    }
+}
+
 /// A check that only reads gives way to a person who knows better, with a reason that stays; proof does not.
 #[test]
 fn a_reading_is_overruled_with_a_reason_and_proof_is_not() {

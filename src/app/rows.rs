@@ -418,7 +418,7 @@ pub fn finding_level(finding: &Finding) -> Level {
         (true, _) => Level::Unknown,
         (false, Severity::High) => Level::Bad,
         (false, Severity::Medium) => Level::Working,
-        (false, Severity::Low) => Level::Done,
+        (false, Severity::Low | Severity::Info) => Level::Done,
     }
 }
 

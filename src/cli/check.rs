@@ -34,8 +34,8 @@ pub struct CheckArgs {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Table)]
     output: CheckOutput,
-    /// Only what is at least this bad counts and is shown
-    #[arg(long, value_enum, default_value_t = SeverityArg::Low)]
+    /// Only what is at least this bad is shown and counts; `info` never counts
+    #[arg(long, value_enum, default_value_t = SeverityArg::Info)]
     severity: SeverityArg,
     /// YAML, or text with shell commands and YAML in it, instead of a fleet; `-`: standard input; repeatable
     #[arg(short, long, value_name = "FILE", num_args = 1..)]
@@ -55,6 +55,7 @@ enum CheckOutput {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SeverityArg {
+    Info,
     Low,
     Medium,
     High,
@@ -63,6 +64,7 @@ enum SeverityArg {
 impl SeverityArg {
     fn severity(self) -> Severity {
         match self {
+            SeverityArg::Info => Severity::Info,
             SeverityArg::Low => Severity::Low,
             SeverityArg::Medium => Severity::Medium,
             SeverityArg::High => Severity::High,

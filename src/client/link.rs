@@ -164,7 +164,8 @@ impl Link {
         &self.target.server
     }
 
-    /// Fingerprint of the certificate authority that the kubeconfig gives for the server; a file goes by its path.
+    /// Fingerprint of the certificate authority that the kubeconfig gives for the server, with what else may lead one address to
+    /// several clusters (a proxy, the name asked for in TLS); a file goes by its path.
     pub(super) fn configured_trust(&self) -> Option<String> {
         let cluster = self.target.entry.cluster.as_ref()?;
         if cluster.insecure_skip_tls_verify == Some(true) {
@@ -174,7 +175,8 @@ impl Link {
             cluster.certificate_authority_data.as_ref().map(|data| data.split_whitespace().collect::<String>());
         let trust = inline.filter(|data| !data.is_empty()).or_else(|| cluster.certificate_authority.clone())?;
         let proxy = cluster.proxy_url.as_deref().unwrap_or_default();
-        let digest = Sha256::digest(format!("{trust} {proxy}").as_bytes());
+        let name = cluster.tls_server_name.as_deref().unwrap_or_default();
+        let digest = Sha256::digest(format!("{trust} {proxy} {name}").as_bytes());
         Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 

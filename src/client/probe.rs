@@ -138,19 +138,40 @@ pub async fn resolv_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef)
     })
 }
 
-/// Whether a pod's resolver serves a domain, asked for the one name that every Kubernetes cluster has. `Err`: it did not say.
-pub async fn serves_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef, domain: &str) -> Result<bool, String> {
+/// Whether a domain is that of the pod's own cluster: the pod's own name, which no other cluster has, leads to itself there.
+/// (`kubernetes.default.svc` would be answered under the domain of every cluster that queries are sent on to.) `name`:
+/// without the domain, `basic-pd-0.basic-pd-peer.pingcap.svc`. `Err`: it did not say.
+pub async fn serves_domain(
+    links: &Links,
+    permit: &ProbePermit,
+    pod: &ObjectRef,
+    (name, own): (&str, &[String]),
+    domain: &str,
+) -> Result<bool, String> {
     let link = links.need(&pod.context)?;
-    // With the dot at the end no search list is gone through.
-    let name = format!("kubernetes.default.svc.{domain}.");
-    let output = exec(link, permit, pod, PD, &["nslookup", &name]).await?;
-    told(&output.stdout, &output.stderr).ok_or_else(|| format!("{name} in {pod}: {}", last_words(&output)))
+    let ask = async |domain: &str| {
+        // With the dot at the end no search list is gone through.
+        let name = format!("{name}.{domain}.");
+        let output = exec(link, permit, pod, PD, &["nslookup", &name]).await?;
+        told(&output.stdout, &output.stderr, own).ok_or_else(|| format!("{name} in {pod}: {}", last_words(&output)))
+    };
+    if ask(domain).await? {
+        return Ok(true);
+    }
+    // That the name is not there says something only where it is there under the pod's own domain.
+    let own = resolv_domain(links, permit, pod).await?;
+    match own == domain || !ask(&own).await? {
+        true => Err(format!("{name} does not lead to {pod} under its own domain {own} either")),
+        false => Ok(false),
+    }
 }
 
-/// What `nslookup` said: an address, or that there is no such name. A server that does not answer says nothing.
-fn told(stdout: &str, stderr: &str) -> Option<bool> {
-    if !addresses(stdout).is_empty() {
-        return Some(true);
+/// What `nslookup` said: an address of the pod, or that there is no such name or one of somebody else. A server that does not
+/// answer says nothing.
+fn told(stdout: &str, stderr: &str, own: &[String]) -> Option<bool> {
+    let found = addresses(stdout);
+    if !found.is_empty() {
+        return Some(leads_to(&found, own));
     }
     let all = format!("{stdout}\n{stderr}");
     let none = all.contains("NXDOMAIN") || all.contains("Name does not resolve") || all.contains("No answer");
@@ -248,6 +269,7 @@ mod tests {
         let cases = [
             ("Server: x\nAddress: 10.96.0.10:53\n\nName: a\nAddress: 10.96.0.1\n", "", Some(true)),
             ("Server: x\nAddress: 10.96.0.10:53\n\n** server can't find a: NXDOMAIN\n", "", Some(false)),
+            ("Server: x\nAddress: 10.96.0.10:53\n\nName: a\nAddress: 10.96.0.7\n", "", Some(false)),
             ("", "nslookup: can't resolve 'a': Name does not resolve\n", Some(false)),
             ("Server: x\n** server can't find a: SERVFAIL\n", "", None),
             (";; connection timed out; no servers could be reached\n", "", None),
@@ -255,7 +277,7 @@ mod tests {
             ("", "", None),
         ];
         for (stdout, stderr, expected) in cases {
-            assert_eq!(told(stdout, stderr), expected, "{stdout}{stderr}");
+            assert_eq!(told(stdout, stderr, &["10.96.0.1".to_owned()]), expected, "{stdout}{stderr}");
         }
     }
 

@@ -50,6 +50,9 @@ const HARMLESS: &[&str] = &[
     "whoami",
 ];
 
+/// The port of a block whose keys name none.
+const DNS: u16 = 53;
+
 /// Reads a Corefile.
 pub fn read(text: &str) -> Dns {
     let file = parse(&tokens(text));
@@ -60,20 +63,22 @@ pub fn read(text: &str) -> Dns {
             look(block, &directive, at, &mut certain, &mut dns.doubts);
         }
     }
-    dns.doubts.extend(file.open.iter().map(|why| Doubt { zone: String::new(), why: why.clone() }));
+    dns.doubts.extend(file.open.iter().map(|why| Doubt { why: why.clone(), ..Doubt::default() }));
     for (zone, at) in certain {
         // A query goes to the block with the longest key that fits, and there only.
         let fits = |block: &Block| block.zones.iter().filter(|key| below(&zone, key)).map(String::len).max();
         let best = file.blocks.iter().max_by_key(|block| fits(block));
+        let asked = !file.is_conditional(&file.blocks[at]) && file.is_on_the_main_port(&file.blocks[at]);
         match fits(&file.blocks[at]) {
-            own @ Some(_) if own == best.and_then(fits) => {
+            own @ Some(_) if asked && own == best.and_then(fits) => {
                 if !dns.domains.contains(&zone) {
                     dns.domains.push(zone);
                 }
             }
             _ => {
-                let why = format!("{} {{", best.map(Block::keys).unwrap_or_default());
-                dns.doubts.push(Doubt { zone, why });
+                let block = if asked { best } else { file.blocks.get(at) };
+                let why = format!("{} {{", block.map(Block::keys).unwrap_or_default());
+                dns.doubts.push(Doubt { zone, why, forwarded: false });
             }
         }
     }
@@ -84,7 +89,10 @@ pub fn read(text: &str) -> Dns {
 
 /// Takes in what one directive of one block says.
 fn look(block: &Block, directive: &Directive, at: usize, certain: &mut Vec<(String, usize)>, doubts: &mut Vec<Doubt>) {
-    let mut open = |zone: &str| doubts.push(Doubt { zone: zone.to_owned(), why: directive.said() });
+    let mut leave_open = |zone: &str, forwarded: bool| {
+        doubts.push(Doubt { zone: zone.to_owned(), why: directive.said(), forwarded });
+    };
+    let mut open = |zone: &str| leave_open(zone, false);
     let args = &directive.args;
     let given = |from: usize| -> Vec<String> {
         let named: Vec<String> = args.iter().skip(from).filter_map(|word| zone_of(word)).collect();
@@ -93,8 +101,9 @@ fn look(block: &Block, directive: &Directive, at: usize, certain: &mut Vec<(Stri
     match directive.name.as_str() {
         "kubernetes" => {
             let elsewhere = directive.inner.iter().any(|line| matches!(line[0].as_str(), "endpoint" | "kubeconfig"));
-            for zone in given(0).into_iter().filter(|zone| !reverse(zone) && !zone.is_empty()) {
-                match elsewhere || variable(&zone) {
+            for zone in given(0).into_iter().filter(|zone| !reverse(zone)) {
+                // Without a zone, in the root block: it answers for any.
+                match elsewhere || variable(&zone) || zone.is_empty() {
                     // Another cluster's API, or a name that is filled in later.
                     true => open(if variable(&zone) { "" } else { &zone }),
                     false => certain.push((zone, at)),
@@ -107,7 +116,7 @@ fn look(block: &Block, directive: &Directive, at: usize, certain: &mut Vec<(Stri
         "forward" | "proxy" | "grpc" => {
             if let Some(from) = args.first().and_then(|word| zone_of(word)) {
                 let zones = if from.is_empty() { block.zones.clone() } else { vec![from] };
-                zones.iter().filter(|zone| !zone.is_empty()).for_each(|zone| open(zone));
+                zones.iter().filter(|zone| !zone.is_empty()).for_each(|zone| leave_open(zone, true));
             }
         }
         "file" | "auto" | "secondary" | "etcd" | "route53" | "azure" | "clouddns" => {
@@ -153,6 +162,8 @@ struct File {
 struct Block {
     /// Of its keys; the root is empty.
     zones: Vec<String>,
+    /// Of its keys, where they name one.
+    ports: Vec<u16>,
     body: Vec<Directive>,
 }
 
@@ -166,8 +177,13 @@ struct Directive {
 
 impl Block {
     fn keys(&self) -> String {
-        let shown = |zone: &String| if zone.is_empty() { ".".to_owned() } else { zone.clone() };
+        let port = self.ports.first().map_or_else(String::new, |port| format!(":{port}"));
+        let shown = |zone: &String| if zone.is_empty() { format!(".{port}") } else { format!("{zone}{port}") };
         self.zones.iter().map(shown).collect::<Vec<_>>().join(" ")
+    }
+
+    fn on(&self, port: u16) -> bool {
+        self.ports.contains(&port) || self.ports.is_empty() && port == DNS
     }
 }
 
@@ -182,6 +198,21 @@ impl Directive {
 }
 
 impl File {
+    /// Whether the block answers only where an expression of its `view` holds.
+    fn is_conditional(&self, block: &Block) -> bool {
+        self.directives(block).iter().any(|directive| directive.name == "view")
+    }
+
+    /// Whether pods ask this block: the Service of DNS leads to one port, which is that of the root block.
+    fn is_on_the_main_port(&self, block: &Block) -> bool {
+        let root = self.blocks.iter().find(|block| block.zones.iter().any(String::is_empty));
+        let main = root.map_or(&[][..], |root| &root.ports);
+        match main {
+            [] => root.is_none() || block.on(DNS),
+            ports => ports.iter().any(|port| block.on(*port)),
+        }
+    }
+
     /// The directives of a block with snippets put in; an `import` of anything else stays, and is not known.
     fn directives(&self, block: &Block) -> Vec<Directive> {
         let mut all = Vec::new();
@@ -278,7 +309,8 @@ fn parse(lines: &[Vec<String>]) -> File {
             None => {
                 file.open.extend(keys.iter().filter(|key| variable(key)).cloned());
                 let zones = keys.iter().filter(|key| !variable(key)).filter_map(|key| zone_of(key)).collect();
-                file.blocks.push(Block { zones, body });
+                let ports = keys.iter().filter_map(|key| key.trim_end_matches(',').rsplit_once(':')?.1.parse().ok());
+                file.blocks.push(Block { zones, ports: ports.collect(), body });
             }
         }
     }
@@ -439,7 +471,6 @@ mod tests {
             "alternate original NXDOMAIN . 10.0.0.53",
             "kubernetai eu.example",
             "k8s_external eu.example",
-            "view internal {\n expr true\n }",
         ] {
             check(&root(line), &["east.local"], "unknown");
         }
@@ -474,6 +505,27 @@ mod tests {
             ".:53 {\n kubernetes east.local eu.example\n}\neu.example {\n forward . 10.0.0.53\n}",
             &["east.local"],
             "unknown",
+        );
+    }
+
+    #[test]
+    fn what_pods_do_not_ask_is_not_certain() {
+        // `view`: who asks decides. Another port: the Service of DNS leads to one.
+        let root = |port: &str, line: &str| format!(".{port} {{\n kubernetes east.local\n {line}\n}}\n");
+        check(&root(":53", "view internal {\n expr true\n }"), &[], "unknown");
+        check(&format!("{}eu.example:5353 {{\n kubernetes\n}}", root(":53", "")), &["east.local"], "unknown");
+        check(&format!("{}eu.example:5353 {{\n kubernetes\n}}", root("", "")), &["east.local"], "unknown");
+        check(
+            &format!("{}eu.example:5353 {{\n kubernetes\n}}", root(":5353", "")),
+            &["east.local", "eu.example"],
+            "yes",
+        );
+        check(&root(":5353", ""), &["east.local"], "no");
+        check("eu.example:5353 east.local:5353 {\n kubernetes\n}", &["eu.example", "east.local"], "yes");
+        // Any zone at all.
+        check(".:53 {\n kubernetes\n}", &[], "unknown");
+        assert!(
+            matches!(read(".:53 {\n kubernetes\n}").serves("x"), Served::Unknown(why) if why.contains("`kubernetes`"))
         );
     }
 

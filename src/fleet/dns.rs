@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Dns {
     /// Served for certain: that of the pods' own search list first, then as the Corefile has them. Lower case, no dot at the end.
     pub domains: Vec<String>,
+    /// What the pods' own search list says, where one was asked: a name without a domain leads there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     /// Zones that something else than the `kubernetes` plugin may answer for.
     pub doubts: Vec<Doubt>,
     /// CoreDNS's configuration was read.
@@ -23,12 +26,15 @@ pub struct Dns {
 }
 
 /// Why it is not known whether a zone is served.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Doubt {
     /// The zone with everything below it; empty: any.
     pub zone: String,
     /// `rewrite name suffix .eu.example .east.local`
     pub why: String,
+    /// Queries are sent on to somebody else's DNS, as to that of the other clusters of a Database.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
 }
 
 /// Whether a domain is served.
@@ -76,22 +82,42 @@ impl Dns {
         }
         match (self.read, self.domains.is_empty()) {
             (true, false) => Served::No,
-            (true, true) => Served::Unknown("CoreDNS's configuration has no `kubernetes` line".into()),
+            (true, true) => Served::Unknown("CoreDNS's configuration has no `kubernetes` line with a zone".into()),
             (false, _) => Served::Unknown("CoreDNS's configuration (kube-system/coredns) could not be read".into()),
         }
     }
 
-    /// A name without a domain leads a pod into its own cluster's domain, so two clusters understand each other
-    /// without `clusterDomain` only where they have one in common.
+    /// A name without a domain leads a pod into the domain of its search list, so two clusters understand each other
+    /// without `clusterDomain` only where that is one and the same. Which of several domains of a Corefile it is, only a
+    /// pod tells. That one sends the other's zone on to it, as the clusters of one Database have to, makes them no more alike.
     pub fn like(&self, other: &Dns) -> Likeness {
-        if self.domains.iter().any(|domain| other.domains.contains(domain)) {
+        let (own, theirs) = (self.searched(), other.searched());
+        if own.is_empty() || theirs.is_empty() {
+            return Likeness::Unknown;
+        }
+        if own == theirs && own.len() == 1 {
             return Likeness::Share;
         }
-        let lacks = |of: &Dns, domains: &[String]| domains.iter().all(|domain| of.serves(domain) == Served::No);
-        let known = !self.domains.is_empty() && !other.domains.is_empty();
-        match known && lacks(self, &other.domains) && lacks(other, &self.domains) {
+        let lacks = |of: &Dns, domains: &[&str]| domains.iter().all(|domain| of.never_searches(domain));
+        match lacks(self, &theirs) && lacks(other, &own) {
             true => Likeness::Differ,
             false => Likeness::Unknown,
+        }
+    }
+
+    /// The domains that may stand in the pods' search list.
+    fn searched(&self) -> Vec<&str> {
+        match &self.search {
+            Some(domain) => vec![domain],
+            None => self.domains.iter().map(String::as_str).collect(),
+        }
+    }
+
+    fn never_searches(&self, domain: &str) -> bool {
+        let open = |doubt: &Doubt| !doubt.forwarded && below(domain, &doubt.zone);
+        match &self.search {
+            Some(own) => own != domain,
+            None => self.read && !self.domains.iter().any(|own| own == domain) && !self.doubts.iter().any(open),
         }
     }
 
@@ -99,6 +125,7 @@ impl Dns {
     pub fn put_first(&mut self, domain: &str) {
         let domain = normal(domain);
         self.domains.retain(|known| *known != domain);
+        self.search = Some(domain.clone());
         self.domains.insert(0, domain);
     }
 }
@@ -141,10 +168,39 @@ mod tests {
     fn dns(domains: &[&str], doubts: &[&str]) -> Dns {
         Dns {
             domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
-            doubts: doubts.iter().map(|zone| Doubt { zone: (*zone).into(), why: "rewrite".into() }).collect(),
+            doubts: doubts.iter().map(|zone| doubt(zone, false)).collect(),
             read: true,
-            tried: BTreeMap::new(),
+            ..Dns::default()
         }
+    }
+
+    fn doubt(zone: &str, forwarded: bool) -> Doubt {
+        Doubt { zone: zone.into(), why: "rewrite".into(), forwarded }
+    }
+
+    /// The documented way to join clusters sends the zone of each on to its own DNS.
+    #[test]
+    fn zones_that_are_sent_on_make_nobody_alike() {
+        let east = Dns { doubts: vec![doubt("b", true)], ..dns(&["a"], &[]) };
+        let west = Dns { doubts: vec![doubt("a", true)], ..dns(&["b"], &[]) };
+        assert_eq!((east.like(&west), west.like(&east)), (Likeness::Differ, Likeness::Differ));
+        assert!(matches!(east.serves("b"), Served::Unknown(_)), "whether it answers is another question");
+    }
+
+    #[test]
+    fn of_several_domains_a_pod_tells_which_it_is() {
+        let (one, two) = (dns(&["a", "c"], &[]), dns(&["b", "c"], &[]));
+        assert_eq!(one.like(&two), Likeness::Unknown);
+        let asked = |dns: &Dns, domain: &str| {
+            let mut dns = dns.clone();
+            dns.put_first(domain);
+            dns
+        };
+        assert_eq!(asked(&one, "a").like(&asked(&two, "b")), Likeness::Differ);
+        assert_eq!(asked(&one, "C.").like(&asked(&two, "c")), Likeness::Share);
+        assert_eq!(asked(&one, "a").like(&two), Likeness::Differ, "b and c are not a");
+        assert_eq!(asked(&one, "c").like(&two), Likeness::Unknown);
+        assert_eq!(asked(&Dns::default(), "a").like(&asked(&Dns::default(), "b")), Likeness::Differ);
     }
 
     #[test]
@@ -152,7 +208,7 @@ mod tests {
         use Likeness::{Differ, Share, Unknown};
         let cases = [
             (dns(&["a"], &[]), dns(&["b"], &[]), Differ),
-            (dns(&["a"], &[]), dns(&["b", "a"], &[]), Share),
+            (dns(&["a"], &[]), dns(&["b", "a"], &[]), Unknown),
             (dns(&["a"], &[""]), dns(&["a"], &[]), Share),
             (dns(&["a"], &["b"]), dns(&["b"], &[]), Unknown),
             (dns(&["a"], &["c"]), dns(&["b"], &[]), Differ),

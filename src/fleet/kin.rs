@@ -25,15 +25,18 @@ pub fn kin(a: &KubeCluster, b: &KubeCluster) -> Kin {
         (Some(_) | None, Some(_) | None) => false,
     };
     let trust = a.trust.is_some() && a.trust == b.trust;
-    // Where both name one server and one authority, the kubeconfig says that they are one.
-    let door = trust && !a.server.is_empty() && a.server == b.server;
-    let claim = one_uid || door;
+    // Where both name one server and one authority, and let us in, the kubeconfig says that they are one. Not where both show
+    // something and nothing in common: a gate for many clusters chooses by who asks.
+    let let_in = a.freshness.answers() && b.freshness.answers();
+    let mut door = let_in && trust && !a.server.is_empty() && a.server == b.server;
     let common = || a.tidb_clusters.iter().filter_map(|(key, tc)| Some((tc, b.tidb_clusters.get(key)?)));
     let told = |uid: &String| !uid.is_empty();
     let shared = common().any(|(ours, theirs)| told(&ours.metadata.uid) && ours.metadata.uid == theirs.metadata.uid);
     let clash = common().any(|(ours, theirs)| {
         told(&ours.metadata.uid) && told(&theirs.metadata.uid) && ours.metadata.uid != theirs.metadata.uid
     });
+    door &= shared || a.tidb_clusters.is_empty() || b.tidb_clusters.is_empty();
+    let claim = one_uid || door;
     if clash || (shared && strange_pods(a, b)) {
         return if claim { Kin::Contradiction } else { Kin::Apart };
     }
@@ -112,6 +115,10 @@ mod tests {
             let known = |word: &str| (word != "-").then(|| word.to_owned());
             say(What::Configured { server: words[3].into(), read_only: false });
             say(What::Trust(known(words[2])));
+            if words[1] == "401" {
+                say(What::Connection { freshness: Freshness::AuthNeeded, message: None });
+                continue;
+            }
             say(What::Identity { uid: known(words[1]), version: None });
             say(What::Connection { freshness: Freshness::Live, message: None });
             if !words.contains(&"!") {
@@ -148,6 +155,13 @@ mod tests {
             (&["a - - https://1 x=1", "b u - https://2 x=1"], Some("b"), 0, "only the object says so"),
             (&["a - - https://1", "b u - https://1"], None, 0, "no CA is no proof"),
             (&["a - c https://1", "b u c https://2"], None, 0, "one CA may serve many"),
+            (
+                &["a - c https://1 x=1", "b - c https://1 y=2"],
+                None,
+                0,
+                "a gate that leads each user to another cluster",
+            ),
+            (&["a 401 c https://1 x=1", "b u c https://1 x=1"], None, 0, "who is not let in says nothing"),
         ];
         for (all, same, contradictions, what) in cases {
             let fleet = fleet(all);

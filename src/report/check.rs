@@ -111,7 +111,8 @@ impl Shown {
         let broken = self.severity <= Severity::Medium && holding(|one| matches!(one, Holding::Broken(_)));
         let whole = self.whole() && !holding(|one| matches!(one, Holding::Unknown(_)));
         let half_done = self.open_runs.iter().any(Standing::half_done);
-        match (self.known().next().is_some() || broken || half_done, whole) {
+        let wrong = self.known().any(|finding| finding.severity > Severity::Info);
+        match (wrong || broken || half_done, whole) {
             (true, _) => 2,
             (false, false) => 3,
             (false, true) => 0,
@@ -233,7 +234,7 @@ fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::High => "error",
         Severity::Medium => "warning",
-        Severity::Low => "note",
+        Severity::Low | Severity::Info => "note",
     }
 }
 

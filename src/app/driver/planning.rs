@@ -212,7 +212,7 @@ impl Driver {
                 continue;
             }
             let say = |what| Change { context: of.context.clone(), at: now(), what };
-            for pod in pods_to_ask(cluster, of) {
+            for (pod, name, addresses) in pods_to_ask(cluster, of) {
                 if own.insert(of.context.clone()) {
                     match probe::resolv_domain(&self.links, &permit, &pod).await {
                         Ok(domain) => changes.push(say(What::PodsDomain(domain))),
@@ -220,7 +220,8 @@ impl Driver {
                     }
                 }
                 let Some(domain) = domain.filter(|domain| cluster.dns.serves(domain) != Served::Yes) else { break };
-                if let Ok(answered) = probe::serves_domain(&self.links, &permit, &pod, domain).await {
+                let named = (name.as_str(), addresses.as_slice());
+                if let Ok(answered) = probe::serves_domain(&self.links, &permit, &pod, named, domain).await {
                     changes.push(say(What::NameTried { domain: domain.to_owned(), answered }));
                     break;
                 }
@@ -279,11 +280,19 @@ impl Driver {
     }
 }
 
-/// The PD pods of a KubeCluster that can be asked about its DNS, those of the TidbCluster first; a few.
-fn pods_to_ask(cluster: &KubeCluster, of: &ObjectRef) -> Vec<ObjectRef> {
+/// The PD pods of a KubeCluster that can be asked about its DNS, those of the TidbCluster first; a few. With the name of
+/// each up to `svc`, and its addresses.
+fn pods_to_ask(cluster: &KubeCluster, of: &ObjectRef) -> Vec<(ObjectRef, String, Vec<String>)> {
     let own = cluster.tidb_clusters.get(&of.key()).into_iter();
     let others = cluster.tidb_clusters.iter().filter(|(key, _)| **key != of.key()).map(|(_, tc)| tc);
-    let pods = own.chain(others).flat_map(|tc| rollout::component_pods(cluster, tc, Component::Pd));
-    let running = pods.filter(|pod| pod.status.phase == "Running");
-    running.take(3).map(|pod| ObjectRef::new(&of.context, &pod.metadata.namespace, &pod.metadata.name)).collect()
+    let pods = own
+        .chain(others)
+        .flat_map(|tc| rollout::component_pods(cluster, tc, Component::Pd).into_iter().map(move |pod| (tc, pod)));
+    let running = pods.filter(|(_, pod)| pod.status.phase == "Running");
+    let asked = running.take(3).map(|(tc, pod)| {
+        let meta = &pod.metadata;
+        let name = format!("{}.{}-pd-peer.{}.svc", meta.name, tc.metadata.name, meta.namespace);
+        (ObjectRef::new(&of.context, &meta.namespace, &meta.name), name, pod.status.addresses())
+    });
+    asked.collect()
 }

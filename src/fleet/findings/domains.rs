@@ -38,10 +38,11 @@ fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
                 .unknown(),
             Served::Unknown(_) => return None,
         };
+        let name = &part.of.name;
         let check = format!(
-            "{} exec {}-pd-0 -- nslookup kubernetes.default.svc.{domain} # must answer; else put the right domain, with every PD watched",
+            "{} exec {name}-pd-0 -- nslookup {name}-pd-0.{name}-pd-peer.{}.svc.{domain}. # must give the pod's own address; else put the right domain, with every PD watched",
             part.kubectl(),
-            part.of.name
+            part.of.namespace
         );
         Some(found.saw(&subject, "spec.clusterDomain", domain, part.seen()).then(check))
     };

@@ -45,6 +45,8 @@ use scene::{Part, Scene};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Worth a word; nothing is wrong, and it does not count.
+    Info,
     /// S3: confusing.
     Low,
     /// S2: stuck, or a wrong result.
@@ -54,13 +56,14 @@ pub enum Severity {
 }
 
 impl Severity {
-    pub const ALL: [Severity; 3] = [Severity::High, Severity::Medium, Severity::Low];
+    pub const ALL: [Severity; 4] = [Severity::High, Severity::Medium, Severity::Low, Severity::Info];
 
     pub fn word(self) -> &'static str {
         match self {
             Severity::High => "high",
             Severity::Medium => "medium",
             Severity::Low => "low",
+            Severity::Info => "info",
         }
     }
 }

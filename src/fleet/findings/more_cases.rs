@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::Severity;
+use super::bed::Bed;
 use super::tests::{Plant, claim, member, stray, without_domains};
 use crate::fleet::extras::{PlacementRule, Policy, RecordGuard, RegionCheck, Removal};
 use crate::fleet::pd::Store;
@@ -268,3 +270,15 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
         &["not-ready", "overlapping-changes"],
     ),
 ];
+
+/// Everything deals with it: a word, and no alarm.
+#[test]
+fn one_cluster_under_two_contexts_is_a_word() {
+    let mut bed = Bed::healthy();
+    bed.west.uid = bed.east.uid.clone();
+    bed.east.tc["metadata"]["uid"] = json!("uid-of-the-tc");
+    bed.west.others = vec![bed.east.tc.clone()];
+    let checked = bed.checked();
+    let found = checked.findings.iter().find(|finding| finding.id() == "wrong-context").expect("it is named");
+    assert_eq!(found.severity, Severity::Info);
+}

@@ -486,12 +486,15 @@ fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
     twice
         .map(|(cluster, first)| {
             let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
-            let uid = cluster.uid.clone().unwrap_or_default();
             let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
             // Everything counts such a cluster once: it is worth a word, and harms nobody who names one context.
-            let mut found = Finding::new("wrong-context", None, sentence).severity(Severity::Low);
+            let mut found = Finding::new("wrong-context", None, sentence).severity(Severity::Info);
             for subject in subjects {
-                found = found.saw(&subject, "namespace kube-system, metadata.uid", &uid, cluster.heard).on(subject);
+                let (field, value) = match &cluster.uid {
+                    Some(uid) => ("namespace kube-system, metadata.uid", uid.as_str()),
+                    None => ("kubeconfig, server with one CA", cluster.server.as_str()),
+                };
+                found = found.saw(&subject, field, value, cluster.heard).on(subject);
             }
             found.then(format!("name one of them: tidepilot --context {first} …"))
         })

@@ -689,15 +689,3 @@ fn the_json_of_a_finding() {
     );
     assert!(finding["whatToDo"].as_str().expect("text").contains("--context east -n db"));
 }
-
-/// Everything deals with it: a word, and no alarm.
-#[test]
-fn one_cluster_under_two_contexts_is_low() {
-    let mut bed = Bed::healthy();
-    bed.west.uid = bed.east.uid.clone();
-    bed.east.tc["metadata"]["uid"] = json!("uid-of-the-tc");
-    bed.west.others = vec![bed.east.tc.clone()];
-    let checked = bed.checked();
-    let found = checked.findings.iter().find(|finding| finding.id() == "wrong-context").expect("it is named");
-    assert_eq!(found.severity, Severity::Low);
-}
