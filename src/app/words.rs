@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use crate::fleet::database::Database;
+use crate::fleet::lead::Lead;
 use crate::fleet::quorum::votes;
 use crate::fleet::{Freshness, KubeCluster};
 
@@ -71,7 +72,7 @@ pub fn quorum_level(database: &Database) -> Level {
     if quorum.members == 0 {
         return Level::Unknown;
     }
-    if quorum.healthy + unknown < votes(quorum.members) {
+    if database.lead == Lead::Lost || quorum.healthy + unknown < votes(quorum.members) {
         return Level::Bad;
     }
     if !quorum.stands() {

@@ -48,6 +48,7 @@ pub fn health(member: &Member) -> (Level, &'static str) {
         _ if member.name.is_empty() => (Level::Bad, "never started"),
         Some(true) => (Level::Good, "healthy"),
         Some(false) => (Level::Bad, "unhealthy"),
+        None if member.leaderless => (Level::Unknown, "no leader yet"),
         None => (Level::Unknown, "not known"),
     }
 }

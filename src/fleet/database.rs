@@ -88,6 +88,12 @@ pub struct Member {
     /// Its own etcd answered, whatever it said.
     #[serde(skip)]
     pub answered: bool,
+    /// No pod of it runs, as a cluster that shows all of its pods tells.
+    #[serde(skip)]
+    pub gone: bool,
+    /// Its own etcd answers and knows no leader, which is no fault of its own: its health is not known until there is one.
+    #[serde(skip)]
+    pub leaderless: bool,
 }
 
 /// A store with the TidbCluster that it belongs to.
@@ -217,6 +223,8 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     let mut members: Vec<Member> = listed.iter().map(|m| join(m, &known, &views, &fresh, leader)).collect();
     // As a person looks for them: those of one TidbCluster together, by number. PD's ids are random.
     members.sort_by_cached_key(|member| (place_of(member.of(), member.pod.as_deref()), member.id));
+    // One that is gone leads nothing, whoever still follows it.
+    let leader = leader.filter(|id| !members.iter().any(|member| member.gone && member.id == *id));
     let tls_toggled: Vec<Toggle> =
         known.iter().filter_map(|(of, cluster, tc)| toggled(of, cluster, tc, &members)).collect();
     known.iter().for_each(|(of, cluster, tc)| expect_urls(of, cluster, tc, &tls_toggled, &mut members));
@@ -237,11 +245,16 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
             .map(|doubt| Problem::new(ProblemKind::DomainInDoubt, Subject::tidb_cluster(&doubt.of), doubt.sentence())),
     );
     let agree = compare(&views, &mut problems);
-    judge_members(&members, &mut problems, &mut unseen);
     // PD's own judgement of its members is none while it has no leader: etcd's counts.
     let quorum = Quorum::new(members.len(), members.iter().filter(|m| m.votes == Some(true)).count());
     let now: Vec<&PdAnswer> = fresh.iter().map(|(_, _, answer)| *answer).collect();
     let lead = if now.is_empty() { Lead::NotSeen } else { Lead::of(&members, quorum, leader, &now) };
+    if matches!(lead, Lead::Electing | Lead::Lost) {
+        for member in members.iter_mut().filter(|member| member.answered && member.healthy == Some(false)) {
+            (member.healthy, member.leaderless) = (None, true);
+        }
+    }
+    judge_members(&members, &mut problems, &mut unseen);
     if !members.is_empty() {
         let lost = lead == Lead::Lost;
         problems.extend(lead.problem(&members, quorum).map(|sentence| {

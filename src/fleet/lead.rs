@@ -42,7 +42,10 @@ impl Lead {
         }
         // One that runs where nobody looks may well stand with the others.
         let hidden = members.iter().filter(|member| !member.answered && member.pod.is_none()).count();
-        let cut_off = members.iter().any(|member| member.votes == Some(false));
+        // That one has no pod says nothing of the others, unless too few are left.
+        let gone = members.iter().filter(|member| member.gone).count();
+        let cut_off = members.iter().any(|member| member.votes == Some(false) && !member.gone)
+            || members.len() - gone < votes(members.len());
         match cut_off && quorum.healthy + hidden < votes(members.len()) {
             true => Lead::Lost,
             false if leader.is_none() => Lead::Electing,

@@ -271,6 +271,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
             let health = match member.healthy {
                 Some(true) => "healthy",
                 Some(false) => "UNHEALTHY",
+                None if member.leaderless => "no leader yet",
                 None => "unknown",
             };
             let mut row = vec![

@@ -30,7 +30,11 @@ pub(super) fn join(
     let itself = fresh.iter().find(|(_, _, answer)| answer.self_id == Some(member.id));
     let own_health = itself.and_then(|(_, _, answer)| answer.healthy);
     let told: Vec<bool> = fresh.iter().filter_map(|(_, _, answer)| answer.told(member.id)).collect();
+    let gone = place.as_ref().is_some_and(|(of, cluster, _, pod)| gone(cluster, &ObjectKey::new(&of.namespace, pod)));
+    let own_health = own_health.filter(|_| !gone);
     let healthy = match (own_health, told.is_empty()) {
+        // Others follow a leader for seconds after its end, and a pod that is deleted by force outlives its object.
+        _ if gone => Some(false),
         (Some(false), _) => Some(false),
         (own, true) => own,
         // One that sees it down is enough: an asymmetric partition is no health.
@@ -41,10 +45,11 @@ pub(super) fn join(
         name: member.name.clone(),
         peer_urls: member.peer_urls.clone(),
         client_urls: member.client_urls.clone(),
-        leader: leader == Some(member.id),
+        leader: leader == Some(member.id) && !gone,
         healthy,
         votes: own_health.or(healthy),
-        answered: itself.is_some(),
+        answered: itself.is_some() && !gone,
+        gone,
         ..Member::default()
     };
     if let Some((of, cluster, _, pod_name)) = place {
@@ -57,6 +62,12 @@ pub(super) fn join(
         joined.pod = Some(pod_name);
     }
     joined
+}
+
+/// Whether a member has no pod that runs, as a cluster that shows all of its pods tells: whatever PD says of it is of a
+/// moment ago.
+fn gone(cluster: &KubeCluster, pod: &ObjectKey) -> bool {
+    cluster.freshness.is_live() && cluster.pods.get(pod).is_none_or(|pod| matches!(pod.status.phase.as_str(), "Pending" | "Failed" | "Succeeded"))
 }
 
 /// Finds a member's pod by its name, clientURLs and peerURLs, where the pod itself did not say who it is. Two
@@ -138,4 +149,88 @@ pub(super) fn join_stores(
 pub(super) fn place_of(of: Option<ObjectRef>, pod: Option<&str>) -> (bool, Option<ObjectRef>, String, u64) {
     let (name, number) = pod.and_then(|pod| pod.rsplit_once('-')).unwrap_or((pod.unwrap_or_default(), ""));
     (of.is_none(), of, name.to_owned(), number.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::fleet::Fleet;
+    use crate::fleet::database::{Database, databases};
+    use crate::fleet::findings::bed::{Bed, when};
+    use crate::fleet::findings::{Severity, check};
+    use crate::fleet::lead::Lead;
+
+    /// What each living one's own etcd says while it has no leader.
+    fn leaderless(fleet: &mut Fleet, followed: bool) {
+        for cluster in fleet.clusters.values_mut() {
+            for answer in cluster.pd.values_mut().filter_map(|view| view.answer.as_mut().ok()) {
+                (answer.healthy, answer.pd_leads) = (Some(false), Some(false));
+                answer.leader = answer.leader.filter(|_| followed);
+            }
+        }
+    }
+
+    fn without(bed: &mut Bed, pods: &[&str]) -> Fleet {
+        bed.east.pods.retain(|pod| !pods.iter().any(|name| pod["metadata"]["name"] == *name));
+        let mut fleet = bed.fleet();
+        fleet.clusters.get_mut("east").expect("there").pd.retain(|pod, _| !pods.contains(&pod.name.as_str()));
+        fleet
+    }
+
+    fn healths(database: &Database) -> Vec<(Option<bool>, bool)> {
+        database.members.iter().map(|member| (member.healthy, member.leader)).collect()
+    }
+
+    #[test]
+    fn a_member_without_a_pod_is_never_healthy() {
+        // PD still calls it healthy, and everybody follows it.
+        let fleet = without(&mut Bed::healthy(), &["prod-east-pd-0"]);
+        let database = &databases(&fleet)[0];
+        assert_eq!(healths(database), [(Some(false), false), (Some(true), false), (Some(true), false)]);
+        assert_eq!((database.quorum.healthy, database.quorum.tolerate), (2, 0));
+        // Its pod is made anew.
+        let mut bed = Bed::healthy();
+        bed.east.pods[0]["status"] = json!({"phase": "Pending"});
+        assert_eq!(databases(&bed.fleet())[0].members[0].healthy, Some(false));
+        // Where pods may not be listed, a pod that is not seen says nothing.
+        let mut fleet = without(&mut Bed::healthy(), &["prod-east-pd-0"]);
+        fleet.clusters.get_mut("east").expect("there").freshness = crate::fleet::Freshness::Forbidden;
+        assert_eq!(databases(&fleet)[0].members[0].healthy, Some(true));
+    }
+
+    #[test]
+    fn the_living_are_not_called_unhealthy_while_they_elect() {
+        for followed in [true, false] {
+            let mut fleet = without(&mut Bed::healthy(), &["prod-east-pd-0"]);
+            leaderless(&mut fleet, followed);
+            let database = &databases(&fleet)[0];
+            assert_eq!(database.lead, Lead::Electing);
+            assert_eq!(healths(database), [(Some(false), false), (None, false), (None, false)]);
+            let said: Vec<String> = database.problems.iter().map(ToString::to_string).collect();
+            let sick: Vec<&String> = said.iter().filter(|one| one.contains("is not healthy")).collect();
+            assert!(sick.len() == 1 && sick[0].contains("prod-east-pd-0"), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_lost_quorum_those_without_a_pod_are_named() {
+        let mut bed = Bed::healthy();
+        for set in &mut bed.east.sets {
+            if set["metadata"]["name"] == "prod-east-pd" {
+                set["status"]["readyReplicas"] = json!(0);
+            }
+        }
+        bed.east.tc["status"]["pd"]["synced"] = json!(false);
+        let mut fleet = without(&mut bed, &["prod-east-pd-0", "prod-east-pd-1"]);
+        leaderless(&mut fleet, false);
+        assert_eq!(databases(&fleet)[0].lead, Lead::Lost);
+        let checked = check(&fleet, None, when());
+        let found: Vec<_> = checked.findings.iter().filter(|finding| !finding.unknown).collect();
+        assert_eq!(found.iter().map(|finding| finding.id()).collect::<Vec<_>>(), ["pd-member-unhealthy"], "{found:#?}");
+        let named: Vec<&str> = found[0].subjects.iter().map(|subject| subject.name.as_str()).collect();
+        assert_eq!((named, found[0].severity), (vec!["1", "2"], Severity::High));
+        let pods = ["prod-east-pd-0", "prod-east-pd-1"];
+        assert!(pods.iter().all(|pod| found[0].what_to_do.contains(pod)), "{}", found[0].what_to_do);
+    }
 }

@@ -96,7 +96,14 @@ pub(super) fn see_clusters(
             cluster.pd.iter().filter(|(pod, _)| pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name))
         {
             match &view.answer {
-                Err(why) => unseen.push(format!("PD pod {}/{pod} did not answer: {why}", of.context)),
+                Err(why) => {
+                    // Secrets are read by the closer look alone: who sees only this must know where the verdict is.
+                    let more = match tc.tls() && why.contains("certificate") {
+                        true => "; certificates are looked at by `tidepilot check`",
+                        false => "",
+                    };
+                    unseen.push(format!("PD pod {}/{pod} did not answer: {why}{more}", of.context));
+                }
                 Ok(answer) => {
                     unseen.extend(answer.gaps.iter().map(|gap| format!("PD pod {}/{pod}: {gap}", of.context)))
                 }
@@ -190,6 +197,8 @@ pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, uns
             Some(false) => {
                 problems.push(of_member(ProblemKind::MemberUnhealthy, format!("PD member {shown} is not healthy")));
             }
+            // Said of the leader.
+            None if member.leaderless => {}
             None if !member.name.is_empty() => unseen.push(format!("the health of member {shown} is not known")),
             Some(true) | None => {}
         }

@@ -35,17 +35,21 @@ fn members(scene: &Scene<'_>) -> Vec<Finding> {
         let value = format!("not healthy ({pod}, {})", member.pod_phase.as_deref().unwrap_or("not seen"));
         found = found.saw(&subject, "GET /pd/api/v1/health, /health", value, scene.pd_seen()).on(subject);
     }
-    let pod = sick_pod(scene);
-    vec![found.then(format!("bring its pod back before anything else is changed; look at its log and its events{pod}"))]
+    let pods = sick_pods(scene);
+    vec![found.then(format!(
+        "bring every such pod back before anything else is changed; look at its log and its events{pods}"
+    ))]
 }
 
-/// The line that shows why the first of them is down.
-fn sick_pod(scene: &Scene<'_>) -> String {
-    let sick = scene.database.members.iter().filter(|member| member.healthy == Some(false));
-    let placed = sick.filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
-    let line =
-        placed.map(|(of, pod)| format!(": kubectl --context {} -n {} describe pod {pod}", of.context, of.namespace));
-    line.take(1).collect()
+/// The lines that show why they are down, those without a pod first: whoever lacks only a leader is none of them.
+fn sick_pods(scene: &Scene<'_>) -> String {
+    let mut sick: Vec<_> = scene.database.members.iter().filter(|member| member.healthy == Some(false)).collect();
+    sick.sort_by_key(|member| !member.gone);
+    let placed = sick.into_iter().filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
+    let lines: Vec<String> = placed
+        .map(|(of, pod)| format!("kubectl --context {} -n {} describe pod {pod}", of.context, of.namespace))
+        .collect();
+    if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
 }
 
 fn leader(scene: &Scene<'_>) -> Vec<Finding> {

@@ -30,9 +30,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::database::{Database, databases};
+use super::database::{Database, Member, databases};
 use super::extras::Extra;
 use super::object::{ObjectId, ObjectKind};
+use super::lead::Lead;
 use super::problem::Problem;
 pub use super::subject::Subject;
 use super::tls::{Wanted, wanted_of};
@@ -240,6 +241,8 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
                 found.push(of_problem(&scene, problem));
             }
         }
+        let causes: BTreeSet<Subject> = found.iter().filter(|one| breaks_pd(one)).flat_map(|one| one.subjects.clone()).collect();
+        found.retain(|finding| finding.id() != "ready-too-early" || !caused(&scene, finding, &causes));
         checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
         checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
@@ -308,6 +311,27 @@ fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
         }
         _ => Some(finding),
     }
+}
+
+/// Whether a finding names a certificate by which PD is not reached: what waits for PD waits for that.
+fn breaks_pd(finding: &Finding) -> bool {
+    const CERTIFICATES: [&str; 5] =
+        ["san-missing", "different-ca", "certificate-expiry", "certificate-unusable", "certificate-looks-self-signed"];
+    !finding.unknown && finding.severity == Severity::High && CERTIFICATES.contains(&finding.id())
+}
+
+/// Whether "wait for it" would stand beside what has to be done first: members without a pod, a lost quorum, a certificate.
+fn caused(scene: &Scene<'_>, finding: &Finding, causes: &BTreeSet<Subject>) -> bool {
+    let part = scene.parts.iter().find(|part| finding.subjects.contains(&part.subject()));
+    let unreached = part.is_some_and(|part| part.tc.status.pd.synced == Some(false) && causes.contains(&part.subject()));
+    if scene.database.lead == Lead::Lost || unreached {
+        return true;
+    }
+    let pd = finding.evidence.iter().any(|evidence| evidence.field == "rollout of pd");
+    let gone = |member: &Member| {
+        member.gone && member.of().is_some_and(|of| finding.subjects.contains(&Subject::tidb_cluster(&of)))
+    };
+    pd && scene.database.members.iter().any(gone)
 }
 
 /// Whether a finding says of one of its objects what a problem says.

@@ -166,7 +166,8 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
     (
         "a member of one that is gone",
         |bed| bed.members.extend([stray("gone"), member(10, "away-pd-0.away-pd-peer.z.svc.far.local")]),
-        &["ghost-member"],
+        // Whatever PD says of it: nothing of it runs.
+        &["ghost-member", "pd-member-unhealthy"],
     ),
     (
         "a member whose pod is gone",
