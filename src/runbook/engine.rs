@@ -236,6 +236,12 @@ impl Run {
         if let Some((cause, sentence)) = moved.or_else(|| Some((Cause::OtherDatabase, self.other_database(seen)?))) {
             return pause(&step.id, cause, PauseReason::Refused { sentence });
         }
+        if let Some(sentence) = self.vanished(seen) {
+            return pause(&step.id, Cause::OtherObject, PauseReason::Refused { sentence });
+        }
+        if let Some(found) = self.overtaken(step, seen) {
+            return self.foreign(found.step, found.sentence, found.before, found.ours, found.theirs);
+        }
         if stop_asked && *self.state(&step.id) == StepState::Pending {
             return pause(&step.id, Cause::Asked, PauseReason::Asked);
         }

@@ -204,7 +204,7 @@ fn patch(uid: &str, merge: &Value, expected: Option<&Value>, cluster: &KubeClust
 }
 
 /// A value for people; what is not there is said to be so.
-fn shown(value: Option<&Value>) -> String {
+pub(super) fn shown(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "not set".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -268,7 +268,7 @@ fn blinded(target: &ObjectRef, tc: &TidbCluster, seen: &Observation) -> String {
     let asked = operator_asks(tc.name(), tc.namespace(), tc.domain());
     match facts.and_then(|facts| facts.certificate) {
         Some(certificate) if !certificate.names(&asked) => format!(
-            ": PD's certificate (Secret {secret}) lacks the name {asked}, by which the operator asks; stop this run (its record stays),              run renew-certificates for {target}, and resume it"
+            ": PD's certificate (Secret {secret}) lacks the name {asked}, by which the operator asks; stop this run (its record stays), run renew-certificates for {target}, and resume it"
         ),
         Some(_) | None => String::new(),
     }

@@ -62,6 +62,21 @@ pub fn holds(merge: &Value, object: &Value) -> bool {
     leaves(merge).iter().all(|(at, asked)| same(at, namespace, asked, object.pointer(at).unwrap_or(&nothing)))
 }
 
+/// A place of a patch that an object does not hold as asked.
+pub struct Lost<'a> {
+    pub name: String,
+    pub asked: &'a Value,
+    pub found: Value,
+}
+
+/// Whether an object lacks what the patch asks for at one place.
+pub fn lost<'a>(merge: &'a Value, object: &Value, at: &str) -> Option<Lost<'a>> {
+    let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
+    let asked = leaves(merge).into_iter().find(|(place, _)| place == at)?.1;
+    let found = object.pointer(at).cloned().unwrap_or(Value::Null);
+    (!same(at, namespace, asked, &found)).then(|| Lost { name: name(at), asked, found })
+}
+
 /// Whether the places of a patch still hold what they held (by name), as TiDB Operator may have written it back meanwhile.
 pub fn unchanged(merge: &Value, before: &Value, object: &Value) -> bool {
     let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();

@@ -30,6 +30,7 @@ pub mod merge;
 pub mod network;
 pub mod overrule;
 pub mod plan;
+pub mod proven;
 pub mod provenance;
 pub mod record;
 pub mod remaining;

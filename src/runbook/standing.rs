@@ -12,10 +12,11 @@ use serde::Serialize;
 use super::action::Action;
 use super::engine::{Run, StepState};
 use super::plan::{Document, Gate, PlannedStep};
-use super::record::{Event, Record};
+use super::proven::{gone_sentence, missing};
+use super::record::{Cause, Event, Record};
 use super::requests::quote;
 use super::run::view::{Direction, Offer, Progress, Shown, View};
-use crate::fleet::ObjectRef;
+use crate::fleet::{Fleet, ObjectRef};
 use crate::fleet::database::{Database, Member};
 use crate::fleet::diagnosis::{Diagnosis, Leftover};
 use crate::fleet::findings::Finding;
@@ -82,6 +83,42 @@ pub struct Standing {
     pub answers: String,
     #[serde(skip)]
     pub offers: Vec<Offer>,
+    /// The TidbClusters without which it cannot go on.
+    #[serde(skip)]
+    pub needed: BTreeSet<ObjectRef>,
+    /// What it works on is gone or another one: no command goes on with it.
+    #[serde(skip)]
+    pub dead_end: Option<DeadEnd>,
+}
+
+/// Why a run can only be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadEnd {
+    /// An object is gone, or is another one under its name.
+    Object,
+    /// The context leads to another Kubernetes cluster, in which no lease of it lies.
+    Cluster,
+}
+
+impl DeadEnd {
+    fn of(cause: Cause) -> Option<Self> {
+        match cause {
+            Cause::OtherObject | Cause::OtherDatabase => Some(DeadEnd::Object),
+            Cause::OtherCluster => Some(DeadEnd::Cluster),
+            Cause::Asked
+            | Cause::Foreign
+            | Cause::Invariant
+            | Cause::Away
+            | Cause::StoodStill
+            | Cause::TookTooLong
+            | Cause::Hopeless
+            | Cause::NotTaken
+            | Cause::Exhausted
+            | Cause::NotByHand
+            | Cause::NotRecorded
+            | Cause::LeaseUnsure => None,
+        }
+    }
 }
 
 impl Standing {
@@ -120,6 +157,8 @@ impl Standing {
             renewed: None,
             answers: answers(shown, &view, here),
             offers: view.offers,
+            needed: if open { run.needed() } else { BTreeSet::new() },
+            dead_end: run.pause().filter(|_| open).and_then(|pause| DeadEnd::of(pause.cause)),
         };
         standing.driven(drives);
         standing
@@ -139,6 +178,14 @@ impl Standing {
     /// A text that has to be typed before it goes on at all.
     pub fn needs(&mut self, text: &str) {
         self.answers = format!(" --confirm {}{}", quote(text), self.answers);
+        self.next = self.commands();
+    }
+
+    /// Notes what a look at the clusters proves: a run whose TidbCluster is gone is not gone on with, whatever its journal says.
+    pub fn seen(&mut self, fleet: &Fleet) {
+        let Some(of) = missing(&self.needed, fleet).filter(|_| self.open && self.dead_end.is_none()) else { return };
+        self.waits = format!("can never go on: {}", gone_sentence(of, fleet));
+        self.dead_end = Some(DeadEnd::Object);
         self.next = self.commands();
     }
 
@@ -171,6 +218,11 @@ impl Standing {
         let Self { run, answers, .. } = self;
         if !self.here {
             return vec![format!("tidepilot runs take-over {run}{answers}")];
+        }
+        match self.dead_end {
+            Some(DeadEnd::Object) => return vec![format!("tidepilot runs abandon {run} --reason TEXT")],
+            Some(DeadEnd::Cluster) => return vec![format!("tidepilot runs abandon {run} --local-only --reason TEXT")],
+            None => {}
         }
         let mut all = vec![format!("tidepilot runs resume {run}{answers}")];
         if self.offers.contains(&Offer::Undo) {

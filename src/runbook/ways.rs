@@ -45,6 +45,12 @@ impl Run {
                 all.push(self.resume("goes on where it stopped"));
                 all.extend(self.ways_out(now, "stopped on purpose"));
             }
+            // Set and seen to be so, and changed afterwards: what it was before is no way on.
+            Cause::Foreign if matches!(self.state(&step.id), StepState::Completed(_)) => {
+                all.push(way(step.command.clone(), "sets by hand what this run had set; then resume"));
+                all.push(self.resume("goes on once it is again as this run had set it; until then it stops here again"));
+                all.extend(self.ways_out(now, "somebody else changed it"));
+            }
             Cause::Foreign => {
                 all.extend(after_foreign(step, &pause.reason));
                 all.push(self.resume(
@@ -105,6 +111,10 @@ impl Run {
                     "plans anew for what is there now; this run can never go on with it",
                 ));
             }
+            Cause::OtherObject if pause.reason.sentence().contains(" is gone: ") => {
+                all.push(self.give_up("it is gone"));
+                all.push(way(plan_anew(&self.plan), "plans anew, once there is something to plan for"));
+            }
             Cause::OtherObject | Cause::OtherDatabase => {
                 all.extend(self.ways_out(now, "it is another one now"));
                 all.push(way(
@@ -145,9 +155,13 @@ impl Run {
         if self.choose(&Wish::Undo, now).is_ok() {
             all.push(way(format!("tidepilot runs undo {id}"), "puts back what this run sent, the newest first"));
         }
-        let abandon = format!("tidepilot runs abandon {id} --reason {}", quote(reason));
-        all.push(way(abandon, "ends the run as it stands; nothing is put back"));
+        all.push(self.give_up(reason));
         all
+    }
+
+    fn give_up(&self, reason: &str) -> WayOn {
+        let abandon = format!("tidepilot runs abandon {} --reason {}", quote(&self.id), quote(reason));
+        way(abandon, "ends the run as it stands; nothing is put back")
     }
 
     /// What was left out earlier and is perhaps what is waited for, as it would be done by hand.

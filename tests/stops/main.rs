@@ -10,6 +10,7 @@ mod common;
 mod fleet;
 #[path = "../model/mod.rs"]
 mod model;
+mod proven;
 mod pure;
 
 use std::time::Duration;

@@ -87,6 +87,9 @@ impl Driver {
         });
         let strangers = join_all(strangers).await;
         runs.extend(strangers);
+        if let Some(fleet) = fleet {
+            runs.iter_mut().for_each(|run| run.seen(fleet));
+        }
         OpenWork { runs, heads: found.heads, unseen: found.unseen }
     }
 
