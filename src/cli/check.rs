@@ -109,8 +109,13 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| checked.databases.contains(&db.name) && run.concerns(db))
     };
-    let open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
+    let mut open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
     standing::into_findings(&open, &all, &mut checked.findings);
+    // What machines read stays as it is whatever it was asked with.
+    if args.output == CheckOutput::Table {
+        connect.repeat_of_findings(&mut checked.findings);
+        connect.repeat_of_runs(&mut open);
+    }
     finish(args.output, &Shown { open_runs: open, ..Shown::of_fleet(&fleet, checked, least, now) })
 }
 

@@ -98,7 +98,12 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     standing::into_diagnosis(&open, &all, &mut found);
     match args.output {
         DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&found)? + "\n")),
-        DiagnoseOutput::Text => print(&text(&found)),
+        DiagnoseOutput::Text => {
+            for leftover in &mut found.leftovers {
+                leftover.remedy = connect.repeat(&leftover.remedy);
+            }
+            print(&text(&found));
+        }
     }
     Ok(ExitCode::from(match (found.leftovers.is_empty(), found.unseen.is_empty()) {
         (false, _) => 2,

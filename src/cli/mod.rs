@@ -12,6 +12,7 @@ mod diagnose;
 mod options;
 mod plan;
 mod rbac;
+mod repeat;
 mod run;
 mod runbook;
 mod runs;

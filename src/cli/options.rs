@@ -131,11 +131,20 @@ impl Connect {
 
     /// The options that a printed command needs as well to reach the same clusters and journals, as they were given.
     pub fn repeated(&self) -> String {
+        self.given(true)
+    }
+
+    /// The same for a command that chooses its own context.
+    pub(super) fn repeated_but_contexts(&self) -> String {
+        self.given(false)
+    }
+
+    fn given(&self, places: bool) -> String {
         let file = |file: &PathBuf| file.display().to_string();
         let mut given: Vec<(&str, String)> = Vec::new();
         given.extend(self.kubeconfig.iter().map(|path| ("--kubeconfig", file(path))));
-        given.extend(self.contexts.iter().map(|name| ("--context", name.clone())));
-        given.extend(self.namespace.iter().map(|name| ("--namespace", name.clone())));
+        given.extend(self.contexts.iter().filter(|_| places).map(|name| ("--context", name.clone())));
+        given.extend(self.namespace.iter().filter(|_| places).map(|name| ("--namespace", name.clone())));
         given.extend(self.state.iter().map(|path| ("--state", file(path))));
         given.extend(self.pd_ca.iter().map(|path| ("--pd-ca", file(path))));
         given.extend(self.pd_cert.iter().map(|path| ("--pd-cert", file(path))));

@@ -1,6 +1,7 @@
 //! `tidepilot runs list|show|resume|undo|abandon|approve|take-over`: the journals on this machine, and the open runs in the
 //! clusters.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use super::run::{FaceArgs, SharingArgs, drive, finish};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::{Driver, exit, journals};
-use crate::client::ledger;
+use crate::client::{self, ledger};
 use crate::report;
 use crate::runbook::choices::Wish;
 use crate::runbook::standing::Standing;
@@ -119,9 +120,12 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
     };
     match &args.command {
         RunsCommand::List { output } => {
-            let work = found(connect, folder).await;
+            let mut work = found(connect, folder).await;
             print(&match output {
-                ListOutput::Table => table(&work),
+                ListOutput::Table => {
+                    connect.repeat_of_runs(&mut work.runs);
+                    table(&work)
+                }
                 ListOutput::Json => serde_json::to_string_pretty(&json(&work)?)? + "\n",
             });
             Ok(ExitCode::SUCCESS)
@@ -205,8 +209,21 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
     let Ok(links) = connect.links() else {
         return OpenWork { runs: journals::standings(&folder), ..OpenWork::default() };
     };
+    // A run whose TidbCluster is gone is told from one that only waits by looking.
+    let contexts: BTreeSet<String> = journals::standings(&folder)
+        .into_iter()
+        .filter(|run| run.open)
+        .flat_map(|run| run.needed.into_iter().map(|of| of.context))
+        .collect();
+    let fleet = match contexts.is_empty() {
+        true => None,
+        false => Some(client::fold(links.look(Some(&contexts)).await)),
+    };
     let shelf = connect.shelf().unwrap_or_default();
-    let work = Driver::new(links, folder).with_shelf(shelf).open_work(None).await;
+    let mut work = Driver::new(links, folder).with_shelf(shelf).open_work(None).await;
+    if let Some(fleet) = &fleet {
+        work.runs.iter_mut().for_each(|run| run.seen(fleet));
+    }
     for sentence in &work.unseen {
         complain(&format!("open runs not seen in {sentence}"));
     }

@@ -43,7 +43,11 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
             Ok(driver) => driver.open_work(Some(&fleet)).await,
             Err(_) => OpenWork::default(),
         };
-        let status = Status::of(&fleet).with_runs(work.open(), work.unseen);
+        let mut open = work.open();
+        if matches!(args.output, Output::Table | Output::Wide) {
+            connect.repeat_of_runs(&mut open);
+        }
+        let status = Status::of(&fleet).with_runs(open, work.unseen);
         let verdict = status.verdict;
         let text = match args.output {
             Output::Table => status.text(false),

@@ -1,0 +1,94 @@
+//! Commands in what is printed, with the options that they need to reach the same clusters and journals.
+//!
+//! Not here: which options these are ([`super::options`]), what is printed after a run ([`crate::report::run`]).
+
+use super::options::Connect;
+use crate::fleet::findings::Finding;
+use crate::runbook::standing::Standing;
+
+const OWN: &str = "tidepilot ";
+/// What a command line of ours begins with; any other word after the name is prose.
+const BEGINS: [&str; 9] = ["run ", "runs ", "plan ", "status", "check", "diagnose", "rbac", "runbook", "--"];
+
+impl Connect {
+    /// A text with the given options in each of its commands.
+    pub fn repeat(&self, text: &str) -> String {
+        with(text, &self.repeated(), &self.repeated_but_contexts())
+    }
+
+    pub fn repeat_of_runs(&self, runs: &mut [Standing]) {
+        for run in runs {
+            run.next.iter_mut().for_each(|next| *next = self.repeat(next));
+        }
+    }
+
+    pub fn repeat_of_findings(&self, findings: &mut [Finding]) {
+        for finding in findings {
+            finding.what_to_do = self.repeat(&finding.what_to_do);
+        }
+    }
+}
+
+/// `narrow`: for a command that chooses its own context.
+fn with(text: &str, repeated: &str, narrow: &str) -> String {
+    if repeated.is_empty() {
+        return text.to_owned();
+    }
+    let one = text.starts_with(OWN) && !text.contains(['#', '`', ';', '\n']) && !chooses(text);
+    if one && begins(text) {
+        return format!("{text} {repeated}");
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(OWN) {
+        let (before, command) = rest.split_at(at);
+        let word = before.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '/' | '.' | '_'));
+        out.push_str(before);
+        out.push_str(OWN);
+        let options = if chooses(command) { narrow } else { repeated };
+        if word && begins(command) && !options.is_empty() {
+            out.push_str(options);
+            out.push(' ');
+        }
+        rest = &command[OWN.len()..];
+    }
+    out + rest
+}
+
+fn begins(command: &str) -> bool {
+    let rest = command.strip_prefix(OWN).unwrap_or_default();
+    // "tidepilot run 20261120-…" names a run.
+    let names = rest.strip_prefix("run ").is_some_and(|id| id.starts_with(|c: char| c.is_ascii_digit()));
+    !names && BEGINS.iter().any(|begin| rest.starts_with(begin))
+}
+
+fn chooses(command: &str) -> bool {
+    command.starts_with("tidepilot --context ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with;
+
+    #[test]
+    fn every_command_is_repeated_with_what_was_given_and_prose_is_not() {
+        let cases = [
+            ("tidepilot runs resume x --yes", "tidepilot runs resume x --yes --kubeconfig k --context a"),
+            (
+                "wait for it: tidepilot --context b -n db status --watch",
+                "wait for it: tidepilot --kubeconfig k --context b -n db status --watch",
+            ),
+            (
+                "tidepilot runs resume x # or: tidepilot runs undo x",
+                "tidepilot --kubeconfig k --context a runs resume x # or: tidepilot --kubeconfig k --context a runs undo x",
+            ),
+            ("set by tidepilot run 20261120-x; tidepilot does not know it", ""),
+            ("kubectl get lease/tidepilot runs", ""),
+        ];
+        for (text, wanted) in cases {
+            let wanted = if wanted.is_empty() { text } else { wanted };
+            assert_eq!(with(text, "--kubeconfig k --context a", "--kubeconfig k"), wanted);
+            assert_eq!(with(text, "", ""), text);
+        }
+    }
+}
