@@ -61,7 +61,9 @@ pub struct Run {
     pub(super) numbered: BTreeMap<String, u32>,
     /// When a step was last completed; for probes, when its proof was taken.
     pub(super) probed_at: BTreeMap<String, Timestamp>,
-    /// Steps with an Intent, in the order of their first one.
+    /// Attempts of a step that were not refused.
+    pub(super) taken: BTreeMap<String, u32>,
+    /// Steps with an Intent that was not refused, in the order of their first one.
     pub(super) sent: Vec<String>,
     pub(super) begun: BTreeSet<String>,
     pub(super) confirmed: BTreeSet<String>,
@@ -125,6 +127,7 @@ impl Run {
             images: BTreeMap::new(),
             attempts: BTreeMap::new(),
             numbered: BTreeMap::new(),
+            taken: BTreeMap::new(),
             probed_at: BTreeMap::new(),
             sent: Vec::new(),
             begun: BTreeSet::new(),
@@ -226,6 +229,7 @@ impl Run {
             Event::Intent { step, attempt, before, .. } => {
                 self.begin_item(step);
                 *self.attempts.entry(step.clone()).or_insert(0) += 1;
+                *self.taken.entry(step.clone()).or_insert(0) += 1;
                 self.numbered.insert(step.clone(), *attempt);
                 self.images.entry(step.clone()).or_insert_with(|| before.clone());
                 if self.plan.step(step).is_some() && !self.sent.contains(step) {
@@ -241,6 +245,9 @@ impl Run {
                 self.writes += 1;
             }
             Event::Returned { step, answer, .. } => {
+                if matches!(answer, Answer::Refused { .. }) {
+                    self.not_taken(step);
+                }
                 if let Some(StepState::Open { answer: slot, since, .. }) = self.states.get_mut(step) {
                     *slot = Some(answer.clone());
                     // A lost answer may have been waited for a good while; a late write is late from here.
@@ -295,6 +302,17 @@ impl Run {
         }
     }
 
+    /// An attempt was refused, so nothing of it left or nothing came of it: a step all of whose attempts were refused counts as
+    /// never sent.
+    fn not_taken(&mut self, step: &str) {
+        self.writes = self.writes.saturating_sub(1);
+        let left = self.taken.entry(step.to_owned()).or_insert(0);
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.sent.retain(|sent| sent != step);
+        }
+    }
+
     pub(super) fn begin_item(&mut self, step: &str) {
         if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
             self.begun.insert(item);
@@ -338,6 +356,7 @@ impl Run {
     pub fn objects(&self, seen: &super::Observation) -> BTreeSet<ObjectId> {
         let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs, seen);
         let way_back = self.undo.iter().flat_map(|way| &way.steps);
+        all.extend(self.asked_of_the_gone(seen));
         all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
         all
     }
