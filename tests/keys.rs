@@ -344,6 +344,34 @@ fn runs_are_resumed_by_asking() {
     check("runs", "j<enter>", "runs", "list");
 }
 
+/// To end a run that was left, or to put it back, does not take going on with it first.
+#[test]
+fn a_run_of_the_list_offers_its_choices() {
+    use tidepilot::runbook::run::view::Offer;
+    let pressed = |keys: &str| {
+        let mut app = scene("runs", options());
+        let run = Standing {
+            run: "20261120-115500-aa11".into(),
+            runbook: "migrate-cluster-domain".into(),
+            target: "east/shop/orders".into(),
+            open: true,
+            sent: true,
+            here: true,
+            offers: vec![Offer::Retry, Offer::Undo, Offer::Abandon, Offer::Leave],
+            ..Standing::default()
+        };
+        app.update(Message::Runs(vec![run]), fixture::now());
+        let effects = press(&mut app, keys);
+        (place(&app), sent(&effects))
+    };
+    assert_eq!(pressed("<enter>").0, "runs [choose: resume]");
+    assert_eq!(pressed("<enter>j").0, "runs [choose: undo]");
+    assert_eq!(pressed("<enter><esc>"), ("runs".to_owned(), String::new()));
+    assert_eq!(pressed("<enter>j<enter>y").1, "resume 20261120-115500-aa11 Undo");
+    let abandon = "resume 20261120-115500-aa11 Abandon { reason: \"gone\" }";
+    assert_eq!(pressed("<enter>jj<enter>gone<enter>y").1, abandon);
+}
+
 /// A run that somebody else left is seen from everywhere, with the line that takes it over; it is not driven from here.
 #[test]
 fn another_person_s_open_run_is_seen_in_header_problems_and_list() {

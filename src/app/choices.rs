@@ -43,6 +43,7 @@ impl App {
         } else if let Some(of) = target.filter(|of| self.is_read_only(&of.context)) {
             self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
         } else {
+            self.picked = None;
             self.dialog = Some(Dialog::Choices { at: 0, offers });
         }
     }
@@ -71,7 +72,8 @@ impl App {
 
     /// The last question: only its button lets anything leave.
     fn ask_to(&mut self, offer: &Offer, reason: String) {
-        let Some(run) = &self.run else { return };
+        let shown = || self.run.as_ref().map(|run| run.id().to_owned());
+        let Some(run) = self.picked.clone().or_else(shown) else { return };
         let told = if offer.wants_reason() { format!(" Reason: {reason}.") } else { String::new() };
         let (question, yes, wish) = match offer {
             Offer::Retry => ("Resume: it first looks at what is so now.".to_owned(), "Resume", None),
@@ -99,11 +101,11 @@ impl App {
             Offer::Leave => return,
         };
         self.dialog = Some(Dialog::Ask {
-            title: format!("run {}", run.id()),
+            title: format!("run {run}"),
             question,
             yes: yes.into(),
             go: false,
-            effect: Box::new(Effect::Resume { run: run.id().to_owned(), wish }),
+            effect: Box::new(Effect::Resume { run, wish }),
         });
     }
 }

@@ -198,6 +198,8 @@ pub struct App {
     pub planning: bool,
     pub plan: Option<Box<Plan>>,
     pub run: Option<RunView>,
+    /// The run of the list for which a choice is asked, where it is not the one that is shown.
+    picked: Option<String>,
     pub history: Vec<String>,
     /// Columns and lines of the terminal, for the length of a page.
     size: (u16, u16),
@@ -227,6 +229,7 @@ impl App {
             planning: false,
             plan: None,
             run: None,
+            picked: None,
             history: Vec::new(),
             size: (80, 24),
             pause_asked: false,

@@ -290,6 +290,10 @@ impl App {
         } else if let Some(other) = self.run.as_ref().filter(|shown| shown.driving) {
             let text = format!("run {} is under way; one at a time", other.id());
             self.say(Level::Bad, text);
+        } else if !run.offers.is_empty() {
+            // To end it, or to put it back, must not take sending more of it first.
+            self.picked = Some(run.run);
+            self.dialog = Some(Dialog::Choices { at: 0, offers: run.offers });
         } else {
             self.dialog = Some(Dialog::Ask {
                 title: format!("{} on {}", run.runbook, run.target),

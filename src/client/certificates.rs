@@ -16,7 +16,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer as _;
-use x509_parser::x509::X509Name;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::{X509Name, X509Version};
 
 use super::plain;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, Usage, escaped, same_subject};
@@ -59,6 +60,7 @@ pub fn facts(data: &BTreeMap<String, Vec<u8>>) -> SecretFacts {
         authorities: authorities.iter().map(certificate).collect(),
         key_matches: leaf.zip(data.get("tls.key")).and_then(|(leaf, key)| belongs(leaf, key)),
         signed_by: leaf.and_then(|leaf| signer(leaf, &chain, &authorities)),
+        other_key_id: leaf.and_then(|leaf| other_key_id(leaf, &chain, &authorities)),
         unreadable,
     }
 }
@@ -68,6 +70,11 @@ pub(super) fn served(of: &CertificateDer<'_>) -> Option<Served> {
     let (_, read) = X509Certificate::from_der(of).ok()?;
     let CertificateFacts { fingerprint, not_after, .. } = certificate(&read);
     Some(Served { fingerprint, not_after })
+}
+
+/// What one certificate says.
+pub(super) fn one(der: &[u8]) -> Option<CertificateFacts> {
+    X509Certificate::from_der(der).ok().map(|(_, read)| certificate(&read))
 }
 
 fn parsed<'a>(all: &'a [CertificateDer<'static>]) -> Vec<X509Certificate<'a>> {
@@ -108,7 +115,24 @@ fn certificate(of: &X509Certificate<'_>) -> CertificateFacts {
         key_id: key_id(of).map(hex),
         authority_key_id: authority(of).and_then(|id| id.key_identifier.as_ref()).map(|id| hex(id.0)),
         looks_self_signed: looks_self_signed(of),
+        may_not_sign: may_not_sign(of).map(str::to_owned),
+        rsa_bits: match of.public_key().parsed() {
+            Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+            _ => None,
+        },
     }
+}
+
+/// What Go and OpenSSL ask of a CA. One of X.509 v1 can say nothing of it and is taken as it is.
+fn may_not_sign(of: &X509Certificate<'_>) -> Option<&'static str> {
+    if of.version() != X509Version::V3 {
+        return None;
+    }
+    if !of.is_ca() {
+        return Some("is not that of a CA (basicConstraints CA:TRUE is not in it)");
+    }
+    let signs = of.key_usage().ok().flatten().is_none_or(|usage| usage.value.key_cert_sign());
+    (!signs).then_some("may not sign certificates (its keyUsage is without keyCertSign)")
 }
 
 /// In the order of the certificate, types by their usual letters.
@@ -198,6 +222,28 @@ fn signer(
             chain.iter().find(|next| next.is_ca() && next.as_raw() != current.as_raw() && signed(current, next))?;
     }
     None
+}
+
+/// Where every certificate that signed the leaf has another key id than the leaf names: the two ids. What stands between it and
+/// `ca.crt` counts as the program that verifies it counts it.
+fn other_key_id(
+    leaf: &X509Certificate<'_>,
+    chain: &[X509Certificate<'_>],
+    authorities: &[X509Certificate<'_>],
+) -> Option<(String, String)> {
+    let named = authority(leaf)?.key_identifier.as_ref()?.0;
+    let between = chain.iter().filter(|one| one.is_ca() && one.as_raw() != leaf.as_raw());
+    let mut signers = authorities.iter().chain(between).filter(|one| signed(leaf, one)).peekable();
+    signers.peek()?;
+    let mut other = None;
+    for signer in signers {
+        match key_id(signer) {
+            Some(id) if id != named => other = Some((hex(named), hex(id))),
+            // One that fits, or says nothing, is enough.
+            Some(_) | None => return None,
+        }
+    }
+    other
 }
 
 /// A signature of a kind that cannot be checked here counts by the names alone.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
 use super::plain;
-use super::signing::{Ask, Material};
+use super::signing::{self, Ask, Material};
 use crate::fleet::certificate::Usage;
 use crate::runbook::issuing;
 
@@ -92,8 +92,7 @@ pub async fn certificate(
         text(&request)?,
     ];
     let answer = cfssl(&arguments).await?;
-    let ca = values.get("ca.crt").or(values.get("tls.crt")).map(|pem| String::from_utf8_lossy(pem).into_owned());
-    Ok(Material { ca: ca.unwrap_or_default(), certificate: answer.cert, key: answer.key })
+    Ok(Material { ca: signing::bundle(values, super::now()), certificate: answer.cert, key: answer.key })
 }
 
 fn text(path: &Path) -> Result<String, String> {

@@ -19,8 +19,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Map, Value, json};
 
 use super::certificates;
-use crate::fleet::certificate::Usage;
-use crate::fleet::tls::authority_troubles;
+use crate::fleet::certificate::{CertificateFacts, Usage};
+use crate::fleet::tls::{authority_troubles, out_of_time};
 use crate::runbook::issuing;
 
 /// Certificates are valid from a little earlier on: clocks differ.
@@ -52,12 +52,10 @@ impl std::fmt::Debug for Material {
 }
 
 impl Material {
-    /// With every CA of an older `ca.crt` beside its own: whoever is signed by one of them is trusted still.
-    pub fn trusting(mut self, older: &[u8]) -> Self {
-        let known: Vec<Vec<u8>> = blocks(&self.ca).into_iter().map(|(_, der)| der).collect();
-        let older = String::from_utf8_lossy(older).into_owned();
-        let kept = blocks(&older).into_iter().filter(|(_, der)| !known.contains(der)).map(|(pem, _)| pem);
-        self.ca = kept.map(|pem| format!("{pem}\n")).collect::<String>() + &self.ca;
+    /// With every CA of an older `ca.crt` beside its own: whoever is signed by one of them is trusted still. An expired copy of
+    /// its own CA is left out, which takes its place.
+    pub fn trusting(mut self, older: &[u8], now: Timestamp) -> Self {
+        self.ca = beside(&String::from_utf8_lossy(older), &self.ca, now);
         self
     }
 
@@ -82,6 +80,33 @@ fn blocks(text: &str) -> Vec<(String, Vec<u8>)> {
         .filter_map(|pem| Some((CertificateDer::from_pem_slice(pem.as_bytes()).ok()?.to_vec(), pem)))
         .map(|(der, pem)| (pem, der))
         .collect()
+}
+
+/// The certificates of one bundle before those of another, each once; of the older none that the newer ones hold as a better copy of
+/// the same key and subject.
+fn beside(older: &str, newer: &str, now: Timestamp) -> String {
+    let new = blocks(newer);
+    let read: Vec<_> = new.iter().filter_map(|(_, der)| certificates::one(der)).collect();
+    let good = |one: &CertificateFacts| out_of_time(one, now).is_none() && one.may_not_sign.is_none();
+    let better = |old: &CertificateFacts| !good(old) && read.iter().any(|one| one.same_authority(old) && good(one));
+    let kept = blocks(older).into_iter().filter(|(_, der)| {
+        !new.iter().any(|(_, known)| known == der) && !certificates::one(der).is_some_and(|old| better(&old))
+    });
+    kept.map(|(pem, _)| format!("{pem}\n")).collect::<String>() + newer
+}
+
+/// What whoever trusts this CA is given: its `ca.crt`, and where it is a root itself the very certificate that signs.
+pub(super) fn bundle(values: &BTreeMap<String, Vec<u8>>, now: Timestamp) -> String {
+    let text = |key: &str| values.get(key).map(|pem| String::from_utf8_lossy(pem).into_owned());
+    let own = text("tls.crt").unwrap_or_default();
+    let Some(listed) = text("ca.crt") else { return own };
+    let facts = certificates::facts(values);
+    let root = facts.certificate.as_ref().is_some_and(|ca| facts.signed_by.as_ref() == Some(&ca.public_key));
+    let new = blocks(&own);
+    match new.first().filter(|(_, der)| root && !blocks(&listed).iter().any(|(_, known)| known == der)) {
+        Some((pem, _)) => beside(&listed, &format!("{pem}\n"), now),
+        None => listed,
+    }
 }
 
 /// A new CA, signed by itself.
@@ -140,7 +165,7 @@ pub fn certificate(
     let root =
         facts.certificate.as_ref().is_some_and(|ca| facts.trusts(&ca.public_key)) || facts.authorities.is_empty();
     let certificate = if root { signed.pem() } else { format!("{}{own}", signed.pem()) };
-    let ca = values.get("ca.crt").map_or(own, |pem| text(pem));
+    let ca = bundle(values, now);
     Ok(Material { ca, certificate, key: leaf.serialize_pem() })
 }
 

@@ -67,6 +67,12 @@ pub struct CertificateFacts {
     /// key ids tells them apart (X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, error 18).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub looks_self_signed: bool,
+    /// What it lacks to sign others, as the rest of a sentence: Go and OpenSSL refuse what it signed all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_not_sign: Option<String>,
+    /// Bits of its key, of RSA alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rsa_bits: Option<usize>,
 }
 
 impl CertificateFacts {
@@ -91,6 +97,11 @@ impl CertificateFacts {
             Some(id) => format!("{:?} (key id {})", self.issuer, colons(id)),
             None => format!("{:?}", self.issuer),
         }
+    }
+
+    /// Whether it is of the same key and subject as another: what the one signed, the other signed as well.
+    pub fn same_authority(&self, other: &CertificateFacts) -> bool {
+        self.public_key == other.public_key && same_subject(&self.subject, &other.subject)
     }
 
     /// Whether the name is in it as it stands, small and capital letters alike. An address is written as Rust writes it.
@@ -141,6 +152,10 @@ pub struct SecretFacts {
     /// Public key (see [`CertificateFacts::public_key`]) of the one in `ca.crt` whose signature `tls.crt` bears.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
+    /// The key ids say that none in `ca.crt` signed it, though the signature is by the key of one of them: both ids, that of
+    /// the certificate first. OpenSSL finds no issuer then (X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, error 20).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_key_id: Option<(String, String)>,
     /// What could not be read, one sentence each.
     pub unreadable: Vec<String>,
 }
@@ -159,6 +174,11 @@ impl SecretFacts {
     /// The facts inside a redacted Secret.
     pub fn of(secret: &Value) -> Option<Self> {
         serde_json::from_value(secret.get(FACTS_KEY)?.clone()).ok()
+    }
+
+    /// The copies in `ca.crt` of whoever signed it.
+    pub fn signers(&self) -> impl Iterator<Item = &CertificateFacts> {
+        self.authorities.iter().filter(|one| self.signed_by.as_ref() == Some(&one.public_key))
     }
 
     /// Whether a certificate signed by that public key is trusted by whoever mounts this Secret.

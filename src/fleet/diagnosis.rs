@@ -53,25 +53,28 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
     for database in databases(fleet).into_iter().filter(named) {
         found.databases.push(database.name.clone());
         found.unseen.extend(database.unseen.iter().map(|unseen| format!("{}: {unseen}", database.name)));
+        toggles(&database, &mut found.leftovers);
         members(fleet, &database, &mut found.leftovers);
         schedulers(fleet, &database, &mut found);
         for of in &database.tidb_clusters {
             let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
-            if let Some(toggle) = database.toggled(of) {
-                found.leftovers.push(Leftover {
-                    kind: "tls-toggled",
-                    database: database.name.clone(),
-                    at: of.to_string(),
-                    sentence: toggle.sentence(),
-                    remedy: toggle.cure(),
-                });
-            }
             marks(&database, of, tc, &mut found.leftovers);
             pods(&database, of, cluster, tc, &mut found.leftovers);
         }
     }
     found.unseen.extend(standing::unseen(fleet));
     found
+}
+
+/// TLS that was switched: it comes first, since whatever waits beside it waits for that.
+fn toggles(database: &Database, found: &mut Vec<Leftover>) {
+    found.extend(database.tls_toggled.iter().map(|toggle| Leftover {
+        kind: "tls-toggled",
+        database: database.name.clone(),
+        at: toggle.of.to_string(),
+        sentence: toggle.sentence(),
+        remedy: toggle.cure(),
+    }));
 }
 
 /// Schedulers that somebody's work on a store left inside PD. Only a closer look tells them.
@@ -122,7 +125,9 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
             };
             add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), migrate(of, tc));
         }
-        if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled) {
+        // Where TLS was switched it never comes to its end, and that is said.
+        let toggled = database.toggled(of).is_some();
+        if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled && !toggled) {
             let sentence = format!("a rolling change has not come to its end: {}", open.reason);
             let context = &of.context;
             let remedy = format!(

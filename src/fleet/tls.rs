@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::certificate::{CertificateFacts, SecretFacts, Usage};
+use super::certificate::{CertificateFacts, SecretFacts, Usage, colons};
 use super::object::{ObjectId, ObjectKind, Sight};
 use super::tidbcluster::{Component, TidbCluster};
 use super::version::Version;
@@ -212,8 +212,10 @@ pub enum TroubleKind {
     Unseen,
     /// 24
     Absent,
-    /// A key is not there or holds something else; 24.
+    /// A key is not there; 24.
     Keys,
+    /// What is in a key is no certificate, or no private key.
+    Unreadable,
     /// A name without which the components cannot speak with each other; 20.
     EssentialName,
     /// Another name of the documents' list.
@@ -229,6 +231,17 @@ pub enum TroubleKind {
     Chain,
     /// OpenSSL takes it for self-signed ([`CertificateFacts::looks_self_signed`]); Go does not.
     LooksSelfSigned,
+    /// By its key ids another signed it, though the signature is right ([`SecretFacts::other_key_id`]); Go does not mind.
+    OtherKeyId,
+    /// What signed it is in its `ca.crt` as no CA.
+    NoAuthority,
+    /// A key of RSA that is shorter than programs with OpenSSL take.
+    ShortKey,
+    /// Without the key id of its CA, which RFC 5280 asks for.
+    NoKeyIds,
+    /// The same two of the CA, which no new certificate mends.
+    CaShortKey,
+    CaNoKeyId,
     /// More common names in cert-allowed-cn than this PD takes; 22.
     SeveralNames,
     /// Of the clients of the components: some of them, and not PD, do not let its name in; 22.
@@ -249,7 +262,7 @@ impl TroubleKind {
         match self {
             TroubleKind::Unseen => "not seen",
             TroubleKind::Absent => "missing",
-            TroubleKind::Keys => "broken",
+            TroubleKind::Keys | TroubleKind::Unreadable => "broken",
             TroubleKind::EssentialName | TroubleKind::OtherName => "lacks a name",
             TroubleKind::Usage => "wrong use",
             TroubleKind::CommonName => "wrong name",
@@ -257,6 +270,10 @@ impl TroubleKind {
             TroubleKind::KeyMismatch => "wrong key",
             TroubleKind::Chain => "wrong CA",
             TroubleKind::LooksSelfSigned => "no key ids",
+            TroubleKind::OtherKeyId => "other key id",
+            TroubleKind::NoAuthority => "no CA",
+            TroubleKind::ShortKey | TroubleKind::CaShortKey => "short key",
+            TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => "no key ids",
             TroubleKind::SeveralNames | TroubleKind::ClientName => "wrong name",
             TroubleKind::CaExpired => "CA expired",
             TroubleKind::CaExpiring => "CA ends",
@@ -269,10 +286,18 @@ impl TroubleKind {
     /// Whether it is in order today, and only wants attention.
     pub fn only_warns(self) -> bool {
         match self {
-            TroubleKind::Expiring | TroubleKind::CaExpiring => true,
+            TroubleKind::Expiring
+            | TroubleKind::CaExpiring
+            | TroubleKind::NoKeyIds
+            | TroubleKind::ShortKey
+            | TroubleKind::CaShortKey
+            | TroubleKind::CaNoKeyId => true,
             TroubleKind::Unseen
             | TroubleKind::Absent
             | TroubleKind::Keys
+            | TroubleKind::Unreadable
+            | TroubleKind::OtherKeyId
+            | TroubleKind::NoAuthority
             | TroubleKind::EssentialName
             | TroubleKind::OtherName
             | TroubleKind::Usage
@@ -321,7 +346,7 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
         say(TroubleKind::Keys, format!("has no key {}; its keys are {}", lacking.join(", "), list(&keys)));
     }
     for sentence in &facts.unreadable {
-        say(TroubleKind::Keys, sentence.clone());
+        say(TroubleKind::Unreadable, sentence.clone());
     }
     let Some(certificate) = &facts.certificate else { return found };
     let missing: Vec<String> = wanted.hosts().into_iter().filter(|host| !certificate.names(host)).collect();
@@ -371,14 +396,75 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
             );
         }
         None => {}
-        Some(signer) => {
-            let signer = facts.authorities.iter().find(|authority| authority.public_key == *signer);
-            for fault in signer.into_iter().flat_map(|ca| validity(ca.not_before, ca.not_after, now)) {
-                say(of_authority(fault.0), format!("the CA in its ca.crt {}", fault.1));
-            }
-        }
+        Some(_) => of_the_signer(facts, now).into_iter().for_each(|(kind, what)| say(kind, what)),
+    }
+    for (kind, what) in what_openssl_minds(certificate, facts) {
+        say(kind, what);
     }
     found
+}
+
+/// What is wrong with the copies of the signer in `ca.crt`: one that is in order is enough, wherever it stands.
+fn of_the_signer(facts: &SecretFacts, now: Timestamp) -> Vec<(TroubleKind, String)> {
+    let faults = |ca: &CertificateFacts| -> Vec<(TroubleKind, String)> {
+        let time = validity(ca.not_before, ca.not_after, now);
+        let time = time.map(|(kind, what)| (of_authority(kind), format!("the CA in its ca.crt {what}")));
+        let sign = ca.may_not_sign.as_ref().map(|what| {
+            let sentence = format!("the certificate in its ca.crt that signed it, {}, {what}: Go and OpenSSL refuse it", ca.called());
+            (TroubleKind::NoAuthority, sentence)
+        });
+        sign.into_iter().chain(time).collect()
+    };
+    let all = facts.signers().map(faults);
+    all.min_by_key(|faults| (faults.iter().filter(|(kind, _)| !kind.only_warns()).count(), faults.len())).unwrap_or_default()
+}
+
+/// Shorter keys of RSA are below security level 2 of OpenSSL, which is the usual one.
+const RSA_BITS: usize = 2048;
+
+/// What programs with OpenSSL refuse, and PD (Go) takes.
+fn what_openssl_minds(certificate: &CertificateFacts, facts: &SecretFacts) -> Vec<(TroubleKind, String)> {
+    let mut found = Vec::new();
+    if let Some((named, is)) = &facts.other_key_id {
+        found.push((
+            TroubleKind::OtherKeyId,
+            format!(
+                "its certificate names {} as the key id of its CA, and that of the CA in its ca.crt, which has the same key, is {}: OpenSSL does not take the one for the signer of the other (error 20), so TiKV, mysql and curl refuse it, though PD (Go) does not; sign it again with the CA of ca.crt",
+                short(named),
+                short(is)
+            ),
+        ));
+    }
+    let weak = |one: &CertificateFacts| one.rsa_bits.filter(|bits| *bits < RSA_BITS);
+    let refuses = |what: &str, bits: usize| {
+        format!("{what} has a key of RSA with {bits} bits: OpenSSL refuses less than {RSA_BITS} from security level 2 on, which is the usual one")
+    };
+    if let Some(bits) = weak(certificate) {
+        found.push((TroubleKind::ShortKey, refuses("its certificate", bits)));
+    }
+    if let Some(bits) = facts.signers().find_map(weak) {
+        found.push((TroubleKind::CaShortKey, refuses("the CA in its ca.crt", bits)));
+    }
+    // What was not read in full tells nothing of what it lacks; and what looks self-signed lacks it as well.
+    if certificate.subject.is_empty() || certificate.looks_self_signed || facts.signed_by.is_none() {
+        return found;
+    }
+    let strict = "programs that verify by the strict rules of RFC 5280 (openssl -x509_strict, Python from 3.13 on) refuse it";
+    // One that signed itself names nobody.
+    if certificate.authority_key_id.is_none() && facts.signed_by.as_ref() != Some(&certificate.public_key) {
+        found.push((TroubleKind::NoKeyIds, format!("its certificate has no authority key id: {strict} (error 85)")));
+    }
+    if facts.signers().next().is_some() && facts.signers().all(|ca| ca.key_id.is_none()) {
+        found.push((TroubleKind::CaNoKeyId, format!("the CA in its ca.crt has no subject key id: {strict} (error 86)")));
+    }
+    found
+}
+
+fn short(key_id: &str) -> String {
+    match key_id.get(..12) {
+        Some(begin) if key_id.len() > 16 => format!("{}…", colons(begin)),
+        _ => colons(key_id),
+    }
 }
 
 /// Everything wrong with the Secret of a CA from which certificates are to be signed.
@@ -396,9 +482,15 @@ pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> 
     // Those who sign by hand often leave ca.crt out: a root is its own.
     let mut facts = facts.clone();
     facts.keys.insert("ca.crt".to_owned());
+    // An older copy of itself in ca.crt takes nothing from it.
+    facts.authorities.extend(facts.certificate.clone());
     let mut found = troubles(&wanted, &facts, now);
-    if facts.certificate.as_ref().is_some_and(|certificate| !certificate.is_ca) {
-        let sentence = format!("Secret {secret} (CA): its certificate is not that of a CA");
+    let unfit = facts.certificate.as_ref().and_then(|certificate| match certificate.is_ca {
+        true => certificate.may_not_sign.clone(),
+        false => Some("is not that of a CA".to_owned()),
+    });
+    if let Some(unfit) = unfit {
+        let sentence = format!("Secret {secret} (CA): its certificate {unfit}");
         found.push(Trouble { kind: TroubleKind::Authority, secret: secret.to_owned(), sentence });
     }
     found
@@ -478,7 +570,10 @@ pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -
             let sight = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
             let signer = sight.and_then(Sight::present).and_then(SecretFacts::of).and_then(|facts| facts.signed_by);
             for trouble in troubles_at(&wanted, sight, now) {
-                let of_ca = matches!(trouble.kind, TroubleKind::CaExpired | TroubleKind::CaExpiring);
+                let of_ca = matches!(
+                    trouble.kind,
+                    TroubleKind::CaExpired | TroubleKind::CaExpiring | TroubleKind::CaShortKey | TroubleKind::CaNoKeyId
+                );
                 if !of_ca || ending.insert((signer.clone().unwrap_or_default(), trouble.kind)) {
                     found.push(TroubleOf { of: of.clone(), trouble });
                 }

@@ -81,7 +81,7 @@ pub enum Query {
     #[serde(rename = "fleet.monitoring")]
     Monitoring,
     /// What the Secrets with the certificates of a TidbCluster say, which need not be there: `at, secrets[]{secret, state,
-    /// sentence?, facts?}, expiring[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
+    /// sentence?, facts?}, expiring[], unfit[], troubles[]?` (of a TidbCluster that is there). For `tlsTroubles` ([`super::tls`]).
     #[serde(rename = "tls.certificates")]
     Certificates,
     /// The certificates with which the components of the whole Database speak with each other:

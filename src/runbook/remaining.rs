@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::action::{Action, Reversibility};
+use super::action::{Action, Answer, Reversibility};
 use super::forward;
 use super::network::probe_at;
-use super::plan::{Plan, PlannedStep};
+use super::plan::{Condition, Plan, PlannedStep};
 use super::record::{Event, Record};
 use super::requests::{quote, update_request};
 use crate::counted::counted;
@@ -32,6 +32,8 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
         } else if let Event::Intent { step, before, .. } = &record.event {
             befores.entry(step).or_insert(before);
             sent.insert(step.as_str());
+        } else if let Event::Returned { step, answer: Answer::Refused { .. }, .. } = &record.event {
+            sent.remove(step.as_str());
         }
     }
     let all = undoing.unwrap_or(&plan.steps);
@@ -70,11 +72,11 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
             out.push_str("# It was sent once and its end is not known: look first.\n");
         }
         for pre in &step.pre {
-            let _ = writeln!(out, "# must hold before: {}", comment(&pre.check));
+            let _ = writeln!(out, "# {}", held("stop here if", pre));
         }
         one(&mut out, step, plan, &befores);
         for post in &step.post {
-            let _ = writeln!(out, "# must hold now: {}", comment(&post.check));
+            let _ = writeln!(out, "# {}", held("not good yet as long as", post));
         }
     }
     out
@@ -181,10 +183,37 @@ fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&st
     }
 }
 
+/// A condition for a person: what the run says while it does not hold, with `…` for what only a look can fill in. The expression
+/// itself is printed only where there are no words.
+fn held(unless: &str, condition: &Condition) -> String {
+    let Some(say) = &condition.say else {
+        return format!("the runbook's expression {} has to hold", comment(&condition.check));
+    };
+    let mut words = String::new();
+    let mut rest = say.as_str();
+    while let Some((before, from)) = rest.split_once("${") {
+        words.push_str(before);
+        words.push('…');
+        // A placeholder may hold braces of its own.
+        let mut depth = 1;
+        let end = from.char_indices().find(|(_, c)| {
+            depth += match c {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        rest = end.map_or("", |(at, _)| &from[at + 1..]);
+    }
+    words.push_str(rest);
+    format!("{unless}: {}", comment(&words))
+}
+
 /// The script cannot judge the conditions of a wait: a person does.
 fn waits_for(out: &mut String, step: &PlannedStep) {
     for until in &step.until {
-        let _ = writeln!(out, "# go on when this holds: {}", comment(&until.check));
+        let _ = writeln!(out, "# {}", held("wait as long as", until));
     }
     let _ = writeln!(out, "# watch: {}", comment(&by_hand(step)));
     out.push_str("printf 'enter when it holds: '; read -r _\n");

@@ -15,7 +15,7 @@ use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, every_secret};
+use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, authority_secret, every_secret};
 use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
@@ -28,6 +28,7 @@ pub(super) fn objects(of: &ObjectRef) -> Vec<ObjectId> {
 /// `tls.certificates`. A Secret that cannot be seen is in it as such: whoever needs it is told so by `tlsTroubles`.
 pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
     let mut expiring = Vec::new();
+    let mut unfit = Vec::new();
     let secrets: Vec<Value> = objects(of)
         .iter()
         .map(|id| match seen.fleet.sight(id) {
@@ -39,6 +40,11 @@ pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
                     let soon = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
                     let soon = soon.filter(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::Expired));
                     expiring.extend(soon.map(|one| format!("Secret {}: {}", id.name, after_colon(&one.sentence))));
+                    if id.name == authority_secret(&of.name) {
+                        let lasting = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
+                        let lasting = lasting.filter(|one| !one.kind.only_warns() && facts.certificate.is_some());
+                        unfit.extend(lasting.map(|one| one.sentence));
+                    }
                     let kept_by = kept_by(secret).unwrap_or_default();
                     json!({"secret": id.name, "state": "present", "facts": facts, "keptBy": kept_by})
                 }
@@ -46,7 +52,7 @@ pub(super) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
             },
         })
         .collect();
-    let mut fact = json!({"at": seen.at, "secrets": secrets, "expiring": expiring});
+    let mut fact = json!({"at": seen.at, "secrets": secrets, "expiring": expiring, "unfit": unfit});
     if let Some(tc) = seen.fleet.tidb_cluster(of) {
         let all = database_of(&seen.fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters);
         let own = tls::troubles_of(&seen.fleet, &all, seen.at).into_iter().filter(|one| one.of == *of);
@@ -98,7 +104,9 @@ pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
         let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
         let sight = seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
         outside.contains(&(of.clone(), wanted.secret.clone()))
-            || tls::troubles_at(wanted, sight, seen.at).iter().any(|one| one.kind == TroubleKind::Expiring)
+            || tls::troubles_at(wanted, sight, seen.at).iter().any(|one| {
+                matches!(one.kind, TroubleKind::Expiring | TroubleKind::NoKeyIds | TroubleKind::ShortKey)
+            })
     });
     let due: Vec<&String> = due.map(|wanted| &wanted.secret).collect();
     json!({"secrets": secrets.collect::<Vec<_>>(), "due": due, "doors": doors.collect::<Vec<_>>()})

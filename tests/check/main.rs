@@ -7,6 +7,7 @@
 mod common;
 mod faces;
 mod hidden;
+mod witness;
 
 use std::path::PathBuf;
 use std::time::Duration;

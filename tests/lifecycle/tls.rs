@@ -137,7 +137,7 @@ async fn a_new_authority_is_brought_in_beside_the_old_one() {
             let name = secret["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             if !name.ends_with("-ca-secret") && secret["data"]["ca.crt"].is_string() {
                 let old = certificates::values(&secret).remove("ca.crt").expect("just seen");
-                let bundle = new.clone().trusting(&old).data();
+                let bundle = new.clone().trusting(&old, jiff::Timestamp::now()).data();
                 bed.edit(context, "secrets", "prod", &name, |secret| {
                     secret["data"]["ca.crt"] = bundle["ca.crt"].clone()
                 });
@@ -473,7 +473,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         what: "no PEM",
         at: ("east", "prod-east-tidb-cluster-secret"),
-        finding: "tls-secret-missing",
+        finding: "certificate-unusable",
         says: "holds no certificate in PEM",
         spoil: |_, secret| secret["data"]["tls.crt"] = json!(k8s_openapi::ByteString(b"x".to_vec())),
     },

@@ -30,7 +30,7 @@ pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, acti
         _ => None,
     };
     if let Some((_, old)) = &replaced {
-        made = made.trusting(old.get("ca.crt").map_or(&[], Vec::as_slice));
+        made = made.trusting(old.get("ca.crt").map_or(&[], Vec::as_slice), now());
     }
     let faults = action.faults_of_issued(&certificates::facts(&made.values()), now());
     if let Some(fault) = faults.first() {

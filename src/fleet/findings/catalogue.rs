@@ -581,7 +581,7 @@ pub static CATALOGUE: &[Hazard] = &[
     plain(
         "certificate-unusable",
         High,
-        "A certificate without its key, or without the use it is needed for, ends every handshake.",
+        "A certificate that cannot be read, without its key or its use, or of which OpenSSL does not find the signer, ends every handshake.",
     ),
     plain(
         "san-incomplete",
@@ -592,6 +592,11 @@ pub static CATALOGUE: &[Hazard] = &[
         "certificate-looks-self-signed",
         Medium,
         "Where no key ids are, OpenSSL tells the signer by its name alone: one that is called like the CA counts as self-signed.",
+    ),
+    plain(
+        "certificate-without-key-ids",
+        Low,
+        "RFC 5280 asks for the key ids of a certificate and its CA; programs that verify by its strict rules refuse one without.",
     ),
     plain("pd-no-leader", High, "Without a leader PD answers nothing, and the Database stops."),
     plain(

@@ -7,7 +7,7 @@
 use super::scene::{Part, Scene};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
-use crate::fleet::tls::{Trouble, TroubleKind, authority_secret, between, trust};
+use crate::fleet::tls::{Trouble, TroubleKind, authority_secret, between, out_of_time, trust};
 use crate::fleet::{Fleet, ObjectRef};
 
 /// The common name which renew-certificates takes where none is given.
@@ -26,7 +26,13 @@ pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> Str
                 of.name
             );
         }
-        TroubleKind::CaExpired | TroubleKind::CaExpiring => {
+        // A good copy of the same CA beside the TidbClusters takes its place with the next certificate.
+        TroubleKind::CaExpired | TroubleKind::NoAuthority if has_better(scene, part, trouble) => {}
+        TroubleKind::CaExpired
+        | TroubleKind::CaExpiring
+        | TroubleKind::NoAuthority
+        | TroubleKind::CaShortKey
+        | TroubleKind::CaNoKeyId => {
             return format!(
                 "make a new CA, put it beside the old one in ca.crt of every Secret of every TidbCluster of {}, store it as {}, and only then issue all certificates anew (renew-certificates with which=all); nothing is deleted",
                 scene.database.name,
@@ -35,6 +41,10 @@ pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> Str
         }
         TroubleKind::Absent
         | TroubleKind::Keys
+        | TroubleKind::Unreadable
+        | TroubleKind::OtherKeyId
+        | TroubleKind::ShortKey
+        | TroubleKind::NoKeyIds
         | TroubleKind::EssentialName
         | TroubleKind::OtherName
         | TroubleKind::Usage
@@ -98,6 +108,19 @@ pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> Str
     command
 }
 
+/// Whether the Secret of a CA holds the one that signed this certificate as one that is in order.
+fn has_better(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> bool {
+    let at = ObjectRef::new(&part.of.context, &part.of.namespace, &trouble.secret);
+    let sight = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
+    let facts = sight.and_then(Sight::present).and_then(SecretFacts::of).unwrap_or_default();
+    let held = trust::authorities(scene.fleet, &scene.database.tidb_clusters);
+    held.iter().any(|(_, ca)| {
+        facts.signers().any(|copy| copy.same_authority(ca) && copy.fingerprint != ca.fingerprint)
+            && ca.may_not_sign.is_none()
+            && out_of_time(ca, scene.now).is_none()
+    })
+}
+
 /// Where cert-manager keeps Secrets of a TidbCluster, it makes the new ones as well.
 fn kept(kubectl: &str, trouble: &Trouble, secret: &str, certificate: &str) -> String {
     if secret != trouble.secret {
@@ -127,6 +150,13 @@ fn kept(kubectl: &str, trouble: &Trouble, secret: &str, certificate: &str) -> St
         }
         TroubleKind::Absent
         | TroubleKind::Keys
+        | TroubleKind::Unreadable
+        | TroubleKind::OtherKeyId
+        | TroubleKind::NoAuthority
+        | TroubleKind::ShortKey
+        | TroubleKind::NoKeyIds
+        | TroubleKind::CaShortKey
+        | TroubleKind::CaNoKeyId
         | TroubleKind::KeyMismatch
         | TroubleKind::Expired
         | TroubleKind::NotYetValid

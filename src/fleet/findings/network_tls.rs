@@ -43,11 +43,18 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
             // In order today.
             TroubleKind::Expiring | TroubleKind::CaExpiring => found.severity(Severity::Medium),
             // PD and TiDB serve on; what the operator asks TiKV is refused.
-            TroubleKind::ClientName => found.severity(Severity::Medium),
+            TroubleKind::ClientName | TroubleKind::ShortKey | TroubleKind::CaShortKey => {
+                found.severity(Severity::Medium)
+            }
             TroubleKind::OtherName
             | TroubleKind::LooksSelfSigned
             | TroubleKind::SeveralNames
             | TroubleKind::CaExpired
+            | TroubleKind::Unreadable
+            | TroubleKind::OtherKeyId
+            | TroubleKind::NoAuthority
+            | TroubleKind::NoKeyIds
+            | TroubleKind::CaNoKeyId
             | TroubleKind::Absent
             | TroubleKind::Keys
             | TroubleKind::EssentialName
@@ -82,7 +89,14 @@ fn named(kind: TroubleKind) -> &'static str {
         | TroubleKind::Expiring
         | TroubleKind::CaExpired
         | TroubleKind::CaExpiring => "certificate-expiry",
-        TroubleKind::Usage | TroubleKind::KeyMismatch => "certificate-unusable",
+        TroubleKind::Usage
+        | TroubleKind::KeyMismatch
+        | TroubleKind::Unreadable
+        | TroubleKind::OtherKeyId
+        | TroubleKind::NoAuthority
+        | TroubleKind::ShortKey
+        | TroubleKind::CaShortKey => "certificate-unusable",
+        TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => "certificate-without-key-ids",
         TroubleKind::LooksSelfSigned => "certificate-looks-self-signed",
     }
 }
@@ -113,6 +127,23 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
             ("tls.crt, signed by", said(signer))
         }
         TroubleKind::KeyMismatch => ("tls.key", "of another certificate".into()),
+        TroubleKind::Unreadable => ("data", facts.unreadable.join("; ")),
+        TroubleKind::OtherKeyId => {
+            let ids = facts.other_key_id.as_ref().map(|(named, is)| format!("{}, and the CA has {}", colons(named), colons(is)));
+            ("tls.crt, authority key id", said(ids))
+        }
+        TroubleKind::NoAuthority => {
+            ("ca.crt", said(facts.signers().find_map(|one| Some(format!("{} {}", one.called(), one.may_not_sign.as_ref()?)))))
+        }
+        TroubleKind::ShortKey | TroubleKind::CaShortKey => {
+            let all = certificate.into_iter().chain(facts.signers()).filter_map(|one| one.rsa_bits);
+            ("bits of the keys of RSA", all.map(|bits| bits.to_string()).collect::<Vec<_>>().join(", "))
+        }
+        TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => {
+            let id = |id: &Option<String>| id.as_deref().map_or_else(|| "(absent)".to_owned(), colons);
+            let ca = facts.signers().next().map_or_else(String::new, |ca| format!("; subject key id of its CA: {}", id(&ca.key_id)));
+            ("tls.crt, authority key id", said(certificate.map(|one| format!("{}{ca}", id(&one.authority_key_id)))))
+        }
         TroubleKind::LooksSelfSigned => {
             let ids = certificate.map(|one| match &one.authority_key_id {
                 None => format!("{}, no authority key id", one.subject),

@@ -82,6 +82,7 @@ fn good(wanted: &Wanted) -> SecretFacts {
         authorities: vec![ca],
         key_matches: Some(true),
         signed_by: Some("ca".into()),
+        other_key_id: None,
         unreadable: Vec::new(),
     }
 }
@@ -92,7 +93,11 @@ fn every_fault_is_found_and_named() {
     let cases: [(Spoil, &[TroubleKind], &str); 14] = [
         (|_, _| {}, &[], ""),
         (|s, _| assert!(s.keys.remove("ca.crt")), &[TroubleKind::Keys], "no key ca.crt; its keys are tls.crt, tls.key"),
-        (|s, _| s.unreadable.push("tls.crt holds no certificate".into()), &[TroubleKind::Keys], "holds no certificate"),
+        (
+            |s, _| s.unreadable.push("tls.crt holds no certificate".into()),
+            &[TroubleKind::Unreadable],
+            "holds no certificate",
+        ),
         (
             |_, c| assert!(c.dns_names.remove("basic-pd-peer.db.svc.a.com")),
             &[TroubleKind::EssentialName],
