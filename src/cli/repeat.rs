@@ -42,7 +42,8 @@ fn with(text: &str, repeated: &str, narrow: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(OWN) {
         let (before, command) = rest.split_at(at);
-        let word = before.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '/' | '.' | '_'));
+        let word =
+            before.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '/' | '.' | '_'));
         out.push_str(before);
         out.push_str(OWN);
         let options = if chooses(command) { narrow } else { repeated };

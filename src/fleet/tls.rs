@@ -4,6 +4,7 @@
 //! fingerprints only ([`SecretFacts`]). Pure. Not here: reading Secrets (`client`), making certificates
 //! (`client::signing`), the certificates of API servers.
 
+mod openssl;
 pub mod trust;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::certificate::{CertificateFacts, SecretFacts, Usage, colons};
+use super::certificate::{CertificateFacts, SecretFacts, Usage};
 use super::object::{ObjectId, ObjectKind, Sight};
 use super::tidbcluster::{Component, TidbCluster};
 use super::version::Version;
@@ -398,7 +399,7 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
         None => {}
         Some(_) => of_the_signer(facts, now).into_iter().for_each(|(kind, what)| say(kind, what)),
     }
-    for (kind, what) in what_openssl_minds(certificate, facts) {
+    for (kind, what) in openssl::minds(certificate, facts) {
         say(kind, what);
     }
     found
@@ -410,61 +411,17 @@ fn of_the_signer(facts: &SecretFacts, now: Timestamp) -> Vec<(TroubleKind, Strin
         let time = validity(ca.not_before, ca.not_after, now);
         let time = time.map(|(kind, what)| (of_authority(kind), format!("the CA in its ca.crt {what}")));
         let sign = ca.may_not_sign.as_ref().map(|what| {
-            let sentence = format!("the certificate in its ca.crt that signed it, {}, {what}: Go and OpenSSL refuse it", ca.called());
+            let sentence = format!(
+                "the certificate in its ca.crt that signed it, {}, {what}: Go and OpenSSL refuse it",
+                ca.called()
+            );
             (TroubleKind::NoAuthority, sentence)
         });
         sign.into_iter().chain(time).collect()
     };
     let all = facts.signers().map(faults);
-    all.min_by_key(|faults| (faults.iter().filter(|(kind, _)| !kind.only_warns()).count(), faults.len())).unwrap_or_default()
-}
-
-/// Shorter keys of RSA are below security level 2 of OpenSSL, which is the usual one.
-const RSA_BITS: usize = 2048;
-
-/// What programs with OpenSSL refuse, and PD (Go) takes.
-fn what_openssl_minds(certificate: &CertificateFacts, facts: &SecretFacts) -> Vec<(TroubleKind, String)> {
-    let mut found = Vec::new();
-    if let Some((named, is)) = &facts.other_key_id {
-        found.push((
-            TroubleKind::OtherKeyId,
-            format!(
-                "its certificate names {} as the key id of its CA, and that of the CA in its ca.crt, which has the same key, is {}: OpenSSL does not take the one for the signer of the other (error 20), so TiKV, mysql and curl refuse it, though PD (Go) does not; sign it again with the CA of ca.crt",
-                short(named),
-                short(is)
-            ),
-        ));
-    }
-    let weak = |one: &CertificateFacts| one.rsa_bits.filter(|bits| *bits < RSA_BITS);
-    let refuses = |what: &str, bits: usize| {
-        format!("{what} has a key of RSA with {bits} bits: OpenSSL refuses less than {RSA_BITS} from security level 2 on, which is the usual one")
-    };
-    if let Some(bits) = weak(certificate) {
-        found.push((TroubleKind::ShortKey, refuses("its certificate", bits)));
-    }
-    if let Some(bits) = facts.signers().find_map(weak) {
-        found.push((TroubleKind::CaShortKey, refuses("the CA in its ca.crt", bits)));
-    }
-    // What was not read in full tells nothing of what it lacks; and what looks self-signed lacks it as well.
-    if certificate.subject.is_empty() || certificate.looks_self_signed || facts.signed_by.is_none() {
-        return found;
-    }
-    let strict = "programs that verify by the strict rules of RFC 5280 (openssl -x509_strict, Python from 3.13 on) refuse it";
-    // One that signed itself names nobody.
-    if certificate.authority_key_id.is_none() && facts.signed_by.as_ref() != Some(&certificate.public_key) {
-        found.push((TroubleKind::NoKeyIds, format!("its certificate has no authority key id: {strict} (error 85)")));
-    }
-    if facts.signers().next().is_some() && facts.signers().all(|ca| ca.key_id.is_none()) {
-        found.push((TroubleKind::CaNoKeyId, format!("the CA in its ca.crt has no subject key id: {strict} (error 86)")));
-    }
-    found
-}
-
-fn short(key_id: &str) -> String {
-    match key_id.get(..12) {
-        Some(begin) if key_id.len() > 16 => format!("{}…", colons(begin)),
-        _ => colons(key_id),
-    }
+    all.min_by_key(|faults| (faults.iter().filter(|(kind, _)| !kind.only_warns()).count(), faults.len()))
+        .unwrap_or_default()
 }
 
 /// Everything wrong with the Secret of a CA from which certificates are to be signed.

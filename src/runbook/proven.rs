@@ -117,7 +117,9 @@ impl Run {
             let Some(set) = holder else { continue };
             let Action::PatchTidbCluster { uid, merge, .. } = &set.action else { continue };
             let live = seen.fleet.clusters.get(&target.context).is_some_and(|cluster| cluster.freshness.is_live());
-            let Some(tc) = seen.fleet.tidb_cluster(target).filter(|tc| live && tc.metadata.uid == *uid) else { continue };
+            let Some(tc) = seen.fleet.tidb_cluster(target).filter(|tc| live && tc.metadata.uid == *uid) else {
+                continue;
+            };
             let Ok(object) = serde_json::to_value(tc) else { continue };
             let Some(lost) = merge::lost(merge, &object, at) else { continue };
             let image = self.images().get(&set.id).unwrap_or(&set.before);

@@ -16,10 +16,10 @@ use super::proven::{gone_sentence, missing};
 use super::record::{Cause, Event, Record};
 use super::requests::quote;
 use super::run::view::{Direction, Offer, Progress, Shown, View};
-use crate::fleet::{Fleet, ObjectRef};
 use crate::fleet::database::{Database, Member};
 use crate::fleet::diagnosis::{Diagnosis, Leftover};
 use crate::fleet::findings::Finding;
+use crate::fleet::{Fleet, ObjectRef};
 
 /// Whether a process drives a run now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -104,9 +104,9 @@ pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
         let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
         let sight = seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
         outside.contains(&(of.clone(), wanted.secret.clone()))
-            || tls::troubles_at(wanted, sight, seen.at).iter().any(|one| {
-                matches!(one.kind, TroubleKind::Expiring | TroubleKind::NoKeyIds | TroubleKind::ShortKey)
-            })
+            || tls::troubles_at(wanted, sight, seen.at)
+                .iter()
+                .any(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::NoKeyIds | TroubleKind::ShortKey))
     });
     let due: Vec<&String> = due.map(|wanted| &wanted.secret).collect();
     json!({"secrets": secrets.collect::<Vec<_>>(), "due": due, "doors": doors.collect::<Vec<_>>()})

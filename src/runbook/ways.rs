@@ -48,7 +48,9 @@ impl Run {
             // Set and seen to be so, and changed afterwards: what it was before is no way on.
             Cause::Foreign if matches!(self.state(&step.id), StepState::Completed(_)) => {
                 all.push(way(step.command.clone(), "sets by hand what this run had set; then resume"));
-                all.push(self.resume("goes on once it is again as this run had set it; until then it stops here again"));
+                all.push(
+                    self.resume("goes on once it is again as this run had set it; until then it stops here again"),
+                );
                 all.extend(self.ways_out(now, "somebody else changed it"));
             }
             Cause::Foreign => {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use tidepilot::client::certificates::facts;
 use tidepilot::fleet::tls::{TroubleKind, Wanted, troubles};
 
-use crate::now;
 use crate::common::openssl::{Leaf, Office, Values, files, installed, openssl};
+use crate::now;
 
 const AUTHORITY: &str = "/O=PingCAP/CN=TiDB CA";
 
@@ -24,9 +24,11 @@ fn remade(authority: &Values, extensions: &str) -> Vec<u8> {
 /// A leaf of RSA with a short key, signed by the CA.
 fn short(authority: &Values) -> Values {
     let folder = files(authority);
-    std::fs::write(folder.path().join("ext"), "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n").expect("written");
+    std::fs::write(folder.path().join("ext"), "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+        .expect("written");
     let request = ["req", "-newkey", "rsa", "-pkeyopt", "rsa_keygen_bits:1024", "-nodes", "-subj", "/CN=TiDB"];
-    let sign = ["x509", "-req", "-in", "r.pem", "-CA", "tls.crt", "-CAkey", "tls.key", "-CAcreateserial", "-days", "30"];
+    let sign =
+        ["x509", "-req", "-in", "r.pem", "-CA", "tls.crt", "-CAkey", "tls.key", "-CAcreateserial", "-days", "30"];
     for words in [
         [&request[..], &["-keyout", "leaf.key", "-out", "r.pem"]].concat(),
         [&sign[..], &["-extfile", "ext", "-out", "leaf.crt"]].concat(),
@@ -71,7 +73,8 @@ fn what_openssl_refuses_is_found() {
     let office = Office::new(AUTHORITY, "ec");
     let authority = office.authority();
     let leaf = |ids: bool| {
-        let leaf = Leaf { subject: "/O=PingCAP/CN=TiDB", alternative_names: &[], subject_key_id: ids, authority_key_id: ids };
+        let leaf =
+            Leaf { subject: "/O=PingCAP/CN=TiDB", alternative_names: &[], subject_key_id: ids, authority_key_id: ids };
         office.leaf(&leaf)
     };
     let under = |ca: Vec<u8>| {
@@ -83,7 +86,8 @@ fn what_openssl_refuses_is_found() {
     let ca = |extensions: &str| remade(&authority, extensions);
     let other_id = ca(&format!("basicConstraints=critical,CA:TRUE\n{SIGNS}subjectKeyIdentifier=01:02:03:04\n"));
     let no_ca = ca("basicConstraints=critical,CA:FALSE\nsubjectKeyIdentifier=hash\n");
-    let no_sign = ca("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\n");
+    let no_sign =
+        ca("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\n");
     let both = [other_id.clone(), authority["tls.crt"].clone()].concat();
     let both_ways = [no_ca.clone(), authority["tls.crt"].clone()].concat();
     use TroubleKind::{NoAuthority, NoKeyIds, OtherKeyId, ShortKey};
@@ -101,7 +105,11 @@ fn what_openssl_refuses_is_found() {
     for (what, values, how, says, kinds) in cases {
         let text = verified(&values, how);
         // The witness first: a case that openssl takes would prove nothing.
-        let witness = if what == "a good copy beside it" { text.contains("OK") || text.contains("error") } else { text.contains(says) };
+        let witness = if what == "a good copy beside it" {
+            text.contains("OK") || text.contains("error")
+        } else {
+            text.contains(says)
+        };
         assert!(witness, "{what}: {text}");
         assert_eq!(found(&values), kinds, "{what}: {text}");
     }

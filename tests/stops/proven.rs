@@ -50,7 +50,10 @@ async fn the_tidb_cluster_is_deleted_while_the_run_waits() {
     assert_eq!(cause(&fleet, &run), json!("other-object"));
     assert!(ran.stderr.contains("TidbCluster legacy/pingcap/basic is gone: it was deleted"), "{}", ran.stderr);
     let all = ways(&ran);
-    assert!(all[0].starts_with("tidepilot runs abandon ") && !all.iter().any(|way| way.contains("runs resume")), "{all:?}");
+    assert!(
+        all[0].starts_with("tidepilot runs abandon ") && !all.iter().any(|way| way.contains("runs resume")),
+        "{all:?}"
+    );
     named_everywhere(&fleet, &run).await;
     fleet.ends(&run, &ran).await;
     fleet.end().await;

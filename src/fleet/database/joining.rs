@@ -67,7 +67,11 @@ pub(super) fn join(
 /// Whether a member has no pod that runs, as a cluster that shows all of its pods tells: whatever PD says of it is of a
 /// moment ago.
 fn gone(cluster: &KubeCluster, pod: &ObjectKey) -> bool {
-    cluster.freshness.is_live() && cluster.pods.get(pod).is_none_or(|pod| matches!(pod.status.phase.as_str(), "Pending" | "Failed" | "Succeeded"))
+    cluster.freshness.is_live()
+        && cluster
+            .pods
+            .get(pod)
+            .is_none_or(|pod| matches!(pod.status.phase.as_str(), "Pending" | "Failed" | "Succeeded"))
 }
 
 /// Finds a member's pod by its name, clientURLs and peerURLs, where the pod itself did not say who it is. Two

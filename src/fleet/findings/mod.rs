@@ -32,8 +32,8 @@ use serde::{Serialize, Serializer};
 
 use super::database::{Database, Member, databases};
 use super::extras::Extra;
-use super::object::{ObjectId, ObjectKind};
 use super::lead::Lead;
+use super::object::{ObjectId, ObjectKind};
 use super::problem::Problem;
 pub use super::subject::Subject;
 use super::tls::{Wanted, wanted_of};
@@ -241,7 +241,8 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
                 found.push(of_problem(&scene, problem));
             }
         }
-        let causes: BTreeSet<Subject> = found.iter().filter(|one| breaks_pd(one)).flat_map(|one| one.subjects.clone()).collect();
+        let causes: BTreeSet<Subject> =
+            found.iter().filter(|one| breaks_pd(one)).flat_map(|one| one.subjects.clone()).collect();
         found.retain(|finding| finding.id() != "ready-too-early" || !caused(&scene, finding, &causes));
         checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
@@ -323,7 +324,8 @@ fn breaks_pd(finding: &Finding) -> bool {
 /// Whether "wait for it" would stand beside what has to be done first: members without a pod, a lost quorum, a certificate.
 fn caused(scene: &Scene<'_>, finding: &Finding, causes: &BTreeSet<Subject>) -> bool {
     let part = scene.parts.iter().find(|part| finding.subjects.contains(&part.subject()));
-    let unreached = part.is_some_and(|part| part.tc.status.pd.synced == Some(false) && causes.contains(&part.subject()));
+    let unreached =
+        part.is_some_and(|part| part.tc.status.pd.synced == Some(false) && causes.contains(&part.subject()));
     if scene.database.lead == Lead::Lost || unreached {
         return true;
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Severity;
 use super::bed::Bed;
-use super::tests::{Plant, claim, member, stray, without_domains};
+use super::tests::{Plant, claim, member, stray, tls_but, without_domains};
 use crate::fleet::extras::{PlacementRule, Policy, RecordGuard, RegionCheck, Removal};
 use crate::fleet::pd::Store;
 
@@ -169,6 +169,25 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
         // Whatever PD says of it: nothing of it runs.
         &["ghost-member", "pd-member-unhealthy"],
     ),
+    ("another's key", |bed| tls_but(bed, "/keyMatches", json!(false)), &["certificate-unusable"]),
+    (
+        "called like its CA, without key ids",
+        |bed| tls_but(bed, "/certificate/looksSelfSigned", json!(true)),
+        &["certificate-looks-self-signed"],
+    ),
+    (
+        "no certificate at all",
+        |bed| tls_but(bed, "/unreadable", json!(["tls.crt holds no certificate in PEM"])),
+        &["certificate-unusable"],
+    ),
+    ("another key id than its CA's", |bed| tls_but(bed, "/otherKeyId", json!(["aa", "bb"])), &["certificate-unusable"]),
+    (
+        "signed by what is no CA",
+        |bed| tls_but(bed, "/authorities/0/mayNotSign", json!("is not that of a CA")),
+        &["certificate-unusable"],
+    ),
+    ("a short key", |bed| tls_but(bed, "/certificate/rsaBits", json!(1024)), &["certificate-unusable"]),
+    ("no key ids", |bed| tls_but(bed, "/certificate/subject", json!("CN=TiDB")), &["certificate-without-key-ids"]),
     (
         "a member whose pod is gone",
         |bed| {

@@ -129,19 +129,26 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
         TroubleKind::KeyMismatch => ("tls.key", "of another certificate".into()),
         TroubleKind::Unreadable => ("data", facts.unreadable.join("; ")),
         TroubleKind::OtherKeyId => {
-            let ids = facts.other_key_id.as_ref().map(|(named, is)| format!("{}, and the CA has {}", colons(named), colons(is)));
+            let ids = facts
+                .other_key_id
+                .as_ref()
+                .map(|(named, is)| format!("{}, and the CA has {}", colons(named), colons(is)));
             ("tls.crt, authority key id", said(ids))
         }
-        TroubleKind::NoAuthority => {
-            ("ca.crt", said(facts.signers().find_map(|one| Some(format!("{} {}", one.called(), one.may_not_sign.as_ref()?)))))
-        }
+        TroubleKind::NoAuthority => (
+            "ca.crt",
+            said(facts.signers().find_map(|one| Some(format!("{} {}", one.called(), one.may_not_sign.as_ref()?)))),
+        ),
         TroubleKind::ShortKey | TroubleKind::CaShortKey => {
             let all = certificate.into_iter().chain(facts.signers()).filter_map(|one| one.rsa_bits);
             ("bits of the keys of RSA", all.map(|bits| bits.to_string()).collect::<Vec<_>>().join(", "))
         }
         TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => {
             let id = |id: &Option<String>| id.as_deref().map_or_else(|| "(absent)".to_owned(), colons);
-            let ca = facts.signers().next().map_or_else(String::new, |ca| format!("; subject key id of its CA: {}", id(&ca.key_id)));
+            let ca = facts
+                .signers()
+                .next()
+                .map_or_else(String::new, |ca| format!("; subject key id of its CA: {}", id(&ca.key_id)));
             ("tls.crt, authority key id", said(certificate.map(|one| format!("{}{ca}", id(&one.authority_key_id)))))
         }
         TroubleKind::LooksSelfSigned => {

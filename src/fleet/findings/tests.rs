@@ -111,7 +111,7 @@ fn secret(wanted: &Wanted) -> Value {
 }
 
 /// TLS, and then one Secret of west changed at one place of its facts.
-fn tls_but(bed: &mut Bed, at: &str, value: Value) {
+pub(super) fn tls_but(bed: &mut Bed, at: &str, value: Value) {
     tls(bed);
     let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
     let (parent, field) = at.rsplit_once('/').expect("a path");
@@ -435,25 +435,6 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         "expires soon",
         |bed| tls_but(bed, "/certificate/notAfter", json!("2026-11-25T00:00:00Z")),
         &["certificate-expiry"],
-    ),
-    (
-        "no certificate at all",
-        |bed| tls_but(bed, "/unreadable", json!(["tls.crt holds no certificate in PEM"])),
-        &["certificate-unusable"],
-    ),
-    ("another key id than its CA's", |bed| tls_but(bed, "/otherKeyId", json!(["aa", "bb"])), &["certificate-unusable"]),
-    (
-        "signed by what is no CA",
-        |bed| tls_but(bed, "/authorities/0/mayNotSign", json!("is not that of a CA")),
-        &["certificate-unusable"],
-    ),
-    ("a short key", |bed| tls_but(bed, "/certificate/rsaBits", json!(1024)), &["certificate-unusable"]),
-    ("no key ids", |bed| tls_but(bed, "/certificate/subject", json!("CN=TiDB")), &["certificate-without-key-ids"]),
-    ("another's key", |bed| tls_but(bed, "/keyMatches", json!(false)), &["certificate-unusable"]),
-    (
-        "called like its CA, without key ids",
-        |bed| tls_but(bed, "/certificate/looksSelfSigned", json!(true)),
-        &["certificate-looks-self-signed"],
     ),
     (
         "a missing Secret",
