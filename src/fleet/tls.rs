@@ -405,23 +405,20 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
     found
 }
 
-/// What is wrong with the copies of the signer in `ca.crt`: one that is in order is enough, wherever it stands.
+/// What is wrong with the copies of the signer in `ca.crt`. Of their times the best counts, wherever it stands; but OpenSSL takes the
+/// first of them that is in time, and goes no further where that is no CA.
 fn of_the_signer(facts: &SecretFacts, now: Timestamp) -> Vec<(TroubleKind, String)> {
-    let faults = |ca: &CertificateFacts| -> Vec<(TroubleKind, String)> {
-        let time = validity(ca.not_before, ca.not_after, now);
-        let time = time.map(|(kind, what)| (of_authority(kind), format!("the CA in its ca.crt {what}")));
-        let sign = ca.may_not_sign.as_ref().map(|what| {
-            let sentence = format!(
-                "the certificate in its ca.crt that signed it, {}, {what}: Go and OpenSSL refuse it",
-                ca.called()
-            );
-            (TroubleKind::NoAuthority, sentence)
-        });
-        sign.into_iter().chain(time).collect()
-    };
-    let all = facts.signers().map(faults);
-    all.min_by_key(|faults| (faults.iter().filter(|(kind, _)| !kind.only_warns()).count(), faults.len()))
-        .unwrap_or_default()
+    let no_ca = facts.signers().find_map(|ca| {
+        let what = ca.may_not_sign.as_ref()?;
+        let called = ca.called();
+        let sentence =
+            format!("the certificate in its ca.crt that signed it, {called}, {what}: Go and OpenSSL refuse it");
+        Some((TroubleKind::NoAuthority, sentence))
+    });
+    let times = facts.signers().map(|ca| validity(ca.not_before, ca.not_after, now));
+    let best = times.min_by_key(|fault| fault.as_ref().map(|(kind, _)| !kind.only_warns())).flatten();
+    let time = best.map(|(kind, what)| (of_authority(kind), format!("the CA in its ca.crt {what}")));
+    no_ca.into_iter().chain(time).collect()
 }
 
 /// Everything wrong with the Secret of a CA from which certificates are to be signed.

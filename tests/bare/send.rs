@@ -108,10 +108,8 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             };
             let path = ObjectId::new(ObjectKind::Secret, target).path();
             let found = get(bare, &target.context, &path).ok_or("the Secret is gone")?;
-            let made = made.trusting(
-                certificates::values(&found).get("ca.crt").map_or(&[], Vec::as_slice),
-                jiff::Timestamp::now(),
-            );
+            let made =
+                made.trusting(certificates::values(&found).get("ca.crt").map_or(&[], Vec::as_slice), looked(seen)?);
             let found = redacted(found);
             if uid(&found) != replaces.uid || fingerprint(&found) != replaces.fingerprint {
                 return Err("another one than planned for".into());

@@ -131,13 +131,14 @@ async fn a_new_authority_is_brought_in_beside_the_old_one() {
     let bed = Bed::of("tls", &[]).await;
     let ask = Ask { common_name: "new", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_000 };
     #[allow(clippy::disallowed_methods, reason = "the binary judges by the real clock")]
-    let new = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let now = jiff::Timestamp::now();
+    let new = signing::authority(&ask, now).expect("a CA");
     let both = |context: &str| {
         for secret in bed.store(context).list("secrets", Some("prod")) {
             let name = secret["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             if !name.ends_with("-ca-secret") && secret["data"]["ca.crt"].is_string() {
                 let old = certificates::values(&secret).remove("ca.crt").expect("just seen");
-                let bundle = new.clone().trusting(&old, jiff::Timestamp::now()).data();
+                let bundle = new.clone().trusting(&old, now).data();
                 bed.edit(context, "secrets", "prod", &name, |secret| {
                     secret["data"]["ca.crt"] = bundle["ca.crt"].clone()
                 });
@@ -364,7 +365,28 @@ impl Forge {
     }
 }
 
+/// The CA once more, by its own key, ended long ago.
+fn ended_copy(ca: &Values) -> String {
+    let key = rcgen::KeyPair::from_pem(&String::from_utf8_lossy(&ca["tls.key"])).expect("a key");
+    let mut params = rcgen::CertificateParams::default();
+    let called = certificates::facts(ca).certificate.expect("one").common_name;
+    params.distinguished_name.push(rcgen::DnType::CommonName, called);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    params.self_signed(&key).expect("signed").pem()
+}
+
 const FAULTS: &[Fault] = &[
+    Fault {
+        what: "an ended copy of the CA in ca.crt",
+        at: ("west", "prod-west-tikv-cluster-secret"),
+        finding: "certificate-expiry",
+        says: "the CA in its ca.crt expired",
+        spoil: |forge, secret| {
+            secret["data"]["ca.crt"] = json!(k8s_openapi::ByteString(ended_copy(&forge.ca).into_bytes()));
+        },
+    },
     Fault {
         what: "expired",
         at: ("west", "prod-west-pd-cluster-secret"),
