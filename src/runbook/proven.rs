@@ -39,7 +39,7 @@ pub fn missing<'a>(needed: &'a BTreeSet<ObjectRef>, fleet: &Fleet) -> Option<&'a
     })
 }
 
-fn namespace_of(of: &ObjectRef) -> ObjectId {
+pub fn namespace_of(of: &ObjectRef) -> ObjectId {
     ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace))
 }
 
@@ -60,7 +60,7 @@ pub fn gone_sentence(of: &ObjectRef, fleet: &Fleet) -> String {
 impl Run {
     /// The TidbClusters without which this run cannot go on: those of the plan that it changes, and those that it made. Not
     /// one that it deletes, or is about to.
-    pub(super) fn needed(&self) -> BTreeSet<ObjectRef> {
+    pub fn needed(&self) -> BTreeSet<ObjectRef> {
         let deletes = |of: &ObjectRef| {
             self.steps().iter().any(|step| {
                 let own = matches!(&step.action, Action::DeleteObject { target, object_kind: ObjectKind::TidbCluster, .. } if target == of);

@@ -75,9 +75,10 @@ async fn it_is_deleted_with_its_namespace_after_the_process_was_killed() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     named_everywhere(&fleet, &run).await;
-    let ran = fleet.tool(&["runs", "resume", &run]).await;
-    assert!(ran.all().contains("namespace") && ran.all().contains("pingcap"), "{}", ran.all());
+    let ran = fleet.tool(&["runs", "resume", &run]).await.expect(5);
+    assert!(ran.stderr.contains("is gone: it was deleted, and so is its namespace pingcap"), "{}", ran.stderr);
     assert!(ran.took < std::time::Duration::from_secs(30), "{:?}", ran.took);
+    fleet.ends(&run, &ran).await;
     fleet.end().await;
 }
 

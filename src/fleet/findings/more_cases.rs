@@ -166,8 +166,7 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
     (
         "a member of one that is gone",
         |bed| bed.members.extend([stray("gone"), member(10, "away-pd-0.away-pd-peer.z.svc.far.local")]),
-        // Whatever PD says of it: nothing of it runs.
-        &["ghost-member", "pd-member-unhealthy"],
+        &["ghost-member"],
     ),
     ("another's key", |bed| tls_but(bed, "/keyMatches", json!(false)), &["certificate-unusable"]),
     (
@@ -196,7 +195,8 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
                 member(10, "away-pd-0.away-pd-peer.z.svc.far.local"),
             ]);
         },
-        &["ghost-member"],
+        // Whatever PD says of it: nothing of it runs.
+        &["ghost-member", "pd-member-unhealthy"],
     ),
     (
         "the leader's side leaves",
