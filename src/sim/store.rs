@@ -4,7 +4,7 @@
 //! rights, no schemas (those are in `api_server`), and it never decides what a controller would do (`operator`).
 //! The API server and the controllers share one `Store`, and both see each other's writes in one order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -65,6 +65,8 @@ struct State {
     /// Events up to and including this version are gone.
     compacted: u64,
     objects: BTreeMap<&'static str, BTreeMap<Key, Arc<Value>>>,
+    /// Namespaces that were deleted: what a controller still has to say of them does not bring them back.
+    gone: BTreeSet<String>,
     history: VecDeque<(Arc<Event>, usize)>,
     /// What the history weighs.
     history_bytes: usize,
@@ -93,6 +95,7 @@ impl Store {
             version: FIRST_VERSION,
             compacted: FIRST_VERSION,
             objects: BTreeMap::new(),
+            gone: BTreeSet::new(),
             history: VecDeque::new(),
             history_bytes: 0,
         };
@@ -111,6 +114,7 @@ impl Store {
             version: state.version,
             compacted: state.version,
             objects: state.objects.clone(),
+            gone: state.gone.clone(),
             history: VecDeque::new(),
             history_bytes: 0,
         };
@@ -139,11 +143,14 @@ impl Store {
 
     /// Creates or replaces by `metadata.namespace`/`name`, as a controller that owns the object would.
     ///
-    /// Nothing happens when only `resourceVersion` differs. A missing Namespace object is made as well, and managedFields
+    /// Nothing happens when only `resourceVersion` differs, nor in a namespace that was deleted. One that never was is made as well, and managedFields
     /// that the new object does not bring along are kept. Gives the object as stored.
     pub fn put(&self, plural: &str, mut object: Value) -> Value {
         let (namespace, name) = identity(&object);
         if resource(plural).namespaced && self.get("namespaces", "", &namespace).is_none() {
+            if self.lock().gone.contains(&namespace) {
+                return object;
+            }
             self.put("namespaces", self::namespace(&namespace));
         }
         let outcome = self.transact(plural, &namespace, &name, false, |before| {
@@ -295,6 +302,11 @@ impl State {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let object = Arc::new(object);
+        match kind {
+            EventKind::Deleted if plural == "namespaces" => drop(self.gone.insert(key.1.clone())),
+            EventKind::Added if plural == "namespaces" => drop(self.gone.remove(&key.1)),
+            EventKind::Deleted | EventKind::Added | EventKind::Modified => {}
+        }
         let objects = self.objects.entry(plural).or_default();
         match kind {
             EventKind::Deleted => objects.remove(&key),
