@@ -56,7 +56,7 @@ async fn nothing_is_advised_before_pd_had_time_to_elect() {
     let bed = Bed::at_speed("default", &[STALE], SPEED).await;
     kill_the_leader(&bed, "basic", "pingcap");
     let diagnosed = bed.tool(&["diagnose", "basic"]).await;
-    assert!(!diagnosed.all().contains("no leader") && bed.sim.pd_leader_pod("basic").is_some(), "{}", diagnosed.all());
+    assert!(!diagnosed.stdout.contains("no leader") && bed.sim.pd_leader_pod("basic").is_some(), "{}", diagnosed.all());
     kill_the_leader(&bed, "prod", "prod");
     let repaired = bed.run("repair-peer-urls", &["tidbCluster=west/prod/prod-west"], &[]).await.expect(0);
     assert!(!repaired.all().contains("pd-recover"), "{}", repaired.all());

@@ -412,7 +412,7 @@ const FAULTS: &[Fault] = &[
         what: "one of the first TidbCluster, of another CA",
         at: ("east", "prod-east-tikv-cluster-secret"),
         finding: "different-ca",
-        says: "the other 7 Secrets",
+        says: "7 Secrets trust",
         spoil: |forge, secret| forge.put(secret, &forge.ask(&forge.hosts, "TiDB"), &forge.other, 0),
     },
     Fault {
