@@ -10,6 +10,7 @@ use super::domain_witness::{DomainDoubt, doubts};
 use super::lead::Lead;
 use super::loss::Losses;
 use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
+use super::peer_url;
 use super::problem::{Problem, ProblemKind};
 use super::quorum::Quorum;
 use super::subject::Subject;
@@ -337,7 +338,7 @@ fn expect_urls(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, toggled:
         let Some(pod) = &member.pod else { continue };
         let tls = toggle.map_or_else(|| speaks_tls(cluster, tc, pod), |toggle| toggle.proper);
         let expected = tc.expected_peer_url(pod, tls);
-        member.drift = member.peer_urls != [expected.clone()];
+        member.drift = !matches!(member.peer_urls.as_slice(), [url] if peer_url::normal(url) == expected);
         member.expected_peer_url = Some(expected);
     }
 }

@@ -10,6 +10,7 @@ use super::database::{Database, Member, databases};
 use super::leaving::details;
 use super::rollout::rollout;
 use super::tidbcluster::TidbCluster;
+use super::tls_toggle::{FORCE_UPGRADE, forced};
 use super::{Fleet, KubeCluster, ObjectRef, standing};
 
 /// Pod annotations with which work on one pod is asked for (`domain.md` §1.4).
@@ -99,7 +100,7 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
 
 /// The command that goes on with the migration of this TidbCluster.
 fn migrate(of: &ObjectRef, tc: &TidbCluster) -> String {
-    let domain = tc.domain().map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
+    let domain = tc.plain_domain().map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
     format!("tidepilot run migrate-cluster-domain --set tidbCluster={of}{domain}")
 }
 
@@ -172,14 +173,12 @@ fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<
         let body = r#"'{"spec":{"paused":false}}'"#;
         add("paused", sentence, format!("{kubectl} patch tidbcluster {} --type merge -p {body}", of.name));
     }
-    if let Some(value) = tc.metadata.annotations.get("tidb.pingcap.com/force-upgrade") {
-        let sentence = format!(
-            "the annotation tidb.pingcap.com/force-upgrade={value} is left set: pods restart without any safety check"
-        );
+    if forced(tc) {
+        let sentence = format!("the annotation {FORCE_UPGRADE}=true is left set: pods restart without any safety check");
         // Taken away while TLS is switched, it leaves PD dead.
         let remedy = match database.toggled(of) {
             Some(toggle) => toggle.cure(),
-            None => format!("{kubectl} annotate tidbcluster {} tidb.pingcap.com/force-upgrade-", of.name),
+            None => format!("{kubectl} annotate tidbcluster {} {FORCE_UPGRADE}-", of.name),
         };
         add("force-upgrade", sentence, remedy);
     }
@@ -255,6 +254,8 @@ mod tests {
         assert_eq!(kinds(|tc, _, _| tc["spec"]["paused"] = json!(true)), ["paused"]);
         let force = |tc: &mut Value| tc["metadata"]["annotations"]["tidb.pingcap.com/force-upgrade"] = json!("true");
         assert_eq!(kinds(|tc, _, _| force(tc)), ["force-upgrade"]);
+        let off = |tc: &mut Value| tc["metadata"]["annotations"][FORCE_UPGRADE] = json!("false");
+        assert!(kinds(|tc, _, _| off(tc)).is_empty(), "the operator acts on true alone");
         let evict = |pod: &mut Value| pod["metadata"]["annotations"]["tidb.pingcap.com/evict-leader"] = json!("none");
         assert_eq!(kinds(|_, pod, _| evict(pod)), ["pod-annotation"]);
         let added = |_: &mut Value, _: &mut Value, members: &mut Vec<EtcdMember>| {

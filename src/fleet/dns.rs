@@ -156,6 +156,11 @@ pub fn normal(domain: &str) -> String {
     domain.trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// Whether two host names are one to DNS: whatever the case of their letters, with or without the dot at the end.
+pub fn same_name(one: &str, other: &str) -> bool {
+    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
+}
+
 /// Whether a domain is the zone or lies below it; everything lies below the empty one.
 pub fn below(domain: &str, zone: &str) -> bool {
     zone.is_empty() || domain == zone || domain.strip_suffix(zone).is_some_and(|rest| rest.ends_with('.'))

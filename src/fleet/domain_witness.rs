@@ -181,9 +181,10 @@ fn taken(fleet: &Fleet, of: &ObjectRef, domain: &str) -> bool {
 
 /// The domain in a host name of a pod of this TidbCluster; `None` where it is not one, or has none.
 fn domain_in(tc: &TidbCluster, component: Component, host: &str) -> Option<String> {
+    let host = normal(host);
     let pod = host.split('.').next().filter(|pod| pod_of(tc, component, pod))?;
     let base = format!("{pod}.{}-{}-peer.{}.svc.", tc.name(), component.key(), tc.namespace());
-    host.strip_prefix(&base).map(normal).filter(|domain| !domain.is_empty())
+    host.strip_prefix(&base).map(str::to_owned).filter(|domain| !domain.is_empty())
 }
 
 /// The name and the clientURLs of a member: what its pod was started with.

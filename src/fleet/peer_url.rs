@@ -59,6 +59,28 @@ pub fn check_form(url: &str, tls: bool) -> Result<(), BadPeerUrl> {
     }
 }
 
+/// The plain form of a peerURL: scheme and host in lower case, no blanks around, no dot at the end of the host. Go's `url.Parse`
+/// and DNS take the others for the same (`domain.md` §3.2), so they are the same peerURL, though none that is sent.
+pub fn normal(url: &str) -> String {
+    let Some((scheme, rest)) = url.trim().split_once("://") else { return url.to_owned() };
+    let (host, port) = rest.rsplit_once(':').map_or((rest, None), |(host, port)| (host, Some(port)));
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let host = host.strip_suffix('.').unwrap_or(host);
+    format!("{}://{}{port}", scheme.to_ascii_lowercase(), host.to_ascii_lowercase())
+}
+
+/// Checks a peerURL that etcd already has: whatever leads to `scheme://host:port` is one that members can use, an IPv6 address
+/// in brackets too. Whether it is the right one is another question.
+pub fn check_held(url: &str, tls: bool) -> Result<(), BadPeerUrl> {
+    let plain = normal(url);
+    let address = plain.split_once("://[").and_then(|(scheme, rest)| Some((scheme, rest.split_once(']')?)));
+    let plain = match address {
+        Some((scheme, (ip, rest))) if ip.parse::<std::net::Ipv6Addr>().is_ok() => format!("{scheme}://ip{rest}"),
+        Some(_) | None => plain,
+    };
+    check_form(&plain, tls)
+}
+
 /// Checks a whole update: one URL, well-formed, the expected one for this pod, and nobody else's.
 pub fn check_update(
     id: MemberId,
@@ -135,6 +157,26 @@ mod tests {
         assert_eq!(check_form("http://basic-pd-0.basic-pd-peer.db.svc.a.com:2380", false), Ok(()));
         assert_eq!(check_form("https://h:65535", true), Ok(()));
         assert!(check_form("http://h:2380", true).is_err());
+    }
+
+    #[test]
+    fn what_etcd_reads_as_the_same_is_the_same() {
+        let plain = "http://x-pd-0.x-pd-peer.ns.svc.west.local:2380";
+        for url in [
+            "http://X-PD-0.x-pd-peer.ns.svc.west.local:2380",
+            "http://x-pd-0.x-pd-peer.ns.svc.WEST.LOCAL:2380",
+            "http://x-pd-0.x-pd-peer.ns.svc.west.local.:2380",
+            "HTTP://x-pd-0.x-pd-peer.ns.svc.west.local:2380",
+            " http://x-pd-0.x-pd-peer.ns.svc.west.local:2380 ",
+        ] {
+            assert_eq!(normal(url), plain, "{url:?}");
+            assert_eq!(check_held(url, false), Ok(()), "{url:?}");
+            assert!(check_held(url, true).is_err() && check_form(url, false).is_err(), "{url:?} is not sent");
+        }
+        assert_eq!(check_held("http://[fd00::1]:2380", false), Ok(()));
+        for url in ["", "host:2380", "http://noport", "http://h:2380/", "http://[fd00:2380", "http://[]:2380", "http://[x]:2380", "http://[::1]"] {
+            assert!(check_held(url, false).is_err(), "{url:?}");
+        }
     }
 
     #[test]

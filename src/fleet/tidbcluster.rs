@@ -359,6 +359,12 @@ impl TidbCluster {
         self.spec.cluster_domain.as_deref().filter(|domain| !domain.is_empty())
     }
 
+    /// The domain as DNS takes it: lower case, no dot at the end. What is compared or proposed goes by this; the operator
+    /// makes PD's names of the text as it stands ([`Self::pd_name`]).
+    pub fn plain_domain(&self) -> Option<String> {
+        self.domain().map(super::dns::normal)
+    }
+
     pub fn across_k8s(&self) -> bool {
         self.spec.across_k8s.unwrap_or(false)
     }
@@ -406,7 +412,7 @@ impl TidbCluster {
     /// The peerURL that a PD pod should have under the spec as it stands; `tls` is what PD runs with, whatever the spec asks for.
     pub fn expected_peer_url(&self, pod: &str, tls: bool) -> String {
         let scheme = if tls { "https" } else { "http" };
-        format!("{scheme}://{}:2380", self.pd_host(pod, self.domain()))
+        format!("{scheme}://{}:2380", self.pd_host(pod, self.plain_domain().as_deref()))
     }
 
     /// The config update strategy that counts for a component; empty means `InPlace` (`domain.md` §1.2).

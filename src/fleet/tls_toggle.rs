@@ -21,6 +21,11 @@ const PD_TLS: &str = "pd-tls";
 /// `domain.md` §1.4.
 pub const FORCE_UPGRADE: &str = "tidb.pingcap.com/force-upgrade";
 
+/// Whether the operator acts on it: `true` is the one value that it knows (`domain.md` §2.3), any other is none.
+pub fn forced(tc: &TidbCluster) -> bool {
+    tc.metadata.annotations.get(FORCE_UPGRADE).is_some_and(|value| value == "true")
+}
+
 fn mounts_tls(volumes: Option<&Vec<Volume>>) -> Option<bool> {
     volumes.map(|volumes| volumes.iter().any(|volume| volume.name == PD_TLS))
 }
@@ -90,7 +95,7 @@ pub fn toggle(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, urls: &[&
     if asked == proper && (pods.is_empty() || run(proper)) {
         return None;
     }
-    let forced = tc.metadata.annotations.get(FORCE_UPGRADE).is_some_and(|value| value == "true");
+    let forced = forced(tc);
     Some(Toggle { of: of.clone(), asked, proper, pods, forced, synced })
 }
 

@@ -169,6 +169,10 @@ pub fn dns_domain(text: &str) -> Result<String, String> {
             "{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"
         ));
     }
+    let plain = crate::fleet::dns::normal(text.trim());
+    if plain != text && plain.split('.').all(label) {
+        return Err(format!("{hint}, found {text:?}: write {plain:?}, which is the same to DNS, and one name to PD and to certificates"));
+    }
     if text.len() > 253 || !text.split('.').all(label) {
         return Err(format!("{hint}, found {text:?}"));
     }
@@ -191,6 +195,10 @@ mod tests {
             ["", "${cluster1_cluster_domain}", "Cluster.local", "a..b", ".a", "a.", "a b", "svc.cluster.local", "-a"]
         {
             assert!(dns_domain(bad).is_err(), "{bad:?}");
+        }
+        for other in ["Cluster.LOCAL", "cluster.local.", " cluster.local"] {
+            let error = dns_domain(other).expect_err("refused");
+            assert!(error.contains("write \"cluster.local\""), "{error}");
         }
     }
 

@@ -28,7 +28,6 @@ const WORDS: &[(&str, &str)] = &[
     ("duplicate-pd-name", "which of the two is the stale one is for a person to say"),
     ("duplicate-triple", "a running TidbCluster cannot be renamed"),
     ("membership-in-doubt", "looking again is all that is safe"),
-    ("no-dns-name", "a TidbCluster is made anew"),
     ("no-version", "which version runs is read in the pods"),
     ("operator-versions-differ", "the operator is upgraded with the tool that installed it"),
     ("pd-microservices-across-k8s", "going back is a migration that the vendor does not describe"),

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::joining::host;
+use crate::fleet::dns::same_name;
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::tidbcluster::{ClusterReference, Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
@@ -58,8 +59,8 @@ impl Node<'_> {
     fn runs(&self, host: &str, component: Component, near: bool) -> bool {
         let Some((pod, rest)) = host.split_once('.') else { return false };
         let peers = format!("{}-{}-peer.{}.svc", self.tc.name(), component.key(), self.tc.namespace());
-        let whole = self.tc.domain().is_some_and(|domain| rest == format!("{peers}.{domain}"));
-        pod_of(self.tc, component, pod) && (whole || (near && rest == peers))
+        let whole = self.tc.domain().is_some_and(|domain| same_name(rest, &format!("{peers}.{domain}")));
+        pod_of(self.tc, component, &pod.to_ascii_lowercase()) && (whole || (near && same_name(rest, &peers)))
     }
 
     /// Whether PD of this one lists a member, or a store, of another: by the id that the other's pod says is its own, and by
@@ -211,7 +212,7 @@ pub(in crate::fleet) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbClust
         .filter(|(other, _)| fleet.same_cluster_as(&other.context).is_none())
         .collect();
     match to.cluster_domain.as_deref().filter(|domain| !domain.is_empty()) {
-        Some(domain) => named.retain(|(_, other)| other.domain() == Some(domain)),
+        Some(domain) => named.retain(|(_, other)| other.domain().is_some_and(|theirs| same_name(theirs, domain))),
         None if named.iter().any(|(other, _)| other.context == *own) => {
             named.retain(|(other, _)| other.context == *own)
         }
@@ -252,7 +253,7 @@ impl Astray {
 pub fn astray(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<Astray> {
     let to = tc.spec.cluster.as_ref()?;
     let domain = to.cluster_domain.as_deref().filter(|domain| !domain.is_empty());
-    let own = domain.is_none_or(|domain| tc.domain() == Some(domain));
+    let own = domain.is_none_or(|domain| tc.domain().is_some_and(|own| same_name(own, domain)));
     if names(to, tc, of) && own && candidates(fleet, of, tc).is_empty() {
         return Some(Astray::Itself);
     }

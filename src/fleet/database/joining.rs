@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::grouping::pod_of;
 use super::{Member, StoreRow};
+use crate::fleet::dns::{normal, same_name};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{KubeCluster, ObjectKey, ObjectRef};
@@ -88,13 +89,13 @@ fn by_name<'a>(
             .iter()
             .filter_map(|(of, cluster, tc)| {
                 let pod = hosts.iter().find_map(|host| {
-                    let pod = host.split('.').next()?;
+                    let pod = &host.split('.').next()?.to_ascii_lowercase();
                     let forms = [
                         tc.pd_host(pod, tc.domain()),
                         if exact { String::new() } else { tc.pd_host(pod, None) },
-                        if exact { String::new() } else { pod.to_owned() },
+                        if exact { String::new() } else { pod.clone() },
                     ];
-                    (pod_of(tc, Component::Pd, pod) && forms.iter().any(|form| form == host)).then(|| pod.to_owned())
+                    (pod_of(tc, Component::Pd, pod) && forms.iter().any(|form| same_name(form, host))).then(|| pod.clone())
                 })?;
                 let taken = views.iter().any(|(other, key, answer)| {
                     *other == *of && key.name == pod && answer.self_id.is_some_and(|id| id != member.id)
@@ -124,13 +125,13 @@ pub(super) fn join_stores(
     let mut rows: Vec<StoreRow> = stores
         .into_values()
         .map(|store| {
-            let host = store.address.split(':').next().unwrap_or_default();
+            let host = normal(store.address.split(':').next().unwrap_or_default());
             let pod = host.split('.').next().unwrap_or_default();
             let component = if store.tiflash { Component::Tiflash } else { Component::Tikv };
             let mut owners = known.iter().filter(|(_, _, tc)| {
                 let base = format!("{pod}.{}-{}-peer.{}.svc", tc.name(), component.key(), tc.namespace());
-                let full = tc.domain().map(|domain| format!("{base}.{domain}"));
-                pod_of(tc, component, pod) && (host == base || Some(host) == full.as_deref())
+                let full = tc.plain_domain().map(|domain| format!("{base}.{domain}"));
+                pod_of(tc, component, pod) && (host == base || full.as_ref() == Some(&host))
             });
             let owner = match (owners.next(), owners.next()) {
                 (Some(one), None) => Some(one),

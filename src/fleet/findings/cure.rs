@@ -95,7 +95,7 @@ pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> Str
     }
     let mut command = format!("tidepilot run renew-certificates --set tidbCluster={of}");
     if let Some(domain) =
-        part.tc.domain().filter(|domain| part.cluster.cluster_domain().is_none_or(|real| real == *domain))
+        part.tc.plain_domain().filter(|domain| part.cluster.cluster_domain().is_none_or(|real| real == domain))
     {
         command += &format!(" --set clusterDomain={domain}");
     }

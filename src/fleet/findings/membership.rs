@@ -6,12 +6,10 @@ use super::scene::Scene;
 use super::{Finding, OfDatabase, Subject};
 use crate::fleet::database::Member;
 use crate::fleet::pd::MemberId;
-use crate::fleet::peer_url::{BadPeerUrl, check_form};
+use crate::fleet::peer_url::{BadPeerUrl, check_held, normal};
 use crate::fleet::rollout::stateful_set;
 use crate::fleet::tidbcluster::Component;
-use crate::fleet::tls_toggle::speaks_tls;
-
-pub(super) use crate::fleet::tls_toggle::FORCE_UPGRADE as FORCE;
+use crate::fleet::tls_toggle::{forced, speaks_tls};
 
 pub(super) const ALL: &[OfDatabase] = &[
     single_pd,
@@ -189,7 +187,7 @@ fn single_unsynced(scene: &Scene<'_>) -> Vec<Finding> {
     for part in &scene.parts {
         let Some(pd) = &part.tc.spec.pd else { continue };
         let status = &part.tc.status.pd;
-        let forced = part.tc.metadata.annotations.get(FORCE).is_some_and(|value| value == "true");
+        let forced = forced(part.tc);
         let alone = pd.replicas < 2 && status.peer_members.is_empty();
         if status.synced != Some(false)
             || !(alone || forced)
@@ -215,9 +213,9 @@ fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
     for member in &scene.database.members {
         let of = scene.parts.iter().find(|part| scene.members(part).iter().any(|own| own.id == member.id));
         let bad = |url: &String| -> Option<BadPeerUrl> {
-            let (plain, tls) = (check_form(url, false), check_form(url, true));
+            let (plain, tls) = (check_held(url, false), check_held(url, true));
             match (plain, tls) {
-                (Err(plain), Err(tls)) if url.starts_with("https") => Some(if plain == tls { plain } else { tls }),
+                (Err(plain), Err(tls)) if normal(url).starts_with("https") => Some(if plain == tls { plain } else { tls }),
                 (Err(plain), Err(_)) => Some(plain),
                 // One of the schemes fits; which one it should be is another hazard.
                 (Ok(()), _) | (_, Ok(())) => None,
@@ -254,7 +252,7 @@ fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
             .filter(|member| member.drift && !member.peer_urls.is_empty())
             .filter(|member| {
                 let tls = speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
-                member.peer_urls.iter().all(|url| check_form(url, tls).is_ok())
+                member.peer_urls.iter().all(|url| check_held(url, tls).is_ok())
             })
             .collect();
         if stale.is_empty() {
@@ -280,12 +278,12 @@ fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
     all
 }
 
-/// 38. One URL for two members, whatever the case of its letters.
+/// 38. One URL for two members, in whatever form.
 fn shared_urls(scene: &Scene<'_>) -> Vec<Finding> {
     let mut by_url: BTreeMap<String, BTreeSet<MemberId>> = BTreeMap::new();
     for member in &scene.database.members {
         for url in &member.peer_urls {
-            by_url.entry(url.to_lowercase()).or_default().insert(member.id);
+            by_url.entry(normal(url)).or_default().insert(member.id);
         }
     }
     let twice = by_url.into_iter().filter(|(_, ids)| ids.len() > 1);

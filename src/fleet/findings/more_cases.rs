@@ -96,6 +96,11 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
         &["downgrade", "ready-too-early"],
     ),
     (
+        "force-upgrade that is off",
+        |bed| bed.east.tc["metadata"]["annotations"]["tidb.pingcap.com/force-upgrade"] = json!("false"),
+        &[],
+    ),
+    (
         "force-upgrade",
         |bed| bed.east.tc["metadata"]["annotations"]["tidb.pingcap.com/force-upgrade"] = json!("true"),
         &["force-upgrade-left"],

@@ -10,7 +10,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::fleet::peer_url::{BadPeerUrl, check_form};
+use crate::fleet::peer_url::{BadPeerUrl, check_held};
 use crate::fleet::tls::{TroubleKind, TroubleOf, operator_asks, troubles_of};
 use crate::fleet::tls_toggle::speaks_tls;
 
@@ -204,9 +204,9 @@ fn wrong_schemes(scene: &Scene<'_>) -> Vec<Finding> {
         let tls = |member: &Member| speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
         let off = |member: &&&Member| {
             let tls = tls(member);
-            let wrong = |url: &String| matches!(check_form(url, tls), Err(BadPeerUrl::Scheme { .. }));
+            let wrong = |url: &String| matches!(check_held(url, tls), Err(BadPeerUrl::Scheme { .. }));
             // Only the scheme: a text that is no URL at all is another hazard.
-            member.peer_urls.iter().any(|url| wrong(url) && check_form(url, !tls).is_ok())
+            member.peer_urls.iter().any(|url| wrong(url) && check_held(url, !tls).is_ok())
         };
         let wrong: Vec<&&Member> = own.iter().filter(off).collect();
         let Some(first) = wrong.first() else { continue };

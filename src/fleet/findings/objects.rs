@@ -9,6 +9,7 @@ use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Severity, Subject};
 use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
+use crate::fleet::dns::normal;
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
@@ -469,11 +470,20 @@ fn no_dns_name(scene: &Scene<'_>) -> Vec<Finding> {
             else {
                 continue;
             };
+            // DNS takes it for the plain form, so nothing is lost by going back to it.
+            let plain = normal(domain);
+            let then = match (domain_fault(&plain), field) {
+                (None, "spec.clusterDomain") => {
+                    format!("put the plain form back: {}", part.patch(&format!("{{\"clusterDomain\":{plain:?}}}")))
+                }
+                (None, _) => part.patch(&format!("{{\"cluster\":{{\"clusterDomain\":{plain:?}}}}}")),
+                (Some(_), _) => "the plain domain that the cluster's DNS serves, such as cluster.local; a TidbCluster that has started under another one is not changed, but made anew".to_owned(),
+            };
             all.push(
                 scene
                     .find_at("no-dns-name", part, format!("{field} is {domain:?}, which {fault}"))
                     .saw(&part.subject(), field, format!("{domain:?}"), part.seen())
-                    .then("the plain domain that the cluster's DNS serves, such as cluster.local; a TidbCluster that has started under another one is not changed, but made anew"),
+                    .then(then),
             );
         }
     }

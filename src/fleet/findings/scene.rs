@@ -70,7 +70,7 @@ impl<'a> Scene<'a> {
                 && part.cluster.dns.like(&other.cluster.dns) == Likeness::Differ
         });
         let served = || part.cluster.cluster_domain().filter(|_| apart).map(str::to_owned);
-        let domain = part.tc.domain().map(str::to_owned).or_else(served);
+        let domain = part.tc.plain_domain().or_else(served);
         let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
         format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", part.of)
     }

@@ -2,13 +2,13 @@
 //!
 //! Not here: leaving ([`super::exit`]).
 
-use super::membership::FORCE;
 use super::scene::{Part, Scene};
 use super::{Finding, OfDatabase, Subject};
 use crate::counted::counted;
 use crate::fleet::extras::{Controller, Policy, RegionCheck};
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
+use crate::fleet::tls_toggle::{FORCE_UPGRADE as FORCE, forced};
 use crate::fleet::version::Version;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 
@@ -142,12 +142,12 @@ fn downgrade(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// 51. The operator's safety is off.
 fn force_upgrade(scene: &Scene<'_>) -> Vec<Finding> {
-    let marked = scene.parts.iter().filter_map(|part| Some((part, part.tc.metadata.annotations.get(FORCE)?)));
+    let marked = scene.parts.iter().filter(|part| forced(part.tc));
     marked
-        .map(|(part, value)| {
+        .map(|part| {
             scene
                 .find_at("force-upgrade-left", part, "force-upgrade is left set: pods restart without any safety check")
-                .saw(&part.subject(), &format!("metadata.annotations[{FORCE}]"), value, part.seen())
+                .saw(&part.subject(), &format!("metadata.annotations[{FORCE}]"), "true", part.seen())
                 .then(format!("{} annotate tidbcluster {} {FORCE}-", part.kubectl(), part.of.name))
         })
         .collect()

@@ -12,12 +12,12 @@ use crate::fleet::database::{Database, database_of};
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, Without};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::tls_toggle::forced;
 use crate::fleet::workload::image_tag;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout, upgrade};
 
 /// The annotation with which the operator looks at the whole quorum before it restarts a PD (`domain.md` §2.3).
 const QUORUM_CHECK: &str = "tidb.pingcap.com/pd-check-quorum-before-upgrade";
-const FORCE_UPGRADE: &str = "tidb.pingcap.com/force-upgrade";
 
 fn of_database(fleet: &Fleet, of: &ObjectRef) -> Result<Database, Unseen> {
     database_of(fleet, of).ok_or_else(|| Unseen(format!("TidbCluster {of} belongs to no Database yet")))
@@ -61,7 +61,7 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
                 "of": member.to_string(), "tidbCluster": member, "here": member == of, "key": member.to_string(),
                 "initial": tc.spec.cluster.is_none(), "acrossK8s": tc.across_k8s(),
                 "domain": tc.domain().unwrap_or_default(), "paused": tc.paused(),
-                "forceUpgrade": tc.metadata.annotations.contains_key(FORCE_UPGRADE),
+                "forceUpgrade": forced(tc),
                 "quorumCheck": tc.metadata.annotations.get(QUORUM_CHECK),
                 "hasPd": tc.spec.pd.is_some(), "hasTiproxy": tc.spec.tiproxy.is_some(),
                 "hasMicroservices": tc.spec.pdms.is_some() || tc.spec.pd.as_ref().is_some_and(|pd| pd.mode.as_deref() == Some("ms")),
