@@ -81,6 +81,11 @@ pub fn check_held(url: &str, tls: bool) -> Result<(), BadPeerUrl> {
     check_form(&plain, tls)
 }
 
+/// Whether it is a peerURL that a member can live with, whatever its scheme should be.
+pub fn readable(url: &str) -> bool {
+    check_held(url, false).is_ok() || check_held(url, true).is_ok()
+}
+
 /// Checks a whole update: one URL, well-formed, the expected one for this pod, and nobody else's.
 pub fn check_update(
     id: MemberId,

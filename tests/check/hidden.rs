@@ -284,12 +284,33 @@ fn given(runbook: &str, of: &ObjectRef, fleet: &Fleet) -> BTreeMap<String, Strin
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Ids of the checks that a runbook passes; `None` where there is no plan.
-fn passed(runbook: &Runbook, of: &ObjectRef, seen: &Observation) -> Option<BTreeSet<String>> {
+/// The checks of a runbook's plan: those that pass, and what the others say.
+#[derive(Default)]
+struct Judged {
+    passed: BTreeSet<String>,
+    said: BTreeMap<String, String>,
+}
+
+/// `None` where there is no plan.
+fn judged(runbook: &Runbook, of: &ObjectRef, seen: &Observation) -> Option<Judged> {
     let given = inputs::at(runbook, &given(&runbook.id, of, &seen.fleet), seen.at);
-    let plan = bind(runbook, &given, seen).ok()?;
-    let passed = plan.checks.into_iter().filter(|check| check.state == CheckState::Passed);
-    Some(passed.map(|check| check.id).collect())
+    let mut judged = Judged::default();
+    for check in bind(runbook, &given, seen).ok()?.checks {
+        match check.state {
+            CheckState::Passed => drop(judged.passed.insert(check.id)),
+            _ => drop(judged.said.insert(check.id, check.sentence)),
+        }
+    }
+    Some(judged)
+}
+
+/// What a refusal claims of all, or advises to take away, on a part of a Database: it cannot know. Where the whole says the same
+/// it is so. An empty place in a list is a sentence that was not made for the case.
+fn claims(said: &str) -> bool {
+    let all = ["is the only", "the only", "nobody runs", "remove them", "only 3 of 3", "belong to no pod"];
+    let empty = [" ,", ": ;", ": .", ": ,", "  "];
+    let lower = said.to_lowercase();
+    all.iter().any(|word| lower.contains(word)) || empty.iter().any(|word| said.contains(word))
 }
 
 fn bind_error(runbook: &Runbook, of: &ObjectRef, seen: &Observation) -> String {
@@ -297,16 +318,16 @@ fn bind_error(runbook: &Runbook, of: &ObjectRef, seen: &Observation) -> String {
     bind(runbook, &given, seen).map_or_else(|error| error.to_string(), |_| String::new())
 }
 
-/// Checks that pass on a part, and do not on the whole.
+/// Checks that pass on a part and do not on the whole, and refusals that claim what only the whole could tell.
 fn better_checks(runbooks: &[Runbook], whole: &Seen, part: &Seen, passes: &mut Passes) -> Vec<String> {
     let mut all = Vec::new();
     let observed = |seen: &Seen| Observation { at: seen.now, fleet: seen.fleet.clone(), denied: Some(Vec::new()) };
     let (whole, part) = (observed(whole), observed(part));
     for runbook in runbooks {
         for (of, _) in part.fleet.tidb_clusters() {
-            let Some(now) = passed(runbook, &of, &part) else { continue };
+            let Some(now) = judged(runbook, &of, &part) else { continue };
             let key = (runbook.id.clone(), of.clone());
-            let full = passes.entry(key).or_insert_with(|| passed(runbook, &of, &whole));
+            let full = passes.entry(key).or_insert_with(|| judged(runbook, &of, &whole));
             let Some(full) = full else {
                 // An expression that is too dear for the whole says nothing of what is seen.
                 if bind_error(runbook, &of, &whole).contains("is not evaluated") {
@@ -315,13 +336,15 @@ fn better_checks(runbooks: &[Runbook], whole: &Seen, part: &Seen, passes: &mut P
                 all.push(format!("{} of {of} has a plan now", runbook.id));
                 continue;
             };
-            all.extend(now.difference(full).map(|id| format!("{} of {of} passes {id}", runbook.id)));
+            all.extend(now.passed.difference(&full.passed).map(|id| format!("{} of {of} passes {id}", runbook.id)));
+            let bold = now.said.iter().filter(|(id, said)| claims(said) && full.said.get(*id) != Some(*said));
+            all.extend(bold.map(|(id, said)| format!("{} of {of} says in {id}: {said}", runbook.id)));
         }
     }
     all
 }
 
-type Passes = BTreeMap<(String, ObjectRef), Option<BTreeSet<String>>>;
+type Passes = BTreeMap<(String, ObjectRef), Option<Judged>>;
 
 /// One PD in each of three KubeClusters: the one fleet that may lose any of them.
 const THREE: &str = include_str!("three.yaml");

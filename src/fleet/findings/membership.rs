@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::scene::Scene;
 use super::{Finding, OfDatabase, Subject};
 use crate::fleet::database::Member;
+use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
 use crate::fleet::peer_url::{BadPeerUrl, check_held, normal};
 use crate::fleet::rollout::stateful_set;
@@ -66,6 +67,14 @@ fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// The command that takes a member out which nobody runs.
 pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
+    // Whoever runs it may be where nobody looks.
+    let away = scene.database.away();
+    if !away.is_empty() {
+        return format!(
+            "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
+            away.join(", ")
+        );
+    }
     match scene.parts.iter().find(|part| part.tc.spec.pd.is_some()) {
         Some(part) => format!(
             "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={} --set removeUnused=true",
@@ -231,6 +240,8 @@ fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
         found =
             found.on(subject(member)).saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
         let remedy = match (of, &member.expected_peer_url) {
+            // Without a majority no API changes it.
+            _ if scene.database.lead == Lead::Lost => "PD's majority is lost, and no API changes a peerURL then: restart no PD that still runs, keep its volume, and rebuild PD from it with pd-recover".into(),
             (Some(part), Some(expected)) => format!(
                 "restart no PD; set it to {expected}: tidepilot run repair-peer-urls --set tidbCluster={}",
                 part.of

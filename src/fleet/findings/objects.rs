@@ -94,7 +94,11 @@ fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
                     "acrossK8s is not set, though the Database spans several KubeClusters",
                 )
                 .saw(&part.subject(), "spec.acrossK8s", shown(part.tc.spec.across_k8s), part.seen())
-                .then(scene.migrate(part))
+                // With its domain all names stay as they are, and the field alone is what lacks.
+                .then(match part.tc.domain() {
+                    Some(_) => part.patch("{\"acrossK8s\":true}"),
+                    None => scene.migrate(part),
+                })
         })
         .collect()
 }

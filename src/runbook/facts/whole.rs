@@ -92,7 +92,7 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
     let referrers: Vec<String> = refs(&found.referrers).into_iter().chain(super::not_known(&database)).collect();
     let mut value = json!({
-        "left": found.up_left, "strangers": found.strangers, "tidbClusters": database.tidb_clusters.len(),
+        "left": found.up_left, "strangers": found.strangers, "away": database.away().join(", "), "tidbClusters": database.tidb_clusters.len(),
         "members": found.members_here.iter().map(|m| m.id.hex()).collect::<Vec<_>>(),
         "unhealthy": found.members_here.iter().filter(|m| m.healthy != Some(true)).count(),
         "membersLeft": found.members_left, "healthyLeft": found.healthy_left,
