@@ -25,9 +25,10 @@ mod judging;
 use grouping::group;
 pub use grouping::{Astray, astray, referenced};
 pub(super) use grouping::{answers, candidates, cluster_id, names, pod_of};
+pub(super) use joining::domain_in;
 pub use joining::host;
 use joining::{join, join_stores, place_of};
-use judging::{compare, judge_members, judge_tidb_cluster, see_clusters, strays};
+use judging::{compare, judge_members, judge_tidb_cluster, see_clusters, see_reference, strays};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -121,6 +122,11 @@ impl Member {
 impl Database {
     pub fn leader(&self) -> Option<&Member> {
         self.members.iter().find(|member| member.leader)
+    }
+
+    /// Whether PD lists this TidbCluster, and all that it lists is seen: then nothing is behind `spec.cluster` that is not here.
+    pub fn joined_for_certain(&self, of: &ObjectRef) -> bool {
+        joined_for_certain(of, &self.members, &self.stores)
     }
 
     /// Members and stores of which PD tells, and that belong to nothing that is seen: whatever is summed up over the parts
@@ -234,6 +240,9 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         problems.push(Problem::new(ProblemKind::TlsToggled, Subject::tidb_cluster(&toggle.of), sentence));
     }
     let stores = join_stores(&known, told);
+    for (of, _, tc) in known.iter().filter(|(of, ..)| !joined_for_certain(of, &members, &stores)) {
+        see_reference(fleet, &known, of, tc, &mut unseen);
+    }
     let domain_doubts = doubts(fleet, &known, &members, &stores);
     for member in &mut members {
         if member.of().is_some_and(|of| domain_doubts.iter().any(|doubt| doubt.of == of)) {
@@ -322,6 +331,14 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         lead,
         tls_toggled,
     }
+}
+
+fn joined_for_certain(of: &ObjectRef, members: &[Member], stores: &[StoreRow]) -> bool {
+    let own = members.iter().any(|member| member.of().as_ref() == Some(of))
+        || stores.iter().any(|row| row.of.as_ref() == Some(of));
+    own && !members.is_empty()
+        && members.iter().all(|member| member.pod.is_some())
+        && stores.iter().all(|row| row.of.is_some() || row.store.state == "Tombstone")
 }
 
 fn toggled(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, members: &[Member]) -> Option<Toggle> {

@@ -174,7 +174,8 @@ fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<
         add("paused", sentence, format!("{kubectl} patch tidbcluster {} --type merge -p {body}", of.name));
     }
     if forced(tc) {
-        let sentence = format!("the annotation {FORCE_UPGRADE}=true is left set: pods restart without any safety check");
+        let sentence =
+            format!("the annotation {FORCE_UPGRADE}=true is left set: pods restart without any safety check");
         // Taken away while TLS is switched, it leaves PD dead.
         let remedy = match database.toggled(of) {
             Some(toggle) => toggle.cure(),

@@ -7,7 +7,7 @@
 //! built on it. A witness without a domain contradicts nobody: in the midst of a migration the old pods have none yet.
 //! Pure. Not here: what a runbook does about it; which zones CoreDNS serves ([`super::corefile`]).
 
-use super::database::{Member, StoreRow, host, names, pod_of};
+use super::database::{Member, StoreRow, domain_in, host, names};
 use super::dns::{Served, normal};
 use super::pd::MemberId;
 use super::tidbcluster::{Component, TidbCluster};
@@ -177,14 +177,6 @@ fn taken(fleet: &Fleet, of: &ObjectRef, domain: &str) -> bool {
             && (&other.name, &other.namespace) == (&of.name, &of.namespace)
             && tc.domain().map(normal).as_deref() == Some(domain)
     })
-}
-
-/// The domain in a host name of a pod of this TidbCluster; `None` where it is not one, or has none.
-fn domain_in(tc: &TidbCluster, component: Component, host: &str) -> Option<String> {
-    let host = normal(host);
-    let pod = host.split('.').next().filter(|pod| pod_of(tc, component, pod))?;
-    let base = format!("{pod}.{}-{}-peer.{}.svc.", tc.name(), component.key(), tc.namespace());
-    host.strip_prefix(&base).map(str::to_owned).filter(|domain| !domain.is_empty())
 }
 
 /// The name and the clientURLs of a member: what its pod was started with.

@@ -65,6 +65,7 @@ pub fn invariants(fleet: &Fleet, database: &Database) -> Vec<Invariant> {
     let strange = database.stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone");
     let strange = strange.map(|row| format!("store {} runs where nobody looked", row.store.id));
     let refers = parts.iter().filter(|part| part.tc.spec.cluster.is_some());
+    let refers = refers.filter(|part| !database.joined_for_certain(part.of));
     let refers = refers.filter(|part| referenced(fleet, part.of, part.tc).is_none());
     let refers = refers.map(|part| format!("what {} joined is not seen", part.of));
     let dark: Vec<String> = stale.chain(away).chain(refers).chain(strange).collect();
@@ -347,5 +348,34 @@ mod tests {
         // Grouping keeps them apart; a Database that was put together by hand says so.
         database.tidb_clusters = fleet.tidb_clusters().map(|(of, _)| of).collect();
         assert!(matches!(&invariants(&fleet, &database)[0].holding, Holding::Broken(why) if why.contains("43")));
+    }
+
+    #[test]
+    fn a_wrong_spec_hides_nothing_that_is_seen() {
+        type Plant = fn(&mut Bed);
+        let cases: [(&str, Plant); 4] = [
+            ("a misspelt reference", |bed| bed.west.tc["spec"]["cluster"]["name"] = json!("prod-eats")),
+            ("a reference to itself", |bed| bed.west.tc["spec"]["cluster"] = json!({"name": "prod-west"})),
+            ("another domain", |bed| bed.west.tc["spec"]["clusterDomain"] = json!("wst.local")),
+            ("another's domain", |bed| bed.west.tc["spec"]["clusterDomain"] = json!("east.local")),
+        ];
+        for (what, plant) in cases {
+            for silent in [vec![], vec!["west"]] {
+                let mut bed = whole();
+                plant(&mut bed);
+                bed.silent = silent;
+                let fleet = bed.fleet();
+                let all = databases(&fleet);
+                let database = all.iter().find(|one| one.name == "prod-east").expect("it is there");
+                assert_eq!(database.away(), Vec::<String>::new(), "{what}");
+                let said = database.unseen.iter().any(|one| one.contains("no connected context"));
+                assert!(!said, "{what}: {:?}", database.unseen);
+                let unknown: Vec<_> = invariants(&fleet, database)
+                    .into_iter()
+                    .filter(|one| matches!(one.holding, Holding::Unknown(_)))
+                    .collect();
+                assert!(unknown.is_empty(), "{what}: {unknown:#?}");
+            }
+        }
     }
 }

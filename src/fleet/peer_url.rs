@@ -179,7 +179,16 @@ mod tests {
             assert!(check_held(url, true).is_err() && check_form(url, false).is_err(), "{url:?} is not sent");
         }
         assert_eq!(check_held("http://[fd00::1]:2380", false), Ok(()));
-        for url in ["", "host:2380", "http://noport", "http://h:2380/", "http://[fd00:2380", "http://[]:2380", "http://[x]:2380", "http://[::1]"] {
+        for url in [
+            "",
+            "host:2380",
+            "http://noport",
+            "http://h:2380/",
+            "http://[fd00:2380",
+            "http://[]:2380",
+            "http://[x]:2380",
+            "http://[::1]",
+        ] {
             assert!(check_held(url, false).is_err(), "{url:?}");
         }
     }

@@ -341,7 +341,18 @@ fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {
             Err(why) => result(failed, format!("{} ({why})", check.fail.en)),
         },
         // What cannot be seen refuses, whatever the severity: absent is never fine.
-        Err(why) => result(CheckState::Refused, format!("could not be checked: {why}")),
+        Err(why) => result(CheckState::Refused, format!("could not be checked: {}", unanswered(&why.to_string()))),
+    }
+}
+
+/// What lacks, in the words of the objects; the expression behind it, for whoever wrote it.
+fn unanswered(why: &str) -> String {
+    match why.rsplit_once("No such key: ") {
+        Some((asked, field)) => {
+            let asked = asked.trim_end_matches(" has no answer: ");
+            format!("the field {field:?} is not there or was not told, and what is not known does not pass ({asked})")
+        }
+        None => why.to_owned(),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::fleet::kin::{Kin, kin};
 use crate::fleet::lead::Lead;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::pd::{PdAnswer, PdView};
+use crate::fleet::peer_url::readable;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Crd, Fleet, KubeCluster, ObjectRef, rollout};
 
@@ -349,7 +350,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
                 "peerUrls": member.peer_urls, "clientUrls": member.client_urls, "leader": member.leader,
                 "healthy": member.healthy, "ready": member.ready.unwrap_or(false),
                 "expectedName": own_tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
-                "readable": !member.peer_urls.is_empty() && member.peer_urls.iter().all(|url| crate::fleet::peer_url::readable(url)),
+                "readable": !member.peer_urls.is_empty() && member.peer_urls.iter().all(|url| readable(url)),
                 "placed": member.pod.is_some(), "present": member.pod_phase.is_some(),
                 "expectedPeerUrl": member.expected_peer_url.clone().unwrap_or_default(),
                 "of": owner.as_ref().map(ToString::to_string).unwrap_or_default(), "tidbCluster": owner,

@@ -171,7 +171,9 @@ pub fn dns_domain(text: &str) -> Result<String, String> {
     }
     let plain = crate::fleet::dns::normal(text.trim());
     if plain != text && plain.split('.').all(label) {
-        return Err(format!("{hint}, found {text:?}: write {plain:?}, which is the same to DNS, and one name to PD and to certificates"));
+        return Err(format!(
+            "{hint}, found {text:?}: write {plain:?}, which is the same to DNS, and one name to PD and to certificates"
+        ));
     }
     if text.len() > 253 || !text.split('.').all(label) {
         return Err(format!("{hint}, found {text:?}"));

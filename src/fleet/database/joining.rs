@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::grouping::pod_of;
 use super::{Member, StoreRow};
-use crate::fleet::dns::{normal, same_name};
+use crate::fleet::dns::{Served, normal, same_name};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{KubeCluster, ObjectKey, ObjectRef};
@@ -95,7 +95,8 @@ fn by_name<'a>(
                         if exact { String::new() } else { tc.pd_host(pod, None) },
                         if exact { String::new() } else { pod.clone() },
                     ];
-                    (pod_of(tc, Component::Pd, pod) && forms.iter().any(|form| same_name(form, host))).then(|| pod.clone())
+                    (pod_of(tc, Component::Pd, pod) && forms.iter().any(|form| same_name(form, host)))
+                        .then(|| pod.clone())
                 })?;
                 let taken = views.iter().any(|(other, key, answer)| {
                     *other == *of && key.name == pod && answer.self_id.is_some_and(|id| id != member.id)
@@ -108,7 +109,41 @@ fn by_name<'a>(
     if found.is_empty() {
         found = candidates(false);
     }
+    if found.is_empty() {
+        found = moved(known, Component::Pd, &hosts);
+        found.retain(|(of, _, _, pod)| {
+            !views.iter().any(|(other, key, answer)| *other == *of && key.name == *pod && answer.self_id.is_some())
+        });
+    }
     if found.len() == 1 { found.pop() } else { None }
+}
+
+/// Whose pod it is where the spec has another domain by now: the name is that of a pod here, under a domain that the DNS of this
+/// very KubeCluster serves, so the spec has changed and not the place ([`super::super::domain_witness`]).
+fn moved<'a>(
+    known: &[(&'a ObjectRef, &'a KubeCluster, &'a TidbCluster)],
+    component: Component,
+    hosts: &[&str],
+) -> Vec<(&'a ObjectRef, &'a KubeCluster, &'a TidbCluster, String)> {
+    known
+        .iter()
+        .filter_map(|(of, cluster, tc)| {
+            let pod = hosts.iter().find_map(|host| {
+                let domain = domain_in(tc, component, host)?;
+                let pod = host.split('.').next()?.to_ascii_lowercase();
+                (cluster.dns.serves(&domain) == Served::Yes).then_some(pod)
+            })?;
+            Some((*of, *cluster, *tc, pod))
+        })
+        .collect()
+}
+
+/// The domain in a host name of a pod of this TidbCluster; `None` where it is not one, or has none.
+pub(in crate::fleet) fn domain_in(tc: &TidbCluster, component: Component, host: &str) -> Option<String> {
+    let host = normal(host);
+    let pod = host.split('.').next().filter(|pod| pod_of(tc, component, pod))?;
+    let base = format!("{pod}.{}-{}-peer.{}.svc.", tc.name(), component.key(), tc.namespace());
+    host.strip_prefix(&base).map(str::to_owned).filter(|domain| !domain.is_empty())
 }
 
 /// `host` of `scheme://host:port`.
@@ -128,21 +163,22 @@ pub(super) fn join_stores(
             let host = normal(store.address.split(':').next().unwrap_or_default());
             let pod = host.split('.').next().unwrap_or_default();
             let component = if store.tiflash { Component::Tiflash } else { Component::Tikv };
-            let mut owners = known.iter().filter(|(_, _, tc)| {
+            let owners = known.iter().filter(|(_, _, tc)| {
                 let base = format!("{pod}.{}-{}-peer.{}.svc", tc.name(), component.key(), tc.namespace());
                 let full = tc.plain_domain().map(|domain| format!("{base}.{domain}"));
                 pod_of(tc, component, pod) && (host == base || full.as_ref() == Some(&host))
             });
-            let owner = match (owners.next(), owners.next()) {
-                (Some(one), None) => Some(one),
-                _ => None,
-            };
+            let mut owners: Vec<&ObjectRef> = owners.map(|(of, _, _)| *of).collect();
+            if owners.is_empty() {
+                owners = moved(known, component, &[host.as_str()]).into_iter().map(|(of, ..)| of).collect();
+            }
+            let owner = if owners.len() == 1 { owners.pop() } else { None };
             StoreRow {
                 store: store.clone(),
-                kube_cluster: owner.map(|(of, _, _)| of.context.clone()),
-                tidb_cluster: owner.map(|(of, _, _)| of.name.clone()),
+                kube_cluster: owner.map(|of| of.context.clone()),
+                tidb_cluster: owner.map(|of| of.name.clone()),
                 pod: owner.map(|_| pod.to_owned()),
-                of: owner.map(|(of, _, _)| (*of).clone()),
+                of: owner.cloned(),
             }
         })
         .collect();

@@ -115,19 +115,28 @@ pub(super) fn see_clusters(
                 counted(*replicas, "pod")
             ));
         }
-        if let Some(to) = &tc.spec.cluster {
-            let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
-            match candidates(fleet, of, tc).as_slice() {
-                [_] => {}
-                [] if astray(fleet, of, tc) == Some(Astray::Itself) => {}
-                // It is here, under another domain than the reference has; that is judged as such.
-                [] if known.iter().any(|(other, ..)| other != of && names(to, tc, other)) => {}
-                [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
-                many => {
-                    let many: Vec<String> = many.iter().map(ToString::to_string).collect();
-                    unseen.push(format!("TidbCluster {of} joined {named}, which may be any of {}", many.join(", ")));
-                }
-            }
+    }
+}
+
+/// Whom it joined, where that is not seen. For one whose Database is seen wholly the reference is only wrong.
+pub(super) fn see_reference(
+    fleet: &Fleet,
+    known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
+    of: &ObjectRef,
+    tc: &TidbCluster,
+    unseen: &mut Vec<String>,
+) {
+    let Some(to) = &tc.spec.cluster else { return };
+    let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
+    match candidates(fleet, of, tc).as_slice() {
+        [_] => {}
+        [] if astray(fleet, of, tc) == Some(Astray::Itself) => {}
+        // It is here, under another domain than the reference has; that is judged as such.
+        [] if known.iter().any(|(other, ..)| *other != of && names(to, tc, other)) => {}
+        [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
+        many => {
+            let many: Vec<String> = many.iter().map(ToString::to_string).collect();
+            unseen.push(format!("TidbCluster {of} joined {named}, which may be any of {}", many.join(", ")));
         }
     }
 }

@@ -224,7 +224,9 @@ fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
         let bad = |url: &String| -> Option<BadPeerUrl> {
             let (plain, tls) = (check_held(url, false), check_held(url, true));
             match (plain, tls) {
-                (Err(plain), Err(tls)) if normal(url).starts_with("https") => Some(if plain == tls { plain } else { tls }),
+                (Err(plain), Err(tls)) if normal(url).starts_with("https") => {
+                    Some(if plain == tls { plain } else { tls })
+                }
                 (Err(plain), Err(_)) => Some(plain),
                 // One of the schemes fits; which one it should be is another hazard.
                 (Ok(()), _) | (_, Ok(())) => None,

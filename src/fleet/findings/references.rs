@@ -1,15 +1,15 @@
 //! `spec.cluster`: whom a TidbCluster was to join. Hazards 11 and 45.
 //!
-//! What the specs alone decide is said at once; else what PD tells has to show it. One that has joined needs its reference no
-//! more, and is not judged by it. Not here: which TidbClusters are one Database ([`crate::fleet::database`]).
+//! What the specs alone decide is said at once; else what PD tells has to show it. One that has joined runs without its
+//! reference; what a PD pod that starts without data would do by it is said all the same. Not here: which TidbClusters are one Database ([`crate::fleet::database`]).
 
 use super::scene::{Part, Scene};
-use super::{Finding, OfDatabase, Subject};
+use super::{Finding, OfDatabase, Severity, Subject};
 use crate::fleet::database::{Astray, astray, candidates, cluster_id, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::{Crd, KubeCluster, ObjectRef};
 
-pub(super) const ALL: &[OfDatabase] = &[wrong_reference, leads_back, names_nobody];
+pub(super) const ALL: &[OfDatabase] = &[wrong_reference, leads_back, names_nobody, misleads];
 
 /// 11 and 45. `spec.cluster` leads nowhere, or the two ended up as two Databases.
 fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
@@ -207,4 +207,52 @@ fn names_nobody(scene: &Scene<'_>) -> Vec<Finding> {
     };
     let waiting = scene.parts.iter().filter(|part| waits(scene, part));
     waiting.filter(|part| astray(scene.fleet, part.of, part.tc).is_none()).filter_map(judge).collect()
+}
+
+/// 11. It has joined, and all of its Database is seen; its reference leads to none of it, or was taken away.
+fn misleads(scene: &Scene<'_>) -> Vec<Finding> {
+    let listed = |part: &&Part<'_>| part.live() && scene.database.joined_for_certain(part.of);
+    let with_pd = |part: &&Part<'_>| !scene.members(part).is_empty();
+    // The initial one has none: of several that have none it is the oldest.
+    let made = |part: &&Part<'_>| (part.tc.metadata.creation_timestamp, part.of.clone());
+    let initial = scene.parts.iter().filter(with_pd).filter(|part| part.tc.spec.cluster.is_none()).min_by_key(made);
+    let judge = |part: &Part<'_>| {
+        let others: Vec<&Part<'_>> = scene.parts.iter().filter(with_pd).filter(|other| other.of != part.of).collect();
+        let to = initial.filter(|initial| initial.of != part.of).or(others.first().copied())?;
+        let (sentence, why) = match &part.tc.spec.cluster {
+            None if initial.is_some_and(|initial| initial.of == part.of) || !with_pd(&part) => return None,
+            None => (
+                format!("spec.cluster is not set, though it is a part of the Database of {}", to.of),
+                "It runs on without it. Where all of its PD lose their data, they begin a second Database instead of joining again.",
+            ),
+            Some(reference) => {
+                let namespace = reference.namespace.as_deref().unwrap_or(part.tc.namespace());
+                // One of that name under another domain, or several, are judged as such.
+                let near = |of: &ObjectRef| of != part.of && of.name == reference.name && of.namespace == namespace;
+                if !candidates(scene.fleet, part.of, part.tc).is_empty()
+                    || scene.fleet.tidb_clusters().any(|(of, _)| near(&of))
+                {
+                    return None;
+                }
+                (
+                    format!(
+                        "spec.cluster names {namespace}/{}, and nothing of this Database is called so",
+                        reference.name
+                    ),
+                    "It runs on without it. A PD pod that starts without data asks the TidbCluster named there, and waits for one that is not there.",
+                )
+            }
+        };
+        let domain = to.tc.plain_domain().map_or("null".to_owned(), |domain| format!("{domain:?}"));
+        let body = format!(
+            "{{\"cluster\":{{\"name\":{:?},\"namespace\":{:?},\"clusterDomain\":{domain}}}}}",
+            to.of.name, to.of.namespace
+        );
+        let found = scene.find_at("wrong-cluster-reference", part, sentence).severity(Severity::Medium);
+        let value = part.tc.spec.cluster.as_ref().map_or("(absent)".to_owned(), |_| reference(part));
+        let mut found = found.saw(&part.subject(), "spec.cluster", value, part.seen());
+        found.why = why;
+        Some(found.then(format!("name a TidbCluster of the Database: {}", part.patch(&body))))
+    };
+    scene.parts.iter().filter(listed).filter_map(judge).collect()
 }

@@ -1,13 +1,14 @@
-//! The third part of the cases of [`super::tests`]: what waits for ever, copies that are not spread, references that lead nowhere.
+//! The third part of the cases of [`super::tests`]: what waits for ever, copies that are not spread, references that lead nowhere,
+//! names that are written otherwise and mean the same.
 
 use serde_json::{Value, json};
 
 use super::Severity;
 use super::bed::{Bed, Side, when};
 use super::check;
-use super::tests::{Plant, ids, stray};
-use crate::fleet::Freshness;
+use super::tests::{Plant, ids, member, stray};
 use crate::fleet::pd::{EtcdMember, MemberId, Store};
+use crate::fleet::{Freshness, ObjectKey};
 
 /// Before it has begun: no id, no pods, and nothing in PD.
 fn fresh(side: &mut Side) {
@@ -193,7 +194,54 @@ pub(super) const STUCK: &[(&str, Plant, &[&str])] = &[
         },
         &["wrong-cluster-reference"],
     ),
-    ("it has joined, and its target has left since", |bed| bed.west.tc["spec"]["cluster"]["name"] = json!("gone"), &[]),
+    (
+        "a URL for a domain",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("http://east.local"),
+        &["no-dns-name", "wrong-cluster-reference"],
+    ),
+    ("the domain in capitals", |bed| bed.west.tc["spec"]["clusterDomain"] = json!("WEST.LOCAL"), &["no-dns-name"]),
+    (
+        "a dot at the end of the domain, and PD that was started with it",
+        |bed| {
+            bed.west.tc["spec"]["clusterDomain"] = json!("west.local.");
+            bed.members[2] = member(3, "prod-west-pd-0.prod-west-pd-peer.db.svc.west.local.");
+        },
+        &["no-dns-name"],
+    ),
+    (
+        "a reference in capitals",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("East.local"),
+        &["no-dns-name"],
+    ),
+    (
+        "peerURLs that are the right ones to etcd and DNS",
+        |bed| {
+            bed.members[0].peer_urls[0] = bed.members[0].peer_urls[0].replace("http", "HTTP");
+            bed.members[1].peer_urls[0] = bed.members[1].peer_urls[0].replace("prod", "Prod");
+            bed.members[2].peer_urls[0] = bed.members[2].peer_urls[0].replace(":2380", ".:2380");
+        },
+        &[],
+    ),
+    (
+        "an IPv6 address for a peerURL",
+        |bed| bed.members[2].peer_urls = vec!["http://[fd00::7]:2380".into()],
+        &["peer-urls-half-updated"],
+    ),
+    (
+        "it has joined, and its target is called otherwise or has left since",
+        |bed| bed.west.tc["spec"]["cluster"]["name"] = json!("gone"),
+        &["wrong-cluster-reference"],
+    ),
+    (
+        "it has joined, and names itself",
+        |bed| bed.west.tc["spec"]["cluster"] = json!({"name": "prod-west", "clusterDomain": "west.local"}),
+        &["wrong-cluster-reference"],
+    ),
+    (
+        "it has joined, and its reference was taken away",
+        |bed| drop(bed.west.tc["spec"].as_object_mut().expect("spec").remove("cluster")),
+        &["wrong-cluster-reference"],
+    ),
 ];
 
 #[test]
@@ -242,6 +290,45 @@ fn three_places_hold_one_copy_each() {
 
 fn ids_of(bed: &Bed) -> Vec<&'static str> {
     check(&bed.fleet(), None, when()).findings.iter().map(super::Finding::id).collect()
+}
+
+/// Nothing is sent to a PD that has no majority, and nobody is taken out of one of which only a part is seen.
+#[test]
+fn a_cure_is_one_that_is_possible() {
+    let mut bed = Bed::healthy();
+    bed.members[2].peer_urls = vec!["http://h:2380/".into()];
+    let cure = |bed: &Bed, id: &str| {
+        let found = bed.checked().findings.into_iter().find(|finding| finding.id() == id);
+        found.unwrap_or_else(|| panic!("{id} is not found")).what_to_do
+    };
+    assert!(cure(&bed, "malformed-peer-url").contains("run repair-peer-urls --set tidbCluster=west/db/prod-west"));
+    let mut fleet = bed.fleet();
+    for (context, pod, healthy) in
+        [("east", "prod-east-pd-0", None), ("east", "prod-east-pd-1", None), ("west", "prod-west-pd-0", Some(false))]
+    {
+        let view =
+            fleet.clusters.get_mut(context).and_then(|one| one.pd.get_mut(&ObjectKey::new("db", pod))).expect("there");
+        match (healthy, view.answer.as_mut()) {
+            (Some(_), Ok(answer)) => {
+                (answer.healthy, answer.leader, answer.health) = (healthy, None, Default::default())
+            }
+            _ => view.answer = Err("connection refused".into()),
+        }
+    }
+    let found = check(&fleet, None, when()).findings;
+    let lost = found.iter().find(|finding| finding.id() == "malformed-peer-url").expect("it is still there");
+    assert!(
+        lost.what_to_do.contains("pd-recover") && !lost.what_to_do.contains("tidepilot run"),
+        "{}",
+        lost.what_to_do
+    );
+
+    let mut bed = Bed::healthy();
+    bed.members.push(EtcdMember { name: String::new(), ..stray("x") });
+    assert!(cure(&bed, "nameless-member").contains("removeUnused=true"));
+    bed.members.push(EtcdMember { id: MemberId(10), ..stray("elsewhere") });
+    let said = cure(&bed, "nameless-member");
+    assert!(!said.contains("removeUnused") && said.contains("elsewhere"), "{said}");
 }
 
 /// What a person copies into a shell names the pod, the label and the store.

@@ -351,43 +351,6 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         &["unreplaced-variable", "wrong-cluster-reference"],
     ),
     (
-        "the domain in capitals",
-        |bed| bed.west.tc["spec"]["clusterDomain"] = json!("WEST.LOCAL"),
-        &["no-dns-name"],
-    ),
-    (
-        "a dot at the end of the domain, and PD that was started with it",
-        |bed| {
-            bed.west.tc["spec"]["clusterDomain"] = json!("west.local.");
-            bed.members[2] = member(3, "prod-west-pd-0.prod-west-pd-peer.db.svc.west.local.");
-        },
-        &["no-dns-name"],
-    ),
-    (
-        "a reference in capitals",
-        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("East.local"),
-        &["no-dns-name"],
-    ),
-    (
-        "peerURLs that are the right ones to etcd and DNS",
-        |bed| {
-            bed.members[0].peer_urls[0] = bed.members[0].peer_urls[0].replace("http", "HTTP");
-            bed.members[1].peer_urls[0] = bed.members[1].peer_urls[0].replace("prod", "Prod");
-            bed.members[2].peer_urls[0] = bed.members[2].peer_urls[0].replace(":2380", ".:2380");
-        },
-        &[],
-    ),
-    (
-        "an IPv6 address for a peerURL",
-        |bed| bed.members[2].peer_urls = vec!["http://[fd00::7]:2380".into()],
-        &["peer-urls-half-updated"],
-    ),
-    (
-        "a URL for a domain",
-        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("http://east.local"),
-        &["no-dns-name", "wrong-cluster-reference"],
-    ),
-    (
         "one component suspended",
         |bed| {
             bed.west.tc["spec"]["ticdc"] = json!({"replicas": 1, "suspendAction": {"suspendStatefulSet": true}});

@@ -41,7 +41,8 @@ fn check(url: &str) -> Result<(), String> {
     {
         return refused(format!("invalid port {:?} after host", &address[colon..]));
     }
-    if !matches!(scheme, "http" | "https" | "unix" | "unixs") {
+    // Go's url.Parse lowers the scheme.
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https" | "unix" | "unixs") {
         return foreign();
     }
     if port.is_none() {
@@ -80,6 +81,8 @@ mod tests {
         check("http://a b:2380", "invalid character");
         check("http://a:2380", "");
         check("https://a:2380", "");
+        check("HTTP://A:2380", "");
+        check("http://[::1]:2380", "");
         check("http://a:99999", "");
         check("unix://a:2380", "");
         check("http://:2380", "");
