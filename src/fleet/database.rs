@@ -24,7 +24,7 @@ mod judging;
 
 use grouping::group;
 pub use grouping::{Astray, astray, referenced};
-pub(super) use grouping::{answers, candidates, cluster_id, names, pod_of};
+pub(super) use grouping::{answers, candidates, cluster_id, names};
 pub(super) use joining::domain_in;
 pub use joining::host;
 use joining::{join, join_stores, place_of};
@@ -219,7 +219,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
 
     let mut problems = Vec::new();
     let mut unseen = Vec::new();
-    see_clusters(fleet, &known, &mut unseen);
+    see_clusters(&known, &mut unseen);
 
     let leader = told.iter().find_map(|(_, _, answer)| answer.leader);
     let reference = told

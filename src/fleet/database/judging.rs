@@ -82,11 +82,7 @@ pub(super) fn judge_tidb_cluster(
 }
 
 /// What we cannot see of the Kubernetes side.
-pub(super) fn see_clusters(
-    fleet: &Fleet,
-    known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
-    unseen: &mut Vec<String>,
-) {
+pub(super) fn see_clusters(known: &[(&ObjectRef, &KubeCluster, &TidbCluster)], unseen: &mut Vec<String>) {
     for (of, cluster, tc) in known {
         if !cluster.freshness.is_live() {
             let word = cluster.freshness.word();

@@ -67,9 +67,9 @@ fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// The command that takes a member out which nobody runs.
 pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
-    // Whoever runs it may be where nobody looks.
+    // Whoever starts it may be where nobody looks; what is left of a pod that is gone was judged by its place.
     let away = scene.database.away();
-    if !away.is_empty() {
+    if member.name.is_empty() && !away.is_empty() {
         return format!(
             "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
             away.join(", ")
