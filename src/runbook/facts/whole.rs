@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Unseen;
-use crate::fleet::database::{Database, database_of};
+use crate::fleet::database::{Database, database_of, referenced};
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, Without};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -92,7 +92,7 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
     let referrers: Vec<String> = refs(&found.referrers).into_iter().chain(super::not_known(&database)).collect();
     let mut value = json!({
-        "left": found.up_left, "strangers": found.strangers, "away": database.away().join(", "), "tidbClusters": database.tidb_clusters.len(),
+        "left": found.up_left, "strangers": found.strangers, "away": not_seen(fleet, &database).join(", "), "tidbClusters": database.tidb_clusters.len(),
         "members": found.members_here.iter().map(|m| m.id.hex()).collect::<Vec<_>>(),
         "unhealthy": found.members_here.iter().filter(|m| m.healthy != Some(true)).count(),
         "membersLeft": found.members_left, "healthyLeft": found.healthy_left,
@@ -119,6 +119,18 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     }
     value["progress"] = json!(progress(fleet, &database));
     Ok(value)
+}
+
+/// What else there is of the Database without being seen: what PD lists, and what its TidbClusters joined.
+fn not_seen(fleet: &Fleet, database: &Database) -> Vec<String> {
+    let parts = database.tidb_clusters.iter().filter(|of| !database.joined_for_certain(of));
+    let joined = parts.filter_map(|of| {
+        let tc = fleet.tidb_cluster(of)?;
+        let to = tc.spec.cluster.as_ref().filter(|_| referenced(fleet, of, tc).is_none())?;
+        let namespace = to.namespace.as_deref().unwrap_or(tc.namespace());
+        Some(format!("TidbCluster {namespace}/{}, which {of} joined", to.name))
+    });
+    database.away().into_iter().chain(joined).collect()
 }
 
 /// Components with instances here and nowhere else in the Database, by title.
