@@ -8,6 +8,7 @@ use model::{Bed, Branch, Course, Ended, Fate, choose, drive, opened};
 use tidepilot::runbook::choices::{BadChoice, Wish};
 use tidepilot::runbook::engine::{LATE_WRITE_S, Run, Stop};
 use tidepilot::runbook::record::{Choice, Event, How, Outcome, PauseReason, decode};
+use tidepilot::runbook::standing::{Drives, Standing};
 
 const NEW: &str = "http://basic-pd-2.basic-pd-peer.db.svc.a.com:2380";
 
@@ -74,6 +75,12 @@ fn what_was_refused_is_sent_again_after_a_retry() {
     let end = drive(&mut bed, Course { after: Some(&meddle), ..Course::default() });
     assert!(matches!(&end, Ended::Stopped(Stop::Paused(_))), "{end:?}");
     assert!(bed.world.effects.is_empty(), "nothing was overwritten");
+    // Nothing came of the attempt, so it keeps nobody out, and there is nothing to put back.
+    let records = decode(&bed.disk.0).expect("readable").records;
+    assert!(records.iter().any(|record| matches!(&record.event, Event::Intent { .. })), "an attempt was made");
+    let standing = Standing::of(&records, true, Drives::Nobody).expect("a run");
+    assert!(!standing.sent && !standing.half_done() && !standing.keeps_out("another", false), "{standing:?}");
+    assert!(matches!(refused(&mut bed, &Wish::Undo), BadChoice::NothingToUndo(_)));
     bed.world.across = None;
     bed.world.forget_theirs();
     done(&mut bed);

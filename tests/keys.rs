@@ -348,9 +348,11 @@ fn runs_are_resumed_by_asking() {
 #[test]
 fn a_run_of_the_list_offers_its_choices() {
     use tidepilot::runbook::run::view::Offer;
-    let pressed = |keys: &str| {
+    use tidepilot::runbook::standing::DeadEnd;
+    let pressed_on = |dead_end: Option<DeadEnd>, keys: &str| {
         let mut app = scene("runs", options());
         let run = Standing {
+            dead_end,
             run: "20261120-115500-aa11".into(),
             runbook: "migrate-cluster-domain".into(),
             target: "east/shop/orders".into(),
@@ -364,6 +366,9 @@ fn a_run_of_the_list_offers_its_choices() {
         let effects = press(&mut app, keys);
         (place(&app), sent(&effects))
     };
+    let pressed = |keys: &str| pressed_on(None, keys);
+    // What it works on is gone: going on is no choice.
+    assert_eq!(pressed_on(Some(DeadEnd::Object), "<enter>").0, "runs [choose: undo]");
     assert_eq!(pressed("<enter>").0, "runs [choose: resume]");
     assert_eq!(pressed("<enter>j").0, "runs [choose: undo]");
     assert_eq!(pressed("<enter><esc>"), ("runs".to_owned(), String::new()));

@@ -13,6 +13,7 @@ use super::{App, Dialog, View};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::runbook::overrule::Accepted;
+use crate::runbook::run::view::Offer;
 use crate::runbook::standing::{Drives, Standing};
 
 impl App {
@@ -292,8 +293,11 @@ impl App {
             self.say(Level::Bad, text);
         } else if !run.offers.is_empty() {
             // To end it, or to put it back, must not take sending more of it first.
+            let dead_end = run.dead_end.is_some();
+            let goes_on = |offer: &Offer| !matches!(offer, Offer::Retry | Offer::ByHand { .. } | Offer::Skip { .. });
+            let offers = run.offers.into_iter().filter(|offer| !dead_end || goes_on(offer)).collect();
             self.picked = Some(run.run);
-            self.dialog = Some(Dialog::Choices { at: 0, offers: run.offers });
+            self.dialog = Some(Dialog::Choices { at: 0, offers });
         } else {
             self.dialog = Some(Dialog::Ask {
                 title: format!("{} on {}", run.runbook, run.target),

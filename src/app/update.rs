@@ -37,7 +37,8 @@ impl App {
                 self.certificates.take();
             }
             Message::Runbooks(all) => self.runbooks = all,
-            Message::Runs(all) => {
+            Message::Runs(mut all) => {
+                all.iter_mut().for_each(|run| run.seen(&self.fleet));
                 self.runs = all;
                 self.list_own();
             }

@@ -313,3 +313,17 @@ pub(super) fn membership_api(step: &PlannedStep) -> Option<MembershipApi> {
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_said_in_words() {
+        let condition = |say: Option<&str>| Condition { check: "pd.size == 3".into(), say: say.map(str::to_owned) };
+        let said =
+            held("stop here if", &condition(Some("PD has ${pd.members.filter(m, {'a': m}.a)} of ${pd.size}, not 3")));
+        assert_eq!(said, "stop here if: PD has … of …, not 3");
+        assert_eq!(held("wait", &condition(None)), "the runbook's expression pd.size == 3 has to hold");
+    }
+}
