@@ -345,10 +345,12 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
             let here = owner.as_ref() == Some(of);
             let own_tc = owner.as_ref().and_then(|owner| fleet.tidb_cluster(owner));
             let pod = member.pod.clone().unwrap_or_default();
+            // For a gate one that knows no leader is as good as none.
+            let healthy = member.healthy.or(member.leaderless.then_some(false));
             let mut value = json!({
                 "id": member.id.hex(), "name": member.name, "pod": pod, "here": here,
                 "peerUrls": member.peer_urls, "clientUrls": member.client_urls, "leader": member.leader,
-                "healthy": member.healthy, "ready": member.ready.unwrap_or(false),
+                "healthy": healthy, "ready": member.ready.unwrap_or(false),
                 "expectedName": own_tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
                 "readable": !member.peer_urls.is_empty() && member.peer_urls.iter().all(|url| readable(url)),
                 "placed": member.pod.is_some(), "present": member.pod_phase.is_some(),

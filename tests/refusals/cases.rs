@@ -409,6 +409,11 @@ pub const CASES: &[Case] = &[
     case(&[RENEW], "ca-there", "prod/prod-east-ca-secret in east", |w| {
         w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
     }),
+    case(&[RENEW], "ca-can-sign", "prod-east-ca-secret (CA): its certificate expired", |w| {
+        w.secret("east/prod/prod-east-ca-secret", |facts| {
+            facts["certificate"]["notAfter"] = json!("2020-01-01T00:00:00Z");
+        });
+    }),
     case(&[RENEW], "ca-is-trusted", "west/prod/prod-west: prod-west-pd-cluster-secret", |w| {
         w.secret("east/prod/prod-east-ca-secret", |facts| facts["certificate"]["publicKey"] = json!("another"));
     }),

@@ -34,7 +34,6 @@ use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, agent, apply, network, probe};
 use crate::counted::counted;
-use crate::fleet::object::Sight;
 use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
@@ -43,7 +42,6 @@ use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::{About, Effect, Input, Run, StepState, Stop};
 use crate::runbook::network::{Way, verdict};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
-use crate::runbook::proven;
 use crate::runbook::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
 use crate::runbook::requests::quote;
 use crate::runbook::standing::{Drives, Standing, last_driver};
@@ -278,22 +276,12 @@ impl Driver {
             }
             // No lease lies where there is no namespace, and nothing is sent any more: the run stops at its first look, or is
             // given up.
-            Err(_) if ends(choice.as_ref()) && self.nothing_left(&replayed).await => {
+            Err(_) if open_work::ends(choice.as_ref()) && self.nothing_left(&replayed).await => {
                 let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
                 self.drive(replayed, journal, None, first, ears).await
             }
             Err(barred) => barred.end(run),
         }
-    }
-
-    /// Whether what a run works on is gone with its namespace, in which its lease and its record were.
-    async fn nothing_left(&self, run: &Run) -> bool {
-        let needed = run.needed();
-        let contexts: BTreeSet<String> = needed.iter().map(|of| of.context.clone()).collect();
-        let mut fleet = client::fold(self.links.look(Some(&contexts)).await);
-        let Some(namespace) = proven::missing(&needed, &fleet).map(proven::namespace_of) else { return false };
-        self.add_objects(&mut fleet, &BTreeSet::from([namespace.clone()])).await;
-        matches!(fleet.sight(&namespace), Some(Sight::Absent))
     }
 
     /// The way back begins when its first question is answered: nobody's "not yet" leaves a run open for it. `Err`: it was
@@ -603,11 +591,6 @@ async fn ask(ears: &mut Ears, gate: &Gate) -> Option<String> {
             }
         }
     }
-}
-
-/// Whether nothing is sent by this choice where the run can never go on.
-fn ends(choice: Option<&Event>) -> bool {
-    matches!(choice, None | Some(Event::Chosen { choice: Choice::Abandon { .. } }))
 }
 
 fn stopped(run: &Run, stop: Stop) -> RunEnd {

@@ -8,14 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use super::{Driver, journals};
+use crate::client::fold;
 use crate::client::lease::{self, Place};
 use crate::client::leases::Orphan;
 use crate::client::ledger;
 use crate::client::open_run::{self, Head};
+use crate::fleet::object::Sight;
 use crate::fleet::{Fleet, Freshness};
+use crate::runbook::engine::Run;
 use crate::runbook::engine::StepState;
+use crate::runbook::proven;
 use crate::runbook::provenance::Provenance;
-use crate::runbook::record::{Event, Record, decode};
+use crate::runbook::record::{Choice, Event, Record, decode};
 use crate::runbook::retold::told;
 use crate::runbook::standing::{Drives, Standing};
 
@@ -128,6 +132,16 @@ impl Driver {
         standing
     }
 
+    /// Whether what a run works on is gone with its namespace, in which its lease and its record were.
+    pub(super) async fn nothing_left(&self, run: &Run) -> bool {
+        let needed = run.needed();
+        let contexts: BTreeSet<String> = needed.iter().map(|of| of.context.clone()).collect();
+        let mut fleet = fold(self.links.look(Some(&contexts)).await);
+        let Some(namespace) = proven::missing(&needed, &fleet).map(proven::namespace_of) else { return false };
+        self.add_objects(&mut fleet, &BTreeSet::from([namespace.clone()])).await;
+        matches!(fleet.sight(&namespace), Some(Sight::Absent))
+    }
+
     /// Notes who drives a run now, by its lease.
     /// Whose document an open run's plan is: held against the shipped one and those of this machine.
     fn note_document(&self, run: &mut Standing, records: &[Record]) {
@@ -178,6 +192,11 @@ impl Driver {
         }
         (if unknown { Drives::NotKnown } else { Drives::Nobody }, None)
     }
+}
+
+/// Whether nothing is sent by this choice where the run can never go on.
+pub(super) fn ends(choice: Option<&Event>) -> bool {
+    matches!(choice, None | Some(Event::Chosen { choice: Choice::Abandon { .. } }))
 }
 
 fn stale(holder: &lease::Holder) -> bool {
