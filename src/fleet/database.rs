@@ -240,8 +240,9 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         problems.push(Problem::new(ProblemKind::TlsToggled, Subject::tidb_cluster(&toggle.of), sentence));
     }
     let stores = join_stores(&known, told);
-    for (of, _, tc) in known.iter().filter(|(of, ..)| !joined_for_certain(of, &members, &stores)) {
-        see_reference(fleet, &known, of, tc, &mut unseen);
+    for (of, _, tc) in &known {
+        let certain = joined_for_certain(of, &members, &stores);
+        problems.extend(see_reference(fleet, &known, (of, tc), certain, &mut unseen));
     }
     let domain_doubts = doubts(fleet, &known, &members, &stores);
     for member in &mut members {

@@ -115,7 +115,7 @@ const FAULTS: &[(&str, u8, Plant)] = &[
     ("a store is disconnected", 2, |fleet, of| set_store(fleet, of, "Disconnected")),
     ("a store leaves", 2, |fleet, of| set_store(fleet, of, "Offline")),
     ("a store has no state", 2, |fleet, of| set_store(fleet, of, "")),
-    ("a reference to nobody", 3, |fleet, of| {
+    ("a reference to nobody", 2, |fleet, of| {
         let gone = serde_json::json!({"name": "nobody", "namespace": "nowhere", "clusterDomain": "gone"});
         of_tc(fleet, of, |tc| tc["spec"]["cluster"] = gone.clone());
     }),

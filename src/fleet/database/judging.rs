@@ -114,27 +114,33 @@ pub(super) fn see_clusters(known: &[(&ObjectRef, &KubeCluster, &TidbCluster)], u
     }
 }
 
-/// Whom it joined, where that is not seen. For one whose Database is seen wholly the reference is only wrong.
+/// Whom it joined, where that is not seen. For one whose Database is seen wholly the reference is wrong, which is a problem.
 pub(super) fn see_reference(
     fleet: &Fleet,
     known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
-    of: &ObjectRef,
-    tc: &TidbCluster,
+    (of, tc): (&ObjectRef, &TidbCluster),
+    certain: bool,
     unseen: &mut Vec<String>,
-) {
-    let Some(to) = &tc.spec.cluster else { return };
+) -> Option<Problem> {
+    let to = tc.spec.cluster.as_ref()?;
     let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
     match candidates(fleet, of, tc).as_slice() {
         [_] => {}
-        [] if astray(fleet, of, tc) == Some(Astray::Itself) => {}
         // It is here, under another domain than the reference has; that is judged as such.
         [] if known.iter().any(|(other, ..)| *other != of && names(to, tc, other)) => {}
+        [] if certain => {
+            let sentence =
+                format!("TidbCluster {of}: spec.cluster names {named}, and nothing of its Database is called so");
+            return Some(Problem::new(ProblemKind::LeadsBack, Subject::tidb_cluster(of), sentence));
+        }
+        [] if astray(fleet, of, tc) == Some(Astray::Itself) => {}
         [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
         many => {
             let many: Vec<String> = many.iter().map(ToString::to_string).collect();
             unseen.push(format!("TidbCluster {of} joined {named}, which may be any of {}", many.join(", ")));
         }
     }
+    None
 }
 
 /// Compares the lists of all PD pods; says what differs.
