@@ -6,7 +6,7 @@
 use super::action::Action;
 use super::plan::PlannedStep;
 use super::requests::{place, quote};
-use crate::counted::counted;
+use crate::counted::{counted, has};
 use crate::fleet::database::database_of;
 use crate::fleet::extras::Controller;
 use crate::fleet::rollout::{component_pods, rollout, smooth_upgrade};
@@ -134,8 +134,9 @@ fn no_class(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {
     let names: Vec<&str> = bare.map(|claim| claim.metadata.name.as_str()).collect();
     let first = names.first()?;
     Some(format!(
-        "{} without StorageClass ({first}{}): the operator then refuses to restart the pods (\"StorageClass of pvc … is not set\")",
+        "{} {} no StorageClass ({first}{}): the operator then refuses to restart the pods (\"StorageClass of pvc … is not set\")",
         counted(names.len(), "volume claim"),
+        has(names.len()),
         if names.len() > 1 { ", …" } else { "" }
     ))
 }
