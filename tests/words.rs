@@ -145,6 +145,7 @@ const SEVERAL: &[&str] = &[
     "PD members are in",
     "copies of one region",
     " get pods ",
+    "lines => format!",
     "if lines == 1",
 ];
 

@@ -285,7 +285,7 @@ mod tests {
         // Three stores are left, and none of them where the rule wants one.
         assert!(
             shorts(&[rule(3, &[]), rule(0, &[]), rule(1, &[("zone", "in", "west")])], &here, &left)[1]
-                .contains("0 stores that fit are left")
+                .contains("0 fitting stores are left")
         );
         // Two rules for the same two stores.
         let east_only = [("zone", "in", "east")];
