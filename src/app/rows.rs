@@ -230,12 +230,11 @@ impl App {
             all.push(Problem { level, of, sentence: run.refusal() });
         }
         for database in self.databases() {
-            let bad = database.problems.iter().map(|problem| {
-                match standing::explained(&self.runs, database, &problem.sentence) {
+            let bad =
+                database.problems.iter().map(|problem| match standing::explained(&self.runs, database, problem) {
                     Some(run) => (Level::Working, format!("{problem} ({})", run.expected())),
                     None => (Level::Bad, problem.sentence.clone()),
-                }
-            });
+                });
             let dark = database.unseen.iter().map(|sentence| (Level::Unknown, sentence.clone()));
             all.extend(bad.chain(dark).map(|(level, sentence)| Problem { level, of: database.name.clone(), sentence }));
         }
@@ -255,10 +254,8 @@ impl App {
 
     /// Problems of a Database that no run explains, and those that one does.
     pub fn wrong_and_expected(&self, database: &Database) -> (usize, usize) {
-        let expected = database
-            .problems
-            .iter()
-            .filter(|problem| standing::explained(&self.runs, database, &problem.sentence).is_some());
+        let expected =
+            database.problems.iter().filter(|problem| standing::explained(&self.runs, database, problem).is_some());
         let expected = expected.count();
         (database.problems.len() - expected + self.wrong_around(database), expected)
     }

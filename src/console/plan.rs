@@ -129,6 +129,7 @@ fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: 
     let mut notes = vec![indent()];
     let (word, level) = match step.reversibility {
         Reversibility::Free => ("changes nothing", Level::Done),
+        Reversibility::Compensable if step.action.stays() => ("not put back by itself", Level::Working),
         Reversibility::Compensable => ("can be put back", Level::Working),
         Reversibility::Irreversible => ("NO WAY BACK", Level::Bad),
     };

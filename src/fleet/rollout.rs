@@ -163,6 +163,34 @@ pub fn smooth_upgrade(cluster: &KubeCluster, tc: &TidbCluster, component: Compon
             .all(|pod| pod.ready() && pod.metadata.labels.get("controller-revision-hash") == Some(&s.update_revision))
 }
 
+/// Whether something is on its way that ends by waiting: another template or size, a pod that is being made or taken away. A pod that
+/// only starts and ends again is ill, and no change.
+pub fn moves(cluster: &KubeCluster, tc: &TidbCluster, component: Component) -> bool {
+    let Some(spec) = tc.component(component) else { return false };
+    let set = stateful_set(cluster, tc, component);
+    let pods = component_pods(cluster, tc, component);
+    if tc.asks_to_suspend(component) {
+        return suspending(tc, component, set, &pods).is_some();
+    }
+    let Some(set) = set else { return true };
+    let (s, replicas) = (&set.status, spec.replicas);
+    let as_asked = s.observed_generation == set.metadata.generation
+        && s.current_revision == s.update_revision
+        && set.spec.replicas == replicas
+        && s.replicas == replicas
+        && i64::try_from(pods.len()) == Ok(replicas);
+    let rolls = matches!(tc.component_status(component).phase.as_deref(), Some("Upgrade" | "Scale" | "Suspend"));
+    let stands = |pod: &&Pod| {
+        pod.metadata.deletion_timestamp.is_none()
+            && pod.metadata.labels.get("controller-revision-hash") == Some(&s.update_revision)
+            && (pod.ready() || pod.loops())
+    };
+    let wanted = tc.component_version(component);
+    let made_from = set.image(component).and_then(image_tag);
+    let other_version = made_from.zip(wanted).is_some_and(|(made_from, wanted)| made_from != wanted);
+    !as_asked || rolls || other_version || !pods.iter().all(|pod| stands(pod))
+}
+
 /// What is said of a TidbCluster whose rollout is not at its end: the component, and the last thing that is seen to have
 /// moved. Nothing where no StatefulSet that Ready is about is under way.
 pub fn under_way(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {

@@ -108,6 +108,12 @@ impl Pod {
         self.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True")
     }
 
+    /// It starts, ends and starts again: no change that would come to its end by waiting.
+    pub fn loops(&self) -> bool {
+        let going = self.metadata.deletion_timestamp.is_some();
+        !going && !self.ready() && (self.status_word() == "CrashLoopBackOff" || self.restarts() > 0)
+    }
+
     pub fn restarts(&self) -> i64 {
         self.status.container_statuses.iter().map(|c| c.restart_count).sum()
     }

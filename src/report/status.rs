@@ -148,7 +148,7 @@ impl Status {
                 database
                     .problems
                     .iter()
-                    .filter(|problem| run.explains(database, &problem.sentence))
+                    .filter(|problem| run.explains(database, problem))
                     .map(|problem| problem.sentence.clone())
             });
             all.collect()
@@ -317,7 +317,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push('\n');
     }
     for problem in &database.problems {
-        out.push_str(&super::plain(&match standing::explained(runs, database, &problem.sentence) {
+        out.push_str(&super::plain(&match standing::explained(runs, database, problem) {
             Some(run) => format!("WAIT    {problem} ({})", run.expected()),
             None => format!("WRONG   {problem}"),
         }));

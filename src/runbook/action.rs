@@ -310,6 +310,11 @@ impl Action {
         faults
     }
 
+    /// What no undo puts back, though nothing is lost by it: a leader that went elsewhere, an object that is made again.
+    pub fn stays(&self) -> bool {
+        matches!(self, Action::DeleteObject { .. } | Action::TransferPdLeader { .. })
+    }
+
     /// The floor which the document cannot lower.
     pub fn reversibility(&self) -> Reversibility {
         match self {

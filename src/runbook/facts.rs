@@ -57,7 +57,9 @@ pub enum Query {
     /// (empty: none yet), `sameName[]{ref,clusterDomain}, sameCluster[], notLive[], tlsToggled[]` (as in `fleet.database`).
     #[serde(rename = "k8s.place")]
     Place,
-    /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[]`.
+    /// Every component of every TidbCluster in upgrade order: `components[], tidbClusters[], versions[], unsettled[], moving[],
+    /// ill[]{of,here,component,title,pod,why}`; `moving` is what of `unsettled` ends by waiting, `ill` the pods that start and end
+    /// again.
     #[serde(rename = "database.parts")]
     Parts,
     /// What is left without this TidbCluster: `stores[]?, left, needed?, short[]?, atRisk?, tolerated?, members[],

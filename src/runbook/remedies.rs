@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::bind::{bind, objects_of_facts};
-use super::definition::Runbook;
+use super::definition::{InputType, Runbook};
 use crate::fleet::certificate::FACTS_KEY;
 use crate::fleet::findings::bed::{Bed, when};
 use crate::fleet::findings::catalogue::{CATALOGUE, Seeing};

@@ -20,6 +20,8 @@ use crate::fleet::database::{Database, Member};
 use crate::fleet::diagnosis::{Diagnosis, Leftover};
 use crate::fleet::findings::Finding;
 use crate::fleet::{Fleet, ObjectRef};
+use crate::fleet::problem::{Problem, ProblemKind};
+use crate::fleet::subject::Subject;
 
 /// Whether a process drives a run now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -287,7 +289,7 @@ impl Standing {
 
     /// Whether what it is doing now accounts for a problem. Nothing does while PD's quorum is not seen to stand, nor once
     /// nobody drives it.
-    pub fn explains(&self, database: &Database, problem: &str) -> bool {
+    pub fn explains(&self, database: &Database, problem: &Problem) -> bool {
         if !self.open || self.left() || !self.sent || !self.concerns(database) || !database.quorum.stands() {
             return false;
         }
@@ -296,18 +298,38 @@ impl Standing {
             let pod = member.of().zip(member.pod.as_ref());
             pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
         };
-        let about = |name: &str| problem.split([' ', ',', ';', ':']).any(|word| word == name);
-        self.restarts.iter().any(|of| problem.starts_with(&format!("TidbCluster {of} is not Ready")))
-            || self.restarts.iter().any(|of| problem.starts_with(&format!("TidbCluster {of}: ")))
-            || database.members.iter().filter(|member| about(&member.name)).any(|member| {
-                (problem.starts_with("PD member ") && problem.ends_with(" is not healthy") && restarted(member.of()))
-                    || (problem.starts_with("peerURL of ") && corrected(member))
-            })
-            || database.stores.iter().any(|row| {
-                problem.starts_with(&format!("store {} ", row.store.id))
-                    && row.store.state == "Disconnected"
-                    && restarted(row.of.clone())
-            })
+        let here = |subject: &Subject| {
+            subject.kind == "TidbCluster"
+                && self.restarts.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
+        };
+        let members = || {
+            let named = problem.about.iter().filter(|about| about.kind == "member");
+            named.filter_map(|about| database.members.iter().find(|member| member.id.hex() == about.name))
+        };
+        match problem.kind {
+            ProblemKind::NotReady | ProblemKind::OutsideReady => problem.about.iter().any(here),
+            ProblemKind::MemberUnhealthy => members().any(|member| restarted(member.of())),
+            ProblemKind::PeerUrl => members().any(corrected),
+            ProblemKind::StoreNotUp => {
+                let named = problem.about.iter().filter(|about| about.kind == "store");
+                let rows =
+                    named.filter_map(|about| database.stores.iter().find(|row| row.store.id.to_string() == about.name));
+                rows.into_iter().any(|row| row.store.state == "Disconnected" && restarted(row.of.clone()))
+            }
+            ProblemKind::OneUidTwice
+            | ProblemKind::IdNotConfirmed
+            | ProblemKind::OperatorDown
+            | ProblemKind::Paused
+            | ProblemKind::OwnDatabase
+            | ProblemKind::LeadsBack
+            | ProblemKind::TlsToggled
+            | ProblemKind::DomainInDoubt
+            | ProblemKind::ListsDiffer
+            | ProblemKind::OtherCluster
+            | ProblemKind::NeverStarted
+            | ProblemKind::NoLeader
+            | ProblemKind::NoQuorum => false,
+        }
     }
 
     /// The same for a finding.
@@ -316,7 +338,7 @@ impl Standing {
             return false;
         }
         let subjects = |kind: &'static str| finding.subjects.iter().filter(move |subject| subject.kind == kind);
-        let here = |set: &BTreeSet<String>, subject: &crate::fleet::findings::Subject| {
+        let here = |set: &BTreeSet<String>, subject: &Subject| {
             set.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
         };
         let member = |name: &str| database.members.iter().find(|member| member.id.hex() == name);
@@ -356,7 +378,7 @@ impl Standing {
 }
 
 /// The run that accounts for a problem of a Database, if one does.
-pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &str) -> Option<&'a Standing> {
+pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &Problem) -> Option<&'a Standing> {
     runs.iter().find(|run| run.explains(database, problem))
 }
 
@@ -364,7 +386,7 @@ pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &str) -
 pub fn unexplained(runs: &[Standing], databases: &[Database]) -> bool {
     let mut all =
         databases.iter().flat_map(|database| database.problems.iter().map(move |problem| (database, problem)));
-    all.any(|(database, problem)| explained(runs, database, &problem.sentence).is_none())
+    all.any(|(database, problem)| explained(runs, database, problem).is_none())
 }
 
 /// Puts the open runs into what interrupted work was found: they come first, and no other command is proposed for their

@@ -315,6 +315,10 @@ fn create(target: ObjectRef, mut object: Value) -> Result<Action, String> {
 fn delete(target: ObjectRef, kind: ObjectKind, facts: &Facts<'_>) -> Result<Action, String> {
     let known = match kind {
         ObjectKind::TidbCluster => facts.seen.fleet.tidb_cluster(&target).map(|tc| tc.metadata.uid.clone()),
+        ObjectKind::Pod => {
+            let cluster = facts.seen.fleet.clusters.get(&target.context);
+            cluster.and_then(|cluster| cluster.pods.get(&target.key())).map(|pod| pod.metadata.uid.clone())
+        }
         _ => None,
     };
     let seen = match facts.seen.fleet.sight(&ObjectId::new(kind, &target)) {

@@ -47,7 +47,7 @@ async fn restarts_one_component_and_no_other() {
     }
     bed.sim.break_pod("legacy", "pingcap", "basic-tidb-1", true).expect("a context");
     let ran = bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(4);
-    assert!(ran.all().contains("under way already"), "{}", ran.all());
+    assert!(ran.all().contains("does not end by waiting"), "{}", ran.all());
     assert_eq!(bed.writes_since(until), Vec::<String>::new());
     bed.end().await;
 }
@@ -103,6 +103,72 @@ async fn a_suspension_is_undone_by_its_own_run() {
     let tc = bed.object("legacy", "tidbclusters", "pingcap", "basic").expect("it is there");
     assert_eq!(tc["spec"]["suspendAction"]["suspendStatefulSet"], Value::Null, "{tc:#}");
     bed.run("resume-cluster", &[BASIC], &[]).await.expect(0);
+    bed.end().await;
+}
+
+/// uid of a pod, and whether it starts and ends again.
+fn seen(bed: &Bed, pod: &str) -> (Value, bool) {
+    let pod = bed.object("legacy", "pods", "pingcap", pod).unwrap_or_default();
+    let container = &pod["status"]["containerStatuses"][0];
+    let loops = container["restartCount"].as_i64() > Some(0) && container["ready"] == false;
+    (pod["metadata"]["uid"].clone(), loops)
+}
+
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("not in time: {what}");
+}
+
+/// No change comes to its end there: what is ill is made anew by itself, and nothing that is well is touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_the_one_pod_that_is_ill() {
+    let bed = Bed::of("default", &[]).await;
+    let before = uids(&bed, "legacy", "pingcap", "basic-");
+    let ill = [BASIC, "component=pd", "pod=basic-pd-1"];
+    let ran = bed.run("restart-component", &ill, &["basic"]).await.expect(4);
+    assert!(ran.all().contains("no pod of pd of basic that starts and ends again"), "{}", ran.all());
+
+    bed.sim.break_pod("legacy", "pingcap", "basic-pd-1", true).expect("a context");
+    until("the pod ends and starts again", || seen(&bed, "basic-pd-1").1).await;
+    // The whole component is not restarted around it, and the refusal says what helps.
+    let ran = bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("basic-pd-1 of legacy/pingcap/basic"), "{}", ran.all());
+    assert!(ran.all().contains("restarted with pod=NAME"), "{}", ran.all());
+    let ran = bed.run("restart-component", &[BASIC, "component=pd", "pod=basic-pd-0"], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("pd basic-pd-1"), "{}", ran.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+
+    let old = seen(&bed, "basic-pd-1").0;
+    let (ran, ()) = tokio::join!(bed.run("restart-component", &ill, &["basic"]), async {
+        until("the pod is made anew", || {
+            !matches!(seen(&bed, "basic-pd-1").0, Value::Null) && seen(&bed, "basic-pd-1").0 != old
+        })
+        .await;
+        bed.sim.break_pod("legacy", "pingcap", "basic-pd-1", false).expect("a context");
+    });
+    ran.expect(0);
+    let after = uids(&bed, "legacy", "pingcap", "basic-");
+    let kept = before.iter().filter(|uid| after.contains(uid)).count();
+    assert_eq!((kept, after.len()), (before.len() - 1, before.len()), "only the one pod is new");
+    bed.end().await;
+}
+
+/// Two of three are down: the restart of one brings no majority back, and is refused with what has to come first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_is_not_restarted_where_the_others_are_no_majority() {
+    let bed = Bed::of("default", &[]).await;
+    for pod in ["basic-pd-1", "basic-pd-2"] {
+        bed.sim.break_pod("legacy", "pingcap", pod, true).expect("a context");
+    }
+    until("both end and start again", || ["basic-pd-1", "basic-pd-2"].iter().all(|pod| seen(&bed, pod).1)).await;
+    let ran = bed.run("restart-component", &[BASIC, "component=pd", "pod=basic-pd-1"], &["basic"]).await.expect(4);
+    assert!(ran.all().contains("which is no majority"), "{}", ran.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
     bed.end().await;
 }
 

@@ -60,6 +60,7 @@ const RENEW: &str = "renew-certificates";
 const REPAIR: &str = "repair-peer-urls";
 const RESTART: &str = "restart-component";
 const RESTART_TIKV: &str = "restart-component/tikv";
+const ONE_POD: &[(&str, &str)] = &[("pod", "prod-east-pd-0")];
 const RESUME: &str = "resume-cluster";
 const SUSPEND: &str = "suspend-cluster";
 const SUSPEND_ALL: &str = "suspend-cluster/all";
@@ -260,6 +261,9 @@ pub const CASES: &[Case] = &[
     case(&[UPGRADE], "own-versions", "tikv@east", |w| w.tikv().version = None),
     given(&[UPGRADE], "no-downgrade", "v8.5.4", &[("version", "v8.5.3")]),
     given(&[RESTART], "component-there", "tiflash", &[("component", "tiflash")]),
+    given(&[RESTART], "pod-is-ill", "prod-east-pd-0", &[("pod", "prod-east-pd-0")]),
+    case(&[RESTART], "nothing-else-moving", "TiKV is in phase Upgrade", |w| World::rolls(w.tc())).with(ONE_POD),
+    case(&[RESTART], "majority-without-the-pod", "only 2 of 4", |w| w.sick(2)).with(ONE_POD),
     case(&[JOIN], "target-is-open", "prod-east", |w| w.tc().spec.across_k8s = None),
     case(&[JOIN], "one-version", "v8.1.0", |w| w.tikv().version = Some("v8.1.0".into())),
     case(&[REPAIR], "spans", "prod-west", |w| {

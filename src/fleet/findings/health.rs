@@ -5,6 +5,8 @@ use super::{Finding, OfDatabase, Severity, Subject};
 use crate::counted::counted;
 use crate::fleet::lead::Lead;
 use crate::fleet::rollout::suspended_words;
+use crate::fleet::workload::Pod;
+use crate::fleet::{ObjectKey, ObjectRef};
 
 pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
 
@@ -46,8 +48,22 @@ fn sick_pods(scene: &Scene<'_>) -> String {
     let mut sick: Vec<_> = scene.database.members.iter().filter(|member| member.healthy == Some(false)).collect();
     sick.sort_by_key(|member| !member.gone);
     let placed = sick.into_iter().filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
+    let loops = |of: &ObjectRef, pod: &str| {
+        let cluster = scene.fleet.clusters.get(&of.context);
+        cluster.and_then(|cluster| cluster.pods.get(&ObjectKey::new(&of.namespace, pod))).is_some_and(Pod::loops)
+    };
     let lines: Vec<String> = placed
-        .map(|(of, pod)| format!("kubectl --context {} -n {} describe pod {pod}", of.context, of.namespace))
+        .map(|(of, pod)| {
+            let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
+            // It ends again for a reason that its log tells; once that is gone, and while the others are a majority, it is
+            // made anew.
+            match loops(&of, pod) && scene.database.lead == Lead::Leads {
+                true => format!(
+                    "{kubectl} logs {pod} --previous; when the reason is gone: tidepilot run restart-component --set tidbCluster={of} --set component=pd --set pod={pod}"
+                ),
+                false => format!("{kubectl} describe pod {pod}"),
+            }
+        })
         .collect();
     if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
 }

@@ -10,7 +10,7 @@ use super::{Finding, OfDatabase, Severity, Subject};
 use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::dns::normal;
-use crate::fleet::rollout::{ComponentRollout, Held, held_in, rollout};
+use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
@@ -325,9 +325,21 @@ fn paused(scene: &Scene<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         if part.tc.paused() {
+            // What has begun stands half done, and no wait ends.
+            let moving = rollout(part.cluster, part.tc)
+                .into_iter()
+                .find(|one| part.live() && !one.settled && moves(part.cluster, part.tc, one.component));
+            let (severity, sentence) = match moving {
+                Some(one) => (
+                    Severity::Medium,
+                    format!("it is paused in the midst of a change, which stands still until then: {}", one.reason),
+                ),
+                None => (Severity::Low, "it is paused: the operator does nothing here".to_owned()),
+            };
             all.push(
                 scene
-                    .find_at("paused", part, "it is paused: the operator does nothing here")
+                    .find_at("paused", part, sentence)
+                    .severity(severity)
                     .saw(&part.subject(), "spec.paused", "true", part.seen())
                     .then(part.patch("{\"paused\":false}")),
             );

@@ -158,11 +158,6 @@ fn resolves_natively(spec: &ComponentSpec) -> bool {
     spec.env.as_ref().and_then(|env| env.get(GRPC_RESOLVER)).is_some_and(|value| value == "native")
 }
 
-/// A pod that starts, ends and starts again.
-fn loops(pod: &Pod) -> bool {
-    !pod.ready() && (pod.status_word() == "CrashLoopBackOff" || pod.restarts() > 0)
-}
-
 /// 79. PD is well, and not one store here has ever come to it: TiKV and TiFlash ask DNS in another way than PD does.
 fn resolver_differs(scene: &Scene<'_>) -> Vec<Finding> {
     if scene.database.lead != Lead::Leads {
@@ -177,7 +172,7 @@ fn resolver_differs(scene: &Scene<'_>) -> Vec<Finding> {
                     row.of.as_ref() == Some(part.of) && row.store.tiflash == (component == Component::Tiflash)
                 });
             let looping: Vec<&Pod> =
-                component_pods(part.cluster, part.tc, component).into_iter().filter(|pod| loops(pod)).collect();
+                component_pods(part.cluster, part.tc, component).into_iter().filter(|pod| pod.loops()).collect();
             if came || looping.is_empty() {
                 continue;
             }

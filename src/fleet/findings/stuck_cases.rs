@@ -130,6 +130,17 @@ pub(super) const STUCK: &[(&str, Plant, &[&str])] = &[
         },
         &["pd-no-leader", "ready-too-early"],
     ),
+    (
+        "a PD pod that starts and ends again",
+        |bed| {
+            bed.unhealthy.push(("", 2));
+            let pod = tikv_pod(&mut bed.east, "prod-east-pd-1");
+            pod["metadata"]["uid"] = json!("uid-of-the-pod");
+            pod["status"] = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": [{"name": "pd", "ready": false, "restartCount": 7, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]});
+        },
+        &["pd-member-unhealthy", "ready-too-early"],
+    ),
     ("no location labels", |bed| bed.location_labels.clear(), &["copies-not-spread"]),
     (
         "labels that do not tell them apart",
@@ -256,6 +267,20 @@ fn a_component_that_nobody_knows_is_unseen() {
     assert!(database.unseen.iter().any(|one| one.contains("spec.tici")), "status: {:?}", database.unseen);
     bed.east.tc["spec"]["tici"] = json!({"replicas": 0});
     assert!(!bed.checked().dark());
+}
+
+/// What stands half done is worse than what merely rests.
+#[test]
+fn paused_in_the_midst_of_a_change() {
+    let mut bed = Bed::healthy();
+    bed.west.tc["spec"]["paused"] = json!(true);
+    let severity = |bed: &Bed| {
+        let found = bed.checked().findings;
+        found.iter().find(|finding| finding.id() == "paused").map(|finding| finding.severity)
+    };
+    assert_eq!(severity(&bed), Some(Severity::Low));
+    bed.west.rolling("tikv");
+    assert_eq!(severity(&bed), Some(Severity::Medium));
 }
 
 /// One of two always has the majority: no alarm, and no silence either.

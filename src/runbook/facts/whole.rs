@@ -23,7 +23,32 @@ fn of_database(fleet: &Fleet, of: &ObjectRef) -> Result<Database, Unseen> {
     database_of(fleet, of).ok_or_else(|| Unseen(format!("TidbCluster {of} belongs to no Database yet")))
 }
 
-/// `components[], tidbClusters[], versions[], unsettled[]`.
+/// Pods that start, end and start again: `of, here, component, title, pod, why`.
+fn ill(fleet: &Fleet, of: &ObjectRef, parts: &[upgrade::Part]) -> Vec<Value> {
+    let mut all = Vec::new();
+    for part in parts {
+        let (Some(cluster), Some(tc)) = (fleet.clusters.get(&part.of.context), fleet.tidb_cluster(&part.of)) else {
+            continue;
+        };
+        for pod in rollout::component_pods(cluster, tc, part.component).into_iter().filter(|pod| pod.loops()) {
+            all.push(json!({
+                "of": part.of.to_string(), "here": part.of == *of, "component": part.component.key(),
+                "title": part.component.title(), "pod": pod.metadata.name,
+                "why": format!("{}, {} restarts", pod.status_word(), pod.restarts()),
+            }));
+        }
+    }
+    all
+}
+
+/// Whether what keeps a part from being settled comes to its end by waiting.
+fn moves(fleet: &Fleet, part: &upgrade::Part) -> bool {
+    let seen = fleet.clusters.get(&part.of.context).zip(fleet.tidb_cluster(&part.of));
+    !part.settled && seen.is_none_or(|(cluster, tc)| rollout::moves(cluster, tc, part.component))
+}
+
+/// `components[], tidbClusters[], versions[], unsettled[], moving[], ill[]`: of what is not settled, what is being changed; and the
+/// pods that only start and end again.
 pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
     let database = of_database(fleet, of)?;
     let parts = upgrade::parts(fleet, &database);
@@ -76,9 +101,11 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
         .collect();
     let unsettled = parts.iter().filter(|part| !part.settled).map(|part| format!("{} ({})", part.of, part.reason));
     let unsettled = unsettled.chain(super::not_known(&database));
+    let moving = parts.iter().filter(|part| moves(fleet, part)).map(|part| format!("{} ({})", part.of, part.reason));
+    let moving = moving.chain(super::not_known(&database));
     Ok(json!({
         "components": components, "tidbClusters": tidb_clusters, "versions": upgrade::versions(fleet, &database),
-        "unsettled": unsettled.collect::<Vec<_>>(),
+        "unsettled": unsettled.collect::<Vec<_>>(), "moving": moving.collect::<Vec<_>>(), "ill": ill(fleet, of, &parts),
     }))
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_saphyr::options::DuplicateKeyPolicy;
 
+use super::nested;
 use super::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS};
 use super::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
 use super::variables::Variables;
@@ -189,6 +190,7 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
                 set.twice.extend(twice);
                 add(set, file, line, &text, value, namespace, in_shell);
             }
+            Ok((value @ Value::Array(_), _)) if add_nested(set, file, line, &text, &value, namespace) => {}
             Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
             Err((why, at)) => set.unreadable.push(format!("{file}:{}: this is not YAML: {why}", line + at - 1)),
         }
@@ -287,6 +289,9 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
         set.more_objects += 1;
         return;
     }
+    if value.get("kind").and_then(Value::as_str) != Some("TidbCluster") {
+        add_nested(set, file, line, text, &value, namespace);
+    }
     let own = value.pointer("/metadata/namespace").and_then(Value::as_str);
     let namespace = own.unwrap_or(namespace).to_owned();
     let text = text.to_owned();
@@ -299,6 +304,20 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
         }
     }
     set.documents.push(document);
+}
+
+/// What another object carries; whoever applies that one replaces variables in it. `true`: there was something.
+fn add_nested(set: &mut Set, file: &str, line: usize, text: &str, value: &Value, namespace: &str) -> bool {
+    let read = |text: &str| parse(text).ok().map(|(value, _)| value);
+    let found = nested::inside(value, &read);
+    let texts = nested::texts(text);
+    let texts = (texts.len() == found.len()).then_some(texts);
+    let any = !found.is_empty();
+    for (index, item) in found.into_iter().enumerate() {
+        let (at, text) = texts.as_ref().map_or((0, ""), |texts| (texts[index].0, texts[index].1.as_str()));
+        add(set, file, line + at, text, item, namespace, true);
+    }
+    any
 }
 
 /// The texts of a list's items with the index of their first lines, written in block style.

@@ -282,3 +282,29 @@ fn lists_and_what_stands_twice() {
     assert_eq!(lines, [9, 10]);
     expect(&open("config: {}}", "config: {}, replicas: 3}"), &["duplicate-key"]);
 }
+
+/// Whatever it is wrapped in, it is judged, at its own line.
+#[test]
+fn inside_of_other_objects() {
+    let tc = |depth: usize| -> String {
+        let text = "apiVersion: pingcap.com/v1alpha1\nkind: TidbCluster\nmetadata:\n  name: a\nspec:\n  version: v8.5.4\n  enablePVReclaim: true\n  configUpdateStrategy: RollingUpdate\n  pd:\n    replicas: 3\n    config: {}\n";
+        text.lines().map(|line| format!("{}{line}\n", " ".repeat(depth))).collect()
+    };
+    let task = format!(
+        "- hosts: all\n  tasks:\n    - name: x\n      kubernetes.core.k8s:\n        state: present\n        definition:\n{}",
+        tc(10)
+    );
+    let listed = format!("apiVersion: x/v1\nkind: Bundle\nspec:\n  manifests:\n    - {}", tc(6).trim_start());
+    let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m}}\ndata:\n  tc.yaml: |\n{}", tc(4));
+    for (text, line) in [(task, 13), (listed, 11), (map, 12)] {
+        let found = checked(&text);
+        let [finding] = found.findings.as_slice() else { panic!("{text}\n{found:#?}") };
+        assert_eq!(
+            (finding.id(), finding.location.as_ref().map(|at| at.line)),
+            ("volumes-reclaimed", Some(line)),
+            "{text}"
+        );
+    }
+    let none = checked("- hosts: all\n  tasks: []\n");
+    assert!(none.findings.is_empty() && none.dark());
+}

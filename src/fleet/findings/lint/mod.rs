@@ -11,6 +11,7 @@
 mod certificates;
 mod commands;
 mod documents;
+mod nested;
 mod objects;
 mod references;
 mod room;
