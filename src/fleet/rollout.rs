@@ -188,7 +188,7 @@ pub fn moves(cluster: &KubeCluster, tc: &TidbCluster, component: Component) -> b
     let wanted = tc.component_version(component);
     let made_from = set.image(component).and_then(image_tag);
     let other_version = made_from.zip(wanted).is_some_and(|(made_from, wanted)| made_from != wanted);
-    !as_asked || rolls || other_version || !pods.iter().all(|pod| stands(pod))
+    !as_asked || rolls || other_version || !pods.iter().all(stands)
 }
 
 /// What is said of a TidbCluster whose rollout is not at its end: the component, and the last thing that is seen to have

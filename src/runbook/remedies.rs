@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::bind::{bind, objects_of_facts};
-use super::definition::{InputType, Runbook};
+use super::definition::Runbook;
 use crate::fleet::certificate::FACTS_KEY;
 use crate::fleet::findings::bed::{Bed, when};
 use crate::fleet::findings::catalogue::{CATALOGUE, Seeing};
@@ -142,6 +142,8 @@ fn plans(words: &[String], fleet: &Fleet) -> Result<(), String> {
         let (name, value) = pair[1].split_once('=').ok_or("--set without a value")?;
         given.insert(name.to_owned(), value.to_owned());
     }
+    // Whoever asks for a plan puts its time there.
+    let given = super::inputs::at(&runbook, &given, when());
     let plan =
         bind(&runbook, &given, &observed(&looked(fleet.clone(), &runbook, &given))).map_err(|why| why.to_string())?;
     let refused: Vec<String> = plan.refusals().map(|check| format!("{}: {}", check.id, check.sentence)).collect();
