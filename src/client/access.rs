@@ -15,6 +15,7 @@ use tower::{BoxError, Layer, Service};
 
 use super::lease::{Lease, Lost};
 use super::link::Links;
+use super::timing::Until;
 
 /// Leave to write, for one run in the contexts it was asked for. There is none for a read-only context.
 #[derive(Clone, Debug)]
@@ -40,11 +41,12 @@ impl WritePermit {
         Self { fence: Some(lease), ..self }
     }
 
-    /// Asked immediately before each write. Without a lease (`--local-only`) there is nothing to ask.
-    pub(super) async fn still_ours(&self) -> Result<(), Lost> {
+    /// Asked immediately before each write, which takes the answer along. Without a lease (`--local-only`) there is
+    /// nothing to ask.
+    pub(super) async fn still_ours(&self) -> Result<Until, Lost> {
         match &self.fence {
-            Some(lease) => lease.confirm().await,
-            None => Ok(()),
+            Some(lease) => lease.leave().await,
+            None => Ok(Until::default()),
         }
     }
 

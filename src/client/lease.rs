@@ -2,9 +2,9 @@
 //!
 //! Expiry is judged by what this process saw with its own monotonic clock: a lease that was not renewed for its whole
 //! duration while we looked has lapsed; no two clocks are ever compared. There is no unlock. Each write asks
-//! [`Lease::confirm`] immediately before it leaves (`access::WritePermit::still_ours`), so that a process which was
-//! stopped for a while cannot write over whoever went on. Not here: the journal beside it ([`super::open_run`]), whom
-//! to let wait (`app::driver`).
+//! [`Lease::confirm`] immediately before it leaves (`access::WritePermit::still_ours`) and is told until when it may, so
+//! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
+//! ([`super::timing`]), the journal beside it ([`super::open_run`]), whom to let wait (`app::driver`).
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +18,11 @@ use tokio::time::Instant;
 use super::access::WritePermit;
 use super::agent;
 use super::apply::{NotStored, Own, store};
+use super::clock::{Clock, Moment};
 use super::identity::Identity;
 use super::link::{Link, Links};
+pub use super::timing::Timing;
+use super::timing::{LONGEST_S, Until};
 use super::trouble::{Trouble, TroubleKind};
 use super::{now, plain};
 
@@ -28,41 +31,8 @@ pub(super) const RUN: &str = "tidepilot/run";
 pub(super) const USER: &str = "tidepilot/user";
 pub(super) const HOST: &str = "tidepilot/host";
 const SEAT: &str = "tidepilot/seat";
-/// A lease that claims a longer life than this is somebody's mistake; it is not waited for any longer.
-const LONGEST_S: u64 = 300;
 /// Rounds in which somebody else may be faster.
 const ROUNDS: usize = 3;
-
-/// How long a lease lives without being renewed; the other times follow from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    duration_s: u64,
-}
-
-impl Timing {
-    /// 30 s. `TIDEPILOT_LEASE_S` shortens it for tests.
-    pub fn from_environment() -> Self {
-        let asked = std::env::var("TIDEPILOT_LEASE_S").ok().and_then(|text| text.parse().ok());
-        Self::of_seconds(asked.filter(|s| (1..=LONGEST_S).contains(s)).unwrap_or(30))
-    }
-
-    pub fn of_seconds(duration_s: u64) -> Self {
-        Self { duration_s }
-    }
-
-    fn duration(self) -> Duration {
-        Duration::from_secs(self.duration_s)
-    }
-
-    fn renew_every(self) -> Duration {
-        self.duration() / 3
-    }
-
-    /// Without a renewal in this time nothing is sent any more.
-    fn good_for(self) -> Duration {
-        self.duration() * 2 / 3
-    }
-}
 
 /// Where a lease lies. A list of these is in the order of taking: by `kube-system` UID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +57,7 @@ pub struct Wanted {
     /// we have its lock now ([`super::ledger::Journal::seat`]).
     pub seat: Option<String>,
     pub timing: Timing,
+    pub clock: Clock,
 }
 
 /// Who has a lease, as it says itself.
@@ -143,7 +114,7 @@ struct Held {
 struct State {
     object: Value,
     /// When the last renewal that succeeded was begun.
-    renewed: Instant,
+    renewed: Moment,
     taken: Option<String>,
 }
 
@@ -152,6 +123,7 @@ pub struct Lease {
     links: Links,
     permit: WritePermit,
     timing: Timing,
+    clock: Clock,
     held: Vec<Arc<Held>>,
     renewing: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -189,6 +161,7 @@ impl Lease {
                 links: links.clone(),
                 permit: permit.clone(),
                 timing: wanted.timing,
+                clock: wanted.clock.clone(),
                 held: Vec::new(),
                 renewing: Mutex::default(),
             };
@@ -242,13 +215,28 @@ impl Lease {
             if let Some(now) = &state.taken {
                 return Err(Lost::Taken { context, now: now.clone() });
             }
-            let age = state.renewed.elapsed();
+            let age = self.clock.since(state.renewed);
             if age > self.timing.good_for() {
                 let why = format!("it was not renewed for {} s", age.as_secs());
                 return Err(Lost::Unsure { context, why });
             }
         }
         Ok(())
+    }
+
+    /// Until when a write may leave, by the oldest of our last renewals.
+    fn until(&self) -> Until {
+        let renewed = self.held.iter().map(|held| held.state.lock().unwrap_or_else(PoisonError::into_inner).renewed);
+        match renewed.max_by_key(|renewed| self.clock.since(*renewed)) {
+            Some(oldest) => Until::of(self.timing, self.clock.clone(), oldest),
+            None => Until::default(),
+        }
+    }
+
+    /// The same, after every cluster was asked.
+    pub(super) async fn leave(&self) -> Result<Until, Lost> {
+        self.confirm().await?;
+        Ok(self.until())
     }
 
     /// Asks every cluster whether the lease still carries our name and fence.
@@ -300,9 +288,9 @@ impl Lease {
 
     fn renew(&self) {
         let tasks = self.held.iter().map(|held| {
-            let (held, links, permit, timing) =
-                (Arc::clone(held), self.links.clone(), self.permit.clone(), self.timing);
-            tokio::spawn(agent::inherited(async move { held.keep(&links, &permit, timing).await }))
+            let (held, links, permit) = (Arc::clone(held), self.links.clone(), self.permit.clone());
+            let (timing, clock) = (self.timing, self.clock.clone());
+            tokio::spawn(agent::inherited(async move { held.keep(&links, &permit, timing, &clock).await }))
         });
         self.renewing.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
     }
@@ -310,12 +298,12 @@ impl Lease {
 
 impl Held {
     /// Renews for as long as it is ours.
-    async fn keep(&self, links: &Links, permit: &WritePermit, timing: Timing) {
+    async fn keep(&self, links: &Links, permit: &WritePermit, timing: Timing, clock: &Clock) {
         let Ok(link) = links.need(&self.place.context) else { return };
         let mut pause = timing.renew_every();
         loop {
             tokio::time::sleep(pause).await;
-            pause = match self.renew(link, permit, timing).await {
+            pause = match self.renew(link, permit, timing, clock).await {
                 Ok(()) => timing.renew_every(),
                 Err(Lost::Unsure { .. }) => timing.renew_every() / 5,
                 Err(Lost::Taken { now, .. }) => {
@@ -326,14 +314,14 @@ impl Held {
         }
     }
 
-    async fn renew(&self, link: &Link, permit: &WritePermit, timing: Timing) -> Result<(), Lost> {
-        let begun = Instant::now();
+    async fn renew(&self, link: &Link, permit: &WritePermit, timing: Timing, clock: &Clock) -> Result<(), Lost> {
+        let begun = clock.moment();
         let (mut object, renewed) = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             (state.object.clone(), state.renewed)
         };
         // After a pause as long as this somebody may have gone on: look before writing.
-        let mut look = renewed.elapsed() > timing.good_for();
+        let mut look = clock.since(renewed) > timing.good_for();
         loop {
             if look {
                 let found = read(link, &self.place, &name_of(self)).await.map_err(|t| self.unsure(t.sentence))?;
@@ -555,7 +543,7 @@ async fn grab(
         "holderIdentity": identity, "leaseDurationSeconds": wanted.timing.duration_s,
         "acquireTime": time, "renewTime": time, "leaseTransitions": fence,
     });
-    let renewed = Instant::now();
+    let renewed = wanted.clock.moment();
     let stored = store(link, permit, Own::Lease, &object, link.limits().request).await?;
     let state = Mutex::new(State { object: stored, renewed, taken: None });
     Ok(Held { place: place.clone(), holder: identity, fence, state })
@@ -573,7 +561,8 @@ mod tests {
             beside: Vec::new(),
             who: Identity::default(),
             seat: seat.map(Into::into),
-            timing: Timing { duration_s: 30 },
+            timing: Timing::of_seconds(30),
+            clock: Clock::default(),
         }
     }
 
@@ -599,7 +588,8 @@ mod tests {
     #[test]
     fn a_lease_is_ours_only_with_our_name_and_our_fence() {
         let place = Place { kube_uid: "u".into(), namespace: "n".into(), context: "east".into() };
-        let state = Mutex::new(State { object: lease("ann/r/1", 3), renewed: Instant::now(), taken: None });
+        let renewed = Clock::default().moment();
+        let state = Mutex::new(State { object: lease("ann/r/1", 3), renewed, taken: None });
         let ours = Held { place, holder: "ann/r/1".into(), fence: 3, state };
         assert!(ours.compare(Some(&lease("ann/r/1", 3))).is_ok());
         let cases = [
@@ -612,11 +602,5 @@ mod tests {
             let lost = ours.compare(found.as_ref()).expect_err("not ours");
             assert!(matches!(lost, Lost::Taken { .. }) && lost.to_string().contains(text), "{lost}");
         }
-    }
-
-    #[test]
-    fn no_effect_is_sent_on_a_lease_that_could_lapse_meanwhile() {
-        let timing = Timing { duration_s: 30 };
-        assert_eq!((timing.renew_every().as_secs(), timing.good_for().as_secs()), (10, 20));
     }
 }

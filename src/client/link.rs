@@ -30,6 +30,7 @@ use super::credentials::{Plugins, command_line};
 use super::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use super::pd_tls::PdTls;
 use super::retry::{asked_to_wait, retry_after};
+use super::timing::{Departure, TooLate, Until, Watched};
 use super::trouble::{Trouble, TroubleKind};
 use super::tunnel::Slots;
 use super::upgrade::{self, Socket};
@@ -216,20 +217,34 @@ impl Link {
         }
     }
 
-    /// Sends one request and reads the whole answer, whatever its status. Sent at most once.
+    /// Sends one request and reads the whole answer, whatever its status. Sent at most once; one with an [`Until`] leaves
+    /// by then or not at all, and logging in and connecting count.
     pub(super) async fn call(&self, request: Request<Vec<u8>>, limit: Duration) -> Result<Reply, Trouble> {
-        let built = match tokio::time::timeout(limit.max(self.limits().plugin), self.built()).await {
+        let until = request.extensions().get::<Until>().cloned().unwrap_or_default();
+        let patience = until.within(limit.max(self.limits().plugin));
+        let built = match tokio::time::timeout(patience, self.built()).await {
             Ok(built) => built?,
-            Err(_) => return Err(self.too_late(limit, false)),
+            Err(_) => return Err(self.too_late(patience, false)),
         };
+        let limit = until.within(limit);
+        if limit.is_zero() {
+            return Err(Trouble::unsent(TroubleKind::Refused, format!("{}: {TooLate}", self.server())));
+        }
         let begun = tokio::time::Instant::now();
         let reading = request.method() == http::Method::GET;
         let mut tries = 0;
         let reply = loop {
             tries += 1;
             let left = limit.saturating_sub(begun.elapsed());
-            let exchange = self.exchange(&built, again(&request));
-            let reply = tokio::time::timeout(left, exchange).await.map_err(|_| self.too_late(limit, true))??;
+            let writes = request.extensions().get::<Mark>() == Some(&Mark::Write) && !request.body().is_empty();
+            let departure = writes.then(|| Departure::by(until.clone()));
+            let exchange = self.exchange(&built, again(&request), departure.clone());
+            let reply = tokio::time::timeout(left, exchange).await;
+            let reply = reply.unwrap_or_else(|_| Err(self.too_late(limit, true)));
+            let reply = reply.map_err(|trouble| {
+                let kept = departure.is_some_and(|departure| departure.keep());
+                Trouble { sent: trouble.sent && !kept, ..trouble }
+            })?;
             // The server did not take it and says when to come again; nobody else's time is spent on waiting longer.
             match retry_after(&reply).filter(|_| reply.status == StatusCode::TOO_MANY_REQUESTS || reading) {
                 Some(wait) if tries < 4 && wait < limit.saturating_sub(begun.elapsed()) => {
@@ -244,7 +259,15 @@ impl Link {
         Ok(reply)
     }
 
-    async fn exchange(&self, built: &Built, request: Request<Vec<u8>>) -> Result<Reply, Trouble> {
+    async fn exchange(
+        &self,
+        built: &Built,
+        mut request: Request<Vec<u8>>,
+        departure: Option<Departure>,
+    ) -> Result<Reply, Trouble> {
+        if let Some(departure) = departure {
+            request.extensions_mut().insert(departure);
+        }
         let response = built.client.send(with_bearer(request, built).map(Body::from)).await;
         let response = response.map_err(|error| self.failed(built, &error))?;
         let (parts, body) = response.into_parts();
@@ -581,8 +604,13 @@ where
     let https = config.rustls_https_connector_with_connector(connector)?;
     let pooled = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .pool_idle_timeout(Duration::from_secs(60))
-        .build::<_, Body>(https);
+        .build::<_, Watched<Body>>(https);
     let pooled = tower::util::MapErr::new(pooled, BoxError::from);
+    // The last word before a byte leaves is behind all that takes time: logging in, connecting, the TLS handshake.
+    let pooled = tower::util::MapRequest::new(pooled, |mut request: Request<Body>| {
+        let departure = request.extensions_mut().remove::<Departure>();
+        request.map(|body| Watched::new(body, departure))
+    });
     let service = config.extra_headers_layer()?.layer(pooled);
     let service = tower::util::option_layer(config.auth_layer()?).layer(service);
     let service = config.base_uri_layer().layer(service);

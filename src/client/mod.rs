@@ -3,7 +3,7 @@
 //! Reading order: [`connect`] (kubeconfig → targets) → [`link`] (one isolated connection per context) →
 //! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look), [`look_closer`] and
 //! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
-//! [`identity`], [`lease`], [`open_run`], [`approval`] (other people, their runs, their word). [`certificates`] reads what
+//! [`identity`], [`lease`] (over [`timing`] and [`clock`]), [`open_run`], [`approval`] (other people, their runs, their word). [`certificates`] reads what
 //! Secrets say, [`signing`] and [`cfssl`] make what goes into them.
 //!
 //! Imports `fleet` and `runbook::{action, approval, merge, record, requests, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
@@ -16,6 +16,7 @@ pub mod approval;
 pub mod certificates;
 pub mod cfssl;
 mod channels;
+pub mod clock;
 pub mod connect;
 mod credentials;
 mod frames;
@@ -45,6 +46,7 @@ mod retry;
 pub mod rights;
 mod settle;
 pub mod signing;
+pub mod timing;
 mod tls_words;
 mod trouble;
 mod tunnel;

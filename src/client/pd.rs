@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::access::WritePermit;
 use super::link::{Link, Reply};
 use super::pd_answers as answers;
+use super::timing::Until;
 use super::tunnel::{Broken, Tunnel};
 use super::within::Within;
 use super::{now, pd_tls, plain};
@@ -104,13 +105,13 @@ pub(super) async fn read(tunnel: &mut Tunnel, what: PdRead, within: Within) -> R
     tunnel.call(what.request(), within).await
 }
 
-/// Writes one thing, once. Only [`super::apply`] calls it.
+/// Writes one thing, once, and not later than `until`. Only [`super::apply`] calls it.
 pub(super) async fn write(
     tunnel: &mut Tunnel,
     link: &Link,
     permit: &WritePermit,
     what: &PdWrite<'_>,
-    limit: Duration,
+    until: &Until,
 ) -> Result<Reply, Broken> {
     let refused = |sentence: String| Broken { sentence, sent: false };
     permit.covers(link.context()).map_err(refused)?;
@@ -131,7 +132,7 @@ pub(super) async fn write(
         .header(http::header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| refused(error.to_string()))?;
-    tunnel.call(request, limit.into()).await
+    tunnel.call_until(request, link.limits().write, until).await
 }
 
 /// The membership as one pod has it.

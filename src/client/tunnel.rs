@@ -22,6 +22,7 @@ use super::certificates::served;
 use super::channels::{Fault, Owned, port_stream};
 use super::link::{Link, Reply};
 use super::pd_tls::PdTls;
+use super::timing::{TooLate, Until};
 use super::trouble::{Trouble, TroubleKind};
 use super::within::Within;
 use super::{now, plain, tls_words};
@@ -147,7 +148,26 @@ impl Tunnel {
     }
 
     /// Sends one request and reads its whole answer. After an error the tunnel is of no further use.
-    pub async fn call(&mut self, mut request: Request<Full<Bytes>>, within: Within) -> Result<Reply, Broken> {
+    pub async fn call(&mut self, request: Request<Full<Bytes>>, within: Within) -> Result<Reply, Broken> {
+        self.exchange(request, within, &Until::default()).await
+    }
+
+    /// The same, of what must not leave any more once it is too late.
+    pub async fn call_until(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+        until: &Until,
+    ) -> Result<Reply, Broken> {
+        self.exchange(request, until.within(limit).into(), until).await
+    }
+
+    async fn exchange(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+        within: Within,
+        until: &Until,
+    ) -> Result<Reply, Broken> {
         let host = http::HeaderValue::from_str(&self.authority)
             .map_err(|_| Broken { sentence: format!("{:?} is not a host", self.authority), sent: false })?;
         request.headers_mut().insert(http::header::HOST, host);
@@ -155,6 +175,9 @@ impl Tunnel {
         let what = format!("{} {}", request.method(), request.uri().path());
         let exchange = async {
             self.sender.ready().await.map_err(|error| (cause(&error), false))?;
+            if until.is_over() {
+                return Err((TooLate.to_string(), false));
+            }
             let response =
                 self.sender.send_request(request).await.map_err(|error| (cause(&error), !error.is_canceled()))?;
             let (parts, body) = response.into_parts();

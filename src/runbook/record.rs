@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::action::{Action, Answer};
 use super::approval::Vouched;
 use super::plan::Plan;
+use crate::fleet::ObjectRef;
 
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,9 @@ pub enum Event {
     /// Another process goes on with it.
     Resumed {
         tool: String,
+        /// The TidbCluster whose resourceVersion is moved first: the last patch of it may still be on its way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moves: Option<ObjectRef>,
     },
     /// The leases of the Database were taken for this run.
     Leased {
@@ -56,6 +60,9 @@ pub enum Event {
         by: String,
         /// Who had it before.
         from: String,
+        /// As with `resumed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moves: Option<ObjectRef>,
     },
     /// A gate was answered; `text` is what was typed for a typed one.
     Confirmed {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::action::{Answer, Reversibility};
+use super::action::{Action, Answer, Reversibility};
 use super::approval::People;
 use super::bind;
 use super::definition::Runbook;
@@ -311,6 +311,25 @@ impl Run {
         if *left == 0 {
             self.sent.retain(|sent| sent != step);
         }
+    }
+
+    /// The TidbCluster, with its uid, to which the last patch may still be on its way: sent, perhaps sent, and nobody
+    /// knows what became of it.
+    pub fn under_way_to(&self) -> Option<(&ObjectRef, &str)> {
+        self.states.iter().find_map(|(step, state)| {
+            let in_doubt = match state {
+                StepState::Open { answer: None | Some(Answer::Unknown { .. }), .. } => true,
+                // This one was refused; an earlier one need not have been.
+                StepState::Open { answer: Some(Answer::Refused { .. }), attempt, .. } => *attempt > 1,
+                StepState::Open { answer: Some(Answer::Accepted { .. }), .. }
+                | StepState::Pending
+                | StepState::Completed(_) => false,
+            };
+            match &self.step(step)?.action {
+                Action::PatchTidbCluster { target, uid, .. } if in_doubt => Some((target, uid.as_str())),
+                _ => None,
+            }
+        })
     }
 
     pub(super) fn begin_item(&mut self, step: &str) {

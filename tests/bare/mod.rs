@@ -149,7 +149,7 @@ impl Bed {
         let run = Run::replay(runbook.clone(), &records).map_err(|error| error.to_string())?;
         let event = run.choose(wish, self.now()).map_err(|why| why.to_string())?;
         let now = self.now();
-        self.disk.append(now, Event::Resumed { tool: "test".into() });
+        self.disk.append(now, Event::Resumed { tool: "test".into(), moves: None });
         self.disk.append(now, event);
         Ok(())
     }
@@ -221,7 +221,7 @@ pub fn drive(bed: &mut Bed, runbook: &Runbook, course: Course<'_>) -> Ended {
     }
     let mut run = Run::replay(runbook.clone(), &parsed.records).expect("replays");
     if parsed.records.len() > 1 && run.outcome().is_none() {
-        let record = bed.disk.append(bed.now(), Event::Resumed { tool: "test".into() });
+        let record = bed.disk.append(bed.now(), Event::Resumed { tool: "test".into(), moves: None });
         run.apply(&record);
     }
     go_on(bed, run, None, course)

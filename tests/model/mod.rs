@@ -506,7 +506,7 @@ pub fn choose(bed: &mut Bed, wish: &Wish) -> Result<(), BadChoice> {
     let parsed = decode(&bed.disk.0).expect("readable");
     let run = Run::replay(runbook(), &parsed.records).expect("replays");
     let event = run.choose(wish, bed.world.now)?;
-    bed.disk.append(bed.world.now, Event::Resumed { tool: "test".into() });
+    bed.disk.append(bed.world.now, Event::Resumed { tool: "test".into(), moves: None });
     bed.disk.append(bed.world.now, event);
     Ok(())
 }
@@ -520,7 +520,11 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
     let mut run = Run::replay(runbook(), &parsed.records).expect("replays");
     if parsed.records.len() > 1 && run.outcome().is_none() {
         let (tool, by, from) = ("test".to_owned(), "bob".to_owned(), "ann".to_owned());
-        let first = if course.taken_over { Event::TakenOver { tool, by, from } } else { Event::Resumed { tool } };
+        let first = if course.taken_over {
+            Event::TakenOver { tool, by, from, moves: None }
+        } else {
+            Event::Resumed { tool, moves: None }
+        };
         let record = bed.disk.append(bed.world.now, first);
         run.apply(&record);
     }

@@ -90,6 +90,7 @@ impl Driver {
             who: who.clone(),
             seat: journal.seat(),
             timing: self.timing,
+            clock: self.witness.clone(),
         };
         let lease = match self.take(&permit, &wanted, ears).await {
             Ok(lease) => Arc::new(lease),

@@ -30,6 +30,7 @@ use guard::{Guarded, Taking};
 
 use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::access::{ProbePermit, WritePermit};
+use crate::client::clock::Clock as Witness;
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
 use crate::client::{self, Links, agent, apply, network, probe};
@@ -97,6 +98,7 @@ pub struct Driver {
     shelf: Shelf,
     local_only: bool,
     timing: Timing,
+    witness: Witness,
     /// How long a second person is waited for before the run stops.
     patience: Duration,
 }
@@ -110,6 +112,7 @@ impl Driver {
             shelf: Shelf::default(),
             local_only: false,
             timing: Timing::from_environment(),
+            witness: Witness::default(),
             patience: Duration::ZERO,
         }
     }
@@ -271,7 +274,11 @@ impl Driver {
         let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
         match self.guard(&replayed.plan, run, &mut journal, taking, &ears).await {
             Ok(guarded) => {
-                let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).chain(confirmed).collect();
+                let first = [Event::Resumed { tool: TOOL.into(), moves: None }]
+                    .into_iter()
+                    .chain(choice)
+                    .chain(confirmed)
+                    .collect();
                 self.drive(replayed, journal, guarded, first, ears).await
             }
             // No lease lies where there is no namespace, and nothing is sent any more: the run stops at its first look, or is
@@ -294,7 +301,7 @@ impl Driver {
     ) -> Result<Option<Event>, RunEnd> {
         let Some(chosen @ Event::Chosen { choice: Choice::Undo { .. } }) = choice else { return Ok(None) };
         let mut trial = run.clone();
-        for event in [Event::Resumed { tool: TOOL.into() }, chosen.clone()] {
+        for event in [Event::Resumed { tool: TOOL.into(), moves: None }, chosen.clone()] {
             trial.apply(&Record { seq: 0, at: now(), prev: String::new(), event });
         }
         let Some(gate) = trial.gate_of_undo() else { return Ok(None) };
@@ -328,7 +335,10 @@ impl Driver {
     ) -> RunEnd {
         let (shared, leased) = guarded.map(|guarded| (guarded.shared, guarded.leased)).unzip();
         let mut book = Book::new(journal, shared, Haste::new(ears.stop.clone()));
+        let late = run.under_way_to().map(|(target, uid)| (target.clone(), uid.to_owned()));
+        let given_up = first.iter().any(|event| matches!(event, Event::Chosen { choice: Choice::Abandon { .. } }));
         for event in first.into_iter().chain(leased) {
+            let event = moving(event, late.as_ref().map(|(target, _)| target));
             match book.append(now(), event).await {
                 Ok(record) => {
                     run.apply(&record);
@@ -341,11 +351,44 @@ impl Driver {
                 }
             }
         }
+        let unmoved = match &late {
+            Some((target, uid)) => self.hold_back(&run, target, uid, &mut book, &ears).await,
+            None => None,
+        };
         let mut ended = self.steps(run, &mut book, &mut ears).await;
+        if let (true, Some(unmoved)) = (given_up, unmoved) {
+            ended.sentence = format!("{}; {unmoved}", ended.sentence);
+        }
         if let Err(lacking) = book.leave().await {
             ended.sentence = format!("{}; {lacking}", ended.sentence);
         }
         ended
+    }
+
+    /// Makes the version void from which a patch was made that may still be on its way: it is refused then, whenever it
+    /// comes. One sentence where that could not be done.
+    async fn hold_back(
+        &self,
+        run: &Run,
+        target: &ObjectRef,
+        uid: &str,
+        book: &mut Book,
+        ears: &Ears,
+    ) -> Option<String> {
+        let moved = async {
+            let permit = WritePermit::for_run(&self.links, &run.id, &run.plan.contexts)?;
+            let permit = match book.lease() {
+                Some(lease) => permit.under(std::sync::Arc::clone(lease)),
+                None => permit,
+            };
+            apply::move_version(&self.links, &permit, &run.id, target, uid).await
+        };
+        let why = moved.await.err()?;
+        let sentence = format!(
+            "the resourceVersion of {target} could not be moved ({why}), so a patch of it that is still on its way would be stored"
+        );
+        tell(ears, RunMessage::Waiting(sentence.clone())).await;
+        Some(sentence)
     }
 
     /// The end of a run whose journal does not take any more.
@@ -391,7 +434,7 @@ impl Driver {
         let mut clock = Clock::default();
         let mut haste = Haste::new(ears.stop.clone());
         let mut seen = Observation::default();
-        let mut looked = Instant::now();
+        let mut looked = self.witness.moment();
         let mut domains = Vec::new();
         let mut input = Next::Go;
         loop {
@@ -440,7 +483,7 @@ impl Driver {
                         Err(unwritten) => return self.unwritten(&run, unwritten),
                     },
                     Effect::Observe => {
-                        let begun = Instant::now();
+                        let begun = self.witness.moment();
                         let look = haste.bound(self.observe(&run, &contexts, &mut domains)).await;
                         input = match look {
                             Some(fresh) => {
@@ -462,7 +505,7 @@ impl Driver {
                     }
                     Effect::Perform(action) => {
                         // A process that was stopped in between must not send on what it saw before.
-                        let answer = match looked.elapsed() {
+                        let answer = match self.witness.since(looked) {
                             age if age > FRESH_LOOK => Answer::Refused {
                                 reason: format!("the last look is {} s old, so nothing was sent", age.as_secs()),
                             },
@@ -555,6 +598,15 @@ impl Driver {
              `tidepilot runs verify {id}` says what is wrong with it, and once it is moved out of {} it is not looked at",
             self.runs.display()
         ))
+    }
+}
+
+/// The first record of somebody who goes on, with what is done before anything else.
+fn moving(event: Event, target: Option<&ObjectRef>) -> Event {
+    match event {
+        Event::Resumed { tool, .. } => Event::Resumed { tool, moves: target.cloned() },
+        Event::TakenOver { tool, by, from, .. } => Event::TakenOver { tool, by, from, moves: target.cloned() },
+        other => other,
     }
 }
 

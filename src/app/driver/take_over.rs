@@ -190,7 +190,7 @@ impl Driver {
         replayed.retell(titles(&self.judged(&plan).1));
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
         let from = last_driver(&records).unwrap_or_else(|| head.who().to_string());
-        let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from });
+        let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from, moves: None });
         self.drive(replayed, journal, guarded, first.into_iter().collect(), ears).await
     }
 

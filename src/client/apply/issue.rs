@@ -45,8 +45,8 @@ pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, acti
             body
         }
     };
-    fence(permit).await?;
-    objects::answer(link, objects::send(link, permit.run(), action, &body, false).await)
+    let until = fence(permit).await?;
+    objects::answer(link, objects::send(link, permit.run(), action, &body, Some(until)).await)
 }
 
 /// The version and the values of the Secret that is replaced. The server checks that it is still that version when the new

@@ -47,10 +47,10 @@ pub(super) async fn update_peer_url(
     if member.peer_urls != *from {
         return Err(format!("member {id} has peerURLs {:?}, planned for {from:?}; plan again", member.peer_urls));
     }
-    fence(permit).await?;
+    let until = fence(permit).await?;
     let api = found.api;
     let write = PdWrite::UpdateMember { api, id: *id, to };
-    match pd::write(&mut door.tunnel, link, permit, &write, link.limits().write).await {
+    match pd::write(&mut door.tunnel, link, permit, &write, &until).await {
         Ok(reply) => Ok(membership_answer(&reply, api, &door.pod)),
         Err(broken) => unanswered(broken),
     }
@@ -83,8 +83,8 @@ pub(super) async fn tell_pd(
         }
         _ => return Err("not a request to PD".into()),
     };
-    fence(permit).await?;
-    match pd::write(&mut door.tunnel, link, permit, &write, link.limits().write).await {
+    let until = fence(permit).await?;
+    match pd::write(&mut door.tunnel, link, permit, &write, &until).await {
         Ok(reply) => Ok(match reply.status.as_u16() {
             status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {}", door.pod) },
             400..=407 | 409..=498 => Answer::Refused { reason: plain(&pd::said(what, &reply)) },

@@ -4,11 +4,15 @@
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 //!
-//! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`membership`].
+//! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`membership`]; what refuses a write
+//! that comes late in [`moved`].
 
 mod issue;
 mod membership;
+mod moved;
 mod objects;
+
+pub use moved::move_version;
 
 use std::time::Duration;
 
@@ -19,6 +23,7 @@ use super::access::{Mark, WritePermit};
 use super::encode;
 use super::lease::Lost;
 use super::link::{Link, Links, Reply};
+use super::timing::Until;
 use super::trouble::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, Answer};
@@ -38,7 +43,8 @@ pub async fn rehearse(
     let Action::PatchTidbCluster { target, uid, merge } = action else { return Ok(None) };
     let link = writable(links, permit, run, target)?;
     let current = current(link, target, uid).await?;
-    let reply = send_patch(link, run, action, &version_of(&current), true).await.map_err(|trouble| trouble.sentence)?;
+    let asked = send_patch(link, run, action, &version_of(&current), None).await;
+    let reply = asked.map_err(|trouble| trouble.sentence)?;
     let result: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     match dropped(merge, &result).as_slice() {
         [] => Ok(Some(result)),
@@ -88,8 +94,9 @@ fn writable<'a>(links: &'a Links, permit: &WritePermit, run: &str, target: &Obje
     Ok(link)
 }
 
-/// The last look before a write leaves: a process that was stopped for a while must not write over whoever went on.
-async fn fence(permit: &WritePermit) -> Result<(), String> {
+/// The last look before a write leaves: a process that was stopped for a while must not write over whoever went on. What
+/// it gives goes with the write, which leaves by then or not at all.
+async fn fence(permit: &WritePermit) -> Result<Until, String> {
     permit.still_ours().await.map_err(|lost| format!("nothing was sent: {lost}"))
 }
 
@@ -120,9 +127,9 @@ pub(super) async fn store(
     object: &Value,
     limit: Duration,
 ) -> Result<Value, NotStored> {
-    let request = to_store(link, permit, kind, object, false).map_err(NotStored::Trouble)?;
+    let mut request = to_store(link, permit, kind, object, false).map_err(NotStored::Trouble)?;
     if kind != Own::Lease {
-        permit.still_ours().await.map_err(NotStored::Lost)?;
+        request.extensions_mut().insert(permit.still_ours().await.map_err(NotStored::Lost)?);
     }
     let reply = link.call(request, limit).await.map_err(NotStored::Trouble)?;
     link.decode(&reply).map_err(NotStored::Trouble)
@@ -201,18 +208,26 @@ pub fn field_manager(run: &str) -> String {
     format!("tidepilot/{run}")
 }
 
-async fn send_patch(link: &Link, run: &str, action: &Action, version: &str, dry_run: bool) -> Result<Reply, Trouble> {
+/// `until` as [`fence`] gave it; without, the server is only asked what it would do.
+async fn send_patch(
+    link: &Link,
+    run: &str,
+    action: &Action,
+    version: &str,
+    until: Option<Until>,
+) -> Result<Reply, Trouble> {
     let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
     let manager = encode(&field_manager(run));
     let planned = action.requests(&manager, version, None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
-    let dry = if dry_run { "&dryRun=All" } else { "" };
+    let dry = if until.is_none() { "&dryRun=All" } else { "" };
     let request = Request::builder()
         .method(planned.method.as_str())
         .uri(format!("{}{dry}", planned.path))
         .header(http::header::CONTENT_TYPE, planned.content_type)
         .header(http::header::ACCEPT, "application/json")
         .extension(Mark::Write)
+        .extension(until.unwrap_or_default())
         .body(planned.body.to_string().into_bytes())
         .map_err(|error| refused(error.to_string()))?;
     link.call(request, link.limits().write).await
@@ -234,8 +249,8 @@ async fn patch(
     if !alike(merge, &decided, &before) {
         return Err(format!("{target} was changed in the same fields since it was looked at; nothing was sent"));
     }
-    fence(permit).await?;
-    let mut sent = send_patch(link, run, action, &version_of(&before), false).await;
+    let until = fence(permit).await?;
+    let mut sent = send_patch(link, run, action, &version_of(&before), Some(until)).await;
     if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
         // The operator writes status into the same object, so its version moves all the time. A conflict was not
         // applied; once more is right only if nobody touched what we are about to change.
@@ -243,8 +258,8 @@ async fn patch(
         if !alike(merge, &before, &again) {
             return Err(format!("{target} was changed by somebody else in the same fields; plan again"));
         }
-        fence(permit).await?;
-        sent = send_patch(link, run, action, &version_of(&again), false).await;
+        let until = fence(permit).await?;
+        sent = send_patch(link, run, action, &version_of(&again), Some(until)).await;
     }
     let reply = match sent {
         Ok(reply) => reply,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::super::access::{Mark, WritePermit};
 use super::super::encode;
 use super::super::link::{Link, Reply};
+use super::super::timing::Until;
 use super::super::trouble::{Trouble, TroubleKind};
 use super::{Verdict, fence, field_manager, judge};
 use crate::fleet::ObjectRef;
@@ -21,7 +22,7 @@ use crate::runbook::requests::{copied_secret, delete_options};
 /// What the server would store; nothing is stored.
 pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<Value, String> {
     let Action::CreateObject { object, .. } = action else { return Err("not a creation".into()) };
-    let reply = send(link, run, action, object, true).await.map_err(|trouble| trouble.sentence)?;
+    let reply = send(link, run, action, object, None).await.map_err(|trouble| trouble.sentence)?;
     let stored: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     match differences(object, &stored).as_slice() {
         [] => Ok(stored),
@@ -29,23 +30,25 @@ pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<
     }
 }
 
+/// `until` as [`fence`] gave it; without, the server is only asked what it would do.
 pub(super) async fn send(
     link: &Link,
     run: &str,
     action: &Action,
     body: &Value,
-    dry_run: bool,
+    until: Option<Until>,
 ) -> Result<Reply, Trouble> {
     let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
     let planned = action.requests(&encode(&field_manager(run)), "", None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
-    let dry = if dry_run { "&dryRun=All" } else { "" };
+    let dry = if until.is_none() { "&dryRun=All" } else { "" };
     let request = Request::builder()
         .method(planned.method.as_str())
         .uri(format!("{}{dry}", planned.path))
         .header(http::header::CONTENT_TYPE, planned.content_type)
         .header(http::header::ACCEPT, "application/json")
         .extension(Mark::Write)
+        .extension(until.unwrap_or_default())
         .body(body.to_string().into_bytes())
         .map_err(|error| refused(error.to_string()))?;
     link.call(request, link.limits().write).await
@@ -71,8 +74,8 @@ pub(super) fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer
 
 pub(super) async fn create(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
     let Action::CreateObject { object, .. } = action else { return Err("not a creation".into()) };
-    fence(permit).await?;
-    answer(link, send(link, permit.run(), action, object, false).await)
+    let until = fence(permit).await?;
+    answer(link, send(link, permit.run(), action, object, Some(until)).await)
 }
 
 /// Reads the object once more and names its uid, so that no other one of the same name is deleted.
@@ -99,7 +102,7 @@ pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -
         (None, None) => return Err(format!("{id}: which one is meant is not known; plan again")),
         (Some(_), _) | (None, Some(_)) => {}
     }
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(http::Method::DELETE)
         .uri(id.path())
         .header(http::header::CONTENT_TYPE, "application/json")
@@ -107,7 +110,7 @@ pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -
         .extension(Mark::Write)
         .body(delete_options(found_uid).to_string().into_bytes())
         .map_err(|error| error.to_string())?;
-    fence(permit).await?;
+    request.extensions_mut().insert(fence(permit).await?);
     answer(link, link.call(request, link.limits().write).await)
 }
 
@@ -124,9 +127,9 @@ pub(super) async fn copy_secret(
         .await
         .map_err(|trouble| format!("{from}: {}", trouble.sentence))?;
     let data = picked(&original, from, keys)?;
-    fence(permit).await?;
+    let until = fence(permit).await?;
     let body = copied_secret(target, &Value::Object(data));
-    answer(link, send(link, permit.run(), action, &body, false).await)
+    answer(link, send(link, permit.run(), action, &body, Some(until)).await)
 }
 
 fn picked(original: &Value, from: &ObjectRef, keys: &[String]) -> Result<Map<String, Value>, String> {

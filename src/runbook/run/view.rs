@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{BadRun, Run, StepState};
 use crate::counted::counted;
+use crate::fleet::ObjectRef;
 use crate::runbook::action::Answer;
 use crate::runbook::choices::Wish;
 use crate::runbook::definition::Runbook;
@@ -294,6 +295,12 @@ impl Shown {
     }
 }
 
+fn moved(target: Option<&ObjectRef>) -> String {
+    let moved =
+        |of: &ObjectRef| format!("; the resourceVersion of {of} is moved, so that a late patch of it is refused");
+    target.map_or_else(String::new, moved)
+}
+
 /// One record as one sentence.
 pub fn sentence(record: &Record) -> String {
     match &record.event {
@@ -301,12 +308,12 @@ pub fn sentence(record: &Record) -> String {
             let overruled = plan.accepted().map(|(check, reason)| format!("; check {} overruled: {reason}", check.id));
             format!("run {run} opened: {} on {}{}", plan.runbook, plan.target, overruled.collect::<String>())
         }
-        Event::Resumed { tool } => format!("resumed by {tool}"),
+        Event::Resumed { tool, moves } => format!("resumed by {tool}{}", moved(moves.as_ref())),
         Event::Leased { by, fences, .. } => {
             let places: Vec<String> = fences.iter().map(|f| format!("{} (fence {})", f.context, f.fence)).collect();
             format!("lease taken by {by} in {}", places.join(", "))
         }
-        Event::TakenOver { by, from, .. } => format!("taken over from {from} by {by}"),
+        Event::TakenOver { by, from, moves, .. } => format!("taken over from {from} by {by}{}", moved(moves.as_ref())),
         Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
         Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
         Event::Approved { gate, by, vouched, .. } => format!("{gate} approved by {by} ({})", vouched.words()),

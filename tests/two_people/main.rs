@@ -3,6 +3,10 @@
 //! With the real binary twice on one simulated fleet, and with the client room alone where a moment has to be hit
 //! exactly. Not here: what a run does (`tests/crash_points.rs`).
 
+mod fence;
+mod front;
+mod late;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +18,7 @@ use serde_json::{Value, json};
 use tidepilot::app::driver::{Driver, Ears, Reply, exit};
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::apply::perform;
+use tidepilot::client::clock::{Clock, Moment};
 use tidepilot::client::identity::Identity;
 use tidepilot::client::lease::{Lease, Lost, NotTaken, Place, Timing, Wanted};
 use tidepilot::client::open_run::{Head, NotShared, OpenRun, find, read};
@@ -453,6 +458,7 @@ fn wanted(run: &str, places: Vec<Place>, seconds: u64) -> Wanted {
         who: Identity { user: run.to_uppercase(), host: String::new() },
         seat: None,
         timing: Timing::of_seconds(seconds),
+        clock: Clock::default(),
     }
 }
 

@@ -1,0 +1,99 @@
+//! The fence's clock: nothing leaves once the lease could have lapsed, whatever a machine slept through and however long
+//! connecting takes.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::front::{Fate, Front};
+use super::*;
+
+impl World {
+    /// Links of somebody who works through this front.
+    pub fn through(&self, front: &Front, context: &str) -> Links {
+        let file = self.dir.path().join("through");
+        fs::write(&file, front.kubeconfig(&self.sim().kubeconfig(), context).to_string()).expect("written");
+        let options = ConnectOptions { kubeconfig: vec![file], ..ConnectOptions::default() };
+        Links::new(targets(&options).expect("a good kubeconfig"), options)
+    }
+}
+
+/// One of the two witnesses has seen a sleep of a minute: the lease may long be somebody else's.
+#[test]
+fn after_a_sleep_that_only_one_clock_saw_nothing_leaves_before_the_lease_is_renewed() {
+    let world = World::start();
+    for witness in ["running", "wall"] {
+        world.runtime.block_on(async {
+            let links = world.links();
+            let slept = Arc::new(AtomicI64::new(0));
+            let (real, jump) = (Clock::default(), Arc::clone(&slept));
+            let clock = Clock::of(move || {
+                let Moment { running, wall } = real.moment();
+                let s = jump.load(Ordering::SeqCst);
+                match witness {
+                    "running" => Moment { running: running + Duration::from_secs(s.unsigned_abs()), wall },
+                    _ => Moment { running, wall: wall + jiff::SignedDuration::from_secs(s) },
+                }
+            });
+            let ours = Wanted { clock, ..wanted(witness, vec![place("legacy", "pingcap", "u")], 30) };
+            let (permit, lease) = take(&links, &ours).await.expect("free");
+            let (action, fleet) = patch(&links).await;
+            let before = patches(&world);
+            slept.store(60, Ordering::SeqCst);
+            let answer = perform(&links, &permit, witness, &action, &fleet).await;
+            let Answer::Refused { reason } = answer else { panic!("{witness}: {answer:?}") };
+            assert!(reason.contains("nothing was sent") && reason.contains("not renewed"), "{witness}: {reason}");
+            assert_eq!(patches(&world), before, "{witness}");
+            // Too little is left for a write as well, though the lease counts as ours still.
+            slept.store(0, Ordering::SeqCst);
+            assert!(lease.ready().is_ok());
+            lease.release().await;
+        });
+    }
+}
+
+/// The renewals hang, the last look at the lease succeeds, and the write needs a new connection whose handshake takes
+/// longer than what is left: it stays here, also once the handshake is through.
+#[test]
+fn a_handshake_that_outlasts_the_lease_lets_nothing_leave() {
+    let world = World::start();
+    let (front, links, fleet_links) = world.runtime.block_on(async {
+        let front = Front::before(&world.sim().kubeconfig(), "legacy").await;
+        let links = world.through(&front, "legacy");
+        (front, links, world.links())
+    });
+    world.runtime.block_on(async {
+        let (action, fleet) = patch(&fleet_links).await;
+        let ours = wanted("a", vec![place("legacy", "pingcap", "u")], 6);
+        // No connection is left over that the write could take.
+        front.rule(|_, _| Fate::LastOfItsConnection(Duration::ZERO));
+        let (permit, _lease) = take(&links, &ours).await.expect("free");
+        let begun = Instant::now();
+        let other = tokio::spawn(async move {
+            let theirs = wanted("b", vec![place("legacy", "pingcap", "u")], 6);
+            let taken = take(&fleet_links, &theirs).await;
+            (taken.map(|_| ()), Instant::now())
+        });
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        front.rule(move |method, path| match (method, path.contains("/leases/")) {
+            ("PUT", true) => Fate::Late(Duration::from_secs(60)),
+            ("GET", true) if asked.fetch_add(1, Ordering::SeqCst) == 0 => {
+                Fate::LastOfItsConnection(Duration::from_secs(4))
+            }
+            // Nor does a renewal open one for it.
+            ("GET", true) => Fate::Lost,
+            _ => Fate::Pass,
+        });
+        tokio::time::sleep(Duration::from_millis(3200)).await;
+        let answer = perform(&links, &permit, "a", &action, &fleet).await;
+        let gave_up = begun.elapsed();
+        let Answer::Refused { reason } = answer else { panic!("{answer:?} {gave_up:?}") };
+        assert!(reason.contains("nothing was sent"), "{reason}");
+        assert!(gave_up > Duration::from_millis(4500), "it had to connect anew: {gave_up:?}");
+        assert!(gave_up < Duration::from_secs(6), "before anybody could take the lease: {gave_up:?}");
+        let (taken, at) = other.await.expect("ended");
+        assert!(taken.is_ok() && at - begun >= Duration::from_secs(5), "{taken:?} {:?}", at - begun);
+        // The handshake ends by now; nobody is there any more to speak behind it.
+        tokio::time::sleep(Duration::from_millis(3500)).await;
+        assert_eq!(front.seen("PATCH"), Vec::<Instant>::new());
+    });
+    assert_eq!(patches(&world), 0);
+}
