@@ -10,6 +10,7 @@ use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::client::leases;
 use crate::client::leftovers::{self, ProbePod};
+use crate::client::open_run;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
@@ -65,6 +66,16 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     // The run that a lease belongs to is told itself, with what goes on with it.
     let known = |run: &str| !run.is_empty() && work.runs.iter().any(|known| known.open && known.run == run);
     for orphan in orphans.into_iter().filter(|orphan| !known(&orphan.run)) {
+        let recorded = work.runs.iter().any(|run| run.run == orphan.run)
+            || !open_run::find(&links, Some(&orphan.run)).await.heads.is_empty();
+        let remedy = match recorded {
+            true => "tidepilot runs list # the run that it belongs to; resume it or take it over".to_owned(),
+            // Its answer was lost, or its process died, before there was a record.
+            false => format!(
+                "# no record of run {} is known: nothing of it was sent. Nothing has to be done: the next run watches the lease for {} s and takes it",
+                orphan.run, orphan.watched_s
+            ),
+        };
         found.leftovers.push(Leftover {
             kind: "orphaned-lease",
             database: orphan.lease.name.trim_start_matches("tidepilot-").to_owned(),
@@ -73,7 +84,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
                 "held by {} and not renewed for {} s: its process is gone or stopped",
                 orphan.holder, orphan.watched_s
             ),
-            remedy: "tidepilot runs list # the run that it belongs to; resume it or take it over".into(),
+            remedy,
         });
     }
     found.unseen.extend(unreadable);

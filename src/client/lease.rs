@@ -33,6 +33,8 @@ pub(super) const HOST: &str = "tidepilot/host";
 const SEAT: &str = "tidepilot/seat";
 /// Rounds in which somebody else may be faster.
 const ROUNDS: usize = 3;
+/// When it is looked whether a lease is there after all.
+const LOOKS_MS: [u64; 3] = [0, 300, 1000];
 
 /// Where a lease lies. A list of these is in the order of taking: by `kube-system` UID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +90,12 @@ pub enum NotTaken {
     Held { context: String, holder: Box<Holder> },
     #[error("the lease in {context} cannot be had: {why}")]
     Failed { context: String, why: String },
+    /// It was asked for, and what became of that is not known.
+    #[error(
+        "whether the lease in {context} was taken is not known: {why}. If it was, or still is by a request that is on its way, it lapses by \
+         itself {duration_s} s after: nobody renews it, and the next run watches it for so long"
+    )]
+    InDoubt { context: String, why: String, duration_s: u64 },
 }
 
 /// Why a lease cannot be relied on (any more).
@@ -169,6 +177,11 @@ impl Lease {
             for (place, current) in wanted.places.iter().zip(free) {
                 match grab(links, permit, place, wanted, current).await {
                     Ok(held) => lease.held.push(Arc::new(held)),
+                    Err(not_stored) if not_stored.in_doubt() => {
+                        lease.release().await;
+                        let (context, why) = (place.context.clone(), sentence(&not_stored));
+                        return Err(NotTaken::InDoubt { context, why, duration_s: wanted.timing.duration_s });
+                    }
                     Err(not_stored) => {
                         failed = Some((place.context.clone(), not_stored));
                         break;
@@ -272,8 +285,8 @@ impl Lease {
                     spec.shift_remove("holderIdentity");
                 }
                 let given = store(link, &self.permit, Own::Lease, &object, self.timing.renew_every()).await;
-                // A renewal that was under way when it was stopped may have come in between.
-                if !given.is_err_and(|error| error.conflict()) || !std::mem::take(&mut again) {
+                // A renewal that was under way when it was stopped may have come in between, or the answer is lost.
+                if given.is_ok() || !std::mem::take(&mut again) {
                     break;
                 }
             }
@@ -544,9 +557,26 @@ async fn grab(
         "acquireTime": time, "renewTime": time, "leaseTransitions": fence,
     });
     let renewed = wanted.clock.moment();
-    let stored = store(link, permit, Own::Lease, &object, link.limits().request).await?;
-    let state = Mutex::new(State { object: stored, renewed, taken: None });
-    Ok(Held { place: place.clone(), holder: identity, fence, state })
+    let stored = store(link, permit, Own::Lease, &object, link.limits().request).await;
+    let held = |object| {
+        let state = Mutex::new(State { object, renewed, taken: None });
+        Held { place: place.clone(), holder: identity.clone(), fence, state }
+    };
+    match stored {
+        Ok(stored) => Ok(held(stored)),
+        Err(not_stored) if not_stored.in_doubt() => {
+            // It may be there for all that: with our own name in it, it is ours.
+            for pause_ms in LOOKS_MS {
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                let Ok(Some(found)) = read(link, place, &name(&wanted.database)).await else { continue };
+                if holder_identity(&found) == Some(identity.as_str()) && transitions(&found) == fence {
+                    return Ok(held(found));
+                }
+            }
+            Err(not_stored)
+        }
+        Err(not_stored) => Err(not_stored),
+    }
 }
 
 #[cfg(test)]

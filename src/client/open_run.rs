@@ -7,6 +7,7 @@
 //! ([`super::lease`]), what the lines mean (`runbook::record`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use serde::Serialize;
@@ -125,6 +126,8 @@ pub struct OpenRun {
     driver: String,
     segments: Vec<Segment>,
     pending: Vec<String>,
+    /// A segment was sent, and it is not known what became of it.
+    in_doubt: bool,
 }
 
 impl OpenRun {
@@ -134,7 +137,7 @@ impl OpenRun {
         let link = links.need(&head.context).map_err(NotShared::Failed)?;
         let segments = segments(link, &head.namespace, &head.run).await.map_err(failed)?;
         let driver = format!("{:016x}", rand::random::<u64>());
-        Ok(Self { links: links.clone(), permit, head, driver, segments, pending: Vec::new() })
+        Ok(Self { links: links.clone(), permit, head, driver, segments, pending: Vec::new(), in_doubt: false })
     }
 
     /// Writes our name into what is there: whoever wrote it before is refused from here on.
@@ -162,6 +165,11 @@ impl OpenRun {
     /// Lines that are only in the file yet.
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Whether anything of it is in the cluster, or may be.
+    pub fn may_be_there(&self) -> bool {
+        self.in_doubt || !self.segments.is_empty()
     }
 
     /// The run is over: the next flush says so in the head.
@@ -205,7 +213,7 @@ impl OpenRun {
 
     /// Creates or replaces one segment.
     async fn write(&mut self, at: usize, text: String) -> Result<(), NotShared> {
-        let link = self.links.need(&self.head.context).map_err(NotShared::Failed)?;
+        let link = Arc::clone(self.links.need(&self.head.context).map_err(NotShared::Failed)?);
         let mut object = match self.segments.get(at) {
             Some(segment) => segment.object.clone(),
             None => json!({
@@ -235,13 +243,26 @@ impl OpenRun {
             }
         }
         object["data"] = json!({LINES: text});
-        match store(link, &self.permit, Own::ConfigMap, &object, link.limits().request).await {
-            Ok(object) => self.keep(at, Segment { object, text }),
-            Err(NotStored::Lost(lost @ Lost::Taken { .. })) => return Err(NotShared::Taken(lost.to_string())),
-            Err(NotStored::Lost(lost @ Lost::Unsure { .. })) => return Err(NotShared::Failed(lost.to_string())),
-            Err(not_stored) => self.after_all(at, text, not_stored).await?,
+        let mut again = true;
+        loop {
+            let not_stored = match store(&link, &self.permit, Own::ConfigMap, &object, link.limits().request).await {
+                Ok(object) => {
+                    self.keep(at, Segment { object, text });
+                    return Ok(());
+                }
+                Err(NotStored::Lost(lost @ Lost::Taken { .. })) => return Err(NotShared::Taken(lost.to_string())),
+                Err(NotStored::Lost(lost @ Lost::Unsure { .. })) => return Err(NotShared::Failed(lost.to_string())),
+                Err(not_stored) => not_stored,
+            };
+            let in_doubt = not_stored.in_doubt();
+            self.in_doubt |= in_doubt;
+            match self.after_all(at, &text, &object, not_stored).await {
+                // It was looked at, and it is not there: the same is sent once more, on the same version. Should the first
+                // one still come, one of the two is refused.
+                Err(NotShared::Failed(_)) if in_doubt && std::mem::take(&mut again) => {}
+                other => return other,
+            }
         }
-        Ok(())
     }
 
     fn keep(&mut self, at: usize, segment: Segment) {
@@ -253,7 +274,13 @@ impl OpenRun {
 
     /// An answer that was lost, or a version that moved: look. What we wanted to write may be there, or somebody only
     /// touched the object; other *lines* mean another writer.
-    async fn after_all(&mut self, at: usize, text: String, not_stored: NotStored) -> Result<(), NotShared> {
+    async fn after_all(
+        &mut self,
+        at: usize,
+        text: &str,
+        wanted: &Value,
+        not_stored: NotStored,
+    ) -> Result<(), NotShared> {
         let NotStored::Trouble(trouble) = not_stored else {
             return Err(NotShared::Failed("the lease was not confirmed".into()));
         };
@@ -265,7 +292,8 @@ impl OpenRun {
         let found = segment(link, &self.head.namespace, &self.head.run, at).await.map_err(|t| failed(&t))?;
         let known = self.segments.get(at).map(|segment| segment.text.as_str());
         match found {
-            Some(found) if found.text == text => self.keep(at, found),
+            // The lines alone may be the same before and after: sealing and closing change nothing else.
+            Some(found) if found.text == text && alike(&found.object, wanted) => self.keep(at, found),
             Some(found) if Some(found.text.as_str()) == known && same_writer(&found, self.segments.get(at)) => {
                 // The next flush tries again on the version that is there now.
                 self.keep(at, found);
@@ -282,6 +310,11 @@ impl OpenRun {
         }
         Ok(())
     }
+}
+
+fn alike(found: &Value, wanted: &Value) -> bool {
+    let (found, wanted) = (&found["metadata"], &wanted["metadata"]);
+    found["annotations"][DRIVER] == wanted["annotations"][DRIVER] && found["labels"][STATE] == wanted["labels"][STATE]
 }
 
 fn same_writer(found: &Segment, known: Option<&Segment>) -> bool {

@@ -120,7 +120,7 @@ fn plan(
         );
         checks.push(CheckResult::new("cluster-identity", CheckState::Refused, sentence));
     }
-    Ok(Plan {
+    let mut plan = Plan {
         runbook: runbook.id.clone(),
         runbook_version: runbook.version.clone(),
         runbook_digest: runbook.digest.clone(),
@@ -136,7 +136,10 @@ fn plan(
         steps,
         basis: BTreeMap::new(),
         document: None,
-    })
+    };
+    let hidden = super::hidden::check(&plan, seen);
+    plan.checks.extend(hidden);
+    Ok(plan)
 }
 
 /// What stands already where a step would put something else: better said before the first step than at this one.

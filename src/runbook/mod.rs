@@ -21,6 +21,7 @@ pub mod facts;
 mod forward;
 mod gates;
 mod guards;
+mod hidden;
 pub mod inputs;
 pub mod issuing;
 pub mod judge;

@@ -19,6 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// What becomes of one request.
 #[derive(Clone, Debug)]
+#[allow(dead_code)]
 pub enum Fate {
     Pass,
     /// It arrives so much later; the front goes on with it even if the client has gone.

@@ -3,6 +3,7 @@
 //! With the real binary twice on one simulated fleet, and with the client room alone where a moment has to be hit
 //! exactly. Not here: what a run does (`tests/crash_points.rs`).
 
+mod apart;
 mod fence;
 mod front;
 mod late;

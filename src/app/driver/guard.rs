@@ -38,10 +38,12 @@ pub(super) enum Taking {
 pub(super) struct Barred {
     pub code: u8,
     pub sentence: String,
+    /// The run's record may be in the cluster for all that: its journal is kept, so that there is something to go on with.
+    pub recorded: bool,
 }
 
 fn barred(code: u8, sentence: impl Into<String>) -> Barred {
-    Barred { code, sentence: sentence.into() }
+    Barred { code, sentence: sentence.into(), recorded: false }
 }
 
 /// A run under its lease.
@@ -155,7 +157,7 @@ impl Driver {
         }
         let ground = self.ground(plan, &[]).await.ok()?;
         // A run says more of itself than its lease.
-        if let Err(Barred { code: exit::ANOTHER_RUN, sentence }) = self.no_other_run(plan, "", &ground).await {
+        if let Err(Barred { code: exit::ANOTHER_RUN, sentence, .. }) = self.no_other_run(plan, "", &ground).await {
             return Some(sentence);
         }
         let own = ground.places.iter().map(|place| (place, &ground.database));
@@ -180,7 +182,11 @@ impl Driver {
         };
         taken.map_err(|not_taken| {
             let code = if matches!(not_taken, NotTaken::Held { .. }) { exit::ANOTHER_RUN } else { exit::REFUSED };
-            barred(code, format!("{not_taken}; nothing was sent"))
+            let sent = match not_taken {
+                NotTaken::InDoubt { .. } => "nothing else was sent",
+                NotTaken::Held { .. } | NotTaken::Failed { .. } => "nothing was sent",
+            };
+            barred(code, format!("{not_taken}; {sent}"))
         })
     }
 
@@ -233,8 +239,17 @@ impl Driver {
             Ok(()) => record.flush().await,
             Err(why) => Err(why),
         };
-        stored.map_err(|why| refused(why.to_string()))?;
-        Ok(record)
+        match stored {
+            Ok(()) => Ok(record),
+            Err(why) if taking == Taking::New && record.may_be_there() => {
+                let sentence = format!(
+                    "{why}. Whether it is there is not known; nothing else was sent. `tidepilot runs resume {id}` looks again and goes on, \
+                     `tidepilot runs abandon {id} --reason TEXT` ends it"
+                );
+                Err(Barred { recorded: true, ..barred(exit::REFUSED, sentence) })
+            }
+            Err(why) => Err(refused(why.to_string())),
+        }
     }
 
     /// Where the plan's Database is locked, and under which names.
@@ -259,7 +274,9 @@ impl Driver {
             Event::Leased { database, fences, .. } => Some((database, fences)),
             _ => None,
         });
-        let database = database_of(&fleet, &plan.target);
+        // A TidbCluster that is to join is of the Database that it joins before it is there: its lock is that one's.
+        let joins = plan.database.is_none().then(|| joined(plan, &fleet)).flatten();
+        let database = joins.as_ref().map_or_else(|| database_of(&fleet, &plan.target), |of| database_of(&fleet, of));
         let id = database.as_ref().and_then(|database| database.id.clone());
         let leased_id = leased.map(|(id, _)| id.clone());
         let known_id = id.clone();
@@ -284,7 +301,10 @@ impl Driver {
                 plan.target
             )
         })?;
-        let members = members(&fleet, &plan.target);
+        let mut members = members(&fleet, joins.as_ref().unwrap_or(&plan.target));
+        if !members.contains(&plan.target) {
+            members.push(plan.target.clone());
+        }
         let mut all: Vec<(String, String)> =
             members.iter().map(|of| (of.context.clone(), of.namespace.clone())).collect();
         // A member that is out of sight now is still a member.
@@ -334,6 +354,12 @@ impl Ground {
 fn same_place(fleet: &Fleet, of: &ObjectRef, place: &Place) -> bool {
     let uid = |context: &str| fleet.clusters.get(context).and_then(|cluster| cluster.uid.clone());
     of.context == place.context || uid(&of.context).is_some_and(|uid| uid == place.kube_uid)
+}
+
+/// The TidbCluster of another one's Database that a plan names: there it joins what is planned here.
+fn joined(plan: &Plan, fleet: &Fleet) -> Option<ObjectRef> {
+    let named = plan.inputs.values().filter_map(|value| serde_json::from_value::<ObjectRef>(value.clone()).ok());
+    named.filter(|of| *of != plan.target).find(|of| fleet.tidb_cluster(of).is_some())
 }
 
 /// Fits a label: 63 characters with room for a prefix.

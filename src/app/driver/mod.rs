@@ -3,12 +3,13 @@
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`approve`] (the second person), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
+//! Neighbours: [`approve`] (the second person), [`going_on`] (a run of this machine taken up again), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
 //! [`journals`] (runs read back), [`open_work`] (what is half done, here and in the clusters), [`session`] (the console's effects), [`shelf`] (the runbooks
 //! at hand).
 
 pub mod approve;
 mod book;
+mod going_on;
 mod guard;
 pub mod journals;
 pub mod open_work;
@@ -26,6 +27,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use book::{Book, Unwritten};
+use going_on::moving;
 use guard::{Guarded, Taking};
 
 use super::message::{RunEnd, RunMessage, RunbookInfo};
@@ -39,11 +41,10 @@ use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::beside;
-use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::{About, Effect, Input, Run, StepState, Stop};
 use crate::runbook::network::{Way, verdict};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
-use crate::runbook::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::record::{Cause, Choice, Event, How, Outcome, PauseReason};
 use crate::runbook::requests::quote;
 use crate::runbook::standing::{Drives, Standing, last_driver};
 use crate::runbook::ways::{self, WayOn};
@@ -196,6 +197,7 @@ impl Driver {
                     tell(&ears, RunMessage::Record(Box::new(record))).await;
                     self.drive(opened, journal, guarded, Vec::new(), ears).await
                 }
+                Err(barred) if barred.recorded => barred.end(&run),
                 Err(barred) => {
                     journal.discard();
                     barred.end("")
@@ -203,125 +205,6 @@ impl Driver {
             }
         })
         .await
-    }
-
-    /// Goes on with a run whose journal is on this machine.
-    pub async fn resume(&self, run: &str, ears: Ears) -> RunEnd {
-        self.resume_with(run, None, ears).await
-    }
-
-    /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
-    pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
-        let (journal, records) = match Journal::open(&self.runs, run) {
-            Ok(opened) => opened,
-            Err(error @ ledger::LedgerError::Held { .. }) => {
-                return end(run, exit::ANOTHER_RUN, format!("{error}{}", self.driven_by(run)));
-            }
-            Err(error) => return end(run, exit::REFUSED, error.to_string()),
-        };
-        let mut replayed = match replay(&records) {
-            Ok(replayed) => replayed,
-            Err(sentence) => return end(run, exit::REFUSED, sentence),
-        };
-        let mut ears = ears;
-        // To give it up sends nothing, and what is over is only told.
-        let sends = match wish {
-            Some(Wish::Abandon { .. }) => false,
-            Some(_) => true,
-            None => replayed.outcome().is_none(),
-        };
-        if sends && let Err(ended) = self.ask_before_going_on(&mut replayed, &records, &mut ears).await {
-            return ended;
-        }
-        let runbook = replayed.plan.runbook.clone();
-        agent::during(&runbook, run, self.go_on(run, replayed, journal, wish, ears)).await
-    }
-
-    async fn go_on(
-        &self,
-        run: &str,
-        replayed: Run,
-        mut journal: Journal,
-        wish: Option<&Wish>,
-        mut ears: Ears,
-    ) -> RunEnd {
-        let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
-            Ok(choice) => choice,
-            // To ask for the undo again is to go on with it.
-            Err(BadChoice::Undoing) => None,
-            Err(why) => return end(run, exit::REFUSED, format!("refused, nothing was changed: {why}")),
-        };
-        if choice.is_some()
-            && replayed.outcome().is_some()
-            && let Some(other) = self.open_run_on(&replayed.plan.target, &replayed.plan.runbook, |_| true).await
-        {
-            let sentence = format!("{}; finish or abandon it first", other.refusal());
-            return end(&other.run, exit::ANOTHER_RUN, sentence);
-        }
-        if replayed.outcome().is_some() && choice.is_none() {
-            // Over; at most its copy in the cluster does not know it yet.
-            self.repair(&replayed.plan, run, &mut journal, &ears).await;
-            return self.drive(replayed, journal, None, Vec::new(), ears).await;
-        }
-        if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
-            return end(run, exit::REFUSED, sentence);
-        }
-        let confirmed = match self.ask_before_undo(&replayed, choice.as_ref(), &mut ears).await {
-            Ok(confirmed) => confirmed,
-            Err(ended) => return ended,
-        };
-        // To undo a run that is closed is to open it anew: nobody else's may be open.
-        let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
-        match self.guard(&replayed.plan, run, &mut journal, taking, &ears).await {
-            Ok(guarded) => {
-                let first = [Event::Resumed { tool: TOOL.into(), moves: None }]
-                    .into_iter()
-                    .chain(choice)
-                    .chain(confirmed)
-                    .collect();
-                self.drive(replayed, journal, guarded, first, ears).await
-            }
-            // No lease lies where there is no namespace, and nothing is sent any more: the run stops at its first look, or is
-            // given up.
-            Err(_) if open_work::ends(choice.as_ref()) && self.nothing_left(&replayed).await => {
-                let first = [Event::Resumed { tool: TOOL.into() }].into_iter().chain(choice).collect();
-                self.drive(replayed, journal, None, first, ears).await
-            }
-            Err(barred) => barred.end(run),
-        }
-    }
-
-    /// The way back begins when its first question is answered: nobody's "not yet" leaves a run open for it. `Err`: it was
-    /// not, and nothing was changed.
-    async fn ask_before_undo(
-        &self,
-        run: &Run,
-        choice: Option<&Event>,
-        ears: &mut Ears,
-    ) -> Result<Option<Event>, RunEnd> {
-        let Some(chosen @ Event::Chosen { choice: Choice::Undo { .. } }) = choice else { return Ok(None) };
-        let mut trial = run.clone();
-        for event in [Event::Resumed { tool: TOOL.into(), moves: None }, chosen.clone()] {
-            trial.apply(&Record { seq: 0, at: now(), prev: String::new(), event });
-        }
-        let Some(gate) = trial.gate_of_undo() else { return Ok(None) };
-        loop {
-            match (ask(ears, &gate).await, &gate.text) {
-                (None, wanted) => {
-                    let need = need(wanted.as_ref());
-                    let sentence = format!(
-                        "nothing was put back and the run is as it was: {} (`tidepilot runs undo {} {need}`)",
-                        gate.question, run.id
-                    );
-                    return Err(end(&run.id, exit::AT_GATE, sentence));
-                }
-                (Some(typed), Some(wanted)) if typed != *wanted => {}
-                (Some(typed), wanted) => {
-                    let text = wanted.as_ref().map(|_| typed);
-                    return Ok(Some(Event::Confirmed { gate: gate.id, text }));
-                }
-            }
-        }
     }
 
     /// Drives a run under its lease and gives the lease back, however it ends. `first`: the records to begin with.
@@ -363,32 +246,6 @@ impl Driver {
             ended.sentence = format!("{}; {lacking}", ended.sentence);
         }
         ended
-    }
-
-    /// Makes the version void from which a patch was made that may still be on its way: it is refused then, whenever it
-    /// comes. One sentence where that could not be done.
-    async fn hold_back(
-        &self,
-        run: &Run,
-        target: &ObjectRef,
-        uid: &str,
-        book: &mut Book,
-        ears: &Ears,
-    ) -> Option<String> {
-        let moved = async {
-            let permit = WritePermit::for_run(&self.links, &run.id, &run.plan.contexts)?;
-            let permit = match book.lease() {
-                Some(lease) => permit.under(std::sync::Arc::clone(lease)),
-                None => permit,
-            };
-            apply::move_version(&self.links, &permit, &run.id, target, uid).await
-        };
-        let why = moved.await.err()?;
-        let sentence = format!(
-            "the resourceVersion of {target} could not be moved ({why}), so a patch of it that is still on its way would be stored"
-        );
-        tell(ears, RunMessage::Waiting(sentence.clone())).await;
-        Some(sentence)
     }
 
     /// The end of a run whose journal does not take any more.
@@ -598,15 +455,6 @@ impl Driver {
              `tidepilot runs verify {id}` says what is wrong with it, and once it is moved out of {} it is not looked at",
             self.runs.display()
         ))
-    }
-}
-
-/// The first record of somebody who goes on, with what is done before anything else.
-fn moving(event: Event, target: Option<&ObjectRef>) -> Event {
-    match event {
-        Event::Resumed { tool, .. } => Event::Resumed { tool, moves: target.cloned() },
-        Event::TakenOver { tool, by, from, .. } => Event::TakenOver { tool, by, from, moves: target.cloned() },
-        other => other,
     }
 }
 

@@ -132,7 +132,16 @@ pub(super) async fn store(
         request.extensions_mut().insert(permit.still_ours().await.map_err(NotStored::Lost)?);
     }
     let reply = link.call(request, limit).await.map_err(NotStored::Trouble)?;
-    link.decode(&reply).map_err(NotStored::Trouble)
+    let stored: Value = link.decode(&reply).map_err(NotStored::Trouble)?;
+    let names_it =
+        |value: &Value| value.pointer("/metadata/name").is_some_and(|name| *name == object["metadata"]["name"]);
+    if !names_it(&stored) || version_of(&stored).is_empty() {
+        // A proxy's page, or `{}`: the next write would be made from it.
+        let sentence =
+            format!("{} answered {} without the object that was written", link.server(), reply.status.as_u16());
+        return Err(NotStored::Trouble(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) }));
+    }
+    Ok(stored)
 }
 
 /// What the server would say to the same; it stores nothing.
@@ -180,6 +189,14 @@ pub(super) enum NotStored {
 }
 
 impl NotStored {
+    /// It may be stored all the same, now or later: there was no answer, or none of which it is clear that it refuses.
+    pub fn in_doubt(&self) -> bool {
+        match self {
+            NotStored::Lost(_) => false,
+            NotStored::Trouble(trouble) => trouble.sent && !trouble.status.is_some_and(surely_refused),
+        }
+    }
+
     /// Somebody else wrote in between, or created it first.
     pub fn conflict(&self) -> bool {
         matches!(self, NotStored::Trouble(trouble) if trouble.status == Some(StatusCode::CONFLICT.as_u16()))
