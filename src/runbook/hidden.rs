@@ -38,7 +38,7 @@ pub(super) fn check(plan: &Plan, seen: &Observation) -> Option<CheckResult> {
          same time. Connect their Kubernetes cluster{way_out}.",
         hidden.join(", ")
     );
-    Some(CheckResult { id: "whole-database".into(), state: CheckState::Refused, sentence })
+    Some(CheckResult::new("whole-database", CheckState::Refused, sentence))
 }
 
 /// Probe pods are in nobody's way.

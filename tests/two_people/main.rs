@@ -7,6 +7,7 @@ mod apart;
 mod fence;
 mod front;
 mod late;
+mod lost;
 
 use std::collections::BTreeMap;
 use std::fs;
