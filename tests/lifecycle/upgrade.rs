@@ -90,7 +90,9 @@ async fn a_run_that_was_killed_is_resumed_and_one_that_was_given_up_is_done_anew
             .await
             .expect(0);
         upgraded(&bed, "v8.5.9");
-        assert_eq!(patches(&bed, 0).len(), 12, "killed at record {records}");
+        // One more where an Intent was open: it moves the version, so that the lost one cannot come late.
+        let count = patches(&bed, 0).len();
+        assert!((12..=13).contains(&count), "killed at record {records}: {count}");
         bed.end().await;
     };
     let given_up = async {

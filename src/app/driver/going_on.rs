@@ -46,7 +46,7 @@ impl Driver {
             return ended;
         }
         let runbook = replayed.plan.runbook.clone();
-        agent::during(&runbook, run, self.go_on(run, replayed, journal, wish, ears)).await
+        agent::during(&runbook, run, Box::pin(self.go_on(run, replayed, journal, wish, ears))).await
     }
 
     async fn go_on(
@@ -84,7 +84,7 @@ impl Driver {
         };
         // To undo a run that is closed is to open it anew: nobody else's may be open.
         let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
-        match self.guard(&replayed.plan, run, &mut journal, taking, &ears).await {
+        match Box::pin(self.guard(&replayed.plan, run, &mut journal, taking, &ears)).await {
             Ok(guarded) => {
                 let first = [Event::Resumed { tool: TOOL.into(), moves: None }]
                     .into_iter()

@@ -192,7 +192,7 @@ impl Driver {
             Err(error) => return end(&run, exit::INTERNAL, error.to_string()),
         };
         agent::during(&plan.runbook, &run, async {
-            match self.guard(&plan, &run, &mut journal, Taking::New, &ears).await {
+            match Box::pin(self.guard(&plan, &run, &mut journal, Taking::New, &ears)).await {
                 Ok(guarded) => {
                     tell(&ears, RunMessage::Record(Box::new(record))).await;
                     self.drive(opened, journal, guarded, Vec::new(), ears).await
@@ -235,10 +235,11 @@ impl Driver {
             }
         }
         let unmoved = match &late {
-            Some((target, uid)) => self.hold_back(&run, target, uid, &mut book, &ears).await,
+            Some((target, uid)) => Box::pin(self.hold_back(&run, target, uid, &mut book, &ears)).await,
             None => None,
         };
-        let mut ended = self.steps(run, &mut book, &mut ears).await;
+        // Large, and deep in a worker's stack already.
+        let mut ended = Box::pin(self.steps(run, &mut book, &mut ears)).await;
         if let (true, Some(unmoved)) = (given_up, unmoved) {
             ended.sentence = format!("{}; {unmoved}", ended.sentence);
         }

@@ -164,7 +164,7 @@ impl Driver {
             Err(error @ LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
             Err(error) => return refuse(error.to_string()),
         };
-        let guarded = match self.guard(&plan, run, &mut journal, Taking::Over, &ears).await {
+        let guarded = match Box::pin(self.guard(&plan, run, &mut journal, Taking::Over, &ears)).await {
             Ok(guarded) => guarded,
             Err(barred) => {
                 if fetched {
