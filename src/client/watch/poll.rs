@@ -71,6 +71,9 @@ pub(super) async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(),
 /// When each pod is to be asked again, by its uid.
 type Due = BTreeMap<ObjectKey, (String, tokio::time::Instant)>;
 
+/// A pod, and the TidbCluster that it belongs to.
+type Turn = (Pod, Option<TidbCluster>);
+
 /// The pods whose turn it is, those that wait for longest first, and all of them where any is.
 fn turn(
     state: &State,
@@ -78,7 +81,7 @@ fn turn(
     due: &mut Due,
     now: tokio::time::Instant,
     room: usize,
-) -> (Vec<(Pod, Option<TidbCluster>)>, Arc<Vec<Pod>>) {
+) -> (Vec<Turn>, Arc<Vec<Pod>>) {
     due.retain(|key, (uid, _)| state.pods.get(key).is_some_and(|pod| pod.metadata.uid == *uid));
     let since = |pod: &Pod| due.get(&pod.key()).map(|(_, at)| *at);
     let mut ready: Vec<&Pod> = state.pods.values().filter(|pod| !busy.contains(&pod.key())).collect();
