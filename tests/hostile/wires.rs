@@ -151,6 +151,7 @@ async fn pings_without_pause_fill_no_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::disallowed_methods, reason = "the header is a date by the real clock")]
 async fn a_busy_server_is_left_alone_whatever_was_asked() {
     let date = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(40)).strftime("%a, %d %b %Y %H:%M:%S GMT");
     let dated: &'static str = Box::leak(format!("retry-after: {date}\r\n").into_boxed_str());
