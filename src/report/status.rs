@@ -173,8 +173,7 @@ impl Status {
             Verdict::Wrong => {
                 let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
                 let parts = self.databases.iter().flat_map(|db| {
-                    let loose =
-                        db.problems.iter().filter(|one| standing::explained(&runs, db, &one.sentence).is_none());
+                    let loose = db.problems.iter().filter(|one| standing::explained(&runs, db, one).is_none());
                     loose.map(|one| of(db, &one.sentence)).collect::<Vec<_>>()
                 });
                 let half = runs.iter().filter(|run| run.half_done()).map(Standing::sentence);

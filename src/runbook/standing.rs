@@ -512,7 +512,7 @@ fn answers(shown: &Shown, view: &View, here: bool) -> String {
 /// The gate before the next step, once somebody else has taken the run over.
 fn asked_anew(run: &Run) -> Option<Gate> {
     let mut taken = run.clone();
-    let event = Event::TakenOver { tool: String::new(), by: String::new(), from: String::new() };
+    let event = Event::TakenOver { tool: String::new(), by: String::new(), from: String::new(), moves: None };
     taken.apply(&Record { seq: 0, at: Timestamp::UNIX_EPOCH, prev: String::new(), event });
     let open = |step: &&PlannedStep| !matches!(taken.state(&step.id), StepState::Completed(_));
     taken.open_gate(taken.steps().iter().find(open)?)
