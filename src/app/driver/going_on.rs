@@ -6,7 +6,7 @@
 use super::book::Book;
 use super::guard::Taking;
 use super::journals::replay;
-use super::{Driver, open_work, Ears, TOOL, ask, end, exit, need, now, tell};
+use super::{Driver, Ears, TOOL, ask, end, exit, need, now, open_work, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::ledger::{self, Journal};
