@@ -84,6 +84,7 @@ impl RunView {
             Event::Resumed { .. }
             | Event::Chosen { .. }
             | Event::Leased { .. }
+            | Event::AwaitsApproval { .. }
             | Event::TakenOver { .. }
             | Event::Returned { .. }
             | Event::Paused { .. }
@@ -101,6 +102,12 @@ impl RunView {
     /// How the run stands; `None` before its first record.
     pub fn view(&self) -> Option<View> {
         self.shown.as_ref().map(Shown::view)
+    }
+
+    /// The step that waits for a second person.
+    pub fn awaits(&self) -> Option<&str> {
+        let (step, _) = self.shown.as_ref()?.run().awaits_approval()?;
+        Some(&step.id)
     }
 
     /// As lists of runs show it, while this process drives it.
@@ -169,7 +176,7 @@ impl RunView {
             Some((Some(outcome @ (Outcome::Done | Outcome::Undone | Outcome::NothingToDo)), _)) => {
                 (Level::Good, outcome.word().to_owned())
             }
-            Some((Some(outcome @ Outcome::Abandoned), _)) => (Level::Unknown, outcome.word().to_owned()),
+            Some((Some(outcome @ (Outcome::Abandoned | Outcome::LeftOut)), _)) => (Level::Unknown, outcome.word().to_owned()),
             _ if self.gate.is_some() => (Level::Working, "waits for you".to_owned()),
             _ if self.driving => (Level::Working, "now".to_owned()),
             // A pause that was asked for is no failure.
@@ -177,6 +184,10 @@ impl RunView {
             _ if self.end.as_ref().is_some_and(|end| end.asked) => (Level::Done, "paused".to_owned()),
             Some((None, Some(_))) => (Level::Bad, "stopped".to_owned()),
             Some((None, None)) | None if code == 0 => (Level::Good, "ended".to_owned()),
+            // It has done what it can, and is over for nobody.
+            Some((None, None)) if code == 3 && self.awaits().is_some() => {
+                (Level::Working, "waits for a second person".to_owned())
+            }
             // Nobody answered the gate that it stands before.
             Some((None, None)) if code == 3 => (Level::Working, "open".to_owned()),
             Some((None, None)) | None => (Level::Bad, format!("ended, exit {code}")),
@@ -202,7 +213,7 @@ impl RunView {
 pub fn level(record: &Record) -> Level {
     match &record.event {
         Event::RunOpened { .. } | Event::Resumed { .. } | Event::Leased { .. } => Level::Done,
-        Event::TakenOver { .. } | Event::Intent { .. } => Level::Working,
+        Event::TakenOver { .. } | Event::AwaitsApproval { .. } | Event::Intent { .. } => Level::Working,
         Event::Confirmed { .. } | Event::Approved { .. } => Level::Good,
         Event::Returned { answer: Answer::Accepted { .. }, .. } => Level::Working,
         Event::Returned { answer: Answer::Refused { .. }, .. } => Level::Bad,

@@ -2,7 +2,6 @@
 //!
 //! Not here: the run itself (whoever drives it goes on), which approval counts (`runbook::approval`).
 
-use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +14,6 @@ use crate::app::driver::{Driver, exit};
 use crate::report;
 use crate::runbook::action::Reversibility;
 use crate::runbook::plan::{ambiguous, answers};
-use crate::runbook::requests::quote;
 
 pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, connect: &Connect) -> ExitCode {
     let links = match connect.links() {
@@ -27,7 +25,7 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
         Ok(asked) => asked,
         Err((code, sentence)) => return fail(&sentence, code),
     };
-    print(&shown(&asked));
+    print(&report::approve::text(&asked));
     if let Err(sentence) = answered(&asked, yes, confirm).await {
         return fail(&sentence, exit::AT_GATE);
     }
@@ -40,37 +38,8 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
     }
 }
 
-/// What is asked for, as the plan shows it.
-fn shown(asked: &Asked) -> String {
-    let Asked { plan, step, wanted, driver, last, who, .. } = asked;
-    let mut out = String::new();
-    let _ = writeln!(out, "Run {}: {} on {}", wanted.run, plan.title, plan.target);
-    let _ = writeln!(out, "driven by {driver}, last record {last}; plan sha256:{}", wanted.plan);
-    if let Some(origin) = report::plan::origin(plan) {
-        let _ = writeln!(out, "! {origin}");
-    }
-    for (check, _) in plan.accepted() {
-        let _ = writeln!(out, "! check {} refused and was overruled: {}", check.id, check.found());
-    }
-    let _ = writeln!(out, "Step {} (attempt {}): {}", step.id, wanted.attempt, step.title);
-    if !step.why.is_empty() {
-        let _ = writeln!(out, "  why      {}", step.why);
-    }
-    for (path, before, after) in report::plan::changes(step) {
-        let _ = writeln!(out, "  change   {path}: {before} → {after}");
-    }
-    for request in &step.requests {
-        let _ = writeln!(out, "  request  [{}] {} {}", request.context, request.method, request.path);
-        let _ = writeln!(out, "           {}", request.body);
-    }
-    let _ = writeln!(out, "  undo     {}", report::plan::undo(step));
-    let first = wanted.confirmed_by.as_deref().unwrap_or("somebody unknown");
-    let _ = writeln!(out, "Confirmed by {first}. You are {who}.");
-    report::status::plain_lines(&out)
-}
-
 async fn answered(asked: &Asked, yes: bool, confirm: Option<&str>) -> Result<(), String> {
-    let back = match asked.step.reversibility {
+    let back = match asked.step.action.reversibility() {
         Reversibility::Irreversible => " There is no way back from it.",
         Reversibility::Free | Reversibility::Compensable => "",
     };
@@ -90,7 +59,7 @@ async fn answered(asked: &Asked, yes: bool, confirm: Option<&str>) -> Result<(),
                     Some(why) => format!("nothing was approved: {why}"),
                     None => format!("expected {text}, found {typed}; nothing was approved"),
                 }),
-                None => Err(format!("nothing was approved: it needs --confirm {}", quote(text))),
+                None => Err(format!("nothing was approved: it needs{}", asked.wanted.answer())),
             }
         }
         None if yes => Ok(()),

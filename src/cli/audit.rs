@@ -1,17 +1,21 @@
-//! `tidepilot runs verify|report|remaining`: a journal for those who were not there. Reads files only.
+//! `tidepilot runs verify|report|remaining`: a journal for those who were not there. Reads files, and the
+//! approvals that a journal names.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::options::Connect;
 use super::{fail, print};
+use crate::app::driver::approved::{Seen, recorded};
 use crate::app::driver::{exit, journals};
 use crate::client::ledger;
 use crate::counted::counted;
 use crate::report;
 use crate::runbook::record::{Event, decode};
 use crate::runbook::remaining::remaining;
+use crate::runbook::run::view::Shown;
 
 /// The journal is not as it was written.
 const NOT_WHOLE: u8 = 2;
@@ -38,14 +42,19 @@ pub enum AuditCommand {
     },
 }
 
-pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
+pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> ExitCode {
     let (AuditCommand::Verify { id, .. } | AuditCommand::Report { id } | AuditCommand::Remaining { id }) = command;
     let text = match ledger::text(folder, id) {
         Ok(text) => text,
         Err(error) => return fail(&error.to_string(), exit::REFUSED),
     };
     let head = if let AuditCommand::Verify { head, .. } = command { head.as_deref() } else { None };
-    let verified = report::verify::verify(id, &text, head);
+    let mut verified = report::verify::verify(id, &text, head);
+    let approvals = match command {
+        AuditCommand::Verify { .. } | AuditCommand::Report { .. } => approvals(&text, connect).await,
+        AuditCommand::Remaining { .. } => Vec::new(),
+    };
+    report::approvals::into(&mut verified, &approvals);
     if let AuditCommand::Verify { .. } = command {
         let mut out = String::new();
         let (word, code) = if verified.findings.is_empty() { ("whole", 0) } else { ("NOT WHOLE", NOT_WHOLE) };
@@ -76,11 +85,25 @@ pub fn run(command: &AuditCommand, folder: &Path) -> ExitCode {
             Err(sentence) => fail(&sentence, exit::REFUSED),
         };
     }
-    match report::audit::markdown(&parsed.records, &verified) {
+    match report::audit::markdown(&parsed.records, &verified, &approvals) {
         Some(document) => {
             print(&document);
             ExitCode::SUCCESS
         }
         None => fail(&format!("the journal of run {id} does not open a run"), exit::REFUSED),
+    }
+}
+
+/// The approvals that a journal records, looked for where a cluster can be asked. A journal without any asks nobody.
+async fn approvals(text: &str, connect: &Connect) -> Vec<Seen> {
+    let Ok(parsed) = decode(text) else { return Vec::new() };
+    let Ok(shown) = Shown::of(&parsed.records) else { return Vec::new() };
+    let none = recorded(shown.run(), &parsed.records, "no cluster could be asked");
+    if none.is_empty() {
+        return none;
+    }
+    match connect.links().map(|links| connect.driver(links)) {
+        Ok(Ok(driver)) => driver.approved(shown.run(), &parsed.records).await,
+        Ok(Err(why)) | Err(why) => recorded(shown.run(), &parsed.records, &why),
     }
 }

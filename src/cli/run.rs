@@ -1,10 +1,10 @@
 //! `tidepilot run`: plan, then drive, from the command line. Also the face that `runs resume` uses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
@@ -19,6 +19,11 @@ use crate::report;
 use crate::runbook::digest;
 use crate::runbook::overrule;
 use crate::runbook::plan::{Gate, ambiguous};
+
+/// Before a sentence that others have followed is printed anew.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+/// Sentences of one wait that are kept.
+const MOST_SAID: usize = 200;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -179,22 +184,21 @@ where
     let (stop, stopped) = watch::channel(false);
     let driving = tokio::spawn(start(Ears { news, replies, stop: stopped }));
     let mut unused: BTreeSet<String> = face.confirm.iter().cloned().collect();
-    let mut last_wait = String::new();
+    let mut said = Said::default();
     loop {
         tokio::select! {
             message = heard.recv() => match message {
                 None => break,
                 Some(RunMessage::Record(record)) => {
-                    last_wait.clear();
+                    said = Said::default();
                     match face.output {
                         RunOutput::Text => print(&(report::run::line(&record) + "\n")),
                         RunOutput::Json => print(&(serde_json::to_string(&record).unwrap_or_default() + "\n")),
                     }
                 }
                 Some(RunMessage::Waiting(sentence)) => {
-                    if face.output == RunOutput::Text && sentence != last_wait {
+                    if face.output == RunOutput::Text && said.is_new(&sentence, Instant::now()) {
                         print(&(report::run::waiting(now(), &sentence) + "\n"));
-                        last_wait = sentence;
                     }
                 }
                 Some(RunMessage::Gate(gate)) => {
@@ -244,6 +248,31 @@ where
     end
 }
 
+/// What was said of a wait: a connection that comes and goes must not print its two sentences for ever.
+#[derive(Default)]
+struct Said {
+    last: String,
+    at: BTreeMap<String, Instant>,
+}
+
+impl Said {
+    /// The last sentence is not said again, any other one once in a while.
+    fn is_new(&mut self, sentence: &str, now: Instant) -> bool {
+        if sentence == self.last {
+            return false;
+        }
+        sentence.clone_into(&mut self.last);
+        if self.at.get(sentence).is_some_and(|at| now.duration_since(*at) < SAY_AGAIN) {
+            return false;
+        }
+        if self.at.len() >= MOST_SAID {
+            self.at.clear();
+        }
+        self.at.insert(sentence.to_owned(), now);
+        true
+    }
+}
+
 /// SIGINT, SIGTERM, or a terminal that went away; true for SIGINT.
 async fn interrupted() -> bool {
     use tokio::signal::unix::{SignalKind, signal};
@@ -285,5 +314,22 @@ pub(super) async fn prompted(question: &str, typed: bool) -> Option<String> {
         (true, text) => Some(text.to_owned()),
         (false, "y" | "Y" | "yes") => Some(String::new()),
         (false, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sentences_that_take_turns_are_said_once_a_minute() {
+        let (mut said, begun) = (Said::default(), Instant::now());
+        let mut printed = 0;
+        for second in (0..180).step_by(2) {
+            let sentence = if second % 4 == 0 { "waits for a second person" } else { "cannot be read (401)" };
+            printed += usize::from(said.is_new(sentence, begun + Duration::from_secs(second)));
+        }
+        assert!((4..=6).contains(&printed), "{printed}");
+        assert!(said.is_new("something else", begun));
     }
 }

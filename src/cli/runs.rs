@@ -13,7 +13,8 @@ use super::run::{FaceArgs, SharingArgs, drive, finish};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::{Driver, exit, journals};
-use crate::client::{self, ledger};
+use crate::client::ledger::{self, LedgerError};
+use crate::client;
 use crate::report;
 use crate::runbook::choices::Wish;
 use crate::runbook::standing::Standing;
@@ -143,9 +144,10 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 }
                 Ok(ExitCode::SUCCESS)
             }
+            Err(error @ LedgerError::Missing { .. }) => show_recorded(id, *output, &error.to_string(), folder, connect).await,
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
         },
-        RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder)),
+        RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder, connect).await),
         RunsCommand::TakeOver { id, face } => {
             let links = match connect.links() {
                 Ok(links) => links,
@@ -177,6 +179,32 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             go_on(id, Some(Wish::Abandon { reason: reason.clone() }), sharing, face, folder, connect).await
         }
     }
+}
+
+/// A run whose journal is not here: its plan and its records as the cluster has them. That is what a second person reads.
+async fn show_recorded(
+    id: &str,
+    output: ShowOutput,
+    missing: &str,
+    folder: PathBuf,
+    connect: &Connect,
+) -> color_eyre::Result<ExitCode> {
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&format!("{missing}, and no cluster could be asked: {sentence}"), exit::REFUSED)),
+    };
+    let (head, records) = match Driver::new(links, folder).recorded(id).await {
+        Ok(found) => found,
+        Err(sentence) => return Ok(fail(&format!("{missing}; {sentence}"), exit::REFUSED)),
+    };
+    if output == ShowOutput::Json {
+        for record in &records {
+            print(&(serde_json::to_string(record)? + "\n"));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&report::run::recorded(&head.who().to_string(), &format!("{}/{}", head.context, head.namespace), &records));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Goes on with a run as chosen.

@@ -186,6 +186,14 @@ impl Link {
         self.target.entry.context.user.clone()
     }
 
+    /// Whom the kubeconfig has us be instead of ourselves (`as:`); groups alone count as well.
+    pub(super) fn impersonates(&self) -> Option<String> {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).user.clone();
+        let user = renewed.or_else(|| self.target.entry.user.clone())?;
+        let groups = user.impersonate_groups.as_ref().filter(|groups| !groups.is_empty());
+        user.impersonate.clone().or_else(|| groups.map(|groups| groups.join(", ")))
+    }
+
     pub fn read_only(&self) -> bool {
         self.read_only
     }

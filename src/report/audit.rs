@@ -1,6 +1,6 @@
 //! `runs report`: one Markdown document of a run — who, what, when, each request with before, after and evidence.
 //!
-//! Pure: records in, text out; everything comes from the journal, nothing is looked up. Not here: whether the journal
+//! Pure: records in, text out; everything comes from the journal, but whether the approvals are there. Not here: whether the journal
 //! is as it was written ([`super::verify`]; its verdict is printed in the document), what is left to do
 //! (`runbook::remaining`).
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::plan::{changes, undo};
 use super::verify::Verified;
+use crate::app::driver::approved::Seen;
 use crate::counted::counted;
 use crate::runbook::action::Answer;
 use crate::runbook::digest::digest;
@@ -19,7 +20,7 @@ use crate::runbook::record::{Event, Record};
 use crate::runbook::run::view::{Progress, Shown, View};
 
 /// The document.
-pub fn markdown(records: &[Record], verified: &Verified) -> Option<String> {
+pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> Option<String> {
     let first = records.first()?;
     let shown = Shown::of(records).ok()?;
     let view = shown.view();
@@ -38,7 +39,7 @@ pub fn markdown(records: &[Record], verified: &Verified) -> Option<String> {
         };
         let _ = writeln!(out, "| {} | {result} | {} |", cell(&check.id), cell(&check.found()));
     }
-    confirmations(&mut out, records);
+    confirmations(&mut out, records, approvals);
     for (number, line) in view.steps.iter().enumerate() {
         let Some(step) = shown.run().any_step(&line.id) else { continue };
         let _ = writeln!(out, "\n## Step {}: {} `{}`\n", number + 1, cell(&step.title), cell(&step.id));
@@ -111,17 +112,23 @@ fn who(record: &Record) -> Option<String> {
         .map(|who| who.as_str().map_or_else(|| who.to_string(), str::to_owned))
 }
 
-fn confirmations(out: &mut String, records: &[Record]) {
+fn confirmations(out: &mut String, records: &[Record], approvals: &[Seen]) {
     let mut rows = String::new();
     for record in records {
         if let Event::Confirmed { gate, text } = &record.event {
             let how = text.as_ref().map_or_else(|| "answered yes".to_owned(), |text| format!("typed {text}"));
             let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(gate), cell(&how));
         }
-        if let Event::Approved { gate, by, host, given, object, vouched, .. } = &record.event {
+        if let Event::AwaitsApproval { step, attempt, by, .. } = &record.event {
+            let how = format!("a second person is asked for {step}, attempt {attempt}; confirmed by {by}");
+            let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(step), cell(&how));
+        }
+        if let Event::Approved { gate, step, by, host, given, object, vouched, .. } = &record.event {
             let from = if host.is_empty() { String::new() } else { format!(" on {host}") };
-            let how = format!("approved by {by}{from} at {given}, ConfigMap {object}; {}", vouched.words());
-            let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(gate), cell(&how));
+            let seen = approvals.iter().find(|seen| seen.seq == record.seq);
+            let words = super::approvals::words(seen, *vouched);
+            let how = format!("approved by {by}{from} at {given}, ConfigMap {object}; {words}");
+            let _ = writeln!(rows, "| {} | {} | {} |", record.at, cell(step.as_ref().unwrap_or(gate)), cell(&how));
         }
     }
     if !rows.is_empty() {

@@ -3,6 +3,8 @@
 //! Pure renderers: data in, text out; `cli` writes it to stdout. Not here: what is looked at (`client`) and what is
 //! judged (`fleet`, `runbook`).
 
+pub mod approvals;
+pub mod approve;
 pub mod audit;
 pub mod check;
 pub mod plan;

@@ -86,20 +86,8 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
         };
         let _ = writeln!(out, "     result   {source}");
     }
-    for request in &step.requests {
-        let through = request.pod.as_ref().map(|pod| format!(" through pod {pod}")).unwrap_or_default();
-        let _ = writeln!(out, "     request  [{}{through}] {} {}", request.context, request.method, request.path);
-        match &step.action {
-            Action::CreateObject { object, .. } => {
-                for line in manifest(object).lines() {
-                    let _ = writeln!(out, "              {line}");
-                }
-            }
-            _ if request.body.is_null() => {}
-            _ => {
-                let _ = writeln!(out, "              {}: {}", request.content_type, request.body);
-            }
-        }
+    for line in request_lines(step) {
+        let _ = writeln!(out, "     {line}");
     }
     // A manifest stands above already, and half of it could not be pasted.
     let by_hand = step.command.lines().next().unwrap_or_default();
@@ -113,6 +101,23 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     };
     let second = if step.approvers > 1 { "; then a second person approves (runs approve)" } else { "" };
     let _ = writeln!(out, "     undo     {back}{gate}{second}");
+}
+
+/// Each request with its body, where it has one; a manifest as YAML.
+pub fn request_lines(step: &PlannedStep) -> Vec<String> {
+    let mut lines = Vec::new();
+    for request in &step.requests {
+        let through = request.pod.as_ref().map(|pod| format!(" through pod {pod}")).unwrap_or_default();
+        lines.push(format!("request  [{}{through}] {} {}", request.context, request.method, request.path));
+        match &step.action {
+            Action::CreateObject { object, .. } => {
+                lines.extend(manifest(object).lines().map(|line| format!("         {line}")));
+            }
+            _ if request.body.is_null() => {}
+            _ => lines.push(format!("         {}: {}", request.content_type, request.body)),
+        }
+    }
+    lines
 }
 
 /// Where the runbook comes from, unless it is the shipped one.

@@ -7,6 +7,7 @@ use super::table::table;
 use crate::app::message::RunEnd;
 use crate::runbook::network;
 use crate::runbook::record::{Event, Record};
+use crate::runbook::rendered;
 use crate::runbook::run::view::sentence;
 use crate::runbook::standing::Standing;
 use crate::runbook::ways::WayOn;
@@ -29,6 +30,27 @@ pub fn line(record: &Record) -> String {
         }
     }
     line
+}
+
+/// A run that is not of this machine: whose record it is and where, its inputs, its whole plan, and every record.
+pub fn recorded(who: &str, place: &str, records: &[Record]) -> String {
+    let mut out = super::plain(&format!("as recorded by {who} in {place}; whoever may write ConfigMaps there can change it"));
+    out.push('\n');
+    if let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) {
+        let mut plan = plan.clone();
+        plan.steps.iter_mut().for_each(|step| *step = rendered::step(step));
+        for (name, value) in &plan.inputs {
+            out.push_str(&super::plain(&format!("input   {name} = {value}")));
+            out.push('\n');
+        }
+        out.push_str(&super::plan::text(&plan));
+    }
+    out.push_str("\nRecords:\n");
+    for record in records {
+        out.push_str(&line(record));
+        out.push('\n');
+    }
+    out
 }
 
 /// What a run waits for, with the time as the records have it.

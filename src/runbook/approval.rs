@@ -1,25 +1,30 @@
 //! The second person: what a step with `approvers: 2` waits for after its gate was confirmed, and which approval counts.
 //!
 //! An approval is an object of its own in the cluster ([`Approval`]); the driver reads it and records it as
-//! `Approved`, so that the run stays a fold of its journal. Pure: nothing here looks. Not here: writing and finding
-//! approvals (`client::approval`), the gate itself ([`super::engine`]).
+//! `Approved`, so that the run stays a fold of its journal. It is for one step of one plan (with its item, where the
+//! step is one of a for-each), for one attempt, and for one question. Pure: nothing here looks. Not here: who counts as
+//! a person ([`super::people`]), writing and finding approvals (`client::approval`), the gate itself ([`super::engine`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::digest::digest;
 use super::engine::{Effect, Run, StepState, Stop};
+use super::people::{NamedBy, no_person};
 use super::plan::{Confirm, PlannedStep};
 use super::record::Event;
 use super::requests::quote;
+
+/// So far the clocks of a driver and of an API server may be apart before an approval is called too old. What an
+/// approval answers is told by [`Approval::question`], exactly; this only stands beside it.
+const SKEW: SignedDuration = SignedDuration::from_secs(120);
 
 /// What an approval has to be about, and of whom it must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub run: String,
     pub gate: String,
+    /// With its item.
     pub step: String,
     /// The attempt that it is for: an approval is used up by being sent on.
     pub attempt: u32,
@@ -29,9 +34,12 @@ pub struct Wanted {
     pub text: Option<String>,
     /// Its short form, as for the gate.
     pub short: Option<String>,
-    pub question: String,
     /// Who confirmed the gate, as the cluster knows them. `None`: nobody knows, so nobody can be a second person.
     pub confirmed_by: Option<String>,
+    /// Why nobody does.
+    pub nobody: String,
+    /// When the question was put, and the hash that tells it from any other; `None`: it is not in the journal yet.
+    pub asked: Option<(Timestamp, String)>,
 }
 
 /// What the second person left in the cluster.
@@ -39,13 +47,25 @@ pub struct Wanted {
 pub struct Approval {
     pub run: String,
     pub gate: String,
+    /// With its item. `None`: made by an earlier tidepilot, which did not say.
+    pub step: Option<String>,
     pub attempt: u32,
     pub plan: String,
+    /// The question that it answers ([`super::people::Awaited::question`]).
+    pub question: Option<String>,
     pub user: String,
+    pub named_by: NamedBy,
     pub host: String,
+    /// By the approver's clock.
     pub at: Timestamp,
+    /// By the API server's, when the object was made.
+    pub created: Option<Timestamp>,
     /// Name of the object.
     pub object: String,
+    /// Nobody can change what it says.
+    pub immutable: bool,
+    /// Something in it that this version does not know: it may be a condition.
+    pub unknown: Option<String>,
     pub vouched: Vouched,
 }
 
@@ -58,7 +78,7 @@ pub enum Vouched {
     /// The approver's tidepilot, which asked the API server (SelfSubjectReview). Whoever may write ConfigMaps there
     /// could have written it by hand; the server's audit log tells.
     Review,
-    /// The approver's kubeconfig: the server does not know the question.
+    /// The approver's kubeconfig: the server does not know the question. Counted before 0.2 only.
     Kubeconfig,
 }
 
@@ -73,47 +93,10 @@ impl Vouched {
     }
 }
 
-/// The part of a run's state that is about people.
-#[derive(Clone, Debug, Default)]
-pub(super) struct People {
-    /// Who drives it, as the cluster knows them.
-    driver: Option<String>,
-    confirmed_by: BTreeMap<String, String>,
-    approved: BTreeSet<String>,
-}
-
-impl People {
-    pub fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Leased { user, .. } => self.driver.clone_from(user),
-            Event::Confirmed { gate, .. } => {
-                match &self.driver {
-                    Some(user) => drop(self.confirmed_by.insert(gate.clone(), user.clone())),
-                    None => drop(self.confirmed_by.remove(gate)),
-                };
-            }
-            Event::Approved { gate, .. } => drop(self.approved.insert(gate.clone())),
-            // Without a lease nobody has been asked who they are.
-            Event::Resumed { .. } => self.driver = None,
-            Event::RunOpened { .. }
-            | Event::TakenOver { .. }
-            | Event::Intent { .. }
-            | Event::Returned { .. }
-            | Event::Chosen { .. }
-            | Event::Completed { .. }
-            | Event::Paused { .. }
-            | Event::Closed { .. } => {}
-        }
-    }
-
-    /// It was confirmed by somebody whom nobody knows, and whoever drives now is known.
-    pub fn ask_again(&self, gate: &str) -> bool {
-        self.driver.is_some() && !self.confirmed_by.contains_key(gate)
-    }
-
-    pub fn use_up(&mut self, gate: &str) {
-        self.approved.remove(gate);
-        self.confirmed_by.remove(gate);
+impl Wanted {
+    /// What the command line needs beside `tidepilot runs approve RUN`.
+    pub fn answer(&self) -> String {
+        self.text.as_ref().map_or_else(|| " --yes".to_owned(), |text| format!(" --confirm {}", quote(text)))
     }
 }
 
@@ -125,63 +108,125 @@ impl Run {
             Confirm::Plain { gate } => (gate, None, None),
             Confirm::Typed { gate, text, short } => (gate, Some(text.clone()), short.clone()),
         };
-        if step.approvers < 2 || self.people.approved.contains(gate) {
+        let attempt = self.next_attempt(&step.id);
+        if step.approvers < 2 || self.people.is_approved(&step.id, attempt) {
             return None;
         }
+        let first = self.people.first(gate);
+        let asked = self.people.awaited().filter(|awaited| {
+            awaited.step == step.id
+                && awaited.attempt == attempt
+                && awaited.gate == *gate
+                && Some(&awaited.by) == first
+        });
         Some(Wanted {
             run: self.id.clone(),
             gate: gate.clone(),
             step: step.id.clone(),
-            attempt: self.next_attempt(&step.id),
+            attempt,
             plan: digest(&self.plan),
             text,
             short,
-            question: step.title.clone(),
-            confirmed_by: self.people.confirmed_by.get(gate).cloned(),
+            confirmed_by: first.cloned(),
+            nobody: self.people.why_nobody(),
+            asked: asked.map(|awaited| (awaited.since, awaited.question.clone())),
         })
     }
 
-    /// What the run as recorded waits for a second person to approve: the first step whose gate was confirmed.
+    /// What stands in the way of a step until a second person has approved it.
+    pub(super) fn ask_second(&self, step: &PlannedStep) -> Option<Vec<Effect>> {
+        let wanted = self.approval_wanted(step)?;
+        Some(match (&wanted.confirmed_by, &wanted.asked) {
+            // The question is in the journal before anybody can answer it.
+            (Some(by), None) => {
+                let Wanted { gate, step, attempt, .. } = wanted.clone();
+                vec![Effect::Append(Event::AwaitsApproval { gate, step, attempt, by: by.clone() }), Effect::Observe]
+            }
+            (None, _) | (Some(_), Some(_)) => vec![Effect::FindApprovals(wanted)],
+        })
+    }
+
+    /// What the run as recorded waits for a second person to approve.
     pub fn awaits_approval(&self) -> Option<(&PlannedStep, Wanted)> {
-        let open = |step: &&PlannedStep| !matches!(self.state(&step.id), StepState::Completed(_));
-        self.steps()
-            .iter()
-            .filter(open)
-            .filter_map(|step| Some((step, self.approval_wanted(step)?)))
-            .find(|(_, wanted)| self.is_confirmed(&wanted.gate))
+        let awaited = self.people.awaited().filter(|_| self.outcome.is_none() && !self.abandoned)?;
+        let step = self.steps().iter().find(|step| step.id == awaited.step)?;
+        if matches!(self.state(&step.id), StepState::Completed(_)) {
+            return None;
+        }
+        let wanted = self.approval_wanted(step).filter(|wanted| wanted.asked.is_some())?;
+        self.is_confirmed(&wanted.gate).then_some((step, wanted))
+    }
+
+    /// The steps that are left and need a second person.
+    pub fn guarded(&self) -> impl Iterator<Item = &PlannedStep> {
+        let left = |step: &&PlannedStep| !matches!(self.state(&step.id), StepState::Completed(_));
+        self.steps().iter().filter(|step| step.approvers > 1 && !step.already_so).filter(left)
+    }
+}
+
+/// Why one approval of this run and gate is not the one that is waited for; each once, in words.
+fn lacks(wanted: &Wanted, first: &str, approval: &Approval) -> Option<String> {
+    let Approval { object, user, .. } = approval;
+    let Some(step) = &approval.step else {
+        return Some(format!(
+            "{object} was made by an earlier tidepilot and does not say for which item and question, so it does not count; {user} approves anew"
+        ));
+    };
+    if (step, approval.attempt) != (&wanted.step, wanted.attempt) {
+        return Some(format!("{object} is for attempt {} of {step}, not for this", approval.attempt));
+    }
+    if let Some(field) = &approval.unknown {
+        return Some(format!("{object} has {field:?}, which this version does not know, so it does not count"));
+    }
+    if approval.plan != wanted.plan {
+        return Some("There is an approval of another plan, which does not count".to_owned());
+    }
+    if user == first {
+        return Some(format!("The approval of {first}, who confirmed it, does not count twice"));
+    }
+    if let Some(why) = no_person(user, Some(approval.named_by)) {
+        return Some(format!("That of {user} does not count: {user} {why}"));
+    }
+    if !approval.immutable {
+        return Some(format!("{object} can be changed by whoever may write it (not immutable), so it does not count"));
+    }
+    let Some((asked, question)) = &wanted.asked else {
+        return Some("the question is not in the journal yet".to_owned());
+    };
+    if approval.question.as_ref() != Some(question) {
+        return Some(format!("{object} does not answer this question but another one, so it does not count"));
+    }
+    let oldest = asked.checked_sub(SKEW).unwrap_or(*asked);
+    match approval.created {
+        Some(created) if created >= oldest => None,
+        Some(created) => Some(format!(
+            "{object} is older ({created}) than the confirmation that it should answer ({asked}), so it does not count"
+        )),
+        None => Some(format!("the API server does not say when {object} was made, so it does not count")),
     }
 }
 
 /// The approval that counts, or one sentence that says what is lacking.
 pub fn decide<'a>(wanted: &Wanted, found: &'a [Approval]) -> Result<&'a Approval, String> {
-    let Wanted { run, step, .. } = wanted;
+    let Wanted { run, step, attempt, .. } = wanted;
     let Some(first) = &wanted.confirmed_by else {
         return Err(format!(
-            "{step} needs a second person, and it is not known who confirmed it: without a lease (--local-only) nobody else can see the run"
+            "{step} needs a second person, and it is not known who confirmed it: {}. Resume it as a user whom the API server itself names",
+            wanted.nobody
         ));
     };
-    let about = |approval: &&Approval| {
-        approval.run == *run && approval.gate == wanted.gate && approval.attempt == wanted.attempt
-    };
-    let mut own = false;
-    let mut other_plan = false;
-    for approval in found.iter().filter(about) {
-        if approval.plan != wanted.plan {
-            other_plan = true;
-        } else if approval.user == *first {
-            own = true;
-        } else {
-            return Ok(approval);
+    let mut noted: Vec<String> = Vec::new();
+    for approval in found.iter().filter(|approval| approval.run == *run && approval.gate == wanted.gate) {
+        match lacks(wanted, first, approval) {
+            None => return Ok(approval),
+            Some(why) if !noted.contains(&why) => noted.push(why),
+            Some(_) => {}
         }
     }
-    let confirm = wanted.text.as_ref().map_or_else(String::new, |text| format!(" --confirm {}", quote(text)));
-    let noted = match (own, other_plan) {
-        (true, _) => format!(" The approval of {first}, who confirmed it, does not count twice."),
-        (false, true) => " There is an approval of another plan, which does not count.".to_owned(),
-        (false, false) => String::new(),
-    };
+    let noted = if noted.is_empty() { String::new() } else { format!(" {}.", noted.join(". ")) };
     Err(format!(
-        "{step} waits for a second person, confirmed by {first}: another user of the cluster runs `tidepilot runs approve {run}{confirm}`.{noted}"
+        "{step} (attempt {attempt}) waits for a second person, confirmed by {first}: another user of the cluster runs `tidepilot runs approve {run}{}`.{noted}",
+        wanted.answer()
     ))
 }
 
@@ -191,6 +236,7 @@ pub(super) fn found(wanted: &Wanted, found: &[Approval]) -> Vec<Effect> {
         Ok(approval) => vec![
             Effect::Append(Event::Approved {
                 gate: wanted.gate.clone(),
+                step: Some(wanted.step.clone()),
                 attempt: wanted.attempt,
                 by: approval.user.clone(),
                 host: approval.host.clone(),
@@ -212,49 +258,78 @@ mod tests {
         Wanted {
             run: "r1".into(),
             gate: "domain/set".into(),
-            step: "set".into(),
+            step: "set[a]".into(),
             attempt: 1,
             plan: "p".into(),
             text: Some("legacy/db/basic".into()),
             short: None,
-            question: "Set it".into(),
             confirmed_by: Some("ann".into()),
+            nobody: String::new(),
+            asked: Some((at("2026-11-27T10:00:00Z"), "hash".into())),
         }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
     }
 
     fn approval(user: &str) -> Approval {
         Approval {
             run: "r1".into(),
             gate: "domain/set".into(),
+            step: Some("set[a]".into()),
             attempt: 1,
             plan: "p".into(),
+            question: Some("hash".into()),
             user: user.into(),
+            named_by: NamedBy::Server,
             host: String::new(),
-            at: Timestamp::UNIX_EPOCH,
+            at: at("2020-01-01T00:00:00Z"),
+            created: Some(at("2026-11-27T10:00:05Z")),
             object: "tidepilot-approval-r1".into(),
+            immutable: true,
+            unknown: None,
             vouched: Vouched::Review,
         }
     }
 
-    #[test]
-    fn only_another_person_s_approval_of_this_very_attempt_counts() {
-        let said = |found: &[Approval]| match decide(&wanted(), found) {
+    fn said(found: &[Approval]) -> String {
+        match decide(&wanted(), found) {
             Ok(approval) => approval.user.clone(),
             Err(sentence) => sentence,
-        };
+        }
+    }
+
+    #[test]
+    fn only_another_person_s_approval_of_this_very_item_attempt_and_question_counts() {
         assert_eq!(said(&[approval("ann"), approval("bob")]), "bob");
         assert!(said(&[]).contains("runs approve r1 --confirm legacy/db/basic"), "{}", said(&[]));
-        assert!(said(&[approval("ann")]).contains("does not count twice"));
-        let other = Approval { plan: "q".into(), ..approval("bob") };
-        assert!(said(&[other]).contains("another plan"));
-        for wrong in [
-            Approval { run: "r2".into(), ..approval("bob") },
-            Approval { gate: "domain/other".into(), ..approval("bob") },
-            Approval { attempt: 2, ..approval("bob") },
+        for (wrong, word) in [
+            (approval("ann"), "does not count twice"),
+            (Approval { plan: "q".into(), ..approval("bob") }, "another plan"),
+            (Approval { step: None, question: None, ..approval("bob") }, "by an earlier tidepilot"),
+            (Approval { step: Some("set[b]".into()), ..approval("bob") }, "is for attempt 1 of set[b]"),
+            (Approval { attempt: 2, ..approval("bob") }, "is for attempt 2 of set[a]"),
+            (Approval { question: Some("older".into()), ..approval("bob") }, "does not answer this question"),
+            (Approval { created: Some(at("2026-11-27T09:57:00Z")), ..approval("bob") }, "is older"),
+            (Approval { created: None, ..approval("bob") }, "does not say when"),
+            (Approval { named_by: NamedBy::Kubeconfig, ..approval("bob") }, "not the API server's own answer"),
+            (Approval { named_by: NamedBy::Impersonation, ..approval("bob") }, "impersonated"),
+            (approval("system:serviceaccount:db:default"), "service account"),
+            (Approval { immutable: false, ..approval("bob") }, "not immutable"),
+            (Approval { unknown: Some("notBefore".into()), ..approval("bob") }, "\"notBefore\""),
+            (Approval { run: "r2".into(), ..approval("bob") }, "waits for a second person"),
+            (Approval { gate: "domain/other".into(), ..approval("bob") }, "waits for a second person"),
         ] {
-            assert!(said(std::slice::from_ref(&wrong)).contains("waits for a second person"), "{wrong:?}");
+            let said = said(std::slice::from_ref(&wrong));
+            assert!(said.contains(word) && said != wrong.user, "{wrong:?}: {said}");
         }
-        let nobody = Wanted { confirmed_by: None, ..wanted() };
-        assert!(decide(&nobody, &[approval("bob")]).is_err(), "nobody is second to a person whom nobody knows");
+    }
+
+    #[test]
+    fn nobody_is_second_to_a_person_whom_nobody_knows() {
+        let nobody = Wanted { confirmed_by: None, nobody: "zoe is a name".into(), ..wanted() };
+        let why = decide(&nobody, &[approval("bob")]).expect_err("nobody");
+        assert!(why.contains("zoe is a name"), "{why}");
     }
 }

@@ -219,6 +219,7 @@ impl Run {
                 let outcome = match (self.undo.is_some(), self.has_written()) {
                     (true, _) => Outcome::Undone,
                     (false, true) => Outcome::Done,
+                    (false, false) if self.skipped() > 0 => Outcome::LeftOut,
                     (false, false) => Outcome::NothingToDo,
                 };
                 return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
@@ -409,8 +410,8 @@ impl Run {
         if let Some(gate) = self.open_gate(step) {
             return Some(vec![Effect::Ask(gate)]);
         }
-        if let Some(wanted) = self.approval_wanted(step) {
-            return Some(vec![Effect::FindApprovals(wanted)]);
+        if let Some(ask) = self.ask_second(step) {
+            return Some(ask);
         }
         self.stale_probe(step, now)
             .map(|probe| vec![Effect::Probe { step: probe.id.clone(), action: probe.action.clone() }])

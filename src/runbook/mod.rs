@@ -30,6 +30,8 @@ pub mod lint;
 pub mod merge;
 pub mod network;
 pub mod overrule;
+pub mod newer;
+pub mod people;
 pub mod plan;
 pub mod proven;
 pub mod provenance;
@@ -37,6 +39,7 @@ pub mod record;
 pub mod remaining;
 #[cfg(test)]
 mod remedies;
+pub mod rendered;
 pub mod requests;
 pub mod retold;
 pub mod rights;

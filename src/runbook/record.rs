@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::action::{Action, Answer};
 use super::approval::Vouched;
+use super::newer::unknown_field;
+use super::people::NamedBy;
 use super::plan::Plan;
 use crate::fleet::ObjectRef;
 
@@ -52,6 +54,9 @@ pub enum Event {
         /// The same without the machine; nobody is second to a person whom nobody knows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
+        /// Who gave that name; only one that the server gave counts where two people are demanded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named_by: Option<NamedBy>,
         fences: Vec<Fence>,
     },
     /// Another person or machine goes on with it, after the lease of the one before had lapsed.
@@ -69,9 +74,21 @@ pub enum Event {
         gate: String,
         text: Option<String>,
     },
-    /// A second person approved the step behind this gate, for this attempt.
+    /// The gate was confirmed, and a second person is asked to approve this step (with its item) for this attempt. The
+    /// hash of the line before is what their approval has to name.
+    AwaitsApproval {
+        gate: String,
+        step: String,
+        attempt: u32,
+        /// Who confirmed the gate.
+        by: String,
+    },
+    /// A second person approved this step, for this attempt.
     Approved {
         gate: String,
+        /// Journals before 0.2 do not say which of the gate's steps; what they say lets none through any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
         attempt: u32,
         /// As the cluster knows them.
         by: String,
@@ -118,6 +135,25 @@ pub enum Event {
     Closed {
         outcome: Outcome,
     },
+}
+
+impl Event {
+    /// Name and version of the program that goes on from here, where the record says so.
+    fn tool(&self) -> Option<&str> {
+        match self {
+            Event::RunOpened { tool, .. } | Event::Resumed { tool } | Event::TakenOver { tool, .. } => Some(tool),
+            Event::Leased { .. }
+            | Event::Confirmed { .. }
+            | Event::AwaitsApproval { .. }
+            | Event::Approved { .. }
+            | Event::Intent { .. }
+            | Event::Returned { .. }
+            | Event::Chosen { .. }
+            | Event::Completed { .. }
+            | Event::Paused { .. }
+            | Event::Closed { .. } => None,
+        }
+    }
 }
 
 /// What a person chose at a pause; going on as before (retry) is `Resumed` alone.
@@ -317,6 +353,8 @@ pub enum Outcome {
     Done,
     /// Every step was already so.
     NothingToDo,
+    /// Nothing was sent, and a person left steps out: whether those are so is not known.
+    LeftOut,
     /// What could be put back was put back.
     Undone,
     /// A person gave it up; what is left half done is in the record before.
@@ -328,6 +366,7 @@ impl Outcome {
         match self {
             Outcome::Done => "done",
             Outcome::NothingToDo => "nothing to do",
+            Outcome::LeftOut => "ended, steps left out",
             Outcome::Undone => "undone",
             Outcome::Abandoned => "abandoned",
         }
@@ -343,6 +382,12 @@ pub enum BadLine {
     Sequence { line: usize, expected: u64, found: u64 },
     #[error("line {line}: its hash link does not match the line before; a line was edited, removed or reordered")]
     Chain { line: usize },
+    #[error(
+        "line {line}: {tool} wrote it, with a field that this version (tidepilot {}) does not know: {field}. It may be a guard, \
+         so nothing of the run is carried out from here; go on with that version, or a newer one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Newer { line: usize, tool: String, field: String },
     #[error("expected a run-opened record first; this is not a journal of a run")]
     NoOpening,
 }
@@ -373,11 +418,16 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
     let mut parsed = Parsed::default();
     let mut rest = text;
     let mut line_number = 0;
+    let mut tool = "another tidepilot".to_owned();
     while let Some(end) = rest.find('\n') {
         line_number += 1;
         let line = &rest[..end];
-        let record: Record = serde_json::from_str(line)
-            .map_err(|error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) })?;
+        let bad = |error: serde_json::Error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) };
+        let record: Record = serde_json::from_str(line).map_err(bad)?;
+        tool = record.event.tool().unwrap_or(&tool).to_owned();
+        if let Some(field) = unknown_field(&serde_json::from_str(line).map_err(bad)?, &record) {
+            return Err(BadLine::Newer { line: line_number, tool, field });
+        }
         let expected = parsed.records.len() as u64;
         if record.seq != expected {
             return Err(BadLine::Sequence { line: line_number, expected, found: record.seq });
@@ -428,6 +478,34 @@ mod tests {
         assert_eq!(Cause::of(&reason), Cause::StoodStill);
         let all: std::collections::BTreeSet<String> = Cause::all().map(|cause| json!(cause).to_string()).collect();
         assert_eq!(all.len(), Cause::all().count(), "each cause has a word of its own");
+    }
+
+    #[test]
+    fn a_field_of_a_newer_version_stops_and_is_named() {
+        let step = json!({
+            "id": "s", "phase": "p", "title": "S", "why": "", "alreadySo": false, "before": null, "after": null,
+            "action": {"kind": "await", "target": {"context": "c", "namespace": "n", "name": "t"}},
+            "requests": [], "command": "", "rehearsed": "not-needed", "reversibility": "free",
+            "confirm": {"kind": "none"}, "pre": [], "post": [], "env": {}, "totalS": 1, "stalledS": 1, "approvers": 1,
+        });
+        let opened = |step: &Value| {
+            let plan = json!({
+                "runbook": "x", "runbookVersion": "1", "runbookDigest": "", "title": "x", "experimental": false,
+                "inputs": {}, "target": {"context": "c", "namespace": "n", "name": "t"}, "kubeClusters": {},
+                "contexts": [], "checks": [], "steps": [step], "observedAt": "1970-01-01T00:00:00Z",
+            });
+            let record = json!({"seq": 0, "at": "1970-01-01T00:00:00Z", "prev": "", "record": "run-opened", "run": "r",
+                "tool": "tidepilot 9.9.9", "plan": plan});
+            decode(&(record.to_string() + "\n"))
+        };
+        assert!(opened(&step).is_ok(), "{:?}", opened(&step));
+        for (path, at) in [("/mustNotBefore", "plan.steps[0].mustNotBefore"), ("/action/quorum", "plan.steps[0].action.quorum")] {
+            let mut newer = step.clone();
+            let (parent, name) = path.rsplit_once('/').expect("a path");
+            newer.pointer_mut(parent).expect("there")[name] = json!("2027");
+            let why = opened(&newer).expect_err("refused").to_string();
+            assert!(why.contains("tidepilot 9.9.9") && why.contains(at), "{why}");
+        }
     }
 
     #[test]

@@ -26,7 +26,14 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     let mut done = BTreeSet::new();
     let mut befores: BTreeMap<&str, &Value> = BTreeMap::new();
     let mut sent = BTreeSet::new();
+    let mut approved = BTreeSet::new();
     for record in records {
+        // An approval is for one attempt: the next one needs another.
+        match &record.event {
+            Event::Approved { step: Some(step), .. } => drop(approved.insert(step.as_str())),
+            Event::Intent { step, .. } => drop(approved.remove(step.as_str())),
+            _ => {}
+        }
         if let Event::Completed { step, .. } = &record.event {
             done.insert(step.as_str());
         } else if let Event::Intent { step, before, .. } = &record.event {
@@ -74,7 +81,11 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
         for pre in &step.pre {
             let _ = writeln!(out, "# {}", held("stop here if", pre));
         }
-        one(&mut out, step, plan, &befores);
+        if step.approvers > 1 && !approved.contains(step.id.as_str()) {
+            guarded(&mut out, run, step, plan, &befores);
+        } else {
+            one(&mut out, step, plan, &befores);
+        }
         for post in &step.post {
             let _ = writeln!(out, "# {}", held("not good yet as long as", post));
         }
@@ -84,6 +95,23 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
 
 fn kubectl(of: &ObjectRef) -> String {
     format!("kubectl --context {} -n {}", quote(&of.context), quote(&of.namespace))
+}
+
+/// A step that a second person has to approve is no line that is ready to be sent: it is a comment, and the script ends.
+fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Value>) {
+    let mut lines = String::new();
+    one(&mut lines, step, plan, befores);
+    let _ = writeln!(
+        out,
+        "# A second person has to approve it first: another user runs `tidepilot runs approve {}` and sees what it is.\n\
+         # By hand, likewise: another person reads the lines behind #: and agrees; then take the marks and the next line away.",
+        comment(run)
+    );
+    let told = format!("{}: a second person has to approve it first", comment(&step.id));
+    let _ = writeln!(out, "echo {} >&2; exit 1", quote(&told));
+    for line in lines.lines() {
+        let _ = writeln!(out, "#: {line}");
+    }
 }
 
 fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Value>) {

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Reversibility};
-use super::approval::People;
 use super::bind;
 use super::definition::Runbook;
 use super::gates::overwrite_gate;
 use super::network::{self, Way};
+use super::people::People;
 use super::plan::{Confirm, Plan, PlannedStep};
 use super::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
 use super::retold::told;
@@ -109,15 +109,25 @@ pub enum BadRun {
     NotOpened,
     #[error("the journal was written for another version of runbook {0}; resume it with the tidepilot that began it")]
     OtherRunbook(String),
+    #[error(
+        "{step} asks for {approvers} people, and this version (tidepilot {}) knows of two; go on with the tidepilot that began it ({tool})",
+        env!("CARGO_PKG_VERSION")
+    )]
+    MorePeople { step: String, approvers: u8, tool: String },
 }
 
 impl Run {
     /// Folds the records of a journal. `runbook` is the document named by the plan.
     pub fn replay(runbook: Runbook, records: &[Record]) -> Result<Self, BadRun> {
         let (first, rest) = records.split_first().ok_or(BadRun::NotOpened)?;
-        let Event::RunOpened { run, plan, .. } = &first.event else { return Err(BadRun::NotOpened) };
+        let Event::RunOpened { run, tool, plan } = &first.event else { return Err(BadRun::NotOpened) };
         if plan.runbook != runbook.id || plan.runbook_digest != runbook.digest {
             return Err(BadRun::OtherRunbook(plan.runbook.clone()));
+        }
+        // What a newer version guards better must not pass on less.
+        if let Some(step) = plan.steps.iter().find(|step| step.approvers > 2) {
+            let (step, approvers) = (step.id.clone(), step.approvers);
+            return Err(BadRun::MorePeople { step, approvers, tool: tool.clone() });
         }
         let mut replayed = Self {
             id: run.clone(),
@@ -180,10 +190,10 @@ impl Run {
 
     /// The only state change, live and on replay.
     pub fn apply(&mut self, record: &Record) {
-        self.people.apply(&record.event);
+        self.people.apply(record);
         self.note(record);
         match &record.event {
-            Event::RunOpened { .. } | Event::Leased { .. } => {}
+            Event::RunOpened { .. } | Event::Leased { .. } | Event::AwaitsApproval { .. } => {}
             Event::Resumed { .. } | Event::TakenOver { .. } => {
                 let pause = self.paused.take();
                 let was_paused = pause.is_some();
@@ -292,6 +302,7 @@ impl Run {
             | Event::Leased { .. }
             | Event::TakenOver { .. }
             | Event::Confirmed { .. }
+            | Event::AwaitsApproval { .. }
             | Event::Approved { .. }
             | Event::Chosen { .. }
             | Event::Closed { .. } => return,
@@ -431,10 +442,15 @@ impl Run {
         self.crossed.values().flatten().cloned().collect()
     }
 
-    /// Steps of the plan that a person left out.
+    /// How many steps of the plan a person left out.
     pub fn skipped(&self) -> usize {
+        self.left_out_steps().count()
+    }
+
+    /// Those, by id.
+    pub fn left_out_steps(&self) -> impl Iterator<Item = &str> {
         let skipped = |step: &&PlannedStep| matches!(self.state(&step.id), StepState::Completed(How::Skipped { .. }));
-        self.plan.steps.iter().filter(skipped).count()
+        self.plan.steps.iter().filter(skipped).map(|step| step.id.as_str())
     }
 
     /// Completed steps of the plan, those that were left out among them.

@@ -38,6 +38,35 @@ pub enum Drives {
     NotKnown,
 }
 
+/// A second person is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaiting {
+    /// With its item.
+    pub step: String,
+    pub gate: String,
+    pub attempt: u32,
+    /// Since when, by the clock of whoever drove it.
+    pub since: Timestamp,
+    pub confirmed_by: String,
+    /// The command of the second person.
+    pub approve: String,
+}
+
+impl Awaiting {
+    fn of(shown: &Shown) -> Option<Self> {
+        let (step, wanted) = shown.run().awaits_approval()?;
+        Some(Self {
+            step: step.id.clone(),
+            approve: format!("tidepilot runs approve {}{}", wanted.run, wanted.answer()),
+            gate: wanted.gate,
+            attempt: wanted.attempt,
+            since: wanted.asked.map(|(since, _)| since)?,
+            confirmed_by: wanted.confirmed_by.unwrap_or_default(),
+        })
+    }
+}
+
 /// One run as every list shows it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +100,9 @@ pub struct Standing {
     pub here: bool,
     /// Where it waits; empty once it is over.
     pub waits: String,
+    /// What a second person is waited for with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Awaiting>,
     /// Command lines that go on with it or end it, the first the likeliest; empty while somebody drives it.
     pub next: Vec<String>,
     /// The TidbClusters of which it restarts something now.
@@ -141,7 +173,10 @@ impl Standing {
             runbook: run.plan.runbook.clone(),
             target: run.plan.target.to_string(),
             opened: records.first().map_or(Timestamp::UNIX_EPOCH, |record| record.at),
-            state: view.state(),
+            state: match shown.run().awaits_approval() {
+                Some((step, _)) if view.paused.is_none() => format!("waits for a second person at {}", step.id),
+                Some(_) | None => view.state(),
+            },
             open,
             completed,
             steps,
@@ -153,6 +188,7 @@ impl Standing {
             drives: Drives::NotKnown,
             here,
             waits: if open { waits(shown, &view) } else { String::new() },
+            approval: Awaiting::of(shown).filter(|_| open),
             next: Vec::new(),
             restarts,
             corrects,
@@ -219,7 +255,8 @@ impl Standing {
         }
         let Self { run, answers, .. } = self;
         if !self.here {
-            return vec![format!("tidepilot runs take-over {run}{answers}")];
+            let approve = self.approval.as_ref().map(|approval| approval.approve.clone());
+            return approve.into_iter().chain([format!("tidepilot runs take-over {run}{answers}")]).collect();
         }
         match self.dead_end {
             Some(DeadEnd::Object) => return vec![format!("tidepilot runs abandon {run} --reason TEXT")],
@@ -262,7 +299,7 @@ impl Standing {
         match self.next.as_slice() {
             [] => format!("{}; wait for it, or stop it where it runs", self.sentence()),
             [first, ..] => {
-                let held = matches!(self.drives, Drives::Holds(_));
+                let held = matches!(self.drives, Drives::Holds(_)) && !first.contains(" runs approve ");
                 let when = if held { ", once nobody drives it," } else { "" };
                 format!("{}; `{first}`{when} goes on with it", self.sentence())
             }
@@ -450,6 +487,7 @@ pub fn last_driver(records: &[Record]) -> Option<String> {
         | Event::Resumed { .. }
         | Event::TakenOver { .. }
         | Event::Confirmed { .. }
+        | Event::AwaitsApproval { .. }
         | Event::Approved { .. }
         | Event::Intent { .. }
         | Event::Returned { .. }
@@ -472,8 +510,10 @@ fn waits(shown: &Shown, view: &View) -> String {
     if let Some(reason) = &view.paused {
         return format!("{undo}stopped at {at}: {}", reason.sentence());
     }
-    if let Some((step, _)) = shown.run().awaits_approval() {
-        return format!("{undo}waits for a second person at {}", step.id);
+    if let Some(Awaiting { step, attempt, since, confirmed_by, .. }) = Awaiting::of(shown) {
+        return format!(
+            "{undo}waits for a second person at {step} (attempt {attempt}) since {since}, confirmed by {confirmed_by}"
+        );
     }
     if let Some(gate) = &view.gate {
         return format!("{undo}waits at the gate of {at}: {}", gate.question);

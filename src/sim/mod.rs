@@ -428,6 +428,7 @@ fn user(name: &str, access: Access) -> User {
     match access {
         Access::Admin => User::admin(name),
         Access::ReadOnly => User { name: name.to_owned(), groups: Vec::new(), rules: Rules::ReadOnly },
+        Access::Bound => User { name: name.to_owned(), groups: Vec::new(), rules: Rules::Bound },
     }
 }
 

@@ -111,6 +111,8 @@ pub struct UserSpec {
 pub enum Access {
     Admin,
     ReadOnly,
+    /// What the Roles in the cluster give.
+    Bound,
 }
 
 #[derive(Clone, Debug, Deserialize)]

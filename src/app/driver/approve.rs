@@ -4,6 +4,7 @@
 //! an object of its own, so neither lease nor journal is touched. Not here: which approval counts
 //! (`runbook::approval`), the object (`client::approval`).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journals::replay;
@@ -12,15 +13,21 @@ use crate::app::message::RunMessage;
 use crate::client::access::WritePermit;
 use crate::client::agent;
 use crate::client::approval::{self, object_name};
-use crate::client::identity::Identity;
+use crate::client::identity::{Identity, Named};
+use crate::client::lease::{Lease, Lost};
 use crate::client::open_run::Head;
 use crate::runbook::approval::{Approval, Vouched, Wanted, decide};
+use crate::runbook::engine::Run;
+use crate::runbook::people::NamedBy;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
-use crate::runbook::record::decode;
+use crate::runbook::provenance::Provenance;
+use crate::runbook::record::{Record, decode};
 use crate::runbook::standing::last_driver;
 
 /// How often the cluster is asked for an approval while one is waited for.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// How often it is seen whether the lease is ours still while a person is waited for.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the second person is asked to approve.
 #[derive(Clone, Debug)]
@@ -28,25 +35,23 @@ pub struct Asked {
     pub wanted: Wanted,
     pub plan: Plan,
     pub step: PlannedStep,
+    /// How many more items of the same step there are, each of which needs an approval of its own.
+    pub alike: usize,
     /// Who opened or last drove the run.
     pub driver: String,
     /// Since when the record in the cluster has stood still.
     pub last: Timestamp,
     /// Whom the approval will name.
     pub who: Identity,
+    /// What is to be known of the document that the plan says it is from, where it is not the shipped one.
+    pub document: Option<String>,
     head: Head,
-    reviewed: bool,
 }
 
 impl Driver {
     /// A plan that needs a second person is refused where no second person can see it.
     pub(super) fn second_person(&self, plan: &Plan) -> Option<CheckResult> {
-        let needs: Vec<&str> = plan
-            .steps
-            .iter()
-            .filter(|step| step.approvers > 1 && !step.already_so)
-            .map(|step| step.id.as_str())
-            .collect();
+        let needs = guarded(&plan.steps);
         (self.local_only && !needs.is_empty()).then(|| {
             let sentence = format!(
                 "{} needs the approval of a second person, and with --local-only nobody else can see the run; run it without",
@@ -56,45 +61,86 @@ impl Driver {
         })
     }
 
+    /// Why nobody could be second to whoever drives from here: the server does not say who that is. One sentence;
+    /// `None` where nothing of these steps needs a second person.
+    pub(super) async fn nobody_first<'a>(
+        &self,
+        plan: &Plan,
+        steps: impl IntoIterator<Item = &'a PlannedStep>,
+    ) -> Option<String> {
+        let needs = guarded(steps);
+        let link = self.links.get(&plan.target.context).filter(|_| !self.local_only && !needs.is_empty())?;
+        let why = Identity::ask_named(link).await.refusal()?;
+        Some(format!(
+            "{} needs the approval of a second person, and so it has to be known who the first one is: {why}; nothing was sent",
+            needs.join(", ")
+        ))
+    }
+
+    /// A run as its record in the clusters has it. `Err`: one sentence.
+    pub async fn recorded(&self, run: &str) -> Result<(Head, Vec<Record>), String> {
+        if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(format!("{run:?} is not the name of a run"));
+        }
+        let (head, lines) = self.fetch(run).await?;
+        let parsed = decode(&lines);
+        let parsed =
+            parsed.map_err(|why| format!("the record of run {run} in {} cannot be trusted: {why}", head.context))?;
+        Ok((head, parsed.records))
+    }
+
     /// What a run in the clusters waits for a second person to approve. `Err`: exit code and one sentence.
     pub async fn asked(&self, run: &str) -> Result<Asked, (u8, String)> {
         let refuse = |sentence: String| (exit::REFUSED, sentence);
-        if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
-            return Err(refuse(format!("{run:?} is not the name of a run")));
-        }
-        let (head, lines) = self.fetch(run).await.map_err(refuse)?;
-        let records = decode(&lines)
-            .map(|parsed| parsed.records)
-            .map_err(|why| refuse(format!("the record of run {run} in {} cannot be trusted: {why}", head.context)))?;
+        let (head, records) = self.recorded(run).await.map_err(refuse)?;
         let replayed = replay(&records).map_err(refuse)?;
         if let Some(outcome) = replayed.outcome() {
             return Err(refuse(format!("run {run} is over ({}); there is nothing to approve", outcome.word())));
         }
         let Some((step, wanted)) = replayed.awaits_approval() else {
             return Err(refuse(format!(
-                "run {run} waits for no approval now: a step with `approvers: 2` asks for it once its own gate is confirmed"
+                "run {run} waits for no approval now: a step with `approvers: 2` asks for it once its own gate is confirmed, and by an earlier tidepilot it is asked anew once this version resumes it"
             )));
         };
         let link = self.links.need(&head.context).map_err(refuse)?;
-        let (who, reviewed) = Identity::ask_source(link).await;
-        if wanted.confirmed_by.as_ref() == Some(&who.user) {
+        let named = Identity::ask_named(link).await;
+        if wanted.confirmed_by.as_ref() == Some(&named.who.user) {
             return Err(refuse(format!(
                 "{} is {}, who confirmed {} already: an approval has to come from another user of the cluster; nothing was written",
                 link.context(),
-                who.user,
+                named.who.user,
                 wanted.step
             )));
         }
+        if let Some(why) = named.refusal() {
+            return Err(refuse(format!(
+                "no second person in {}: {why}; nothing was written and nothing approved",
+                link.context()
+            )));
+        }
+        let alike = |other: &&PlannedStep| other.id != step.id && base(&other.id) == base(&step.id);
         Ok(Asked {
             step: step.clone(),
+            alike: replayed.guarded().filter(alike).count(),
             wanted,
             driver: last_driver(&records).unwrap_or_else(|| head.who().to_string()),
             last: records.last().map_or_else(now, |record| record.at),
+            document: self.document_of(&replayed, &head),
             plan: replayed.plan,
-            who,
+            who: named.who,
             head,
-            reviewed,
         })
+    }
+
+    fn document_of(&self, run: &Run, head: &Head) -> Option<String> {
+        match self.provenance(&run.plan) {
+            Provenance::Shipped => None,
+            Provenance::Here { file } => Some(format!("its runbook is {file}, which is on this machine too")),
+            Provenance::Foreign { why } => Some(format!(
+                "a document of {}, not known here: {why}. What is approved is the request below, whatever its words say",
+                head.who()
+            )),
+        }
     }
 
     /// Leaves the approval in the cluster. One sentence either way; `Err` with an exit code.
@@ -103,16 +149,29 @@ impl Driver {
         let Asked { wanted, who, head, .. } = asked;
         let permit = WritePermit::for_run(&self.links, &wanted.run, [&head.context]).map_err(refuse)?;
         let link = self.links.need(&head.context).map_err(refuse)?;
+        let question = wanted.asked.as_ref().map(|(_, question)| question.clone());
         let approval = Approval {
             run: wanted.run.clone(),
             gate: wanted.gate.clone(),
+            step: Some(wanted.step.clone()),
             attempt: wanted.attempt,
             plan: wanted.plan.clone(),
+            object: object_name(
+                &wanted.run,
+                &wanted.step,
+                wanted.attempt,
+                question.as_deref().unwrap_or_default(),
+                &who.user,
+            ),
+            question,
             user: who.user.clone(),
+            named_by: NamedBy::Server,
             host: who.host.clone(),
             at: now(),
-            object: object_name(&wanted.run, &wanted.gate, wanted.attempt, &who.user),
-            vouched: if asked.reviewed { Vouched::Review } else { Vouched::Kubeconfig },
+            created: None,
+            immutable: true,
+            unknown: None,
+            vouched: Vouched::Review,
         };
         let published = approval::publish(link, &permit, &head.namespace, &approval);
         match agent::during(&asked.plan.runbook, &wanted.run, published).await {
@@ -131,31 +190,40 @@ impl Driver {
         }
     }
 
-    /// The approvals of this run, waited for as long as the driver has patience. What cannot be read is none.
-    pub(super) async fn approvals(&self, plan: &Plan, wanted: &Wanted, ears: &mut Ears) -> Vec<Approval> {
-        let Some(link) = self.links.get(&plan.target.context).filter(|_| !self.local_only) else { return Vec::new() };
+    /// The approvals of this run, waited for as long as the driver has patience. What cannot be read is none. `Err`:
+    /// somebody else has the lease by now.
+    pub(super) async fn approvals(
+        &self,
+        plan: &Plan,
+        wanted: &Wanted,
+        lease: Option<&Arc<Lease>>,
+        ears: &mut Ears,
+    ) -> Result<Vec<Approval>, String> {
+        let Some(link) = self.links.get(&plan.target.context).filter(|_| !self.local_only) else {
+            return Ok(Vec::new());
+        };
         let namespace = &plan.target.namespace;
         let begun = Instant::now();
         loop {
-            let mut found = match approval::find(link, namespace, &wanted.run).await {
-                Ok(found) => found,
-                Err(trouble) => {
-                    let sentence = format!("approvals cannot be read: {}", trouble.sentence);
-                    tell(ears, RunMessage::Waiting(sentence)).await;
-                    Vec::new()
-                }
+            let (mut found, unread) = match approval::find(link, namespace, &wanted.run).await {
+                Ok(found) => (found, None),
+                Err(trouble) => (Vec::new(), Some(trouble.sentence)),
             };
             let lacking = match decide(wanted, &found) {
                 Ok(_) => {
                     self.vouch(link, plan, wanted, &mut found).await;
-                    return found;
+                    return Ok(found);
                 }
                 Err(sentence) => sentence,
             };
-            if *ears.stop.borrow() || begun.elapsed() >= self.patience {
-                return found;
+            if let Some(why) = lease.and_then(taken) {
+                return Err(why);
             }
-            tell(ears, RunMessage::Waiting(lacking)).await;
+            if *ears.stop.borrow() || begun.elapsed() >= self.patience {
+                return Ok(found);
+            }
+            let said = unread.map_or(lacking, |why| format!("{} cannot be seen to be approved: {why}", wanted.step));
+            tell(ears, RunMessage::Waiting(said)).await;
             tokio::select! {
                 () = tokio::time::sleep(ASK_AGAIN) => {}
                 _ = ears.stop.changed() => {}
@@ -163,14 +231,46 @@ impl Driver {
         }
     }
 
-    /// Notes whether the API server itself keeps people from approving in another name.
+    /// Notes whether the API server itself has kept people from approving in another name, all the time since before
+    /// these were written.
     async fn vouch(&self, link: &crate::client::Link, plan: &Plan, wanted: &Wanted, found: &mut [Approval]) {
         let Ok(permit) = WritePermit::for_run(&self.links, &wanted.run, [&plan.target.context]) else { return };
-        let who = Identity::ask(link).await;
-        if approval::vouched_for(link, &permit, &plan.target.namespace, &who, &wanted.run).await {
-            for approval in found {
+        let Some(since) = approval::policy_since(link).await else { return };
+        let Named { who, .. } = Identity::ask_named(link).await;
+        if approval::policy_holds(link, &permit, &plan.target.namespace, &who, &wanted.run).await {
+            // The server's times are whole seconds: in the same one it is not known which came first.
+            for approval in found.iter_mut().filter(|approval| approval.created.is_some_and(|made| made > since)) {
                 approval.vouched = Vouched::Server;
             }
         }
     }
+}
+
+/// What a lease that somebody else has says.
+fn taken(lease: &Arc<Lease>) -> Option<String> {
+    match lease.ready() {
+        Err(lost @ Lost::Taken { .. }) => Some(lost.to_string()),
+        Err(Lost::Unsure { .. }) | Ok(()) => None,
+    }
+}
+
+/// Comes back, with why, once somebody else has the lease; never without one.
+pub(super) async fn until_taken(lease: Option<&Arc<Lease>>) -> String {
+    let Some(lease) = lease else { return std::future::pending().await };
+    loop {
+        if let Some(why) = taken(lease) {
+            return why;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Ids of the steps that a second person has to approve.
+fn guarded<'a>(steps: impl IntoIterator<Item = &'a PlannedStep>) -> Vec<&'a str> {
+    steps.into_iter().filter(|step| step.approvers > 1 && !step.already_so).map(|step| step.id.as_str()).collect()
+}
+
+/// A step's id without its item.
+fn base(id: &str) -> &str {
+    id.split('[').next().unwrap_or(id)
 }

@@ -78,6 +78,14 @@ impl Driver {
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
             return end(run, exit::REFUSED, sentence);
         }
+        // Giving up and going back need nobody's approval.
+        let forward = !matches!(&choice, Some(Event::Chosen { choice: Choice::Undo { .. } | Choice::Abandon { .. } }));
+        if forward
+            && replayed.undoing().is_none()
+            && let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await
+        {
+            return end(run, exit::REFUSED, sentence);
+        }
         let confirmed = match self.ask_before_undo(&replayed, choice.as_ref(), &mut ears).await {
             Ok(confirmed) => confirmed,
             Err(ended) => return ended,

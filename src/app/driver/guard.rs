@@ -10,7 +10,7 @@ use super::journals::replay;
 use super::{Driver, Ears, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
-use crate::client::identity::Identity;
+use crate::client::identity::{Identity, Named};
 use crate::client::lease::{self, Lease, NotTaken, Place, Wanted};
 use crate::client::ledger::{Journal, LedgerError};
 use crate::client::open_run::{self, Head, OpenRun};
@@ -80,8 +80,8 @@ impl Driver {
         let Ground { database, places, beside, .. } = ground.clone();
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
         let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(exit::REFUSED, why))?;
-        let who = match self.links.get(&plan.target.context) {
-            Some(link) => Identity::ask(link).await,
+        let Named { who, by: named_by, .. } = match self.links.get(&plan.target.context) {
+            Some(link) => Identity::ask_named(link).await,
             None => return Err(barred(exit::REFUSED, format!("no context is called {:?}", plan.target.context))),
         };
         let wanted = Wanted {
@@ -138,6 +138,7 @@ impl Driver {
                     database,
                     by: who.to_string(),
                     user: Some(who.user.clone()),
+                    named_by: Some(named_by),
                     fences: fences.collect(),
                 };
                 Ok(Some(Guarded { shared: Shared { lease, record }, leased, who: who.to_string() }))

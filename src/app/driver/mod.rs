@@ -3,11 +3,12 @@
 //! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`approve`] (the second person), [`going_on`] (a run of this machine taken up again), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
+//! Neighbours: [`approve`] (the second person), [`approved`] (what became of their word), [`going_on`] (a run of this machine taken up again), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
 //! [`journals`] (runs read back), [`open_work`] (what is half done, here and in the clusters), [`session`] (the console's effects), [`shelf`] (the runbooks
 //! at hand).
 
 pub mod approve;
+pub mod approved;
 mod book;
 mod going_on;
 mod guard;
@@ -168,6 +169,9 @@ impl Driver {
             Ok(runbook) => runbook,
             Err(sentence) => return end("", exit::REFUSED, sentence),
         };
+        if let Some(sentence) = self.nobody_first(&plan, &plan.steps).await {
+            return end("", exit::REFUSED, sentence);
+        }
         let run = new_run_id();
         // The permit comes before the journal: a read-only context leaves no trace.
         if let Err(sentence) = WritePermit::for_run(&self.links, &run, &plan.contexts) {
@@ -270,6 +274,20 @@ impl Driver {
         }
     }
 
+    /// The end of a run that somebody else has by now: they may have ended it.
+    async fn gone(&self, run: &Run, why: String) -> RunEnd {
+        match self.recorded(&run.id).await.ok().and_then(|(_, records)| replay(&records).ok()?.outcome()) {
+            Some(outcome) => {
+                let sentence = format!(
+                    "{why}; the run was ended there ({}), and nothing more was sent from here",
+                    outcome.word()
+                );
+                end(&run.id, exit::ANOTHER_RUN, sentence)
+            }
+            None => self.unwritten(run, Unwritten::Taken(why)),
+        }
+    }
+
     /// ` (driven by …)`, where the journal knows it.
     fn driven_by(&self, run: &str) -> String {
         let records = ledger::read(&self.runs, run).unwrap_or_default();
@@ -297,7 +315,7 @@ impl Driver {
         let mut input = Next::Go;
         loop {
             if let Some(why) = book.taken() {
-                return self.unwritten(&run, Unwritten::Taken(why));
+                return self.gone(&run, why).await;
             }
             let stop_asked = *ears.stop.borrow();
             let effects = match input {
@@ -376,11 +394,20 @@ impl Driver {
                         input = Next::Input(Input::Performed(answer));
                     }
                     Effect::Ask(gate) => {
-                        let text = ask(ears, &gate).await;
+                        let lease = book.lease().cloned();
+                        let text = tokio::select! {
+                            text = ask(ears, &gate) => text,
+                            why = approve::until_taken(lease.as_ref()) => return self.gone(&run, why).await,
+                        };
                         input = Next::Input(Input::Answered { gate, text });
                     }
                     Effect::FindApprovals(wanted) => {
-                        let found = haste.bound(self.approvals(&run.plan, &wanted, ears)).await.unwrap_or_default();
+                        let lease = book.lease().cloned();
+                        let looking = self.approvals(&run.plan, &wanted, lease.as_ref(), ears);
+                        let found = match haste.bound(looking).await.unwrap_or_else(|| Ok(Vec::new())) {
+                            Ok(found) => found,
+                            Err(why) => return self.gone(&run, why).await,
+                        };
                         input = Next::Input(Input::Approvals { wanted, found });
                     }
                     Effect::Wait { seconds, sentence, stalled_s, about } => {
@@ -514,6 +541,14 @@ fn stopped(run: &Run, stop: Stop) -> RunEnd {
         }
         Stop::Finished(Outcome::NothingToDo) => {
             end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
+        }
+        Stop::Finished(Outcome::LeftOut) => {
+            let left: Vec<&str> = run.left_out_steps().collect();
+            let sentence = format!(
+                "ended, and nothing was sent: {} was left out, and whether it is so is not known",
+                left.join(", ")
+            );
+            end(&run.id, exit::DONE, sentence)
         }
         Stop::Finished(Outcome::Undone) => end(&run.id, exit::UNDONE, undone(run)),
         Stop::Finished(Outcome::Abandoned) => {

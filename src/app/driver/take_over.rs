@@ -48,7 +48,12 @@ impl Driver {
             Ok(replayed) if replayed.outcome().is_some() => {
                 return end(run, exit::DONE, format!("run {run} is over; there is nothing to take over"));
             }
-            Ok(replayed) => replayed.plan,
+            Ok(replayed) => {
+                if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
+                    return refuse(sentence);
+                }
+                replayed.plan
+            }
             Err(sentence) => return refuse(sentence),
         };
         tell(&ears, RunMessage::Waiting(self.whose_word(&head).await)).await;

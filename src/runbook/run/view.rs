@@ -316,7 +316,13 @@ pub fn sentence(record: &Record) -> String {
         Event::TakenOver { by, from, moves, .. } => format!("taken over from {from} by {by}{}", moved(moves.as_ref())),
         Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
         Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
-        Event::Approved { gate, by, vouched, .. } => format!("{gate} approved by {by} ({})", vouched.words()),
+        Event::AwaitsApproval { step, attempt, by, .. } => {
+            format!("{step}: waits for a second person (attempt {attempt}, confirmed by {by})")
+        }
+        Event::Approved { gate, step, attempt, by, vouched, .. } => {
+            let what = step.as_ref().map_or_else(|| gate.clone(), |step| format!("{step} (attempt {attempt})"));
+            format!("{what} approved by {by} ({})", vouched.words())
+        }
         Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),
         Event::Returned { step, answer, .. } => match answer {
             Answer::Accepted { status, detail } if detail.is_empty() => format!("{step}: answered {status}; verifying"),

@@ -17,6 +17,8 @@ pub enum Rules {
     /// get, list and watch of everything but secrets; no streams into pods.
     ReadOnly,
     Only(Vec<Rule>),
+    /// What the Roles in the store give, looked up anew for each request.
+    Bound,
 }
 
 /// One rule: each list may hold `*`; `resources` name subresources as `pods/portforward`.
@@ -80,6 +82,8 @@ impl Rules {
                 vec![Rule { verbs, groups: all(), resources, ..Rule::default() }]
             }
             Rules::Only(rules) => rules.clone(),
+            // The router has put the bound ones in its place.
+            Rules::Bound => Vec::new(),
         }
     }
 }

@@ -3,6 +3,9 @@
 //! An object goes through its type and back; what does not come back is no field. Where the type itself does not fit, nothing is
 //! said here. Custom resources: [`super::schema`].
 
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -45,6 +48,8 @@ pub(super) fn prune(kind: &Resource, object: &mut Value) -> Vec<String> {
         "clusterroles" => through::<ClusterRole>(object),
         "rolebindings" => through::<RoleBinding>(object),
         "roles" => through::<Role>(object),
+        "validatingadmissionpolicies" => through::<ValidatingAdmissionPolicy>(object),
+        "validatingadmissionpolicybindings" => through::<ValidatingAdmissionPolicyBinding>(object),
         _ => None,
     };
     let mut lost = Vec::new();

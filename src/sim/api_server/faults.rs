@@ -14,7 +14,7 @@ struct Settings {
     refuse: Option<u16>,
     drop_connections: bool,
     hang: bool,
-    own_name_only: bool,
+    refuse_review: Option<u16>,
 }
 
 /// The faults of one API server; none by default. Clones share the settings.
@@ -48,14 +48,13 @@ impl Faults {
         self.0.send_modify(|settings| settings.hang = hang);
     }
 
-    /// As if the admission policy for approvals were installed: a ConfigMap labelled `tidepilot/approval` is taken only
-    /// from the user whom it names.
-    pub fn set_own_name_only(&self, on: bool) {
-        self.0.send_modify(|settings| settings.own_name_only = on);
+    /// Answers every SelfSubjectReview with this status; 404 is what servers before 1.28 say.
+    pub fn set_refuse_review(&self, status: Option<u16>) {
+        self.0.send_modify(|settings| settings.refuse_review = status);
     }
 
-    pub(super) fn own_name_only(&self) -> bool {
-        self.0.borrow().own_name_only
+    pub(super) fn refuse_review(&self) -> Option<u16> {
+        self.0.borrow().refuse_review
     }
 
     pub(super) fn latency(&self) -> Option<Duration> {

@@ -19,6 +19,7 @@ use super::request_log::RequestLog;
 use super::store::Store;
 use super::tls;
 
+mod admission;
 mod apply;
 mod auth;
 mod built_in;
@@ -35,6 +36,7 @@ mod openapi;
 mod patch;
 mod port_forward;
 mod protobuf;
+mod rbac;
 mod read;
 mod reply;
 mod request;

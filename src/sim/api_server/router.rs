@@ -8,12 +8,12 @@ use http::{HeaderMap, Method, Request, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 
-use super::auth::{Ask, User};
+use super::auth::{Ask, Rules, User};
 use super::connection::Server;
 use super::reply::Reply;
 use super::request::{Query, Target};
 use super::status::Refusal;
-use super::{crd, discovery, openapi, read, review, streams, watch, write};
+use super::{crd, discovery, openapi, rbac, read, review, streams, watch, write};
 use crate::sim::request_log::KubeRequest;
 
 /// As etcd's default limit on one object and its envelope.
@@ -97,13 +97,17 @@ async fn route(server: &Arc<Server>, request: Request<Incoming>, dry_run: &mut b
     if let Some(reply) = discovery::health(&path) {
         return Ok(reply);
     }
-    let user = authenticate(server, &parts.headers)?;
+    let user = acting(server, authenticate(server, &parts.headers)?, &parts.headers)?;
     let Some(target) = Target::parse(&path) else {
         return match parts.method {
             Method::GET => discovery::answer(config, &path)
                 .or_else(|| openapi::answer(config, &path))
                 .ok_or_else(Refusal::unknown_path),
-            Method::POST => review::answer(&user, &path, &read_body(body).await?),
+            Method::POST => match config.faults.refuse_review() {
+                Some(404) if path.ends_with("/selfsubjectreviews") => Err(Refusal::unknown_path()),
+                Some(status) if path.ends_with("/selfsubjectreviews") => Err(Refusal::fault(status)),
+                Some(_) | None => review::answer(&user, &path, &read_body(body).await?),
+            },
             _ => Err(Refusal::unknown_path()),
         };
     };
@@ -172,6 +176,27 @@ fn authenticate(server: &Server, headers: &HeaderMap) -> Result<User, Refusal> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|given| given.strip_prefix("Bearer ")).map(str::trim);
     token.and_then(|token| server.config.tokens.get(token)).cloned().ok_or_else(Refusal::unauthorized)
+}
+
+/// Whom a request is made as: the user of the token, or whom that user may impersonate; with the rights of that one.
+fn acting(server: &Server, user: User, headers: &HeaderMap) -> Result<User, Refusal> {
+    let bound = |mut user: User| {
+        if user.rules == Rules::Bound {
+            user.rules = Rules::Only(rbac::rules(&server.config.store, &user));
+        }
+        user
+    };
+    let user = bound(user);
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let Some(name) = text("impersonate-user") else { return Ok(user) };
+    let ask = Ask { verb: "impersonate", resource: "users", name: &name, ..Ask::default() };
+    if !user.rules.allow(&ask) {
+        return Err(Refusal::forbidden(&user, &ask));
+    }
+    let given = headers.get_all("impersonate-group").iter();
+    let groups = given.filter_map(|value| value.to_str().ok().map(str::to_owned)).collect();
+    let known = server.config.tokens.values().find(|known| known.name == name).cloned();
+    Ok(bound(known.unwrap_or(User { name, groups, rules: Rules::Bound })))
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {

@@ -102,13 +102,21 @@ impl Refusal {
         Self::new(403, "Forbidden", message, Some(json!({"name": ask.name, "kind": ask.resource})))
     }
 
-    /// By an admission policy whose `reason` is Forbidden.
-    pub(super) fn denied(kind: &Resource, name: &str, why: &str) -> Self {
+    /// `by`: an admission policy and its binding.
+    pub(super) fn denied(kind: &Resource, name: &str, by: (&str, &str), reason: &str, why: &str) -> Self {
         let message = format!(
-            "{} {name:?} is forbidden: ValidatingAdmissionPolicy 'tidepilot-approvals' with binding 'tidepilot-approvals' denied request: {why}",
-            kind.qualified()
+            "{} {name:?} is forbidden: ValidatingAdmissionPolicy '{}' with binding '{}' denied request: {why}",
+            kind.qualified(),
+            by.0,
+            by.1
         );
-        Self::new(403, "Forbidden", message, Some(of(kind, name)))
+        let (status, reason) = match reason {
+            "Forbidden" => (403, "Forbidden"),
+            "Unauthorized" => (401, "Unauthorized"),
+            "RequestEntityTooLarge" => (413, "RequestEntityTooLarge"),
+            _ => (422, "Invalid"),
+        };
+        Self::new(status, reason, message, Some(of(kind, name)))
     }
 
     pub(super) fn not_found(kind: &Resource, name: &str) -> Self {

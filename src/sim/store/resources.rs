@@ -80,6 +80,7 @@ const fn kind(
     Resource { group, version, plural, kind, namespaced, short }
 }
 
+const ADMISSION: &str = "admissionregistration.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Every kind, grouped as discovery lists them.
@@ -107,6 +108,8 @@ pub const RESOURCES: &[Resource] = &[
     kind(RBAC, "v1", "clusterroles", "ClusterRole", false, &[]),
     kind(RBAC, "v1", "rolebindings", "RoleBinding", true, &[]),
     kind(RBAC, "v1", "roles", "Role", true, &[]),
+    kind(ADMISSION, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false, &[]),
+    kind(ADMISSION, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", false, &[]),
     kind(
         "apiextensions.k8s.io",
         "v1",
