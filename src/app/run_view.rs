@@ -176,7 +176,9 @@ impl RunView {
             Some((Some(outcome @ (Outcome::Done | Outcome::Undone | Outcome::NothingToDo)), _)) => {
                 (Level::Good, outcome.word().to_owned())
             }
-            Some((Some(outcome @ (Outcome::Abandoned | Outcome::LeftOut)), _)) => (Level::Unknown, outcome.word().to_owned()),
+            Some((Some(outcome @ (Outcome::Abandoned | Outcome::LeftOut)), _)) => {
+                (Level::Unknown, outcome.word().to_owned())
+            }
             _ if self.gate.is_some() => (Level::Working, "waits for you".to_owned()),
             _ if self.driving => (Level::Working, "now".to_owned()),
             // A pause that was asked for is no failure.

@@ -144,7 +144,9 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Err(error @ LedgerError::Missing { .. }) => show_recorded(id, *output, &error.to_string(), folder, connect).await,
+            Err(error @ LedgerError::Missing { .. }) => {
+                show_recorded(id, *output, &error.to_string(), folder, connect).await
+            }
             Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
         },
         RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder, connect).await),
@@ -191,7 +193,9 @@ async fn show_recorded(
 ) -> color_eyre::Result<ExitCode> {
     let links = match connect.links() {
         Ok(links) => links,
-        Err(sentence) => return Ok(fail(&format!("{missing}, and no cluster could be asked: {sentence}"), exit::REFUSED)),
+        Err(sentence) => {
+            return Ok(fail(&format!("{missing}, and no cluster could be asked: {sentence}"), exit::REFUSED));
+        }
     };
     let (head, records) = match Driver::new(links, folder).recorded(id).await {
         Ok(found) => found,

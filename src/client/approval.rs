@@ -63,7 +63,8 @@ pub async fn publish(link: &Link, permit: &WritePermit, namespace: &str, approva
 
 fn same(there: &Approval, ours: &Approval) -> bool {
     let about = |approval: &Approval| {
-        let Approval { run, gate, step, attempt, plan, question, user, named_by, immutable, unknown, .. } = approval.clone();
+        let Approval { run, gate, step, attempt, plan, question, user, named_by, immutable, unknown, .. } =
+            approval.clone();
         (run, gate, step, attempt, plan, question, (user, named_by, immutable, unknown))
     };
     about(there) == about(ours)
@@ -102,7 +103,8 @@ pub async fn policy_since(link: &Link) -> Option<Timestamp> {
 fn touched(object: &Value) -> Option<Timestamp> {
     let made: Timestamp = object["metadata"]["creationTimestamp"].as_str()?.parse().ok()?;
     let fields = object["metadata"]["managedFields"].as_array();
-    let times = fields.into_iter().flatten().filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty());
+    let times =
+        fields.into_iter().flatten().filter(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty());
     let changed = times.filter_map(|entry| entry["time"].as_str()?.parse().ok());
     Some(changed.fold(made, Timestamp::max))
 }

@@ -47,7 +47,20 @@ pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> 
     }
     out.push_str("\n## Every record\n\n```text\n");
     for record in records {
-        let _ = writeln!(out, "{}  {:>4}  {}", record.at.strftime("%Y-%m-%d"), record.seq, super::run::line(record));
+        let line = match (&record.event, approvals.iter().find(|seen| seen.seq == record.seq)) {
+            // What a line says of itself is not what was seen.
+            (Event::Approved { vouched, .. }, Some(seen)) => {
+                let words = super::approvals::words(Some(seen), *vouched);
+                super::plain(&format!(
+                    "{}  approval of {} by {}: {words}",
+                    record.at.strftime("%H:%M:%S"),
+                    seen.what,
+                    seen.by
+                ))
+            }
+            _ => super::run::line(record),
+        };
+        let _ = writeln!(out, "{}  {:>4}  {line}", record.at.strftime("%Y-%m-%d"), record.seq);
     }
     out.push_str("```\n\n## The journal\n\n");
     let _ = writeln!(out, "* {}, SHA-256 of the last: `{}`", counted(verified.lines, "line"), verified.head);

@@ -114,10 +114,7 @@ impl Run {
         }
         let first = self.people.first(gate);
         let asked = self.people.awaited().filter(|awaited| {
-            awaited.step == step.id
-                && awaited.attempt == attempt
-                && awaited.gate == *gate
-                && Some(&awaited.by) == first
+            awaited.step == step.id && awaited.attempt == attempt && awaited.gate == *gate && Some(&awaited.by) == first
         });
         Some(Wanted {
             run: self.id.clone(),
@@ -253,6 +250,9 @@ pub(super) fn found(wanted: &Wanted, found: &[Approval]) -> Vec<Effect> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runbook::action::Answer;
+    use crate::runbook::definition::Runbook;
+    use crate::runbook::record::Record;
 
     fn wanted() -> Wanted {
         Wanted {
@@ -324,6 +324,109 @@ mod tests {
             let said = said(std::slice::from_ref(&wrong));
             assert!(said.contains(word) && said != wrong.user, "{wrong:?}: {said}");
         }
+    }
+
+    /// A run of one reversible step that needs a second person, after these events.
+    fn run_after(events: Vec<Event>) -> Run {
+        let target = serde_json::json!({"context": "c", "namespace": "n", "name": "t"});
+        let action = serde_json::json!({"kind": "transfer-pd-leader", "target": target, "to": "pd-1"});
+        let step = serde_json::json!({
+            "id": "move", "phase": "p", "title": "Move", "why": "", "alreadySo": false, "before": null, "after": null,
+            "action": action, "requests": [], "command": "", "rehearsed": "predicted", "reversibility": "compensable",
+            "confirm": {"kind": "plain", "gate": "p/move"}, "approvers": 2, "pre": [], "post": [], "env": {},
+            "totalS": 1, "stalledS": 1,
+        });
+        let plan = serde_json::from_value(serde_json::json!({
+            "runbook": "x", "runbookVersion": "1", "runbookDigest": "", "title": "x", "experimental": false,
+            "inputs": {}, "target": target, "kubeClusters": {}, "contexts": [], "checks": [], "steps": [step],
+            "observedAt": "1970-01-01T00:00:00Z",
+        }));
+        let plan = Box::new(plan.expect("a plan"));
+        let opened = Event::RunOpened { run: "r1".into(), tool: "t".into(), plan };
+        let records: Vec<Record> = [opened]
+            .into_iter()
+            .chain(events)
+            .enumerate()
+            .map(|(seq, event)| Record {
+                seq: seq as u64,
+                at: Timestamp::UNIX_EPOCH,
+                prev: format!("hash {seq}"),
+                event,
+            })
+            .collect();
+        Run::replay(Runbook::named("x", ""), &records).expect("a run")
+    }
+
+    fn leased(user: &str, named_by: Option<NamedBy>) -> Event {
+        Event::Leased {
+            database: String::new(),
+            by: user.into(),
+            user: Some(user.into()),
+            named_by,
+            fences: Vec::new(),
+        }
+    }
+
+    fn asked(attempt: u32) -> Event {
+        Event::AwaitsApproval { gate: "p/move".into(), step: "move".into(), attempt, by: "ann".into() }
+    }
+
+    fn approved(step: Option<&str>, attempt: u32) -> Event {
+        Event::Approved {
+            gate: "p/move".into(),
+            step: step.map(Into::into),
+            attempt,
+            by: "bob".into(),
+            host: String::new(),
+            given: Timestamp::UNIX_EPOCH,
+            object: "o".into(),
+            vouched: Vouched::Review,
+        }
+    }
+
+    #[test]
+    fn an_approval_is_used_up_by_the_attempt_that_it_is_for() {
+        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None };
+        let begun = || vec![leased("ann", Some(NamedBy::Server)), confirmed(), asked(1)];
+        let wanted = |run: &Run| run.approval_wanted(&run.plan.steps[0]).map(|wanted| wanted.attempt);
+        let waits =
+            |run: &Run| run.awaits_approval().map(|(_, wanted)| (wanted.attempt, wanted.asked.map(|(_, hash)| hash)));
+        let run = run_after(begun());
+        assert_eq!((wanted(&run), waits(&run)), (Some(1), Some((1, Some("hash 3".to_owned())))));
+        let mut events = begun();
+        events.push(approved(Some("move"), 1));
+        let run = run_after(events.clone());
+        assert_eq!((wanted(&run), waits(&run)), (None, None));
+        // Sent, and the answer was lost: the next attempt, of a step that can be put back too, is asked anew.
+        let action = run.plan.steps[0].action.clone();
+        let null = serde_json::Value::Null;
+        events.push(Event::Intent { step: "move".into(), attempt: 1, action, before: null.clone(), after: null });
+        events.push(Event::Returned {
+            step: "move".into(),
+            attempt: 1,
+            answer: Answer::Unknown { reason: "lost".into() },
+        });
+        let run = run_after(events.clone());
+        assert_eq!((wanted(&run), waits(&run)), (Some(2), None));
+        assert!(matches!(
+            run.ask_second(&run.plan.steps[0]).expect("asked").as_slice(),
+            [Effect::Append(Event::AwaitsApproval { attempt: 2, .. }), Effect::Observe]
+        ));
+        events.push(asked(2));
+        let run = run_after(events);
+        assert_eq!(waits(&run).map(|(attempt, _)| attempt), Some(2));
+    }
+
+    #[test]
+    fn what_an_earlier_tidepilot_recorded_is_read_and_lets_nothing_through() {
+        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None };
+        let run = run_after(vec![leased("ann", None), confirmed(), approved(None, 1)]);
+        let wanted = run.approval_wanted(&run.plan.steps[0]).expect("still wanted");
+        assert_eq!(wanted.confirmed_by, None);
+        assert!(wanted.nobody.contains("earlier tidepilot"), "{}", wanted.nobody);
+        // Whoever resumes it with a name that counts is asked anew.
+        let run = run_after(vec![leased("ann", None), confirmed(), leased("ann", Some(NamedBy::Server))]);
+        assert!(run.people.ask_again("p/move"));
     }
 
     #[test]

@@ -124,7 +124,9 @@ impl Run {
         match self.outcome() {
             // A run that is done, or was given up, can be put back too: each effect is proved anew.
             None | Some(Outcome::Done | Outcome::Abandoned) => {}
-            Some(outcome @ (Outcome::Undone | Outcome::NothingToDo | Outcome::LeftOut)) => return Err(BadChoice::Closed(outcome.word())),
+            Some(outcome @ (Outcome::Undone | Outcome::NothingToDo | Outcome::LeftOut)) => {
+                return Err(BadChoice::Closed(outcome.word()));
+            }
         }
         if self.undoing().is_some() {
             return Err(BadChoice::Undoing);

@@ -25,11 +25,15 @@ fn lost(read: &Value, known: &Value, at: &str) -> Option<String> {
                 None => Some(path),
             }
         }),
-        (Value::Array(read), Value::Array(known)) => {
-            read.iter().zip(known).enumerate().find_map(|(index, (read, known))| lost(read, known, &format!("{at}[{index}]")))
-        }
+        (Value::Array(read), Value::Array(known)) => read
+            .iter()
+            .zip(known)
+            .enumerate()
+            .find_map(|(index, (read, known))| lost(read, known, &format!("{at}[{index}]"))),
         // One form of the same written as another has lost what the first had beside it.
-        (Value::Object(read), _) => read.keys().next().filter(|_| !known.is_object()).map(|name| format!("{at}.{name}")),
+        (Value::Object(read), _) => {
+            read.keys().next().filter(|_| !known.is_object()).map(|name| format!("{at}.{name}"))
+        }
         (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_), _) => None,
     }
 }

@@ -120,8 +120,10 @@ impl People {
     pub fn why_nobody(&self) -> String {
         match &self.driver {
             None => "without a lease (--local-only) nobody else can see the run".to_owned(),
-            Some((user, named_by)) => no_person(user, *named_by)
-                .map_or_else(|| "the gate was answered before it was asked who drives".into(), |why| format!("{user} {why}")),
+            Some((user, named_by)) => no_person(user, *named_by).map_or_else(
+                || "the gate was answered before it was asked who drives".into(),
+                |why| format!("{user} {why}"),
+            ),
         }
     }
 

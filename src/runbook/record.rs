@@ -499,7 +499,9 @@ mod tests {
             decode(&(record.to_string() + "\n"))
         };
         assert!(opened(&step).is_ok(), "{:?}", opened(&step));
-        for (path, at) in [("/mustNotBefore", "plan.steps[0].mustNotBefore"), ("/action/quorum", "plan.steps[0].action.quorum")] {
+        for (path, at) in
+            [("/mustNotBefore", "plan.steps[0].mustNotBefore"), ("/action/quorum", "plan.steps[0].action.quorum")]
+        {
             let mut newer = step.clone();
             let (parent, name) = path.rsplit_once('/').expect("a path");
             newer.pointer_mut(parent).expect("there")[name] = json!("2027");

@@ -13,7 +13,7 @@ use crate::client::access::WritePermit;
 use crate::client::identity::{Identity, Named};
 use crate::client::lease::{self, Lease, NotTaken, Place, Wanted};
 use crate::client::ledger::{Journal, LedgerError};
-use crate::client::open_run::{self, Head, OpenRun};
+use crate::client::open_run::{self, Head, NotShared, OpenRun};
 use crate::client::{self};
 use crate::fleet::database::{Database, database_of};
 use crate::fleet::{Fleet, ObjectRef};
@@ -249,6 +249,7 @@ impl Driver {
                 );
                 Err(Barred { recorded: true, ..barred(exit::REFUSED, sentence) })
             }
+            Err(NotShared::Taken(why)) => Err(barred(exit::ANOTHER_RUN, format!("{why}; nothing was sent"))),
             Err(why) => Err(refused(why.to_string())),
         }
     }

@@ -278,10 +278,8 @@ impl Driver {
     async fn gone(&self, run: &Run, why: String) -> RunEnd {
         match self.recorded(&run.id).await.ok().and_then(|(_, records)| replay(&records).ok()?.outcome()) {
             Some(outcome) => {
-                let sentence = format!(
-                    "{why}; the run was ended there ({}), and nothing more was sent from here",
-                    outcome.word()
-                );
+                let sentence =
+                    format!("{why}; the run was ended there ({}), and nothing more was sent from here", outcome.word());
                 end(&run.id, exit::ANOTHER_RUN, sentence)
             }
             None => self.unwritten(run, Unwritten::Taken(why)),
