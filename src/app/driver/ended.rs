@@ -1,0 +1,106 @@
+//! How a run ended or stopped, in words, with its exit code and what helps. No I/O.
+//!
+//! Not here: why it stopped (`runbook::engine`), which way on really helps (`runbook::ways`).
+
+use super::{exit, now};
+use crate::app::message::RunEnd;
+use crate::counted::counted;
+use crate::runbook::engine::{Run, StepState, Stop};
+use crate::runbook::network::{Way, verdict};
+use crate::runbook::record::{How, Outcome, PauseReason};
+use crate::runbook::requests::quote;
+use crate::runbook::ways::{self, WayOn};
+
+pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
+    match stop {
+        Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {
+            let ways = run.ways();
+            let code = if ways.iter().all(Way::good) { exit::DONE } else { exit::NOT_GOOD };
+            end(&run.id, code, format!("done: {}", verdict(&ways)))
+        }
+        Stop::Finished(Outcome::Done) => {
+            let sentence = match run.skipped() {
+                0 if run.completed() == 1 => "done: 1 step, verified".to_owned(),
+                0 => format!("done: {}, each verified", counted(run.completed(), "step")),
+                skipped => format!(
+                    "done: {} verified; {skipped} skipped, and what was to be proved by that is not proved",
+                    counted(run.completed() - skipped, "step")
+                ),
+            };
+            end(&run.id, exit::DONE, sentence)
+        }
+        Stop::Finished(Outcome::NothingToDo) => {
+            end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
+        }
+        Stop::Finished(Outcome::LeftOut) => {
+            let left: Vec<&str> = run.left_out_steps().collect();
+            let sentence = format!(
+                "ended, and nothing was sent: {} was left out, and whether it is so is not known",
+                left.join(", ")
+            );
+            end(&run.id, exit::DONE, sentence)
+        }
+        Stop::Finished(Outcome::Undone) => end(&run.id, exit::UNDONE, undone(run)),
+        Stop::Finished(Outcome::Abandoned) => {
+            end(&run.id, exit::DONE, format!("abandoned as it stands: {}", run.left().join("; ")))
+        }
+        Stop::AtGate(gate) => {
+            let need = need(gate.text.as_ref());
+            let way = ways::at_gate(&run.id, &gate);
+            let sentence = format!("stopped at a gate: {} (needs {need}); `{}` goes on", gate.question, way.command);
+            RunEnd { ways: vec![way], ..end(&run.id, exit::AT_GATE, sentence) }
+        }
+        Stop::AwaitsApproval { sentence, .. } => {
+            let resume = format!("tidepilot runs resume {}", run.id);
+            let sentence = format!("{sentence} Then `{resume}` goes on");
+            let ways = vec![WayOn { command: resume, does: "goes on once it is approved".into() }];
+            RunEnd { ways, ..end(&run.id, exit::AT_GATE, sentence) }
+        }
+        Stop::Paused(reason) => {
+            let step = run.pause().map_or("", |pause| pause.step.as_str());
+            let code = match &reason {
+                PauseReason::Foreign { .. } => exit::FOREIGN,
+                PauseReason::Refused { .. } if !run.has_written() => exit::REFUSED,
+                PauseReason::Refused { .. }
+                | PauseReason::NotReady { .. }
+                | PauseReason::TimedOut { .. }
+                | PauseReason::Asked => exit::PAUSED,
+            };
+            let asked = reason == PauseReason::Asked;
+            let sentence = match asked {
+                true => format!(
+                    "paused as you asked, at {step}; run {} stays open, and `tidepilot runs resume {}` goes on from there",
+                    run.id, run.id
+                ),
+                false => format!("paused at {step}: {}", reason.sentence()),
+            };
+            let more = reason.three_ways();
+            RunEnd { asked, more, ways: run.ways_on(now()), ..end(&run.id, code, sentence) }
+        }
+    }
+}
+
+/// The flag that answers a gate.
+pub(super) fn need(text: Option<&String>) -> String {
+    text.map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {}", quote(text)))
+}
+
+fn undone(run: &Run) -> String {
+    let Some(way) = run.undoing() else { return "undone".into() };
+    let stays = way
+        .ends_at
+        .as_ref()
+        .map_or_else(String::new, |step| format!("; {step} has no way back, so it and what came before it stay"));
+    let skipped: Vec<&str> = way
+        .steps
+        .iter()
+        .filter(|step| matches!(run.state(&step.id), StepState::Completed(How::Skipped { .. })))
+        .map(|step| step.id.as_str())
+        .collect();
+    let skipped = if skipped.is_empty() { String::new() } else { format!("; skipped: {}", skipped.join(", ")) };
+    format!("undone: {} put back and verified{skipped}{stays}", counted(way.of.len(), "step"))
+}
+
+pub(super) fn end(run: &str, code: u8, sentence: String) -> RunEnd {
+    RunEnd { run: run.to_owned(), code, sentence, ..RunEnd::default() }
+}
