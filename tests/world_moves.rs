@@ -73,7 +73,11 @@ fn word(ended: &Ended) -> Result<&'static str, String> {
         Ended::Stopped(Stop::Paused(
             PauseReason::NotReady { .. } | PauseReason::TimedOut { .. } | PauseReason::Asked,
         )) => "paused",
-        Ended::Stopped(Stop::AtGate(_) | Stop::AwaitsApproval { .. } | Stop::Finished(Outcome::Abandoned))
+        Ended::Stopped(
+            Stop::AtGate(_)
+            | Stop::AwaitsApproval { .. }
+            | Stop::Finished(Outcome::Abandoned | Outcome::LeftOut),
+        )
         | Ended::Crashed => {
             return Err(format!("ended as {ended:?}"));
         }

@@ -36,7 +36,7 @@ pub fn agree(runbook: &Runbook, records: &[Record], journal: &str) -> Result<(),
         return Err("an undo that was wished for ends in red".into());
     }
     let verified = report::verify::verify("r", journal, None);
-    let document = report::audit::markdown(records, &verified).ok_or("no report")?;
+    let document = report::audit::markdown(records, &verified, &[]).ok_or("no report")?;
     for (number, line) in view.steps.iter().enumerate() {
         let word = if line.progress == Progress::Current { "next" } else { line.progress.word() };
         let row = format!("| {} | `{}` | {word} |", number + 1, line.id);
