@@ -141,7 +141,7 @@ impl Event {
     /// Name and version of the program that goes on from here, where the record says so.
     fn tool(&self) -> Option<&str> {
         match self {
-            Event::RunOpened { tool, .. } | Event::Resumed { tool } | Event::TakenOver { tool, .. } => Some(tool),
+            Event::RunOpened { tool, .. } | Event::Resumed { tool, .. } | Event::TakenOver { tool, .. } => Some(tool),
             Event::Leased { .. }
             | Event::Confirmed { .. }
             | Event::AwaitsApproval { .. }

@@ -133,7 +133,7 @@ impl Driver {
     }
 
     fn document_of(&self, run: &Run, head: &Head) -> Option<String> {
-        match self.provenance(&run.plan) {
+        match self.judged(&run.plan).0 {
             Provenance::Shipped => None,
             Provenance::Here { file } => Some(format!("its runbook is {file}, which is on this machine too")),
             Provenance::Foreign { why } => Some(format!(
