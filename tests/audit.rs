@@ -169,7 +169,7 @@ fn what_remains_waits_for_what_was_moved() {
     // Up to the gate of the second TidbCluster: every name is asked for by itself.
     let first = ["--yes", "--confirm", "prod-east"];
     let stopped = code(&demo.run(&[&upgrade[..], &first[..]].concat()), 3);
-    assert!(stopped.contains("--confirm prod-west"), "{stopped}");
+    assert!(stopped.contains("--confirm west/prod/prod-west"), "{stopped}");
     let script = code(&demo.run(&["runs", "remaining", &only_run(&demo)]), 0);
     let waits: Vec<&str> = script.lines().filter(|line| line.starts_with("until test ")).collect();
     assert_eq!(waits.len(), 5, "PD of west, then TiKV and TiDB of both: {waits:#?}");
@@ -266,7 +266,7 @@ fn a_finished_run_is_reported(demo: &Demo, run: &str) {
     let report = code(&demo.run(&["runs", "report", run]), 0);
     for wanted in [
         "| state | done |",
-        "typed basic",
+        "typed legacy/pingcap/basic",
         &format!("?fieldManager=tidepilot%2F{run}&fieldValidation=Strict"),
         "PUT /v2/members/",
         "* the hash chain is whole",
@@ -493,7 +493,7 @@ fn a_fork_is_marked_and_its_run_needs_no_file() {
 fn runbooks_speak_chinese_where_the_locale_does() {
     let demo = Demo::start("half-migrated");
     let chinese = code(&demo.run(&["--lang", "zh", "runbook", "list"]), 0);
-    assert!(chinese.contains("让已有的 TidbCluster"), "{chinese}");
+    assert!(chinese.contains("为已有的 TidbCluster 开启跨 Kubernetes 集群功能"), "{chinese}");
     let mut command = demo.command(env!("CARGO_BIN_EXE_tidepilot"));
     let wrong =
         ["plan", "migrate-cluster-domain", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=x.y"];

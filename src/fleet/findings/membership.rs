@@ -67,9 +67,9 @@ fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// The command that takes a member out which nobody runs.
 pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
-    // Whoever starts it may be where nobody looks; what is left of a pod that is gone was judged by its place.
+    // Whoever starts it may be where nobody looks, and nothing is changed in a Database that is not seen whole.
     let away = scene.database.away();
-    if member.name.is_empty() && !away.is_empty() {
+    if !away.is_empty() {
         return format!(
             "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
             away.join(", ")
