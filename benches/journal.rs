@@ -71,7 +71,7 @@ fn a_long_one(dir: &Path, records: &[Record]) {
         attempt: 1,
         answer: Answer::Refused { reason: "the server refused it".into() },
     };
-    let resumed = Event::Resumed { tool: "bench".into() };
+    let resumed = Event::Resumed { tool: "bench".into(), moves: None };
     let mut disk = model::Disk::default();
     disk.append(records[0].at, records[0].event.clone());
     let mut lines = disk.0;

@@ -65,6 +65,9 @@ fn verified(values: &Values, more: &[&str]) -> String {
     openssl(folder.path(), &[&["verify"], more, &["-CAfile", "ca.crt", "tls.crt"]].concat()).1
 }
 
+/// What, values, how it is verified, what openssl says, what is found.
+type Case = (&'static str, Values, &'static [&'static str], &'static str, &'static [TroubleKind]);
+
 #[test]
 fn what_openssl_refuses_is_found() {
     if !installed() {
@@ -91,8 +94,7 @@ fn what_openssl_refuses_is_found() {
     let both = [other_id.clone(), authority["tls.crt"].clone()].concat();
     let both_ways = [no_ca.clone(), authority["tls.crt"].clone()].concat();
     use TroubleKind::{NoAuthority, NoKeyIds, OtherKeyId, ShortKey};
-    // (what, values, how it is verified, what openssl says, what is found)
-    let cases: [(&str, Values, &[&str], &str, &[TroubleKind]); 8] = [
+    let cases: [Case; 8] = [
         ("in order", leaf(true), &["-x509_strict"], "OK", &[]),
         ("another key id", under(other_id), &[], "error 20", &[OtherKeyId]),
         ("one of two fits", under(both), &[], "OK", &[]),
