@@ -113,7 +113,7 @@ fn a_run_of_the_console_whose_terminal_vanishes_is_paused_and_lets_go() {
     outer.keys("/restart-component\r\r");
     outer.shows(&["tidbCluster"]);
     outer.keys("\x15legacy/pingcap/basic\r");
-    outer.keys("\x15tikv\r\r");
+    outer.keys("\x15tikv\r\r\r");
     outer.shows(&["to send"]);
     outer.keys("\r");
     outer.shows(&["will be sent"]);
