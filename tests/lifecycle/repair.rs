@@ -50,8 +50,9 @@ async fn members_of_every_tidb_cluster_are_repaired_from_any() {
     let again = bed.run("repair-peer-urls", &[WEST], &[]).await.expect(0);
     assert!(again.all().contains("nothing to do"), "{}", again.all());
     assert_eq!(bed.writes_since(until), Vec::<String>::new());
-    let other = bed.run("repair-peer-urls", &[BASIC], &[]).await.expect(4);
-    assert!(other.all().contains("use migrate-cluster-domain"), "{}", other.all());
+    // One that is alone and not opened has peerURLs too.
+    let other = bed.run("repair-peer-urls", &[BASIC], &[]).await.expect(0);
+    assert!(other.all().contains("nothing to do"), "{}", other.all());
     bed.end().await;
 }
 
@@ -84,7 +85,7 @@ async fn members_that_nobody_runs_go_only_when_asked_for_and_not_with_the_quorum
     let host = "prod-east-pd-5.prod-east-pd-peer.prod.svc.east.local";
     bed.sim.add_member("prod", host, &format!("http://{host}:2380")).expect("a leader");
     let refused = bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(4);
-    assert!(refused.all().contains("They count in every majority"), "{}", refused.all());
+    assert!(refused.all().contains("count in every majority"), "{}", refused.all());
     bed.run("repair-peer-urls", &asked, &["prod-west"]).await.expect(0);
     assert_eq!(members(database(&bed.status().await, "prod-east")).len(), 3);
     let until = bed.log_length();

@@ -53,7 +53,7 @@ impl Seeing {
 }
 
 use Seeing::{BeforeAStep, NotFromOutside, Now, OnlyFromInside};
-use Severity::{High, Low, Medium};
+use Severity::{High, Info, Low, Medium};
 
 const fn hazard(number: u8, id: &'static str, severity: Severity, seen: Seeing, why: &'static str) -> Hazard {
     Hazard { number: Some(number), id, severity, why, seen }
@@ -621,7 +621,7 @@ pub static CATALOGUE: &[Hazard] = &[
     ),
     plain(
         "run-records-unguarded",
-        Low,
+        Info,
         "Whoever may write ConfigMaps there can leave a run in another's name, for somebody with more rights to take over.",
     ),
     plain("store-not-up", Medium, "Every store that does not serve leaves its regions a copy short."),
