@@ -193,6 +193,11 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
     ("a short key", |bed| tls_but(bed, "/certificate/rsaBits", json!(1024)), &["certificate-unusable"]),
     ("no key ids", |bed| tls_but(bed, "/certificate/subject", json!("CN=TiDB")), &["certificate-without-key-ids"]),
     (
+        "a member whose pod is gone, and all is seen",
+        |bed| bed.members.push(member(9, "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local")),
+        &["ghost-member", "pd-member-unhealthy", "uneven-pd-spread"],
+    ),
+    (
         "a member whose pod is gone",
         |bed| {
             bed.members.extend([
