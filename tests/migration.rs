@@ -242,7 +242,11 @@ fn gates_want_their_own_words() {
     let demo = Demo::start("default", FAST);
     // --yes alone does not answer what has no way back, and neither does a mistyped name.
     let ran = demo.run(&with(&RUN, &["--yes"])).expect(3);
-    assert!(ran.stderr.contains("--confirm legacy/pingcap/basic") && ran.stderr.contains("runs resume"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("--confirm legacy/pingcap/basic") && ran.stderr.contains("runs resume"),
+        "{}",
+        ran.stderr
+    );
     let first = demo.room.journals();
     assert_eq!(first.len(), 1);
     // The run that is open at its gate keeps a second one out, and is the one to go on with.

@@ -66,8 +66,10 @@ fn imports_go_one_way() {
                 let target: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
                 seen += 1;
                 let driver = path.starts_with("app/driver") && (target == "client" || target == "files");
+                // Tests of the parsers hold their sentences against the door of printed text.
+                let fuzz = path == Path::new("client/fuzz.rs") && target == "shown";
                 let demo = own != "cli" || target != "sim" || path == Path::new("cli/demo.rs");
-                if target != own && !driver && (!allowed.contains(&target.as_str()) || !demo) {
+                if target != own && !driver && !fuzz && (!allowed.contains(&target.as_str()) || !demo) {
                     wrong.push(format!("{}:{}: {own} imports {target}", path.display(), number + 1));
                 }
             }

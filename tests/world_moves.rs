@@ -74,9 +74,7 @@ fn word(ended: &Ended) -> Result<&'static str, String> {
             PauseReason::NotReady { .. } | PauseReason::TimedOut { .. } | PauseReason::Asked,
         )) => "paused",
         Ended::Stopped(
-            Stop::AtGate(_)
-            | Stop::AwaitsApproval { .. }
-            | Stop::Finished(Outcome::Abandoned | Outcome::LeftOut),
+            Stop::AtGate(_) | Stop::AwaitsApproval { .. } | Stop::Finished(Outcome::Abandoned | Outcome::LeftOut),
         )
         | Ended::Crashed => {
             return Err(format!("ended as {ended:?}"));

@@ -75,7 +75,7 @@ pub fn check_held(url: &str, tls: bool) -> Result<(), BadPeerUrl> {
     let plain = normal(url);
     let address = plain.split_once("://[").and_then(|(scheme, rest)| Some((scheme, rest.split_once(']')?)));
     let plain = match address {
-        Some((scheme, (ip, rest))) if ip.parse::<std::net::Ipv6Addr>().is_ok() => format!("{scheme}://ip{rest}"),
+        Some((scheme, (ip, rest))) if ip.parse::<core::net::Ipv6Addr>().is_ok() => format!("{scheme}://ip{rest}"),
         Some(_) | None => plain,
     };
     check_form(&plain, tls)

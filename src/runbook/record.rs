@@ -422,7 +422,8 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
     while let Some(end) = rest.find('\n') {
         line_number += 1;
         let line = &rest[..end];
-        let bad = |error: serde_json::Error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) };
+        let bad =
+            |error: serde_json::Error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) };
         let record: Record = serde_json::from_str(line).map_err(bad)?;
         tool = record.event.tool().unwrap_or(&tool).to_owned();
         if let Some(field) = unknown_field(&serde_json::from_str(line).map_err(bad)?, &record) {

@@ -312,12 +312,13 @@ fn a_run_at_its_gate_keeps_the_same_runbook_out() {
     let (exit_code, said) = code(&world.tidepilot("ann", 4, asks).output().expect("ran"));
     let run = until_journal_has(&world.state("ann"), r#""record":"leased""#);
     assert!(
-        exit_code == 3 && said.contains(&format!("`tidepilot runs resume {run} --confirm basic` goes on")),
+        exit_code == 3
+            && said.contains(&format!("`tidepilot runs resume {run} --confirm legacy/pingcap/basic` goes on")),
         "{exit_code} {said}"
     );
     for (person, go_on) in [("ann", "resume"), ("bob", "take-over")] {
         let (exit_code, said) = code(&world.tidepilot(person, 4, &RUN).output().expect("ran"));
-        let next = format!("`tidepilot runs {go_on} {run} --confirm basic`");
+        let next = format!("`tidepilot runs {go_on} {run} --confirm legacy/pingcap/basic`");
         assert!(exit_code == 6 && said.contains(&next), "{person}: {exit_code} {said}");
         assert!(said.contains("has sent nothing yet") && said.contains("waits at the gate"), "{said}");
         let diagnosed = world.tidepilot(person, 4, &["diagnose"]).output().expect("ran");
