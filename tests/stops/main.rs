@@ -85,7 +85,10 @@ async fn somebody_else() {
         .sh("kubectl --context legacy -n pingcap patch tidbcluster basic --type merge -p '{\"spec\":{\"clusterDomain\":\"other.example\"}}'")
         .await
         .expect(0);
-    let gate = ways(&ran).into_iter().find(|way| way.contains("--confirm basic")).expect("how the gate is answered");
+    let gate = ways(&ran)
+        .into_iter()
+        .find(|way| way.contains("--confirm legacy/pingcap/basic"))
+        .expect("how the gate is answered");
     let ran = fleet.sh(&gate).await.expect(7);
     assert_eq!(cause(&fleet, &run), json!("foreign"));
     let said = ran.stderr.clone();
@@ -252,7 +255,7 @@ async fn another_cluster() {
 async fn a_gate_says_how_it_is_answered() {
     let fleet = Fleet::of(&[]).await;
     let ran = fleet.run(&[]).await.expect(3);
-    assert!(ran.stderr.contains("needs --confirm basic"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("needs --confirm legacy/pingcap/basic"), "{}", ran.stderr);
     let ran = fleet.sh(&ways(&ran).remove(0)).await.expect(3);
     assert!(ran.stderr.contains("needs --yes"), "{}", ran.stderr);
     fleet.sh(&ways(&ran).remove(0)).await.expect(0);
