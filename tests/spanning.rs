@@ -167,6 +167,17 @@ fn the_domain_of_a_neighbour_is_not_ones_own() {
         assert!(ran.all().contains("REFUSED  domain-is-the-real-one"), "{domain}: {}", ran.all());
     }
     assert_eq!(plan("cluster1.com").code, 2);
+    // Its pods were asked, so that is proof; where nobody could be asked it is what CoreDNS's configuration says.
+    let accept = ["--accept", "domain-is-the-real-one", "--reason", "I know better"];
+    let asked = bed.tidepilot(&[migrate.as_slice(), &["clusterDomain=east.local"], &accept].concat());
+    assert!(asked.code == 4 && asked.all().contains("what it found is proof"), "{}", asked.all());
+    let empty = Bed::new("empty");
+    empty.namespace("east", "prod");
+    let deploy =
+        ["plan", "deploy-initial-cluster", "--set", ONE, "--set", DEPLOY[2], "--set", "clusterDomain=eu.example"];
+    assert_eq!(empty.tidepilot(&deploy).code, 4);
+    let read = empty.tidepilot(&[deploy.as_slice(), &accept].concat());
+    assert!(read.code == 2 && read.all().contains("OVERRULED  domain-is-the-real-one"), "{}", read.all());
     for (runbook, place, domain) in [
         ("deploy-initial-cluster", "east/prod/new", "west.local"),
         ("join-cluster", "legacy/pingcap/new", "east.local"),

@@ -340,7 +340,9 @@ fn preflight(check: &Check, facts: &Facts<'_>) -> CheckResult {
     match applies.and_then(|applies| if applies { facts.check(&check.check, &none) } else { Ok(true) }) {
         Ok(true) => result(CheckState::Passed, String::new()),
         Ok(false) => match facts.words(&check.fail.en, &none) {
-            Ok(sentence) => CheckResult { reading: overrule::may_be(check), ..result(failed, sentence) },
+            Ok(sentence) => {
+                CheckResult { reading: overrule::may_be(check) && !proven(check, facts), ..result(failed, sentence) }
+            }
             Err(why) => result(failed, format!("{} ({why})", check.fail.en)),
         },
         // What cannot be seen refuses, whatever the severity: absent is never fine.
@@ -357,6 +359,11 @@ fn unanswered(why: &str) -> String {
         }
         None => why.to_owned(),
     }
+}
+
+/// What cannot be told is taken for proof: only what is known to be a reading is overruled.
+fn proven(check: &Check, facts: &Facts<'_>) -> bool {
+    check.proven_when.as_ref().is_some_and(|when| facts.check(when, &Scope::new()).unwrap_or(true))
 }
 
 fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<PlannedStep>) -> Result<(), BindError> {

@@ -151,6 +151,9 @@ pub struct Check {
     /// Of a check that refuses: whether what it reads proves what it says.
     #[serde(default)]
     pub evidence: Evidence,
+    /// Of a check that reads: where this holds, what it found was witnessed and is proof.
+    #[serde(default)]
+    pub proven_when: Option<String>,
 }
 
 /// How good the evidence of a refusal is. Each check's is argued for in `docs/evidence.md`.
@@ -425,7 +428,7 @@ impl Runbook {
         for check in &self.preflight {
             let place = format!("preflight {}", check.id);
             unique(&mut ids, &place)?;
-            for source in check.when.iter().chain([&check.check]) {
+            for source in check.when.iter().chain(&check.proven_when).chain([&check.check]) {
                 expression(&place, source, &known)?;
             }
             text(&place, &check.fail.en, &known)?;

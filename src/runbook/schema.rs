@@ -74,6 +74,7 @@ pub fn schema() -> Value {
                 ("severity", words::<Severity>()),
                 ("once", json!({"type": "boolean"})),
                 ("evidence", words::<Evidence>()),
+                ("provenWhen", cel()),
             ],
         ),
         "phase": object::<Phase>(
