@@ -381,10 +381,14 @@ impl Runbook {
         let mut runbook: Runbook = serde_saphyr::from_str(text)
             .map_err(|error| BadRunbook::Syntax { name: name.into(), why: said_of(&error) })?;
         if runbook.runbook != "v1" {
-            return Err(BadRunbook::Format { name: name.into(), found: runbook.runbook });
+            return Err(BadRunbook::Format { name: name.into(), found: brief(&runbook.runbook) });
         }
         runbook.digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        runbook.lint().map_err(|(place, why)| BadRunbook::Place { name: name.into(), place, why })?;
+        runbook.lint().map_err(|(place, why)| BadRunbook::Place {
+            name: name.into(),
+            place: brief(&place),
+            why: brief(&why),
+        })?;
         Ok(runbook)
     }
 
@@ -543,14 +547,24 @@ fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String
     Ok(())
 }
 
-/// The text of a shipped runbook, for tests.
 /// The parser's words with the lines around the place, unless these are longer than anybody reads.
 fn said_of(error: &serde_saphyr::Error) -> String {
     const MOST: usize = 2_000;
     let said = error.to_string();
-    if said.len() <= MOST { said } else { error.without_snippet().to_string().chars().take(MOST / 4).collect() }
+    if said.len() <= MOST { said } else { brief(&error.without_snippet().to_string()) }
 }
 
+/// What a refusal quotes of a document: no more than somebody reads.
+fn brief(text: &str) -> String {
+    const MOST: usize = 500;
+    let mut short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// The text of a shipped runbook, for tests.
 #[cfg(test)]
 pub(super) fn shipped_text(id: &str) -> &'static str {
     SHIPPED.iter().find(|(name, _)| *name == id).expect("ships").1
