@@ -1,7 +1,7 @@
 //! `check` over 50 TidbClusters in 20 KubeClusters, the data being there: less than 100 ms of CPU.
 //!
 //! A plain program: `cargo bench --bench check` prints the figure and fails where it is missed. The fleet is that of
-//! `tests/check.rs`, made by hand here as there: nothing is simulated.
+//! `tests/program/check/`, made by hand here as there: nothing is simulated.
 
 use std::time::{Duration, Instant};
 

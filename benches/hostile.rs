@@ -1,11 +1,11 @@
 //! What a world that means ill costs, measured on the real binary: memory, processor, requests, time.
 //!
 //! `cargo bench --bench hostile` prints one line for each attack; `docs/hostile-worlds.md` has the figures beside those of
-//! the first release. Takes about four minutes. Quick forms of the same attacks are tests (`tests/hostile`).
+//! the first release. Takes about four minutes. Quick forms of the same attacks are tests (`tests/program/hostile`).
 
 #![expect(clippy::print_stdout, reason = "a benchmark says its figures")]
 
-#[path = "../tests/hostile/server.rs"]
+#[path = "../tests/program/hostile/server.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod server;
 

@@ -4,7 +4,7 @@
 //! `client::ledger`'s tests. The files lie in a folder below `target/`, on a real disk: a temporary folder may be memory.
 //! The records are those of the migration on the model world. Not here: the network (the record's copy in the cluster).
 
-#[path = "../tests/model/mod.rs"]
+#[path = "../tests/engine/model/mod.rs"]
 mod model;
 
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Numbers with their nouns: `1 step`, `3 steps`. Every sentence that counts goes through here (`tests/words.rs` looks).
+//! Numbers with their nouns: `1 step`, `3 steps`. Every sentence that counts goes through here (`tests/house/words.rs` looks).
 //!
 //! Pure, and of no room: sentences are made everywhere. Not here: durations (`app::words`, `fleet::expiry`).
 

@@ -1,6 +1,6 @@
 //! tidepilot: one TiDB database across several Kubernetes clusters, watched and operated from one terminal.
 //!
-//! Modules in reading order; imports go one way only (`tests/tidy.rs` enforces it):
+//! Modules in reading order; imports go one way only (`tests/house/tidy.rs` enforces it):
 //!
 //! * [`fleet`] — what **is**: pure data and arithmetic over everything we were told;
 //! * [`runbook`] — what **should** happen: documents, plans, the engine; pure;

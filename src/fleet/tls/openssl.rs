@@ -1,6 +1,6 @@
 //! What programs with OpenSSL (TiKV, mysql, curl) refuse in a certificate that PD (Go) takes: by its error numbers.
 //!
-//! `tests/check/witness.rs` holds it against `openssl verify`. Pure. Not here: what both refuse ([`super`]), what looks self-signed
+//! `tests/program/check/witness.rs` holds it against `openssl verify`. Pure. Not here: what both refuse ([`super`]), what looks self-signed
 //! (`client::certificates`, where the signature is at hand).
 
 use super::TroubleKind;

@@ -1,0 +1,480 @@
+//! Keys, one line each: in this scene, these keys lead there, send this, or say that.
+
+use crate::fixture;
+use std::collections::BTreeMap;
+
+use crate::fixture::{options, press, scene};
+use tidepilot::app::message::{Effect, Message, RunEnd, RunMessage};
+use tidepilot::app::{App, AppOptions, Dialog, Subject, View};
+use tidepilot::runbook::standing::{Drives, Standing};
+
+/// Where a key string leads: `overview`, `members/basic-pd`, with the dialog in brackets.
+fn place(app: &App) -> String {
+    let screen = app.screen();
+    let mut place = match &screen.view {
+        View::Detail(Subject::Pod(of)) => format!("pod {of}"),
+        View::Detail(Subject::Member(id)) => format!("member {id}"),
+        View::Detail(Subject::Cluster(context)) => format!("cluster {context}"),
+        View::Detail(Subject::Store(id)) => format!("store {id}"),
+        View::Detail(Subject::TidbCluster(of)) => format!("tc {of}"),
+        View::Detail(Subject::Finding(key)) => format!("finding {}", key.split(' ').next().unwrap_or_default()),
+        View::Detail(Subject::Certificate(key)) => {
+            format!("certificate {}", key.split(' ').nth(1).unwrap_or_default())
+        }
+        view => view.title().to_owned(),
+    };
+    if !screen.filter.is_empty() {
+        place.push_str(&format!(" /{}", screen.filter));
+    }
+    if let Some(context) = &app.focus {
+        place.push_str(&format!(" <{context}>"));
+    }
+    if app.faults_only {
+        place.push_str(" faults");
+    }
+    match &app.dialog {
+        None => {}
+        Some(Dialog::Help { .. }) => place.push_str(" [help]"),
+        Some(Dialog::Palette { input, .. }) => place.push_str(&format!(" [:{}]", input.value())),
+        Some(Dialog::Filter { .. }) => place.push_str(" [filter]"),
+        Some(Dialog::Ask { go, .. }) => place.push_str(if *go { " [ask: yes]" } else { " [ask: not yet]" }),
+        Some(Dialog::Choices { at, offers }) => place.push_str(&format!(" [choose: {}]", offers[*at].words().0)),
+        Some(Dialog::Reason { input, wrong, .. }) => {
+            place.push_str(&format!(" [why: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
+        }
+        Some(Dialog::Overrule { check, input, wrong, .. }) => {
+            place.push_str(&format!(
+                " [overrule {check}: {}{}]",
+                input.value(),
+                if wrong.is_empty() { "" } else { ", wrong" }
+            ));
+        }
+        Some(Dialog::Typed { input, wrong, .. }) => {
+            place.push_str(&format!(" [type: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
+        }
+    }
+    place
+}
+
+/// Effects in short.
+fn sent(effects: &[Effect]) -> String {
+    let short = effects.iter().map(|effect| match effect {
+        Effect::Quit => "quit".to_owned(),
+        Effect::Copy(text) => format!("copy {text}"),
+        Effect::Plan { runbook, inputs, accepted } => {
+            let inputs = inputs.iter().map(|(name, value)| format!(" {name}={value}"));
+            let accepted = accepted.iter().map(|(check, reason)| format!(" although {check}: {reason}"));
+            format!("plan {runbook}{}", inputs.chain(accepted).collect::<String>())
+        }
+        Effect::Start(plan) => format!("start {}", plan.runbook),
+        Effect::Resume { run, wish: None } => format!("resume {run}"),
+        Effect::Resume { run, wish: Some(wish) } => format!("resume {run} {wish:?}"),
+        Effect::Answer { gate, text } => format!("answer {gate} {}", text.as_deref().unwrap_or("-")),
+        Effect::PauseRun => "pause".to_owned(),
+        Effect::ListRuns => "list".to_owned(),
+        Effect::Refresh => "refresh".to_owned(),
+        Effect::LookCloser => "look closer".to_owned(),
+    });
+    short.collect::<Vec<_>>().join("; ")
+}
+
+fn check_with(options: AppOptions, name: &str, keys: &str, wanted_place: &str, wanted_effects: &str) {
+    let mut app = scene(name, options);
+    let effects = press(&mut app, keys);
+    assert_eq!(place(&app), wanted_place, "{name}: {keys}");
+    assert_eq!(sent(&effects), wanted_effects, "{name}: {keys}");
+}
+
+fn check(name: &str, keys: &str, wanted_place: &str, wanted_effects: &str) {
+    check_with(options(), name, keys, wanted_place, wanted_effects);
+}
+
+fn said(name: &str, keys: &str, wanted: &str) {
+    let mut app = scene(name, options());
+    press(&mut app, keys);
+    let text = app.flash.map(|flash| flash.text).unwrap_or_default();
+    assert!(text.contains(wanted), "{name}: {keys} said {text:?}, not {wanted:?}");
+}
+
+#[test]
+fn walking_about() {
+    check("overview", ":pd<enter>", "members", "");
+    check("overview", ":ctx<enter>", "clusters", "");
+    check("overview", ":stores<enter>", "stores", "");
+    check("overview", ":tikv<enter>", "stores", "");
+    check("overview", ":tc<enter>", "tidbclusters", "");
+    check("overview", ":faults<enter>", "problems", "");
+    check("overview", "!", "problems", "");
+    check("overview", ":findings<enter>", "findings", "look closer");
+    check("overview", ":check<enter>", "findings", "look closer");
+    check("overview", "f", "findings", "look closer");
+    check("overview", "t", "certificates", "look closer");
+    check("overview", ":tls<enter>", "certificates", "look closer");
+    check("certificates", "<ctrl-r>", "certificates", "refresh; look closer");
+    check("certificates", "jjj<enter>", "certificate till-tikv-cluster-secret", "");
+    check("members", "f<esc>f", "findings", "look closer");
+    check("findings", "<enter>", "finding failover-on", "");
+    check("findings", "<enter><esc>", "findings", "");
+    check("findings", "<ctrl-r>", "findings", "refresh; look closer");
+    check("findings", "/peer-url<enter><enter>", "finding peer-urls-half-updated", "");
+    check("overview", ":runs<enter>", "runs", "list");
+    check("overview", "r", "runbooks", "");
+    check("overview", ":sto<enter>", "stores", "");
+    // A part of the middle of a word is none: `ns` is no `runs`.
+    check("overview", ":ns<enter>", "overview", "");
+    said("overview", ":ns<enter>", "no such view or command: \"ns\"");
+    said("overview", ":ns<enter>", "tidepilot -n NAME");
+    said("overview", ":ores<enter>", "no such view");
+    said("overview", ":ns prod<enter>", "no such view");
+    check("overview", ":run migrate-cluster-domain<enter>", "inputs", "");
+    // What is called so comes before what only speaks of it.
+    let mut app = scene("overview", options());
+    let mut restart = app.runbooks[0].clone();
+    (restart.id, restart.title) = ("restart-component".into(), "Restart one component".into());
+    app.runbooks.push(restart);
+    press(&mut app, "r/restart<enter>");
+    let rows = app.rows();
+    assert_eq!(app.cursor(&rows).map(|at| rows[at].key.as_str()), Some("restart-component"));
+    check("overview", ":db orders<enter>", "overview", "");
+    check("overview", ":pd<enter>:stores<enter>:pd<enter><esc>", "overview", "");
+    check("overview", ":", "overview [:]", "");
+    check("overview", ":r<tab>", "overview [:run]", "");
+    check("overview", ":r<tab><tab>", "overview [:runs]", "");
+    check("overview", ":r<tab><shift-tab>", "overview [:troubled]", "");
+    check("overview", ":db <tab>", "overview [:db basic]", "");
+    check("overview", ":pd<enter>:<up>", "members [:pd]", "");
+    check("overview", ":pd<esc>", "overview", "");
+    check("overview", "<tab><enter>", "pod north/db/basic-pd-0", "");
+    check("overview", "j<enter>", "pod east/db/basic-pd-1", "");
+    check("overview", "Gk<enter>", "pod east/db/basic-tidb-1", "");
+    check("members", "<down><down><enter>", "member 3c9e11d07a2b45f8", "");
+    check("members", "Gggd", "member a1f3c0de4b5d6e14", "");
+    check("clusters", "G<enter>", "cluster west", "");
+    check("stores", "j<enter>", "store 4", "");
+    check("tidbclusters", "<enter>", "tc east/db/basic", "");
+    check("databases", "j<enter>", "overview", "");
+}
+
+#[test]
+fn going_back_never_quits() {
+    check("overview", "<esc><esc><esc>", "overview", "");
+    check("overview", "qqq", "overview", "");
+    check("members", "<enter>q", "members", "");
+    check("members", "<enter><esc><esc>", "overview", "");
+    check("filtered", "<esc>", "members", "");
+    check("filtered", "<esc><esc>", "overview", "");
+    check("overview", "1<esc>", "overview", "");
+    check("overview", "<ctrl-z><esc>", "overview", "");
+    said("overview", "q", "quits");
+}
+
+#[test]
+fn quitting() {
+    check("overview", "<ctrl-c>", "overview", "quit");
+    check("overview", ":q<enter>", "overview", "quit");
+    check("overview", ":quit<enter>", "overview", "quit");
+    check("overview", "/ab<ctrl-c>", "overview /ab [filter]", "quit");
+    check("form", "<ctrl-c>", "inputs", "quit");
+    check("run", "<ctrl-c>", "run", "pause");
+    check("run", "<ctrl-c><ctrl-c>", "run", "pause; quit");
+    check("gate", "<ctrl-c>", "run [ask: not yet]", "pause");
+    check("run", ":q<enter>", "run", "pause");
+    check("ended", "<ctrl-c>", "run", "quit");
+}
+
+#[test]
+fn filtering_and_focus() {
+    check("members", "/north", "members /north [filter]", "");
+    check("members", "/north<enter>", "members /north", "");
+    check("members", "/north<esc>", "members", "");
+    check("members", "/north<enter><enter>", "member 3c9e11d07a2b45f8", "");
+    check("members", "/!east<enter><enter>", "member 3c9e11d07a2b45f8", "");
+    check("members", "/nothing<enter><enter>", "members /nothing", "");
+    check("members", "/q?:r<enter>", "members /q?:r", "");
+    check("overview", "2", "overview <north>", "");
+    check("overview", "2<enter>", "pod north/db/basic-pd-0 <north>", "");
+    check("overview", "20", "overview", "");
+    check("overview", "9", "overview", "");
+    check("overview", "<ctrl-z>", "overview faults", "");
+    check("overview", ":ctx north<enter>", "overview <north>", "");
+    said("overview", "9", "no cluster 9");
+}
+
+#[test]
+fn copying_and_refreshing() {
+    check("members", "c", "members", "copy a1f3c0de4b5d6e14");
+    check("overview", "c", "overview", "copy basic-pd-0");
+    check("clusters", "Gc", "clusters", "copy west");
+    check("overview", "<ctrl-r>", "overview", "refresh");
+    check("runs", "<ctrl-r>", "runs", "refresh; list");
+}
+
+#[test]
+fn help_is_an_overlay() {
+    check("members", "?", "members [help]", "");
+    check("members", "?<esc>", "members", "");
+    check("members", "?q", "members", "");
+    check("members", "?<down>?", "members", "");
+}
+
+/// Leaving the domain out would be refused where connected clusters serve different ones.
+#[test]
+fn the_domain_that_the_cluster_serves_is_proposed() {
+    let planned = |keys: &str, propose: bool| {
+        let mut app = scene("form", options());
+        app.form.as_mut().expect("a form is open").fields[1].info.propose = propose;
+        sent(&press(&mut app, keys))
+    };
+    let plan =
+        |domain: &str| format!("plan migrate-cluster-domain clusterDomain={domain} tidbCluster=east/shop/orders");
+    assert_eq!(planned("shop<tab><enter><enter>", true), plan("east.example.com"));
+    assert_eq!(planned("shop<tab><enter>.x<enter>", true), plan("east.example.com.x"), "it can be typed over");
+    assert_eq!(planned("shop<tab><enter><enter>", false), "", "only where the runbook says so");
+}
+
+#[test]
+fn inputs() {
+    let plan = "plan migrate-cluster-domain clusterDomain=east.example.com tidbCluster=east/shop/orders";
+    check("form", "<tab><tab><enter><tab><enter>", "plan", plan);
+    check("form", "shop<tab><enter>east.example.com<enter>", "plan", plan);
+    check("form", "<tab><enter><enter>", "inputs", "");
+    check("form", "<esc>", "runbooks", "");
+    check("tidbclusters", "jr<enter><tab><enter>", "plan", plan);
+    let mut app = scene("form", options());
+    press(&mut app, "<down><enter>");
+    assert_eq!(app.form.and_then(|form| form.error).as_deref(), Some("tidbCluster is needed"));
+}
+
+#[test]
+fn nothing_starts_on_one_key() {
+    check("plan", "<enter>", "plan [ask: not yet]", "");
+    check("plan", "<enter><enter>", "plan", "");
+    check("plan", "<enter><esc>", "plan", "");
+    check("plan", "<enter>n", "plan", "");
+    check("plan", "<enter>y", "run", "start migrate-cluster-domain");
+    check("plan", "<enter><tab><enter>", "run", "start migrate-cluster-domain");
+    check("refused", "<enter>", "plan", "");
+    said("refused", "<enter>", "refused by 1 of 4 checks");
+    check("planning", "<enter>", "plan", "");
+    check("run", "<esc>", "runbooks", "");
+}
+
+/// A reading gives way to a person's reason, typed; proof and what passes do not.
+#[test]
+fn a_check_is_overruled_by_a_typed_reason_alone() {
+    check("reading", "o", "plan [overrule domain: ]", "");
+    check("reading", "o<enter>", "plan [overrule domain: , wrong]", "");
+    check("reading", "o  <enter>", "plan [overrule domain:   , wrong]", "");
+    check("reading", "oboth<esc>", "plan", "");
+    let planned =
+        "plan migrate-cluster-domain clusterDomain=north.example.com tidbCluster=north/db/basic although domain: both";
+    check("reading", "oboth<enter>", "plan", planned);
+    check("reading", "<enter>", "plan", "");
+    check("refused", "o", "plan", "");
+    said("refused", "o", "it cannot be overruled");
+    said("plan", "o", "there is nothing to overrule");
+}
+
+#[test]
+fn gates() {
+    check("gate", "<enter>", "run", "");
+    check("gate", "y", "run", "answer members -");
+    check("gate", "<tab><enter>", "run", "answer members -");
+    check("gate", "<esc><enter>", "run [ask: not yet]", "");
+    check("typed", "ers<enter>", "run", "answer patch orders");
+    check("typed", "<enter>", "run [type: ord, wrong]", "");
+    check("typed", "y<enter>", "run [type: ordy, wrong]", "");
+    check("typed", "<esc>", "run", "");
+    check("typed", "<esc>y", "run", "");
+    check("run", "p", "run", "pause");
+}
+
+#[test]
+fn a_gate_does_not_take_keys_meant_for_another_view() {
+    let mut app = scene("typed", options());
+    press(&mut app, "<esc>:pd<enter>");
+    for message in fixture::run_so_far() {
+        app.update(message, fixture::now());
+    }
+    assert_eq!(place(&app), "members");
+    assert_eq!(sent(&press(&mut app, "y")), "");
+    press(&mut app, ":progress<enter><enter>");
+    assert_eq!(place(&app), "run [ask: not yet]");
+}
+
+#[test]
+fn a_run_that_has_stopped_offers_its_choices() {
+    let resume = "resume 20261120-120011-9c1d";
+    check("paused", "", "run", "");
+    check("paused", "<enter>", "run [choose: resume]", "");
+    check("paused", "<enter><esc>", "run", "");
+    check("paused", "<enter><enter>", "run [ask: not yet]", "");
+    check("paused", "<enter><enter><enter>", "run", "");
+    check("paused", "<enter><enter>y", "run", resume);
+    check("paused", "<enter>j", "run [choose: resume --by-hand]", "");
+    check("paused", "<enter>j<enter>y", "run", &format!("{resume} ByHand {{ step: \"update[orders-pd-0]\" }}"));
+    check("paused", "<enter>jj", "run [choose: resume --skip]", "");
+    // What the next person will want to know is asked for, and an empty answer is none.
+    check("paused", "<enter>jj<enter><enter>", "run [why: , wrong]", "");
+    check("paused", "<enter>jj<enter> <enter>", "run [why:  , wrong]", "");
+    check("paused", "<enter>jj<enter>y<enter>", "run [ask: not yet]", "");
+    let skip = "Skip { step: \"update[orders-pd-0]\", reason: \"not needed\" }";
+    check("reason", "<enter>y", "run", &format!("{resume} {skip}"));
+    check("reason", "<enter><enter>", "run", "");
+    check("reason", "<esc>", "run", "");
+    // What was sent has no way back, so there is no undo to choose.
+    check(
+        "paused",
+        "<enter>jjj<enter>given up<enter>y",
+        "run",
+        &format!("{resume} Abandon {{ reason: \"given up\" }}"),
+    );
+    check("paused", "<enter>jjjj", "run [choose: leave it open]", "");
+    check("paused", "<enter>jjjj<enter>", "run", "");
+    check("paused", "<enter>jjjjjjjk", "run [choose: abandon]", "");
+    // While it is driven, enter answers its gate.
+    check("run", "<enter>", "run [ask: not yet]", "");
+}
+
+#[test]
+fn runs_are_resumed_by_asking() {
+    check("runs", "<enter>", "runs [ask: not yet]", "");
+    check("runs", "<enter>y", "run", "resume 20261120-115002-7f3a");
+    check("runs", "j<enter>", "runs", "list");
+}
+
+/// To end a run that was left, or to put it back, does not take going on with it first.
+#[test]
+fn a_run_of_the_list_offers_its_choices() {
+    use tidepilot::runbook::run::view::Offer;
+    use tidepilot::runbook::standing::DeadEnd;
+    let pressed_on = |dead_end: Option<DeadEnd>, keys: &str| {
+        let mut app = scene("runs", options());
+        let run = Standing {
+            dead_end,
+            run: "20261120-115500-aa11".into(),
+            runbook: "migrate-cluster-domain".into(),
+            target: "east/shop/orders".into(),
+            open: true,
+            sent: true,
+            here: true,
+            offers: vec![Offer::Retry, Offer::Undo, Offer::Abandon, Offer::Leave],
+            ..Standing::default()
+        };
+        app.update(Message::Runs(vec![run]), fixture::now());
+        let effects = press(&mut app, keys);
+        (place(&app), sent(&effects))
+    };
+    let pressed = |keys: &str| pressed_on(None, keys);
+    // What it works on is gone: going on is no choice.
+    assert_eq!(pressed_on(Some(DeadEnd::Object), "<enter>").0, "runs [choose: undo]");
+    assert_eq!(pressed("<enter>").0, "runs [choose: resume]");
+    assert_eq!(pressed("<enter>j").0, "runs [choose: undo]");
+    assert_eq!(pressed("<enter><esc>"), ("runs".to_owned(), String::new()));
+    assert_eq!(pressed("<enter>j<enter>y").1, "resume 20261120-115500-aa11 Undo");
+    let abandon = "resume 20261120-115500-aa11 Abandon { reason: \"gone\" }";
+    assert_eq!(pressed("<enter>jj<enter>gone<enter>y").1, abandon);
+}
+
+/// A run that somebody else left is seen from everywhere, with the line that takes it over; it is not driven from here.
+#[test]
+fn another_person_s_open_run_is_seen_in_header_problems_and_list() {
+    let mut app = scene("runs", options());
+    let mut run = Standing {
+        run: "20261120-115500-aa11".into(),
+        runbook: "migrate-cluster-domain".into(),
+        target: "east/shop/orders".into(),
+        open: true,
+        sent: true,
+        who: "bob on his-box".into(),
+        waits: "is at rollout".into(),
+        ..Standing::default()
+    };
+    run.driven(Drives::Nobody);
+    app.update(Message::Runs(vec![run]), fixture::now());
+    let left: Vec<&Standing> = app.runs_left().collect();
+    assert!(left.len() == 1 && left[0].half_done());
+    let first = app.problems().into_iter().next().expect("a problem");
+    for word in [
+        "20261120-115500-aa11",
+        "bob on his-box",
+        "nobody drives it",
+        "`tidepilot runs take-over 20261120-115500-aa11`",
+    ] {
+        assert!(first.sentence.contains(word), "{}", first.sentence);
+    }
+    press(&mut app, ":runs<enter>");
+    let sent_away = sent(&press(&mut app, "<enter>"));
+    assert_eq!((place(&app).as_str(), sent_away.as_str()), ("detail", ""));
+}
+
+#[test]
+fn read_only_offers_no_write() {
+    let read_only = || AppOptions { read_only: true, ..options() };
+    check_with(read_only(), "plan", "<enter>", "plan", "");
+    check_with(read_only(), "plan", "<enter>y", "plan", "");
+    check_with(read_only(), "runs", "<enter>", "runs", "");
+    check_with(read_only(), "runs", "<enter>y", "runs", "");
+    check_with(read_only(), "paused", ":progress<enter><enter>", "run", "");
+    check_with(read_only(), "paused", ":progress<enter><enter>jj<enter>y", "run", "");
+}
+
+/// Every key in every scene, twice: no write leaves a read-only session, and nothing panics.
+#[test]
+fn every_key_everywhere() {
+    let names: Vec<&str> = tidepilot::app::keymap::KEYMAP.iter().flat_map(|binding| binding.keys).copied().collect();
+    let read_only = AppOptions { read_only: true, ..options() };
+    for name in fixture::SCENES.iter().filter(|name| !matches!(**name, "run" | "gate" | "ended" | "typed" | "start")) {
+        for key in &names {
+            let mut app = scene(name, read_only.clone());
+            let effects = press(&mut app, &format!("<{key}><{key}><enter>y<tab><enter>"));
+            let wrote = effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Start(_) | Effect::Resume { .. } | Effect::Answer { .. }));
+            assert!(!wrote, "{name}: {key} led to {}", sent(&effects));
+        }
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_object() {
+    let mut app = scene("members", options());
+    press(&mut app, "jj");
+    let before = app.screen().key.clone();
+    press(&mut app, "/basic-pd-0<enter>");
+    assert_eq!(app.screen().key, before);
+    let rows = app.rows();
+    assert_eq!(app.cursor(&rows), Some(1));
+}
+
+#[test]
+fn a_plan_that_cannot_be_made_leads_back_to_the_inputs() {
+    let mut app = scene("planning", options());
+    app.update(Message::Run(RunMessage::NoPlan("there is no TidbCluster of that name".into())), fixture::now());
+    assert_eq!(place(&app), "inputs");
+    assert_eq!(app.form.as_ref().and_then(|form| form.error.as_deref()), Some("there is no TidbCluster of that name"));
+    let inputs: BTreeMap<String, String> = app.form.map(|form| form.inputs()).unwrap_or_default();
+    assert_eq!(inputs.len(), 2, "what was typed is still there");
+}
+
+#[test]
+fn the_end_of_a_run_is_said_elsewhere_too() {
+    let mut app = scene("run", options());
+    press(&mut app, ":pd<enter>");
+    let end = RunEnd { run: "r1".into(), code: 2, sentence: "paused: the server refused".into(), ..RunEnd::default() };
+    app.update(Message::Run(RunMessage::Ended(end)), fixture::now());
+    assert!(app.flash.as_ref().is_some_and(|flash| flash.text.contains("the server refused")));
+    assert_eq!(sent(&press(&mut app, "<ctrl-c>")), "quit", "nothing is driven any more");
+}
+
+#[test]
+fn a_tick_changes_nothing_where_all_is_live() {
+    let mut app = scene("healthy", options());
+    app.take_dirty();
+    app.update(Message::Tick, fixture::now());
+    assert!(!app.take_dirty());
+    let mut app = scene("overview", options());
+    app.take_dirty();
+    app.update(Message::Tick, fixture::now());
+    assert!(app.take_dirty(), "ages of what is not live move");
+}

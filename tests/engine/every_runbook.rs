@@ -1,0 +1,690 @@
+//! Every shipped runbook × every journal boundary × {killed, torn last line, answer lost, request lost, applied late,
+//! delivered twice}, on the simulated world without sockets.
+//!
+//! A case of a long row (`far`) goes on for some steps, and has done what the undisturbed run did up to there; one in
+//! eight goes on to the end, as all cases of the others do, and has to end as the undisturbed run did: same outcome, same
+//! effects, same world; no effect without its Intent and none without a way back twice. `tests/engine/crash_points.rs` looks deeper into one runbook (pairs of crashes, undo from
+//! everywhere, on the model world); a runbook without a row here fails the test.
+
+use crate::faces;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Instant;
+
+use crate::bare::scenarios::{alone, empty, half_repaired, opened, spanning, with_cert_manager};
+use crate::bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
+use crate::model::{Ended, FATES, Fate, all_of};
+use serde_json::{Value, json};
+use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::object::{ObjectId, ObjectKind};
+use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::choices::Wish;
+use tidepilot::runbook::definition::{Runbook, SHIPPED};
+use tidepilot::runbook::engine::{Run, Stop};
+use tidepilot::runbook::plan::{Condition, Confirm, Document, Plan};
+use tidepilot::runbook::provenance::{Known, Provenance};
+use tidepilot::runbook::record::Outcome;
+use tidepilot::runbook::rights::{Reach, Right, needs};
+use tidepilot::sim::api_server::{Ask as Asked, Rule, Rules};
+use tidepilot::sim::bare::Bare;
+use tidepilot::sim::scenario::Scenario;
+
+/// Of a long journey, every so many cases go on to the end.
+const WHOLE: usize = 8;
+
+/// One journey: a runbook with inputs on a scenario.
+struct Row {
+    name: &'static str,
+    scenario: fn(bool) -> Scenario,
+    tls: bool,
+    /// What is done to the world before.
+    prepare: fn(&Bare),
+    runbook: &'static str,
+    inputs: &'static [(&'static str, &'static str)],
+    /// A long one: most of its cases go on for so many completed steps only, and one in so many to the end.
+    far: Option<usize>,
+    /// Also its way back is walked, from its end.
+    undo: bool,
+    /// What has to be so in the end, in words of the world that is left.
+    ends: fn(&BTreeMap<String, Value>) -> bool,
+}
+
+const ROWS: &[Row] = &[
+    Row {
+        name: "deploy",
+        scenario: empty,
+        tls: false,
+        prepare: |bare| namespace(bare, "east"),
+        runbook: "deploy-initial-cluster",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("version", "v8.5.7"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+        far: None,
+        undo: true,
+        ends: |world| world["east/tidbclusters/prod/prod-east"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "issue a CA, built in, with a copy",
+        scenario: empty,
+        tls: false,
+        prepare: |bare| ["east", "west"].iter().for_each(|context| namespace(bare, context)),
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("copyTo", "west/prod/prod-west")],
+        far: None,
+        undo: true,
+        ends: |world| world.contains_key("west/secrets/prod/prod-west-ca-secret"),
+    },
+    Row {
+        name: "issue a CA with cert-manager",
+        scenario: with_cert_manager,
+        tls: false,
+        prepare: |bare| namespace(bare, "east"),
+        runbook: "issue-ca",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("method", "cert-manager")],
+        far: None,
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-ca-secret"),
+    },
+    Row {
+        name: "issue certificates, built in",
+        scenario: empty,
+        tls: false,
+        prepare: authority,
+        runbook: "issue-certificates",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("clusterDomain", "east.local"), ("components", "pd,tikv")],
+        far: Some(2),
+        undo: true,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
+        name: "issue certificates with cert-manager",
+        scenario: with_cert_manager,
+        tls: false,
+        prepare: authority,
+        runbook: "issue-certificates",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("clusterDomain", "east.local"),
+            ("components", "pd,tikv"),
+            ("method", "cert-manager"),
+        ],
+        far: Some(2),
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
+        name: "renew certificates",
+        scenario: opened,
+        tls: true,
+        prepare: nameless_certificates,
+        runbook: "renew-certificates",
+        inputs: &[("tidbCluster", "east/prod/prod-east")],
+        far: Some(2),
+        undo: false,
+        ends: |world| world.contains_key("east/secrets/prod/prod-east-pd-cluster-secret"),
+    },
+    Row {
+        name: "join",
+        scenario: opened,
+        tls: false,
+        prepare: |bare| namespace(bare, "west"),
+        runbook: "join-cluster",
+        inputs: &[
+            ("join", "east/prod/prod-east"),
+            ("tidbCluster", "west/prod/prod-west"),
+            ("clusterDomain", "west.local"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+        far: None,
+        undo: false,
+        ends: |world| world["database prod"].as_object().is_some_and(|members| members.len() == 4),
+    },
+    Row {
+        name: "enable acrossK8s",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "enable-across-k8s",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: false,
+        ends: |world| world["legacy/tidbclusters/pingcap/basic"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "repair peerURLs",
+        scenario: half_repaired,
+        tls: true,
+        prepare: |_| {},
+        runbook: "repair-peer-urls",
+        inputs: &[("tidbCluster", "east/prod/prod-east")],
+        far: None,
+        undo: false,
+        ends: |world| world["database prod"].to_string().matches(".local:2380").count() == 3,
+    },
+    Row {
+        name: "monitor",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "monitor-across-clusters",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("storage", "10Gi")],
+        far: Some(2),
+        undo: true,
+        ends: |world| {
+            let query = &world["east/deployments/prod/prod-east-thanos-query"]["spec"];
+            let labels = |place: &str| world[place]["spec"]["externalLabels"]["k8s_cluster"].clone();
+            query.to_string().contains("--store=prod-west-prometheus.prod.svc.west.local:10901")
+                && labels("east/tidbmonitors/prod/prod-east") != labels("west/tidbmonitors/prod/prod-west")
+        },
+    },
+    Row {
+        name: "migrate with a domain",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "migrate-cluster-domain",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("clusterDomain", "cluster1.com")],
+        far: None,
+        undo: false,
+        ends: |world| {
+            world["legacy/tidbclusters/pingcap/basic"]["spec"]["clusterDomain"] == "cluster1.com"
+                && world["database basic"].to_string().matches(".svc.cluster1.com:2380").count() == 3
+        },
+    },
+    Row {
+        name: "migrate with acrossK8s only",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "migrate-cluster-domain",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: true,
+        ends: |world| world["legacy/tidbclusters/pingcap/basic"]["spec"]["acrossK8s"] == true,
+    },
+    Row {
+        name: "migrate under TLS",
+        scenario: alone,
+        tls: true,
+        prepare: |_| {},
+        runbook: "migrate-cluster-domain",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("clusterDomain", "cluster1.com")],
+        far: None,
+        undo: false,
+        ends: |world| world["database basic"].to_string().matches("https://").count() == 3,
+    },
+    Row {
+        name: "upgrade",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "upgrade-cluster",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("version", "v8.5.7")],
+        far: Some(2),
+        undo: false,
+        ends: |world| {
+            ["east/tidbclusters/prod/prod-east", "west/tidbclusters/prod/prod-west"].iter().all(|place| {
+                let spec = &world[*place]["spec"];
+                ["pd", "tikv", "tidb"].iter().all(|component| spec[component]["version"] == "v8.5.7")
+            })
+        },
+    },
+    Row {
+        name: "leave, with the claims",
+        scenario: spanning,
+        tls: true,
+        prepare: |_| {},
+        runbook: "leave-cluster",
+        inputs: &[("tidbCluster", "west/prod/prod-west"), ("deletePvcs", "true")],
+        far: None,
+        undo: false,
+        ends: |world| {
+            let gone = ["west/tidbclusters/", "west/statefulsets/", "west/persistentvolumeclaims/"];
+            !world.keys().any(|place| gone.iter().any(|gone| place.starts_with(gone)))
+                && world["database prod"].as_object().is_some_and(|members| members.len() == 2)
+        },
+    },
+    Row {
+        name: "restart TiKV",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "restart-component",
+        inputs: &[
+            ("tidbCluster", "legacy/pingcap/basic"),
+            ("component", "tikv"),
+            ("restartedAt", "2026-01-01T00:00:00Z"),
+        ],
+        far: None,
+        undo: false,
+        ends: |world| {
+            let spec = &world["legacy/tidbclusters/pingcap/basic"]["spec"];
+            spec["tikv"]["annotations"]["tidb.pingcap.com/restartedAt"] == "2026-01-01T00:00:00Z"
+        },
+    },
+    Row {
+        name: "suspend",
+        scenario: alone,
+        tls: false,
+        prepare: |_| {},
+        runbook: "suspend-cluster",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic"), ("stopDatabase", "true")],
+        far: None,
+        undo: true,
+        ends: |world| !world.contains_key("legacy/statefulsets/pingcap/basic-pd"),
+    },
+    Row {
+        name: "resume",
+        scenario: alone,
+        tls: false,
+        prepare: suspend,
+        runbook: "resume-cluster",
+        inputs: &[("tidbCluster", "legacy/pingcap/basic")],
+        far: None,
+        undo: false,
+        ends: |world| world["database basic"].as_object().is_some_and(|members| members.len() == 3),
+    },
+    Row {
+        name: "transfer the lead",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "transfer-pd-leader",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("pod", "prod-west-pd-0")],
+        far: None,
+        undo: false,
+        ends: |_| true,
+    },
+    Row {
+        name: "verify the network",
+        scenario: spanning,
+        tls: false,
+        prepare: |_| {},
+        runbook: "verify-network",
+        inputs: &[("first", "east/prod/prod-east"), ("second", "west/prod/prod-west")],
+        far: Some(3),
+        undo: true,
+        ends: |world| !world.keys().any(|place| place.ends_with("-tidepilot-probe")),
+    },
+];
+
+fn namespace(bare: &Bare, context: &str) {
+    let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
+    assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+}
+
+/// The CA that signs in these rows.
+fn authority(bare: &Bare) {
+    namespace(bare, "east");
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_650 };
+    #[allow(clippy::disallowed_methods, reason = "a certificate is valid from now on, by the clock of the bed")]
+    let made = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let metadata = json!({"namespace": "prod", "name": "prod-east-ca-secret"});
+    let secret = json!({"metadata": metadata, "type": "Opaque", "data": made.data()});
+    bare.store("east").expect("a context").put("secrets", secret);
+}
+
+/// PD, TiKV and TiDB hold the certificate of a client: no names, and not for a server.
+fn nameless_certificates(bare: &Bare) {
+    let store = bare.store("east").expect("a context");
+    let client = store.get("secrets", "prod", "prod-east-cluster-client-secret").expect("it is there");
+    for component in ["pd", "tikv", "tidb"] {
+        let name = format!("prod-east-{component}-cluster-secret");
+        store.edit("secrets", "prod", &name, |secret| secret["data"] = client["data"].clone()).expect("it is there");
+    }
+}
+
+fn suspend(bare: &Bare) {
+    let patch = br#"{"spec": {"suspendAction": {"suspendStatefulSet": true}}}"#;
+    let path = "/apis/pingcap.com/v1alpha1/namespaces/pingcap/tidbclusters/basic";
+    assert_eq!(bare.ask("legacy", "PATCH", path, "application/merge-patch+json", patch).0, 200);
+    bare.pass(120);
+}
+
+/// What an undisturbed journey came to.
+struct Reference {
+    outcome: Outcome,
+    /// In their order.
+    effects: Vec<Effected>,
+    world: BTreeMap<String, Value>,
+}
+
+struct Case<'a> {
+    name: String,
+    bed: Bed,
+    runbook: &'a Runbook,
+    /// The process that lives on, with the answer that it gets; else a new one reads the journal.
+    live: Option<(Run, Answer)>,
+    /// Completed steps after which it has gone far enough.
+    steps: Option<usize>,
+    reference: &'a Reference,
+}
+
+fn judge(case: &Case<'_>) -> Result<(), String> {
+    let mut bed = case.bed.fork();
+    let course = Course { points: None, steps: case.steps };
+    let end = match &case.live {
+        Some((run, answer)) => live_on(&mut bed, run.clone(), answer.clone(), course),
+        None => drive(&mut bed, case.runbook, course),
+    };
+    let check = || {
+        accounted(&bed)?;
+        match &end {
+            Ended::Stopped(Stop::Finished(outcome)) if *outcome == case.reference.outcome => {}
+            // Far enough: up to here it has to be what the undisturbed run did, in the same order.
+            Ended::Crashed if case.steps.is_some() => {
+                let so_far = case.reference.effects.get(..bed.effects.len());
+                let same = so_far == Some(&bed.effects[..]);
+                return if same { Ok(()) } else { Err(format!("other effects: {:#?}", bed.effects)) };
+            }
+            Ended::Stopped(_) | Ended::Crashed => return Err(format!("ended as {end:?}")),
+        }
+        let sorted = |effects: &[Effected]| {
+            let mut sorted = effects.to_vec();
+            sorted.sort();
+            sorted
+        };
+        // The order of a for-each may be another one: who leads is asked when its time has come.
+        if sorted(&bed.effects) != sorted(&case.reference.effects) {
+            return Err(format!("other effects: {:#?}", bed.effects));
+        }
+        let records = tidepilot::runbook::record::decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
+        faces::agree(case.runbook, &records, &bed.disk.0)?;
+        differences(&case.reference.world, &world(&bed))
+    };
+    check().map_err(|why| format!("{}: {why}", case.name))
+}
+
+fn differences(wanted: &BTreeMap<String, Value>, found: &BTreeMap<String, Value>) -> Result<(), String> {
+    let places: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let different: Vec<String> = places
+        .into_iter()
+        .filter(|place| wanted.get(*place) != found.get(*place))
+        .map(|place| format!("{place}: {:?} instead of {:?}", found.get(place), wanted.get(place)))
+        .collect();
+    if different.is_empty() { Ok(()) } else { Err(different.join("\n")) }
+}
+
+/// A process that died at this point, in each way in which it can.
+fn deaths(point: &Point) -> Vec<(String, Bed)> {
+    match point {
+        Point::Record(bed) => {
+            let number = bed.disk.lines() - 1;
+            let mut torn = bed.fork();
+            torn.disk.0.truncate(torn.disk.0.len() - 7);
+            vec![(format!("killed after record {number}"), bed.fork()), (format!("record {number} torn"), torn)]
+        }
+        Point::Write { bed, action, seen, .. } => FATES
+            .into_iter()
+            .map(|fate| {
+                let mut dead = bed.fork();
+                dead.send(action, seen, fate);
+                (format!("killed after the write behind record {}, {fate:?}", bed.disk.lines() - 1), dead)
+            })
+            .collect(),
+    }
+}
+
+/// Drives one journey undisturbed, then every case of it; gives how many there were and which failed.
+fn walk(
+    name: &str,
+    mut bed: Bed,
+    runbook: &Runbook,
+    outcome: Outcome,
+    far: Option<usize>,
+) -> (usize, Vec<String>, Bed) {
+    let mut points = Vec::new();
+    let end = drive(&mut bed, runbook, Course { points: Some(&mut points), ..Course::default() });
+    assert!(
+        matches!(end, Ended::Stopped(Stop::Finished(found)) if found == outcome),
+        "{name} ended as {end:?}\n{}",
+        bed.disk.0.lines().skip(1).collect::<Vec<_>>().join("\n")
+    );
+    accounted(&bed).unwrap_or_else(|why| panic!("{name}: {why}"));
+    let reference = Reference { outcome, effects: bed.effects.clone(), world: world(&bed) };
+    let mut cases = Vec::new();
+    let mut case = |death: String, bed: Bed, live| {
+        let steps = far.filter(|_| cases.len() % WHOLE != 0);
+        cases.push(Case { name: format!("{name}, {death}"), bed, runbook, live, steps, reference: &reference });
+    };
+    for point in &points {
+        for (death, dead) in deaths(point) {
+            case(death, dead, None);
+        }
+        // The process lives on, and only the answer or the request fares badly.
+        if let Point::Write { bed, run, action, seen } = point {
+            for fate in FATES.into_iter().filter(|fate| *fate != Fate::Answered) {
+                let mut bed = bed.fork();
+                let answer = bed.send(action, seen, fate);
+                let name = format!("{fate:?} behind record {}", bed.disk.lines() - 1);
+                case(name, bed, Some((run.clone(), answer)));
+            }
+        }
+    }
+    drop(points);
+    let failed = all_of(&cases, judge);
+    (cases.len(), failed, bed)
+}
+
+/// Every case of the rows of these runbooks; the count is printed.
+#[expect(clippy::print_stdout, reason = "how many cases there were is what one reads a matrix for")]
+fn every_boundary_of(runbooks: &[&str]) {
+    let begun = Instant::now();
+    let (mut count, mut failed) = (0, Vec::new());
+    for row in ROWS.iter().filter(|row| runbooks.contains(&row.runbook)) {
+        let begun = Instant::now();
+        let (mut bed, runbook, inputs) = begin(row);
+        bed.open(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        let (mut cases, bad, mut bed) = walk(row.name, bed, &runbook, Outcome::Done, row.far);
+        failed.extend(bad);
+        let left = world(&bed);
+        assert!((row.ends)(&left), "{}: not what it should have come to: {:#?}", row.name, left.keys());
+        let again = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{} again: {why}", row.name));
+        let open: Vec<&str> = again.steps.iter().filter(|s| !s.already_so).map(|s| s.id.as_str()).collect();
+        // A look at the network is taken anew whenever it is asked for.
+        let anew = row.runbook == "verify-network";
+        assert!(anew || open.is_empty(), "{}: the second time there is still something to do: {open:?}", row.name);
+        if row.undo {
+            bed.choose(&runbook, &Wish::Undo).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+            let name = format!("undo of {}", row.name);
+            let (more, bad, _) = walk(&name, bed, &runbook, Outcome::Undone, row.far);
+            cases += more;
+            failed.extend(bad);
+        }
+        assert!(cases >= 15, "{}: only {cases} cases", row.name);
+        println!("{}: {cases} cases in {:?}", row.name, begun.elapsed());
+        count += cases;
+    }
+    println!("{count} cases, {} failed, {:?}", failed.len(), begun.elapsed());
+    assert!(failed.is_empty(), "{} of {count} cases failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(count > 0, "no row for {runbooks:?}");
+}
+
+#[test]
+fn opening_a_tidb_cluster() {
+    every_boundary_of(&["migrate-cluster-domain", "enable-across-k8s", "repair-peer-urls"]);
+}
+
+#[test]
+fn building() {
+    every_boundary_of(&["deploy-initial-cluster", "join-cluster"]);
+}
+
+#[test]
+fn looking_across() {
+    every_boundary_of(&["verify-network"]);
+}
+
+#[test]
+fn issuing() {
+    every_boundary_of(&["issue-ca", "issue-certificates", "renew-certificates"]);
+}
+
+#[test]
+fn monitoring() {
+    every_boundary_of(&["monitor-across-clusters"]);
+}
+
+#[test]
+fn everyday_work() {
+    every_boundary_of(&["restart-component", "suspend-cluster", "resume-cluster", "transfer-pd-leader"]);
+}
+
+#[test]
+fn upgrading() {
+    every_boundary_of(&["upgrade-cluster"]);
+}
+
+#[test]
+fn leaving() {
+    every_boundary_of(&["leave-cluster"]);
+}
+
+/// The bed of a row before its first step, with its runbook and inputs.
+fn begin(row: &Row) -> (Bed, Runbook, BTreeMap<String, String>) {
+    let bare = Bare::new(&(row.scenario)(row.tls), 1).expect("a scenario that becomes quiet");
+    (row.prepare)(&bare);
+    let runbook = Runbook::shipped(row.runbook).expect("ships");
+    let inputs = row.inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    (Bed::new(bare), runbook, inputs)
+}
+
+/// The rules of the ready-made roles that an operator is given.
+fn ready_made() -> Rules {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rbac");
+    let texts =
+        ["read-only.yaml", "operator.yaml"].map(|name| std::fs::read_to_string(folder.join(name)).expect("ships"));
+    let documents = texts.iter().flat_map(|text| text.split("\n---\n"));
+    let roles = documents.map(|text| serde_saphyr::from_str::<Value>(text).expect("a role"));
+    let all = roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default());
+    let rules = all.map(|rule| {
+        let words = |field: &str| -> Vec<String> {
+            let list = rule[field].as_array().into_iter().flatten();
+            list.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Rule {
+            verbs: words("verbs"),
+            groups: words("apiGroups"),
+            resources: words("resources"),
+            namespaces: Vec::new(),
+            names: words("resourceNames"),
+        }
+    });
+    Rules::Only(rules.collect())
+}
+
+#[test]
+fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
+    let rules = ready_made();
+    let mut lacking = BTreeSet::new();
+    let mut asked = 0;
+    for row in ROWS {
+        let (mut bed, runbook, inputs) = begin(row);
+        let plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        let reach = Reach {
+            tidb_clusters: vec![(plan.target.clone(), row.tls)],
+            journal_in: Some(plan.target.clone()),
+            claims_in: plan.contexts.iter().cloned().collect(),
+            reads: bed.reads(&runbook, &plan.inputs),
+            ..Reach::default()
+        };
+        let rights = needs(&plan.contexts, plan.steps.iter().map(|step| &step.action), &reach);
+        let mut rights: Vec<Right> = rights.into_iter().map(|need| need.right).collect();
+        let right = |verb: &str, id: &ObjectId| Right {
+            verb: verb.into(),
+            group: id.kind.group().into(),
+            resource: id.kind.plural().into(),
+            namespace: id.namespace.clone(),
+            name: id.name.clone(),
+            ..Right::default()
+        };
+        // What was made is deleted on the way back; what was made last in a list of objects is what is made.
+        let made = plan.steps.iter().filter(|step| step.action.writes() && step.after.get("absent").is_none());
+        let made = made.filter_map(|step| step.action.objects().pop());
+        rights.extend(made.map(|id| right("delete", &id)));
+        asked += rights.len();
+        lacking.extend(rights.into_iter().filter_map(|right| {
+            let ask = Asked {
+                verb: &right.verb,
+                group: &right.group,
+                resource: &right.resource,
+                subresource: &right.subresource,
+                namespace: &right.namespace,
+                name: &right.name,
+            };
+            (!rules.allow(&ask)).then(|| format!("{}: {right:?}", row.runbook))
+        }));
+    }
+    assert!(lacking.is_empty(), "{lacking:#?}");
+    assert!(asked > 200, "only {asked} rights were asked for");
+}
+
+/// What a run that somebody left open is held against: every plan of a shipped runbook is its document's, and a plan with
+/// anything else under the same name is not.
+#[test]
+fn a_plan_is_its_documents_or_foreign() {
+    for row in ROWS {
+        let (mut bed, runbook, inputs) = begin(row);
+        let plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        assert_eq!(Provenance::of(&plan, Some(&runbook), &[]), Provenance::Shipped, "{}", row.name);
+        let foreign = |change: &dyn Fn(&mut Plan)| {
+            let mut planted = plan.clone();
+            change(&mut planted);
+            let found = Provenance::of(&planted, Some(&runbook), &[]);
+            assert!(matches!(found, Provenance::Foreign { .. }), "{}: {found:?}", row.name);
+        };
+        let odd = || Condition { check: "true".into(), say: None };
+        let at = plan.steps.iter().position(|step| step.action.writes()).expect("it changes something");
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"hostPID": true, "containers": []}});
+        foreign(&|plan| {
+            let target = plan.target.clone();
+            plan.steps[at].action = Action::CreateObject { target, object_kind: ObjectKind::Pod, object: pod.clone() };
+        });
+        foreign(&|plan| {
+            let mut more = plan.steps[at].clone();
+            more.id = "more".into();
+            plan.steps.push(more);
+        });
+        foreign(&|plan| plan.steps[at].until.push(odd()));
+        foreign(&|plan| plan.steps[at].post.push(odd()));
+        foreign(&|plan| {
+            plan.document = Some(Document { file: "x.yaml".into(), fork: true, text: "runbook: v1".into() })
+        });
+        if plan.steps[at].confirm != Confirm::None {
+            foreign(&|plan| plan.steps[at].confirm = Confirm::None);
+        }
+        // Where the document leaves the whole of `spec` open, what stands there is typed at least.
+        let step =
+            runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| plan.steps[at].id.starts_with(&step.id));
+        let written = step.is_some_and(|step| step.with["merge"]["spec"].is_object());
+        if let (true, Action::PatchTidbCluster { merge, .. }) = (written, &plan.steps[at].action) {
+            let mut merge = merge.clone();
+            merge["spec"]["pvReclaimPolicy"] = json!("Delete");
+            foreign(&|plan| {
+                if let Action::PatchTidbCluster { merge: sent, .. } = &mut plan.steps[at].action {
+                    sent.clone_from(&merge);
+                }
+            });
+        }
+    }
+    let (mut bed, runbook, inputs) = begin(&ROWS[0]);
+    let plan = bed.plan(&runbook, &inputs).expect("it is planned");
+    assert!(matches!(Provenance::of(&plan, None, &[]), Provenance::Foreign { .. }));
+    let text = SHIPPED.iter().find(|(id, _)| *id == runbook.id).expect("it is shipped").1;
+    let document = Document { file: "mine.yaml".into(), fork: true, text: text.into() };
+    let forked = Plan { document: Some(document), ..plan };
+    let here = [Known { file: "mine.yaml", text, runbook: &runbook }];
+    assert_eq!(Provenance::of(&forked, Some(&runbook), &here), Provenance::Here { file: "mine.yaml".into() });
+}
+
+#[test]
+fn every_shipped_runbook_has_a_row() {
+    let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.runbook).collect();
+    let missing: Vec<&str> = SHIPPED.iter().map(|(id, _)| *id).filter(|id| !rows.contains(id)).collect();
+    assert!(missing.is_empty(), "no row for {missing:?}");
+}

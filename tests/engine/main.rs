@@ -1,0 +1,11 @@
+//! The engine and its rules over worlds in memory: every runbook, every crash, every refusal. No process, no socket.
+
+mod bare;
+mod choices;
+mod crash_points;
+mod every_runbook;
+mod faces;
+mod guards;
+mod model;
+mod refusals;
+mod world_moves;

@@ -1,0 +1,454 @@
+//! Observations in which nothing is refused, and the ways in which a case alters one.
+//!
+//! Two fleets of three KubeClusters (`east`, `west`, `north`): `Spanning` with one Database across the first two, under
+//! TLS; `Opened` with a TidbCluster in `east` only, with the namespace and nothing else elsewhere. Not here: which
+//! alteration which check is for ([`super::cases`]).
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tidepilot::client::signing::{self, Ask};
+use tidepilot::fleet::certificate::FACTS_KEY;
+use tidepilot::fleet::dns::Dns;
+use tidepilot::fleet::extras::{Claim, PdDetails};
+use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
+use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
+use tidepilot::fleet::tidbcluster::{ClusterReference, ComponentSpec, TidbCluster, TlsCluster};
+use tidepilot::fleet::{Crd, Freshness, KubeCluster, ObjectKey, ObjectRef};
+use tidepilot::runbook::Observation;
+use tidepilot::runbook::action::RUN_LABEL;
+use tidepilot::sim::bare::Bare;
+use tidepilot::sim::scenario::Scenario;
+
+use crate::bare::Bed;
+use crate::bare::scenarios::{opened, spanning};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fleet {
+    Spanning,
+    Opened,
+}
+
+/// A runbook with inputs on a fleet where nothing is refused.
+pub struct Base {
+    /// The runbook's id, and after a slash what is special.
+    pub name: &'static str,
+    pub fleet: Fleet,
+    pub inputs: &'static [(&'static str, &'static str)],
+}
+
+const EAST: &str = "east/prod/prod-east";
+const WEST: &str = "west/prod/prod-west";
+
+const fn base(name: &'static str, fleet: Fleet, inputs: &'static [(&'static str, &'static str)]) -> Base {
+    Base { name, fleet, inputs }
+}
+
+pub const BASES: &[Base] = &[
+    base(
+        "deploy-initial-cluster",
+        Fleet::Opened,
+        &[("tidbCluster", WEST), ("clusterDomain", "west.local"), ("version", "v8.5.7")],
+    ),
+    base("enable-across-k8s", Fleet::Spanning, &[("tidbCluster", WEST)]),
+    base("issue-ca", Fleet::Opened, &[("tidbCluster", WEST)]),
+    base("issue-ca/again", Fleet::Opened, &[("tidbCluster", EAST)]),
+    base(
+        "issue-certificates",
+        Fleet::Opened,
+        &[("tidbCluster", WEST), ("clusterDomain", "west.local"), ("caOf", EAST)],
+    ),
+    base(
+        "join-cluster",
+        Fleet::Opened,
+        &[("join", EAST), ("tidbCluster", WEST), ("clusterDomain", "west.local"), ("pdReplicas", "2")],
+    ),
+    base(
+        "join-cluster/joined",
+        Fleet::Spanning,
+        &[
+            ("join", EAST),
+            ("tidbCluster", WEST),
+            ("clusterDomain", "west.local"),
+            ("tikvReplicas", "1"),
+            ("tidbReplicas", "1"),
+        ],
+    ),
+    base("leave-cluster", Fleet::Spanning, &[("tidbCluster", WEST)]),
+    base("leave-cluster/all", Fleet::Spanning, &[("tidbCluster", WEST), ("deletePvcs", "true")]),
+    base("migrate-cluster-domain", Fleet::Spanning, &[("tidbCluster", WEST), ("clusterDomain", "west.local")]),
+    base("monitor-across-clusters", Fleet::Spanning, &[("tidbCluster", EAST), ("storage", "10Gi")]),
+    base("renew-certificates", Fleet::Spanning, &[("tidbCluster", EAST), ("clusterDomain", "east.local")]),
+    base("repair-peer-urls", Fleet::Spanning, &[("tidbCluster", EAST)]),
+    base(
+        "restart-component",
+        Fleet::Spanning,
+        &[("tidbCluster", EAST), ("component", "pd"), ("restartedAt", "2026-01-01T00:00:00Z")],
+    ),
+    base(
+        "restart-component/tikv",
+        Fleet::Spanning,
+        &[("tidbCluster", EAST), ("component", "tikv"), ("restartedAt", "2026-01-01T00:00:00Z")],
+    ),
+    base("resume-cluster", Fleet::Spanning, &[("tidbCluster", EAST)]),
+    base("suspend-cluster", Fleet::Spanning, &[("tidbCluster", WEST)]),
+    base("suspend-cluster/all", Fleet::Spanning, &[("tidbCluster", WEST), ("stopDatabase", "true")]),
+    base("transfer-pd-leader", Fleet::Spanning, &[("tidbCluster", EAST), ("pod", "prod-west-pd-0")]),
+    base("upgrade-cluster", Fleet::Spanning, &[("tidbCluster", EAST), ("version", "v8.5.7")]),
+    base("verify-network", Fleet::Opened, &[("first", EAST), ("second", WEST), ("more", "north/prod/prod-north")]),
+];
+
+pub fn runbook_of(name: &'static str) -> &'static str {
+    name.split('/').next().expect("a split has a first part")
+}
+
+impl Base {
+    pub fn runbook(&self) -> &'static str {
+        runbook_of(self.name)
+    }
+
+    fn named(&self, inputs: &[&str]) -> ObjectRef {
+        let given = |name: &&str| self.inputs.iter().find(|(known, _)| known == name);
+        let (_, text) = inputs.iter().find_map(given).expect("it names a TidbCluster");
+        ObjectRef::parse(text).expect("context, namespace, name")
+    }
+
+    /// The TidbCluster of the Database that it is about.
+    pub fn at(&self) -> ObjectRef {
+        self.named(&["join", "tidbCluster", "first"])
+    }
+
+    /// Where it makes or changes something.
+    pub fn place(&self) -> ObjectRef {
+        self.named(&["tidbCluster", "first"])
+    }
+}
+
+/// Both fleets; each is made once.
+pub struct Beds {
+    spanning: Bed,
+    opened: Bed,
+}
+
+impl Default for Beds {
+    fn default() -> Self {
+        let mut spanning = spanning(true);
+        // Four PD members, so that three are left without the fourth; every component with a version of its own.
+        spanning.tidb_clusters[0].spec["pd"]["replicas"] = json!(3);
+        for tc in &mut spanning.tidb_clusters {
+            for component in ["pd", "tikv", "tidb"] {
+                tc.spec[component]["version"] = json!("v8.5.4");
+            }
+        }
+        // As join-cluster makes it.
+        let joined = &mut spanning.tidb_clusters[1].spec;
+        joined["tidb"]["service"] = json!({"type": "ClusterIP"});
+        joined["tidb"]["config"] = json!({"security": {"cluster-verify-cn": ["TiDB"]}});
+        for component in ["pd", "tikv"] {
+            joined[component]["config"] = json!({"security": {"cert-allowed-cn": ["TiDB"]}});
+            joined[component]["mountClusterClientSecret"] = json!(true);
+        }
+        let opened = bare(opened(false));
+        ["west", "north"].iter().for_each(|context| namespace(&opened, context));
+        authority(&opened);
+        Self { spanning: Bed::new(bare(spanning)), opened: Bed::new(opened) }
+    }
+}
+
+impl Beds {
+    pub fn of(&mut self, base: &Base) -> &mut Bed {
+        match base.fleet {
+            Fleet::Spanning => &mut self.spanning,
+            Fleet::Opened => &mut self.opened,
+        }
+    }
+}
+
+fn bare(mut scenario: Scenario) -> Bare {
+    let mut north = scenario.kube_clusters[1].clone();
+    (north.name, north.domain) = ("north".into(), "north.local".into());
+    scenario.kube_clusters.push(north);
+    Bare::new(&scenario, 1).expect("a scenario that becomes quiet")
+}
+
+fn namespace(bare: &Bare, context: &str) {
+    let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
+    assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+}
+
+/// The CA that signs what `west` needs.
+fn authority(bare: &Bare) {
+    let ask = Ask { common_name: "TiDB", organization: None, hosts: &[], usages: BTreeSet::new(), days: 3_650 };
+    #[allow(clippy::disallowed_methods, reason = "a certificate is valid from now on, by the clock of the bed")]
+    let made = signing::authority(&ask, jiff::Timestamp::now()).expect("a CA");
+    let metadata = json!({"namespace": "prod", "name": "prod-east-ca-secret"});
+    let secret = json!({"metadata": metadata, "type": "Opaque", "data": made.data()});
+    bare.store("east").expect("a context").put("secrets", secret);
+}
+
+/// An observation that a case alters.
+pub struct World {
+    pub seen: Observation,
+    pub at: ObjectRef,
+    pub place: ObjectRef,
+}
+
+impl World {
+    /// `tlsCluster` is switched, and nothing of what runs has changed.
+    pub fn toggled(&mut self) {
+        let key = ObjectKey::new("prod", "prod-east");
+        let tc = self.cluster("east").tidb_clusters.get_mut(&key).expect("a TidbCluster of this fleet");
+        let enabled = !tc.tls();
+        tc.spec.tls_cluster = Some(TlsCluster { enabled });
+    }
+
+    /// It was never switched on: neither does anything run with it.
+    pub fn without_tls(&mut self) {
+        let at = self.at.clone();
+        let tc = self.tc();
+        tc.spec.tls_cluster = None;
+        for member in tc.status.pd.members.values_mut() {
+            member.client_url = member.client_url.replace("https:", "http:");
+        }
+        for pod in self.cluster(&at.context).pods.values_mut() {
+            pod.spec.volumes = Some(Vec::new());
+        }
+        self.members(|all| {
+            let own = all.iter_mut().filter(|member| member.name.starts_with("prod-east-"));
+            own.flat_map(|member| &mut member.client_urls).for_each(|url| *url = url.replace("https:", "http:"));
+        });
+    }
+
+    pub fn cluster(&mut self, context: &str) -> &mut KubeCluster {
+        self.seen.fleet.clusters.get_mut(context).expect("a context of this fleet")
+    }
+
+    /// The KubeCluster where something is made or changed.
+    pub fn kube(&mut self) -> &mut KubeCluster {
+        let context = self.place.context.clone();
+        self.cluster(&context)
+    }
+
+    pub fn operator(&mut self, version: &str) {
+        self.kube().operator_version = Some(version.into());
+    }
+
+    pub fn crd(&mut self, across_k8s: Option<bool>) {
+        self.kube().crd = Crd::Served { across_k8s };
+    }
+
+    pub fn tc(&mut self) -> &mut TidbCluster {
+        let at = self.at.clone();
+        self.cluster(&at.context).tidb_clusters.get_mut(&at.key()).expect("it is there")
+    }
+
+    pub fn tikv(&mut self) -> &mut ComponentSpec {
+        self.tc().spec.tikv.as_mut().expect("it has TiKV")
+    }
+
+    /// Its TiDB is suspended, and nothing is left of it but the spec.
+    pub fn suspends_tidb(&mut self) {
+        let at = self.at.clone();
+        let tc = self.tc();
+        tc.status.tidb.phase = Some("Suspend".into());
+        tc.spec.tidb.as_mut().expect("it has TiDB").suspend_action =
+            Some([("suspendStatefulSet".to_owned(), true)].into());
+        let prefix = format!("{}-tidb", at.name);
+        let cluster = self.cluster(&at.context);
+        cluster.stateful_sets.retain(|key, _| key.name != prefix);
+        cluster.pods.retain(|key, _| !key.name.starts_with(&prefix));
+    }
+
+    /// The other TidbCluster of the Database.
+    pub fn other(&mut self) -> &mut TidbCluster {
+        let at = self.at.clone();
+        let all = self.seen.fleet.clusters.values_mut();
+        let mut all = all.filter(|cluster| cluster.context != at.context).flat_map(|c| c.tidb_clusters.values_mut());
+        all.next().expect("the Database has two")
+    }
+
+    /// One of these TidbClusters goes from phase Normal to phase Upgrade.
+    pub fn rolls(tc: &mut TidbCluster) {
+        tc.status.tikv.phase = Some("Upgrade".into());
+    }
+
+    pub fn add(&mut self, context: &str, tc: TidbCluster) {
+        self.cluster(context).tidb_clusters.insert(tc.metadata.key(), tc);
+    }
+
+    /// A TidbCluster without any state, of this name.
+    pub fn made(name: &str, spec: Value) -> TidbCluster {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "prod"}, "spec": spec}))
+            .expect("its shape")
+    }
+
+    /// Another TidbCluster of the same name, namespace and domain.
+    pub fn twin(&mut self) {
+        let domain = format!("{}.local", self.place.context);
+        self.add("north", Self::made(&self.place.name, json!({"clusterDomain": domain})));
+    }
+
+    /// A TidbCluster in `north` that refers to this one, with so many PD.
+    pub fn refers(&mut self, pd: i64) {
+        let mut tc = Self::made("prod-north", json!({"clusterDomain": "north.local", "pd": {"replicas": pd}}));
+        let (name, namespace) = (self.at.name.clone(), Some(self.at.namespace.clone()));
+        let cluster_domain = Some(format!("{}.local", self.at.context));
+        tc.spec.cluster = Some(ClusterReference { name, namespace, cluster_domain });
+        self.add("north", tc);
+    }
+
+    /// `north`, which has nothing to do with the Database, does not answer.
+    pub fn stranger(&mut self) {
+        self.cluster("north").freshness = Freshness::Unreachable;
+    }
+
+    /// `north`, which has a part of the Database, does not answer.
+    pub fn lost(&mut self) {
+        self.refers(1);
+        self.stranger();
+    }
+
+    /// A second context of the same Kubernetes cluster.
+    pub fn again(&mut self) {
+        // One authority signed both servers: a uid alone is a claim.
+        let own = self.kube().context.clone();
+        self.cluster(&own).trust = Some("the same CA".into());
+        let twice = KubeCluster { context: "zz-again".into(), ..self.kube().clone() };
+        self.seen.fleet.clusters.insert("zz-again".into(), twice);
+    }
+
+    pub fn sees(&mut self, kind: ObjectKind, at: &str, sight: Sight) {
+        let at = ObjectRef::parse(at).expect("context, namespace, name");
+        let (kind, key) = ObjectId::new(kind, &at).key();
+        let context = self.cluster(&at.context);
+        assert!(context.objects.insert((kind, key), sight).is_some(), "nobody looks at {at}");
+    }
+
+    fn present(&mut self, at: &str) -> &mut Value {
+        let at = ObjectRef::parse(at).expect("context, namespace, name");
+        match self.cluster(&at.context).objects.get_mut(&(ObjectKind::Secret, at.key())) {
+            Some(Sight::Present(secret)) => secret,
+            other => panic!("{at} is not there: {other:?}"),
+        }
+    }
+
+    /// What is known of the certificates in a Secret that is there.
+    pub fn secret(&mut self, at: &str, alter: impl FnOnce(&mut Value)) {
+        alter(&mut self.present(at)[FACTS_KEY]);
+    }
+
+    /// A Secret that cert-manager renews.
+    pub fn kept(&mut self, at: &str) {
+        self.present(at)["metadata"]["annotations"] = json!({"cert-manager.io/certificate-name": "prod-east-pd"});
+    }
+
+    /// The probe pod of another run.
+    pub fn left(&mut self, at: &str) {
+        self.sees(ObjectKind::Pod, at, Sight::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}})));
+    }
+
+    pub fn no_domain_and_no_dns(&mut self) {
+        self.kube().dns = Dns::default();
+        self.tc().spec.cluster_domain = None;
+    }
+
+    pub fn no_domain_under_1_3_8(&mut self) {
+        self.operator("v1.3.8");
+        self.tc().spec.cluster_domain = None;
+    }
+
+    /// So late that every certificate has ended.
+    pub fn ages_later(&mut self) {
+        self.seen.at += SignedDuration::from_hours(7_000 * 365 * 24);
+    }
+
+    pub fn no_namespace(&mut self, context: &str) {
+        let key = (ObjectKind::Namespace, ObjectKey::new("", "prod"));
+        assert!(self.cluster(context).objects.insert(key, Sight::Absent).is_some(), "nobody looks at it");
+    }
+
+    pub fn old_claim(&mut self) {
+        let (key, name) = (self.place.key(), format!("pd-{}-pd-0", self.place.name));
+        let labels = json!({"app.kubernetes.io/instance": key.name, "app.kubernetes.io/component": "pd"});
+        let claim = json!({"metadata": {"name": name, "namespace": key.namespace, "labels": labels}});
+        let claim: Claim = serde_json::from_value(claim).expect("its shape");
+        self.kube().more.claims.get_or_insert_default().insert(claim.metadata.key(), claim);
+    }
+
+    /// Every answer of a PD pod.
+    pub fn answers(&mut self, alter: impl Fn(&mut PdAnswer)) {
+        let views = self.seen.fleet.clusters.values_mut().flat_map(|cluster| cluster.pd.values_mut());
+        views.filter_map(|view| view.answer.as_mut().ok()).for_each(alter);
+    }
+
+    /// The answer of one pod.
+    pub fn answer(&mut self, pod: &str) -> &mut Result<PdAnswer, String> {
+        let mut views = self.seen.fleet.clusters.values_mut().flat_map(|cluster| &mut cluster.pd);
+        &mut views.find(|(key, _)| key.name == pod).expect("a PD pod").1.answer
+    }
+
+    pub fn silent(&mut self, pod: &str) {
+        *self.answer(pod) = Err("no answer".into());
+    }
+
+    /// The stores are what no PD pod tells.
+    pub fn no_stores_told(&mut self) {
+        self.answers(|answer| answer.gaps = vec!["no stores: 503".into()]);
+    }
+
+    /// What every PD pod lists as members.
+    pub fn members(&mut self, alter: impl Fn(&mut Vec<EtcdMember>)) {
+        self.answers(|answer| alter(&mut answer.members));
+    }
+
+    /// The member of that pod, in every list.
+    pub fn member(&mut self, pod: &str, alter: impl Fn(&mut EtcdMember)) {
+        let pod = format!("{pod}.");
+        self.members(|all| all.iter_mut().filter(|member| member.name.starts_with(&pod)).for_each(&alter));
+    }
+
+    /// One more member in every list.
+    pub fn more(&mut self, name: &str) {
+        let added =
+            EtcdMember { id: MemberId(0xbeef), name: name.into(), peer_urls: Vec::new(), client_urls: Vec::new() };
+        self.members(|all| all.push(added.clone()));
+    }
+
+    /// Only so many of the members are left, that in `west` among them.
+    pub fn few(&mut self, left: usize) {
+        self.members(|all| {
+            all.sort_by(|a, b| b.name.cmp(&a.name));
+            all.truncate(left);
+        });
+    }
+
+    /// So many of the members are not healthy, those in `east` first.
+    pub fn sick(&mut self, many: usize) {
+        self.answers(|answer| {
+            let mut names: Vec<(&String, MemberId)> = answer.members.iter().map(|m| (&m.name, m.id)).collect();
+            names.sort();
+            let ids: Vec<MemberId> = names.into_iter().take(many).map(|(_, id)| id).collect();
+            // As their own etcd says, and as PD sees them.
+            if answer.self_id.is_some_and(|own| ids.contains(&own)) {
+                answer.healthy = Some(false);
+            }
+            answer.health.extend(ids.into_iter().map(|id| (id, false)));
+        });
+    }
+
+    /// One pod lists a peerURL that the others do not.
+    pub fn disagree(&mut self, pod: &str) {
+        let answer = self.answer(pod).as_mut().expect("it answers");
+        answer.members[0].peer_urls = vec!["http://elsewhere:2380".into()];
+    }
+
+    pub fn stores(&mut self, alter: impl Fn(&mut Vec<Store>)) {
+        self.answers(|answer| alter(&mut answer.stores));
+    }
+
+    pub fn details(&mut self, alter: impl Fn(&mut PdDetails)) {
+        let all = self.seen.fleet.clusters.values_mut().flat_map(|cluster| cluster.more.pd.values_mut());
+        all.for_each(alter);
+    }
+}

@@ -1,0 +1,4 @@
+//! The house itself: which room imports which, how long a file is, and the words of its texts. No world, no process.
+
+mod tidy;
+mod words;

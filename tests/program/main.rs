@@ -1,0 +1,23 @@
+//! The real binary from end to end on the simulated fleet: every command, its words, its exit code and what it sent.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../engine/model/mod.rs"]
+mod model;
+
+mod approvals;
+mod audit;
+mod check;
+mod headless;
+mod hostile;
+mod issuing;
+mod journal_files;
+mod lifecycle;
+mod migration;
+mod network;
+mod planted;
+mod rights;
+mod schemas;
+mod spanning;
+mod stops;
+mod two_people;

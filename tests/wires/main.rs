@@ -1,0 +1,7 @@
+//! Both ends of the wire: the client room on sockets, the simulated world asked by others, and a real etcd.
+
+mod client;
+mod client_edges;
+mod etcd;
+mod sim_api;
+mod sim_world;
