@@ -6,6 +6,7 @@
 //! [`undo`] (what a person may do when a run has stopped).
 
 pub mod action;
+pub mod actions;
 pub mod approval;
 pub mod beside;
 pub mod bind;

@@ -202,7 +202,7 @@ fn weaker(planned: &PlannedStep, step: &Step) -> bool {
 }
 
 /// An action in the words of a document: its name and its `with`.
-fn as_written(action: &Action) -> (ActionName, Value) {
+pub(super) fn as_written(action: &Action) -> (ActionName, Value) {
     match action {
         Action::PatchTidbCluster { target, merge, .. } => {
             (ActionName::PatchTidbCluster, json!({"target": target, "merge": merge}))

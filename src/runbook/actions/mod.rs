@@ -1,0 +1,4 @@
+//! What a step can do: one file per action.
+
+#[cfg(test)]
+mod golden;
