@@ -13,6 +13,7 @@ use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, leads_to};
+use crate::runbook::actions::NetProbe;
 use crate::runbook::network::{Port, Way, probe_at};
 
 /// The container of a probe pod in which programs are run; the others listen.
@@ -22,7 +23,7 @@ const PATIENCE: &str = "4";
 
 /// Every way of [`Action::NetProbe`], all at once. Empty for other actions.
 pub async fn cross(links: &Links, permit: &ProbePermit, action: &Action, fleet: &Fleet) -> Vec<Way> {
-    let Action::NetProbe { places, ports, .. } = action else { return Vec::new() };
+    let Action::NetProbe(NetProbe { places, ports, .. }) = action else { return Vec::new() };
     let pods: Vec<ObjectRef> = places.iter().map(probe_at).collect();
     let hosts = join_all(pods.iter().map(|pod| host(links, permit, pod))).await;
     let pairs = pods.iter().flat_map(|from| pods.iter().zip(&hosts).map(move |to| (from, to)));

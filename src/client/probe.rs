@@ -16,6 +16,7 @@ use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
 use crate::runbook::action::{Action, ProbeLine, leads_to};
+use crate::runbook::actions::ProbePeerUrl;
 
 /// The container of a PD pod.
 const PD: &str = "pd";
@@ -24,7 +25,7 @@ const PD: &str = "pd";
 /// KubeClusters, where a name may resolve to nothing or to something else (hazard 36); or from the pod
 /// itself when there is no other. Empty for other actions and when there is nowhere to look from: that is no proof.
 pub async fn probe(links: &Links, permit: &ProbePermit, action: &Action, fleet: &Fleet) -> Vec<ProbeLine> {
-    let Action::ProbePeerUrl { target, pod, url, .. } = action else { return Vec::new() };
+    let Action::ProbePeerUrl(ProbePeerUrl { target, pod, url, .. }) = action else { return Vec::new() };
     let (Some(cluster), Some(tc)) = (fleet.clusters.get(&target.context), fleet.tidb_cluster(target)) else {
         return Vec::new();
     };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::counted::counted;
 use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
 use crate::runbook::requests::{manifest, quote};
@@ -110,7 +111,7 @@ pub fn request_lines(step: &PlannedStep) -> Vec<String> {
         let through = request.pod.as_ref().map(|pod| format!(" through pod {pod}")).unwrap_or_default();
         lines.push(format!("request  [{}{through}] {} {}", request.context, request.method, request.path));
         match &step.action {
-            Action::CreateObject { object, .. } => {
+            Action::CreateObject(CreateObject { object, .. }) => {
                 lines.extend(manifest(object).lines().map(|line| format!("         {line}")));
             }
             _ if request.body.is_null() => {}
@@ -170,8 +171,7 @@ fn way_back(plan: &Plan) -> String {
 
 /// Whether an undo passes over it although it changes something.
 fn stays(step: &PlannedStep) -> bool {
-    let passed_over = matches!(step.action, Action::DeleteObject { .. } | Action::TransferPdLeader { .. });
-    passed_over && step.reversibility == Reversibility::Compensable
+    step.action.stays() && step.reversibility == Reversibility::Compensable
 }
 
 /// What undoing this step would restore, in one line.
@@ -185,46 +185,31 @@ pub fn undo(step: &PlannedStep) -> String {
             changes(step).into_iter().map(|(path, before, _)| format!("{path} = {before}")).collect();
         if before.is_empty() { "the recorded before-image".to_owned() } else { before.join(", ") }
     };
-    match (&step.action, step.reversibility) {
-        (_, Reversibility::Free) => "nothing: it changes nothing".into(),
-        (Action::CreateObject { .. }, Reversibility::Irreversible) => {
+    match (step.reversibility, step.action.way_back()) {
+        (Reversibility::Free, _) => "nothing: it changes nothing".into(),
+        (Reversibility::Irreversible, WayBack::Joined) => {
             "NO WAY BACK by itself: it is a member of the Database from then on (leave-cluster takes it out again)"
                 .into()
         }
-        (Action::DeleteObject { .. } | Action::RemovePdMember { .. }, Reversibility::Irreversible) => {
-            "NO WAY BACK: it is gone".into()
+        (Reversibility::Irreversible, WayBack::Gone) => "NO WAY BACK: it is gone".into(),
+        (Reversibility::Irreversible, _) => format!("NO WAY BACK; before it was {}", fields()),
+        (Reversibility::Compensable, WayBack::Deletes) => {
+            "deletes it again, as long as it is the one that this run made".into()
         }
-        (_, Reversibility::Irreversible) => format!("NO WAY BACK; before it was {}", fields()),
-        (Action::UpdatePeerUrl { pod, from, .. }, Reversibility::Compensable) => {
-            format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
-        }
-        (
-            Action::CreateObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. },
-            Reversibility::Compensable,
-        ) => "deletes it again, as long as it is the one that this run made".into(),
-        (Action::DeleteObject { .. } | Action::TransferPdLeader { .. }, Reversibility::Compensable) => {
-            "nothing: it is not put back by itself".into()
-        }
-        (
-            Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. }
-            | Action::ProbePeerUrl { .. }
-            | Action::RemovePdMember { .. }
-            | Action::NetProbe { .. }
-            | Action::Await { .. }
-            | Action::Manual { .. },
-            Reversibility::Compensable,
-        ) => format!("puts back {}, as long as it still has ours", fields()),
+        (Reversibility::Compensable, WayBack::Stays) => "nothing: it is not put back by itself".into(),
+        (Reversibility::Compensable, _) => match &step.action {
+            Action::UpdatePeerUrl(UpdatePeerUrl { pod, from, .. }) => {
+                format!("puts back peerURLs {} of {pod}, as long as it still has ours", shown(&json!(from)))
+            }
+            _ => format!("puts back {}, as long as it still has ours", fields()),
+        },
     }
 }
 
 /// Leaf by leaf: path, before, after.
 pub fn changes(step: &PlannedStep) -> Vec<(String, String, String)> {
     // An object that is made or deleted is shown as a whole.
-    let whole = matches!(step.action, Action::CreateObject { .. } | Action::DeleteObject { .. });
+    let whole = matches!(step.action, Action::CreateObject(_) | Action::DeleteObject(_));
     if !step.action.writes() || whole {
         return Vec::new();
     }

@@ -13,15 +13,15 @@ use super::plan::Plan;
 
 /// Whether a run of this plan sends nothing but certificates.
 pub fn only_certificates(plan: &Plan) -> bool {
-    let fits = |action: &Action| matches!(action, Action::IssueCertificate { .. } | Action::Await { .. });
-    let issues = |action: &Action| matches!(action, Action::IssueCertificate { .. });
+    let fits = |action: &Action| matches!(action, Action::IssueCertificate(_) | Action::Await(_));
+    let issues = |action: &Action| matches!(action, Action::IssueCertificate(_));
     plan.steps.iter().all(|step| fits(&step.action)) && plan.steps.iter().any(|step| issues(&step.action))
 }
 
 /// The step at which an open run waits, with nothing on its way; `None` where it stands at anything else.
 pub fn waits_at(open: &Run) -> Option<&str> {
     let at = open.steps().iter().find(|step| !matches!(open.state(&step.id), StepState::Completed(_)))?;
-    let waits = matches!(at.action, Action::WaitRollout { .. } | Action::Await { .. });
+    let waits = matches!(at.action, Action::WaitRollout(_) | Action::Await(_));
     // A wait has no Intent; whatever has one may still be on its way.
     let idle = matches!(open.state(&at.id), StepState::Pending);
     (open.outcome().is_none() && waits && idle).then_some(at.id.as_str())
@@ -34,7 +34,6 @@ pub fn passes(plan: &Plan, open: &Run) -> bool {
 
 /// Two runs that make the same certificates would take each other's for a stranger's.
 fn issues_later(open: &Run, step: &super::plan::PlannedStep) -> bool {
-    let makes =
-        matches!(step.action, Action::IssueCertificate { .. } | Action::IssueCa { .. } | Action::CopySecret { .. });
+    let makes = matches!(step.action, Action::IssueCertificate(_) | Action::IssueCa(_) | Action::CopySecret(_));
     makes && !matches!(open.state(&step.id), StepState::Completed(_))
 }

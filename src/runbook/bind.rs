@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Reversibility};
+use super::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
 use super::definition::{self, Check, ConfirmAsked, Fact, Phase, Runbook, Severity, Step};
 use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
@@ -19,7 +20,6 @@ use super::judge::{Judged, judge};
 use super::merge;
 use super::overrule::{self, Accepted};
 use super::plan::{CheckResult, CheckState, Condition, Confirm, NeverSeen, Plan, PlannedStep, Rehearsal};
-use super::typed::typed;
 use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
@@ -144,16 +144,8 @@ fn plan(
 
 /// What stands already where a step would put something else: better said before the first step than at this one.
 fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
-    let sentence = match (&step.action, judge(&step.action, None, None, "", seen)) {
-        (
-            Action::CreateObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. },
-            Judged::Foreign { sentence, .. },
-        ) => sentence,
-        _ => return None,
-    };
+    step.action.makes()?;
+    let Judged::Foreign { sentence, .. } = judge(&step.action, None, None, "", seen) else { return None };
     Some(CheckResult::new(format!("place-of-{}", step.id), CheckState::Refused, sentence))
 }
 
@@ -409,9 +401,11 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
                     concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
                 // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
                 let pending = |earlier: &PlannedStep| match &planned.action {
-                    Action::WaitRollout { since: Some(since), .. } => earlier.id == *since && !earlier.already_so,
-                    Action::DeleteObject { target, object_kind, made_by: Some(_), .. } => {
-                        let made = matches!(&earlier.action, Action::CreateObject { target: made, object_kind: kind, .. }
+                    Action::WaitRollout(WaitRollout { since: Some(since), .. }) => {
+                        earlier.id == *since && !earlier.already_so
+                    }
+                    Action::DeleteObject(DeleteObject { target, object_kind, made_by: Some(_), .. }) => {
+                        let made = matches!(&earlier.action, Action::CreateObject(CreateObject { target: made, object_kind: kind, .. })
                             if made == target && kind == object_kind);
                         made && !earlier.already_so
                     }
@@ -431,12 +425,12 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
 
 /// What an earlier step of the plan sets is what a later patch of the same field will find.
 fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
-    let Action::PatchTidbCluster { target, merge, .. } = &planned.action else { return };
+    let Action::PatchTidbCluster(PatchTidbCluster { target, merge, .. }) = &planned.action else { return };
     let wanted = merge::asked(merge);
     let Some(fields) = planned.before.get_mut("fields").and_then(Value::as_object_mut) else { return };
     let mut moved = false;
     for step in earlier {
-        let Action::PatchTidbCluster { target: other, merge, .. } = &step.action else { continue };
+        let Action::PatchTidbCluster(PatchTidbCluster { target: other, merge, .. }) = &step.action else { continue };
         for (path, value) in
             merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
         {
@@ -459,7 +453,7 @@ fn concrete(
     target: &ObjectRef,
 ) -> Result<PlannedStep, String> {
     let with = facts.fill(&step.with, env)?;
-    let action = typed(step.action, with, facts)?;
+    let action = Action::read(step.action, with, facts)?;
     let cluster = facts.seen.fleet.clusters.get(&action.target().context).ok_or("its KubeCluster is gone")?;
     let tc = facts.seen.fleet.tidb_cluster(action.target());
     // What `WaitRollout` and the URL updates will find is what the patch before them makes, so only "already so"
@@ -471,22 +465,11 @@ fn concrete(
     let (already_so, before, after) = match judged {
         Judged::Done { evidence } => (true, evidence.clone(), evidence),
         Judged::NotDone { before, after } => (false, before, after),
-        Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match &action {
-            Action::UpdatePeerUrl { from, to, .. } => (false, json!({ "peerUrls": from }), json!({ "peerUrls": to })),
+        Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match action.kind().images() {
+            (Some(before), Some(after)) => (false, before, after),
             // What is in its place now, if anything, will have to be gone by then.
-            Action::CreateObject { object, .. } => (false, json!({"absent": true}), json!({ "object": object })),
-            Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. }
-            | Action::ProbePeerUrl { .. }
-            | Action::DeleteObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. }
-            | Action::TransferPdLeader { .. }
-            | Action::RemovePdMember { .. }
-            | Action::NetProbe { .. }
-            | Action::Await { .. }
-            | Action::Manual { .. } => (false, Value::Null, Value::Null),
+            (None, Some(after)) if action.makes().is_some() => (false, json!({"absent": true}), after),
+            (_, _) => (false, Value::Null, Value::Null),
         },
     };
     let pods = tc.map(|tc| rollout::component_pods(cluster, tc, Component::Pd)).unwrap_or_default();
@@ -506,13 +489,13 @@ fn concrete(
         (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
         // Whoever let the run make it has let it clean up.
         (ConfirmAsked::None, Reversibility::Compensable)
-            if matches!(&action, Action::DeleteObject { made_by: Some(_), .. }) =>
+            if matches!(&action, Action::DeleteObject(DeleteObject { made_by: Some(_), .. })) =>
         {
             Confirm::None
         }
         (ConfirmAsked::None, Reversibility::Compensable) => Confirm::Plain { gate: gate(&step.id) },
         // What a person is to do, a person has to be asked for.
-        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual { .. }) => Confirm::Plain {
+        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual(_)) => Confirm::Plain {
             gate: gate(key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)).as_str()),
         },
         (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
@@ -559,9 +542,9 @@ fn concrete(
 fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str, seen: &Observation) -> Confirm {
     // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
     let named = match action {
-        Action::CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
-        | Action::DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. }
-        | Action::PatchTidbCluster { target: own, .. } => own,
+        Action::CreateObject(CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
+        | Action::DeleteObject(DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
+        | Action::PatchTidbCluster(PatchTidbCluster { target: own, .. }) => own,
         _ => target,
     };
     // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.

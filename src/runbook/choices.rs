@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Reversibility};
+use super::actions::WaitRollout;
 use super::engine::{LATE_WRITE_S, Run, StepState};
 use super::plan::PlannedStep;
 use super::record::{Choice, Event, How, Outcome};
@@ -98,7 +99,7 @@ impl Run {
         if step.reversibility == Reversibility::Irreversible {
             return Err(BadChoice::Irreversible { step: step.id.clone() });
         }
-        let waits = |later: &&PlannedStep| matches!(&later.action, Action::WaitRollout { since: Some(since), .. } if *since == step.id);
+        let waits = |later: &&PlannedStep| matches!(&later.action, Action::WaitRollout(WaitRollout { since: Some(since), .. }) if *since == step.id);
         if let Some(later) = self.steps().iter().find(waits) {
             return Err(BadChoice::Needed { step: step.id.clone(), later: later.id.clone() });
         }

@@ -15,31 +15,10 @@ const CHECK_QUORUM: &str = "tidb.pingcap.com/pd-check-quorum-before-upgrade";
 
 /// Why an action asks for a typed text whatever its author says; `None`: its danger is known and its own gate is enough.
 pub(super) fn unfamiliar(action: &Action) -> Option<String> {
-    match action {
-        Action::PatchTidbCluster { merge, .. } => patched(merge),
-        Action::CreateObject { object_kind, object, .. } => created(*object_kind, object),
-        Action::CopySecret { from, target, keys } => {
-            let leaves = (&from.context, &from.namespace) != (&target.context, &target.namespace);
-            let key = keys.iter().any(|key| key.ends_with(".key"));
-            (leaves && key).then(|| {
-                format!("a private key leaves its namespace: {} of Secret {from} goes to {target}", keys.join(", "))
-            })
-        }
-        Action::DeleteObject { .. }
-        | Action::WaitRollout { .. }
-        | Action::ProbePeerUrl { .. }
-        | Action::UpdatePeerUrl { .. }
-        | Action::IssueCa { .. }
-        | Action::IssueCertificate { .. }
-        | Action::TransferPdLeader { .. }
-        | Action::RemovePdMember { .. }
-        | Action::NetProbe { .. }
-        | Action::Await { .. }
-        | Action::Manual { .. } => None,
-    }
+    action.kind().unfamiliar()
 }
 
-fn patched(merge: &Value) -> Option<String> {
+pub(super) fn patched(merge: &Value) -> Option<String> {
     let mut odd = Vec::new();
     leaves(merge, &mut Vec::new(), &mut |path, _| {
         if !known_field(path) {
@@ -78,7 +57,7 @@ fn leaves<'a>(value: &'a Value, path: &mut Vec<String>, each: &mut impl FnMut(&[
     }
 }
 
-fn created(kind: ObjectKind, object: &Value) -> Option<String> {
+pub(super) fn created(kind: ObjectKind, object: &Value) -> Option<String> {
     match kind {
         ObjectKind::TidbCluster => risky_tidb_cluster(object),
         ObjectKind::Pod => risky_pod(object.pointer("/spec")?),
@@ -180,6 +159,7 @@ fn risky_tidb_cluster(object: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::actions::{CopySecret, CreateObject, PatchTidbCluster};
     use super::*;
     use crate::fleet::ObjectRef;
     use serde_json::json;
@@ -195,7 +175,7 @@ mod tests {
     }
 
     fn patch(merge: Value) -> Option<String> {
-        unfamiliar(&Action::PatchTidbCluster { target: at("a/db/basic"), uid: "u".into(), merge })
+        unfamiliar(&Action::PatchTidbCluster(PatchTidbCluster { target: at("a/db/basic"), uid: "u".into(), merge }))
     }
 
     #[test]
@@ -225,7 +205,7 @@ mod tests {
     }
 
     fn create(kind: ObjectKind, object: Value) -> Option<String> {
-        unfamiliar(&Action::CreateObject { target: at("a/db/x"), object_kind: kind, object })
+        unfamiliar(&Action::CreateObject(CreateObject { target: at("a/db/x"), object_kind: kind, object }))
     }
 
     #[test]
@@ -282,7 +262,7 @@ mod tests {
     fn a_key_that_leaves_its_namespace_is_typed() {
         let copy = |from: &str, keys: &[&str]| {
             let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-            unfamiliar(&Action::CopySecret { from: at(from), target: at("a/db/copy"), keys })
+            unfamiliar(&Action::CopySecret(CopySecret { from: at(from), target: at("a/db/copy"), keys }))
         };
         assert_eq!(copy("a/db/ca", &["ca.crt", "tls.crt", "tls.key"]), None);
         assert_eq!(copy("b/db/ca", &["ca.crt"]), None);

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::actions::ActionName;
 use super::expr;
 use super::facts::Query;
 
@@ -290,38 +291,6 @@ impl From<Conditional> for Condition {
 pub struct Never {
     pub check: String,
     pub say: Text,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum ActionName {
-    #[serde(rename = "k8s.patch-tidb-cluster")]
-    PatchTidbCluster,
-    #[serde(rename = "tidb.wait-rollout")]
-    WaitRollout,
-    #[serde(rename = "pd.probe-peer-url")]
-    ProbePeerUrl,
-    #[serde(rename = "pd.update-peer-url")]
-    UpdatePeerUrl,
-    #[serde(rename = "k8s.create")]
-    CreateObject,
-    #[serde(rename = "k8s.delete")]
-    DeleteObject,
-    #[serde(rename = "k8s.copy-secret")]
-    CopySecret,
-    #[serde(rename = "tls.issue-ca")]
-    IssueCa,
-    #[serde(rename = "tls.issue")]
-    IssueCertificate,
-    #[serde(rename = "pd.transfer-leader")]
-    TransferPdLeader,
-    #[serde(rename = "pd.remove-member")]
-    RemovePdMember,
-    #[serde(rename = "net.probe")]
-    NetProbe,
-    #[serde(rename = "await")]
-    Await,
-    #[serde(rename = "manual")]
-    Manual,
 }
 
 /// What the author asks for; the engine raises it to the floor of the action's reversibility.

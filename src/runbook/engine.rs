@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::{Action, Answer, ProbeLine};
+use super::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};
 use super::approval::{self, Approval, Wanted};
 use super::bind::{self, Facts};
 use super::gates::answered;
@@ -260,22 +261,8 @@ impl Run {
     }
 
     fn started(&self, step: &PlannedStep) -> Option<&Value> {
-        match &step.action {
-            Action::WaitRollout { since, .. } => since.as_ref().and_then(|id| self.images.get(id)),
-            Action::PatchTidbCluster { .. }
-            | Action::ProbePeerUrl { .. }
-            | Action::UpdatePeerUrl { .. }
-            | Action::CreateObject { .. }
-            | Action::DeleteObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. }
-            | Action::TransferPdLeader { .. }
-            | Action::RemovePdMember { .. }
-            | Action::NetProbe { .. }
-            | Action::Await { .. }
-            | Action::Manual { .. } => None,
-        }
+        let Action::WaitRollout(WaitRollout { since, .. }) = &step.action else { return None };
+        since.as_ref().and_then(|id| self.images.get(id))
     }
 
     fn pending(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
@@ -419,9 +406,10 @@ impl Run {
 
     /// The probe that an update relies on, when it was taken too long ago: a gate or a pause may lie between.
     fn stale_probe(&self, step: &PlannedStep, now: Timestamp) -> Option<&PlannedStep> {
-        let Action::UpdatePeerUrl { to, restores: false, .. } = &step.action else { return None };
+        let Action::UpdatePeerUrl(UpdatePeerUrl { to, restores: false, .. }) = &step.action else { return None };
         let probe = self.plan.steps.iter().find(|other| {
-            other.item == step.item && matches!(&other.action, Action::ProbePeerUrl { url, .. } if to.contains(url))
+            other.item == step.item
+                && matches!(&other.action, Action::ProbePeerUrl(ProbePeerUrl { url, .. }) if to.contains(url))
         })?;
         let skipped = matches!(self.state(&probe.id), StepState::Completed(How::Skipped { .. } | How::ByHand));
         let age = self.probed_at.get(&probe.id).map(|at| now.duration_since(*at).as_secs().abs());
@@ -562,7 +550,7 @@ impl Run {
         if stop_asked {
             return pause(&step.id, Cause::Asked, PauseReason::Asked);
         }
-        let Action::NetProbe { patience_s, .. } = &step.action else { return vec![Effect::Observe] };
+        let Action::NetProbe(NetProbe { patience_s, .. }) = &step.action else { return vec![Effect::Observe] };
         let patience = i64::try_from(*patience_s).unwrap_or(i64::MAX);
         let shut = ways.iter().find_map(Way::trouble);
         match shut {
@@ -605,7 +593,7 @@ impl Run {
     /// What was left out, where a later step may wait for just that: nothing else will make it.
     fn left_out(&self, step: &PlannedStep) -> Option<String> {
         let before = self.steps().iter().take_while(|other| other.id != step.id);
-        let made = |other: &&PlannedStep| other.action.writes() || matches!(other.action, Action::Manual { .. });
+        let made = |other: &&PlannedStep| other.action.writes() || matches!(other.action, Action::Manual(_));
         let skipped: Vec<String> = before
             .filter(made)
             .filter_map(|other| match self.state(&other.id) {

@@ -68,7 +68,7 @@ impl Run {
             return String::new();
         };
         let title = self.plan.step(end).map_or_else(|| end.clone(), |step| self.title_of(step));
-        let urls = way.steps.iter().any(|step| matches!(step.action, Action::UpdatePeerUrl { .. }));
+        let urls = way.steps.iter().any(|step| matches!(step.action, Action::UpdatePeerUrl(_)));
         let wrong = match urls {
             true => {
                 " The former peerURLs do not fit it: `check` will say so (peer-urls-half-updated) until repair-peer-urls sets them again."

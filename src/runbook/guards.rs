@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::Observation;
 use super::action::Action;
+use super::actions::{PatchTidbCluster, UpdatePeerUrl};
 use super::bind::Facts;
 use super::blame;
 use super::engine::{About, Effect, POLL_S, Run};
@@ -84,7 +85,7 @@ impl Run {
     /// The target under its name, but not the object that the plan was made for: deleted and created anew.
     pub(super) fn other_object(&self, seen: &Observation) -> Option<String> {
         self.plan.steps.iter().find_map(|step| {
-            let Action::PatchTidbCluster { target, uid, .. } = &step.action else { return None };
+            let Action::PatchTidbCluster(PatchTidbCluster { target, uid, .. }) = &step.action else { return None };
             let found = &seen.fleet.tidb_cluster(target)?.metadata.uid;
             (found != uid).then(|| {
                 format!(
@@ -129,25 +130,8 @@ impl Run {
 
     /// What a peerURL is put back to must be what an Intent of this run recorded.
     pub(super) fn is_recorded(&self, step: &PlannedStep) -> bool {
-        match &step.action {
-            Action::UpdatePeerUrl { restores: true, to, .. } => undone(&step.id)
-                .and_then(|of| self.images().get(of))
-                .and_then(|image| image.get("peerUrls"))
-                .is_some_and(|recorded| *recorded == json!(to)),
-            Action::UpdatePeerUrl { .. }
-            | Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. }
-            | Action::ProbePeerUrl { .. }
-            | Action::CreateObject { .. }
-            | Action::DeleteObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. }
-            | Action::TransferPdLeader { .. }
-            | Action::RemovePdMember { .. }
-            | Action::NetProbe { .. }
-            | Action::Await { .. }
-            | Action::Manual { .. } => true,
-        }
+        let Action::UpdatePeerUrl(UpdatePeerUrl { restores: true, to, .. }) = &step.action else { return true };
+        let image = undone(&step.id).and_then(|of| self.images().get(of));
+        image.and_then(|image| image.get("peerUrls")).is_some_and(|recorded| *recorded == json!(to))
     }
 }

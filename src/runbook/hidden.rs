@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Observation;
 use super::action::Action;
+use super::actions::{CreateObject, DeleteObject};
 use super::plan::{CheckResult, CheckState, Plan};
 use crate::fleet::database::{Database, database_of, referenced};
 use crate::fleet::object::ObjectKind;
@@ -45,7 +46,8 @@ pub(super) fn check(plan: &Plan, seen: &Observation) -> Option<CheckResult> {
 fn touches(action: &Action) -> bool {
     let probe = |kind: &ObjectKind| matches!(kind, ObjectKind::Pod | ObjectKind::Service);
     match action {
-        Action::CreateObject { object_kind, .. } | Action::DeleteObject { object_kind, .. } => !probe(object_kind),
+        Action::CreateObject(CreateObject { object_kind, .. })
+        | Action::DeleteObject(DeleteObject { object_kind, .. }) => !probe(object_kind),
         other => other.writes(),
     }
 }

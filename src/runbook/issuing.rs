@@ -3,7 +3,8 @@
 //! Pure text. Every line ends with its files gone again but for cfssl's own. Not here: other actions' lines
 //! ([`super::requests`]), issuing (`client::apply`).
 
-use super::action::{Action, Signer};
+use super::action::Signer;
+use super::actions::IssueCertificate;
 use super::requests::{place, quote};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::Usage;
@@ -40,22 +41,9 @@ pub(super) fn ca(
     format!("{ROOM} && {made} && cp tls.crt ca.crt && {})", stored(target, false))
 }
 
-/// Of an `IssueCertificate`.
-pub(super) fn certificate(action: &Action) -> String {
-    let Action::IssueCertificate {
-        target,
-        authority,
-        common_name,
-        organization,
-        hosts,
-        usages,
-        days,
-        signer,
-        replaces,
-    } = action
-    else {
-        return String::new();
-    };
+pub(super) fn certificate(action: &IssueCertificate) -> String {
+    let IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer, replaces } =
+        action;
     let fetched: Vec<String> = [("tls.crt", "signer.crt"), ("tls.key", "signer.key"), ("ca.crt", "ca.crt")]
         .into_iter()
         .map(|(key, file)| {

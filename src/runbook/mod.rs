@@ -1,7 +1,7 @@
 //! What **should** happen: documents, plans and the engine which carries a plan out. Pure: no clock, no I/O.
 //!
 //! Reading order: [`definition`] (the YAML document) → [`facts`] and [`expr`] (what its expressions see) →
-//! [`action`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`record`] (journal
+//! [`actions`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`record`] (journal
 //! lines) → [`engine`] (records and observations in, effects out) → [`approval`] (the second person) → [`choices`] and
 //! [`undo`] (what a person may do when a run has stopped).
 
@@ -26,7 +26,6 @@ mod hidden;
 pub mod inputs;
 pub mod issuing;
 pub mod judge;
-mod judge_objects;
 pub mod lint;
 pub mod merge;
 pub mod network;
@@ -51,7 +50,6 @@ pub mod standing;
 pub mod standstill;
 mod template;
 pub mod tls;
-mod typed;
 pub mod undo;
 pub mod ways;
 

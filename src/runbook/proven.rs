@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Observation;
 use super::action::Action;
+use super::actions::{CreateObject, DeleteObject, PatchTidbCluster};
 use super::blame;
 use super::engine::{Run, StepState};
 use super::judge::shown;
@@ -63,14 +64,14 @@ impl Run {
     pub fn needed(&self) -> BTreeSet<ObjectRef> {
         let deletes = |of: &ObjectRef| {
             self.steps().iter().any(|step| {
-                let own = matches!(&step.action, Action::DeleteObject { target, object_kind: ObjectKind::TidbCluster, .. } if target == of);
+                let own = matches!(&step.action, Action::DeleteObject(DeleteObject { target, object_kind: ObjectKind::TidbCluster, .. }) if target == of);
                 let begun = *self.state(&step.id) != StepState::Pending;
                 own && (self.undoing().is_some() || begun || self.under_way().is_some_and(|now| now.id == step.id))
             })
         };
         let makes = |of: &ObjectRef| {
             self.plan.steps.iter().find(|step| {
-                matches!(&step.action, Action::CreateObject { target, object_kind: ObjectKind::TidbCluster, .. } if target == of)
+                matches!(&step.action, Action::CreateObject(CreateObject { target, object_kind: ObjectKind::TidbCluster, .. }) if target == of)
             })
         };
         let there = |step: &PlannedStep| match self.state(&step.id) {
@@ -80,7 +81,8 @@ impl Run {
         let named = self.plan.steps.iter().filter_map(|step| {
             let own = matches!(
                 &step.action,
-                Action::PatchTidbCluster { .. } | Action::CreateObject { object_kind: ObjectKind::TidbCluster, .. }
+                Action::PatchTidbCluster(_)
+                    | Action::CreateObject(CreateObject { object_kind: ObjectKind::TidbCluster, .. })
             );
             own.then(|| step.action.target().clone())
         });
@@ -102,7 +104,7 @@ impl Run {
     pub(super) fn overtaken<'a>(&'a self, step: &PlannedStep, seen: &Observation) -> Option<Overtaken<'a>> {
         let mut holders: BTreeMap<(&ObjectRef, String), Option<&'a PlannedStep>> = BTreeMap::new();
         for set in self.steps() {
-            let Action::PatchTidbCluster { target, merge, .. } = &set.action else { continue };
+            let Action::PatchTidbCluster(PatchTidbCluster { target, merge, .. }) = &set.action else { continue };
             let holder = match self.state(&set.id) {
                 _ if set.id == step.id => None,
                 StepState::Completed(How::Skipped { .. }) | StepState::Pending => continue,
@@ -115,7 +117,7 @@ impl Run {
         }
         for ((target, at), holder) in &holders {
             let Some(set) = holder else { continue };
-            let Action::PatchTidbCluster { uid, merge, .. } = &set.action else { continue };
+            let Action::PatchTidbCluster(PatchTidbCluster { uid, merge, .. }) = &set.action else { continue };
             let live = seen.fleet.clusters.get(&target.context).is_some_and(|cluster| cluster.freshness.is_live());
             let Some(tc) = seen.fleet.tidb_cluster(target).filter(|tc| live && tc.metadata.uid == *uid) else {
                 continue;

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::action::{Action, Reversibility, Signer};
+use super::action::{Action, Reversibility};
+use super::actions::DeleteObject;
 use super::danger::unfamiliar;
-use super::definition::{self, ActionName, ConfirmAsked, Phase, Runbook, Step, Text};
+use super::definition::{self, ConfirmAsked, Phase, Runbook, Step, Text};
 use super::expr::Scope;
 use super::plan::{self, Confirm, Plan, PlannedStep};
 use super::retold::retold;
@@ -100,11 +101,10 @@ fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope) -> Optio
     let Some((phase, step)) = written(planned, runbook) else {
         return Some(format!("it has no step {}", planned.id));
     };
-    let (name, with) = as_written(&planned.action);
-    if name != step.action {
+    if planned.action.name() != step.action {
         return Some(format!("step {} is another action", planned.id));
     }
-    if !fits(&step.with, &with, inputs) {
+    if !fits(&step.with, &planned.action.kind().written(), inputs) {
         return Some(format!("step {} sends something else", planned.id));
     }
     // What the document takes from what was seen then may be anything now: only what is known to do no harm passes so.
@@ -188,7 +188,7 @@ fn disorder(plan: &Plan, runbook: &Runbook) -> Option<String> {
 /// Whether a planned step asks less of people than its document and the floor of its action want.
 fn weaker(planned: &PlannedStep, step: &Step) -> bool {
     let reversibility = planned.action.reversibility();
-    let cleans_up = matches!(&planned.action, Action::DeleteObject { made_by: Some(_), .. });
+    let cleans_up = matches!(&planned.action, Action::DeleteObject(DeleteObject { made_by: Some(_), .. }));
     let typed = step.confirm == ConfirmAsked::Typed
         || reversibility == Reversibility::Irreversible
         || unfamiliar(&planned.action).is_some();
@@ -199,81 +199,4 @@ fn weaker(planned: &PlannedStep, step: &Step) -> bool {
         Confirm::None => !typed && !plain,
     };
     !asked || planned.approvers < step.approvers
-}
-
-/// An action in the words of a document: its name and its `with`.
-pub(super) fn as_written(action: &Action) -> (ActionName, Value) {
-    match action {
-        Action::PatchTidbCluster { target, merge, .. } => {
-            (ActionName::PatchTidbCluster, json!({"target": target, "merge": merge}))
-        }
-        Action::WaitRollout { target, since, component } => {
-            (ActionName::WaitRollout, json!({"target": target, "since": since, "component": component}))
-        }
-        Action::ProbePeerUrl { target, id, pod, url } => {
-            (ActionName::ProbePeerUrl, json!({"target": target, "id": id, "pod": pod, "url": url}))
-        }
-        Action::UpdatePeerUrl { target, id, pod, from, to, .. } => {
-            (ActionName::UpdatePeerUrl, json!({"target": target, "id": id, "pod": pod, "from": from, "to": to}))
-        }
-        Action::CreateObject { target, object, .. } => {
-            let mut object = object.clone();
-            // Where it lies is said by the target alone: the document has neither.
-            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-                for (field, own) in [("name", &target.name), ("namespace", &target.namespace)] {
-                    if metadata.get(field).and_then(Value::as_str) == Some(own.as_str()) {
-                        metadata.shift_remove(field);
-                    }
-                }
-                if metadata.is_empty() {
-                    object.as_object_mut().map(|root| root.shift_remove("metadata"));
-                }
-            }
-            (ActionName::CreateObject, json!({"target": target, "object": object}))
-        }
-        Action::DeleteObject { target, object_kind, made_by, .. } => {
-            (ActionName::DeleteObject, json!({"target": target, "kind": object_kind, "own": made_by.is_some()}))
-        }
-        Action::CopySecret { from, target, keys } => {
-            (ActionName::CopySecret, json!({"from": from, "target": target, "keys": keys}))
-        }
-        Action::IssueCa { target, common_name, organization, days, signer } => {
-            let (signer, folder) = signed(signer);
-            let with = json!({"target": target, "commonName": common_name, "organization": organization, "days": days,
-                "signer": signer, "folder": folder});
-            (ActionName::IssueCa, with)
-        }
-        Action::IssueCertificate {
-            target,
-            authority,
-            common_name,
-            organization,
-            hosts,
-            usages,
-            days,
-            signer,
-            replaces,
-        } => {
-            let (signer, folder) = signed(signer);
-            let with = json!({"target": target, "authority": authority, "commonName": common_name,
-                "organization": organization, "hosts": hosts, "usages": usages, "days": days, "signer": signer,
-                "folder": folder, "replace": replaces.is_some()});
-            (ActionName::IssueCertificate, with)
-        }
-        Action::TransferPdLeader { target, to } => (ActionName::TransferPdLeader, json!({"target": target, "to": to})),
-        Action::RemovePdMember { target, id } => (ActionName::RemovePdMember, json!({"target": target, "id": id})),
-        Action::NetProbe { target, places, ports, patience_s } => {
-            let with = json!({"target": target, "places": places, "ports": ports, "patienceS": patience_s});
-            (ActionName::NetProbe, with)
-        }
-        Action::Await { target } => (ActionName::Await, json!({"target": target})),
-        Action::Manual { target, command } => (ActionName::Manual, json!({"target": target, "command": command})),
-    }
-}
-
-fn signed(signer: &Signer) -> (&'static str, Option<&str>) {
-    match signer {
-        Signer::Builtin => ("builtin", None),
-        Signer::Cfssl { folder } => ("cfssl", Some(folder)),
-    }
 }

@@ -11,14 +11,12 @@ use serde_json::Value;
 
 use super::action::{Action, Answer, Reversibility};
 use super::forward;
-use super::network::probe_at;
 use super::plan::{Condition, Plan, PlannedStep};
 use super::record::{Event, Record};
-use super::requests::{quote, update_request};
+use super::requests::quote;
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::pd::MembershipApi;
-use crate::fleet::tidbcluster::Component;
 
 /// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
 /// person has chosen that.
@@ -64,9 +62,10 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     out.push_str(
         "# you and tidepilot works. The values are from the journal; what is so already is left alone.\nset -eu\n",
     );
-    let membership = |step: &&PlannedStep| matches!(step.action, Action::UpdatePeerUrl { .. });
+    let membership = |step: &&PlannedStep| matches!(step.action, Action::UpdatePeerUrl(_));
     if left.iter().any(membership) {
-        let tls = left.iter().any(|step| matches!(&step.action, Action::UpdatePeerUrl { to, .. } if to.iter().any(|url| url.starts_with("https"))));
+        let tls = |step: &&PlannedStep| matches!(&step.action, Action::UpdatePeerUrl(update) if update.to.iter().any(|url| url.starts_with("https")));
+        let tls = left.iter().any(tls);
         prelude(&mut out, plan, tls);
     }
     for step in left {
@@ -93,7 +92,7 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     out
 }
 
-fn kubectl(of: &ObjectRef) -> String {
+pub(super) fn kubectl(of: &ObjectRef) -> String {
     format!("kubectl --context {} -n {}", quote(&of.context), quote(&of.namespace))
 }
 
@@ -115,99 +114,40 @@ fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores
 }
 
 fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Value>) {
-    match &step.action {
-        Action::PatchTidbCluster { target, uid, merge } => {
-            // The uid makes the server refuse another object of the same name.
-            let mut body = merge.clone();
-            if let Some(root) = body.as_object_mut() {
-                root.entry("metadata").or_insert_with(|| Value::Object(serde_json::Map::new()))["uid"] =
-                    Value::String(uid.clone());
-            }
-            let _ = writeln!(
-                out,
-                "{} patch tidbclusters.pingcap.com {} --type merge -p {}",
-                kubectl(target),
-                quote(&target.name),
-                quote(&body.to_string())
-            );
+    step.action.kind().script(&mut Script { out, step, plan, befores });
+}
+
+/// Where the lines of one step are written, and what they may be written from.
+pub(super) struct Script<'a> {
+    pub out: &'a mut String,
+    pub step: &'a PlannedStep,
+    plan: &'a Plan,
+    befores: &'a BTreeMap<&'a str, &'a Value>,
+}
+
+impl<'a> Script<'a> {
+    /// The before-image of another step: that of its Intent, else the plan's.
+    pub fn before_of(&self, step: &str) -> Option<&'a Value> {
+        self.befores.get(step).copied().or_else(|| Some(&self.plan.step(step)?.before))
+    }
+
+    /// The PD pods of a TidbCluster that the plan names.
+    pub fn pd_pods(&self, of: &ObjectRef) -> BTreeSet<String> {
+        let named = self.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::ProbePeerUrl(probe) => Some((&probe.target, &probe.pod)),
+            Action::UpdatePeerUrl(update) => Some((&update.target, &update.pod)),
+            _ => None,
+        });
+        named.filter(|(target, _)| *target == of).map(|(_, pod)| pod.clone()).collect()
+    }
+
+    /// The script cannot judge the conditions of a wait: a person does.
+    pub fn waits_for(&mut self) {
+        for until in &self.step.until {
+            let _ = writeln!(self.out, "# {}", held("wait as long as", until));
         }
-        Action::WaitRollout { target, since, component } => {
-            wait(out, target, since.as_deref(), *component, step.total_s, plan, befores);
-        }
-        Action::ProbePeerUrl { target, pod, url, .. } => {
-            let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
-            let others = pods(plan, target);
-            let from: Vec<&String> = others.iter().filter(|other| *other != pod).collect();
-            let from = if from.is_empty() { vec![pod] } else { from };
-            for other in from {
-                let exec = format!("{} exec {} -c pd --", kubectl(target), quote(other));
-                let tls = if url.starts_with("https") {
-                    " --ca-certificate=/var/lib/pd-tls/ca.crt --certificate=/var/lib/pd-tls/tls.crt --private-key=/var/lib/pd-tls/tls.key"
-                } else {
-                    ""
-                };
-                let _ = writeln!(out, "{exec} nslookup {}", quote(host));
-                let _ = writeln!(out, "{exec} wget -qO- -T 5{tls} {}", quote(&format!("{url}/version")));
-            }
-        }
-        Action::UpdatePeerUrl { target, id, pod, from, to, .. } => {
-            let api = membership_api(step).unwrap_or(MembershipApi::V3);
-            let list = match api {
-                MembershipApi::V2 => "GET /v2/members".to_owned(),
-                MembershipApi::V3 => "POST /v3/cluster/member/list '{}'".to_owned(),
-            };
-            let call = |pod: &String, rest: &str| {
-                let [context, namespace, pod] = [&target.context, &target.namespace, pod].map(|text| quote(text));
-                format!("pd {context} {namespace} {pod} \"$database\" {rest}")
-            };
-            let listed = |urls: &[String]| {
-                let quoted: Vec<String> = urls.iter().map(|url| Value::String(url.clone()).to_string()).collect();
-                quote(&quoted.join(","))
-            };
-            let _ = writeln!(out, "if {} | grep -F {} >/dev/null; then", call(pod, &list), listed(to));
-            out.push_str("  echo 'already so'\nelse\n");
-            let _ = writeln!(out, "  {} | grep -F {} >/dev/null # still the old one", call(pod, &list), listed(from));
-            let (method, path, body) = update_request(*id, to, api);
-            let update = format!("{method} {} {}", quote(&path), quote(&body.to_string()));
-            let _ = writeln!(out, "  {}\nfi", call(pod, &update));
-            let others = pods(plan, target);
-            let witness = others.iter().find(|other| *other != pod).unwrap_or(pod);
-            let _ = writeln!(
-                out,
-                "# a member's list is its own, and it learns of a change a moment later: ask another one"
-            );
-            let _ = writeln!(out, "tries=0");
-            let _ = writeln!(out, "until {} | grep -F {} >/dev/null; do", call(witness, &list), listed(to));
-            out.push_str("  tries=$((tries + 1))\n  test \"$tries\" -lt 10 || { echo 'not verified' >&2; exit 1; }\n  sleep 1\ndone\necho verified\n");
-        }
-        Action::CreateObject { .. }
-        | Action::DeleteObject { .. }
-        | Action::CopySecret { .. }
-        | Action::IssueCa { .. }
-        | Action::IssueCertificate { .. }
-        | Action::TransferPdLeader { .. }
-        | Action::RemovePdMember { .. } => {
-            let _ = writeln!(out, "{}", by_hand(step));
-        }
-        Action::NetProbe { places, ports, .. } => {
-            for from in places.iter().map(probe_at) {
-                for to in places.iter().map(probe_at).filter(|to| *to != from) {
-                    let host = quote(&format!("{0}.{0}.{1}.svc.DOMAIN", to.name, to.namespace));
-                    let exec = format!("{} exec {} -c probe --", kubectl(&from), quote(&from.name));
-                    let _ =
-                        writeln!(out, "# put the cluster domain of {} in the place of DOMAIN", comment(&to.context));
-                    let _ = writeln!(out, "{exec} nslookup {host} || echo 'does not resolve'");
-                    for port in ports {
-                        let _ = writeln!(out, "{exec} nc -z -w 4 {host} {port} || echo '{port} is closed'");
-                    }
-                }
-            }
-        }
-        Action::Await { .. } => waits_for(out, step),
-        Action::Manual { command, .. } => {
-            let _ = writeln!(out, "# by hand: {}", comment(command));
-            waits_for(out, step);
-        }
+        let _ = writeln!(self.out, "# watch: {}", comment(&by_hand(self.step)));
+        self.out.push_str("printf 'enter when it holds: '; read -r _\n");
     }
 }
 
@@ -236,71 +176,6 @@ fn held(unless: &str, condition: &Condition) -> String {
     }
     words.push_str(rest);
     format!("{unless}: {}", comment(&words))
-}
-
-/// The script cannot judge the conditions of a wait: a person does.
-fn waits_for(out: &mut String, step: &PlannedStep) {
-    for until in &step.until {
-        let _ = writeln!(out, "# {}", held("wait as long as", until));
-    }
-    let _ = writeln!(out, "# watch: {}", comment(&by_hand(step)));
-    out.push_str("printf 'enter when it holds: '; read -r _\n");
-}
-
-fn wait(
-    out: &mut String,
-    target: &ObjectRef,
-    since: Option<&str>,
-    only: Option<Component>,
-    total_s: u64,
-    plan: &Plan,
-    befores: &BTreeMap<&str, &Value>,
-) {
-    let kubectl = kubectl(target);
-    let image = since.and_then(|id| befores.get(id).copied().or_else(|| Some(&plan.step(id)?.before)));
-    let revisions = image.and_then(|image| image.get("revisions")).and_then(Value::as_object);
-    let moves = |component: &String| only.is_none_or(|only| only.key() == component);
-    // Right after the patch every StatefulSet still looks finished: its revision has to move first.
-    for (component, revision) in revisions.into_iter().flatten().filter(|(component, _)| moves(component)) {
-        let set = quote(&format!("{}-{component}", target.name));
-        let old = quote(revision.as_str().unwrap_or_default());
-        let _ = writeln!(
-            out,
-            "until test \"$({kubectl} get statefulset {set} -o jsonpath='{{.status.updateRevision}}')\" != {old}; do sleep 5; done"
-        );
-        let _ = writeln!(out, "{kubectl} rollout status statefulset/{set} --timeout={total_s}s");
-    }
-    if revisions.is_none_or(serde_json::Map::is_empty) {
-        let selector = quote(&format!("app.kubernetes.io/instance={}", target.name));
-        let _ = writeln!(out, "for set in $({kubectl} get statefulset -l {selector} -o name); do");
-        let _ = writeln!(out, "  {kubectl} rollout status \"$set\" --timeout={total_s}s\ndone");
-    }
-}
-
-/// The PD pods of a TidbCluster that the plan names.
-fn pods(plan: &Plan, of: &ObjectRef) -> BTreeSet<String> {
-    plan.steps
-        .iter()
-        .filter_map(|step| match &step.action {
-            Action::ProbePeerUrl { target, pod, .. } | Action::UpdatePeerUrl { target, pod, .. } if target == of => {
-                Some(pod.clone())
-            }
-            Action::ProbePeerUrl { .. }
-            | Action::UpdatePeerUrl { .. }
-            | Action::PatchTidbCluster { .. }
-            | Action::WaitRollout { .. }
-            | Action::CreateObject { .. }
-            | Action::DeleteObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. }
-            | Action::TransferPdLeader { .. }
-            | Action::RemovePdMember { .. }
-            | Action::NetProbe { .. }
-            | Action::Await { .. }
-            | Action::Manual { .. } => None,
-        })
-        .collect()
 }
 
 /// The shell function `pd` and what it needs: certificates, and the id that each pod has to have.
@@ -338,7 +213,7 @@ pub(super) fn membership_api(step: &PlannedStep) -> Option<MembershipApi> {
 }
 
 /// Text that cannot leave its comment.
-fn comment(text: &str) -> String {
+pub(super) fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::action::Action;
+use super::actions::{PatchTidbCluster, UpdatePeerUrl};
 use super::bind::FIELD_MANAGER;
 use super::danger::unfamiliar;
 use super::definition::{Runbook, SHIPPED, Step, Text};
@@ -72,39 +73,7 @@ pub fn titles(told: &Plan) -> BTreeMap<String, String> {
 
 /// What an action does, in its own words.
 pub fn told(action: &Action) -> String {
-    match action {
-        Action::PatchTidbCluster { target, merge, .. } => {
-            let fields = asked(merge).into_iter().map(|(path, value)| match value {
-                Value::Null => format!("{path} removed"),
-                value => format!("{path} = {value}"),
-            });
-            format!("Patch TidbCluster {target}: {}", fields.collect::<Vec<_>>().join(", "))
-        }
-        Action::WaitRollout { target, .. } => format!("Wait for the rolling restart of {target}"),
-        Action::ProbePeerUrl { pod, url, .. } => format!("Look from the other PD pods whether {url} leads to {pod}"),
-        Action::UpdatePeerUrl { target, pod, to, .. } => {
-            format!("Set the peerURLs of {pod} of {target} to {}", to.join(", "))
-        }
-        Action::CreateObject { target, object_kind, .. } => format!("Create {} {target}", object_kind.kind()),
-        Action::DeleteObject { target, object_kind, .. } => format!("Delete {} {target}", object_kind.kind()),
-        Action::CopySecret { from, target, keys } => {
-            format!("Copy {} of Secret {from} to Secret {target}", keys.join(", "))
-        }
-        Action::IssueCa { target, .. } => format!("Make a CA in Secret {target}"),
-        Action::IssueCertificate { target, authority, .. } => {
-            format!("Issue the certificate in Secret {target}, signed by Secret {authority}")
-        }
-        Action::TransferPdLeader { target, to } => format!("Hand PD's lead to {to} (asked through {target})"),
-        Action::RemovePdMember { target, id } => {
-            format!("Remove PD member {} (asked through {target})", id.decimal())
-        }
-        Action::NetProbe { places, .. } => {
-            let places: Vec<String> = places.iter().map(ToString::to_string).collect();
-            format!("Try names and ports between {}", places.join(", "))
-        }
-        Action::Await { target } => format!("Wait for {target}"),
-        Action::Manual { target, command } => format!("Have a person do this at {target}: {command}"),
-    }
+    action.kind().told()
 }
 
 fn step_of<'a>(runbook: &'a Runbook, planned: &PlannedStep) -> Option<&'a Step> {
@@ -145,7 +114,7 @@ fn images(step: &mut PlannedStep, unknown: bool) {
     }
     step.rehearsed = Rehearsal::Predicted;
     match &step.action {
-        Action::PatchTidbCluster { merge, .. } => {
+        Action::PatchTidbCluster(PatchTidbCluster { merge, .. }) => {
             let wanted = asked(merge);
             let before = |path: &String| match step.before.pointer("/fields").and_then(|fields| fields.get(path)) {
                 Some(value) if !unknown => value.clone(),
@@ -156,7 +125,7 @@ fn images(step: &mut PlannedStep, unknown: bool) {
             step.before = json!({ "fields": fields });
             step.after = json!({ "fields": wanted });
         }
-        Action::UpdatePeerUrl { from, to, .. } => {
+        Action::UpdatePeerUrl(UpdatePeerUrl { from, to, .. }) => {
             step.before = json!({ "peerUrls": from });
             step.after = json!({ "peerUrls": to });
         }

@@ -62,8 +62,43 @@ pub struct Reach {
 /// What was made is deleted by an undo.
 const BACK: &str = "the way back: what this run made is deleted again; without it `runs undo` is refused here";
 
+/// An upgrade of a request to a pod.
+fn upgrade(of: &ObjectRef, verb: &str, subresource: &str) -> Right {
+    Right {
+        context: of.context.clone(),
+        verb: verb.into(),
+        resource: "pods".into(),
+        subresource: subresource.into(),
+        namespace: of.namespace.clone(),
+        ..Right::default()
+    }
+}
+
+impl Need {
+    pub(super) fn required(right: Right, why: &'static str) -> Self {
+        Self { right, required: true, why }
+    }
+
+    /// What a WebSocket to the pods of a place needs: get and, from Kubernetes 1.35 on, create too.
+    pub(super) fn upgrade(of: &ObjectRef, subresource: &str, why: &'static str) -> [Self; 2] {
+        ["get", "create"].map(|verb| Self::required(upgrade(of, verb, subresource), why))
+    }
+
+    /// What asking PD needs.
+    pub(super) fn pd(of: &ObjectRef) -> Vec<Self> {
+        Self::upgrade(of, "portforward", "PD is asked through its own pod").into()
+    }
+
+    /// What making an object needs, and deleting it again.
+    pub(super) fn made(kind: ObjectKind, at: &ObjectRef, why: &'static str) -> Vec<Self> {
+        let mut needs: Vec<Self> = ["get", "create"].map(|verb| Self::required(of_object(kind, at, verb), why)).into();
+        needs.push(Self { right: of_object(kind, at, "delete"), required: false, why: BACK });
+        needs
+    }
+}
+
 /// A right on one object; creating takes no name.
-fn of_object(kind: ObjectKind, at: &ObjectRef, verb: &str) -> Right {
+pub(super) fn of_object(kind: ObjectKind, at: &ObjectRef, verb: &str) -> Right {
     Right {
         context: at.context.clone(),
         verb: verb.into(),
@@ -119,14 +154,6 @@ pub fn needs<'a>(
             add(true, "which volumes stay behind", claims);
         }
     }
-    let upgrade = |of: &ObjectRef, verb: &str, subresource: &str| Right {
-        context: of.context.clone(),
-        verb: verb.into(),
-        resource: "pods".into(),
-        subresource: subresource.into(),
-        namespace: of.namespace.clone(),
-        ..Right::default()
-    };
     for of in &reach.later {
         for verb in ["get", "create"] {
             add(true, "PD is asked through its own pod", upgrade(of, verb, "portforward"));
@@ -184,79 +211,8 @@ pub fn needs<'a>(
             add(true, "the run's record, so that another person can take over", at(target, verb, "", "configmaps"));
         }
     }
-    for action in actions {
-        match action {
-            Action::PatchTidbCluster { target, .. } => {
-                for verb in ["get", "patch"] {
-                    let right = Right {
-                        context: target.context.clone(),
-                        verb: verb.into(),
-                        group: "pingcap.com".into(),
-                        resource: "tidbclusters".into(),
-                        namespace: target.namespace.clone(),
-                        name: target.name.clone(),
-                        ..Right::default()
-                    };
-                    add(true, "the TidbCluster is read again just before it is patched", right);
-                }
-            }
-            Action::ProbePeerUrl { target, .. } => {
-                let others = reach.tidb_clusters.iter().map(|(of, _)| of);
-                for (of, verb) in others.chain([target]).flat_map(|of| [(of, "get"), (of, "create")]) {
-                    add(true, "names are resolved inside the other PD pods", upgrade(of, verb, "exec"));
-                }
-            }
-            // Through the port-forward, as every question to PD; a wait only reads what is listed anyway.
-            Action::UpdatePeerUrl { target, .. } => {
-                for verb in ["get", "create"] {
-                    add(true, "PD is asked through its own pod", upgrade(target, verb, "portforward"));
-                }
-            }
-            Action::TransferPdLeader { target, .. } | Action::RemovePdMember { target, .. } => {
-                for verb in ["get", "create"] {
-                    add(true, "PD is asked through its own pod", upgrade(target, verb, "portforward"));
-                }
-            }
-            Action::CreateObject { target, object_kind, .. } => {
-                for verb in ["get", "create"] {
-                    add(true, "the object is looked at, then made", of_object(*object_kind, target, verb));
-                }
-                add(false, BACK, of_object(*object_kind, target, "delete"));
-            }
-            Action::DeleteObject { target, object_kind, .. } => {
-                for verb in ["get", "delete"] {
-                    add(true, "the object is looked at, then deleted", of_object(*object_kind, target, verb));
-                }
-            }
-            Action::CopySecret { from, target, .. } => {
-                add(true, "the Secret that is copied", of_object(ObjectKind::Secret, from, "get"));
-                for verb in ["get", "create"] {
-                    add(true, "the copy is looked at, then made", of_object(ObjectKind::Secret, target, verb));
-                }
-                add(false, BACK, of_object(ObjectKind::Secret, target, "delete"));
-            }
-            Action::IssueCa { target, .. } => {
-                for verb in ["get", "create"] {
-                    add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
-                }
-                add(false, BACK, of_object(ObjectKind::Secret, target, "delete"));
-            }
-            Action::IssueCertificate { target, authority, replaces, .. } => {
-                add(true, "the CA that signs", of_object(ObjectKind::Secret, authority, "get"));
-                for verb in ["get", if replaces.is_some() { "patch" } else { "create" }] {
-                    add(true, "the Secret is looked at, then made", of_object(ObjectKind::Secret, target, verb));
-                }
-                if replaces.is_none() {
-                    add(false, BACK, of_object(ObjectKind::Secret, target, "delete"));
-                }
-            }
-            Action::NetProbe { places, .. } => {
-                for (of, verb) in places.iter().flat_map(|of| [(of, "get"), (of, "create")]) {
-                    add(true, "names and ports are tried inside the probe pods", upgrade(of, verb, "exec"));
-                }
-            }
-            Action::WaitRollout { .. } | Action::Await { .. } | Action::Manual { .. } => {}
-        }
+    for need in actions.into_iter().flat_map(|action| action.kind().rights(reach)) {
+        add(need.required, need.why, need.right);
     }
     all.into_values().collect()
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::action::{Action, Answer, Reversibility};
+use super::actions::PatchTidbCluster;
 use super::bind;
 use super::definition::Runbook;
 use super::gates::overwrite_gate;
@@ -337,7 +338,9 @@ impl Run {
                 | StepState::Completed(_) => false,
             };
             match &self.step(step)?.action {
-                Action::PatchTidbCluster { target, uid, .. } if in_doubt => Some((target, uid.as_str())),
+                Action::PatchTidbCluster(PatchTidbCluster { target, uid, .. }) if in_doubt => {
+                    Some((target, uid.as_str()))
+                }
                 _ => None,
             }
         })

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use serde_json::{Map, Value, json};
 
+use super::actions::ActionName;
 use super::definition::{
-    ActionName, Binding, Check, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said,
-    Severity, Step, Text, Timeout,
+    Binding, Check, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said, Severity,
+    Step, Text, Timeout,
 };
 use super::facts::Query;
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::action::Action;
+use super::actions::UpdatePeerUrl;
 use super::engine::{Run, StepState};
 use super::plan::{Document, Gate, PlannedStep};
 use super::proven::{gone_sentence, missing};
@@ -570,31 +571,20 @@ fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<String>) {
         .collect();
     let mut corrects = BTreeSet::new();
     for step in &left {
-        if let Action::UpdatePeerUrl { target, pod, .. } = &step.action {
+        if let Action::UpdatePeerUrl(UpdatePeerUrl { target, pod, .. }) = &step.action {
             corrects.insert(pod_name(target, pod));
         }
     }
     let mut restarts = BTreeSet::new();
     if let Some(now) = view.step().and_then(|line| planned(&line.id)).filter(|_| run.has_written()) {
-        match &now.action {
-            Action::WaitRollout { target, .. } | Action::Await { target } => drop(restarts.insert(target.to_string())),
-            Action::PatchTidbCluster { target, .. }
-                if view.step().is_some_and(|line| matches!(line.progress, Progress::Sent | Progress::Verifying)) =>
-            {
-                restarts.insert(target.to_string());
-            }
-            Action::PatchTidbCluster { .. }
-            | Action::ProbePeerUrl { .. }
-            | Action::UpdatePeerUrl { .. }
-            | Action::CreateObject { .. }
-            | Action::DeleteObject { .. }
-            | Action::CopySecret { .. }
-            | Action::IssueCa { .. }
-            | Action::IssueCertificate { .. }
-            | Action::TransferPdLeader { .. }
-            | Action::RemovePdMember { .. }
-            | Action::NetProbe { .. }
-            | Action::Manual { .. } => {}
+        let sent = || view.step().is_some_and(|line| matches!(line.progress, Progress::Sent | Progress::Verifying));
+        let restarting = match &now.action {
+            Action::WaitRollout(_) | Action::Await(_) => true,
+            Action::PatchTidbCluster(_) => sent(),
+            _ => false,
+        };
+        if restarting {
+            restarts.insert(now.action.target().to_string());
         }
     }
     (restarts, corrects)

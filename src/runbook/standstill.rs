@@ -52,7 +52,7 @@ pub fn told(step: &PlannedStep, target: &ObjectRef, fleet: &Fleet) -> String {
 /// The TidbClusters that a step waits for: its own, and where it is of PD's whole membership those of the Database.
 fn about(step: &PlannedStep, target: &ObjectRef, fleet: &Fleet) -> Vec<ObjectRef> {
     let own = step.action.target();
-    let single = matches!(step.action, Action::WaitRollout { .. } | Action::PatchTidbCluster { .. });
+    let single = matches!(step.action, Action::WaitRollout(_) | Action::PatchTidbCluster(_));
     let of = if fleet.tidb_cluster(own).is_some() { own } else { target };
     if single {
         return vec![of.clone()];

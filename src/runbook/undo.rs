@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::action::{Action, Reversibility};
+use super::actions::{DeleteObject, Does};
 use super::merge;
 use super::plan::{Confirm, Plan, PlannedStep, Rehearsal};
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -40,24 +41,12 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, V
     let mut way = Undo::default();
     for step in sent.iter().rev().filter_map(|id| plan.step(id)) {
         let Some(image) = images.get(&step.id) else { continue };
-        let made = match step.reversibility {
-            Reversibility::Irreversible => None,
-            Reversibility::Free | Reversibility::Compensable => match &step.action {
-                Action::UpdatePeerUrl { .. } => peer_url(step, image),
-                Action::PatchTidbCluster { .. } => patch(plan, step, image),
-                Action::CreateObject { .. }
-                | Action::CopySecret { .. }
-                | Action::IssueCa { .. }
-                | Action::IssueCertificate { .. } => created(run, step),
-                // Who leads, and what was deleted though it can be made again, is not put back.
-                Action::TransferPdLeader { .. } | Action::DeleteObject { .. } => continue,
-                Action::RemovePdMember { .. } => None,
-                Action::WaitRollout { .. }
-                | Action::ProbePeerUrl { .. }
-                | Action::NetProbe { .. }
-                | Action::Await { .. }
-                | Action::Manual { .. } => continue,
-            },
+        let made = match (step.reversibility, step.action.kind().does()) {
+            (Reversibility::Irreversible, _) => None,
+            (_, Does::Sets(sets)) => sets.back(&Undoing { plan, step, image }),
+            (_, Does::Makes(kind)) => Some(vec![created(run, step, kind)]),
+            (_, Does::Changes) if !step.action.stays() => None,
+            (_, Does::Changes | Does::Waits | Does::Looks) => continue,
         };
         match made {
             Some(steps) => {
@@ -73,92 +62,20 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, V
     way
 }
 
-/// Looks from the other PD pods at each recorded peerURL, then puts them back.
-fn peer_url(step: &PlannedStep, image: &Value) -> Option<Vec<PlannedStep>> {
-    let Action::UpdatePeerUrl { target, id, pod, to: ours, .. } = &step.action else { return None };
-    let before: Vec<String> = serde_json::from_value(image.get("peerUrls")?.clone()).ok()?;
-    let mut steps: Vec<PlannedStep> = before
-        .iter()
-        .enumerate()
-        .map(|(number, url)| {
-            let action = Action::ProbePeerUrl { target: target.clone(), id: *id, pod: pod.clone(), url: url.clone() };
-            let more = if number == 0 { String::new() } else { format!("#{number}") };
-            PlannedStep {
-                id: format!("undo-probe{more}:{}", step.id),
-                title: format!("Probe the former peerURL of {pod} from the other PD pods"),
-                confirm: Confirm::None,
-                before: Value::Null,
-                after: json!({ "url": url }),
-                ..way_back(step, action)
-            }
-        })
-        .collect();
-    let action = Action::UpdatePeerUrl {
-        target: target.clone(),
-        id: *id,
-        pod: pod.clone(),
-        from: ours.clone(),
-        to: before.clone(),
-        restores: true,
-    };
-    steps.push(PlannedStep {
-        title: format!("Put the peerURL of {pod} back to {}", before.join(", ")),
-        before: json!({ "peerUrls": ours }),
-        after: json!({ "peerUrls": before }),
-        ..way_back(step, action)
-    });
-    Some(steps)
+/// What a step is put back from.
+pub(super) struct Undoing<'a> {
+    pub plan: &'a Plan,
+    pub step: &'a PlannedStep,
+    /// What its first Intent recorded.
+    pub image: &'a Value,
 }
 
 /// Deletes what this run created, and only that: whether it did is seen in the object's field managers.
-fn created(run: &str, step: &PlannedStep) -> Option<Vec<PlannedStep>> {
-    let (target, object_kind) = match &step.action {
-        Action::CreateObject { target, object_kind, .. } => (target.clone(), *object_kind),
-        Action::CopySecret { target, .. }
-        | Action::IssueCa { target, .. }
-        | Action::IssueCertificate { target, .. } => (target.clone(), ObjectKind::Secret),
-        _ => return None,
-    };
+fn created(run: &str, step: &PlannedStep, object_kind: ObjectKind) -> PlannedStep {
+    let target = step.action.target().clone();
     let title = format!("Delete {}, which this run made", ObjectId::new(object_kind, &target));
-    let action = Action::DeleteObject { target, object_kind, uid: None, made_by: Some(run.to_owned()) };
-    Some(vec![PlannedStep { title, after: json!({"absent": true}), ..way_back(step, action) }])
-}
-
-/// Puts the patched fields back, and waits again for what the first patch was waited for.
-fn patch(plan: &Plan, step: &PlannedStep, image: &Value) -> Option<Vec<PlannedStep>> {
-    let Action::PatchTidbCluster { target, uid, merge } = &step.action else { return None };
-    let fields = image.get("fields")?.as_object()?;
-    let back = with_values("", merge, fields)?;
-    let action = Action::PatchTidbCluster { target: target.clone(), uid: uid.clone(), merge: back };
-    if action.reversibility() == Reversibility::Irreversible {
-        return None;
-    }
-    let waits: Vec<&PlannedStep> = plan
-        .steps
-        .iter()
-        .filter(|wait| matches!(&wait.action, Action::WaitRollout { since: Some(since), .. } if *since == step.id))
-        .collect();
-    // A restart that is still under way has to end before the next one begins.
-    let patience = |of: fn(&PlannedStep) -> u64| waits.iter().map(|wait| of(wait)).fold(of(step), u64::max);
-    let mut steps = vec![PlannedStep {
-        title: format!("Put the fields of TidbCluster {} back as they were before {}", target.name, step.id),
-        before: json!({ "fields": merge::asked(merge) }),
-        after: json!({ "fields": fields }),
-        total_s: patience(|step| step.total_s),
-        stalled_s: patience(|step| step.stalled_s),
-        ..way_back(step, action)
-    }];
-    for wait in waits {
-        let component = match &wait.action {
-            Action::WaitRollout { component, .. } => *component,
-            _ => None,
-        };
-        let action = Action::WaitRollout { target: target.clone(), since: Some(undo_id(&step.id)), component };
-        // What the wait proves is about names and health as the spec has them, so it holds on the way back too.
-        let post = wait.post.clone();
-        steps.push(PlannedStep { title: wait.title.clone(), confirm: Confirm::None, post, ..way_back(wait, action) });
-    }
-    Some(steps)
+    let action = DeleteObject { target, object_kind, uid: None, made_by: Some(run.to_owned()) };
+    PlannedStep { title, after: json!({"absent": true}), ..step_back(step, Action::DeleteObject(action)) }
 }
 
 /// The merge patch with each leaf replaced by its recorded value.
@@ -177,7 +94,7 @@ pub(super) fn with_values(at: &str, merge: &Value, fields: &Map<String, Value>) 
 
 /// A step back, with the guards and times of the step forth. The post-conditions of the step forth are about the
 /// state that is being left, so they are not taken over.
-fn way_back(step: &PlannedStep, action: Action) -> PlannedStep {
+pub(super) fn step_back(step: &PlannedStep, action: Action) -> PlannedStep {
     let gate = |gate: &str| format!("undo/{gate}");
     PlannedStep {
         id: undo_id(&step.id),

@@ -7,16 +7,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::action::Action;
+use super::actions::Does;
 use super::choices::Wish;
 use super::engine::{Run, StepState};
 use super::plan::{Gate, Plan, PlannedStep};
 use super::record::{Cause, How, PauseReason};
 use super::requests::{place, quote};
-use super::undo::with_values;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::fleet::pd::MembershipApi;
 
 /// One way on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,43 +204,10 @@ fn by_hand(step: &PlannedStep) -> Option<WayOn> {
 /// Lines that make what somebody else changed into what it was, or into what is wanted.
 fn after_foreign(step: &PlannedStep, reason: &PauseReason) -> Vec<WayOn> {
     let PauseReason::Foreign { before, .. } = reason else { return Vec::new() };
-    let back = match &step.action {
-        Action::PatchTidbCluster { target, uid, merge } => {
-            let fields = before.get("fields").unwrap_or(before).as_object();
-            let put = fields.and_then(|fields| with_values("", merge, fields));
-            let action = put.map(|merge| Action::PatchTidbCluster { target: target.clone(), uid: uid.clone(), merge });
-            action.map(|action| action.command(None, false))
-        }
-        Action::UpdatePeerUrl { target, id, pod, from, to, restores } => {
-            let api = match step.requests.first().is_some_and(|request| request.path.starts_with("/v2/")) {
-                true => MembershipApi::V2,
-                false => MembershipApi::V3,
-            };
-            let tls = to.iter().chain(from).any(|url| url.starts_with("https://"));
-            let action = Action::UpdatePeerUrl {
-                target: target.clone(),
-                id: *id,
-                pod: pod.clone(),
-                from: to.clone(),
-                to: from.clone(),
-                restores: *restores,
-            };
-            Some(action.command(Some(api), tls))
-        }
-        Action::CreateObject { target, object_kind, .. } => return vec![look_at(*object_kind, target)],
-        Action::CopySecret { target, .. }
-        | Action::IssueCa { target, .. }
-        | Action::IssueCertificate { target, .. } => {
-            return vec![look_at(ObjectKind::Secret, target)];
-        }
-        Action::DeleteObject { .. }
-        | Action::TransferPdLeader { .. }
-        | Action::RemovePdMember { .. }
-        | Action::WaitRollout { .. }
-        | Action::ProbePeerUrl { .. }
-        | Action::NetProbe { .. }
-        | Action::Await { .. }
-        | Action::Manual { .. } => None,
+    let back = match step.action.kind().does() {
+        Does::Sets(sets) => sets.line_back(step, before),
+        Does::Makes(kind) => return vec![look_at(kind, step.action.target())],
+        Does::Changes | Does::Waits | Does::Looks => None,
     };
     let mut all: Vec<WayOn> =
         back.map(|line| way(line, "puts it back by hand to what it was; then resume")).into_iter().collect();

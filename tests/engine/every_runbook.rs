@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tidepilot::client::signing::{self, Ask};
 use tidepilot::fleet::object::{ObjectId, ObjectKind};
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::{CreateObject, PatchTidbCluster};
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
@@ -643,7 +644,8 @@ fn a_plan_is_its_documents_or_foreign() {
         let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"hostPID": true, "containers": []}});
         foreign(&|plan| {
             let target = plan.target.clone();
-            plan.steps[at].action = Action::CreateObject { target, object_kind: ObjectKind::Pod, object: pod.clone() };
+            plan.steps[at].action =
+                Action::CreateObject(CreateObject { target, object_kind: ObjectKind::Pod, object: pod.clone() });
         });
         foreign(&|plan| {
             let mut more = plan.steps[at].clone();
@@ -662,11 +664,11 @@ fn a_plan_is_its_documents_or_foreign() {
         let step =
             runbook.phases.iter().flat_map(|phase| &phase.steps).find(|step| plan.steps[at].id.starts_with(&step.id));
         let written = step.is_some_and(|step| step.with["merge"]["spec"].is_object());
-        if let (true, Action::PatchTidbCluster { merge, .. }) = (written, &plan.steps[at].action) {
+        if let (true, Action::PatchTidbCluster(PatchTidbCluster { merge, .. })) = (written, &plan.steps[at].action) {
             let mut merge = merge.clone();
             merge["spec"]["pvReclaimPolicy"] = json!("Delete");
             foreign(&|plan| {
-                if let Action::PatchTidbCluster { merge: sent, .. } = &mut plan.steps[at].action {
+                if let Action::PatchTidbCluster(PatchTidbCluster { merge: sent, .. }) = &mut plan.steps[at].action {
                     sent.clone_from(&merge);
                 }
             });

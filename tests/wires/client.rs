@@ -19,6 +19,7 @@ use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::tidbcluster::Component;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What, rollout};
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::{PatchTidbCluster, ProbePeerUrl, UpdatePeerUrl};
 use tidepilot::sim::{Sim, SimOptions};
 
 const RUN: &str = "r-1";
@@ -74,7 +75,7 @@ fn uid(fleet: &Fleet) -> String {
 }
 
 fn patch(fleet: &Fleet, merge: Value) -> Action {
-    Action::PatchTidbCluster { target: target(), uid: uid(fleet), merge }
+    Action::PatchTidbCluster(PatchTidbCluster { target: target(), uid: uid(fleet), merge })
 }
 
 async fn fleet_of(links: &Links) -> Fleet {
@@ -237,16 +238,19 @@ async fn the_migration_by_hand() {
     for member in &members {
         let pod = member.pod.clone().expect("joined");
         let url = member.expected_peer_url.clone().expect("computed");
-        let action = Action::ProbePeerUrl { target: target(), id: member.id, pod: pod.clone(), url: url.clone() };
+        let action =
+            Action::ProbePeerUrl(ProbePeerUrl { target: target(), id: member.id, pod: pod.clone(), url: url.clone() });
         let lines = probe(&links, &inside, &action, &fleet).await;
         assert!(lines.len() == 2 && lines.iter().all(|line| line.good()), "{lines:?}");
-        let update = |from: Vec<String>, to: &str| Action::UpdatePeerUrl {
-            target: target(),
-            id: member.id,
-            pod: pod.clone(),
-            from,
-            to: vec![to.to_owned()],
-            restores: false,
+        let update = |from: Vec<String>, to: &str| {
+            Action::UpdatePeerUrl(UpdatePeerUrl {
+                target: target(),
+                id: member.id,
+                pod: pod.clone(),
+                from,
+                to: vec![to.to_owned()],
+                restores: false,
+            })
         };
         let now = member.peer_urls.clone();
         for (wrong, why) in [
@@ -308,11 +312,11 @@ async fn lost_answers_are_unknown_and_refusals_are_not() {
     let typo = patch(&fleet, json!({"spec": {"clusterDomian": "x"}}));
     let answer = perform(&links, &permit, RUN, &typo, &fleet).await;
     assert!(matches!(&answer, Answer::Refused { reason } if reason.contains("clusterDomian")), "{answer:?}");
-    let other = Action::PatchTidbCluster {
+    let other = Action::PatchTidbCluster(PatchTidbCluster {
         target: target(),
         uid: "another".into(),
         merge: json!({"spec": {"acrossK8s": true}}),
-    };
+    });
     let answer = perform(&links, &permit, RUN, &other, &fleet).await;
     assert!(matches!(&answer, Answer::Refused { reason } if reason.contains("another object")), "{answer:?}");
 
@@ -324,14 +328,14 @@ async fn lost_answers_are_unknown_and_refusals_are_not() {
     faults.set_latency(None);
 
     let member = &database_of(&fleet, &target()).expect("the database").members[0];
-    let ghost = Action::UpdatePeerUrl {
+    let ghost = Action::UpdatePeerUrl(UpdatePeerUrl {
         target: target(),
         id: MemberId(7),
         pod: member.pod.clone().expect("joined"),
         from: member.peer_urls.clone(),
         to: member.peer_urls.clone(),
         restores: false,
-    };
+    });
     let answer = perform(&links, &permit, RUN, &ghost, &fleet).await;
     assert!(matches!(&answer, Answer::Refused { reason } if reason.contains("has no member 7")), "{answer:?}");
     assert!(world.writes().iter().all(|line| line["method"] != "PUT"), "{:?}", world.writes());

@@ -16,6 +16,7 @@ use tidepilot::fleet::database::database_of;
 use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::{Crd, Fleet, Freshness, ObjectKey, ObjectRef};
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::tunnel::PdTunnel;
 use tidepilot::sim::{Sim, SimOptions};
@@ -446,14 +447,14 @@ async fn a_membership_write_is_sent_once_whatever_becomes_of_it() {
     let view = &fleet.clusters["legacy"].pd[&ObjectKey::new("pingcap", "basic-pd-0")];
     let answer = view.answer.as_ref().expect("a bare etcd is enough");
     assert!(answer.gaps.iter().all(|gap| gap.contains("/v2/members/leader")), "{:?}", answer.gaps);
-    let action = Action::UpdatePeerUrl {
+    let action = Action::UpdatePeerUrl(UpdatePeerUrl {
         target: ObjectRef::new("legacy", "pingcap", "basic"),
         id: MemberId(1),
         pod: "basic-pd-0".into(),
         from: vec!["http://old:2380".into()],
         to: vec!["http://basic-pd-0.basic-pd-peer.pingcap.svc:2380".into()],
         restores: false,
-    };
+    });
     let cases = [
         (Write::Cut, "unknown"),
         (Write::Hang, "unknown"),
@@ -488,14 +489,14 @@ async fn the_v3_gateway_takes_an_update_and_failed_tunnels_say_why() {
     let target = ObjectRef::new("east", "prod", "prod-east");
     let database = database_of(&fleet, &target).expect("the database");
     let member = database.members.iter().find(|m| m.kube_cluster.as_deref() == Some("east")).expect("one in east");
-    let action = Action::UpdatePeerUrl {
+    let action = Action::UpdatePeerUrl(UpdatePeerUrl {
         target,
         id: member.id,
         pod: member.pod.clone().expect("joined"),
         from: member.peer_urls.clone(),
         to: member.peer_urls.clone(),
         restores: false,
-    };
+    });
     let answer = perform(&links, &permit, RUN, &action, &fleet).await;
     assert!(matches!(&answer, Answer::Accepted { status: 200, detail } if detail.contains("v3")), "{answer:?}");
 
@@ -573,14 +574,14 @@ async fn a_real_etcd_takes_it_through_v2_and_v3() {
         assert_eq!((answer.api, answer.self_id, answer.leader), (Some(api), Some(member.id), Some(member.id)));
         assert!(answer.gaps.is_empty() && answer.cluster_id.is_some(), "{answer:?}");
         let url = "http://basic-pd-0.basic-pd-peer.pingcap.svc:2380".to_owned();
-        let action = Action::UpdatePeerUrl {
+        let action = Action::UpdatePeerUrl(UpdatePeerUrl {
             target: ObjectRef::new("legacy", "pingcap", "basic"),
             id: member.id,
             pod: "basic-pd-0".into(),
             from: member.peer_urls.clone(),
             to: vec![url.clone()],
             restores: false,
-        };
+        });
         let sent = perform(&links, &permit, RUN, &action, &fleet).await;
         assert!(matches!(sent, Answer::Accepted { status: 200 | 204, .. }), "{sent:?}");
         let again = perform(&links, &permit, RUN, &action, &fleet).await;
@@ -600,7 +601,8 @@ async fn a_conflict_is_sent_again_only_if_nobody_touched_the_same_fields() {
     let target = ObjectRef::new("legacy", "pingcap", "basic");
     let fleet = fleet_of(&links).await;
     let uid = fleet.tidb_cluster(&target).expect("seen").metadata.uid.clone();
-    let action = Action::PatchTidbCluster { target, uid, merge: json!({"spec": {"acrossK8s": true}}) };
+    let action =
+        Action::PatchTidbCluster(PatchTidbCluster { target, uid, merge: json!({"spec": {"acrossK8s": true}}) });
     let lines = |method: &str| -> Vec<Value> {
         let all = sim.log().lines().into_iter();
         let ours = |line: &Value| line["path"].as_str().is_some_and(|path| path.ends_with("/tidbclusters/basic"));

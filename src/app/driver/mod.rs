@@ -365,7 +365,7 @@ impl Driver {
                             None => Next::Input(Input::Hurried),
                         };
                     }
-                    Effect::Probe { step, action } if matches!(action, Action::NetProbe { .. }) => {
+                    Effect::Probe { step, action } if matches!(action, Action::NetProbe(_)) => {
                         let ways = network::cross(&self.links, &probe_permit, &action, &seen.fleet);
                         let ways = haste.bound(ways).await;
                         input = Next::Input(ways.map_or(Input::Hurried, |ways| Input::Crossed { step, ways }));

@@ -17,6 +17,7 @@ use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::actions::PatchTidbCluster;
 use crate::runbook::bind::{self, bind, bind_accepting};
 use crate::runbook::definition::Runbook;
 use crate::runbook::merge;
@@ -235,7 +236,7 @@ impl Driver {
     async fn rehearse_probe(&self, plan: &Plan, fleet: &Fleet) -> Option<CheckResult> {
         let ahead =
             plan.steps.iter().position(|step| step.reversibility == Reversibility::Irreversible && !step.already_so);
-        let probes = plan.steps.iter().skip(ahead?).any(|step| matches!(step.action, Action::ProbePeerUrl { .. }));
+        let probes = plan.steps.iter().skip(ahead?).any(|step| matches!(step.action, Action::ProbePeerUrl(_)));
         let permit = ProbePermit::for_contexts(&self.links, &plan.contexts).ok().filter(|_| probes)?;
         let lines = probe::rehearse(&self.links, &permit, &plan.target, fleet).await;
         let bad: Vec<String> =
@@ -253,9 +254,9 @@ impl Driver {
         };
         for step in plan.steps.iter_mut().filter(|step| step.action.writes() && !step.already_so) {
             let merge = match &step.action {
-                Action::PatchTidbCluster { merge, .. } => merge.clone(),
+                Action::PatchTidbCluster(PatchTidbCluster { merge, .. }) => merge.clone(),
                 // There is no field of it yet that could be compared: the server's yes is all there is to learn.
-                Action::CreateObject { .. } => Value::Null,
+                Action::CreateObject(_) => Value::Null,
                 _ => continue,
             };
             let merge = &merge;

@@ -17,6 +17,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{fingerprint, kept_by};
 use crate::fleet::object::{ObjectId, ObjectKind, uid};
 use crate::runbook::action::{Action, Answer, Replaced, Signer};
+use crate::runbook::actions::{IssueCa, IssueCertificate};
 use crate::runbook::requests::issued_secret;
 use serde_json::Value;
 
@@ -24,7 +25,7 @@ use serde_json::Value;
 pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
     let mut made = made(links, action).await?;
     let replaced = match action {
-        Action::IssueCertificate { target, replaces: Some(replaces), .. } => {
+        Action::IssueCertificate(IssueCertificate { target, replaces: Some(replaces), .. }) => {
             Some(replaced(link, target, replaces).await?)
         }
         _ => None,
@@ -71,7 +72,7 @@ async fn replaced(
 
 async fn made(links: &Links, action: &Action) -> Result<Material, String> {
     match action {
-        Action::IssueCa { target, common_name, organization, days, signer } => {
+        Action::IssueCa(IssueCa { target, common_name, organization, days, signer }) => {
             let organization = organization.as_deref();
             let ask = Ask { common_name, organization, hosts: &[], usages: Default::default(), days: *days };
             match signer {
@@ -79,9 +80,17 @@ async fn made(links: &Links, action: &Action) -> Result<Material, String> {
                 Signer::Cfssl { folder } => cfssl::authority(&ask, Path::new(folder), &target.name).await,
             }
         }
-        Action::IssueCertificate {
-            target, authority, common_name, organization, hosts, usages, days, signer, ..
-        } => {
+        Action::IssueCertificate(IssueCertificate {
+            target,
+            authority,
+            common_name,
+            organization,
+            hosts,
+            usages,
+            days,
+            signer,
+            ..
+        }) => {
             let id = ObjectId::new(ObjectKind::Secret, authority);
             let secret: Value = links
                 .need(&authority.context)?
@@ -96,17 +105,6 @@ async fn made(links: &Links, action: &Action) -> Result<Material, String> {
                 Signer::Cfssl { folder } => cfssl::certificate(&ask, Path::new(folder), &target.name, &values).await,
             }
         }
-        Action::PatchTidbCluster { .. }
-        | Action::WaitRollout { .. }
-        | Action::ProbePeerUrl { .. }
-        | Action::NetProbe { .. }
-        | Action::UpdatePeerUrl { .. }
-        | Action::CreateObject { .. }
-        | Action::DeleteObject { .. }
-        | Action::CopySecret { .. }
-        | Action::TransferPdLeader { .. }
-        | Action::RemovePdMember { .. }
-        | Action::Await { .. }
-        | Action::Manual { .. } => Err("this action makes no certificate".into()),
+        _ => Err("this action makes no certificate".into()),
     }
 }

@@ -17,6 +17,7 @@ use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef, peer_url};
 use crate::runbook::action::{Action, Answer};
+use crate::runbook::actions::{RemovePdMember, TransferPdLeader, UpdatePeerUrl};
 
 pub(super) async fn update_peer_url(
     link: &Link,
@@ -25,7 +26,7 @@ pub(super) async fn update_peer_url(
     target: &ObjectRef,
     seen: &Fleet,
 ) -> Result<Answer, String> {
-    let Action::UpdatePeerUrl { id, pod, from, to, restores, .. } = action else {
+    let Action::UpdatePeerUrl(UpdatePeerUrl { id, pod, from, to, restores, .. }) = action else {
         return Err("not a peerURL update".into());
     };
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
@@ -68,13 +69,13 @@ pub(super) async fn tell_pd(
     let mut door = Door::open(link, seen, target, tc, "").await?;
     let members = &door.found.members;
     let (write, what) = match action {
-        Action::TransferPdLeader { to, .. } => {
+        Action::TransferPdLeader(TransferPdLeader { to, .. }) => {
             if !members.iter().any(|member| member.name == *to) {
                 return Err(format!("PD (asked through {}) has no member {to}; plan again", door.pod));
             }
             (PdWrite::TransferLeader { to }, "POST /pd/api/v1/leader/transfer")
         }
-        Action::RemovePdMember { id, .. } => {
+        Action::RemovePdMember(RemovePdMember { id, .. }) => {
             if !members.iter().any(|member| member.id == *id) {
                 return Err(format!("PD (asked through {}) has no member {id} any more", door.pod));
             }

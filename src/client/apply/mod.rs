@@ -27,6 +27,9 @@ use super::timing::Until;
 use super::trouble::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, Answer};
+use crate::runbook::actions::{
+    CopySecret, CreateObject, PatchTidbCluster, RemovePdMember, TransferPdLeader, UpdatePeerUrl,
+};
 use crate::runbook::merge;
 use crate::runbook::requests::tidb_cluster_path;
 
@@ -37,10 +40,10 @@ pub async fn rehearse(
     run: &str,
     action: &Action,
 ) -> Result<Option<Value>, String> {
-    if let Action::CreateObject { target, .. } = action {
+    if let Action::CreateObject(CreateObject { target, .. }) = action {
         return objects::rehearse(writable(links, permit, run, target)?, run, action).await.map(Some);
     }
-    let Action::PatchTidbCluster { target, uid, merge } = action else { return Ok(None) };
+    let Action::PatchTidbCluster(PatchTidbCluster { target, uid, merge }) = action else { return Ok(None) };
     let link = writable(links, permit, run, target)?;
     let current = current(link, target, uid).await?;
     let asked = send_patch(link, run, action, &version_of(&current), None).await;
@@ -61,23 +64,26 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
         Err(reason) => return Answer::Refused { reason },
     };
     let done = match action {
-        Action::PatchTidbCluster { target, .. } => patch(link, permit, action, target, seen).await,
-        Action::UpdatePeerUrl { target, .. } => membership::update_peer_url(link, permit, action, target, seen).await,
-        Action::TransferPdLeader { target, .. } | Action::RemovePdMember { target, .. } => {
+        Action::PatchTidbCluster(PatchTidbCluster { target, .. }) => patch(link, permit, action, target, seen).await,
+        Action::UpdatePeerUrl(UpdatePeerUrl { target, .. }) => {
+            membership::update_peer_url(link, permit, action, target, seen).await
+        }
+        Action::TransferPdLeader(TransferPdLeader { target, .. })
+        | Action::RemovePdMember(RemovePdMember { target, .. }) => {
             membership::tell_pd(link, permit, action, target, seen).await
         }
-        Action::CreateObject { .. } => objects::create(link, permit, action).await,
-        Action::DeleteObject { .. } => objects::delete(link, permit, action).await,
-        Action::CopySecret { from, .. } => match links.need(&from.context) {
+        Action::CreateObject(_) => objects::create(link, permit, action).await,
+        Action::DeleteObject(_) => objects::delete(link, permit, action).await,
+        Action::CopySecret(CopySecret { from, .. }) => match links.need(&from.context) {
             Ok(source) => objects::copy_secret(source, link, permit, action).await,
             Err(reason) => Err(reason),
         },
-        Action::IssueCa { .. } | Action::IssueCertificate { .. } => issue::issue(links, link, permit, action).await,
-        Action::WaitRollout { .. }
-        | Action::ProbePeerUrl { .. }
-        | Action::NetProbe { .. }
-        | Action::Await { .. }
-        | Action::Manual { .. } => Err("this action sends nothing".into()),
+        Action::IssueCa(_) | Action::IssueCertificate(_) => issue::issue(links, link, permit, action).await,
+        Action::WaitRollout(_)
+        | Action::ProbePeerUrl(_)
+        | Action::NetProbe(_)
+        | Action::Await(_)
+        | Action::Manual(_) => Err("this action sends nothing".into()),
     };
     done.unwrap_or_else(|reason| Answer::Refused { reason })
 }
@@ -257,7 +263,9 @@ async fn patch(
     target: &ObjectRef,
     seen: &Fleet,
 ) -> Result<Answer, String> {
-    let Action::PatchTidbCluster { uid, merge, .. } = action else { return Err("not a patch".into()) };
+    let Action::PatchTidbCluster(PatchTidbCluster { uid, merge, .. }) = action else {
+        return Err("not a patch".into());
+    };
     let run = permit.run();
     let before = current(link, target, uid).await?;
     // What was decided on must still be there: the version sent is read only now.

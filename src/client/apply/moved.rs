@@ -14,6 +14,7 @@ use super::super::trouble::{Trouble, TroubleKind};
 use super::{Verdict, current, fence, judge, send_patch, version_of, writable};
 use crate::fleet::ObjectRef;
 use crate::runbook::action::Action;
+use crate::runbook::actions::PatchTidbCluster;
 use crate::runbook::requests::tidb_cluster_path;
 
 /// On a TidbCluster: the run that last moved its version, and a number that is new each time.
@@ -32,7 +33,7 @@ pub async fn move_version(
     let link = writable(links, permit, run, target)?;
     let value = format!("{run} {:08x}", rand::random::<u32>());
     let merge = json!({"metadata": {"annotations": {FENCE: value}}});
-    let action = Action::PatchTidbCluster { target: target.clone(), uid: uid.to_owned(), merge };
+    let action = Action::PatchTidbCluster(PatchTidbCluster { target: target.clone(), uid: uid.to_owned(), merge });
     let mut why = String::new();
     for _ in 0..ROUNDS {
         let found = match link.get::<serde_json::Value>(&tidb_cluster_path(target)).await {

@@ -17,11 +17,12 @@ use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
 use crate::runbook::action::Action;
 use crate::runbook::action::Answer;
+use crate::runbook::actions::{CopySecret, CreateObject, DeleteObject};
 use crate::runbook::requests::{copied_secret, delete_options};
 
 /// What the server would store; nothing is stored.
 pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<Value, String> {
-    let Action::CreateObject { object, .. } = action else { return Err("not a creation".into()) };
+    let Action::CreateObject(CreateObject { object, .. }) = action else { return Err("not a creation".into()) };
     let reply = send(link, run, action, object, None).await.map_err(|trouble| trouble.sentence)?;
     let stored: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     match differences(object, &stored).as_slice() {
@@ -73,14 +74,14 @@ pub(super) fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer
 }
 
 pub(super) async fn create(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let Action::CreateObject { object, .. } = action else { return Err("not a creation".into()) };
+    let Action::CreateObject(CreateObject { object, .. }) = action else { return Err("not a creation".into()) };
     let until = fence(permit).await?;
     answer(link, send(link, permit.run(), action, object, Some(until)).await)
 }
 
 /// Reads the object once more and names its uid, so that no other one of the same name is deleted.
 pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let Action::DeleteObject { target, object_kind, uid: wanted, made_by } = action else {
+    let Action::DeleteObject(DeleteObject { target, object_kind, uid: wanted, made_by }) = action else {
         return Err("not a deletion".into());
     };
     let id = ObjectId::new(*object_kind, target);
@@ -121,7 +122,7 @@ pub(super) async fn copy_secret(
     permit: &WritePermit,
     action: &Action,
 ) -> Result<Answer, String> {
-    let Action::CopySecret { from, target, keys } = action else { return Err("not a copy".into()) };
+    let Action::CopySecret(CopySecret { from, target, keys }) = action else { return Err("not a copy".into()) };
     let original: Value = source
         .get(&ObjectId::new(ObjectKind::Secret, from).path())
         .await

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::action::Action;
 use super::super::plan::{Plan, PlannedStep};
 use super::super::rights::{Reach, needs};
-use super::super::{danger, provenance, remaining, rendered, retold, undo};
+use super::super::{danger, remaining, rendered, retold, undo};
 use crate::fleet::ObjectRef;
 use crate::fleet::pd::MembershipApi;
 
@@ -71,7 +71,7 @@ fn told(written: &Value) -> Value {
     );
     let shown = rendered::step(first);
     let anew = retold::retold(&one, None, "not known").steps.swap_remove(0);
-    let (name, with) = provenance::as_written(&action);
+    let (name, with) = (action.name(), action.kind().written());
     let script = remaining::remaining("r1", &plan(vec![own]), None, &[]);
     let mut out = json!({
         "target": action.target(), "writes": action.writes(), "awaits": action.awaits(),

@@ -21,6 +21,7 @@ use tidepilot::fleet::tls::wanted_of;
 use tidepilot::fleet::workload::{Pod, StatefulSet};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
+use tidepilot::runbook::actions::ProbePeerUrl;
 use tidepilot::runbook::network::{Port, Way, probe_at};
 use tidepilot::sim::bare::{Bare, PdRequest};
 
@@ -330,7 +331,7 @@ fn details(bare: &Bare, context: &str, pod: &Pod, now: Timestamp) -> PdDetails {
 
 /// What the other PD pods see of a new peerURL.
 pub fn probe(bare: &Bare, action: &Action, seen: &Fleet) -> Vec<ProbeLine> {
-    let Action::ProbePeerUrl { target, pod, url, .. } = action else { return Vec::new() };
+    let Action::ProbePeerUrl(ProbePeerUrl { target, pod, url, .. }) = action else { return Vec::new() };
     let host = url.split("://").nth(1).and_then(|rest| rest.rsplit_once(':')).map_or("", |(host, _)| host);
     let expected = seen
         .clusters

@@ -17,6 +17,7 @@ use tidepilot::fleet::Fleet;
 use tidepilot::fleet::object::ObjectId;
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Action, Answer, ProbeLine, Reversibility};
+use tidepilot::runbook::actions::NetProbe;
 use tidepilot::runbook::bind;
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::Runbook;
@@ -264,7 +265,7 @@ fn go_on(bed: &mut Bed, mut run: Run, mut input: Option<Input<'static>>, mut cou
                     seen = bed.look(Some(&contexts), Some(&run), &[]);
                     observed = true;
                 }
-                Effect::Probe { step, action: Action::NetProbe { places, ports, .. } } => {
+                Effect::Probe { step, action: Action::NetProbe(NetProbe { places, ports, .. }) } => {
                     input = Some(Input::Crossed { step, ways: look::cross(&places, &ports) });
                 }
                 Effect::Probe { step, action } => {

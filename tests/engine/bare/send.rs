@@ -14,6 +14,10 @@ use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::{
+    CopySecret, DeleteObject, IssueCa, IssueCertificate, PatchTidbCluster, RemovePdMember, TransferPdLeader,
+    UpdatePeerUrl,
+};
 use tidepilot::runbook::requests::{
     copied_secret, delete_options, issued_secret, member_path, tidb_cluster_path, transfer_path, update_request,
 };
@@ -55,7 +59,7 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
         body: request.body,
     };
     let to = match action {
-        Action::PatchTidbCluster { target, uid: wanted, merge } => {
+        Action::PatchTidbCluster(PatchTidbCluster { target, uid: wanted, merge }) => {
             let current = get(bare, &target.context, &tidb_cluster_path(target)).ok_or("the TidbCluster is gone")?;
             if uid(&current) != wanted {
                 return Err("another object than the one planned for".into());
@@ -66,8 +70,8 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             }
             kube(planned(current["metadata"]["resourceVersion"].as_str().unwrap_or_default())?)
         }
-        Action::CreateObject { .. } => kube(planned("")?),
-        Action::DeleteObject { target, object_kind, uid: wanted, made_by } => {
+        Action::CreateObject(_) => kube(planned("")?),
+        Action::DeleteObject(DeleteObject { target, object_kind, uid: wanted, made_by }) => {
             let id = ObjectId::new(*object_kind, target);
             let found = get(bare, &target.context, &id.path()).ok_or("gone already")?;
             match (wanted, made_by) {
@@ -82,7 +86,7 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             request.body = delete_options(uid(&found));
             kube(request)
         }
-        Action::CopySecret { from, target, keys } => {
+        Action::CopySecret(CopySecret { from, target, keys }) => {
             let path = ObjectId::new(ObjectKind::Secret, from).path();
             let original = get(bare, &from.context, &path).ok_or("the Secret is gone")?;
             let data = keys.iter().map(|key| (key.clone(), original["data"][key].clone())).collect();
@@ -90,13 +94,22 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             request.body = copied_secret(target, &Value::Object(data));
             kube(request)
         }
-        Action::IssueCa { common_name, days, .. } => {
+        Action::IssueCa(IssueCa { common_name, days, .. }) => {
             let ask = Ask { common_name, organization: None, hosts: &[], usages: BTreeSet::new(), days: *days };
             let mut request = planned("")?;
             request.body = issued_secret(action.target(), &signing::authority(&ask, looked(seen)?)?.data());
             kube(request)
         }
-        Action::IssueCertificate { target, authority, common_name, hosts, usages, days, replaces, .. } => {
+        Action::IssueCertificate(IssueCertificate {
+            target,
+            authority,
+            common_name,
+            hosts,
+            usages,
+            days,
+            replaces,
+            ..
+        }) => {
             let path = ObjectId::new(ObjectKind::Secret, authority).path();
             let ca = certificates::values(&get(bare, &authority.context, &path).ok_or("the CA is gone")?);
             let ask = Ask { common_name, organization: None, hosts, usages: usages.clone(), days: *days };
@@ -118,7 +131,7 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             request.body["data"] = made.data();
             kube(request)
         }
-        Action::UpdatePeerUrl { target, id, pod, from, to, restores } => {
+        Action::UpdatePeerUrl(UpdatePeerUrl { target, id, pod, from, to, restores }) => {
             let tc = seen.tidb_cluster(target).ok_or("not seen")?;
             let door = door(seen, target, pod)?;
             let answer = seen.clusters[&target.context].pd[&door.key()].answer.clone()?;
@@ -136,15 +149,17 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             let (method, path, body) = update_request(*id, to, answer.api.unwrap_or(MembershipApi::V3));
             pd(door, method, path, body.to_string())
         }
-        Action::TransferPdLeader { target, to } => {
+        Action::TransferPdLeader(TransferPdLeader { target, to }) => {
             pd(door(seen, target, "")?, "POST", transfer_path(to), String::new())
         }
-        Action::RemovePdMember { target, id } => pd(door(seen, target, "")?, "DELETE", member_path(*id), String::new()),
-        Action::WaitRollout { .. }
-        | Action::ProbePeerUrl { .. }
-        | Action::NetProbe { .. }
-        | Action::Await { .. }
-        | Action::Manual { .. } => {
+        Action::RemovePdMember(RemovePdMember { target, id }) => {
+            pd(door(seen, target, "")?, "DELETE", member_path(*id), String::new())
+        }
+        Action::WaitRollout(_)
+        | Action::ProbePeerUrl(_)
+        | Action::NetProbe(_)
+        | Action::Await(_)
+        | Action::Manual(_) => {
             return Err("this action sends nothing".into());
         }
     };

@@ -15,6 +15,7 @@ use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Action, Answer, ProbeLine};
+use tidepilot::runbook::actions::{PatchTidbCluster, ProbePeerUrl, UpdatePeerUrl};
 use tidepilot::runbook::bind::bind;
 use tidepilot::runbook::choices::{BadChoice, Wish};
 use tidepilot::runbook::definition::Runbook;
@@ -148,7 +149,7 @@ impl World {
     fn send(&mut self, action: &Action, seen: &Seen) -> Answer {
         let refused = |reason: &str| Answer::Refused { reason: reason.into() };
         match action {
-            Action::PatchTidbCluster { uid, .. } => {
+            Action::PatchTidbCluster(PatchTidbCluster { uid, .. }) => {
                 if !self.exists || uid != self.uid {
                     return refused("another object");
                 }
@@ -156,11 +157,13 @@ impl World {
                     return refused("somebody else changed the same fields");
                 }
             }
-            Action::UpdatePeerUrl { id, from, .. } => match self.pds.iter().find(|pd| pd.id == id.0 && pd.listed) {
-                Some(pd) if pd.urls == *from => {}
-                Some(_) => return refused("the member has other peerURLs"),
-                None => return refused("no such member"),
-            },
+            Action::UpdatePeerUrl(UpdatePeerUrl { id, from, .. }) => {
+                match self.pds.iter().find(|pd| pd.id == id.0 && pd.listed) {
+                    Some(pd) if pd.urls == *from => {}
+                    Some(_) => return refused("the member has other peerURLs"),
+                    None => return refused("no such member"),
+                }
+            }
             _ => panic!("this is not sent in the model world: {action:?}"),
         }
         self.apply(action);
@@ -170,7 +173,7 @@ impl World {
     /// Does to the world what the server would do; counts what changed.
     fn apply(&mut self, action: &Action) {
         match action {
-            Action::PatchTidbCluster { merge, .. } => {
+            Action::PatchTidbCluster(PatchTidbCluster { merge, .. }) => {
                 let before = self.fields();
                 if let Some(domain) = merge.pointer("/spec/clusterDomain") {
                     self.domain = domain.as_str().map(str::to_owned);
@@ -192,7 +195,7 @@ impl World {
                 self.effects.push(if self.across.is_some() { "patch" } else { "patch back" }.into());
                 self.roll();
             }
-            Action::UpdatePeerUrl { id, pod, to, restores, .. } => {
+            Action::UpdatePeerUrl(UpdatePeerUrl { id, pod, to, restores, .. }) => {
                 let Some(index) = self.pds.iter().position(|pd| pd.id == id.0 && pd.listed) else { return };
                 if self.pds[index].urls == *to {
                     return;
@@ -221,7 +224,7 @@ impl World {
         for (looks, version, action) in std::mem::take(&mut self.late) {
             if looks > 0 {
                 self.late.push((looks - 1, version, action));
-            } else if matches!(action, Action::UpdatePeerUrl { .. }) || version == self.version {
+            } else if matches!(action, Action::UpdatePeerUrl(_)) || version == self.version {
                 // The API server refuses a patch under an old resourceVersion; etcd takes whatever comes.
                 self.apply(&action);
             }
@@ -564,7 +567,9 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                     observed = true;
                 }
                 Effect::Probe { step, action } => {
-                    let Action::ProbePeerUrl { url, pod, .. } = &action else { panic!("not a probe: {action:?}") };
+                    let Action::ProbePeerUrl(ProbePeerUrl { url, pod, .. }) = &action else {
+                        panic!("not a probe: {action:?}")
+                    };
                     let ip = Some(format!("10.0.0.{}", pod.rsplit('-').next().expect("ordinal")));
                     let line = ProbeLine {
                         from: ObjectRef::new("one", "db", "basic-pd-x"),
@@ -577,7 +582,7 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
                 }
                 Effect::Perform(action) => {
                     if let Some((_, slips)) = course.stolen.filter(|(at, _)| bed.disk.lines() > *at) {
-                        if slips && matches!(action, Action::UpdatePeerUrl { .. }) {
+                        if slips && matches!(action, Action::UpdatePeerUrl(_)) {
                             known.send(bed, &action, Fate::AppliedLate);
                         }
                         return Ended::Crashed;

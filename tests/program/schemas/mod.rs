@@ -14,6 +14,7 @@ use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectRef, What};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::Action;
+use tidepilot::runbook::actions::CreateObject;
 use tidepilot::runbook::bind::bind;
 use tidepilot::runbook::definition::Runbook;
 
@@ -188,7 +189,7 @@ fn created(runbook: &str, sets: &[(&str, &str)], seen: &Observation) -> Vec<(Obj
     let plan = bind(&document, &given, seen).unwrap_or_else(|error| panic!("{runbook}: {error}"));
     assert!(!plan.steps.is_empty(), "{runbook}: {:?}", plan.refusals().collect::<Vec<_>>());
     let objects = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::CreateObject { object_kind, object, .. } => Some((*object_kind, object.clone())),
+        Action::CreateObject(CreateObject { object_kind, object, .. }) => Some((*object_kind, object.clone())),
         _ => None,
     });
     objects.collect()

@@ -27,6 +27,7 @@ use tidepilot::client::open_run::{Head, NotShared, OpenRun, find, read};
 use tidepilot::client::{ConnectOptions, Links, WritePermit, fold, targets};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::PatchTidbCluster;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::runtime::Runtime;
 
@@ -476,7 +477,14 @@ async fn patch(links: &Links) -> (Action, tidepilot::fleet::Fleet) {
     let target = ObjectRef::new("legacy", "pingcap", "basic");
     let fleet = fold(links.look(None).await);
     let uid = fleet.tidb_cluster(&target).expect("seen").metadata.uid.clone();
-    (Action::PatchTidbCluster { target, uid, merge: json!({"spec": {"clusterDomain": "cluster1.com"}}) }, fleet)
+    (
+        Action::PatchTidbCluster(PatchTidbCluster {
+            target,
+            uid,
+            merge: json!({"spec": {"clusterDomain": "cluster1.com"}}),
+        }),
+        fleet,
+    )
 }
 
 fn patches(world: &World) -> usize {

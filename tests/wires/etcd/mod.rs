@@ -24,6 +24,7 @@ use tidepilot::client::{self, Links, WritePermit, apply};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::fleet::pd::MemberId;
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::UpdatePeerUrl;
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::tunnel::PdTunnel;
 use tidepilot::sim::{Sim, SimOptions};
@@ -329,13 +330,15 @@ async fn wrong_urls_never_arrive(bed: &mut Bed, v2: bool) {
     let links = Links::new(targets(&options).expect("the kubeconfig is there"), options);
     let seen = client::fold(links.look(None).await);
     let permit = WritePermit::for_run(&links, "test", [CONTEXT]).expect("an admin's context");
-    let update = |id: u64, of: usize, from: &str, to: &[&str]| Action::UpdatePeerUrl {
-        target: ObjectRef::new(CONTEXT, NAMESPACE, TC),
-        id: MemberId(id),
-        pod: pod(of),
-        from: vec![from.to_owned()],
-        to: to.iter().map(|url| (*url).to_owned()).collect(),
-        restores: false,
+    let update = |id: u64, of: usize, from: &str, to: &[&str]| {
+        Action::UpdatePeerUrl(UpdatePeerUrl {
+            target: ObjectRef::new(CONTEXT, NAMESPACE, TC),
+            id: MemberId(id),
+            pod: pod(of),
+            from: vec![from.to_owned()],
+            to: to.iter().map(|url| (*url).to_owned()).collect(),
+            restores: false,
+        })
     };
     let member = |index: usize| &listed[&host(index, DOMAIN)];
     let url = |index: usize| migrated[&host(index, DOMAIN)].as_str();

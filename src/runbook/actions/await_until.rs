@@ -1,0 +1,93 @@
+//! Waits for what its step's `until` says; sends nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::judge::{Judged, Look};
+use super::super::remaining::Script;
+use super::super::requests::{Sending, place, quote};
+use super::super::rights::{Need, Reach};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectId;
+use crate::fleet::pd::MembershipApi;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Await {
+    pub target: ObjectRef,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    target: ObjectRef,
+}
+
+impl ActionKind for Await {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target } = document(with)?;
+        Ok(Self { target })
+    }
+
+    fn written(&self) -> Value {
+        json!({"target": self.target})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Waits
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Unneeded
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        Vec::new()
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        look.by_until(&self.target)
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, _: &Sending<'_>) -> Vec<Request> {
+        Vec::new()
+    }
+
+    fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
+        format!(
+            "kubectl {} get tidbcluster,statefulset,pod -l {} -w",
+            place(&self.target),
+            quote(&format!("app.kubernetes.io/instance={}", self.target.name))
+        )
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        script.waits_for();
+    }
+
+    fn told(&self) -> String {
+        format!("Wait for {}", self.target)
+    }
+
+    fn deed(&self) -> String {
+        format!("waits for {}", self.target)
+    }
+}

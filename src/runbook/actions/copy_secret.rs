@@ -1,0 +1,169 @@
+//! Copies named keys of a Secret to a Secret of another name or KubeCluster. The values pass through the client only.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::blame;
+use super::super::judge::{Judged, Look, deleting};
+use super::super::remaining::{Script, by_hand};
+use super::super::requests::{Sending, copied_secret, place, quote};
+use super::super::rights::{Need, Reach, of_object};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
+use crate::fleet::pd::MembershipApi;
+
+/// The keys of a Secret that may be copied to another one.
+const COPIED_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CopySecret {
+    pub from: ObjectRef,
+    pub target: ObjectRef,
+    pub keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    from: ObjectRef,
+    target: ObjectRef,
+    keys: Vec<String>,
+}
+
+impl ActionKind for CopySecret {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { from, target, keys } = document(with)?;
+        if let Some(other) = keys.iter().find(|key| !COPIED_KEYS.contains(&key.as_str())) {
+            return Err(format!("key {other:?} is not copied; {} are", COPIED_KEYS.join(", ")));
+        }
+        Ok(Self { from, target, keys })
+    }
+
+    fn written(&self) -> Value {
+        json!({"from": self.from, "target": self.target, "keys": self.keys})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Makes(ObjectKind::Secret)
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Deletes
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        let Self { from, target, keys } = self;
+        let leaves = (&from.context, &from.namespace) != (&target.context, &target.namespace);
+        let key = keys.iter().any(|key| key.ends_with(".key"));
+        (leaves && key).then(|| {
+            format!("a private key leaves its namespace: {} of Secret {from} goes to {target}", keys.join(", "))
+        })
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        vec![ObjectId::new(ObjectKind::Secret, &self.from), ObjectId::new(ObjectKind::Secret, &self.target)]
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        let source = of_object(ObjectKind::Secret, &self.from, "get");
+        let mut needs = vec![Need::required(source, "the Secret that is copied")];
+        needs.extend(Need::made(ObjectKind::Secret, &self.target, "the copy is looked at, then made"));
+        needs
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        let from = ObjectId::new(ObjectKind::Secret, &self.from);
+        let to = ObjectId::new(ObjectKind::Secret, &self.target);
+        let source = match look.sight(&from) {
+            Ok(Sight::Present(source)) => source,
+            Ok(Sight::Absent) => return Judged::Waiting(format!("{from}, which is to be copied, is not there")),
+            Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+            Err(judged) => return judged,
+        };
+        if let Some(missing) = self.keys.iter().find(|key| print(source, key).is_none()) {
+            return Judged::Refuse(format!("{from} has no key {missing}"));
+        }
+        let prints = |secret: &Value| -> Value {
+            self.keys
+                .iter()
+                .map(|key| (key.clone(), json!(print(secret, key))))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        match look.sight(&to) {
+            Ok(Sight::Absent) => {
+                Judged::NotDone { before: json!({"absent": true}), after: json!({"keys": prints(source)}) }
+            }
+            Ok(Sight::Present(found)) if deleting(found) => Judged::Waiting(format!("{to} is being deleted")),
+            Ok(Sight::Present(found)) if prints(found) == prints(source) => {
+                Judged::Done { evidence: json!({"uid": uid(found), "keys": prints(found)}) }
+            }
+            Ok(Sight::Present(found)) => Judged::Foreign {
+                sentence: format!(
+                    "{to} exists already and holds something else than {from}{}",
+                    blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"))
+                ),
+                before: json!({"absent": true}),
+                ours: prints(source),
+                theirs: prints(found),
+            },
+            Ok(Sight::Unseen(why)) => Judged::Waiting(why.clone()),
+            Err(judged) => judged,
+        }
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, sending: &Sending<'_>) -> Vec<Request> {
+        let as_there = |key: &String| (key.clone(), json!(format!("(as in {})", self.from)));
+        let data = Value::Object(self.keys.iter().map(as_there).collect());
+        vec![sending.create(ObjectKind::Secret, &self.target, false, copied_secret(&self.target, &data))]
+    }
+
+    fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
+        let Self { from, target, keys } = self;
+        let data: Vec<String> =
+            keys.iter().map(|key| json!(key).to_string()).map(|key| format!("{key}: .data[{key}]")).collect();
+        let filter = format!(
+            "{{apiVersion, kind, type, metadata: {{name: {}, namespace: {}}}, data: {{{}}}}}",
+            json!(target.name),
+            json!(target.namespace),
+            data.join(", ")
+        );
+        format!(
+            "kubectl {} get secret {} -o json | jq {} | kubectl --context {} create -f -",
+            place(from),
+            quote(&from.name),
+            quote(&filter),
+            quote(&target.context)
+        )
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let _ = writeln!(script.out, "{}", by_hand(script.step));
+    }
+
+    fn told(&self) -> String {
+        format!("Copy {} of Secret {} to Secret {}", self.keys.join(", "), self.from, self.target)
+    }
+
+    fn deed(&self) -> String {
+        format!("copies {} of Secret {} to Secret {}", self.keys.join(", "), self.from, self.target)
+    }
+}
+
+/// A Secret's data as a look gives it: key → fingerprint (`client::objects`).
+fn print<'a>(secret: &'a Value, key: &str) -> Option<&'a str> {
+    secret.get("data")?.get(key)?.as_str()
+}

@@ -1,0 +1,134 @@
+//! Makes a CA and stores it as a Secret. The key is made when it is sent, and is in no plan and no journal.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::{Request, Signer};
+use super::super::bind::Facts;
+use super::super::issuing;
+use super::super::judge::{Judged, Look};
+use super::super::remaining::{Script, by_hand};
+use super::super::requests::{Sending, issued_secret};
+use super::super::rights::{Need, Reach};
+use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::certificate::SecretFacts;
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::pd::MembershipApi;
+use crate::fleet::tls::authority_troubles;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IssueCa {
+    pub target: ObjectRef,
+    pub common_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    pub days: u32,
+    pub signer: Signer,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct With {
+    target: ObjectRef,
+    common_name: String,
+    #[serde(default)]
+    organization: Option<String>,
+    days: u32,
+    signer: String,
+    #[serde(default)]
+    folder: Option<String>,
+}
+
+impl ActionKind for IssueCa {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target, common_name, organization, days, signer, folder } = document(with)?;
+        certificate_for(&common_name, days)?;
+        Ok(Self { target, common_name, organization, days, signer: signed_by(&signer, folder)? })
+    }
+
+    fn written(&self) -> Value {
+        let (signer, folder) = signed(&self.signer);
+        json!({"target": self.target, "commonName": self.common_name, "organization": self.organization,
+            "days": self.days, "signer": signer, "folder": folder})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Makes(ObjectKind::Secret)
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Deletes
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        vec![ObjectId::new(ObjectKind::Secret, &self.target)]
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        Need::made(ObjectKind::Secret, &self.target, "the Secret is looked at, then made")
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        judged(self, look)
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, sending: &Sending<'_>) -> Vec<Request> {
+        vec![sending.create(ObjectKind::Secret, &self.target, true, issued_secret(&self.target, &never_shown()))]
+    }
+
+    fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
+        issuing::ca(&self.target, &self.common_name, self.organization.as_deref(), self.days, &self.signer)
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let _ = writeln!(script.out, "{}", by_hand(script.step));
+    }
+
+    fn told(&self) -> String {
+        format!("Make a CA in Secret {}", self.target)
+    }
+
+    fn deed(&self) -> String {
+        format!("makes a CA in Secret {}", self.target)
+    }
+}
+
+impl Issues for IssueCa {
+    fn secret(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn authority(&self) -> Option<&ObjectRef> {
+        None
+    }
+
+    fn replaces(&self) -> Option<&super::super::action::Replaced> {
+        None
+    }
+
+    fn asked_for(&self) -> Value {
+        json!({"ca": true, "commonName": self.common_name, "days": self.days})
+    }
+
+    fn faults(&self, facts: &SecretFacts, now: Timestamp) -> Vec<String> {
+        faults(authority_troubles(&self.target.name, facts, now), &self.common_name, facts)
+    }
+}

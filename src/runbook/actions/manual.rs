@@ -1,0 +1,94 @@
+//! Shows a person a command and waits for what its step's `until` says, or for their word; sends nothing.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::judge::{Judged, Look};
+use super::super::remaining::{Script, comment};
+use super::super::requests::Sending;
+use super::super::rights::{Need, Reach};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectId;
+use crate::fleet::pd::MembershipApi;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manual {
+    pub target: ObjectRef,
+    pub command: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    target: ObjectRef,
+    command: String,
+}
+
+impl ActionKind for Manual {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target, command } = document(with)?;
+        Ok(Self { target, command })
+    }
+
+    fn written(&self) -> Value {
+        json!({"target": self.target, "command": self.command})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Waits
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Unneeded
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        Vec::new()
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        look.by_until(&self.target)
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, _: &Sending<'_>) -> Vec<Request> {
+        Vec::new()
+    }
+
+    fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
+        self.command.clone()
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let _ = writeln!(script.out, "# by hand: {}", comment(&self.command));
+        script.waits_for();
+    }
+
+    fn told(&self) -> String {
+        format!("Have a person do this at {}: {}", self.target, self.command)
+    }
+
+    fn deed(&self) -> String {
+        format!("asks a person to do something on {}", self.target)
+    }
+}

@@ -1,0 +1,124 @@
+//! Looks from a probe pod at each place whether every other one's name resolves and every port is open; sends nothing that
+//! changes anything.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::judge::{Judged, Look};
+use super::super::network::probe_at;
+use super::super::remaining::{Script, comment, kubectl};
+use super::super::requests::{Sending, place, quote};
+use super::super::rights::{Need, Reach};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::pd::MembershipApi;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetProbe {
+    pub target: ObjectRef,
+    /// Where TidbClusters are or are to be; each has its probe pod ([`probe_at`]).
+    pub places: Vec<ObjectRef>,
+    pub ports: Vec<u16>,
+    /// How long a way that is not open is tried again; seconds.
+    pub patience_s: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct With {
+    target: ObjectRef,
+    places: Vec<ObjectRef>,
+    ports: Vec<u16>,
+    patience_s: u64,
+}
+
+impl ActionKind for NetProbe {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target, places, ports, patience_s } = document(with)?;
+        if places.len() < 2 {
+            return Err("there are fewer than two places to look between".into());
+        }
+        Ok(Self { target, places, ports, patience_s })
+    }
+
+    fn written(&self) -> Value {
+        json!({"target": self.target, "places": self.places, "ports": self.ports, "patienceS": self.patience_s})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Looks
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Unneeded
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        self.places.iter().map(|place| ObjectId::new(ObjectKind::Pod, &probe_at(place))).collect()
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        let why = "names and ports are tried inside the probe pods";
+        self.places.iter().flat_map(|of| Need::upgrade(of, "exec", why)).collect()
+    }
+
+    /// Looked at anew whenever it is its turn: an earlier look at a network proves nothing.
+    fn judge(&self, _: &Look<'_>) -> Judged {
+        Judged::NotDone { before: Value::Null, after: json!({"ports": self.ports}) }
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, _: &Sending<'_>) -> Vec<Request> {
+        Vec::new()
+    }
+
+    fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
+        let from = self.places.first().map_or_else(|| self.target.clone(), probe_at);
+        format!(
+            "kubectl {} exec {} -c probe -- nc -z -w 4 NAME-OF-ANOTHER-PROBE-POD PORT",
+            place(&from),
+            quote(&from.name)
+        )
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let out = &mut *script.out;
+        for from in self.places.iter().map(probe_at) {
+            for to in self.places.iter().map(probe_at).filter(|to| *to != from) {
+                let host = quote(&format!("{0}.{0}.{1}.svc.DOMAIN", to.name, to.namespace));
+                let exec = format!("{} exec {} -c probe --", kubectl(&from), quote(&from.name));
+                let _ = writeln!(out, "# put the cluster domain of {} in the place of DOMAIN", comment(&to.context));
+                let _ = writeln!(out, "{exec} nslookup {host} || echo 'does not resolve'");
+                for port in &self.ports {
+                    let _ = writeln!(out, "{exec} nc -z -w 4 {host} {port} || echo '{port} is closed'");
+                }
+            }
+        }
+    }
+
+    fn told(&self) -> String {
+        let places: Vec<String> = self.places.iter().map(ToString::to_string).collect();
+        format!("Try names and ports between {}", places.join(", "))
+    }
+
+    fn deed(&self) -> String {
+        format!("looks around {}", self.target)
+    }
+}

@@ -1,0 +1,127 @@
+//! Asks the other PD pods whether a new peerURL resolves to its pod and can be reached; sends nothing to the member.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::judge::{Judged, Look, views_of};
+use super::super::remaining::{Script, kubectl};
+use super::super::requests::{Sending, place, quote};
+use super::super::rights::{Need, Reach};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectId;
+use crate::fleet::pd::{MemberId, MembershipApi};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProbePeerUrl {
+    pub target: ObjectRef,
+    pub id: MemberId,
+    pub pod: String,
+    pub url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    target: ObjectRef,
+    id: MemberId,
+    pod: String,
+    url: String,
+}
+
+impl ActionKind for ProbePeerUrl {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target, id, pod, url } = document(with)?;
+        Ok(Self { target, id, pod, url })
+    }
+
+    fn written(&self) -> Value {
+        json!({"target": self.target, "id": self.id, "pod": self.pod, "url": self.url})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Looks
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Unneeded
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn rights(&self, reach: &Reach) -> Vec<Need> {
+        let others = reach.tidb_clusters.iter().map(|(of, _)| of);
+        let pods = others.chain([&self.target]);
+        pods.flat_map(|of| Need::upgrade(of, "exec", "names are resolved inside the other PD pods")).collect()
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        if let Err(judged) = look.locate(&self.target) {
+            return judged;
+        }
+        match views_of(self.id, &self.target, look.seen) {
+            Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(&self.url)) => Judged::Done {
+                evidence: json!({"peerUrls": [self.url], "probe": "not needed: the member already has it"}),
+            },
+            Ok(views) => {
+                Judged::NotDone { before: json!({"peerUrls": views.values().next()}), after: json!({"url": self.url}) }
+            }
+            Err(why) => Judged::Waiting(why),
+        }
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, _: &Sending<'_>) -> Vec<Request> {
+        Vec::new()
+    }
+
+    fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
+        format!(
+            "kubectl {} exec ANOTHER-PD-POD -c pd -- wget -qO- -T 5 {}",
+            place(&self.target),
+            quote(&format!("{}/version", self.url))
+        )
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let host = self.url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+        let others = script.pd_pods(&self.target);
+        let from: Vec<&String> = others.iter().filter(|other| **other != self.pod).collect();
+        let from = if from.is_empty() { vec![&self.pod] } else { from };
+        for other in from {
+            let exec = format!("{} exec {} -c pd --", kubectl(&self.target), quote(other));
+            let tls = if self.url.starts_with("https") {
+                " --ca-certificate=/var/lib/pd-tls/ca.crt --certificate=/var/lib/pd-tls/tls.crt --private-key=/var/lib/pd-tls/tls.key"
+            } else {
+                ""
+            };
+            let _ = writeln!(script.out, "{exec} nslookup {}", quote(host));
+            let _ = writeln!(script.out, "{exec} wget -qO- -T 5{tls} {}", quote(&format!("{}/version", self.url)));
+        }
+    }
+
+    fn told(&self) -> String {
+        format!("Look from the other PD pods whether {} leads to {}", self.url, self.pod)
+    }
+
+    fn deed(&self) -> String {
+        format!("looks around {}", self.target)
+    }
+}

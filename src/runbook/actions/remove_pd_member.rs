@@ -1,0 +1,107 @@
+//! Removes a PD member by its id.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::judge::{Judged, Look, views_of};
+use super::super::remaining::{Script, by_hand};
+use super::super::requests::{Sending, asked, member_path, pd_request};
+use super::super::rights::{Need, Reach};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectId;
+use crate::fleet::pd::{MemberId, MembershipApi};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemovePdMember {
+    pub target: ObjectRef,
+    pub id: MemberId,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    target: ObjectRef,
+    id: MemberId,
+}
+
+impl ActionKind for RemovePdMember {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target, id } = document(with)?;
+        Ok(Self { target, id })
+    }
+
+    fn written(&self) -> Value {
+        json!({"target": self.target, "id": self.id})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Changes
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Gone
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        Need::pd(&self.target)
+    }
+
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        let Self { target, id } = self;
+        if let Err(judged) = look.locate(target) {
+            return judged;
+        }
+        match views_of(*id, target, look.seen) {
+            Err(why) => Judged::Waiting(why),
+            Ok(views) if views.values().all(Vec::is_empty) => Judged::Done { evidence: json!({"removed": id.hex()}) },
+            Ok(views) if views.values().any(Vec::is_empty) => {
+                Judged::Waiting(format!("not every PD pod has seen member {id} go yet"))
+            }
+            Ok(views) => Judged::NotDone {
+                before: json!({"member": id.hex(), "peerUrls": views.values().next()}),
+                after: json!({"absent": true}),
+            },
+        }
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, _: &Sending<'_>) -> Vec<Request> {
+        vec![pd_request(&self.target, "DELETE", member_path(self.id))]
+    }
+
+    fn command(&self, _: Option<MembershipApi>, tls: bool) -> String {
+        asked(&self.target, "DELETE", &member_path(self.id), tls)
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let _ = writeln!(script.out, "{}", by_hand(script.step));
+    }
+
+    fn told(&self) -> String {
+        format!("Remove PD member {} (asked through {})", self.id.decimal(), self.target)
+    }
+
+    fn deed(&self) -> String {
+        format!("removes PD member {} of {}", self.id.hex(), self.target)
+    }
+}

@@ -1,0 +1,108 @@
+//! Asks PD to hand the lead to a member; whether it did is seen afterwards.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::action::Request;
+use super::super::bind::Facts;
+use super::super::judge::{Judged, Look};
+use super::super::remaining::{Script, by_hand};
+use super::super::requests::{Sending, asked, pd_request, transfer_path};
+use super::super::rights::{Need, Reach};
+use super::{ActionKind, Does, WayBack, document};
+use crate::fleet::ObjectRef;
+use crate::fleet::database::database_of;
+use crate::fleet::object::ObjectId;
+use crate::fleet::pd::MembershipApi;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransferPdLeader {
+    pub target: ObjectRef,
+    pub to: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    target: ObjectRef,
+    to: String,
+}
+
+impl ActionKind for TransferPdLeader {
+    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+        let With { target, to } = document(with)?;
+        Ok(Self { target, to })
+    }
+
+    fn written(&self) -> Value {
+        json!({"target": self.target, "to": self.to})
+    }
+
+    fn target(&self) -> &ObjectRef {
+        &self.target
+    }
+
+    fn does(&self) -> Does<'_> {
+        Does::Changes
+    }
+
+    fn way_back(&self) -> WayBack {
+        WayBack::Stays
+    }
+
+    fn unfamiliar(&self) -> Option<String> {
+        None
+    }
+
+    fn objects(&self) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn rights(&self, _: &Reach) -> Vec<Need> {
+        Need::pd(&self.target)
+    }
+
+    /// Who leads is asked of the whole Database: the lead may have gone to another KubeCluster.
+    fn judge(&self, look: &Look<'_>) -> Judged {
+        let Self { target, to } = self;
+        if let Err(judged) = look.locate(target) {
+            return judged;
+        }
+        let Some(database) = database_of(&look.seen.fleet, target) else {
+            return Judged::Waiting(format!("TidbCluster {target} belongs to no Database yet"));
+        };
+        let leader = database.leader().map(|leader| leader.name.clone());
+        match (leader, database.members.iter().any(|member| member.name == *to)) {
+            (_, false) => Judged::Refuse(format!("there is no PD member {to} any more")),
+            (None, true) => Judged::Waiting("PD has no leader now".into()),
+            (Some(leader), true) if leader == *to => Judged::Done { evidence: json!({"leader": leader}) },
+            (Some(leader), true) => Judged::NotDone { before: json!({"leader": leader}), after: json!({"leader": to}) },
+        }
+    }
+
+    fn images(&self) -> (Option<Value>, Option<Value>) {
+        (None, None)
+    }
+
+    fn requests(&self, _: &Sending<'_>) -> Vec<Request> {
+        vec![pd_request(&self.target, "POST", transfer_path(&self.to))]
+    }
+
+    fn command(&self, _: Option<MembershipApi>, tls: bool) -> String {
+        asked(&self.target, "POST", &transfer_path(&self.to), tls)
+    }
+
+    fn script(&self, script: &mut Script<'_>) {
+        let _ = writeln!(script.out, "{}", by_hand(script.step));
+    }
+
+    fn told(&self) -> String {
+        format!("Hand PD's lead to {} (asked through {})", self.to, self.target)
+    }
+
+    fn deed(&self) -> String {
+        format!("asks PD of {} to hand its lead to {}", self.target, self.to)
+    }
+}
