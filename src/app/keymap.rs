@@ -20,10 +20,11 @@ pub enum Scope {
     Ask,
     Typed,
     Choices,
+    Approval,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 12] = [
+    pub const ALL: [Scope; 13] = [
         Scope::Matrix,
         Scope::List,
         Scope::Text,
@@ -36,6 +37,7 @@ impl Scope {
         Scope::Ask,
         Scope::Typed,
         Scope::Choices,
+        Scope::Approval,
     ];
 
     /// Keys that mean nothing here are typed into the field.
@@ -74,6 +76,8 @@ pub enum Command {
     Problems,
     Findings,
     Certificates,
+    Approvals,
+    Approve,
     Interrupt,
     Start,
     Overrule,
@@ -99,8 +103,9 @@ pub struct Binding {
 }
 
 const LISTS: &[Scope] = &[Scope::Matrix, Scope::List];
-const VIEWS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run];
-const SCROLL: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Help];
+const VIEWS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval];
+const SCROLL: &[Scope] =
+    &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval, Scope::Help];
 
 const fn bind(
     keys: &'static [&'static str],
@@ -118,6 +123,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
     bind(&["o"], Command::Overrule, "overrule a check", &[Scope::Plan], true),
     bind(&["enter"], Command::AnswerGate, "answer, choose", &[Scope::Run], true),
+    bind(&["enter"], Command::Approve, "approve", &[Scope::Approval], true),
     bind(&["p"], Command::PauseRun, "pause", &[Scope::Run], true),
     bind(&["enter"], Command::Accept, "next, then plan", &[Scope::Form], true),
     bind(&["tab"], Command::Complete, "next suggestion", &[Scope::Form], true),
@@ -149,6 +155,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["!"], Command::Problems, "problems", VIEWS, true),
     bind(&["f"], Command::Findings, "findings", VIEWS, false),
     bind(&["t"], Command::Certificates, "TLS certificates", VIEWS, false),
+    bind(&["a"], Command::Approvals, "approvals", VIEWS, false),
     bind(&["?"], Command::Help, "help", VIEWS, true),
     bind(&["esc"], Command::Back, "back", VIEWS, true),
     bind(&["q"], Command::Close, "back", VIEWS, false),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approvals::ToApprove;
 use crate::fleet::Change;
 use crate::runbook::choices::Wish;
 use crate::runbook::overrule::Accepted;
@@ -26,8 +27,25 @@ pub enum Message {
     /// This machine's runs, and the open ones of others.
     Runs(Vec<Standing>),
     Run(RunMessage),
+    Approval(ApprovalNews),
     /// A background task died; one sentence.
     Fault(String),
+}
+
+/// News of an approval that this person is asked for.
+#[derive(Clone, Debug)]
+pub enum ApprovalNews {
+    /// What the run waits with, or why there is nothing to approve.
+    Asked { run: String, asked: Result<Box<ToApprove>, String> },
+    /// What became of the approval; one sentence either way.
+    Given { run: String, said: Result<String, String> },
+}
+
+impl ApprovalNews {
+    pub fn run(&self) -> &String {
+        let (ApprovalNews::Asked { run, .. } | ApprovalNews::Given { run, .. }) = self;
+        run
+    }
 }
 
 /// News of the run that this process drives.
@@ -83,6 +101,15 @@ pub enum Effect {
     Answer {
         gate: String,
         text: Option<String>,
+    },
+    /// Reads what a run in the clusters waits for a second person with.
+    AskApproval {
+        run: String,
+    },
+    /// Leaves the approval of what was shown last; `question` tells which that was.
+    Approve {
+        run: String,
+        question: String,
     },
     /// Stops the run after the effect under way has been verified.
     PauseRun,

@@ -6,6 +6,7 @@
 //! Neighbours: [`message`] (what goes in and out), [`keymap`] (what keys mean), [`rows`] and [`matrix`] (what a view
 //! lists, for the cursor and for drawing alike), [`form`], [`palette`] and [`run_view`] (state of single screens).
 
+pub mod approvals;
 pub mod choices;
 pub mod driver;
 pub mod form;
@@ -34,6 +35,7 @@ use crate::fleet::pd::MemberId;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::runbook::plan::Plan;
 use crate::runbook::standing::{Standing, into_findings};
+use approvals::Approving;
 use form::Form;
 use keymap::Scope;
 use message::{Effect, RunbookInfo};
@@ -70,6 +72,9 @@ pub enum View {
     Plan,
     Run,
     Runs,
+    Approvals,
+    /// What the run of [`App::approving`] waits with.
+    Approval,
     Detail(Subject),
 }
 
@@ -151,9 +156,9 @@ pub enum Dialog {
         /// What is wrong with the reason; empty while nothing is.
         wrong: String,
     },
-    /// A gate that wants a text typed exactly.
+    /// What leaves only once a text was typed exactly.
     Typed {
-        gate: String,
+        effect: Box<Effect>,
         question: String,
         text: String,
         input: Input,
@@ -198,6 +203,7 @@ pub struct App {
     pub planning: bool,
     pub plan: Option<Box<Plan>>,
     pub run: Option<RunView>,
+    pub approving: Option<Approving>,
     /// The run of the list for which a choice is asked, where it is not the one that is shown.
     picked: Option<String>,
     pub history: Vec<String>,
@@ -229,6 +235,7 @@ impl App {
             planning: false,
             plan: None,
             run: None,
+            approving: None,
             picked: None,
             history: Vec::new(),
             size: (80, 24),
@@ -400,6 +407,7 @@ impl App {
             View::Form => Scope::Form,
             View::Plan => Scope::Plan,
             View::Run => Scope::Run,
+            View::Approval => Scope::Approval,
             View::Detail(_) => Scope::Text,
             View::Databases
             | View::Clusters
@@ -410,7 +418,8 @@ impl App {
             | View::Findings
             | View::Certificates
             | View::Runbooks
-            | View::Runs => Scope::List,
+            | View::Runs
+            | View::Approvals => Scope::List,
         }
     }
 }
@@ -433,6 +442,8 @@ impl View {
             View::Plan => "plan",
             View::Run => "run",
             View::Runs => "runs",
+            View::Approvals => "approvals",
+            View::Approval => "approval",
             View::Detail(_) => "detail",
         }
     }

@@ -45,6 +45,7 @@ pub const ENTRIES: &[Entry] = &[
     entry(&["certificates", "tls"], "TLS certificates by their end", Target::View(View::Certificates)),
     entry(&["run", "runbooks"], "runbooks, or `run ID`", Target::Runbook),
     entry(&["runs", "journal"], "runs on this machine", Target::View(View::Runs)),
+    entry(&["approvals", "waiting"], "runs that wait for a second person", Target::View(View::Approvals)),
     entry(&["progress"], "the run under way", Target::View(View::Run)),
     entry(&["troubled"], "show only rows with a fault", Target::Faults),
     entry(&["all"], "show all clusters again", Target::AllClusters),

@@ -46,8 +46,13 @@ impl App {
                 if matches!(self.view(), View::Findings | View::Certificates) {
                     self.looked_closer = None;
                 }
-                if *self.view() == View::Runs {
-                    effects.push(Effect::ListRuns);
+                match (self.view(), &self.approving) {
+                    (View::Runs | View::Approvals, _) => effects.push(Effect::ListRuns),
+                    (View::Approval, Some(approving)) => {
+                        let run = approving.run.clone();
+                        self.look_at_approval(&run, effects);
+                    }
+                    _ => {}
                 }
                 self.say(Level::Done, "asking every cluster again");
             }
@@ -66,6 +71,11 @@ impl App {
             Command::Problems => self.go(View::Problems),
             Command::Findings => self.go(View::Findings),
             Command::Certificates => self.go(View::Certificates),
+            Command::Approvals => {
+                effects.push(Effect::ListRuns);
+                self.go(View::Approvals);
+            }
+            Command::Approve => self.ask_approval(),
             Command::Interrupt => self.interrupt(effects),
             Command::Start => self.ask_start(),
             Command::Overrule => self.ask_overrule(),
@@ -163,7 +173,11 @@ impl App {
             Item::Runbook(index) => self.open_form(*index),
             Item::Run(index) => {
                 if let Some(run) = self.runs.get(*index).cloned() {
-                    self.ask_resume(run, effects);
+                    if *self.view() == View::Approvals {
+                        self.look_at_approval(&run.run, effects);
+                    } else {
+                        self.ask_resume(run, effects);
+                    }
                 }
             }
             _ => {
@@ -217,6 +231,7 @@ impl App {
                 changing.map(|step| step.command.clone() + "\n").collect::<String>()
             }),
             View::Run => self.run.as_ref().map(|run| run.id().to_owned()),
+            View::Approval => self.approving.as_ref().map(|approving| approving.run.clone()),
             View::Detail(super::Subject::Pod(of) | super::Subject::TidbCluster(of)) => Some(of.to_string()),
             View::Detail(super::Subject::Finding(key)) => self.finding(key).map(|finding| finding.what_to_do.clone()),
             View::Detail(super::Subject::Cluster(text) | super::Subject::Sentence(text)) => Some(text.clone()),
@@ -321,11 +336,11 @@ impl App {
             Some(Dialog::Palette { input, .. }) => self.command_line(input.value(), effects),
             Some(Dialog::Ask { go: true, effect, .. }) => self.commit(*effect, effects),
             Some(Dialog::Ask { .. } | Dialog::Help { .. }) => {}
-            Some(Dialog::Typed { gate, question, text, input, .. }) => {
+            Some(Dialog::Typed { effect, question, text, input, .. }) => {
                 if input.value() == text {
-                    self.commit(Effect::Answer { gate, text: Some(text) }, effects);
+                    self.commit(*effect, effects);
                 } else {
-                    self.dialog = Some(Dialog::Typed { gate, question, text, input, wrong: true });
+                    self.dialog = Some(Dialog::Typed { effect, question, text, input, wrong: true });
                 }
             }
             Some(Dialog::Choices { at, offers }) => {
@@ -368,9 +383,11 @@ impl App {
                     run.gate = None;
                 }
             }
+            Effect::Approve { .. } => self.approval_leaves(),
             Effect::Quit
             | Effect::Copy(_)
             | Effect::Plan { .. }
+            | Effect::AskApproval { .. }
             | Effect::PauseRun
             | Effect::ListRuns
             | Effect::Refresh

@@ -66,7 +66,7 @@ impl App {
         }
         match (target, argument) {
             (Target::View(view), _) => {
-                if view == View::Runs {
+                if matches!(view, View::Runs | View::Approvals) {
                     effects.push(Effect::ListRuns);
                 }
                 self.go(view);

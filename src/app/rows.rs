@@ -58,8 +58,8 @@ impl App {
     pub fn rows(&self) -> Vec<Row> {
         let filter = Filter::new(&self.screen().filter);
         let mut rows = self.all_rows();
-        let faults =
-            self.faults_only && !matches!(self.view(), View::Runbooks | View::Runs | View::Problems | View::Findings);
+        let faults = self.faults_only
+            && !matches!(self.view(), View::Runbooks | View::Runs | View::Approvals | View::Problems | View::Findings);
         rows.retain(|row| filter.takes(&row.hay) && (!faults || row.level.is_fault()));
         // What is called so comes before what only speaks of it.
         if *self.view() == View::Runbooks && !self.screen().filter.is_empty() {
@@ -82,7 +82,8 @@ impl App {
             View::Certificates => self.certificate_rows(),
             View::Runbooks => self.runbook_rows(),
             View::Runs => self.run_rows(),
-            View::Form | View::Plan | View::Run | View::Detail(_) => Vec::new(),
+            View::Approvals => self.approval_rows(),
+            View::Form | View::Plan | View::Run | View::Approval | View::Detail(_) => Vec::new(),
         }
     }
 

@@ -43,6 +43,7 @@ impl App {
                 self.list_own();
             }
             Message::Run(message) => self.run_message(message),
+            Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Fault(sentence) => {
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
             }
@@ -147,7 +148,7 @@ impl App {
     pub(super) fn ask_gate(&mut self, gate: &Gate) {
         self.dialog = Some(match &gate.text {
             Some(text) => Dialog::Typed {
-                gate: gate.id.clone(),
+                effect: Box::new(Effect::Answer { gate: gate.id.clone(), text: Some(text.clone()) }),
                 question: gate.question.clone(),
                 text: text.clone(),
                 input: Input::default(),
@@ -165,8 +166,9 @@ impl App {
 
     fn close_gate(&mut self, id: &str) {
         let open = match &self.dialog {
-            Some(Dialog::Typed { gate, .. }) => gate == id,
-            Some(Dialog::Ask { effect, .. }) => matches!(&**effect, Effect::Answer { gate, .. } if gate == id),
+            Some(Dialog::Typed { effect, .. } | Dialog::Ask { effect, .. }) => {
+                matches!(&**effect, Effect::Answer { gate, .. } if gate == id)
+            }
             _ => false,
         };
         if open {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use super::options::Connect;
 use super::run::prompted;
 use super::{USAGE, fail, print};
-use crate::app::driver::approve::Asked;
+use crate::app::approvals::ToApprove;
 use crate::app::driver::{Driver, exit};
 use crate::report;
 use crate::runbook::action::Reversibility;
@@ -25,8 +25,8 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
         Ok(asked) => asked,
         Err((code, sentence)) => return fail(&sentence, code),
     };
-    print(&report::approve::text(&asked));
-    if let Err(sentence) = answered(&asked, yes, confirm).await {
+    print(&report::approve::text(&asked.shown));
+    if let Err(sentence) = answered(&asked.shown, yes, confirm).await {
         return fail(&sentence, exit::AT_GATE);
     }
     match driver.approve(&asked).await {
@@ -38,7 +38,7 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
     }
 }
 
-async fn answered(asked: &Asked, yes: bool, confirm: Option<&str>) -> Result<(), String> {
+async fn answered(asked: &ToApprove, yes: bool, confirm: Option<&str>) -> Result<(), String> {
     let back = match asked.step.action.reversibility() {
         Reversibility::Irreversible => " There is no way back from it.",
         Reversibility::Free | Reversibility::Compensable => "",

@@ -2,7 +2,7 @@
 //! scripts and rehearsals, until Ctrl-C or SIGTERM. What the fleet does is `sim`'s business.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,6 +10,7 @@ use color_eyre::eyre::{Result, WrapErr};
 
 use super::console;
 use super::options::Connect;
+use crate::sim::scenario::UserSpec;
 use crate::sim::tunnel::PdTunnel;
 use crate::sim::{Sim, SimOptions};
 
@@ -34,6 +35,13 @@ pub struct DemoArgs {
     /// Simulated seconds in a real one
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     pub speed: f64,
+    /// Whom the fleet knows beside its admin (repeatable, or with commas); the first one sits here
+    ///
+    /// NAME may do everything, NAME:read-only looks, and NAME:bound may do what the Roles and bindings give that are
+    /// applied to the fleet. Of several each has a kubeconfig of their own, called after them: of `fleet.yaml` that of
+    /// bob is `fleet-bob.yaml`. So two people rehearse an approval.
+    #[arg(long = "user", value_name = "NAME[:ACCESS]", value_delimiter = ',')]
+    pub users: Vec<UserSpec>,
     /// Tunnel a PD pod's client port to a real process (repeatable)
     #[arg(long, value_name = "[CONTEXT:]NAMESPACE/POD=127.0.0.1:PORT")]
     pub pd: Vec<PdTunnel>,
@@ -47,6 +55,7 @@ impl DemoArgs {
             seed: self.seed,
             speed: self.speed,
             request_log: self.request_log.clone(),
+            users: self.users.clone(),
             pd: self.pd.clone(),
         }
     }
@@ -60,8 +69,8 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
     let sim = Sim::start(args.options()).await?;
     let private = tempfile::Builder::new().prefix("tidepilot-demo-").tempdir()?;
     let kubeconfig = args.kubeconfig_out.clone().unwrap_or_else(|| private.path().join("kubeconfig"));
-    sim.write_kubeconfig(&kubeconfig)
-        .wrap_err_with(|| format!("the kubeconfig {} cannot be written", kubeconfig.display()))?;
+    let written = write_kubeconfigs(&sim, &args, &kubeconfig)?;
+    let kubeconfig = written.into_iter().next().map_or(kubeconfig, |(_, path)| path);
     // Rehearsals leave their journals with the fleet that they ran on, unless a folder is named.
     let state = connect.state.clone().unwrap_or_else(|| private.path().to_path_buf());
     let connect = Connect { kubeconfig: vec![kubeconfig], state: Some(state), on_screen: true, ..connect };
@@ -87,9 +96,8 @@ async fn serve(args: DemoArgs) -> Result<ExitCode> {
             private.insert(directory).path().join("kubeconfig")
         }
     };
-    sim.write_kubeconfig(&kubeconfig)
-        .wrap_err_with(|| format!("the kubeconfig {} cannot be written", kubeconfig.display()))?;
-    announce(&sim, &args, &kubeconfig)?;
+    let written = write_kubeconfigs(&sim, &args, &kubeconfig)?;
+    announce(&sim, &args, &written)?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}
@@ -99,17 +107,46 @@ async fn serve(args: DemoArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn announce(sim: &Sim, args: &DemoArgs, kubeconfig: &std::path::Path) -> io::Result<()> {
+/// One for each user, called after them where there are several. Gives whose each is (empty: the fleet's own) and its path.
+fn write_kubeconfigs(sim: &Sim, args: &DemoArgs, path: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let all: Vec<(String, PathBuf)> = match args.users.as_slice() {
+        [] => vec![(String::new(), path.to_path_buf())],
+        [one] => vec![(one.name.clone(), path.to_path_buf())],
+        several => several.iter().map(|user| (user.name.clone(), called_after(path, &user.name))).collect(),
+    };
+    for (user, path) in &all {
+        let user = Some(user.as_str()).filter(|user| !user.is_empty());
+        sim.write_kubeconfig_as(user, path)
+            .wrap_err_with(|| format!("the kubeconfig {} cannot be written", path.display()))?;
+    }
+    Ok(all)
+}
+
+/// `fleet.yaml` of bob: `fleet-bob.yaml`. A colon would end the name in `$KUBECONFIG`.
+fn called_after(path: &Path, user: &str) -> PathBuf {
+    let user = user.replace(':', "-");
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}-{user}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{user}"),
+    };
+    path.with_file_name(name)
+}
+
+fn announce(sim: &Sim, args: &DemoArgs, kubeconfigs: &[(String, PathBuf)]) -> io::Result<()> {
     let contexts = sim.contexts();
     let mut out = io::stdout().lock();
     writeln!(out, "scenario    {}", args.scenario)?;
     writeln!(out, "contexts    {}", contexts.join(", "))?;
-    writeln!(out, "kubeconfig  {}", kubeconfig.display())?;
+    for (user, path) in kubeconfigs {
+        let of = if user.is_empty() { String::new() } else { format!("  ({user})") };
+        writeln!(out, "kubeconfig  {}{of}", path.display())?;
+    }
     if let Some(log) = &args.request_log {
         writeln!(out, "request log {}", log.display())?;
     }
-    if let Some(first) = contexts.first() {
-        writeln!(out, "\ntry:  kubectl --kubeconfig {} --context {first} get tc,sts,pods -A", kubeconfig.display())?;
+    if let (Some(first), Some((_, path))) = (contexts.first(), kubeconfigs.first()) {
+        writeln!(out, "\ntry:  kubectl --kubeconfig {} --context {first} get tc,sts,pods -A", path.display())?;
     }
     writeln!(out, "\nserving until Ctrl-C")?;
     out.flush()

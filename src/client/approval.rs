@@ -22,12 +22,11 @@ use super::trouble::{Trouble, TroubleKind};
 use super::{encode, plain};
 use crate::runbook::approval::{Approval, Vouched};
 use crate::runbook::people::NamedBy;
+use crate::runbook::rights::APPROVALS_POLICY as POLICY;
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label by which approvals are listed and the admission policy knows them; its value is the run.
 const APPROVAL: &str = "tidepilot/approval";
-/// Name of the admission policy and of its binding, as `assets/rbac/approvals-policy.yaml` has them.
-const POLICY: &str = "tidepilot-approvals";
 /// What an approval says; anything else in one was put there by a newer version or by hand.
 const KEYS: [&str; 10] = ["run", "gate", "step", "attempt", "plan", "question", "user", "host", "at", "identity"];
 

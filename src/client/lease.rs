@@ -557,25 +557,34 @@ async fn grab(
         "acquireTime": time, "renewTime": time, "leaseTransitions": fence,
     });
     let renewed = wanted.clock.moment();
-    let stored = store(link, permit, Own::Lease, &object, link.limits().request).await;
     let held = |object| {
         let state = Mutex::new(State { object, renewed, taken: None });
         Held { place: place.clone(), holder: identity.clone(), fence, state }
     };
-    match stored {
-        Ok(stored) => Ok(held(stored)),
-        Err(not_stored) if not_stored.in_doubt() => {
-            // It may be there for all that: with our own name in it, it is ours.
-            for pause_ms in LOOKS_MS {
-                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-                let Ok(Some(found)) = read(link, place, &name(&wanted.database)).await else { continue };
-                if holder_identity(&found) == Some(identity.as_str()) && transitions(&found) == fence {
-                    return Ok(held(found));
-                }
-            }
-            Err(not_stored)
+    let mut again = false;
+    loop {
+        let not_stored = match store(link, permit, Own::Lease, &object, link.limits().request).await {
+            Ok(stored) => return Ok(held(stored)),
+            Err(not_stored) => not_stored,
+        };
+        // Once it was sent twice, a conflict may be with ourselves.
+        if !not_stored.in_doubt() && !(again && not_stored.conflict()) {
+            return Err(not_stored);
         }
-        Err(not_stored) => Err(not_stored),
+        // It may be there for all that: with our own name in it, it is ours.
+        for pause_ms in LOOKS_MS {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            let Ok(Some(found)) = read(link, place, &name(&wanted.database)).await else { continue };
+            if holder_identity(&found) == Some(identity.as_str()) && transitions(&found) == fence {
+                return Ok(held(found));
+            }
+        }
+        // Not there, and the server has said when to come again: once more on the same version, so that of the two only one
+        // can be stored.
+        if again || !not_stored.busy() {
+            return Err(not_stored);
+        }
+        again = true;
     }
 }
 

@@ -253,10 +253,14 @@ impl Link {
                 let kept = departure.is_some_and(|departure| departure.keep());
                 Trouble { sent: trouble.sent && !kept, ..trouble }
             })?;
-            // The server did not take it and says when to come again; nobody else's time is spent on waiting longer.
-            match retry_after(&reply).filter(|_| reply.status == StatusCode::TOO_MANY_REQUESTS || reading) {
+            // The server says when to come again; nobody else's time is spent on waiting longer.
+            match retry_after(&reply) {
                 Some(wait) if tries < 4 && wait < limit.saturating_sub(begun.elapsed()) => {
                     tokio::time::sleep(wait).await;
+                    // Of a 503 it is not known whether it was taken: whoever wrote looks, and only then sends it again.
+                    if reply.status != StatusCode::TOO_MANY_REQUESTS && !reading {
+                        break reply;
+                    }
                 }
                 Some(_) | None => break reply,
             }

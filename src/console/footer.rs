@@ -40,6 +40,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let startable = app.plan.is_some() && app.cannot_start().is_none();
     let hinted = bindings(app.scope()).filter(|binding| match binding.command {
         Command::Start => startable,
+        Command::Approve => app.cannot_approve().is_none(),
         Command::Overrule => app.can_be_overruled().is_some(),
         _ => binding.hint,
     });

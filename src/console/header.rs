@@ -45,6 +45,11 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         right.push(Span::styled(word, theme.level(level)));
         right.push(Span::raw("  "));
     }
+    if let Some(words) = yours(app) {
+        let (glyph, level) = theme.step(&Progress::WaitingForYou);
+        right.push(Span::styled(format!("{glyph} {words}"), theme.level(level)));
+        right.push(Span::raw("  "));
+    }
     if app.options.simulated {
         right.push(Span::styled("SIMULATED", theme.style(Role::Accent)));
         right.push(Span::raw("  "));
@@ -97,11 +102,21 @@ fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
     Some((format!("{} run {done}/{all}", theme.glyph(Level::Working)), Level::Working))
 }
 
-/// Runs that are open and not driven from here.
+/// Runs that a second person has to approve, and that is who sits here.
+fn yours(app: &App) -> Option<String> {
+    match app.approvals().filter(|(_, run)| run.waits_for_you()).count() {
+        0 => None,
+        1 => Some("1 run waits for your approval".to_owned()),
+        more => Some(format!("{more} runs wait for your approval")),
+    }
+}
+
+/// Runs that are open and not driven from here, those aside that wait for the person who sits here.
 fn left_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
-    let half_done = app.runs_left().filter(|run| run.half_done()).count();
+    let left = || app.runs_left().filter(|run| !run.waits_for_you());
+    let half_done = left().filter(|run| run.half_done()).count();
     let level = if half_done > 0 { Level::Bad } else { Level::Working };
-    match app.runs_left().count() {
+    match left().count() {
         0 => None,
         open => Some((format!("{} {}", theme.glyph(level), counted(open, "open run")), level)),
     }

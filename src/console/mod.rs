@@ -5,6 +5,7 @@
 //!
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
 
+mod approvals;
 mod certificates;
 mod clipboard;
 mod clusters;
@@ -89,6 +90,7 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
             (lines.len(), inner.height)
         }
         (_, View::Plan) => (plan::page(app, theme, room).lines.len(), body.height),
+        (_, View::Approval) => (approvals::page(app, theme, room).lines.len(), body.height),
         (_, View::Run) => run::extent(app, theme, body),
         (_, View::Detail(subject)) => (detail::page(app, theme, subject, room).lines.len(), body.height),
         _ => return 0,
@@ -109,6 +111,10 @@ fn body(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]
         View::Certificates => certificates::draw(app, theme, frame, area, rows),
         View::Runbooks => runbooks::runbooks(app, theme, frame, area, rows),
         View::Runs => runbooks::runs(app, theme, frame, area, rows),
+        View::Approvals => approvals::draw(app, theme, frame, area, rows),
+        View::Approval => {
+            page(frame, area, approvals::page(app, theme, usize::from(area.width)), app.screen().scroll, theme);
+        }
         View::Form => form::draw(app, theme, frame, area),
         View::Plan => page(frame, area, plan::page(app, theme, usize::from(area.width)), app.screen().scroll, theme),
         View::Run => run::draw(app, theme, frame, area),

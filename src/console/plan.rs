@@ -118,7 +118,8 @@ fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
     }
 }
 
-fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: usize) {
+/// One step: what it does, what it changes and sends, and whether there is a way back.
+pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: usize) {
     let dim = theme.style(Role::Dim);
     page.gap();
     page.push(vec![

@@ -1,18 +1,18 @@
 //! What a second person is shown before they approve: the step that waits, made from its action.
 //!
 //! What the plan says in words stands under its own heading: whoever may write the run's record can write them. Not
-//! here: asking (`cli::approve`), what is asked for (`app::driver::approve`).
+//! here: asking (`cli::approve`), what is asked for (`app::driver::approve`), the same in the console (`console::approvals`).
 
 use std::fmt::Write as _;
 
 use super::plan::{changes, origin, request_lines, undo};
-use crate::app::driver::approve::Asked;
+use crate::app::approvals::ToApprove;
 use crate::runbook::plan::{CheckState, Plan};
 use crate::runbook::rendered;
 
 /// The lines.
-pub fn text(asked: &Asked) -> String {
-    let Asked { plan, wanted, driver, last, who, alike, .. } = asked;
+pub fn text(asked: &ToApprove) -> String {
+    let ToApprove { plan, wanted, driver, last, who, alike, .. } = asked;
     let step = rendered::step(&asked.step);
     let mut out = String::new();
     let _ = writeln!(out, "Run {}: {} on {}", wanted.run, plan.runbook, plan.target);

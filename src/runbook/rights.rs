@@ -51,6 +51,8 @@ pub struct Reach {
     /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
     /// `--local-only`, which takes no lease either.
     pub journal_in: Option<ObjectRef>,
+    /// Where a second person approves a step of the plan: their cluster.
+    pub second_person_in: Option<String>,
     /// The contexts whose volume claims the runbook asks for.
     pub claims_in: BTreeSet<String>,
     /// What the runbook's facts have read on a closer look, wherever it may be.
@@ -58,6 +60,9 @@ pub struct Reach {
     /// The objects that the runbook's facts are answered from.
     pub reads: BTreeSet<ObjectId>,
 }
+
+/// Name of the admission policy of approvals and of its binding, as `assets/rbac/approvals-policy.yaml` has them.
+pub const APPROVALS_POLICY: &str = "tidepilot-approvals";
 
 /// What was made is deleted by an undo.
 const BACK: &str = "the way back: what this run made is deleted again; without it `runs undo` is refused here";
@@ -209,6 +214,21 @@ pub fn needs<'a>(
         }
         for verb in ["get", "create", "update"] {
             add(true, "the run's record, so that another person can take over", at(target, verb, "", "configmaps"));
+        }
+    }
+    if let Some(context) = &reach.second_person_in {
+        for resource in ["validatingadmissionpolicies", "validatingadmissionpolicybindings"] {
+            let right = Right {
+                context: context.clone(),
+                verb: "get".into(),
+                group: "admissionregistration.k8s.io".into(),
+                resource: resource.into(),
+                name: APPROVALS_POLICY.into(),
+                ..Right::default()
+            };
+            let why =
+                "whether the API server vouches for the second person's name; without it only their own tidepilot does";
+            add(false, why, right);
         }
     }
     for need in actions.into_iter().flat_map(|action| action.kind().rights(reach)) {

@@ -52,17 +52,36 @@ pub struct Awaiting {
     pub confirmed_by: String,
     /// The command of the second person.
     pub approve: String,
+    /// The hash that tells this question from any other.
+    #[serde(skip)]
+    pub question: String,
+    #[serde(skip)]
+    pub turn: Turn,
+}
+
+/// Whether a second person who is waited for is the one who looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    /// Who looks was not asked of the cluster, or it did not say.
+    #[default]
+    NotKnown,
+    Yours,
+    /// Why not; the end of a sentence that begins with "not by you:".
+    Not(String),
 }
 
 impl Awaiting {
     fn of(shown: &Shown) -> Option<Self> {
         let (step, wanted) = shown.run().awaits_approval()?;
+        let (since, question) = wanted.asked.clone()?;
         Some(Self {
             step: step.id.clone(),
             approve: format!("tidepilot runs approve {}{}", wanted.run, wanted.answer()),
             gate: wanted.gate,
             attempt: wanted.attempt,
-            since: wanted.asked.map(|(since, _)| since)?,
+            since,
+            question,
+            turn: Turn::NotKnown,
             confirmed_by: wanted.confirmed_by.unwrap_or_default(),
         })
     }
@@ -243,6 +262,11 @@ impl Standing {
             (Drives::Nobody, true) => "nobody".to_owned(),
             (Drives::NotKnown, true) => "not known".to_owned(),
         }
+    }
+
+    /// It waits for the approval of whoever looks.
+    pub fn waits_for_you(&self) -> bool {
+        self.open && self.approval.as_ref().is_some_and(|approval| approval.turn == Turn::Yours)
     }
 
     /// Half done, and left so.

@@ -42,7 +42,7 @@ pub mod world;
 
 use api_server::{ApiServer, ApiServerConfig, Faults, Rules, User};
 use request_log::RequestLog;
-use scenario::{Access, Scenario, ScenarioError, ServerState};
+use scenario::{Access, Scenario, ScenarioError, ServerState, UserSpec};
 use store::Store;
 use tunnel::{PdTunnel, TunnelError};
 use world::World;
@@ -63,13 +63,22 @@ pub struct SimOptions {
     pub speed: f64,
     /// Gets one JSON line per request.
     pub request_log: Option<PathBuf>,
+    /// More users than the scenario has, in every KubeCluster; the first is the kubeconfig's.
+    pub users: Vec<UserSpec>,
     /// Pods whose port 2379 is a real process.
     pub pd: Vec<PdTunnel>,
 }
 
 impl Default for SimOptions {
     fn default() -> Self {
-        Self { scenario: "default".to_owned(), seed: 1, speed: 1.0, request_log: None, pd: Vec::new() }
+        Self {
+            scenario: "default".to_owned(),
+            seed: 1,
+            speed: 1.0,
+            request_log: None,
+            users: Vec::new(),
+            pd: Vec::new(),
+        }
     }
 }
 
@@ -122,7 +131,7 @@ impl Sim {
     }
 
     /// Like [`Sim::start`] with a scenario of one's own; `options.scenario` is not looked at.
-    pub async fn start_scenario(scenario: Scenario, options: SimOptions) -> Result<Sim, SimError> {
+    pub async fn start_scenario(mut scenario: Scenario, options: SimOptions) -> Result<Sim, SimError> {
         // Whoever installed a provider first is right as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         if !(options.speed > 0.0 && options.speed <= 1_000.0) {
@@ -132,6 +141,7 @@ impl Sim {
             path: options.request_log.clone().unwrap_or_default().display().to_string(),
             source,
         })?;
+        scenario.add_users(&options.users);
         let tunnels = tunnel::place(&options.pd, &scenario)?;
         let world = Arc::new(seed::world(&scenario, options.seed, options.speed, log, tunnels)?);
         let authority = tls::Authority::new("tidepilot demo");
@@ -193,7 +203,7 @@ impl Sim {
         self.kubeconfig_as(None)
     }
 
-    /// The same, with every context as this user where the scenario has them there.
+    /// The same, with every context as this user where the scenario has them there, and nobody else's token.
     pub fn kubeconfig_as(&self, user: Option<&str>) -> Value {
         let authority = secrets::encode(self.authority.pem().as_bytes());
         let (mut clusters, mut contexts, mut users) = (Vec::new(), Vec::new(), Vec::new());
@@ -202,10 +212,10 @@ impl Sim {
             let server = format!("https://{}", context.address);
             clusters
                 .push(json!({"name": name, "cluster": {"server": server, "certificate-authority-data": authority}}));
-            for (user, token) in &context.users {
+            let named = context.users.iter().find(|(known, _)| Some(known.as_str()) == user);
+            for (user, token) in context.users.iter().filter(|one| named.is_none_or(|named| named == *one)) {
                 users.push(json!({"name": format!("{name}-{user}"), "user": {"token": token}}));
             }
-            let named = context.users.iter().find(|(known, _)| Some(known.as_str()) == user);
             let chosen = named.or(context.users.first()).map(|(user, _)| format!("{name}-{user}"));
             contexts.push(json!({"name": name, "context": {"cluster": name, "user": chosen}}));
         }
@@ -218,9 +228,14 @@ impl Sim {
 
     /// Writes the kubeconfig for its owner only: it holds tokens.
     pub fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
+        self.write_kubeconfig_as(None, path)
+    }
+
+    /// The same of one user's kubeconfig.
+    pub fn write_kubeconfig_as(&self, user: Option<&str>, path: &Path) -> io::Result<()> {
         use std::io::Write;
         use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        let text = serde_json::to_string_pretty(&self.kubeconfig())?;
+        let text = serde_json::to_string_pretty(&self.kubeconfig_as(user))?;
         // Opening a pipe would wait for somebody who reads it.
         if std::fs::metadata(path).is_ok_and(|found| std::os::unix::fs::FileTypeExt::is_fifo(&found.file_type())) {
             return Err(io::Error::other("it is a pipe; expected a plain file"));

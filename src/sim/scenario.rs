@@ -4,6 +4,7 @@
 //! stands, for the simulated API and operator to judge. It starts nothing: `seed` turns a scenario into objects.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -99,11 +100,33 @@ pub enum ServerState {
     Hanging,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserSpec {
     pub name: String,
     pub access: Access,
+}
+
+/// `NAME` (may do everything), `NAME:read-only`, or `NAME:bound` (what the Roles in the cluster give).
+impl FromStr for UserSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, access) = match text.rsplit_once(':') {
+            Some((name, "admin")) => (name, Access::Admin),
+            Some((name, "read-only")) => (name, Access::ReadOnly),
+            Some((name, "bound")) => (name, Access::Bound),
+            // A name may have colons of its own, as that of a service account has.
+            Some(_) | None => (text, Access::Admin),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
+        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+            return Err(format!(
+                "expected a name of letters, digits and -_.@: with an access (admin, read-only, bound) behind a colon, found {text:?}"
+            ));
+        }
+        Ok(Self { name: name.to_owned(), access })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -167,6 +190,15 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// Puts these users in front of everybody's kubeconfig; whom a KubeCluster knows already stays as they are there.
+    pub fn add_users(&mut self, users: &[UserSpec]) {
+        for kube in &mut self.kube_clusters {
+            let new: Vec<UserSpec> =
+                users.iter().filter(|user| kube.users.iter().all(|known| known.name != user.name)).cloned().collect();
+            kube.users.splice(0..0, new);
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         let known = |name: &str| self.kube_clusters.iter().any(|kube| kube.name == name);
         for kube in &self.kube_clusters {
@@ -219,6 +251,31 @@ mod tests {
         for name in names() {
             let scenario = Scenario::named(name).expect("an embedded scenario");
             assert!(!scenario.kube_clusters.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn users_are_read_with_their_access() {
+        let read = |text: &str| text.parse::<UserSpec>().map(|user| (user.name, user.access));
+        assert_eq!(read("alice"), Ok(("alice".into(), Access::Admin)));
+        assert_eq!(read("bob:bound"), Ok(("bob".into(), Access::Bound)));
+        assert_eq!(read("eve:read-only"), Ok(("eve".into(), Access::ReadOnly)));
+        let robot = "system:serviceaccount:pingcap:deploy";
+        assert_eq!(read(robot), Ok((robot.into(), Access::Admin)));
+        assert_eq!(read(&format!("{robot}:bound")), Ok((robot.into(), Access::Bound)));
+        for wrong in ["", ":bound", "a b", "a/../b", "a\u{1b}"] {
+            assert!(read(wrong).is_err_and(|why| why.contains("read-only")), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_known_keeps_their_access() {
+        let mut scenario = Scenario::named("default").expect("embedded");
+        let users = ["admin:bound", "alice"].map(|text| text.parse().expect("a user"));
+        scenario.add_users(&users);
+        for kube in &scenario.kube_clusters {
+            let names: Vec<(&str, Access)> = kube.users.iter().map(|user| (user.name.as_str(), user.access)).collect();
+            assert_eq!(names, [("alice", Access::Admin), ("admin", Access::Admin)]);
         }
     }
 

@@ -4,9 +4,10 @@ use crate::fixture;
 use std::collections::BTreeMap;
 
 use crate::fixture::{options, press, scene};
-use tidepilot::app::message::{Effect, Message, RunEnd, RunMessage};
+use tidepilot::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use tidepilot::app::{App, AppOptions, Dialog, Subject, View};
-use tidepilot::runbook::standing::{Drives, Standing};
+use tidepilot::fleet::{Change, What};
+use tidepilot::runbook::standing::{Drives, Standing, Turn};
 
 /// Where a key string leads: `overview`, `members/basic-pd`, with the dialog in brackets.
 fn place(app: &App) -> String {
@@ -74,6 +75,8 @@ fn sent(effects: &[Effect]) -> String {
         Effect::ListRuns => "list".to_owned(),
         Effect::Refresh => "refresh".to_owned(),
         Effect::LookCloser => "look closer".to_owned(),
+        Effect::AskApproval { run } => format!("ask {run}"),
+        Effect::Approve { run, question } => format!("approve {run} {question}"),
     });
     short.collect::<Vec<_>>().join("; ")
 }
@@ -477,4 +480,71 @@ fn a_tick_changes_nothing_where_all_is_live() {
     app.take_dirty();
     app.update(Message::Tick, fixture::now());
     assert!(app.take_dirty(), "ages of what is not live move");
+}
+
+#[test]
+fn approving() {
+    let run = fixture::APPROVE;
+    check("waits", "a", "approvals", "list");
+    check("waits", ":approvals<enter>", "approvals", "list");
+    check("waits", ":waiting<enter><enter>", "approval", &format!("list; ask {run}"));
+    check("approvals", "<ctrl-r>", "approvals", "refresh; list");
+    check("approvals", "c", "approvals", &format!("copy tidepilot runs approve {run} --confirm east/shop/orders"));
+    // What was shown may be old: it is read again, and asked again.
+    check("approval", "<ctrl-r>", "approval", &format!("refresh; ask {run}"));
+    check("approval", "<enter>", "approval [type: ]", "");
+    check("approval", "<enter><esc>", "approval", "");
+    check("approval", "<enter>orders<enter>", "approval [type: orders, wrong]", "");
+    let typed = "<enter>east/shop/orders<enter>";
+    check("approval", typed, "approval", &format!("approve {run} hash"));
+    // Once is enough.
+    check("approval", &format!("{typed}<enter>"), "approval", &format!("approve {run} hash"));
+    said("approval", &format!("{typed}<enter>"), "on its way");
+    said("approved", "<enter>", "approved patch for attempt 1 as bob");
+    // A step without a text to type is asked with two buttons, of which the harmless one has the focus.
+    let plain = |keys: &str| {
+        let mut app = scene("approvals", options());
+        press(&mut app, "<enter>");
+        let mut asked = fixture::to_approve();
+        asked.wanted.text = None;
+        let asked = ApprovalNews::Asked { run: run.into(), asked: Ok(Box::new(asked)) };
+        app.update(Message::Approval(asked), fixture::now());
+        let effects = press(&mut app, keys);
+        (place(&app), sent(&effects))
+    };
+    assert_eq!(plain("<enter><enter>"), ("approval".into(), String::new()));
+    assert_eq!(plain("<enter>y"), ("approval".into(), format!("approve {run} hash")));
+    // Read-only sends nothing and says so; the record may be read.
+    let read_only = AppOptions { read_only: true, ..options() };
+    check_with(read_only.clone(), "approvals", "<enter>", "approval", &format!("ask {run}"));
+    let refused = |mut app: App| {
+        let effects = press(&mut app, "<enter>");
+        assert_eq!((place(&app), sent(&effects)), ("approval".to_owned(), String::new()));
+        let text = app.flash.map(|flash| flash.text).unwrap_or_default();
+        assert!(text.contains("read-only") && text.contains("nothing was sent"), "{text}");
+    };
+    refused(scene("approval", read_only));
+    // So does a cluster that the configuration protects.
+    let mut app = scene("approval", options());
+    let server = "https://east.example.net:6443".to_owned();
+    let protects = What::Configured { server, read_only: true };
+    app.update(Message::Fleet(Change { context: "east".into(), at: fixture::now(), what: protects }), fixture::now());
+    refused(app);
+    // What comes for another run is not shown here.
+    let mut app = scene("approval", options());
+    let refused = Err("nothing to approve".to_owned());
+    app.update(Message::Approval(ApprovalNews::Asked { run: "other".into(), asked: refused }), fixture::now());
+    assert_eq!(sent(&press(&mut app, typed)), format!("approve {run} hash"));
+}
+
+#[test]
+fn whose_turn_it_is_stands_in_the_header() {
+    let mut app = scene("waits", options());
+    let waiting = |app: &App| app.approvals().filter(|(_, run)| run.waits_for_you()).count();
+    assert_eq!((waiting(&app), app.approvals().count()), (1, 3));
+    // What this console drives itself waits for somebody else.
+    let mut own = fixture::awaiting();
+    own[0].approval.as_mut().expect("it waits").turn = Turn::Not("you are ann, who confirmed it".into());
+    app.update(Message::Runs(own), fixture::now());
+    assert_eq!(waiting(&app), 0);
 }

@@ -151,7 +151,7 @@ fn every_key_in_every_view() {
     console.screenshot("read-only");
 
     let keys = keys();
-    let views = ["overview", "db", "ctx", "pd", "stores", "tc", "problems", "run", "runs", "progress"];
+    let views = ["overview", "db", "ctx", "pd", "stores", "tc", "problems", "run", "runs", "approvals", "progress"];
     for (number, view) in views.into_iter().enumerate() {
         let home = format!("{ESC}{ESC}{ESC}:{view}\r");
         console.keys(&home);

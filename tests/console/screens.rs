@@ -72,7 +72,18 @@ fn at_80_by_24() {
 
 #[test]
 fn at_120_by_32() {
-    for name in ["overview", "members", "clusters", "plan", "run", "problems", "findings", "certificates"] {
+    for name in [
+        "overview",
+        "members",
+        "clusters",
+        "plan",
+        "run",
+        "problems",
+        "findings",
+        "certificates",
+        "approvals",
+        "approval",
+    ] {
         golden(name, (120, 32), options(), "");
     }
 }

@@ -191,6 +191,121 @@ async fn the_printed_roles_are_enough_and_not_one_right_too_many() {
     bed.end().await;
 }
 
+/// A fork of a runbook that asks for a second person, in the folder of whoever runs it.
+fn fork(bed: &Bed, runbook: &str, shipped: &str) {
+    let forked = shipped.replace("confirm: typed", "confirm: typed\n        approvers: 2");
+    assert_ne!(forked, shipped);
+    let folder = bed.room.path("config/tidepilot/runbooks");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join(format!("{runbook}.yaml")), forked).expect("written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_second_person_the_policy_that_vouches_may_be_read() {
+    const POLICIES: [&str; 2] = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+    let users = "    operator: v1.6.6\n    users: [{ name: admin, access: admin }, { name: rob, access: bound }, { name: sue, access: bound }]\n";
+    let bed = Bed::of("default", &[("    operator: v1.6.6\n", users)]).await;
+    let (runbook, inputs) = ("restart-component", ["tidbCluster=legacy/pingcap/basic", "component=tidb"]);
+    let named = |roles: &[Rule]| {
+        let of = |resource: &&str| roles.iter().filter(|rule| rule.resources == [*resource]).count();
+        POLICIES.iter().map(of).collect::<Vec<_>>()
+    };
+    // Without a second person it is a right too many.
+    let (_, rules) = asked(&bed, runbook, &inputs).await;
+    assert_eq!(named(&rules[0].1), [0, 0]);
+    fork(&bed, runbook, include_str!("../../runbooks/restart-component.yaml"));
+    let (_, rules) = asked(&bed, runbook, &inputs).await;
+    let roles = &rules[0].1;
+    assert_eq!(named(roles), [1, 1], "{roles:#?}");
+    let policies = roles.iter().filter(|rule| POLICIES.contains(&rule.resources[0].as_str()));
+    for rule in policies {
+        assert_eq!(
+            (rule.verbs.as_slice(), rule.names.as_slice()),
+            (&["get".to_owned()][..], &["tidepilot-approvals".to_owned()][..])
+        );
+    }
+
+    // As bound roles of the fleet: Rob drives with what `rbac` printed, Sue approves with the approver's role alone.
+    let store = bed.store("legacy").clone();
+    for document in include_str!("../../assets/rbac/approvals-policy.yaml").split("---\n") {
+        let object: Value = serde_saphyr::from_str(document).expect("YAML");
+        let plural = if object["kind"] == "ValidatingAdmissionPolicy" { POLICIES[0] } else { POLICIES[1] };
+        store.put(plural, object);
+    }
+    let told =
+        bed.tool(&["rbac", runbook, "--set", inputs[0], "--set", inputs[1], "--user", "rob"]).await.expect(0).stdout;
+    let apply = |yaml: &str, left_out: &str| {
+        for document in yaml.split("---\n") {
+            let Ok(mut object) = serde_saphyr::from_str::<Value>(document) else { continue };
+            let plural = match object["kind"].as_str() {
+                Some("Role") => "roles",
+                Some("RoleBinding") => "rolebindings",
+                Some("ClusterRole") => "clusterroles",
+                Some("ClusterRoleBinding") => "clusterrolebindings",
+                _ => continue,
+            };
+            if let Some(rules) = object["rules"].as_array_mut().filter(|_| !left_out.is_empty()) {
+                rules.retain(|rule| !rule["resources"].to_string().contains(left_out));
+            }
+            store.put(plural, object);
+        }
+    };
+    apply(include_str!("../../assets/rbac/approver.yaml"), "");
+    store.put(
+        "rolebindings",
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": {"name": "approvers", "namespace": "pingcap"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tidepilot-approver"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "sue"}]}),
+    );
+    for user in ["rob", "sue"] {
+        bed.sim.write_kubeconfig_as(Some(user), &bed.room.path(&format!("{user}.yaml"))).expect("written");
+    }
+    let as_user = |user: &str, arguments: &[&str]| {
+        let mut command = bed.room.command(arguments);
+        command.arg("--kubeconfig").arg(bed.room.path(&format!("{user}.yaml"))).arg("--context").arg("legacy");
+        command.env("TIDEPILOT_STATE", bed.room.path(user));
+        command.spawn().expect("the binary starts")
+    };
+    let go = async |user: &str, arguments: &[&str]| {
+        let child = as_user(user, arguments);
+        tokio::task::spawn_blocking(move || common::finish(child, common::LONG)).await.expect("no panic")
+    };
+    // The server's times are whole seconds, and what is written in the policy's own second is not vouched for.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    // Left out, the run goes its way and says no more than it knows; held, the server vouches.
+    for (left_out, word) in [("validatingadmission", "review"), ("", "server")] {
+        apply(&told, left_out);
+        let before = bed.log_length();
+        let mut arguments = vec!["-n", "pingcap", "run", runbook, "--yes", "--confirm", "basic"];
+        arguments.extend(inputs.iter().flat_map(|input| ["--set", input]));
+        go("rob", &arguments).await.expect(3);
+        let folder = bed.room.path("rob").join("runs");
+        let newest = || {
+            let names = std::fs::read_dir(&folder).expect("a folder").flatten().map(|entry| entry.file_name());
+            let names = names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.ends_with(".jsonl"));
+            names.max().expect("a journal")
+        };
+        let id = newest().trim_end_matches(".jsonl").to_owned();
+        go("sue", &["-n", "pingcap", "runs", "approve", &id, "--confirm", "basic"]).await.expect(0);
+        go("rob", &["-n", "pingcap", "runs", "resume", &id, "--yes", "--confirm", "basic"]).await.expect(0);
+        let journal = std::fs::read_to_string(folder.join(newest())).expect("read");
+        let approved = journal.lines().find(|line| line.contains("\"approved\"")).expect("an approval");
+        assert!(approved.contains(&format!("\"vouched\":\"{word}\"")), "{approved}");
+        // Of what was printed nothing was lacking; what was left out was asked for once and refused.
+        let log = bed.sim.log().lines();
+        let forbidden: Vec<String> = log[before..]
+            .iter()
+            .filter(|line| line["status"] == 403 && line["dryRun"] != json!(true))
+            .map(common::short)
+            .collect();
+        let policies = forbidden.iter().filter(|line| line.contains("validatingadmission")).count();
+        assert_eq!(forbidden.len() - policies, 0, "{forbidden:#?}");
+        assert_eq!(policies > 0, !left_out.is_empty(), "{forbidden:#?}");
+    }
+    bed.end().await;
+}
+
 #[test]
 fn the_ready_made_roles_hold_what_the_migration_needs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rbac");
@@ -203,7 +318,12 @@ fn the_ready_made_roles_hold_what_the_migration_needs() {
     let action = |value: Value| serde_json::from_value::<tidepilot::runbook::action::Action>(value).expect("an action");
     let patch = action(json!({"kind": "patch-tidb-cluster", "target": target, "uid": "u", "merge": {}}));
     let probe = action(json!({"kind": "probe-peer-url", "target": target, "id": "1", "pod": "p", "url": "x"}));
-    let reach = Reach { tidb_clusters: vec![(target.clone(), true)], journal_in: Some(target), ..Reach::default() };
+    let reach = Reach {
+        tidb_clusters: vec![(target.clone(), true)],
+        journal_in: Some(target),
+        second_person_in: Some("c".into()),
+        ..Reach::default()
+    };
     for need in needs(["c".to_owned()].iter(), [patch, probe].iter(), &reach) {
         let right = &need.right;
         let allowed = Rules::Only(operator.clone()).allow(&Ask {

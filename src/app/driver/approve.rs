@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journals::replay;
-use super::{Driver, Ears, Timestamp, exit, now, tell};
+use super::{Driver, Ears, exit, now, tell};
+use crate::app::approvals::ToApprove;
 use crate::app::message::RunMessage;
 use crate::client::access::WritePermit;
 use crate::client::agent;
@@ -17,7 +18,7 @@ use crate::client::identity::{Identity, Named};
 use crate::client::lease::{Lease, Lost};
 use crate::client::open_run::Head;
 use crate::runbook::approval::{Approval, Vouched, Wanted, decide};
-use crate::runbook::engine::Run;
+use crate::runbook::engine::{Run, StepState};
 use crate::runbook::people::NamedBy;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
 use crate::runbook::provenance::Provenance;
@@ -29,22 +30,12 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// How often it is seen whether the lease is ours still while a person is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What the second person is asked to approve.
+/// What the second person is asked to approve, and where their answer goes.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub wanted: Wanted,
-    pub plan: Plan,
-    pub step: PlannedStep,
-    /// How many more items of the same step there are, each of which needs an approval of its own.
-    pub alike: usize,
-    /// Who opened or last drove the run.
-    pub driver: String,
-    /// Since when the record in the cluster has stood still.
-    pub last: Timestamp,
-    /// Whom the approval will name.
-    pub who: Identity,
-    /// What is to be known of the document that the plan says it is from, where it is not the shipped one.
-    pub document: Option<String>,
+    /// What they are shown.
+    pub shown: ToApprove,
+    who: Identity,
     head: Head,
 }
 
@@ -119,17 +110,19 @@ impl Driver {
             )));
         }
         let alike = |other: &&PlannedStep| other.id != step.id && base(&other.id) == base(&step.id);
-        Ok(Asked {
+        let done = |step: &PlannedStep| matches!(replayed.state(&step.id), StepState::Completed(_));
+        let shown = ToApprove {
             step: step.clone(),
             alike: replayed.guarded().filter(alike).count(),
             wanted,
             driver: last_driver(&records).unwrap_or_else(|| head.who().to_string()),
             last: records.last().map_or_else(now, |record| record.at),
             document: self.document_of(&replayed, &head),
+            done: replayed.steps().iter().filter(|step| done(step)).map(|step| step.id.clone()).collect(),
+            who: named.who.to_string(),
             plan: replayed.plan,
-            who: named.who,
-            head,
-        })
+        };
+        Ok(Asked { shown, who: named.who, head })
     }
 
     fn document_of(&self, run: &Run, head: &Head) -> Option<String> {
@@ -146,7 +139,7 @@ impl Driver {
     /// Leaves the approval in the cluster. One sentence either way; `Err` with an exit code.
     pub async fn approve(&self, asked: &Asked) -> Result<String, (u8, String)> {
         let refuse = |sentence: String| (exit::REFUSED, sentence);
-        let Asked { wanted, who, head, .. } = asked;
+        let Asked { shown: ToApprove { wanted, plan, driver, .. }, who, head } = asked;
         let permit = WritePermit::for_run(&self.links, &wanted.run, [&head.context]).map_err(refuse)?;
         let link = self.links.need(&head.context).map_err(refuse)?;
         let question = wanted.asked.as_ref().map(|(_, question)| question.clone());
@@ -174,7 +167,7 @@ impl Driver {
             vouched: Vouched::Review,
         };
         let published = approval::publish(link, &permit, &head.namespace, &approval);
-        match agent::during(&asked.plan.runbook, &wanted.run, published).await {
+        match agent::during(&plan.runbook, &wanted.run, published).await {
             Ok(new) => Ok(format!(
                 "{} {} for attempt {} as {who} (ConfigMap {} in {}/{}); {} goes on with `tidepilot runs resume {}`",
                 if new { "approved" } else { "was approved already:" },
@@ -183,7 +176,7 @@ impl Driver {
                 approval.object,
                 head.context,
                 head.namespace,
-                asked.driver,
+                driver,
                 wanted.run
             )),
             Err(why) => Err(refuse(format!("the approval was not written: {why}"))),

@@ -19,6 +19,7 @@ mod planning;
 pub mod session;
 pub mod shelf;
 mod take_over;
+mod turns;
 mod waiting;
 
 use std::collections::BTreeSet;

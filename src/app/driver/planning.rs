@@ -161,6 +161,8 @@ impl Driver {
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
+            second_person_in: (!self.local_only && plan.steps.iter().any(|step| step.approvers > 1))
+                .then(|| plan.target.context.clone()),
             extras: bind::extras_of_facts(runbook),
             claims_in: bind::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
             reads: bind::objects_of_facts(runbook, &plan.inputs, seen),

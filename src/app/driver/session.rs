@@ -4,13 +4,16 @@
 //! so that nothing ever waits for a cluster before the next message.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::approve::Asked;
+use super::turns::Known;
 use super::{Driver, Ears, Reply, exit, journals};
-use crate::app::message::{Effect, Message, RunEnd, RunMessage};
+use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::fold;
 use crate::client::ledger;
 use crate::client::watch::watch as watch_clusters;
@@ -50,6 +53,10 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;
     let mut closer: Option<JoinHandle<()>> = None;
+    // What this person was shown last: an approval is of that, whatever the record says by then.
+    let shown: Arc<Mutex<Option<Asked>>> = Arc::default();
+    let mut reading: Option<JoinHandle<()>> = None;
+    let mut approving = tokio::task::JoinSet::new();
     while let Some(effect) = effects.recv().await {
         match effect {
             Effect::Quit => break,
@@ -110,6 +117,30 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                     let _ = driving.replies.send(reply).await;
                 }
             }
+            Effect::AskApproval { run } => {
+                if let Some(older) = reading.take() {
+                    older.abort();
+                }
+                let (driver, messages, shown) = (driver.clone(), messages.clone(), shown.clone());
+                reading = Some(tokio::spawn(async move {
+                    let asked = driver.asked(&run).await.map_err(|(_, sentence)| sentence);
+                    *shown.lock().unwrap_or_else(PoisonError::into_inner) = asked.as_ref().ok().cloned();
+                    let asked = asked.map(|asked| Box::new(asked.shown));
+                    let _ = messages.send(Message::Approval(ApprovalNews::Asked { run, asked })).await;
+                }));
+            }
+            Effect::Approve { run, question } => {
+                let asked = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let asked = asked.filter(|asked| asked.shown.wanted.run == run && asked.shown.question() == question);
+                let (driver, messages) = (driver.clone(), messages.clone());
+                approving.spawn(async move {
+                    let said = match asked {
+                        Some(asked) => driver.approve(&asked).await.map_err(|(_, sentence)| sentence),
+                        None => Err("what is to be approved is not what was shown last; nothing was sent".to_owned()),
+                    };
+                    let _ = messages.send(Message::Approval(ApprovalNews::Given { run, said })).await;
+                });
+            }
             Effect::PauseRun => {
                 if let Some(driving) = &driving {
                     let _ = driving.stop.send(true);
@@ -123,6 +154,9 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
         forwarding.abort();
         let _ = tokio::time::timeout(LAST_WAIT, driving.task).await;
     }
+    // An approval that is on its way is not cut off half sent.
+    forwarding.abort();
+    let _ = tokio::time::timeout(LAST_WAIT, approving.join_all()).await;
     looking.abort();
     drop(watching);
 }
@@ -131,9 +165,11 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
 async fn look_for_runs(driver: Driver, messages: mpsc::Sender<Message>, mut asked: watch::Receiver<()>) {
     let mut last = None;
     let mut renewals: BTreeMap<String, (String, Instant)> = BTreeMap::new();
+    let mut known = Known::default();
     loop {
         let mut runs = driver.open_work(None).await.runs;
         runs.iter_mut().for_each(|run| watch_renewal(run, &mut renewals, Instant::now()));
+        driver.note_turns(&mut runs, &mut known).await;
         // A list that is as it was draws nothing anew.
         if last.as_ref() != Some(&runs) {
             if messages.send(Message::Runs(runs.clone())).await.is_err() {

@@ -203,6 +203,11 @@ impl NotStored {
         }
     }
 
+    /// The server has said when it wants to be asked again.
+    pub fn busy(&self) -> bool {
+        matches!(self, NotStored::Trouble(trouble) if trouble.retry_after.is_some())
+    }
+
     /// Somebody else wrote in between, or created it first.
     pub fn conflict(&self) -> bool {
         matches!(self, NotStored::Trouble(trouble) if trouble.status == Some(StatusCode::CONFLICT.as_u16()))

@@ -19,6 +19,15 @@ pub enum Rules {
     Only(Vec<Rule>),
     /// What the Roles in the store give, looked up anew for each request.
     Bound,
+    /// What they gave for one request.
+    Resolved(Resolved),
+}
+
+/// Rules that were found, and bindings that lead nowhere: by the namespace (empty: everywhere) in which they would count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolved {
+    pub rules: Vec<Rule>,
+    pub missing: Vec<(String, String)>,
 }
 
 /// One rule: each list may hold `*`; `resources` name subresources as `pods/portforward`.
@@ -69,6 +78,21 @@ impl Rules {
         self.list().iter().any(|rule| rule.allows(ask))
     }
 
+    /// What a server adds to a refusal: the roles that bindings name and that are not there.
+    pub fn remark(&self, ask: &Ask<'_>) -> String {
+        let Rules::Resolved(Resolved { missing, .. }) = self else { return String::new() };
+        let here = missing.iter().filter(|(namespace, _)| namespace.is_empty() || namespace == ask.namespace);
+        let here: Vec<&str> = here.map(|(_, role)| role.as_str()).collect();
+        match here.as_slice() {
+            [] => String::new(),
+            [one] => format!(": RBAC: {one} not found"),
+            several => {
+                let several: Vec<String> = several.iter().map(|role| format!("{role} not found")).collect();
+                format!(": RBAC: [{}]", several.join(", "))
+            }
+        }
+    }
+
     /// The rules spelled out, as SelfSubjectRulesReview shows them.
     pub fn list(&self) -> Vec<Rule> {
         let all = || vec!["*".to_owned()];
@@ -81,8 +105,8 @@ impl Rules {
                 resources.push("pods/log".into());
                 vec![Rule { verbs, groups: all(), resources, ..Rule::default() }]
             }
-            Rules::Only(rules) => rules.clone(),
-            // The router has put the bound ones in its place.
+            Rules::Only(rules) | Rules::Resolved(Resolved { rules, .. }) => rules.clone(),
+            // The router has put the resolved ones in its place.
             Rules::Bound => Vec::new(),
         }
     }
@@ -98,9 +122,10 @@ impl Rule {
         };
         has(&self.verbs, ask.verb)
             && has(&self.groups, ask.group)
-            && has(&self.resources, &resource)
+            && (has(&self.resources, &resource)
+                || (!ask.subresource.is_empty() && self.resources.contains(&format!("*/{}", ask.subresource))))
             && (self.namespaces.is_empty() || has(&self.namespaces, ask.namespace))
-            && (self.names.is_empty() || has(&self.names, ask.name))
+            && (self.names.is_empty() || self.names.iter().any(|name| name == ask.name))
     }
 }
 

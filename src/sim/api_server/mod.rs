@@ -52,7 +52,7 @@ mod table;
 mod watch;
 mod write;
 
-pub use auth::{Ask, Rule, Rules, User};
+pub use auth::{Ask, Resolved, Rule, Rules, User};
 pub use direct::Direct;
 pub use faults::Faults;
 pub use managed::managed_by;

@@ -5,23 +5,28 @@
 
 use serde_json::Value;
 
-use super::auth::{Rule, User};
+use super::auth::{Resolved, Rule, User};
 use crate::sim::store::Store;
 
-/// Every rule that is bound to the user or to one of the user's groups.
-pub(super) fn rules(store: &Store, user: &User) -> Vec<Rule> {
-    let mut all = Vec::new();
+/// Every rule that is bound to the user or to one of the user's groups, and the roles that are bound and not there.
+pub(super) fn rules(store: &Store, user: &User) -> Resolved {
+    let mut all = Resolved::default();
     for (plural, within) in [("clusterrolebindings", false), ("rolebindings", true)] {
         for binding in store.list(plural, None).iter().filter(|binding| names(binding, user)) {
             let namespace = binding["metadata"]["namespace"].as_str().unwrap_or_default();
             let name = binding["roleRef"]["name"].as_str().unwrap_or_default();
-            let role = match binding["roleRef"]["kind"].as_str() {
-                Some("Role") => store.get("roles", namespace, name),
-                Some(_) | None => store.get("clusterroles", "", name),
+            let (kind, role) = match binding["roleRef"]["kind"].as_str() {
+                Some("Role") => ("role", store.get("roles", namespace, name)),
+                Some(_) | None => ("clusterrole", store.get("clusterroles", "", name)),
             };
             let namespaces: Vec<String> = within.then(|| namespace.to_owned()).into_iter().collect();
-            let rules = role.as_ref().and_then(|role| role["rules"].as_array()).into_iter().flatten();
-            all.extend(rules.map(|rule| Rule {
+            let Some(role) = role else {
+                let missing = format!("{kind}.rbac.authorization.k8s.io {name:?}");
+                all.missing.push((namespaces.into_iter().next().unwrap_or_default(), missing));
+                continue;
+            };
+            let rules = role["rules"].as_array().into_iter().flatten();
+            all.rules.extend(rules.map(|rule| Rule {
                 verbs: list(&rule["verbs"]),
                 groups: list(&rule["apiGroups"]),
                 resources: list(&rule["resources"]),

@@ -182,7 +182,7 @@ fn authenticate(server: &Server, headers: &HeaderMap) -> Result<User, Refusal> {
 fn acting(server: &Server, user: User, headers: &HeaderMap) -> Result<User, Refusal> {
     let bound = |mut user: User| {
         if user.rules == Rules::Bound {
-            user.rules = Rules::Only(rbac::rules(&server.config.store, &user));
+            user.rules = Rules::Resolved(rbac::rules(&server.config.store, &user));
         }
         user
     };

@@ -84,8 +84,11 @@ impl Refusal {
             format!("in the namespace {:?}", ask.namespace)
         };
         let message = format!(
-            "{subject} is forbidden: User {:?} cannot {} resource {resource:?} in API group {:?} {place}",
-            user.name, ask.verb, ask.group
+            "{subject} is forbidden: User {:?} cannot {} resource {resource:?} in API group {:?} {place}{}",
+            user.name,
+            ask.verb,
+            ask.group,
+            user.rules.remark(ask)
         );
         let mut details = json!({});
         for (field, value) in [("name", ask.name), ("group", ask.group), ("kind", ask.resource)] {

@@ -5,7 +5,9 @@
 //! `runbook::approval`), the lease (`tests/program/two_people.rs`).
 
 mod attacks;
+mod console;
 mod faces;
+mod rehearsal;
 mod world;
 
 use crate::common;

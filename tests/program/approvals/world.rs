@@ -72,6 +72,14 @@ impl World {
         self.sim().store("legacy").expect("there").clone()
     }
 
+    pub fn home(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn kubeconfig(&self, person: &str) -> PathBuf {
+        kubeconfig(self.dir.path(), person)
+    }
+
     pub fn state(&self, person: &str) -> PathBuf {
         self.dir.path().join(format!("state-{}", person.replace(':', "-")))
     }

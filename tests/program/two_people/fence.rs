@@ -97,3 +97,63 @@ fn a_handshake_that_outlasts_the_lease_lets_nothing_leave() {
     });
     assert_eq!(patches(&world), 0);
 }
+
+/// A lease of 30 s, renewed once, and a write that is held for 14 s behind its last look at the lease: begun 12 s after the
+/// renewal it leaves at 26 s, and begun at 14 s it would leave at 28 s, within the three that are kept free.
+#[test]
+fn of_a_lease_of_thirty_seconds_a_write_that_is_held_for_fourteen_leaves_by_the_twenty_seventh() {
+    let world = World::start();
+    let real = Instant::now();
+    let (front, links, fleet_links) = world.runtime.block_on(async {
+        let front = Front::before(&world.sim().kubeconfig(), "legacy").await;
+        let links = world.through(&front, "legacy");
+        (front, links, world.links())
+    });
+    for (run, begun_s, leaves) in [("a", 14, false), ("b", 12, true)] {
+        world.runtime.block_on(async {
+            let passed = Arc::new(AtomicI64::new(0));
+            let (start, seen) = (Clock::default().moment(), Arc::clone(&passed));
+            let clock = Clock::of(move || {
+                let s = seen.load(Ordering::SeqCst);
+                let Moment { running, wall } = start;
+                Moment {
+                    running: running + Duration::from_secs(s.unsigned_abs()),
+                    wall: wall + jiff::SignedDuration::from_secs(s),
+                }
+            });
+            let (action, fleet) = patch(&fleet_links).await;
+            // No connection is left over that the write could take.
+            front.rule(|_, _| Fate::LastOfItsConnection(Duration::ZERO));
+            let ours = Wanted { clock, ..wanted(run, vec![place("legacy", "pingcap", "u")], 30) };
+            let (permit, lease) = take(&links, &ours).await.expect("free");
+            passed.store(begun_s, Ordering::SeqCst);
+            assert!(lease.ready().is_ok(), "{run}: by the rule of 20 s it may begin");
+            let held = Arc::clone(&passed);
+            front.rule(move |method, path| match (method, path.contains("/leases/")) {
+                ("GET", true) => {
+                    let held = Arc::clone(&held);
+                    std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_millis(300));
+                        held.store(begun_s + 14, Ordering::SeqCst);
+                    });
+                    Fate::LastOfItsConnection(Duration::from_millis(600))
+                }
+                _ => Fate::LastOfItsConnection(Duration::ZERO),
+            });
+            let answer = perform(&links, &permit, run, &action, &fleet).await;
+            assert_eq!(passed.load(Ordering::SeqCst), begun_s + 14, "{run}: it was held: {answer:?}");
+            match answer {
+                Answer::Accepted { .. } => assert!(leaves, "{run}"),
+                Answer::Refused { reason } => {
+                    assert!(!leaves && reason.contains("nothing was sent"), "{run}: {reason}")
+                }
+                Answer::Unknown { reason } => panic!("{run}: {reason}"),
+            }
+            assert_eq!(patches(&world), usize::from(leaves), "{run}");
+            front.rule(|_, _| Fate::Pass);
+            passed.store(0, Ordering::SeqCst);
+            lease.release().await;
+        });
+    }
+    assert!(real.elapsed() < Duration::from_secs(10), "{:?}: nobody waits for the real clock", real.elapsed());
+}

@@ -32,6 +32,10 @@ pub enum Fate {
     Says(u16, Value),
     /// It arrives, and the front answers something else.
     Instead(u16, Value),
+    /// It does not arrive, and the front answers this with `Retry-After`, in seconds.
+    Busy(u16, u64),
+    /// It arrives, and the front answers so all the same.
+    BusyAfter(u16, u64),
     /// It arrives, its answer too; then the connection is closed and the next handshake takes so long.
     LastOfItsConnection(Duration),
 }
@@ -88,6 +92,11 @@ impl Front {
     /// From now on; `METHOD`, path.
     pub fn rule(&self, rule: impl FnMut(&str, &str) -> Fate + Send + 'static) {
         *self.shared.rule.lock().expect("not poisoned") = Box::new(rule);
+    }
+
+    /// All that came, `METHOD path`.
+    pub fn all(&self) -> Vec<(String, Instant)> {
+        self.shared.seen.lock().expect("not poisoned").clone()
     }
 
     /// When requests whose `METHOD path` begins so had left the client.
@@ -156,6 +165,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
             Err(Cut)
         }
         Fate::Lost => Err(Cut),
+        Fate::Busy(status, seconds) => Ok(busy(status, seconds)),
+        Fate::BusyAfter(status, seconds) => {
+            passed(request).await?;
+            Ok(busy(status, seconds))
+        }
         Fate::Says(status, body) => Ok(said(status, &body)),
         Fate::Instead(status, body) => {
             passed(request).await?;
@@ -174,6 +188,12 @@ fn said(status: u16, body: &Value) -> Answer {
     let mut answer = Response::new(http_body_util::Either::Right(Full::from(body.to_string())));
     *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    answer
+}
+
+fn busy(status: u16, seconds: u64) -> Answer {
+    let mut answer = said(status, &json!({"kind": "Status", "message": "the server is busy", "code": status}));
+    answer.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
     answer
 }
 

@@ -4,6 +4,7 @@
 //! exactly. Not here: what a run does (`tests/engine/crash_points.rs`).
 
 mod apart;
+mod busy;
 mod fence;
 mod front;
 mod late;
@@ -43,9 +44,13 @@ struct World {
 
 impl World {
     fn start() -> Self {
+        Self::of("default")
+    }
+
+    fn of(scenario: &str) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
-        let options = SimOptions { speed: 50.0, ..SimOptions::default() };
+        let options = SimOptions { scenario: scenario.to_owned(), speed: 50.0, ..SimOptions::default() };
         let sim = runtime.block_on(Sim::start(options)).expect("the simulated fleet starts");
         let dir = tempfile::tempdir().expect("temporary directory");
         sim.write_kubeconfig(&dir.path().join("kubeconfig")).expect("written");

@@ -195,6 +195,7 @@ fn users() -> BTreeMap<String, User> {
         user("admin", Rules::AllowAll),
         user("reader", Rules::ReadOnly),
         user("nobody", Rules::Only(Vec::new())),
+        user("bound", Rules::Bound),
         user("forward-get", forward(&["get"])),
         user("forward-create", forward(&["create"])),
         user("forward-both", forward(&["get", "create"])),

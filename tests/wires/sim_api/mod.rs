@@ -7,6 +7,7 @@
 mod bed;
 mod kubectl;
 mod reads;
+mod rights;
 mod streams;
 mod trouble;
 mod writes;

@@ -1,0 +1,190 @@
+//! Runs that wait for a second person: what that person is shown, and what the console does about it.
+//!
+//! Plain data and the keys' meaning; what is shown is made from the step's action when it is drawn. Not here: reading the
+//! record and writing the approval (`driver::approve`), drawing (`console::approvals`, `report::approve`).
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use tui_input::Input;
+
+use super::message::{ApprovalNews, Effect};
+use super::rows::{Item, Row};
+use super::words::Level;
+use super::{App, Dialog, View};
+use crate::fleet::ObjectRef;
+use crate::runbook::action::Reversibility;
+use crate::runbook::approval::Wanted;
+use crate::runbook::plan::{Plan, PlannedStep};
+use crate::runbook::rendered::deed;
+use crate::runbook::standing::{Standing, Turn};
+
+/// What a second person is asked to approve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToApprove {
+    pub wanted: Wanted,
+    pub plan: Plan,
+    pub step: PlannedStep,
+    /// How many more items of the same step there are, each of which needs an approval of its own.
+    pub alike: usize,
+    /// Who opened or last drove the run.
+    pub driver: String,
+    /// Since when the record in the cluster has stood still.
+    pub last: Timestamp,
+    /// Whom the approval will name.
+    pub who: String,
+    /// What is to be known of the document that the plan says it is from, where it is not the shipped one.
+    pub document: Option<String>,
+    /// Ids of the plan's steps that are over.
+    pub done: BTreeSet<String>,
+}
+
+impl ToApprove {
+    /// What tells the question that was shown from any other.
+    pub fn question(&self) -> &str {
+        self.wanted.asked.as_ref().map_or("", |(_, question)| question)
+    }
+}
+
+/// The approval on the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Approving {
+    pub run: String,
+    pub stage: Stage,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// The record is being read.
+    Reading,
+    /// There is nothing to approve, or not by this person; one sentence.
+    Refused(String),
+    Shown(Box<ToApprove>),
+    /// The answer is on its way to the cluster.
+    Sending(Box<ToApprove>),
+    /// It was written; one sentence.
+    Given(String),
+}
+
+impl App {
+    /// The open runs that wait for a second person and are not driven from this console.
+    pub fn approvals(&self) -> impl Iterator<Item = (usize, &Standing)> {
+        let own = self.run.as_ref().filter(|run| run.driving).map(|run| run.id().to_owned());
+        let waiting = move |run: &Standing| run.open && run.approval.is_some() && own.as_ref() != Some(&run.run);
+        self.runs.iter().enumerate().filter(move |(_, run)| waiting(run))
+    }
+
+    pub(super) fn approval_rows(&self) -> Vec<Row> {
+        let rows = self.approvals().filter_map(|(index, run)| {
+            let approval = run.approval.as_ref()?;
+            Some(Row {
+                key: run.run.clone(),
+                hay: format!("{} {} {} {} {}", run.run, run.runbook, run.target, approval.step, run.driven_by()),
+                level: match approval.turn {
+                    Turn::Yours => Level::Working,
+                    Turn::NotKnown => Level::Unknown,
+                    Turn::Not(_) => Level::Done,
+                },
+                copy: approval.approve.clone(),
+                item: Item::Run(index),
+            })
+        });
+        rows.collect()
+    }
+
+    /// Opens what a run waits with: its record is read anew.
+    pub(super) fn look_at_approval(&mut self, run: &str, effects: &mut Vec<Effect>) {
+        self.approving = Some(Approving { run: run.to_owned(), stage: Stage::Reading });
+        self.go(View::Approval);
+        self.screen_mut().scroll = 0;
+        effects.push(Effect::AskApproval { run: run.to_owned() });
+    }
+
+    /// Why what is on the screen cannot be approved from here; one sentence.
+    pub fn cannot_approve(&self) -> Option<String> {
+        let asked = match self.approving.as_ref().map(|approving| &approving.stage) {
+            None | Some(Stage::Reading) => return Some("the run's record is still being read".into()),
+            Some(Stage::Refused(why)) => return Some(why.clone()),
+            Some(Stage::Sending(_)) => return Some("the approval is on its way".into()),
+            Some(Stage::Given(said)) => return Some(said.clone()),
+            Some(Stage::Shown(asked)) => asked,
+        };
+        if self.options.read_only {
+            return Some(
+                "read-only: this session cannot approve, and nothing was sent; leave out --read-only to arm it".into(),
+            );
+        }
+        let ObjectRef { context, .. } = &asked.plan.target;
+        self.is_read_only(context)
+            .then(|| format!("read-only: the configuration allows no writes to {context}; nothing was sent"))
+    }
+
+    /// The question before an approval leaves: the same as the command line asks.
+    pub(super) fn ask_approval(&mut self) {
+        if let Some(why) = self.cannot_approve() {
+            self.say(Level::Bad, why);
+            return;
+        }
+        let Some(Approving { run, stage: Stage::Shown(asked) }) = &self.approving else { return };
+        let back = match asked.step.action.reversibility() {
+            Reversibility::Irreversible => " There is no way back from it.",
+            Reversibility::Free | Reversibility::Compensable => "",
+        };
+        let attempt = asked.wanted.attempt;
+        let question = format!(
+            "Approve {} (attempt {attempt}) as {}? It {}.{back}",
+            asked.step.id,
+            asked.who,
+            deed(&asked.step.action)
+        );
+        let effect = Box::new(Effect::Approve { run: run.clone(), question: asked.question().to_owned() });
+        self.dialog = Some(match &asked.wanted.text {
+            Some(text) => Dialog::Typed { question, text: text.clone(), input: Input::default(), wrong: false, effect },
+            None => Dialog::Ask { title: asked.step.id.clone(), question, yes: "Approve".into(), go: false, effect },
+        });
+    }
+
+    /// Notes that an approval left.
+    pub(super) fn approval_leaves(&mut self) {
+        let Some(approving) = &mut self.approving else { return };
+        if let Stage::Shown(asked) = std::mem::replace(&mut approving.stage, Stage::Reading) {
+            approving.stage = Stage::Sending(asked);
+        }
+    }
+
+    pub(super) fn approval_news(&mut self, news: ApprovalNews, effects: &mut Vec<Effect>) {
+        let here = *self.view() == View::Approval;
+        let Some(approving) = self.approving.as_mut().filter(|approving| approving.run == *news.run()) else {
+            if let ApprovalNews::Given { said, .. } = news {
+                self.say_approval(said);
+            }
+            return;
+        };
+        match news {
+            ApprovalNews::Asked { asked, .. } => {
+                approving.stage = match asked {
+                    Ok(asked) => Stage::Shown(asked),
+                    Err(why) => Stage::Refused(why),
+                };
+            }
+            ApprovalNews::Given { said, .. } => {
+                approving.stage = match &said {
+                    Ok(sentence) => Stage::Given(sentence.clone()),
+                    Err(why) => Stage::Refused(why.clone()),
+                };
+                effects.push(Effect::ListRuns);
+                if !here {
+                    self.say_approval(said);
+                }
+            }
+        }
+    }
+
+    fn say_approval(&mut self, said: Result<String, String>) {
+        match said {
+            Ok(sentence) => self.say(Level::Good, sentence),
+            Err(why) => self.say(Level::Bad, why),
+        }
+    }
+}
