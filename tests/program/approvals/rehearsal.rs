@@ -30,7 +30,9 @@ fn the_printed_rehearsal_goes_as_printed() {
     std::fs::write(room.path("rehearsal.sh"), &script).expect("written");
     let mut command = Command::new("bash");
     command.arg("-x").arg(room.path("rehearsal.sh")).current_dir(room.dir.path()).envs(room.environment());
-    common::FOREIGN.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in common::FOREIGN {
+        command.env_remove(name);
+    }
     command.env("PATH", format!("{}:{path}", binaries.display())).env("HOME", room.dir.path());
     // The page says ~/.config.
     command.env_remove("XDG_CONFIG_HOME");
