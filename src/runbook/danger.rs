@@ -2,11 +2,17 @@
 //!
 //! A runbook may come from anybody, and a list of what is known to be dangerous is never whole. So what shipped runbooks
 //! do and is understood gets the gate of its reversibility; any other field, kind or way of running a pod asks for the
-//! TidbCluster's name, and the plan says why. Pure. Not here: reversibility ([`super::action`]), gates ([`super::gates`]).
+//! TidbCluster's name, and the plan says why. Pure. Neighbours:
+//! [`made`] (what a new object may hold). Not here: reversibility ([`super::action`]), gates ([`super::gates`]).
+
+#[cfg(test)]
+mod cases;
+mod made;
 
 use serde_json::Value;
 
 use super::action::{Action, RESTARTED_AT};
+use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::tidbcluster::Component;
 
@@ -57,104 +63,68 @@ fn leaves<'a>(value: &'a Value, path: &mut Vec<String>, each: &mut impl FnMut(&[
     }
 }
 
-pub(super) fn created(kind: ObjectKind, object: &Value) -> Option<String> {
+pub(super) fn created(kind: ObjectKind, target: &ObjectRef, object: &Value) -> Option<String> {
     match kind {
-        ObjectKind::TidbCluster => risky_tidb_cluster(object),
-        ObjectKind::Pod => risky_pod(object.pointer("/spec")?),
-        ObjectKind::Deployment => risky_pod(object.pointer("/spec/template/spec")?),
-        ObjectKind::Issuer
-        | ObjectKind::Certificate
-        | ObjectKind::IssuerV1alpha2
-        | ObjectKind::CertificateV1alpha2
-        | ObjectKind::TidbMonitor
-        | ObjectKind::ConfigMap
-        | ObjectKind::Namespace
-        | ObjectKind::Service => None,
         ObjectKind::Secret
         | ObjectKind::PersistentVolumeClaim
         | ObjectKind::ServiceAccount
         | ObjectKind::Role
         | ObjectKind::RoleBinding => Some(format!("it makes a {}", kind.kind())),
+        ObjectKind::TidbCluster
+        | ObjectKind::TidbMonitor
+        | ObjectKind::Issuer
+        | ObjectKind::Certificate
+        | ObjectKind::IssuerV1alpha2
+        | ObjectKind::CertificateV1alpha2
+        | ObjectKind::ConfigMap
+        | ObjectKind::Namespace
+        | ObjectKind::Service
+        | ObjectKind::Deployment
+        | ObjectKind::Pod => {
+            let odd = made::odd(kind, target, object);
+            (!odd.is_empty()).then(|| format!("it makes a {} with {}", kind.kind(), few(&odd)))
+        }
     }
 }
 
-/// Ways out of a pod: onto its node, or to the rights of somebody else's service account.
-fn risky_pod(spec: &Value) -> Option<String> {
-    let mut found: Vec<String> = Vec::new();
-    for field in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"] {
-        if spec.get(field).is_some_and(|value| *value != Value::Bool(false)) {
-            found.push(field.to_owned());
-        }
+/// A list as long as a person reads.
+fn few(all: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match all.len().checked_sub(SHOWN) {
+        None | Some(0) => all.join(", "),
+        Some(more) => format!("{} and {more} more", all[..SHOWN].join(", ")),
     }
-    for field in ["serviceAccountName", "serviceAccount", "nodeName", "runtimeClassName", "priorityClassName"] {
-        if spec.get(field).is_some_and(|value| !matches!(value.as_str(), Some("" | "default"))) {
-            found.push(field.to_owned());
-        }
-    }
-    let volumes = spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
-    let harmless = ["name", "emptyDir", "configMap", "downwardAPI"];
-    for volume in volumes.filter_map(Value::as_object) {
-        found
-            .extend(volume.keys().filter(|key| !harmless.contains(&key.as_str())).map(|key| format!("a {key} volume")));
-    }
-    if spec.get("securityContext").is_some_and(gains) {
-        found.push("securityContext".to_owned());
-    }
-    for field in ["containers", "initContainers", "ephemeralContainers"] {
-        let containers = spec.get(field).and_then(Value::as_array).into_iter().flatten();
-        for container in containers {
-            if container.get("securityContext").is_some_and(gains) {
-                found.push(format!("the securityContext of a container in {field}"));
-            }
-            let ports = container.get("ports").and_then(Value::as_array).into_iter().flatten();
-            if ports.into_iter().any(|port| port.get("hostPort").is_some()) {
-                found.push("hostPort".to_owned());
-            }
-        }
-    }
-    (!found.is_empty()).then(|| format!("it runs a pod with {}", found.join(", ")))
 }
 
-/// Whether a securityContext gives anything: what only takes rights away is harmless.
-fn gains(context: &Value) -> bool {
-    let Some(fields) = context.as_object() else { return true };
-    fields.iter().any(|(name, value)| match name.as_str() {
-        "privileged" | "allowPrivilegeEscalation" => *value != Value::Bool(false),
-        "runAsNonRoot" | "readOnlyRootFilesystem" => *value != Value::Bool(true),
-        "runAsUser" | "runAsGroup" | "fsGroup" => value.as_i64().is_none_or(|id| id == 0),
-        "seccompProfile" => value.get("type").and_then(Value::as_str) != Some("RuntimeDefault"),
-        "capabilities" => value.as_object().is_none_or(|map| map.keys().any(|key| key != "drop")),
-        _ => true,
-    })
+/// What another hand made, and nobody puts back: only a pod of a TidbCluster is made anew by itself. Where the kind alone
+/// asks for a typed text ([`Action::reversibility`]), nothing is added.
+pub(super) fn deleted(kind: ObjectKind, target: &ObjectRef) -> Option<String> {
+    let foreign = || Some(format!("it deletes {} {target}, which this run did not make", kind.kind()));
+    match kind {
+        ObjectKind::TidbCluster | ObjectKind::Namespace | ObjectKind::Secret | ObjectKind::PersistentVolumeClaim => {
+            None
+        }
+        ObjectKind::Pod if instance(&target.name) => None,
+        ObjectKind::Pod
+        | ObjectKind::TidbMonitor
+        | ObjectKind::Issuer
+        | ObjectKind::Certificate
+        | ObjectKind::IssuerV1alpha2
+        | ObjectKind::CertificateV1alpha2
+        | ObjectKind::ConfigMap
+        | ObjectKind::Service
+        | ObjectKind::Deployment
+        | ObjectKind::ServiceAccount
+        | ObjectKind::Role
+        | ObjectKind::RoleBinding => foreign(),
+    }
 }
 
-/// What in a new TidbCluster runs somebody else's program, reaches its nodes, or loses data by itself.
-fn risky_tidb_cluster(object: &Value) -> Option<String> {
-    const RISKY: [&str; 12] = [
-        "additionalContainers",
-        "initContainers",
-        "additionalVolumes",
-        "additionalVolumeMounts",
-        "hostNetwork",
-        "privileged",
-        "serviceAccount",
-        "podSecurityContext",
-        "image",
-        "helper",
-        "enablePVReclaim",
-        "nodeSelector",
-    ];
-    let mut found = Vec::new();
-    leaves(object, &mut Vec::new(), &mut |path, value| {
-        let risky = path.iter().find(|part| RISKY.contains(&part.as_str()));
-        let annotation = path.len() > 2 && path[0] == "metadata" && path[1] == "annotations";
-        let deletes = path.last().is_some_and(|last| last == "pvReclaimPolicy") && *value != "Retain";
-        let off = matches!(value, Value::Bool(false) | Value::Null);
-        if (risky.is_some() && !off) || annotation || deletes {
-            found.push(path.join("."));
-        }
-    });
-    (!found.is_empty()).then(|| format!("it sets {}", found.join(", ")))
+/// `basic-pd-0`
+fn instance(pod: &str) -> bool {
+    let Some((set, ordinal)) = pod.rsplit_once('-') else { return false };
+    let component = set.rsplit('-').next().and_then(Component::parse);
+    component.is_some() && !ordinal.is_empty() && ordinal.chars().all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -209,43 +179,6 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_reaches_its_node_is_typed() {
-        let plain = json!({"containers": [{"name": "c", "image": "busybox",
-            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": true, "runAsUser": 65534}}]});
-        assert_eq!(create(ObjectKind::Pod, json!({"spec": plain})), None);
-        assert_eq!(create(ObjectKind::Deployment, json!({"spec": {"template": {"spec": plain}}})), None);
-        let with = |field: &str, value: Value| {
-            let mut spec = plain.clone();
-            spec[field] = value;
-            spec
-        };
-        let privileged = json!([{"name": "c", "securityContext": {"privileged": true}}]);
-        for (spec, named) in [
-            (with("hostPID", json!(true)), "hostPID"),
-            (with("hostNetwork", json!("true")), "hostNetwork"),
-            (with("serviceAccountName", json!("admin")), "serviceAccountName"),
-            (with("volumes", json!([{"name": "v", "hostPath": {"path": "/"}}])), "hostPath"),
-            (with("volumes", json!([{"name": "v", "secret": {"secretName": "x"}}])), "secret"),
-            (with("containers", privileged.clone()), "securityContext"),
-            (with("initContainers", privileged.clone()), "securityContext"),
-            (
-                with("containers", json!([{"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}])),
-                "securityContext",
-            ),
-            (with("containers", json!([{"ports": [{"hostPort": 80}]}])), "hostPort"),
-            (with("securityContext", json!({"sysctls": []})), "securityContext"),
-            (with("nodeName", json!("master")), "nodeName"),
-        ] {
-            for (kind, object) in [
-                (ObjectKind::Pod, json!({"spec": spec})),
-                (ObjectKind::Deployment, json!({"spec": {"template": {"spec": spec}}})),
-            ] {
-                assert!(create(kind, object).is_some_and(|why| why.contains(named)), "{spec}");
-            }
-        }
-    }
-
-    #[test]
     fn rights_and_foreign_programs_are_typed() {
         for kind in [ObjectKind::ServiceAccount, ObjectKind::Role, ObjectKind::RoleBinding] {
             assert!(create(kind, json!({})).is_some());
@@ -265,7 +198,7 @@ mod tests {
             unfamiliar(&Action::CopySecret(CopySecret { from: at(from), target: at("a/db/copy"), keys }))
         };
         assert_eq!(copy("a/db/ca", &["ca.crt", "tls.crt", "tls.key"]), None);
-        assert_eq!(copy("b/db/ca", &["ca.crt"]), None);
+        assert!(copy("b/db/ca", &["ca.crt"]).is_some_and(|why| why.contains("a Secret leaves its namespace")));
         assert!(copy("b/db/ca", &["tls.key"]).is_some_and(|why| why.contains("tls.key")));
         assert!(copy("a/kube-system/ca", &["ca.crt", "tls.key"]).is_some());
     }

@@ -63,10 +63,11 @@ impl ActionKind for CopySecret {
     fn unfamiliar(&self) -> Option<String> {
         let Self { from, target, keys } = self;
         let leaves = (&from.context, &from.namespace) != (&target.context, &target.namespace);
-        let key = keys.iter().any(|key| key.ends_with(".key"));
-        (leaves && key).then(|| {
-            format!("a private key leaves its namespace: {} of Secret {from} goes to {target}", keys.join(", "))
-        })
+        let what = match keys.iter().any(|key| key.ends_with(".key")) {
+            true => "a private key leaves its namespace",
+            false => "a Secret leaves its namespace",
+        };
+        leaves.then(|| format!("{what}: {} of Secret {from} goes to {target}", keys.join(", ")))
     }
 
     fn objects(&self) -> Vec<ObjectId> {

@@ -68,7 +68,7 @@ impl ActionKind for CreateObject {
     }
 
     fn unfamiliar(&self) -> Option<String> {
-        danger::created(self.object_kind, &self.object)
+        danger::created(self.object_kind, &self.target, &self.object)
     }
 
     fn objects(&self) -> Vec<ObjectId> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Request, THIS_RUN};
 use super::super::bind::Facts;
+use super::super::danger;
 use super::super::judge::{Judged, Look, deleting};
 use super::super::remaining::{Script, by_hand};
 use super::super::requests::{Sending, delete_options, place, quote};
@@ -84,7 +85,7 @@ impl ActionKind for DeleteObject {
     }
 
     fn unfamiliar(&self) -> Option<String> {
-        None
+        self.made_by.is_none().then(|| danger::deleted(self.object_kind, &self.target)).flatten()
     }
 
     fn objects(&self) -> Vec<ObjectId> {
