@@ -11,6 +11,7 @@ use super::plan::{inputs, pair};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::exit;
 use crate::fleet::ObjectRef;
+use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
 use crate::runbook::record::line_hash;
 
@@ -54,6 +55,10 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         None => Subject { kind: "Group", name: args.group.clone() },
     };
     let mut out = String::new();
+    let document = connect.shelf().and_then(|shelf| shelf.find(&args.runbook)).ok().and_then(|(_, document)| document);
+    if let Some(document) = document {
+        out.push_str(&format!("# {}\n", plain(&document.mark())));
+    }
     if let Some(namespace) = &namespace {
         out.push_str(&format!(
             "# enough for `tidepilot -n {namespace} run {} …`: nothing outside is listed\n",

@@ -84,6 +84,10 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
         RunbookCommand::Show { id } => {
             match shelf.entries().into_iter().find(|entry| entry.id == *id && !entry.text.is_empty()) {
                 Some(entry) => {
+                    // Beside the text, which may go into a file.
+                    if let Some(document) = entry.document() {
+                        complain(&document.mark());
+                    }
                     print(&entry.text);
                     ExitCode::SUCCESS
                 }

@@ -17,6 +17,7 @@ use crate::client;
 use crate::client::ledger::{self, LedgerError};
 use crate::report;
 use crate::runbook::choices::Wish;
+use crate::runbook::record::Event;
 use crate::runbook::standing::Standing;
 
 #[derive(Args, Debug)]
@@ -133,6 +134,13 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
         }
         RunsCommand::Show { id, output } => match ledger::read(&folder, id) {
             Ok(records) => {
+                let document = records.first().and_then(|record| match &record.event {
+                    Event::RunOpened { plan, .. } => plan.document.as_ref(),
+                    _ => None,
+                });
+                if let (ShowOutput::Text, Some(document)) = (output, document) {
+                    print(&(report::plain(&document.mark()) + "\n"));
+                }
                 for record in &records {
                     print(&match output {
                         ShowOutput::Text => report::run::line(record) + "\n",

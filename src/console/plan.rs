@@ -54,6 +54,9 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         span(format!("  {}", plan.title), theme.style(Role::Strong)),
         span(format!("  on {}", plan.target), theme.style(Role::Plain)),
     ]);
+    if let Some(document) = &plan.document {
+        page.hang(vec![Span::raw("  ")], &document.mark(), theme.level(Level::Working), room);
+    }
     let dim = theme.style(Role::Dim);
     for (name, shown) in plan.given() {
         page.hang(vec![span(format!("  {name} = "), dim)], &shown, theme.style(Role::Plain), room);

@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
 use super::text::{Page, cut, pad, span};
 use super::theme::{Role, Theme};
@@ -79,6 +79,9 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     } else {
         page.push(vec![name]);
         page.push(vec![id]);
+    }
+    if let Some(document) = run.plan.as_ref().and_then(|plan| plan.document.as_ref()) {
+        page.hang(vec![Span::raw("  ")], &document.mark(), theme.level(Level::Working), room);
     }
     let (level, state) = run.standing();
     let sentence = run.sentence(app.now);

@@ -54,6 +54,16 @@ pub struct Document {
     pub text: String,
 }
 
+impl Document {
+    /// What stands in the head of everything that shows a run of it.
+    pub fn mark(&self) -> String {
+        match self.fork {
+            true => format!("fork {}: not the shipped runbook", self.file),
+            false => format!("own runbook {}", self.file),
+        }
+    }
+}
+
 impl Plan {
     /// Steps that would send something.
     pub fn changes(&self) -> usize {

@@ -46,6 +46,9 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     let mut out = String::from("#!/bin/sh\n");
     let target = comment(&plan.target.to_string());
     let _ = writeln!(out, "# What is left of run {}: {} on {target}", comment(run), comment(&plan.title));
+    if let Some(document) = &plan.document {
+        let _ = writeln!(out, "# {}", comment(&document.mark()));
+    }
     if undoing.is_some() {
         out.push_str("# The run is being undone: these steps put back what it sent.\n");
     }

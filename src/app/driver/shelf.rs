@@ -43,6 +43,13 @@ pub struct Entry {
     pub text: String,
 }
 
+impl Entry {
+    /// As a plan keeps it; `None` for a shipped one.
+    pub fn document(&self) -> Option<Document> {
+        self.file.clone().map(|file| Document { file, fork: self.fork, text: self.text.clone() })
+    }
+}
+
 impl Shelf {
     /// One runbook, in the language asked for. A user's file that cannot be read hides the shipped one of its id: an
     /// intended fork must not silently become the original.
@@ -60,7 +67,7 @@ impl Shelf {
             }
         };
         let runbook = self.worded(entry.runbook.clone()?);
-        let document = entry.file.clone().map(|file| Document { file, fork: entry.fork, text: entry.text.clone() });
+        let document = entry.document();
         Ok((runbook, document))
     }
 

@@ -1,12 +1,15 @@
 //! The second person: `approvers: 2`, the real binary as several users of one simulated fleet, on real wires.
 //!
 //! A fork of a shipped runbook asks for a second person before a step. Here the plain way; beside it [`attacks`] (what
-//! must not count) and [`faces`] (who is told that somebody is waited for). Not here: which approval counts (a table in
-//! `runbook::approval`), the lease (`tests/program/two_people.rs`).
+//! must not count), [`faces`] (who is told that somebody is waited for), [`records`] (the policy for run records) and
+//! [`marks`] (whose runbook it is). Not here: which approval counts (a table in `runbook::approval`), the lease
+//! (`tests/program/two_people`).
 
 mod attacks;
 mod console;
 mod faces;
+mod marks;
+mod records;
 mod rehearsal;
 mod world;
 
