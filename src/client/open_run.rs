@@ -73,6 +73,8 @@ pub struct Head {
     pub opener: String,
     /// What the API server noted of the last write; `None` where it keeps no such notes.
     pub written: Option<Written>,
+    /// Name of the ConfigMap; as tidepilot names it, unless somebody else made it.
+    pub object: String,
 }
 
 /// The last write of an object as the API server noted it: the name of a program, and not of a person.
@@ -97,6 +99,11 @@ impl Head {
 
     /// Where the record is and who wrote it, as far as the API server knows.
     pub fn provenance(&self) -> String {
+        format!("{}/{}: {}", self.context, self.namespace, self.writer())
+    }
+
+    /// Who opened it, as it says, and what wrote it last, as the API server noted.
+    pub fn writer(&self) -> String {
         let opener = match self.opener.as_str() {
             "" => "its opener is not noted".to_owned(),
             opener => format!("opened by {opener}"),
@@ -108,7 +115,7 @@ impl Head {
             }
             Some(Written { manager, at }) => format!("last written {at} by {manager}, WHICH IS NOT TIDEPILOT"),
         };
-        format!("{}/{}: {opener}, {written}", self.context, self.namespace)
+        format!("{opener}, {written}")
     }
 }
 
@@ -322,6 +329,11 @@ fn same_writer(found: &Segment, known: Option<&Segment>) -> bool {
     known.is_some_and(|known| driver(found) == driver(known))
 }
 
+/// Name of the object that is the head of a run's record.
+pub fn head_name(run: &str) -> String {
+    segment_name(run, 0)
+}
+
 fn segment_name(run: &str, at: usize) -> String {
     format!("tidepilot-run-{}-{at}", run.to_ascii_lowercase().replace('_', "-"))
 }
@@ -454,6 +466,7 @@ pub(super) fn head(context: &str, object: &Value) -> (String, Head) {
         namespace: text(&metadata["namespace"]),
         opener: said(OPENER),
         written: written(metadata),
+        object: text(&metadata["name"]),
     };
     (text(&metadata["uid"]), head)
 }

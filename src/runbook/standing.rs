@@ -4,11 +4,14 @@
 //! Header, problems, `status`, `check`, `diagnose`, `runs list` and what `run` refuses with all say what stands here.
 //! Pure. Not here: reading journals, records and leases (`app::driver::open_work`).
 
+pub mod bad_record;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::bad_record::BadRecord;
 use super::action::Action;
 use super::actions::UpdatePeerUrl;
 use super::engine::{Run, StepState};
@@ -115,9 +118,15 @@ pub struct Standing {
     /// Where its record lies in a cluster, and who wrote it, as far as was seen.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub record: String,
+    /// Its record in a cluster is none that can be gone on with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad_record: Option<BadRecord>,
     pub drives: Drives,
     /// Its journal is on this machine.
     pub here: bool,
+    /// It was continued elsewhere: its record in a cluster has lines that the journal here has not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
     /// Where it waits; empty once it is over.
     pub waits: String,
     /// What a second person is waited for with.
@@ -205,8 +214,10 @@ impl Standing {
             who: last_driver(records).unwrap_or_default(),
             document: run.plan.document.as_ref().map(named).unwrap_or_default(),
             record: String::new(),
+            bad_record: None,
             drives: Drives::NotKnown,
             here,
+            elsewhere: false,
             waits: if open { waits(shown, &view) } else { String::new() },
             approval: Awaiting::of(shown).filter(|_| open),
             next: Vec::new(),
@@ -230,6 +241,28 @@ impl Standing {
     /// Notes who drives it, and what can be done then.
     pub fn driven(&mut self, drives: Drives) {
         self.drives = drives;
+        self.next = self.commands();
+    }
+
+    /// Notes that its record in a cluster can be gone on with by nobody.
+    pub fn barred_by(&mut self, bad: BadRecord) {
+        (self.open, self.bad_record) = (true, Some(bad));
+        self.next = self.commands();
+    }
+
+    /// Notes that it was continued elsewhere: what is here is not the whole.
+    pub fn continued(&mut self) {
+        self.elsewhere = true;
+        self.waits = format!("was continued elsewhere; as far as is known here it {}", self.waits);
+        self.next = self.commands();
+    }
+
+    /// Notes that it is over here, and that its record in a cluster does not say so: to resume it says so there.
+    pub fn not_closed_there(&mut self) {
+        self.open = true;
+        self.waits = "is over here, and its record in the cluster does not say so yet".to_owned();
+        self.answers = String::new();
+        self.offers.clear();
         self.next = self.commands();
     }
 
@@ -279,7 +312,11 @@ impl Standing {
             return Vec::new();
         }
         let Self { run, answers, .. } = self;
-        if !self.here {
+        if let Some(bad) = &self.bad_record {
+            let resume = self.here.then(|| format!("tidepilot runs resume {run}{answers}"));
+            return [bad.removal()].into_iter().chain(resume).collect();
+        }
+        if !self.here || self.elsewhere {
             let approve = self.approval.as_ref().map(|approval| approval.approve.clone());
             return approve.into_iter().chain([format!("tidepilot runs take-over {run}{answers}")]).collect();
         }
@@ -306,6 +343,13 @@ impl Standing {
     /// One sentence: what is open, whose, where it waits, who drives it.
     pub fn sentence(&self) -> String {
         let Self { run, runbook, target, opened, waits, .. } = self;
+        if let (Some(bad), false) = (&self.bad_record, self.here) {
+            return bad.sentence();
+        }
+        let waits = match &self.bad_record {
+            Some(bad) => format!("{waits}; {}", bad.sentence()),
+            None => waits.clone(),
+        };
         let by = if self.who.is_empty() { String::new() } else { format!(" by {}", self.who) };
         let sent = if self.sent { "and has already sent something" } else { "and has sent nothing yet" };
         let drives = match &self.drives {
@@ -321,6 +365,9 @@ impl Standing {
 
     /// The sentence with the command that goes on.
     pub fn refusal(&self) -> String {
+        if let Some(bad) = &self.bad_record {
+            return bad.refusal(self.here);
+        }
         match self.next.as_slice() {
             [] => format!("{}; wait for it, or stop it where it runs", self.sentence()),
             [first, ..] => {

@@ -24,12 +24,17 @@ impl Driver {
 
     /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
     pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
+        self.catch_up_and_say(run, &ears).await;
+        // To give a run up sends nothing: what was done elsewhere since is fetched first.
+        if matches!(wish, Some(Wish::Abandon { .. })) && !self.local_only {
+            self.bring_up(run).await;
+        }
         let (journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
             Err(error @ ledger::LedgerError::Held { .. }) => {
                 return end(run, exit::ANOTHER_RUN, format!("{error}{}", self.driven_by(run)));
             }
-            Err(error) => return end(run, exit::REFUSED, error.to_string()),
+            Err(error) => return end(run, exit::REFUSED, format!("{error}{}", self.on_record(run, &error).await)),
         };
         let mut replayed = match replay(&records) {
             Ok(replayed) => replayed,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::book::Shared;
 use super::journals::replay;
-use super::{Driver, Ears, end, exit, now, tell};
+use super::{Driver, Ears, copies, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::identity::{Identity, Named};
@@ -119,6 +119,7 @@ impl Driver {
             namespace: plan.target.namespace.clone(),
             opener: String::new(),
             written: None,
+            object: open_run::head_name(run),
         };
         let permit = permit.under(Arc::clone(&lease));
         let joined = async {
@@ -223,6 +224,7 @@ impl Driver {
         let refused = |why: String| barred(exit::REFUSED, format!("{why}; nothing was sent"));
         let file = |error: LedgerError| refused(error.to_string());
         let id = head.run.clone();
+        let own = head.clone();
         let mut record = OpenRun::open(&self.links, permit, head).await.map_err(|why| refused(why.to_string()))?;
         let there = record.text();
         if taking == Taking::Over {
@@ -230,6 +232,11 @@ impl Driver {
         }
         let here = journal.text().map_err(file)?;
         let Some(more) = here.strip_prefix(there.as_str()) else {
+            let found = self.head_of(own).await;
+            let bad = copies::whole(&found, &there).err().or_else(|| copies::another_run(&found, &here, &there));
+            if let Some(bad) = bad {
+                return Err(refused(bad.refusal(true)));
+            }
             let sentence = format!(
                 "run {id} was continued from another place since; `tidepilot runs take-over {id}` fetches its journal and goes on"
             );
@@ -252,6 +259,12 @@ impl Driver {
             Err(NotShared::Taken(why)) => Err(barred(exit::ANOTHER_RUN, format!("{why}; nothing was sent"))),
             Err(why) => Err(refused(why.to_string())),
         }
+    }
+
+    /// The head as it lies in the cluster, with who wrote it; `own`: as we would write it.
+    async fn head_of(&self, own: Head) -> Head {
+        let found = open_run::find(&self.links, Some(&own.run)).await.heads;
+        found.into_iter().find(|head| head.object == own.object && head.namespace == own.namespace).unwrap_or(own)
     }
 
     /// Where the plan's Database is locked, and under which names.

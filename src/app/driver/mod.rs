@@ -4,12 +4,13 @@
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
 //! Neighbours: [`approve`] (the second person), [`approved`] (what became of their word), [`ended`] (how it ended, in words), [`going_on`] (a run of this machine taken up again), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
-//! [`journals`] (runs read back), [`open_work`] (what is half done, here and in the clusters), [`session`] (the console's effects), [`shelf`] (the runbooks
+//! [`journals`] (runs read back), [`copies`] (a journal here and its record there), [`open_work`] (what is half done, here and in the clusters), [`session`] (the console's effects), [`shelf`] (the runbooks
 //! at hand).
 
 pub mod approve;
 pub mod approved;
 mod book;
+mod copies;
 mod ended;
 mod going_on;
 mod guard;
@@ -39,7 +40,7 @@ use crate::client::access::{ProbePermit, WritePermit};
 use crate::client::clock::Clock as Witness;
 use crate::client::lease::Timing;
 use crate::client::ledger::{self, Journal};
-use crate::client::{self, Links, agent, apply, network, probe};
+use crate::client::{self, Links, agent, apply, network, open_run, probe};
 use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
@@ -455,15 +456,25 @@ impl Driver {
     /// An open run of this machine on this target that keeps a new one of this runbook out, and of which this holds.
     async fn open_run_on(&self, target: &ObjectRef, runbook: &str, counts: impl Fn(&Run) -> bool) -> Option<Standing> {
         let all = journals::standings(&self.runs).into_iter();
-        let mut near = all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true));
-        let (mut open, records) = near.find_map(|run| {
-            let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
-            replay(&records).map_or(true, |run| counts(&run)).then_some((run, records))
-        })?;
-        if open.drives != Drives::Here && !self.local_only {
-            self.note_driver(&mut open, &records).await;
+        for mut open in all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true)) {
+            let records = ledger::read(&self.runs, &open.run).unwrap_or_default();
+            if !replay(&records).map_or(true, |run| counts(&run)) {
+                continue;
+            }
+            if open.drives != Drives::Here && !self.local_only {
+                // Somebody else may have ended it.
+                if self.catch_up(&open.run).await.is_some() {
+                    continue;
+                }
+                self.note_driver(&mut open, &records).await;
+                let there = open_run::find(&self.links, Some(&open.run)).await.heads;
+                if let Some(head) = there.iter().find(|head| head.open) {
+                    self.compare(&mut open, head).await;
+                }
+            }
+            return Some(open);
         }
-        Some(open)
+        None
     }
 
     /// With `--local-only` this folder is all that keeps a second run out: a journal in it that cannot be read may be

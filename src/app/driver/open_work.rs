@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
-use super::{Driver, journals};
+use super::{Driver, copies, journals};
 use crate::client::fold;
 use crate::client::lease::{self, Place};
 use crate::client::leases::Orphan;
@@ -19,7 +19,7 @@ use crate::runbook::engine::Run;
 use crate::runbook::engine::StepState;
 use crate::runbook::proven;
 use crate::runbook::provenance::Provenance;
-use crate::runbook::record::{Choice, Event, Record, decode};
+use crate::runbook::record::{Choice, Event, Record};
 use crate::runbook::retold::told;
 use crate::runbook::standing::{Drives, Standing};
 
@@ -74,10 +74,23 @@ impl Driver {
         let folder = self.runs.clone();
         let read = tokio::task::spawn_blocking(move || journals::standings(&folder));
         let mut runs = read.await.unwrap_or_default();
-        for run in runs.iter_mut().filter(|run| run.open && run.drives != Drives::Here) {
-            let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
-            self.note_driver(run, &records).await;
-            self.note_document(run, &records);
+        let mut asked = 0..MOST_READ;
+        for run in runs.iter_mut().filter(|run| run.drives != Drives::Here) {
+            let head = found.heads.iter().find(|head| head.run == run.run);
+            if run.open && head.is_none() && asked.next().is_some() && self.catch_up(&run.run).await.is_some() {
+                let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
+                if let Ok(ended) = Standing::of(&records, true, Drives::NotKnown) {
+                    *run = ended;
+                }
+            }
+            if run.open {
+                let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
+                self.note_driver(run, &records).await;
+                self.note_document(run, &records);
+            }
+            if let Some(head) = head {
+                self.compare(run, head).await;
+            }
         }
         let strangers = found.heads.iter().filter(|head| runs.iter().all(|run| run.run != head.run));
         let strangers = strangers.enumerate().map(|(index, head)| async move {
@@ -99,9 +112,11 @@ impl Driver {
 
     /// How a run found in a cluster stands. What cannot be read of it may have sent something.
     pub(super) async fn standing_of(&self, head: &Head, lines: &str) -> Standing {
-        let here = ledger::read(&self.runs, &head.run).is_ok();
-        let records = decode(lines).map(|parsed| parsed.records).map_err(|why| why.to_string());
-        let made = records.and_then(|records| Ok((Standing::of(&records, here, Drives::NotKnown)?, records)));
+        let here = self.have(&head.run, lines);
+        let made = copies::whole(head, lines).and_then(|(records, _)| {
+            let standing = Standing::of(&records, here, Drives::NotKnown);
+            standing.map(|standing| (standing, records)).map_err(|why| copies::bad(head, why))
+        });
         let mut standing = match made {
             Ok((mut standing, records)) => {
                 self.note_driver(&mut standing, &records).await;
@@ -113,16 +128,16 @@ impl Driver {
                 }
                 standing
             }
-            Err(why) => {
+            Err(bad) => {
+                // The journal here may be whole: what is in its record's place is in its way.
+                let here = ledger::read(&self.runs, &head.run).is_ok();
                 let mut standing = Standing {
-                    open: head.open,
                     sent: true,
-                    waits: format!("is at a place that cannot be told ({why})"),
                     runbook: head.runbook.clone(),
                     opened: head.opened.parse().unwrap_or_default(),
-                    ..Standing::unreadable(&head.run, &why, here)
+                    ..Standing::unreadable(&head.run, &bad.why, here)
                 };
-                standing.driven(Drives::NotKnown);
+                standing.barred_by(bad);
                 standing
             }
         };

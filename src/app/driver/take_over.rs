@@ -5,7 +5,7 @@
 
 use super::guard::{Taking, introduce};
 use super::journals::replay;
-use super::{Driver, Ears, TOOL, ask, end, exit, guard, tell};
+use super::{Driver, Ears, TOOL, ask, copies, end, exit, guard, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::access::WritePermit;
 use crate::client::agent;
@@ -16,7 +16,7 @@ use crate::runbook::definition::Runbook;
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::provenance::{Known, Provenance};
-use crate::runbook::record::{Event, Record, decode};
+use crate::runbook::record::{Event, Record};
 use crate::runbook::requests::quote;
 use crate::runbook::retold::titles;
 use crate::runbook::run::Run;
@@ -39,23 +39,19 @@ impl Driver {
             Ok(found) => found,
             Err(sentence) => return refuse(sentence),
         };
-        let records = match decode(&lines) {
-            Ok(parsed) => parsed.records,
-            Err(why) => return refuse(format!("the record of run {run} in {} cannot be trusted: {why}", head.context)),
+        let (records, replayed) = match copies::whole(&head, &lines) {
+            Ok(whole) => whole,
+            Err(bad) => return refuse(bad.refusal(ledger::read(&self.runs, run).is_ok())),
         };
         introduce(&head, &records, &ears).await;
-        let plan = match replay(&records) {
-            Ok(replayed) if replayed.outcome().is_some() => {
-                return end(run, exit::DONE, format!("run {run} is over; there is nothing to take over"));
-            }
-            Ok(replayed) => {
-                if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
-                    return refuse(sentence);
-                }
-                replayed.plan
-            }
-            Err(sentence) => return refuse(sentence),
-        };
+        if replayed.outcome().is_some() {
+            self.catch_up_and_say(run, &ears).await;
+            return end(run, exit::DONE, format!("run {run} is over; there is nothing to take over"));
+        }
+        if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
+            return refuse(sentence);
+        }
+        let plan = replayed.plan;
         tell(&ears, RunMessage::Waiting(self.whose_word(&head).await)).await;
         if let Err(ended) = self.ask_before_take_over(run, &plan, &head, &mut ears).await {
             return ended;
@@ -201,6 +197,15 @@ impl Driver {
 
     pub(super) async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
         let mut found = open_run::find(&self.links, Some(run)).await;
+        // Somebody may have laid another object under the same name elsewhere: the one that is whole is the run's.
+        found.heads.sort_by_key(|head| head.open);
+        for head in found.heads.iter().rev() {
+            if let Ok(lines) = open_run::read(&self.links, head).await
+                && copies::whole(head, &lines).is_ok()
+            {
+                return Ok((head.clone(), lines));
+            }
+        }
         let Some(head) = found.heads.pop() else {
             let unseen = match found.unseen.as_slice() {
                 [] => String::new(),
