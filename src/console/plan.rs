@@ -192,8 +192,7 @@ fn differences(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
         return;
     }
     // The revisions belong to the image and are not what is changed.
-    let all: Vec<_> =
-        diff(&step.before, &step.after).into_iter().filter(|(path, _, _)| !path.starts_with("revisions")).collect();
+    let all = diff(&step.before.without_revisions(), &step.after.without_revisions());
     if all.is_empty() {
         return;
     }

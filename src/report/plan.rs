@@ -213,17 +213,9 @@ pub fn changes(step: &PlannedStep) -> Vec<(String, String, String)> {
     if !step.action.writes() || whole {
         return Vec::new();
     }
-    let fields = |image: &Value| image.get("fields").unwrap_or(image).as_object().cloned().unwrap_or_default();
-    let (before, after) = (fields(&step.before), fields(&step.after));
-    after
-        .into_iter()
-        .map(|(path, value)| {
-            let was = before.get(&path).cloned().unwrap_or(Value::Null);
-            let shown = |v: &Value| if v.is_null() { "(not set)".to_owned() } else { v.to_string() };
-            (path, shown(&was), shown(&value))
-        })
-        .filter(|(_, was, will)| was != will)
-        .collect()
+    let shown = |value: &Value| if value.is_null() { "(not set)".to_owned() } else { value.to_string() };
+    let changes = step.before.changes(&step.after).into_iter();
+    changes.map(|(path, was, will)| (path, shown(&was), shown(&will))).collect()
 }
 
 /// The same for a ticket.

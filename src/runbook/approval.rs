@@ -249,6 +249,7 @@ pub(super) fn found(wanted: &Wanted, found: &[Approval]) -> Vec<Effect> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::image::Image;
     use super::*;
     use crate::runbook::action::Answer;
     use crate::runbook::definition::Runbook;
@@ -399,8 +400,8 @@ mod tests {
         assert_eq!((wanted(&run), waits(&run)), (None, None));
         // Sent, and the answer was lost: the next attempt, of a step that can be put back too, is asked anew.
         let action = run.plan.steps[0].action.clone();
-        let null = serde_json::Value::Null;
-        events.push(Event::Intent { step: "move".into(), attempt: 1, action, before: null.clone(), after: null });
+        let (before, after) = <(Image, Image)>::default();
+        events.push(Event::Intent { step: "move".into(), attempt: 1, action, before, after });
         events.push(Event::Returned {
             step: "move".into(),
             attempt: 1,

@@ -15,6 +15,7 @@ use super::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
 use super::definition::{self, Check, ConfirmAsked, Fact, Phase, Runbook, Severity, Step};
 use super::expr::{self, Names, Scope};
 use super::facts::{self, Query};
+use super::image::Image;
 use super::inputs::{self, Given};
 use super::judge::{Judged, judge};
 use super::merge;
@@ -427,7 +428,7 @@ fn expand(phase: &Phase, facts: &Facts<'_>, target: &ObjectRef, steps: &mut Vec<
 fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     let Action::PatchTidbCluster(PatchTidbCluster { target, merge, .. }) = &planned.action else { return };
     let wanted = merge::asked(merge);
-    let Some(fields) = planned.before.get_mut("fields").and_then(Value::as_object_mut) else { return };
+    let Some(fields) = planned.before.fields_mut() else { return };
     let mut moved = false;
     for step in earlier {
         let Action::PatchTidbCluster(PatchTidbCluster { target: other, merge, .. }) = &step.action else { continue };
@@ -439,7 +440,7 @@ fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
     }
     if moved {
         planned.already_so = json!(fields) == json!(wanted);
-        planned.after = json!({ "fields": wanted });
+        planned.after = Image::of_fields(wanted);
     }
 }
 
@@ -463,13 +464,13 @@ fn concrete(
         false => judge(&action, None, None, "", facts.seen),
     };
     let (already_so, before, after) = match judged {
-        Judged::Done { evidence } => (true, evidence.clone(), evidence),
+        Judged::Done { evidence } => (true, Image::from(evidence.clone()), Image::from(evidence)),
         Judged::NotDone { before, after } => (false, before, after),
         Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match action.kind().images() {
             (Some(before), Some(after)) => (false, before, after),
             // What is in its place now, if anything, will have to be gone by then.
-            (None, Some(after)) if action.makes().is_some() => (false, json!({"absent": true}), after),
-            (_, _) => (false, Value::Null, Value::Null),
+            (None, Some(after)) if action.makes().is_some() => (false, Image::Absent, after),
+            (_, _) => (false, Image::Nothing, Image::Nothing),
         },
     };
     let pods = tc.map(|tc| rollout::component_pods(cluster, tc, Component::Pd)).unwrap_or_default();
@@ -565,7 +566,7 @@ fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
     let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
     match !until.is_empty() && until.iter().all(|until| facts.check(until, env) == Ok(true)) {
         true => Judged::Done { evidence: json!({ "until": until }) },
-        false => Judged::NotDone { before: Value::Null, after: json!({ "until": until }) },
+        false => Judged::NotDone { before: Image::Nothing, after: Image::Until(until.into_iter().cloned().collect()) },
     }
 }
 
@@ -617,8 +618,8 @@ phases:
         // Not set today, and set by the time that its turn comes.
         let unmark = step("unmark");
         assert!(!unmark.already_so);
-        assert_eq!(unmark.before["fields"], json!({"metadata.annotations[a.b/c]": "1"}));
-        assert_eq!(unmark.after["fields"], json!({"metadata.annotations[a.b/c]": null}));
+        assert_eq!(json!(unmark.before)["fields"], json!({"metadata.annotations[a.b/c]": "1"}));
+        assert_eq!(json!(unmark.after)["fields"], json!({"metadata.annotations[a.b/c]": null}));
         assert!(step("other").already_so, "a field that no step sets is as it is");
         // What only a person can say is never so already, and always asked.
         let said = step("said");

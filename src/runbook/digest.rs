@@ -71,11 +71,7 @@ fn covered(plan: &Plan) -> BTreeMap<String, Value> {
         all.insert(name("already so"), json!(step.already_so));
         all.insert(name("action"), json!(step.action));
         if step.action.writes() {
-            let mut before = step.before.clone();
-            if let Some(image) = before.as_object_mut() {
-                image.remove("resourceVersion");
-            }
-            all.insert(name("before"), before);
+            all.insert(name("before"), step.before.unversioned());
         }
     }
     all

@@ -16,6 +16,7 @@ use super::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};
 use super::approval::{self, Approval, Wanted};
 use super::bind::{self, Facts};
 use super::gates::answered;
+use super::image::Image;
 use super::judge::{Judged, judge};
 use super::network::Way;
 use super::plan::{Condition, Gate, PlannedStep};
@@ -260,7 +261,7 @@ impl Run {
         }
     }
 
-    fn started(&self, step: &PlannedStep) -> Option<&Value> {
+    fn started(&self, step: &PlannedStep) -> Option<&Image> {
         let Action::WaitRollout(WaitRollout { since, .. }) = &step.action else { return None };
         since.as_ref().and_then(|id| self.images.get(id))
     }
@@ -346,7 +347,7 @@ impl Run {
     }
 
     /// Somebody else has been here. Whoever goes on without anything having changed is told that.
-    fn foreign(&self, step: &PlannedStep, sentence: String, before: Value, ours: Value, theirs: Value) -> Vec<Effect> {
+    fn foreign(&self, step: &PlannedStep, sentence: String, before: Image, ours: Image, theirs: Image) -> Vec<Effect> {
         let again = self.paused_before.as_ref().filter(|pause| {
             pause.step == step.id
                 && matches!(&pause.reason, PauseReason::Foreign { theirs: then, .. } if *then == theirs)
@@ -425,7 +426,7 @@ impl Run {
         })
     }
 
-    fn send(&self, step: &PlannedStep, before: Value, after: Value) -> Vec<Effect> {
+    fn send(&self, step: &PlannedStep, before: Image, after: Image) -> Vec<Effect> {
         if !self.is_recorded(step) {
             let sentence = format!("{} would set something else than this run recorded", step.id);
             return pause(&step.id, Cause::NotRecorded, PauseReason::Refused { sentence });
@@ -456,7 +457,7 @@ impl Run {
         step: &PlannedStep,
         attempt: u32,
         since: Timestamp,
-        before: &Value,
+        before: &Image,
         answer: Option<&Answer>,
         facts: &Facts<'_>,
         stop_asked: bool,
@@ -611,9 +612,8 @@ impl Run {
     }
 }
 
-fn not_by_hand(step: &PlannedStep, found: &Value) -> Vec<Effect> {
-    let found = found.get("fields").unwrap_or(found);
-    let wanted = step.after.get("fields").unwrap_or(&step.after);
+fn not_by_hand(step: &PlannedStep, found: &Image) -> Vec<Effect> {
+    let (found, wanted) = (found.subject(), step.after.subject());
     let sentence = format!(
         "{} was said to be done by hand, and the world does not show it: found {found}, wanted {wanted}",
         step.id

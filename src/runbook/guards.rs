@@ -3,8 +3,6 @@
 //!
 //! Pure, as the engine is; what belongs to one step (its action, `pre`, gates, attempts) is in [`super::engine`].
 
-use serde_json::json;
-
 use jiff::Timestamp;
 
 use super::Observation;
@@ -13,6 +11,7 @@ use super::actions::{PatchTidbCluster, UpdatePeerUrl};
 use super::bind::Facts;
 use super::blame;
 use super::engine::{About, Effect, POLL_S, Run};
+use super::image::Image;
 use super::plan::PlannedStep;
 use super::undo::undone;
 use crate::fleet::Freshness;
@@ -132,6 +131,6 @@ impl Run {
     pub(super) fn is_recorded(&self, step: &PlannedStep) -> bool {
         let Action::UpdatePeerUrl(UpdatePeerUrl { restores: true, to, .. }) = &step.action else { return true };
         let image = undone(&step.id).and_then(|of| self.images().get(of));
-        image.and_then(|image| image.get("peerUrls")).is_some_and(|recorded| *recorded == json!(to))
+        image.and_then(Image::peer_urls).is_some_and(|recorded| recorded == *to)
     }
 }

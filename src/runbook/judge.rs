@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Observation;
 use super::action::Action;
+use super::image::Image;
 use crate::counted::{counted, is};
 use crate::fleet::database::database_of;
 use crate::fleet::object::{ObjectId, Sight};
@@ -24,22 +25,22 @@ pub enum Judged {
     /// As the action wants it; with what was seen.
     Done { evidence: Value },
     /// Still to do.
-    NotDone { before: Value, after: Value },
+    NotDone { before: Image, after: Image },
     /// Cannot be decided yet; one sentence.
     Waiting(String),
     /// Must not be done; one sentence.
     Refuse(String),
     /// Neither as it was before our intent nor as we want it: somebody else changed it.
-    Foreign { sentence: String, before: Value, ours: Value, theirs: Value },
+    Foreign { sentence: String, before: Image, ours: Image, theirs: Image },
 }
 
 /// What an action is judged by.
 pub(super) struct Look<'a> {
     /// The before-image that the world must still show if the action is not done: that of an open Intent, else the
     /// plan's. What is neither so nor as wanted is foreign.
-    pub expected: Option<&'a Value>,
+    pub expected: Option<&'a Image>,
     /// The before-image of the step which a wait refers to.
-    pub started: Option<&'a Value>,
+    pub started: Option<&'a Image>,
     /// Whose action it is; empty before there is a run.
     pub run: &'a str,
     pub seen: &'a Observation,
@@ -48,8 +49,8 @@ pub(super) struct Look<'a> {
 /// Judges an action; see [`Look`] for what it is judged by.
 pub fn judge(
     action: &Action,
-    expected: Option<&Value>,
-    started: Option<&Value>,
+    expected: Option<&Image>,
+    started: Option<&Image>,
     run: &str,
     seen: &Observation,
 ) -> Judged {

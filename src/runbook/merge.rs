@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fleet::operator_form::same;
 
@@ -78,11 +78,11 @@ pub fn lost<'a>(merge: &'a Value, object: &Value, at: &str) -> Option<Lost<'a>> 
 }
 
 /// Whether the places of a patch still hold what they held (by name), as TiDB Operator may have written it back meanwhile.
-pub fn unchanged(merge: &Value, before: &Value, object: &Value) -> bool {
+pub fn unchanged(merge: &Value, before: &Map<String, Value>, object: &Value) -> bool {
     let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default();
     let nothing = Value::Null;
     leaves(merge).iter().all(|(at, _)| {
-        let was = before.get(name(at)).unwrap_or(&nothing);
+        let was = before.get(&name(at)).unwrap_or(&nothing);
         same(at, namespace, was, object.pointer(at).unwrap_or(&nothing))
     })
 }

@@ -23,6 +23,7 @@ mod forward;
 mod gates;
 mod guards;
 mod hidden;
+pub mod image;
 pub mod inputs;
 pub mod issuing;
 pub mod judge;

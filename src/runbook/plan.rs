@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{Action, Request, Reversibility};
+use super::image::Image;
 use super::requests::quote;
 use crate::fleet::ObjectRef;
 
@@ -171,8 +172,8 @@ pub struct PlannedStep {
     pub action: Action,
     /// Observed to be so already when the plan was made.
     pub already_so: bool,
-    pub before: Value,
-    pub after: Value,
+    pub before: Image,
+    pub after: Image,
     pub requests: Vec<Request>,
     pub command: String,
     /// Where `after` comes from.

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Observation;
 use super::action::Action;
 use super::actions::{CreateObject, DeleteObject, PatchTidbCluster};
 use super::blame;
 use super::engine::{Run, StepState};
+use super::image::Image;
 use super::judge::shown;
 use super::merge;
 use super::plan::PlannedStep;
@@ -25,9 +26,9 @@ pub(super) struct Overtaken<'a> {
     /// The step that had set them.
     pub step: &'a PlannedStep,
     pub sentence: String,
-    pub before: Value,
-    pub ours: Value,
-    pub theirs: Value,
+    pub before: Image,
+    pub ours: Image,
+    pub theirs: Image,
 }
 
 /// TidbClusters of a list that is whole, and that are not in it.
@@ -125,7 +126,7 @@ impl Run {
             let Ok(object) = serde_json::to_value(tc) else { continue };
             let Some(lost) = merge::lost(merge, &object, at) else { continue };
             let image = self.images().get(&set.id).unwrap_or(&set.before);
-            let before = image.get("fields").unwrap_or(image).clone();
+            let before = image.subject();
             let who = blame::of_fields(tc, &[&lost.name]).map_or_else(String::new, |who| format!(" ({who})"));
             let sentence = format!(
                 "somebody else changed TidbCluster {target} after {} had set it: {} was {}, this run set {}, and now it is {}{who}",
@@ -135,7 +136,9 @@ impl Run {
                 shown(Some(lost.asked)),
                 shown(Some(&lost.found)),
             );
-            let (ours, theirs) = (json!(merge::asked(merge)), json!(merge::found(merge, &object)));
+            let ours = Image::from(json!(merge::asked(merge)));
+            let theirs = Image::from(json!(merge::found(merge, &object)));
+            let before = Image::from(before);
             return Some(Overtaken { step: set, sentence, before, ours, theirs });
         }
         None

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::action::{Action, Answer};
 use super::approval::Vouched;
+use super::image::Image;
 use super::newer::unknown_field;
 use super::people::NamedBy;
 use super::plan::Plan;
@@ -105,8 +106,8 @@ pub enum Event {
         step: String,
         attempt: u32,
         action: Action,
-        before: Value,
-        after: Value,
+        before: Image,
+        after: Image,
     },
     /// An answer came, or the wait for it ended. Never completes a step.
     Returned {
@@ -227,7 +228,7 @@ pub enum PauseReason {
     /// A pre-condition or invariant is not met.
     NotReady { sentence: String },
     /// Something else changed what we were about to change: before, ours and theirs.
-    Foreign { sentence: String, before: Value, ours: Value, theirs: Value },
+    Foreign { sentence: String, before: Image, ours: Image, theirs: Image },
     /// The step took longer than it may.
     TimedOut { sentence: String },
     /// The server refused.
@@ -261,9 +262,8 @@ impl PauseReason {
 }
 
 /// What an image is about, without what is kept beside it for later waits.
-fn brief(image: &Value) -> String {
-    let fields = image.get("fields").or(image.get("peerUrls")).unwrap_or(image);
-    let text = fields.to_string();
+fn brief(image: &Image) -> String {
+    let text = image.brief().to_string();
     match text.char_indices().nth(LONGEST_IMAGE) {
         Some((end, _)) => format!("{}… (all of it: `tidepilot runs show -o json`)", &text[..end]),
         None => text,
@@ -515,7 +515,13 @@ mod tests {
     fn three_ways_are_short() {
         let fields = |value: &str| json!({"fields": {"spec.x": value}, "revisions": {"pd": "r"}});
         let (before, ours, theirs) = (fields("a"), json!({"spec.x": "b"}), json!({"spec.x": "c".repeat(5000)}));
-        let rows = PauseReason::Foreign { sentence: String::new(), before, ours, theirs }.three_ways();
+        let rows = PauseReason::Foreign {
+            sentence: String::new(),
+            before: before.into(),
+            ours: ours.into(),
+            theirs: theirs.into(),
+        }
+        .three_ways();
         assert_eq!(rows[0], "before  {\"spec.x\":\"a\"}");
         assert!(rows[2].len() < 700 && rows[2].contains("runs show -o json"), "{}", rows[2]);
         assert!(PauseReason::Asked.three_ways().is_empty());

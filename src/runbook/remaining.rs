@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
 use super::action::{Action, Answer, Reversibility};
 use super::forward;
+use super::image::Image;
 use super::plan::{Condition, Plan, PlannedStep};
 use super::record::{Event, Record};
 use super::requests::quote;
@@ -22,7 +21,7 @@ use crate::fleet::pd::MembershipApi;
 /// person has chosen that.
 pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, records: &[Record]) -> String {
     let mut done = BTreeSet::new();
-    let mut befores: BTreeMap<&str, &Value> = BTreeMap::new();
+    let mut befores: BTreeMap<&str, &Image> = BTreeMap::new();
     let mut sent = BTreeSet::new();
     let mut approved = BTreeSet::new();
     for record in records {
@@ -100,7 +99,7 @@ pub(super) fn kubectl(of: &ObjectRef) -> String {
 }
 
 /// A step that a second person has to approve is no line that is ready to be sent: it is a comment, and the script ends.
-fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Value>) {
+fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Image>) {
     let mut lines = String::new();
     one(&mut lines, step, plan, befores);
     let _ = writeln!(
@@ -116,7 +115,7 @@ fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores
     }
 }
 
-fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Value>) {
+fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Image>) {
     step.action.kind().script(&mut Script { out, step, plan, befores });
 }
 
@@ -125,12 +124,12 @@ pub(super) struct Script<'a> {
     pub out: &'a mut String,
     pub step: &'a PlannedStep,
     plan: &'a Plan,
-    befores: &'a BTreeMap<&'a str, &'a Value>,
+    befores: &'a BTreeMap<&'a str, &'a Image>,
 }
 
 impl<'a> Script<'a> {
     /// The before-image of another step: that of its Intent, else the plan's.
-    pub fn before_of(&self, step: &str) -> Option<&'a Value> {
+    pub fn before_of(&self, step: &str) -> Option<&'a Image> {
         self.befores.get(step).copied().or_else(|| Some(&self.plan.step(step)?.before))
     }
 

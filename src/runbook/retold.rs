@@ -15,6 +15,7 @@ use super::bind::FIELD_MANAGER;
 use super::danger::unfamiliar;
 use super::definition::{Runbook, SHIPPED, Step, Text};
 use super::expr::{self, Scope};
+use super::image::Image;
 use super::merge::asked;
 use super::plan::{CheckResult, CheckState, Plan, PlannedStep, Rehearsal};
 use super::remaining::{by_hand, membership_api};
@@ -116,20 +117,20 @@ fn images(step: &mut PlannedStep, unknown: bool) {
     match &step.action {
         Action::PatchTidbCluster(PatchTidbCluster { merge, .. }) => {
             let wanted = asked(merge);
-            let before = |path: &String| match step.before.pointer("/fields").and_then(|fields| fields.get(path)) {
+            let before = |path: &String| match step.before.fields().and_then(|fields| fields.get(path)) {
                 Some(value) if !unknown => value.clone(),
                 Some(value) => json!(format!("{value}, as recorded")),
                 None => json!("not recorded"),
             };
-            let fields: BTreeMap<&String, Value> = wanted.keys().map(|path| (path, before(path))).collect();
-            step.before = json!({ "fields": fields });
-            step.after = json!({ "fields": wanted });
+            let fields = wanted.keys().map(|path| (path.clone(), before(path))).collect();
+            step.before = Image::of_fields(fields);
+            step.after = Image::of_fields(wanted);
         }
         Action::UpdatePeerUrl(UpdatePeerUrl { from, to, .. }) => {
-            step.before = json!({ "peerUrls": from });
-            step.after = json!({ "peerUrls": to });
+            step.before = Image::PeerUrls(from.clone());
+            step.after = Image::PeerUrls(to.clone());
         }
-        _ => (step.before, step.after) = (Value::Null, Value::Null),
+        _ => (step.before, step.after) = (Image::Nothing, Image::Nothing),
     }
 }
 

@@ -15,6 +15,7 @@ use super::actions::PatchTidbCluster;
 use super::bind;
 use super::definition::Runbook;
 use super::gates::overwrite_gate;
+use super::image::Image;
 use super::network::{self, Way};
 use super::people::People;
 use super::plan::{Confirm, Plan, PlannedStep};
@@ -33,7 +34,7 @@ pub enum StepState {
     Open {
         attempt: u32,
         since: Timestamp,
-        before: Value,
+        before: Image,
         answer: Option<Answer>,
     },
     Completed(How),
@@ -56,7 +57,7 @@ pub struct Run {
     pub(super) runbook: Runbook,
     pub(super) states: BTreeMap<String, StepState>,
     /// Before-image of the last Intent of each step.
-    pub(super) images: BTreeMap<String, Value>,
+    pub(super) images: BTreeMap<String, Image>,
     pub(super) attempts: BTreeMap<String, u32>,
     /// Every attempt of a step, also those before a person resumed: attempt numbers never start again.
     pub(super) numbered: BTreeMap<String, u32>,
@@ -414,7 +415,7 @@ impl Run {
         &self.sent
     }
 
-    pub(super) fn images(&self) -> &BTreeMap<String, Value> {
+    pub(super) fn images(&self) -> &BTreeMap<String, Image> {
         &self.images
     }
 

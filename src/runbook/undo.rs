@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::action::{Action, Reversibility};
 use super::actions::{DeleteObject, Does};
+use super::image::Image;
 use super::merge;
 use super::plan::{Confirm, Plan, PlannedStep, Rehearsal};
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -37,7 +38,7 @@ pub fn undone(undo_step: &str) -> Option<&str> {
 
 /// `run`: whose undo it is; `sent`: steps with an Intent, in the order of their first one; `images`: the before-image
 /// of each.
-pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, Value>) -> Undo {
+pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, Image>) -> Undo {
     let mut way = Undo::default();
     for step in sent.iter().rev().filter_map(|id| plan.step(id)) {
         let Some(image) = images.get(&step.id) else { continue };
@@ -67,7 +68,7 @@ pub(super) struct Undoing<'a> {
     pub plan: &'a Plan,
     pub step: &'a PlannedStep,
     /// What its first Intent recorded.
-    pub image: &'a Value,
+    pub image: &'a Image,
 }
 
 /// Deletes what this run created, and only that: whether it did is seen in the object's field managers.
@@ -75,7 +76,7 @@ fn created(run: &str, step: &PlannedStep, object_kind: ObjectKind) -> PlannedSte
     let target = step.action.target().clone();
     let title = format!("Delete {}, which this run made", ObjectId::new(object_kind, &target));
     let action = DeleteObject { target, object_kind, uid: None, made_by: Some(run.to_owned()) };
-    PlannedStep { title, after: json!({"absent": true}), ..step_back(step, Action::DeleteObject(action)) }
+    PlannedStep { title, after: Image::Absent, ..step_back(step, Action::DeleteObject(action)) }
 }
 
 /// The merge patch with each leaf replaced by its recorded value.
@@ -103,8 +104,8 @@ pub(super) fn step_back(step: &PlannedStep, action: Action) -> PlannedStep {
         last: None,
         why: format!("undo of {}", step.id),
         already_so: false,
-        before: Value::Null,
-        after: Value::Null,
+        before: Image::Nothing,
+        after: Image::Nothing,
         requests: Vec::new(),
         command: action.command(None, false),
         rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
@@ -130,6 +131,7 @@ pub(super) fn step_back(step: &PlannedStep, action: Action) -> PlannedStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn recorded_values_take_the_places_of_ours() {

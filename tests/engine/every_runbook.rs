@@ -22,6 +22,7 @@ use tidepilot::runbook::actions::{CreateObject, PatchTidbCluster};
 use tidepilot::runbook::choices::Wish;
 use tidepilot::runbook::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::engine::{Run, Stop};
+use tidepilot::runbook::image::Image;
 use tidepilot::runbook::plan::{Condition, Confirm, Document, Plan};
 use tidepilot::runbook::provenance::{Known, Provenance};
 use tidepilot::runbook::record::Outcome;
@@ -605,7 +606,7 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
             ..Right::default()
         };
         // What was made is deleted on the way back; what was made last in a list of objects is what is made.
-        let made = plan.steps.iter().filter(|step| step.action.writes() && step.after.get("absent").is_none());
+        let made = plan.steps.iter().filter(|step| step.action.writes() && step.after != Image::Absent);
         let made = made.filter_map(|step| step.action.objects().pop());
         rights.extend(made.map(|id| right("delete", &id)));
         asked += rights.len();

@@ -20,6 +20,7 @@ use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::actions::PatchTidbCluster;
 use crate::runbook::bind::{self, bind, bind_accepting};
 use crate::runbook::definition::Runbook;
+use crate::runbook::image::Image;
 use crate::runbook::merge;
 use crate::runbook::overrule::Accepted;
 use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
@@ -271,7 +272,7 @@ impl Driver {
                         let sentence = format!("the server would store {} instead of what was asked", json!(fields));
                         plan.checks.push(refused("dry-run", sentence));
                     }
-                    step.after = json!({ "fields": fields });
+                    step.after = Image::of_fields(fields);
                     step.rehearsed = Rehearsal::ServerDryRun;
                 }
                 Ok(None) => {}

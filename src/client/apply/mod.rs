@@ -343,7 +343,7 @@ fn touched<'a>(merge: &Value, object: &'a Value) -> Vec<Option<&'a Value>> {
 
 /// Whether two looks show the same in the fields of the patch, as TiDB Operator may have written them back in between.
 fn alike(merge: &Value, one: &Value, other: &Value) -> bool {
-    merge::unchanged(merge, &serde_json::json!(merge::found(merge, one)), other)
+    merge::unchanged(merge, &merge::found(merge, one).into_iter().collect(), other)
 }
 
 /// The fields that did not become what was asked: an old API server prunes unknown ones without a word.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look};
 use super::super::remaining::Script;
 use super::super::requests::{Sending, place, quote};
@@ -63,7 +64,7 @@ impl ActionKind for Await {
         look.by_until(&self.target)
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

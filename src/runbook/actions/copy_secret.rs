@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::action::Request;
 use super::super::bind::Facts;
 use super::super::blame;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, deleting};
 use super::super::remaining::{Script, by_hand};
 use super::super::requests::{Sending, copied_secret, place, quote};
@@ -101,9 +102,7 @@ impl ActionKind for CopySecret {
                 .into()
         };
         match look.sight(&to) {
-            Ok(Sight::Absent) => {
-                Judged::NotDone { before: json!({"absent": true}), after: json!({"keys": prints(source)}) }
-            }
+            Ok(Sight::Absent) => Judged::NotDone { before: Image::Absent, after: Image::Keys(prints(source)) },
             Ok(Sight::Present(found)) if deleting(found) => Judged::Waiting(format!("{to} is being deleted")),
             Ok(Sight::Present(found)) if prints(found) == prints(source) => {
                 Judged::Done { evidence: json!({"uid": uid(found), "keys": prints(found)}) }
@@ -113,16 +112,16 @@ impl ActionKind for CopySecret {
                     "{to} exists already and holds something else than {from}{}",
                     blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"))
                 ),
-                before: json!({"absent": true}),
-                ours: prints(source),
-                theirs: prints(found),
+                before: Image::Absent,
+                ours: Image::from(prints(source)),
+                theirs: Image::from(prints(found)),
             },
             Ok(Sight::Unseen(why)) => Judged::Waiting(why.clone()),
             Err(judged) => judged,
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{RUN_LABEL, Request, THIS_RUN};
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, deleting};
 use super::super::remaining::{Script, by_hand};
 use super::super::requests::{Sending, manifest, quote};
@@ -85,7 +86,7 @@ impl ActionKind for CreateObject {
         let (id, object) = (&self.id(), &self.object);
         let found = match look.sight(id) {
             Ok(Sight::Absent) => {
-                return Judged::NotDone { before: json!({"absent": true}), after: json!({"object": object}) };
+                return Judged::NotDone { before: Image::Absent, after: Image::Object(object.clone()) };
             }
             Ok(Sight::Present(found)) => found,
             Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
@@ -110,14 +111,14 @@ impl ActionKind for CreateObject {
         let who = blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
         Judged::Foreign {
             sentence: format!("{id} {how}: {}{who}", different.join("; ")),
-            before: json!({"absent": true}),
-            ours: object.clone(),
-            theirs: json!({"uid": uid(found), "different": different}),
+            before: Image::Absent,
+            ours: Image::from(object.clone()),
+            theirs: Image::from(json!({"uid": uid(found), "different": different})),
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
-        (None, Some(json!({"object": self.object})))
+    fn images(&self) -> (Option<Image>, Option<Image>) {
+        (None, Some(Image::Object(self.object.clone())))
     }
 
     fn requests(&self, sending: &Sending<'_>) -> Vec<Request> {

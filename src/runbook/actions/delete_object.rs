@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::action::{Request, THIS_RUN};
 use super::super::bind::Facts;
 use super::super::danger;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, deleting};
 use super::super::remaining::{Script, by_hand};
 use super::super::requests::{Sending, delete_options, place, quote};
@@ -118,10 +119,10 @@ impl ActionKind for DeleteObject {
         if deleting(found) {
             return Judged::Waiting(format!("{id} is being deleted"));
         }
-        Judged::NotDone { before: json!({"uid": uid(found)}), after: json!({"absent": true}) }
+        Judged::NotDone { before: Image::Uid(uid(found).to_owned()), after: Image::Absent }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

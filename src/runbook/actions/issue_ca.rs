@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Request, Signer};
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::issuing;
 use super::super::judge::{Judged, Look};
 use super::super::remaining::{Script, by_hand};
@@ -86,7 +87,7 @@ impl ActionKind for IssueCa {
         judged(self, look)
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Replaced, Signer};
 use super::super::blame;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, deleting};
 use super::Action;
 use crate::fleet::ObjectRef;
@@ -72,9 +73,9 @@ pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
         Some((_, Ok(Sight::Unseen(why)))) => return Judged::Waiting(why.clone()),
         Some((_, Err(judged))) => return judged,
     };
-    let after = json!({"issued": action.asked_for()});
+    let after = Image::Issued(action.asked_for());
     let Some(found) = found else {
-        return Judged::NotDone { before: json!({"absent": true}), after };
+        return Judged::NotDone { before: Image::Absent, after };
     };
     if deleting(found) {
         return Judged::Waiting(format!("{to} is being deleted"));
@@ -104,11 +105,11 @@ pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
         }
         if uid(found) == replaces.uid {
             // Under the name of what is asked for, so that a plan shows the one against the other.
-            let before = json!({"issued": {
+            let before = Image::Issued(json!({
                 "commonName": certificate.map(|certificate| &certificate.common_name),
                 "fingerprint": replaces.fingerprint,
                 "notAfter": certificate.map(|certificate| certificate.not_after),
-            }});
+            }));
             return Judged::NotDone { before, after };
         }
     }
@@ -123,9 +124,9 @@ pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
     let who = blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
     Judged::Foreign {
         sentence: format!("{to} exists already and is not what is wanted: {}{who}", faults.join("; ")),
-        before: json!({"absent": true}),
+        before: Image::Absent,
         ours: after,
-        theirs: json!({"seen": evidence, "faults": faults}),
+        theirs: Image::from(json!({"seen": evidence, "faults": faults})),
     }
 }
 

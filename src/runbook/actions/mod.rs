@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use super::action::{Request, Reversibility};
 use super::bind::Facts;
+use super::image::Image;
 use super::judge::{Judged, Look};
 use super::plan::PlannedStep;
 use super::remaining::Script;
@@ -148,7 +149,7 @@ pub(in crate::runbook) trait Sets {
     /// The steps that put back what the Intent recorded; `None`: that cannot be done.
     fn back(&self, of: &Undoing<'_>) -> Option<Vec<PlannedStep>>;
     /// The line that puts back by hand what was found `before`.
-    fn line_back(&self, step: &PlannedStep, before: &Value) -> Option<String>;
+    fn line_back(&self, step: &PlannedStep, before: &Image) -> Option<String>;
 }
 
 /// All that has to be known of an action.
@@ -172,7 +173,7 @@ pub(in crate::runbook) trait ActionKind {
     /// Is it done, still to do, or has somebody else been here?
     fn judge(&self, look: &Look<'_>) -> Judged;
     /// Before and after, as far as they follow from the action alone.
-    fn images(&self) -> (Option<Value>, Option<Value>);
+    fn images(&self) -> (Option<Image>, Option<Image>);
     /// The exact requests.
     fn requests(&self, sending: &Sending<'_>) -> Vec<Request>;
     /// The line that a person would type instead; quoted so that it can be pasted.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look};
 use super::super::network::probe_at;
 use super::super::remaining::{Script, comment, kubectl};
@@ -78,10 +79,10 @@ impl ActionKind for NetProbe {
 
     /// Looked at anew whenever it is its turn: an earlier look at a network proves nothing.
     fn judge(&self, _: &Look<'_>) -> Judged {
-        Judged::NotDone { before: Value::Null, after: json!({"ports": self.ports}) }
+        Judged::NotDone { before: Image::Nothing, after: Image::Ports(self.ports.clone()) }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Action, RESTARTED_AT, Request, Reversibility};
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, shown};
 use super::super::plan::{Confirm, PlannedStep};
 use super::super::remaining::{Script, kubectl};
@@ -107,7 +108,7 @@ impl ActionKind for PatchTidbCluster {
         if merge::holds(&self.merge, &object) {
             return Judged::Done { evidence: json!({"fields": now, "resourceVersion": tc.metadata.resource_version}) };
         }
-        match look.expected.and_then(|before| before.get("fields")) {
+        match look.expected.and_then(Image::fields) {
             Some(before) if !merge::unchanged(&self.merge, before, &object) => {
                 let moved: Vec<&str> = now
                     .iter()
@@ -135,21 +136,21 @@ impl ActionKind for PatchTidbCluster {
                         tc.name(),
                         told.join("; ")
                     ),
-                    before: before.clone(),
-                    ours: json!(wanted),
-                    theirs: json!(now),
+                    before: Image::from(Value::Object(before.clone())),
+                    ours: Image::from(json!(wanted)),
+                    theirs: Image::from(json!(now)),
                 }
             }
             // The revisions belong to the before-image: a later wait must see them move.
             Some(_) | None => Judged::NotDone {
-                before: json!({"fields": now, "revisions": revisions(cluster, tc)}),
-                after: json!({"fields": wanted}),
+                before: Image::before_patch(now, revisions(cluster, tc)),
+                after: Image::of_fields(wanted),
             },
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
-        (None, Some(json!({"fields": merge::asked(&self.merge)})))
+    fn images(&self) -> (Option<Image>, Option<Image>) {
+        (None, Some(Image::of_fields(merge::asked(&self.merge))))
     }
 
     fn requests(&self, sending: &Sending<'_>) -> Vec<Request> {
@@ -210,7 +211,7 @@ impl Sets for PatchTidbCluster {
     /// Puts the patched fields back, and waits again for what the first patch was waited for.
     fn back(&self, of: &Undoing<'_>) -> Option<Vec<PlannedStep>> {
         let step = of.step;
-        let fields = of.image.get("fields")?.as_object()?;
+        let fields = of.image.fields()?;
         let back =
             Self { target: self.target.clone(), uid: self.uid.clone(), merge: with_values("", &self.merge, fields)? };
         if back.way_back().reversibility() == Reversibility::Irreversible {
@@ -229,8 +230,8 @@ impl Sets for PatchTidbCluster {
         let patience = |of: fn(&PlannedStep) -> u64| waits.iter().map(|(wait, _)| of(wait)).fold(of(step), u64::max);
         let mut steps = vec![PlannedStep {
             title: format!("Put the fields of TidbCluster {} back as they were before {}", self.target.name, step.id),
-            before: json!({"fields": merge::asked(&self.merge)}),
-            after: json!({"fields": fields}),
+            before: Image::of_fields(merge::asked(&self.merge)),
+            after: Image::Fields { fields: fields.clone(), revisions: None },
             total_s: patience(|step| step.total_s),
             stalled_s: patience(|step| step.stalled_s),
             ..step_back(step, Action::PatchTidbCluster(back))
@@ -249,9 +250,9 @@ impl Sets for PatchTidbCluster {
         Some(steps)
     }
 
-    fn line_back(&self, _: &PlannedStep, before: &Value) -> Option<String> {
-        let fields = before.get("fields").unwrap_or(before).as_object()?;
-        let merge = with_values("", &self.merge, fields)?;
+    fn line_back(&self, _: &PlannedStep, before: &Image) -> Option<String> {
+        let Value::Object(fields) = before.subject() else { return None };
+        let merge = with_values("", &self.merge, &fields)?;
         Some(Self { target: self.target.clone(), uid: self.uid.clone(), merge }.command(None, false))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, views_of};
 use super::super::remaining::{Script, kubectl};
 use super::super::requests::{Sending, place, quote};
@@ -77,14 +78,15 @@ impl ActionKind for ProbePeerUrl {
             Ok(views) if views.values().all(|urls| urls == std::slice::from_ref(&self.url)) => Judged::Done {
                 evidence: json!({"peerUrls": [self.url], "probe": "not needed: the member already has it"}),
             },
-            Ok(views) => {
-                Judged::NotDone { before: json!({"peerUrls": views.values().next()}), after: json!({"url": self.url}) }
-            }
+            Ok(views) => Judged::NotDone {
+                before: Image::PeerUrls(views.into_values().next().unwrap_or_default()),
+                after: Image::Url(self.url.clone()),
+            },
             Err(why) => Judged::Waiting(why),
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, views_of};
 use super::super::remaining::{Script, by_hand};
 use super::super::requests::{Sending, asked, member_path, pd_request};
@@ -75,13 +76,13 @@ impl ActionKind for RemovePdMember {
                 Judged::Waiting(format!("not every PD pod has seen member {id} go yet"))
             }
             Ok(views) => Judged::NotDone {
-                before: json!({"member": id.hex(), "peerUrls": views.values().next()}),
-                after: json!({"absent": true}),
+                before: Image::Member { id: id.hex(), peer_urls: views.into_values().next().unwrap_or_default() },
+                after: Image::Absent,
             },
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::bind::Facts;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look};
 use super::super::remaining::{Script, by_hand};
 use super::super::requests::{Sending, asked, pd_request, transfer_path};
@@ -78,11 +79,11 @@ impl ActionKind for TransferPdLeader {
             (_, false) => Judged::Refuse(format!("there is no PD member {to} any more")),
             (None, true) => Judged::Waiting("PD has no leader now".into()),
             (Some(leader), true) if leader == *to => Judged::Done { evidence: json!({"leader": leader}) },
-            (Some(leader), true) => Judged::NotDone { before: json!({"leader": leader}), after: json!({"leader": to}) },
+            (Some(leader), true) => Judged::NotDone { before: Image::Leader(leader), after: Image::Leader(to.clone()) },
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 

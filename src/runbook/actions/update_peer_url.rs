@@ -9,6 +9,7 @@ use super::super::Observation;
 use super::super::action::{Action, Request};
 use super::super::bind::Facts;
 use super::super::forward;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look, pd_answers, views_of};
 use super::super::plan::{Confirm, PlannedStep};
 use super::super::remaining::{Script, membership_api};
@@ -122,7 +123,7 @@ impl ActionKind for UpdatePeerUrl {
                     return Judged::Refuse(format!("the peerURL of {pod} was not sent: {bad}"));
                 }
             }
-            return Judged::NotDone { before: json!({"peerUrls": from}), after: json!({"peerUrls": to}) };
+            return Judged::NotDone { before: Image::PeerUrls(from.clone()), after: Image::PeerUrls(to.clone()) };
         }
         let theirs = views.values().find(|urls| *urls != from && *urls != to).cloned().unwrap_or_default();
         let sentence = format!(
@@ -131,12 +132,12 @@ impl ActionKind for UpdatePeerUrl {
             to.join(", "),
             if theirs.is_empty() { "not the same in every PD pod".to_owned() } else { theirs.join(", ") }
         );
-        let before = look.expected.cloned().unwrap_or_else(|| json!({"peerUrls": from}));
-        Judged::Foreign { sentence, before, ours: json!({"peerUrls": to}), theirs: json!({"peerUrls": theirs}) }
+        let before = look.expected.cloned().unwrap_or_else(|| Image::PeerUrls(from.clone()));
+        Judged::Foreign { sentence, before, ours: Image::PeerUrls(to.clone()), theirs: Image::PeerUrls(theirs) }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
-        (Some(json!({"peerUrls": self.from})), Some(json!({"peerUrls": self.to})))
+    fn images(&self) -> (Option<Image>, Option<Image>) {
+        (Some(Image::PeerUrls(self.from.clone())), Some(Image::PeerUrls(self.to.clone())))
     }
 
     fn requests(&self, sending: &Sending<'_>) -> Vec<Request> {
@@ -202,7 +203,7 @@ impl Sets for UpdatePeerUrl {
     fn back(&self, of: &Undoing<'_>) -> Option<Vec<PlannedStep>> {
         let Self { target, id, pod, to: ours, .. } = self;
         let step = of.step;
-        let before: Vec<String> = serde_json::from_value(of.image.get("peerUrls")?.clone()).ok()?;
+        let before = of.image.peer_urls()?;
         let probe = |(number, url): (usize, &String)| {
             let action = ProbePeerUrl { target: target.clone(), id: *id, pod: pod.clone(), url: url.clone() };
             let more = if number == 0 { String::new() } else { format!("#{number}") };
@@ -210,8 +211,8 @@ impl Sets for UpdatePeerUrl {
                 id: format!("undo-probe{more}:{}", step.id),
                 title: format!("Probe the former peerURL of {pod} from the other PD pods"),
                 confirm: Confirm::None,
-                before: Value::Null,
-                after: json!({"url": url}),
+                before: Image::Nothing,
+                after: Image::Url(url.clone()),
                 ..step_back(step, Action::ProbePeerUrl(action))
             }
         };
@@ -226,14 +227,14 @@ impl Sets for UpdatePeerUrl {
         };
         steps.push(PlannedStep {
             title: format!("Put the peerURL of {pod} back to {}", before.join(", ")),
-            before: json!({"peerUrls": ours}),
-            after: json!({"peerUrls": before}),
+            before: Image::PeerUrls(ours.clone()),
+            after: Image::PeerUrls(before),
             ..step_back(step, Action::UpdatePeerUrl(action))
         });
         Some(steps)
     }
 
-    fn line_back(&self, step: &PlannedStep, _: &Value) -> Option<String> {
+    fn line_back(&self, step: &PlannedStep, _: &Image) -> Option<String> {
         let api = match step.requests.first().is_some_and(|request| request.path.starts_with("/v2/")) {
             true => MembershipApi::V2,
             false => MembershipApi::V3,

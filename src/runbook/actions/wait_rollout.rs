@@ -10,6 +10,7 @@ use super::super::Observation;
 use super::super::action::Request;
 use super::super::bind::Facts;
 use super::super::blame;
+use super::super::image::Image;
 use super::super::judge::{Judged, Look};
 use super::super::remaining::{Script, kubectl};
 use super::super::requests::{Sending, place, quote, unpause};
@@ -89,7 +90,7 @@ impl ActionKind for WaitRollout {
         }
     }
 
-    fn images(&self) -> (Option<Value>, Option<Value>) {
+    fn images(&self) -> (Option<Image>, Option<Image>) {
         (None, None)
     }
 
@@ -109,7 +110,7 @@ impl ActionKind for WaitRollout {
         let kubectl = kubectl(&self.target);
         let total_s = script.step.total_s;
         let image = self.since.as_deref().and_then(|id| script.before_of(id));
-        let revisions = image.and_then(|image| image.get("revisions")).and_then(Value::as_object);
+        let revisions = image.and_then(Image::revisions);
         let moves = |component: &String| self.component.is_none_or(|only| only.key() == component);
         // Right after the patch every StatefulSet still looks finished: its revision has to move first.
         for (component, revision) in revisions.into_iter().flatten().filter(|(component, _)| moves(component)) {
@@ -138,7 +139,7 @@ impl ActionKind for WaitRollout {
 }
 
 impl WaitRollout {
-    fn rolled(&self, started: Option<&Value>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
+    fn rolled(&self, started: Option<&Image>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
         let only = self.component;
         if tc.paused() {
             let who = blame::of_fields(tc, &["spec.paused"]).map_or_else(String::new, |who| format!(" ({who})"));
@@ -167,7 +168,7 @@ impl WaitRollout {
             return Judged::Waiting(component.reason.clone());
         }
         // Right after a patch everything still describes the old state, so each revision has to move.
-        let before = started.and_then(|image| image.get("revisions")).and_then(Value::as_object);
+        let before = started.and_then(Image::revisions);
         let waits = |component: &&Component| {
             let was = before.and_then(|before| before.get(component.key())).and_then(Value::as_str);
             was.is_some() && was == now.get(component.key()).map(String::as_str) && !unmoved(**component, started, tc)
@@ -205,8 +206,8 @@ fn blinded(target: &ObjectRef, tc: &TidbCluster, seen: &Observation) -> String {
 /// Whether a component's start script does not depend on what was patched: PD's asks for acrossK8s *or*
 /// clusterDomain (`domain.md` §2.4), so acrossK8s on top of a domain restarts everything but PD. Of any other patch this says
 /// nothing: a mark or a version restarts PD as it does the others.
-fn unmoved(component: Component, started: Option<&Value>, tc: &TidbCluster) -> bool {
-    let fields = started.and_then(|image| image.get("fields")).and_then(Value::as_object);
+fn unmoved(component: Component, started: Option<&Image>, tc: &TidbCluster) -> bool {
+    let fields = started.and_then(Image::fields);
     let opens = fields.is_some_and(|fields| {
         let opening = |name: &String| name == "spec.acrossK8s" || name == "spec.clusterDomain";
         fields.contains_key("spec.acrossK8s") && fields.keys().all(opening)
