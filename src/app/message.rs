@@ -111,6 +111,10 @@ pub enum Effect {
         run: String,
         question: String,
     },
+    /// Answers the open gate with no, before anything was sent: the run is closed.
+    Decline {
+        gate: String,
+    },
     /// Stops the run after the effect under way has been verified.
     PauseRun,
     /// Lists the journals again.

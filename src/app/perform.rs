@@ -87,6 +87,7 @@ impl App {
             Command::Accept => self.accept(effects),
             Command::Cancel => self.cancel(),
             Command::Yes => self.yes(effects),
+            Command::No => self.no(effects),
             Command::Switch => {
                 if let Some(Dialog::Ask { go, .. }) = &mut self.dialog {
                     *go = !*go;
@@ -337,7 +338,10 @@ impl App {
             Some(Dialog::Ask { go: true, effect, .. }) => self.commit(*effect, effects),
             Some(Dialog::Ask { .. } | Dialog::Help { .. }) => {}
             Some(Dialog::Typed { effect, question, text, input, .. }) => {
-                if input.value() == text {
+                let unsent = self.run.as_ref().is_some_and(|run| !run.has_written());
+                if let (Effect::Answer { gate, .. }, "no", true) = (&*effect, input.value().trim(), unsent) {
+                    self.commit(Effect::Decline { gate: gate.clone() }, effects);
+                } else if input.value() == text {
                     self.commit(*effect, effects);
                 } else {
                     self.dialog = Some(Dialog::Typed { effect, question, text, input, wrong: true });
@@ -360,6 +364,16 @@ impl App {
         }
     }
 
+    /// An explicit no: at a gate before which nothing was sent it ends the run, elsewhere it is "not yet".
+    fn no(&mut self, effects: &mut Vec<Effect>) {
+        let Some(Dialog::Ask { effect, .. }) = self.dialog.take() else { return };
+        if let Effect::Answer { gate, .. } = *effect
+            && self.run.as_ref().is_some_and(|run| !run.has_written())
+        {
+            self.commit(Effect::Decline { gate }, effects);
+        }
+    }
+
     /// A question was answered with yes: the only way by which a write leaves.
     fn commit(&mut self, effect: Effect, effects: &mut Vec<Effect>) {
         if self.options.read_only {
@@ -378,7 +392,7 @@ impl App {
                 self.run = Some(RunView::driving(None, run));
                 self.go(View::Run);
             }
-            Effect::Answer { gate, .. } => {
+            Effect::Answer { gate, .. } | Effect::Decline { gate } => {
                 if let Some(run) = self.run.as_mut().filter(|run| run.gate.as_ref().is_some_and(|g| g.id == *gate)) {
                     run.gate = None;
                 }

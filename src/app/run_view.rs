@@ -104,6 +104,11 @@ impl RunView {
         self.shown.as_ref().map(Shown::view)
     }
 
+    /// Whether anything may have left already.
+    pub fn has_written(&self) -> bool {
+        self.shown.as_ref().is_none_or(|shown| shown.run().has_written())
+    }
+
     /// The step that waits for a second person.
     pub fn awaits(&self) -> Option<&str> {
         let (step, _) = self.shown.as_ref()?.run().awaits_approval()?;

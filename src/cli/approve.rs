@@ -49,7 +49,7 @@ async fn answered(asked: &ToApprove, yes: bool, confirm: Option<&str>) -> Result
         Some(text) => {
             let typed = match confirm {
                 Some(typed) => Some(typed.to_owned()),
-                None if terminal => prompted(&format!("Approve it?{back} Type {text} to approve."), true).await,
+                None if terminal => prompted(&format!("Approve it?{back} Type {text} to approve."), true).await.text(),
                 None => None,
             };
             match typed {
@@ -63,7 +63,7 @@ async fn answered(asked: &ToApprove, yes: bool, confirm: Option<&str>) -> Result
             }
         }
         None if yes => Ok(()),
-        None if terminal && prompted(&format!("Approve it?{back}"), false).await.is_some() => Ok(()),
+        None if terminal && prompted(&format!("Approve it?{back}"), false).await.text().is_some() => Ok(()),
         None => Err("nothing was approved: it needs --yes".into()),
     }
 }

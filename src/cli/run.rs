@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::{Ears, Reply, exit, now};
+use crate::app::driver::{Ears, GateAnswer, Reply, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::counted::{counted, has};
 use crate::report;
@@ -208,16 +208,16 @@ where
                             complain(&report::plain(&format!("--confirm {given} is no answer: {why}")));
                         }
                     }
-                    let text = tokio::select! {
-                        text = answer(face, &gate, &mut unused) => text,
+                    let said = tokio::select! {
+                        said = answer(face, &gate, &mut unused) => said,
                         // At a question nothing is under way: it is left unanswered, and the run stays open.
                         _ = interrupted() => {
                             print("\n");
                             let _ = stop.send(true);
-                            None
+                            GateAnswer::NotYet
                         }
                     };
-                    let _ = reply.send(Reply { gate: gate.id, text }).await;
+                    let _ = reply.send(Reply { gate: gate.id, said }).await;
                 }
                 Some(RunMessage::Planned(plan)) => {
                     if face.output == RunOutput::Text {
@@ -286,34 +286,42 @@ async fn interrupted() -> bool {
 }
 
 /// Flags answer first; then a person, if there is one.
-async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<String> {
+async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> GateAnswer {
     match &gate.text {
         Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
             unused.retain(|given| !gate.takes(given));
-            return Some(text.clone());
+            return GateAnswer::Text(text.clone());
         }
-        None if face.yes => return Some(String::new()),
+        None if face.yes => return GateAnswer::Text(String::new()),
         Some(_) | None => {}
     }
     if face.output == RunOutput::Json || !std::io::stdin().is_terminal() {
-        return None;
+        return GateAnswer::NotYet;
     }
     prompted(&gate.question, gate.text.is_some()).await
 }
 
-/// Asks the person at the terminal. `None`: no answer, or no.
-pub(super) async fn prompted(question: &str, typed: bool) -> Option<String> {
-    print(&format!("{} {} ", report::plain(question), if typed { ">" } else { "[y/N]" }));
+/// Asks the person at the terminal. An empty line is no answer; `no` is one.
+pub(super) async fn prompted(question: &str, typed: bool) -> GateAnswer {
+    print(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)
     });
-    let line = line.await.ok()?.ok()?;
+    let Ok(Ok(line)) = line.await else { return GateAnswer::NotYet };
+    said(&line, typed)
+}
+
+fn said(line: &str, typed: bool) -> GateAnswer {
     match (typed, line.trim()) {
-        (_, "") => None,
-        (true, text) => Some(text.to_owned()),
-        (false, "y" | "Y" | "yes") => Some(String::new()),
-        (false, _) => None,
+        (_, "") => GateAnswer::NotYet,
+        (true, "no") => GateAnswer::No,
+        (true, text) => GateAnswer::Text(text.to_owned()),
+        (false, answer) => match answer.to_lowercase().as_str() {
+            "y" | "yes" => GateAnswer::Text(String::new()),
+            "n" | "no" => GateAnswer::No,
+            _ => GateAnswer::NotYet,
+        },
     }
 }
 

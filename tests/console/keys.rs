@@ -71,6 +71,7 @@ fn sent(effects: &[Effect]) -> String {
         Effect::Resume { run, wish: None } => format!("resume {run}"),
         Effect::Resume { run, wish: Some(wish) } => format!("resume {run} {wish:?}"),
         Effect::Answer { gate, text } => format!("answer {gate} {}", text.as_deref().unwrap_or("-")),
+        Effect::Decline { gate } => format!("decline {gate}"),
         Effect::PauseRun => "pause".to_owned(),
         Effect::ListRuns => "list".to_owned(),
         Effect::Refresh => "refresh".to_owned(),
@@ -289,6 +290,10 @@ fn gates() {
     check("typed", "y<enter>", "run [type: ordy, wrong]", "");
     check("typed", "<esc>", "run", "");
     check("typed", "<esc>y", "run", "");
+    // An explicit no. Where something was sent already, it is no more than "not yet".
+    check("gate", "n", "run", "");
+    check("typed", "<ctrl-u>no<enter>", "run [type: no, wrong]", "");
+    check("gate", "q", "run", "");
     check("run", "p", "run", "pause");
 }
 
@@ -431,9 +436,12 @@ fn every_key_everywhere() {
         for key in &names {
             let mut app = scene(name, read_only.clone());
             let effects = press(&mut app, &format!("<{key}><{key}><enter>y<tab><enter>"));
-            let wrote = effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Start(_) | Effect::Resume { .. } | Effect::Answer { .. }));
+            let wrote = effects.iter().any(|effect| {
+                matches!(
+                    effect,
+                    Effect::Start(_) | Effect::Resume { .. } | Effect::Answer { .. } | Effect::Decline { .. }
+                )
+            });
             assert!(!wrote, "{name}: {key} led to {}", sent(&effects));
         }
     }

@@ -39,6 +39,71 @@ fn ctrl_c_at_a_question_leaves_the_run_open() {
 }
 
 #[test]
+fn no_at_the_first_question_leaves_no_open_run() {
+    let demo = Demo::start("default", 100);
+    let kubeconfig = demo.kubeconfig.display().to_string();
+    let migrate = [
+        "run",
+        "migrate-cluster-domain",
+        "--set",
+        "tidbCluster=legacy/pingcap/basic",
+        "--set",
+        "clusterDomain=cluster1.com",
+        "--kubeconfig",
+        &kubeconfig,
+    ];
+    let transfer = [
+        "run",
+        "transfer-pd-leader",
+        "--set",
+        "tidbCluster=legacy/pingcap/basic",
+        "--set",
+        "pod=basic-pd-1",
+        "--kubeconfig",
+        &kubeconfig,
+    ];
+    let open = || {
+        let listed = demo.run(&["runs", "list", "-o", "json"]).json();
+        listed.as_array().expect("a list").iter().filter(|run| run["open"] == true).count()
+    };
+    for (arguments, question, keys, code, left) in [
+        (&migrate[..], "to go on.", "no\r", 4, 0),
+        (&transfer[..], "[y/n", "n\r", 4, 0),
+        (&transfer[..], "[y/n", "NO\r", 4, 0),
+        // No answer is none.
+        (&transfer[..], "[y/n", "\r", 3, 1),
+    ] {
+        let mut terminal = Terminal::start(&demo.room, arguments, &[], 24, 100);
+        terminal.shows(&[question]);
+        terminal.keys(keys);
+        let ended = terminal.ended();
+        let text = terminal.text();
+        assert_eq!(ended, code, "{arguments:?} {keys:?}: {text}");
+        assert_eq!(text.contains("nothing was sent: you answered no"), code == 4, "{text}");
+        assert_eq!(open(), left, "{arguments:?} {keys:?}");
+    }
+    assert_eq!(common::real_patches(&demo.log()), 0);
+}
+
+#[test]
+fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
+    let room = Room::new();
+    let mut terminal = demo(&room, &[], 40, 120);
+    terminal.keys(":run transfer-pd-leader\r");
+    terminal.shows(&["tidbCluster"]);
+    terminal.keys("\x15legacy/pingcap/basic\r\x15basic-pd-1\r");
+    terminal.shows(&["to send"]);
+    terminal.keys("\r");
+    terminal.shows(&["Not yet"]);
+    terminal.keys("y");
+    terminal.shows(&["Go on (y)"]);
+    terminal.keys("n");
+    terminal.shows(&["you answered no", "abandoned"]);
+    terminal.keys(&format!("{ESC}:q\r"));
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
 fn a_served_demo_takes_its_folder_with_it_when_the_terminal_goes() {
     let room = Room::new();
     let folder = room.path("tmp");

@@ -80,6 +80,12 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     }
 }
 
+/// A run that a person refused at a gate before anything was sent: closed, like one that was abandoned.
+pub(super) fn declined(run: &Run) -> RunEnd {
+    let sentence = "nothing was sent: you answered no, and the run is closed as abandoned".to_owned();
+    RunEnd { asked: true, ..end(&run.id, exit::REFUSED, sentence) }
+}
+
 /// The flag that answers a gate.
 pub(super) fn need(text: Option<&String>) -> String {
     text.map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {}", quote(text)))

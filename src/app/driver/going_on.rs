@@ -131,7 +131,7 @@ impl Driver {
         }
         let Some(gate) = trial.gate_of_undo() else { return Ok(None) };
         loop {
-            match (ask(ears, &gate).await, &gate.text) {
+            match (ask(ears, &gate).await.text(), &gate.text) {
                 (None, wanted) => {
                     let need = need(wanted.as_ref());
                     let sentence = format!(

@@ -45,9 +45,10 @@ use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::beside;
+use crate::runbook::choices::Wish;
 use crate::runbook::engine::{About, Effect, Input, Run, Stop};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
-use crate::runbook::record::{Cause, Choice, Event, PauseReason};
+use crate::runbook::record::{Cause, Choice, Event, Outcome, PauseReason};
 use crate::runbook::standing::{Drives, Standing, last_driver};
 use journals::replay;
 use shelf::Shelf;
@@ -80,8 +81,28 @@ pub const TOOL: &str = concat!("tidepilot ", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     pub gate: String,
-    /// What was typed; empty for a plain gate. `None`: nobody will answer.
-    pub text: Option<String>,
+    pub said: GateAnswer,
+}
+
+/// What a person says at a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateAnswer {
+    /// What was typed; empty for a plain gate.
+    Text(String),
+    /// No answer: the run waits here.
+    NotYet,
+    /// An explicit no: a run that has sent nothing is over with it.
+    No,
+}
+
+impl GateAnswer {
+    /// What was typed, where it was answered.
+    pub fn text(self) -> Option<String> {
+        match self {
+            GateAnswer::Text(text) => Some(text),
+            GateAnswer::NotYet | GateAnswer::No => None,
+        }
+    }
 }
 
 /// The face's side of one run.
@@ -311,6 +332,7 @@ impl Driver {
         let mut looked = self.witness.moment();
         let mut domains = Vec::new();
         let mut input = Next::Go;
+        let mut declined = false;
         loop {
             if let Some(why) = book.taken() {
                 return self.gone(&run, why).await;
@@ -393,10 +415,27 @@ impl Driver {
                     }
                     Effect::Ask(gate) => {
                         let lease = book.lease().cloned();
-                        let text = tokio::select! {
-                            text = ask(ears, &gate) => text,
+                        let said = tokio::select! {
+                            said = ask(ears, &gate) => said,
                             why = approve::until_taken(lease.as_ref()) => return self.gone(&run, why).await,
                         };
+                        // With no Intent in the journal there is nothing to wait for and nothing to leave behind.
+                        let wish = Wish::Abandon { reason: format!("answered no to: {}", gate.question) };
+                        if said == GateAnswer::No
+                            && !run.has_written()
+                            && let Ok(event) = run.choose(&wish, now())
+                        {
+                            match book.append(now(), event).await {
+                                Ok(record) => {
+                                    run.apply(&record);
+                                    tell(ears, RunMessage::Record(Box::new(record))).await;
+                                }
+                                Err(unwritten) => return self.unwritten(&run, unwritten),
+                            }
+                            declined = true;
+                            break;
+                        }
+                        let text = said.text();
                         input = Next::Input(Input::Answered { gate, text });
                     }
                     Effect::FindApprovals(wanted) => {
@@ -437,6 +476,8 @@ impl Driver {
                             _ = ears.stop.changed() => {}
                         }
                     }
+                    // Refused by the person: scripts must not take it for done.
+                    Effect::Stop(Stop::Finished(Outcome::Abandoned)) if declined => return ended::declined(&run),
                     Effect::Stop(stop) => return stopped(&run, stop),
                 }
             }
@@ -511,18 +552,18 @@ async fn tell(ears: &Ears, message: RunMessage) {
     let _ = ears.news.send_timeout(message, FACE_WAIT).await;
 }
 
-async fn ask(ears: &mut Ears, gate: &Gate) -> Option<String> {
+async fn ask(ears: &mut Ears, gate: &Gate) -> GateAnswer {
     tell(ears, RunMessage::Gate(gate.clone())).await;
     loop {
         tokio::select! {
             reply = ears.replies.recv() => match reply {
-                Some(reply) if reply.gate == gate.id => return reply.text,
+                Some(reply) if reply.gate == gate.id => return reply.said,
                 Some(_) => {}
-                None => return None,
+                None => return GateAnswer::NotYet,
             },
             changed = ears.stop.changed() => {
                 if changed.is_err() || *ears.stop.borrow() {
-                    return None;
+                    return GateAnswer::NotYet;
                 }
             }
         }

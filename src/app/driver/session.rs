@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::approve::Asked;
 use super::turns::Known;
-use super::{Driver, Ears, Reply, exit, journals};
+use super::{Driver, Ears, GateAnswer, Reply, exit, journals};
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::fold;
 use crate::client::ledger;
@@ -113,7 +113,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
             }
             Effect::Answer { gate, text } => {
                 if let Some(driving) = &driving {
-                    let reply = Reply { gate, text: Some(text.unwrap_or_default()) };
+                    let reply = Reply { gate, said: GateAnswer::Text(text.unwrap_or_default()) };
                     let _ = driving.replies.send(reply).await;
                 }
             }
@@ -140,6 +140,11 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                     };
                     let _ = messages.send(Message::Approval(ApprovalNews::Given { run, said })).await;
                 });
+            }
+            Effect::Decline { gate } => {
+                if let Some(driving) = &driving {
+                    let _ = driving.replies.send(Reply { gate, said: GateAnswer::No }).await;
+                }
             }
             Effect::PauseRun => {
                 if let Some(driving) = &driving {

@@ -276,7 +276,7 @@ impl Driver {
 /// Asks until it is answered as it has to be, or nobody answers.
 async fn answered(gate: &Gate, ears: &mut Ears) -> bool {
     loop {
-        match (ask(ears, gate).await, &gate.text) {
+        match (ask(ears, gate).await.text(), &gate.text) {
             (Some(_), None) => return true,
             (Some(typed), Some(wanted)) if typed == *wanted => return true,
             (Some(_), Some(_)) => {}

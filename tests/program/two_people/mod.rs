@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::app::driver::{Driver, Ears, Reply, exit};
+use tidepilot::app::driver::{Driver, Ears, GateAnswer, Reply, exit};
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::apply::perform;
 use tidepilot::client::clock::{Clock, Moment};
@@ -676,7 +676,7 @@ fn an_intent_that_cannot_be_stored_in_the_cluster_is_not_sent() {
                     taken_away = true;
                 }
             }
-            let _ = reply.send(Reply { gate: gate.id, text: Some(gate.text.unwrap_or_default()) }).await;
+            let _ = reply.send(Reply { gate: gate.id, said: GateAnswer::Text(gate.text.unwrap_or_default()) }).await;
         }
         let end = running.await.expect("ended");
         assert!(taken_away && end.code == exit::ANOTHER_RUN, "{end:?}");
