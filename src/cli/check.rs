@@ -83,7 +83,10 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     }
     if !args.file.is_empty() {
         return match texts(&args.file) {
-            Ok(texts) => finish(args.output, &Shown::of_texts(lint(&texts), least)),
+            Ok(texts) => {
+                let shown = Shown::of_texts(lint(&texts), least);
+                finish(args.output, &Shown { chinese: connect.chinese(), ..shown })
+            }
             Err(sentence) => Ok(fail(&sentence, USAGE)),
         };
     }
@@ -116,7 +119,8 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         connect.repeat_of_findings(&mut checked.findings);
         connect.repeat_of_runs(&mut open);
     }
-    finish(args.output, &Shown { open_runs: open, ..Shown::of_fleet(&fleet, checked, least, now) })
+    let shown = Shown::of_fleet(&fleet, checked, least, now);
+    finish(args.output, &Shown { open_runs: open, chinese: connect.chinese(), ..shown })
 }
 
 fn finish(output: CheckOutput, shown: &Shown) -> color_eyre::Result<ExitCode> {

@@ -66,18 +66,22 @@ pub enum Language {
 }
 
 impl Connect {
-    /// The runbooks at hand. `Err`: one sentence.
-    pub fn shelf(&self) -> Result<Shelf, String> {
+    /// Whether people are to read Chinese: `--lang`, else the locale.
+    pub fn chinese(&self) -> bool {
         let locale = || {
             let set = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(|name| std::env::var(name).ok());
             set.into_iter().find(|value| !value.is_empty()).unwrap_or_default()
         };
-        let lang = match self.lang {
-            Some(Language::Zh) => Lang::Zh,
-            Some(Language::En) => Lang::En,
-            None if locale().to_ascii_lowercase().starts_with("zh") => Lang::Zh,
-            None => Lang::En,
-        };
+        match self.lang {
+            Some(Language::Zh) => true,
+            Some(Language::En) => false,
+            None => locale().to_ascii_lowercase().starts_with("zh"),
+        }
+    }
+
+    /// The runbooks at hand. `Err`: one sentence.
+    pub fn shelf(&self) -> Result<Shelf, String> {
+        let lang = if self.chinese() { Lang::Zh } else { Lang::En };
         Ok(Shelf { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })
     }
 
@@ -137,6 +141,14 @@ impl Connect {
     /// The same for a command that chooses its own context.
     pub(super) fn repeated_but_contexts(&self) -> String {
         self.given(false)
+    }
+
+    /// The kubeconfig, where exactly one was given, as a shell takes it.
+    pub(super) fn only_kubeconfig(&self) -> Option<String> {
+        match self.kubeconfig.as_slice() {
+            [file] => Some(quote(&file.display().to_string())),
+            _ => None,
+        }
     }
 
     fn given(&self, places: bool) -> String {

@@ -164,7 +164,7 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
             .map_err(|error| color_eyre::eyre::eyre!("the plan cannot be written to {}: {error}", file.display()))?;
     }
     print(&match args.output {
-        PlanOutput::Text => report::plan::text(&plan),
+        PlanOutput::Text => connect.with_kubeconfig(&report::plan::text(&plan)),
         PlanOutput::Json => encode(&plan)? + "\n",
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });

@@ -13,7 +13,15 @@ const BEGINS: [&str; 9] = ["run ", "runs ", "plan ", "status", "check", "diagnos
 impl Connect {
     /// A text with the given options in each of its commands.
     pub fn repeat(&self, text: &str) -> String {
-        with(text, &self.repeated(), &self.repeated_but_contexts())
+        self.with_kubeconfig(&with(text, &self.repeated(), &self.repeated_but_contexts()))
+    }
+
+    /// A text with the given kubeconfig in each of its kubectl lines; with several files kubectl could not be told which.
+    pub fn with_kubeconfig(&self, text: &str) -> String {
+        match self.only_kubeconfig() {
+            Some(file) => kubectl(text, &file),
+            None => text.to_owned(),
+        }
     }
 
     pub fn repeat_of_runs(&self, runs: &mut [Standing]) {
@@ -56,6 +64,43 @@ fn with(text: &str, repeated: &str, narrow: &str) -> String {
     out + rest
 }
 
+/// `kubectl --context …` and `kubectl VERB …` with the file; the word alone is prose.
+fn kubectl(text: &str, file: &str) -> String {
+    const KUBECTL: &str = "kubectl ";
+    const VERBS: [&str; 13] = [
+        "--context ",
+        "-n ",
+        "--namespace ",
+        "get ",
+        "patch ",
+        "delete ",
+        "apply ",
+        "create ",
+        "logs ",
+        "describe ",
+        "annotate ",
+        "label ",
+        "scale ",
+    ];
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(KUBECTL) {
+        let (before, command) = rest.split_at(at);
+        let own =
+            before.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '-' | '/' | '.' | '_'));
+        let behind = &command[KUBECTL.len()..];
+        out.push_str(before);
+        out.push_str(KUBECTL);
+        if own && VERBS.iter().any(|verb| behind.starts_with(verb)) {
+            out.push_str("--kubeconfig ");
+            out.push_str(file);
+            out.push(' ');
+        }
+        rest = behind;
+    }
+    out + rest
+}
+
 fn begins(command: &str) -> bool {
     let rest = command.strip_prefix(OWN).unwrap_or_default();
     // "tidepilot run 20261120-…" names a run.
@@ -69,7 +114,24 @@ fn chooses(command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::with;
+    use super::{kubectl, with};
+
+    #[test]
+    fn kubectl_lines_carry_the_kubeconfig_and_prose_does_not() {
+        for (text, wanted) in [
+            ("kubectl --context a -n b patch tc c", "kubectl --kubeconfig k --context a -n b patch tc c"),
+            (
+                "x | kubectl -n b apply -f - && kubectl get po",
+                "x | kubectl --kubeconfig k -n b apply -f - && kubectl --kubeconfig k get po",
+            ),
+            ("`kubectl delete pod x`", "`kubectl --kubeconfig k delete pod x`"),
+            ("kubectl replaces nothing: write it", "kubectl replaces nothing: write it"),
+            ("/usr/bin/kubectl get po", "/usr/bin/kubectl get po"),
+            ("set by kubectl-edit", "set by kubectl-edit"),
+        ] {
+            assert_eq!(kubectl(text, "k"), wanted);
+        }
+    }
 
     #[test]
     fn every_command_is_repeated_with_what_was_given_and_prose_is_not() {

@@ -150,7 +150,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         }
     }
     if args.face.output == RunOutput::Text {
-        print(&report::plan::text(&plan));
+        print(&connect.with_kubeconfig(&report::plan::text(&plan)));
     }
     if args.dry_run {
         if args.face.output == RunOutput::Json {
@@ -169,7 +169,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
 
 /// Says how it ended, with what helps where it has stopped. stdout may carry JSON lines, so it goes beside it.
 pub fn finish(end: &RunEnd, connect: &Connect) -> ExitCode {
-    complain(&report::run::end(end, &connect.repeated()));
+    complain(&connect.with_kubeconfig(&report::run::end(end, &connect.repeated())));
     ExitCode::from(end.code)
 }
 

@@ -192,6 +192,30 @@ fn absolute(config: &mut Kubeconfig, file: &Path) {
 }
 
 /// Clusters or users by name, each with the number of its file.
+/// Why no credentials, or none that can be right, are sent with a context.
+fn unfit_user(context: &str, name: &str, user: Option<&AuthInfo>) -> Option<String> {
+    if name.is_empty() {
+        return Some(format!("context {context:?} names no user, so no credentials were sent"));
+    }
+    let Some(user) = user else {
+        return Some(format!(
+            "context {context:?} names user {name:?}, which the kubeconfig does not have, so no credentials were sent"
+        ));
+    };
+    let written = serde_json::to_value(user).unwrap_or_default();
+    let fields = written.as_object()?;
+    let empty = |value: &serde_json::Value| value.is_null() || value.as_str() == Some("");
+    if fields.values().all(empty) {
+        return Some(format!(
+            "user {name:?} has no token, certificate or credential plugin in the kubeconfig, so no credentials were sent"
+        ));
+    }
+    let token = fields.get("token").and_then(serde_json::Value::as_str).unwrap_or_default();
+    token.starts_with("Bearer ").then(|| {
+        format!("the token of user {name:?} begins with \"Bearer \", which belongs to the header: leave it out")
+    })
+}
+
 type ByName<T> = HashMap<String, (usize, Arc<T>)>;
 
 fn first_wins(read: Vec<(PathBuf, Kubeconfig)>) -> Vec<Entry> {
@@ -225,7 +249,8 @@ fn first_wins(read: Vec<(PathBuf, Kubeconfig)>) -> Vec<Entry> {
         for named in &config.contexts {
             let context = named.context.clone().unwrap_or_default();
             let user = context.user.clone().unwrap_or_default();
-            let told = [mixed("cluster", &context.cluster), mixed("user", &user)];
+            let bare = unfit_user(&named.name, &user, users.get(&user).map(|(_, user)| &**user));
+            let told = [mixed("cluster", &context.cluster), mixed("user", &user), bare];
             let told: Vec<String> = told.into_iter().flatten().collect();
             let entry = Entry {
                 name: named.name.clone(),
@@ -407,6 +432,30 @@ mod tests {
             ]
         );
         assert!(entries.iter().all(|entry| entry.hidden.is_none() && entry.mixed.is_none()));
+    }
+
+    #[test]
+    fn what_lies_behind_refused_credentials_is_told() {
+        let user = |user: serde_json::Value| serde_json::from_value::<AuthInfo>(user).expect("a user");
+        let told = |name: &str, found: Option<AuthInfo>| unfit_user("east", name, found.as_ref());
+        for (name, found, part) in [
+            ("", None, "names no user"),
+            ("nobody", None, "user \"nobody\", which the kubeconfig does not have"),
+            ("u", Some(user(serde_json::json!({}))), "has no token, certificate or credential plugin"),
+            ("u", Some(user(serde_json::json!({"token": ""}))), "has no token"),
+            ("u", Some(user(serde_json::json!({"token": "Bearer abc"}))), "begins with"),
+        ] {
+            let said = told(name, found).expect("told");
+            assert!(said.contains(part), "{said}");
+        }
+        for fit in [
+            serde_json::json!({"token": "abc"}),
+            serde_json::json!({"tokenFile": "/t"}),
+            serde_json::json!({"client-certificate": "/c", "client-key": "/k"}),
+            serde_json::json!({"exec": {"command": "x", "apiVersion": "client.authentication.k8s.io/v1"}}),
+        ] {
+            assert_eq!(told("u", Some(user(fit))), None);
+        }
     }
 
     #[test]

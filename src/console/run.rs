@@ -112,6 +112,8 @@ fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let current = turn.unwrap_or(lines.len());
     let top = current.saturating_sub(height / 2).min(lines.len().saturating_sub(height));
     let room = usize::from(area.width);
+    // No wider than the longest word that stands there: the titles have the rest.
+    let words = lines.iter().map(|line| super::text::width(line.progress.word())).max().unwrap_or(0);
     for (offset, (index, line)) in lines.iter().enumerate().skip(top).take(height).enumerate() {
         let (glyph, level) = theme.step(&line.progress);
         let title = match &line.progress {
@@ -126,8 +128,8 @@ fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         };
         let line = Line::from(vec![
             super::table::mark(theme, index == current),
-            span(format!("{glyph} {}  ", pad(line.progress.word(), 13)), theme.level(level)),
-            span(cut(&line.title, room.saturating_sub(19), theme), title),
+            span(format!("{glyph} {}  ", pad(line.progress.word(), words)), theme.level(level)),
+            span(cut(&line.title, room.saturating_sub(words + 6), theme), title),
         ]);
         let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
         frame.render_widget(line, Rect { y, height: 1, ..area });

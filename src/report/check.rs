@@ -14,7 +14,7 @@ use crate::counted::counted;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, Held, certificates, left};
 use crate::fleet::findings::catalogue::CATALOGUE;
-use crate::fleet::findings::{Checked, Finding, Severity};
+use crate::fleet::findings::{Checked, Finding, Severity, zh};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
 use crate::fleet::{Fleet, standing};
 use crate::runbook::standing::Standing;
@@ -42,6 +42,9 @@ pub struct Shown {
     /// A KubeCluster or a part of a Database is not seen, so there may be certificates of which nothing is known.
     #[serde(skip)]
     pub dark: bool,
+    /// Titles and remedies in Chinese too: for people only.
+    #[serde(skip)]
+    pub chinese: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +92,7 @@ impl Shown {
             notes,
             open_runs: Vec::new(),
             dark: false,
+            chinese: false,
         }
     }
 
@@ -122,7 +126,7 @@ impl Shown {
     pub fn text(&self) -> String {
         let mut out = String::new();
         for finding in &self.findings {
-            one(&mut out, finding);
+            one(&mut out, finding, self.chinese);
         }
         for database in &self.databases {
             let broken = database.invariants.iter().filter_map(|invariant| match &invariant.holding {
@@ -263,7 +267,7 @@ fn result(finding: &Finding) -> Value {
     result
 }
 
-fn one(out: &mut String, finding: &Finding) {
+fn one(out: &mut String, finding: &Finding, chinese: bool) {
     let number = finding.hazard.number.map(|number| format!(" ({number})")).unwrap_or_default();
     let word = match (finding.unknown, &finding.expected) {
         (true, _) => "UNKNOWN".to_owned(),
@@ -276,6 +280,10 @@ fn one(out: &mut String, finding: &Finding) {
         (None, None) => "fleet".into(),
     };
     let _ = writeln!(out, "{}", plain(&format!("{word:<8}{}{number}  {place}", finding.id())));
+    let chinese = zh::of(finding.id()).filter(|_| chinese);
+    if let Some((title, _)) = chinese {
+        hang(out, "        ", title);
+    }
     let first = finding.subjects.first().map(|subject| format!("{subject}: ")).unwrap_or_default();
     hang(out, "        ", &format!("{first}{}", finding.sentence));
     if let Some(expected) = &finding.expected {
@@ -287,7 +295,10 @@ fn one(out: &mut String, finding: &Finding) {
         let field = if evidence.field.is_empty() { String::new() } else { format!("{} = ", evidence.field) };
         hang(out, "  seen  ", &format!("{whose}{field}{}{seen}", evidence.value));
     }
-    hang(out, "  why   ", finding.why);
+    match chinese {
+        Some((_, remedy)) => hang(out, "  处理  ", remedy),
+        None => hang(out, "  why   ", finding.why),
+    }
     // A command line is copied as it stands, so it is not broken.
     let at = ["kubectl ", "tidepilot "].iter().filter_map(|word| finding.what_to_do.find(word)).min();
     let (words, command) = finding.what_to_do.split_at(at.unwrap_or(finding.what_to_do.len()));

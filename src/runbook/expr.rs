@@ -116,8 +116,8 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
         })
         .map_err(|error| no_answer(source, &error))?;
     context
-        .add_function("served", |kube: cel::Value, domain: Arc<String>| {
-            told(from_cel(&kube).map(|kube| super::facts::served(&kube, &domain)))
+        .add_function("servesDomain", |kube: cel::Value, domain: Arc<String>| {
+            told(from_cel(&kube).map(|kube| super::facts::serves_domain(&kube, &domain)))
         })
         .map_err(|error| no_answer(source, &error))?;
     let value = program.program.execute(&context).map_err(|error| no_answer(source, &error))?;

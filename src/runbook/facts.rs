@@ -44,7 +44,7 @@ pub enum Query {
     #[serde(rename = "pd.membership")]
     Membership,
     /// `clusterDomain?, clusterDomains[], dns{}, dnsDoubts[], others[]{context,domains[],likeness,sentence}, crdAcrossK8s?,
-    /// operatorVersion?, version?, crd`. For `served(kube, domain)` ([`served`]).
+    /// operatorVersion?, version?, crd`. For `servesDomain(kube, domain)` ([`serves_domain`]).
     #[serde(rename = "k8s.cluster")]
     KubeCluster,
     /// `tidbClusters[], notLive[], notSeen[], sameName[]{ref,clusterDomain}, sameCluster[], otherOperators[], rolling[],
@@ -472,7 +472,7 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Value
 }
 
 /// Whether the cluster of a `k8s.cluster` fact serves a domain: `yes`, `no`, `unknown`.
-pub(super) fn served(kube: &Value, domain: &str) -> Result<Value, String> {
+pub(super) fn serves_domain(kube: &Value, domain: &str) -> Result<Value, String> {
     let dns = kube.get("dns").ok_or("expected a k8s.cluster fact")?;
     let dns: Dns = serde_json::from_value(dns.clone()).map_err(|error| format!("a k8s.cluster fact: {error}"))?;
     Ok(json!(dns.serves(domain).word()))

@@ -24,6 +24,7 @@ mod references;
 pub mod scene;
 mod stuck;
 mod upgrade;
+pub mod zh;
 
 use std::collections::BTreeSet;
 

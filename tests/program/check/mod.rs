@@ -249,6 +249,12 @@ fn the_lint_needs_no_cluster() {
     let found = room.run(&["check", "--file", &path, "-o", "json"]).expect(2).json();
     let empty = found["findings"].as_array().expect("a list").iter().find(|one| one["id"] == "unreplaced-variable");
     assert_eq!(empty.expect("found")["location"], json!({"file": path, "line": 5}));
+    // What people read is Chinese where they ask for it; names, values and the JSON stay.
+    let zh = room.run(&["check", "--file", &path, "--lang", "zh"]).expect(2).stdout;
+    assert!(zh.contains("变量或占位符没有被替换") && zh.contains("处理  写入实际的值"), "{zh}");
+    assert!(zh.contains("unreplaced-variable (12)") && !zh.contains("  why   "), "{zh}");
+    let json = room.run(&["check", "--file", &path, "-o", "json", "--lang", "zh"]).expect(2).json();
+    assert_eq!(json["findings"], found["findings"]);
     room.run(&["check", "--file", "/nowhere.yaml"]).expect(64);
     room.run(&["check", "--file", &path, "some-database"]).expect(64);
 

@@ -2,6 +2,7 @@
 
 use super::super::Finding;
 use super::documents::{Command, Set, flag};
+use super::placeholders::name_placeholder;
 use super::values::variable;
 use super::{Location, Subject};
 
@@ -72,11 +73,25 @@ fn quoted_in_a_patch(command: &Command) -> Option<Finding> {
     // An output format has dollars of its own.
     let text = command.text.split(" -o ").next().unwrap_or_default().split(" --output").next().unwrap_or_default();
     let literal = single_quoted(text).into_iter().find_map(variable).filter(|found| !found.starts_with("$("));
+    if let (None, true) = (literal, changes) {
+        return placeholder_in_a_patch(command);
+    }
     literal.filter(|_| changes).map(|found| {
         let sentence = format!("in single quotes the shell does not replace {found}: its own text reaches the cluster");
         at(command, "unreplaced-variable", &sentence)
             .then("double quotes around the patch with the inner ones escaped; or close the single quotes before the variable: '\"'\"${x}\"'\"'")
     })
+}
+
+/// `"clusterDomain":"YOUR_DOMAIN"`: no shell replaces that. In a page it is the reader's to do.
+fn placeholder_in_a_patch(command: &Command) -> Option<Finding> {
+    let page =
+        command.near.contains("```") || [".md", ".markdown", ".rst"].iter().any(|end| command.file.ends_with(end));
+    let (_, behind) = command.text.split_once("\"clusterDomain\"")?;
+    let value = behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()?;
+    let found = name_placeholder(value).filter(|found| !page && !found.starts_with('$'))?;
+    let sentence = format!("spec.clusterDomain gets the placeholder {found}: its own text reaches the cluster");
+    Some(at(command, "unreplaced-variable", &sentence).then("write the real value there"))
 }
 
 /// 66. A change without a namespace goes to whichever the context has.

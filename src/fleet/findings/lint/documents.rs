@@ -27,6 +27,34 @@ pub struct Document {
     pub namespace: String,
     /// It stood in shell text: what looks like a variable there is the reader's to set.
     pub in_shell: bool,
+    pub origin: Origin,
+}
+
+/// What an object stood in, and by that who replaces placeholders in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// As it is applied: a file, a here-document with a quoted mark.
+    File,
+    /// A page with blocks to copy.
+    Page,
+    /// A here-document of a script.
+    Script,
+    /// A here-document of Terraform.
+    Terraform,
+    /// Another object.
+    Inside,
+}
+
+impl Origin {
+    /// Of shell text, by its name and its looks.
+    fn of(file: &str, text: &str) -> Self {
+        let line = |fits: fn(&str) -> bool| text.lines().any(fits);
+        if file.ends_with(".tf") || (file.ends_with(".hcl") || line(|line| line.starts_with("resource \""))) {
+            return Self::Terraform;
+        }
+        let page = !text.starts_with("#!") && line(|line| line.trim_start().starts_with("```"));
+        if page { Self::Page } else { Self::Script }
+    }
 }
 
 /// A command line of shell text.
@@ -61,6 +89,8 @@ pub struct Set {
     pub documents: Vec<Document>,
     pub commands: Vec<Command>,
     pub forgotten: Vec<Forgotten>,
+    /// Variables of a here-document that come from outside of the text.
+    pub outside: Vec<Forgotten>,
     pub twice: Vec<Twice>,
     /// One sentence for each text that could not be read.
     pub unreadable: Vec<String>,
@@ -94,8 +124,9 @@ impl Set {
 pub fn read(texts: &[Text]) -> Set {
     let mut set = Set::default();
     for Text { file, text } in texts {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if !is_shell(text) {
-            take(&mut set, file, 1, text, "", false);
+            take(&mut set, file, 1, text, "", Origin::File);
             continue;
         }
         if text.len() > SHELL_TEXT {
@@ -109,13 +140,21 @@ pub fn read(texts: &[Text]) -> Set {
             match piece {
                 Piece::LeftOut(why) => set.unreadable.push(format!("{file}: {why}")),
                 Piece::Command(line) => set.command(file, line),
-                Piece::Here { line, command: by, body, replaced, set: unset } => {
+                Piece::Here { line, command: by, body, replaced, set: unset, outside } => {
                     if by.contains("kubectl") {
                         set.command(file, Line { line, text: by.clone(), ..Line::default() });
                     }
                     let namespace = flag(&by, "-n", "--namespace").unwrap_or_default();
                     set.forgotten.extend(unset.into_iter().map(|variable| Forgotten { file: file.clone(), variable }));
-                    take(&mut set, file, line + 1, &body, &namespace, replaced == Replaced::ByShell);
+                    let origin = match replaced {
+                        Replaced::ByShell => Origin::of(file, text),
+                        Replaced::ByNobody => Origin::File,
+                    };
+                    if origin == Origin::Script {
+                        let outside = outside.into_iter().map(|variable| Forgotten { file: file.clone(), variable });
+                        set.outside.extend(outside);
+                    }
+                    take(&mut set, file, line + 1, &body, &namespace, origin);
                 }
             }
         }
@@ -149,7 +188,8 @@ pub fn flag(command: &str, short: &str, long: &str) -> Option<String> {
     None
 }
 
-fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &str, in_shell: bool) {
+fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &str, origin: Origin) {
+    let in_shell = origin != Origin::File;
     let mut start = first_line;
     let mut body = String::new();
     let mut parts = Vec::new();
@@ -164,7 +204,10 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
     }
     parts.push((start, body));
     for (line, text) in parts {
-        let bare = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+        // A directive (`%YAML 1.2`) stands before the document that it is about.
+        let bare = text
+            .lines()
+            .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.starts_with("%YAML "));
         if bare {
             continue;
         }
@@ -188,7 +231,7 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
             Ok((value @ Value::Object(_), twice)) => {
                 let twice = twice.map(|(key, at)| Twice { file: file.to_owned(), line: line + at - 1, key });
                 set.twice.extend(twice);
-                add(set, file, line, &text, value, namespace, in_shell);
+                add(set, file, line, &text, value, namespace, origin);
             }
             Ok((value @ Value::Array(_), _)) if add_nested(set, file, line, &text, &value, namespace) => {}
             Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
@@ -197,12 +240,12 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
     }
 }
 
-/// A chart's values, or what can be read only after a template's branches and loops were followed. A `{{ name }}` in a value
-/// is a placeholder; in the text of a rule or of a message it is somebody else's.
+/// What can be read only after a template's branches and loops were followed. A `{{ name }}` in a value is a placeholder;
+/// in the text of a rule or of a message it is somebody else's.
 fn is_template(text: &str) -> bool {
     let chart = text.contains("{{") && [".Values", ".Release", ".Chart"].iter().any(|mark| text.contains(mark));
     let begins = |line: &str| line.trim_start().starts_with("{{") || line.contains("{{-") || line.contains("{%");
-    chart || (text.lines().any(begins) && parse(text).is_err())
+    (chart || text.lines().any(begins)) && parse(text).is_err()
 }
 
 /// What was read, and a key that stands twice, with its line.
@@ -265,13 +308,13 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 }
 
 fn quote_placeholder(line: &str) -> String {
-    let begin = [": {{", "- {{"].iter().find_map(|mark| line.find(mark));
+    let begin = [": {{", "- {{", ": %", ": @"].iter().find_map(|mark| line.find(mark));
     let Some(begin) = begin else { return line.to_owned() };
     let (before, value) = line.split_at(begin + 2);
     format!("{before}'{}'", value.trim_end().replace('\'', "''"))
 }
 
-fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespace: &str, in_shell: bool) {
+fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespace: &str, origin: Origin) {
     // `kind: List` and `TidbClusterList` hold objects of their own.
     let items = value.get("items").and_then(Value::as_array);
     if value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"))
@@ -281,7 +324,7 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
         for (index, item) in items.iter().enumerate() {
             // In flow style they stand wherever the list does; its whole text with each of them would be too much.
             let (at, text) = texts.as_ref().map_or((0, ""), |texts| (texts[index].0, texts[index].1.as_str()));
-            add(set, file, line + at, text, item.clone(), namespace, in_shell);
+            add(set, file, line + at, text, item.clone(), namespace, origin);
         }
         return;
     }
@@ -295,7 +338,8 @@ fn add(set: &mut Set, file: &str, line: usize, text: &str, value: Value, namespa
     let own = value.pointer("/metadata/namespace").and_then(Value::as_str);
     let namespace = own.unwrap_or(namespace).to_owned();
     let text = text.to_owned();
-    let document = Document { file: file.to_owned(), first_line: line, text, value, namespace, in_shell };
+    let in_shell = origin != Origin::File;
+    let document = Document { file: file.to_owned(), first_line: line, text, value, namespace, in_shell, origin };
     if document.is_tidb_cluster() {
         set.clusters += 1;
         if set.clusters > TIDB_CLUSTERS {
@@ -315,7 +359,7 @@ fn add_nested(set: &mut Set, file: &str, line: usize, text: &str, value: &Value,
     let any = !found.is_empty();
     for (index, item) in found.into_iter().enumerate() {
         let (at, text) = texts.as_ref().map_or((0, ""), |texts| (texts[index].0, texts[index].1.as_str()));
-        add(set, file, line + at, text, item, namespace, true);
+        add(set, file, line + at, text, item, namespace, Origin::Inside);
     }
     any
 }
@@ -493,11 +537,9 @@ mod tests {
         let text = "kind: A\nspec:\n  x: {{ name }}-{{ b }}\n  y: {{ c }}\n";
         let set = read(&[Text { file: "f".into(), text: text.into() }]);
         assert_eq!(set.documents[0].value["spec"]["x"], "{{ name }}-{{ b }}", "{:?}", set.unreadable);
-        for text in [
-            "kind: A\nx: {{ .Values.x }}\n",
-            "{{- if .x }}\nkind: A\n{{- end }}\n",
-            "kind: A\n{% if x %}\ny: 1\n{% endif %}\n",
-        ] {
+        let chart = read(&[Text { file: "f".into(), text: "kind: A\nx: {{ .Values.x }}\n".into() }]);
+        assert_eq!(chart.documents[0].value["x"], "{{ .Values.x }}", "{:?}", chart.unreadable);
+        for text in ["{{- if .x }}\nkind: A\n{{- end }}\n", "kind: A\n{% if x %}\ny: 1\n{% endif %}\n"] {
             let set = read(&[Text { file: "f".into(), text: text.into() }]);
             assert!(set.documents.is_empty() && set.unreadable.iter().any(|one| one.contains("template")), "{set:?}");
         }

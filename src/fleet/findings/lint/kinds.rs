@@ -283,6 +283,39 @@ fn lists_and_what_stands_twice() {
     expect(&open("config: {}}", "config: {}, replicas: 3}"), &["duplicate-key"]);
 }
 
+/// As Windows and other tools write files; what is wrong has its line in the file.
+#[test]
+fn line_ends_marks_and_directives() {
+    let second = open("Retain", "Delete").replace("name: shop", "name: two").replace("sales", "other");
+    let many = format!("# first\n---\n{OPEN}---\n{second}");
+    for text in [
+        many.clone(),
+        many.replace('\n', "\r\n"),
+        format!("\u{feff}{many}"),
+        format!("\u{feff}{}", many.replace('\n', "\r\n")),
+        many.replace("# first", "%YAML 1.2"),
+        many.replace("---\n", "--- # next\n"),
+        many.replace("---\n", "---  \n"),
+    ] {
+        expect(&text, &["reclaim-policy-delete"]);
+        let line = checked(&text).findings[0].location.as_ref().map(|at| at.line);
+        assert_eq!(line, Some(2 + OPEN.lines().count() + 1 + 9), "{text:?}");
+    }
+    let tabs = checked(&OPEN.replacen("  version", "\tversion", 1));
+    assert!(tabs.findings.is_empty() && tabs.dark() && tabs.unseen[0].contains("tabs"), "{:?}", tabs.unseen);
+    expect(&OPEN.replace("version: v8.1.2", "version:\tv8.1.2\t"), &[]);
+}
+
+/// What is the operator's default is no fault of one that is alone.
+#[test]
+fn configuration_of_one_that_is_alone() {
+    let left_out = ALONE.replace("  configUpdateStrategy: RollingUpdate\n", "");
+    expect(&left_out, &[]);
+    assert!(checked(&left_out).notes.iter().any(|note| note.contains("configUpdateStrategy")));
+    expect(&alone("RollingUpdate", "InPlace"), &["config-not-rolled"]);
+    expect(&open("  configUpdateStrategy: RollingUpdate\n", ""), &["config-not-rolled"]);
+}
+
 /// Whatever it is wrapped in, it is judged, at its own line.
 #[test]
 fn inside_of_other_objects() {

@@ -6,13 +6,14 @@
 //!
 //! Reading order: [`variables`] (what shell text sets) → [`shell`] (text → commands and here-documents, variables replaced
 //! as a shell would) → [`documents`] (texts → a set of objects with their lines) → the rules: [`objects`] (one TidbCluster,
-//! over the tables of [`values`]), [`references`] (several), [`certificates`], [`commands`].
+//! over the tables of [`values`]), [`placeholders`], [`references`] (several), [`certificates`], [`commands`].
 
 mod certificates;
 mod commands;
 mod documents;
 mod nested;
 mod objects;
+mod placeholders;
 mod references;
 mod room;
 mod shell;
@@ -48,6 +49,8 @@ pub fn lint(texts: &[Text]) -> Checked {
         ))
     });
     checked.findings.dedup();
+    checked.notes.extend(set.tidb_clusters().filter_map(objects::not_rolled));
+    checked.notes.extend(placeholders::notes(&set));
     // What was read, in the place of Databases: nothing at all is no all-clear.
     checked.databases = texts.iter().map(|text| text.file.clone()).collect();
     checked.unseen.extend(not_judged(&set));

@@ -6,9 +6,8 @@ use super::super::objects::failover_applies;
 use super::super::{Finding, Severity};
 use super::at;
 use super::documents::{Document, Set};
-use super::values::{
-    VersionFault, any_placeholder, domain_fault, max_replicas, name_fault, placeholder, variable, version_fault,
-};
+use super::placeholders::{self, name_placeholder};
+use super::values::{VersionFault, domain_fault, max_replicas, name_fault, version_fault};
 use super::{Location, Subject};
 use crate::counted::counted;
 use crate::fleet::certificate::allowed_names;
@@ -19,7 +18,7 @@ use crate::fleet::version::Version;
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let mut all = Vec::new();
     for document in &set.documents {
-        all.extend(placeholders(document));
+        all.extend(placeholders::judge(document));
     }
     for forgotten in &set.forgotten {
         let name = &forgotten.variable.name;
@@ -83,7 +82,7 @@ fn opened(document: &Document) -> bool {
 }
 
 /// Fields that name things, and can hold nothing but names.
-const NAMES: [&[&str]; 6] = [
+pub(super) const NAMES: [&[&str]; 6] = [
     &["metadata", "name"],
     &["metadata", "namespace"],
     &["spec", "clusterDomain"],
@@ -110,52 +109,8 @@ const REPLACED_LATER: [&str; 14] = [
     "relabelConfigs",
 ];
 
-/// 12. Empty names, and placeholders that nobody will replace.
-fn placeholders(document: &Document) -> Vec<Finding> {
-    let mut all = Vec::new();
-    let own = document.is_tidb_cluster();
-    for path in NAMES.into_iter().filter(|path| own && path[1] != "namespace") {
-        // `key:` with nothing behind it is null, and as empty as "".
-        let parent = path[..path.len() - 1].iter().try_fold(&document.value, |value, key| value.get(*key));
-        let value = parent.and_then(|parent| parent.get(path[path.len() - 1]));
-        if value.is_some_and(|value| value.is_null() || value.as_str() == Some("")) {
-            let sentence = format!("{} is empty: a variable was not set", path.join("."));
-            all.push(at(document, "unreplaced-variable", path, "\"\"", sentence).then("write the real value there"));
-        }
-    }
-    // In shell text the reader's shell replaces them; in a file that is applied, nobody does.
-    if document.in_shell {
-        return all;
-    }
-    let group = document.api_version().split('/').next().unwrap_or_default();
-    let mut found: Vec<(Vec<&str>, String)> = Vec::new();
-    walk(&document.value, &mut Vec::new(), &mut |path, text| {
-        let named = path.first() == Some(&"metadata") || NAMES.contains(&path);
-        let image = own && matches!(path.last(), Some(&("version" | "baseImage" | "image" | "storageClassName")));
-        let unreplaced = match (named || image, own || matches!(group, "cert-manager.io")) {
-            (true, _) if own || path.len() == 2 => any_placeholder(text),
-            (_, true) => placeholder(text),
-            // Of other objects of the operator: `$1` and `{{ }}` have a meaning in their texts.
-            (_, false) if group == "pingcap.com" => variable(text).filter(|found| found.starts_with("${")),
-            (_, false) => None,
-        };
-        if let Some(unreplaced) = unreplaced {
-            found.push((path.to_vec(), unreplaced.to_owned()));
-        }
-    });
-    for (path, unreplaced) in found {
-        let value = path.iter().try_fold(&document.value, |value, key| value.get(*key)).and_then(Value::as_str);
-        let sentence = format!("{} has the placeholder {unreplaced}, which nothing has replaced", path.join("."));
-        all.push(
-            at(document, "unreplaced-variable", &path, value.unwrap_or(&unreplaced), sentence)
-                .then("kubectl replaces nothing: write the value, or let the tool that fills it in run first"),
-        );
-    }
-    all
-}
-
 /// Every text with its path; of a list the path is the list's.
-fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut impl FnMut(&[&'a str], &'a str)) {
+pub(super) fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut impl FnMut(&[&'a str], &'a str)) {
     match value {
         Value::String(text) => found(path, text),
         Value::Array(items) => items.iter().for_each(|item| walk(item, path, found)),
@@ -174,13 +129,14 @@ fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut impl FnMut(&[
 fn names(document: &Document) -> Vec<Finding> {
     let mut all = Vec::new();
     for path in NAMES {
-        if let Some(value) = document.at(path).filter(|value| !value.is_string()) {
+        let brace = placeholders::bare_brace(document.at(path)).is_some();
+        if let Some(value) = document.at(path).filter(|value| !value.is_string() && !brace) {
             let sentence = format!("{} is {value}, which is no text: the API refuses it", path.join("."));
             all.push(at(document, "no-dns-name", path, value.to_string(), sentence).then("a DNS name, in quotes"));
         }
         let Some(text) = document.text_at(path).filter(|text| !text.is_empty()) else { continue };
         // What is a placeholder is said as such, or is the reader's to replace.
-        if any_placeholder(text).is_some() || (document.in_shell && text.contains('$')) {
+        if name_placeholder(text).is_some() || (document.in_shell && text.contains('$')) {
             continue;
         }
         let fault = match path[path.len() - 1] {
@@ -208,7 +164,7 @@ fn versions(document: &Document) -> Vec<Finding> {
             all.push(at(document, "no-version", path, value.to_string(), sentence).then("quote it, as in \"v8.5.4\""));
             return;
         };
-        if any_placeholder(text).is_some() || (document.in_shell && text.contains('$')) || text.is_empty() {
+        if name_placeholder(text).is_some() || (document.in_shell && text.contains('$')) || text.is_empty() {
             return;
         }
         let found = match version_fault(text) {
@@ -301,6 +257,8 @@ fn rolled(document: &Document) -> Vec<Finding> {
                 );
             }
             // It is one field that is wrong for all of them.
+            // One that is alone may well have the operator's default: a note ([`not_rolled`]).
+            Some(Held::InPlace) if general.is_none() && !opened(document) => {}
             Some(Held::InPlace) if !told && (!part || general.is_some()) => {
                 told = true;
                 let value = general.unwrap_or("(absent: InPlace)");
@@ -321,6 +279,19 @@ fn rolled(document: &Document) -> Vec<Finding> {
         all.push(in_place("InPlace", "a change of the configuration will not restart any pod"));
     }
     all
+}
+
+/// What is no fault of a TidbCluster that is alone: the operator's default.
+pub(super) fn not_rolled(document: &Document) -> Option<String> {
+    let bare = !document.name().is_empty() && !document.is_part() && !opened(document);
+    let given = |path: &[&str]| document.text_at(path).is_some_and(|strategy| !strategy.is_empty());
+    let left = components(document).any(|(component, _)| !given(&["spec", component.key(), "configUpdateStrategy"]));
+    (bare && left && !given(&["spec", "configUpdateStrategy"])).then(|| {
+        format!(
+            "{}:{}: configUpdateStrategy is left out, which is InPlace: a change of the configuration restarts no pod",
+            document.file, document.first_line
+        )
+    })
 }
 
 /// 61.

@@ -13,7 +13,7 @@ pub enum Piece {
     /// A whole command, continued lines joined.
     Command(Line),
     /// `kubectl apply -f - <<EOF` and what it is fed; a fenced block of YAML has no command.
-    Here { line: usize, command: String, body: String, replaced: Replaced, set: Vec<Unset> },
+    Here { line: usize, command: String, body: String, replaced: Replaced, set: Vec<Unset>, outside: Vec<Unset> },
     /// What was left out, in one sentence.
     LeftOut(String),
 }
@@ -183,7 +183,14 @@ pub fn pieces(text: &str) -> Vec<Piece> {
                 if is_object(&body) {
                     // No shell reads it: what looks like a variable is the reader's to set.
                     let (body, replaced) = (Variables::bare(&body), Replaced::ByShell);
-                    all.push(Piece::Here { line: first, command: String::new(), body, replaced, set: Vec::new() });
+                    all.push(Piece::Here {
+                        line: first,
+                        command: String::new(),
+                        body,
+                        replaced,
+                        set: Vec::new(),
+                        outside: Vec::new(),
+                    });
                 }
                 continue;
             }
@@ -208,7 +215,14 @@ pub fn pieces(text: &str) -> Vec<Piece> {
                 let literal = quoted && !replaces(if line.contains("kubectl ") { &line } else { text });
                 let replaced = if literal { Replaced::ByNobody } else { Replaced::ByShell };
                 match quoted {
-                    true => all.push(Piece::Here { line: last + 1, command, body, replaced, set: Vec::new() }),
+                    true => all.push(Piece::Here {
+                        line: last + 1,
+                        command,
+                        body,
+                        replaced,
+                        set: Vec::new(),
+                        outside: Vec::new(),
+                    }),
                     false => all.push(here(last + 1, command, &body, replaced, &variables)),
                 }
             }
@@ -287,16 +301,23 @@ fn here(line: usize, command: String, body: &str, replaced: Replaced, variables:
     let uses = Variables::used(body);
     let forgotten = uses.iter().any(|name| variables.knows(name));
     if !forgotten {
-        return Piece::Here { line, command, body: Variables::bare(body), replaced, set: Vec::new() };
+        let (body, outside) = (Variables::bare(body), unset(line, body, variables));
+        return Piece::Here { line, command, body, replaced, set: Vec::new(), outside };
     }
     let (body_as_shell, _) = variables.replace(body);
+    let set = unset(line, body, variables);
+    Piece::Here { line, command, body: body_as_shell, replaced, set, outside: Vec::new() }
+}
+
+/// The variables of a body that nothing sets, each once.
+fn unset(line: usize, body: &str, variables: &Variables) -> Vec<Unset> {
     let mut named = BTreeSet::new();
     let mut set: Vec<Unset> = Vec::new();
     for (offset, text) in body.lines().enumerate() {
         let unset = Variables::used(text).into_iter().filter(|name| !variables.is_set(name));
         set.extend(unset.filter(|name| named.insert(name.clone())).map(|name| Unset { name, line: line + 1 + offset }));
     }
-    Piece::Here { line, command, body: body_as_shell, replaced, set }
+    set
 }
 
 /// Without the indentation that all lines share: a document inside a list of a text.
@@ -328,6 +349,7 @@ mod tests {
                 body: "kind: a\nb: one\nc: \n".into(),
                 replaced: Replaced::ByShell,
                 set: vec![Unset { name: "other".into(), line: 8 }],
+                outside: Vec::new(),
             }
         );
         assert!(matches!(&found[1], Piece::Command(Line { line: 10, text, .. }) if text == "kubectl get x -n y"));
