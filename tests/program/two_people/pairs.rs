@@ -237,6 +237,8 @@ fn expected(here: Here, there: There) -> (&'static str, [i32; 5]) {
     use Here as H;
     use There as T;
     match (here, there) {
+        // Under another name it is not in the way of the run itself, only of every new one.
+        (H::Waiting | H::Open | H::Newer, T::Planted) => ("kubectl", [2, 6, 0, 4, 0]),
         (_, T::Damaged | T::Planted) => ("kubectl", [2, 6, 4, 4, 4]),
         (H::Waiting | H::Open | H::Newer, T::None) => ("resume", [2, 6, 0, 4, 0]),
         (H::Waiting, T::Mine) => ("take-over", [2, 6, 6, 0, 0]),
