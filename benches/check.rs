@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidepilot::fleet::findings::check;
 use tidepilot::fleet::one_cluster::invariants;
 use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdView, Store};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What, database};
+use tidepilot::hazards::check;
 
 const LIMIT: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 20;

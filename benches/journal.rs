@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use model::{Branch, Course, drive, opened, runbook};
-use tidepilot::client::ledger::{Journal, read};
+use tidepilot::client::journal::{Journal, read};
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::engine::Run;
 use tidepilot::runbook::record::{Event, Record, decode};

@@ -3,6 +3,7 @@
 //! Modules in reading order; imports go one way only (`tests/house/tidy.rs` enforces it):
 //!
 //! * [`fleet`] — what **is**: pure data and arithmetic over everything we were told;
+//! * [`hazards`] — what **goes wrong**: the catalogue, each check over a fleet and its cure; the lint of files;
 //! * [`runbook`] — what **should** happen: documents, plans, the engine; pure;
 //! * [`client`] — how we **touch** the world: Kubernetes, the tunnel to PD, the journal;
 //! * [`app`] — the core: messages in, effects out, and the driver which carries the effects out;
@@ -19,6 +20,7 @@ pub mod console;
 pub mod counted;
 mod files;
 pub mod fleet;
+pub mod hazards;
 pub mod report;
 pub mod runbook;
 pub mod shown;

@@ -8,9 +8,9 @@ use super::words::{Level, freshness_level};
 use super::{App, Subject, View};
 use crate::fleet::database::Database;
 use crate::fleet::expiry::{Certificate, Held};
-use crate::fleet::findings::{Finding, Severity};
 use crate::fleet::standing as clusters;
 use crate::fleet::{self, ObjectRef};
+use crate::hazards::{Finding, Severity};
 use crate::runbook::standing::{self, Standing};
 
 /// One line that the cursor can stand on.

@@ -10,7 +10,7 @@ use super::options::Connect;
 use super::{fail, print};
 use crate::app::driver::approved::{Seen, recorded};
 use crate::app::driver::{exit, journals};
-use crate::client::ledger;
+use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
 use crate::runbook::record::{Event, decode};
@@ -44,7 +44,7 @@ pub enum AuditCommand {
 
 pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> ExitCode {
     let (AuditCommand::Verify { id, .. } | AuditCommand::Report { id } | AuditCommand::Remaining { id }) = command;
-    let text = match ledger::text(folder, id) {
+    let text = match journal::text(folder, id) {
         Ok(text) => text,
         Err(error) => return fail(&error.to_string(), exit::REFUSED),
     };

@@ -16,8 +16,8 @@ use crate::client;
 use crate::files::{self, Allowed};
 use crate::fleet::database::databases;
 use crate::fleet::extras::Extras;
-use crate::fleet::findings::lint::{Text, lint};
-use crate::fleet::findings::{Severity, check};
+use crate::hazards::lint::{Text, lint};
+use crate::hazards::{Severity, check};
 use crate::report::check::{self as report, Shown};
 use crate::runbook::standing::{self, Standing};
 

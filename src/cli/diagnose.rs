@@ -8,9 +8,9 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
-use crate::client::leases;
-use crate::client::leftovers::{self, ProbePod};
-use crate::client::open_run;
+use crate::client::kube::leftovers::{self, ProbePod};
+use crate::client::share::leases;
+use crate::client::share::open_run;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;

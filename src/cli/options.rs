@@ -9,7 +9,7 @@ use super::complain;
 use crate::app::driver::Driver;
 use crate::app::driver::shelf::{Lang, Shelf, near};
 use crate::client::Links;
-use crate::client::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
+use crate::client::kube::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
 use crate::files::{is_sticky, shared};
 use crate::runbook::requests::quote;

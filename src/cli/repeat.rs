@@ -3,7 +3,7 @@
 //! Not here: which options these are ([`super::options`]), what is printed after a run ([`crate::report::run`]).
 
 use super::options::Connect;
-use crate::fleet::findings::Finding;
+use crate::hazards::Finding;
 use crate::runbook::standing::Standing;
 
 const OWN: &str = "tidepilot ";

@@ -14,7 +14,7 @@ use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::{Driver, exit, journals};
 use crate::client;
-use crate::client::ledger::{self, LedgerError};
+use crate::client::journal::{self, LedgerError};
 use crate::report;
 use crate::runbook::choices::Wish;
 use crate::runbook::record::Event;
@@ -132,7 +132,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             });
             Ok(ExitCode::SUCCESS)
         }
-        RunsCommand::Show { id, output } => match ledger::read(&folder, id) {
+        RunsCommand::Show { id, output } => match journal::read(&folder, id) {
             Ok(records) => {
                 let document = records.first().and_then(|record| match &record.event {
                     Event::RunOpened { plan, .. } => plan.document.as_ref(),

@@ -14,11 +14,14 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRng, TestRunner};
 use serde_json::Value;
 
-use super::{approval, certificates, kubeconfig, open_run, pd_answers, resources};
+use super::certificates;
+use crate::client::kube::{kubeconfig, resources};
+use crate::client::pd::answers;
+use crate::client::share::{approval, open_run};
 use crate::fleet::corefile;
-use crate::fleet::findings::lint::{Text, lint as lint_texts};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
+use crate::hazards::lint::{Text, lint as lint_texts};
 use crate::runbook::definition::{Runbook, SHIPPED};
 use crate::runbook::digest::digest;
 use crate::runbook::lint::lint;
@@ -215,15 +218,15 @@ fn answers_of_pd() {
         [v2.replace("ad0b6a0ee3f2b1", &"x".repeat(9_000)), v3.replace("\"9\"", &format!("\"{}\"", "9".repeat(9_000)))];
     feed("PD's answers", seeds(&[v2, v3, stores, health, r#"{"health":"true"}"#, &long[0], &long[1]]), |bytes| {
         let all = [
-            pd_answers::members_v2(bytes).err(),
-            pd_answers::members_v3(bytes).err(),
-            pd_answers::stores(bytes).err(),
-            pd_answers::pd_health(bytes).err(),
-            pd_answers::json::<pd_answers::Status>("status", bytes).err(),
-            pd_answers::json::<pd_answers::Replicate>("replicate", bytes).err(),
+            answers::members_v2(bytes).err(),
+            answers::members_v3(bytes).err(),
+            answers::stores(bytes).err(),
+            answers::pd_health(bytes).err(),
+            answers::json::<answers::Status>("status", bytes).err(),
+            answers::json::<answers::Replicate>("replicate", bytes).err(),
         ];
-        pd_answers::health(bytes);
-        pd_answers::pd_leads(http::StatusCode::OK, bytes);
+        answers::health(bytes);
+        answers::pd_leads(http::StatusCode::OK, bytes);
         Ok(Some(all.into_iter().flatten().max_by_key(String::len).unwrap_or_default()))
     });
 }
@@ -356,8 +359,10 @@ fn certificates_in_pem() {
         vec![certificate.clone().into_bytes(), der, format!("{certificate}{certificate}").into_bytes()],
         move |bytes| {
             // In PEM, and as DER with a frame around it, so that the changes reach the inner parser.
-            let framed =
-                format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", super::login::base64(bytes));
+            let framed = format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                crate::client::kube::login::base64(bytes)
+            );
             for tls in [bytes.to_vec(), framed.into_bytes()] {
                 let data: BTreeMap<String, Vec<u8>> =
                     [("tls.crt", tls.clone()), ("ca.crt", tls), ("tls.key", key.clone().into_bytes())]

@@ -1,66 +1,33 @@
 //! How we **touch** the world: the only room with a Kubernetes client, sockets and the journal's file.
 //!
-//! Reading order: [`connect`] (kubeconfig → targets) → [`link`] (one isolated connection per context) →
-//! [`access`] (what may leave at all) → [`tunnel`] and [`pd`] (PD through its pod) → [`look`] (one look), [`look_closer`] and
-//! [`watch`] (a long one) → [`rights`], [`probe`], [`apply`] (a run's hands) → [`ledger`] (its journal) →
-//! [`identity`], [`lease`] (over [`timing`] and [`clock`]), [`open_run`], [`approval`] (other people, their runs, their word). [`certificates`] reads what
-//! Secrets say, [`signing`] and [`cfssl`] make what goes into them.
+//! Reading order: [`kube::connect`] (kubeconfig → targets) → [`wire::link`] (one isolated connection per context) →
+//! [`wire::access`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
+//! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::probe`], [`write`] (a run's hands) →
+//! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
+//! what goes into them.
 //!
-//! Imports `fleet` and `runbook::{action, approval, merge, record, requests, rights}` only. Everything it learns leaves as [`crate::fleet::Change`];
-//! everything it does enters as [`crate::runbook::action::Action`]. Judging either is not its business.
+//! Imports `fleet` and `runbook` only. Everything it learns leaves as [`crate::fleet::Change`]; everything it does enters
+//! as an [`Action`](crate::runbook::action::Action). Judging either is not its business.
 
-pub mod access;
-pub mod agent;
-pub mod apply;
-pub mod approval;
 pub mod certificates;
-pub mod cfssl;
-mod channels;
-pub mod clock;
-pub mod connect;
-mod credentials;
-mod frames;
 #[cfg(test)]
 mod fuzz;
-pub mod identity;
-mod kubeconfig;
-pub mod lease;
-pub mod leases;
-pub mod ledger;
-pub mod leftovers;
-pub mod link;
-mod login;
-pub mod look;
-pub mod look_closer;
-pub mod network;
-pub mod objects;
-pub mod open_run;
-mod pages;
+pub mod journal;
+pub mod kube;
 mod pd;
-mod pd_answers;
-mod pd_details;
-mod pd_tls;
-pub mod probe;
-mod resources;
-mod retry;
-pub mod rights;
-mod settle;
-pub mod signing;
-pub mod timing;
-mod tls_words;
-mod trouble;
-mod tunnel;
-mod upgrade;
-pub mod watch;
-mod within;
+pub mod share;
+pub mod wire;
+pub mod write;
 
-pub use access::{ProbePermit, Refused, WritePermit};
-pub use connect::{ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts};
-pub use credentials::end_all as end_credential_plugins;
-pub use link::{Link, Links};
-pub use look::fold;
-pub use trouble::{Trouble, TroubleKind};
-pub use watch::{WatchHandle, watch};
+pub use crate::client::kube::connect::{
+    ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts,
+};
+pub use crate::client::kube::credentials::end_all as end_credential_plugins;
+pub use crate::client::kube::look::fold;
+pub use crate::client::kube::watch::{WatchHandle, watch};
+pub use crate::client::wire::access::{ProbePermit, Refused, WritePermit};
+pub use crate::client::wire::link::{Link, Links};
+pub use crate::client::wire::trouble::{Trouble, TroubleKind};
 
 use jiff::Timestamp;
 

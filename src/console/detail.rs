@@ -13,8 +13,8 @@ use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
 use crate::fleet::database::Member;
 use crate::fleet::expiry::{Certificate, Held, left};
-use crate::fleet::findings::Finding;
 use crate::fleet::rollout::rollout;
+use crate::hazards::Finding;
 
 /// Width of the labels at the left.
 const LABEL: usize = 16;

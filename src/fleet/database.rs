@@ -24,7 +24,7 @@ mod judging;
 
 use grouping::group;
 pub use grouping::{Astray, astray, referenced};
-pub(super) use grouping::{answers, candidates, cluster_id, names};
+pub(crate) use grouping::{answers, candidates, cluster_id, names};
 pub(super) use joining::domain_in;
 pub use joining::host;
 use joining::{join, join_stores, place_of};

@@ -122,7 +122,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
 }
 
 /// By which labels PD keeps replicas apart. `None`: nobody told.
-pub(super) fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [String]> {
+pub(crate) fn location_labels<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a [String]> {
     let clusters = database
         .tidb_clusters
         .iter()

@@ -17,7 +17,6 @@ pub mod dns;
 pub mod domain_witness;
 pub mod expiry;
 pub mod extras;
-pub mod findings;
 pub mod kin;
 pub mod lead;
 pub mod leaving;

@@ -1,7 +1,7 @@
 //! Is this really one cluster? The seven invariants of `domain.md` §5.5, each with its answer in one sentence.
 //!
 //! Holds, broken, or unknown: what cannot be seen is unknown, and never holds. Pure; for the console's panel and
-//! `check`. Not here: what to do about a broken one ([`super::findings`]).
+//! `check`. Not here: what to do about a broken one ([`crate::hazards`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::fleet::Freshness;
     use crate::fleet::database::databases;
-    use crate::fleet::findings::bed::Bed;
+    use crate::hazards::bed::Bed;
     use serde_json::json;
 
     /// The bed with the peers written as the operators would.

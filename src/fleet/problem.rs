@@ -2,7 +2,7 @@
 //!
 //! Each kind names the findings that say the same; where none of them was made, `check` makes one of the problem itself, so
 //! what is wrong in one face is never right in another. Not here: who finds problems ([`super::database`],
-//! [`super::standing`]), hazards that nobody would call wrong yet ([`super::findings`]).
+//! [`super::standing`]), hazards that nobody would call wrong yet ([`crate::hazards`]).
 
 use serde::{Serialize, Serializer};
 
@@ -178,7 +178,7 @@ impl Serialize for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::findings::catalogue::entry;
+    use crate::hazards::catalogue::entry;
 
     #[test]
     fn every_kind_has_a_finding() {

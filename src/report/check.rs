@@ -13,10 +13,10 @@ use super::plain;
 use crate::counted::counted;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, Held, certificates, left};
-use crate::fleet::findings::catalogue::CATALOGUE;
-use crate::fleet::findings::{Checked, Finding, Severity, zh};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
 use crate::fleet::{Fleet, standing};
+use crate::hazards::catalogue::CATALOGUE;
+use crate::hazards::{Checked, Finding, Severity, zh};
 use crate::runbook::standing::Standing;
 
 const WIDTH: usize = 80;
@@ -352,7 +352,7 @@ pub fn catalogue_json() -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::findings::lint::{Text, lint};
+    use crate::hazards::lint::{Text, lint};
 
     fn shown(text: &str, least: Severity) -> Shown {
         Shown::of_texts(lint(&[Text { file: "f.yaml".into(), text: text.into() }]), least)

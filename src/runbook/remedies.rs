@@ -12,12 +12,12 @@ use super::Observation;
 use super::bind::{bind, objects_of_facts};
 use super::definition::Runbook;
 use crate::fleet::certificate::FACTS_KEY;
-use crate::fleet::findings::bed::{Bed, when};
-use crate::fleet::findings::catalogue::{CATALOGUE, Seeing};
-use crate::fleet::findings::tests::worlds;
-use crate::fleet::findings::{Finding, check};
 use crate::fleet::object::{ObjectKind, Sight};
 use crate::fleet::{Change, Fleet, ObjectKey, What};
+use crate::hazards::bed::{Bed, when};
+use crate::hazards::catalogue::{CATALOGUE, Seeing};
+use crate::hazards::tests::worlds;
+use crate::hazards::{Finding, check};
 
 /// Findings without a command, and why there is none.
 const WORDS: &[(&str, &str)] = &[

@@ -22,10 +22,10 @@ use super::requests::quote;
 use super::run::view::{Direction, Offer, Progress, Shown, View};
 use crate::fleet::database::{Database, Member};
 use crate::fleet::diagnosis::{Diagnosis, Leftover};
-use crate::fleet::findings::Finding;
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::subject::Subject;
 use crate::fleet::{Fleet, ObjectRef};
+use crate::hazards::Finding;
 
 /// Whether a process drives a run now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

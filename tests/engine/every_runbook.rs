@@ -15,7 +15,7 @@ use crate::bare::scenarios::{alone, empty, half_repaired, opened, spanning, with
 use crate::bare::{Bed, Course, Effected, Point, accounted, drive, live_on, world};
 use crate::model::{Ended, FATES, Fate, all_of};
 use serde_json::{Value, json};
-use tidepilot::client::signing::{self, Ask};
+use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::fleet::object::{ObjectId, ObjectKind};
 use tidepilot::runbook::action::{Action, Answer};
 use tidepilot::runbook::actions::{CreateObject, PatchTidbCluster};

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::client::apply::{perform, rehearse};
-use tidepilot::client::probe::{probe, resolv_domain};
-use tidepilot::client::rights::{Right, denied};
-use tidepilot::client::{ConnectOptions, Limits, Links, ProbePermit, WritePermit, fold, targets, watch};
+use tidepilot::client::kube::probe::{probe, resolv_domain};
+use tidepilot::client::kube::rights::{Right, denied};
+use tidepilot::client::watch;
+use tidepilot::client::write::{perform, rehearse};
+use tidepilot::client::{ConnectOptions, Limits, Links, ProbePermit, WritePermit, fold, targets};
 use tidepilot::fleet::database::database_of;
 use tidepilot::fleet::extras::{Extra, Extras};
 use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};

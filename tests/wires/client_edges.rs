@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::client::apply::perform;
-use tidepilot::client::rights::{Right, denied};
+use tidepilot::client::kube::rights::{Right, denied};
+use tidepilot::client::write::perform;
 use tidepilot::client::{ConnectOptions, Limits, Links, WritePermit, fold, targets};
 use tidepilot::fleet::database::database_of;
 use tidepilot::fleet::pd::{MemberId, MembershipApi};

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::Driver;
-use crate::client::approval;
+use crate::client::share::approval;
 use crate::runbook::approval::{Approval, Vouched};
 use crate::runbook::digest::digest;
 use crate::runbook::engine::Run;

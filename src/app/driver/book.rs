@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use super::waiting::Haste;
 
-use crate::client::lease::{Lease, Lost};
-use crate::client::ledger::{Journal, LedgerError};
-use crate::client::open_run::{NotShared, OpenRun};
+use crate::client::journal::{Journal, LedgerError};
+use crate::client::share::lease::{Lease, Lost};
+use crate::client::share::open_run::{NotShared, OpenRun};
 use crate::counted::counted;
 use crate::runbook::record::{Event, Record, encode};
 

@@ -7,8 +7,8 @@
 use super::journals::replay;
 use super::{Driver, Ears, tell};
 use crate::app::message::RunMessage;
-use crate::client::ledger::{self, Journal, LedgerError};
-use crate::client::open_run::{self, Head};
+use crate::client::journal::{self, Journal, LedgerError};
+use crate::client::share::open_run::{self, Head};
 use crate::runbook::record::{Event, Record, decode};
 use crate::runbook::run::Run;
 use crate::runbook::standing::Standing;
@@ -61,8 +61,8 @@ impl Driver {
     /// Ends this machine's journal where the run was ended elsewhere; one sentence if it did. The lines that were here and are
     /// not there are kept beside it.
     pub(super) async fn catch_up(&self, run: &str) -> Option<String> {
-        let here = ledger::text(&self.runs, run).ok()?;
-        let known = ledger::read(&self.runs, run);
+        let here = journal::text(&self.runs, run).ok()?;
+        let known = journal::read(&self.runs, run);
         if known.as_ref().is_ok_and(|records| replay(records).is_ok_and(|run| run.outcome().is_some())) {
             return None;
         }
@@ -102,14 +102,14 @@ impl Driver {
             Err(LedgerError::Damaged { .. } | LedgerError::NotText { .. } | LedgerError::Foreign { .. }) => None,
             Err(error) => return Err(error),
         };
-        let aside = ledger::set_aside(&self.runs, run)?;
+        let aside = journal::set_aside(&self.runs, run)?;
         Journal::import(&self.runs, run, lines)?;
         Ok(Some(aside.display().to_string()))
     }
 
     /// Fetches what was done elsewhere since, of a run that is open in the cluster.
     pub(super) async fn bring_up(&self, run: &str) {
-        let Ok(here) = ledger::text(&self.runs, run) else { return };
+        let Ok(here) = journal::text(&self.runs, run) else { return };
         for head in open_run::find(&self.links, Some(run)).await.heads {
             let Ok(lines) = open_run::read(&self.links, &head).await else { continue };
             if one_run(&here, &lines) && !here.starts_with(&lines) && whole(&head, &lines).is_ok() {
@@ -153,15 +153,15 @@ impl Driver {
     /// Whether a run of another record can be gone on with from the journal of this machine: it is whole, and it has every
     /// line that is there.
     pub(super) fn have(&self, run: &str, there: &str) -> bool {
-        let whole = ledger::read(&self.runs, run).is_ok();
-        whole && ledger::text(&self.runs, run).is_ok_and(|here| here.starts_with(there))
+        let whole = journal::read(&self.runs, run).is_ok();
+        whole && journal::text(&self.runs, run).is_ok_and(|here| here.starts_with(there))
     }
 
     /// Notes how a run of this machine stands in the cluster whose record of it is this one.
     pub(super) async fn compare(&self, standing: &mut Standing, head: &Head) {
         let Ok(lines) = open_run::read(&self.links, head).await else { return };
-        let here = ledger::text(&self.runs, &standing.run).unwrap_or_default();
-        let readable = ledger::read(&self.runs, &standing.run).is_ok();
+        let here = journal::text(&self.runs, &standing.run).unwrap_or_default();
+        let readable = journal::read(&self.runs, &standing.run).is_ok();
         match whole(head, &lines) {
             Err(bad) => standing.barred_by(bad),
             Ok(_) if !readable => {

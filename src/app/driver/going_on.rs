@@ -8,9 +8,10 @@ use super::guard::Taking;
 use super::journals::replay;
 use super::{Driver, Ears, TOOL, ask, end, exit, need, now, open_work, tell};
 use crate::app::message::{RunEnd, RunMessage};
-use crate::client::access::WritePermit;
-use crate::client::ledger::{self, Journal};
-use crate::client::{agent, apply};
+use crate::client::journal::{self, Journal};
+use crate::client::wire::access::WritePermit;
+use crate::client::wire::agent;
+use crate::client::write;
 use crate::fleet::ObjectRef;
 use crate::runbook::choices::{BadChoice, Wish};
 use crate::runbook::engine::Run;
@@ -31,7 +32,7 @@ impl Driver {
         }
         let (journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
-            Err(error @ ledger::LedgerError::Held { .. }) => {
+            Err(error @ journal::LedgerError::Held { .. }) => {
                 return end(run, exit::ANOTHER_RUN, format!("{error}{}", self.driven_by(run)));
             }
             Err(error) => return end(run, exit::REFUSED, format!("{error}{}", self.on_record(run, &error).await)),
@@ -165,7 +166,7 @@ impl Driver {
                 Some(lease) => permit.under(std::sync::Arc::clone(lease)),
                 None => permit,
             };
-            apply::move_version(&self.links, &permit, &run.id, target, uid).await
+            write::move_version(&self.links, &permit, &run.id, target, uid).await
         };
         let why = moved.await.err()?;
         let sentence = format!(

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::shelf;
-use crate::client::ledger;
+use crate::client::journal;
 use crate::runbook::engine::{BadRun, Run};
 use crate::runbook::record::{Event, Record};
 use crate::runbook::standing::{Drives, Standing};
@@ -13,12 +13,12 @@ use crate::runbook::ways::WayOn;
 
 /// Journals in a folder, newest first. Who drives an open one is told by its lock alone.
 pub fn standings(folder: &Path) -> Vec<Standing> {
-    let mut all: Vec<Standing> = ledger::list(folder)
+    let mut all: Vec<Standing> = journal::list(folder)
         .into_iter()
         .map(|(id, records)| {
             let made = records.map_err(|error| error.to_string()).and_then(|records| {
                 let mut standing = Standing::of(&records, true, Drives::NotKnown)?;
-                if standing.open && ledger::is_locked(folder, &id) {
+                if standing.open && journal::is_locked(folder, &id) {
                     standing.driven(Drives::Here);
                 }
                 Ok(standing)

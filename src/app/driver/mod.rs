@@ -36,11 +36,14 @@ use going_on::moving;
 use guard::{Guarded, Taking};
 
 use super::message::{RunEnd, RunMessage, RunbookInfo};
-use crate::client::access::{ProbePermit, WritePermit};
-use crate::client::clock::Clock as Witness;
-use crate::client::lease::Timing;
-use crate::client::ledger::{self, Journal};
-use crate::client::{self, Links, agent, apply, network, open_run, probe};
+use crate::client::journal::{self, Journal};
+use crate::client::kube::{network, probe};
+use crate::client::share::lease::Timing;
+use crate::client::share::open_run;
+use crate::client::wire::access::{ProbePermit, WritePermit};
+use crate::client::wire::agent;
+use crate::client::wire::clock::Clock as Witness;
+use crate::client::{self, Links, write};
 use crate::fleet::{Change, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
@@ -309,7 +312,7 @@ impl Driver {
 
     /// ` (driven by …)`, where the journal knows it.
     fn driven_by(&self, run: &str) -> String {
-        let records = ledger::read(&self.runs, run).unwrap_or_default();
+        let records = journal::read(&self.runs, run).unwrap_or_default();
         last_driver(&records).map(|who| format!(" (driven by {who})")).unwrap_or_default()
     }
 
@@ -406,7 +409,7 @@ impl Driver {
                                 reason: format!("the last look is {} s old, so nothing was sent", age.as_secs()),
                             },
                             _ => {
-                                let sent = apply::perform(&self.links, &write, &id, &action, &seen.fleet);
+                                let sent = write::perform(&self.links, &write, &id, &action, &seen.fleet);
                                 let reason = "a person asked to stop before an answer came".to_owned();
                                 haste.bound(sent).await.unwrap_or(Answer::Unknown { reason })
                             }
@@ -498,7 +501,7 @@ impl Driver {
     async fn open_run_on(&self, target: &ObjectRef, runbook: &str, counts: impl Fn(&Run) -> bool) -> Option<Standing> {
         let all = journals::standings(&self.runs).into_iter();
         for mut open in all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true)) {
-            let records = ledger::read(&self.runs, &open.run).unwrap_or_default();
+            let records = journal::read(&self.runs, &open.run).unwrap_or_default();
             if !replay(&records).map_or(true, |run| counts(&run)) {
                 continue;
             }
@@ -521,7 +524,7 @@ impl Driver {
     /// With `--local-only` this folder is all that keeps a second run out: a journal in it that cannot be read may be
     /// an open run on this very target. One sentence.
     fn unreadable(&self) -> Option<String> {
-        let journals = ledger::list(&self.runs).into_iter().filter(|_| self.local_only);
+        let journals = journal::list(&self.runs).into_iter().filter(|_| self.local_only);
         let mut unreadable = journals.filter_map(|(id, records)| match records {
             Ok(records) => Some((id, replay(&records).err()?)),
             Err(why) => Some((id, why.to_string())),

@@ -9,10 +9,10 @@ use futures::future::join_all;
 
 use super::{Driver, copies, journals};
 use crate::client::fold;
-use crate::client::lease::{self, Place};
-use crate::client::leases::Orphan;
-use crate::client::ledger;
-use crate::client::open_run::{self, Head};
+use crate::client::journal;
+use crate::client::share::lease::{self, Place};
+use crate::client::share::leases::Orphan;
+use crate::client::share::open_run::{self, Head};
 use crate::fleet::object::Sight;
 use crate::fleet::{Fleet, Freshness};
 use crate::runbook::engine::Run;
@@ -78,13 +78,13 @@ impl Driver {
         for run in runs.iter_mut().filter(|run| run.drives != Drives::Here) {
             let head = found.heads.iter().find(|head| head.run == run.run);
             if run.open && head.is_none() && asked.next().is_some() && self.catch_up(&run.run).await.is_some() {
-                let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
+                let records = journal::read(&self.runs, &run.run).unwrap_or_default();
                 if let Ok(ended) = Standing::of(&records, true, Drives::NotKnown) {
                     *run = ended;
                 }
             }
             if run.open {
-                let records = ledger::read(&self.runs, &run.run).unwrap_or_default();
+                let records = journal::read(&self.runs, &run.run).unwrap_or_default();
                 self.note_driver(run, &records).await;
                 self.note_document(run, &records);
             }
@@ -130,7 +130,7 @@ impl Driver {
             }
             Err(bad) => {
                 // The journal here may be whole: what is in its record's place is in its way.
-                let here = ledger::read(&self.runs, &head.run).is_ok();
+                let here = journal::read(&self.runs, &head.run).is_ok();
                 let mut standing = Standing {
                     sent: true,
                     runbook: head.runbook.clone(),
@@ -179,7 +179,7 @@ impl Driver {
     }
 
     async fn drives(&self, run: &str, records: &[Record], here: bool) -> (Drives, Option<(String, u64)>) {
-        if here && ledger::is_locked(&self.runs, run) {
+        if here && journal::is_locked(&self.runs, run) {
             return (Drives::Here, None);
         }
         let leased = records.iter().rev().find_map(|record| match &record.event {
@@ -187,7 +187,7 @@ impl Driver {
             _ => None,
         });
         let Some((database, fences)) = leased else { return (Drives::Nobody, None) };
-        let seat = if here { ledger::seat_of(&self.runs, run) } else { None };
+        let seat = if here { journal::seat_of(&self.runs, run) } else { None };
         let mut unknown = false;
         for fence in fences {
             let place =

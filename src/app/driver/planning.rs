@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{Driver, now, refused};
-use crate::client::access::{ProbePermit, WritePermit};
-use crate::client::{self, apply, probe, rights};
+use crate::client::kube::{probe, rights};
+use crate::client::wire::access::{ProbePermit, WritePermit};
+use crate::client::{self, write};
 use crate::fleet::database::database_of;
 use crate::fleet::dns::Served;
 use crate::fleet::extras::Extra;
@@ -263,7 +264,7 @@ impl Driver {
                 _ => continue,
             };
             let merge = &merge;
-            match apply::rehearse(&self.links, &permit, "plan", &step.action).await {
+            match write::rehearse(&self.links, &permit, "plan", &step.action).await {
                 Ok(Some(_)) if merge.is_null() => step.rehearsed = Rehearsal::ServerDryRun,
                 Ok(Some(object)) => {
                     let fields = merge::found(merge, &object);

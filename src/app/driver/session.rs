@@ -15,8 +15,8 @@ use super::turns::Known;
 use super::{Driver, Ears, GateAnswer, Reply, exit, journals};
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::fold;
-use crate::client::ledger;
-use crate::client::watch::watch as watch_clusters;
+use crate::client::journal;
+use crate::client::kube::watch::watch as watch_clusters;
 use crate::fleet::extras::Extras;
 use crate::runbook::standing::{Drives, Standing};
 
@@ -103,7 +103,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
             }
             Effect::Resume { run, wish } => {
                 // What happened before belongs to the picture.
-                for record in ledger::read(driver.runs_folder(), &run).unwrap_or_default() {
+                for record in journal::read(driver.runs_folder(), &run).unwrap_or_default() {
                     let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
                 }
                 let begin = driver.clone();

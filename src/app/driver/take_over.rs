@@ -7,11 +7,11 @@ use super::guard::{Taking, introduce};
 use super::journals::replay;
 use super::{Driver, Ears, TOOL, ask, copies, end, exit, guard, tell};
 use crate::app::message::{RunEnd, RunMessage};
-use crate::client::access::WritePermit;
-use crate::client::agent;
-use crate::client::identity::Identity;
-use crate::client::ledger::{self, Journal, LedgerError};
-use crate::client::open_run::{self, Found, Head};
+use crate::client::journal::{self, Journal, LedgerError};
+use crate::client::kube::identity::Identity;
+use crate::client::share::open_run::{self, Found, Head};
+use crate::client::wire::access::WritePermit;
+use crate::client::wire::agent;
 use crate::runbook::definition::Runbook;
 use crate::runbook::digest::digest;
 use crate::runbook::plan::{Gate, Plan};
@@ -41,7 +41,7 @@ impl Driver {
         };
         let (records, replayed) = match copies::whole(&head, &lines) {
             Ok(whole) => whole,
-            Err(bad) => return refuse(bad.refusal(ledger::read(&self.runs, run).is_ok())),
+            Err(bad) => return refuse(bad.refusal(journal::read(&self.runs, run).is_ok())),
         };
         introduce(&head, &records, &ears).await;
         if replayed.outcome().is_some() {
@@ -175,7 +175,7 @@ impl Driver {
             }
         };
         // What the one before wrote until the lease was ours is in the file by now.
-        let records = match ledger::read(&self.runs, run) {
+        let records = match journal::read(&self.runs, run) {
             Ok(records) => records,
             Err(error) => return self.give_up(guarded, refuse(error.to_string())).await,
         };
@@ -243,7 +243,7 @@ impl Driver {
 
     /// Puts this machine's journal aside for the one in the cluster.
     async fn instead(&self, run: &str, lines: &str, why: &str, ears: &Ears) -> Result<(Journal, bool), LedgerError> {
-        let aside = ledger::set_aside(&self.runs, run)?;
+        let aside = journal::set_aside(&self.runs, run)?;
         tell(ears, RunMessage::Waiting(format!("{why}; it is kept as {}", aside.display()))).await;
         Ok((Journal::import(&self.runs, run, lines)?, false))
     }

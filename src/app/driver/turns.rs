@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::Driver;
-use crate::client::approval;
-use crate::client::identity::{Identity, Named};
-use crate::client::link::Link;
+use crate::client::kube::identity::{Identity, Named};
+use crate::client::share::approval;
+use crate::client::wire::link::Link;
 use crate::fleet::ObjectRef;
 use crate::runbook::people::{NamedBy, no_person};
 use crate::runbook::standing::{Awaiting, Standing, Turn};

@@ -12,14 +12,14 @@ use crate::fleet::tidbcluster::{ClusterReference, Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 /// The PD cluster id of one TidbCluster: as its own PD pods say, else as the operator wrote it.
-pub(in crate::fleet) fn cluster_id(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<String> {
+pub(crate) fn cluster_id(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<String> {
     let cluster = fleet.clusters.get(&of.context)?;
     let told = answers(cluster, tc).find_map(|(_, answer)| answer.cluster_id).map(|id| id.to_string());
     told.or_else(|| tc.status.cluster_id.clone().filter(|id| !id.is_empty()))
 }
 
 /// The answers of one TidbCluster's own PD pods.
-pub(in crate::fleet) fn answers<'a>(
+pub(crate) fn answers<'a>(
     cluster: &'a KubeCluster,
     tc: &'a TidbCluster,
 ) -> impl Iterator<Item = (&'a ObjectKey, &'a PdAnswer)> {
@@ -202,7 +202,7 @@ pub fn referenced(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<Obj
 
 /// What `spec.cluster` may mean. Without a domain the name leads into the own Kubernetes cluster, where there is one of
 /// it; else to one without a domain, elsewhere.
-pub(in crate::fleet) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Vec<ObjectRef> {
+pub(crate) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Vec<ObjectRef> {
     let Some(to) = &tc.spec.cluster else { return Vec::new() };
     let own = fleet.same_cluster_as(&of.context).unwrap_or(&of.context);
     let mut named: Vec<(ObjectRef, &TidbCluster)> = fleet
@@ -222,7 +222,7 @@ pub(in crate::fleet) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbClust
 }
 
 /// Whether a reference of this TidbCluster has the name and namespace of another.
-pub(in crate::fleet) fn names(to: &ClusterReference, tc: &TidbCluster, other: &ObjectRef) -> bool {
+pub(crate) fn names(to: &ClusterReference, tc: &TidbCluster, other: &ObjectRef) -> bool {
     other.name == to.name && other.namespace == to.namespace.as_deref().unwrap_or(tc.namespace())
 }
 
@@ -278,10 +278,10 @@ pub fn astray(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<Astray>
 mod tests {
     use super::*;
     use crate::fleet::database::{Database, database_of, databases};
-    use crate::fleet::findings::bed::Bed;
     use crate::fleet::pd::{EtcdMember, PdView};
     use crate::fleet::problem::ProblemKind;
     use crate::fleet::{Change, Freshness, What};
+    use crate::hazards::bed::Bed;
     use serde_json::json;
     use std::collections::BTreeMap;
 

@@ -198,9 +198,9 @@ mod tests {
 
     use crate::fleet::Fleet;
     use crate::fleet::database::{Database, databases};
-    use crate::fleet::findings::bed::{Bed, when};
-    use crate::fleet::findings::{Severity, check};
     use crate::fleet::lead::Lead;
+    use crate::hazards::bed::{Bed, when};
+    use crate::hazards::{Severity, check};
 
     /// What each living one's own etcd says while it has no leader.
     fn leaderless(fleet: &mut Fleet, followed: bool) {

@@ -1,7 +1,7 @@
 //! What is wrong with a Database, and what could not be seen of it, one sentence each.
 //!
 //! Not here: the arithmetic of quorum ([`crate::fleet::quorum`]), hazards that need more than one look at the fleet
-//! ([`crate::fleet::findings`]). Neighbours: [`super::grouping`], [`super::joining`].
+//! ([`crate::hazards`]). Neighbours: [`super::grouping`], [`super::joining`].
 
 use std::collections::BTreeMap;
 

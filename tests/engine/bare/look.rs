@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidepilot::client::objects::redacted;
+use tidepilot::client::kube::objects::redacted;
 use tidepilot::fleet::certificate::SecretFacts;
 use tidepilot::fleet::corefile;
 use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, Served};

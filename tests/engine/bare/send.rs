@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tidepilot::client::certificates;
-use tidepilot::client::objects::redacted;
-use tidepilot::client::signing::{self, Ask};
+use tidepilot::client::certificates::signing::{self, Ask};
+use tidepilot::client::kube::objects::redacted;
 use tidepilot::fleet::certificate::fingerprint;
 use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tidepilot::client::signing::{self, Ask};
+use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::fleet::certificate::FACTS_KEY;
 use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::{Claim, PdDetails};

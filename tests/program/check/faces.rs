@@ -4,10 +4,10 @@
 //! Faults are put into the folded fleet, so that each stands alone. Not here: what a fault looks like in a running
 //! fleet ([`super`]).
 
-use tidepilot::fleet::findings::{Severity, check};
 use tidepilot::fleet::pd::{MemberId, PdAnswer};
 use tidepilot::fleet::problem::Problem;
 use tidepilot::fleet::{Crd, Fleet, Freshness, ObjectRef, OperatorPods};
+use tidepilot::hazards::{Severity, check};
 use tidepilot::report::check::Shown;
 use tidepilot::report::status::Status;
 use tidepilot::sim::scenario::{self, Scenario};
@@ -157,7 +157,7 @@ fn differing(fleet: &Fleet, now: jiff::Timestamp, least: u8) -> Vec<String> {
     let problems = status.databases.iter().flat_map(|database| &database.problems).chain(&status.problems);
     for problem in problems {
         let known: Vec<_> = checked.findings.iter().filter(|finding| !finding.unknown).collect();
-        let says = |finding: &&&tidepilot::fleet::findings::Finding| problem.kind.hazards().contains(&finding.id());
+        let says = |finding: &&&tidepilot::hazards::Finding| problem.kind.hazards().contains(&finding.id());
         if !known.iter().filter(says).any(|finding| about(problem).any(|one| finding.subjects.contains(one))) {
             all.push(format!("status: {problem:?}, and check has no such finding"));
         }

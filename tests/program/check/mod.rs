@@ -15,9 +15,9 @@ use crate::common::{Demo, Room};
 use serde_json::{Value, json};
 use tidepilot::client::{ConnectOptions, Limits, Links, fold, targets};
 use tidepilot::fleet::extras::Extras;
-use tidepilot::fleet::findings::lint::{Text, lint};
-use tidepilot::fleet::findings::{Checked, check};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
+use tidepilot::hazards::lint::{Text, lint};
+use tidepilot::hazards::{Checked, check};
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::{Sim, SimOptions};
 

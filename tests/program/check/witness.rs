@@ -143,7 +143,7 @@ fn an_expired_copy_of_the_ca_is_replaced() {
     let later = now() + jiff::SignedDuration::from_hours(48);
     let expired = std::fs::read(folder.path().join("past.crt")).expect("made");
     let stranger = Office::new("/CN=another", "ec").authority()["tls.crt"].clone();
-    let ask = tidepilot::client::signing::Ask {
+    let ask = tidepilot::client::certificates::signing::Ask {
         common_name: "TiDB",
         organization: None,
         hosts: &[],
@@ -153,7 +153,7 @@ fn an_expired_copy_of_the_ca_is_replaced() {
     let mut kept = authority.clone();
     // Also in the Secret of the CA itself.
     kept.insert("ca.crt".into(), expired.clone());
-    let made = tidepilot::client::signing::certificate(&ask, "ca", &kept, later).expect("it signs");
+    let made = tidepilot::client::certificates::signing::certificate(&ask, "ca", &kept, later).expect("it signs");
     let made = made.trusting(&[expired, stranger].concat(), later);
     let read = facts(&made.values());
     let names: Vec<&str> = read.authorities.iter().map(|one| one.common_name.as_str()).collect();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidepilot::client::watch::{WatchHandle, watch};
+use tidepilot::client::kube::watch::{WatchHandle, watch};
 use tidepilot::client::{ConnectOptions, Limits, Links, fold, targets};
 use tidepilot::fleet::{Change, Fleet, What};
 use tidepilot::sim::{Sim, SimOptions};

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tidepilot::client::certificates;
-use tidepilot::client::signing::{self, Ask};
+use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::fleet::certificate::Usage;
 
 use crate::common::openssl::{self, Leaf, Office, Values};

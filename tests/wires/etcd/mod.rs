@@ -19,8 +19,8 @@ use k8s_openapi::ByteString;
 use serde_json::Value;
 use servers::{Certificates, Etcds, Flavour};
 use tap::Tap;
-use tidepilot::client::connect::{ConnectOptions, targets};
-use tidepilot::client::{self, Links, WritePermit, apply};
+use tidepilot::client::kube::connect::{ConnectOptions, targets};
+use tidepilot::client::{self, Links, WritePermit, write};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::fleet::pd::MemberId;
 use tidepilot::runbook::action::{Action, Answer};
@@ -389,7 +389,7 @@ async fn wrong_urls_never_arrive(bed: &mut Bed, v2: bool) {
     let (before, connections) = (bed.etcds.raft(0).await, bed.arrived());
     let writes = bed.writes();
     for action in &actions {
-        let answer = apply::perform(&links, &permit, "test", action, &seen).await;
+        let answer = write::perform(&links, &permit, "test", action, &seen).await;
         // Refused here, not by a server: that one would be quoted with its status.
         let ours = matches!(&answer, Answer::Refused { reason } if !reason.contains("answered"));
         assert!(ours, "{action:?} got {answer:?}");
@@ -407,7 +407,7 @@ async fn wrong_urls_never_arrive(bed: &mut Bed, v2: bool) {
 
     // The instruments themselves: a right one, though it changes nothing, does arrive and is counted.
     let right = update(member(0).id, 0, good, &[good]);
-    let answer = apply::perform(&links, &permit, "test", &right, &seen).await;
+    let answer = write::perform(&links, &permit, "test", &right, &seen).await;
     assert!(matches!(&answer, Answer::Accepted { .. }), "{answer:?}");
     bed.etcds.applied_everywhere(2 * PODS + 1).await;
     assert!(bed.writes().is_none_or(|writes| writes.len() == PODS + 1));

@@ -1,0 +1,302 @@
+//! One fresh, bounded look at every context in parallel: what `status` and each decision of a run stand on.
+//!
+//! Gives [`Change`]s, so that a look and a watch feed the same [`Fleet::apply`]. A context that does not answer
+//! costs its own deadline and yields its own sentence; a right that is missing becomes a sentence, never an exit.
+//! Not here: keeping up afterwards ([`crate::client::kube::watch`]).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use crate::client::kube::resources::{self, Kind};
+use crate::client::wire::agent;
+use crate::client::wire::link::{Link, Links};
+use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::within::Within;
+use crate::client::{now, pd};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::{Pod, StatefulSet};
+use crate::fleet::{Change, Crd, Fleet, Freshness, Keyed as _, What};
+
+impl Links {
+    /// Looks at the named contexts (`None`: all of them). Bounded by `limits.look` and then `limits.pd`.
+    pub async fn look(&self, contexts: Option<&BTreeSet<String>>) -> Vec<Change> {
+        let wanted = self.iter().filter(|link| contexts.is_none_or(|contexts| contexts.contains(link.context())));
+        let tasks: Vec<_> = wanted
+            .map(|link| {
+                let (link, shared) = (Arc::clone(link), Arc::clone(link));
+                // A task of its own: a panic over one context's strange data stays with that context.
+                (shared, tokio::spawn(agent::inherited(async move { look_at(&link).await })))
+            })
+            .collect();
+        let looks = tasks.into_iter().map(|(link, task)| async move {
+            match Owned(task).join().await {
+                Ok(changes) => changes,
+                Err(_) => vec![
+                    configured(&link),
+                    connection(&link, Freshness::Unreachable, Some("an internal fault ended the look at it".into())),
+                ],
+            }
+        });
+        join_all(looks).await.into_iter().flatten().collect()
+    }
+}
+
+/// A look that nobody waits for any more stops.
+struct Owned<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Owned<T> {
+    async fn join(mut self) -> Result<T, tokio::task::JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Folds changes into a fleet.
+pub fn fold(changes: impl IntoIterator<Item = Change>) -> Fleet {
+    let mut fleet = Fleet::default();
+    for change in changes {
+        fleet.apply(change);
+    }
+    fleet
+}
+
+pub(in crate::client) fn change(link: &Link, what: What) -> Change {
+    Change { context: link.context().to_owned(), at: now(), what }
+}
+
+pub(in crate::client) fn configured(link: &Link) -> Change {
+    change(link, What::Configured { server: link.configured_server().to_owned(), read_only: link.read_only() })
+}
+
+fn connection(link: &Link, freshness: Freshness, message: Option<String>) -> Change {
+    change(link, What::Connection { freshness, message })
+}
+
+async fn look_at(link: &Link) -> Vec<Change> {
+    let limit = link.limits().look;
+    let mut changes = vec![configured(link), change(link, What::Trust(link.configured_trust()))];
+    let seen = match tokio::time::timeout(limit, objects(link)).await {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(trouble)) => {
+            changes.push(connection(link, trouble.freshness(), Some(trouble.sentence)));
+            return changes;
+        }
+        Err(_) => {
+            let trouble = link.too_late(limit, true);
+            changes.push(connection(link, trouble.freshness(), Some(trouble.sentence)));
+            return changes;
+        }
+    };
+    changes.extend(seen.facts.changes.into_iter().map(|what| change(link, what)));
+    let (freshness, message) = seen.facts.gaps.verdict();
+    changes.push(connection(link, freshness, message));
+    let deadline = Within::from(link.limits().pd);
+    let pods: Vec<&Pod> = seen.pods.iter().filter(|pod| pd::is_running_pd(pod)).collect();
+    let turn = pd::HealthTurn::default();
+    let asked = pods.iter().map(|pod| async {
+        let owner = pd::owner(pod, &seen.tidb_clusters);
+        let mut view = pd::ask(link, pod, owner).await;
+        if turn.take(pod, &view, &pods) {
+            pd::add_health(link, pod, owner, &mut view, deadline).await;
+        }
+        What::Pd { pod: pod.key(), view: Box::new(view) }
+    });
+    changes.extend(join_all(asked).await.into_iter().map(|what| change(link, what)));
+    changes
+}
+
+struct Seen {
+    facts: Facts,
+    tidb_clusters: Vec<TidbCluster>,
+    pods: Vec<Pod>,
+}
+
+async fn objects(link: &Link) -> Result<Seen, Trouble> {
+    // Alone and first: a cluster that does not answer this is asked nothing else.
+    let version = resources::version(link).await?;
+    let (facts, definition, tidb_clusters, pods, stateful_sets) = futures::join!(
+        facts(link, version),
+        definition(link),
+        resources::list::<TidbCluster>(link),
+        resources::list::<Pod>(link),
+        resources::list::<StatefulSet>(link),
+    );
+    let mut facts = facts?;
+    facts.finish(link, definition, tidb_clusters.as_ref().err()).await?;
+    let no_crd = matches!(facts.crd, Crd::Missing | Crd::OperatorV2Only);
+    let tidb_clusters = facts.take(tidb_clusters, no_crd)?;
+    let pods = facts.take(pods, false)?;
+    facts.take(stateful_sets, false)?;
+    Ok(Seen { facts, tidb_clusters, pods })
+}
+
+/// What is learned about a cluster itself, and what could not be.
+pub(in crate::client) struct Facts {
+    pub changes: Vec<What>,
+    pub gaps: Gaps,
+    crd: Crd,
+}
+
+/// Identity, operator and domain; the CRD follows with [`Facts::finish`].
+pub(in crate::client) async fn facts(link: &Link, version: String) -> Result<Facts, Trouble> {
+    let (uid, operator, domain) =
+        futures::join!(resources::identity(link), resources::operator_version(link), resources::dns(link));
+    let mut facts = Facts { changes: Vec::new(), gaps: Gaps::default(), crd: Crd::Unknown };
+    let uid = facts.unless_lost(uid, "namespaces/kube-system (which cluster this is)")?;
+    facts.changes.push(What::Identity { uid, version: Some(version) });
+    let (version, pods) = unless_lost(operator)?.unwrap_or_default();
+    facts.changes.push(What::Operator { version });
+    facts.changes.extend(pods.map(What::OperatorPods));
+    // Not CoreDNS, or not for us to see: the domain stays unknown, which every check that needs it says.
+    facts.changes.extend(unless_lost(domain)?.flatten().map(What::Dns));
+    Ok(facts)
+}
+
+/// `None` where the server answered something else; an error only where it did not answer, or does not know us.
+fn unless_lost<T>(result: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(trouble) => match trouble.kind {
+            TroubleKind::Unreachable | TroubleKind::AuthNeeded => Err(trouble),
+            TroubleKind::Forbidden
+            | TroubleKind::Missing
+            | TroubleKind::Expired
+            | TroubleKind::Answered
+            | TroubleKind::Refused => Ok(None),
+        },
+    }
+}
+
+/// The CRD's state as it was read not long ago, or by asking.
+pub(in crate::client) async fn definition(link: &Link) -> Result<Crd, Trouble> {
+    match resources::known_crd(link) {
+        Some(known) => Ok(known),
+        None => resources::crd(link).await,
+    }
+}
+
+impl Facts {
+    fn unless_lost<T>(&mut self, result: Result<T, Trouble>, what: &'static str) -> Result<Option<T>, Trouble> {
+        let found = unless_lost(result)?;
+        if found.is_none() {
+            self.gaps.lacking(what);
+        }
+        Ok(found)
+    }
+
+    /// Takes the CRD's state in. `unlisted`: why TidbClusters could not be listed.
+    pub async fn finish(
+        &mut self,
+        link: &Link,
+        definition: Result<Crd, Trouble>,
+        unlisted: Option<&Trouble>,
+    ) -> Result<(), Trouble> {
+        let gone = unlisted.is_some_and(|trouble| trouble.kind == TroubleKind::Missing);
+        // What was known from before does not hold where the kind is not served any more.
+        let stale = gone && matches!(definition, Ok(Crd::Served { .. }));
+        let definition = if stale { resources::crd(link).await } else { definition };
+        self.crd = match definition {
+            Ok(crd) => crd,
+            Err(trouble) if trouble.kind == TroubleKind::AuthNeeded => return Err(trouble),
+            // Not for us to read, or too slow to wait for: that the kind is served shows all the same.
+            Err(_) if unlisted.is_none() => Crd::Served { across_k8s: None },
+            Err(_) if gone => Crd::Missing,
+            Err(_) => Crd::Unknown,
+        };
+        match self.crd {
+            Crd::Missing => self.gaps.note("no TidbCluster CRD: TiDB Operator v1 is not installed here"),
+            Crd::OperatorV2Only => {
+                self.gaps.note("only TiDB Operator v2 CRDs (core.pingcap.com), which do not span Kubernetes clusters");
+            }
+            Crd::Served { .. } | Crd::Unknown => {}
+        }
+        self.changes.push(What::Crd(self.crd.clone()));
+        Ok(())
+    }
+
+    /// A complete list becomes a change; one that is forbidden a gap; anything else ends the look.
+    fn take<K: Kind>(
+        &mut self,
+        listed: Result<(Vec<K>, String), Trouble>,
+        may_be_missing: bool,
+    ) -> Result<Vec<K>, Trouble> {
+        match listed {
+            Ok((all, _)) => {
+                self.changes.push(K::all(all.clone()));
+                Ok(all)
+            }
+            Err(trouble) if trouble.kind == TroubleKind::Forbidden => {
+                self.gaps.forbidden(K::PLURAL);
+                Ok(Vec::new())
+            }
+            Err(trouble) if trouble.kind == TroubleKind::Missing && may_be_missing => {
+                self.changes.push(K::all(Vec::new()));
+                Ok(Vec::new())
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+}
+
+/// What a cluster does not let us see, as one sentence.
+#[derive(Clone, Debug, Default)]
+pub(in crate::client) struct Gaps {
+    notes: Vec<&'static str>,
+    lacking: Vec<&'static str>,
+    forbidden: BTreeSet<&'static str>,
+    /// Kinds that may be listed and not watched: what is shown of them is as old as the last list.
+    unwatched: BTreeSet<&'static str>,
+}
+
+impl Gaps {
+    fn note(&mut self, note: &'static str) {
+        self.notes.push(note);
+    }
+
+    fn lacking(&mut self, what: &'static str) {
+        self.lacking.push(what);
+    }
+
+    /// Something without which the picture is not whole.
+    pub fn forbidden(&mut self, plural: &'static str) {
+        self.forbidden.insert(plural);
+    }
+
+    pub fn allowed(&mut self, plural: &'static str) {
+        self.forbidden.remove(plural);
+    }
+
+    pub fn unwatched(&mut self, plural: &'static str) {
+        self.unwatched.insert(plural);
+    }
+
+    pub fn watched(&mut self, plural: &'static str) {
+        self.unwatched.remove(plural);
+    }
+
+    pub fn verdict(&self) -> (Freshness, Option<String>) {
+        let mut said: Vec<String> = self.notes.iter().map(|note| (*note).to_owned()).collect();
+        if !self.forbidden.is_empty() {
+            let plurals: Vec<&str> = self.forbidden.iter().copied().collect();
+            let what = plurals.join(", ");
+            said.push(format!("may not list {what} (needs get, list, watch; or name a namespace with -n)"));
+        }
+        if !self.lacking.is_empty() {
+            said.push(format!("may not read {}", self.lacking.join(", ")));
+        }
+        if !self.unwatched.is_empty() {
+            let plurals: Vec<&str> = self.unwatched.iter().copied().collect();
+            said.push(format!("may not watch {}: what is shown is as old as the last list", plurals.join(", ")));
+        }
+        let whole = self.forbidden.is_empty() && self.unwatched.is_empty();
+        let freshness = if whole { Freshness::Live } else { Freshness::Forbidden };
+        (freshness, (!said.is_empty()).then(|| said.join("; ")))
+    }
+}

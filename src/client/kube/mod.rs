@@ -1,0 +1,18 @@
+//! What is asked of Kubernetes API servers: kubeconfig and credentials, one look and a long one (watch), rights, probe pods.
+//! Not here: writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
+
+pub mod connect;
+pub(super) mod credentials;
+pub mod identity;
+pub(super) mod kubeconfig;
+pub mod leftovers;
+pub(super) mod login;
+pub mod look;
+pub mod look_closer;
+pub mod network;
+pub mod objects;
+pub(super) mod pages;
+pub mod probe;
+pub(super) mod resources;
+pub mod rights;
+pub mod watch;

@@ -1,0 +1,438 @@
+//! PD over a tunnel: closed enums of what may be asked and written, and one round of asking a pod everything.
+//!
+//! `/v2/members` or the v3 gateway is found by asking, never guessed from a version (`domain.md` §3.1). Every pod is
+//! asked for its own view. What could not be read is a gap in words; a 404 of PD's own API means a bare etcd and is
+//! none. Writing takes a permit and happens only in [`crate::client::write`]. Shapes: [`crate::client::pd::answers`].
+
+pub(super) mod answers;
+pub(super) mod details;
+pub(super) mod settle;
+pub(super) mod tls;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde::Deserialize;
+
+use super::{now, plain};
+use crate::client::wire::access::WritePermit;
+use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::timing::Until;
+use crate::client::wire::tunnel::{Broken, Tunnel};
+use crate::client::wire::within::Within;
+use crate::fleet::extras::{RegionCheck, Served};
+use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::Pod;
+use crate::runbook::requests::{member_path, transfer_path, update_request};
+
+/// Everything that is ever read through a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PdRead {
+    MembersV2,
+    LeaderV2,
+    MembersV3,
+    StatusV3,
+    Health,
+    PdCluster,
+    PdHealth,
+    PdStores,
+    PdReplicate,
+    PdVersion,
+    PdRules,
+    PdRegions(RegionCheck),
+    PdRemoving,
+    PdSchedulers,
+}
+
+impl PdRead {
+    fn request(self) -> Request<Full<Bytes>> {
+        let (path, post, here) = match self {
+            PdRead::MembersV2 => ("/v2/members", false, false),
+            PdRead::LeaderV2 => ("/v2/members/leader", false, false),
+            PdRead::MembersV3 => ("/v3/cluster/member/list", true, false),
+            PdRead::StatusV3 => ("/v3/maintenance/status", true, false),
+            PdRead::Health => ("/health", false, false),
+            // Answered by the member asked; the leader would say the same.
+            PdRead::PdCluster => ("/pd/api/v1/cluster", false, true),
+            PdRead::PdHealth => ("/pd/api/v1/health", false, true),
+            PdRead::PdVersion => ("/pd/api/v1/version", false, true),
+            // Only the leader knows these, so a follower passes them on.
+            PdRead::PdStores => ("/pd/api/v1/stores", false, false),
+            PdRead::PdReplicate => ("/pd/api/v1/config/replicate", false, false),
+            PdRead::PdRules => ("/pd/api/v1/config/rules", false, false),
+            PdRead::PdRegions(RegionCheck::MissPeer) => ("/pd/api/v1/regions/check/miss-peer", false, false),
+            PdRead::PdRegions(RegionCheck::DownPeer) => ("/pd/api/v1/regions/check/down-peer", false, false),
+            PdRead::PdRegions(RegionCheck::OfflinePeer) => ("/pd/api/v1/regions/check/offline-peer", false, false),
+            PdRead::PdRegions(RegionCheck::PendingPeer) => ("/pd/api/v1/regions/check/pending-peer", false, false),
+            PdRead::PdRemoving => ("/pd/api/v1/stores/progress?action=removing", false, false),
+            PdRead::PdSchedulers => ("/pd/api/v1/schedulers", false, false),
+        };
+        let mut request = Request::new(Full::new(Bytes::from_static(if post { b"{}" } else { b"" })));
+        *request.uri_mut() = http::Uri::from_static(path);
+        if post {
+            *request.method_mut() = http::Method::POST;
+            request
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+        }
+        if here {
+            request.headers_mut().insert("pd-allow-follower-handle", http::HeaderValue::from_static("true"));
+        }
+        request
+    }
+}
+
+/// Everything that is ever written through a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PdWrite<'a> {
+    UpdateMember {
+        api: MembershipApi,
+        id: MemberId,
+        to: &'a [String],
+    },
+    /// Asks for another leader, by its member name.
+    TransferLeader {
+        to: &'a str,
+    },
+    RemoveMember {
+        id: MemberId,
+    },
+}
+
+/// Reads one thing; the answer's status is the caller's to judge.
+pub(super) async fn read(tunnel: &mut Tunnel, what: PdRead, within: Within) -> Result<Reply, Broken> {
+    tunnel.call(what.request(), within).await
+}
+
+/// Writes one thing, once, and not later than `until`. Only [`crate::client::write`] calls it.
+pub(super) async fn write(
+    tunnel: &mut Tunnel,
+    link: &Link,
+    permit: &WritePermit,
+    what: &PdWrite<'_>,
+    until: &Until,
+) -> Result<Reply, Broken> {
+    let refused = |sentence: String| Broken { sentence, sent: false };
+    permit.covers(link.context()).map_err(refused)?;
+    if link.read_only() {
+        return Err(refused(format!("context {:?} is read-only: PD is not written to", link.context())));
+    }
+    let (method, path, body) = match what {
+        PdWrite::UpdateMember { api, id, to } => {
+            let (method, path, body) = update_request(*id, to, *api);
+            (method, path, body.to_string())
+        }
+        PdWrite::TransferLeader { to } => ("POST", transfer_path(to), String::new()),
+        PdWrite::RemoveMember { id } => ("DELETE", member_path(*id), String::new()),
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| refused(error.to_string()))?;
+    tunnel.call_until(request, link.limits().write, until).await
+}
+
+/// The membership as one pod has it.
+pub(super) struct Membership {
+    pub api: MembershipApi,
+    pub members: Vec<EtcdMember>,
+    pub self_id: Option<MemberId>,
+    pub etcd_cluster_id: Option<u64>,
+}
+
+/// Asks for the members, through v2 or v3 as the server has it.
+pub(super) async fn membership(tunnel: &mut Tunnel, within: Within) -> Result<Membership, String> {
+    if tunnel.api != Some(MembershipApi::V3) {
+        let reply = read(tunnel, PdRead::MembersV2, within).await.map_err(|broken| broken.sentence)?;
+        if reply.status == StatusCode::OK {
+            tunnel.api = Some(MembershipApi::V2);
+            let header = reply.headers.get("x-etcd-cluster-id").and_then(|value| value.to_str().ok());
+            let etcd_cluster_id = header.and_then(|hex| u64::from_str_radix(hex, 16).ok());
+            let members = answers::members_v2(&reply.body)?;
+            return Ok(Membership { api: MembershipApi::V2, members, self_id: None, etcd_cluster_id });
+        }
+        if reply.status != StatusCode::NOT_FOUND {
+            return Err(said("GET /v2/members", &reply));
+        }
+    }
+    let reply = read(tunnel, PdRead::MembersV3, within).await.map_err(|broken| broken.sentence)?;
+    if reply.status != StatusCode::OK {
+        return Err(said("POST /v3/cluster/member/list", &reply));
+    }
+    tunnel.api = Some(MembershipApi::V3);
+    let (header, members) = answers::members_v3(&reply.body)?;
+    let self_id = header.member_id.map(MemberId);
+    Ok(Membership { api: MembershipApi::V3, members, self_id, etcd_cluster_id: header.cluster_id })
+}
+
+/// etcd's `/health` of the very member asked.
+pub(super) async fn healthy(tunnel: &mut Tunnel, within: Within) -> Result<bool, String> {
+    let reply = read(tunnel, PdRead::Health, within).await.map_err(|broken| broken.sentence)?;
+    answers::health(&reply.body).ok_or_else(|| said("GET /health", &reply))
+}
+
+/// Opens a tunnel of its own to a pod, for one write or one careful reading.
+pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, String> {
+    let key = pod.metadata.key();
+    let tls = tls::material(link, tc, pod).await?;
+    let opened = Tunnel::open(link, &key, tls.as_ref(), within).await;
+    if let (Err(_), Some(tc), true) = (&opened, tc, tls.is_some()) {
+        tls::forget(link, tc);
+    }
+    opened
+}
+
+/// Which certificate a PD pod serves now, by a handshake of its own: a tunnel that is kept shows the one of its own.
+pub(super) async fn served(link: &Link, pod: &Pod, tc: &TidbCluster) -> Result<Served, String> {
+    let opened = open(link, pod, Some(tc), link.limits().pd.into()).await?;
+    opened.served.ok_or_else(|| format!("pod {} showed no certificate", pod.metadata.key()))
+}
+
+/// Asks PD through one pod what it thinks of its members. Apart and last: PD pings each of them for up to 3 s, so that with
+/// one that hangs everything asked after it would be lost (measured).
+pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, deadline: Within) {
+    let Ok(answer) = &mut view.answer else { return };
+    if answer.version.is_none() {
+        // A bare etcd has no such answer.
+        return;
+    }
+    let asked = async {
+        let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
+        let mut tunnel = match slot.tunnel.take().filter(Tunnel::usable) {
+            Some(kept) => kept,
+            None => open(link, pod, tc, deadline).await?,
+        };
+        let mut asker = Asker::new(&mut tunnel, deadline);
+        let health = asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await;
+        let (gaps, dead) = (std::mem::take(&mut asker.gaps), asker.dead());
+        if !dead {
+            slot.keep(link, tunnel);
+        }
+        Ok::<_, String>((health, gaps))
+    };
+    match tokio::time::timeout_at(deadline.ends(), asked).await {
+        Ok(Ok((health, gaps))) => {
+            answer.health = health.unwrap_or_default();
+            answer.gaps.extend(gaps);
+        }
+        Ok(Err(why)) => answer.gaps.push(why),
+        Err(_) => answer.gaps.push("GET /pd/api/v1/health: no answer in time".into()),
+    }
+}
+
+/// Whose turn it is to ask PD for its members' health: of each TidbCluster one pod. It must not wait for the others, since
+/// one of them may be the member that hangs.
+#[derive(Debug, Default)]
+pub(super) struct HealthTurn(Mutex<BTreeSet<(String, Option<String>)>>);
+
+impl HealthTurn {
+    /// `pods`: all running PD pods of the KubeCluster. etcd's leader where it is one of them, else whoever is done first.
+    pub fn take(&self, pod: &Pod, view: &PdView, pods: &[&Pod]) -> bool {
+        let Some(leads) = leads(pod, view, pods.iter().copied()) else { return false };
+        let of = (pod.metadata.namespace.clone(), pod.instance().map(str::to_owned));
+        leads && self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(of)
+    }
+}
+
+/// Whether the pod that answered is etcd's leader.
+pub(super) fn is_leader(view: &PdView) -> bool {
+    view.answer.as_ref().is_ok_and(|answer| answer.self_id.is_some() && answer.self_id == answer.leader)
+}
+
+/// Whether a pod is the one to ask for its TidbCluster's sake: it is etcd's leader, or that one runs elsewhere. `None`: it
+/// gave no answer.
+pub(super) fn leads<'a>(pod: &Pod, view: &PdView, pods: impl IntoIterator<Item = &'a Pod>) -> Option<bool> {
+    if is_leader(view) {
+        return Some(true);
+    }
+    let answer = view.answer.as_ref().ok()?;
+    let leader = answer.members.iter().find(|member| Some(member.id) == answer.leader);
+    let named = leader.and_then(|leader| leader.name.split('.').next()).unwrap_or_default();
+    let same = |other: &Pod| other.metadata.namespace == pod.metadata.namespace && other.instance() == pod.instance();
+    Some(!pods.into_iter().any(|other| same(other) && other.metadata.name == named))
+}
+
+/// Asks one PD pod everything but its members' health, within `limits.pd`, over the tunnel that is kept for it.
+pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
+    let deadline = Within::from(link.limits().pd);
+    let answer = match tokio::time::timeout_at(deadline.ends(), ask_over_slot(link, pod, tc, deadline)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key())),
+    };
+    PdView { at: now(), answer }
+}
+
+async fn ask_over_slot(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, deadline: Within) -> Result<PdAnswer, String> {
+    let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
+    // A kept tunnel may have died unnoticed: one new one is worth it, since nothing here writes. It is taken out
+    // while in use, so that a round which is given up leaves no half-read answer behind.
+    if let Some(mut kept) = slot.tunnel.take() {
+        match round(&mut kept, deadline).await {
+            Ok(answer) => {
+                slot.keep(link, kept);
+                return Ok(answer);
+            }
+            // It was slow, not dead.
+            Err(sentence) if deadline.left() < Duration::from_millis(200) => return Err(sentence),
+            Err(_) => {}
+        }
+    }
+    let mut tunnel = open(link, pod, tc, deadline).await?;
+    let answer = round(&mut tunnel, deadline).await?;
+    slot.keep(link, tunnel);
+    Ok(answer)
+}
+
+async fn round(tunnel: &mut Tunnel, deadline: Within) -> Result<PdAnswer, String> {
+    let membership = membership(tunnel, deadline).await?;
+    let mut answer = PdAnswer {
+        api: Some(membership.api),
+        cluster_id: membership.etcd_cluster_id,
+        self_id: membership.self_id,
+        members: membership.members,
+        ..PdAnswer::default()
+    };
+    // What follows is worth having, but a slow part must not cost the part that is here already.
+    let soft = deadline.earlier(Duration::from_millis(300));
+    let mut asker = Asker::new(tunnel, soft);
+    match asker.get::<answers::Status>(PdRead::StatusV3, "POST /v3/maintenance/status", true).await {
+        Some(status) => {
+            answer.self_id = status.header.member_id.map(MemberId).or(answer.self_id);
+            answer.leader = status.leader.map(MemberId);
+        }
+        None if answer.api == Some(MembershipApi::V2) => {
+            let leader = asker.get::<answers::LeaderV2>(PdRead::LeaderV2, "GET /v2/members/leader", false).await;
+            answer.leader = leader.map(|leader| leader.id);
+        }
+        None => {}
+    }
+    if let Some(reply) = asker.reply(PdRead::Health, "GET /health").await {
+        answer.healthy = answers::health(&reply.body);
+        if answer.healthy.is_none() {
+            asker.gaps.push(said("GET /health", &reply));
+        }
+    }
+    let gaps_before = asker.gaps.len();
+    let cluster = asker.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await;
+    if cluster.is_none() && (asker.dead || asker.gaps.len() > gaps_before) {
+        // PD is there, or the tunnel broke before it could be asked: only a clear 404 is a bare etcd. etcd's id is
+        // another number and must not stand in for PD's, or a restarting pod looks like another Database.
+        answer.cluster_id = None;
+    }
+    if let Some(cluster) = cluster {
+        answer.cluster_id = Some(cluster.id);
+        let version = asker.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
+        answer.version = version.map(|version| version.version);
+        if let Some(reply) = asker.reply(PdRead::PdStores, "GET /pd/api/v1/stores").await {
+            answer.pd_leads = answers::pd_leads(reply.status, &reply.body);
+            match reply.status.is_success() {
+                true => match answers::stores(&reply.body) {
+                    Ok(stores) => answer.stores = stores,
+                    Err(gap) => asker.gaps.push(gap),
+                },
+                // No store yet, which is no gap; no leader, which is said once by who looks at all pods together.
+                false if answer.pd_leads.is_some() => {}
+                false => asker.gaps.push(said("GET /pd/api/v1/stores", &reply)),
+            }
+        }
+        if answer.pd_leads != Some(false) {
+            let replicate =
+                asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
+            answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
+            let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
+            answer.location_labels =
+                labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        }
+    }
+    answer.gaps = asker.gaps;
+    Ok(answer)
+}
+
+/// Asks one thing after another and collects what could not be had.
+pub(super) struct Asker<'a> {
+    tunnel: &'a mut Tunnel,
+    deadline: Within,
+    pub(super) gaps: Vec<String>,
+    /// The tunnel broke: asking on would only say so again.
+    dead: bool,
+}
+
+impl<'a> Asker<'a> {
+    pub(super) fn new(tunnel: &'a mut Tunnel, deadline: Within) -> Self {
+        Self { tunnel, deadline, gaps: Vec::new(), dead: false }
+    }
+
+    pub(super) fn dead(&self) -> bool {
+        self.dead
+    }
+
+    pub(super) async fn reply(&mut self, what: PdRead, name: &str) -> Option<Reply> {
+        if self.dead {
+            return None;
+        }
+        match read(self.tunnel, what, self.deadline).await {
+            Ok(reply) => Some(reply),
+            Err(broken) => {
+                self.dead = true;
+                self.gaps.push(format!("{} ({name} and what follows it was not read)", broken.sentence));
+                None
+            }
+        }
+    }
+
+    async fn with<T>(&mut self, what: PdRead, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {
+        let reply = self.reply(what, name).await?;
+        let parsed = if reply.status.is_success() { parse(&reply.body) } else { Err(said(name, &reply)) };
+        parsed.map_err(|gap| self.gaps.push(gap)).ok()
+    }
+
+    /// `absent_is_fine`: a 404 means that this server has no such API, which is no gap.
+    pub(super) async fn get<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        what: PdRead,
+        name: &str,
+        absent_is_fine: bool,
+    ) -> Option<T> {
+        let reply = self.reply(what, name).await?;
+        if absent_is_fine && reply.status == StatusCode::NOT_FOUND {
+            return None;
+        }
+        let parsed = if reply.status.is_success() { answers::json(name, &reply.body) } else { Err(said(name, &reply)) };
+        parsed.map_err(|gap| self.gaps.push(gap)).ok()
+    }
+}
+
+/// `500 "[PD:cluster:ErrNotBootstrapped]TiKV cluster not bootstrapped, please start TiKV first"`, of some versions without the prefix.
+pub(super) fn not_bootstrapped(reply: &Reply) -> bool {
+    let text = String::from_utf8_lossy(&reply.body);
+    reply.status == StatusCode::INTERNAL_SERVER_ERROR
+        && (text.contains("ErrNotBootstrapped") || text.contains("TiKV cluster not bootstrapped"))
+}
+
+/// `GET /x answered 503: During election`
+pub(super) fn said(what: &str, reply: &Reply) -> String {
+    let body = String::from_utf8_lossy(&reply.body);
+    let message = serde_json::from_str::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|json| json.get("message").or_else(|| json.get("error"))?.as_str().map(ToOwned::to_owned))
+        .unwrap_or_else(|| body.into_owned());
+    format!("{what} answered {}: {}", reply.status.as_u16(), plain(&message))
+}
+
+/// A pod that PD may be asked through.
+pub(super) fn is_running_pd(pod: &Pod) -> bool {
+    pod.component() == Some("pd") && pod.status.phase == "Running" && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// The TidbCluster to which a pod belongs, by its instance label.
+pub(super) fn owner<'a>(pod: &Pod, all: impl IntoIterator<Item = &'a TidbCluster>) -> Option<&'a TidbCluster> {
+    let namespace = pod.metadata.namespace.as_str();
+    all.into_iter().find(|tc| tc.namespace() == namespace && pod.instance() == Some(tc.instance()))
+}

@@ -1,0 +1,645 @@
+//! The short lock of one Database: a Lease in every member KubeCluster, all or none, fenced by `leaseTransitions`.
+//!
+//! Expiry is judged by what this process saw with its own monotonic clock: a lease that was not renewed for its whole
+//! duration while we looked has lapsed; no two clocks are ever compared. There is no unlock. Each write asks
+//! [`Lease::confirm`] immediately before it leaves (`access::WritePermit::still_ours`) and is told until when it may, so
+//! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
+//! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::client::kube::identity::Identity;
+use crate::client::wire::access::WritePermit;
+use crate::client::wire::agent;
+use crate::client::wire::clock::{Clock, Moment};
+use crate::client::wire::link::{Link, Links};
+pub use crate::client::wire::timing::Timing;
+use crate::client::wire::timing::{LONGEST_S, Until};
+use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::write::{NotStored, Own, store};
+use crate::client::{now, plain};
+
+/// Annotations of our leases and run records.
+pub(in crate::client) const RUN: &str = "tidepilot/run";
+pub(in crate::client) const USER: &str = "tidepilot/user";
+pub(in crate::client) const HOST: &str = "tidepilot/host";
+const SEAT: &str = "tidepilot/seat";
+/// Rounds in which somebody else may be faster.
+const ROUNDS: usize = 3;
+/// When it is looked whether a lease is there after all.
+const LOOKS_MS: [u64; 3] = [0, 300, 1000];
+
+/// Where a lease lies. A list of these is in the order of taking: by `kube-system` UID.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub kube_uid: String,
+    pub namespace: String,
+    pub context: String,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// PD cluster id.
+    pub database: String,
+    pub run: String,
+    pub places: Vec<Place>,
+    /// Leases under which others may be at work on the same Database, by the name that they knew for it: watched before
+    /// ours are taken, and looked at once more after. Whoever does the same on the other side is seen, or sees us.
+    pub beside: Vec<(Place, String)>,
+    pub who: Identity,
+    /// Names the locked journal file; a lease with the same seat and run was held by a process that is dead, because
+    /// we have its lock now ([`crate::client::journal::Journal::seat`]).
+    pub seat: Option<String>,
+    pub timing: Timing,
+    pub clock: Clock,
+}
+
+/// Who has a lease, as it says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub who: Identity,
+    pub run: String,
+    /// Names the journal file under whose lock it was taken.
+    pub seat: String,
+    /// As the holder's clock had it: for people, never for a decision.
+    pub since: String,
+    /// The last renewal, by the same clock: whoever looks twice sees whether it moves.
+    pub renewed: String,
+    /// How long it lives without one, as it says.
+    pub duration_s: u64,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (run {}, since {})", self.who, self.run, self.since)
+    }
+}
+
+/// Why there is no lease. None is held then.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    #[error("{holder} holds the lease of this Database in {context} and renews it; wait for it, there is no unlock")]
+    Held { context: String, holder: Box<Holder> },
+    #[error("the lease in {context} cannot be had: {why}")]
+    Failed { context: String, why: String },
+    /// It was asked for, and what became of that is not known.
+    #[error(
+        "whether the lease in {context} was taken is not known: {why}. If it was, or still is by a request that is on its way, it lapses by \
+         itself {duration_s} s after: nobody renews it, and the next run watches it for so long"
+    )]
+    InDoubt { context: String, why: String, duration_s: u64 },
+}
+
+/// Why a lease cannot be relied on (any more).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Another process has it: it is over for this one.
+    #[error("the lease in {context} is not ours any more: {now}")]
+    Taken { context: String, now: String },
+    /// It may still be ours, but that could not be seen in time.
+    #[error("the lease in {context} could not be confirmed: {why}")]
+    Unsure { context: String, why: String },
+}
+
+/// One lease that we took.
+#[derive(Debug)]
+struct Held {
+    place: Place,
+    holder: String,
+    fence: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    object: Value,
+    /// When the last renewal that succeeded was begun.
+    renewed: Moment,
+    taken: Option<String>,
+}
+
+/// The leases of one Database, renewed in the background until [`Lease::release`] (or the end of the process).
+pub struct Lease {
+    links: Links,
+    permit: WritePermit,
+    timing: Timing,
+    clock: Clock,
+    held: Vec<Arc<Held>>,
+    renewing: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.stop_renewing();
+    }
+}
+
+impl Lease {
+    /// Takes all of them or none. One that is held is watched for its whole duration first; `told` hears whom that is
+    /// waited for.
+    pub async fn take(
+        links: &Links,
+        permit: &WritePermit,
+        wanted: &Wanted,
+        told: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Self, NotTaken> {
+        let mut last = None;
+        for _ in 0..ROUNDS {
+            // Watching comes before taking: the first lease would lapse while the last is watched.
+            let own = wanted.places.iter().map(|place| until_free(links, place, &wanted.database, wanted, told));
+            let others = wanted.beside.iter().map(|(place, of)| until_free(links, place, of, wanted, told));
+            let (free, beside) = futures::join!(join_all(own), join_all(others));
+            let free = free.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let beside = beside.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let mut lease = Self {
+                links: links.clone(),
+                permit: permit.clone(),
+                timing: wanted.timing,
+                clock: wanted.clock.clone(),
+                held: Vec::new(),
+                renewing: Mutex::default(),
+            };
+            let mut failed = None;
+            for (place, current) in wanted.places.iter().zip(free) {
+                match grab(links, permit, place, wanted, current).await {
+                    Ok(held) => lease.held.push(Arc::new(held)),
+                    Err(not_stored) if not_stored.in_doubt() => {
+                        lease.release().await;
+                        let (context, why) = (place.context.clone(), sentence(&not_stored));
+                        return Err(NotTaken::InDoubt { context, why, duration_s: wanted.timing.duration_s });
+                    }
+                    Err(not_stored) => {
+                        failed = Some((place.context.clone(), not_stored));
+                        break;
+                    }
+                }
+            }
+            if failed.is_none()
+                && let Err(not_taken) = still_free(links, wanted, &beside).await
+            {
+                lease.release().await;
+                return Err(not_taken);
+            }
+            match failed {
+                None => {
+                    lease.renew();
+                    return Ok(lease);
+                }
+                Some((context, not_stored)) => {
+                    lease.release().await;
+                    let retry = not_stored.conflict();
+                    last = Some(NotTaken::Failed { context, why: sentence(&not_stored) });
+                    if !retry {
+                        break;
+                    }
+                    // Two that collide must not do so again in step.
+                    tokio::time::sleep(Duration::from_millis(rand::random_range(50..400))).await;
+                }
+            }
+        }
+        let nowhere = || NotTaken::Failed { context: String::new(), why: "no place to take it in".into() };
+        Err(last.unwrap_or_else(nowhere))
+    }
+
+    /// The fences, in the order of taking: context, namespace, `leaseTransitions`.
+    pub fn fences(&self) -> impl Iterator<Item = (&Place, u64)> {
+        self.held.iter().map(|held| (&held.place, held.fence))
+    }
+
+    /// What our own renewals say, without asking anybody.
+    pub fn ready(&self) -> Result<(), Lost> {
+        for held in &self.held {
+            let state = held.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let context = held.place.context.clone();
+            if let Some(now) = &state.taken {
+                return Err(Lost::Taken { context, now: now.clone() });
+            }
+            let age = self.clock.since(state.renewed);
+            if age > self.timing.good_for() {
+                let why = format!("it was not renewed for {} s", age.as_secs());
+                return Err(Lost::Unsure { context, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Until when a write may leave, by the oldest of our last renewals.
+    fn until(&self) -> Until {
+        let renewed = self.held.iter().map(|held| held.state.lock().unwrap_or_else(PoisonError::into_inner).renewed);
+        match renewed.max_by_key(|renewed| self.clock.since(*renewed)) {
+            Some(oldest) => Until::of(self.timing, self.clock.clone(), oldest),
+            None => Until::default(),
+        }
+    }
+
+    /// The same, after every cluster was asked.
+    pub(in crate::client) async fn leave(&self) -> Result<Until, Lost> {
+        self.confirm().await?;
+        Ok(self.until())
+    }
+
+    /// Asks every cluster whether the lease still carries our name and fence.
+    pub async fn confirm(&self) -> Result<(), Lost> {
+        let asked = self.held.iter().map(|held| async {
+            let context = &held.place.context;
+            let link = self.links.need(context).map_err(|why| Lost::Unsure { context: context.clone(), why })?;
+            let found = read(link, &held.place, &name_of(held)).await;
+            let found = found.map_err(|t| Lost::Unsure { context: context.clone(), why: t.sentence })?;
+            held.compare(found.as_ref()).map(|_| ())
+        });
+        // That it was taken outweighs that something could not be asked.
+        let answers = join_all(asked).await;
+        let mut lost: Vec<Lost> = answers.into_iter().filter_map(Result::err).collect();
+        lost.sort_by_key(|lost| matches!(lost, Lost::Unsure { .. }));
+        match lost.into_iter().next() {
+            Some(lost) => Err(lost),
+            None => self.ready(),
+        }
+    }
+
+    /// Gives them back in reverse order. What cannot be given back lapses by itself.
+    pub async fn release(&self) {
+        self.stop_renewing();
+        for held in self.held.iter().rev() {
+            let Ok(link) = self.links.need(&held.place.context) else { continue };
+            let mut again = true;
+            while let Ok(Some(mut object)) = read(link, &held.place, &name_of(held)).await {
+                if held.compare(Some(&object)).is_err() {
+                    break;
+                }
+                if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+                    spec.shift_remove("holderIdentity");
+                }
+                let given = store(link, &self.permit, Own::Lease, &object, self.timing.renew_every()).await;
+                // A renewal that was under way when it was stopped may have come in between, or the answer is lost.
+                if given.is_ok() || !std::mem::take(&mut again) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn stop_renewing(&self) {
+        for task in self.renewing.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+
+    fn renew(&self) {
+        let tasks = self.held.iter().map(|held| {
+            let (held, links, permit) = (Arc::clone(held), self.links.clone(), self.permit.clone());
+            let (timing, clock) = (self.timing, self.clock.clone());
+            tokio::spawn(agent::inherited(async move { held.keep(&links, &permit, timing, &clock).await }))
+        });
+        self.renewing.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+    }
+}
+
+impl Held {
+    /// Renews for as long as it is ours.
+    async fn keep(&self, links: &Links, permit: &WritePermit, timing: Timing, clock: &Clock) {
+        let Ok(link) = links.need(&self.place.context) else { return };
+        let mut pause = timing.renew_every();
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = match self.renew(link, permit, timing, clock).await {
+                Ok(()) => timing.renew_every(),
+                Err(Lost::Unsure { .. }) => timing.renew_every() / 5,
+                Err(Lost::Taken { now, .. }) => {
+                    self.state.lock().unwrap_or_else(PoisonError::into_inner).taken = Some(now);
+                    return;
+                }
+            };
+        }
+    }
+
+    async fn renew(&self, link: &Link, permit: &WritePermit, timing: Timing, clock: &Clock) -> Result<(), Lost> {
+        let begun = clock.moment();
+        let (mut object, renewed) = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            (state.object.clone(), state.renewed)
+        };
+        // After a pause as long as this somebody may have gone on: look before writing.
+        let mut look = clock.since(renewed) > timing.good_for();
+        loop {
+            if look {
+                let found = read(link, &self.place, &name_of(self)).await.map_err(|t| self.unsure(t.sentence))?;
+                object = self.compare(found.as_ref())?.clone();
+            }
+            object["spec"]["renewTime"] = json!(micro_time());
+            match store(link, permit, Own::Lease, &object, timing.renew_every()).await {
+                Ok(stored) => {
+                    let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.object = stored;
+                    state.renewed = begun;
+                    return Ok(());
+                }
+                Err(error) if error.conflict() && !look => look = true,
+                Err(error) => return Err(self.unsure(sentence(&error))),
+            }
+        }
+    }
+
+    fn unsure(&self, why: String) -> Lost {
+        Lost::Unsure { context: self.place.context.clone(), why }
+    }
+
+    /// Whether this is still our lease.
+    fn compare<'a>(&self, found: Option<&'a Value>) -> Result<&'a Value, Lost> {
+        let taken = |now: String| Lost::Taken { context: self.place.context.clone(), now };
+        let found = found.ok_or_else(|| taken("it was deleted".into()))?;
+        if holder_identity(found) == Some(self.holder.as_str()) && transitions(found) == self.fence {
+            return Ok(found);
+        }
+        Err(taken(match holder_identity(found) {
+            Some(_) => format!("{} has it (fence {}, ours was {})", holder(found), transitions(found), self.fence),
+            None => format!("nobody has it (fence {}, ours was {})", transitions(found), self.fence),
+        }))
+    }
+}
+
+/// Who holds the lease of a Database in one place now; `None`: nobody. `Err`: it could not be read.
+pub async fn held_by(links: &Links, place: &Place, database: &str) -> Result<Option<Holder>, String> {
+    let link = links.need(&place.context)?;
+    let found = read(link, place, &name(database)).await.map_err(|trouble| trouble.sentence)?;
+    Ok(found.filter(|found| holder_identity(found).is_some()).map(|found| holder(&found)))
+}
+
+fn name(database: &str) -> String {
+    format!("tidepilot-{database}")
+}
+
+fn name_of(held: &Held) -> String {
+    let state = held.state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+async fn read(link: &Link, place: &Place, name: &str) -> Result<Option<Value>, Trouble> {
+    match link.get::<Value>(&format!("{}/{name}", Own::Lease.path(&place.namespace))).await {
+        Ok(object) => Ok(Some(object)),
+        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn holder_identity(lease: &Value) -> Option<&str> {
+    lease.pointer("/spec/holderIdentity").and_then(Value::as_str).filter(|holder| !holder.is_empty())
+}
+
+fn transitions(lease: &Value) -> u64 {
+    lease.pointer("/spec/leaseTransitions").and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn annotation<'a>(object: &'a Value, name: &str) -> &'a str {
+    object["metadata"]["annotations"][name].as_str().unwrap_or_default()
+}
+
+fn holder(lease: &Value) -> Holder {
+    let said = |name: &str| plain(annotation(lease, name));
+    let user = match annotation(lease, USER) {
+        // Not taken by us: all that is known is the holder's own string.
+        "" => plain(holder_identity(lease).unwrap_or("nobody")),
+        user => plain(user),
+    };
+    let since = lease.pointer("/spec/acquireTime").and_then(Value::as_str).unwrap_or("an unknown time");
+    let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).unwrap_or_default();
+    let duration_s =
+        lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_u64).unwrap_or(30).clamp(1, LONGEST_S);
+    Holder {
+        who: Identity { user, host: said(HOST) },
+        run: said(RUN),
+        seat: said(SEAT),
+        since: plain(since),
+        renewed: plain(renewed),
+        duration_s,
+    }
+}
+
+/// RFC 3339 with microseconds, as the API wants it. Written for others to read, never compared.
+fn micro_time() -> String {
+    now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+fn sentence(not_stored: &NotStored) -> String {
+    match not_stored {
+        NotStored::Lost(lost) => lost.to_string(),
+        NotStored::Trouble(trouble) => trouble.sentence.clone(),
+    }
+}
+
+/// Whether nobody has taken a lease beside ours since it was seen to be free.
+async fn still_free(links: &Links, wanted: &Wanted, seen: &[Option<Value>]) -> Result<(), NotTaken> {
+    let version = |lease: &Value| lease["metadata"]["resourceVersion"].clone();
+    for ((place, of), before) in wanted.beside.iter().zip(seen) {
+        let context = place.context.clone();
+        let failed = |why: String| NotTaken::Failed { context: context.clone(), why };
+        let link = links.need(&place.context).map_err(failed)?;
+        let now = read(link, place, &name(of)).await.map_err(|trouble| failed(trouble.sentence))?;
+        let taken =
+            now.filter(|now| holder_identity(now).is_some() && before.as_ref().map(version) != Some(version(now)));
+        if let Some(lease) = taken {
+            return Err(NotTaken::Held { context, holder: Box::new(holder(&lease)) });
+        }
+    }
+    Ok(())
+}
+
+/// Comes back when the lease of `database` may be taken, with what is there; errs when it is seen to be renewed.
+async fn until_free(
+    links: &Links,
+    place: &Place,
+    database: &str,
+    wanted: &Wanted,
+    told: &(dyn Fn(String) + Send + Sync),
+) -> Result<Option<Value>, NotTaken> {
+    let failed = |why: String| NotTaken::Failed { context: place.context.clone(), why };
+    let link = links.need(&place.context).map_err(failed)?;
+    let mut watched: Option<(Value, Instant)> = None;
+    let mut misses = 0;
+    loop {
+        let found = match read(link, place, &name(database)).await {
+            Ok(found) => found,
+            // What is not seen is not known to be unchanged: the watch begins anew, and not for ever.
+            Err(trouble) if misses < 3 && trouble.kind == TroubleKind::Unreachable => {
+                (watched, misses) = (None, misses + 1);
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                continue;
+            }
+            Err(trouble) => return Err(failed(trouble.sentence)),
+        };
+        let Some(current) = found else { return Ok(None) };
+        if holder_identity(&current).is_none() || left_behind(&current, wanted) {
+            return Ok(Some(current));
+        }
+        let asked = current.pointer("/spec/leaseDurationSeconds").and_then(Value::as_u64).unwrap_or(0);
+        let duration = Duration::from_secs(asked.clamp(1, LONGEST_S));
+        match &watched {
+            Some((before, _)) if before["spec"] != current["spec"] => {
+                let holder = Box::new(holder(&current));
+                return Err(NotTaken::Held { context: place.context.clone(), holder });
+            }
+            Some((before, since))
+                if before["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"] =>
+            {
+                if since.elapsed() > duration {
+                    return Ok(Some(current));
+                }
+            }
+            _ => {
+                let s = duration.as_secs();
+                told(format!(
+                    "{} holds the lease in {}; watching for {s} s whether it is renewed",
+                    holder(&current),
+                    place.context
+                ));
+                watched = Some((current, Instant::now()));
+            }
+        }
+        tokio::time::sleep((duration / 30).min(Duration::from_secs(1))).await;
+    }
+}
+
+/// Held for this very run from the journal that we have locked: its process has ended.
+fn left_behind(lease: &Value, wanted: &Wanted) -> bool {
+    annotation(lease, RUN) == wanted.run
+        && wanted.seat.as_deref().is_some_and(|seat| !seat.is_empty() && annotation(lease, SEAT) == seat)
+}
+
+/// Writes our name into the version that was seen to be free; the server refuses if it has changed since.
+async fn grab(
+    links: &Links,
+    permit: &WritePermit,
+    place: &Place,
+    wanted: &Wanted,
+    current: Option<Value>,
+) -> Result<Held, NotStored> {
+    let no_link = |why: String| NotStored::Trouble(Trouble::unsent(TroubleKind::Refused, why));
+    let link = links.need(&place.context).map_err(no_link)?;
+    let mut object = current.unwrap_or_else(|| {
+        json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": name(&wanted.database), "namespace": place.namespace},
+        })
+    });
+    let fence = transitions(&object) + 1;
+    // The number tells two processes of one person apart.
+    let identity = format!("{}/{}/{:08x}", wanted.who.user, wanted.run, rand::random::<u32>());
+    let metadata = &mut object["metadata"];
+    metadata["labels"]["app.kubernetes.io/managed-by"] = json!("tidepilot");
+    for (name, value) in [
+        (RUN, wanted.run.as_str()),
+        (USER, &wanted.who.user),
+        (HOST, &wanted.who.host),
+        (SEAT, wanted.seat.as_deref().unwrap_or_default()),
+    ] {
+        metadata["annotations"][name] = json!(value);
+    }
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.shift_remove("managedFields");
+    }
+    let time = micro_time();
+    object["spec"] = json!({
+        "holderIdentity": identity, "leaseDurationSeconds": wanted.timing.duration_s,
+        "acquireTime": time, "renewTime": time, "leaseTransitions": fence,
+    });
+    let renewed = wanted.clock.moment();
+    let held = |object| {
+        let state = Mutex::new(State { object, renewed, taken: None });
+        Held { place: place.clone(), holder: identity.clone(), fence, state }
+    };
+    let mut again = false;
+    loop {
+        let not_stored = match store(link, permit, Own::Lease, &object, link.limits().request).await {
+            Ok(stored) => return Ok(held(stored)),
+            Err(not_stored) => not_stored,
+        };
+        // Once it was sent twice, a conflict may be with ourselves.
+        if !not_stored.in_doubt() && !(again && not_stored.conflict()) {
+            return Err(not_stored);
+        }
+        // It may be there for all that: with our own name in it, it is ours.
+        for pause_ms in LOOKS_MS {
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            let Ok(Some(found)) = read(link, place, &name(&wanted.database)).await else { continue };
+            if holder_identity(&found) == Some(identity.as_str()) && transitions(&found) == fence {
+                return Ok(held(found));
+            }
+        }
+        // Not there, and the server has said when to come again: once more on the same version, so that of the two only one
+        // can be stored.
+        if again || !not_stored.busy() {
+            return Err(not_stored);
+        }
+        again = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(run: &str, seat: Option<&str>) -> Wanted {
+        Wanted {
+            database: "7".into(),
+            run: run.into(),
+            places: Vec::new(),
+            beside: Vec::new(),
+            who: Identity::default(),
+            seat: seat.map(Into::into),
+            timing: Timing::of_seconds(30),
+            clock: Clock::default(),
+        }
+    }
+
+    fn lease(holder: &str, fence: u64) -> Value {
+        json!({
+            "metadata": {"name": "tidepilot-7", "annotations": {RUN: "r", SEAT: "s", USER: "ann", HOST: "box"}},
+            "spec": {"holderIdentity": holder, "leaseTransitions": fence, "acquireTime": "t"},
+        })
+    }
+
+    #[test]
+    fn only_the_same_run_from_the_same_locked_file_is_known_to_be_dead() {
+        let held = lease("ann/r/1", 1);
+        assert!(left_behind(&held, &wanted("r", Some("s"))));
+        for other in [wanted("r", None), wanted("r", Some("")), wanted("r", Some("x")), wanted("q", Some("s"))] {
+            assert!(!left_behind(&held, &other), "{other:?}");
+        }
+        let mut bare = held;
+        bare["metadata"]["annotations"][SEAT] = json!("");
+        assert!(!left_behind(&bare, &wanted("r", Some(""))));
+    }
+
+    #[test]
+    fn a_lease_is_ours_only_with_our_name_and_our_fence() {
+        let place = Place { kube_uid: "u".into(), namespace: "n".into(), context: "east".into() };
+        let renewed = Clock::default().moment();
+        let state = Mutex::new(State { object: lease("ann/r/1", 3), renewed, taken: None });
+        let ours = Held { place, holder: "ann/r/1".into(), fence: 3, state };
+        assert!(ours.compare(Some(&lease("ann/r/1", 3))).is_ok());
+        let cases = [
+            (Some(lease("ann/r/1", 4)), "ann on box (run r, since t) has it (fence 4, ours was 3)"),
+            (Some(lease("ann/r/2", 3)), "has it (fence 3"),
+            (Some(lease("", 3)), "nobody has it"),
+            (None, "it was deleted"),
+        ];
+        for (found, text) in cases {
+            let lost = ours.compare(found.as_ref()).expect_err("not ours");
+            assert!(matches!(lost, Lost::Taken { .. }) && lost.to_string().contains(text), "{lost}");
+        }
+    }
+}

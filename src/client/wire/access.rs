@@ -1,0 +1,300 @@
+//! What may leave at all: the gate around every Kubernetes client, and the permits that open it.
+//!
+//! The gate is the outermost layer of each client's stack, judges the request itself and fails closed: what it does
+//! not know is a write. A GET is not a read when it upgrades (exec, attach, port-forward and proxy are upgraded
+//! GETs), so those need a marker that only the files of this room can set. A tunnel is opaque to the gate; what goes
+//! through one is the closed enums of [`crate::client::pd`]. Not here: who is given a permit (`app::driver`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::future::{Either, Ready, ready};
+use http::{Method, Request};
+use tower::{BoxError, Layer, Service};
+
+use crate::client::share::lease::{Lease, Lost};
+use crate::client::wire::link::Links;
+use crate::client::wire::timing::Until;
+
+/// Leave to write, for one run in the contexts it was asked for. There is none for a read-only context.
+#[derive(Clone, Debug)]
+pub struct WritePermit {
+    run: String,
+    contexts: BTreeSet<String>,
+    /// Each write first makes sure that this is still ours.
+    fence: Option<Arc<Lease>>,
+}
+
+impl WritePermit {
+    /// `Err`: one sentence; a context is read-only or unknown.
+    pub fn for_run<S: AsRef<str>>(
+        links: &Links,
+        run: &str,
+        contexts: impl IntoIterator<Item = S>,
+    ) -> Result<Self, String> {
+        Ok(Self { run: run.to_owned(), contexts: writable(links, contexts)?, fence: None })
+    }
+
+    /// The same leave, good only for as long as the lease is ours.
+    pub fn under(self, lease: Arc<Lease>) -> Self {
+        Self { fence: Some(lease), ..self }
+    }
+
+    /// Asked immediately before each write, which takes the answer along. Without a lease (`--local-only`) there is
+    /// nothing to ask.
+    pub(in crate::client) async fn still_ours(&self) -> Result<Until, Lost> {
+        match &self.fence {
+            Some(lease) => lease.leave().await,
+            None => Ok(Until::default()),
+        }
+    }
+
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
+        covered(&self.contexts, context, "write to")
+    }
+}
+
+/// Leave to run the fixed programs of [`crate::client::kube::probe`] inside pods.
+#[derive(Debug)]
+pub struct ProbePermit {
+    contexts: BTreeSet<String>,
+}
+
+impl ProbePermit {
+    /// `Err`: one sentence; a context is read-only or unknown.
+    pub fn for_contexts<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<Self, String> {
+        Ok(Self { contexts: writable(links, contexts)? })
+    }
+
+    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
+        covered(&self.contexts, context, "run programs in")
+    }
+}
+
+fn writable<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<BTreeSet<String>, String> {
+    let mut set = BTreeSet::new();
+    for context in contexts {
+        let context = context.as_ref();
+        let Some(link) = links.get(context) else { return Err(format!("no context is called {context:?}")) };
+        if link.read_only() {
+            return Err(format!("context {context:?} is read-only: nothing is sent to it that could change anything"));
+        }
+        set.insert(context.to_owned());
+    }
+    Ok(set)
+}
+
+fn covered(contexts: &BTreeSet<String>, context: &str, verb: &str) -> Result<(), String> {
+    match contexts.contains(context) {
+        true => Ok(()),
+        false => Err(format!("there is no leave to {verb} context {context:?}; the run was allowed {contexts:?}")),
+    }
+}
+
+/// Why a request may pass, carried in its extensions. Only this room can make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Mark {
+    /// Set by the tunnel: only closed enums of PD requests go through it.
+    Tunnel,
+    /// Set by the probe, under a [`ProbePermit`].
+    Probe,
+    /// Set by apply, under a [`WritePermit`].
+    Write,
+}
+
+/// The gate's refusal; nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("refused to send {method} {path} to context {context:?}: {why}")]
+pub struct Refused {
+    pub context: String,
+    pub method: String,
+    pub path: String,
+    pub why: &'static str,
+}
+
+/// What a request is, judged from itself alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Tunnel,
+    Exec,
+    /// attach, proxy, and every upgrade that we do not know.
+    Never,
+    Write,
+}
+
+fn classify<B>(request: &Request<B>) -> Kind {
+    let path = request.uri().path();
+    // None of our paths needs escapes; a path that does could mean something else to the server than to us.
+    if path.contains(['%', '\\', ';']) || path.contains("//") || path.split('/').any(|part| part == "..") {
+        return Kind::Never;
+    }
+    let upgrade = request.headers().contains_key(http::header::UPGRADE);
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    // api/v1/namespaces/NS/pods/NAME/SUB
+    let pod = match parts.as_slice() {
+        ["api", "v1", "namespaces", _, "pods", _, subresource, ..] => Some(*subresource),
+        _ => None,
+    };
+    // Proxies relay any method to anything behind them.
+    let proxies = parts.iter().skip(3).any(|part| *part == "proxy") || parts.get(2) == Some(&"proxy");
+    match (pod, request.method(), upgrade) {
+        _ if proxies => Kind::Never,
+        (Some("attach"), _, _) => Kind::Never,
+        (Some("exec"), &Method::GET, true) => Kind::Exec,
+        (Some("portforward"), &Method::GET, true) => Kind::Tunnel,
+        (Some("exec" | "portforward"), _, _) => Kind::Never,
+        (_, &Method::GET | &Method::HEAD, false) => Kind::Read,
+        (_, _, true) => Kind::Never,
+        (_, &Method::POST, false) if asks_about_self(&parts) => Kind::Read,
+        _ => Kind::Write,
+    }
+}
+
+/// Reviews of one's own rights are POSTs that change nothing.
+fn asks_about_self(parts: &[&str]) -> bool {
+    matches!(
+        parts,
+        ["apis", "authorization.k8s.io", _, "selfsubjectaccessreviews" | "selfsubjectrulesreviews"]
+            | ["apis", "authentication.k8s.io", _, "selfsubjectreviews"]
+    )
+}
+
+fn judge(kind: Kind, mark: Option<Mark>, read_only: bool) -> Result<(), &'static str> {
+    match (kind, mark) {
+        (Kind::Read, _) | (Kind::Tunnel, Some(Mark::Tunnel)) => Ok(()),
+        (Kind::Exec | Kind::Write, _) if read_only => Err("the context is read-only"),
+        (Kind::Exec, Some(Mark::Probe)) | (Kind::Write, Some(Mark::Write)) => Ok(()),
+        (Kind::Tunnel, _) => Err("a port-forward that was not opened by the tunnel to PD"),
+        (Kind::Exec, _) => Err("a program in a pod without a probe permit"),
+        (Kind::Write, _) => Err("a write without a write permit"),
+        (Kind::Never, _) => Err("tidepilot never sends such a request"),
+    }
+}
+
+/// The tower layer.
+#[derive(Clone, Debug)]
+pub(in crate::client) struct Gate {
+    pub context: String,
+    pub read_only: bool,
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated { gate: self.clone(), inner }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::client) struct Gated<S> {
+    gate: Gate,
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for Gated<S>
+where
+    S: Service<Request<B>>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Either<futures::future::ErrInto<S::Future, BoxError>, Ready<Result<S::Response, BoxError>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // A request that did not come through a link; kube's worker does not know whose it is.
+        request.headers_mut().entry(http::header::USER_AGENT).or_insert_with(crate::client::wire::agent::current);
+        let verdict = judge(classify(&request), request.extensions().get::<Mark>().copied(), self.gate.read_only);
+        match verdict {
+            Ok(()) => Either::Left(futures::TryFutureExt::err_into(self.inner.call(request))),
+            Err(why) => Either::Right(ready(Err(Box::new(Refused {
+                context: self.gate.context.clone(),
+                method: request.method().to_string(),
+                path: request.uri().path().to_owned(),
+                why,
+            })))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(line: &str) -> Kind {
+        let (line, upgrade) = line.strip_suffix(" +upgrade").map_or((line, false), |line| (line, true));
+        let (method, path) = line.split_once(' ').expect("METHOD PATH");
+        let mut request = Request::builder().method(method).uri(path);
+        if upgrade {
+            request = request.header("upgrade", "websocket");
+        }
+        classify(&request.body(()).expect("request"))
+    }
+
+    #[test]
+    fn kinds_of_requests() {
+        let pod = "/api/v1/namespaces/db/pods/basic-pd-0";
+        let cases = [
+            ("GET /version".to_owned(), Kind::Read),
+            ("HEAD /readyz".into(), Kind::Read),
+            ("GET /api/v1/pods?watch=1".into(), Kind::Read),
+            (format!("GET {pod}"), Kind::Read),
+            (format!("GET {pod}/log"), Kind::Read),
+            (format!("GET {pod}/portforward?ports=2379 +upgrade"), Kind::Tunnel),
+            (format!("GET {pod}/portforward"), Kind::Never),
+            (format!("POST {pod}/portforward +upgrade"), Kind::Never),
+            (format!("GET {pod}/exec?command=sh +upgrade"), Kind::Exec),
+            (format!("GET {pod}/exec?command=sh"), Kind::Never),
+            (format!("POST {pod}/exec"), Kind::Never),
+            (format!("GET {pod}/attach +upgrade"), Kind::Never),
+            (format!("GET {pod}/proxy/x"), Kind::Never),
+            ("GET /api/v1/nodes/n/proxy/run".into(), Kind::Never),
+            ("GET /api/v1/namespaces/a/services/b/proxy/".into(), Kind::Never),
+            ("GET /api/v1/proxy/nodes/n".into(), Kind::Never),
+            ("GET /whatever +upgrade".into(), Kind::Never),
+            (format!("GET {pod}/%65xec"), Kind::Never),
+            (format!("GET {pod}/x/../exec"), Kind::Never),
+            ("POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews".into(), Kind::Read),
+            ("POST /apis/authorization.k8s.io/v1/subjectaccessreviews".into(), Kind::Write),
+            ("POST /apis/authentication.k8s.io/v1/selfsubjectreviews".into(), Kind::Read),
+            ("POST /api/v1/namespaces/db/serviceaccounts/x/token".into(), Kind::Write),
+            (format!("DELETE {pod}"), Kind::Write),
+            ("PATCH /apis/pingcap.com/v1alpha1/namespaces/db/tidbclusters/basic?dryRun=All".into(), Kind::Write),
+            ("OPTIONS /".into(), Kind::Write),
+            ("BREW /".into(), Kind::Write),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(kind(&line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn marks_open_only_their_own_door() {
+        use Kind::{Exec, Never, Read, Tunnel, Write};
+        let marks = [None, Some(Mark::Tunnel), Some(Mark::Probe), Some(Mark::Write)];
+        for read_only in [false, true] {
+            for mark in marks {
+                for kind in [Read, Tunnel, Exec, Never, Write] {
+                    let expected = match kind {
+                        Read => true,
+                        Tunnel => mark == Some(Mark::Tunnel),
+                        Exec => !read_only && mark == Some(Mark::Probe),
+                        Write => !read_only && mark == Some(Mark::Write),
+                        Never => false,
+                    };
+                    assert_eq!(judge(kind, mark, read_only).is_ok(), expected, "{kind:?} {mark:?} {read_only}");
+                }
+            }
+        }
+    }
+}

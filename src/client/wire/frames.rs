@@ -1,0 +1,154 @@
+//! Changes of a watch, told in frames: a cluster that changes one object without pause costs no more than ten changes
+//! a second, and one that floods is read only as fast as this.
+//!
+//! The first change after a quiet time is told at once. Within a frame the last word on each object counts, since a change
+//! carries the whole object. What is not read yet stays in the connection, which holds the server up. Not here: what a
+//! change means, and who hears of it ([`crate::client::kube::watch`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::fleet::{Keyed, ObjectKey, One};
+
+/// Shortest time between two changes of one object that are told.
+pub(in crate::client) const FRAME: Duration = Duration::from_millis(100);
+/// Most lines of a watch that are read in one frame.
+const LINES: usize = 200;
+/// More objects of a kind are not held: as many as a list may have.
+const OBJECTS: usize = 50_000;
+
+/// What one watch has said and nobody was told yet.
+pub(in crate::client) struct Frames<K> {
+    begun: Option<Instant>,
+    lines: usize,
+    waiting: BTreeMap<ObjectKey, One<K>>,
+    known: BTreeSet<ObjectKey>,
+}
+
+impl<K: Keyed> Frames<K> {
+    /// `known`: what the list had.
+    pub fn new(known: BTreeSet<ObjectKey>) -> Self {
+        Self { begun: None, lines: 0, waiting: BTreeMap::new(), known }
+    }
+
+    /// When what waits is to be told, or reading may go on.
+    pub fn due(&self) -> Option<Instant> {
+        self.begun.map(|begun| begun + FRAME)
+    }
+
+    /// Whether enough was read until then.
+    pub fn is_full(&self) -> bool {
+        self.lines >= LINES
+    }
+
+    /// A line that changes nothing.
+    pub fn bookmark(&mut self, now: Instant) {
+        self.line(now);
+    }
+
+    /// Takes one change; gives it back where it may be told at once. `Err`: more objects than are held.
+    pub fn take(&mut self, one: One<K>, now: Instant) -> Result<Option<One<K>>, usize> {
+        let key = match &one {
+            One::Set(object) => object.key(),
+            One::Gone(key) => key.clone(),
+        };
+        match one {
+            One::Set(_) => drop(self.known.insert(key.clone())),
+            One::Gone(_) => drop(self.known.remove(&key)),
+        }
+        if self.known.len() > OBJECTS {
+            return Err(OBJECTS);
+        }
+        if self.line(now) {
+            return Ok(Some(one));
+        }
+        self.waiting.insert(key, one);
+        Ok(None)
+    }
+
+    /// Whether this line begins a frame.
+    fn line(&mut self, now: Instant) -> bool {
+        self.lines += 1;
+        let begins = self.begun.is_none();
+        if begins {
+            self.begun = Some(now);
+        }
+        begins
+    }
+
+    /// The frame is over. What was held back begins the next one.
+    pub fn flush(&mut self, now: Instant) -> Vec<One<K>> {
+        let all: Vec<One<K>> = std::mem::take(&mut self.waiting).into_values().collect();
+        self.begun = (!all.is_empty()).then_some(now);
+        self.lines = 0;
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Thing(u32, &'static str);
+
+    impl Keyed for Thing {
+        fn key(&self) -> ObjectKey {
+            ObjectKey { namespace: "n".into(), name: self.1.into() }
+        }
+    }
+
+    fn set(number: u32, name: &'static str) -> One<Thing> {
+        One::Set(Box::new(Thing(number, name)))
+    }
+
+    fn numbers(all: Vec<One<Thing>>) -> Vec<Option<u32>> {
+        let number = |one: One<Thing>| match one {
+            One::Set(thing) => Some(thing.0),
+            One::Gone(_) => None,
+        };
+        all.into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn the_first_at_once_and_then_the_last_of_each() {
+        let now = Instant::now();
+        let mut frames = Frames::new(BTreeSet::new());
+        assert!(frames.due().is_none());
+        assert!(frames.take(set(1, "a"), now).is_ok_and(|told| told.is_some()));
+        for number in 2..9 {
+            assert!(frames.take(set(number, "a"), now).is_ok_and(|told| told.is_none()));
+        }
+        assert!(frames.take(set(1, "b"), now).is_ok() && frames.take(One::Gone(Thing(0, "b").key()), now).is_ok());
+        assert_eq!(frames.due(), Some(now + FRAME));
+        assert_eq!(numbers(frames.flush(now)), [Some(8), None]);
+        assert!(frames.due().is_some(), "they were told just now");
+        assert!(frames.take(set(9, "a"), now).is_ok_and(|told| told.is_none()));
+        assert_eq!(numbers(frames.flush(now)), [Some(9)]);
+        assert!(frames.flush(now).is_empty() && frames.due().is_none());
+        assert!(frames.take(set(10, "a"), now).is_ok_and(|told| told.is_some()), "quiet again");
+    }
+
+    #[test]
+    fn a_frame_is_full_whatever_its_lines_say() {
+        let now = Instant::now();
+        let mut frames = Frames::<Thing>::new(BTreeSet::new());
+        for _ in 0..LINES {
+            assert!(!frames.is_full());
+            frames.bookmark(now);
+        }
+        assert!(frames.is_full() && frames.flush(now).is_empty() && !frames.is_full());
+    }
+
+    #[test]
+    fn more_objects_than_a_list_may_have_are_not_held() {
+        let key = |number: usize| ObjectKey { namespace: "n".into(), name: number.to_string() };
+        let mut frames = Frames::new((0..OBJECTS).map(key).collect());
+        assert_eq!(frames.take(set(0, "one more"), Instant::now()).map(|_| ()), Err(OBJECTS));
+        let mut frames = Frames::new((0..OBJECTS).map(key).collect());
+        assert!(frames.take(One::<Thing>::Gone(key(3)), Instant::now()).is_ok());
+        assert!(frames.take(set(0, "one more"), Instant::now()).is_ok());
+    }
+}

@@ -1,0 +1,16 @@
+//! One isolated connection per context: what may leave at all, limits and clocks, retries, tunnels to pods, and what a
+//! failed request is called. Nothing here knows what is asked.
+
+pub mod access;
+pub mod agent;
+pub(super) mod channels;
+pub mod clock;
+pub(super) mod frames;
+pub mod link;
+pub(super) mod retry;
+pub mod timing;
+pub(super) mod tls_words;
+pub(super) mod trouble;
+pub(super) mod tunnel;
+pub(super) mod upgrade;
+pub(super) mod within;

@@ -1,0 +1,199 @@
+//! Why a request came to nothing, as a kind and one plain sentence that names the server.
+//!
+//! Classifies transport errors (refused, timed out, name not found, TLS) and Kubernetes `Status` answers. Not here:
+//! what to do about them; callers turn a [`Trouble`] into Freshness, a gap or an Answer.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::client::plain;
+use crate::client::wire::access::Refused;
+use crate::client::wire::tls_words;
+use crate::fleet::Freshness;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TroubleKind {
+    /// No answer: refused, timed out, name not resolved, TLS failure.
+    Unreachable,
+    /// 401, or no credential to send.
+    AuthNeeded,
+    /// 403.
+    Forbidden,
+    /// 404.
+    Missing,
+    /// 410: the list or watch position is too old.
+    Expired,
+    /// Any other answer that is not a success.
+    Answered,
+    /// Our own gate stopped it; nothing was sent.
+    Refused,
+}
+
+/// A request that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Trouble {
+    pub kind: TroubleKind,
+    pub sentence: String,
+    /// Whether the request may have reached the server.
+    pub sent: bool,
+    /// HTTP status, where the server answered.
+    pub status: Option<u16>,
+    /// How long the server asked us to stay away (`Retry-After`).
+    pub retry_after: Option<Duration>,
+}
+
+impl Trouble {
+    pub(in crate::client) fn unsent(kind: TroubleKind, sentence: impl Into<String>) -> Self {
+        Self { kind, sentence: sentence.into(), sent: false, status: None, retry_after: None }
+    }
+
+    pub(in crate::client) fn cut(sentence: impl Into<String>) -> Self {
+        Self { kind: TroubleKind::Unreachable, sentence: sentence.into(), sent: true, status: None, retry_after: None }
+    }
+
+    /// From an answer that is not a success. `body` is a Kubernetes `Status`, or anything at all.
+    pub(in crate::client) fn answered(server: &str, status: StatusCode, body: &[u8]) -> Self {
+        let told = serde_json::from_slice::<serde_json::Value>(body)
+            .ok()
+            .and_then(|status| status.get("message")?.as_str().map(|message| plain(&without_object(message))))
+            .filter(|message| !message.is_empty());
+        let code = status.as_u16();
+        let said = |otherwise: &str| told.clone().unwrap_or_else(|| otherwise.to_owned());
+        let (kind, sentence) = match code {
+            401 => (
+                TroubleKind::AuthNeeded,
+                format!("{server} does not accept our credentials (401); log in again or renew the token"),
+            ),
+            403 => (TroubleKind::Forbidden, format!("{server} forbids it: {}", said("no reason given"))),
+            404 => (TroubleKind::Missing, format!("{server} does not have it: {}", said("not found"))),
+            410 => (TroubleKind::Expired, format!("{server} has forgotten that point: {}", said("expired"))),
+            _ => (TroubleKind::Answered, format!("{server} answered {code}: {}", said("no reason given"))),
+        };
+        Self { kind, sentence, sent: true, status: Some(code), retry_after: None }
+    }
+
+    /// From kube's error. A request whose connection was never made was not sent.
+    pub(in crate::client) fn from_kube(server: &str, error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let body = serde_json::json!({"message": status.message}).to_string();
+                let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Self::answered(server, code, body.as_bytes())
+            }
+            kube::Error::Service(inner) => match inner.downcast_ref::<Refused>() {
+                Some(refused) => Self::unsent(TroubleKind::Refused, refused.to_string()),
+                None => {
+                    let unsent = inner
+                        .downcast_ref::<hyper_util::client::legacy::Error>()
+                        .is_some_and(hyper_util::client::legacy::Error::is_connect);
+                    let sentence = transport(server, inner.as_ref());
+                    Self { kind: TroubleKind::Unreachable, sentence, sent: !unsent, status: None, retry_after: None }
+                }
+            },
+            other => Self::cut(transport(server, other)),
+        }
+    }
+
+    /// Whether TLS failed: then there was a server (or a proxy) that answered.
+    pub(in crate::client) fn is_tls(&self) -> bool {
+        self.sentence.starts_with("TLS with ")
+    }
+
+    pub fn freshness(&self) -> Freshness {
+        match self.kind {
+            TroubleKind::AuthNeeded => Freshness::AuthNeeded,
+            TroubleKind::Forbidden => Freshness::Forbidden,
+            TroubleKind::Unreachable
+            | TroubleKind::Missing
+            | TroubleKind::Expired
+            | TroubleKind::Answered
+            | TroubleKind::Refused => Freshness::Unreachable,
+        }
+    }
+}
+
+/// A refused patch is answered with the whole object in the middle of the sentence: useless to a person, and its
+/// `config` may hold secrets.
+fn without_object(message: &str) -> String {
+    const OPENING: &str = "Invalid value: \"{";
+    match (message.find(OPENING), message.rfind("}\": ")) {
+        (Some(from), Some(to)) if to > from => {
+            format!("{}…{}", &message[..from + OPENING.len()], &message[to..])
+        }
+        (Some(from), None) => format!("{}…", &message[..from + OPENING.len()]),
+        _ => message.to_owned(),
+    }
+}
+
+/// One sentence for a transport error: the first thing in its chain that a person can act on.
+pub(in crate::client) fn transport(server: &str, error: &(dyn StdError + 'static)) -> String {
+    let mut deepest = error.to_string();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = next {
+        if let Some(tls) = tls_words::inside(current) {
+            let words = tls_words::words(tls, "the kubeconfig's certificate-authority");
+            return format!("TLS with {server} failed: {}", plain(&words));
+        }
+        if let Some(io) = current.downcast_ref::<io::Error>() {
+            match io.kind() {
+                io::ErrorKind::ConnectionRefused => return format!("{server} refuses connections; is it running?"),
+                io::ErrorKind::TimedOut => return format!("no connection to {server} within the time allowed"),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                    return format!("{server} cut the connection");
+                }
+                _ => {}
+            }
+        }
+        deepest = current.to_string();
+        if deepest.contains("dns error") || deepest.contains("failed to lookup") {
+            return format!("the name of {server} does not resolve");
+        }
+        next = current.source();
+    }
+    format!("the connection to {server} failed: {}", plain(&deepest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_become_kinds_and_sentences() {
+        let body = br#"{"kind":"Status","message":"pods is forbidden: User \"x\" cannot list\u001b[2J"}"#;
+        let cases = [
+            (401, TroubleKind::AuthNeeded, "(401)"),
+            (403, TroubleKind::Forbidden, "cannot list [2J"),
+            (404, TroubleKind::Missing, "does not have it"),
+            (410, TroubleKind::Expired, "forgotten"),
+            (503, TroubleKind::Answered, "503"),
+        ];
+        for (code, kind, text) in cases {
+            let trouble = Trouble::answered("https://east", StatusCode::from_u16(code).expect("valid"), body);
+            assert_eq!(trouble.kind, kind);
+            assert!(trouble.sentence.contains(text) && trouble.sentence.contains("https://east"), "{trouble}");
+        }
+    }
+
+    #[test]
+    fn an_echoed_object_is_left_out() {
+        let body = br#"{"message":"\"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"password\\\":1}}\": strict decoding error: unknown field \"spec.x\""}"#;
+        let said = Trouble::answered("s", StatusCode::UNPROCESSABLE_ENTITY, body).sentence;
+        assert!(said.contains("unknown field \"spec.x\"") && !said.contains("password"), "{said}");
+        let torn = br#"{"message":"Invalid value: \"{\\\"password\\\":1"}"#;
+        assert!(!Trouble::answered("s", StatusCode::BAD_REQUEST, torn).sentence.contains("password"));
+    }
+
+    #[test]
+    fn transport_errors_name_the_server() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert!(transport("https://east", &refused).contains("https://east refuses connections"));
+        let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        assert!(transport("https://east", &tls).starts_with("TLS with https://east failed"));
+        let dns = io::Error::other("failed to lookup address information: Name or service not known");
+        assert!(transport("https://nowhere", &dns).contains("does not resolve"));
+    }
+}

@@ -1,0 +1,142 @@
+//! Writes of single objects: create, delete, copy a Secret.
+//!
+//! The server checks each condition: a second object of one name is refused, a deletion names the uid. A Secret's
+//! values go from one cluster to the other through this file and nowhere else. Not here: TidbCluster patches
+//! ([`super`]); certificates ([`crate::client::write::issue`]); how an object is looked at (`client::objects`).
+
+use http::Request;
+use serde_json::{Map, Value};
+
+use crate::client::encode;
+use crate::client::wire::access::{Mark, WritePermit};
+use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::timing::Until;
+use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::write::{Verdict, fence, field_manager, judge};
+use crate::fleet::ObjectRef;
+use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
+use crate::runbook::action::Action;
+use crate::runbook::action::Answer;
+use crate::runbook::actions::{CopySecret, CreateObject, DeleteObject};
+use crate::runbook::requests::{copied_secret, delete_options};
+
+/// What the server would store; nothing is stored.
+pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<Value, String> {
+    let Action::CreateObject(CreateObject { object, .. }) = action else { return Err("not a creation".into()) };
+    let reply = send(link, run, action, object, None).await.map_err(|trouble| trouble.sentence)?;
+    let stored: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
+    match differences(object, &stored).as_slice() {
+        [] => Ok(stored),
+        lost => Err(format!("{} would not store what was asked: {}", link.server(), lost.join("; "))),
+    }
+}
+
+/// `until` as [`fence`] gave it; without, the server is only asked what it would do.
+pub(super) async fn send(
+    link: &Link,
+    run: &str,
+    action: &Action,
+    body: &Value,
+    until: Option<Until>,
+) -> Result<Reply, Trouble> {
+    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
+    let planned = action.requests(&encode(&field_manager(run)), "", None).into_iter().next();
+    let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
+    let dry = if until.is_none() { "&dryRun=All" } else { "" };
+    let request = Request::builder()
+        .method(planned.method.as_str())
+        .uri(format!("{}{dry}", planned.path))
+        .header(http::header::CONTENT_TYPE, planned.content_type)
+        .header(http::header::ACCEPT, "application/json")
+        .extension(Mark::Write)
+        .extension(until.unwrap_or_default())
+        .body(body.to_string().into_bytes())
+        .map_err(|error| refused(error.to_string()))?;
+    link.call(request, link.limits().write).await
+}
+
+/// How an answer to a write counts. A conflict at a creation means that there is one already: nothing was changed.
+pub(super) fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer, String> {
+    let reply = match sent {
+        Ok(reply) => reply,
+        Err(trouble) if trouble.sent => return Ok(Answer::Unknown { reason: trouble.sentence }),
+        Err(trouble) => return Err(format!("nothing was sent: {}", trouble.sentence)),
+    };
+    match judge(link, &reply) {
+        Verdict::Taken => {
+            let made: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let detail = if uid(&made).is_empty() { String::new() } else { format!("uid {}", uid(&made)) };
+            Ok(Answer::Accepted { status: reply.status.as_u16(), detail })
+        }
+        Verdict::Refused(reason) => Err(reason),
+        Verdict::Unknown(reason) => Ok(Answer::Unknown { reason }),
+    }
+}
+
+pub(super) async fn create(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
+    let Action::CreateObject(CreateObject { object, .. }) = action else { return Err("not a creation".into()) };
+    let until = fence(permit).await?;
+    answer(link, send(link, permit.run(), action, object, Some(until)).await)
+}
+
+/// Reads the object once more and names its uid, so that no other one of the same name is deleted.
+pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
+    let Action::DeleteObject(DeleteObject { target, object_kind, uid: wanted, made_by }) = action else {
+        return Err("not a deletion".into());
+    };
+    let id = ObjectId::new(*object_kind, target);
+    let found: Value = match link.get(&id.path()).await {
+        Ok(found) => found,
+        Err(trouble) if trouble.kind == TroubleKind::Missing => {
+            return Ok(Answer::Accepted { status: 404, detail: format!("{id} is gone already") });
+        }
+        Err(trouble) => return Err(trouble.sentence),
+    };
+    let found_uid = uid(&found);
+    match (wanted, made_by) {
+        (Some(wanted), _) if wanted != found_uid => {
+            return Err(format!("{id} is another one than planned for (uid {found_uid}, expected {wanted})"));
+        }
+        (None, Some(run)) if !written_by(&found, &field_manager(run)) => {
+            return Err(format!("{id} was not made by run {run}; it is left as it is"));
+        }
+        (None, None) => return Err(format!("{id}: which one is meant is not known; plan again")),
+        (Some(_), _) | (None, Some(_)) => {}
+    }
+    let mut request = Request::builder()
+        .method(http::Method::DELETE)
+        .uri(id.path())
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header(http::header::ACCEPT, "application/json")
+        .extension(Mark::Write)
+        .body(delete_options(found_uid).to_string().into_bytes())
+        .map_err(|error| error.to_string())?;
+    request.extensions_mut().insert(fence(permit).await?);
+    answer(link, link.call(request, link.limits().write).await)
+}
+
+/// Reads the named keys in one cluster and writes them in the other; nothing else of the original is taken over.
+pub(super) async fn copy_secret(
+    source: &Link,
+    link: &Link,
+    permit: &WritePermit,
+    action: &Action,
+) -> Result<Answer, String> {
+    let Action::CopySecret(CopySecret { from, target, keys }) = action else { return Err("not a copy".into()) };
+    let original: Value = source
+        .get(&ObjectId::new(ObjectKind::Secret, from).path())
+        .await
+        .map_err(|trouble| format!("{from}: {}", trouble.sentence))?;
+    let data = picked(&original, from, keys)?;
+    let until = fence(permit).await?;
+    let body = copied_secret(target, &Value::Object(data));
+    answer(link, send(link, permit.run(), action, &body, Some(until)).await)
+}
+
+fn picked(original: &Value, from: &ObjectRef, keys: &[String]) -> Result<Map<String, Value>, String> {
+    let value = |key: &String| {
+        let value = original.get("data").and_then(|data| data.get(key)).filter(|value| value.is_string());
+        value.cloned().map(|value| (key.clone(), value)).ok_or_else(|| format!("Secret {from} has no key {key}"))
+    };
+    keys.iter().map(value).collect()
+}

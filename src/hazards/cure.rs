@@ -1,0 +1,200 @@
+//! What to do about a certificate: the command that goes through on the very fleet that shows the trouble, with the CA and
+//! the names that the Database has; where no runbook can do it, who can.
+//!
+//! Nothing is ever deleted: renew-certificates puts a new certificate into the Secret that is there, or makes the one that is
+//! not. Not here: what is wrong ([`crate::fleet::tls`]), which hazard it is ([`crate::hazards::network_tls`]).
+
+use crate::fleet::certificate::SecretFacts;
+use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::tls::{Trouble, TroubleKind, authority_secret, between, out_of_time, trust};
+use crate::fleet::{Fleet, ObjectRef};
+use crate::hazards::scene::{Part, Scene};
+
+/// The common name which renew-certificates takes where none is given.
+const USUAL_NAME: &str = "TiDB";
+
+pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> String {
+    let of = part.of;
+    let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
+    match trouble.kind {
+        TroubleKind::Unseen => {
+            return format!("let this user read it: {kubectl} auth can-i get secret/{}", trouble.secret);
+        }
+        TroubleKind::SeveralNames => {
+            return format!(
+                "{kubectl} edit tidbcluster {} # in spec.pd.config, security.cert-allowed-cn: leave the one name that the certificates of PD have",
+                of.name
+            );
+        }
+        // A good copy of the same CA beside the TidbClusters takes its place with the next certificate.
+        TroubleKind::CaExpired | TroubleKind::NoAuthority if has_better(scene, part, trouble) => {}
+        TroubleKind::CaExpired
+        | TroubleKind::CaExpiring
+        | TroubleKind::NoAuthority
+        | TroubleKind::CaShortKey
+        | TroubleKind::CaNoKeyId => {
+            return format!(
+                "make a new CA, put it beside the old one in ca.crt of every Secret of every TidbCluster of {}, store it as {}, and only then issue all certificates anew (renew-certificates with which=all); nothing is deleted",
+                scene.database.name,
+                authority_secret(&of.name)
+            );
+        }
+        TroubleKind::Absent
+        | TroubleKind::Keys
+        | TroubleKind::Unreadable
+        | TroubleKind::OtherKeyId
+        | TroubleKind::ShortKey
+        | TroubleKind::NoKeyIds
+        | TroubleKind::EssentialName
+        | TroubleKind::OtherName
+        | TroubleKind::Usage
+        | TroubleKind::CommonName
+        | TroubleKind::ClientName
+        | TroubleKind::Authority
+        | TroubleKind::KeyMismatch
+        | TroubleKind::Chain
+        | TroubleKind::LooksSelfSigned
+        | TroubleKind::Expired
+        | TroubleKind::NotYetValid
+        | TroubleKind::Expiring => {}
+    }
+    if let Some((secret, certificate)) = trust::keeper(scene.fleet, of, &trouble.secret) {
+        return kept(&kubectl, trouble, &secret, &certificate);
+    }
+    let all = &scene.database.tidb_clusters;
+    let home = trust::home(scene.fleet, all, &trust::seen(scene.fleet, all));
+    let held = trust::authorities(scene.fleet, all);
+    // With no certificate to go by, the CA that lies there is the one that will sign.
+    let fits = |key: &str| home.as_deref().is_none_or(|home| home == key);
+    let place =
+        held.iter().filter(|(_, ca)| fits(&ca.public_key)).min_by_key(|(at, _)| at != of).map(|(at, _)| at.clone());
+    let place = match place {
+        Some(place) => place,
+        None if trust::no_authority(scene.fleet, all) => {
+            return format!(
+                "sign it anew where the CA of {} is kept: no Secret NAME-ca-secret beside its TidbClusters holds it",
+                scene.database.name
+            );
+        }
+        None if !held.is_empty() => {
+            let other: Vec<String> =
+                held.iter().map(|(at, _)| format!("{} of {at}", authority_secret(&at.name))).collect();
+            return format!(
+                "put the CA that the certificates are signed by back into {}, or the one that lies there beside it into every ca.crt first; then renew-certificates",
+                other.join(", ")
+            );
+        }
+        // Nobody may look, or nobody has looked: it belongs beside the one that was there first.
+        None => first(scene.fleet, all).unwrap_or_else(|| of.clone()),
+    };
+    if !between(&trouble.secret) && !signed_from(scene.fleet, of, &trouble.secret, home.as_deref()) {
+        return format!(
+            "sign it anew where its CA is kept: {} is not signed by the CA of {}",
+            trouble.secret, scene.database.name
+        );
+    }
+    let mut command = format!("tidepilot run renew-certificates --set tidbCluster={of}");
+    if let Some(domain) =
+        part.tc.plain_domain().filter(|domain| part.cluster.cluster_domain().is_none_or(|real| real == domain))
+    {
+        command += &format!(" --set clusterDomain={domain}");
+    }
+    if place != *of {
+        command += &format!(" --set caOf={place}");
+    }
+    if let Some(name) = common_name(scene).filter(|name| name != USUAL_NAME) {
+        command += &format!(" --set commonName={name}");
+    }
+    command
+}
+
+/// Whether the Secret of a CA holds the one that signed this certificate as one that is in order.
+fn has_better(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> bool {
+    let at = ObjectRef::new(&part.of.context, &part.of.namespace, &trouble.secret);
+    let sight = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
+    let facts = sight.and_then(Sight::present).and_then(SecretFacts::of).unwrap_or_default();
+    let held = trust::authorities(scene.fleet, &scene.database.tidb_clusters);
+    held.iter().any(|(_, ca)| {
+        facts.signers().any(|copy| copy.same_authority(ca) && copy.fingerprint != ca.fingerprint)
+            && ca.may_not_sign.is_none()
+            && out_of_time(ca, scene.now).is_none()
+    })
+}
+
+/// Where cert-manager keeps Secrets of a TidbCluster, it makes the new ones as well.
+fn kept(kubectl: &str, trouble: &Trouble, secret: &str, certificate: &str) -> String {
+    if secret != trouble.secret {
+        return format!(
+            "cert-manager keeps certificates of this TidbCluster ({certificate}): look there for the one of Secret {}: {kubectl} get certificate -o wide",
+            trouble.secret
+        );
+    }
+    let patch = |what: &str| format!("{kubectl} patch certificate {certificate} --type merge -p '{what}'");
+    match trouble.kind {
+        TroubleKind::LooksSelfSigned => patch(r#"{"spec":{"subject":{"organizations":["TiDB-certificates"]}}}"#),
+        TroubleKind::EssentialName | TroubleKind::OtherName => {
+            format!(
+                "{kubectl} edit certificate {certificate} # add the names to spec.dnsNames; cert-manager issues it anew"
+            )
+        }
+        TroubleKind::CommonName | TroubleKind::ClientName => {
+            format!("{kubectl} edit certificate {certificate} # change spec.commonName; cert-manager issues it anew")
+        }
+        TroubleKind::Usage => {
+            format!(
+                "{kubectl} edit certificate {certificate} # add what lacks to spec.usages; cert-manager issues it anew"
+            )
+        }
+        TroubleKind::Authority | TroubleKind::Chain => {
+            format!("{kubectl} edit certificate {certificate} # spec.issuerRef: the Issuer with the CA of the Database")
+        }
+        TroubleKind::Absent
+        | TroubleKind::Keys
+        | TroubleKind::Unreadable
+        | TroubleKind::OtherKeyId
+        | TroubleKind::NoAuthority
+        | TroubleKind::ShortKey
+        | TroubleKind::NoKeyIds
+        | TroubleKind::CaShortKey
+        | TroubleKind::CaNoKeyId
+        | TroubleKind::KeyMismatch
+        | TroubleKind::Expired
+        | TroubleKind::NotYetValid
+        | TroubleKind::Expiring
+        | TroubleKind::Unseen
+        | TroubleKind::SeveralNames
+        | TroubleKind::CaExpired
+        | TroubleKind::CaExpiring => {
+            format!(
+                "{kubectl} describe certificate {certificate} # cert-manager keeps it: why does it not issue a new one?"
+            )
+        }
+    }
+}
+
+/// The TidbCluster that was there before the others.
+fn first(fleet: &Fleet, all: &[ObjectRef]) -> Option<ObjectRef> {
+    all.iter().find(|of| fleet.tidb_cluster(of).is_some_and(|tc| !trust::joins(tc))).cloned()
+}
+
+/// Whether a Secret of MySQL's is there and trusts the CA of the Database, or is not there at all.
+fn signed_from(fleet: &Fleet, of: &ObjectRef, secret: &str, home: Option<&str>) -> bool {
+    let at = ObjectRef::new(&of.context, &of.namespace, secret);
+    let facts = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).and_then(Sight::present).and_then(SecretFacts::of);
+    facts.is_none_or(|facts| home.is_some_and(|home| facts.trusts(home)))
+}
+
+/// The name that every list of the Database lets in; where there is no list, the one that most certificates have.
+fn common_name(scene: &Scene<'_>) -> Option<String> {
+    let all = &scene.database.tidb_clusters;
+    let doors = trust::doors(scene.fleet, all);
+    if let Some(first) = doors.first() {
+        let everywhere = |name: &&String| doors.iter().all(|door| door.allowed.contains(name));
+        let fitting: Vec<&String> = first.allowed.iter().filter(everywhere).collect();
+        return fitting.iter().find(|name| **name == USUAL_NAME).or(fitting.first()).map(|name| (*name).clone());
+    }
+    let names: Vec<String> =
+        trust::seen(scene.fleet, all).into_iter().filter_map(|one| Some(one.facts.certificate?.common_name)).collect();
+    let count = |name: &String| names.iter().filter(|other| *other == name).count();
+    names.iter().filter(|name| !name.is_empty()).max_by_key(|name| (count(name), *name == USUAL_NAME)).cloned()
+}

@@ -1,0 +1,398 @@
+//! `domain.md` §5.4: leaving a Database, and what is left of whoever left. Hazards 54 to 61.
+//!
+//! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::leaving`'s,
+//! which a runbook asks before it begins. Not here: upgrades ([`crate::hazards::upgrade`]).
+
+use std::collections::BTreeMap;
+
+use crate::counted::{counted, is};
+use crate::fleet::database::{Member, host, referenced};
+use crate::fleet::dns::Served;
+use crate::fleet::extras::{Claim, DATA};
+use crate::fleet::tidbcluster::Component;
+use crate::fleet::{Fleet, KubeCluster, ObjectRef};
+use crate::hazards::scene::{Part, Scene, kubectl};
+use crate::hazards::{Finding, OfDatabase, Subject};
+
+pub(super) const ALL: &[OfDatabase] = &[
+    too_few_tikv,
+    tiflash_replicas,
+    deleted_too_early,
+    ghosts,
+    majority_leaving,
+    reference_deleted,
+    joiner_with_old_claims,
+    reclaim_policy,
+];
+
+/// What is judged without a Database: what one left behind.
+pub(super) fn fleet(fleet: &Fleet) -> Vec<Finding> {
+    old_claims(fleet)
+}
+
+/// 54. Fewer Up TiKV stores than replicas, now or once the replicas asked for are reached.
+fn too_few_tikv(scene: &Scene<'_>) -> Vec<Finding> {
+    let rules = scene.details.and_then(|(_, details)| details.tikv_needed());
+    let needed = scene.database.max_replicas.max(rules);
+    let Some(needed) = needed.and_then(|needed| usize::try_from(needed).ok()) else { return Vec::new() };
+    if scene.database.stores.is_empty() {
+        return Vec::new();
+    }
+    let up = scene.up(false);
+    let leaving: Vec<(&Part<'_>, usize)> = scene
+        .parts
+        .iter()
+        .map(|part| (part, scene.leaving(part, Component::Tikv)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let gone: usize = leaving.iter().map(|(_, count)| count).sum();
+    let left = up.saturating_sub(gone);
+    if left >= needed {
+        return Vec::new();
+    }
+    let sentence = match gone {
+        0 => format!("{} Up, and the placement rules need {needed}", counted(up, "TiKV store")),
+        _ => format!(
+            "{gone} of {up} Up TiKV stores are to leave; {left} would be left, and the placement rules need {needed}"
+        ),
+    };
+    let whole = Subject::of_pd("Database", &scene.database.name);
+    let mut found = scene
+        .find("too-few-tikv", sentence)
+        .on(whole.clone())
+        .saw(&whole, "Up TiKV stores", up.to_string(), scene.pd_seen())
+        .saw(
+            &whole,
+            "max-replicas",
+            scene.database.max_replicas.map_or("not known".into(), |n| n.to_string()),
+            scene.pd_seen(),
+        );
+    if let Some(rules) = rules {
+        found = found.saw(
+            &whole,
+            "GET /pd/api/v1/config/rules, counts",
+            rules.to_string(),
+            scene.details.map(|(_, details)| details.at),
+        );
+    }
+    for (part, _) in &leaving {
+        let wanted = part.tc.spec.tikv.as_ref().map_or(0, |tikv| tikv.replicas);
+        found = found.on(part.subject()).saw(&part.subject(), "spec.tikv.replicas", wanted.to_string(), part.seen());
+    }
+    vec![found.then("add TiKV in the KubeClusters that stay before any leaves, or lower the replicas knowingly")]
+}
+
+/// 55. Tables want more TiFlash replicas than there will be stores.
+fn tiflash_replicas(scene: &Scene<'_>) -> Vec<Finding> {
+    let Some((_, details)) = scene.details else { return Vec::new() };
+    let Some(needed) = details.tiflash_needed().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) else {
+        return Vec::new();
+    };
+    let gone: usize = scene.parts.iter().map(|part| scene.leaving(part, Component::Tiflash)).sum();
+    let left = scene.up(true).saturating_sub(gone);
+    if left >= needed {
+        return Vec::new();
+    }
+    let whole = Subject::of_pd("Database", &scene.database.name);
+    let sentence = format!(
+        "tables want {}, and {} {} left",
+        counted(needed, "TiFlash replica"),
+        counted(left, "TiFlash store"),
+        is(left)
+    );
+    vec![
+        scene
+            .find("tiflash-replicas-remain", sentence)
+            .on(whole.clone())
+            .saw(&whole, "GET /pd/api/v1/config/rules, group tiflash", needed.to_string(), Some(details.at))
+            .saw(&whole, "Up TiFlash stores after the change", left.to_string(), scene.pd_seen())
+            .then("lower the tables' TiFlash replicas first (ALTER TABLE … SET TIFLASH REPLICA); a stuck TiFlash holds TiKV too"),
+    ]
+}
+
+/// The live KubeCluster in which a pod of this DNS name would have to run, with `(tc name, namespace)`.
+fn home<'a>(scene: &Scene<'a>, host: &str, component: Component) -> Option<(&'a KubeCluster, String, String)> {
+    let mut labels = host.splitn(5, '.');
+    let (_, service, namespace) = (labels.next()?, labels.next()?, labels.next()?);
+    let (svc, domain) = (labels.next()?, labels.next()?);
+    let name = service.strip_suffix(&format!("-{}-peer", component.key()))?;
+    let cluster = scene
+        .fleet
+        .clusters
+        .values()
+        .find(|cluster| cluster.freshness.is_live() && cluster.dns.serves(domain) == Served::Yes && svc == "svc")?;
+    Some((cluster, name.to_owned(), namespace.to_owned()))
+}
+
+/// 56. The TidbCluster is gone, or going, and its stores are not.
+fn deleted_too_early(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.deleting()) {
+        let stores = scene
+            .database
+            .stores
+            .iter()
+            .filter(|row| row.of.as_ref() == Some(part.of) && row.store.state != "Tombstone");
+        let (stores, members) = (stores.count(), scene.members(part).len());
+        if stores + members == 0 {
+            continue;
+        }
+        all.push(
+            scene
+                .find_at(
+                    "deleted-too-early",
+                    part,
+                    format!(
+                        "it is being deleted while {} and {} of it are still in the Database",
+                        counted(stores, "store"),
+                        counted(members, "PD member")
+                    ),
+                )
+                .saw(&part.subject(), "metadata.deletionTimestamp", "set", part.seen())
+                .then("take the stores out by their ids as soon as PD answers, then the members; quorum first"),
+        );
+    }
+    let mut gone: BTreeMap<(String, String, String), Vec<(u64, String)>> = BTreeMap::new();
+    for row in scene.database.stores.iter().filter(|row| row.tidb_cluster.is_none() && row.store.state != "Tombstone") {
+        let host = row.store.address.split(':').next().unwrap_or_default();
+        let component = if row.store.tiflash { Component::Tiflash } else { Component::Tikv };
+        let Some((cluster, name, namespace)) = home(scene, host, component) else { continue };
+        let exists = cluster.tidb_clusters.keys().any(|key| key.name == name && key.namespace == namespace);
+        if !exists {
+            let key = (cluster.context.clone(), namespace, name);
+            gone.entry(key).or_default().push((row.store.id, row.store.state.clone()));
+        }
+    }
+    for ((context, namespace, name), stores) in gone {
+        let was = ObjectRef::new(context, namespace, name);
+        let sentence =
+            format!("still in the Database: {} of {was}, and that TidbCluster is gone", counted(stores.len(), "store"));
+        let mut found = scene.find("deleted-too-early", sentence).on(Subject::tidb_cluster(&was));
+        for (id, state) in &stores {
+            found = found.saw(&Subject::of_pd("store", id.to_string()), "state_name", state, scene.pd_seen());
+        }
+        all.push(found.then("create the TidbCluster again over its claims, or take the stores out by their ids once enough others are Up"));
+    }
+    all
+}
+
+/// 57. A member whose pod is gone for good still counts for quorum.
+fn ghosts(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
+        let why = match &member.pod {
+            Some(pod) => {
+                let part = scene.parts.iter().find(|part| scene.members(part).iter().any(|own| own.id == member.id));
+                let Some(part) = part.filter(|part| part.live()) else { continue };
+                let ordinal = pod.rsplit('-').next().and_then(|ordinal| ordinal.parse::<i64>().ok());
+                let wanted = part.tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+                let there = part.cluster.pods.keys().any(|key| key.name == *pod && key.namespace == part.of.namespace);
+                if there || ordinal.is_none_or(|ordinal| ordinal < wanted) {
+                    continue;
+                }
+                format!("its pod {}/{pod} is gone, and {} asks for {wanted} PD", part.of.context, part.of)
+            }
+            None => {
+                let hosts: Vec<&str> = [member.name.as_str()]
+                    .into_iter()
+                    .chain(member.client_urls.iter().filter_map(|url| host(url)))
+                    .collect();
+                let Some((cluster, name, namespace)) = hosts.iter().find_map(|host| home(scene, host, Component::Pd))
+                else {
+                    continue;
+                };
+                if cluster.tidb_clusters.keys().any(|key| key.name == name && key.namespace == namespace) {
+                    continue;
+                }
+                format!("its TidbCluster {}/{namespace}/{name} is gone", cluster.context)
+            }
+        };
+        let subject = Subject::of_pd("member", member.id.hex());
+        let health = match member.healthy {
+            Some(true) => "healthy",
+            Some(false) => "not healthy",
+            None => "not known",
+        };
+        all.push(
+            scene
+                .find("ghost-member", format!("{} still counts for quorum: {why}", member.name))
+                .on(subject.clone())
+                .saw(&subject, "name", &member.name, scene.pd_seen())
+                .saw(&subject, "health", health, scene.pd_seen())
+                .then(crate::hazards::membership::remove_unused(scene, member)),
+        );
+    }
+    all
+}
+
+/// 58. The leader or the majority sits in the TidbCluster that leaves.
+fn majority_leaving(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let leaves = part.deleting() || part.tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas == 0);
+        let own = scene.members(part);
+        if !leaves || own.is_empty() || scene.parts.len() < 2 {
+            continue;
+        }
+        let leader: Option<&&Member> = own.iter().find(|member| member.leader);
+        let majority = own.len() > scene.database.members.len() / 2;
+        let what = match (leader, majority) {
+            (None, false) => continue,
+            (Some(_), false) => "PD's leader is",
+            (None, true) => "most PD members are",
+            (Some(_), true) => "PD's leader and most of its members are",
+        };
+        let mut found = scene.find_at("majority-in-leaving", part, format!("{what} in the TidbCluster that leaves"));
+        if let Some(leader) = leader {
+            found = found.saw(&Subject::of_pd("member", leader.id.hex()), "leader", &leader.name, scene.pd_seen());
+        }
+        found = found.saw(
+            &part.subject(),
+            "members here, of all",
+            format!("{} of {}", own.len(), scene.database.members.len()),
+            scene.pd_seen(),
+        );
+        all.push(found.then(format!("add PD in the KubeClusters that stay{}", hand_over(scene, part))));
+    }
+    all
+}
+
+/// To a member that stays, where there is one.
+fn hand_over(scene: &Scene<'_>, leaving: &Part<'_>) -> String {
+    let stays = |part: &&Part<'_>| part.of != leaving.of && !part.deleting();
+    let mut others =
+        scene.parts.iter().filter(stays).flat_map(|part| scene.members(part).into_iter().map(move |m| (part, m)));
+    let well = others.find(|(_, member)| member.healthy == Some(true) && member.pod.is_some());
+    let Some((part, pod)) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?))) else {
+        return " first: there is none that the lead could go to".to_owned();
+    };
+    format!(", then hand the lead over: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}", part.of)
+}
+
+/// 59. Somebody without a PD of its own lives on a TidbCluster that goes.
+fn reference_deleted(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.tc.spec.pd.is_none()) {
+        let Some(to) = &part.tc.spec.cluster else { continue };
+        let target = referenced(scene.fleet, part.of, part.tc);
+        let going = target
+            .as_ref()
+            .and_then(|of| scene.parts.iter().find(|other| other.of == of))
+            .filter(|other| other.deleting());
+        let Some(other) = going else { continue };
+        let namespace = to.namespace.as_deref().unwrap_or(part.tc.namespace());
+        all.push(
+            scene
+                .find_at(
+                    "reference-deleted",
+                    part,
+                    format!("it has no PD of its own and lives on {}, which is being deleted", other.of),
+                )
+                .on(other.subject())
+                .saw(&part.subject(), "spec.cluster", format!("{namespace}/{}", to.name), part.seen())
+                .saw(&other.subject(), "metadata.deletionTimestamp", "set", other.seen())
+                .then("let this TidbCluster leave first, or point spec.cluster at one that stays"),
+        );
+    }
+    all
+}
+
+fn claim_ref(cluster: &KubeCluster, claim: &Claim) -> Subject {
+    let at = ObjectRef::new(&cluster.context, &claim.metadata.namespace, &claim.metadata.name);
+    Subject::object("PersistentVolumeClaim", &at)
+}
+
+/// 60, after a leave: claims of a TidbCluster that is not there any more.
+fn old_claims(fleet: &Fleet) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let clusters = fleet.clusters.values().filter(|cluster| cluster.freshness.is_live());
+    for cluster in clusters.filter(|cluster| fleet.same_cluster_as(&cluster.context).is_none()) {
+        let mut by_owner: BTreeMap<(&str, &str), Vec<&Claim>> = BTreeMap::new();
+        for claim in cluster.more.claims.iter().flat_map(BTreeMap::values) {
+            let Some(instance) = claim.instance() else { continue };
+            let namespace = claim.metadata.namespace.as_str();
+            let owned =
+                cluster.tidb_clusters.values().any(|tc| tc.namespace() == namespace && tc.instance() == instance);
+            if claim.holds_data() && !owned {
+                by_owner.entry((namespace, instance)).or_default().push(claim);
+            }
+        }
+        for ((namespace, instance), claims) in by_owner {
+            let was = ObjectRef::new(&cluster.context, namespace, instance);
+            let sentence = format!(
+                "{} of {was} {} left, and that TidbCluster is gone: one of the same name would start with that data",
+                counted(claims.len(), "volume claim"),
+                is(claims.len())
+            );
+            let mut found = Finding::new("old-claims", None, sentence).on(Subject::tidb_cluster(&was));
+            for claim in &claims {
+                let policy = claim.reclaim_policy.as_deref().unwrap_or("not known");
+                let subject = claim_ref(cluster, claim);
+                found = found.saw(
+                    &subject,
+                    "status.phase, reclaim policy of the volume",
+                    format!("{}, {policy}", claim.status.phase),
+                    cluster.heard,
+                );
+            }
+            let kubectl = kubectl(&was);
+            let data = DATA.join(",");
+            all.push(found.then(format!("when their data is not needed: {kubectl} delete pvc -l 'app.kubernetes.io/instance={instance},app.kubernetes.io/component in ({data})'")));
+        }
+    }
+    all
+}
+
+/// 60, before a join: claims older than a TidbCluster that has not joined yet.
+fn joiner_with_old_claims(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.tc.spec.cluster.is_some() && part.tc.status.cluster_id.is_none())
+    {
+        let Some(created) = part.tc.metadata.creation_timestamp else { continue };
+        let claims = part.cluster.more.claims.iter().flat_map(BTreeMap::values);
+        let older: Vec<&Claim> = claims
+            .filter(|claim| {
+                claim.holds_data()
+                    && claim.metadata.namespace == part.of.namespace
+                    && claim.instance() == Some(part.tc.instance())
+            })
+            .filter(|claim| claim.metadata.creation_timestamp.is_some_and(|made| made < created))
+            .collect();
+        if older.is_empty() {
+            continue;
+        }
+        let sentence = format!(
+            "it is to join, but {} of it {} older than itself: it starts with old data",
+            counted(older.len(), "claim"),
+            is(older.len())
+        );
+        let mut found = scene.find_at("old-claims", part, sentence);
+        for claim in &older {
+            let made = claim.metadata.creation_timestamp.map(|made| made.to_string()).unwrap_or_default();
+            found = found.saw(&claim_ref(part.cluster, claim), "metadata.creationTimestamp", made, part.seen());
+        }
+        all.push(found.then("delete the TidbCluster, then these claims (their data is lost), and create it again"));
+    }
+    all
+}
+
+/// 61. Deleting a claim destroys the disk.
+fn reclaim_policy(scene: &Scene<'_>) -> Vec<Finding> {
+    let risky = scene.parts.iter().filter_map(|part| {
+        let policy =
+            part.tc.spec.pv_reclaim_policy.as_deref().filter(|policy| matches!(*policy, "Delete" | "Recycle"))?;
+        Some((part, policy))
+    });
+    risky
+        .map(|(part, policy)| {
+            scene
+                .find_at(
+                    "reclaim-policy-delete",
+                    part,
+                    format!("pvReclaimPolicy is {policy}: deleting a claim destroys its data"),
+                )
+                .saw(&part.subject(), "spec.pvReclaimPolicy", policy, part.seen())
+                .then(part.patch("{\"pvReclaimPolicy\":\"Retain\"}"))
+        })
+        .collect()
+}

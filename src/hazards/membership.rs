@@ -1,0 +1,416 @@
+//! `domain.md` §5.3: PD's membership and its quorum. Hazards 27 to 46.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fleet::database::Member;
+use crate::fleet::lead::Lead;
+use crate::fleet::pd::MemberId;
+use crate::fleet::peer_url::{BadPeerUrl, check_held, normal};
+use crate::fleet::rollout::stateful_set;
+use crate::fleet::tidbcluster::Component;
+use crate::fleet::tls_toggle::{forced, speaks_tls};
+use crate::hazards::scene::Scene;
+use crate::hazards::{Finding, OfDatabase, Subject};
+
+pub(super) const ALL: &[OfDatabase] = &[
+    single_pd,
+    nameless,
+    duplicate_names,
+    spread,
+    rolling_in_two,
+    single_unsynced,
+    malformed,
+    half_updated,
+    shared_urls,
+    in_doubt,
+    discovery,
+    asymmetric,
+];
+
+fn shown(member: &Member) -> String {
+    if member.name.is_empty() { member.id.hex() } else { member.name.clone() }
+}
+
+fn subject(member: &Member) -> Subject {
+    Subject::of_pd("member", member.id.hex())
+}
+
+/// 27. One PD, opened for others to join: the join itself can take its quorum.
+fn single_pd(scene: &Scene<'_>) -> Vec<Finding> {
+    let [part] = scene.parts.as_slice() else { return Vec::new() };
+    let wanted = part.tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    let seen = scene.database.members.len();
+    if !part.opened() || wanted != 1 || seen > 1 || part.tc.spec.cluster.is_some() {
+        return Vec::new();
+    }
+    let found = scene.find_at("single-pd-join", part, "the Database has one PD and is open for others to join");
+    let found = found.saw(&part.subject(), "spec.pd.replicas", "1", part.seen());
+    vec![found.then(format!("first: {}", part.patch("{\"pd\":{\"replicas\":3}}")))]
+}
+
+/// 28. Added and never started.
+fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
+    let unstarted = scene.database.members.iter().filter(|member| member.name.is_empty());
+    unstarted
+        .map(|member| {
+            let sentence = format!("member {} was added and never started; no other PD can join", member.id);
+            let remove = remove_unused(scene, member);
+            scene
+                .find("nameless-member", sentence)
+                .on(subject(member))
+                .saw(&subject(member), "name", "(empty)", scene.pd_seen())
+                .saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen())
+                .then(remove)
+        })
+        .collect()
+}
+
+/// The command that takes a member out which nobody runs.
+pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
+    // Whoever starts it may be where nobody looks, and nothing is changed in a Database that is not seen whole.
+    let away = scene.database.away();
+    if !away.is_empty() {
+        return format!(
+            "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
+            away.join(", ")
+        );
+    }
+    match scene.parts.iter().find(|part| part.tc.spec.pd.is_some()) {
+        Some(part) => format!(
+            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={} --set removeUnused=true",
+            member.id.hex(),
+            part.of
+        ),
+        None => format!(
+            "if quorum stands without it, remove it by its id: DELETE /pd/api/v1/members/id/{}",
+            member.id.decimal()
+        ),
+    }
+}
+
+/// 29. Two members of one name.
+fn duplicate_names(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut by_name: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
+    for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
+        by_name.entry(&member.name).or_default().push(member);
+    }
+    let twice = by_name.into_iter().filter(|(_, members)| members.len() > 1);
+    twice
+        .map(|(name, members)| {
+            let mut found = scene.find("duplicate-pd-name", format!("{} members are called {name}", members.len()));
+            for member in members {
+                found = found.saw(&subject(member), "name", name, scene.pd_seen()).on(subject(member));
+            }
+            found.then("remove the stale one by its id (never by its name), and the volume of the pod that it was")
+        })
+        .collect()
+}
+
+/// 30. An even number of members, or most of them in one of three or more KubeClusters.
+fn spread(scene: &Scene<'_>) -> Vec<Finding> {
+    let started: Vec<&Member> = scene.database.members.iter().filter(|member| !member.name.is_empty()).collect();
+    // Unstarted members are on their way in, and no KubeCluster's yet.
+    if started.len() != scene.database.members.len() {
+        return Vec::new();
+    }
+    let mut by_context: BTreeMap<&str, usize> = BTreeMap::new();
+    for part in scene.parts.iter().filter(|part| part.tc.spec.pd.is_some()) {
+        by_context.entry(&part.of.context).or_insert(0);
+    }
+    for member in &started {
+        if let Some(context) = member.kube_cluster.as_deref() {
+            *by_context.entry(context).or_insert(0) += 1;
+        }
+    }
+    let said: Vec<String> = by_context.iter().map(|(context, count)| format!("{context} {count}")).collect();
+    let most = by_context.iter().max_by_key(|(_, count)| **count).map(|(context, count)| (*context, *count));
+    let heavy = most.filter(|(_, count)| by_context.len() >= 3 && *count > started.len() / 2);
+    let sentence = match heavy {
+        _ if started.len() >= 2 && started.len().is_multiple_of(2) => {
+            format!("PD has {} members: an even number tolerates no more than one less would", started.len())
+        }
+        Some((context, count)) => {
+            format!(
+                "{count} of {} PD members are in {context}: losing that KubeCluster stops the Database",
+                started.len()
+            )
+        }
+        _ => return Vec::new(),
+    };
+    let whole = Subject::of_pd("Database", &scene.database.name);
+    let found = scene.find("uneven-pd-spread", sentence).on(whole.clone());
+    vec![
+        found
+            .saw(&whole, "members by KubeCluster", said.join(", "), scene.pd_seen())
+            .then("spread an odd number: 1, 1, 1 or 2, 2, 1; a third place with one PD breaks the tie of two"),
+    ]
+}
+
+/// What no spread over two KubeClusters can change, and whoever reads a clean bill has to know all the same.
+pub(super) fn majority(scene: &Scene<'_>) -> Option<String> {
+    let mut contexts: BTreeMap<&str, usize> = scene.parts.iter().map(|part| (part.of.context.as_str(), 0)).collect();
+    let members = &scene.database.members;
+    // An even number is a finding; of one that is not placed nothing can be counted.
+    if contexts.len() != 2 || members.len().is_multiple_of(2) {
+        return None;
+    }
+    for member in members {
+        *contexts.get_mut(member.kube_cluster.as_deref()?)? += 1;
+    }
+    let (heavy, count) = contexts.into_iter().max_by_key(|(_, count)| *count)?;
+    Some(format!(
+        "{count} of {} PD members are in {heavy}: losing that KubeCluster stops the Database. Of two KubeClusters one always has the majority; a third one with a PD of its own would bear the loss of any",
+        members.len()
+    ))
+}
+
+/// 31. PD rolls in two TidbClusters at once.
+fn rolling_in_two(scene: &Scene<'_>) -> Vec<Finding> {
+    let rolling: Vec<_> = scene
+        .parts
+        .iter()
+        .filter(|part| part.tc.spec.pd.is_some() && part.live())
+        .filter_map(|part| {
+            let phase = part.tc.status.pd.phase.as_deref().unwrap_or_default();
+            let set = stateful_set(part.cluster, part.tc, Component::Pd);
+            let moves = set.is_some_and(|set| set.status.current_revision != set.status.update_revision);
+            (matches!(phase, "Upgrade" | "Scale") || moves).then_some((part, phase, moves))
+        })
+        .collect();
+    if rolling.len() < 2 {
+        return Vec::new();
+    }
+    let names: Vec<String> = rolling.iter().map(|(part, _, _)| part.of.to_string()).collect();
+    let mut found = scene.find("pd-rolling-in-two", format!("PD is being changed in {} at once", names.join(" and ")));
+    for (part, phase, moves) in &rolling {
+        let value = if *moves { "revisions differ" } else { *phase };
+        found = found.on(part.subject()).saw(&part.subject(), "status.pd.phase, StatefulSet", value, part.seen());
+    }
+    let pause: Vec<String> = rolling.iter().skip(1).map(|(part, _, _)| part.patch("{\"paused\":true}")).collect();
+    vec![found.then(format!("hold all but one: {}", pause.join("; ")))]
+}
+
+/// 32. The one PD of a TidbCluster, and the operator cannot reach it: it rolls by force.
+fn single_unsynced(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let Some(pd) = &part.tc.spec.pd else { continue };
+        let status = &part.tc.status.pd;
+        let forced = forced(part.tc);
+        let alone = pd.replicas < 2 && status.peer_members.is_empty();
+        if status.synced != Some(false)
+            || !(alone || forced)
+            || part.deleting()
+            || part.tc.asks_to_suspend(Component::Pd)
+        {
+            continue;
+        }
+        all.push(
+            scene
+                .find_at("single-pd-unsynced", part, "the operator cannot reach PD, and will restart it without any safety at the next change")
+                .saw(&part.subject(), "status.pd.synced", "false", part.seen())
+                .saw(&part.subject(), "spec.pd.replicas", pd.replicas.to_string(), part.seen())
+                .then("change nothing in this TidbCluster until status.pd.synced is true; look at DNS and TLS between operator and PD"),
+        );
+    }
+    all
+}
+
+/// 34. A peerURL that etcd cannot read: the other members crash on it.
+fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for member in &scene.database.members {
+        let of = scene.parts.iter().find(|part| scene.members(part).iter().any(|own| own.id == member.id));
+        let bad = |url: &String| -> Option<BadPeerUrl> {
+            let (plain, tls) = (check_held(url, false), check_held(url, true));
+            match (plain, tls) {
+                (Err(plain), Err(tls)) if normal(url).starts_with("https") => {
+                    Some(if plain == tls { plain } else { tls })
+                }
+                (Err(plain), Err(_)) => Some(plain),
+                // One of the schemes fits; which one it should be is another hazard.
+                (Ok(()), _) | (_, Ok(())) => None,
+            }
+        };
+        let why = match member.peer_urls.as_slice() {
+            [] => Some(BadPeerUrl::Empty),
+            urls => urls.iter().find_map(bad),
+        };
+        let Some(why) = why else { continue };
+        let mut found =
+            scene.find("malformed-peer-url", format!("the peerURL of {} is unusable: {why}", shown(member)));
+        found =
+            found.on(subject(member)).saw(&subject(member), "peerURLs", member.peer_urls.join(", "), scene.pd_seen());
+        let remedy = match (of, &member.expected_peer_url) {
+            // Without a majority no API changes it.
+            _ if scene.database.lead == Lead::Lost => "PD's majority is lost, and no API changes a peerURL then: restart no PD that still runs, keep its volume, and rebuild PD from it with pd-recover".into(),
+            (Some(part), Some(expected)) => format!(
+                "restart no PD; set it to {expected}: tidepilot run repair-peer-urls --set tidbCluster={}",
+                part.of
+            ),
+            _ => "restart no PD; set it to the URL of its pod through a member that still answers".into(),
+        };
+        all.push(found.then(remedy));
+    }
+    all
+}
+
+/// 37. Opened for others, and not every peerURL is the expected one.
+fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.opened()) {
+        let own = scene.members(part);
+        let stale: Vec<&&Member> = own
+            .iter()
+            .filter(|member| member.drift && !member.peer_urls.is_empty())
+            .filter(|member| {
+                let tls = speaks_tls(part.cluster, part.tc, member.pod.as_deref().unwrap_or_default());
+                member.peer_urls.iter().all(|url| check_held(url, tls).is_ok())
+            })
+            .collect();
+        if stale.is_empty() {
+            continue;
+        }
+        let sentence =
+            format!("{} of {} peerURLs are not the ones other KubeClusters can reach", stale.len(), own.len());
+        let mut found = scene.find_at("peer-urls-half-updated", part, sentence);
+        for member in stale {
+            let expected = member.expected_peer_url.as_deref().unwrap_or_default();
+            let value = format!("{} (expected {expected})", member.peer_urls.join(", "));
+            found = found.on(subject(member)).saw(&subject(member), "peerURLs", value, scene.pd_seen());
+        }
+        // Names change at the restart only: before it has come, it is the migration that goes on.
+        let renamed = own.iter().all(|member| {
+            member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == part.tc.pd_name(pod))
+        });
+        all.push(found.then(match renamed {
+            true => format!("tidepilot run repair-peer-urls --set tidbCluster={}", part.of),
+            false => scene.migrate(part),
+        }));
+    }
+    all
+}
+
+/// 38. One URL for two members, in whatever form.
+fn shared_urls(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut by_url: BTreeMap<String, BTreeSet<MemberId>> = BTreeMap::new();
+    for member in &scene.database.members {
+        for url in &member.peer_urls {
+            by_url.entry(normal(url)).or_default().insert(member.id);
+        }
+    }
+    let twice = by_url.into_iter().filter(|(_, ids)| ids.len() > 1);
+    twice
+        .map(|(url, ids)| {
+            let mut found = scene.find("peer-url-shared", format!("{} members have the peerURL {url}", ids.len()));
+            for id in ids {
+                let subject = Subject::of_pd("member", id.hex());
+                found = found.saw(&subject, "peerURLs", &url, scene.pd_seen()).on(subject);
+            }
+            found.then(match scene.parts.first() {
+                Some(part) => format!(
+                    "give each member the URL of its own pod: tidepilot run repair-peer-urls --set tidbCluster={}",
+                    part.of
+                ),
+                None => "give each member the URL of its own pod".to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// 39. The PD pods do not list the same: a change is on its way, or lost.
+fn in_doubt(scene: &Scene<'_>) -> Vec<Finding> {
+    let listed: Vec<_> = scene.views().filter(|(_, _, _, answer)| !answer.members.is_empty()).collect();
+    if scene.database.agree || listed.len() < 2 {
+        return Vec::new();
+    }
+    let mut found = scene.find("membership-in-doubt", "the PD pods list different members or peerURLs");
+    for (part, pod, view, answer) in listed {
+        let at = Subject {
+            kind: "Pod",
+            context: part.of.context.clone(),
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+        };
+        let urls: Vec<String> = answer.members.iter().map(|m| format!("{} {}", m.id, m.peer_urls.join(","))).collect();
+        found = found.saw(&at, "its own list of members", urls.join("; "), Some(view.at)).on(at);
+    }
+    vec![
+        found.then(
+            "look again in 20 s before anything is sent; never repeat a change that timed out with another value",
+        ),
+    ]
+}
+
+/// 44. Discovery, which answers every PD that starts, is not running.
+fn discovery(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let needed = scene.parts.iter().filter(|part| part.live() && !part.deleting() && !part.tc.paused());
+    for part in needed.filter(|part| part.tc.spec.pd.is_some() || part.opened()) {
+        let own = |pod: &&crate::fleet::workload::Pod| {
+            pod.metadata.namespace == part.of.namespace
+                && pod.instance() == Some(part.tc.instance())
+                && pod.component() == Some("discovery")
+        };
+        let pods: Vec<_> = part.cluster.pods.values().filter(own).collect();
+        if pods.iter().any(|pod| pod.ready()) || part.tc.status.cluster_id.is_none() {
+            continue;
+        }
+        let value = match pods.first() {
+            Some(pod) => format!("{} is {}", pod.metadata.name, pod.status_word()),
+            None => "no pod".into(),
+        };
+        all.push(
+            scene
+                .find_at(
+                    "discovery-unavailable",
+                    part,
+                    "discovery is not running: a PD that starts without data waits for ever",
+                )
+                .saw(&part.subject(), "pods with component=discovery", value, part.seen())
+                .then(format!("{} rollout restart deployment {}-discovery", part.kubectl(), part.of.name)),
+        );
+    }
+    all
+}
+
+fn verify_network(scene: &Scene<'_>) -> String {
+    let other = scene.parts.iter().find(|part| part.of.context != scene.parts[0].of.context);
+    match other {
+        Some(other) => format!(
+            "check the network between these KubeClusters in both directions: tidepilot run verify-network --set first={} --set second={}",
+            scene.parts[0].of, other.of
+        ),
+        None => "check the network between the nodes of these pods in both directions".to_owned(),
+    }
+}
+
+/// 46. One PD sees a member well that another sees down.
+fn asymmetric(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for member in &scene.database.members {
+        let told: Vec<(String, bool)> = scene
+            .views()
+            .filter_map(|(part, pod, _, answer)| Some((format!("{}/{pod}", part.of.context), answer.told(member.id)?)))
+            .collect();
+        if told.iter().all(|(_, well)| *well) || told.iter().all(|(_, well)| !well) {
+            continue;
+        }
+        let sentence = format!(
+            "{} is healthy for some PD pods and not for others: the way between them is not whole",
+            shown(member)
+        );
+        let mut found = scene.find("asymmetric-health", sentence).on(subject(member));
+        for (from, well) in told {
+            let value = if well { "healthy" } else { "not healthy" };
+            found = found.saw(
+                &subject(member),
+                &format!("GET /pd/api/v1/health as {from} answers"),
+                value,
+                scene.pd_seen(),
+            );
+        }
+        all.push(found.then(verify_network(scene)));
+    }
+    all
+}

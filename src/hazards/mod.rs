@@ -1,0 +1,420 @@
+//! Findings: every hazard of the catalogue that shows in what is seen, as small pure functions over a Fleet.
+//!
+//! A [`Finding`] names what was found, the evidence (which object, which field, which value, seen when), why it matters
+//! and what to do. What could not be seen is `unseen`, never healthy: a Database of which a part is dark has no clean
+//! bill. Severities follow the dossier's classes: S1 (data loss or outage) is high, S2 (stuck or wrong) medium, S3
+//! (confusing) low. Not here: what a runbook refuses (its own preflight, which calls the same functions where both
+//! judge); YAML that was not applied yet ([`lint`]).
+//!
+//! Neighbours: [`catalogue`] (all of them with how each is seen), [`scene`] (what the functions look at), and one file per
+//! group of `domain.md` §5: [`domains`], [`objects`], [`references`], [`network_tls`], [`membership`], [`copies`], [`upgrade`],
+//! [`exit`], [`stuck`], and [`health`] for what is plainly down.
+
+pub mod catalogue;
+mod copies;
+mod cure;
+mod domains;
+mod exit;
+mod health;
+pub mod lint;
+mod membership;
+mod network_tls;
+mod objects;
+mod references;
+pub mod scene;
+mod stuck;
+mod upgrade;
+pub mod zh;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::fleet::database::{Database, Member, databases};
+use crate::fleet::extras::Extra;
+use crate::fleet::lead::Lead;
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::problem::Problem;
+pub use crate::fleet::subject::Subject;
+use crate::fleet::tls::{Wanted, wanted_of};
+use crate::fleet::tls_toggle::Toggle;
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, standing};
+use catalogue::Hazard;
+use scene::{Part, Scene};
+
+/// How bad it is; the order is the order of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth a word; nothing is wrong, and it does not count.
+    Info,
+    /// S3: confusing.
+    Low,
+    /// S2: stuck, or a wrong result.
+    Medium,
+    /// S1: data loss or an outage is possible.
+    High,
+}
+
+impl Severity {
+    pub const ALL: [Severity; 4] = [Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::High => "high",
+            Severity::Medium => "medium",
+            Severity::Low => "low",
+            Severity::Info => "info",
+        }
+    }
+}
+
+/// One thing that was seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// As [`Subject`] writes it.
+    pub object: String,
+    /// `spec.tikv.maxFailoverCount`, `GET /pd/api/v1/health`, …
+    pub field: String,
+    pub value: String,
+    /// When the object was last heard of; `None` where it never was.
+    pub seen: Option<Timestamp>,
+}
+
+/// A place in a text that was linted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Location {
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+}
+
+/// One thing that is wrong or risky.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    #[serde(flatten, serialize_with = "short")]
+    pub hazard: &'static Hazard,
+    pub severity: Severity,
+    /// Name of the Database; `None` where it is about the fleet.
+    pub database: Option<String>,
+    pub subjects: Vec<Subject>,
+    /// What was found.
+    pub sentence: String,
+    pub evidence: Vec<Evidence>,
+    pub why: &'static str,
+    /// Often a command line.
+    pub what_to_do: String,
+    /// A run accounts for it: it is to be expected while that one is at work, and counts as nothing wrong. One sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// It could not be seen whether this is so: neither a finding nor an all-clear.
+    pub unknown: bool,
+    /// Others follow from it: it stands before those of its severity.
+    #[serde(skip)]
+    pub first: bool,
+    /// Where it stands; only in what the docs lint read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// In a finding the hazard is its name and number; the rest of its entry is the catalogue's.
+fn short<S: Serializer>(hazard: &&'static Hazard, out: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeMap as _;
+    let mut map = out.serialize_map(Some(2))?;
+    map.serialize_entry("id", hazard.id)?;
+    map.serialize_entry("hazard", &hazard.number)?;
+    map.end()
+}
+
+impl Finding {
+    fn new(id: &'static str, database: Option<&str>, sentence: impl Into<String>) -> Self {
+        let hazard = catalogue::entry(id).expect("every id in this room is in the catalogue; a test walks them");
+        Self {
+            hazard,
+            severity: hazard.severity,
+            database: database.map(ToOwned::to_owned),
+            subjects: Vec::new(),
+            sentence: sentence.into(),
+            evidence: Vec::new(),
+            why: hazard.why,
+            what_to_do: String::new(),
+            expected: None,
+            unknown: false,
+            first: false,
+            location: None,
+        }
+    }
+
+    fn on(mut self, subject: Subject) -> Self {
+        self.subjects.push(subject);
+        self
+    }
+
+    fn saw(mut self, what: &Subject, field: &str, value: impl Into<String>, seen: Option<Timestamp>) -> Self {
+        self.evidence.push(Evidence { object: what.to_string(), field: field.into(), value: value.into(), seen });
+        self
+    }
+
+    fn then(mut self, what_to_do: impl Into<String>) -> Self {
+        self.what_to_do = what_to_do.into();
+        self
+    }
+
+    fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    fn unknown(mut self) -> Self {
+        self.unknown = true;
+        self
+    }
+
+    fn first(mut self) -> Self {
+        self.first = true;
+        self
+    }
+
+    pub fn id(&self) -> &'static str {
+        self.hazard.id
+    }
+}
+
+/// The answer of one look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checked {
+    /// Names of the Databases that were looked at.
+    pub databases: Vec<String>,
+    /// The worst first.
+    pub findings: Vec<Finding>,
+    /// What could not be seen, one sentence each.
+    pub unseen: Vec<String>,
+    /// What is worth a word and changes nothing about the verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Checked {
+    /// Known findings at or above a severity.
+    pub fn at_least(&self, severity: Severity) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| !finding.unknown && finding.severity >= severity)
+    }
+
+    /// Whether something could not be seen, so that nothing found is no all-clear.
+    pub fn dark(&self) -> bool {
+        self.databases.is_empty() || !self.unseen.is_empty() || self.findings.iter().any(|finding| finding.unknown)
+    }
+}
+
+type OfDatabase = fn(&Scene<'_>) -> Vec<Finding>;
+
+/// Everything that is wrong or risky in the Databases of this name or id (`None`: all, and the fleet itself). `now` is
+/// what certificates are judged by.
+pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
+    let all = databases(fleet);
+    let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
+    let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
+    let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
+    let functions: Vec<OfDatabase> = [
+        domains::ALL,
+        objects::ALL,
+        references::ALL,
+        network_tls::ALL,
+        membership::ALL,
+        copies::ALL,
+        upgrade::ALL,
+        exit::ALL,
+        stuck::ALL,
+        health::ALL,
+    ]
+    .concat();
+    let mut contexts: BTreeSet<&str> = BTreeSet::new();
+    for database in &chosen {
+        let scene = Scene::of(fleet, database, now);
+        let mut found: Vec<Finding> = functions.iter().flat_map(|function| function(&scene)).collect();
+        for problem in &database.problems {
+            if !found.iter().any(|finding| says(finding, problem)) {
+                found.push(of_problem(&scene, problem));
+            }
+        }
+        let causes: BTreeSet<Subject> =
+            found.iter().filter(|one| breaks_pd(one)).flat_map(|one| one.subjects.clone()).collect();
+        found.retain(|finding| finding.id() != "ready-too-early" || !caused(&scene, finding, &causes));
+        checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
+        contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
+        checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        checked.unseen.extend(unasked(&scene).into_iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        checked.notes.extend(membership::majority(&scene).map(|note| format!("{}: {note}", database.name)));
+        let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
+        checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
+    }
+    let mut whole: Vec<Finding> = objects::fleet(fleet, &all);
+    whole.extend(exit::fleet(fleet));
+    whole.extend(upgrade::fleet(fleet));
+    for problem in standing::problems(fleet) {
+        if !whole.iter().any(|finding| says(finding, &problem)) {
+            let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
+            whole.push(told(Finding::new(id, None, &problem.sentence), fleet, &problem, None));
+        }
+    }
+    for finding in whole {
+        let ours = finding.database.as_ref().is_none_or(|of| checked.databases.contains(of));
+        let near = only.is_none() || finding.subjects.iter().any(|subject| contexts.contains(subject.context.as_str()));
+        if ours && near {
+            checked.findings.push(finding);
+        }
+    }
+    let near = |cluster: &&KubeCluster| only.is_none() || contexts.contains(cluster.context.as_str());
+    for cluster in fleet.clusters.values().filter(near) {
+        checked.unseen.extend(unread(cluster));
+    }
+    // A cluster that is dark may hold a part of any Database, asked for or not.
+    checked.unseen.extend(standing::unseen(fleet));
+    checked.findings.sort_by(|a, b| {
+        let key =
+            |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), !f.first, f.hazard.number, f.database.clone());
+        key(a).cmp(&key(b)).then_with(|| a.subjects.cmp(&b.subjects)).then_with(|| a.sentence.cmp(&b.sentence))
+    });
+    checked
+}
+
+/// What shows because TLS was switched (hazard 25) says so, and advises nothing else; what would only repeat it is left out.
+fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
+    let own = |toggle: &&Toggle| finding.subjects.contains(&Subject::tidb_cluster(&toggle.of));
+    let toggles = &scene.database.tls_toggled;
+    let whole = matches!(finding.id(), "pd-no-leader" | "pd-member-unhealthy");
+    let any = || toggles.iter().find(own).or(toggles.first().filter(|_| whole));
+    match finding.id() {
+        "single-pd-unsynced" | "peer-urls-half-updated" | "discovery-unavailable"
+            if toggles.iter().any(|t| own(&t)) =>
+        {
+            None
+        }
+        "pd-no-leader" | "pd-member-unhealthy" | "ready-too-early" | "not-ready" | "force-upgrade-left" => {
+            match any() {
+                Some(toggle) => Some(finding.then(format!("see tls-toggled: {}", toggle.cure()))),
+                None => Some(finding),
+            }
+        }
+        // Of one that is not open to the others there is no right peerURL yet.
+        "peer-url-unexpected" => {
+            let closed = |part: &&Part<'_>| {
+                scene.spans() && !part.opened() && finding.subjects.contains(&Subject::tidb_cluster(part.of))
+            };
+            match scene.parts.iter().find(closed) {
+                Some(part) => Some(finding.then(scene.migrate(part))),
+                None => Some(finding),
+            }
+        }
+        _ => Some(finding),
+    }
+}
+
+/// Whether a finding names a certificate by which PD is not reached: what waits for PD waits for that.
+fn breaks_pd(finding: &Finding) -> bool {
+    const CERTIFICATES: [&str; 5] =
+        ["san-missing", "different-ca", "certificate-expiry", "certificate-unusable", "certificate-looks-self-signed"];
+    !finding.unknown && finding.severity == Severity::High && CERTIFICATES.contains(&finding.id())
+}
+
+/// Whether "wait for it" would stand beside what has to be done first: members without a pod, a lost quorum, a certificate.
+fn caused(scene: &Scene<'_>, finding: &Finding, causes: &BTreeSet<Subject>) -> bool {
+    let part = scene.parts.iter().find(|part| finding.subjects.contains(&part.subject()));
+    let unreached =
+        part.is_some_and(|part| part.tc.status.pd.synced == Some(false) && causes.contains(&part.subject()));
+    if scene.database.lead == Lead::Lost || unreached {
+        return true;
+    }
+    let pd = finding.evidence.iter().any(|evidence| evidence.field == "rollout of pd");
+    let gone = |member: &Member| {
+        member.gone && member.of().is_some_and(|of| finding.subjects.contains(&Subject::tidb_cluster(&of)))
+    };
+    pd && scene.database.members.iter().any(gone)
+}
+
+/// Whether a finding says of one of its objects what a problem says.
+fn says(finding: &Finding, problem: &Problem) -> bool {
+    !finding.unknown
+        && problem.kind.hazards().contains(&finding.id())
+        && problem.about.iter().any(|about| finding.subjects.contains(about))
+}
+
+/// What is wrong for `status` is found by `check`, whether a hazard's own function has more to say of it or not.
+fn of_problem(scene: &Scene<'_>, problem: &Problem) -> Finding {
+    let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
+    told(scene.find(id, &problem.sentence), scene.fleet, problem, scene.pd_seen())
+}
+
+fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Timestamp>) -> Finding {
+    for about in &problem.about {
+        let seen = fleet.clusters.get(&about.context).map_or(pd_seen, |cluster| cluster.heard);
+        found = found.saw(about, "as tidepilot status tells it", &problem.sentence, seen).on(about.clone());
+    }
+    // The object that has all three, else the nearest.
+    let whole = |about: &&crate::fleet::subject::Subject| about.kind == "TidbCluster";
+    let of = problem.about.iter().find(whole).or(problem.about.first());
+    let advice = problem.kind.what_to_do();
+    found.then(of.map_or_else(
+        || advice.to_owned(),
+        |of| advice.replace("CONTEXT", &of.context).replace("NAMESPACE", &of.namespace).replace("NAME", &of.name),
+    ))
+}
+
+/// What a closer look would have shown of a Database, and nobody took.
+fn unasked(scene: &Scene<'_>) -> Vec<String> {
+    let mut all = Vec::new();
+    let pd_answers = scene.views().any(|(_, _, _, answer)| answer.version.is_some());
+    if pd_answers && scene.details.is_none() {
+        all.push("PD's placement rules and region counts have not been read yet".to_owned());
+    }
+    for part in scene.parts.iter().filter(|part| part.tc.tls() && part.live()) {
+        let looked = |wanted: &Wanted| {
+            let at = ObjectRef::new(&part.of.context, &part.of.namespace, &wanted.secret);
+            scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).is_some()
+        };
+        if !wanted_of(part.tc).iter().all(looked) {
+            all.push(format!("the TLS Secrets of {} have not been read yet", part.of));
+        }
+    }
+    all
+}
+
+/// What a closer look would have shown of a cluster with TidbClusters, and did not.
+fn unread(cluster: &KubeCluster) -> Vec<String> {
+    let mut all = Vec::new();
+    if !cluster.freshness.is_live() {
+        // Said once, by its freshness.
+        return all;
+    }
+    if cluster.tidb_clusters.is_empty() {
+        return all;
+    }
+    let more = &cluster.more;
+    let parts = [
+        (Extra::Claims, more.claims.is_some(), "persistentvolumeclaims"),
+        (Extra::Events, more.events.is_some(), "events"),
+        (Extra::Operator, more.operator.is_some(), "the operator's Deployment"),
+    ];
+    for (extra, seen, what) in parts {
+        match (seen, more.lacking.get(&extra)) {
+            (true, _) => {}
+            (false, Some(why)) => all.push(format!("KubeCluster {}: {why}", cluster.context)),
+            (false, None) => all.push(format!("KubeCluster {}: {what} have not been read yet", cluster.context)),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+pub(crate) mod bed;
+#[cfg(test)]
+mod more_cases;
+#[cfg(test)]
+mod stuck_cases;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,532 @@
+//! `domain.md` §5.1: how the objects are written. Hazards 3 to 17; 1 and 2 are in [`crate::hazards::domains`].
+//!
+//! One function per hazard. Where the answer needs two KubeClusters at once, [`fleet`] gives it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::counted::counted;
+use crate::fleet::database::{Database, referenced};
+use crate::fleet::dns::normal;
+use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::version::Version;
+use crate::fleet::{Crd, Fleet, ObjectRef};
+use crate::hazards::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
+use crate::hazards::scene::{Part, Scene};
+use crate::hazards::{Finding, OfDatabase, Severity, Subject};
+
+pub(super) const ALL: &[OfDatabase] = &[
+    across_k8s_missing,
+    crd_or_operator_too_old,
+    operator_versions_differ,
+    config_not_rolled,
+    tiproxy,
+    microservices,
+    unreplaced_variable,
+    failover_on,
+    paused,
+    suspended,
+    rejected,
+    volumes_reclaimed,
+    no_version,
+    no_dns_name,
+];
+
+/// What is judged over all Databases at once.
+pub(super) fn fleet(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
+    let mut all = duplicate_triple(fleet, databases);
+    all.extend(same_cluster_twice(fleet));
+    all
+}
+
+/// 3. Name, namespace and DNS domain together must be unique among TidbClusters that may meet.
+fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
+    /// Name, namespace, domain.
+    type Triple = (String, String, String);
+    let mut by_triple: BTreeMap<Triple, Vec<(ObjectRef, &TidbCluster)>> = BTreeMap::new();
+    for (of, tc) in fleet.tidb_clusters().filter(|(of, _)| fleet.same_cluster_as(&of.context).is_none()) {
+        let real = || fleet.clusters.get(&of.context).and_then(|cluster| cluster.cluster_domain().map(str::to_owned));
+        let domain = tc.domain().map(ToOwned::to_owned).or_else(real);
+        // Without a domain nothing says that the two would collide.
+        let Some(domain) = domain else { continue };
+        by_triple.entry((of.namespace.clone(), of.name.clone(), domain)).or_default().push((of, tc));
+    }
+    let mut all = Vec::new();
+    for ((namespace, name, domain), same) in by_triple {
+        let opened = same.iter().any(|(_, tc)| tc.across_k8s() || tc.spec.cluster.is_some());
+        if same.len() < 2 || !opened {
+            continue;
+        }
+        let of = databases.iter().find(|database| database.tidb_clusters.contains(&same[0].0));
+        let sentence = format!("{} TidbClusters are called {namespace}/{name} in the DNS domain {domain}", same.len());
+        let mut found = Finding::new("duplicate-triple", of.map(|database| database.name.as_str()), sentence);
+        for (of, _) in &same {
+            let seen = fleet.clusters.get(&of.context).and_then(|cluster| cluster.heard);
+            let subject = Subject::tidb_cluster(of);
+            found = found.saw(
+                &subject,
+                "metadata.name, metadata.namespace, DNS domain",
+                format!("{name}, {namespace}, {domain}"),
+                seen,
+            );
+            found = found.on(subject);
+        }
+        all.push(
+            found.then("give one of them another namespace or name before they meet; a running one cannot be renamed"),
+        );
+    }
+    all
+}
+
+/// 4. A part of a spanning Database without acrossK8s.
+fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
+    let away = |part: &Part<'_>| {
+        let joined = referenced(scene.fleet, part.of, part.tc);
+        joined.is_some_and(|of| of.context != part.of.context)
+    };
+    let missing = scene.parts.iter().filter(|part| (scene.spans() || away(part)) && !part.tc.across_k8s());
+    missing
+        .map(|part| {
+            scene
+                .find_at(
+                    "across-k8s-missing",
+                    part,
+                    "acrossK8s is not set, though the Database spans several KubeClusters",
+                )
+                .saw(&part.subject(), "spec.acrossK8s", shown(part.tc.spec.across_k8s), part.seen())
+                // With its domain all names stay as they are, and the field alone is what lacks.
+                .then(match part.tc.domain() {
+                    Some(_) => part.patch("{\"acrossK8s\":true}"),
+                    None => scene.migrate(part),
+                })
+        })
+        .collect()
+}
+
+/// 5. The CRD drops acrossK8s silently, or the operator does not know it.
+fn crd_or_operator_too_old(scene: &Scene<'_>) -> Vec<Finding> {
+    let judge = |part: &Part<'_>| {
+        if !scene.spans() && !part.opened() {
+            return None;
+        }
+        let subject = Subject::cluster(&part.of.context);
+        let (field, value, sentence) = match (&part.cluster.crd, part.operator()) {
+            (Crd::Served { across_k8s: Some(false) }, _) => (
+                "CustomResourceDefinition tidbclusters.pingcap.com",
+                "no spec.acrossK8s".to_owned(),
+                "its TidbCluster CRD does not know acrossK8s and drops the field without a word".to_owned(),
+            ),
+            (_, Some(operator)) if operator < Version::new(1, 3, 0) => (
+                "Deployment tidb-controller-manager, image",
+                part.operator_line(),
+                format!("TiDB Operator {operator} does not know acrossK8s (1.3.0 is the first)"),
+            ),
+            _ => return None,
+        };
+        Some(scene.find_at("crd-or-operator-too-old", part, sentence).saw(&subject, field, value, part.seen()).then(
+            "replace the CRD first (server-side apply: it is too large for client-side), then upgrade the operator",
+        ))
+    };
+    scene.parts.iter().filter_map(judge).collect()
+}
+
+/// 6. Operators of different minor versions drive one Database.
+fn operator_versions_differ(scene: &Scene<'_>) -> Vec<Finding> {
+    let known: BTreeMap<&str, Version> =
+        scene.parts.iter().filter_map(|part| Some((part.of.context.as_str(), part.operator()?))).collect();
+    let minors: BTreeSet<(u64, u64)> = known.values().map(|version| (version.major, version.minor)).collect();
+    if minors.len() < 2 {
+        return Vec::new();
+    }
+    let said: Vec<String> = known.iter().map(|(context, version)| format!("{context} {version}")).collect();
+    let mut found =
+        scene.find("operator-versions-differ", format!("different versions of TiDB Operator: {}", said.join(", ")));
+    for (context, version) in &known {
+        let subject = Subject::cluster(context);
+        let seen = scene.fleet.clusters.get(*context).and_then(|cluster| cluster.heard);
+        found = found.saw(&subject, "Deployment tidb-controller-manager, image", version.to_string(), seen).on(subject);
+    }
+    vec![found.then("bring all operators to one minor version before anything else is changed")]
+}
+
+/// 8. A change of the spec that restarts nothing.
+fn config_not_rolled(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
+        let mut fields: Vec<(String, String)> = Vec::new();
+        let (mut in_place, mut bare) = (Vec::new(), Vec::new());
+        for (component, _) in part.tc.components() {
+            match held_in(part.tc, component) {
+                Some(Held::InPlace) => {
+                    let strategy = part.tc.config_update_strategy(component).to_owned();
+                    in_place.push(component.title());
+                    fields.push((format!("configUpdateStrategy of {}", component.title()), strategy));
+                }
+                Some(Held::NoConfig) => {
+                    bare.push(component.title());
+                    fields.push((format!("spec.{}.config", component.key()), "(absent)".into()));
+                }
+                None => {}
+            }
+        }
+        if fields.is_empty() {
+            continue;
+        }
+        let said = [(Held::InPlace.words(), in_place), (Held::NoConfig.words(), bare)];
+        let said: Vec<String> = said
+            .iter()
+            .filter(|(_, titles)| !titles.is_empty())
+            .map(|(why, titles)| format!("{} ({why})", titles.join(", ")))
+            .collect();
+        let sentence = format!("changes do not restart the pods of {}", said.join(" and "));
+        let mut found = scene.find_at("config-not-rolled", part, sentence);
+        for (field, value) in &fields {
+            found = found.saw(&part.subject(), field, value, part.seen());
+        }
+        all.push(found.then(format!("{} # this itself is a rolling restart", part.patch(&rolls(part).to_string()))));
+    }
+    all
+}
+
+/// What makes every change of a component restart its pods: a strategy of its own counts before the common one.
+fn rolls(part: &Part<'_>) -> serde_json::Value {
+    let mut spec = serde_json::Map::new();
+    for (component, own) in part.tc.components() {
+        let mut change = serde_json::Map::new();
+        match held_in(part.tc, component) {
+            Some(Held::InPlace) if own.config_update_strategy.is_some() => {
+                change.insert("configUpdateStrategy".into(), "RollingUpdate".into());
+            }
+            Some(Held::InPlace) => drop(spec.insert("configUpdateStrategy".into(), "RollingUpdate".into())),
+            Some(Held::NoConfig) | None => {}
+        }
+        // The strategy alone would show next that there is no ConfigMap to roll by.
+        let scripted = matches!(component, Component::Pd | Component::Tikv | Component::Tidb);
+        if scripted && own.config.is_none() {
+            change.insert("config".into(), serde_json::json!({}));
+        }
+        if !change.is_empty() {
+            spec.insert(component.key().into(), change.into());
+        }
+    }
+    spec.into()
+}
+
+/// 9. TiProxy ends the operator's pass before TiFlash, TiKV and TiDB.
+fn tiproxy(scene: &Scene<'_>) -> Vec<Finding> {
+    let with = scene.parts.iter().filter_map(|part| Some((part, part.tc.spec.tiproxy.as_ref()?)));
+    with.filter(|(part, _)| part.tc.across_k8s())
+        .map(|(part, spec)| {
+            scene
+                .find_at(
+                    "tiproxy-with-across-k8s",
+                    part,
+                    "TiProxy is asked for together with acrossK8s, which the operator refuses",
+                )
+                .saw(&part.subject(), "spec.tiproxy.replicas", spec.replicas.to_string(), part.seen())
+                .then(format!("take TiProxy out of the object: {}", part.patch("{\"tiproxy\":null}")))
+        })
+        .collect()
+}
+
+/// 10. PD microservices across KubeClusters.
+fn microservices(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.opened()) {
+        let listed = part.tc.spec.pdms.as_ref().filter(|list| !list.is_empty()).map(Vec::len);
+        let mode = part.tc.spec.pd.as_ref().and_then(|pd| pd.mode.as_deref()).filter(|mode| *mode == "ms");
+        let mut found = match (listed, mode) {
+            (None, None) => continue,
+            _ => scene.find_at(
+                "pd-microservices-across-k8s",
+                part,
+                "PD runs as microservices in a TidbCluster opened for others",
+            ),
+        };
+        if let Some(count) = listed {
+            found = found.saw(&part.subject(), "spec.pdms", counted(count, "entry"), part.seen());
+        }
+        if let Some(mode) = mode {
+            found = found.saw(&part.subject(), "spec.pd.mode", mode, part.seen());
+        }
+        all.push(found.then("go back to PD without microservices; the vendor does not support this combination"));
+    }
+    all
+}
+
+/// 12. An empty domain or a variable that no shell replaced.
+fn unreplaced_variable(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let spec = &part.tc.spec;
+        let reference = spec.cluster.as_ref();
+        let texts = [
+            ("spec.clusterDomain", spec.cluster_domain.as_deref()),
+            ("spec.version", spec.version.as_deref()),
+            ("spec.cluster.name", reference.map(|to| to.name.as_str())),
+            ("spec.cluster.namespace", reference.and_then(|to| to.namespace.as_deref())),
+            ("spec.cluster.clusterDomain", reference.and_then(|to| to.cluster_domain.as_deref())),
+        ];
+        for (field, value) in texts.into_iter().filter_map(|(field, value)| Some((field, value?))) {
+            let sentence = match value {
+                "" => format!("{field} is an empty text: a variable was not set when the YAML was applied"),
+                value if any_placeholder(value).is_some() => {
+                    format!("{field} is {value:?}: a variable was never replaced")
+                }
+                _ => continue,
+            };
+            all.push(
+                scene
+                    .find_at("unreplaced-variable", part, sentence)
+                    .saw(&part.subject(), field, format!("{value:?}"), part.seen())
+                    .then(format!(
+                        "write the real value there; check the YAML first: tidepilot check --file FILE (object: {})",
+                        part.of
+                    )),
+            );
+        }
+    }
+    all
+}
+
+/// 14. Failover would replace members that are only out of reach.
+fn failover_on(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
+        let counted = part.tc.components().filter(|(component, _)| failover_applies(*component));
+        let on: Vec<(Component, Option<i64>)> = counted
+            .map(|(component, spec)| (component, spec.max_failover_count))
+            .filter(|(_, count)| *count != Some(0))
+            .collect();
+        if on.is_empty() {
+            continue;
+        }
+        let titles: Vec<&str> = on.iter().map(|(component, _)| component.title()).collect();
+        let mut found = scene.find_at("failover-on", part, format!("failover is on for {}", titles.join(", ")));
+        for (component, count) in &on {
+            let value = count.map_or("(absent: 3)".to_owned(), |count| count.to_string());
+            found =
+                found.saw(&part.subject(), &format!("spec.{}.maxFailoverCount", component.key()), value, part.seen());
+        }
+        let body: Vec<String> =
+            on.iter().map(|(component, _)| format!("\"{}\":{{\"maxFailoverCount\":0}}", component.key())).collect();
+        all.push(found.then(part.patch(&format!("{{{}}}", body.join(",")))));
+    }
+    all
+}
+
+/// Components that the operator fails over.
+pub(crate) fn failover_applies(component: Component) -> bool {
+    matches!(component, Component::Pd | Component::Tikv | Component::Tidb | Component::Tiflash)
+}
+
+/// 15. The operator looks away, or pods have holes in their numbering.
+fn paused(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        if part.tc.paused() {
+            // What has begun stands half done, and no wait ends.
+            let moving = rollout(part.cluster, part.tc)
+                .into_iter()
+                .find(|one| part.live() && !one.settled && moves(part.cluster, part.tc, one.component));
+            let (severity, sentence) = match moving {
+                Some(one) => (
+                    Severity::Medium,
+                    format!("it is paused in the midst of a change, which stands still until then: {}", one.reason),
+                ),
+                None => (Severity::Low, "it is paused: the operator does nothing here".to_owned()),
+            };
+            all.push(
+                scene
+                    .find_at("paused", part, sentence)
+                    .severity(severity)
+                    .saw(&part.subject(), "spec.paused", "true", part.seen())
+                    .then(part.patch("{\"paused\":false}")),
+            );
+        }
+        let slots =
+            part.tc.metadata.annotations.iter().filter(|(key, _)| key.ends_with(".tidb.pingcap.com/delete-slots"));
+        for (key, value) in slots.filter(|(_, value)| !matches!(value.as_str(), "" | "[]")) {
+            all.push(
+                scene
+                    .find_at(
+                        "paused",
+                        part,
+                        "AdvancedStatefulSet leaves holes in the numbering of its pods; counts by ordinal do not hold",
+                    )
+                    .saw(&part.subject(), &format!("metadata.annotations[{key}]"), value, part.seen())
+                    .then("count its pods by name before anything is scaled"),
+            );
+        }
+    }
+    all
+}
+
+/// 70. Asked for, and forgotten as easily: what is suspended serves nobody.
+fn suspended(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in scene.parts.iter().filter(|part| part.live()) {
+        let states = rollout(part.cluster, part.tc);
+        let asked: Vec<_> = states.iter().filter(|state| part.tc.asks_to_suspend(state.component)).collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let title = |state: &&&ComponentRollout| state.component.title();
+        let gone: Vec<&str> = asked.iter().filter(|state| state.suspended).map(|state| title(&state)).collect();
+        let going: Vec<&str> =
+            asked.iter().filter(|state| !state.suspended).map(|state| state.reason.as_str()).collect();
+        let mut said = Vec::new();
+        if !gone.is_empty() {
+            said.push(format!("{} suspended: no pods, the volumes stay", gone.join(", ")));
+        }
+        said.extend(going.iter().map(ToString::to_string));
+        let mut found = scene.find_at("suspended", part, said.join("; "));
+        let own = |state: &&&ComponentRollout| {
+            part.tc.component(state.component).is_some_and(|spec| spec.suspend_action.is_some())
+        };
+        for state in asked.iter().filter(own) {
+            let field = format!("spec.{}.suspendAction", state.component.key());
+            found = found.saw(&part.subject(), &field, "suspendStatefulSet: true", part.seen());
+        }
+        let whole = asked.iter().any(|state| !own(&state));
+        if whole {
+            found = found.saw(&part.subject(), "spec.suspendAction", "suspendStatefulSet: true", part.seen());
+        }
+        let own: Vec<String> = asked
+            .iter()
+            .filter(own)
+            .map(|state| format!("\"{}\":{{\"suspendAction\":null}}", state.component.key()))
+            .collect();
+        all.push(found.then(match own.is_empty() {
+            true => format!("when it is to run again: tidepilot run resume-cluster --set tidbCluster={}", part.of),
+            false => format!("when it is to run again: {}", part.patch(&format!("{{{}}}", own.join(",")))),
+        }));
+    }
+    all
+}
+
+/// 16. The operator rejects the object in its loop and leaves status as it was.
+fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let events = part.cluster.more.events.iter().flatten();
+        let last = events.filter(|event| {
+            event.kind == "TidbCluster" && event.reason == "FailedValidation" && event.object == part.tc.metadata.key()
+        });
+        let Some(event) = last.max_by_key(|event| event.last) else { continue };
+        all.push(
+            scene
+                .find_at("rejected-by-operator", part, format!("the operator rejects the object: {}", event.message))
+                .saw(&part.subject(), "event FailedValidation", counted(event.count, "time"), event.last)
+                .then("correct what the event names; status is the old one until then"),
+        );
+    }
+    all
+}
+
+/// 72.
+fn volumes_reclaimed(scene: &Scene<'_>) -> Vec<Finding> {
+    let parts = scene.parts.iter().filter(|part| part.tc.spec.enable_pv_reclaim == Some(true));
+    let sentence = "enablePVReclaim is true: the operator deletes the volumes of pods that were scaled in, whatever pvReclaimPolicy says";
+    parts
+        .map(|part| {
+            scene
+                .find_at("volumes-reclaimed", part, sentence)
+                .saw(&part.subject(), "spec.enablePVReclaim", "true", part.seen())
+                .then(part.patch("{\"enablePVReclaim\":false}"))
+        })
+        .collect()
+}
+
+/// 73.
+fn no_version(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let own = part.tc.components().filter_map(|(component, spec)| {
+            Some((format!("spec.{}.version", component.key()), spec.version.as_deref()?))
+        });
+        let general = part.tc.spec.version.as_deref().map(|version| ("spec.version".to_owned(), version));
+        for (field, version) in general.into_iter().chain(own) {
+            // What is empty or a variable is a finding of its own.
+            if version.is_empty() || any_placeholder(version).is_some() {
+                continue;
+            }
+            let (severity, sentence) = match version_fault(version) {
+                Some(VersionFault::NoTag) => {
+                    (Severity::High, format!("{field} is {version:?}, and no image can have that tag"))
+                }
+                Some(VersionFault::NoVersion) => (
+                    Severity::Medium,
+                    format!(
+                        "{field} is {version:?}, which says nothing about the version: what runs depends on when it was pulled"
+                    ),
+                ),
+                None => continue,
+            };
+            all.push(
+                scene
+                    .find_at("no-version", part, sentence)
+                    .severity(severity)
+                    .saw(&part.subject(), &field, format!("{version:?}"), part.seen())
+                    .then("write the whole version that runs, such as v8.5.4: the image in the pods' status tells which; to name another one is an upgrade"),
+            );
+        }
+    }
+    all
+}
+
+/// 74.
+fn no_dns_name(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for part in &scene.parts {
+        let reference = part.tc.spec.cluster.as_ref().and_then(|to| to.cluster_domain.as_deref());
+        let domains = [("spec.clusterDomain", part.tc.domain()), ("spec.cluster.clusterDomain", reference)];
+        for (field, domain) in domains.into_iter().filter_map(|(field, domain)| Some((field, domain?))) {
+            let Some(fault) = domain_fault(domain).filter(|_| !domain.is_empty() && any_placeholder(domain).is_none())
+            else {
+                continue;
+            };
+            // DNS takes it for the plain form, so nothing is lost by going back to it.
+            let plain = normal(domain);
+            let then = match (domain_fault(&plain), field) {
+                (None, "spec.clusterDomain") => {
+                    format!("put the plain form back: {}", part.patch(&format!("{{\"clusterDomain\":{plain:?}}}")))
+                }
+                (None, _) => part.patch(&format!("{{\"cluster\":{{\"clusterDomain\":{plain:?}}}}}")),
+                (Some(_), _) => "the plain domain that the cluster's DNS serves, such as cluster.local; a TidbCluster that has started under another one is not changed, but made anew".to_owned(),
+            };
+            all.push(
+                scene
+                    .find_at("no-dns-name", part, format!("{field} is {domain:?}, which {fault}"))
+                    .saw(&part.subject(), field, format!("{domain:?}"), part.seen())
+                    .then(then),
+            );
+        }
+    }
+    all
+}
+
+/// 66. Two contexts of one KubeCluster.
+fn same_cluster_twice(fleet: &Fleet) -> Vec<Finding> {
+    let twice = fleet.clusters.values().filter_map(|cluster| Some((cluster, fleet.same_cluster_as(&cluster.context)?)));
+    twice
+        .map(|(cluster, first)| {
+            let sentence = format!("the contexts {first} and {} are one Kubernetes cluster", cluster.context);
+            let subjects = [Subject::cluster(first), Subject::cluster(&cluster.context)];
+            // Everything counts such a cluster once: it is worth a word, and harms nobody who names one context.
+            let mut found = Finding::new("wrong-context", None, sentence).severity(Severity::Info);
+            for subject in subjects {
+                let (field, value) = match &cluster.uid {
+                    Some(uid) => ("namespace kube-system, metadata.uid", uid.as_str()),
+                    None => ("kubeconfig, server with one CA", cluster.server.as_str()),
+                };
+                found = found.saw(&subject, field, value, cluster.heard).on(subject);
+            }
+            found.then(format!("name one of them: tidepilot --context {first} …"))
+        })
+        .collect()
+}
+
+fn shown(value: Option<bool>) -> String {
+    value.map_or("(absent)".into(), |value| value.to_string())
+}

@@ -1,0 +1,166 @@
+//! What the hazard functions look at: one Database with its parts at hand, and the words that several of them need.
+//!
+//! Pure views into a Fleet; nothing is judged here.
+
+use jiff::Timestamp;
+
+use crate::fleet::database::{Database, Member, answers};
+use crate::fleet::dns::Likeness;
+use crate::fleet::extras::PdDetails;
+use crate::fleet::pd::{PdAnswer, PdView};
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::version::Version;
+use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
+use crate::hazards::{Finding, Subject};
+
+/// One TidbCluster of the Database.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    pub of: &'a ObjectRef,
+    pub cluster: &'a KubeCluster,
+    pub tc: &'a TidbCluster,
+}
+
+/// One Database.
+pub struct Scene<'a> {
+    pub fleet: &'a Fleet,
+    pub database: &'a Database,
+    pub parts: Vec<Part<'a>>,
+    /// PD's details, with the context that told them.
+    pub details: Option<(&'a str, &'a PdDetails)>,
+    pub now: Timestamp,
+}
+
+impl<'a> Scene<'a> {
+    pub fn of(fleet: &'a Fleet, database: &'a Database, now: Timestamp) -> Self {
+        let parts: Vec<Part<'a>> = database
+            .tidb_clusters
+            .iter()
+            .filter_map(|of| Some(Part { of, cluster: fleet.clusters.get(&of.context)?, tc: fleet.tidb_cluster(of)? }))
+            .collect();
+        let mut told: Vec<(&str, &PdDetails)> = parts
+            .iter()
+            .flat_map(|part| answers(part.cluster, part.tc).map(move |(pod, _)| (part, pod)))
+            .filter_map(|(part, pod)| Some((part.of.context.as_str(), part.cluster.more.pd.get(pod)?)))
+            .collect();
+        told.sort_by_key(|(_, details)| details.at);
+        Self { fleet, database, parts, details: told.pop(), now }
+    }
+
+    /// Whether its TidbClusters lie in more than one KubeCluster.
+    pub fn spans(&self) -> bool {
+        self.parts.iter().any(|part| part.of.context != self.parts[0].of.context)
+    }
+
+    /// A finding about this Database.
+    pub fn find(&self, id: &'static str, sentence: impl Into<String>) -> Finding {
+        Finding::new(id, Some(&self.database.name), sentence)
+    }
+
+    /// A finding about one of its TidbClusters.
+    pub fn find_at(&self, id: &'static str, part: &Part<'_>, sentence: impl Into<String>) -> Finding {
+        self.find(id, sentence).on(Subject::tidb_cluster(part.of))
+    }
+
+    /// The command that gives a part its domain and its names, with the domain where names need one.
+    pub fn migrate(&self, part: &Part<'_>) -> String {
+        let here = |context: &str| self.fleet.same_cluster_as(context).unwrap_or(context).to_owned();
+        let apart = self.parts.iter().any(|other| {
+            here(&other.of.context) != here(&part.of.context)
+                && part.cluster.dns.like(&other.cluster.dns) == Likeness::Differ
+        });
+        let served = || part.cluster.cluster_domain().filter(|_| apart).map(str::to_owned);
+        let domain = part.tc.plain_domain().or_else(served);
+        let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
+        format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", part.of)
+    }
+
+    /// The members whose pods are of this part.
+    pub fn members(&self, part: &Part<'_>) -> Vec<&'a Member> {
+        self.database.members.iter().filter(|member| member.of().as_ref() == Some(part.of)).collect()
+    }
+
+    /// Every PD view that answered.
+    pub fn views(&self) -> impl Iterator<Item = (&Part<'a>, &'a ObjectKey, &'a PdView, &'a PdAnswer)> {
+        self.parts.iter().flat_map(|part| {
+            answers(part.cluster, part.tc)
+                .filter_map(move |(pod, answer)| Some((part, pod, part.cluster.pd.get(pod)?, answer)))
+        })
+    }
+
+    /// When PD was last asked about the membership.
+    pub fn pd_seen(&self) -> Option<Timestamp> {
+        self.views().map(|(_, _, view, _)| view.at).max()
+    }
+
+    /// Up TiKV (or TiFlash) stores.
+    pub fn up(&self, tiflash: bool) -> usize {
+        self.database.stores.iter().filter(|row| row.store.tiflash == tiflash && row.store.state == "Up").count()
+    }
+
+    /// Up stores that a part is about to give away, going by the replicas that it asks for.
+    pub fn leaving(&self, part: &Part<'_>, component: Component) -> usize {
+        let own = self.database.stores.iter().filter(|row| {
+            row.of.as_ref() == Some(part.of)
+                && row.store.tiflash == (component == Component::Tiflash)
+                && row.store.state == "Up"
+        });
+        let wanted = match part.deleting() {
+            true => 0,
+            false => part.tc.component(component).map_or(0, |spec| usize::try_from(spec.replicas).unwrap_or(0)),
+        };
+        own.count().saturating_sub(wanted)
+    }
+}
+
+impl Part<'_> {
+    pub fn subject(&self) -> Subject {
+        Subject::tidb_cluster(self.of)
+    }
+
+    /// When its KubeCluster last said anything.
+    pub fn seen(&self) -> Option<Timestamp> {
+        self.cluster.heard
+    }
+
+    /// Opened for other KubeClusters.
+    pub fn opened(&self) -> bool {
+        self.tc.across_k8s() || self.tc.domain().is_some()
+    }
+
+    pub fn deleting(&self) -> bool {
+        self.tc.metadata.deletion_timestamp.is_some()
+    }
+
+    pub fn live(&self) -> bool {
+        self.cluster.freshness.is_live()
+    }
+
+    pub fn operator(&self) -> Option<Version> {
+        Version::parse(self.cluster.operator_version.as_deref()?)
+    }
+
+    /// `kubectl --context C -n N`
+    pub fn kubectl(&self) -> String {
+        kubectl(self.of)
+    }
+
+    /// One of PD's own programs, run in the first PD pod.
+    pub fn pd_ctl(&self, what: &str) -> String {
+        format!("{} exec {}-pd-0 -- /pd-ctl {what}", self.kubectl(), self.of.name)
+    }
+
+    /// A merge patch of its spec, as a command line.
+    pub fn patch(&self, spec: &str) -> String {
+        let name = &self.of.name;
+        format!("{} patch tidbcluster {name} --type merge -p '{{\"spec\":{spec}}}'", self.kubectl())
+    }
+
+    pub fn operator_line(&self) -> String {
+        self.cluster.operator_version.clone().unwrap_or_else(|| "not known".into())
+    }
+}
+
+pub fn kubectl(of: &ObjectRef) -> String {
+    format!("kubectl --context {} -n {}", of.context, of.namespace)
+}

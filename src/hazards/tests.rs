@@ -1,0 +1,680 @@
+//! Every hazard that shows now, planted one by one in the healthy fleet of [`crate::hazards::bed`], and its near misses.
+//!
+//! A case names *exactly* what is found: a function that cries wolf beside it fails here too.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::fleet::certificate::FACTS_KEY;
+use crate::fleet::extras::Event;
+use crate::fleet::object::Sight;
+use crate::fleet::pd::{EtcdMember, MemberId};
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls::{Wanted, wanted_of};
+use crate::fleet::{Crd, Freshness, ObjectKey};
+use crate::hazards::bed::{Bed, when};
+use crate::hazards::catalogue::{CATALOGUE, Seeing};
+use crate::hazards::more_cases::MORE;
+use crate::hazards::stuck_cases::STUCK;
+use crate::hazards::{Severity, check};
+
+pub(crate) type Plant = fn(&mut Bed);
+
+/// Sets `spec.clusterDomain`, or takes it away.
+fn domain(side: &mut crate::hazards::bed::Side, domain: Option<&str>) {
+    match domain {
+        Some(domain) => side.tc["spec"]["clusterDomain"] = json!(domain),
+        None => drop(side.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain")),
+    }
+}
+
+/// The member's pod was started with another domain (with its dot): its name and clientURL follow, its peerURL does not.
+fn renamed(bed: &mut Bed, member: usize, domain: &str) {
+    let member = &mut bed.members[member];
+    member.name = format!("{}.svc{domain}", member.name.split(".svc").next().expect("a host"));
+    member.client_urls = vec![format!("http://{}:2379", member.name)];
+}
+
+/// Opened and joined without any domain.
+pub(super) fn without_domains(bed: &mut Bed) {
+    for side in [&mut bed.east, &mut bed.west] {
+        domain(side, None);
+    }
+    drop(bed.west.tc["spec"]["cluster"].as_object_mut().expect("ref").remove("clusterDomain"));
+    for member in 0..bed.members.len() {
+        renamed(bed, member, "");
+        bed.members[member].peer_urls = vec![format!("http://{}:2380", bed.members[member].name)];
+    }
+    for store in &mut bed.stores {
+        store.address = store.address.replace(".east.local", "").replace(".west.local", "");
+    }
+}
+
+pub(super) fn ids(plant: Plant) -> Vec<&'static str> {
+    let mut bed = Bed::healthy();
+    plant(&mut bed);
+    let checked = bed.checked();
+    let mut ids: Vec<&str> = checked.findings.iter().filter(|f| !f.unknown).map(crate::hazards::Finding::id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn ghost_host(name: &str) -> String {
+    format!("{name}-pd-0.{name}-pd-peer.db.svc.west.local")
+}
+
+pub(super) fn member(id: u64, host: &str) -> EtcdMember {
+    EtcdMember {
+        id: MemberId(id),
+        name: host.into(),
+        peer_urls: vec![format!("http://{host}:2380")],
+        client_urls: vec![format!("http://{host}:2379")],
+    }
+}
+
+pub(super) fn stray(name: &str) -> EtcdMember {
+    member(9, &ghost_host(name))
+}
+
+pub(super) fn claim(instance: &str, made: &str) -> Value {
+    json!({"metadata": {"name": format!("tikv-{instance}-tikv-0"), "namespace": "db", "creationTimestamp": made,
+        "labels": {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": "tikv"}},
+        "spec": {"volumeName": "pv-1"}, "status": {"phase": "Bound"}})
+}
+
+/// Mutual TLS with good certificates from one CA.
+fn tls(bed: &mut Bed) {
+    for member in &mut bed.members {
+        for urls in [&mut member.peer_urls, &mut member.client_urls] {
+            urls.iter_mut().for_each(|url| *url = url.replace("http://", "https://"));
+        }
+    }
+    for side in [&mut bed.east, &mut bed.west] {
+        side.tc["spec"]["tlsCluster"] = json!({"enabled": true});
+        let tc: TidbCluster = serde_json::from_value(side.tc.clone()).expect("the shape of the API");
+        side.secrets =
+            wanted_of(&tc).iter().map(|wanted| (wanted.secret.clone(), Sight::Present(secret(wanted)))).collect();
+    }
+}
+
+fn secret(wanted: &Wanted) -> Value {
+    let certificate = |dns_names: &[String], addresses: &[String]| {
+        json!({"commonName": "TiDB", "issuer": "TiDB CA", "dnsNames": dns_names, "ipAddresses": addresses,
+            "isCa": false, "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2027-01-01T00:00:00Z", "fingerprint": "aa", "publicKey": "bb"})
+    };
+    json!({"data": {}, FACTS_KEY: {"keys": ["ca.crt", "tls.crt", "tls.key"], "keyMatches": true, "signedBy": "ca", "unreadable": [],
+        "certificate": certificate(&wanted.dns_names, &wanted.ip_addresses),
+        "authorities": [{"commonName": "TiDB CA", "issuer": "TiDB CA", "dnsNames": [], "ipAddresses": [], "isCa": true,
+            "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2036-01-01T00:00:00Z", "fingerprint": "cc", "publicKey": "ca"}]}})
+}
+
+/// TLS, and then one Secret of west changed at one place of its facts.
+pub(super) fn tls_but(bed: &mut Bed, at: &str, value: Value) {
+    tls(bed);
+    let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+    let (parent, field) = at.rsplit_once('/').expect("a path");
+    secret.pointer_mut(&format!("/{FACTS_KEY}{parent}")).expect("a place in the facts")[field] = value;
+}
+
+/// What has to be found when this is planted; several names where one thing really is several.
+const CASES: &[(&str, Plant, &[&str])] = &[
+    ("nothing", |_| {}, &[]),
+    ("TLS as it should be", tls, &[]),
+    ("another domain", |bed| bed.east.domain = Some("cluster.local".into()), &["wrong-cluster-domain"]),
+    (
+        "the domain taken away",
+        |bed| drop(bed.west.tc["spec"].as_object_mut().expect("spec").remove("clusterDomain")),
+        &["cluster-domain-changed"],
+    ),
+    ("taken away from the initial one", |bed| domain(&mut bed.east, None), &["cluster-domain-changed"]),
+    (
+        "taken away from both",
+        |bed| {
+            domain(&mut bed.east, None);
+            domain(&mut bed.west, None);
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "emptied",
+        |bed| bed.west.tc["spec"]["clusterDomain"] = json!(""),
+        &["cluster-domain-changed", "unreplaced-variable"],
+    ),
+    (
+        "taken away, and PD has restarted without it",
+        |bed| {
+            domain(&mut bed.west, None);
+            renamed(bed, 2, "");
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "the same where CoreDNS cannot be read",
+        |bed| {
+            domain(&mut bed.west, None);
+            renamed(bed, 2, "");
+            bed.west.domain = None;
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "a letter less",
+        |bed| domain(&mut bed.west, Some("west.locl")),
+        &["cluster-domain-changed", "wrong-cluster-domain"],
+    ),
+    (
+        "changed to another one that is served",
+        |bed| {
+            domain(&mut bed.west, Some("alias.west"));
+            bed.west.corefile = Some(".:53 {\n kubernetes west.local alias.west\n}");
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "the same, and PD has restarted under it",
+        |bed| {
+            domain(&mut bed.west, Some("alias.west"));
+            bed.west.corefile = Some(".:53 {\n kubernetes west.local alias.west\n}");
+            renamed(bed, 2, ".alias.west");
+        },
+        &["cluster-domain-changed"],
+    ),
+    (
+        "the initial one changed, and PD has restarted: its joiner still knows",
+        |bed| {
+            domain(&mut bed.east, Some("alias.east"));
+            bed.east.domain = None;
+            for member in 0..2 {
+                renamed(bed, member, ".alias.east");
+                bed.members[member].peer_urls = vec![format!("http://{}:2380", bed.members[member].name)];
+            }
+        },
+        // Whether CoreDNS serves it is unknown beside it.
+        &["wrong-cluster-reference"],
+    ),
+    (
+        "in the midst of a migration: the old pods have no domain yet",
+        |bed| {
+            renamed(bed, 2, "");
+            bed.members[2].peer_urls = vec!["http://prod-west-pd-0.prod-west-pd-peer.db.svc:2380".into()];
+        },
+        &["peer-urls-half-updated"],
+    ),
+    (
+        "a domain beside the kubelets' own",
+        |bed| bed.west.corefile = Some(".:53 {\n kubernetes cluster.local west.local in-addr.arpa\n}"),
+        &[],
+    ),
+    (
+        "a second server block for the domain",
+        |bed| {
+            bed.west.corefile = Some(".:53 {\n kubernetes cluster.local\n}\nwest.local:53 {\n kubernetes west.local\n}")
+        },
+        &[],
+    ),
+    (
+        "a domain by rewriting is not known, and no fault",
+        |bed| {
+            bed.west.corefile = Some(
+                ".:53 {\n rewrite name suffix .west.local .cluster.local answer auto\n kubernetes cluster.local\n}",
+            )
+        },
+        &[],
+    ),
+    ("no domain where clusters serve different ones", |bed| without_domains(bed), &["cluster-domain-missing"]),
+    (
+        "no domain where all serve one",
+        |bed| {
+            without_domains(bed);
+            bed.east.domain = Some("cluster.local".into());
+            bed.west.domain = Some("cluster.local".into());
+        },
+        &[],
+    ),
+    (
+        "no domain, and one of them is not known",
+        |bed| {
+            without_domains(bed);
+            bed.east.domain = None;
+        },
+        &[],
+    ),
+    (
+        "two of one name in one domain",
+        |bed| {
+            bed.west.domain = Some("east.local".into());
+            let mut twin = bed.east.tc.clone();
+            twin["status"] = json!({"clusterID": "77"});
+            twin["spec"]["pd"] = Value::Null;
+            twin["spec"]["tikv"] = Value::Null;
+            twin["spec"]["tidb"] = Value::Null;
+            bed.west.others.push(twin);
+        },
+        &["discovery-unavailable", "duplicate-triple", "wrong-cluster-domain"],
+    ),
+    ("no acrossK8s", |bed| bed.west.tc["spec"]["acrossK8s"] = json!(false), &["across-k8s-missing"]),
+    ("an old CRD", |bed| bed.west.crd = Crd::Served { across_k8s: Some(false) }, &["crd-or-operator-too-old"]),
+    (
+        "an old operator",
+        |bed| bed.west.version = "v1.2.4".into(),
+        &["crd-or-operator-too-old", "operator-versions-differ"],
+    ),
+    ("another patch of the operator", |bed| bed.west.version = "v1.6.1".into(), &[]),
+    ("another minor of the operator", |bed| bed.west.version = "v1.5.5".into(), &["operator-versions-differ"]),
+    ("InPlace", |bed| bed.east.tc["spec"]["configUpdateStrategy"] = json!("InPlace"), &["config-not-rolled"]),
+    (
+        "TiCDC and Pump that roll whatever the strategy is",
+        |bed| {
+            for key in ["ticdc", "pump"] {
+                bed.east.tc["spec"][key] = json!({"replicas": 0, "configUpdateStrategy": "InPlace"});
+            }
+            bed.east.tc["spec"]["tiflash"] = json!({"replicas": 0, "maxFailoverCount": 0});
+        },
+        // It is not there yet.
+        &["outside-ready", "ready-too-early"],
+    ),
+    (
+        "TiFlash InPlace",
+        |bed| {
+            bed.east.tc["spec"]["tiflash"] =
+                json!({"replicas": 0, "maxFailoverCount": 0, "configUpdateStrategy": "InPlace"});
+        },
+        &["config-not-rolled", "ready-too-early"],
+    ),
+    ("no config", |bed| bed.east.tc["spec"]["tikv"]["config"] = Value::Null, &["config-not-rolled"]),
+    (
+        "TiProxy",
+        |bed| bed.east.tc["spec"]["tiproxy"] = json!({"replicas": 0, "config": {}}),
+        &["outside-ready", "tiproxy-with-across-k8s"],
+    ),
+    ("microservices", |bed| bed.east.tc["spec"]["pd"]["mode"] = json!("ms"), &["pd-microservices-across-k8s"]),
+    (
+        "a reference with another domain",
+        |bed| {
+            bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("eats.local");
+        },
+        &["wrong-cluster-reference"],
+    ),
+    (
+        "an empty variable",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!(""),
+        &["unreplaced-variable", "wrong-cluster-reference"],
+    ),
+    (
+        "bootstrapped its own",
+        |bed| {
+            bed.other_id = Some(43);
+            bed.west.tc["status"]["clusterID"] = json!("43");
+            bed.other_members = Some(vec![bed.members.remove(2)]);
+            bed.stores.truncate(2);
+        },
+        // What is left of each Database has too few stores and an even number of members.
+        &["too-few-tikv", "uneven-pd-spread", "wrong-cluster-reference"],
+    ),
+    (
+        "the initial one began anew",
+        |bed| {
+            bed.cluster_id = 43;
+            bed.other_id = Some(42);
+            bed.east.tc["status"]["clusterID"] = json!("43");
+            bed.other_members = Some(bed.members.clone());
+            bed.members.truncate(1);
+        },
+        &["second-bootstrap"],
+    ),
+    ("failover left on", |bed| bed.east.tc["spec"]["pd"]["maxFailoverCount"] = json!(3), &["failover-on"]),
+    (
+        "failover by default",
+        |bed| drop(bed.west.tc["spec"]["tikv"].as_object_mut().expect("tikv").remove("maxFailoverCount")),
+        &["failover-on"],
+    ),
+    ("paused", |bed| bed.west.tc["spec"]["paused"] = json!(true), &["paused"]),
+    ("one copy", |bed| bed.max_replicas = 1, &["too-few-copies"]),
+    ("two copies", |bed| bed.max_replicas = 2, &["too-few-copies"]),
+    ("volumes that go", |bed| bed.east.tc["spec"]["enablePVReclaim"] = json!(true), &["volumes-reclaimed"]),
+    ("volumes that stay", |bed| bed.east.tc["spec"]["enablePVReclaim"] = json!(false), &[]),
+    (
+        "a version that is none",
+        |bed| bed.east.tc["spec"]["version"] = json!("v8 .5.7"),
+        &["no-version", "ready-too-early"],
+    ),
+    (
+        "a tag that moves",
+        |bed| bed.east.tc["spec"]["tidb"]["version"] = json!("latest"),
+        &["no-version", "ready-too-early"],
+    ),
+    (
+        "a variable of another style",
+        |bed| bed.west.tc["spec"]["cluster"]["clusterDomain"] = json!("{{ domain }}"),
+        &["unreplaced-variable", "wrong-cluster-reference"],
+    ),
+    (
+        "one component suspended",
+        |bed| {
+            bed.west.tc["spec"]["ticdc"] = json!({"replicas": 1, "suspendAction": {"suspendStatefulSet": true}});
+            bed.west.tc["status"]["ticdc"] = json!({"phase": "Suspend"});
+        },
+        &["suspended"],
+    ),
+    (
+        "being suspended",
+        |bed| bed.west.tc["spec"]["tidb"]["suspendAction"] = json!({"suspendStatefulSet": true}),
+        &["ready-too-early", "suspended"],
+    ),
+    (
+        "one component that is not to be suspended with the others",
+        |bed| bed.west.tc["spec"]["tidb"]["suspendAction"] = json!({"suspendStatefulSet": false}),
+        &[],
+    ),
+    (
+        "a whole TidbCluster suspended",
+        |bed| {
+            let tc = &mut bed.west.tc;
+            tc["spec"]["suspendAction"] = json!({"suspendStatefulSet": true});
+            for key in ["pd", "tikv", "tidb"] {
+                tc["status"][key] = json!({"phase": "Suspend", "synced": false});
+            }
+            tc["status"]["conditions"][0] =
+                json!({"type": "Ready", "status": "False", "reason": "PDUnhealthy", "message": ""});
+            bed.west.pods.retain(|pod| pod["metadata"]["name"] == "prod-west-discovery-0");
+            bed.west.sets.clear();
+            bed.unhealthy = vec![("", 3)];
+            let claim = |component: &str, name: &str| {
+                json!({"metadata": {"name": name, "namespace": "db", "creationTimestamp": "2026-01-01T00:00:00Z",
+                    "labels": {"app.kubernetes.io/instance": "prod-west", "app.kubernetes.io/component": component}},
+                    "spec": {"volumeName": "pv"}, "status": {"phase": "Bound"}})
+            };
+            bed.west.claims = Some(vec![
+                claim("pd", "pd-prod-west-pd-0"),
+                claim("tikv", "tikv-prod-west-tikv-0"),
+                claim("tikv", "tikv-prod-west-tikv-1"),
+            ]);
+        },
+        &["not-ready", "pd-member-unhealthy", "suspended"],
+    ),
+    ("rejected", |bed| bed.east.events = Some(vec![event("FailedValidation")]), &["rejected-by-operator"]),
+    ("another event", |bed| bed.east.events = Some(vec![event("FailedScaleIn")]), &[]),
+    (
+        "another CA",
+        |bed| {
+            tls_but(bed, "/signedBy", json!("other"));
+            let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+            secret[FACTS_KEY]["authorities"][0]["publicKey"] = json!("other");
+        },
+        &["different-ca"],
+    ),
+    ("signed by nobody of its own", |bed| tls_but(bed, "/signedBy", Value::Null), &["different-ca"]),
+    ("without the names", |bed| tls_but(bed, "/certificate/dnsNames", json!(["x"])), &["san-missing"]),
+    (
+        "without a short form of a name",
+        |bed| {
+            tls(bed);
+            let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+            let names = secret[FACTS_KEY]["certificate"]["dnsNames"].as_array_mut().expect("names");
+            names.retain(|name| name.as_str().is_some_and(|name| name.contains(".svc")));
+        },
+        &["san-incomplete"],
+    ),
+    (
+        "another common name",
+        |bed| {
+            tls_but(bed, "/certificate/commonName", json!("other"));
+            bed.east.tc["spec"]["pd"]["config"] = json!({"security": {"cert-allowed-cn": ["TiDB"]}});
+        },
+        &["common-name-mismatch"],
+    ),
+    ("expired", |bed| tls_but(bed, "/certificate/notAfter", json!("2026-11-01T00:00:00Z")), &["certificate-expiry"]),
+    (
+        "expires soon",
+        |bed| tls_but(bed, "/certificate/notAfter", json!("2026-11-25T00:00:00Z")),
+        &["certificate-expiry"],
+    ),
+    (
+        "a missing Secret",
+        |bed| {
+            tls(bed);
+            bed.west.secrets[1].1 = Sight::Absent;
+        },
+        &["tls-secret-missing"],
+    ),
+    ("a missing key", |bed| tls_but(bed, "/keys", json!(["ca.crt", "tls.crt"])), &["tls-secret-missing"]),
+    (
+        "TLS switched on",
+        |bed| {
+            let members = bed.members.clone();
+            tls(bed);
+            bed.members = members;
+        },
+        &["tls-toggled"],
+    ),
+    (
+        "every peerURL with the other scheme, and PD serves with its own",
+        |bed| {
+            let members = bed.members.clone();
+            tls(bed);
+            for (member, old) in bed.members.iter_mut().zip(members) {
+                member.peer_urls = old.peer_urls;
+            }
+        },
+        &["peer-url-wrong-scheme"],
+    ),
+    (
+        "one peerURL with the other scheme",
+        |bed| {
+            tls(bed);
+            bed.members[1].peer_urls[0] = bed.members[1].peer_urls[0].replace("https", "http");
+        },
+        &["peer-url-wrong-scheme"],
+    ),
+    (
+        "one PD",
+        |bed| {
+            bed.west.tc = json!({"metadata": {"name": "other", "namespace": "x"}, "spec": {}, "status": {"clusterID": "9",
+                "conditions": [{"type": "Ready", "status": "True", "reason": "Ready"}]}});
+            bed.members.truncate(1);
+            bed.east.tc["spec"]["pd"]["replicas"] = json!(1);
+            bed.east.pods.remove(1);
+            bed.east.sets[0] = json!({"metadata": {"name": "prod-east-pd", "namespace": "db", "generation": 1}, "spec": {"replicas": 1},
+                "status": {"observedGeneration": 1, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "r1", "updateRevision": "r1"}});
+        },
+        &["deleted-too-early", "single-pd-join"],
+    ),
+    (
+        "a member that never started",
+        |bed| bed.members.push(EtcdMember { name: String::new(), client_urls: Vec::new(), ..stray("third") }),
+        &["nameless-member"],
+    ),
+    (
+        "one name twice",
+        |bed| {
+            bed.members.extend([
+                EtcdMember { id: MemberId(9), peer_urls: vec!["http://x.y.z:2380".into()], ..bed.members[2].clone() },
+                member(10, "away-pd-0.away-pd-peer.z.svc.far.local"),
+            ])
+        },
+        &["duplicate-pd-name"],
+    ),
+    (
+        "four members",
+        |bed| bed.members.push(member(9, "away-pd-0.away-pd-peer.z.svc.far.local")),
+        &["uneven-pd-spread"],
+    ),
+    (
+        "PD rolls on both sides",
+        |bed| {
+            bed.east.rolling("pd");
+            bed.west.rolling("pd");
+        },
+        &["not-ready", "pd-rolling-in-two"],
+    ),
+    ("PD rolls on one side", |bed| bed.east.rolling("pd"), &["not-ready"]),
+    (
+        "the operator cannot reach the only PD",
+        |bed| bed.west.tc["status"]["pd"]["synced"] = json!(false),
+        &["ready-too-early", "single-pd-unsynced"],
+    ),
+];
+
+/// Every world that shows something, with what it shows.
+pub(crate) fn worlds() -> impl Iterator<Item = (&'static str, Bed, &'static [&'static str])> {
+    CASES.iter().chain(MORE).chain(STUCK).map(|(name, plant, expected)| {
+        let mut bed = Bed::healthy();
+        plant(&mut bed);
+        (*name, bed, *expected)
+    })
+}
+
+fn event(reason: &str) -> Event {
+    Event {
+        kind: "TidbCluster".into(),
+        object: ObjectKey::new("db", "prod-east"),
+        reason: reason.into(),
+        message: "spec.pd is wrong".into(),
+        count: 3,
+        last: Some(when()),
+    }
+}
+
+#[test]
+fn each_case_names_exactly_what_is_planted() {
+    let mut wrong = Vec::new();
+    for (name, plant, expected) in CASES.iter().chain(MORE).chain(STUCK) {
+        let found = ids(*plant);
+        if found != *expected {
+            wrong.push(format!("{name}: expected {expected:?}, found {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_hazard_that_shows_now_is_planted() {
+    let planted: BTreeSet<&str> =
+        CASES.iter().chain(MORE).chain(STUCK).flat_map(|(_, _, expected)| expected.iter().copied()).collect();
+    let missing: Vec<&str> = CATALOGUE
+        .iter()
+        .filter(|hazard| hazard.seen == Seeing::Now && !planted.contains(hazard.id))
+        // Never more than unknown; planted in a test of its own.
+        .filter(|hazard| hazard.id != "unknown-component")
+        .map(|h| h.id)
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn a_joiner_over_old_claims() {
+    let mut bed = Bed::healthy();
+    bed.west.tc["status"] = json!({});
+    bed.west.pods.clear();
+    bed.west.claims = Some(vec![claim("prod-west", "2025-12-31T00:00:00Z")]);
+    bed.members.truncate(2);
+    let checked = bed.checked();
+    assert!(checked.findings.iter().any(|finding| finding.id() == "old-claims"), "{checked:#?}");
+}
+
+/// Which URLs are right is not known then, and none is blamed; the finding is about the TidbCluster whose field it is, with
+/// the line that puts it back.
+#[test]
+fn a_peer_url_is_not_blamed_for_the_domain_of_its_tidb_cluster() {
+    let back = |context: &str| {
+        format!(
+            "put the old domain back: kubectl --context {context} -n db patch tidbcluster prod-{context} --type merge -p '{{\"spec\":{{\"clusterDomain\":\"{context}.local\"}}}}'"
+        )
+    };
+    for context in ["east", "west"] {
+        for restarted in [false, true] {
+            let mut bed = Bed::healthy();
+            let (side, members) = if context == "east" { (&mut bed.east, 0..2) } else { (&mut bed.west, 2..3) };
+            domain(side, None);
+            members.filter(|_| restarted).for_each(|member| renamed(&mut bed, member, ""));
+            let (checked, fleet) = (bed.checked(), bed.fleet());
+            let [finding] = checked.findings.as_slice() else { panic!("{checked:#?}") };
+            assert_eq!((finding.id(), finding.severity), ("cluster-domain-changed", Severity::High));
+            assert_eq!((finding.subjects[0].context.as_str(), &finding.what_to_do), (context, &back(context)));
+            let database = &crate::fleet::database::databases(&fleet)[0];
+            let there = database.members.iter().filter(|member| member.kube_cluster.as_deref() == Some(context));
+            assert!(there.clone().all(|member| !member.drift && member.expected_peer_url.is_none()));
+            let others = database.members.iter().filter(|member| member.kube_cluster.as_deref() != Some(context));
+            assert!(others.clone().all(|member| !member.drift && member.expected_peer_url.is_some()));
+            let said: Vec<String> = database.problems.iter().map(ToString::to_string).collect();
+            let said = said.join("\n");
+            assert!(said.contains("has been removed") && !said.contains("expected"), "{said}");
+            assert!(!database.unseen.join("").contains("in no connected context"), "{:?}", database.unseen);
+        }
+    }
+}
+
+/// Of a PD that does not answer others still list the name; of a TidbCluster that nobody sees, too.
+#[test]
+fn a_name_counts_only_where_its_own_cluster_serves_the_domain() {
+    let mut bed = Bed::healthy();
+    domain(&mut bed.west, None);
+    let changed = |bed: &Bed| {
+        let mut fleet = bed.fleet();
+        fleet.clusters.get_mut("west").expect("it is there").pd.clear();
+        check(&fleet, None, when()).findings.iter().any(|finding| finding.id() == "cluster-domain-changed")
+    };
+    assert!(changed(&bed));
+    bed.west.domain = Some("other.local".into());
+    assert!(!changed(&bed), "it may be of a TidbCluster of the same name in a cluster that is not connected");
+}
+
+#[test]
+fn what_is_dark_is_never_well() {
+    let mut bed = Bed::healthy();
+    assert!(!bed.checked().dark());
+    bed.west.claims = None;
+    let checked = bed.checked();
+    assert!(checked.dark() && checked.findings.is_empty(), "{checked:#?}");
+    let mut bed = Bed::healthy();
+    bed.west.domain = None;
+    let checked = bed.checked();
+    assert!(checked.dark() && checked.at_least(Severity::Low).next().is_none(), "{checked:#?}");
+    assert!(checked.findings.iter().all(|finding| finding.unknown) && checked.findings.len() == 1);
+    let mut bed = Bed::healthy();
+    bed.west.freshness = Freshness::Unreachable;
+    assert!(bed.checked().dark());
+    // TLS without a look at its Secrets.
+    let mut bed = Bed::healthy();
+    tls(&mut bed);
+    assert!(!bed.checked().dark());
+    bed.west.secrets.clear();
+    assert!(bed.checked().dark());
+    let nothing = check(&crate::fleet::Fleet::default(), None, when());
+    assert!(nothing.dark(), "nothing found is nothing seen");
+    assert!(check(&Bed::healthy().fleet(), Some("elsewhere"), when()).databases.is_empty());
+}
+
+#[test]
+fn findings_carry_evidence_and_a_way_on() {
+    for (name, plant, expected) in CASES.iter().chain(MORE).chain(STUCK) {
+        let mut bed = Bed::healthy();
+        plant(&mut bed);
+        for finding in bed.checked().findings {
+            let whole = !finding.what_to_do.is_empty() && !finding.why.is_empty() && !finding.subjects.is_empty();
+            assert!(whole && (finding.unknown || !finding.evidence.is_empty()), "{name}: {finding:#?}");
+        }
+        assert!(expected.windows(2).all(|pair| pair[0] < pair[1]), "{name}: in order");
+    }
+}
+
+#[test]
+fn the_json_of_a_finding() {
+    let mut bed = Bed::healthy();
+    bed.east.tc["spec"]["pvReclaimPolicy"] = json!("Delete");
+    let value = serde_json::to_value(bed.checked()).expect("serialises");
+    let finding = &value["findings"][0];
+    assert_eq!(finding["id"], "reclaim-policy-delete");
+    assert_eq!((&finding["hazard"], &finding["severity"]), (&json!(61), &json!("high")));
+    assert_eq!(
+        finding["subjects"][0],
+        json!({"kind": "TidbCluster", "context": "east", "namespace": "db", "name": "prod-east"})
+    );
+    assert_eq!(
+        finding["evidence"][0],
+        json!({"object": "TidbCluster east/db/prod-east", "field": "spec.pvReclaimPolicy", "value": "Delete", "seen": "2026-11-20T12:00:00Z"})
+    );
+    assert!(finding["whatToDo"].as_str().expect("text").contains("--context east -n db"));
+}
