@@ -127,15 +127,22 @@ pub(super) fn judge(document: &Document) -> Vec<Finding> {
     all
 }
 
+/// The names of one note, each once, with their lines.
+#[derive(Default)]
+struct Told {
+    names: BTreeSet<String>,
+    lines: Vec<String>,
+}
+
 /// What a reader has to replace in a page, or has to set before a script: said, and no fault.
 pub(super) fn notes(set: &Set) -> Vec<String> {
-    let mut all: BTreeMap<(&str, &str), (Vec<String>, BTreeSet<String>)> = BTreeMap::new();
+    let mut all: BTreeMap<(&str, &str), Told> = BTreeMap::new();
     const PAGE: &str = "placeholders, which the reader has to replace";
     const SCRIPT: &str = "variables that nothing in it sets, and which become empty unless they are exported before";
     let mut add = |file, what, name: String, line: usize| {
-        let (told, seen) = all.entry((file, what)).or_default();
-        if seen.insert(name.clone()) {
-            told.push(format!("{name} (line {line})"));
+        let told = all.entry((file, what)).or_default();
+        if told.names.insert(name.clone()) {
+            told.lines.push(format!("{name} (line {line})"));
         }
     };
     for document in set.documents.iter().filter(|document| document.is_tidb_cluster()) {
@@ -148,7 +155,7 @@ pub(super) fn notes(set: &Set) -> Vec<String> {
     for outside in &set.outside {
         add(&outside.file, SCRIPT, outside.variable.name.clone(), outside.variable.line);
     }
-    let told = all.into_iter().map(|((file, what), (mut told, _))| {
+    let told = all.into_iter().map(|((file, what), Told { lines: mut told, .. })| {
         let more = told.len().saturating_sub(MOST_NAMED);
         told.truncate(MOST_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

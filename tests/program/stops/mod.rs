@@ -108,7 +108,8 @@ async fn somebody_else() {
         }
     }
     let first = ways(&again).remove(0);
-    assert!(first.starts_with("kubectl --context legacy -n pingcap patch tidbcluster basic"), "{first}");
+    assert!(first.starts_with("kubectl --kubeconfig "), "{first}");
+    assert!(first.contains(" --context legacy -n pingcap patch tidbcluster basic"), "{first}");
     fleet.sh(&first).await.expect(0);
     fleet.go_on(again).await.expect(0);
     fleet.end().await;
