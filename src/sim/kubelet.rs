@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::components::{Component, ordinal};
+use super::logs::lines;
 use super::pd::stores::{Store, StoreState};
 use super::pd::{Change, Database, Member, Process, Proposal};
 use super::store::{identity, now};
@@ -116,6 +117,10 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         if state.containers.get(&key).is_none_or(|container| container.uid != uid) {
             end_process(state, &key, false);
+            state.logs.forget(&key);
+            let message =
+                format!("Successfully assigned {}/{} to {}", key.namespace, key.name, pod_status::node_of(world, &key));
+            world.event(kube, pod, "default-scheduler", "Normal", "Scheduled", &message);
             let container = Container {
                 uid: uid.to_owned(),
                 stage: Stage::Creating { until_ms: state.now_ms + CREATE_MS },
@@ -145,6 +150,7 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
     for key in gone {
         end_process(state, &key, false);
         state.containers.remove(&key);
+        state.logs.forget(&key);
     }
 }
 
@@ -188,9 +194,14 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
             if now_ms >= until_ms {
                 world.kubes[key.kube].store.remove("pods", &key.namespace, &key.name);
                 state.containers.remove(key);
+                state.logs.forget(key);
             }
         }
         _ if leaving => {
+            lines::exits(&state.logs, key, component_of(pod), 0);
+            let container = main_container(pod)["name"].as_str().unwrap_or_default();
+            let message = format!("Stopping container {container}");
+            world.event(key.kube, pod, "kubelet", "Normal", "Killing", &message);
             end_process(state, key, false);
             set_stage(state, key, Stage::Leaving { until_ms: now_ms + STOP_MS });
         }
@@ -208,6 +219,7 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
                 container.started = now();
                 container.stage = Stage::Script { since_ms: now_ms };
             }
+            begin(world, state, key, pod);
         }
         Stage::Script { since_ms } => {
             let Some(component) = component_of(pod) else { return set_stage(state, key, Stage::Running) };
@@ -217,11 +229,15 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
             let script = Script::of(world, key, pod);
             if dns::pod(world, key.kube, &key.namespace, &script.domain).as_ref() == Some(key) {
                 set_stage(state, key, Stage::Starting { since_ms: now_ms });
+                let image = main_container(pod)["image"].as_str().unwrap_or_default();
+                lines::starts(&state.logs, key, component, &script.domain, image);
                 if component == Component::Pd {
                     start_pd(world, state, key, pod, &script);
                 }
             } else if now_ms >= since_ms + NAME_TIMEOUT_MS {
                 exit(world, state, key, pod, 1);
+            } else {
+                lines::waits_for_name(&state.logs, key, &script.domain);
             }
         }
         Stage::Starting { since_ms } => start(world, state, key, pod, now_ms >= since_ms + START_MS),
@@ -236,6 +252,7 @@ fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
                 container.started = now();
                 container.stage = Stage::Script { since_ms: now_ms };
             }
+            begin(world, state, key, pod);
         }
         Stage::Creating { .. } | Stage::BackOff { .. } => {}
     }
@@ -281,7 +298,23 @@ pub fn kill(world: &World, state: &mut State, key: &PodKey) -> bool {
     })
 }
 
+/// A container is started: its log begins, and the kubelet says so.
+fn begin(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
+    state.logs.begin(key);
+    let container = main_container(pod);
+    let text = |field: &str| container[field].as_str().unwrap_or_default();
+    let (name, image) = (text("name"), text("image"));
+    for (reason, message) in [
+        ("Pulled", format!("Container image {image:?} already present on machine")),
+        ("Created", format!("Created container: {name}")),
+        ("Started", format!("Started container {name}")),
+    ] {
+        world.event(key.kube, pod, "kubelet", "Normal", reason, &message);
+    }
+}
+
 fn exit(world: &World, state: &mut State, key: &PodKey, pod: &Value, code: i32) {
+    lines::exits(&state.logs, key, component_of(pod), code);
     end_process(state, key, true);
     let now_ms = state.now_ms;
     if let Some(container) = state.containers.get_mut(key) {
@@ -463,11 +496,20 @@ fn start(world: &World, state: &mut State, key: &PodKey, pod: &Value, long_enoug
     let own = TcKey { kube: key.kube, namespace: tc.namespace().to_owned(), name: tc.name().to_owned() };
     state.database_of.entry(own).or_insert(index);
     if !long_enough || state.databases[index].pd_leader.is_none() {
+        // Of TiDB the port is asked.
+        if long_enough && component == Component::TiDb && state.now_ms.is_multiple_of(10_000) {
+            let address = state.containers.get(key).and_then(|container| container.ip.clone()).unwrap_or_default();
+            let message = format!("Readiness probe failed: dial tcp {address}:4000: connect: connection refused");
+            world.event(key.kube, pod, "kubelet", "Warning", "Unhealthy", &message);
+        }
         return;
     }
     if matches!(component, Component::TiKv | Component::TiFlash) {
         start_store(world, state, key, pod, component, index);
     }
+    let leader = state.databases[index].pd_leader.and_then(|id| state.databases[index].processes.get(&id));
+    let leader = leader.map(|process| process.client_url.clone()).unwrap_or_default();
+    lines::serves(&state.logs, key, component, &leader);
     set_stage(state, key, Stage::Running);
 }
 

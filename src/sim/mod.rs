@@ -22,6 +22,7 @@ pub mod components;
 pub mod dns;
 mod exec;
 mod kubelet;
+pub mod logs;
 mod manifests;
 mod monitor;
 mod operator;

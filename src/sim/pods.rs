@@ -14,7 +14,8 @@ use tokio::io::AsyncReadExt;
 use super::api_server::{ExecOutput, Pods, Stream};
 use super::components::Component;
 use super::exec;
-use super::kubelet::{Stage, component_of};
+use super::kubelet::{self, Stage, component_of};
+use super::logs::Log;
 use super::pd::server::{self, CLIENT_PORT, Endpoint, PEER_PORT};
 use super::world::{PodKey, World};
 
@@ -57,6 +58,15 @@ impl Pods for ClusterPods {
     ) -> BoxFuture<'a, ExecOutput> {
         let key = self.key(namespace, pod);
         async move { exec::run(&self.world, &key, argv).await }.boxed()
+    }
+
+    fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Option<Arc<Log>> {
+        let object = self.world.kubes[self.kube].store.get("pods", namespace, pod)?;
+        // Only a pod's own container says something.
+        if kubelet::main_container(&object)["name"] != container {
+            return (!previous).then(|| Arc::new(Log::default()));
+        }
+        self.world.state().logs.of(&self.key(namespace, pod), previous)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::components::ordinal;
 use super::dns::is_ready;
-use super::kubelet::{main_container, short_hash};
+use super::kubelet::short_hash;
 use super::store::now;
 use super::world::World;
 
@@ -125,8 +125,6 @@ fn terminate(world: &World, kube: usize, pod: &Value) {
         pod["metadata"]["deletionTimestamp"] = json!(now());
         pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
     });
-    let container = main_container(pod)["name"].as_str().unwrap_or_default();
-    world.event(kube, pod, "kubelet", "Normal", "Killing", &format!("Stopping container {container}"));
 }
 
 fn create(world: &World, kube: usize, set: &Value, ordinal: u64, wanted: &str, update: &str) {

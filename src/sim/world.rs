@@ -14,6 +14,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::kubelet::Container;
+use super::logs::{self, Logs};
 use super::pd::{Database, urls};
 use super::request_log::RequestLog;
 use super::store::{Store, now};
@@ -72,6 +73,7 @@ pub struct State {
     pub database_of: BTreeMap<TcKey, usize>,
     /// Names and cluster ids that bootstrapping TidbClusters get from the scenario.
     pub christening: BTreeMap<TcKey, (String, u64)>,
+    pub logs: Logs,
     /// Pods whose container exits at each start.
     pub broken: BTreeSet<PodKey>,
     pub next_ip: u32,
@@ -106,6 +108,7 @@ impl World {
             disks: BTreeMap::new(),
             database_of: BTreeMap::new(),
             christening: BTreeMap::new(),
+            logs: Logs::default(),
             broken: BTreeSet::new(),
             next_ip: 0,
             closed: BTreeSet::new(),
@@ -133,6 +136,7 @@ impl World {
             disks: state.disks.clone(),
             database_of: state.database_of.clone(),
             christening: state.christening.clone(),
+            logs: state.logs.fork(),
             broken: state.broken.clone(),
             next_ip: state.next_ip,
             closed: state.closed.clone(),
@@ -185,6 +189,10 @@ impl World {
         };
         for database in &mut state.databases {
             database.tick(now_ms, &resolves);
+        }
+        let State { databases, logs, .. } = &mut *state;
+        for (index, database) in databases.iter().enumerate() {
+            logs::lines::observe(logs, index, database, now_ms);
         }
     }
 

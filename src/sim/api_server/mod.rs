@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::logs::Log;
 use super::request_log::RequestLog;
 use super::store::Store;
 use super::tls;
@@ -34,6 +35,7 @@ mod lists;
 mod managed;
 mod openapi;
 mod patch;
+mod pod_log;
 mod port_forward;
 mod protobuf;
 mod rbac;
@@ -56,7 +58,7 @@ pub use auth::{Ask, Resolved, Rule, Rules, User};
 pub use direct::Direct;
 pub use faults::Faults;
 pub use managed::managed_by;
-pub use streams::LOG_ANNOTATION;
+pub use pod_log::LOG_ANNOTATION;
 
 /// Both directions of one connection to a pod.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -84,6 +86,11 @@ pub trait Pods: Send + Sync + 'static {
         container: Option<&'a str>,
         argv: &'a [String],
     ) -> BoxFuture<'a, ExecOutput>;
+
+    /// What a container printed in the run that goes on or ended last, or in the one before.
+    fn log(&self, _namespace: &str, _pod: &str, _container: &str, _previous: bool) -> Option<Arc<Log>> {
+        None
+    }
 }
 
 /// Everything one API server needs.

@@ -34,6 +34,13 @@ pub(super) fn stream(events: impl Stream<Item = io::Result<Bytes>> + Send + 'sta
     with_body(200, "application/json", StreamBody::new(frames).boxed_unsync())
 }
 
+/// A text answer that is written as its lines come.
+pub(super) fn text_stream(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Reply {
+    use futures::StreamExt;
+    let frames = chunks.map(|chunk| chunk.map(Frame::data));
+    with_body(200, "text/plain", StreamBody::new(frames).boxed_unsync())
+}
+
 /// An answer without a body.
 pub(super) fn empty(status: u16) -> Reply {
     let mut reply = Response::new(whole(Bytes::new()));

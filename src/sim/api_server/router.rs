@@ -13,7 +13,7 @@ use super::connection::Server;
 use super::reply::Reply;
 use super::request::{Query, Target};
 use super::status::Refusal;
-use super::{crd, discovery, openapi, rbac, read, review, streams, watch, write};
+use super::{crd, discovery, openapi, pod_log, rbac, read, review, streams, watch, write};
 use crate::sim::request_log::KubeRequest;
 
 /// As etcd's default limit on one object and its envelope.
@@ -153,7 +153,7 @@ pub(super) fn resource(
             "delete" => write::delete(&call),
             _ => write::delete_collection(&call),
         },
-        ("pods", Some("log")) if verb == "get" => streams::log(&call),
+        ("pods", Some("log")) if verb == "get" => pod_log::log(&call),
         ("pods", Some("exec")) if matches!(verb, "get" | "create") => streams::exec(call, verb, upgrade),
         ("pods", Some("portforward")) if matches!(verb, "get" | "create") => streams::port_forward(call, verb, upgrade),
         (_, Some("status")) if call.target.kind.has_status() => match verb {

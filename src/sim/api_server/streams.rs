@@ -1,6 +1,6 @@
-//! What goes into a pod: logs, exec and port-forward; the upgrade handshakes and the rights they need.
+//! What goes into a pod: exec and port-forward; the upgrade handshakes and the rights they need.
 //!
-//! exec is answered here; the bytes of port-forward flow in `port_forward` (WebSocket) and `spdy_session`.
+//! Logs are in `pod_log`. exec is answered here; the bytes of port-forward flow in `port_forward` (WebSocket) and `spdy_session`.
 
 use std::time::Duration;
 
@@ -21,9 +21,6 @@ use super::router::Call;
 use super::status::Refusal;
 use super::{ExecOutput, discovery, port_forward, spdy_session};
 
-/// A pod's annotation with what `pods/log` answers.
-pub const LOG_ANNOTATION: &str = "demo.tidepilot/log";
-
 /// Frames to a client stay below this many bytes.
 pub(super) const CHUNK: usize = 16 * 1024;
 
@@ -33,17 +30,6 @@ const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
 const SPDY_PROTOCOL: &str = "portforward.k8s.io";
 const V4: &str = "v4.channel.k8s.io";
 const V5: &str = "v5.channel.k8s.io";
-
-pub(super) fn log(call: &Call) -> Result<Reply, Refusal> {
-    let pod = pod(call)?;
-    let text = pod["metadata"]["annotations"][LOG_ANNOTATION].as_str().unwrap_or_default();
-    let Some(tail) = call.query.number("tailLines").and_then(|lines| usize::try_from(lines).ok()) else {
-        return Ok(reply::text(200, text.to_owned()));
-    };
-    let lines: Vec<&str> = text.lines().collect();
-    let last: String = lines[lines.len().saturating_sub(tail)..].iter().map(|line| format!("{line}\n")).collect();
-    Ok(reply::text(200, last))
-}
 
 pub(super) fn exec(call: Call, verb: &str, upgrade: Option<OnUpgrade>) -> Result<Reply, Refusal> {
     upgrade_rights(&call, verb)?;
@@ -183,7 +169,7 @@ fn upgrade_rights(call: &Call, verb: &str) -> Result<(), Refusal> {
     if needed && !call.user.rules.allow(&ask) { Err(Refusal::forbidden_without_words(&ask)) } else { Ok(()) }
 }
 
-fn pod(call: &Call) -> Result<Value, Refusal> {
+pub(super) fn pod(call: &Call) -> Result<Value, Refusal> {
     let found = call.store().get("pods", call.namespace(), call.name());
     found.ok_or_else(|| Refusal::not_found(call.target.kind, call.name()))
 }

@@ -425,6 +425,15 @@ impl Database {
         urls.any(|url| resolves(&source.pod, url).as_ref() == Some(&target.pod))
     }
 
+    /// Whom running members have no connection to: the pod, the id and URL of the other.
+    pub fn out_of_reach(&self) -> impl Iterator<Item = (&PodKey, u64, &str)> {
+        let far =
+            move |one: u64| self.members.iter().filter(move |member| member.id != one && !self.linked(one, member.id));
+        self.processes.iter().flat_map(move |(id, process)| {
+            far(*id).map(move |member| (&process.pod, member.id, member.peer_urls.first().map_or("", String::as_str)))
+        })
+    }
+
     fn tls_of(&self, id: u64) -> Option<bool> {
         self.processes.get(&id).map(Process::tls)
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test is the person at the keyboard: it writes directly")]
 
 mod golden;
+mod logs;
 mod membership;
 mod reach;
 mod rolling;
