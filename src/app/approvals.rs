@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use tui_input::Input;
 
 use super::message::{ApprovalNews, Effect};
-use super::rows::{Item, Row};
 use super::words::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
@@ -17,7 +16,7 @@ use crate::runbook::action::Reversibility;
 use crate::runbook::approval::Wanted;
 use crate::runbook::plan::{Plan, PlannedStep};
 use crate::runbook::rendered::deed;
-use crate::runbook::standing::{Standing, Turn};
+use crate::runbook::standing::Standing;
 
 /// What a second person is asked to approve.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,24 +72,6 @@ impl App {
         let own = self.run.as_ref().filter(|run| run.driving).map(|run| run.id().to_owned());
         let waiting = move |run: &Standing| run.open && run.approval.is_some() && own.as_ref() != Some(&run.run);
         self.runs.iter().enumerate().filter(move |(_, run)| waiting(run))
-    }
-
-    pub(super) fn approval_rows(&self) -> Vec<Row> {
-        let rows = self.approvals().filter_map(|(index, run)| {
-            let approval = run.approval.as_ref()?;
-            Some(Row {
-                key: run.run.clone(),
-                hay: format!("{} {} {} {} {}", run.run, run.runbook, run.target, approval.step, run.driven_by()),
-                level: match approval.turn {
-                    Turn::Yours => Level::Working,
-                    Turn::NotKnown => Level::Unknown,
-                    Turn::Not(_) => Level::Done,
-                },
-                copy: approval.approve.clone(),
-                item: Item::Run(index),
-            })
-        });
-        rows.collect()
     }
 
     /// Opens what a run waits with: its record is read anew.

@@ -66,6 +66,18 @@ pub enum Command {
     Filter,
     Help,
     Copy,
+    Logs,
+    PreviousLogs,
+    Events,
+    Yaml,
+    Describe,
+    Diff,
+    Mark,
+    ClearMarks,
+    Sort,
+    ReverseSort,
+    Wide,
+    Runs,
     Refresh,
     FaultsOnly,
     AllClusters,
@@ -103,6 +115,8 @@ pub struct Binding {
     pub hint: bool,
 }
 
+/// Where a view is about an object, or a row under the cursor may stand for one.
+const OBJECTS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text];
 const LISTS: &[Scope] = &[Scope::Matrix, Scope::List];
 const VIEWS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval];
 const SCROLL: &[Scope] =
@@ -120,7 +134,7 @@ const fn bind(
 
 /// The table. The order is the order of the footer and of the help.
 pub const KEYMAP: &[Binding] = &[
-    bind(&["enter", "d"], Command::Open, "open", LISTS, true),
+    bind(&["enter"], Command::Open, "open", LISTS, true),
     bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
     bind(&["o"], Command::Overrule, "overrule a check", &[Scope::Plan], true),
     bind(&["enter"], Command::AnswerGate, "answer, choose", &[Scope::Run], true),
@@ -153,7 +167,13 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["?", "esc", "q"], Command::Cancel, "close", &[Scope::Help], true),
     bind(&[":"], Command::Palette, "go to", VIEWS, true),
     bind(&["/"], Command::Filter, "filter", LISTS, true),
+    bind(&["l"], Command::Logs, "logs", OBJECTS, false),
+    bind(&["e"], Command::Events, "events", OBJECTS, false),
+    bind(&["y"], Command::Yaml, "YAML", OBJECTS, false),
+    bind(&["d"], Command::Describe, "describe", OBJECTS, false),
+    bind(&["D"], Command::Diff, "compare with its namesake elsewhere", OBJECTS, false),
     bind(&["r"], Command::Runbooks, "runbooks", VIEWS, true),
+    bind(&["R"], Command::Runs, "runs", VIEWS, false),
     bind(&["!"], Command::Problems, "problems", VIEWS, true),
     bind(&["f"], Command::Findings, "findings", VIEWS, false),
     bind(&["t"], Command::Certificates, "TLS certificates", VIEWS, false),
@@ -163,7 +183,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["q"], Command::Close, "back", VIEWS, false),
     bind(&["down", "j"], Command::Down, "down", SCROLL, false),
     bind(&["up", "k"], Command::Up, "up", SCROLL, false),
-    bind(&["right", "l", "tab"], Command::Right, "next column", &[Scope::Matrix], false),
+    bind(&["right", "tab"], Command::Right, "next column", &[Scope::Matrix], false),
     bind(&["left", "h", "shift-tab"], Command::Left, "previous column", &[Scope::Matrix], false),
     bind(&["g", "home"], Command::Top, "first", SCROLL, false),
     bind(&["G", "end"], Command::Bottom, "last", SCROLL, false),
@@ -176,6 +196,11 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["]"], Command::NextDatabase, "next database", LISTS, false),
     bind(&["["], Command::PreviousDatabase, "previous database", LISTS, false),
     bind(&["ctrl-z"], Command::FaultsOnly, "faults only", LISTS, false),
+    bind(&["s"], Command::Sort, "order by the next column", &[Scope::List], false),
+    bind(&["o"], Command::ReverseSort, "the other way round", &[Scope::List], false),
+    bind(&["w"], Command::Wide, "wide columns", LISTS, false),
+    bind(&["space"], Command::Mark, "mark", LISTS, false),
+    bind(&["ctrl-space"], Command::ClearMarks, "no marks", LISTS, false),
     bind(&["c"], Command::Copy, "copy", VIEWS, false),
     bind(&["ctrl-r"], Command::Refresh, "refresh", VIEWS, false),
     bind(&["ctrl-c"], Command::Interrupt, "quit, pausing a run", &Scope::ALL, false),

@@ -9,10 +9,12 @@
 pub mod approvals;
 pub mod choices;
 pub mod driver;
+pub mod filter;
 pub mod form;
 pub mod keymap;
 pub mod matrix;
 pub mod message;
+pub mod objects;
 mod overrule;
 pub mod palette;
 mod perform;
@@ -20,8 +22,11 @@ mod prompt;
 pub mod rows;
 pub mod run_view;
 mod update;
+pub mod views;
 pub mod words;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -30,7 +35,6 @@ use tui_input::Input;
 use crate::counted::counted;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, certificates};
-use crate::fleet::pd::MemberId;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::hazards::{Checked, Finding, check};
 use crate::runbook::plan::Plan;
@@ -39,8 +43,11 @@ use approvals::Approving;
 use form::Form;
 use keymap::Scope;
 use message::{Effect, RunbookInfo};
+use rows::{Kept, Order};
 use run_view::RunView;
 use words::Level;
+
+pub use views::{Subject, View};
 
 /// What the command line decided for the whole session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,44 +60,6 @@ pub struct AppOptions {
     pub ascii: bool,
     /// `false` under `NO_COLOR`: modifiers and glyphs only.
     pub color: bool,
-}
-
-/// What fills the screen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum View {
-    Overview,
-    Databases,
-    Clusters,
-    Members,
-    Stores,
-    TidbClusters,
-    Problems,
-    Findings,
-    Certificates,
-    Runbooks,
-    Form,
-    Plan,
-    Run,
-    Runs,
-    Approvals,
-    /// What the run of [`App::approving`] waits with.
-    Approval,
-    Detail(Subject),
-}
-
-/// The one thing that a detail view is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    Pod(ObjectRef),
-    Cluster(String),
-    TidbCluster(ObjectRef),
-    Member(MemberId),
-    Store(u64),
-    Sentence(String),
-    /// By the key of its row.
-    Finding(String),
-    /// Its row key.
-    Certificate(String),
 }
 
 /// One entry of the view stack, with its own filter and cursor.
@@ -106,11 +75,24 @@ pub struct Screen {
     pub column: usize,
     /// First line shown, of views that are text.
     pub scroll: usize,
+    /// By which column a person ordered it.
+    pub order: Option<Order>,
+    /// Keys of the rows that are marked.
+    pub marks: BTreeSet<String>,
 }
 
 impl Screen {
     pub fn new(view: View) -> Self {
-        Self { view, filter: String::new(), key: None, row: 0, column: 0, scroll: 0 }
+        Self {
+            view,
+            filter: String::new(),
+            key: None,
+            row: 0,
+            column: 0,
+            scroll: 0,
+            order: None,
+            marks: BTreeSet::new(),
+        }
     }
 }
 
@@ -211,6 +193,12 @@ pub struct App {
     size: (u16, u16),
     pause_asked: bool,
     dirty: bool,
+    /// Columns that have room only in a wide terminal are shown whatever it costs the others.
+    pub wide: bool,
+    /// Counts what came in, and what of it was of the fleet: what was computed before is good until then.
+    change: u64,
+    fleet_change: u64,
+    kept: RefCell<Kept>,
 }
 
 impl App {
@@ -241,6 +229,10 @@ impl App {
             size: (80, 24),
             pause_asked: false,
             dirty: true,
+            wide: false,
+            change: 0,
+            fleet_change: 0,
+            kept: RefCell::default(),
         }
     }
 
@@ -260,7 +252,7 @@ impl App {
 
     /// The finding with this row key.
     pub fn finding(&self, key: &str) -> Option<&Finding> {
-        self.checked().findings.iter().find(|finding| rows::finding_key(finding) == key)
+        self.checked().findings.iter().find(|finding| views::findings::key(finding) == key)
     }
 
     /// When certificates, and what else is not watched, were last asked for.
@@ -278,7 +270,7 @@ impl App {
 
     /// The certificate with this row key.
     pub fn certificate(&self, key: &str) -> Option<&Certificate> {
-        self.certificates().iter().find(|certificate| rows::certificate_key(certificate) == key)
+        self.certificates().iter().find(|certificate| views::certificates::key(certificate) == key)
     }
 
     /// Position of the Database on the screen.
@@ -336,6 +328,20 @@ impl App {
         if self.screens.len() > 16 {
             self.screens.remove(1);
         }
+    }
+
+    /// Shows a view in the place of the one in front: esc leads home in one step. What is unfinished (inputs, a plan, a run)
+    /// stays behind it.
+    pub fn switch(&mut self, view: View) {
+        let home = self.screens.iter().rposition(|screen| screen.view.is_work()).unwrap_or(0);
+        if let Some(at) = self.screens[..=home].iter().position(|screen| screen.view == view) {
+            self.screens.truncate(at + 1);
+            return;
+        }
+        // A view that is left and taken up again keeps its filter, order and cursor.
+        let kept = self.screens.iter().position(|screen| screen.view == view).map(|at| self.screens.remove(at));
+        self.screens.truncate(home + 1);
+        self.screens.push(kept.unwrap_or_else(|| Screen::new(view)));
     }
 
     /// Tells the core how large the terminal is.
@@ -402,49 +408,6 @@ impl App {
 
     /// The scope of the view in front, whatever lies over it.
     pub fn view_scope(&self) -> Scope {
-        match self.view() {
-            View::Overview => Scope::Matrix,
-            View::Form => Scope::Form,
-            View::Plan => Scope::Plan,
-            View::Run => Scope::Run,
-            View::Approval => Scope::Approval,
-            View::Detail(_) => Scope::Text,
-            View::Databases
-            | View::Clusters
-            | View::Members
-            | View::Stores
-            | View::TidbClusters
-            | View::Problems
-            | View::Findings
-            | View::Certificates
-            | View::Runbooks
-            | View::Runs
-            | View::Approvals => Scope::List,
-        }
-    }
-}
-
-impl View {
-    /// The name on the screen and in the palette.
-    pub fn title(&self) -> &'static str {
-        match self {
-            View::Overview => "overview",
-            View::Databases => "databases",
-            View::Clusters => "clusters",
-            View::Members => "members",
-            View::Stores => "stores",
-            View::TidbClusters => "tidbclusters",
-            View::Problems => "problems",
-            View::Findings => "findings",
-            View::Certificates => "certificates",
-            View::Runbooks => "runbooks",
-            View::Form => "inputs",
-            View::Plan => "plan",
-            View::Run => "run",
-            View::Runs => "runs",
-            View::Approvals => "approvals",
-            View::Approval => "approval",
-            View::Detail(_) => "detail",
-        }
+        self.view().spec().scope
     }
 }

@@ -7,13 +7,8 @@ use super::{App, View};
 /// What an entry leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
+    /// Some take an argument: `:db NAME`, `:ctx NAME`, `:run ID`.
     View(View),
-    /// `:db NAME`
-    Database,
-    /// `:ctx NAME`
-    Context,
-    /// `:run ID`
-    Runbook,
     Faults,
     AllClusters,
     Refresh,
@@ -33,26 +28,22 @@ const fn entry(names: &'static [&'static str], about: &'static str, target: Targ
     Entry { names, about, target }
 }
 
-pub const ENTRIES: &[Entry] = &[
-    entry(&["overview", "fleet", "pulse", "pu"], "one Database across all clusters", Target::View(View::Overview)),
-    entry(&["db", "databases"], "every Database, or `db NAME`", Target::Database),
-    entry(&["ctx", "clusters", "contexts"], "KubeClusters, or `ctx NAME`", Target::Context),
-    entry(&["pd", "members"], "PD members and their URLs", Target::View(View::Members)),
-    entry(&["stores", "tikv"], "TiKV and TiFlash stores", Target::View(View::Stores)),
-    entry(&["tc", "tidbclusters"], "TidbCluster objects", Target::View(View::TidbClusters)),
-    entry(&["problems", "faults"], "what is wrong or not seen", Target::View(View::Problems)),
-    entry(&["findings", "check"], "hazards, with evidence and what to do", Target::View(View::Findings)),
-    entry(&["certificates", "tls"], "TLS certificates by their end", Target::View(View::Certificates)),
-    entry(&["run", "runbooks"], "runbooks, or `run ID`", Target::Runbook),
-    entry(&["runs", "journal"], "runs on this machine", Target::View(View::Runs)),
-    entry(&["approvals", "waiting"], "runs that wait for a second person", Target::View(View::Approvals)),
-    entry(&["progress"], "the run under way", Target::View(View::Run)),
+const COMMANDS: &[Entry] = &[
     entry(&["troubled"], "show only rows with a fault", Target::Faults),
     entry(&["all"], "show all clusters again", Target::AllClusters),
     entry(&["refresh"], "ask all clusters now", Target::Refresh),
     entry(&["help"], "keys of this view", Target::Help),
     entry(&["quit", "q", "q!"], "leave", Target::Quit),
 ];
+
+/// The views that have a name, and the commands that are no view.
+pub fn entries() -> impl Iterator<Item = Entry> {
+    let views = View::ALL.into_iter().filter_map(|view| {
+        let spec = view.spec();
+        (!spec.names.is_empty()).then_some(Entry { names: spec.names, about: spec.about, target: Target::View(view) })
+    });
+    views.chain(COMMANDS.iter().cloned())
+}
 
 /// One line of the completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +67,7 @@ pub fn candidates(app: &App, text: &str) -> Vec<Candidate> {
         found.truncate(12);
         return found;
     }
-    let mut found: Vec<(usize, Candidate)> = ENTRIES
-        .iter()
+    let mut found: Vec<(usize, Candidate)> = entries()
         .filter_map(|entry| {
             let rank = entry.names.iter().filter_map(|name| rank(name, &text)).min()?;
             let aliases = match entry.names {
@@ -107,7 +97,7 @@ pub fn resolve(app: &App, text: &str) -> Option<(Target, Option<String>)> {
         return None;
     }
     // An unfinished word means its best completion, as in k9s; a part of the middle of one means nothing.
-    let unfinished = |entry: &&Entry| entry.names.iter().any(|name| name.starts_with(&word));
+    let unfinished = |entry: &Entry| entry.names.iter().any(|name| name.starts_with(&word));
     let best = candidates(app, &word).into_iter().find_map(|one| exact(&one.text).filter(unfinished))?;
     Some((best.target.clone(), None))
 }
@@ -122,8 +112,8 @@ pub fn nowhere(text: &str) -> String {
     format!("no such view or command: {:?}; : and tab list them, ? the keys{hint}", text.trim())
 }
 
-fn exact(word: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.names.contains(&word))
+fn exact(word: &str) -> Option<Entry> {
+    entries().find(|entry| entry.names.contains(&word))
 }
 
 fn rank(name: &str, text: &str) -> Option<usize> {
@@ -140,15 +130,17 @@ fn rank(name: &str, text: &str) -> Option<usize> {
 
 fn arguments(app: &App, target: &Target) -> Vec<(String, String)> {
     match target {
-        Target::Database => {
+        Target::View(View::Databases) => {
             let all = app.databases().iter();
             all.map(|database| (database.name.clone(), database.id.clone().unwrap_or_default())).collect()
         }
-        Target::Context => {
+        Target::View(View::Clusters) => {
             let all = app.fleet.clusters.values();
             all.map(|cluster| (cluster.context.clone(), cluster.freshness.word().to_owned())).collect()
         }
-        Target::Runbook => app.runbooks.iter().map(|runbook| (runbook.id.clone(), runbook.title.clone())).collect(),
+        Target::View(View::Runbooks) => {
+            app.runbooks.iter().map(|runbook| (runbook.id.clone(), runbook.title.clone())).collect()
+        }
         Target::View(_) | Target::Faults | Target::AllClusters | Target::Refresh | Target::Help | Target::Quit => {
             Vec::new()
         }

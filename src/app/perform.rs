@@ -6,7 +6,7 @@ use tui_input::Input;
 use super::form::Form;
 use super::keymap::{Command, Scope};
 use super::message::Effect;
-use super::rows::{Item, Row};
+use super::rows::{Item, Order};
 use super::run_view::RunView;
 use super::words::Level;
 use super::{App, Dialog, View};
@@ -41,6 +41,27 @@ impl App {
             }
             Command::Help => self.dialog = Some(Dialog::Help { scroll: 0, of: self.view_scope() }),
             Command::Copy => self.copy(effects),
+            Command::Logs
+            | Command::PreviousLogs
+            | Command::Events
+            | Command::Yaml
+            | Command::Describe
+            | Command::Diff => self.on_object(command, effects),
+            Command::Mark => self.mark(),
+            Command::ClearMarks => self.screen_mut().marks.clear(),
+            Command::Sort => self.sort_by_next(),
+            Command::ReverseSort => match &mut self.screen_mut().order {
+                Some(order) => order.reversed = !order.reversed,
+                None => self.say(Level::Unknown, "nothing is ordered yet: s orders by a column"),
+            },
+            Command::Wide => {
+                self.wide = !self.wide;
+                self.say(Level::Done, if self.wide { "every column" } else { "the columns that fit well" });
+            }
+            Command::Runs => {
+                effects.push(Effect::ListRuns);
+                self.go(View::Runs);
+            }
             Command::Refresh => {
                 effects.push(Effect::Refresh);
                 if matches!(self.view(), View::Findings | View::Certificates) {
@@ -141,8 +162,33 @@ impl App {
         }
     }
 
+    /// Marks the row under the cursor, or takes its mark away, and goes on to the next.
+    fn mark(&mut self) {
+        let Some(row) = self.row() else { return };
+        let marks = &mut self.screen_mut().marks;
+        if !marks.remove(&row.key) {
+            marks.insert(row.key);
+        }
+        self.step(1);
+    }
+
+    /// Orders by the next column, and after the last one as the view itself does.
+    fn sort_by_next(&mut self) {
+        let columns = self.view().spec().columns;
+        if columns.is_empty() {
+            self.say(Level::Unknown, "there is no column to order by here");
+            return;
+        }
+        let next = self.screen().order.map_or(0, |order| order.column + 1);
+        self.screen_mut().order = (next < columns.len()).then_some(Order { column: next, reversed: false });
+        match columns.get(next) {
+            Some(column) => self.say(Level::Done, format!("ordered by {}; o turns it round", column.title)),
+            None => self.say(Level::Done, "in the order of the view"),
+        }
+    }
+
     fn turn(&mut self, forward: bool) {
-        let columns = super::matrix::matrix(self).columns.len().max(1);
+        let columns = self.matrix().columns.len().max(1);
         let at = self.column(columns);
         self.screen_mut().column = if forward { (at + 1) % columns } else { (at + columns - 1) % columns };
     }
@@ -155,13 +201,6 @@ impl App {
         if count == 1 {
             self.say(Level::Done, "there is one Database");
         }
-    }
-
-    /// The row under the cursor.
-    fn row(&self) -> Option<Row> {
-        let mut rows = self.rows();
-        let at = self.cursor(&rows)?;
-        Some(rows.swap_remove(at))
     }
 
     fn open(&mut self, effects: &mut Vec<Effect>) {

@@ -65,36 +65,35 @@ impl App {
             self.history.remove(0);
         }
         match (target, argument) {
-            (Target::View(view), _) => {
-                if matches!(view, View::Runs | View::Approvals) {
-                    effects.push(Effect::ListRuns);
-                }
-                self.go(view);
-            }
-            (Target::Database, None) => self.go(View::Databases),
-            (Target::Database, Some(name)) => {
+            (Target::View(View::Databases), Some(name)) => {
                 let all = self.databases();
                 match all.iter().position(|one| one.name == name || one.id.as_deref() == Some(name.as_str())) {
                     Some(index) => {
                         self.choose_database(index);
-                        self.go(View::Overview);
+                        self.switch(View::Overview);
                     }
                     None => self.say(Level::Bad, format!("no Database {name:?}; :db lists them")),
                 }
             }
-            (Target::Context, None) => self.go(View::Clusters),
-            (Target::Context, Some(name)) => {
+            (Target::View(View::Clusters), Some(name)) => {
                 if self.fleet.clusters.contains_key(&name) {
                     self.focus = Some(name);
                 } else {
                     self.say(Level::Bad, format!("no context {name:?}; :ctx lists them"));
                 }
             }
-            (Target::Runbook, None) => self.go(View::Runbooks),
-            (Target::Runbook, Some(id)) => match self.runbooks.iter().position(|runbook| runbook.id == id) {
-                Some(index) => self.open_form(index),
-                None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
-            },
+            (Target::View(View::Runbooks), Some(id)) => {
+                match self.runbooks.iter().position(|runbook| runbook.id == id) {
+                    Some(index) => self.open_form(index),
+                    None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
+                }
+            }
+            (Target::View(view), _) => {
+                if matches!(view, View::Runs | View::Approvals) {
+                    effects.push(Effect::ListRuns);
+                }
+                self.switch(view);
+            }
             (Target::Faults, _) => self.faults_only = !self.faults_only,
             (Target::AllClusters, _) => self.focus = None,
             (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),

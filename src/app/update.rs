@@ -23,6 +23,7 @@ impl App {
     /// Folds one message in. `now` is the time at which it arrived.
     pub fn update(&mut self, message: Message, now: Timestamp) -> Vec<Effect> {
         self.now = now;
+        self.change += 1;
         let mut effects = Vec::new();
         self.dirty = true;
         match message {
@@ -32,6 +33,7 @@ impl App {
             Message::Tick => self.tick(),
             Message::Fleet(change) => {
                 self.fleet.apply(change);
+                self.fleet_change += 1;
                 self.databases.take();
                 self.checked.take();
                 self.certificates.take();

@@ -4,10 +4,11 @@
 
 use jiff::Timestamp;
 
+use super::App;
 use crate::fleet::database::Database;
 use crate::fleet::lead::Lead;
 use crate::fleet::quorum::votes;
-use crate::fleet::{Freshness, KubeCluster};
+use crate::fleet::{Crd, Freshness, KubeCluster};
 
 /// How a status is to be taken. Drawn as glyph, word and colour together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +101,21 @@ pub fn quorum_loss(database: &Database) -> String {
         Level::Bad => "writes have stopped".into(),
         _ => "not every member could be asked".into(),
     })
+}
+
+/// What the cluster knows of TidbClusters, in few words.
+pub fn crd_words(crd: &Crd) -> (Level, &'static str) {
+    match crd {
+        Crd::Unknown => (Level::Unknown, "not known"),
+        Crd::Served { across_k8s: Some(false) } => (Level::Working, "v1, no acrossK8s"),
+        Crd::Served { across_k8s: _ } => (Level::Good, "v1"),
+        Crd::Missing => (Level::Done, "none"),
+        Crd::OperatorV2Only => (Level::Bad, "operator v2 only"),
+    }
+}
+
+pub fn access_word(app: &App, cluster: &KubeCluster) -> &'static str {
+    if app.is_read_only(&cluster.context) { "read-only" } else { "read-write" }
 }
 
 #[cfg(test)]

@@ -1,70 +1,21 @@
-//! Runs that wait for a second person: the list, and what one of them waits with.
+//! What a run waits for a second person with.
 //!
 //! The page is made from the step's action, as `runs approve` prints it; what the runbook calls it stands apart. Not here:
 //! what a key does (`app::approvals`).
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::text::Span;
 
-use super::table::{self, TableRow, cell, column, middle};
+use super::plan;
 use super::text::{Page, pad, span};
 use super::theme::{Role, Theme};
-use super::{empty, nothing, plan};
 use crate::app::App;
 use crate::app::approvals::{Stage, ToApprove};
-use crate::app::rows::{Item, Row};
-use crate::app::words::{Level, age};
+use crate::app::words::Level;
 use crate::runbook::plan::{CheckState, Confirm, Rehearsal};
 use crate::runbook::rendered::{deed, step as rendered};
-use crate::runbook::standing::Turn;
 
 /// Width of the labels at the left.
 const LABEL: usize = 14;
-
-pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
-    if rows.is_empty() {
-        let sentence = nothing(app, "No run is seen to wait for a second person.");
-        return empty(frame, area, theme, &sentence);
-    }
-    let columns = [
-        middle("RUN", 20, 0),
-        column("STEP", 16, 0),
-        column("SINCE", 5, 1),
-        column("DRIVEN BY", 9, 2),
-        column("NOT BY", 6, 0),
-        column("RUNBOOK", 22, 4),
-        middle("TARGET", 16, 3),
-    ];
-    let (dim, plain) = (theme.style(Role::Dim), theme.style(Role::Plain));
-    let table: Vec<TableRow> = rows
-        .iter()
-        .filter_map(|row| match row.item {
-            Item::Run(index) => app.runs.get(index).and_then(|run| Some((row.level, run, run.approval.as_ref()?))),
-            _ => None,
-        })
-        .map(|(level, run, approval)| {
-            let (word, style) = match &approval.turn {
-                Turn::Yours => ("waits for your approval".to_owned(), theme.level(level)),
-                Turn::NotKnown => ("the cluster does not say who you are".to_owned(), dim),
-                Turn::Not(why) => (format!("not by you: {why}"), dim),
-            };
-            TableRow {
-                cells: vec![
-                    cell(&run.run, plain),
-                    cell(&approval.step, theme.style(Role::Strong)),
-                    cell(age(approval.since, app.now), plain),
-                    cell(run.driven_by(), plain),
-                    cell(&approval.confirmed_by, plain),
-                    cell(&run.runbook, plain),
-                    cell(&run.target, plain),
-                ],
-                below: vec![(0, cell(format!("  {} {word}", theme.glyph(level)), style))],
-            }
-        })
-        .collect();
-    table::draw(frame, area, theme, &columns, &table, app.cursor(rows));
-}
 
 /// What the run on the screen waits with.
 pub fn page(app: &App, theme: Theme, room: usize) -> Page {

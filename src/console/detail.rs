@@ -1,13 +1,12 @@
 //! One thing, with everything known of it, unabridged.
 
-use super::certificates;
-use super::clusters::{access_word, crd_words};
-use super::members::health;
 use super::text::{Page, pad, span};
 use super::theme::{Role, Theme};
 use crate::app::matrix::{pod_words, store_level};
-use crate::app::rows::{certificate_level, finding_level};
-use crate::app::words::{Level, age, freshness_level, freshness_words};
+use crate::app::views::certificates::{level as certificate_level, state};
+use crate::app::views::findings::level as finding_level;
+use crate::app::views::members::health;
+use crate::app::words::{Level, access_word, age, crd_words, freshness_level, freshness_words};
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
@@ -101,7 +100,7 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
 
 fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
     sheet.head("certificate", &one.secret);
-    sheet.level("state", certificate_level(one), certificates::state(one));
+    sheet.level("state", certificate_level(one), state(one));
     sheet.line("of", &format!("TidbCluster {}", one.of));
     sheet.line("for", &one.title);
     for (name, value) in [("common name", &one.common_name), ("signed by", &one.issuer)] {

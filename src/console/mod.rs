@@ -6,26 +6,21 @@
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
 
 mod approvals;
-mod certificates;
 mod clipboard;
-mod clusters;
 mod detail;
 mod dialog;
 mod findings;
 mod footer;
 mod form;
 mod header;
-mod members;
 mod overview;
 mod plan;
-mod problems;
 mod run;
-mod runbooks;
-mod stores;
 mod table;
 pub mod terminal;
 pub mod text;
 pub mod theme;
+mod views;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -74,7 +69,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     header::draw(app, theme, frame, parts.header);
     let rows = app.rows();
     title(app, theme, frame, parts.title, &rows);
-    body(app, theme, frame, parts.body, &rows);
+    views::draw(app, theme, frame, parts.body, &rows);
     footer::draw(app, theme, frame, parts.footer);
     dialog::draw(app, theme, frame, parts.body, parts.footer);
 }
@@ -98,33 +93,6 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
     lines.saturating_sub(usize::from(height))
 }
 
-fn body(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
-    match app.view() {
-        View::Overview => overview::draw(app, theme, frame, area, rows),
-        View::Databases => clusters::databases(app, theme, frame, area, rows),
-        View::Clusters => clusters::clusters(app, theme, frame, area, rows),
-        View::TidbClusters => clusters::tidb_clusters(app, theme, frame, area, rows),
-        View::Members => members::draw(app, theme, frame, area, rows),
-        View::Stores => stores::draw(app, theme, frame, area, rows),
-        View::Problems => problems::draw(app, theme, frame, area, rows),
-        View::Findings => findings::draw(app, theme, frame, area, rows),
-        View::Certificates => certificates::draw(app, theme, frame, area, rows),
-        View::Runbooks => runbooks::runbooks(app, theme, frame, area, rows),
-        View::Runs => runbooks::runs(app, theme, frame, area, rows),
-        View::Approvals => approvals::draw(app, theme, frame, area, rows),
-        View::Approval => {
-            page(frame, area, approvals::page(app, theme, usize::from(area.width)), app.screen().scroll, theme);
-        }
-        View::Form => form::draw(app, theme, frame, area),
-        View::Plan => page(frame, area, plan::page(app, theme, usize::from(area.width)), app.screen().scroll, theme),
-        View::Run => run::draw(app, theme, frame, area),
-        View::Detail(subject) => {
-            let lines = detail::page(app, theme, subject, usize::from(area.width));
-            page(frame, area, lines, app.screen().scroll, theme);
-        }
-    }
-}
-
 /// The rule over the body: `members(3)[1] </filter>`.
 fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
     if area.is_empty() {
@@ -139,7 +107,7 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
         spans.push(Span::styled(format!("{step} {} ", theme.arrow()), rule));
     }
     spans.push(Span::styled(last.to_owned(), theme.style(Role::Title)));
-    let all = app.all_rows().len();
+    let all = app.count_all();
     if all > 0 {
         spans.push(Span::styled(format!("({all})"), theme.style(Role::Title)));
     }
@@ -149,6 +117,10 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
     let accent = theme.style(Role::Accent);
     if !app.screen().filter.is_empty() {
         spans.push(text::span(format!(" </{}>", app.screen().filter), accent));
+    }
+    let marked = app.screen().marks.len();
+    if marked > 0 {
+        spans.push(Span::styled(format!(" <{marked} marked>"), accent));
     }
     if app.faults_only {
         spans.push(Span::styled(" <faults only>", accent));
@@ -196,7 +168,7 @@ fn empty(frame: &mut Frame<'_>, area: Rect, theme: Theme, sentence: &str) {
 
 /// Why a list is empty: the filter, or that there is nothing.
 fn nothing(app: &App, otherwise: &str) -> String {
-    if !app.all_rows().is_empty() {
+    if app.count_all() > 0 {
         return "No row fits the filter. Esc clears it.".into();
     }
     if app.fleet.clusters.is_empty() {

@@ -12,7 +12,7 @@ use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use super::{empty, findings, nothing};
 use crate::app::App;
-use crate::app::matrix::{CellView, Column, matrix};
+use crate::app::matrix::{CellView, Column};
 use crate::app::rows::{Item, Row};
 use crate::app::words::{Level, freshness_words, quorum_level, quorum_loss, quorum_short};
 use crate::counted::counted;
@@ -32,7 +32,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         let gap = if area.height > 12 { 2 } else { 1 };
         area = Rect { y: area.y + gap, height: area.height - gap, ..area };
     }
-    let matrix = matrix(app);
+    let matrix = app.matrix();
     // Where there is room to spare, the seven stand below the instances.
     let below = findings::panel_height();
     if area.width >= 120 && usize::from(area.height) > rows.len() + gaps(rows) + usize::from(below) + 8 {

@@ -1,69 +1,109 @@
 //! A table that fits: columns take what they need, then give way in the middle, then go, the least wanted first.
 //!
 //! Only the rows in sight are laid out. The cursor is a glyph, a bold row and a reversed first cell. Not here: what
-//! the cells say (the views).
+//! the cells say (`app::views`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::text::{cut, cut_middle, pad, width};
+use super::text::{cut, cut_middle, span, width, wrap};
 use super::theme::{Role, Theme};
-
-/// One column.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    pub title: &'static str,
-    /// It is never squeezed below this; it goes instead.
-    pub min: usize,
-    /// Which columns go first: the highest number.
-    pub rank: u8,
-    /// Cut in the middle (URLs, ids) or at the end.
-    pub middle: bool,
-}
-
-pub const fn column(title: &'static str, min: usize, rank: u8) -> Column {
-    Column { title, min, rank, middle: false }
-}
-
-pub const fn middle(title: &'static str, min: usize, rank: u8) -> Column {
-    Column { title, min, rank, middle: true }
-}
-
-#[derive(Clone, Debug)]
-pub struct Cell {
-    pub text: String,
-    pub style: Style,
-}
-
-/// One row, and lines beneath it that begin under one of its columns.
-#[derive(Clone, Debug, Default)]
-pub struct TableRow {
-    pub cells: Vec<Cell>,
-    pub below: Vec<(usize, Cell)>,
-}
-
-pub fn cell(text: impl Into<String>, style: Style) -> Cell {
-    Cell { text: text.into(), style }
-}
+use crate::app::App;
+use crate::app::rows::{Order, Row};
+use crate::app::views::{Cell, Column, Mark, Part, Tone};
 
 const GAP: usize = 2;
 
+/// From this width on, columns that are for wide tables only are shown where they fit.
+const ROOMY: u16 = 168;
+
+/// Colour and weight of a tone.
+pub fn tone(theme: Theme, tone: Tone) -> Style {
+    theme.style(match tone {
+        Tone::Plain => Role::Plain,
+        Tone::Dim => Role::Dim,
+        Tone::Strong => Role::Strong,
+        Tone::Accent => Role::Accent,
+        Tone::Level(level) => Role::Level(level),
+        Tone::Missing => Role::Missing,
+    })
+}
+
+/// The sign of a mark, with its style.
+fn sign(theme: Theme, mark: Mark) -> (&'static str, Style) {
+    match mark {
+        Mark::Level(level) => (theme.glyph(level), theme.level(level)),
+        Mark::Leader => (theme.leader(), theme.style(Role::Accent)),
+        Mark::Drift => (theme.drift(), theme.level(crate::app::words::Level::Bad)),
+        Mark::Dot => (theme.dot(), theme.style(Role::Dim)),
+    }
+}
+
+/// Columns that a cell takes when nothing is cut.
+pub fn cell_width(cell: &Cell, theme: Theme) -> usize {
+    let parts = cell.parts.iter().map(|part| match part {
+        Part::Text { text, .. } => width(&super::text::clean(text)),
+        Part::Mark(mark) => width(sign(theme, *mark).0),
+    });
+    parts.sum()
+}
+
+/// A cell in so much room: what is common to its neighbours gives way first.
+pub fn cell_spans(cell: &Cell, room: usize, middle: bool, theme: Theme) -> Vec<Span<'static>> {
+    let mut over = cell_width(cell, theme).saturating_sub(room);
+    let mut spans = Vec::new();
+    let mut left = room;
+    for part in &cell.parts {
+        let (text, style) = match part {
+            Part::Mark(mark) => {
+                let (text, style) = sign(theme, *mark);
+                (text.to_owned(), style)
+            }
+            Part::Text { text, tone: of, common } => {
+                let mut text = super::text::clean(text).into_owned();
+                let wide = width(&text);
+                if *common && over > 0 && wide > 1 {
+                    let keep = wide.saturating_sub(over).max(1);
+                    text = cut_middle(&text, keep, theme);
+                    over = over.saturating_sub(wide - width(&text));
+                }
+                (text, tone(theme, *of))
+            }
+        };
+        let text = if middle { cut_middle(&text, left, theme) } else { cut(&text, left, theme) };
+        left -= width(&text);
+        if !text.is_empty() {
+            spans.push(Span::styled(text, style));
+        }
+    }
+    spans
+}
+
 /// Widths of the columns that are shown, 0 for those that are not.
-fn fit(columns: &[Column], rows: &[TableRow], room: usize) -> Vec<usize> {
-    let mut widths: Vec<usize> = columns.iter().map(|column| width(column.title)).collect();
+fn fit(columns: &[Column], rows: &[Row], room: usize, all: bool, theme: Theme) -> Vec<usize> {
+    let mut widths: Vec<usize> =
+        columns.iter().map(|column| if column.wide && !all { 0 } else { width(column.title) + 1 }).collect();
     for row in rows {
         for (at, cell) in row.cells.iter().enumerate().take(widths.len()) {
-            widths[at] = widths[at].max(width(&cell.text));
+            if widths[at] > 0 {
+                widths[at] = widths[at].max(cell_width(cell, theme));
+            }
         }
     }
     let used = |widths: &[usize]| -> usize {
         let shown = widths.iter().filter(|w| **w > 0).count();
         widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1)
     };
+    // The place of the arrow beside a heading is the first to go.
+    let tight = |at: usize, have: usize| {
+        let fits = |row: &&Row| row.cells.get(at).is_none_or(|cell| cell_width(cell, theme) < have);
+        if have == width(columns[at].title) + 1 && rows.iter().all(|row| fits(&row)) { have - 1 } else { have }
+    };
     let squeezed = |widths: &[usize]| -> Vec<usize> {
-        widths.iter().zip(columns).map(|(have, column)| (*have).min(column.min)).collect()
+        let least = widths.iter().zip(columns).enumerate();
+        least.map(|(at, (have, column))| if *have == 0 { 0 } else { tight(at, *have).min(column.min) }).collect()
     };
     // First who stays, then how wide.
     while used(&squeezed(&widths)) > room && widths.iter().filter(|w| **w > 0).count() > 1 {
@@ -73,7 +113,9 @@ fn fit(columns: &[Column], rows: &[TableRow], room: usize) -> Vec<usize> {
         }
     }
     while used(&widths) > room {
-        let widest = (0..widths.len()).filter(|at| widths[*at] > columns[*at].min.max(1)).max_by_key(|at| widths[*at]);
+        // A sentence can be wrapped: it gives way before anything is cut.
+        let gives = |at: &usize| widths[*at] > columns[*at].min.max(1);
+        let widest = (0..widths.len()).filter(gives).max_by_key(|at| (columns[*at].wraps, widths[*at]));
         match widest {
             Some(at) => widths[at] -= 1,
             None => {
@@ -86,80 +128,194 @@ fn fit(columns: &[Column], rows: &[TableRow], room: usize) -> Vec<usize> {
     widths
 }
 
-fn line(columns: &[Column], widths: &[usize], cells: &[Cell], theme: Theme) -> Vec<Span<'static>> {
-    let mut spans = Vec::new();
-    for (at, cell) in cells.iter().enumerate() {
-        let Some(room) = widths.get(at).copied().filter(|room| *room > 0) else { continue };
-        if !spans.is_empty() {
-            spans.push(Span::raw(" ".repeat(GAP)));
-        }
-        let text = if columns[at].middle { cut_middle(&cell.text, room, theme) } else { cut(&cell.text, room, theme) };
-        spans.push(Span::styled(pad(&text, room), cell.style));
-    }
-    spans
+/// One row as it is drawn.
+struct Lines {
+    /// How many of the spans are the first cell.
+    first: usize,
+    spans: Vec<Span<'static>>,
+    below: Vec<Line<'static>>,
 }
 
-/// Draws the table with its headings; `cursor` is the row under the cursor.
-pub fn draw(
-    frame: &mut Frame<'_>,
-    area: Rect,
+/// What all rows of one drawing share.
+struct Layout<'a> {
+    columns: &'a [Column],
+    widths: Vec<usize>,
     theme: Theme,
-    columns: &[Column],
-    rows: &[TableRow],
-    cursor: Option<usize>,
-) {
+    /// Columns of the whole table.
+    room: usize,
+    area: Rect,
+}
+
+impl Layout<'_> {
+    /// Where a column begins; a column that had to go begins at the left.
+    fn indent(&self, column: usize) -> usize {
+        let column = if self.widths.get(column).is_some_and(|room| *room > 0) { column } else { 0 };
+        2 + self.widths[..column.min(self.widths.len())].iter().filter(|w| **w > 0).map(|w| w + GAP).sum::<usize>()
+    }
+
+    fn row(&self, row: &Row, spare: bool) -> Lines {
+        let mut first = 0;
+        let mut spans = Vec::new();
+        let mut below = Vec::new();
+        for (at, cell) in row.cells.iter().enumerate() {
+            let Some(room) = self.widths.get(at).copied().filter(|room| *room > 0) else { continue };
+            if !spans.is_empty() {
+                spans.push(Span::raw(" ".repeat(GAP)));
+            }
+            let column = &self.columns[at];
+            let begins = spans.is_empty();
+            let mut inner = if column.wraps && cell_width(cell, self.theme) > room {
+                let style = match cell.parts.first() {
+                    Some(Part::Text { tone: of, .. }) => tone(self.theme, *of),
+                    _ => Style::new(),
+                };
+                let mut pieces = wrap(&cell.text(), room).into_iter();
+                let first = Span::styled(pieces.next().unwrap_or_default(), style);
+                let indent = " ".repeat(self.indent(at));
+                below.extend(
+                    pieces.map(|piece| Line::from(vec![Span::raw(indent.clone()), Span::styled(piece, style)])),
+                );
+                vec![first]
+            } else {
+                cell_spans(cell, room, column.middle, self.theme)
+            };
+            let filled = room.saturating_sub(inner.iter().map(Span::width).sum());
+            let blank = Span::raw(" ".repeat(filled));
+            if column.right {
+                spans.push(blank);
+                spans.append(&mut inner);
+            } else {
+                spans.append(&mut inner);
+                spans.push(blank);
+            }
+            if begins {
+                first = spans.len();
+            }
+        }
+        for note in &row.notes {
+            let hidden = note.narrow_only.is_some_and(|from| self.area.width >= from) || (note.spare && !spare);
+            if hidden || note.text.is_empty() {
+                continue;
+            }
+            let indent = self.indent(note.under) + if note.under == 0 && note.narrow_only.is_none() { 2 } else { 0 };
+            let room = self.room.saturating_sub(indent);
+            let style = tone(self.theme, note.tone);
+            let pieces = match note.narrow_only {
+                Some(_) => vec![cut_middle(&note.text, room, self.theme)],
+                None => wrap(&note.text, room.min(110)),
+            };
+            below.extend(
+                pieces
+                    .into_iter()
+                    .map(|piece| Line::from(vec![Span::raw(" ".repeat(indent)), Span::styled(piece, style)])),
+            );
+        }
+        Lines { first, spans, below }
+    }
+
+    fn heading(&self, order: Option<Order>) -> Line<'static> {
+        let mut spans = vec![Span::raw("  ")];
+        let dim = self.theme.style(Role::Dim);
+        for (at, column) in self.columns.iter().enumerate().filter(|(at, _)| self.widths[*at] > 0) {
+            if spans.len() > 1 {
+                spans.push(Span::raw(" ".repeat(GAP)));
+            }
+            let (text, style) = match order.filter(|order| order.column == at) {
+                Some(order) => {
+                    let arrow = self.theme.order(order.reversed);
+                    (format!("{}{arrow}", column.title), self.theme.style(Role::Strong))
+                }
+                None => (column.title.to_owned(), dim),
+            };
+            let text = cut(&text, self.widths[at], self.theme);
+            let blank = " ".repeat(self.widths[at].saturating_sub(width(&text)));
+            let (before, after) = if column.right { (blank, String::new()) } else { (String::new(), blank) };
+            spans.extend([Span::raw(before), Span::styled(text, style), Span::raw(after)]);
+        }
+        Line::from(spans)
+    }
+}
+
+/// Draws the table of the view in front with its headings.
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, columns: &[Column], rows: &[Row]) {
     if area.is_empty() {
         return;
     }
-    let widths = fit(columns, rows, usize::from(area.width).saturating_sub(2));
+    let room = usize::from(area.width);
+    let all = app.wide || area.width >= ROOMY;
+    let widths = fit(columns, rows, room.saturating_sub(2), all, theme);
+    let layout = Layout { columns, widths, theme, room, area };
+    let cursor = app.cursor(rows);
     let mut y = area.y;
     if area.height > 2 {
-        let style = theme.style(Role::Dim);
-        let titles: Vec<Cell> = columns.iter().map(|column| cell(column.title, style)).collect();
-        let mut spans = vec![Span::raw("  ")];
-        spans.extend(line(columns, &widths, &titles, theme));
-        frame.render_widget(Line::from(spans), Rect { y, height: 1, ..area });
+        frame.render_widget(layout.heading(app.screen().order), Rect { y, height: 1, ..area });
         y += 1;
     }
     let height = usize::from(area.bottom() - y);
-    let heights: Vec<usize> = rows.iter().map(|row| 1 + row.below.len()).collect();
+    // Where not every note has room, only that of the row under the cursor is shown.
+    let spares = rows.iter().flat_map(|row| &row.notes).any(|note| note.spare);
+    let noted = |all: bool| -> Vec<Lines> {
+        rows.iter().enumerate().map(|(at, row)| layout.row(row, all || Some(at) == cursor)).collect()
+    };
+    // Without notes every row has one line, and only those in sight are laid out.
+    let plain = rows.iter().all(|row| row.notes.is_empty()) && !columns.iter().any(|column| column.wraps);
+    if plain {
+        let top = first_in_sight(&vec![1; rows.len()], cursor, height);
+        for (at, row) in rows.iter().enumerate().skip(top).take(height) {
+            put(app, &layout, frame, &mut y, layout.row(row, false), row, cursor == Some(at));
+        }
+        return;
+    }
+    let mut lines = noted(true);
+    if spares && lines.iter().map(|one| 1 + one.below.len()).sum::<usize>() > height {
+        lines = noted(false);
+    }
+    let heights: Vec<usize> = lines.iter().map(|one| 1 + one.below.len()).collect();
     let top = first_in_sight(&heights, cursor, height);
-    for (index, row) in rows.iter().enumerate().skip(top) {
+    for (at, (row, one)) in rows.iter().zip(lines).enumerate().skip(top) {
         if y >= area.bottom() {
             break;
         }
-        let selected = cursor == Some(index);
-        let mut spans = line(columns, &widths, &row.cells, theme);
-        if selected {
-            for (at, span) in spans.iter_mut().enumerate() {
-                let cursor =
-                    if at == 0 { theme.style(Role::Cursor) } else { Style::new().add_modifier(Modifier::BOLD) };
-                span.style = span.style.patch(cursor);
-            }
+        put(app, &layout, frame, &mut y, one, row, cursor == Some(at));
+    }
+}
+
+fn put(app: &App, layout: &Layout<'_>, frame: &mut Frame<'_>, y: &mut u16, lines: Lines, row: &Row, selected: bool) {
+    let (theme, area) = (layout.theme, layout.area);
+    let mut spans = lines.spans;
+    if row.old {
+        // What is not live fades, whatever it said.
+        spans.iter_mut().for_each(|span| span.style = theme.style(Role::Dim));
+    }
+    if selected {
+        for (at, span) in spans.iter_mut().enumerate() {
+            let cursor =
+                if at < lines.first { theme.style(Role::Cursor) } else { Style::new().add_modifier(Modifier::BOLD) };
+            span.style = span.style.patch(cursor);
         }
-        spans.insert(0, mark(theme, selected));
-        frame.render_widget(Line::from(spans), Rect { y, height: 1, ..area });
-        y += 1;
-        for (under, cell) in &row.below {
-            if y >= area.bottom() {
-                break;
-            }
-            // Under a column that had to go, the line begins at the left.
-            let under = if widths.get(*under).is_some_and(|room| *room > 0) { *under } else { 0 };
-            let shown = widths[..under.min(widths.len())].iter().filter(|w| **w > 0);
-            let indent: usize = 2 + shown.map(|w| w + GAP).sum::<usize>();
-            let room = usize::from(area.width).saturating_sub(indent);
-            let text = cut_middle(&cell.text, room, theme);
-            let spans = vec![Span::raw(" ".repeat(indent)), Span::styled(text, cell.style)];
-            frame.render_widget(Line::from(spans), Rect { y, height: 1, ..area });
-            y += 1;
+    }
+    let marked = app.screen().marks.contains(&row.key);
+    spans.insert(0, if marked { self::marked(theme, selected) } else { mark(theme, selected) });
+    let mut all = vec![Line::from(spans)];
+    all.extend(lines.below);
+    for line in all {
+        if *y >= area.bottom() {
+            return;
         }
+        frame.render_widget(line, Rect { y: *y, height: 1, ..area });
+        *y += 1;
     }
 }
 
 /// The two columns at the left of each row.
 pub fn mark(theme: Theme, selected: bool) -> Span<'static> {
     if selected { Span::styled(format!("{} ", theme.cursor()), theme.style(Role::Accent)) } else { Span::raw("  ") }
+}
+
+/// The same of a row that is marked.
+pub fn marked(theme: Theme, selected: bool) -> Span<'static> {
+    let cursor = if selected { theme.cursor() } else { " " };
+    span(format!("{cursor}{}", theme.marked()), theme.style(Role::Accent))
 }
 
 /// The first row in sight such that the cursor is about in the middle; a function of its arguments alone.

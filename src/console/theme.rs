@@ -25,6 +25,8 @@ pub enum Role {
     /// The cell or button under the cursor.
     Cursor,
     Level(Level),
+    /// What should be there and is not.
+    Missing,
     /// A banner which must not be overlooked.
     Alarm,
 }
@@ -53,6 +55,7 @@ impl Theme {
             Role::Level(Level::Bad) => (Color::Red, Modifier::BOLD),
             Role::Level(Level::Unknown) => (Color::Magenta, Modifier::empty()),
             Role::Level(Level::Done) => (Color::DarkGray, Modifier::DIM),
+            Role::Missing => (Color::Yellow, Modifier::BOLD.union(Modifier::UNDERLINED)),
             Role::Alarm => (Color::Yellow, Modifier::REVERSED.union(Modifier::BOLD)),
         };
         if !self.color {
@@ -106,6 +109,16 @@ impl Theme {
 
     pub fn drift(self) -> &'static str {
         self.pick("≠", "!=")
+    }
+
+    /// Beside the heading by which a table is ordered.
+    pub fn order(self, reversed: bool) -> &'static str {
+        if reversed { self.pick("↑", "^") } else { self.pick("↓", "v") }
+    }
+
+    /// Beside a row that is marked.
+    pub fn marked(self) -> &'static str {
+        self.pick("◆", "#")
     }
 
     pub fn arrow(self) -> &'static str {

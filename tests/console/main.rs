@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod counted;
 mod fixture;
 mod keys;
 mod read_only;

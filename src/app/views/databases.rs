@@ -1,0 +1,51 @@
+//! Every Database, one line each: how its quorum stands, what is wrong, where it is.
+
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle};
+use crate::app::App;
+use crate::app::words::{quorum_level, quorum_short};
+use crate::fleet::ObjectRef;
+
+pub const SPEC: ViewSpec = ViewSpec {
+    title: "databases",
+    names: &["db", "databases"],
+    about: "every Database, or `db NAME`",
+    columns: &[
+        column("DATABASE", 8, 0),
+        column("QUORUM", 23, 0),
+        column("STATE", 19, 1),
+        middle("ID", 9, 3),
+        column("CLUSTERS", 10, 2),
+    ],
+    rows,
+    empty: "No Database is seen yet.",
+    ..LIST
+};
+
+fn rows(app: &App) -> Vec<Row> {
+    let rows = app.databases().iter().enumerate().map(|(index, database)| {
+        let id = database.id.clone().unwrap_or_default();
+        let key = database.tidb_clusters.first().map(ObjectRef::to_string).unwrap_or_default();
+        let level = app.database_level(index);
+        let quorum = quorum_level(database);
+        let mut contexts: Vec<&str> = database.tidb_clusters.iter().map(|of| of.context.as_str()).collect();
+        contexts.dedup();
+        let (bad, expected) = app.wrong_and_expected(database);
+        let state = match (bad, database.unseen.len()) {
+            (0, 0) if expected > 0 => format!("{expected} expected"),
+            (0, 0) => "all well".to_owned(),
+            (0, dark) => format!("{dark} unseen"),
+            (bad, 0) => format!("{bad} wrong"),
+            (bad, dark) => format!("{bad} wrong, {dark} unseen"),
+        };
+        Row::new(key, level, Item::Database(index))
+            .copies(if id.is_empty() { database.name.clone() } else { id.clone() })
+            .cells(vec![
+                Cell::plain(&database.name),
+                Cell::level(quorum, quorum_short(database)),
+                Cell::level(level, state),
+                Cell::new(if id.is_empty() { "not known".to_owned() } else { id }, Tone::Dim),
+                Cell::plain(contexts.join(", ")),
+            ])
+    });
+    rows.collect()
+}

@@ -1,0 +1,66 @@
+//! Findings of all Databases, the worst first, and then what could not be seen.
+
+use super::{Cell, Item, LIST, Problem, Row, Tone, ViewSpec, column};
+use crate::app::App;
+use crate::app::words::Level;
+use crate::hazards::{Finding, Severity};
+
+pub const SPEC: ViewSpec = ViewSpec {
+    title: "findings",
+    names: &["findings", "check"],
+    about: "hazards, with evidence and what to do",
+    columns: &[column("SEVERITY", 8, 0), column("IN", 4, 2), column("WHAT", 20, 1)],
+    rows,
+    empty: "Nothing is found, and nothing is hidden from here.",
+    faults: false,
+    ..LIST
+};
+
+fn rows(app: &App) -> Vec<Row> {
+    let checked = app.checked();
+    let near = |finding: &Finding| {
+        app.focus.is_none() || finding.subjects.iter().any(|subject| app.focus.as_deref() == Some(&subject.context))
+    };
+    let found = checked.findings.iter().enumerate().filter(|(_, finding)| near(finding)).map(|(index, finding)| {
+        let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
+        let number = finding.hazard.number.map(|number| number.to_string()).unwrap_or_default();
+        let level = level(finding);
+        let word = if finding.unknown { "unknown" } else { finding.severity.word() };
+        // Which of several TidbClusters it is about.
+        let subject = finding.subjects.first().filter(|subject| !subject.namespace.is_empty());
+        let place = subject.map(|subject| format!("{subject}: ")).unwrap_or_default();
+        Row::new(key(finding), level, Item::Finding(index))
+            .found_by(format!("{number} {} {}", subjects.join(" "), finding.sentence))
+            .copies(&finding.what_to_do)
+            .cells(vec![
+                Cell::level(level, word),
+                Cell::plain(finding.database.as_deref().unwrap_or("fleet")),
+                Cell::plain(finding.id()),
+            ])
+            .note(2, format!("{place}{}", finding.sentence), Tone::Dim)
+    });
+    let unseen = checked.unseen.iter().map(|sentence| {
+        let problem = Problem { level: Level::Unknown, of: "unseen".into(), sentence: sentence.clone() };
+        Row::new(format!("unseen {sentence}"), Level::Unknown, Item::Problem(problem))
+            .copies(sentence)
+            .cells(vec![Cell::level(Level::Unknown, "unseen"), Cell::default(), Cell::default()])
+            .note(2, sentence, Tone::Dim)
+    });
+    found.chain(unseen).collect()
+}
+
+/// Stays the same while the finding is about the same things.
+pub fn key(finding: &Finding) -> String {
+    let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
+    format!("{} {} {}", finding.id(), finding.database.as_deref().unwrap_or_default(), subjects.join(","))
+}
+
+pub fn level(finding: &Finding) -> Level {
+    match (finding.unknown, finding.severity) {
+        (false, _) if finding.expected.is_some() => Level::Working,
+        (true, _) => Level::Unknown,
+        (false, Severity::High) => Level::Bad,
+        (false, Severity::Medium) => Level::Working,
+        (false, Severity::Low | Severity::Info) => Level::Done,
+    }
+}

@@ -1,0 +1,166 @@
+//! The table of views: what each is called, what it lists, which keys do something in it.
+//!
+//! A view is one file here (its rows) and, where a table is not enough, one in `console` (its drawing); this file and
+//! `console/views.rs` name them. Palette, title, help, filter, sorting and the tests that go through every view read this table.
+//! Not here: how a table is drawn (`console::table`).
+
+mod approvals;
+pub mod certificates;
+mod clusters;
+mod databases;
+pub mod findings;
+pub mod members;
+mod overview;
+mod problems;
+mod row;
+mod runbooks;
+mod runs;
+mod stores;
+mod tidb_clusters;
+
+use super::App;
+use super::keymap::{Command, Scope};
+use crate::fleet::ObjectRef;
+use crate::fleet::pd::MemberId;
+
+pub use row::{Cell, Column, Item, Mark, Note, Part, Problem, Row, Tone, column, grouped, middle, number, sentence};
+
+/// What fills the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    Overview,
+    Databases,
+    Clusters,
+    Members,
+    Stores,
+    TidbClusters,
+    Problems,
+    Findings,
+    Certificates,
+    Runbooks,
+    Form,
+    Plan,
+    Run,
+    Runs,
+    Approvals,
+    /// What the run of [`App::approving`] waits with.
+    Approval,
+    Detail(Subject),
+}
+
+/// The one thing that a detail view is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Pod(ObjectRef),
+    Cluster(String),
+    TidbCluster(ObjectRef),
+    Member(MemberId),
+    Store(u64),
+    Sentence(String),
+    /// By the key of its row.
+    Finding(String),
+    /// Its row key.
+    Certificate(String),
+}
+
+/// What is known of a view apart from what is in it.
+#[derive(Debug)]
+pub struct ViewSpec {
+    /// The name on the screen.
+    pub title: &'static str,
+    /// Its words in the palette, the first is the one that is shown; none: it is reached in another way.
+    pub names: &'static [&'static str],
+    /// What it shows, for the palette and the help.
+    pub about: &'static str,
+    /// The part of the keymap that is in force.
+    pub scope: Scope,
+    /// The columns of its table; none: it is drawn by a file of its own.
+    pub columns: &'static [Column],
+    /// What it lists, before filter, order and faults-only.
+    pub rows: fn(&App) -> Vec<Row>,
+    /// What is said where there is no row and nothing is hidden.
+    pub empty: &'static str,
+    /// Whether "faults only" leaves rows of it out.
+    pub faults: bool,
+    /// What `c` and other keys do here that is not what they do everywhere; the help tells it.
+    pub help: &'static str,
+    /// Keys about the object under the cursor that do something here; the others say that they do not.
+    pub keys: &'static [Command],
+}
+
+/// A view without a list; the others are made from it.
+pub(super) const PAGE: ViewSpec = ViewSpec {
+    title: "",
+    names: &[],
+    about: "",
+    scope: Scope::Text,
+    columns: &[],
+    rows: |_| Vec::new(),
+    empty: "",
+    faults: false,
+    help: "",
+    keys: &[],
+};
+
+/// A list; the others are made from it.
+pub(super) const LIST: ViewSpec = ViewSpec { scope: Scope::List, faults: true, ..PAGE };
+
+const FORM: ViewSpec = ViewSpec { title: "inputs", scope: Scope::Form, ..PAGE };
+const PLAN: ViewSpec = ViewSpec { title: "plan", scope: Scope::Plan, ..PAGE };
+const RUN: ViewSpec =
+    ViewSpec { title: "run", names: &["progress"], about: "the run under way", scope: Scope::Run, ..PAGE };
+const APPROVAL: ViewSpec = ViewSpec { title: "approval", scope: Scope::Approval, ..PAGE };
+const DETAIL: ViewSpec = ViewSpec { title: "detail", ..PAGE };
+
+impl View {
+    /// Every view that needs no argument, in the order of the palette.
+    pub const ALL: [View; 16] = [
+        View::Overview,
+        View::Databases,
+        View::Clusters,
+        View::Members,
+        View::Stores,
+        View::TidbClusters,
+        View::Problems,
+        View::Findings,
+        View::Certificates,
+        View::Runbooks,
+        View::Runs,
+        View::Approvals,
+        View::Run,
+        View::Form,
+        View::Plan,
+        View::Approval,
+    ];
+
+    pub fn spec(&self) -> &'static ViewSpec {
+        match self {
+            View::Overview => &overview::SPEC,
+            View::Databases => &databases::SPEC,
+            View::Clusters => &clusters::SPEC,
+            View::Members => &members::SPEC,
+            View::Stores => &stores::SPEC,
+            View::TidbClusters => &tidb_clusters::SPEC,
+            View::Problems => &problems::SPEC,
+            View::Findings => &findings::SPEC,
+            View::Certificates => &certificates::SPEC,
+            View::Runbooks => &runbooks::SPEC,
+            View::Runs => &runs::SPEC,
+            View::Approvals => &approvals::SPEC,
+            View::Form => &FORM,
+            View::Plan => &PLAN,
+            View::Run => &RUN,
+            View::Approval => &APPROVAL,
+            View::Detail(_) => &DETAIL,
+        }
+    }
+
+    pub fn title(&self) -> &'static str {
+        self.spec().title
+    }
+
+    /// Something unfinished stands in it: the palette goes on from there, and esc comes back to it.
+    pub fn is_work(&self) -> bool {
+        matches!(self, View::Form | View::Plan | View::Run | View::Approval)
+    }
+}

@@ -1,0 +1,255 @@
+//! What a table is made of: columns, and rows of cells whose parts say what they are, not how they look.
+//!
+//! The face decides colours, glyphs and widths. Not here: which rows a view has (its own file), filter and order
+//! ([`super::super::rows`]).
+
+use std::collections::BTreeMap;
+
+use super::super::matrix::MatrixRow;
+use super::super::words::Level;
+use crate::fleet::ObjectRef;
+
+/// One column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub title: &'static str,
+    /// It is never squeezed below this; it goes instead.
+    pub min: usize,
+    /// Which columns go first: the highest number.
+    pub rank: u8,
+    /// Cut in the middle (URLs, ids) or at the end.
+    pub middle: bool,
+    /// Numbers stand at the right of their column, under a heading at the right.
+    pub right: bool,
+    /// Only shown when a person asks for wide columns, or where the terminal is wide enough for everything.
+    pub wide: bool,
+    /// Takes what room is left and is wrapped: a sentence.
+    pub wraps: bool,
+}
+
+pub const fn column(title: &'static str, min: usize, rank: u8) -> Column {
+    Column { title, min, rank, middle: false, right: false, wide: false, wraps: false }
+}
+
+pub const fn middle(title: &'static str, min: usize, rank: u8) -> Column {
+    Column { middle: true, ..column(title, min, rank) }
+}
+
+pub const fn number(title: &'static str, min: usize, rank: u8) -> Column {
+    Column { right: true, ..column(title, min, rank) }
+}
+
+pub const fn sentence(title: &'static str, min: usize, rank: u8) -> Column {
+    Column { wraps: true, ..column(title, min, rank) }
+}
+
+impl Column {
+    /// The same column, shown only in wide tables.
+    pub const fn only_wide(self) -> Self {
+        Self { wide: true, ..self }
+    }
+}
+
+/// The weight of a piece of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Dim,
+    Strong,
+    Accent,
+    Level(Level),
+    /// What should be there and is not: shown in brackets where it belongs.
+    Missing,
+}
+
+/// A sign that the face draws, in ASCII where it has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    Level(Level),
+    Leader,
+    Drift,
+    Dot,
+}
+
+/// A piece of a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Text {
+        text: String,
+        tone: Tone,
+        /// The first to give way where the cell is too narrow: it says what all its neighbours say.
+        common: bool,
+    },
+    Mark(Mark),
+}
+
+/// One cell.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cell {
+    pub parts: Vec<Part>,
+    /// What it is ordered by, where that is a number.
+    pub number: Option<i64>,
+}
+
+impl Cell {
+    pub fn new(text: impl Into<String>, tone: Tone) -> Self {
+        Self { parts: vec![Part::Text { text: text.into(), tone, common: false }], number: None }
+    }
+
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, Tone::Plain)
+    }
+
+    pub fn dim(text: impl Into<String>) -> Self {
+        Self::new(text, Tone::Dim)
+    }
+
+    pub fn strong(text: impl Into<String>) -> Self {
+        Self::new(text, Tone::Strong)
+    }
+
+    /// Glyph and word of a status.
+    pub fn level(level: Level, word: impl Into<String>) -> Self {
+        let word = Part::Text { text: format!(" {}", word.into()), tone: Tone::Level(level), common: false };
+        Self { parts: vec![Part::Mark(Mark::Level(level)), word], number: None }
+    }
+
+    /// A number, or a dash where it is not known.
+    pub fn number(value: impl Into<Option<i64>>) -> Self {
+        let value = value.into();
+        let text = value.map_or_else(|| "?".to_owned(), grouped);
+        Self { number: Some(value.unwrap_or(i64::MIN)), ..Self::plain(text) }
+    }
+
+    pub fn mark(mark: Mark) -> Self {
+        Self { parts: vec![Part::Mark(mark)], number: None }
+    }
+
+    pub fn ordered_by(mut self, number: i64) -> Self {
+        self.number = Some(number);
+        self
+    }
+
+    /// The text without its marks.
+    pub fn text(&self) -> String {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text { text, .. } => Some(text.as_str()),
+            Part::Mark(_) => None,
+        });
+        texts.collect::<String>().trim().to_owned()
+    }
+}
+
+/// `1,545`: digits in groups of three.
+pub fn grouped(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if value < 0 { format!("-{text}") } else { text }
+}
+
+/// A sentence beneath a row, wrapped by the face.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// The column under which it begins.
+    pub under: usize,
+    pub text: String,
+    pub tone: Tone,
+    /// Left out in a terminal at least this wide, where columns say the same.
+    pub narrow_only: Option<u16>,
+    /// Only shown for the row under the cursor where not all notes have room.
+    pub spare: bool,
+}
+
+/// One line that the cursor can stand on.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Stays the same while the thing stays the same.
+    pub key: String,
+    /// What the filter looks at, beyond the cells.
+    pub search_text: String,
+    pub level: Level,
+    /// What `c` copies.
+    pub copy: String,
+    pub item: Item,
+    /// One per column of the view's table.
+    pub cells: Vec<Cell>,
+    pub notes: Vec<Note>,
+    /// Labels for `-l key=value`.
+    pub labels: BTreeMap<String, String>,
+    /// It is of a cluster that is not live: its cells fade.
+    pub old: bool,
+}
+
+impl Row {
+    pub fn new(key: impl Into<String>, level: Level, item: Item) -> Self {
+        let key = key.into();
+        Self {
+            search_text: key.clone(),
+            copy: key.clone(),
+            key,
+            level,
+            item,
+            cells: Vec::new(),
+            notes: Vec::new(),
+            labels: BTreeMap::new(),
+            old: false,
+        }
+    }
+
+    /// What else the filter finds it by.
+    pub fn found_by(mut self, text: impl AsRef<str>) -> Self {
+        self.search_text = format!("{} {}", self.search_text, text.as_ref());
+        self
+    }
+
+    pub fn copies(mut self, text: impl Into<String>) -> Self {
+        self.copy = text.into();
+        self
+    }
+
+    pub fn cells(mut self, cells: Vec<Cell>) -> Self {
+        self.cells = cells;
+        self
+    }
+
+    pub fn note(mut self, under: usize, text: impl Into<String>, tone: Tone) -> Self {
+        self.notes.push(Note { under, text: text.into(), tone, narrow_only: None, spare: false });
+        self
+    }
+}
+
+/// What a row stands for; indexes are into the list it comes from.
+#[derive(Clone, Debug)]
+pub enum Item {
+    Instance(MatrixRow),
+    Database(usize),
+    Cluster(String),
+    Member(usize),
+    Store(usize),
+    TidbCluster(ObjectRef),
+    Pod(ObjectRef),
+    Problem(Problem),
+    /// Index into what `check` found.
+    Finding(usize),
+    /// Index into the certificates of the fleet.
+    Certificate(usize),
+    Runbook(usize),
+    Run(usize),
+    /// A line of a list which opens nothing of its own.
+    Line,
+}
+
+/// One sentence of the problems view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub level: Level,
+    /// Name of the Database, or `fleet`.
+    pub of: String,
+    pub sentence: String,
+}

@@ -1,0 +1,44 @@
+//! The runs whose journals are on this machine, and the open ones of others.
+
+use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
+use crate::app::App;
+use crate::app::words::{Level, age};
+
+pub const SPEC: ViewSpec = ViewSpec {
+    title: "runs",
+    names: &["runs", "journal"],
+    about: "runs on this machine and open ones of others",
+    columns: &[
+        middle("RUN", 20, 0),
+        column("STATE", 16, 0),
+        column("DRIVEN BY", 9, 5),
+        number("STEPS", 5, 3),
+        number("OPENED", 6, 2),
+        column("RUNBOOK", 22, 4),
+        middle("TARGET", 16, 1),
+    ],
+    rows,
+    empty: "No run is known: no journal on this machine, and no open one was found in the clusters.",
+    faults: false,
+    ..LIST
+};
+
+fn rows(app: &App) -> Vec<Row> {
+    let rows = app.runs.iter().enumerate().map(|(index, run)| {
+        let level = match (run.half_done(), run.open) {
+            (true, _) => Level::Bad,
+            (false, true) => Level::Working,
+            (false, false) => Level::Done,
+        };
+        Row::new(&run.run, level, Item::Run(index)).cells(vec![
+            Cell::plain(&run.run),
+            Cell::level(level, &run.state),
+            Cell::plain(run.driven_by()),
+            Cell::plain(format!("{}/{}", run.completed, run.steps)),
+            Cell::dim(format!("{} ago", age(run.opened, app.now))).ordered_by(run.opened.as_second()),
+            Cell::plain(&run.runbook),
+            Cell::plain(&run.target),
+        ])
+    });
+    rows.collect()
+}

@@ -1,0 +1,49 @@
+//! TiKV and TiFlash stores as PD lists them, each with the cluster and pod that it was joined to.
+
+use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
+use crate::app::App;
+use crate::app::matrix::store_level;
+
+pub const SPEC: ViewSpec = ViewSpec {
+    title: "stores",
+    names: &["stores", "tikv"],
+    about: "TiKV and TiFlash stores",
+    columns: &[
+        number("STORE", 5, 0),
+        column("STATE", 14, 0),
+        column("KIND", 7, 4),
+        column("CLUSTER", 6, 1),
+        middle("POD", 12, 1),
+        number("REGIONS", 7, 2),
+        number("LEADERS", 7, 2),
+        column("VERSION", 6, 3),
+        middle("ADDRESS", 20, 5),
+    ],
+    rows,
+    empty: "PD lists no store of this Database, or has not answered yet.",
+    ..LIST
+};
+
+fn rows(app: &App) -> Vec<Row> {
+    let Some(database) = app.database() else { return Vec::new() };
+    let stores = database.stores.iter().enumerate();
+    let rows = stores.filter(|(_, row)| app.in_focus(row.kube_cluster.as_deref())).map(|(index, row)| {
+        let store = &row.store;
+        let level = store_level(&store.state);
+        let mut made = Row::new(store.id.to_string(), level, Item::Store(index)).cells(vec![
+            Cell::plain(store.id.to_string()).ordered_by(i64::try_from(store.id).unwrap_or(i64::MAX)),
+            Cell::level(level, &store.state),
+            Cell::dim(if store.tiflash { "TiFlash" } else { "TiKV" }),
+            Cell::plain(row.kube_cluster.as_deref().unwrap_or("?")),
+            Cell::plain(row.pod.as_deref().unwrap_or("in no connected context")),
+            Cell::number(store.region_count),
+            Cell::number(store.leader_count),
+            Cell::dim(&store.version),
+            Cell::dim(&store.address),
+        ]);
+        made.labels = store.labels.clone();
+        made.old = row.kube_cluster.as_deref().is_some_and(|context| !app.is_live(context));
+        made
+    });
+    rows.collect()
+}

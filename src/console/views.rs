@@ -1,0 +1,48 @@
+//! The drawing of each view: a table where its columns are enough, else a file of its own. The other half of `app::views`.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::theme::Theme;
+use super::{approvals, detail, empty, findings, form, nothing, overview, page, plan, run, table};
+use crate::app::rows::Row;
+use crate::app::{App, View};
+
+/// Draws the view in front.
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    let wide = usize::from(area.width);
+    let scroll = app.screen().scroll;
+    match app.view() {
+        View::Overview => overview::draw(app, theme, frame, area, rows),
+        View::Findings => {
+            let area = findings::panel_below(app, theme, frame, area);
+            list(app, theme, frame, area, rows);
+        }
+        View::Approval => page(frame, area, approvals::page(app, theme, wide), scroll, theme),
+        View::Form => form::draw(app, theme, frame, area),
+        View::Plan => page(frame, area, plan::page(app, theme, wide), scroll, theme),
+        View::Run => run::draw(app, theme, frame, area),
+        View::Detail(subject) => page(frame, area, detail::page(app, theme, subject, wide), scroll, theme),
+        View::Databases
+        | View::Clusters
+        | View::Members
+        | View::Stores
+        | View::TidbClusters
+        | View::Problems
+        | View::Certificates
+        | View::Runbooks
+        | View::Runs
+        | View::Approvals => list(app, theme, frame, area, rows),
+    }
+}
+
+/// The table of a view, or why it is empty.
+fn list(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+    let spec = app.view().spec();
+    if !rows.is_empty() {
+        return table::draw(app, theme, frame, area, spec.columns, rows);
+    }
+    let own = matches!(app.view(), View::Runbooks | View::Runs) && app.count_all() == 0;
+    let sentence = if own { spec.empty.to_owned() } else { nothing(app, spec.empty) };
+    empty(frame, area, theme, &sentence);
+}
