@@ -568,7 +568,7 @@ async fn grab(
             Err(not_stored) => not_stored,
         };
         // Once it was sent twice, a conflict may be with ourselves.
-        if !not_stored.in_doubt() && !(again && not_stored.conflict()) {
+        if !(not_stored.in_doubt() || again && not_stored.conflict()) {
             return Err(not_stored);
         }
         // It may be there for all that: with our own name in it, it is ours.
