@@ -68,7 +68,7 @@ pub enum RunMessage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunEnd {
     pub run: String,
-    /// `Exit` code of the table in the README.
+    /// `Exit` code; the table is in docs/cli.md.
     pub code: u8,
     pub sentence: String,
     /// It stopped because a person asked for it, which is no failure.

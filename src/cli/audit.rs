@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::options::Connect;
-use super::{fail, print};
+use super::{fail, manual, print};
 use crate::app::driver::approved::{Seen, recorded};
 use crate::app::driver::{exit, journals};
 use crate::client::journal;
@@ -23,6 +23,7 @@ const NOT_WHOLE: u8 = 2;
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Whether the journal is as it was written; exit 0 whole, 2 not, 4 unreadable
+    #[command(after_help = manual::RUNS_VERIFY)]
     Verify {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -31,11 +32,13 @@ pub enum AuditCommand {
         head: Option<String>,
     },
     /// One Markdown document: who, what, when, each request and its evidence
+    #[command(after_help = manual::RUNS_REPORT)]
     Report {
         /// Name of the run (`tidepilot runs list`)
         id: String,
     },
     /// What is left, as a shell script with kubectl and curl
+    #[command(after_help = manual::RUNS_REMAINING)]
     Remaining {
         /// Name of the run (`tidepilot runs list`)
         id: String,

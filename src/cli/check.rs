@@ -6,19 +6,22 @@
 use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
 use super::options::Connect;
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
-use crate::client;
+use crate::client::{self, Links};
 use crate::files::{self, Allowed};
 use crate::fleet::database::databases;
 use crate::fleet::extras::Extras;
 use crate::hazards::lint::{Text, lint};
 use crate::hazards::{Severity, check};
-use crate::report::check::{self as report, Shown};
+use crate::report;
+use crate::report::check::{Shown, catalogue, catalogue_json};
 use crate::runbook::standing::{self, Standing};
 
 /// Longest text that is linted.
@@ -40,6 +43,15 @@ pub struct CheckArgs {
     /// YAML, or text with shell commands and YAML in it, instead of a fleet; `-`: standard input; repeatable
     #[arg(short, long, value_name = "FILE", num_args = 1..)]
     file: Vec<String>,
+    /// Look again every minute (--every); Ctrl-C ends it. JSON: one line for each change
+    #[arg(long, conflicts_with_all = ["file", "catalogue"])]
+    watch: bool,
+    /// Seconds between two looks of --watch
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), requires = "watch")]
+    every: u64,
+    /// Command for the shell, run whenever the findings are others than before; the JSON is its standard input
+    #[arg(long, value_name = "CMD", requires = "watch")]
+    on_change: Option<String>,
     /// Print every hazard with how it is seen, and look at nothing
     #[arg(long, conflicts_with = "file")]
     catalogue: bool,
@@ -76,8 +88,8 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     let least = args.severity.severity();
     if args.catalogue {
         print(&match args.output {
-            CheckOutput::Table => report::catalogue(),
-            CheckOutput::Json | CheckOutput::Sarif => report::catalogue_json()?,
+            CheckOutput::Table => catalogue(),
+            CheckOutput::Json | CheckOutput::Sarif => catalogue_json()?,
         });
         return Ok(ExitCode::SUCCESS);
     }
@@ -85,7 +97,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         return match texts(&args.file) {
             Ok(texts) => {
                 let shown = Shown::of_texts(lint(&texts), least);
-                finish(args.output, &Shown { chinese: connect.chinese(), ..shown })
+                finish(args.output, &Shown { chinese: connect.chinese(), ..shown }, client::now())
             }
             Err(sentence) => Ok(fail(&sentence, USAGE)),
         };
@@ -94,14 +106,46 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
+    let mut last: Option<Vec<String>> = None;
+    loop {
+        let observed_at = client::now();
+        let shown = match look(args, connect, &links, observed_at).await {
+            Ok(shown) => shown,
+            Err(sentence) => return Ok(fail(&sentence, USAGE)),
+        };
+        if !args.watch {
+            return finish(args.output, &shown, observed_at);
+        }
+        let found = shown.told();
+        if last.replace(found.clone()).as_ref() != Some(&found) {
+            let document = serde_json::to_string(&report::document(&shown, observed_at)?)? + "\n";
+            match args.output {
+                CheckOutput::Json => print(&document),
+                CheckOutput::Table | CheckOutput::Sarif => {
+                    print(&format!("-- {} --\n{}\n", observed_at.strftime("%Y-%m-%d %H:%M:%SZ"), shown.text()));
+                }
+            }
+            if let Some(command) = &args.on_change {
+                hand_to(command, &document).await;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(args.every)) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(shown.exit_code())),
+        }
+    }
+}
+
+/// One look, judged. `Err`: one sentence.
+async fn look(args: &CheckArgs, connect: &Connect, links: &Links, now: Timestamp) -> Result<Shown, String> {
+    let least = args.severity.severity();
     let fleet = client::fold(links.look_closer(None, &Extras::all()).await);
-    let now = client::now();
     let mut checked = check(&fleet, args.database.as_deref(), now);
     if let (Some(asked), true) = (&args.database, checked.databases.is_empty()) {
         let known = check(&fleet, None, now).databases.join(", ");
-        return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
+        return Err(format!("no Database is called {asked:?}; there are: {known}"));
     }
-    let work = match connect.driver(links) {
+    let work = match connect.driver(links.clone()) {
         Ok(driver) => driver.open_work(Some(&fleet)).await,
         Err(why) => {
             complain(&format!("warning: the runs of this machine were not looked at: {why}"));
@@ -120,13 +164,44 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         connect.repeat_of_runs(&mut open);
     }
     let shown = Shown::of_fleet(&fleet, checked, least, now);
-    finish(args.output, &Shown { open_runs: open, chinese: connect.chinese(), ..shown })
+    Ok(Shown { open_runs: open, chinese: connect.chinese(), ..shown })
 }
 
-fn finish(output: CheckOutput, shown: &Shown) -> color_eyre::Result<ExitCode> {
+/// Longest time that a command for changes may take.
+const HANDED_S: u64 = 60;
+
+/// Runs a person's own command with the document as its standard input. What it does not do is said, and nothing else
+/// comes of it: the watch goes on.
+async fn hand_to(command: &str, document: &str) {
+    use tokio::io::AsyncWriteExt as _;
+    let started = tokio::process::Command::new("sh")
+        .args(["-c", command])
+        .stdin(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(why) => return complain(&format!("--on-change could not be started: {why}")),
+    };
+    let handed = async {
+        if let Some(mut input) = child.stdin.take() {
+            // Whoever does not read all of it may do so.
+            let _ = input.write_all(document.as_bytes()).await;
+        }
+        child.wait().await
+    };
+    match tokio::time::timeout(Duration::from_secs(HANDED_S), handed).await {
+        Ok(Ok(status)) if status.success() => {}
+        Ok(Ok(status)) => complain(&format!("--on-change ended with {status}")),
+        Ok(Err(why)) => complain(&format!("--on-change: {why}")),
+        Err(_) => complain(&format!("--on-change took longer than {HANDED_S} s and was ended")),
+    }
+}
+
+fn finish(output: CheckOutput, shown: &Shown, observed_at: Timestamp) -> color_eyre::Result<ExitCode> {
     print(&match output {
         CheckOutput::Table => shown.text(),
-        CheckOutput::Json => serde_json::to_string_pretty(shown)? + "\n",
+        CheckOutput::Json => serde_json::to_string_pretty(&report::document(shown, observed_at)?)? + "\n",
         CheckOutput::Sarif => serde_json::to_string_pretty(&shown.sarif())? + "\n",
     });
     Ok(ExitCode::from(shown.exit_code()))

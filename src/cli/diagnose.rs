@@ -8,13 +8,14 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
+use crate::client;
 use crate::client::kube::leftovers::{self, ProbePod};
 use crate::client::share::leases;
 use crate::client::share::open_run;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
-use crate::report::plain;
+use crate::report::{self, plain};
 use crate::runbook::standing::{self, Standing};
 
 #[derive(Args, Debug)]
@@ -39,6 +40,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     };
     let asked =
         |db: &Database| args.database.as_ref().is_none_or(|asked| db.name == *asked || db.id.as_ref() == Some(asked));
+    let observed_at = client::now();
     let mut fleet = links.look_settled(&[Extra::Pd].into_iter().collect(), asked).await;
     let mut found = diagnose(&fleet, args.database.as_deref());
     if let (Some(asked), true) = (&args.database, found.databases.is_empty()) {
@@ -108,7 +110,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     let open: Vec<Standing> = work.open().into_iter().filter(|run| near(run)).collect();
     standing::into_diagnosis(&open, &all, &mut found);
     match args.output {
-        DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&found)? + "\n")),
+        DiagnoseOutput::Json => print(&(serde_json::to_string_pretty(&report::document(&found, observed_at)?)? + "\n")),
         DiagnoseOutput::Text => {
             for leftover in &mut found.leftovers {
                 leftover.remedy = connect.repeat(&leftover.remedy);

@@ -9,6 +9,9 @@ mod check;
 mod console;
 mod demo;
 mod diagnose;
+mod docs;
+mod manual;
+mod monitor;
 mod options;
 mod plan;
 mod rbac;
@@ -16,6 +19,8 @@ mod repeat;
 mod run;
 mod runbook;
 mod runs;
+mod schema;
+mod shell;
 mod status;
 
 use std::io::Write as _;
@@ -32,10 +37,10 @@ const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(
     name = "tidepilot",
-    version = version(),
+    version = shell::version(),
     about = "One TiDB database across several Kubernetes clusters, from one terminal",
     long_about = "One TiDB database across several Kubernetes clusters, from one terminal.\n\nWithout a command it opens the console over every context of the kubeconfig.",
-    after_help = "Exit codes are in the help of each command; 64 is wrong usage everywhere.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs."
+    after_help = manual::TOP
 )]
 struct Cli {
     #[command(flatten)]
@@ -47,43 +52,55 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything on an embedded simulated fleet: learn, rehearse, reproduce
+    #[command(after_help = manual::DEMO)]
     Demo(demo::DemoArgs),
     /// Every KubeCluster and Database, once or with --watch
-    #[command(
-        after_help = "Exit codes: 0 all well, 2 something is wrong, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot status --watch\n  tidepilot status -o json --context prod-east"
-    )]
+    #[command(after_help = manual::STATUS)]
     Status(status::StatusArgs),
     /// What is wrong or risky in the fleet, or in YAML before it is applied (--file)
-    #[command(
-        after_help = "Exit codes: 0 nothing found, 2 something was found, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot check --severity high\n  tidepilot check --file tidbcluster.yaml\n  tidepilot check -o sarif > tidepilot.sarif"
-    )]
+    #[command(after_help = manual::CHECK)]
     Check(check::CheckArgs),
     /// What interrupted work lies around, and what finishes or undoes it
-    #[command(
-        after_help = "Exit codes: 0 nothing, 2 something, 3 something could not be seen, 64 wrong usage\n\nExample:\n  tidepilot diagnose"
-    )]
+    #[command(after_help = manual::DIAGNOSE)]
     Diagnose(diagnose::DiagnoseArgs),
     /// What a runbook would do, before anything is sent
-    #[command(
-        after_help = "Exit codes: 0 nothing to do, 2 changes to make, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot plan migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com"
-    )]
+    #[command(after_help = manual::PLAN)]
     Plan(plan::PlanArgs),
     /// Run a runbook, step by step
-    #[command(after_help = format!("{RUN_CODES}\n\nExample:\n  tidepilot run migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com"))]
+    #[command(after_help = manual::run(manual::RUN))]
     Run(run::RunArgs),
     /// Runs: list, show, resume, undo, abandon, approve, take-over, verify, report, remaining
-    #[command(after_help = format!("{RUN_CODES}\n\nExamples:\n  tidepilot runs list\n  tidepilot runs resume RUN\n  tidepilot runs report RUN > ticket.md"))]
+    #[command(after_help = manual::run(manual::RUNS))]
     Runs(runs::RunsArgs),
     /// The least rights that a run needs, as Roles for kubectl
-    #[command(
-        after_help = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd"
-    )]
+    #[command(after_help = manual::RBAC)]
     Rbac(rbac::RbacArgs),
     /// The runbooks: list, show, lint, schema, new
-    #[command(
-        after_help = "Exit codes: 0 done, 4 there is none, or it cannot be used, 64 wrong usage\n\nExamples:\n  tidepilot runbook list\n  tidepilot runbook show migrate-cluster-domain"
-    )]
+    #[command(after_help = manual::RUNBOOK)]
     Runbook(runbook::RunbookArgs),
+    /// Prometheus metrics and /healthz, for a wall screen and for alerts; read-only
+    #[command(after_help = manual::MONITOR)]
+    Monitor(monitor::MonitorArgs),
+    /// JSON Schema of what a command prints
+    #[command(after_help = manual::SCHEMA)]
+    Schema(schema::SchemaArgs),
+    /// Version, commit, and what it was seen to work with
+    #[command(after_help = manual::VERSION)]
+    Version(shell::VersionArgs),
+    /// Completion for a shell, to be sourced by it
+    #[command(after_help = manual::COMPLETION)]
+    Completion(shell::CompletionArgs),
+    /// Manual pages, one file for each command
+    #[command(after_help = manual::MAN)]
+    Man(shell::ManArgs),
+    /// Write the reference pages of docs/ (cli.md, runbooks.md, hazards.md)
+    #[command(hide = true, after_help = manual::DOCS)]
+    Docs(docs::DocsArgs),
+}
+
+/// The reference pages that lie in `docs/`, for the test that compares them.
+pub fn reference_pages() -> [(&'static str, String); 3] {
+    docs::pages()
 }
 
 /// The commands with their options, for tests that go through all of them.
@@ -91,26 +108,18 @@ pub fn commands() -> clap::Command {
     Cli::command()
 }
 
-/// `0.1.0`, with the commit where the build was told it (`TIDEPILOT_COMMIT`): a build needs no git.
-fn version() -> &'static str {
-    static VERSION: OnceLock<String> = OnceLock::new();
-    VERSION.get_or_init(|| match option_env!("TIDEPILOT_COMMIT").filter(|commit| !commit.is_empty()) {
-        Some(commit) => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
-        None => env!("CARGO_PKG_VERSION").to_owned(),
-    })
-}
-
-/// Exit codes of everything that drives a run.
-const RUN_CODES: &str = "Exit codes:\n  0  done, or nothing to do\n  3  stopped at a gate: a confirmation or an approval is needed\n  4  refused before any effect\n  5  paused after effects; the run is open\n  6  somebody else drives it, or another run is open\n  7  somebody else changed what the run was about to change\n  8  undone\n  9  done, and what was to be verified is not so\n  64 wrong usage";
-
 /// Parses the arguments, runs the command and gives its exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() {
+                // It repeats what was typed, which may have come from anywhere.
+                note(&error.render().to_string());
+                return ExitCode::from(USAGE);
+            }
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             return match printed {
-                _ if error.use_stderr() => ExitCode::from(USAGE),
                 Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => {
                     fail(&format!("what was to be printed could not be written: {why}"), 1)
                 }
@@ -138,6 +147,12 @@ pub fn main() -> ExitCode {
             Some(Command::Rbac(args)) => rbac::run(&args, &connect).await,
             Some(Command::Runs(args)) => runs::run(&args, &connect).await,
             Some(Command::Runbook(args)) => runbook::run(&args, &connect),
+            Some(Command::Monitor(args)) => monitor::run(&args, &connect).await,
+            Some(Command::Schema(args)) => Ok(schema::run(&args)),
+            Some(Command::Version(args)) => shell::tell(&args),
+            Some(Command::Completion(args)) => shell::completion(&args),
+            Some(Command::Man(args)) => shell::man(&args),
+            Some(Command::Docs(args)) => docs::write(&args),
         }
     });
     // A hung credential plugin or tunnel must not hang the way out.
@@ -176,6 +191,13 @@ fn print(text: &str) {
         // Only the first reason counts.
         let _ = UNWRITTEN.set(error.to_string());
     }
+}
+
+/// Writes progress to stderr as it is, cleaned. A terminal that is gone is no reason to stop a run.
+fn note(text: &str) {
+    let text = Shown::new(text);
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(text.as_str().as_bytes()).and_then(|()| out.flush());
 }
 
 /// Writes one sentence to stderr, cleaned.

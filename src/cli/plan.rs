@@ -96,7 +96,12 @@ pub fn code(plan: &Plan) -> u8 {
 
 /// The plan as a file: its digest beside it, and a seal over every value of the file.
 fn encode(plan: &Plan) -> Result<String, serde_json::Error> {
-    let mut value = serde_json::to_value(plan)?;
+    let mut document = serde_json::Map::new();
+    document.insert("apiVersion".into(), report::API_VERSION.into());
+    if let serde_json::Value::Object(own) = serde_json::to_value(plan)? {
+        document.extend(own);
+    }
+    let mut value = serde_json::Value::Object(document);
     value["digest"] = serde_json::Value::String(digest(plan));
     value["seal"] = serde_json::Value::String(fingerprint(&value));
     serde_json::to_string_pretty(&value)

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair};
-use super::{USAGE, complain, fail, print};
+use super::{USAGE, complain, fail, note, print};
 use crate::app::driver::{Ears, GateAnswer, Reply, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::counted::{counted, has};
@@ -19,6 +19,7 @@ use crate::report;
 use crate::runbook::digest;
 use crate::runbook::overrule;
 use crate::runbook::plan::{Gate, ambiguous};
+use crate::runbook::record::{Event, Record};
 
 /// Before a sentence that others have followed is printed anew.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
@@ -149,13 +150,14 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
             return Ok(fail(&sentence, exit::REFUSED));
         }
     }
-    if args.face.output == RunOutput::Text {
-        print(&connect.with_kubeconfig(&report::plan::text(&plan)));
+    if args.face.output == RunOutput::Text && !args.dry_run {
+        note(&connect.with_kubeconfig(&report::plan::text(&plan)));
     }
     if args.dry_run {
-        if args.face.output == RunOutput::Json {
-            print(&(serde_json::to_string(&plan)? + "\n"));
-        }
+        print(&match args.face.output {
+            RunOutput::Text => connect.with_kubeconfig(&report::plan::text(&plan)),
+            RunOutput::Json => serde_json::to_string(&plan)? + "\n",
+        });
         return Ok(ExitCode::from(code(&plan)));
     }
     if let Some(sentence) = args.face.confirm.iter().find_map(|given| plan.ambiguous(given)) {
@@ -164,13 +166,28 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
     let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
-    Ok(finish(&end, connect))
+    Ok(finish(&end, &args.face, connect))
 }
 
-/// Says how it ended, with what helps where it has stopped. stdout may carry JSON lines, so it goes beside it.
-pub fn finish(end: &RunEnd, connect: &Connect) -> ExitCode {
-    complain(&connect.with_kubeconfig(&report::run::end(end, &connect.repeated())));
+/// Says how it ended, with what helps where it has stopped. What came to its end is a result; everything else, and all
+/// that is said beside JSON lines, goes to stderr.
+pub fn finish(end: &RunEnd, face: &FaceArgs, connect: &Connect) -> ExitCode {
+    let said = connect.with_kubeconfig(&report::run::end(end, &connect.repeated()));
+    let ended = [exit::DONE, exit::UNDONE, exit::NOT_GOOD].contains(&end.code);
+    match face.output {
+        RunOutput::Text if ended => print(&(said + "\n")),
+        RunOutput::Text | RunOutput::Json => complain(&said),
+    }
     ExitCode::from(end.code)
+}
+
+/// A record as a line: progress, save a matrix, which is what was asked for.
+fn told(record: &Record) {
+    let line = report::run::line(record) + "\n";
+    match &record.event {
+        Event::Completed { evidence, .. } if !report::run::matrix(evidence).is_empty() => print(&line),
+        _ => note(&line),
+    }
 }
 
 /// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
@@ -192,13 +209,13 @@ where
                 Some(RunMessage::Record(record)) => {
                     said = Said::default();
                     match face.output {
-                        RunOutput::Text => print(&(report::run::line(&record) + "\n")),
+                        RunOutput::Text => told(&record),
                         RunOutput::Json => print(&(serde_json::to_string(&record).unwrap_or_default() + "\n")),
                     }
                 }
                 Some(RunMessage::Waiting(sentence)) => {
                     if face.output == RunOutput::Text && said.is_new(&sentence, Instant::now()) {
-                        print(&(report::run::waiting(now(), &sentence) + "\n"));
+                        note(&(report::run::waiting(now(), &sentence) + "\n"));
                     }
                 }
                 Some(RunMessage::Gate(gate)) => {
@@ -212,7 +229,7 @@ where
                         said = answer(face, &gate, &mut unused) => said,
                         // At a question nothing is under way: it is left unanswered, and the run stays open.
                         _ = interrupted() => {
-                            print("\n");
+                            note("\n");
                             let _ = stop.send(true);
                             GateAnswer::NotYet
                         }
@@ -221,7 +238,7 @@ where
                 }
                 Some(RunMessage::Planned(plan)) => {
                     if face.output == RunOutput::Text {
-                        print(&report::plan::text(&plan));
+                        note(&report::plan::text(&plan));
                     }
                 }
                 Some(RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
@@ -303,7 +320,7 @@ async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> 
 
 /// Asks the person at the terminal. An empty line is no answer; `no` is one.
 pub(super) async fn prompted(question: &str, typed: bool) -> GateAnswer {
-    print(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
+    note(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).map(|_| line)

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::options::Connect;
-use super::{USAGE, complain, fail, print};
+use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::exit;
 use crate::app::driver::shelf::LONGEST;
 use crate::counted::counted;
 use crate::files::{self, Allowed};
-use crate::report::plain;
 use crate::report::table::table;
+use crate::report::{self, plain};
 use crate::runbook::lint::{Finding, json, lint};
 use crate::runbook::schema::{schema, skeleton};
 
@@ -25,25 +25,37 @@ pub struct RunbookArgs {
 #[derive(Debug, Subcommand)]
 enum RunbookCommand {
     /// Names and titles
+    #[command(after_help = manual::RUNBOOK_LIST)]
     List,
     /// The document itself
+    #[command(after_help = manual::RUNBOOK_SHOW)]
     Show {
         /// Name of the runbook (`tidepilot runbook list`)
         id: String,
     },
     /// Look a document over on sample fleets; exit 0 usable, 4 not
+    #[command(after_help = manual::RUNBOOK_LINT)]
     Lint {
+        /// The YAML document
         file: PathBuf,
         /// Form of the output
         #[arg(short, long, value_enum, default_value_t = LintOutput::Text)]
         output: LintOutput,
     },
     /// JSON Schema of a runbook, for editors
+    #[command(after_help = manual::RUNBOOK_SCHEMA)]
     Schema,
     /// Print the skeleton of a new runbook
+    #[command(after_help = manual::RUNBOOK_NEW)]
     New {
         /// Its id: small letters, digits and -
         id: String,
+    },
+    /// One runbook as a page: inputs, checks with their reasons, steps, undo
+    #[command(after_help = manual::RUNBOOK_DOCS)]
+    Docs {
+        /// Name of the runbook; all of them when left out
+        id: Option<String>,
     },
 }
 
@@ -103,6 +115,22 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
         },
         RunbookCommand::Schema => {
             print(&(serde_json::to_string_pretty(&schema())? + "\n"));
+            ExitCode::SUCCESS
+        }
+        RunbookCommand::Docs { id } => {
+            let entries = shelf.entries();
+            let mut pages = String::new();
+            for entry in entries.iter().filter(|entry| id.as_ref().is_none_or(|id| entry.id == *id)) {
+                if let Ok(document) = &entry.runbook {
+                    pages.push_str(&report::reference::runbook(document));
+                }
+            }
+            match (pages.is_empty(), id) {
+                (true, Some(id)) => {
+                    return Ok(fail(&crate::app::driver::shelf::unknown(id, &entries), exit::REFUSED));
+                }
+                (_, _) => print(&pages),
+            }
             ExitCode::SUCCESS
         }
         RunbookCommand::New { id } => {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::options::Connect;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
-use super::{USAGE, complain, fail, print};
+use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::{Driver, exit, journals};
 use crate::client;
@@ -29,12 +29,14 @@ pub struct RunsArgs {
 #[derive(Debug, Subcommand)]
 enum RunsCommand {
     /// Every journal on this machine, newest first, and the open runs found in the clusters
+    #[command(after_help = manual::RUNS_LIST)]
     List {
         /// Form of the output
         #[arg(short, long, value_enum, default_value_t = ListOutput::Table)]
         output: ListOutput,
     },
     /// One journal, record by record
+    #[command(after_help = manual::RUNS_SHOW)]
     Show {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -45,6 +47,7 @@ enum RunsCommand {
     #[command(flatten)]
     Audit(super::audit::AuditCommand),
     /// Go on with an open run: try again, or as chosen
+    #[command(after_help = manual::run(manual::RUNS_RESUME))]
     Resume {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -63,6 +66,7 @@ enum RunsCommand {
         face: FaceArgs,
     },
     /// Put back what a run sent, the newest first, as far as there is a way back
+    #[command(after_help = manual::run(manual::RUNS_UNDO))]
     Undo {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -72,6 +76,7 @@ enum RunsCommand {
         face: FaceArgs,
     },
     /// Give an open run up as it stands; says what is left half done
+    #[command(after_help = manual::run(manual::RUNS_ABANDON))]
     Abandon {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -84,6 +89,7 @@ enum RunsCommand {
         face: FaceArgs,
     },
     /// Approve, as a second person, the step that an open run waits with (`approvers: 2`)
+    #[command(after_help = manual::RUNS_APPROVE)]
     Approve {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -95,6 +101,7 @@ enum RunsCommand {
         confirm: Option<String>,
     },
     /// Go on with an open run of somebody else (or of another machine), once nobody drives it
+    #[command(after_help = manual::run(manual::RUNS_TAKE_OVER))]
     TakeOver {
         /// Name of the run (`tidepilot runs list`)
         id: String,
@@ -169,7 +176,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             };
             let id = id.clone();
             let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
-            Ok(finish(&end, connect))
+            Ok(finish(&end, face, connect))
         }
         RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
             let wish = match (by_hand, skip) {
@@ -240,7 +247,7 @@ async fn go_on(
     let driver = Driver::new(links, folder).with_shelf(shelf).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
     let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
-    Ok(finish(&end, connect))
+    Ok(finish(&end, face, connect))
 }
 
 /// This machine's runs and the open ones in the clusters. Without a kubeconfig there are only this machine's; what could

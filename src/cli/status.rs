@@ -9,6 +9,7 @@ use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::client;
+use crate::report;
 use crate::report::status::{Status, Verdict};
 
 #[derive(Args, Debug)]
@@ -16,7 +17,7 @@ pub struct StatusArgs {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
-    /// Look again every few seconds; Ctrl-C ends it
+    /// Look again every few seconds; Ctrl-C ends it. JSON: one line for each change
     #[arg(long)]
     watch: bool,
 }
@@ -37,7 +38,9 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
+    let mut last = None;
     loop {
+        let observed_at = client::now();
         let fleet = client::fold(links.look(None).await);
         let work = match connect.driver(links.clone()) {
             Ok(driver) => driver.open_work(Some(&fleet)).await,
@@ -52,9 +55,17 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
         let text = match args.output {
             Output::Table => status.text(false),
             Output::Wide => status.text(true),
-            Output::Json if args.watch => serde_json::to_string(&status)? + "\n",
-            Output::Json => serde_json::to_string_pretty(&status)? + "\n",
-            Output::Yaml => format!("---\n{}", serde_saphyr::to_string(&status)?),
+            Output::Json if args.watch => {
+                let seen = serde_json::to_value(&status)?;
+                let line = serde_json::to_string(&report::document(&seen, observed_at)?)? + "\n";
+                // What is as it was is no news.
+                match last.replace(seen.clone()).is_some_and(|before| before == seen) {
+                    true => String::new(),
+                    false => line,
+                }
+            }
+            Output::Json => serde_json::to_string_pretty(&report::document(&status, observed_at)?)? + "\n",
+            Output::Yaml => format!("---\n{}", serde_saphyr::to_string(&report::document(&status, observed_at)?)?),
         };
         print(&text);
         if !args.watch {

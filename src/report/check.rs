@@ -1,5 +1,5 @@
 //! `tidepilot check`: findings as a table for 80 columns, as JSON, and as SARIF 2.1.0 for CI. The JSON is documented in
-//! the README and stable. Not here: what is found (`fleet::findings`).
+//! `docs/formats.md` and stable. Not here: what is found (`fleet::findings`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -121,6 +121,24 @@ impl Shown {
             (false, false) => 3,
             (false, true) => 0,
         }
+    }
+
+    /// What there is, without what changes by the clock alone: two looks that tell the same are no change.
+    pub fn told(&self) -> Vec<String> {
+        let findings = self.findings.iter().map(|finding| {
+            let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
+            format!("{} {} {} {}", finding.id(), subjects.join(" "), finding.unknown, finding.expected.is_some())
+        });
+        let invariants = self.databases.iter().flat_map(|database| {
+            let state = |one: &Invariant| match one.holding {
+                Holding::Holds => "holds",
+                Holding::Broken(_) => "broken",
+                Holding::Unknown(_) => "unknown",
+            };
+            database.invariants.iter().map(move |one| format!("{} {} {}", database.name, one.number, state(one)))
+        });
+        let runs = self.open_runs.iter().map(|run| format!("{} {}", run.run, run.state));
+        findings.chain(invariants).chain(runs).chain(self.unseen.iter().cloned()).collect()
     }
 
     pub fn text(&self) -> String {

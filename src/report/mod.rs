@@ -7,12 +7,35 @@ pub mod approvals;
 pub mod approve;
 pub mod audit;
 pub mod check;
+pub mod metrics;
 pub mod plan;
 pub mod rbac;
+pub mod reference;
 pub mod run;
 pub mod status;
 pub mod table;
 pub mod verify;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Version of every JSON document that is printed; within it names and types stay, and names may come.
+pub const API_VERSION: &str = "tidepilot/v1";
+
+/// A JSON document as it is printed: its version and the time of the look before everything else.
+pub fn document(value: impl Serialize, observed_at: Timestamp) -> serde_json::Result<Value> {
+    let mut document = Map::new();
+    document.insert("apiVersion".into(), API_VERSION.into());
+    document.insert("observedAt".into(), observed_at.to_string().into());
+    match serde_json::to_value(value)? {
+        Value::Object(own) => document.extend(own),
+        other => {
+            document.insert("items".into(), other);
+        }
+    }
+    Ok(Value::Object(document))
+}
 
 /// Removes control characters from text that came from a cluster: a name or an annotation must not be able to
 /// move the cursor or set the window title.

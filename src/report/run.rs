@@ -104,6 +104,7 @@ pub fn list(all: &[Standing]) -> String {
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|run| {
+            let known = run.opened != Timestamp::default();
             vec![
                 run.run.clone(),
                 match run.document.as_str() {
@@ -111,13 +112,26 @@ pub fn list(all: &[Standing]) -> String {
                     document => format!("{} ({document})", run.runbook),
                 },
                 run.target.clone(),
+                if known { run.opened.strftime("%Y-%m-%d %H:%M").to_string() } else { "-".to_owned() },
+                if known { lasted(run.opened, run.latest) } else { "-".to_owned() },
+                if run.who.is_empty() { "-".to_owned() } else { run.who.clone() },
                 format!("{}/{}", run.completed, run.steps),
                 run.driven_by(),
                 run.state.clone(),
             ]
         })
         .collect();
-    table(&["RUN", "RUNBOOK", "TARGET", "STEPS", "DRIVEN BY", "STATE"], &rows)
+    table(&["RUN", "RUNBOOK", "TARGET", "OPENED (UTC)", "LASTED", "WHO", "STEPS", "DRIVEN BY", "STATE"], &rows)
+}
+
+/// From the first record to the latest: `42s`, `7m12s`, `3h05m`.
+fn lasted(from: Timestamp, to: Timestamp) -> String {
+    let seconds = to.duration_since(from).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
 }
 
 /// What is open, one block a run: whose, where it waits, and what goes on with it.

@@ -1,4 +1,4 @@
-//! `tidepilot status`: the fleet as a table, JSON or YAML. The JSON is documented in the README and stable.
+//! `tidepilot status`: the fleet as a table, JSON or YAML. The JSON is documented in `docs/formats.md` and stable.
 
 use serde::Serialize;
 

@@ -99,6 +99,8 @@ pub struct Standing {
     /// `CONTEXT/NAMESPACE/NAME`
     pub target: String,
     pub opened: Timestamp,
+    /// Of its latest record.
+    pub latest: Timestamp,
     /// `open`, `paused: why`, `done`, `nothing to do`, or why the journal cannot be read.
     pub state: String,
     pub open: bool,
@@ -202,6 +204,7 @@ impl Standing {
             runbook: run.plan.runbook.clone(),
             target: run.plan.target.to_string(),
             opened: records.first().map_or(Timestamp::UNIX_EPOCH, |record| record.at),
+            latest: records.last().map_or(Timestamp::UNIX_EPOCH, |record| record.at),
             state: match shown.run().awaits_approval() {
                 Some((step, _)) if view.paused.is_none() => format!("waits for a second person at {}", step.id),
                 Some(_) | None => view.state(),

@@ -1,4 +1,5 @@
 //! The house itself: which room imports which, how long a file is, and the words of its texts. No world, no process.
 
+mod pages;
 mod tidy;
 mod words;

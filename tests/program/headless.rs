@@ -1,6 +1,6 @@
 //! Commands without a terminal: what they print, in which shape, and with which exit code.
 //!
-//! Shapes are the README's promises: a field that disappears or changes its type fails here. Not here: what a run
+//! Shapes are the promises of docs/formats.md: a field that disappears or changes its type fails here. Not here: what a run
 //! does to the world (`migration.rs`).
 
 use crate::common;

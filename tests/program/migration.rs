@@ -106,8 +106,8 @@ fn one_domain_for_all_needs_only_across_k8s() {
     // Beside the others, which serve other domains, it would be refused.
     let run = ["run", "migrate-cluster-domain", "--context", "legacy", "--set", BASIC];
     let ran = demo.run(&with(&run, &["--yes", "--confirm", "basic"])).expect(0);
-    assert!(ran.stdout.contains("spec.acrossK8s: (not set) → true"), "{}", ran.stdout);
-    assert!(!ran.stdout.contains("spec.clusterDomain:"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("spec.acrossK8s: (not set) → true"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("spec.clusterDomain:"), "{}", ran.stderr);
     let log = demo.log();
     assert_eq!((real_patches(&log), dry_patches(&log)), (1, 1));
     assert!(membership_writes(&log).is_empty(), "the URLs are right already: {:?}", membership_writes(&log));

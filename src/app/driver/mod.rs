@@ -57,7 +57,7 @@ use journals::replay;
 use shelf::Shelf;
 use waiting::{Clock, Haste};
 
-/// Exit codes of `plan` and `run`; the table is in the README.
+/// Exit codes of `plan` and `run`; the table is in `docs/cli.md`.
 pub mod exit {
     pub const DONE: u8 = 0;
     pub const INTERNAL: u8 = 1;

@@ -162,7 +162,7 @@ fn what_is_older_than_the_question_does_not_count_and_older_than_the_policy_is_n
     std::thread::sleep(Duration::from_millis(1100));
     world.apply_policy();
     let ran = world.run("ann", &resume(&run)).expect(0);
-    assert!(ran.stdout.contains("approved by bob (named by their own tidepilot"), "{}", ran.all());
+    assert!(ran.all().contains("approved by bob (named by their own tidepilot"), "{}", ran.all());
 }
 
 /// A hundred objects whose names sort first do not hide the one that counts.

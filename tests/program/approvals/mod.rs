@@ -112,7 +112,7 @@ fn with_the_admission_policy_the_server_vouches_for_the_second_person() {
     assert_eq!(world.approvals().len(), 1);
     // Bob may as well take over: two people have agreed, and he is the second of them.
     let ran = world.run("bob", &["runs", "take-over", &run, "--yes", "--confirm", "basic"]).expect(0);
-    assert!(ran.stdout.contains("approved by bob (the API server vouches for the name)"), "{}", ran.all());
+    assert!(ran.all().contains("approved by bob (the API server vouches for the name)"), "{}", ran.all());
     assert_eq!(world.patches(), 1);
     assert_eq!(world.approvals().len(), 1, "the rehearsals in made-up names stored nothing");
     let report = world.run("bob", &["runs", "report", &run]).expect(0);

@@ -172,7 +172,7 @@ async fn stood_still() {
         assert!(all.contains(wanted), "{wanted:?} is missing:\n{all}");
     }
     // Each of the lines about waiting says when it was.
-    let waits: Vec<&str> = ran.stdout.lines().filter(|line| line.contains("  … ")).collect();
+    let waits: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("  … ")).collect();
     let timed = |line: &&str| line.len() > 8 && line.as_bytes()[2] == b':' && line.as_bytes()[5] == b':';
     assert!(!waits.is_empty() && waits.iter().all(timed), "{waits:?}");
     // `status` sees it as well, with the time of the last thing that moved.

@@ -1,0 +1,83 @@
+//! What stands at the end of each command's help: exit codes and examples. Texts only; the reference page (`docs`) and
+//! the manual pages are made of the same.
+
+/// Exit codes of everything that drives a run.
+const RUN_CODES: &str = "Exit codes:\n  0  done, or nothing to do\n  1  internal error\n  3  stopped at a gate: a confirmation or an approval is needed\n  4  refused before any effect\n  5  paused after effects; the run is open\n  6  somebody else drives it, or another run that has sent something is open\n  7  somebody else changed what the run was about to change\n  8  undone\n  9  done, and what was to be verified is not so\n  64 wrong usage";
+
+/// Exit codes of a run with examples.
+pub fn run(examples: &str) -> String {
+    format!("{RUN_CODES}\n\n{examples}")
+}
+
+pub const TOP: &str = "Exit codes are in the help of each command; 64 is wrong usage everywhere.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs.\n\nExamples:\n  tidepilot                  the console over every context of the kubeconfig; ? lists its keys\n  tidepilot --read-only      the same, with every write refused\n  tidepilot demo             the console on a simulated fleet";
+
+pub const DEMO: &str = "Exit codes: 0 ended, 1 the fleet did not start, 64 wrong usage\n\nExamples:\n  tidepilot demo\n  tidepilot demo --scenario quorum-at-risk\n  tidepilot demo --serve --kubeconfig-out fleet.yaml --speed 20";
+
+pub const STATUS: &str = "Exit codes: 0 all well, 2 something is wrong, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot status --watch\n  tidepilot status -o json --context prod-east\n  tidepilot status --watch -o json      one line for each change";
+
+pub const CHECK: &str = "Exit codes: 0 nothing found, 2 something was found, 3 something could not be seen, 64 wrong usage\n\nExamples:\n  tidepilot check --severity high\n  tidepilot check --file tidbcluster.yaml\n  tidepilot check -o sarif > tidepilot.sarif\n  tidepilot check --watch --on-change 'mail -s tidepilot oncall@example.com'";
+
+pub const DIAGNOSE: &str = "Exit codes: 0 nothing, 2 something, 3 something could not be seen, 64 wrong usage\n\nExample:\n  tidepilot diagnose";
+
+pub const PLAN: &str = "Exit codes: 0 nothing to do, 2 changes to make, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot plan migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com";
+
+pub const RUN: &str = "Progress and questions go to stderr, the result to stdout; with -o json stdout has the records, one a line.\n\nExamples:\n  tidepilot run migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com\n  tidepilot run --plan plan.json --yes";
+
+pub const RUNS: &str =
+    "Examples:\n  tidepilot runs list\n  tidepilot runs resume RUN\n  tidepilot runs report RUN > ticket.md";
+
+pub const RUNS_LIST: &str = "Exit codes: 0 listed, 64 wrong usage\n\nExample:\n  tidepilot runs list -o json";
+
+pub const RUNS_SHOW: &str =
+    "Exit codes: 0 shown, 4 there is none, or it cannot be read, 64 wrong usage\n\nExample:\n  tidepilot runs show RUN";
+
+pub const RUNS_RESUME: &str = "Examples:\n  tidepilot runs resume RUN\n  tidepilot runs resume RUN --by-hand 'update[basic-pd-1]'\n  tidepilot runs resume RUN --skip STEP --reason 'done last week, ticket 4711'";
+
+pub const RUNS_UNDO: &str = "Example:\n  tidepilot runs undo RUN --yes";
+
+pub const RUNS_ABANDON: &str = "Example:\n  tidepilot runs abandon RUN --reason 'the window is over'";
+
+pub const RUNS_APPROVE: &str = "Exit codes: 0 approved, 3 not approved: the answer is missing, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot runs approve RUN --confirm legacy/pingcap/basic";
+
+pub const RUNS_TAKE_OVER: &str = "Example:\n  tidepilot runs take-over RUN";
+
+pub const RUNS_VERIFY: &str = "Exit codes: 0 whole, 2 not whole, 4 unreadable, 64 wrong usage\n\nExample:\n  tidepilot runs verify RUN --head HASH";
+
+pub const RUNS_REPORT: &str =
+    "Exit codes: 0 printed, 4 unreadable, 64 wrong usage\n\nExample:\n  tidepilot runs report RUN > ticket.md";
+
+pub const RUNS_REMAINING: &str =
+    "Exit codes: 0 printed, 4 unreadable, 64 wrong usage\n\nExample:\n  tidepilot runs remaining RUN > rest.sh";
+
+pub const RBAC: &str = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd";
+
+pub const RUNBOOK: &str = "Exit codes: 0 done, 4 there is none, or it cannot be used, 64 wrong usage\n\nExamples:\n  tidepilot runbook list\n  tidepilot runbook show migrate-cluster-domain";
+
+pub const RUNBOOK_LIST: &str = "Exit codes: 0 listed, 64 wrong usage\n\nExample:\n  tidepilot runbook list --lang zh";
+
+pub const RUNBOOK_SHOW: &str = "Exit codes: 0 shown, 4 there is none, 64 wrong usage\n\nExample:\n  tidepilot runbook show restart-component > mine.yaml";
+
+pub const RUNBOOK_LINT: &str =
+    "Exit codes: 0 it can be used, 4 it cannot, 64 wrong usage\n\nExample:\n  tidepilot runbook lint mine.yaml";
+
+pub const RUNBOOK_SCHEMA: &str =
+    "Exit codes: 0 printed, 64 wrong usage\n\nExample:\n  tidepilot runbook schema > runbook.schema.json";
+
+pub const RUNBOOK_NEW: &str =
+    "Exit codes: 0 printed, 64 wrong usage\n\nExample:\n  tidepilot runbook new my-restart > my-restart.yaml";
+
+pub const RUNBOOK_DOCS: &str = "Exit codes: 0 printed, 4 there is none, 64 wrong usage\n\nExample:\n  tidepilot runbook docs migrate-cluster-domain";
+
+pub const VERSION: &str = "Exit codes: 0 printed, 64 wrong usage\n\nExample:\n  tidepilot version -o json";
+
+pub const COMPLETION: &str = "Exit codes: 0 printed, 64 wrong usage\n\nExamples:\n  source <(tidepilot completion bash)\n  tidepilot completion zsh > ~/.zfunc/_tidepilot\n  tidepilot completion fish > ~/.config/fish/completions/tidepilot.fish";
+
+pub const MAN: &str =
+    "Exit codes: 0 written, 1 not written, 64 wrong usage\n\nExample:\n  tidepilot man ~/.local/share/man/man1";
+
+pub const DOCS: &str = "Exit codes: 0 written, 1 not written, 64 wrong usage\n\nExample:\n  tidepilot docs docs";
+
+pub const MONITOR: &str = "Exit codes: 0 ended by a signal (or printed, with --once), 1 the address is taken, 64 wrong usage\n\nExamples:\n  tidepilot monitor\n  tidepilot monitor --listen 0.0.0.0:9487 --token-file token\n  tidepilot monitor --once > /var/lib/node_exporter/tidepilot.prom";
+
+pub const SCHEMA: &str =
+    "Exit codes: 0 printed, 64 wrong usage\n\nExample:\n  tidepilot schema status > status.schema.json";
