@@ -136,6 +136,7 @@ pub fn read(texts: &[Text]) -> Set {
             ));
             continue;
         }
+        let by_file = Origin::of(file, text);
         for piece in pieces(text) {
             match piece {
                 Piece::LeftOut(why) => set.unreadable.push(format!("{file}: {why}")),
@@ -147,7 +148,7 @@ pub fn read(texts: &[Text]) -> Set {
                     let namespace = flag(&by, "-n", "--namespace").unwrap_or_default();
                     set.forgotten.extend(unset.into_iter().map(|variable| Forgotten { file: file.clone(), variable }));
                     let origin = match replaced {
-                        Replaced::ByShell => Origin::of(file, text),
+                        Replaced::ByShell => by_file,
                         Replaced::ByNobody => Origin::File,
                     };
                     if origin == Origin::Script {
