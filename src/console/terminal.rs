@@ -32,8 +32,10 @@ use crate::app::words::Level;
 
 use super::clipboard::{self, Said};
 
-/// Shortest time between two frames.
-const FRAME: Duration = Duration::from_millis(33);
+/// Shortest time between two frames, where drawing is quick; a slow terminal has as long a rest again as it took.
+const FRAME: Duration = Duration::from_millis(8);
+/// Longest rest, however slow the terminal.
+const SLOW_FRAME: Duration = Duration::from_millis(50);
 /// Messages folded in before the screen gets its turn.
 const BATCH: usize = 256;
 /// Effects kept for a driver that is busy.
@@ -76,6 +78,7 @@ pub async fn run(
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut drawn = Instant::now();
+    let mut rest = FRAME;
     let mut dirty = false;
     let mut open = true;
     let mut backlog = Backlog::new();
@@ -136,15 +139,17 @@ pub async fn run(
                 }
             },
             _ = ticks.tick() => todo = app.update(Message::Tick, now()),
-            () = sleep_until(drawn + FRAME), if dirty => at_once = true,
+            () = sleep_until(drawn + rest), if dirty => at_once = true,
         }
         if carry_out(todo, &mut backlog, &mut app, &effects, &copied)? {
             return Ok(());
         }
         dirty |= app.take_dirty();
-        if dirty && (at_once || drawn.elapsed() >= FRAME) {
+        if dirty && (at_once || drawn.elapsed() >= rest) {
+            let begun = Instant::now();
             present(&mut screen, &mut app, anew)?;
             drawn = Instant::now();
+            rest = drawn.duration_since(begun).clamp(FRAME, SLOW_FRAME);
             dirty = false;
             anew = false;
         }

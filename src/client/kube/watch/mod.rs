@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch as signal};
+use tokio::sync::{Notify, mpsc, watch as signal};
 use tokio::task::JoinSet;
 
 use crate::client::kube::look::{Gaps, change, configured, definition, facts};
@@ -154,6 +154,8 @@ struct State {
     tidb_clusters: BTreeMap<ObjectKey, TidbCluster>,
     /// Running PD pods.
     pods: BTreeMap<ObjectKey, Pod>,
+    /// Told when these, or the TidbClusters that they belong to, are others than before.
+    news: Arc<Notify>,
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -181,7 +183,12 @@ async fn connect(context: &Context) -> Result<Result<State, Trouble>, Closed> {
             }
             let (freshness, message) = facts.gaps.verdict();
             context.say_connection(freshness, message).await?;
-            Ok(Ok(State { gaps: facts.gaps, tidb_clusters: BTreeMap::new(), pods: BTreeMap::new() }))
+            Ok(Ok(State {
+                gaps: facts.gaps,
+                tidb_clusters: BTreeMap::new(),
+                pods: BTreeMap::new(),
+                news: Arc::default(),
+            }))
         }
         Ok(Err(trouble)) => Ok(Err(trouble)),
         Err(_) => Ok(Err(link.too_late(limit, true))),
@@ -265,7 +272,11 @@ impl Followed for Pod {
 }
 
 async fn tell<K: Followed>(context: &Context, shared: &Shared, what: What) -> Result<(), Closed> {
-    K::keep(&mut state(shared), &what);
+    {
+        let mut state = state(shared);
+        K::keep(&mut state, &what);
+        state.news.notify_one();
+    }
     context.say(what).await
 }
 

@@ -20,6 +20,12 @@ use crate::fleet::{Keyed as _, ObjectKey, What};
 /// PD pods of one cluster that are asked at the same time; the others wait for their turn.
 const ASKED_AT_ONCE: usize = 48;
 
+/// How long a pod waits for the TidbCluster that it belongs to: with TLS, only that one says by which certificate PD is
+/// asked. A pod that has none is asked without.
+const OWNERLESS: Duration = Duration::from_millis(300);
+/// Longest time without a look at what is due.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// Asks each running PD pod every `pd_every`, each at its own pace: a slow one delays no other.
 pub(super) async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(), Closed> {
     let link = Arc::clone(&context.link);
@@ -27,12 +33,15 @@ pub(super) async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(),
     let mut asking = FuturesUnordered::new();
     let mut busy: BTreeSet<ObjectKey> = BTreeSet::new();
     let mut due = Due::new();
+    let begun = tokio::time::Instant::now();
+    let news = Arc::clone(&state(shared).news);
     loop {
         let instant = tokio::time::Instant::now();
+        let patient = instant < begun + OWNERLESS;
         let room = ASKED_AT_ONCE.saturating_sub(asking.len());
         let (ready, all) = match room {
             0 => (Vec::new(), Arc::default()),
-            room => turn(&state(shared), &busy, &mut due, instant, room),
+            room => turn(&state(shared), &busy, &mut due, instant, room, patient),
         };
         for (pod, owner) in ready {
             busy.insert(pod.key());
@@ -48,6 +57,11 @@ pub(super) async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(),
                 (pod, view)
             });
         }
+        let next = due.values().map(|(_, at)| *at).filter(|at| *at > instant).min();
+        let mut until = next.unwrap_or(instant + LONGEST).min(instant + LONGEST);
+        if patient {
+            until = until.min(begun + OWNERLESS);
+        }
         tokio::select! {
             Some((pod, view)) = asking.next() => {
                 let key = pod.key();
@@ -59,7 +73,8 @@ pub(super) async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(),
                     context.say(What::Pd { pod: key, view: Box::new(view) }).await?;
                 }
             }
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = news.notified() => {}
             woken = context.wake.changed() => match woken {
                 Ok(()) => due.clear(),
                 Err(_) => return Err(Closed),
@@ -81,11 +96,15 @@ fn turn(
     due: &mut Due,
     now: tokio::time::Instant,
     room: usize,
+    patient: bool,
 ) -> (Vec<Turn>, Arc<Vec<Pod>>) {
     due.retain(|key, (uid, _)| state.pods.get(key).is_some_and(|pod| pod.metadata.uid == *uid));
     let since = |pod: &Pod| due.get(&pod.key()).map(|(_, at)| *at);
     let mut ready: Vec<&Pod> = state.pods.values().filter(|pod| !busy.contains(&pod.key())).collect();
     ready.retain(|pod| since(pod).is_none_or(|at| at <= now));
+    if patient {
+        ready.retain(|pod| pd::owner(pod, state.tidb_clusters.values()).is_some());
+    }
     if ready.is_empty() {
         return (Vec::new(), Arc::default());
     }
