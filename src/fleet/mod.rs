@@ -10,6 +10,7 @@
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod certificate;
+pub mod closeup;
 pub mod corefile;
 pub mod database;
 pub mod diagnosis;
@@ -20,6 +21,7 @@ pub mod extras;
 pub mod kin;
 pub mod lead;
 pub mod leaving;
+pub mod log_line;
 pub mod loss;
 pub mod object;
 pub mod one_cluster;

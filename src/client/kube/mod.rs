@@ -1,6 +1,7 @@
 //! What is asked of Kubernetes API servers: kubeconfig and credentials, one look and a long one (watch), rights, probe pods.
 //! Not here: writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
 
+pub mod closeup;
 pub mod connect;
 pub(super) mod credentials;
 pub mod identity;

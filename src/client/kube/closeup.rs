@@ -1,0 +1,115 @@
+//! Looking closely: events and single objects asked for again and again, logs followed, for as long as somebody looks.
+//!
+//! Everything ends when its handle is dropped: what is not on the screen is not asked for. Only reads; nothing of it
+//! enters the fleet. Logs are in [`logs`]. Not here: what is shown of it (`app::closeup`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::client::encode;
+use crate::client::kube::pages::{self, Limit};
+use crate::client::wire::link::{Link, Links};
+use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::fleet::closeup::{Ask, Happening, MOST_LOGS, News, Place, Thing};
+
+mod logs;
+
+/// Between two looks at what is shown.
+const EVERY: Duration = Duration::from_secs(3);
+/// And where the cluster does not answer.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Events of one namespace that are read.
+const EVENTS: Limit = Limit { per_page: 500, pages: 4 };
+
+/// Looks until it is dropped.
+pub struct Closeup {
+    _tasks: JoinSet<()>,
+}
+
+/// Begins to look. Needs a tokio runtime; returns at once.
+pub fn closeup(links: &Links, ask: &Ask, sender: mpsc::Sender<News>) -> Closeup {
+    let mut tasks = JoinSet::new();
+    match ask {
+        Ask::Logs { of, previous } => {
+            for (index, of_one) in of.iter().take(MOST_LOGS).enumerate() {
+                let Some(link) = links.get(&of_one.pod.context) else { continue };
+                tasks.spawn(logs::follow(Arc::clone(link), index, of_one.clone(), *previous, sender.clone()));
+            }
+        }
+        Ask::Events { places, about } => {
+            for (index, place) in places.iter().enumerate() {
+                let Some(link) = links.get(&place.context) else { continue };
+                let (link, place, about, sender) = (Arc::clone(link), place.clone(), about.clone(), sender.clone());
+                tasks.spawn(async move {
+                    again(&sender, async || {
+                        let events = events(&link, &place, about.as_ref()).await;
+                        let failed = events.is_err();
+                        (News::Events { place: index, events }, failed)
+                    })
+                    .await;
+                });
+            }
+        }
+        Ask::Objects(things) => {
+            for (index, thing) in things.iter().enumerate() {
+                let Some(link) = links.get(&thing.of.context) else { continue };
+                let (link, thing, sender) = (Arc::clone(link), thing.clone(), sender.clone());
+                tasks.spawn(async move {
+                    again(&sender, async || {
+                        let object = link.get::<Box<Value>>(&thing.kind.path(&thing.of)).await;
+                        let object = object.map_err(|trouble| right_for(trouble, "get", thing.kind.word()));
+                        let failed = object.is_err();
+                        (News::Object { of: index, object }, failed)
+                    })
+                    .await;
+                });
+            }
+        }
+    }
+    Closeup { _tasks: tasks }
+}
+
+/// Looks again and again, and says only what has changed.
+async fn again(sender: &mpsc::Sender<News>, mut look: impl AsyncFnMut() -> (News, bool)) {
+    let mut last = None;
+    let mut wait = EVERY;
+    loop {
+        let (news, failed) = look().await;
+        if last.as_ref() != Some(&news) {
+            if sender.send(news.clone()).await.is_err() {
+                return;
+            }
+            last = Some(news);
+        }
+        wait = if failed { (wait * 2).min(LONGEST) } else { EVERY };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn events(link: &Link, place: &Place, about: Option<&Thing>) -> Result<Vec<Happening>, String> {
+    let mut path = format!("/api/v1/namespaces/{}/events", place.namespace);
+    if let Some(thing) = about {
+        let selector = format!("involvedObject.kind={},involvedObject.name={}", thing.kind.word(), thing.of.name);
+        path = format!("{path}?fieldSelector={}", encode(&selector));
+    }
+    let listed = pages::list::<Value>(link, &path, EVENTS).await;
+    let listed = listed.map_err(|trouble| right_for(trouble, "list", "events"))?;
+    let mut events: Vec<Happening> = listed.items.iter().filter_map(Happening::read).collect();
+    events.sort_by_key(|event| std::cmp::Reverse(event.last));
+    Ok(events)
+}
+
+/// The sentence of a trouble; of a refusal, with the right that is missing.
+fn right_for(trouble: Trouble, verb: &str, resource: &str) -> String {
+    match trouble.kind {
+        TroubleKind::Forbidden => format!(
+            "{}; the right to {verb} {resource} is missing (assets/rbac/read-only.yaml has it)",
+            trouble.sentence
+        ),
+        _ => trouble.sentence,
+    }
+}
