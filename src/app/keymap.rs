@@ -21,10 +21,11 @@ pub enum Scope {
     Typed,
     Choices,
     Approval,
+    Logs,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 13] = [
+    pub const ALL: [Scope; 14] = [
         Scope::Matrix,
         Scope::List,
         Scope::Text,
@@ -38,6 +39,7 @@ impl Scope {
         Scope::Typed,
         Scope::Choices,
         Scope::Approval,
+        Scope::Logs,
     ];
 
     /// Keys that mean nothing here are typed into the field.
@@ -72,6 +74,9 @@ pub enum Command {
     Yaml,
     Describe,
     Diff,
+    Follow,
+    Wrap,
+    Timestamps,
     Mark,
     ClearMarks,
     Sort,
@@ -118,9 +123,12 @@ pub struct Binding {
 /// Where a view is about an object, or a row under the cursor may stand for one.
 const OBJECTS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text];
 const LISTS: &[Scope] = &[Scope::Matrix, Scope::List];
-const VIEWS: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval];
+const VIEWS: &[Scope] =
+    &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval, Scope::Logs];
+/// The views in which `f` and `t` lead elsewhere; in logs they are about the lines.
+const PLACES: &[Scope] = &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval];
 const SCROLL: &[Scope] =
-    &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval, Scope::Help];
+    &[Scope::Matrix, Scope::List, Scope::Text, Scope::Plan, Scope::Run, Scope::Approval, Scope::Help, Scope::Logs];
 
 const fn bind(
     keys: &'static [&'static str],
@@ -166,7 +174,11 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["esc", "q"], Command::Cancel, "not yet", &[Scope::Choices], true),
     bind(&["?", "esc", "q"], Command::Cancel, "close", &[Scope::Help], true),
     bind(&[":"], Command::Palette, "go to", VIEWS, true),
-    bind(&["/"], Command::Filter, "filter", LISTS, true),
+    bind(&["/"], Command::Filter, "filter", &[Scope::Matrix, Scope::List, Scope::Logs], true),
+    bind(&["p"], Command::PreviousLogs, "the run before", &[Scope::Logs], true),
+    bind(&["s", "f"], Command::Follow, "follow", &[Scope::Logs], true),
+    bind(&["w"], Command::Wrap, "wrap", &[Scope::Logs], true),
+    bind(&["t"], Command::Timestamps, "times", &[Scope::Logs], true),
     bind(&["l"], Command::Logs, "logs", OBJECTS, false),
     bind(&["e"], Command::Events, "events", OBJECTS, false),
     bind(&["y"], Command::Yaml, "YAML", OBJECTS, false),
@@ -175,8 +187,8 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["r"], Command::Runbooks, "runbooks", VIEWS, true),
     bind(&["R"], Command::Runs, "runs", VIEWS, false),
     bind(&["!"], Command::Problems, "problems", VIEWS, true),
-    bind(&["f"], Command::Findings, "findings", VIEWS, false),
-    bind(&["t"], Command::Certificates, "TLS certificates", VIEWS, false),
+    bind(&["f"], Command::Findings, "findings", PLACES, false),
+    bind(&["t"], Command::Certificates, "TLS certificates", PLACES, false),
     bind(&["a"], Command::Approvals, "approvals", VIEWS, false),
     bind(&["?"], Command::Help, "help", VIEWS, true),
     bind(&["esc"], Command::Back, "back", VIEWS, true),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::approvals::ToApprove;
 use crate::fleet::Change;
+use crate::fleet::closeup::{Ask, News};
 use crate::runbook::choices::Wish;
 use crate::runbook::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
@@ -28,6 +29,11 @@ pub enum Message {
     Runs(Vec<Standing>),
     Run(RunMessage),
     Approval(ApprovalNews),
+    /// Of what is looked at closely; `id` as in the effect that asked for it.
+    Closeup {
+        id: u64,
+        news: News,
+    },
     /// A background task died; one sentence.
     Fault(String),
 }
@@ -123,6 +129,11 @@ pub enum Effect {
     Refresh,
     /// Reads what findings need and no watch brings.
     LookCloser,
+    /// Asks for this and for nothing else any more.
+    Closeup {
+        id: u64,
+        ask: Option<Ask>,
+    },
 }
 
 /// A runbook as the list and the input form show it.

@@ -8,6 +8,7 @@
 
 pub mod approvals;
 pub mod choices;
+pub mod closeup;
 pub mod driver;
 pub mod filter;
 pub mod form;
@@ -186,6 +187,7 @@ pub struct App {
     pub plan: Option<Box<Plan>>,
     pub run: Option<RunView>,
     pub approving: Option<Approving>,
+    pub closeup: closeup::Closeup,
     /// The run of the list for which a choice is asked, where it is not the one that is shown.
     picked: Option<String>,
     pub history: Vec<String>,
@@ -224,6 +226,7 @@ impl App {
             plan: None,
             run: None,
             approving: None,
+            closeup: closeup::Closeup::default(),
             picked: None,
             history: Vec::new(),
             size: (80, 24),

@@ -6,10 +6,12 @@ use super::keymap::Command;
 use super::message::Effect;
 use super::rows::{Item, Row};
 use super::words::Level;
-use super::{App, Subject, View};
+use super::{App, Screen, Subject, View};
 use crate::fleet::ObjectRef;
+use crate::fleet::closeup::{Kind, Thing};
 use crate::fleet::database::{Member, StoreRow};
 use crate::fleet::subject::Subject as Object;
+use crate::fleet::workload::Pod;
 
 impl App {
     /// The Kubernetes object that the view is about, or that the row under the cursor stands for: of a member and of a
@@ -61,8 +63,102 @@ impl App {
         }
     }
 
+    /// The marked objects that can be looked at as they are served, or the one under the cursor or of the view.
+    fn things(&self) -> Vec<Thing> {
+        if let View::Yaml(thing) | View::Events(Some(thing)) | View::Compare(thing, _) = self.view() {
+            return vec![thing.clone()];
+        }
+        let thing = |object: &Object| {
+            let kind = match object.kind {
+                "Pod" => Kind::Pod,
+                "TidbCluster" => Kind::TidbCluster,
+                _ => return None,
+            };
+            Some(Thing { kind, of: ObjectRef::new(&object.context, &object.namespace, &object.name) })
+        };
+        self.objects().iter().filter_map(thing).collect()
+    }
+
+    /// The logs of the pods that are marked or under the cursor; of a TidbCluster those of all its pods.
+    fn logs_in_sight(&self, previous: bool) -> Option<View> {
+        let mut pods = Vec::new();
+        for thing in self.things() {
+            match thing.kind {
+                Kind::Pod => pods.push(thing.of),
+                Kind::TidbCluster => {
+                    let Some(cluster) = self.fleet.clusters.get(&thing.of.context) else { continue };
+                    let own = cluster.pods.values().filter(|pod| {
+                        pod.metadata.namespace == thing.of.namespace && pod.instance() == Some(&thing.of.name)
+                    });
+                    pods.extend(
+                        own.map(|pod| ObjectRef::new(&thing.of.context, &thing.of.namespace, &pod.metadata.name)),
+                    );
+                }
+            }
+        }
+        pods.dedup();
+        let of: Vec<_> = pods.iter().map(|of| self.log_of(of)).collect();
+        (!of.is_empty()).then_some(View::Logs { of, previous })
+    }
+
+    /// Two marked objects, or one and its namesake elsewhere; else the one that is its like in the same Database.
+    fn to_compare(&self) -> Option<View> {
+        let things = self.things();
+        let first = things.first()?.clone();
+        if let Some(second) = things.get(1).filter(|second| second.kind == first.kind) {
+            return Some(View::Compare(first, second.clone()));
+        }
+        let of = &first.of;
+        let others = self.fleet.clusters.values().filter(|cluster| cluster.context != of.context);
+        let other = |at: ObjectRef| Thing { kind: first.kind, of: at };
+        let mut like = None;
+        for cluster in others {
+            let at = ObjectRef::new(&cluster.context, &of.namespace, &of.name);
+            let (namesake, alike) = match first.kind {
+                Kind::TidbCluster => {
+                    let own = self.databases().iter().find(|database| database.tidb_clusters.contains(of));
+                    let own = own.into_iter().flat_map(|database| &database.tidb_clusters);
+                    let alike = own.filter(|one| one.context == cluster.context).next().cloned();
+                    (cluster.tidb_clusters.contains_key(&of.key()), alike)
+                }
+                Kind::Pod => {
+                    let pod = self.fleet.clusters.get(&of.context)?.pods.get(&of.key())?;
+                    let same = |one: &&Pod| one.component() == pod.component() && one.ordinal() == pod.ordinal();
+                    let alike = cluster
+                        .pods
+                        .values()
+                        .find(same)
+                        .map(|one| ObjectRef::new(&cluster.context, &one.metadata.namespace, &one.metadata.name));
+                    (cluster.pods.contains_key(&of.key()), alike)
+                }
+            };
+            if namesake {
+                return Some(View::Compare(first.clone(), other(at)));
+            }
+            like = like.or(alike);
+        }
+        like.map(|at| View::Compare(first.clone(), other(at)))
+    }
+
     /// Carries out a key that is about the object under the cursor.
     pub(super) fn on_object(&mut self, command: Command, _effects: &mut Vec<Effect>) {
+        if let View::Logs { of, previous } = self.view() {
+            if command == Command::PreviousLogs {
+                let view = View::Logs { of: of.clone(), previous: !previous };
+                *self.screen_mut() = Screen::new(view);
+            }
+            return;
+        }
+        let view = match command {
+            Command::Logs | Command::PreviousLogs => self.logs_in_sight(command == Command::PreviousLogs),
+            Command::Events => self.things().into_iter().next().map(|thing| View::Events(Some(thing))),
+            Command::Yaml => self.things().into_iter().next().map(View::Yaml),
+            Command::Diff => self.to_compare(),
+            _ => None,
+        };
+        if let Some(view) = view {
+            return self.go(view);
+        }
         if command == Command::Describe {
             if let Some(subject) = self.row().and_then(|row| self.subject(&row)) {
                 self.go(View::Detail(subject));

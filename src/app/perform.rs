@@ -47,6 +47,14 @@ impl App {
             | Command::Yaml
             | Command::Describe
             | Command::Diff => self.on_object(command, effects),
+            Command::Follow => {
+                self.closeup.follow = !self.closeup.follow;
+                if self.closeup.follow {
+                    self.screen_mut().scroll = 0;
+                }
+            }
+            Command::Wrap => self.closeup.wrap = !self.closeup.wrap,
+            Command::Timestamps => self.closeup.timestamps = !self.closeup.timestamps,
             Command::Mark => self.mark(),
             Command::ClearMarks => self.screen_mut().marks.clear(),
             Command::Sort => self.sort_by_next(),
@@ -150,10 +158,12 @@ impl App {
                 screen.row = at;
                 screen.key = Some(rows[at].key.clone());
             }
-            // The journal of a run is read from its end: its scroll counts lines back from there.
-            Scope::Run => {
+            // The journal of a run and logs are read from their end: scroll counts lines back from there.
+            Scope::Run | Scope::Logs => {
                 let screen = self.screen_mut();
                 screen.scroll = screen.scroll.saturating_add_signed(by.saturating_neg());
+                let at_end = screen.scroll == 0;
+                self.closeup.follow = at_end;
             }
             _ => {
                 let screen = self.screen_mut();
@@ -444,6 +454,7 @@ impl App {
             | Effect::PauseRun
             | Effect::ListRuns
             | Effect::Refresh
+            | Effect::Closeup { .. }
             | Effect::LookCloser => {}
         }
         effects.push(effect);

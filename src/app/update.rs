@@ -46,11 +46,13 @@ impl App {
             }
             Message::Run(message) => self.run_message(message),
             Message::Approval(news) => self.approval_news(news, &mut effects),
+            Message::Closeup { id, news } => self.closeup_news(id, news),
             Message::Fault(sentence) => {
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
             }
         }
         self.look_closer(&mut effects);
+        self.look_closely(&mut effects);
         effects
     }
 

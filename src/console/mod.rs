@@ -13,6 +13,7 @@ mod findings;
 mod footer;
 mod form;
 mod header;
+mod logs;
 mod overview;
 mod plan;
 mod run;
@@ -21,6 +22,7 @@ pub mod terminal;
 pub mod text;
 pub mod theme;
 mod views;
+mod yaml;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -87,6 +89,9 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
         (_, View::Plan) => (plan::page(app, theme, room).lines.len(), body.height),
         (_, View::Approval) => (approvals::page(app, theme, room).lines.len(), body.height),
         (_, View::Run) => run::extent(app, theme, body),
+        (_, View::Logs { .. }) => (logs::extent(app), body.height),
+        (_, View::Yaml(thing)) => (yaml::page(app, theme, thing).lines.len(), body.height),
+        (_, View::Compare(one, other)) => (yaml::compare(app, theme, room, one, other).lines.len(), body.height),
         (_, View::Detail(subject)) => (detail::page(app, theme, subject, room).lines.len(), body.height),
         _ => return 0,
     };

@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::theme::Theme;
-use super::{approvals, detail, empty, findings, form, nothing, overview, page, plan, run, table};
+use super::{approvals, detail, empty, findings, form, logs, nothing, overview, page, plan, run, table, yaml};
 use crate::app::rows::Row;
 use crate::app::{App, View};
 
@@ -23,7 +23,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         View::Plan => page(frame, area, plan::page(app, theme, wide), scroll, theme),
         View::Run => run::draw(app, theme, frame, area),
         View::Detail(subject) => page(frame, area, detail::page(app, theme, subject, wide), scroll, theme),
-        View::Databases
+        View::Logs { of, .. } => logs::draw(app, theme, frame, area, of),
+        View::Yaml(thing) => page(frame, area, yaml::page(app, theme, thing), scroll, theme),
+        View::Compare(one, other) => page(frame, area, yaml::compare(app, theme, wide, one, other), scroll, theme),
+        View::Pods
+        | View::Events(_)
+        | View::Databases
         | View::Clusters
         | View::Members
         | View::Stores

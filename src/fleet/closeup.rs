@@ -31,12 +31,19 @@ impl Kind {
         }
     }
 
+    pub fn plural(self) -> &'static str {
+        match self {
+            Kind::Pod => "pods",
+            Kind::TidbCluster => "tidbclusters",
+        }
+    }
+
     pub fn path(self, of: &ObjectRef) -> String {
-        let (prefix, plural) = match self {
-            Kind::Pod => ("/api/v1", "pods"),
-            Kind::TidbCluster => ("/apis/pingcap.com/v1alpha1", "tidbclusters"),
+        let prefix = match self {
+            Kind::Pod => "/api/v1",
+            Kind::TidbCluster => "/apis/pingcap.com/v1alpha1",
         };
-        format!("{prefix}/namespaces/{}/{plural}/{}", of.namespace, of.name)
+        format!("{prefix}/namespaces/{}/{}/{}", of.namespace, self.plural(), of.name)
     }
 }
 

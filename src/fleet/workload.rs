@@ -26,6 +26,8 @@ pub struct PodSpec {
     /// Those with certificates only. `None`: not told, which is not "none of them".
     #[serde(deserialize_with = "certificates_only", skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Vec<Volume>>,
+    #[serde(rename = "nodeName", skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,6 +95,50 @@ pub struct ContainerStatus {
     pub restart_count: i64,
     /// `{"waiting": {"reason": "CrashLoopBackOff"}}`
     pub state: Value,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "LastState::is_empty")]
+    pub last_state: LastState,
+}
+
+/// How the container before this one ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastState {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated: Option<Terminated>,
+}
+
+impl LastState {
+    fn is_empty(&self) -> bool {
+        self.terminated.is_none()
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    pub exit_code: i64,
+    #[serde(deserialize_with = "null_default")]
+    pub reason: String,
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<jiff::Timestamp>,
+}
+
+impl Terminated {
+    /// `exit 137, OOMKilled: …`
+    pub fn words(&self) -> String {
+        let mut words = format!("exit {}", self.exit_code);
+        for (sign, text) in [(", ", &self.reason), (": ", &self.message)] {
+            if !text.is_empty() {
+                words.push_str(sign);
+                words.push_str(text.trim());
+            }
+        }
+        words
+    }
 }
 
 impl Pod {
@@ -112,6 +158,22 @@ impl Pod {
     pub fn loops(&self) -> bool {
         let going = self.metadata.deletion_timestamp.is_some();
         !going && !self.ready() && (self.status_word() == "CrashLoopBackOff" || self.restarts() > 0)
+    }
+
+    /// How its last container ended that ended, with the container's name.
+    pub fn last_end(&self) -> Option<(&str, &Terminated)> {
+        let ended = self.status.container_statuses.iter().filter_map(|one| {
+            let end = one.last_state.terminated.as_ref()?;
+            Some((one.name.as_str(), end))
+        });
+        ended.max_by_key(|(_, end)| end.finished_at)
+    }
+
+    /// The image of the component's own container, else of the first.
+    pub fn image(&self) -> Option<&str> {
+        let all = &self.status.container_statuses;
+        let own = all.iter().find(|one| Some(one.name.as_str()) == self.component()).or_else(|| all.first());
+        own.map(|one| one.image.as_str()).filter(|image| !image.is_empty())
     }
 
     pub fn restarts(&self) -> i64 {

@@ -57,9 +57,10 @@ fn place(app: &App) -> String {
     place
 }
 
-/// Effects in short.
+/// Effects in short; what is read for a view that looks closely is tested apart.
 fn sent(effects: &[Effect]) -> String {
-    let short = effects.iter().map(|effect| match effect {
+    let acts = effects.iter().filter(|effect| !matches!(effect, Effect::Closeup { .. }));
+    let short = acts.map(|effect| match effect {
         Effect::Quit => "quit".to_owned(),
         Effect::Copy(text) => format!("copy {text}"),
         Effect::Plan { runbook, inputs, accepted } => {
@@ -76,6 +77,7 @@ fn sent(effects: &[Effect]) -> String {
         Effect::ListRuns => "list".to_owned(),
         Effect::Refresh => "refresh".to_owned(),
         Effect::LookCloser => "look closer".to_owned(),
+        Effect::Closeup { .. } => "look closely".to_owned(),
         Effect::AskApproval { run } => format!("ask {run}"),
         Effect::Approve { run, question } => format!("approve {run} {question}"),
     });

@@ -10,6 +10,7 @@
 pub mod approve;
 pub mod approved;
 mod book;
+mod closeup;
 mod copies;
 mod ended;
 mod going_on;

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::approve::Asked;
+use super::closeup;
 use super::turns::Known;
 use super::{Driver, Ears, GateAnswer, Reply, exit, journals};
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
@@ -55,6 +56,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     let mut closer: Option<JoinHandle<()>> = None;
     // What this person was shown last: an approval is of that, whatever the record says by then.
     let shown: Arc<Mutex<Option<Asked>>> = Arc::default();
+    let mut close: Option<closeup::Looking> = None;
     let mut reading: Option<JoinHandle<()>> = None;
     let mut approving = tokio::task::JoinSet::new();
     while let Some(effect) = effects.recv().await {
@@ -77,6 +79,11 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                         }
                     }
                 }));
+            }
+            Effect::Closeup { id, ask } => {
+                // What is no longer in sight is no longer asked for.
+                drop(close.take());
+                close = ask.map(|ask| closeup::begin(&driver, id, &ask, &messages));
             }
             Effect::ListRuns => look.send_replace(()),
             Effect::Plan { runbook, inputs, accepted } => {

@@ -8,9 +8,11 @@ mod approvals;
 pub mod certificates;
 mod clusters;
 mod databases;
+mod events;
 pub mod findings;
 pub mod members;
 mod overview;
+mod pods;
 mod problems;
 mod row;
 mod runbooks;
@@ -21,6 +23,7 @@ mod tidb_clusters;
 use super::App;
 use super::keymap::{Command, Scope};
 use crate::fleet::ObjectRef;
+use crate::fleet::closeup::{LogOf, Thing};
 use crate::fleet::pd::MemberId;
 
 pub use row::{Cell, Column, Item, Mark, Note, Part, Problem, Row, Tone, column, grouped, middle, number, sentence};
@@ -46,6 +49,15 @@ pub enum View {
     /// What the run of [`App::approving`] waits with.
     Approval,
     Detail(Subject),
+    Pods,
+    Logs {
+        of: Vec<LogOf>,
+        previous: bool,
+    },
+    /// `None`: of everything.
+    Events(Option<Thing>),
+    Yaml(Thing),
+    Compare(Thing, Thing),
 }
 
 /// The one thing that a detail view is about.
@@ -111,16 +123,21 @@ const RUN: ViewSpec =
     ViewSpec { title: "run", names: &["progress"], about: "the run under way", scope: Scope::Run, ..PAGE };
 const APPROVAL: ViewSpec = ViewSpec { title: "approval", scope: Scope::Approval, ..PAGE };
 const DETAIL: ViewSpec = ViewSpec { title: "detail", ..PAGE };
+const LOGS: ViewSpec = ViewSpec { title: "logs", scope: Scope::Logs, ..PAGE };
+const YAML: ViewSpec = ViewSpec { title: "YAML", ..PAGE };
+const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 16] = [
+    pub const ALL: [View; 18] = [
         View::Overview,
         View::Databases,
         View::Clusters,
         View::Members,
         View::Stores,
+        View::Pods,
         View::TidbClusters,
+        View::Events(None),
         View::Problems,
         View::Findings,
         View::Certificates,
@@ -152,6 +169,11 @@ impl View {
             View::Run => &RUN,
             View::Approval => &APPROVAL,
             View::Detail(_) => &DETAIL,
+            View::Pods => &pods::SPEC,
+            View::Logs { .. } => &LOGS,
+            View::Events(_) => &events::SPEC,
+            View::Yaml(_) => &YAML,
+            View::Compare(..) => &COMPARE,
         }
     }
 

@@ -43,49 +43,58 @@ pub fn closeup(links: &Links, ask: &Ask, sender: mpsc::Sender<News>) -> Closeup 
         Ask::Events { places, about } => {
             for (index, place) in places.iter().enumerate() {
                 let Some(link) = links.get(&place.context) else { continue };
-                let (link, place, about, sender) = (Arc::clone(link), place.clone(), about.clone(), sender.clone());
-                tasks.spawn(async move {
-                    again(&sender, async || {
-                        let events = events(&link, &place, about.as_ref()).await;
-                        let failed = events.is_err();
-                        (News::Events { place: index, events }, failed)
-                    })
-                    .await;
-                });
+                let look = Look::Events { place: place.clone(), about: about.clone() };
+                tasks.spawn(again(Arc::clone(link), index, look, sender.clone()));
             }
         }
         Ask::Objects(things) => {
             for (index, thing) in things.iter().enumerate() {
                 let Some(link) = links.get(&thing.of.context) else { continue };
-                let (link, thing, sender) = (Arc::clone(link), thing.clone(), sender.clone());
-                tasks.spawn(async move {
-                    again(&sender, async || {
-                        let object = link.get::<Box<Value>>(&thing.kind.path(&thing.of)).await;
-                        let object = object.map_err(|trouble| right_for(trouble, "get", thing.kind.word()));
-                        let failed = object.is_err();
-                        (News::Object { of: index, object }, failed)
-                    })
-                    .await;
-                });
+                tasks.spawn(again(Arc::clone(link), index, Look::Object(thing.clone()), sender.clone()));
             }
         }
     }
     Closeup { _tasks: tasks }
 }
 
+/// What one context is asked for again and again.
+enum Look {
+    Events { place: Place, about: Option<Thing> },
+    Object(Thing),
+}
+
+impl Look {
+    /// What is there now, and whether there was an answer.
+    async fn once(&self, link: &Link, index: usize) -> (News, bool) {
+        match self {
+            Look::Events { place, about } => {
+                let events = events(link, place, about.as_ref()).await;
+                let answered = events.is_ok();
+                (News::Events { place: index, events }, answered)
+            }
+            Look::Object(thing) => {
+                let object = link.get::<Value>(&thing.kind.path(&thing.of)).await.map(Box::new);
+                let object = object.map_err(|trouble| right_for(trouble, "get", thing.kind.plural()));
+                let answered = object.is_ok();
+                (News::Object { of: index, object }, answered)
+            }
+        }
+    }
+}
+
 /// Looks again and again, and says only what has changed.
-async fn again(sender: &mpsc::Sender<News>, mut look: impl AsyncFnMut() -> (News, bool)) {
+async fn again(link: Arc<Link>, index: usize, look: Look, sender: mpsc::Sender<News>) {
     let mut last = None;
     let mut wait = EVERY;
     loop {
-        let (news, failed) = look().await;
+        let (news, answered) = look.once(&link, index).await;
         if last.as_ref() != Some(&news) {
             if sender.send(news.clone()).await.is_err() {
                 return;
             }
             last = Some(news);
         }
-        wait = if failed { (wait * 2).min(LONGEST) } else { EVERY };
+        wait = if answered { EVERY } else { (wait * 2).min(LONGEST) };
         tokio::time::sleep(wait).await;
     }
 }

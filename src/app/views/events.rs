@@ -1,0 +1,54 @@
+//! Events of Kubernetes, of one object or of all namespaces with TidbClusters in all clusters, the last one first.
+
+use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number, sentence};
+use crate::app::App;
+use crate::app::words::{Level, age};
+
+pub const SPEC: ViewSpec = ViewSpec {
+    title: "events",
+    names: &["events", "ev"],
+    about: "what happened lately, in all clusters",
+    columns: &[
+        number("AGO", 4, 0),
+        column("CLUSTER", 6, 1),
+        column("KIND", 7, 0),
+        column("REASON", 10, 0),
+        middle("OBJECT", 14, 0),
+        number("COUNT", 3, 3),
+        sentence("MESSAGE", 16, 2),
+        column("FROM", 8, 4),
+        middle("NAMESPACE", 8, 5),
+    ],
+    rows,
+    empty: "No event is kept: the API server forgets them after an hour.",
+    ..LIST
+};
+
+fn rows(app: &App) -> Vec<Row> {
+    let unseen = app.closeup.unseen().into_iter().map(|why| {
+        let cells = vec![Cell::plain(""), Cell::plain(""), Cell::level(Level::Unknown, "unseen")];
+        let mut row = Row::new(why.clone(), Level::Unknown, Item::Line).cells(cells);
+        row = row.note(2, why, super::Tone::Level(Level::Unknown));
+        row
+    });
+    let happened = app.closeup.happened();
+    let all = happened.into_iter().map(|(place, event)| {
+        let (level, word) = if event.warning { (Level::Working, "Warning") } else { (Level::Done, "Normal") };
+        let seconds = app.now.duration_since(event.last).as_secs();
+        let mut row = Row::new(format!("{}/{}", place.context, event.uid), level, Item::Line).cells(vec![
+            Cell::plain(age(event.last, app.now)).ordered_by(seconds),
+            Cell::plain(&place.context),
+            Cell::level(level, word),
+            Cell::strong(&event.reason),
+            Cell::plain(&event.about),
+            Cell::number(i64::try_from(event.count).unwrap_or(i64::MAX)),
+            Cell::plain(&event.message),
+            Cell::dim(&event.from),
+            Cell::dim(&place.namespace),
+        ]);
+        row.copy = format!("{} {} {} {}: {}", event.last, place.context, event.about, event.reason, event.message);
+        row.old = !app.is_live(&place.context);
+        row
+    });
+    unseen.chain(all).collect()
+}

@@ -1,0 +1,196 @@
+//! One object as it is served, and two of them side by side: `managedFields` folded away, equal fields counted.
+//!
+//! Secrets are no kind that can be asked for here (`fleet::closeup::Kind`).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::text::{Page, span};
+use super::theme::{Role, Theme};
+use crate::app::App;
+use crate::app::words::Level;
+use crate::counted::counted;
+use crate::fleet::closeup::Thing;
+
+/// What differs between any two objects.
+const OWN: [&str; 8] = [
+    "metadata.uid",
+    "metadata.resourceVersion",
+    "metadata.generation",
+    "metadata.creationTimestamp",
+    "metadata.selfLink",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.generateName",
+];
+
+pub fn page(app: &App, theme: Theme, thing: &Thing) -> Page {
+    let mut page = Page::default();
+    let head = vec![
+        span(format!("  {} ", thing.kind.word()), theme.style(Role::Dim)),
+        span(thing.of.to_string(), theme.style(Role::Strong)),
+    ];
+    page.push(head);
+    page.gap();
+    match object(app, 0) {
+        Shown::Asking => page.push(vec![span("  asking…", theme.style(Role::Dim))]),
+        Shown::Unseen(why) => page.push(vec![span(format!("  {why}"), theme.level(Level::Bad))]),
+        Shown::Is(object) => {
+            let mut object = object.clone();
+            let managers = fold_managers(&mut object);
+            let text =
+                serde_saphyr::to_string(&object).unwrap_or_else(|error| format!("# it cannot be written: {error}"));
+            for line in text.lines() {
+                page.push(yaml_line(theme, line));
+            }
+            if managers > 0 {
+                let text = format!("  # managedFields of {} left out", counted(managers, "manager"));
+                page.push(vec![span(text, theme.style(Role::Dim))]);
+            }
+        }
+    }
+    page
+}
+
+/// Takes `managedFields` out; gives how many managers there were.
+fn fold_managers(object: &mut Value) -> usize {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    let taken = metadata.and_then(|metadata| metadata.shift_remove("managedFields"));
+    taken.as_ref().and_then(Value::as_array).map_or(0, Vec::len)
+}
+
+/// Keys stand out by weight alone, so that a screen without colour says the same.
+fn yaml_line(theme: Theme, line: &str) -> Vec<ratatui::text::Span<'static>> {
+    let (plain, strong) = (theme.style(Role::Plain), theme.style(Role::Strong));
+    let body = line.trim_start_matches([' ', '-']);
+    let indent = &line[..line.len() - body.len()];
+    let key = body.split_once(':').filter(|(key, rest)| {
+        !key.is_empty() && !key.contains([' ', '"', '\'']) && (rest.is_empty() || rest.starts_with(' '))
+    });
+    match key {
+        Some((key, rest)) => {
+            vec![span(format!("  {indent}"), plain), span(format!("{key}:"), strong), span(rest, plain)]
+        }
+        None => vec![span(format!("  {line}"), plain)],
+    }
+}
+
+pub fn compare(app: &App, theme: Theme, room: usize, one: &Thing, other: &Thing) -> Page {
+    let mut page = Page::default();
+    let (dim, strong) = (theme.style(Role::Dim), theme.style(Role::Strong));
+    for (sign, thing) in [("A", one), ("B", other)] {
+        let head = vec![span(format!("  {sign} {} ", thing.kind.word()), dim), span(thing.of.to_string(), strong)];
+        page.push(head);
+    }
+    page.gap();
+    let (first, second) = match (object(app, 0), object(app, 1)) {
+        (Shown::Is(first), Shown::Is(second)) => (first, second),
+        (Shown::Unseen(why), _) | (_, Shown::Unseen(why)) => {
+            page.push(vec![span(format!("  {why}"), theme.level(Level::Bad))]);
+            return page;
+        }
+        _ => {
+            page.push(vec![span("  asking…", dim)]);
+            return page;
+        }
+    };
+    let (differing, equal) = differences(first, second);
+    for (path, left, right) in &differing {
+        page.push(vec![span(format!("  {path}"), strong)]);
+        for (sign, value, level) in [("A", left, Level::Good), ("B", right, Level::Working)] {
+            let head = vec![span(format!("    {sign} "), dim)];
+            let style = if value.is_some() { theme.level(level) } else { dim };
+            page.hang(head, value.as_deref().unwrap_or("(not there)"), style, room.saturating_sub(1));
+        }
+    }
+    page.gap();
+    let sum = format!("  {} differ, {} equal and folded", counted(differing.len(), "field"), equal);
+    page.push(vec![span(sum, dim)]);
+    page
+}
+
+/// A field with its values on both sides.
+type Difference = (String, Option<String>, Option<String>);
+
+/// The fields that differ, in order of their paths, and how many are equal.
+fn differences(one: &Value, other: &Value) -> (Vec<Difference>, usize) {
+    let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
+    flatten(one, String::new(), &mut left);
+    flatten(other, String::new(), &mut right);
+    let mut paths: Vec<&String> = left.keys().chain(right.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    let mut equal = 0;
+    let mut differing = Vec::new();
+    for path in paths {
+        let (before, after) = (left.get(path), right.get(path));
+        if before == after {
+            equal += 1;
+        } else {
+            differing.push((path.clone(), before.cloned(), after.cloned()));
+        }
+    }
+    (differing, equal)
+}
+
+fn flatten(value: &Value, path: String, fields: &mut BTreeMap<String, String>) {
+    if OWN.contains(&path.as_str()) || path == "metadata.managedFields" {
+        return;
+    }
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Object(map) if !map.is_empty() => map.iter().for_each(|(key, value)| flatten(value, below(key), fields)),
+        Value::Array(items) if !items.is_empty() => {
+            for (at, item) in items.iter().enumerate() {
+                // Lists of named things are compared by name: an order of their own says nothing.
+                let named = item.get("name").or_else(|| item.get("type")).and_then(Value::as_str);
+                let key = named.map_or_else(|| format!("{path}[{at}]"), |name| format!("{path}[{name}]"));
+                flatten(item, key, fields);
+            }
+        }
+        Value::String(text) => drop(fields.insert(path, text.clone())),
+        other => drop(fields.insert(path, other.to_string())),
+    }
+}
+
+enum Shown<'a> {
+    Asking,
+    Unseen(&'a str),
+    Is(&'a Value),
+}
+
+fn object(app: &App, at: usize) -> Shown<'_> {
+    match app.closeup.objects.get(at) {
+        None | Some(None) => Shown::Asking,
+        Some(Some(Err(why))) => Shown::Unseen(why),
+        Some(Some(Ok(object))) => Shown::Is(object),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_differs_is_told_by_field() {
+        let one = json!({"metadata": {"name": "a", "uid": "1", "managedFields": [{"x": 1}]}, "spec": {"version": "v1",
+            "pd": {"replicas": 3}, "list": [{"name": "x", "v": 1}, {"name": "y", "v": 2}]}});
+        let mut other = one.clone();
+        other["metadata"]["uid"] = json!("2");
+        other["spec"]["version"] = json!("v2");
+        other["spec"]["list"] = json!([{"name": "y", "v": 2}, {"name": "x", "v": 1}]);
+        other["spec"]["added"] = json!(true);
+        let (differing, equal) = differences(&one, &other);
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            differing,
+            [("spec.added".to_owned(), None, text("true")), ("spec.version".to_owned(), text("v1"), text("v2")),]
+        );
+        assert_eq!(equal, 5);
+        let mut folded = one.clone();
+        assert_eq!(fold_managers(&mut folded), 1);
+        assert!(!folded.to_string().contains("managedFields"));
+    }
+}
