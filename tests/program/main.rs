@@ -8,6 +8,7 @@ mod model;
 mod approvals;
 mod audit;
 mod check;
+mod dist;
 mod documents;
 mod headless;
 mod hostile;
