@@ -82,7 +82,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
         return match journals::replay(&parsed.records) {
             Ok(run) => {
                 let undoing = run.undoing().map(|way| way.steps.as_slice());
-                print(&remaining(id, plan, undoing, &parsed.records));
+                print(&connect.repeat(&remaining(id, plan, undoing, &parsed.records)));
                 ExitCode::SUCCESS
             }
             Err(sentence) => fail(&sentence, exit::REFUSED),

@@ -23,7 +23,15 @@ pub struct Connect {
     #[arg(long = "context", global = true, help_heading = "Global options", value_name = "NAME")]
     pub contexts: Vec<String>,
     /// Only this namespace (default: all)
-    #[arg(short, long, global = true, help_heading = "Global options", value_name = "NAME")]
+    // A line that names one is repeated with the one that was given: the last counts.
+    #[arg(
+        short,
+        long,
+        global = true,
+        overrides_with = "namespace",
+        help_heading = "Global options",
+        value_name = "NAME"
+    )]
     pub namespace: Option<String>,
     /// Refuse every write, in the transport
     #[arg(long, global = true, help_heading = "Global options", env = "TIDEPILOT_READ_ONLY", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, default_value_t = false, default_missing_value = "true", require_equals = true)]

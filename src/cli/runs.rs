@@ -150,12 +150,13 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 }
                 for record in &records {
                     print(&match output {
-                        ShowOutput::Text => report::run::line(record) + "\n",
+                        ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
                         ShowOutput::Json => serde_json::to_string(record)? + "\n",
                     });
                 }
                 if *output == ShowOutput::Text {
-                    print(&report::run::ways(&crate::app::driver::journals::ways_on(&records), &connect.repeated()));
+                    let ways = report::run::ways(&crate::app::driver::journals::ways_on(&records), &connect.repeated());
+                    print(&connect.with_kubeconfig(&ways));
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -222,7 +223,8 @@ async fn show_recorded(
         }
         return Ok(ExitCode::SUCCESS);
     }
-    print(&report::run::recorded(&head.who().to_string(), &format!("{}/{}", head.context, head.namespace), &records));
+    let place = format!("{}/{}", head.context, head.namespace);
+    print(&connect.with_kubeconfig(&report::run::recorded(&head.who().to_string(), &place, &records)));
     Ok(ExitCode::SUCCESS)
 }
 

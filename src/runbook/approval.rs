@@ -23,6 +23,8 @@ const SKEW: SignedDuration = SignedDuration::from_secs(120);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub run: String,
+    /// Where the run's record lies; the role of who only approves may end there.
+    pub namespace: String,
     pub gate: String,
     /// With its item.
     pub step: String,
@@ -94,10 +96,21 @@ impl Vouched {
 }
 
 impl Wanted {
+    /// The line that another user runs.
+    pub fn line(&self) -> String {
+        line(&self.run, &self.namespace, &self.answer())
+    }
+
     /// What the command line needs beside `tidepilot runs approve RUN`.
     pub fn answer(&self) -> String {
         self.text.as_ref().map_or_else(|| " --yes".to_owned(), |text| format!(" --confirm {}", quote(text)))
     }
+}
+
+/// The line of who approves, for one namespace: a role there may see no other.
+pub(super) fn line(run: &str, namespace: &str, answer: &str) -> String {
+    let of = if namespace.is_empty() { String::new() } else { format!(" -n {}", quote(namespace)) };
+    format!("tidepilot runs approve {run}{of}{answer}")
 }
 
 impl Run {
@@ -118,6 +131,7 @@ impl Run {
         });
         Some(Wanted {
             run: self.id.clone(),
+            namespace: self.plan.target.namespace.clone(),
             gate: gate.clone(),
             step: step.id.clone(),
             attempt,
@@ -222,8 +236,8 @@ pub fn decide<'a>(wanted: &Wanted, found: &'a [Approval]) -> Result<&'a Approval
     }
     let noted = if noted.is_empty() { String::new() } else { format!(" {}.", noted.join(". ")) };
     Err(format!(
-        "{step} (attempt {attempt}) waits for a second person, confirmed by {first}: another user of the cluster runs `tidepilot runs approve {run}{}`.{noted}",
-        wanted.answer()
+        "{step} (attempt {attempt}) waits for a second person, confirmed by {first}: another user of the cluster runs `{}`.{noted}",
+        wanted.line()
     ))
 }
 
@@ -258,6 +272,7 @@ mod tests {
     fn wanted() -> Wanted {
         Wanted {
             run: "r1".into(),
+            namespace: "db".into(),
             gate: "domain/set".into(),
             step: "set[a]".into(),
             attempt: 1,
@@ -304,7 +319,7 @@ mod tests {
     #[test]
     fn only_another_person_s_approval_of_this_very_item_attempt_and_question_counts() {
         assert_eq!(said(&[approval("ann"), approval("bob")]), "bob");
-        assert!(said(&[]).contains("runs approve r1 --confirm legacy/db/basic"), "{}", said(&[]));
+        assert!(said(&[]).contains("runs approve r1 -n db --confirm legacy/db/basic"), "{}", said(&[]));
         for (wrong, word) in [
             (approval("ann"), "does not count twice"),
             (Approval { plan: "q".into(), ..approval("bob") }, "another plan"),

@@ -39,7 +39,7 @@ pub enum Query {
     /// One entry per component: `component, settled, reason, revision, replicas, updated, ready`.
     #[serde(rename = "tidb.rollout")]
     Rollout,
-    /// `members[], agree, asked, answered, gaps[], healthy, size, quorate, lost, hasLeader, nameless, foreign, joining,
+    /// `members[], agree, asked, answered, silent[]{pod,here,ill}, gaps[], healthy, size, quorate, lost, hasLeader, nameless, foreign, joining,
     /// doubts[]{of,changed,sentence,back}, ghosts, api, stores[]?`. A member's `drift` is absent where nobody can tell.
     #[serde(rename = "pd.membership")]
     Membership,
@@ -324,15 +324,18 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD told no members".into())));
     }
     // Every PD pod of the Database, wherever it runs: agreement among those who happen to answer is none.
-    let views: Vec<Option<&PdView>> = database
-        .tidb_clusters
-        .iter()
-        .filter_map(|of| Some((fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)))
-        .flat_map(|(cluster, tc)| {
-            let pods = rollout::component_pods(cluster, tc, Component::Pd);
-            pods.into_iter().map(|pod| cluster.pd.get(&pod.metadata.key())).collect::<Vec<_>>()
-        })
-        .collect();
+    let mut silent = Vec::new();
+    let mut views: Vec<Option<&PdView>> = Vec::new();
+    for part in &database.tidb_clusters {
+        let Some((cluster, tc)) = fleet.clusters.get(&part.context).zip(fleet.tidb_cluster(part)) else { continue };
+        for pod in rollout::component_pods(cluster, tc, Component::Pd) {
+            let view = cluster.pd.get(&pod.metadata.key());
+            if view.is_none_or(|view| view.answer.is_err()) {
+                silent.push(json!({"pod": pod.metadata.name, "here": part == of, "ill": pod.loops()}));
+            }
+            views.push(view);
+        }
+    }
     let answers: Vec<&PdAnswer> = views.iter().flatten().filter_map(|view| view.answer.as_ref().ok()).collect();
     let own = rollout::component_pods(cluster, tc, Component::Pd);
     let api = own
@@ -375,6 +378,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
         .collect();
     let mut fact = json!({
         "members": members, "agree": database.agree, "asked": views.len() + foreign.len(), "answered": answers.len(),
+        "silent": silent,
         "gaps": answers.iter().flat_map(|answer| &answer.gaps).collect::<BTreeSet<_>>(),
         "healthy": database.members.iter().filter(|m| m.healthy == Some(true)).count(),
         "size": database.quorum.members, "tolerate": database.quorum.tolerate,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::action::{Action, Answer, Reversibility};
+use super::approval;
 use super::forward;
 use super::image::Image;
 use super::plan::{Condition, Plan, PlannedStep};
@@ -104,9 +105,9 @@ fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores
     one(&mut lines, step, plan, befores);
     let _ = writeln!(
         out,
-        "# A second person has to approve it first: another user runs `tidepilot runs approve {}` and sees what it is.\n\
+        "# A second person has to approve it first: another user runs `{}` and sees what it is.\n\
          # By hand, likewise: another person reads the lines behind #: and agrees; then take the marks and the next line away.",
-        comment(run)
+        approval::line(&comment(run), &comment(&plan.target.namespace), "")
     );
     let told = format!("{}: a second person has to approve it first", comment(&step.id));
     let _ = writeln!(out, "echo {} >&2; exit 1", quote(&told));

@@ -79,7 +79,7 @@ impl Awaiting {
         let (since, question) = wanted.asked.clone()?;
         Some(Self {
             step: step.id.clone(),
-            approve: format!("tidepilot runs approve {}{}", wanted.run, wanted.answer()),
+            approve: wanted.line(),
             gate: wanted.gate,
             attempt: wanted.attempt,
             since,

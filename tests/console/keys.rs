@@ -499,7 +499,12 @@ fn approving() {
     check("waits", ":approvals<enter>", "approvals", "list");
     check("waits", ":waiting<enter><enter>", "approval", &format!("list; ask {run}"));
     check("approvals", "<ctrl-r>", "approvals", "refresh; list");
-    check("approvals", "c", "approvals", &format!("copy tidepilot runs approve {run} --confirm east/shop/orders"));
+    check(
+        "approvals",
+        "c",
+        "approvals",
+        &format!("copy tidepilot runs approve {run} -n shop --confirm east/shop/orders"),
+    );
     // What was shown may be old: it is read again, and asked again.
     check("approval", "<ctrl-r>", "approval", &format!("refresh; ask {run}"));
     check("approval", "<enter>", "approval [type: ]", "");

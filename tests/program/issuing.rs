@@ -429,6 +429,51 @@ fn the_lines_by_hand() {
     bed.done("issue-certificates", &ONE);
 }
 
+/// What OpenSSL refuses lies in a Secret already: the lines that the refusal prints, as printed, lead to good ones.
+#[test]
+fn secrets_that_are_there_and_refused_are_mended_by_the_printed_lines() {
+    let kubectl = std::process::Command::new("kubectl").args(["version", "--client"]).output().is_ok();
+    assert!(kubectl || std::env::var("CI").is_err(), "kubectl is missing");
+    if !kubectl || !openssl::installed() {
+        return;
+    }
+    let bed = Bed::new();
+    let office = Office::new("/O=PingCAP/CN=TiDB", "ec");
+    put(&bed, "one-ca-secret", &office.authority());
+    bed.done("issue-certificates", &ONE[..2]);
+    let name = "one-pd-cluster-secret";
+    let good = certificates::facts(&bed.secret("east", name)).certificate.expect("one");
+    let hosts: Vec<String> = good.dns_names.into_iter().chain(good.ip_addresses).collect();
+    let subject = "/O=PingCAP/CN=TiDB";
+    let refused = Leaf { subject, alternative_names: &hosts, subject_key_id: false, authority_key_id: false };
+    let refused = office.leaf(&refused);
+    assert!(openssl::verify(&refused, "sslserver").expect_err("no key ids").contains("error 18"));
+    put(&bed, name, &refused);
+    let deploy =
+        ["plan", "deploy-initial-cluster", "tidbCluster=east/prod/one", "clusterDomain=east.local", "tls=true"];
+    let deploy = [&deploy[..], &["version=v8.5.4"]].concat();
+    let ran = bed.run(&deploy).expect(4);
+    let all = ran.all();
+    let lines = all.split('`').skip(1).step_by(2).filter(|line| line.contains("secret") || line.contains(" run "));
+    let lines: Vec<String> = lines.map(|line| line.replace('\n', " ")).collect();
+    assert!(lines.len() == 2 && lines[0].ends_with("delete secret SECRET"), "{lines:?}\n{all}");
+    assert!(all.contains(&format!("Secret {name}")), "{all}");
+    let binaries = std::path::Path::new(crate::common::BINARY).parent().expect("a folder");
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap_or_default());
+    for (line, answers) in lines.iter().zip(["", " --yes --confirm one"]) {
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-ec", &format!("{}{answers}", line.replace("SECRET", name))])
+            .envs(bed.room.environment())
+            .env("PATH", &path);
+        shell.env("KUBECONFIG", bed.room.path("fleet.yaml"));
+        let output = shell.output().expect("a shell");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    openssl::verify_all(name, &bed.secret("east", name));
+    bed.run(&deploy).expect(2);
+}
+
 /// Puts a Secret into the namespace of `one`.
 fn put(bed: &Bed, name: &str, values: &Values) {
     let data: BTreeMap<&String, ByteString> =

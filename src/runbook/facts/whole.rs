@@ -62,6 +62,7 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
                 "key": format!("{}@{}", part.component.key(), part.of), "of": part.of.to_string(), "tidbCluster": part.of,
                 "here": part.of == *of, "component": part.component.key(), "title": part.component.title(),
                 "replicas": spec.replicas, "ownVersion": part.own_version, "settled": part.settled, "reason": part.reason,
+                "moves": moves(fleet, part),
                 "strategy": tc.config_update_strategy(part.component), "hasConfig": spec.config.is_some(),
                 "held": rollout::held_in(tc, part.component).map_or("", rollout::Held::words), "upgradable": upgrade::ORDER.contains(&part.component),
                 "suspended": tc.asks_to_suspend(part.component),

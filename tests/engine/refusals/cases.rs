@@ -294,6 +294,11 @@ pub const CASES: &[Case] = &[
     case(OPENING, "pd-tells-everything", "no stores", World::no_stores_told),
     case(&[ENABLE, LEAVE, MIGRATE, REPAIR], "pd-agrees", "PD", |w| w.disagree("prod-west-pd-0")),
     case(&[LEAVE], "pd-agrees", "3 of 4 members", |w| w.sick(1)),
+    case(&[LEAVE], "own-pd-goes-on", "No PD member of prod-west", |w| w.unhealthy(&["prod-west"])),
+    case(&[LEAVE], "quorum-on-the-way", "of the PD members that leave", |w| {
+        w.unhealthy(&["prod-west", "prod-east-pd-0"]);
+    }),
+    case(&[LEAVE], "ill-ones-leave-too", "prod-west-tidb-0", |w| w.loops("prod-west-tidb-0")),
     case(&[ENABLE, JOINED, MIGRATE, RESTART, UPGRADE], "pd-healthy", "3 of 4", |w| w.sick(1)),
     case(&[ENABLE, JOIN, MIGRATE], "pd-healthy", "no leader", |w| w.answers(|answer| answer.leader = None)),
     case(&[RESTART, UPGRADE], "pd-healthy", "a leader: false", |w| w.answers(|answer| answer.leader = None)),
@@ -338,8 +343,12 @@ pub const CASES: &[Case] = &[
     case(&[TRANSFER], "that-member-is-healthy", "prod-west-pd-0", |w| w.sick(4)),
     case(&[TRANSFER], "pd-has-leader", "no leader", |w| w.answers(|answer| answer.leader = None)),
     // Stores, regions, volumes.
-    case(&[ENABLE, JOIN, LEAVE, MIGRATE, RESTART, UPGRADE], "stores-up", "4711", |w| {
+    case(&[ENABLE, JOIN, MIGRATE, RESTART, UPGRADE], "stores-up", "4711", |w| {
         w.stores(|all| (all[0].id, all[0].state) = (4711, "Down".into()));
+    }),
+    // Its own may be down; one that is leaving already has to end that first.
+    case(&[LEAVE], "stores-up", "4711", |w| {
+        w.stores(|all| (all[0].id, all[0].state) = (4711, "Offline".into()));
     }),
     case(&[LEAVE, RESTART, SUSPEND, UPGRADE], "regions-whole", "miss-peer", |w| {
         w.details(|details| details.regions.extend([(RegionCheck::MissPeer, 3)]));

@@ -437,6 +437,25 @@ impl World {
         });
     }
 
+    /// Members whose names begin so are not healthy.
+    pub fn unhealthy(&mut self, of: &[&str]) {
+        self.answers(|answer| {
+            let ids: Vec<MemberId> =
+                answer.members.iter().filter(|m| of.iter().any(|of| m.name.starts_with(of))).map(|m| m.id).collect();
+            if answer.self_id.is_some_and(|own| ids.contains(&own)) {
+                answer.healthy = Some(false);
+            }
+            answer.health.extend(ids.into_iter().map(|id| (id, false)));
+        });
+    }
+
+    /// A pod of the place only starts and ends again.
+    pub fn loops(&mut self, name: &str) {
+        let pod = self.kube().pods.values_mut().find(|pod| pod.metadata.name == name).expect("a pod");
+        pod.status.conditions.clear();
+        pod.status.container_statuses.iter_mut().for_each(|one| one.restart_count = 9);
+    }
+
     /// One pod lists a peerURL that the others do not.
     pub fn disagree(&mut self, pod: &str) {
         let answer = self.answer(pod).as_mut().expect("it answers");

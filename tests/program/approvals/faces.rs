@@ -9,7 +9,7 @@ use crate::common;
 fn every_list_says_who_is_waited_for_since_when_and_the_command_that_answers() {
     let world = World::start();
     let run = world.begun();
-    let approve = format!("tidepilot runs approve {run} --confirm legacy/pingcap/basic");
+    let approve = format!("tidepilot runs approve {run} -n pingcap --confirm legacy/pingcap/basic");
     for person in ["ann", "bob"] {
         let ran = world.run(person, &["runs", "list"]).expect(0);
         assert!(ran.stdout.contains("waits for a second person at set-domain"), "{}", ran.all());

@@ -34,7 +34,7 @@ fn an_irreversible_step_waits_for_another_user_of_the_cluster() {
     let ran = world.run("ann", &RUN).expect(3);
     assert!(ran.all().contains("then a second person approves"), "the plan says so\n{}", ran.all());
     let run = world.run_of("ann");
-    let ask = format!("tidepilot runs approve {run} --confirm legacy/pingcap/basic");
+    let ask = format!("tidepilot runs approve {run} -n pingcap --confirm legacy/pingcap/basic");
     assert!(ran.all().contains(&ask) && ran.all().contains("confirmed by ann"), "{}", ran.all());
     assert_eq!(world.patches(), 0);
 

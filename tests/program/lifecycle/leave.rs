@@ -57,6 +57,53 @@ async fn leaves_keeps_its_volumes_and_gives_them_back_when_asked() {
     bed.end().await;
 }
 
+/// Makes a pod of the simulated fleet start and end again, and waits until its kubelet has counted it.
+async fn loops(bed: &Bed, context: &str, namespace: &str, pod: &str) {
+    bed.sim.break_pod(context, namespace, pod, true).expect("a context");
+    let began = std::time::Instant::now();
+    loop {
+        let found = bed.object(context, "pods", namespace, pod).unwrap_or_default();
+        let containers = found["status"]["containerStatuses"].as_array();
+        if containers.is_some_and(|all| all.iter().any(|one| one["restartCount"].as_i64() > Some(0))) {
+            return;
+        }
+        assert!(began.elapsed() < crate::common::LONG, "{pod} does not loop: {found:#}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaves_though_pods_of_its_own_only_start_and_end() {
+    let bed = Bed::of("default", &[]).await;
+    loops(&bed, "west", "prod", "prod-west-tidb-0").await;
+    let ran = bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(0);
+    assert!(!ran.all().contains("A change is under way"), "{}", ran.all());
+    assert!(ran.all().contains("prod-west-tidb-0 ("), "{}", ran.all());
+    left(&bed).await;
+    bed.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_pd_of_its_own_it_says_which_line_helps() {
+    let bed = Bed::of("default", &[]).await;
+    loops(&bed, "west", "prod", "prod-west-pd-0").await;
+    let ran = bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(4);
+    let all = ran.all();
+    assert!(!all.contains("A change is under way") && all.contains("No PD member of prod-west is healthy"), "{all}");
+    // The reason is mended in the pod; the line that was printed makes it start anew.
+    bed.sim.break_pod("west", "prod", "prod-west-pd-0", false).expect("a context");
+    let restart = [WEST, "component=pd", "pod=prod-west-pd-0"];
+    for piece in restart {
+        assert!(all.contains(&format!("--set {piece}")), "{all}");
+    }
+    let restarted = bed.run("restart-component", &restart, &["prod-west"]).await;
+    // In the meantime the kubelet may have started it by itself: then nothing is ill any more.
+    assert!(restarted.code == 0 || restarted.all().contains("starts and ends again"), "{}", restarted.all());
+    bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(0);
+    left(&bed).await;
+    bed.end().await;
+}
+
 /// A run that is killed at this record and resumed leaves as one that nobody disturbs. Gives whether it was met.
 async fn killed_at(records: usize) -> bool {
     let bed = Bed::of("default", &[]).await;

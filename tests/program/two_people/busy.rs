@@ -141,3 +141,30 @@ fn a_renewal_comes_again_when_it_was_told() {
         }
     });
 }
+
+#[test]
+fn what_a_busy_server_did_not_store_of_a_record_stays_pending() {
+    let world = World::start();
+    world.runtime.block_on(async {
+        let front = Front::before(&world.sim().kubeconfig(), "legacy").await;
+        let links = world.through(&front, "legacy");
+        let ours = wanted("r", vec![place("legacy", "pingcap", "u")], 30);
+        let (permit, lease) = take(&links, &ours).await.expect("free");
+        let mut record = OpenRun::open(&links, permit, head("r")).await.expect("opened");
+        front.rule(|method, path| match (method, path.contains("/configmaps")) {
+            ("POST" | "PUT", true) => Fate::Busy(429, 3600),
+            _ => Fate::Pass,
+        });
+        record.add("one\n");
+        let begun = Instant::now();
+        assert!(record.flush().await.is_err());
+        assert!(begun.elapsed() < Duration::from_secs(3), "nobody waits for an hour: {:?}", begun.elapsed());
+        front.rule(|_, _| Fate::Pass);
+        record.flush().await.expect("stored");
+        record.close();
+        record.flush().await.expect("stored");
+        let found = find(&links, Some("r")).await;
+        assert_eq!(read(&links, &found.heads[0]).await.as_deref(), Ok("one\n"));
+        lease.release().await;
+    });
+}

@@ -18,12 +18,15 @@ const NEW: [&str; 7] = [
 /// How the journal on this machine stands: lines of one whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Here {
+    None,
     /// At its gate, nothing sent.
     Waiting,
     /// Its Intent is written.
     Open,
     /// Some records more than the cluster has.
     Newer,
+    Done,
+    Abandoned,
     Damaged,
 }
 
@@ -51,6 +54,8 @@ struct Bed {
     run: String,
     /// Whole lines of a run that was done.
     lines: Vec<String>,
+    /// The end of one that was given up, after `Waiting`.
+    abandoned: String,
     record: Value,
     trail: RefCell<Vec<String>>,
 }
@@ -61,20 +66,32 @@ impl Bed {
         fs::create_dir_all(world.dir.path().join("bin")).expect("a folder");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tidepilot"), world.dir.path().join("bin/tidepilot"))
             .expect("linked");
-        let bed = |world, run, lines, record| Bed { world, run, lines, record, trail: RefCell::default() };
-        let first = bed(world, String::new(), Vec::new(), Value::Null);
-        // One that stops at its gate and is then done: every state is a beginning of its lines.
+        let bed = |world, run, lines, abandoned, record| Bed {
+            world,
+            run,
+            lines,
+            abandoned,
+            record,
+            trail: RefCell::default(),
+        };
+        let first = bed(world, String::new(), Vec::new(), String::new(), Value::Null);
+        // One that stops at its gate and is given up from there, then taken back to the gate and done: one chain of lines up
+        // to the gate, two ends.
         assert_eq!(first.said(&NEW).0, 3);
         let state = first.world.state("ann").join("runs");
         let run = until_journal_has(&first.world.state("ann"), "leased");
         let file = state.join(format!("{run}.jsonl"));
         let waiting = fs::read_to_string(&file).expect("there");
         let record = first.heads().pop().expect("a record");
+        first.ok(&format!("tidepilot runs abandon {run} --reason no"), 0);
+        let abandoned = fs::read_to_string(&file).expect("there");
+        fs::write(&file, &waiting).expect("written");
+        first.put(&record, &waiting, true, "admin");
         first.ok(&format!("tidepilot runs resume {run} --yes --confirm basic"), 0);
         let done = fs::read_to_string(&file).expect("there");
-        assert!(done.starts_with(&waiting));
+        assert!(done.starts_with(&waiting) && abandoned.starts_with(&waiting));
         let lines = done.split_inclusive('\n').map(ToOwned::to_owned).collect();
-        bed(first.world, run, lines, record)
+        bed(first.world, run, lines, abandoned, record)
     }
 
     fn heads(&self) -> Vec<Value> {
@@ -109,12 +126,15 @@ impl Bed {
         self.lines[..=at].concat()
     }
 
-    fn here(&self, here: Here) -> String {
+    fn here(&self, here: Here) -> Option<String> {
         match here {
-            Here::Waiting => self.until("leased"),
-            Here::Open => self.until("intent"),
-            Here::Newer => self.until("completed"),
-            Here::Damaged => self.until("intent").replacen("\"tool\":\"", "\"tool\":\"x", 1),
+            Here::None => None,
+            Here::Waiting => Some(self.until("leased")),
+            Here::Open => Some(self.until("intent")),
+            Here::Newer => Some(self.until("completed")),
+            Here::Done => Some(self.lines.concat()),
+            Here::Abandoned => Some(self.abandoned.clone()),
+            Here::Damaged => Some(self.until("intent").replacen("\"tool\":\"", "\"tool\":\"x", 1)),
         }
     }
 
@@ -122,9 +142,11 @@ impl Bed {
     fn set(&self, here: Here, there: There) {
         let folder = self.world.state("ann").join("runs");
         let _ = fs::remove_dir_all(&folder);
-        use std::os::unix::fs::DirBuilderExt as _;
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).expect("a folder");
-        fs::write(folder.join(format!("{}.jsonl", self.run)), self.here(here)).expect("written");
+        if let Some(text) = self.here(here) {
+            use std::os::unix::fs::DirBuilderExt as _;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).expect("a folder");
+            fs::write(folder.join(format!("{}.jsonl", self.run)), text).expect("written");
+        }
         self.remove_all();
         self.world.sim().store("legacy").expect("there").remove("leases", "pingcap", &format!("tidepilot-{BASIC}"));
         match there {
@@ -237,8 +259,13 @@ fn expected(here: Here, there: There) -> (&'static str, [i32; 5]) {
     use Here as H;
     use There as T;
     match (here, there) {
+        (H::None, T::None) => ("-", [0, 3, 4, 4, 4]),
+        (H::None, T::Closed) => ("-", [0, 3, 4, 0, 4]),
+        (H::None, T::Mine | T::Driven | T::Left) => ("take-over", [2, 6, 4, 0, 4]),
         // Under another name it is not in the way of the run itself, only of every new one.
         (H::Waiting | H::Open | H::Newer, T::Planted) => ("kubectl", [2, 6, 0, 4, 0]),
+        // Over on this machine: that is what is said here, and the object stays for the line that `runs list` has.
+        (H::Done | H::Abandoned, T::Damaged | T::Planted) => ("kubectl", [2, 6, 0, 4, 4]),
         (_, T::Damaged | T::Planted) => ("kubectl", [2, 6, 4, 4, 4]),
         (H::Waiting | H::Open | H::Newer, T::None) => ("resume", [2, 6, 0, 4, 0]),
         (H::Waiting, T::Mine) => ("take-over", [2, 6, 6, 0, 0]),
@@ -246,6 +273,12 @@ fn expected(here: Here, there: There) -> (&'static str, [i32; 5]) {
         (H::Waiting | H::Open, T::Driven | T::Left) => ("take-over", [2, 6, 6, 0, 0]),
         (H::Newer, T::Driven | T::Left) => ("resume", [2, 6, 0, 0, 0]),
         (H::Waiting | H::Open | H::Newer, T::Closed) => ("over", [0, 3, 0, 0, 4]),
+        // Nothing to take over: no cluster has a record of it.
+        (H::Done | H::Abandoned, T::None) => ("over", [0, 3, 0, 4, 4]),
+        (H::Done | H::Abandoned, T::Closed) => ("over", [0, 3, 0, 0, 4]),
+        (H::Done, T::Mine | T::Driven | T::Left) => ("resume", [2, 6, 0, 0, 4]),
+        // Given up again, which closes the record that was left open.
+        (H::Abandoned, T::Mine | T::Driven | T::Left) => ("take-over", [2, 6, 0, 0, 0]),
         (H::Damaged, T::None) => ("over", [0, 3, 4, 4, 4]),
         (H::Damaged, T::Closed) => ("over", [0, 3, 0, 0, 4]),
         (H::Damaged, T::Mine | T::Driven | T::Left) => ("take-over", [2, 6, 4, 0, 4]),
@@ -297,7 +330,7 @@ fn every_record_beside(here: Here) {
             codes.push(code);
             if matches!(there, There::Damaged | There::Planted) && code != 0 && !line.starts_with("abandon") {
                 let removes = said.contains("kubectl --context legacy -n pingcap delete configmap");
-                let unread = here == Here::Damaged;
+                let unread = here == Here::None || here == Here::Damaged;
                 assert!(removes || (line.starts_with("resume") && unread), "{here:?} {there:?} {line}: {said}");
             }
         }
@@ -308,6 +341,11 @@ fn every_record_beside(here: Here) {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_journal_here_and_every_record_there() {
+    every_record_beside(Here::None);
 }
 
 #[test]
@@ -323,6 +361,16 @@ fn an_open_journal_and_every_record_there() {
 #[test]
 fn a_newer_journal_and_every_record_there() {
     every_record_beside(Here::Newer);
+}
+
+#[test]
+fn a_journal_of_what_was_done_and_every_record_there() {
+    every_record_beside(Here::Done);
+}
+
+#[test]
+fn a_journal_of_what_was_given_up_and_every_record_there() {
+    every_record_beside(Here::Abandoned);
 }
 
 #[test]
