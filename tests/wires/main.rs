@@ -2,6 +2,7 @@
 
 mod client;
 mod client_edges;
+mod closeup;
 mod etcd;
 mod sim_api;
 mod sim_world;
