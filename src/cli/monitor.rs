@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
         print(&look(&links, &connect).await);
         return Ok(ExitCode::SUCCESS);
     }
-    let token = match args.token_file.as_ref().map(token).transpose() {
+    let token = match args.token_file.as_deref().map(token).transpose() {
         Ok(token) => token,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
@@ -107,7 +107,7 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
 }
 
 /// The hash of the token: what is compared tells nothing of how much of it was right.
-fn token(file: &PathBuf) -> Result<[u8; 32], String> {
+fn token(file: &Path) -> Result<[u8; 32], String> {
     let text = files::read_text(file, Allowed::PlainOrPipe, LONGEST_TOKEN).map_err(|error| error.to_string())?;
     match text.trim() {
         "" => Err(format!("{} holds no token", file.display())),
