@@ -82,6 +82,14 @@ impl Field {
         self.stem = None;
     }
 
+    /// Whether a value may be put in for the person.
+    pub fn takes(&self, value: &str) -> bool {
+        match &self.info.kind {
+            InputKind::Choice(options) => options.iter().any(|option| option == value),
+            _ => true,
+        }
+    }
+
     /// The text by which suggestions are filtered.
     pub fn stem(&self) -> &str {
         self.stem.as_deref().unwrap_or(self.input.value())
@@ -134,6 +142,26 @@ impl App {
         }
     }
 
+    /// The pods that a form may mean: of the component that it names, else PD's, in the whole Database of its TidbCluster.
+    fn pods_for(&self, form: &Form) -> Vec<String> {
+        let component = form.fields.iter().find(|field| field.info.name == "component");
+        let component = component.map_or("pd", |field| field.input.value().trim());
+        let place = form.place();
+        let database =
+            self.databases().iter().find(|all| place.as_ref().is_some_and(|of| all.tidb_clusters.contains(of)));
+        let mut names: Vec<String> = Vec::new();
+        for (context, cluster) in &self.fleet.clusters {
+            let own = cluster.pods.values().filter(|pod| pod.component() == Some(component)).filter(|pod| {
+                let of = ObjectRef::new(context, &pod.metadata.namespace, pod.instance().unwrap_or_default());
+                database.is_some_and(|all| all.tidb_clusters.contains(&of))
+            });
+            names.extend(own.map(|pod| pod.metadata.name.clone()));
+        }
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// What the fleet suggests for the field in focus.
     pub fn suggestions(&self) -> Vec<String> {
         let Some((form, field)) = self.form.as_ref().and_then(|form| Some((form, form.field()?))) else {
@@ -168,6 +196,7 @@ impl App {
                 versions
             }
             InputKind::Choice(options) => options.clone(),
+            InputKind::Text if field.info.name == "pod" => self.pods_for(form),
             InputKind::Integer | InputKind::Text => Vec::new(),
         };
         let stem = field.stem().to_lowercase();

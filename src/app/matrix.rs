@@ -7,9 +7,13 @@
 use std::collections::BTreeSet;
 
 use super::App;
+use super::urls;
+use super::views::members::peer_cell;
+use super::views::{Cell, grouped};
 use super::words::{Level, freshness_level};
 use crate::counted::counted;
-use crate::fleet::database::Database;
+use crate::fleet::database::{Database, StoreRow};
+use crate::fleet::one_cluster::{Holding, invariants};
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::workload::Pod;
@@ -44,7 +48,17 @@ pub struct CellView {
     /// More, where there is room for it; and less of it, for less room.
     pub detail: String,
     pub brief: String,
+    /// The peerURL of a PD member, by its parts.
+    pub peer: Option<Cell>,
     pub pod: ObjectRef,
+}
+
+/// The instances of one component in one line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    pub component: Component,
+    /// One per column.
+    pub sums: Vec<Option<(Level, String)>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +83,9 @@ impl MatrixRow {
 pub struct Matrix {
     pub columns: Vec<Column>,
     pub rows: Vec<MatrixRow>,
+    pub groups: Vec<Group>,
+    /// The invariants of "is this one cluster", each with its short name.
+    pub lamps: Vec<(Level, &'static str)>,
     /// Live clusters with no part of this Database: they take no column.
     pub elsewhere: Vec<String>,
 }
@@ -98,7 +115,7 @@ pub fn matrix(app: &App) -> Matrix {
     for part in columns.iter().filter_map(|column| column.tidb_cluster.as_ref()) {
         names.extend(instances(app, part));
     }
-    let rows = names
+    let rows: Vec<MatrixRow> = names
         .into_iter()
         .map(|(order, ordinal)| {
             let component = ORDER[order];
@@ -109,7 +126,50 @@ pub fn matrix(app: &App) -> Matrix {
             MatrixRow { component, ordinal, cells }
         })
         .collect();
-    Matrix { columns, rows, elsewhere }
+    let groups = groups(&columns, &rows, database);
+    let lamps = invariants(&app.fleet, database).into_iter().map(|one| {
+        let level = match one.holding {
+            Holding::Holds => Level::Good,
+            Holding::Broken(_) => Level::Bad,
+            Holding::Unknown(_) => Level::Unknown,
+        };
+        (level, one.word())
+    });
+    let lamps = lamps.collect();
+    Matrix { columns, rows, groups, lamps, elsewhere }
+}
+
+/// How many of each component are well in each column, and what else is worth a word.
+fn groups(columns: &[Column], rows: &[MatrixRow], database: &Database) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for component in rows.iter().map(|row| row.component) {
+        if groups.iter().any(|group| group.component == component) {
+            continue;
+        }
+        let own: Vec<&MatrixRow> = rows.iter().filter(|row| row.component == component).collect();
+        let sums = columns.iter().enumerate().map(|(at, column)| {
+            let cells: Vec<&CellView> = own.iter().filter_map(|row| row.cells.get(at)?.as_ref()).collect();
+            let level = cells.iter().map(|cell| cell.level).max()?;
+            let well = cells.iter().filter(|cell| cell.level == Level::Good).count();
+            let mut words = format!("{well} of {}", cells.len());
+            if matches!(component, Component::Tikv | Component::Tiflash) {
+                let here = |row: &&StoreRow| {
+                    row.kube_cluster.as_deref() == Some(&column.context)
+                        && row.of == column.tidb_cluster
+                        && row.store.tiflash == (component == Component::Tiflash)
+                };
+                let stores: Vec<&StoreRow> = database.stores.iter().filter(here).collect();
+                let regions: i64 = stores.iter().map(|row| row.store.region_count).sum();
+                words.push_str(&format!("  {} regions", grouped(regions)));
+                if let Some(full) = stores.iter().filter_map(|row| row.store.load.full()).max() {
+                    words.push_str(&format!("  {full} % full"));
+                }
+            }
+            Some((level, words))
+        });
+        groups.push(Group { component, sums: sums.collect() });
+    }
+    groups
 }
 
 /// Before any Database is known every cluster shows how far its connection is.
@@ -155,6 +215,7 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
         drift: false,
         detail: String::new(),
         brief: String::new(),
+        peer: None,
         pod: ObjectRef::new(&of.context, &of.namespace, name),
     };
     match pod {
@@ -221,7 +282,10 @@ fn join_member(cell: &mut CellView, database: &Database) {
     };
     cell.leader = member.leader;
     cell.drift = member.drift;
-    cell.detail = format!("id {}", member.id);
+    let ids: Vec<String> = database.members.iter().map(|member| member.id.hex()).collect();
+    cell.detail = urls::short(&member.id.hex(), urls::prefix(ids.iter().map(String::as_str)));
+    let all: Vec<&str> = database.members.iter().flat_map(|one| one.peer_urls.iter().map(String::as_str)).collect();
+    cell.peer = Some(peer_cell(member, &all));
     match member.healthy {
         Some(true) => {}
         Some(false) => {

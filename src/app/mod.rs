@@ -12,6 +12,7 @@ pub mod closeup;
 pub mod driver;
 pub mod filter;
 pub mod form;
+pub mod helping;
 pub mod keymap;
 pub mod matrix;
 pub mod message;
@@ -23,6 +24,7 @@ mod prompt;
 pub mod rows;
 pub mod run_view;
 mod update;
+pub mod urls;
 pub mod views;
 pub mod words;
 
@@ -42,6 +44,7 @@ use crate::runbook::plan::Plan;
 use crate::runbook::standing::{Standing, into_findings};
 use approvals::Approving;
 use form::Form;
+use helping::Known;
 use keymap::Scope;
 use message::{Effect, RunbookInfo};
 use rows::{Kept, Order};
@@ -195,6 +198,12 @@ pub struct App {
     size: (u16, u16),
     pause_asked: bool,
     dirty: bool,
+    /// Beside the table what is under the cursor, or not; `None`: as the width has it.
+    pub inspector: Option<bool>,
+    /// What was under the cursor when runbooks were asked for.
+    hint: Known,
+    /// The gate that the start of the run has answered already.
+    answered: Option<String>,
     /// Columns that have room only in a wide terminal are shown whatever it costs the others.
     pub wide: bool,
     /// Counts what came in, and what of it was of the fleet: what was computed before is good until then.
@@ -232,6 +241,9 @@ impl App {
             size: (80, 24),
             pause_asked: false,
             dirty: true,
+            inspector: None,
+            hint: Known::default(),
+            answered: None,
             wide: false,
             change: 0,
             fleet_change: 0,

@@ -140,6 +140,30 @@ impl App {
         like.map(|at| View::Compare(first.clone(), other(at)))
     }
 
+    /// From a finding to the page of what it is about.
+    pub(super) fn open_object(&mut self) {
+        let Some(object) = self.object() else {
+            return self.say(Level::Unknown, "it is about no single object");
+        };
+        let of = ObjectRef::new(&object.context, &object.namespace, &object.name);
+        let subject = match object.kind {
+            "Pod" => Some(Subject::Pod(of)),
+            "TidbCluster" => Some(Subject::TidbCluster(of)),
+            "KubeCluster" => Some(Subject::Cluster(object.context.clone())),
+            "store" => object.name.parse().ok().map(Subject::Store),
+            "member" => {
+                let of_name = |one: &&Member| one.id.hex() == object.name || one.name == object.name;
+                let member = self.database().and_then(|all| all.members.iter().find(of_name));
+                member.map(|member| Subject::Member(member.id))
+            }
+            _ => None,
+        };
+        match subject {
+            Some(subject) => self.go(View::Detail(subject)),
+            None => self.say(Level::Unknown, format!("{object} has no page of its own")),
+        }
+    }
+
     /// Carries out a key that is about the object under the cursor.
     pub(super) fn on_object(&mut self, command: Command, _effects: &mut Vec<Effect>) {
         if let View::Logs { of, previous } = self.view() {

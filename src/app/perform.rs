@@ -3,7 +3,6 @@
 
 use tui_input::Input;
 
-use super::form::Form;
 use super::keymap::{Command, Scope};
 use super::message::Effect;
 use super::rows::{Item, Order};
@@ -13,6 +12,7 @@ use super::{App, Dialog, View};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::runbook::overrule::Accepted;
+use crate::runbook::plan::{Confirm, Plan};
 use crate::runbook::run::view::Offer;
 use crate::runbook::standing::{Drives, Standing};
 
@@ -62,6 +62,16 @@ impl App {
                 Some(order) => order.reversed = !order.reversed,
                 None => self.say(Level::Unknown, "nothing is ordered yet: s orders by a column"),
             },
+            Command::Inspector => {
+                let shown = self.inspector.unwrap_or(self.size.0 >= 140);
+                self.inspector = Some(!shown);
+                if !shown && self.size.0 < 100 {
+                    self.say(
+                        Level::Unknown,
+                        "there is room beside the table from 100 columns on; enter opens the page",
+                    );
+                }
+            }
             Command::Wide => {
                 self.wide = !self.wide;
                 self.say(Level::Done, if self.wide { "every column" } else { "the columns that fit well" });
@@ -96,8 +106,10 @@ impl App {
             },
             Command::PreviousDatabase => self.turn_database(false),
             Command::NextDatabase => self.turn_database(true),
-            Command::Runbooks => self.go(View::Runbooks),
-            Command::Problems => self.go(View::Problems),
+            Command::Runbooks => {
+                self.take_hint();
+                self.go(View::Runbooks);
+            }
             Command::Findings => self.go(View::Findings),
             Command::Certificates => self.go(View::Certificates),
             Command::Approvals => {
@@ -214,6 +226,9 @@ impl App {
     }
 
     fn open(&mut self, effects: &mut Vec<Effect>) {
+        if let View::Detail(super::Subject::Finding(_)) = self.view() {
+            return self.open_object();
+        }
         let Some(row) = self.row() else { return };
         match &row.item {
             Item::Database(index) => {
@@ -241,7 +256,7 @@ impl App {
     pub(super) fn open_form(&mut self, index: usize) {
         let Some(runbook) = self.runbooks.get(index).cloned() else { return };
         let target = self.pointed_at();
-        self.form = Some(Form::new(runbook, target.as_ref()));
+        self.form = Some(self.filled_form(runbook, target.as_ref()));
         self.go(View::Form);
     }
 
@@ -327,6 +342,10 @@ impl App {
         }
         let Some(plan) = self.plan.clone() else { return };
         let question = match plan.changes() {
+            1 if self.only_gate(&plan).is_some() => {
+                let step = plan.steps.iter().find(|step| step.action.writes()).map(|step| step.title.clone());
+                format!("{} on {}: it is sent at once, and nothing else asks.", step.unwrap_or_default(), plan.target)
+            }
             0 => format!("Every step on {} is already so: the run only looks and says so.", plan.target),
             n => format!("{} will be sent for {}. Gates on the way still ask.", counted(n, "change"), plan.target),
         };
@@ -337,6 +356,17 @@ impl App {
             go: false,
             effect: Box::new(Effect::Start(plan)),
         });
+    }
+
+    /// The gate of a plan with one change, where a plain yes answers it: the question before the start says the same, and
+    /// once is enough.
+    fn only_gate(&self, plan: &Plan) -> Option<String> {
+        let mut changes = plan.steps.iter().filter(|step| step.action.writes() && !step.already_so);
+        let (only, None) = (changes.next()?, changes.next()) else { return None };
+        match &only.confirm {
+            Confirm::Plain { gate } if only.approvers <= 1 && plan.changes() == 1 => Some(gate.clone()),
+            _ => None,
+        }
     }
 
     fn ask_resume(&mut self, run: Standing, effects: &mut Vec<Effect>) {
@@ -431,6 +461,7 @@ impl App {
         }
         match &effect {
             Effect::Start(plan) => {
+                self.answered = self.only_gate(plan);
                 // The header tells of the Database that the run is about.
                 self.chosen = Some(plan.target.clone());
                 self.run = Some(RunView::driving(Some(plan.clone()), ""));
@@ -438,6 +469,7 @@ impl App {
                 self.go(View::Run);
             }
             Effect::Resume { run, .. } => {
+                self.answered = None;
                 self.run = Some(RunView::driving(None, run));
                 self.go(View::Run);
             }

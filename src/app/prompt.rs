@@ -5,6 +5,7 @@
 use tui_input::Input;
 
 use super::form::Form;
+use super::helping::Known;
 use super::keymap::Command;
 use super::message::Effect;
 use super::palette::{Target, candidates, nowhere, resolve};
@@ -84,11 +85,17 @@ impl App {
             }
             (Target::View(View::Runbooks), Some(id)) => {
                 match self.runbooks.iter().position(|runbook| runbook.id == id) {
-                    Some(index) => self.open_form(index),
+                    Some(index) => {
+                        // Nothing was pointed at.
+                        self.hint = Known::default();
+                        self.open_form(index);
+                    }
                     None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
                 }
             }
             (Target::View(view), _) => {
+                // Nothing is pointed at by a word.
+                self.hint = Known::default();
                 if matches!(view, View::Runs | View::Approvals) {
                     effects.push(Effect::ListRuns);
                 }

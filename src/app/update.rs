@@ -44,7 +44,7 @@ impl App {
                 self.runs = all;
                 self.list_own();
             }
-            Message::Run(message) => self.run_message(message),
+            Message::Run(message) => self.run_message(message, &mut effects),
             Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Closeup { id, news } => self.closeup_news(id, news),
             Message::Fault(sentence) => {
@@ -81,7 +81,7 @@ impl App {
         self.dirty = over || ages || driving;
     }
 
-    fn run_message(&mut self, message: RunMessage) {
+    fn run_message(&mut self, message: RunMessage, effects: &mut Vec<Effect>) {
         match message {
             RunMessage::Planned(plan) => {
                 self.planning = false;
@@ -97,6 +97,10 @@ impl App {
                     None => self.say(Level::Bad, sentence),
                 }
             }
+            RunMessage::Gate(gate) if gate.text.is_none() && self.answered.as_ref() == Some(&gate.id) => {
+                self.answered = None;
+                effects.push(Effect::Answer { gate: gate.id, text: None });
+            }
             RunMessage::Gate(gate) => {
                 let run = self.run.get_or_insert_with(RunView::default);
                 run.apply(RunMessage::Gate(gate.clone()), self.now);
@@ -108,6 +112,7 @@ impl App {
                 }
             }
             RunMessage::Ended(end) => {
+                self.answered = None;
                 if std::mem::take(&mut self.pause_asked) {
                     // What was asked for has come to its end.
                     self.flash = None;

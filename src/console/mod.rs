@@ -13,6 +13,7 @@ mod findings;
 mod footer;
 mod form;
 mod header;
+mod inspector;
 mod logs;
 mod overview;
 mod plan;
@@ -71,7 +72,11 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
     header::draw(app, theme, frame, parts.header);
     let rows = app.rows();
     title(app, theme, frame, parts.title, &rows);
-    views::draw(app, theme, frame, parts.body, &rows);
+    let (body, beside) = inspector::split(app, parts.body);
+    views::draw(app, theme, frame, body, &rows);
+    if let Some(beside) = beside {
+        inspector::draw(app, theme, frame, beside);
+    }
     footer::draw(app, theme, frame, parts.footer);
     dialog::draw(app, theme, frame, parts.body, parts.footer);
 }

@@ -10,9 +10,9 @@ use ratatui::text::{Line, Span};
 use super::table::{first_in_sight, mark};
 use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use super::{empty, findings, nothing};
+use super::{empty, nothing, table};
 use crate::app::App;
-use crate::app::matrix::{CellView, Column};
+use crate::app::matrix::{CellView, Column, Group, Matrix};
 use crate::app::rows::{Item, Row};
 use crate::app::words::{Level, freshness_words, quorum_level, quorum_loss, quorum_short};
 use crate::counted::counted;
@@ -20,7 +20,8 @@ use crate::fleet::tidbcluster::TidbCluster;
 
 const LABEL: usize = 10;
 const NARROWEST: usize = 16;
-const WIDEST: usize = 58;
+/// A cell with a peerURL in it.
+const WIDEST: usize = 112;
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
     if area.is_empty() {
@@ -33,11 +34,11 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         area = Rect { y: area.y + gap, height: area.height - gap, ..area };
     }
     let matrix = app.matrix();
-    // Where there is room to spare, the seven stand below the instances.
-    let below = findings::panel_height();
-    if area.width >= 120 && usize::from(area.height) > rows.len() + gaps(rows) + usize::from(below) + 8 {
-        area.height -= below;
-        findings::panel(app, theme, frame, Rect { y: area.bottom(), height: below, ..area });
+    // The seven invariants are one line of lamps; their sentences stand among the findings.
+    if !matrix.lamps.is_empty() && usize::from(area.height) > rows.len() + 6 {
+        area.height -= 1;
+        let line = lamps(&matrix, theme, usize::from(area.width));
+        frame.render_widget(line, Rect { y: area.bottom(), height: 1, ..area });
     }
     if matrix.columns.is_empty() {
         return empty(frame, area, theme, &nothing(app, "No TidbCluster is seen in any connected cluster."));
@@ -83,16 +84,25 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         return;
     }
     let cursor = app.cursor(rows);
-    let roomy = rows.len() + gaps(rows) < usize::from(body.height);
-    if roomy {
-        y += 1;
-    }
+    let heads = rows.iter().enumerate().filter(|(at, row)| begins(rows, *at) && group(row).is_some()).count();
+    // Each component has a heading of its own where there is room, and a gap before it where there is more.
+    let headed = rows.len() + heads <= usize::from(body.height);
+    let roomy = rows.len() + 2 * heads <= usize::from(body.height);
     let heights = vec![1; rows.len()];
     let top = first_in_sight(&heights, cursor, usize::from(area.bottom() - y));
     for (index, row) in rows.iter().enumerate().skip(top) {
         let Item::Instance(instance) = &row.item else { continue };
-        if roomy && index > 0 && group(&rows[index - 1]) != group(row) {
-            y += 1;
+        if headed && begins(rows, index) {
+            y += u16::from(roomy);
+            let sums = matrix.groups.iter().find(|sums| Some(sums.component) == group(row));
+            if let Some(sums) = sums {
+                put(frame, area, y, 2, Line::from(Span::styled(sums.component.title(), theme.style(Role::Title))));
+                for (place, (column, _)) in shown.iter().enumerate() {
+                    let line = sum(theme, sums, *column, wide.saturating_sub(2));
+                    put(frame, area, y, 2 + LABEL + place * wide, line);
+                }
+                y += 1;
+            }
         }
         if y >= area.bottom() {
             break;
@@ -127,8 +137,33 @@ fn group(row: &Row) -> Option<crate::fleet::tidbcluster::Component> {
     }
 }
 
-fn gaps(rows: &[Row]) -> usize {
-    rows.windows(2).filter(|pair| group(&pair[0]) != group(&pair[1])).count()
+/// Whether a component begins with this row.
+fn begins(rows: &[Row], index: usize) -> bool {
+    index == 0 || group(&rows[index - 1]) != group(&rows[index])
+}
+
+/// What a column has of one component.
+fn sum(theme: Theme, sums: &Group, column: usize, room: usize) -> Line<'static> {
+    let Some(Some((level, words))) = sums.sums.get(column) else { return Line::default() };
+    let style = if *level == Level::Good { theme.style(Role::Dim) } else { theme.level(*level) };
+    Line::from(Span::styled(cut(words, room, theme), style))
+}
+
+/// `one cluster?  ● id ● members ● pump …`
+fn lamps(matrix: &Matrix, theme: Theme, room: usize) -> Line<'static> {
+    let mut spans = vec![Span::styled("  one cluster? ", theme.style(Role::Title))];
+    for (level, word) in &matrix.lamps {
+        let style = theme.level(*level);
+        spans.push(Span::styled(format!("{} ", theme.glyph(*level)), style));
+        let word_style = if *level == Level::Good { theme.style(Role::Dim) } else { style };
+        spans.push(Span::styled(format!("{word} "), word_style));
+    }
+    let used: usize = spans.iter().map(Span::width).sum();
+    let more = "(f explains)";
+    if used + more.len() <= room {
+        spans.push(Span::styled(more, theme.style(Role::Dim)));
+    }
+    Line::from(spans)
 }
 
 fn put(frame: &mut Frame<'_>, area: Rect, y: u16, x: usize, line: Line<'static>) {
@@ -261,6 +296,13 @@ fn cell_line(theme: Theme, cell: &CellView, room: usize, row: bool, under: bool)
         let both = format!(" {} drift", theme.drift());
         let short = if room >= 22 { both.clone() } else { format!(" {}", theme.drift()) };
         add(short, both, style);
+    }
+    // The peerURL, if enough of it has room to be told from its neighbours.
+    if let Some(peer) = cell.peer.as_ref().filter(|_| spare > width(&cell.detail) + 28) {
+        spans.push(span(format!("  {}  ", cell.detail), theme.style(Role::Dim)));
+        spare -= width(&cell.detail) + 4;
+        spans.extend(table::cell_spans(peer, spare, true, theme));
+        return Line::from(spans);
     }
     let fits = |text: &&String| !text.is_empty() && width(text) + 2 <= spare;
     if let Some(more) = [&cell.detail, &cell.brief].into_iter().find(fits) {

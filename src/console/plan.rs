@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use ratatui::text::Span;
 use serde_json::Value;
 
+use super::table;
 use super::text::{Page, span};
 use super::theme::{Role, Theme};
 use crate::app::App;
+use crate::app::urls;
 use crate::app::words::{Level, age};
 use crate::counted::counted;
 use crate::runbook::action::{Request, Reversibility};
@@ -205,6 +207,18 @@ fn differences(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
         page.push(vec![span(format!("      {source}"), theme.style(Role::Dim))]);
     }
     for (path, before, after) in all {
+        if before.contains("://") && after.contains("://") && !before.contains(' ') && !after.contains(' ') {
+            let path = if path.is_empty() { "peerURL" } else { path.as_str() };
+            let mut line = vec![span(format!("      {path}  "), theme.style(Role::Plain))];
+            let used: usize = line.iter().map(Span::width).sum();
+            let cell = urls::cell(&before, Some(&after), &[&before]);
+            // Only where it fits whole: before a write nothing of it may be cut off.
+            if used + table::cell_width(&cell, theme) <= room {
+                line.extend(table::cell_spans(&cell, room - used, true, theme));
+                page.push(line);
+                continue;
+            }
+        }
         let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
         let one_line = path.len() + before.len() + after.len() + 14 <= room;
         if one_line {

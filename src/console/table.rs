@@ -27,7 +27,6 @@ pub fn tone(theme: Theme, tone: Tone) -> Style {
         Tone::Strong => Role::Strong,
         Tone::Accent => Role::Accent,
         Tone::Level(level) => Role::Level(level),
-        Tone::Missing => Role::Missing,
     })
 }
 
@@ -46,6 +45,7 @@ pub fn cell_width(cell: &Cell, theme: Theme) -> usize {
     let parts = cell.parts.iter().map(|part| match part {
         Part::Text { text, .. } => width(&super::text::clean(text)),
         Part::Mark(mark) => width(sign(theme, *mark).0),
+        Part::Missing(text) => width(&super::text::clean(text)) + 2,
     });
     parts.sum()
 }
@@ -60,6 +60,10 @@ pub fn cell_spans(cell: &Cell, room: usize, middle: bool, theme: Theme) -> Vec<S
             Part::Mark(mark) => {
                 let (text, style) = sign(theme, *mark);
                 (text.to_owned(), style)
+            }
+            Part::Missing(text) => {
+                let (open, close) = theme.brackets();
+                (format!("{open}{}{close}", super::text::clean(text)), theme.style(Role::Missing))
             }
             Part::Text { text, tone: of, common } => {
                 let mut text = super::text::clean(text).into_owned();

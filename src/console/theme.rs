@@ -116,6 +116,11 @@ impl Theme {
         if reversed { self.pick("↑", "^") } else { self.pick("↓", "v") }
     }
 
+    /// Around what should be there and is not.
+    pub fn brackets(self) -> (&'static str, &'static str) {
+        (self.pick("⟨", "<"), self.pick("⟩", ">"))
+    }
+
     /// Beside a row that is marked.
     pub fn marked(self) -> &'static str {
         self.pick("◆", "#")

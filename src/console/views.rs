@@ -33,7 +33,6 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Members
         | View::Stores
         | View::TidbClusters
-        | View::Problems
         | View::Certificates
         | View::Runbooks
         | View::Runs

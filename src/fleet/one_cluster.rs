@@ -32,6 +32,14 @@ pub struct Invariant {
     pub holding: Holding,
 }
 
+impl Invariant {
+    /// Its title in one word.
+    pub fn word(&self) -> &'static str {
+        const WORDS: [&str; 7] = ["id", "members", "pump", "names", "strangers", "stores", "leader"];
+        usize::from(self.number).checked_sub(1).and_then(|at| WORDS.get(at)).copied().unwrap_or("?")
+    }
+}
+
 const TITLES: [&str; 7] = [
     "one PD cluster id in all TidbClusters",
     "each TidbCluster knows the others' members and stores",

@@ -150,11 +150,59 @@ pub struct Store {
     pub region_count: i64,
     #[serde(default, skip_serializing)]
     pub labels: BTreeMap<String, String>,
+    #[serde(skip)]
+    pub load: StoreLoad,
+}
+
+/// What PD knows of a store beyond its place; `None` and empty mean "not told".
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreLoad {
+    /// As PD writes them: `98.3GiB`
+    pub capacity: String,
+    pub available: String,
+    pub last_heartbeat: Option<Timestamp>,
+    /// From 1 (well) to 100.
+    pub slow_score: Option<i64>,
+    pub started: Option<Timestamp>,
+}
+
+impl StoreLoad {
+    /// How full it is, in percent.
+    pub fn full(&self) -> Option<u64> {
+        let (all, free) = (bytes(&self.capacity)?, bytes(&self.available)?);
+        // Whole percents of sizes in bytes: the fraction is of no interest.
+        (all > 0.0 && free >= 0.0 && free <= all).then(|| ((all - free) / all * 100.0).round() as u64)
+    }
+}
+
+/// `98.3GiB` in bytes.
+fn bytes(text: &str) -> Option<f64> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let number: f64 = text[..at].trim().parse().ok().filter(|number: &f64| number.is_finite())?;
+    let power = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"].iter().position(|unit| *unit == text[at..].trim())?;
+    Some(number * 1024f64.powi(i32::try_from(power).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_full_a_store_is() {
+        for (capacity, available, full) in [
+            ("98.3GiB", "71.9GiB", Some(27)),
+            ("1TiB", "512GiB", Some(50)),
+            ("100B", "100B", Some(0)),
+            ("0B", "0B", None),
+            ("1GiB", "2GiB", None),
+            ("", "", None),
+            ("NaNGiB", "1GiB", None),
+            ("1XiB", "1GiB", None),
+        ] {
+            let load = StoreLoad { capacity: capacity.into(), available: available.into(), ..StoreLoad::default() };
+            assert_eq!(load.full(), full, "{available} of {capacity}");
+        }
+    }
 
     #[test]
     fn ids_above_i64_survive_every_form() {

@@ -6,6 +6,7 @@ mod common;
 mod counted;
 mod fixture;
 mod keys;
+mod questions;
 mod read_only;
 mod screens;
 mod terminal;

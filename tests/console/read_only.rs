@@ -210,7 +210,7 @@ fn every_key_in_every_view() {
     for key in &keys {
         match leaves(key) {
             Some(Command::Back | Command::Close) => {}
-            Some(Command::Palette | Command::Help | Command::Runbooks | Command::Problems) => {
+            Some(Command::Palette | Command::Help | Command::Runbooks | Command::Findings) => {
                 console.keys(&format!("{}{ESC}", bytes(key)));
             }
             _ => console.keys(&format!("{}y", bytes(key))),

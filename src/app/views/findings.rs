@@ -1,4 +1,4 @@
-//! Findings of all Databases, the worst first, and then what could not be seen.
+//! What is wrong or risky in all Databases, the worst first, and then what could not be seen.
 
 use super::{Cell, Item, LIST, Problem, Row, Tone, ViewSpec, column};
 use crate::app::App;
@@ -6,9 +6,9 @@ use crate::app::words::Level;
 use crate::hazards::{Finding, Severity};
 
 pub const SPEC: ViewSpec = ViewSpec {
-    title: "findings",
-    names: &["findings", "check"],
-    about: "hazards, with evidence and what to do",
+    title: "problems",
+    names: &["problems", "faults", "findings", "check"],
+    about: "what is wrong, risky or not seen, with evidence and what helps",
     columns: &[column("SEVERITY", 8, 0), column("IN", 4, 2), column("WHAT", 20, 1)],
     rows,
     empty: "Nothing is found, and nothing is hidden from here.",

@@ -2,6 +2,7 @@
 
 use super::{Cell, Column, Item, LIST, Mark, Note, Row, Tone, ViewSpec, column, middle};
 use crate::app::App;
+use crate::app::urls;
 use crate::app::words::Level;
 use crate::fleet::database::Member;
 
@@ -34,7 +35,10 @@ fn rows(app: &App) -> Vec<Row> {
     let Some(database) = app.database() else { return Vec::new() };
     let members = database.members.iter().enumerate();
     let shown = members.filter(|(_, member)| app.in_focus(member.kube_cluster.as_deref()));
-    shown.map(|(index, member)| row(app, index, member)).collect()
+    let all: Vec<&str> = database.members.iter().flat_map(|one| one.peer_urls.iter().map(String::as_str)).collect();
+    let ids: Vec<String> = database.members.iter().map(|member| member.id.hex()).collect();
+    let length = urls::prefix(ids.iter().map(String::as_str));
+    shown.map(|(index, member)| row(app, index, member, &all, length)).collect()
 }
 
 pub fn health(member: &Member) -> (Level, &'static str) {
@@ -59,7 +63,16 @@ pub fn status(app: &App, member: &Member) -> (Level, String) {
     }
 }
 
-fn row(app: &App, index: usize, member: &Member) -> Row {
+/// The peerURL by its parts; more than one, or none, as it is.
+pub fn peer_cell(member: &Member, all: &[&str]) -> Cell {
+    let should = member.expected_peer_url.as_deref().filter(|_| member.drift);
+    match member.peer_urls.as_slice() {
+        [one] => urls::cell(one, should, all),
+        more => Cell::new(more.join(", "), if member.drift { Tone::Level(Level::Bad) } else { Tone::Plain }),
+    }
+}
+
+fn row(app: &App, index: usize, member: &Member, all: &[&str], length: usize) -> Row {
     let (health_level, word) = health(member);
     let level = match health_level {
         Level::Good if member.drift => Level::Working,
@@ -71,16 +84,16 @@ fn row(app: &App, index: usize, member: &Member) -> Row {
     let peer_tone = if member.drift { Tone::Level(Level::Bad) } else { Tone::Plain };
     let lead = if member.leader { Cell::mark(Mark::Leader).ordered_by(0) } else { Cell::default().ordered_by(1) };
     let mut row = Row::new(member.id.hex(), level, Item::Member(index))
-        .found_by(format!("{} {}", member.id.decimal(), if member.drift { "drift" } else { "" }))
+        .found_by(format!("{} {peer} {}", member.id.decimal(), if member.drift { "drift" } else { "" }))
         .found_by(if member.leader { "leader" } else { "" })
         .cells(vec![
-            Cell::plain(member.id.hex()),
+            Cell::plain(urls::short(&member.id.hex(), length)),
             Cell::level(health_level, word),
             lead,
             Cell::plain(member.kube_cluster.as_deref().unwrap_or("?")),
             Cell::plain(member.pod.as_deref().unwrap_or("in no connected context")),
             Cell::new(status, Tone::Level(status_level)),
-            Cell::new(&peer, peer_tone),
+            peer_cell(member, all),
             Cell::dim(&client),
             Cell::dim(&member.name),
         ]);

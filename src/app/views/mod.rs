@@ -13,7 +13,6 @@ pub mod findings;
 pub mod members;
 mod overview;
 mod pods;
-mod problems;
 mod row;
 mod runbooks;
 mod runs;
@@ -37,7 +36,6 @@ pub enum View {
     Members,
     Stores,
     TidbClusters,
-    Problems,
     Findings,
     Certificates,
     Runbooks,
@@ -129,7 +127,7 @@ const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 18] = [
+    pub const ALL: [View; 17] = [
         View::Overview,
         View::Databases,
         View::Clusters,
@@ -138,7 +136,6 @@ impl View {
         View::Pods,
         View::TidbClusters,
         View::Events(None),
-        View::Problems,
         View::Findings,
         View::Certificates,
         View::Runbooks,
@@ -158,7 +155,6 @@ impl View {
             View::Members => &members::SPEC,
             View::Stores => &stores::SPEC,
             View::TidbClusters => &tidb_clusters::SPEC,
-            View::Problems => &problems::SPEC,
             View::Findings => &findings::SPEC,
             View::Certificates => &certificates::SPEC,
             View::Runbooks => &runbooks::SPEC,

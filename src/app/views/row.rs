@@ -58,8 +58,6 @@ pub enum Tone {
     Strong,
     Accent,
     Level(Level),
-    /// What should be there and is not: shown in brackets where it belongs.
-    Missing,
 }
 
 /// A sign that the face draws, in ASCII where it has to.
@@ -81,6 +79,8 @@ pub enum Part {
         common: bool,
     },
     Mark(Mark),
+    /// What should be there and is not.
+    Missing(String),
 }
 
 /// One cell.
@@ -134,7 +134,7 @@ impl Cell {
     pub fn text(&self) -> String {
         let texts = self.parts.iter().filter_map(|part| match part {
             Part::Text { text, .. } => Some(text.as_str()),
-            Part::Mark(_) => None,
+            Part::Mark(_) | Part::Missing(_) => None,
         });
         texts.collect::<String>().trim().to_owned()
     }

@@ -16,7 +16,10 @@ pub const SPEC: ViewSpec = ViewSpec {
 };
 
 fn rows(app: &App) -> Vec<Row> {
-    let rows = app.runbooks.iter().enumerate().map(|(index, runbook)| {
+    let mut all: Vec<_> = app.runbooks.iter().enumerate().collect();
+    // Those that the object under the cursor fills come first, the nearest on top.
+    all.sort_by_key(|(_, runbook)| std::cmp::Reverse(app.fits(runbook, app.hint())));
+    let rows = all.into_iter().map(|(index, runbook)| {
         let word = if runbook.experimental { "experimental" } else { "" };
         let mut row = Row::new(&runbook.id, Level::Done, Item::Runbook(index)).found_by(&runbook.summary).cells(vec![
             Cell::strong(&runbook.id),

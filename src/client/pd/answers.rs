@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::client::plain;
-use crate::fleet::pd::{EtcdMember, MemberId, Store};
+use crate::fleet::pd::{EtcdMember, MemberId, Store, StoreLoad};
 use crate::runbook::record::in_short;
 
 pub(in crate::client) fn json<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T, String> {
@@ -187,6 +187,11 @@ pub(in crate::client) fn stores(body: &[u8]) -> Result<Vec<Store>, String> {
     struct Counts {
         leader_count: i64,
         region_count: i64,
+        capacity: String,
+        available: String,
+        slow_score: Option<i64>,
+        last_heartbeat_ts: Option<String>,
+        start_ts: Option<String>,
     }
     let list: List = json("GET /pd/api/v1/stores", body)?;
     let store = |row: Row| Store {
@@ -198,6 +203,13 @@ pub(in crate::client) fn stores(body: &[u8]) -> Result<Vec<Store>, String> {
         labels: row.store.labels.into_iter().map(|label| (label.key, label.value)).collect(),
         leader_count: row.status.leader_count,
         region_count: row.status.region_count,
+        load: StoreLoad {
+            capacity: row.status.capacity,
+            available: row.status.available,
+            slow_score: row.status.slow_score,
+            last_heartbeat: row.status.last_heartbeat_ts.and_then(|at| at.parse().ok()),
+            started: row.status.start_ts.and_then(|at| at.parse().ok()),
+        },
     };
     Ok(list.stores.into_iter().map(store).collect())
 }

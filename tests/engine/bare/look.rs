@@ -295,6 +295,7 @@ fn store(row: &Value) -> Store {
             .filter_map(|label| Some((label["key"].as_str()?.to_owned(), label["value"].as_str()?.to_owned())))
             .collect(),
         leader_count: status["leader_count"].as_i64().unwrap_or_default(),
+        load: Default::default(),
         region_count: status["region_count"].as_i64().unwrap_or_default(),
     }
 }

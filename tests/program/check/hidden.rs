@@ -210,7 +210,6 @@ fn screens(whole: &Seen, part: &Seen, dark: bool, touched: &BTreeSet<&str>) -> V
             View::Members,
             View::Stores,
             View::TidbClusters,
-            View::Problems,
             View::Findings,
             View::Certificates,
         ] {

@@ -1,0 +1,221 @@
+//! What helps with the object under the cursor: the findings about it, the runbooks whose inputs it fills, and the line
+//! that a finding names, taken apart into a runbook and its inputs.
+//!
+//! Not here: the form itself ([`super::form`]), what findings say (`hazards`).
+
+use std::collections::BTreeMap;
+
+use super::form::Form;
+use super::keymap::Scope;
+use super::message::{InputKind, RunbookInfo};
+use super::objects::{member_pod, store_pod};
+use super::{App, Subject, View};
+use crate::fleet::ObjectRef;
+use crate::fleet::database::{Member, StoreRow};
+use crate::hazards::Finding;
+
+/// What an object can say for the inputs of a runbook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    pub tidb_cluster: Option<ObjectRef>,
+    pub pod: Option<String>,
+    pub component: Option<String>,
+    /// Inputs that a finding names outright.
+    pub named: BTreeMap<String, String>,
+    /// The runbook that a finding names.
+    pub runbook: Option<String>,
+}
+
+/// The runbook and the inputs of a printed line: `tidepilot run ID --set NAME=VALUE …`.
+pub fn line(text: &str) -> Option<(String, BTreeMap<String, String>)> {
+    let mut words = text.split_whitespace().map(|word| word.trim_matches(['`', '\'', '"', ',', ';', '(', ')']));
+    while let Some(word) = words.next() {
+        if word != "tidepilot" || !matches!(words.next(), Some("run" | "plan")) {
+            continue;
+        }
+        let id = words.next()?.trim_end_matches('.').to_owned();
+        let mut inputs = BTreeMap::new();
+        while let Some(word) = words.next() {
+            if word == "--set" {
+                if let Some((name, value)) = words.next().and_then(|pair| pair.split_once('=')) {
+                    inputs.insert(name.to_owned(), value.to_owned());
+                }
+            } else if !word.starts_with("--") {
+                break;
+            }
+        }
+        return Some((id, inputs));
+    }
+    None
+}
+
+impl App {
+    /// What the inspector shows: of a list the row under the cursor.
+    pub fn inspected(&self) -> Option<Subject> {
+        self.subject(&self.row()?)
+    }
+
+    /// What the object under the cursor says for a form.
+    pub fn known(&self) -> Known {
+        let subject = match self.view() {
+            View::Detail(subject) => Some(subject.clone()),
+            _ => self.inspected(),
+        };
+        let mut known = Known::default();
+        match subject {
+            Some(Subject::Finding(key)) => {
+                if let Some(finding) = self.finding(&key) {
+                    if let Some((runbook, inputs)) = line(&finding.what_to_do) {
+                        (known.runbook, known.named) = (Some(runbook), inputs);
+                    }
+                    let about = finding.subjects.iter().find(|subject| !subject.name.is_empty());
+                    if let Some(about) = about.filter(|about| !about.context.is_empty()) {
+                        let of = ObjectRef::new(&about.context, &about.namespace, &about.name);
+                        match about.kind {
+                            "TidbCluster" => known.tidb_cluster = Some(of),
+                            "Pod" => self.of_pod(&of, &mut known),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            Some(Subject::Pod(of)) => self.of_pod(&of, &mut known),
+            Some(Subject::TidbCluster(of)) => known.tidb_cluster = Some(of),
+            Some(Subject::Member(id)) => {
+                let pod = self.database().and_then(|database| member_pod(database.member(id)?));
+                if let Some(of) = pod {
+                    self.of_pod(&of, &mut known);
+                }
+            }
+            Some(Subject::Store(id)) => {
+                let row = self.database().and_then(|all| all.stores.iter().find(|row| row.store.id == id));
+                if let Some(of) = row.and_then(store_pod) {
+                    self.of_pod(&of, &mut known);
+                }
+            }
+            Some(Subject::Certificate(key)) => {
+                known.tidb_cluster = self.certificate(&key).map(|one| one.of.clone());
+            }
+            Some(Subject::Cluster(_) | Subject::Sentence(_)) | None => {}
+        }
+        known
+    }
+
+    fn of_pod(&self, of: &ObjectRef, known: &mut Known) {
+        known.pod = Some(of.name.clone());
+        let Some(cluster) = self.fleet.clusters.get(&of.context) else { return };
+        let pod = cluster.pods.get(&of.key());
+        known.component = pod.and_then(|pod| pod.component()).map(str::to_owned);
+        let own = pod.and_then(|pod| pod.instance());
+        let tc = own.map(|name| ObjectRef::new(&of.context, &of.namespace, name));
+        known.tidb_cluster = tc.filter(|tc| self.fleet.tidb_cluster(tc).is_some());
+    }
+
+    /// Whether the object under the cursor fills inputs of this runbook, and how much of it it is about.
+    pub fn fits(&self, runbook: &RunbookInfo, known: &Known) -> usize {
+        if known.runbook.as_ref() == Some(&runbook.id) {
+            return 10;
+        }
+        let target = runbook.inputs.iter().any(|input| input.kind == InputKind::TidbCluster);
+        if !target || known.tidb_cluster.is_none() {
+            return 0;
+        }
+        // A runbook of PD members is no help with a store.
+        let pd = known.component.as_deref() == Some("pd");
+        let pod = runbook.inputs.iter().any(|input| input.name == "pod");
+        let of_members = runbook.id.contains("pd-leader") || runbook.id.contains("peer-urls");
+        match (pod, of_members) {
+            (_, true) if known.component.is_some() && !pd => 0,
+            (true, _) if known.pod.is_some() => 3,
+            (_, true) => 2,
+            _ => 1,
+        }
+    }
+
+    /// The ids of the runbooks that help with what is under the cursor, the nearest first.
+    pub fn runbooks_for_cursor(&self) -> Vec<String> {
+        let known = self.known();
+        let mut fitting: Vec<(usize, &RunbookInfo)> =
+            self.runbooks.iter().map(|runbook| (self.fits(runbook, &known), runbook)).collect();
+        fitting.retain(|(fits, _)| *fits > 1);
+        fitting.sort_by_key(|(fits, _)| std::cmp::Reverse(*fits));
+        fitting.into_iter().map(|(_, runbook)| runbook.id.clone()).collect()
+    }
+
+    /// The findings about one pod and what lives in it.
+    pub fn findings_about(
+        &self,
+        pod: Option<&ObjectRef>,
+        member: Option<&Member>,
+        store: Option<&StoreRow>,
+    ) -> Vec<&Finding> {
+        let id = member.map(|member| member.id.hex());
+        let store = store.map(|row| row.store.id.to_string());
+        let about = |finding: &&Finding| {
+            finding.subjects.iter().any(|subject| match subject.kind {
+                "Pod" => pod.is_some_and(|of| {
+                    (&subject.context, &subject.namespace, &subject.name) == (&of.context, &of.namespace, &of.name)
+                }),
+                "member" => {
+                    id.as_ref() == Some(&subject.name) || member.is_some_and(|member| member.name == subject.name)
+                }
+                "store" => store.as_ref() == Some(&subject.name),
+                _ => false,
+            })
+        };
+        self.checked().findings.iter().filter(about).take(4).collect()
+    }
+
+    /// What was under the cursor when runbooks were asked for.
+    pub fn hint(&self) -> &Known {
+        &self.hint
+    }
+
+    /// What is known where the list of runbooks was asked for: of the view behind it.
+    pub(super) fn take_hint(&mut self) {
+        if matches!(self.view_scope(), Scope::Matrix | Scope::List | Scope::Text) && *self.view() != View::Runbooks {
+            self.hint = self.known();
+        }
+    }
+
+    /// A form that begins with what is known.
+    pub(super) fn filled_form(&self, runbook: RunbookInfo, pointed: Option<&ObjectRef>) -> Form {
+        let known = &self.hint;
+        let own = known.runbook.as_ref() == Some(&runbook.id);
+        let mut form = Form::new(runbook, known.tidb_cluster.as_ref().or(pointed));
+        for field in &mut form.fields {
+            let named = known.named.get(&field.info.name).filter(|_| own);
+            let value = named.cloned().or_else(|| match field.info.name.as_str() {
+                "pod" => known.pod.clone(),
+                "component" => known.component.clone(),
+                _ => None,
+            });
+            if let Some(value) = value.filter(|value| field.takes(value)) {
+                field.input = tui_input::Input::new(value);
+            }
+        }
+        let empty = form.fields.iter().position(|field| field.info.required && field.input.value().is_empty());
+        // Nothing is missing: enter plans.
+        form.at = empty.unwrap_or(form.fields.len().saturating_sub(1));
+        form
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_line_is_a_runbook_with_inputs() {
+        let (id, inputs) = line(
+            "restart no PD before: `tidepilot plan repair-peer-urls --set tidbCluster=east/db/basic --set removeUnused=true`",
+        )
+        .expect("a line");
+        assert_eq!(id, "repair-peer-urls");
+        let inputs: Vec<String> = inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(inputs, ["removeUnused=true", "tidbCluster=east/db/basic"]);
+        assert_eq!(line("tidepilot run x-y.").map(|(id, _)| id).as_deref(), Some("x-y"));
+        assert_eq!(line("kubectl get pods; tidepilot status"), None);
+        assert_eq!(line(""), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! The object under the cursor beside the table: what Kubernetes says of it and what PD says of it, in two columns.
+//!
+//! At the right from 140 columns on, below the table (on request) from 100. Not here: the whole page of an object
+//! ([`super::detail`]), which object it is (`app::objects`).
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Block;
+
+use super::text::{cut, cut_middle, pad, span, wrap};
+use super::theme::{Role, Theme};
+use super::{detail, table};
+use crate::app::keymap::Scope;
+use crate::app::matrix::{pod_words, store_level};
+use crate::app::objects::{member_pod, store_pod};
+use crate::app::views::Cell;
+use crate::app::views::findings::level as finding_level;
+use crate::app::views::members::{health, peer_cell};
+use crate::app::words::{Level, age};
+use crate::app::{App, Subject};
+use crate::fleet::ObjectRef;
+use crate::fleet::database::{Member, StoreRow};
+use crate::fleet::workload::{Pod, image_tag};
+
+/// From this width on it stands at the right.
+const RIGHT: u16 = 140;
+/// From this width on it can stand below.
+const BELOW: u16 = 100;
+const WIDEST: u16 = 64;
+const LINES: u16 = 12;
+const LABEL: usize = 9;
+
+/// The table's part of the body, and the inspector's where there is one.
+pub fn split(app: &App, body: Rect) -> (Rect, Option<Rect>) {
+    let lists = matches!(app.view_scope(), Scope::Matrix | Scope::List);
+    if !lists || app.inspected().is_none() || body.height < 8 {
+        return (body, None);
+    }
+    if body.width >= RIGHT && app.inspector.unwrap_or(true) {
+        let width = (body.width / 3).min(WIDEST);
+        let left = Rect { width: body.width - width, ..body };
+        return (left, Some(Rect { x: left.right(), width, ..body }));
+    }
+    if (BELOW..RIGHT).contains(&body.width) && app.inspector == Some(true) && body.height >= LINES + 8 {
+        let above = Rect { height: body.height - LINES, ..body };
+        return (above, Some(Rect { y: above.bottom(), height: LINES, ..body }));
+    }
+    (body, None)
+}
+
+/// Draws what is under the cursor.
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+    let Some(subject) = app.inspected() else { return };
+    let name = match app.object() {
+        Some(object) if !object.name.is_empty() => format!(" {} in {} ", object.name, object.context),
+        Some(object) => format!(" {} ", object.context),
+        None => " more ".to_owned(),
+    };
+    let block = Block::bordered()
+        .border_set(theme.border())
+        .border_style(theme.style(Role::Dim))
+        .title(span(cut(&name, usize::from(area.width.saturating_sub(2)), theme), theme.style(Role::Strong)));
+    let inside = block.inner(area);
+    frame.render_widget(block, area);
+    let room = usize::from(inside.width);
+    let mut lines = match two_sources(app, &subject) {
+        Some(found) => found.lines(app, theme, room),
+        None => detail::page(app, theme, &subject, room).lines,
+    };
+    let more = lines.len() > usize::from(inside.height);
+    lines.truncate(usize::from(inside.height).saturating_sub(usize::from(more)));
+    if more {
+        lines.push(Line::from(Span::styled(" enter shows all of it", theme.style(Role::Dim))));
+    }
+    for (offset, line) in lines.into_iter().enumerate() {
+        let y = inside.y.saturating_add(u16::try_from(offset).unwrap_or(u16::MAX));
+        if y < inside.bottom() {
+            frame.render_widget(line, Rect { y, height: 1, ..inside });
+        }
+    }
+}
+
+/// A pod, and the member or store that lives in it.
+struct Both<'a> {
+    of: Option<ObjectRef>,
+    pod: Option<&'a Pod>,
+    member: Option<&'a Member>,
+    store: Option<&'a StoreRow>,
+}
+
+fn two_sources<'a>(app: &'a App, subject: &Subject) -> Option<Both<'a>> {
+    let database = app.database()?;
+    let (of, member, store) = match subject {
+        Subject::Pod(of) => {
+            let member = database.members.iter().find(|one| member_pod(one).as_ref() == Some(of));
+            let store = database.stores.iter().find(|row| store_pod(row).as_ref() == Some(of));
+            (Some(of.clone()), member, store)
+        }
+        Subject::Member(id) => {
+            let member = database.member(*id)?;
+            (member_pod(member), Some(member), None)
+        }
+        Subject::Store(id) => {
+            let store = database.stores.iter().find(|row| row.store.id == *id)?;
+            (store_pod(store), None, Some(store))
+        }
+        _ => return None,
+    };
+    let pod = of.as_ref().and_then(|of| app.fleet.clusters.get(&of.context)?.pods.get(&of.key()));
+    Some(Both { of, pod, member, store })
+}
+
+impl Both<'_> {
+    fn lines(&self, app: &App, theme: Theme, room: usize) -> Vec<Line<'static>> {
+        let live = self.of.as_ref().is_some_and(|of| app.is_live(&of.context));
+        let column = room.saturating_sub(LABEL + 2) / 2;
+        let mut lines = Vec::new();
+        let mut pair = |label: &str, left: Option<Cell>, right: Option<Cell>| {
+            if left.is_none() && right.is_none() {
+                return;
+            }
+            let mut spans = vec![span(pad(&format!(" {label}"), LABEL + 1), theme.style(Role::Dim))];
+            for cell in [left, right] {
+                let cell = cell.unwrap_or_default();
+                let drawn = table::cell_spans(&cell, column.saturating_sub(1), true, theme);
+                let used: usize = drawn.iter().map(Span::width).sum();
+                spans.extend(drawn);
+                spans.push(Span::raw(" ".repeat(column.saturating_sub(used))));
+            }
+            lines.push(Line::from(spans));
+        };
+        pair("", Some(Cell::dim("Kubernetes")), Some(Cell::dim("PD")));
+        let state = match self.pod {
+            Some(pod) if live => {
+                let (level, word) = pod_words(pod);
+                Cell::level(level, word)
+            }
+            Some(pod) => Cell::level(Level::Unknown, format!("{} when last seen", pod.status_word())),
+            None => Cell::level(Level::Unknown, "no such pod is seen"),
+        };
+        let told = self.member.map(|member| {
+            let (level, word) = health(member);
+            Cell::level(level, word)
+        });
+        let told = told.or_else(|| {
+            let store = &self.store?.store;
+            Some(Cell::level(store_level(&store.state), &store.state))
+        });
+        pair("state", Some(state), told);
+        let id = self.member.map(|member| Cell::plain(member.id.hex()));
+        let id = id.or_else(|| Some(Cell::plain(format!("store {}", self.store?.store.id))));
+        let uid = self.pod.and_then(|pod| pod.metadata.labels.get("controller-revision-hash"));
+        pair("id", uid.map(|hash| Cell::plain(hash.rsplit('-').next().unwrap_or(hash))), id);
+        let image = self.pod.and_then(Pod::image).map(|image| Cell::plain(image_tag(image).unwrap_or(image)));
+        let version = self.of.as_ref().and_then(|of| {
+            let view = app.fleet.clusters.get(&of.context)?.pd.get(&of.key())?;
+            view.answer.as_ref().ok()?.version.clone().map(Cell::plain)
+        });
+        let version = version.or_else(|| Some(Cell::plain(&self.store?.store.version)));
+        pair("version", image, version);
+        if let Some(pod) = self.pod {
+            let role = self.member.filter(|member| member.leader).map(|_| Cell::strong("leader"));
+            let restarts = Cell::plain(format!("{}", pod.restarts()));
+            pair("restarts", Some(restarts), role);
+            let created = pod.metadata.creation_timestamp.map(|at| Cell::plain(age(at, app.now)));
+            pair("age", created, None);
+            pair("node", pod.spec.node_name.as_ref().map(Cell::plain), None);
+            pair("IP", pod.status.pod_ip.as_ref().map(Cell::plain), None);
+        }
+        if let Some(row) = self.store {
+            let load = &row.store.load;
+            let text = |text: &str| Some(Cell::plain(text)).filter(|_| !text.is_empty());
+            let counts = format!("{}, {} led", row.store.region_count, row.store.leader_count);
+            pair("regions", None, Some(Cell::plain(counts)));
+            let full = load.full().map(|full| format!("{full} % of {}", load.capacity));
+            pair("full", None, full.map(Cell::plain));
+            pair("free", None, text(&load.available));
+            pair("heard", None, load.last_heartbeat.map(|at| Cell::plain(format!("{} ago", age(at, app.now)))));
+            pair("slow", None, load.slow_score.map(|score| Cell::plain(format!("{score} of 100"))));
+            let labels: Vec<String> = row.store.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            pair("labels", None, text(&labels.join(" ")));
+        }
+        let plain = theme.style(Role::Plain);
+        let mut told = |label: &str, text: &str, style: ratatui::style::Style| {
+            for (at, piece) in wrap(text, room.saturating_sub(LABEL + 2)).into_iter().enumerate() {
+                let label = if at == 0 { format!(" {label}") } else { String::new() };
+                let head = span(pad(&label, LABEL + 1), theme.style(Role::Dim));
+                lines.push(Line::from(vec![head, Span::styled(piece, style)]));
+            }
+        };
+        if let Some((container, end)) = self.pod.and_then(Pod::last_end) {
+            let when = end.finished_at.map(|at| format!(", {} ago", age(at, app.now))).unwrap_or_default();
+            told("last end", &format!("{container} {}{when}", end.words()), theme.level(Level::Working));
+        }
+        for condition in self.pod.into_iter().flat_map(|pod| &pod.status.conditions) {
+            if condition.status != "True" && !condition.message.is_empty() {
+                told(&condition.kind, &condition.message, theme.level(Level::Working));
+            }
+        }
+        if let Some(member) = self.member {
+            let cell = peer_cell(member, &[]);
+            let spans = table::cell_spans(&cell, room.saturating_sub(LABEL + 2), true, theme);
+            let mut line = vec![span(pad(" peerURL", LABEL + 1), theme.style(Role::Dim))];
+            line.extend(spans);
+            lines.push(Line::from(line));
+            if let Some(should) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
+                let mut line = vec![span(pad(" expected", LABEL + 1), theme.style(Role::Dim))];
+                let text = cut_middle(should, room.saturating_sub(LABEL + 2), theme);
+                line.push(Span::styled(text, theme.level(Level::Working)));
+                lines.push(Line::from(line));
+            }
+        }
+        let found = app.findings_about(self.of.as_ref(), self.member, self.store);
+        if !found.is_empty() {
+            lines.push(Line::default());
+        }
+        for finding in found {
+            let level = finding_level(finding);
+            let head = span(format!(" {} {}", theme.glyph(level), finding.id()), theme.level(level));
+            lines.push(Line::from(head));
+            for piece in wrap(&finding.sentence, room.saturating_sub(4)) {
+                lines.push(Line::from(vec![Span::raw("   "), Span::styled(piece, plain)]));
+            }
+        }
+        let helping = app.runbooks_for_cursor();
+        if !helping.is_empty() {
+            lines.push(Line::default());
+            let names: Vec<&str> = helping.iter().map(String::as_str).collect();
+            for (at, piece) in wrap(&names.join(", "), room.saturating_sub(LABEL + 2)).into_iter().enumerate() {
+                let label = if at == 0 { " r" } else { "" };
+                let head = span(pad(label, LABEL + 1), theme.style(Role::Accent));
+                lines.push(Line::from(vec![head, Span::styled(piece, theme.style(Role::Dim))]));
+            }
+        }
+        lines
+    }
+}
