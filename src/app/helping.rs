@@ -126,6 +126,7 @@ impl App {
         let of_members = runbook.id.contains("pd-leader") || runbook.id.contains("peer-urls");
         match (pod, of_members) {
             (_, true) if known.component.is_some() && !pd => 0,
+            (true, true) if known.pod.is_some() => 4,
             (true, _) if known.pod.is_some() => 3,
             (_, true) => 2,
             _ => 1,
@@ -194,9 +195,7 @@ impl App {
                 field.input = tui_input::Input::new(value);
             }
         }
-        let empty = form.fields.iter().position(|field| field.info.required && field.input.value().is_empty());
-        // Nothing is missing: enter plans.
-        form.at = empty.unwrap_or(form.fields.len().saturating_sub(1));
+        form.at = form.fields.iter().position(|field| field.input.value().is_empty()).unwrap_or(0);
         form
     }
 }

@@ -210,7 +210,15 @@ fn every_key_in_every_view() {
     for key in &keys {
         match leaves(key) {
             Some(Command::Back | Command::Close) => {}
-            Some(Command::Palette | Command::Help | Command::Runbooks | Command::Findings) => {
+            Some(
+                Command::Palette
+                | Command::Help
+                | Command::Runbooks
+                | Command::Runs
+                | Command::Findings
+                | Command::Certificates
+                | Command::Approvals,
+            ) => {
                 console.keys(&format!("{}{ESC}", bytes(key)));
             }
             _ => console.keys(&format!("{}y", bytes(key))),

@@ -94,11 +94,43 @@ fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
     terminal.keys("\x15legacy/pingcap/basic\r\x15basic-pd-1\r");
     terminal.shows(&["to send"]);
     terminal.keys("\r");
+    // One change on a plain yes asks once, and says so.
+    terminal.shows(&["Not yet", "nothing else asks"]);
+    terminal.keys("n");
+    terminal.keys(":runs\r");
+    terminal.shows(&["No run is known"]);
+    terminal.keys(":run migrate-cluster-domain\r");
+    terminal.shows(&["tidbCluster"]);
+    terminal.keys("\x15legacy/pingcap/basic\r\x15cluster1.com\r");
+    terminal.shows(&["to send"]);
+    terminal.keys("\r");
     terminal.shows(&["Not yet"]);
     terminal.keys("y");
-    terminal.shows(&["Go on (y)"]);
-    terminal.keys("n");
+    terminal.shows(&["Type legacy/pingcap/basic"]);
+    terminal.keys("no\r");
     terminal.shows(&["you answered no", "abandoned"]);
+    terminal.keys(&format!("{ESC}:q\r"));
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
+fn pd_s_lead_is_handed_over_in_seven_keys() {
+    let room = Room::new();
+    let mut terminal = demo(&room, &[], 40, 150);
+    let keys = ["j", "r", "\r", "\r", "\r", "\r", "y"];
+    assert!(keys.len() <= 12);
+    // The cursor stands on a PD pod: its TidbCluster and its name are filled in.
+    for (at, key) in keys.iter().enumerate() {
+        terminal.keys(key);
+        let _ = match at {
+            1 => terminal.shows(&["transfer-pd-leader"]),
+            2 => terminal.shows(&["legacy/pingcap/basic", "basic-pd-1"]),
+            4 => terminal.shows(&["to send"]),
+            5 => terminal.shows(&["nothing else asks"]),
+            _ => String::new(),
+        };
+    }
+    terminal.shows(&["done: 1 step, verified"]);
     terminal.keys(&format!("{ESC}:q\r"));
     assert_eq!(terminal.ended(), 0);
 }
@@ -126,7 +158,7 @@ fn findings_are_looked_for_when_they_are_shown() {
     let mut terminal = demo(&room, &[], 24, 80);
     terminal.keys("f");
     // What the watch does not bring is read then, and only then is nothing found and nothing hidden.
-    terminal.shows(&["findings", "Nothing is found, and nothing is hidden", "is this one cluster? basic"]);
+    terminal.shows(&["problems", "Nothing is found, and nothing is hidden", "is this one cluster? basic"]);
     terminal.keys("]");
     terminal.shows(&["is this one cluster? prod-east", "7 holds"]);
     terminal.screenshot("findings-80x24");
@@ -169,7 +201,8 @@ fn the_migration_by_keys() {
     terminal.shows(&["leader last"]);
     terminal.keys("\r");
     terminal.shows(&["tidbCluster", "Which TidbCluster is to be opened?"]);
-    // The fields come filled or empty; clear them first.
+    // The first field is filled with what the cursor was on; the arrow goes back to it.
+    terminal.keys("\x1b[A");
     terminal.keys("\x15legacy/pingcap/basic\r");
     terminal.keys("\x15cluster1.com");
     terminal.screenshot("migration-1-inputs");
