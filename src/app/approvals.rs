@@ -13,10 +13,10 @@ use super::words::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
 use crate::runbook::action::Reversibility;
-use crate::runbook::approval::Wanted;
 use crate::runbook::plan::{Plan, PlannedStep};
 use crate::runbook::rendered::deed;
-use crate::runbook::standing::Standing;
+use crate::runbook::run::approval::Wanted;
+use crate::runbook::run::standing::Standing;
 
 /// What a second person is asked to approve.
 #[derive(Clone, Debug, PartialEq)]

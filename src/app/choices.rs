@@ -8,7 +8,7 @@ use tui_input::Input;
 use super::message::Effect;
 use super::words::Level;
 use super::{App, Dialog};
-use crate::runbook::choices::Wish;
+use crate::runbook::run::choices::Wish;
 pub use crate::runbook::run::view::Offer;
 
 impl Offer {

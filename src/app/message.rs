@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use super::approvals::ToApprove;
 use crate::fleet::Change;
 use crate::fleet::closeup::{Ask, News};
-use crate::runbook::choices::Wish;
-use crate::runbook::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::record::Record;
-use crate::runbook::standing::Standing;
-use crate::runbook::ways::WayOn;
+use crate::runbook::run::choices::Wish;
+use crate::runbook::run::record::Record;
+use crate::runbook::run::standing::Standing;
+use crate::runbook::run::ways::WayOn;
 
 /// Everything that can happen to the core.
 #[derive(Clone, Debug)]

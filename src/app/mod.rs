@@ -41,7 +41,7 @@ use crate::fleet::expiry::{Certificate, certificates};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::hazards::{Checked, Finding, check};
 use crate::runbook::plan::Plan;
-use crate::runbook::standing::{Standing, into_findings};
+use crate::runbook::run::standing::{Standing, into_findings};
 use approvals::Approving;
 use form::Form;
 use helping::Known;

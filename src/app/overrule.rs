@@ -7,8 +7,8 @@ use tui_input::Input;
 use super::message::Effect;
 use super::words::Level;
 use super::{App, Dialog};
-use crate::runbook::overrule;
 use crate::runbook::plan::CheckResult;
+use crate::runbook::plan::overrule;
 
 impl App {
     /// The first check of the plan that refuses for a reading.

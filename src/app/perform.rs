@@ -11,10 +11,10 @@ use super::words::Level;
 use super::{App, Dialog, View};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
-use crate::runbook::overrule::Accepted;
+use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Confirm, Plan};
+use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::view::Offer;
-use crate::runbook::standing::{Drives, Standing};
 
 impl App {
     /// `at`: position of the key in its binding.

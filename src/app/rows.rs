@@ -12,7 +12,7 @@ use super::{App, Subject, View};
 use crate::fleet;
 use crate::fleet::database::Database;
 use crate::fleet::standing as clusters;
-use crate::runbook::standing::{self, Standing};
+use crate::runbook::run::standing::{self, Standing};
 
 pub use super::views::{Item, Problem, Row};
 

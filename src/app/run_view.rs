@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
-use crate::runbook::network::{self, Way};
+use crate::runbook::actions::network::{self, Way};
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::record::{Event, Outcome, PauseReason, Record};
+use crate::runbook::run::record::{Event, Outcome, PauseReason, Record};
+use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::view::{self, Direction, Offer, Progress, Shown, StepLine, View};
-use crate::runbook::standing::{Drives, Standing};
 
 /// Records kept for the log on the screen; the journal has them all.
 const LOG: usize = 2000;

@@ -13,8 +13,8 @@ use crate::app::driver::{exit, journals};
 use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
-use crate::runbook::record::{Event, decode};
-use crate::runbook::remaining::remaining;
+use crate::runbook::run::record::{Event, decode};
+use crate::runbook::run::remaining::remaining;
 use crate::runbook::run::view::Shown;
 
 /// The journal is not as it was written.

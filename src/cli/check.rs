@@ -22,7 +22,6 @@ use crate::hazards::lint::{Text, lint};
 use crate::hazards::{Severity, check};
 use crate::report;
 use crate::report::check::{Shown, catalogue, catalogue_json};
-use crate::runbook::standing::{self, Standing};
 
 /// Longest text that is linted.
 const LONGEST: u64 = 16 * 1024 * 1024;

@@ -12,7 +12,7 @@ use crate::client::Links;
 use crate::client::kube::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
 use crate::files::{is_sticky, shared};
-use crate::runbook::requests::quote;
+use crate::runbook::actions::requests::quote;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {

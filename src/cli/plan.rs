@@ -11,10 +11,10 @@ use super::{USAGE, fail, print};
 use crate::app::driver::exit;
 use crate::files::{self, Allowed};
 use crate::report;
-use crate::runbook::digest::{digest, fingerprint};
-use crate::runbook::overrule::{self, Accepted};
 use crate::runbook::plan::Plan;
-use crate::runbook::record::in_short;
+use crate::runbook::plan::digest::{digest, fingerprint};
+use crate::runbook::plan::overrule::{self, Accepted};
+use crate::runbook::run::record::in_short;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -183,9 +183,9 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::runbook::bind::bind;
-    use crate::runbook::definition::Runbook;
-    use crate::runbook::sample;
+    use crate::runbook::language::definition::Runbook;
+    use crate::runbook::language::sample;
+    use crate::runbook::plan::bind::bind;
 
     fn plan() -> Plan {
         let runbook = Runbook::shipped("migrate-cluster-domain").expect("shipped");

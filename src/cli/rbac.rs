@@ -13,7 +13,7 @@ use crate::app::driver::exit;
 use crate::fleet::ObjectRef;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
-use crate::runbook::record::line_hash;
+use crate::runbook::run::record::line_hash;
 
 #[derive(Args, Debug)]
 pub struct RbacArgs {

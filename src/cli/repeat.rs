@@ -4,7 +4,7 @@
 
 use super::options::Connect;
 use crate::hazards::Finding;
-use crate::runbook::standing::Standing;
+use crate::runbook::run::standing::Standing;
 
 const OWN: &str = "tidepilot ";
 /// What a command line of ours begins with; any other word after the name is prose.

@@ -16,10 +16,10 @@ use crate::app::driver::{Ears, GateAnswer, Reply, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::counted::{counted, has};
 use crate::report;
-use crate::runbook::digest;
-use crate::runbook::overrule;
+use crate::runbook::plan::digest;
+use crate::runbook::plan::overrule;
 use crate::runbook::plan::{Gate, ambiguous};
-use crate::runbook::record::{Event, Record};
+use crate::runbook::run::record::{Event, Record};
 
 /// Before a sentence that others have followed is printed anew.
 const SAY_AGAIN: Duration = Duration::from_secs(60);

@@ -13,8 +13,6 @@ use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::table::table;
 use crate::report::{self, plain};
-use crate::runbook::lint::{Finding, json, lint};
-use crate::runbook::schema::{schema, skeleton};
 
 #[derive(Args, Debug)]
 pub struct RunbookArgs {

@@ -16,9 +16,9 @@ use crate::app::driver::{Driver, exit, journals};
 use crate::client;
 use crate::client::journal::{self, LedgerError};
 use crate::report;
-use crate::runbook::choices::Wish;
-use crate::runbook::record::Event;
-use crate::runbook::standing::Standing;
+use crate::runbook::run::choices::Wish;
+use crate::runbook::run::record::Event;
+use crate::runbook::run::standing::Standing;
 
 #[derive(Args, Debug)]
 pub struct RunsArgs {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{commands, complain, fail, print};
 use crate::counted::counted;
-use crate::runbook::definition::SHIPPED;
+use crate::runbook::language::definition::SHIPPED;
 
 /// The first TiDB Operator that knows acrossK8s, and the newest one whose objects the tests are made of.
 const OPERATORS: (&str, &str) = ("1.3.0", "1.6");

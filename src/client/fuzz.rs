@@ -22,11 +22,11 @@ use crate::fleet::corefile;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::hazards::lint::{Text, lint as lint_texts};
-use crate::runbook::definition::{Runbook, SHIPPED};
-use crate::runbook::digest::digest;
-use crate::runbook::lint::lint;
+use crate::runbook::language::definition::{Runbook, SHIPPED};
+use crate::runbook::language::lint::lint;
 use crate::runbook::plan::Plan;
-use crate::runbook::record::{decode, encode};
+use crate::runbook::plan::digest::digest;
+use crate::runbook::run::record::{decode, encode};
 use crate::shown::{Shown, is_hidden};
 
 /// Most processor time that one input of some kilobytes may take, unoptimised.

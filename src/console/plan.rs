@@ -14,8 +14,8 @@ use crate::app::urls;
 use crate::app::words::{Level, age};
 use crate::counted::counted;
 use crate::runbook::action::{Request, Reversibility};
+use crate::runbook::actions::requests::manifest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
-use crate::runbook::requests::manifest;
 
 pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();

@@ -9,8 +9,8 @@ use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::run_view::{RunView, level};
 use crate::app::words::Level;
-use crate::runbook::network;
-use crate::runbook::record::Event;
+use crate::runbook::actions::network;
+use crate::runbook::run::record::Event;
 use crate::runbook::run::view::{Progress, sentence};
 
 /// From this width on steps and records stand side by side.

@@ -8,7 +8,7 @@ use ratatui::symbols::border;
 
 use crate::app::AppOptions;
 use crate::app::words::Level;
-use crate::runbook::record::How;
+use crate::runbook::run::record::How;
 use crate::runbook::run::view::Progress;
 
 /// What a piece of text is, apart from its status.

@@ -5,7 +5,7 @@
 
 use super::verify::Verified;
 use crate::app::driver::approved::{Found, Seen};
-use crate::runbook::approval::Vouched;
+use crate::runbook::run::approval::Vouched;
 
 /// What is wrong with one, and what could not be told; a sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

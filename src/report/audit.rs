@@ -14,9 +14,9 @@ use super::verify::Verified;
 use crate::app::driver::approved::Seen;
 use crate::counted::counted;
 use crate::runbook::action::Answer;
-use crate::runbook::digest::digest;
+use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
-use crate::runbook::record::{Event, Record};
+use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::view::{Progress, Shown, View};
 
 /// The document.

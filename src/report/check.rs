@@ -17,7 +17,7 @@ use crate::fleet::one_cluster::{Holding, Invariant, invariants};
 use crate::fleet::{Fleet, standing};
 use crate::hazards::catalogue::CATALOGUE;
 use crate::hazards::{Checked, Finding, Severity, zh};
-use crate::runbook::standing::Standing;
+use crate::runbook::run::standing::Standing;
 
 const WIDTH: usize = 80;
 

@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::certificates;
 use crate::hazards::Checked;
-use crate::runbook::standing::Standing;
+use crate::runbook::run::standing::Standing;
 
 /// One metric: its samples stand together under its help.
 struct Metric {

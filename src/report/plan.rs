@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::counted::counted;
 use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::actions::requests::{manifest, quote};
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
-use crate::runbook::digest::digest;
+use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
-use crate::runbook::requests::{manifest, quote};
 
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {

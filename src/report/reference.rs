@@ -9,7 +9,9 @@ use crate::counted::counted;
 use crate::hazards::catalogue::{CATALOGUE, Hazard};
 use crate::hazards::zh;
 use crate::runbook::actions::ActionName;
-use crate::runbook::definition::{ConfirmAsked, Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step};
+use crate::runbook::language::definition::{
+    ConfirmAsked, Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step,
+};
 
 fn shipped() -> Vec<Runbook> {
     let mut all: Vec<Runbook> = SHIPPED.iter().filter_map(|(id, text)| Runbook::read(id, text).ok()).collect();

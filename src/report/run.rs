@@ -5,12 +5,12 @@ use serde_json::Value;
 
 use super::table::table;
 use crate::app::message::RunEnd;
-use crate::runbook::network;
-use crate::runbook::record::{Event, Record};
+use crate::runbook::actions::network;
 use crate::runbook::rendered;
+use crate::runbook::run::record::{Event, Record};
+use crate::runbook::run::standing::Standing;
 use crate::runbook::run::view::sentence;
-use crate::runbook::standing::Standing;
-use crate::runbook::ways::WayOn;
+use crate::runbook::run::ways::WayOn;
 
 /// One record, one line; a matrix has more.
 pub fn line(record: &Record) -> String {

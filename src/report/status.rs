@@ -7,7 +7,7 @@ use crate::fleet::database::{Database, databases};
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::rollout;
 use crate::fleet::{Fleet, standing as clusters};
-use crate::runbook::standing::{self, Standing};
+use crate::runbook::run::standing::{self, Standing};
 
 /// The document of `status -o json`.
 #[derive(Debug, Serialize)]

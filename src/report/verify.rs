@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::counted::counted;
-use crate::runbook::record::{Event, Record, line_hash};
+use crate::runbook::run::record::{Event, Record, line_hash};
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ fn links(by_seq: &BTreeMap<u64, Line>, findings: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::record::{Outcome, PauseReason, encode};
+    use crate::runbook::run::record::{Outcome, PauseReason, encode};
     use serde_json::json;
 
     fn journal() -> Vec<String> {

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     use super::super::plan::Plan;
-    use super::super::record::Record;
+    use crate::runbook::run::record::Record;
 
     const JOURNAL: &str = include_str!("../../tests/seeds/journal.jsonl");
     const PLAN: &str = include_str!("../../tests/seeds/plan.json");

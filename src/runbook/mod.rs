@@ -7,52 +7,12 @@
 
 pub mod action;
 pub mod actions;
-pub mod approval;
-pub mod beside;
-pub mod bind;
-mod blame;
-pub mod choices;
-pub mod cost;
-mod danger;
-pub mod definition;
-pub mod digest;
-pub mod engine;
-pub mod expr;
 pub mod facts;
-mod forward;
-mod gates;
-mod guards;
-mod hidden;
 pub mod image;
-pub mod inputs;
-pub mod issuing;
-pub mod judge;
-pub mod lint;
-pub mod merge;
-pub mod network;
-pub mod newer;
-pub mod overrule;
-pub mod people;
+pub mod language;
 pub mod plan;
-pub mod proven;
-pub mod provenance;
-pub mod record;
-pub mod remaining;
-#[cfg(test)]
-mod remedies;
 pub mod rendered;
-pub mod requests;
-pub mod retold;
-pub mod rights;
 pub mod run;
-pub(crate) mod sample;
-pub mod schema;
-pub mod standing;
-pub mod standstill;
-mod template;
-pub mod tls;
-pub mod undo;
-pub mod ways;
 
 use jiff::Timestamp;
 

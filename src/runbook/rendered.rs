@@ -2,12 +2,12 @@
 //!
 //! A plan that comes from a cluster says in words of its own what each step does, and whoever may write its record can
 //! change them. Who takes a run over, and who approves a step of one, is shown what follows from the action, which is
-//! what is sent. Pure. Not here: whether the document is known ([`super::provenance`]), printing (`report`).
+//! what is sent. Pure. Not here: whether the document is known ([`crate::runbook::plan::provenance`]), printing (`report`).
 
 use super::action::Action;
-use super::bind::FIELD_MANAGER;
 use super::plan::PlannedStep;
-use super::remaining::membership_api;
+use crate::runbook::plan::bind::FIELD_MANAGER;
+use crate::runbook::run::remaining::membership_api;
 
 /// One step: everything but its title, its reason and what it waits for.
 pub fn step(step: &PlannedStep) -> PlannedStep {

@@ -7,7 +7,7 @@ use crate::fixture::{options, press, scene};
 use tidepilot::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use tidepilot::app::{App, AppOptions, Dialog, Subject, View};
 use tidepilot::fleet::{Change, What};
-use tidepilot::runbook::standing::{Drives, Standing, Turn};
+use tidepilot::runbook::run::standing::{Drives, Standing, Turn};
 
 /// Where a key string leads: `overview`, `members/basic-pd`, with the dialog in brackets.
 fn place(app: &App) -> String {
@@ -356,8 +356,8 @@ fn runs_are_resumed_by_asking() {
 /// To end a run that was left, or to put it back, does not take going on with it first.
 #[test]
 fn a_run_of_the_list_offers_its_choices() {
+    use tidepilot::runbook::run::standing::DeadEnd;
     use tidepilot::runbook::run::view::Offer;
-    use tidepilot::runbook::standing::DeadEnd;
     let pressed_on = |dead_end: Option<DeadEnd>, keys: &str| {
         let mut app = scene("runs", options());
         let run = Standing {

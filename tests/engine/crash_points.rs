@@ -12,9 +12,9 @@ use std::time::Instant;
 use crate::model::{
     Bed, Branch, Course, Ended, FATES, Fate, Point, accounted, all_of, choose, deaths, drive, opened, points,
 };
-use tidepilot::runbook::choices::Wish;
-use tidepilot::runbook::engine::Stop;
-use tidepilot::runbook::record::{Event, Outcome, decode};
+use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::engine::Stop;
+use tidepilot::runbook::run::record::{Event, Outcome, decode};
 
 // The plan put the leader of its time (pd-0) last; the restart moved the lead to pd-1, and so pd-1 is last.
 const FORTH: &[&str] = &["patch", "update basic-pd-2", "update basic-pd-0", "update basic-pd-1 (leader)"];

@@ -19,14 +19,14 @@ use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::fleet::object::{ObjectId, ObjectKind};
 use tidepilot::runbook::action::{Action, Answer};
 use tidepilot::runbook::actions::{CreateObject, PatchTidbCluster};
-use tidepilot::runbook::choices::Wish;
-use tidepilot::runbook::definition::{Runbook, SHIPPED};
-use tidepilot::runbook::engine::{Run, Stop};
 use tidepilot::runbook::image::Image;
+use tidepilot::runbook::language::definition::{Runbook, SHIPPED};
+use tidepilot::runbook::plan::provenance::{Known, Provenance};
+use tidepilot::runbook::plan::rights::{Reach, Right, needs};
 use tidepilot::runbook::plan::{Condition, Confirm, Document, Plan};
-use tidepilot::runbook::provenance::{Known, Provenance};
-use tidepilot::runbook::record::Outcome;
-use tidepilot::runbook::rights::{Reach, Right, needs};
+use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::engine::{Run, Stop};
+use tidepilot::runbook::run::record::Outcome;
 use tidepilot::sim::api_server::{Ask as Asked, Rule, Rules};
 use tidepilot::sim::bare::Bare;
 use tidepilot::sim::scenario::Scenario;
@@ -395,7 +395,7 @@ fn judge(case: &Case<'_>) -> Result<(), String> {
         if sorted(&bed.effects) != sorted(&case.reference.effects) {
             return Err(format!("other effects: {:#?}", bed.effects));
         }
-        let records = tidepilot::runbook::record::decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
+        let records = tidepilot::runbook::run::record::decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
         faces::agree(case.runbook, &records, &bed.disk.0)?;
         differences(&case.reference.world, &world(&bed))
     };

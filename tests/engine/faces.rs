@@ -5,9 +5,9 @@ use tidepilot::app::message::RunMessage;
 use tidepilot::app::run_view::RunView;
 use tidepilot::app::words::Level;
 use tidepilot::report;
-use tidepilot::runbook::definition::Runbook;
-use tidepilot::runbook::engine::{Run, StepState};
-use tidepilot::runbook::record::{Choice, Event, Outcome, Record};
+use tidepilot::runbook::language::definition::Runbook;
+use tidepilot::runbook::run::engine::{Run, StepState};
+use tidepilot::runbook::run::record::{Choice, Event, Outcome, Record};
 use tidepilot::runbook::run::view::{Direction, Progress, StepLine, View};
 
 /// Walks the records: after each, console list = view = engine; at the end the report lists the same.

@@ -4,8 +4,8 @@
 
 use crate::model::{Bed, Branch, Course, Ended, World, drive, opened};
 use jiff::SignedDuration;
-use tidepilot::runbook::engine::Stop;
-use tidepilot::runbook::record::{Event, Outcome, PauseReason};
+use tidepilot::runbook::run::engine::Stop;
+use tidepilot::runbook::run::record::{Event, Outcome, PauseReason};
 
 /// The number of the first record that fits, in a run without trouble.
 fn record(fits: impl Fn(&Event) -> bool) -> usize {

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use crate::model::{Bed, Branch, Course, Ended, Fate, Point, World, accounted, all_of, choose, drive, opened, points};
 use jiff::SignedDuration;
-use tidepilot::runbook::choices::Wish;
-use tidepilot::runbook::engine::Stop;
-use tidepilot::runbook::record::{Outcome, PauseReason};
+use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::engine::Stop;
+use tidepilot::runbook::run::record::{Outcome, PauseReason};
 
 /// One change by another actor.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tidepilot::runbook::plan::Plan;
-use tidepilot::runbook::record::line_hash;
-use tidepilot::runbook::remaining::remaining;
+use tidepilot::runbook::run::record::line_hash;
+use tidepilot::runbook::run::remaining::remaining;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::runtime::Runtime;
 

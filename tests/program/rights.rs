@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::lifecycle::bed::Bed;
 use serde_json::{Value, json};
 use tidepilot::fleet::ObjectRef;
-use tidepilot::runbook::rights::{Reach, needs};
+use tidepilot::runbook::plan::rights::{Reach, needs};
 use tidepilot::sim::api_server::{Ask, Rule, Rules};
 
 /// Rules of the documents of a YAML stream.

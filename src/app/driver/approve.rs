@@ -17,13 +17,13 @@ use crate::client::share::lease::{Lease, Lost};
 use crate::client::share::open_run::Head;
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
-use crate::runbook::approval::{Approval, Vouched, Wanted, decide};
-use crate::runbook::engine::{Run, StepState};
-use crate::runbook::people::NamedBy;
+use crate::runbook::plan::provenance::Provenance;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
-use crate::runbook::provenance::Provenance;
-use crate::runbook::record::{Record, decode};
-use crate::runbook::standing::last_driver;
+use crate::runbook::run::approval::{Approval, Vouched, Wanted, decide};
+use crate::runbook::run::engine::{Run, StepState};
+use crate::runbook::run::people::NamedBy;
+use crate::runbook::run::record::{Record, decode};
+use crate::runbook::run::standing::last_driver;
 
 /// How often the cluster is asked for an approval while one is waited for.
 const ASK_AGAIN: Duration = Duration::from_secs(2);

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::Driver;
 use crate::client::share::approval;
-use crate::runbook::approval::{Approval, Vouched};
-use crate::runbook::digest::digest;
-use crate::runbook::engine::Run;
-use crate::runbook::record::{Event, Record};
+use crate::runbook::plan::digest::digest;
+use crate::runbook::run::approval::{Approval, Vouched};
+use crate::runbook::run::engine::Run;
+use crate::runbook::run::record::{Event, Record};
 
 /// What became of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

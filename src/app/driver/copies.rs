@@ -9,10 +9,10 @@ use super::{Driver, Ears, tell};
 use crate::app::message::RunMessage;
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::share::open_run::{self, Head};
-use crate::runbook::record::{Event, Record, decode};
 use crate::runbook::run::Run;
-use crate::runbook::standing::Standing;
-use crate::runbook::standing::bad_record::BadRecord;
+use crate::runbook::run::record::{Event, Record, decode};
+use crate::runbook::run::standing::Standing;
+use crate::runbook::run::standing::bad_record::BadRecord;
 
 /// The records of a run as a cluster has them, and the run that they make. `Err`: why they are no journal of this run.
 pub(super) fn whole(head: &Head, lines: &str) -> Result<(Vec<Record>, Run), BadRecord> {

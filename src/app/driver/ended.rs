@@ -5,11 +5,11 @@
 use super::{exit, now};
 use crate::app::message::RunEnd;
 use crate::counted::counted;
-use crate::runbook::engine::{Run, StepState, Stop};
-use crate::runbook::network::{Way, verdict};
-use crate::runbook::record::{How, Outcome, PauseReason};
-use crate::runbook::requests::quote;
-use crate::runbook::ways::{self, WayOn};
+use crate::runbook::actions::network::{Way, verdict};
+use crate::runbook::actions::requests::quote;
+use crate::runbook::run::engine::{Run, StepState, Stop};
+use crate::runbook::run::record::{How, Outcome, PauseReason};
+use crate::runbook::run::ways::{self, WayOn};
 
 pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     match stop {

@@ -13,9 +13,9 @@ use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
 use crate::client::write;
 use crate::fleet::ObjectRef;
-use crate::runbook::choices::{BadChoice, Wish};
-use crate::runbook::engine::Run;
-use crate::runbook::record::{Choice, Event, Record};
+use crate::runbook::run::choices::{BadChoice, Wish};
+use crate::runbook::run::engine::Run;
+use crate::runbook::run::record::{Choice, Event, Record};
 
 impl Driver {
     /// Goes on with a run whose journal is on this machine.

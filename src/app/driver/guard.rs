@@ -17,10 +17,10 @@ use crate::client::wire::access::WritePermit;
 use crate::client::{self};
 use crate::fleet::database::{Database, database_of};
 use crate::fleet::{Fleet, ObjectRef};
-use crate::runbook::beside;
 use crate::runbook::plan::Plan;
-use crate::runbook::record::{Event, Fence, Record, decode, line_hash};
-use crate::runbook::standing::last_driver;
+use crate::runbook::run::beside;
+use crate::runbook::run::record::{Event, Fence, Record, decode, line_hash};
+use crate::runbook::run::standing::last_driver;
 
 /// Why the leases are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::shelf;
 use crate::client::journal;
-use crate::runbook::engine::{BadRun, Run};
-use crate::runbook::record::{Event, Record};
-use crate::runbook::standing::{Drives, Standing};
-use crate::runbook::ways::WayOn;
+use crate::runbook::run::engine::{BadRun, Run};
+use crate::runbook::run::record::{Event, Record};
+use crate::runbook::run::standing::{Drives, Standing};
+use crate::runbook::run::ways::WayOn;
 
 /// Journals in a folder, newest first. Who drives an open one is told by its lock alone.
 pub fn standings(folder: &Path) -> Vec<Standing> {

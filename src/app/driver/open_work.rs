@@ -1,4 +1,4 @@
-//! Looking for what [`crate::runbook::standing`] is made of: this machine's journals, the records in the clusters, and who
+//! Looking for what [`crate::runbook::run::standing`] is made of: this machine's journals, the records in the clusters, and who
 //! holds the leases. Reads only.
 //!
 //! Not here: what is made of it, and what a guard does with it ([`super::guard`]).
@@ -15,13 +15,13 @@ use crate::client::share::leases::Orphan;
 use crate::client::share::open_run::{self, Head};
 use crate::fleet::object::Sight;
 use crate::fleet::{Fleet, Freshness};
-use crate::runbook::engine::Run;
-use crate::runbook::engine::StepState;
-use crate::runbook::proven;
-use crate::runbook::provenance::Provenance;
-use crate::runbook::record::{Choice, Event, Record};
-use crate::runbook::retold::told;
-use crate::runbook::standing::{Drives, Standing};
+use crate::runbook::actions::retold::told;
+use crate::runbook::plan::provenance::Provenance;
+use crate::runbook::run::engine::Run;
+use crate::runbook::run::engine::StepState;
+use crate::runbook::run::proven;
+use crate::runbook::run::record::{Choice, Event, Record};
+use crate::runbook::run::standing::{Drives, Standing};
 
 /// How a document that nobody here knows is marked.
 const UNKNOWN: &str = "UNKNOWN DOCUMENT";

@@ -19,15 +19,16 @@ use crate::fleet::{Change, Fleet, KubeCluster, ObjectRef, What, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::actions::PatchTidbCluster;
-use crate::runbook::bind::{self, bind, bind_accepting};
-use crate::runbook::definition::Runbook;
+use crate::runbook::actions::merge;
 use crate::runbook::image::Image;
-use crate::runbook::merge;
-use crate::runbook::overrule::Accepted;
+use crate::runbook::language::definition::Runbook;
+use crate::runbook::language::inputs;
+use crate::runbook::plan::bind::{self, bind, bind_accepting};
+use crate::runbook::plan::digest;
+use crate::runbook::plan::overrule::Accepted;
+use crate::runbook::plan::rights::{Need, Reach, needs};
 use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
-use crate::runbook::rights::{Need, Reach, needs};
 use crate::runbook::run::Run;
-use crate::runbook::{digest, inputs};
 
 impl Driver {
     /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without, and where

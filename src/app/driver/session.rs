@@ -19,7 +19,7 @@ use crate::client::fold;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
 use crate::fleet::extras::Extras;
-use crate::runbook::standing::{Drives, Standing};
+use crate::runbook::run::standing::{Drives, Standing};
 
 /// Longest wait for a run to come to a safe stop when the console closes; its journal is safe either way.
 const LAST_WAIT: Duration = Duration::from_secs(20);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
 use crate::files::{self, Allowed, FOLDER_LIMIT};
-use crate::runbook::definition::{InputType, Runbook, SHIPPED, Text};
+use crate::runbook::language::definition::{InputType, Runbook, SHIPPED, Text};
 use crate::runbook::plan::{Document, Plan};
 
 /// Longest document that is read, and most files that are looked at.

@@ -12,15 +12,15 @@ use crate::client::kube::identity::Identity;
 use crate::client::share::open_run::{self, Found, Head};
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
-use crate::runbook::definition::Runbook;
-use crate::runbook::digest::digest;
+use crate::runbook::actions::requests::quote;
+use crate::runbook::actions::retold::titles;
+use crate::runbook::language::definition::Runbook;
+use crate::runbook::plan::digest::digest;
+use crate::runbook::plan::provenance::{Known, Provenance};
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::provenance::{Known, Provenance};
-use crate::runbook::record::{Event, Record};
-use crate::runbook::requests::quote;
-use crate::runbook::retold::titles;
 use crate::runbook::run::Run;
-use crate::runbook::standing::last_driver;
+use crate::runbook::run::record::{Event, Record};
+use crate::runbook::run::standing::last_driver;
 
 impl Driver {
     /// The open runs in every context. Reads only.

@@ -9,8 +9,8 @@ use crate::client::kube::identity::{Identity, Named};
 use crate::client::share::approval;
 use crate::client::wire::link::Link;
 use crate::fleet::ObjectRef;
-use crate::runbook::people::{NamedBy, no_person};
-use crate::runbook::standing::{Awaiting, Standing, Turn};
+use crate::runbook::run::people::{NamedBy, no_person};
+use crate::runbook::run::standing::{Awaiting, Standing, Turn};
 
 /// Who this session is, by context, as far as the servers themselves have said.
 #[derive(Debug, Default)]

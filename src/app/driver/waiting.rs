@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use super::Driver;
 use crate::fleet::extras::{Extra, Extras};
 use crate::runbook::Observation;
-use crate::runbook::engine::{About, Run};
-use crate::runbook::standstill;
+use crate::runbook::run::engine::{About, Run};
+use crate::runbook::run::standstill;
 
 /// Without movement for this long a wait says since when, and where to look; again each time that it has doubled.
 const STILL: Duration = Duration::from_secs(120);

@@ -3,7 +3,7 @@
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::words::{Level, age};
-use crate::runbook::standing::Turn;
+use crate::runbook::run::standing::Turn;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "approvals",

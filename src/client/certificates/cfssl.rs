@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 use crate::client::certificates::signing::{self, Ask, Material};
 use crate::client::plain;
 use crate::fleet::certificate::Usage;
-use crate::runbook::issuing;
+use crate::runbook::actions::issuing;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const OUTPUT_LIMIT: u64 = 1024 * 1024;

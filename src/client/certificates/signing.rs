@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::client::certificates;
 use crate::fleet::certificate::{CertificateFacts, Usage};
 use crate::fleet::tls::{authority_troubles, out_of_time};
-use crate::runbook::issuing;
+use crate::runbook::actions::issuing;
 
 /// Certificates are valid from a little earlier on: clocks differ.
 const EARLIER: Duration = Duration::from_secs(300);

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::client::journal::{Journal, LONGEST, LedgerError, TOO_LONG, io_error, path, sync_dir};
 use crate::files::open_plain;
-use crate::runbook::record::{Record, decode};
+use crate::runbook::run::record::{Record, decode};
 
 impl Journal {
     /// Writes the journal of a run that was found elsewhere.
@@ -110,7 +110,7 @@ pub fn set_aside(dir: &Path, run: &str) -> Result<PathBuf, LedgerError> {
 mod tests {
     use super::*;
     use crate::fleet::ObjectRef;
-    use crate::runbook::record::{Event, PauseReason};
+    use crate::runbook::run::record::{Event, PauseReason};
     use jiff::Timestamp;
 
     fn start(dir: &Path) -> Journal {

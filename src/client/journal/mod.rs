@@ -3,7 +3,7 @@
 //! One file per run, held with an exclusive lock while it is driven. A torn last line (a crash in the middle of a
 //! write) is cut off when the journal is opened; anything else that is wrong with it is refused. After an append
 //! that failed, the journal takes no further ones: what is on the disk is no longer known. The records and their
-//! codec are [`crate::runbook::record`]'s.
+//! codec are [`crate::runbook::run::record`]'s.
 
 mod copies;
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::files::{FOLDER_LIMIT, open_plain, shared};
-use crate::runbook::record::{BadLine, Event, Parsed, Record, decode, encode, line_hash};
+use crate::runbook::run::record::{BadLine, Event, Parsed, Record, decode, encode, line_hash};
 
 /// Longest journal that is read.
 const LONGEST: u64 = 64 * 1024 * 1024;
@@ -274,7 +274,7 @@ fn io_error(verb: &'static str, path: &Path, error: io::Error) -> LedgerError {
 mod tests {
     use super::*;
     use crate::fleet::ObjectRef;
-    use crate::runbook::record::{Outcome, PauseReason};
+    use crate::runbook::run::record::{Outcome, PauseReason};
 
     fn opened(run: &str) -> Event {
         let plan = serde_json::json!({

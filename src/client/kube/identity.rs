@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::client::plain;
 use crate::client::wire::link::Link;
-use crate::runbook::people::{NamedBy, no_person};
+use crate::runbook::run::people::{NamedBy, no_person};
 
 /// A person (or a robot) as others should see them in a lease and in a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, leads_to};
 use crate::runbook::actions::NetProbe;
-use crate::runbook::network::{Port, Way, probe_at};
+use crate::runbook::actions::network::{Port, Way, probe_at};
 
 /// The container of a probe pod in which programs are run; the others listen.
 const CONTAINER: &str = "probe";

@@ -28,7 +28,7 @@ use crate::fleet::extras::{RegionCheck, Served};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
-use crate::runbook::requests::{member_path, transfer_path, update_request};
+use crate::runbook::actions::requests::{member_path, transfer_path, update_request};
 
 /// Everything that is ever read through a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

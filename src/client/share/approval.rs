@@ -20,9 +20,9 @@ use crate::client::wire::link::Link;
 use crate::client::wire::trouble::{Trouble, TroubleKind};
 use crate::client::write::{NotStored, Own, rehearse_store, store};
 use crate::client::{encode, plain};
-use crate::runbook::approval::{Approval, Vouched};
-use crate::runbook::people::NamedBy;
-use crate::runbook::rights::APPROVALS_POLICY as POLICY;
+use crate::runbook::plan::rights::APPROVALS_POLICY as POLICY;
+use crate::runbook::run::approval::{Approval, Vouched};
+use crate::runbook::run::people::NamedBy;
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The label by which approvals are listed and the admission policy knows them; its value is the run.

@@ -18,8 +18,8 @@ use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{fingerprint, kept_by};
 use crate::fleet::object::{ObjectId, ObjectKind, uid};
 use crate::runbook::action::{Action, Answer, Replaced, Signer};
+use crate::runbook::actions::requests::issued_secret;
 use crate::runbook::actions::{IssueCa, IssueCertificate};
-use crate::runbook::requests::issued_secret;
 use serde_json::Value;
 
 /// Carries out `IssueCa` and `IssueCertificate`.

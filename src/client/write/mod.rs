@@ -27,11 +27,11 @@ use crate::client::wire::timing::Until;
 use crate::client::wire::trouble::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, Answer};
+use crate::runbook::actions::merge;
+use crate::runbook::actions::requests::tidb_cluster_path;
 use crate::runbook::actions::{
     CopySecret, CreateObject, PatchTidbCluster, RemovePdMember, TransferPdLeader, UpdatePeerUrl,
 };
-use crate::runbook::merge;
-use crate::runbook::requests::tidb_cluster_path;
 
 /// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
 pub async fn rehearse(

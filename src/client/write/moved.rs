@@ -15,7 +15,7 @@ use crate::client::write::{Verdict, current, fence, judge, send_patch, version_o
 use crate::fleet::ObjectRef;
 use crate::runbook::action::Action;
 use crate::runbook::actions::PatchTidbCluster;
-use crate::runbook::requests::tidb_cluster_path;
+use crate::runbook::actions::requests::tidb_cluster_path;
 
 /// On a TidbCluster: the run that last moved its version, and a number that is new each time.
 const FENCE: &str = "tidepilot/fence";

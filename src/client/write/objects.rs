@@ -17,8 +17,8 @@ use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
 use crate::runbook::action::Action;
 use crate::runbook::action::Answer;
+use crate::runbook::actions::requests::{copied_secret, delete_options};
 use crate::runbook::actions::{CopySecret, CreateObject, DeleteObject};
-use crate::runbook::requests::{copied_secret, delete_options};
 
 /// What the server would store; nothing is stored.
 pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<Value, String> {

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
-use super::super::bind::Facts;
-use super::super::blame;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look, deleting};
-use super::super::remaining::{Script, by_hand};
-use super::super::requests::{Sending, copied_secret, place, quote};
-use super::super::rights::{Need, Reach, of_object};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::judge::{Judged, Look, deleting};
+use crate::runbook::actions::requests::{Sending, copied_secret, place, quote};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach, of_object};
+use crate::runbook::run::blame;
+use crate::runbook::run::remaining::{Script, by_hand};
 
 /// The keys of a Secret that may be copied to another one.
 const COPIED_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];

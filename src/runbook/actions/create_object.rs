@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{RUN_LABEL, Request, THIS_RUN};
-use super::super::bind::Facts;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look, deleting};
-use super::super::remaining::{Script, by_hand};
-use super::super::requests::{Sending, manifest, quote};
-use super::super::rights::{Need, Reach};
-use super::super::{blame, danger};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::judge::{Judged, Look, deleting};
+use crate::runbook::actions::requests::{Sending, manifest, quote};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::danger;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::blame;
+use crate::runbook::run::remaining::{Script, by_hand};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -208,8 +209,8 @@ fn end_of(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::judge::tests::{judged, observation};
     use super::*;
+    use crate::runbook::actions::judge::tests::{judged, observation};
 
     #[test]
     fn manifests_are_bounded_and_placed() {

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Request, THIS_RUN};
-use super::super::bind::Facts;
-use super::super::danger;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look, deleting};
-use super::super::remaining::{Script, by_hand};
-use super::super::requests::{Sending, delete_options, place, quote};
-use super::super::rights::{Need, Reach, of_object};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid, written_by};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::judge::{Judged, Look, deleting};
+use crate::runbook::actions::requests::{Sending, delete_options, place, quote};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::danger;
+use crate::runbook::plan::rights::{Need, Reach, of_object};
+use crate::runbook::run::remaining::{Script, by_hand};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,8 +187,8 @@ fn seen_uid(target: &ObjectRef, kind: ObjectKind, facts: &Facts<'_>) -> Option<S
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::judge::tests::{judged, observation};
     use super::*;
+    use crate::runbook::actions::judge::tests::{judged, observation};
 
     #[test]
     fn only_the_object_that_is_meant_is_deleted() {

@@ -9,10 +9,13 @@ use serde_json::{Value, json};
 
 use super::super::action::Action;
 use super::super::plan::{Plan, PlannedStep};
-use super::super::rights::{Reach, needs};
-use super::super::{danger, remaining, rendered, retold, undo};
+use super::super::rendered;
 use crate::fleet::ObjectRef;
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::retold;
+use crate::runbook::plan::danger;
+use crate::runbook::plan::rights::{Reach, needs};
+use crate::runbook::run::{remaining, undo};
 
 const GOLDEN: &str = include_str!("../../../tests/seeds/actions.jsonl");
 

@@ -7,13 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Request, Signer};
-use super::super::bind::Facts;
 use super::super::image::Image;
-use super::super::issuing;
-use super::super::judge::{Judged, Look};
-use super::super::remaining::{Script, by_hand};
-use super::super::requests::{Sending, issued_secret};
-use super::super::rights::{Need, Reach};
 use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
@@ -21,6 +15,12 @@ use crate::fleet::certificate::SecretFacts;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::authority_troubles;
+use crate::runbook::actions::issuing;
+use crate::runbook::actions::judge::{Judged, Look};
+use crate::runbook::actions::requests::{Sending, issued_secret};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::remaining::{Script, by_hand};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

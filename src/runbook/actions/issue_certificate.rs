@@ -8,13 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Replaced, Request, Signer};
-use super::super::bind::Facts;
 use super::super::image::Image;
-use super::super::issuing;
-use super::super::judge::{Judged, Look};
-use super::super::remaining::{Script, by_hand};
-use super::super::requests::{Sending, issued_secret};
-use super::super::rights::{Need, Reach, of_object};
 use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
@@ -22,6 +16,12 @@ use crate::fleet::certificate::{SecretFacts, Usage, fingerprint};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::{Wanted, troubles};
+use crate::runbook::actions::issuing;
+use crate::runbook::actions::judge::{Judged, Look};
+use crate::runbook::actions::requests::{Sending, issued_secret};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach, of_object};
+use crate::runbook::run::remaining::{Script, by_hand};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

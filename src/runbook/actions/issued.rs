@@ -4,14 +4,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::action::{Replaced, Signer};
-use super::super::blame;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look, deleting};
 use super::Action;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
 use crate::fleet::tls::{KEYS, Trouble};
+use crate::runbook::actions::judge::{Judged, Look, deleting};
+use crate::runbook::run::blame;
 
 /// Longest life of a certificate, in days: a hundred years.
 const MOST_DAYS: u32 = 36_500;

@@ -8,16 +8,23 @@ mod await_until;
 mod copy_secret;
 mod create_object;
 mod delete_object;
+pub(super) mod forward;
 #[cfg(test)]
 mod golden;
 mod issue_ca;
 mod issue_certificate;
 mod issued;
+pub mod issuing;
+pub mod judge;
 mod manual;
+pub mod merge;
 mod net_probe;
+pub mod network;
 mod patch_tidb_cluster;
 mod probe_peer_url;
 mod remove_pd_member;
+pub mod requests;
+pub mod retold;
 mod transfer_pd_leader;
 mod update_peer_url;
 mod wait_rollout;
@@ -26,17 +33,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{Request, Reversibility};
-use super::bind::Facts;
 use super::image::Image;
-use super::judge::{Judged, Look};
 use super::plan::PlannedStep;
-use super::remaining::Script;
-use super::requests::Sending;
-use super::rights::{Need, Reach};
-use super::undo::Undoing;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::judge::{Judged, Look};
+use crate::runbook::actions::requests::Sending;
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::remaining::Script;
+use crate::runbook::run::undo::Undoing;
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $Action:ident in $file:ident, $name:literal;)+) => {

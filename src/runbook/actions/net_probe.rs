@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
-use super::super::bind::Facts;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look};
-use super::super::network::probe_at;
-use super::super::remaining::{Script, comment, kubectl};
-use super::super::requests::{Sending, place, quote};
-use super::super::rights::{Need, Reach};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::judge::{Judged, Look};
+use crate::runbook::actions::network::probe_at;
+use crate::runbook::actions::requests::{Sending, place, quote};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::remaining::{Script, comment, kubectl};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,21 +6,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Action, RESTARTED_AT, Request, Reversibility};
-use super::super::bind::Facts;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look, shown};
 use super::super::plan::{Confirm, PlannedStep};
-use super::super::remaining::{Script, kubectl};
-use super::super::requests::{Sending, place, quote, tidb_cluster_path};
-use super::super::rights::{Need, Reach, Right};
-use super::super::undo::{Undoing, step_back, undo_id, with_values};
-use super::super::{blame, danger, merge};
 use super::{ActionKind, Does, Sets, WaitRollout, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::rollout::revisions;
 use crate::fleet::tidbcluster::Component;
+use crate::runbook::actions::judge::{Judged, Look, shown};
+use crate::runbook::actions::merge;
+use crate::runbook::actions::requests::{Sending, place, quote, tidb_cluster_path};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::danger;
+use crate::runbook::plan::rights::{Need, Reach, Right};
+use crate::runbook::run::blame;
+use crate::runbook::run::remaining::{Script, kubectl};
+use crate::runbook::run::undo::{Undoing, step_back, undo_id, with_values};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatchTidbCluster {

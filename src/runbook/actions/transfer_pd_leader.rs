@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
-use super::super::bind::Facts;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look};
-use super::super::remaining::{Script, by_hand};
-use super::super::requests::{Sending, asked, pd_request, transfer_path};
-use super::super::rights::{Need, Reach};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::judge::{Judged, Look};
+use crate::runbook::actions::requests::{Sending, asked, pd_request, transfer_path};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::remaining::{Script, by_hand};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransferPdLeader {

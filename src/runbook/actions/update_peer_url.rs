@@ -7,15 +7,8 @@ use serde_json::{Value, json};
 
 use super::super::Observation;
 use super::super::action::{Action, Request};
-use super::super::bind::Facts;
-use super::super::forward;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look, pd_answers, views_of};
 use super::super::plan::{Confirm, PlannedStep};
-use super::super::remaining::{Script, membership_api};
-use super::super::requests::{Sending, quote, update_request};
-use super::super::rights::{Need, Reach};
-use super::super::undo::{Undoing, step_back};
 use super::{ActionKind, Does, ProbePeerUrl, Sets, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, database_of};
@@ -23,6 +16,13 @@ use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::peer_url;
 use crate::fleet::tls_toggle::speaks_tls;
+use crate::runbook::actions::forward;
+use crate::runbook::actions::judge::{Judged, Look, pd_answers, views_of};
+use crate::runbook::actions::requests::{Sending, quote, update_request};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::remaining::{Script, membership_api};
+use crate::runbook::run::undo::{Undoing, step_back};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpdatePeerUrl {

@@ -8,13 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::Observation;
 use super::super::action::Request;
-use super::super::bind::Facts;
-use super::super::blame;
 use super::super::image::Image;
-use super::super::judge::{Judged, Look};
-use super::super::remaining::{Script, kubectl};
-use super::super::requests::{Sending, place, quote, unpause};
-use super::super::rights::{Need, Reach};
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::database_of;
@@ -24,6 +18,12 @@ use crate::fleet::rollout::{revisions, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls::operator_asks;
 use crate::fleet::{KubeCluster, ObjectRef};
+use crate::runbook::actions::judge::{Judged, Look};
+use crate::runbook::actions::requests::{Sending, place, quote, unpause};
+use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::rights::{Need, Reach};
+use crate::runbook::run::blame;
+use crate::runbook::run::remaining::{Script, kubectl};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitRollout {

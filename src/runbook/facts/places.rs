@@ -5,9 +5,9 @@
 use serde_json::{Value, json};
 
 use super::super::action::RUN_LABEL;
-use super::super::network::{probe_at, probe_objects};
 use crate::fleet::object::{ObjectId, ObjectKind, Sight};
 use crate::fleet::{Fleet, ObjectRef};
+use crate::runbook::actions::network::{probe_at, probe_objects};
 
 /// What cannot be seen is left out, so that a check on it stops.
 pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> Value {

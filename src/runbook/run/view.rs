@@ -2,8 +2,8 @@
 //!
 //! Made from a [`Run`] and nothing else, so that the console, `runs list`, `runs report` and the engine cannot differ.
 //! Whether a process drives it, and whether the gate is being asked at this moment, are not in the records: who shows a
-//! run knows that beside (`app::run_view`, [`crate::runbook::standing`]). Not here: what to do next
-//! ([`super::super::engine`]), what a choice does ([`super::super::choices`]).
+//! run knows that beside (`app::run_view`, [`crate::runbook::run::standing`]). Not here: what to do next
+//! ([`crate::runbook::run::engine`]), what a choice does ([`crate::runbook::run::choices`]).
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -12,11 +12,11 @@ use super::{BadRun, Run, StepState};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::runbook::action::Answer;
-use crate::runbook::choices::Wish;
-use crate::runbook::definition::Runbook;
+use crate::runbook::language::definition::Runbook;
 use crate::runbook::plan::{Gate, PlannedStep};
-use crate::runbook::record::{Choice, Event, How, Outcome, PauseReason, Record};
-use crate::runbook::undo::{undo_id, undone};
+use crate::runbook::run::choices::Wish;
+use crate::runbook::run::record::{Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::run::undo::{undo_id, undone};
 
 /// Which way a run goes, or a step belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

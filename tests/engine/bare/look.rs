@@ -22,7 +22,7 @@ use tidepilot::fleet::workload::{Pod, StatefulSet};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
 use tidepilot::runbook::actions::ProbePeerUrl;
-use tidepilot::runbook::network::{Port, Way, probe_at};
+use tidepilot::runbook::actions::network::{Port, Way, probe_at};
 use tidepilot::sim::bare::{Bare, PdRequest};
 
 /// Decoded objects by the address of what they were decoded from, which is kept with them.

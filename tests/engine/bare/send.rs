@@ -14,12 +14,12 @@ use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
 use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::actions::requests::{
+    copied_secret, delete_options, issued_secret, member_path, tidb_cluster_path, transfer_path, update_request,
+};
 use tidepilot::runbook::actions::{
     CopySecret, DeleteObject, IssueCa, IssueCertificate, PatchTidbCluster, RemovePdMember, TransferPdLeader,
     UpdatePeerUrl,
-};
-use tidepilot::runbook::requests::{
-    copied_secret, delete_options, issued_secret, member_path, tidb_cluster_path, transfer_path, update_request,
 };
 use tidepilot::sim::bare::{Bare, PdRequest};
 

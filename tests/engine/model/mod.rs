@@ -16,12 +16,12 @@ use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Action, Answer, ProbeLine};
 use tidepilot::runbook::actions::{PatchTidbCluster, ProbePeerUrl, UpdatePeerUrl};
-use tidepilot::runbook::bind::bind;
-use tidepilot::runbook::choices::{BadChoice, Wish};
-use tidepilot::runbook::definition::Runbook;
-use tidepilot::runbook::engine::{Effect, Input, Run, Stop};
+use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::plan::Plan;
-use tidepilot::runbook::record::{Event, How, Record, decode, encode, line_hash};
+use tidepilot::runbook::plan::bind::bind;
+use tidepilot::runbook::run::choices::{BadChoice, Wish};
+use tidepilot::runbook::run::engine::{Effect, Input, Run, Stop};
+use tidepilot::runbook::run::record::{Event, How, Record, decode, encode, line_hash};
 
 pub const PODS: usize = 3;
 /// Seconds from one look to the next.

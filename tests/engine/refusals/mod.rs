@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cases::{CASES, Case, FITTING};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::bind::{self, Facts};
-use tidepilot::runbook::definition::{Runbook, SHIPPED, Severity};
-use tidepilot::runbook::expr::Scope;
+use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
+use tidepilot::runbook::language::expr::Scope;
+use tidepilot::runbook::plan::bind::{self, Facts};
 use tidepilot::runbook::plan::{CheckResult, CheckState, Plan};
 use worlds::{BASES, Base, Beds, World};
 

@@ -20,10 +20,10 @@ use tidepilot::hazards::{Severity, check};
 use tidepilot::report::check::Shown;
 use tidepilot::report::status::{Status, quorum_sentence};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::bind::{bind, objects_of_facts};
-use tidepilot::runbook::definition::{Runbook, SHIPPED};
-use tidepilot::runbook::inputs;
+use tidepilot::runbook::language::definition::{Runbook, SHIPPED};
+use tidepilot::runbook::language::inputs;
 use tidepilot::runbook::plan::CheckState;
+use tidepilot::runbook::plan::bind::{bind, objects_of_facts};
 use tidepilot::sim::scenario::{self, Scenario};
 
 use super::{World, fold};

@@ -15,8 +15,8 @@ use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectRef, What};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::Action;
 use tidepilot::runbook::actions::CreateObject;
-use tidepilot::runbook::bind::bind;
-use tidepilot::runbook::definition::Runbook;
+use tidepilot::runbook::language::definition::Runbook;
+use tidepilot::runbook::plan::bind::bind;
 
 /// The schema of one kind's version; `None`: the file is not there, which was said.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]

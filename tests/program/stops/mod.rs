@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fleet::{Fleet, ways};
 use serde_json::{Value, json};
-use tidepilot::runbook::record::Cause;
+use tidepilot::runbook::run::record::Cause;
 
 /// How a cause is provoked, and what has to be said of it.
 async fn case(cause: Cause) {

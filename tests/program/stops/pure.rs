@@ -4,10 +4,10 @@
 //! Two of them cannot come about without a fault of our own (what an undo puts back is what was recorded) or of the
 //! lease: for these the pause is written into the journal as the driver writes it.
 
-use tidepilot::runbook::choices::Wish;
-use tidepilot::runbook::engine::{Run, Stop};
-use tidepilot::runbook::record::{Cause, Event, Outcome, PauseReason, decode};
-use tidepilot::runbook::ways::WayOn;
+use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::engine::{Run, Stop};
+use tidepilot::runbook::run::record::{Cause, Event, Outcome, PauseReason, decode};
+use tidepilot::runbook::run::ways::WayOn;
 
 use crate::model::{Bed, Branch, Course, Ended, Fate, World, choose, drive, opened, runbook};
 

@@ -1,0 +1,70 @@
+//! A request to one PD pod as shell: what a person would type in the place of our own tunnel.
+//!
+//! kubectl chooses the local port and says which; a fixed one may be somebody else's (2379 is etcd's own on a control-plane
+//! node). Before anything else is asked the PD cluster's id is compared, and an answer counts only while kubectl's process
+//! lives: the port is its own for as long. Pure text. Used by the lines of a plan ([`crate::runbook::actions::requests`]) and by the script of
+//! what is left ([`crate::runbook::run::remaining`]).
+
+use crate::fleet::ObjectRef;
+use crate::runbook::actions::requests::{place, quote};
+
+/// The shell function `pd CONTEXT NAMESPACE POD DATABASE METHOD PATH [BODY]`; needs no other. `certificates`: curl's flags
+/// where PD speaks TLS.
+pub(in crate::runbook) fn function(certificates: Option<&str>) -> String {
+    let (scheme, certificates) = match certificates {
+        Some(flags) => ("https", format!(" {flags}")),
+        None => ("http", String::new()),
+    };
+    format!(
+        r#"# pd CONTEXT NAMESPACE POD DATABASE METHOD PATH [BODY]: one request to one PD pod, if it is of that Database
+pd() (
+  out=$(mktemp)
+  kubectl --context "$1" -n "$2" port-forward --address 127.0.0.1 "pod/$3" :2379 >"$out" 2>&1 &
+  forward=$!
+  trap 'kill "$forward" 2>/dev/null || true; wait "$forward" 2>/dev/null || true; rm -f "$out"' EXIT
+  tries=0
+  until port=$(sed -n 's/^Forwarding from 127\.0\.0\.1:\([0-9]*\) .*/\1/p' "$out"); test -n "$port"; do
+    tries=$((tries + 1))
+    if test "$tries" -ge 30 || ! kill -0 "$forward" 2>/dev/null; then
+      echo "no port-forward to pod $3: $(cat "$out")" >&2
+      exit 1
+    fi
+    sleep 1
+  done
+  ask() {{ curl -fsS -m 15{certificates} "$@" && kill -0 "$forward"; }}
+  found=$(ask "{scheme}://127.0.0.1:$port/pd/api/v1/cluster" | tr -d ' \t\r\n' | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  if test -z "$found" || test "$found" != "$4"; then
+    echo "pod $3 is of PD cluster ${{found:-(it did not say which)}}, expected $4; nothing was sent" >&2
+    exit 1
+  fi
+  ask -X "$5" -H 'Content-Type: application/json' ${{7:+-d "$7"}} "{scheme}://127.0.0.1:$port$6" || exit 1
+)
+"#
+    )
+}
+
+/// The PD cluster id that a pod has to have: as the plan saw it, else as the operator noted it.
+pub(in crate::runbook) fn database(known: Option<&str>, of: &ObjectRef) -> String {
+    match known {
+        Some(id) => quote(id),
+        None => format!(
+            "\"$(kubectl {} get tidbclusters.pingcap.com {} -o jsonpath='{{.status.clusterID}}')\"",
+            place(of),
+            quote(&of.name)
+        ),
+    }
+}
+
+/// One line that can be pasted: the function and one call of it, in a shell of their own.
+pub(in crate::runbook) fn line(of: &ObjectRef, pod: &str, call: &str, tls: bool) -> String {
+    let function = function(tls.then_some("--cacert ca.crt --cert tls.crt --key tls.key"));
+    let code = function.lines().filter(|line| !line.starts_with('#'));
+    let mut joined = String::new();
+    for line in code.map(str::trim) {
+        joined.push_str(line);
+        let open = ["do", "then", "(", "{"].iter().any(|word| line.ends_with(word));
+        joined.push_str(if open || line.ends_with('&') { " " } else { "; " });
+    }
+    let arguments = [&of.context, &of.namespace].map(|text| quote(text)).join(" ");
+    format!("({joined}pd {arguments} {} {} {call})", quote(pod), database(None, of))
+}

@@ -1,0 +1,610 @@
+//! The YAML document, read strictly: an unknown or doubled key is an error with line and column.
+//!
+//! Here: the shape, and the check that every expression can be read and names only what exists ([`Runbook::read`]).
+//! Not here: what actions do ([`crate::runbook::action`]); binding to a fleet ([`crate::runbook::plan::bind`]).
+//! A file can pick, order, parameterise, word and tighten; it cannot add a way to touch the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::runbook::actions::ActionName;
+use crate::runbook::facts::Query;
+use crate::runbook::language::expr;
+
+/// The runbooks inside the binary: id and text.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("deploy-initial-cluster", include_str!("../../../runbooks/deploy-initial-cluster.yaml")),
+    ("join-cluster", include_str!("../../../runbooks/join-cluster.yaml")),
+    ("monitor-across-clusters", include_str!("../../../runbooks/monitor-across-clusters.yaml")),
+    ("migrate-cluster-domain", include_str!("../../../runbooks/migrate-cluster-domain.yaml")),
+    ("enable-across-k8s", include_str!("../../../runbooks/enable-across-k8s.yaml")),
+    ("issue-ca", include_str!("../../../runbooks/issue-ca.yaml")),
+    ("issue-certificates", include_str!("../../../runbooks/issue-certificates.yaml")),
+    ("renew-certificates", include_str!("../../../runbooks/renew-certificates.yaml")),
+    ("leave-cluster", include_str!("../../../runbooks/leave-cluster.yaml")),
+    ("repair-peer-urls", include_str!("../../../runbooks/repair-peer-urls.yaml")),
+    ("restart-component", include_str!("../../../runbooks/restart-component.yaml")),
+    ("resume-cluster", include_str!("../../../runbooks/resume-cluster.yaml")),
+    ("suspend-cluster", include_str!("../../../runbooks/suspend-cluster.yaml")),
+    ("transfer-pd-leader", include_str!("../../../runbooks/transfer-pd-leader.yaml")),
+    ("verify-network", include_str!("../../../runbooks/verify-network.yaml")),
+    ("upgrade-cluster", include_str!("../../../runbooks/upgrade-cluster.yaml")),
+];
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Runbook {
+    /// Format version, `v1`.
+    pub runbook: String,
+    pub id: String,
+    pub version: String,
+    pub title: Text,
+    pub summary: Text,
+    #[serde(default)]
+    pub experimental: bool,
+    #[serde(default)]
+    pub source: Vec<String>,
+    pub inputs: Vec<Input>,
+    pub facts: BTreeMap<String, Fact>,
+    #[serde(default)]
+    pub preflight: Vec<Check>,
+    pub phases: Vec<Phase>,
+    /// SHA-256 of the document's text.
+    #[serde(skip)]
+    pub digest: String,
+}
+
+/// A text in English and, where there is one, Chinese.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    pub en: String,
+    #[serde(default)]
+    pub zh: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Input {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub kind: InputType,
+    pub prompt: Text,
+    #[serde(default)]
+    pub optional: bool,
+    /// Of a TidbCluster: the runbook ends with it gone, so it may be gone already.
+    #[serde(default)]
+    pub may_be_gone: bool,
+    /// Taken when nothing is given; written as one would give it.
+    #[serde(default)]
+    pub default: Option<String>,
+    /// Shown where nothing is typed yet; what `lint` tries it with.
+    #[serde(default)]
+    pub example: Option<String>,
+    /// Of a DNS domain: the form puts in the one that the cluster serves, where connected clusters serve different ones.
+    #[serde(default)]
+    pub propose: bool,
+    /// Of a choice.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Of an integer.
+    #[serde(default)]
+    pub min: Option<i64>,
+    #[serde(default)]
+    pub max: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputType {
+    /// `CONTEXT/NAMESPACE/NAME`
+    TidbCluster,
+    /// The same, of one that need not be there yet.
+    NewTidbCluster,
+    /// Any number of those, with commas between.
+    NewTidbClusters,
+    /// A kubeconfig context.
+    KubeContext,
+    DnsDomain,
+    /// `v8.5.7`
+    Version,
+    Integer,
+    Boolean,
+    /// RFC 3339; the time of the plan where none is given (the driver has the clock).
+    Time,
+    /// One of `options`.
+    Choice,
+    Text,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Fact {
+    pub query: Query,
+    /// The TidbCluster it is about, or a list of them: then it is the list of their answers.
+    pub of: String,
+    /// Looked for only where this is true; over inputs and over facts that have no `when`.
+    #[serde(default)]
+    pub when: Option<String>,
+}
+
+/// A preflight check: `check` must be true.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Check {
+    pub id: String,
+    /// Numbers of the hazard catalogue that it covers.
+    #[serde(default)]
+    pub hazards: Vec<u32>,
+    #[serde(default)]
+    pub when: Option<String>,
+    pub check: String,
+    /// What was refused, what was found, what to do.
+    pub fail: Text,
+    #[serde(default)]
+    pub severity: Severity,
+    /// Judged until the run has sent its first write, and not again: the run itself changes what it looks at.
+    #[serde(default)]
+    pub once: bool,
+    /// Of a check that refuses: whether what it reads proves what it says.
+    #[serde(default)]
+    pub evidence: Evidence,
+    /// Of a check that reads: where this holds, what it found was witnessed and is proof.
+    #[serde(default)]
+    pub proven_when: Option<String>,
+}
+
+/// How good the evidence of a refusal is. Each check's is argued for in `docs/evidence.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// What is read is the thing itself, or what the operator, PD or the API server will act upon.
+    #[default]
+    Proof,
+    /// What is read usually goes with the thing and is not the thing: a person may know better.
+    Reading,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    #[default]
+    Refuse,
+    Warn,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Phase {
+    pub id: String,
+    pub title: Text,
+    /// The phase is left out of the plan when this does not hold.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// Watched from the phase's first step to its last; a breach stops new effects and pauses the run.
+    #[serde(default)]
+    pub invariants: Vec<Condition>,
+    #[serde(default)]
+    pub for_each: Option<ForEach>,
+    /// Evaluated in order when the plan is made.
+    #[serde(default, rename = "let")]
+    pub bindings: Vec<Binding>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ForEach {
+    pub over: String,
+    #[serde(rename = "as")]
+    pub name: String,
+    /// The item's name in step ids.
+    pub key: String,
+    /// Items for which this holds at the time wait until all others are done.
+    #[serde(default)]
+    pub last: Option<String>,
+    /// Must hold after one item before the next one begins.
+    #[serde(default)]
+    pub between: Vec<Condition>,
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    pub name: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Step {
+    pub id: String,
+    pub title: Text,
+    #[serde(default)]
+    pub why: Option<Text>,
+    #[serde(default)]
+    pub when: Option<String>,
+    pub action: ActionName,
+    pub with: Value,
+    #[serde(default)]
+    pub confirm: ConfirmAsked,
+    /// How many people it takes: 1, or 2 where a second one has to approve it from an identity of their own.
+    #[serde(default = "one")]
+    pub approvers: u8,
+    #[serde(default)]
+    pub pre: Vec<Condition>,
+    #[serde(default)]
+    pub post: Vec<Condition>,
+    /// Of `await` and `manual`: what has to hold for the step to be done. A `manual` without is done when a person says so.
+    #[serde(default)]
+    pub until: Vec<Condition>,
+    /// What is said while one does not that has no sentence of its own.
+    #[serde(default)]
+    pub say: Option<Text>,
+    /// What ends the wait at once when it is seen.
+    #[serde(default)]
+    pub never: Vec<Never>,
+    pub timeout: Timeout,
+}
+
+/// An expression that has to hold, with what is said where it does not: what was found, on which object, and what helps.
+/// A bare expression can be read, and `lint` asks for its sentence.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Conditional")]
+pub struct Condition {
+    pub check: String,
+    pub say: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Conditional {
+    Bare(String),
+    Said(Said),
+}
+
+/// [`Condition`] as it is written in full.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::runbook) struct Said {
+    check: String,
+    say: Text,
+}
+
+impl From<Conditional> for Condition {
+    fn from(written: Conditional) -> Self {
+        match written {
+            Conditional::Bare(check) => Self { check, say: None },
+            Conditional::Said(Said { check, say }) => Self { check, say: Some(say) },
+        }
+    }
+}
+
+/// A sight that ends a wait: nothing good can come any more.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Never {
+    pub check: String,
+    pub say: Text,
+}
+
+/// What the author asks for; the engine raises it to the floor of the action's reversibility.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfirmAsked {
+    #[default]
+    None,
+    Once,
+    OncePerPhase,
+    Typed,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Timeout {
+    /// Seconds.
+    pub total_s: u64,
+    pub stalled_s: u64,
+}
+
+/// Why a document is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRunbook {
+    #[error("{name}: {why}")]
+    Syntax { name: String, why: String },
+    #[error("{name}: expected `runbook: v1`, found {found:?}")]
+    Format { name: String, found: String },
+    #[error("{name}, {place}: {why}")]
+    Place { name: String, place: String, why: String },
+    #[error("no runbook is called {asked:?}; there are: {known}")]
+    Unknown { asked: String, known: String },
+}
+
+impl Runbook {
+    /// Nothing but the name and digest of a document that is not at hand: for showing a run, never for driving one.
+    pub(in crate::runbook) fn named(id: &str, digest: &str) -> Self {
+        let text = || Text { en: String::new(), zh: None };
+        Self {
+            runbook: String::new(),
+            id: id.to_owned(),
+            version: String::new(),
+            title: text(),
+            summary: text(),
+            experimental: false,
+            source: Vec::new(),
+            inputs: Vec::new(),
+            facts: BTreeMap::new(),
+            preflight: Vec::new(),
+            phases: Vec::new(),
+            digest: digest.to_owned(),
+        }
+    }
+
+    /// Reads and checks a document; `name` is for messages.
+    pub fn read(name: &str, text: &str) -> Result<Self, BadRunbook> {
+        let mut runbook: Runbook = serde_saphyr::from_str(text)
+            .map_err(|error| BadRunbook::Syntax { name: name.into(), why: said_of(&error) })?;
+        if runbook.runbook != "v1" {
+            return Err(BadRunbook::Format { name: name.into(), found: brief(&runbook.runbook) });
+        }
+        runbook.digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        runbook.lint().map_err(|(place, why)| BadRunbook::Place {
+            name: name.into(),
+            place: brief(&place),
+            why: brief(&why),
+        })?;
+        Ok(runbook)
+    }
+
+    /// One of the shipped runbooks.
+    pub fn shipped(id: &str) -> Result<Self, BadRunbook> {
+        let (name, text) = SHIPPED.iter().find(|(name, _)| *name == id).ok_or_else(|| BadRunbook::Unknown {
+            asked: id.into(),
+            known: SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
+        })?;
+        Self::read(name, text)
+    }
+
+    /// Every expression reads and names only inputs, facts and bindings; ids are unique.
+    fn lint(&self) -> Result<(), (String, String)> {
+        let mut known: BTreeSet<String> = self.facts.keys().cloned().collect();
+        known.insert("inputs".into());
+        let mut ids = BTreeSet::new();
+        for input in &self.inputs {
+            let place = format!("input {}", input.name);
+            unique(&mut ids, &place)?;
+            if (input.kind == InputType::Choice) == input.options.is_empty() {
+                return Err((place, "a choice has `options`, and only a choice has".into()));
+            }
+            if input.propose && input.kind != InputType::DnsDomain {
+                return Err((place, "only a dns-domain can be proposed from the fleet".into()));
+            }
+            for (what, text) in [("default", &input.default), ("example", &input.example)] {
+                if let Some(text) = text {
+                    crate::runbook::language::inputs::value(input, text)
+                        .map_err(|why| (place.clone(), format!("its {what}: {why}")))?;
+                }
+            }
+        }
+        let mut unconditional: BTreeSet<String> =
+            self.facts.iter().filter(|(_, fact)| fact.when.is_none()).map(|(name, _)| name.clone()).collect();
+        unconditional.insert("inputs".into());
+        for (name, fact) in &self.facts {
+            if let Some(when) = &fact.when {
+                expression(&format!("fact {name}"), when, &unconditional)?;
+            }
+        }
+        for check in &self.preflight {
+            let place = format!("preflight {}", check.id);
+            unique(&mut ids, &place)?;
+            for source in check.when.iter().chain(&check.proven_when).chain([&check.check]) {
+                expression(&place, source, &known)?;
+            }
+            text(&place, &check.fail.en, &known)?;
+            text(&place, check.fail.zh.as_deref().unwrap_or_default(), &known)?;
+            if let (Severity::Warn, Evidence::Reading) = (check.severity, check.evidence) {
+                return Err((place, "`evidence: reading` is of a check that refuses; this one only warns".into()));
+            }
+        }
+        for phase in &self.phases {
+            let mut known = known.clone();
+            let place = format!("phase {}", phase.id);
+            unique(&mut ids, &place)?;
+            if let Some(when) = &phase.when {
+                expression(&place, when, &known)?;
+            }
+            if let Some(each) = &phase.for_each {
+                expression(&place, &each.over, &known)?;
+                known.insert(each.name.clone());
+                expression(&place, &each.key, &known)?;
+                if let Some(last) = &each.last {
+                    expression(&place, last, &known)?;
+                }
+            }
+            for binding in &phase.bindings {
+                expression(&format!("{place}, let {}", binding.name), &binding.value, &known)?;
+                known.insert(binding.name.clone());
+            }
+            let between = phase.for_each.iter().flat_map(|each| &each.between);
+            for condition in phase.invariants.iter().chain(between) {
+                conditional(&place, condition, &known)?;
+            }
+            for step in &phase.steps {
+                let place = format!("step {}", step.id);
+                unique(&mut ids, &place)?;
+                if let Some(source) = &step.when {
+                    expression(&place, source, &known)?;
+                }
+                for condition in step.pre.iter().chain(&step.post).chain(&step.until) {
+                    conditional(&place, condition, &known)?;
+                }
+                for never in &step.never {
+                    expression(&place, &never.check, &known)?;
+                    text(&place, &never.say.en, &known)?;
+                }
+                let wrong = match step.action {
+                    ActionName::Await => step.until.is_empty().then_some("a step that waits needs `until`"),
+                    ActionName::Manual => None,
+                    _ => (!step.until.is_empty()).then_some("only await and manual have `until`"),
+                };
+                if let Some(why) = wrong {
+                    return Err((place, why.into()));
+                }
+                text(&place, &step.title.en, &known)?;
+                if let Some(say) = &step.say {
+                    text(&place, &say.en, &known)?;
+                }
+                text(&place, &step.with.to_string().replace("\\\"", "\""), &known)?;
+                match (step.approvers, step.confirm) {
+                    (1, _) => {}
+                    (2, ConfirmAsked::OncePerPhase) => {
+                        let why = "approvers: 2 needs a gate of the step's own (confirm: once or typed)";
+                        return Err((place, why.into()));
+                    }
+                    (2, ConfirmAsked::None | ConfirmAsked::Once | ConfirmAsked::Typed) => {}
+                    (other, _) => return Err((place, format!("approvers: expected 1 or 2, found {other}"))),
+                }
+                if step.timeout.total_s == 0 || step.timeout.stalled_s == 0 {
+                    return Err((place, "a timeout of 0 seconds can never be met".into()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(in crate::runbook) fn one() -> u8 {
+    1
+}
+
+fn unique(ids: &mut BTreeSet<String>, place: &str) -> Result<(), (String, String)> {
+    if ids.insert(place.to_owned()) { Ok(()) } else { Err((place.to_owned(), "this id is used twice".into())) }
+}
+
+fn expression(place: &str, source: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {
+    let names = expr::names(source).map_err(|error| (place.to_owned(), error.to_string()))?;
+    // `references` also reports the variables which macros bind inside the expression.
+    let bound = |name: &str| {
+        ["all", "exists", "exists_one", "filter", "map"].iter().any(|m| source.contains(&format!(".{m}({name},")))
+    };
+    match names.iter().find(|name| !known.contains(*name) && !bound(name) && !name.starts_with('@')) {
+        Some(name) => {
+            let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err((place.to_owned(), format!("{source:?} names {name:?}; known here are: {list}")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn conditional(place: &str, condition: &Condition, known: &BTreeSet<String>) -> Result<(), (String, String)> {
+    expression(place, &condition.check, known)?;
+    if let Some(say) = &condition.say {
+        text(place, &say.en, known)?;
+        text(place, say.zh.as_deref().unwrap_or_default(), known)?;
+    }
+    Ok(())
+}
+
+fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {
+    for source in expr::holes(text).map_err(|error| (place.to_owned(), error.to_string()))? {
+        expression(place, &source, known)?;
+    }
+    Ok(())
+}
+
+/// The parser's words with the lines around the place, unless these are longer than anybody reads.
+fn said_of(error: &serde_saphyr::Error) -> String {
+    const MOST: usize = 2_000;
+    let said = error.to_string();
+    if said.len() <= MOST { said } else { brief(&error.without_snippet().to_string()) }
+}
+
+/// What a refusal quotes of a document: no more than somebody reads.
+fn brief(text: &str) -> String {
+    const MOST: usize = 500;
+    let mut short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// The text of a shipped runbook, for tests.
+#[cfg(test)]
+pub(in crate::runbook) fn shipped_text(id: &str) -> &'static str {
+    SHIPPED.iter().find(|(name, _)| *name == id).expect("ships").1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_runbook_reads() {
+        for (id, text) in SHIPPED {
+            let runbook = Runbook::read(id, text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(&runbook.id, id);
+        }
+    }
+
+    /// Each row of the note is a check that refuses, with the evidence that its runbooks give; no reading is left out.
+    #[test]
+    fn the_note_on_evidence_says_what_the_runbooks_say() {
+        let note = include_str!("../../../docs/evidence.md");
+        let preflight = note.split("## Findings").next().expect("a split has a first part");
+        let rows: std::collections::BTreeMap<&str, &str> = preflight
+            .lines()
+            .filter_map(|line| {
+                let cells: Vec<&str> = line.strip_prefix("| `")?.split(" | ").collect();
+                Some((cells.first()?.trim_end_matches('`'), *cells.get(3)?))
+            })
+            .collect();
+        assert!(rows.len() > 100, "the table was not read");
+        let mut known = BTreeSet::new();
+        for (id, text) in SHIPPED {
+            let runbook = Runbook::read(id, text).expect("reads");
+            for check in runbook.preflight.iter().filter(|check| check.severity == Severity::Refuse) {
+                known.insert(check.id.clone());
+                let word = match check.evidence {
+                    Evidence::Proof => "proof",
+                    Evidence::Reading => "reading",
+                };
+                match rows.get(check.id.as_str()) {
+                    Some(said) => assert_eq!(*said, word, "{id}/{}", check.id),
+                    None => assert_eq!(check.evidence, Evidence::Proof, "{id}/{} is in no row", check.id),
+                }
+            }
+        }
+        // The program's own, which no document can leave out.
+        known.insert("whole-database".to_owned());
+        let gone: Vec<&&str> = rows.keys().filter(|id| !known.contains(**id)).collect();
+        assert!(gone.is_empty(), "rows of checks that there are not: {gone:?}");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let text = shipped_text("migrate-cluster-domain");
+        let cases = [
+            ("runbook: v1", "runbook: v7", "expected `runbook: v1`"),
+            ("experimental: true", "experimental: true\nshell: rm", "shell"),
+            ("action: pd.update-peer-url", "action: http.post", "http.post"),
+            ("confirm: typed", "confirm: typed\n        approvers: 3", "expected 1 or 2"),
+            ("confirm: once-per-phase", "confirm: once-per-phase\n        approvers: 2", "gate of the step's own"),
+            ("query: pd.membership", "query: k8s.exec", "k8s.exec"),
+            ("severity: warn", "severity: warn\n    evidence: reading", "this one only warns"),
+            ("hazards: [65]", "hazards: [65]\n    evidence: guess", "guess"),
+            ("pd.agree", "pd.agree &&& true", "cannot be read"),
+            ("\"pd.agree\"", "\"pdd.agree\"", "names \"pdd\""),
+        ];
+        for (from, to, wanted) in cases {
+            assert!(text.contains(from), "the runbook no longer holds {from:?}");
+            let error = Runbook::read("x", &text.replacen(from, to, 1)).expect_err("refused").to_string();
+            assert!(error.contains(wanted), "{from:?} → {to:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! How a runbook is written: the YAML document, the expressions in it and what they may cost, inputs, the lint, the
+//! JSON Schema. Not here: what expressions see ([`super::facts`]), what steps do ([`super::actions`]).
+
+pub mod cost;
+pub mod definition;
+pub mod expr;
+pub mod inputs;
+pub mod lint;
+pub(crate) mod sample;
+pub mod schema;
+pub(super) mod template;

@@ -1,0 +1,454 @@
+//! The second person: what a step with `approvers: 2` waits for after its gate was confirmed, and which approval counts.
+//!
+//! An approval is an object of its own in the cluster ([`Approval`]); the driver reads it and records it as
+//! `Approved`, so that the run stays a fold of its journal. It is for one step of one plan (with its item, where the
+//! step is one of a for-each), for one attempt, and for one question. Pure: nothing here looks. Not here: who counts as
+//! a person ([`crate::runbook::run::people`]), writing and finding approvals (`client::approval`), the gate itself ([`crate::runbook::run::engine`]).
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::runbook::actions::requests::quote;
+use crate::runbook::plan::digest::digest;
+use crate::runbook::plan::{Confirm, PlannedStep};
+use crate::runbook::run::engine::{Effect, Run, StepState, Stop};
+use crate::runbook::run::people::{NamedBy, no_person};
+use crate::runbook::run::record::Event;
+
+/// So far the clocks of a driver and of an API server may be apart before an approval is called too old. What an
+/// approval answers is told by [`Approval::question`], exactly; this only stands beside it.
+const SKEW: SignedDuration = SignedDuration::from_secs(120);
+
+/// What an approval has to be about, and of whom it must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub run: String,
+    /// Where the run's record lies; the role of who only approves may end there.
+    pub namespace: String,
+    pub gate: String,
+    /// With its item.
+    pub step: String,
+    /// The attempt that it is for: an approval is used up by being sent on.
+    pub attempt: u32,
+    /// Digest of the plan as `plan` prints it.
+    pub plan: String,
+    /// What has to be typed, as for the gate.
+    pub text: Option<String>,
+    /// Its short form, as for the gate.
+    pub short: Option<String>,
+    /// Who confirmed the gate, as the cluster knows them. `None`: nobody knows, so nobody can be a second person.
+    pub confirmed_by: Option<String>,
+    /// Why nobody does.
+    pub nobody: String,
+    /// When the question was put, and the hash that tells it from any other; `None`: it is not in the journal yet.
+    pub asked: Option<(Timestamp, String)>,
+}
+
+/// What the second person left in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    pub run: String,
+    pub gate: String,
+    /// With its item. `None`: made by an earlier tidepilot, which did not say.
+    pub step: Option<String>,
+    pub attempt: u32,
+    pub plan: String,
+    /// The question that it answers ([`crate::runbook::run::people::Awaited::question`]).
+    pub question: Option<String>,
+    pub user: String,
+    pub named_by: NamedBy,
+    pub host: String,
+    /// By the approver's clock.
+    pub at: Timestamp,
+    /// By the API server's, when the object was made.
+    pub created: Option<Timestamp>,
+    /// Name of the object.
+    pub object: String,
+    /// Nobody can change what it says.
+    pub immutable: bool,
+    /// Something in it that this version does not know: it may be a condition.
+    pub unknown: Option<String>,
+    pub vouched: Vouched,
+}
+
+/// Who says that the approver is who they say they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vouched {
+    /// The API server: an admission policy refuses an approval in anybody else's name.
+    Server,
+    /// The approver's tidepilot, which asked the API server (SelfSubjectReview). Whoever may write ConfigMaps there
+    /// could have written it by hand; the server's audit log tells.
+    Review,
+    /// The approver's kubeconfig: the server does not know the question. Counted before 0.2 only.
+    Kubeconfig,
+}
+
+impl Vouched {
+    /// A few words for a list.
+    pub fn words(self) -> &'static str {
+        match self {
+            Vouched::Server => "the API server vouches for the name",
+            Vouched::Review => "named by their own tidepilot after asking the API server",
+            Vouched::Kubeconfig => "named by their kubeconfig only",
+        }
+    }
+}
+
+impl Wanted {
+    /// The line that another user runs.
+    pub fn line(&self) -> String {
+        line(&self.run, &self.namespace, &self.answer())
+    }
+
+    /// What the command line needs beside `tidepilot runs approve RUN`.
+    pub fn answer(&self) -> String {
+        self.text.as_ref().map_or_else(|| " --yes".to_owned(), |text| format!(" --confirm {}", quote(text)))
+    }
+}
+
+/// The line of who approves, for one namespace: a role there may see no other.
+pub(super) fn line(run: &str, namespace: &str, answer: &str) -> String {
+    let of = if namespace.is_empty() { String::new() } else { format!(" -n {}", quote(namespace)) };
+    format!("tidepilot runs approve {run}{of}{answer}")
+}
+
+impl Run {
+    /// What this step still needs of a second person.
+    pub(in crate::runbook) fn approval_wanted(&self, step: &PlannedStep) -> Option<Wanted> {
+        let (gate, text, short) = match &step.confirm {
+            Confirm::None => return None,
+            Confirm::Plain { gate } => (gate, None, None),
+            Confirm::Typed { gate, text, short } => (gate, Some(text.clone()), short.clone()),
+        };
+        let attempt = self.next_attempt(&step.id);
+        if step.approvers < 2 || self.people.is_approved(&step.id, attempt) {
+            return None;
+        }
+        let first = self.people.first(gate);
+        let asked = self.people.awaited().filter(|awaited| {
+            awaited.step == step.id && awaited.attempt == attempt && awaited.gate == *gate && Some(&awaited.by) == first
+        });
+        Some(Wanted {
+            run: self.id.clone(),
+            namespace: self.plan.target.namespace.clone(),
+            gate: gate.clone(),
+            step: step.id.clone(),
+            attempt,
+            plan: digest(&self.plan),
+            text,
+            short,
+            confirmed_by: first.cloned(),
+            nobody: self.people.why_nobody(),
+            asked: asked.map(|awaited| (awaited.since, awaited.question.clone())),
+        })
+    }
+
+    /// What stands in the way of a step until a second person has approved it.
+    pub(in crate::runbook) fn ask_second(&self, step: &PlannedStep) -> Option<Vec<Effect>> {
+        let wanted = self.approval_wanted(step)?;
+        Some(match (&wanted.confirmed_by, &wanted.asked) {
+            // The question is in the journal before anybody can answer it.
+            (Some(by), None) => {
+                let Wanted { gate, step, attempt, .. } = wanted.clone();
+                vec![Effect::Append(Event::AwaitsApproval { gate, step, attempt, by: by.clone() }), Effect::Observe]
+            }
+            (None, _) | (Some(_), Some(_)) => vec![Effect::FindApprovals(wanted)],
+        })
+    }
+
+    /// What the run as recorded waits for a second person to approve.
+    pub fn awaits_approval(&self) -> Option<(&PlannedStep, Wanted)> {
+        let awaited = self.people.awaited().filter(|_| self.outcome.is_none() && !self.abandoned)?;
+        let step = self.steps().iter().find(|step| step.id == awaited.step)?;
+        if matches!(self.state(&step.id), StepState::Completed(_)) {
+            return None;
+        }
+        let wanted = self.approval_wanted(step).filter(|wanted| wanted.asked.is_some())?;
+        self.is_confirmed(&wanted.gate).then_some((step, wanted))
+    }
+
+    /// The steps that are left and need a second person.
+    pub fn guarded(&self) -> impl Iterator<Item = &PlannedStep> {
+        let left = |step: &&PlannedStep| !matches!(self.state(&step.id), StepState::Completed(_));
+        self.steps().iter().filter(|step| step.approvers > 1 && !step.already_so).filter(left)
+    }
+}
+
+/// Why one approval of this run and gate is not the one that is waited for; each once, in words.
+fn lacks(wanted: &Wanted, first: &str, approval: &Approval) -> Option<String> {
+    let Approval { object, user, .. } = approval;
+    let Some(step) = &approval.step else {
+        return Some(format!(
+            "{object} was made by an earlier tidepilot and does not say for which item and question, so it does not count; {user} approves anew"
+        ));
+    };
+    if (step, approval.attempt) != (&wanted.step, wanted.attempt) {
+        return Some(format!("{object} is for attempt {} of {step}, not for this", approval.attempt));
+    }
+    if let Some(field) = &approval.unknown {
+        return Some(format!("{object} has {field:?}, which this version does not know, so it does not count"));
+    }
+    if approval.plan != wanted.plan {
+        return Some("There is an approval of another plan, which does not count".to_owned());
+    }
+    if user == first {
+        return Some(format!("The approval of {first}, who confirmed it, does not count twice"));
+    }
+    if let Some(why) = no_person(user, Some(approval.named_by)) {
+        return Some(format!("That of {user} does not count: {user} {why}"));
+    }
+    if !approval.immutable {
+        return Some(format!("{object} can be changed by whoever may write it (not immutable), so it does not count"));
+    }
+    let Some((asked, question)) = &wanted.asked else {
+        return Some("the question is not in the journal yet".to_owned());
+    };
+    if approval.question.as_ref() != Some(question) {
+        return Some(format!("{object} does not answer this question but another one, so it does not count"));
+    }
+    let oldest = asked.checked_sub(SKEW).unwrap_or(*asked);
+    match approval.created {
+        Some(created) if created >= oldest => None,
+        Some(created) => Some(format!(
+            "{object} is older ({created}) than the confirmation that it should answer ({asked}), so it does not count"
+        )),
+        None => Some(format!("the API server does not say when {object} was made, so it does not count")),
+    }
+}
+
+/// The approval that counts, or one sentence that says what is lacking.
+pub fn decide<'a>(wanted: &Wanted, found: &'a [Approval]) -> Result<&'a Approval, String> {
+    let Wanted { run, step, attempt, .. } = wanted;
+    let Some(first) = &wanted.confirmed_by else {
+        return Err(format!(
+            "{step} needs a second person, and it is not known who confirmed it: {}. Resume it as a user whom the API server itself names",
+            wanted.nobody
+        ));
+    };
+    let mut noted: Vec<String> = Vec::new();
+    for approval in found.iter().filter(|approval| approval.run == *run && approval.gate == wanted.gate) {
+        match lacks(wanted, first, approval) {
+            None => return Ok(approval),
+            Some(why) if !noted.contains(&why) => noted.push(why),
+            Some(_) => {}
+        }
+    }
+    let noted = if noted.is_empty() { String::new() } else { format!(" {}.", noted.join(". ")) };
+    Err(format!(
+        "{step} (attempt {attempt}) waits for a second person, confirmed by {first}: another user of the cluster runs `{}`.{noted}",
+        wanted.line()
+    ))
+}
+
+/// What follows from what was found.
+pub(in crate::runbook) fn found(wanted: &Wanted, found: &[Approval]) -> Vec<Effect> {
+    match decide(wanted, found) {
+        Ok(approval) => vec![
+            Effect::Append(Event::Approved {
+                gate: wanted.gate.clone(),
+                step: Some(wanted.step.clone()),
+                attempt: wanted.attempt,
+                by: approval.user.clone(),
+                host: approval.host.clone(),
+                given: approval.at,
+                object: approval.object.clone(),
+                vouched: approval.vouched,
+            }),
+            Effect::Observe,
+        ],
+        Err(sentence) => vec![Effect::Stop(Stop::AwaitsApproval { step: wanted.step.clone(), sentence })],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::action::Answer;
+    use crate::runbook::image::Image;
+    use crate::runbook::language::definition::Runbook;
+    use crate::runbook::run::record::Record;
+
+    fn wanted() -> Wanted {
+        Wanted {
+            run: "r1".into(),
+            namespace: "db".into(),
+            gate: "domain/set".into(),
+            step: "set[a]".into(),
+            attempt: 1,
+            plan: "p".into(),
+            text: Some("legacy/db/basic".into()),
+            short: None,
+            confirmed_by: Some("ann".into()),
+            nobody: String::new(),
+            asked: Some((at("2026-11-27T10:00:00Z"), "hash".into())),
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn approval(user: &str) -> Approval {
+        Approval {
+            run: "r1".into(),
+            gate: "domain/set".into(),
+            step: Some("set[a]".into()),
+            attempt: 1,
+            plan: "p".into(),
+            question: Some("hash".into()),
+            user: user.into(),
+            named_by: NamedBy::Server,
+            host: String::new(),
+            at: at("2020-01-01T00:00:00Z"),
+            created: Some(at("2026-11-27T10:00:05Z")),
+            object: "tidepilot-approval-r1".into(),
+            immutable: true,
+            unknown: None,
+            vouched: Vouched::Review,
+        }
+    }
+
+    fn said(found: &[Approval]) -> String {
+        match decide(&wanted(), found) {
+            Ok(approval) => approval.user.clone(),
+            Err(sentence) => sentence,
+        }
+    }
+
+    #[test]
+    fn only_another_person_s_approval_of_this_very_item_attempt_and_question_counts() {
+        assert_eq!(said(&[approval("ann"), approval("bob")]), "bob");
+        assert!(said(&[]).contains("runs approve r1 -n db --confirm legacy/db/basic"), "{}", said(&[]));
+        for (wrong, word) in [
+            (approval("ann"), "does not count twice"),
+            (Approval { plan: "q".into(), ..approval("bob") }, "another plan"),
+            (Approval { step: None, question: None, ..approval("bob") }, "by an earlier tidepilot"),
+            (Approval { step: Some("set[b]".into()), ..approval("bob") }, "is for attempt 1 of set[b]"),
+            (Approval { attempt: 2, ..approval("bob") }, "is for attempt 2 of set[a]"),
+            (Approval { question: Some("older".into()), ..approval("bob") }, "does not answer this question"),
+            (Approval { created: Some(at("2026-11-27T09:57:00Z")), ..approval("bob") }, "is older"),
+            (Approval { created: None, ..approval("bob") }, "does not say when"),
+            (Approval { named_by: NamedBy::Kubeconfig, ..approval("bob") }, "not the API server's own answer"),
+            (Approval { named_by: NamedBy::Impersonation, ..approval("bob") }, "impersonated"),
+            (approval("system:serviceaccount:db:default"), "service account"),
+            (Approval { immutable: false, ..approval("bob") }, "not immutable"),
+            (Approval { unknown: Some("notBefore".into()), ..approval("bob") }, "\"notBefore\""),
+            (Approval { run: "r2".into(), ..approval("bob") }, "waits for a second person"),
+            (Approval { gate: "domain/other".into(), ..approval("bob") }, "waits for a second person"),
+        ] {
+            let said = said(std::slice::from_ref(&wrong));
+            assert!(said.contains(word) && said != wrong.user, "{wrong:?}: {said}");
+        }
+    }
+
+    /// A run of one reversible step that needs a second person, after these events.
+    fn run_after(events: Vec<Event>) -> Run {
+        let target = serde_json::json!({"context": "c", "namespace": "n", "name": "t"});
+        let action = serde_json::json!({"kind": "transfer-pd-leader", "target": target, "to": "pd-1"});
+        let step = serde_json::json!({
+            "id": "move", "phase": "p", "title": "Move", "why": "", "alreadySo": false, "before": null, "after": null,
+            "action": action, "requests": [], "command": "", "rehearsed": "predicted", "reversibility": "compensable",
+            "confirm": {"kind": "plain", "gate": "p/move"}, "approvers": 2, "pre": [], "post": [], "env": {},
+            "totalS": 1, "stalledS": 1,
+        });
+        let plan = serde_json::from_value(serde_json::json!({
+            "runbook": "x", "runbookVersion": "1", "runbookDigest": "", "title": "x", "experimental": false,
+            "inputs": {}, "target": target, "kubeClusters": {}, "contexts": [], "checks": [], "steps": [step],
+            "observedAt": "1970-01-01T00:00:00Z",
+        }));
+        let plan = Box::new(plan.expect("a plan"));
+        let opened = Event::RunOpened { run: "r1".into(), tool: "t".into(), plan };
+        let records: Vec<Record> = [opened]
+            .into_iter()
+            .chain(events)
+            .enumerate()
+            .map(|(seq, event)| Record {
+                seq: seq as u64,
+                at: Timestamp::UNIX_EPOCH,
+                prev: format!("hash {seq}"),
+                event,
+            })
+            .collect();
+        Run::replay(Runbook::named("x", ""), &records).expect("a run")
+    }
+
+    fn leased(user: &str, named_by: Option<NamedBy>) -> Event {
+        Event::Leased {
+            database: String::new(),
+            by: user.into(),
+            user: Some(user.into()),
+            named_by,
+            fences: Vec::new(),
+        }
+    }
+
+    fn asked(attempt: u32) -> Event {
+        Event::AwaitsApproval { gate: "p/move".into(), step: "move".into(), attempt, by: "ann".into() }
+    }
+
+    fn approved(step: Option<&str>, attempt: u32) -> Event {
+        Event::Approved {
+            gate: "p/move".into(),
+            step: step.map(Into::into),
+            attempt,
+            by: "bob".into(),
+            host: String::new(),
+            given: Timestamp::UNIX_EPOCH,
+            object: "o".into(),
+            vouched: Vouched::Review,
+        }
+    }
+
+    #[test]
+    fn an_approval_is_used_up_by_the_attempt_that_it_is_for() {
+        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None };
+        let begun = || vec![leased("ann", Some(NamedBy::Server)), confirmed(), asked(1)];
+        let wanted = |run: &Run| run.approval_wanted(&run.plan.steps[0]).map(|wanted| wanted.attempt);
+        let waits =
+            |run: &Run| run.awaits_approval().map(|(_, wanted)| (wanted.attempt, wanted.asked.map(|(_, hash)| hash)));
+        let run = run_after(begun());
+        assert_eq!((wanted(&run), waits(&run)), (Some(1), Some((1, Some("hash 3".to_owned())))));
+        let mut events = begun();
+        events.push(approved(Some("move"), 1));
+        let run = run_after(events.clone());
+        assert_eq!((wanted(&run), waits(&run)), (None, None));
+        // Sent, and the answer was lost: the next attempt, of a step that can be put back too, is asked anew.
+        let action = run.plan.steps[0].action.clone();
+        let (before, after) = <(Image, Image)>::default();
+        events.push(Event::Intent { step: "move".into(), attempt: 1, action, before, after });
+        events.push(Event::Returned {
+            step: "move".into(),
+            attempt: 1,
+            answer: Answer::Unknown { reason: "lost".into() },
+        });
+        let run = run_after(events.clone());
+        assert_eq!((wanted(&run), waits(&run)), (Some(2), None));
+        assert!(matches!(
+            run.ask_second(&run.plan.steps[0]).expect("asked").as_slice(),
+            [Effect::Append(Event::AwaitsApproval { attempt: 2, .. }), Effect::Observe]
+        ));
+        events.push(asked(2));
+        let run = run_after(events);
+        assert_eq!(waits(&run).map(|(attempt, _)| attempt), Some(2));
+    }
+
+    #[test]
+    fn what_an_earlier_tidepilot_recorded_is_read_and_lets_nothing_through() {
+        let confirmed = || Event::Confirmed { gate: "p/move".into(), text: None };
+        let run = run_after(vec![leased("ann", None), confirmed(), approved(None, 1)]);
+        let wanted = run.approval_wanted(&run.plan.steps[0]).expect("still wanted");
+        assert_eq!(wanted.confirmed_by, None);
+        assert!(wanted.nobody.contains("earlier tidepilot"), "{}", wanted.nobody);
+        // Whoever resumes it with a name that counts is asked anew.
+        let run = run_after(vec![leased("ann", None), confirmed(), leased("ann", Some(NamedBy::Server))]);
+        assert!(run.people.ask_again("p/move"));
+    }
+
+    #[test]
+    fn nobody_is_second_to_a_person_whom_nobody_knows() {
+        let nobody = Wanted { confirmed_by: None, nobody: "zoe is a name".into(), ..wanted() };
+        let why = decide(&nobody, &[approval("bob")]).expect_err("nobody");
+        assert!(why.contains("zoe is a name"), "{why}");
+    }
+}

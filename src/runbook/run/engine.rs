@@ -1,0 +1,629 @@
+//! The engine: a [`Run`] is the fold of its records; [`Run::advance`] says what to do next.
+//!
+//! Level-triggered: every decision is made from the records and one fresh [`Observation`], so a live run, a resumed
+//! one and a replayed one take the same path. [`Run::apply`] is the only thing that changes a run. Nothing here has a
+//! clock or does I/O; the driver (`app::driver`) carries the effects out in their order.
+//!
+//! The rules: an Intent is appended before its action leaves; an answer never completes a step, only an observation
+//! does; what cannot be decided by looking waits or stops, it is never retried blindly.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::runbook::Observation;
+use crate::runbook::action::{Action, Answer, ProbeLine};
+use crate::runbook::actions::judge::{Judged, judge};
+use crate::runbook::actions::network::Way;
+use crate::runbook::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};
+use crate::runbook::image::Image;
+use crate::runbook::plan::bind::{self, Facts};
+use crate::runbook::plan::{Condition, Gate, PlannedStep};
+use crate::runbook::run::approval::{self, Approval, Wanted};
+use crate::runbook::run::gates::answered;
+use crate::runbook::run::record::{Cause, Event, How, Outcome, PauseReason};
+use crate::runbook::run::undo::undone;
+pub use crate::runbook::run::{BadRun, Pause, Run, StepState};
+
+/// Attempts of one step before the run pauses.
+const MAX_ATTEMPTS: u32 = 3;
+/// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
+/// before this long after the Intent.
+pub const LATE_WRITE_S: i64 = 15;
+/// How long a probe's answer may be relied on; seconds.
+const FRESH_PROBE_S: i64 = 60;
+/// How often the world is looked at while waiting; seconds.
+pub(in crate::runbook) const POLL_S: u64 = 2;
+
+/// What the driver tells the engine.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// Begin, or go on after a wait.
+    Go,
+    Observed(&'a Observation),
+    Performed(Answer),
+    Probed {
+        step: String,
+        lines: Vec<ProbeLine>,
+    },
+    /// What [`Action::NetProbe`] saw.
+    Crossed {
+        step: String,
+        ways: Vec<Way>,
+    },
+    /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
+    Answered {
+        gate: Gate,
+        text: Option<String>,
+    },
+    /// Every approval of the run that is in the cluster.
+    Approvals {
+        wanted: Wanted,
+        found: Vec<Approval>,
+    },
+    /// Nothing moved for longer than the step allows.
+    Stalled {
+        about: About,
+        sentence: String,
+        /// The last time that anything moved, where the driver knows it.
+        since: Option<Timestamp>,
+    },
+    /// A person asked to stop, and what was asked of the world did not come in time.
+    Hurried,
+}
+
+/// What a wait is about: each has a clock of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// What the step waits for.
+    Step,
+    /// An API server that does not answer.
+    Connection,
+    /// Something that has to hold all through the phase.
+    Invariant,
+}
+
+/// What the driver is to do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Durable before the next effect.
+    Append(Event),
+    Observe,
+    Probe {
+        step: String,
+        action: Action,
+    },
+    Perform(Action),
+    Ask(Gate),
+    /// Look for what a second person left in the cluster.
+    FindApprovals(Wanted),
+    /// Look again after so many seconds. `stalled_s`: how long nothing may move.
+    Wait {
+        seconds: u64,
+        sentence: String,
+        stalled_s: u64,
+        about: About,
+    },
+    Stop(Stop),
+}
+
+/// Why the engine has nothing more to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    Finished(Outcome),
+    /// A gate waits for a person; nothing is under way.
+    AtGate(Gate),
+    /// The gate was confirmed, and a second person has to approve; nothing is under way.
+    AwaitsApproval {
+        step: String,
+        sentence: String,
+    },
+    Paused(PauseReason),
+}
+impl Run {
+    /// What to do next. `stop_asked`: pause as soon as nothing is in doubt.
+    pub fn advance(&self, input: Input<'_>, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        if let Some(outcome) = self.outcome {
+            return vec![Effect::Stop(Stop::Finished(outcome))];
+        }
+        if self.abandoned {
+            let outcome = Outcome::Abandoned;
+            return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
+        }
+        if let Some(reason) = &self.paused {
+            return vec![Effect::Stop(Stop::Paused(reason.reason.clone()))];
+        }
+        match input {
+            // Where nothing is under way a stop needs no look: a cluster that does not answer must not hold it up.
+            Input::Go if stop_asked && self.open_step().is_none() => self.hurried(),
+            Input::Hurried => self.hurried(),
+            Input::Go => vec![Effect::Observe],
+            Input::Observed(seen) => self.look(seen, stop_asked, now),
+            Input::Performed(answer) => self.performed(answer),
+            Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
+            Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
+            Input::Answered { gate, text } => answered(gate, text),
+            Input::Approvals { wanted, found } => approval::found(&wanted, &found),
+            Input::Stalled { about, sentence, since } => {
+                let since = since.map_or_else(String::new, |at| format!(" (since {} UTC)", at.strftime("%H:%M:%S")));
+                let (cause, sentence) = match about {
+                    About::Step => (Cause::StoodStill, format!("nothing has moved for too long{since}: {sentence}")),
+                    About::Connection => {
+                        (Cause::Away, format!("nothing could be seen for too long{since}: {sentence}"))
+                    }
+                    About::Invariant => (Cause::Invariant, format!("it stayed so for too long{since}: {sentence}")),
+                };
+                pause(&self.at(), cause, PauseReason::TimedOut { sentence })
+            }
+        }
+    }
+
+    /// The step that the run is at, as far as can be said without looking.
+    fn at(&self) -> String {
+        self.under_way().map_or_else(String::new, |step| step.id.clone())
+    }
+
+    /// The same as a step.
+    pub fn under_way(&self) -> Option<&PlannedStep> {
+        self.open_step().or_else(|| self.first_pending())
+    }
+
+    /// Stops at once. An Intent that is open stays so: whoever goes on looks first.
+    fn hurried(&self) -> Vec<Effect> {
+        match self.at() {
+            // Every step is completed: the next look closes the run.
+            at if at.is_empty() => vec![Effect::Observe],
+            at => pause(&at, Cause::Asked, PauseReason::Asked),
+        }
+    }
+
+    fn open_step(&self) -> Option<&PlannedStep> {
+        self.steps().iter().find(|step| matches!(self.state(&step.id), StepState::Open { .. }))
+    }
+
+    fn first_pending(&self) -> Option<&PlannedStep> {
+        self.steps().iter().find(|step| *self.state(&step.id) == StepState::Pending)
+    }
+
+    /// The step to work on: one that is open, else one that is said to be done by hand, else the first pending one,
+    /// where an item whose `last` holds now waits for the other items of its phase.
+    fn current(&self, facts: &Facts<'_>) -> Result<Option<&PlannedStep>, String> {
+        if let Some(open) = self.open_step() {
+            return Ok(Some(open));
+        }
+        let pending = |step: &&PlannedStep| *self.state(&step.id) == StepState::Pending;
+        if let Some(claimed) = self.steps().iter().filter(pending).find(|step| self.by_hand.contains(&step.id)) {
+            return Ok(Some(claimed));
+        }
+        let Some(first) = self.first_pending() else { return Ok(None) };
+        if first.item.as_ref().is_none_or(|item| self.begun.contains(item)) {
+            return Ok(Some(first));
+        }
+        let rivals = self.steps().iter().filter(|step| {
+            step.phase == first.phase && step.item.is_some() && *self.state(&step.id) == StepState::Pending
+        });
+        for step in rivals {
+            let waits = match &step.last {
+                Some(last) => facts.check(last, &step.env)?,
+                None => false,
+            };
+            if !waits {
+                return Ok(Some(step));
+            }
+        }
+        Ok(Some(first))
+    }
+
+    fn look(&self, seen: &Observation, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        let facts = Facts::new(&self.runbook, &self.plan.inputs, seen);
+        let step = match self.current(&facts) {
+            Ok(Some(step)) => step,
+            Ok(None) => {
+                let outcome = match (self.undo.is_some(), self.has_written()) {
+                    (true, _) => Outcome::Undone,
+                    (false, true) => Outcome::Done,
+                    (false, false) if self.skipped() > 0 => Outcome::LeftOut,
+                    (false, false) => Outcome::NothingToDo,
+                };
+                return vec![Effect::Append(Event::Closed { outcome }), Effect::Stop(Stop::Finished(outcome))];
+            }
+            Err(why) => match self.first_pending() {
+                Some(step) => return self.wait(step, format!("cannot tell which member comes next: {why}"), now),
+                None => {
+                    let about = About::Step;
+                    return vec![Effect::Wait { seconds: POLL_S, sentence: why, stalled_s: 60, about }];
+                }
+            },
+        };
+        let moved = self.moved_cluster(seen).map(|sentence| (Cause::OtherCluster, sentence));
+        let moved = moved.or_else(|| Some((Cause::OtherObject, self.other_object(seen)?)));
+        if let Some((cause, sentence)) = moved.or_else(|| Some((Cause::OtherDatabase, self.other_database(seen)?))) {
+            return pause(&step.id, cause, PauseReason::Refused { sentence });
+        }
+        if let Some(sentence) = self.vanished(seen) {
+            return pause(&step.id, Cause::OtherObject, PauseReason::Refused { sentence });
+        }
+        if let Some(found) = self.overtaken(step, seen) {
+            return self.foreign(found.step, found.sentence, found.before, found.ours, found.theirs);
+        }
+        if stop_asked && *self.state(&step.id) == StepState::Pending {
+            return pause(&step.id, Cause::Asked, PauseReason::Asked);
+        }
+        if let Some(effects) = self.unknown_cluster(step, seen, now) {
+            return effects;
+        }
+        match self.state(&step.id) {
+            StepState::Pending => self.pending(step, &facts, now),
+            StepState::Open { attempt, since, before, answer } => {
+                self.in_doubt(step, *attempt, *since, before, answer.as_ref(), &facts, stop_asked, now)
+            }
+            // `current` never gives a completed step.
+            StepState::Completed(_) => vec![Effect::Observe],
+        }
+    }
+
+    fn started(&self, step: &PlannedStep) -> Option<&Image> {
+        let Action::WaitRollout(WaitRollout { since, .. }) = &step.action else { return None };
+        since.as_ref().and_then(|id| self.images.get(id))
+    }
+
+    fn pending(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
+        if let Some(stop) = self.breach(step, facts, now) {
+            return stop;
+        }
+        // An attempt of the step forth that may still be applied has to be decided before the step back.
+        if let Some(of) = undone(&step.id)
+            && self.may_still_apply(of, now).is_some()
+        {
+            return self.wait(
+                step,
+                format!("an attempt of {of} may still be applied, so it is only watched for now"),
+                now,
+            );
+        }
+        let claimed = self.by_hand.contains(&step.id);
+        if step.action.awaits() {
+            return self.awaiting(step, claimed, facts, now);
+        }
+        match judge(&step.action, Some(&step.before), self.started(step), &self.id, facts.seen) {
+            Judged::Done { evidence } => {
+                let how = match (claimed, step.action.writes()) {
+                    (true, _) => How::ByHand,
+                    (false, true) => How::AlreadySo,
+                    (false, false) => How::Observed,
+                };
+                self.complete(step, how, evidence, facts, now)
+            }
+            Judged::Waiting(sentence) => self.wait(step, sentence, now),
+            Judged::Refuse(sentence) => pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence }),
+            Judged::Foreign { sentence, before, ours, theirs } => self.foreign(step, sentence, before, ours, theirs),
+            Judged::NotDone { before, .. } if claimed => not_by_hand(step, &before),
+            Judged::NotDone { before, after } => {
+                if let Some(hold) = self.hold(step, facts, now) {
+                    return hold;
+                }
+                if !step.action.writes() {
+                    return vec![Effect::Probe { step: step.id.clone(), action: step.action.clone() }];
+                }
+                self.send(step, before, after)
+            }
+        }
+    }
+
+    /// A step that sends nothing: its own conditions decide. A person is asked first where there is something to do.
+    fn awaiting(&self, step: &PlannedStep, claimed: bool, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
+        for never in &step.never {
+            // What cannot be told yet is not what must never be seen.
+            if facts.check(&never.check, &step.env) == Ok(true) {
+                let sentence =
+                    facts.words(&never.say, &step.env).unwrap_or_else(|why| format!("{} ({why})", never.say));
+                return pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence });
+            }
+        }
+        let said = |until: &Condition| match (&until.say, &step.say) {
+            (None, Some(say)) => facts.words(say, &step.env).unwrap_or_else(|_| facts.told(until, &step.env)),
+            (Some(_), _) | (None, None) => facts.told(until, &step.env),
+        };
+        let open = step.until.iter().find_map(|until| match facts.check(&until.check, &step.env) {
+            Ok(true) => None,
+            Ok(false) => Some(said(until)),
+            Err(why) => Some(why),
+        });
+        let Some(open) = open else {
+            // What can only be said by a person is done when one has said it.
+            if step.until.is_empty()
+                && !claimed
+                && let Some(gate) = self.open_gate(step)
+            {
+                return vec![Effect::Ask(gate)];
+            }
+            let how = if claimed { How::ByHand } else { How::Observed };
+            let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
+            return self.complete(step, how, json!({ "until": until }), facts, now);
+        };
+        if let Some(hold) = self.open_gate(step).map(|gate| vec![Effect::Ask(gate)]) {
+            return hold;
+        }
+        self.wait(step, open, now)
+    }
+
+    /// Somebody else has been here. Whoever goes on without anything having changed is told that.
+    fn foreign(&self, step: &PlannedStep, sentence: String, before: Image, ours: Image, theirs: Image) -> Vec<Effect> {
+        let again = self.paused_before.as_ref().filter(|pause| {
+            pause.step == step.id
+                && matches!(&pause.reason, PauseReason::Foreign { theirs: then, .. } if *then == theirs)
+        });
+        let sentence = match again {
+            Some(pause) => {
+                let at = pause.at.strftime("%H:%M:%S");
+                format!(
+                    "{sentence}. It is as it was when the run stopped at {at} UTC, so going on alone changes nothing"
+                )
+            }
+            None => sentence,
+        };
+        pause(&step.id, Cause::Foreign, PauseReason::Foreign { sentence, before, ours, theirs })
+    }
+
+    /// What still stands between this step and its next attempt, the first as well as any later one: invariants,
+    /// `between`, the preflight (a plan may be hours old when its gate is answered), the step's own conditions, a
+    /// proof of reachability that is still fresh, and the gate, in this order.
+    fn hold(&self, step: &PlannedStep, facts: &Facts<'_>, now: Timestamp) -> Option<Vec<Effect>> {
+        if let Some(stop) = self.breach(step, facts, now) {
+            return Some(stop);
+        }
+        if let Some(sentence) = self.not_between(step, facts) {
+            return Some(self.wait(step, sentence, now));
+        }
+        // The way back must stay open when the way forth would be refused.
+        if step.action.writes()
+            && self.plan.step(&step.id).is_some()
+            && let Some(refused) = bind::first_refusal(facts, self.has_written(), &self.plan.checks)
+        {
+            let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
+            return Some(self.wait(step, sentence, now));
+        }
+        for pre in &step.pre {
+            match facts.check(&pre.check, &step.env) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let told = facts.told(pre, &step.env);
+                    return Some(self.wait(step, format!("not ready for {:?}: {told}", step.id), now));
+                }
+                Err(why) => return Some(self.wait(step, format!("not ready for {:?}: {why}", step.id), now)),
+            }
+        }
+        if let Some(stop) = self.exhausted(step) {
+            return Some(stop);
+        }
+        if let Some(gate) = self.open_gate(step) {
+            return Some(vec![Effect::Ask(gate)]);
+        }
+        if let Some(ask) = self.ask_second(step) {
+            return Some(ask);
+        }
+        self.stale_probe(step, now)
+            .map(|probe| vec![Effect::Probe { step: probe.id.clone(), action: probe.action.clone() }])
+    }
+
+    /// The probe that an update relies on, when it was taken too long ago: a gate or a pause may lie between.
+    fn stale_probe(&self, step: &PlannedStep, now: Timestamp) -> Option<&PlannedStep> {
+        let Action::UpdatePeerUrl(UpdatePeerUrl { to, restores: false, .. }) = &step.action else { return None };
+        let probe = self.plan.steps.iter().find(|other| {
+            other.item == step.item
+                && matches!(&other.action, Action::ProbePeerUrl(ProbePeerUrl { url, .. }) if to.contains(url))
+        })?;
+        let skipped = matches!(self.state(&probe.id), StepState::Completed(How::Skipped { .. } | How::ByHand));
+        let age = self.probed_at.get(&probe.id).map(|at| now.duration_since(*at).as_secs().abs());
+        (!skipped && age.is_none_or(|age| age > FRESH_PROBE_S)).then_some(probe)
+    }
+
+    /// A step that was sent often enough; nobody is asked for leave to an attempt that will not be made.
+    fn exhausted(&self, step: &PlannedStep) -> Option<Vec<Effect>> {
+        let attempts = self.attempts.get(&step.id).copied().unwrap_or(0);
+        (attempts >= MAX_ATTEMPTS).then(|| {
+            let sentence = format!("{} was sent {MAX_ATTEMPTS} times and is still not so", step.id);
+            pause(&step.id, Cause::Exhausted, PauseReason::TimedOut { sentence })
+        })
+    }
+
+    fn send(&self, step: &PlannedStep, before: Image, after: Image) -> Vec<Effect> {
+        if !self.is_recorded(step) {
+            let sentence = format!("{} would set something else than this run recorded", step.id);
+            return pause(&step.id, Cause::NotRecorded, PauseReason::Refused { sentence });
+        }
+        let attempt = self.next_attempt(&step.id);
+        let action = step.action.clone();
+        let intent = Event::Intent { step: step.id.clone(), attempt, action: action.clone(), before, after };
+        vec![Effect::Append(intent), Effect::Perform(action)]
+    }
+
+    fn performed(&self, answer: Answer) -> Vec<Effect> {
+        let open = self.steps().iter().find_map(|step| match self.state(&step.id) {
+            StepState::Open { attempt, .. } => Some((step.id.clone(), *attempt)),
+            StepState::Pending | StepState::Completed(_) => None,
+        });
+        match open {
+            Some((step, attempt)) => {
+                vec![Effect::Append(Event::Returned { step, attempt, answer }), Effect::Observe]
+            }
+            None => vec![Effect::Observe],
+        }
+    }
+
+    /// An Intent is open. Live, after a crash and after a lost answer alike: look, and decide by what is seen.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one open Intent")]
+    fn in_doubt(
+        &self,
+        step: &PlannedStep,
+        attempt: u32,
+        since: Timestamp,
+        before: &Image,
+        answer: Option<&Answer>,
+        facts: &Facts<'_>,
+        stop_asked: bool,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        match judge(&step.action, Some(before), None, &self.id, facts.seen) {
+            Judged::Done { evidence } => {
+                let how = match answer {
+                    _ if self.by_hand.contains(&step.id) => How::ByHand,
+                    Some(Answer::Accepted { .. }) => How::Performed,
+                    Some(Answer::Refused { .. } | Answer::Unknown { .. }) | None => How::Adopted,
+                };
+                self.complete(step, how, evidence, facts, now)
+            }
+            Judged::Foreign { sentence, before, ours, theirs } => self.foreign(step, sentence, before, ours, theirs),
+            Judged::Refuse(sentence) => pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence }),
+            Judged::Waiting(sentence) => self.wait(step, sentence, now),
+            Judged::NotDone { before, .. } if self.by_hand.contains(&step.id) => not_by_hand(step, &before),
+            Judged::NotDone { before, after } => match answer {
+                Some(Answer::Refused { reason }) => {
+                    let sentence = format!("{} was refused: {reason}", step.id);
+                    pause(&step.id, Cause::NotTaken, PauseReason::Refused { sentence })
+                }
+                Some(Answer::Accepted { .. }) => {
+                    self.wait(step, format!("{} was accepted and is not visible yet", step.id), now)
+                }
+                Some(Answer::Unknown { .. }) | None => {
+                    let age = now.duration_since(since).as_secs();
+                    if age < LATE_WRITE_S {
+                        let sentence = format!(
+                            "no answer is known for attempt {attempt} of {}; it may still be applied, so it is only watched for now",
+                            step.id
+                        );
+                        self.wait(step, sentence, now)
+                    } else if stop_asked {
+                        pause(&step.id, Cause::Asked, PauseReason::Asked)
+                    } else if let Some(hold) = self.hold(step, facts, now) {
+                        hold
+                    } else {
+                        self.send(step, before, after)
+                    }
+                }
+            },
+        }
+    }
+
+    fn complete(
+        &self,
+        step: &PlannedStep,
+        how: How,
+        evidence: Value,
+        facts: &Facts<'_>,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        for post in &step.post {
+            match facts.check(&post.check, &step.env) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let told = facts.told(post, &step.env);
+                    return self.wait(step, format!("done, but not yet good: {told}"), now);
+                }
+                Err(why) => return self.wait(step, format!("done, but not yet seen to be good: {why}"), now),
+            }
+        }
+        let event = Event::Completed { step: step.id.clone(), how, evidence };
+        vec![Effect::Append(event), Effect::Observe]
+    }
+
+    fn probed(&self, step: &str, lines: &[ProbeLine], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        // Also one that was completed earlier: its proof had grown old.
+        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
+        if stop_asked {
+            return pause(&step.id, Cause::Asked, PauseReason::Asked);
+        }
+        if !lines.is_empty() && lines.iter().all(ProbeLine::good) {
+            let event = Event::Completed { step: step.id.clone(), how: How::Observed, evidence: json!(lines) };
+            return vec![Effect::Append(event), Effect::Observe];
+        }
+        let bad = lines.iter().find(|line| !line.good());
+        let sentence = bad.map_or_else(
+            || "no PD pod could look at the new peerURL".to_owned(),
+            |line| format!("from {}: {}", line.from, line.detail),
+        );
+        self.wait(step, sentence, now)
+    }
+
+    /// A way that is shut is tried again for a while (a negative answer of DNS is kept for up to 30 s); then the look
+    /// is over and what it saw is its result, good or not: nothing that this run could do would open it.
+    fn crossed(&self, step: &str, ways: &[Way], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
+        if stop_asked {
+            return pause(&step.id, Cause::Asked, PauseReason::Asked);
+        }
+        let Action::NetProbe(NetProbe { patience_s, .. }) = &step.action else { return vec![Effect::Observe] };
+        let patience = i64::try_from(*patience_s).unwrap_or(i64::MAX);
+        let shut = ways.iter().find_map(Way::trouble);
+        match shut {
+            None if ways.is_empty() => self.wait(step, "there is nowhere to look from".to_owned(), now),
+            Some(shut) if now.duration_since(self.progress).as_secs() < patience => self.wait(step, shut, now),
+            Some(_) | None => {
+                let evidence = json!({ "ways": ways });
+                vec![
+                    Effect::Append(Event::Completed { step: step.id.clone(), how: How::Observed, evidence }),
+                    Effect::Observe,
+                ]
+            }
+        }
+    }
+
+    pub(in crate::runbook) fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
+        let sentence = match self.left_out(step) {
+            Some(skipped) => format!("{sentence}; {skipped}"),
+            None => sentence,
+        };
+        self.wait_about(step, About::Step, sentence, step.stalled_s, now)
+    }
+
+    pub(in crate::runbook) fn wait_about(
+        &self,
+        step: &PlannedStep,
+        about: About,
+        sentence: String,
+        stalled_s: u64,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        let waited = now.duration_since(self.progress).as_secs();
+        if waited > i64::try_from(step.total_s).unwrap_or(i64::MAX) {
+            let sentence = format!("{} took longer than {} s; last seen: {sentence}", step.id, step.total_s);
+            return pause(&step.id, Cause::TookTooLong, PauseReason::TimedOut { sentence });
+        }
+        vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: stalled_s.min(step.stalled_s), about }]
+    }
+
+    /// What was left out, where a later step may wait for just that: nothing else will make it.
+    fn left_out(&self, step: &PlannedStep) -> Option<String> {
+        let before = self.steps().iter().take_while(|other| other.id != step.id);
+        let made = |other: &&PlannedStep| other.action.writes() || matches!(other.action, Action::Manual(_));
+        let skipped: Vec<String> = before
+            .filter(made)
+            .filter_map(|other| match self.state(&other.id) {
+                StepState::Completed(How::Skipped { reason }) => Some(format!("{} ({reason})", other.id)),
+                StepState::Completed(_) | StepState::Pending | StepState::Open { .. } => None,
+            })
+            .collect();
+        (!skipped.is_empty()).then(|| {
+            format!(
+                "{} waits for what an earlier step would have made and was skipped: {}",
+                step.id,
+                skipped.join(", ")
+            )
+        })
+    }
+}
+
+fn not_by_hand(step: &PlannedStep, found: &Image) -> Vec<Effect> {
+    let (found, wanted) = (found.subject(), step.after.subject());
+    let sentence = format!(
+        "{} was said to be done by hand, and the world does not show it: found {found}, wanted {wanted}",
+        step.id
+    );
+    pause(&step.id, Cause::NotByHand, PauseReason::NotReady { sentence })
+}
+
+pub(in crate::runbook) fn pause(step: &str, cause: Cause, reason: PauseReason) -> Vec<Effect> {
+    vec![
+        Effect::Append(Event::Paused { step: step.to_owned(), reason: reason.clone(), cause: Some(cause) }),
+        Effect::Stop(Stop::Paused(reason)),
+    ]
+}

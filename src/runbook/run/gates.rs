@@ -1,0 +1,96 @@
+//! The questions that stop a run until a person answers, and what an answer becomes. Pure.
+//!
+//! Not here: when a step comes to its gate ([`crate::runbook::run::engine`]), who answers (the faces).
+
+use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::plan::{Confirm, Gate, PlannedStep};
+use crate::runbook::run::engine::{Effect, Stop};
+use crate::runbook::run::record::Event;
+use crate::runbook::run::{Run, StepState};
+
+impl Run {
+    /// The gate that this step still waits for.
+    pub(in crate::runbook) fn open_gate(&self, step: &PlannedStep) -> Option<Gate> {
+        self.gate_to_overwrite(step).or_else(|| self.gate_of(step))
+    }
+
+    /// What was accepted and is not so may have been put back by somebody: only a person who says so goes over it.
+    fn gate_to_overwrite(&self, step: &PlannedStep) -> Option<Gate> {
+        let id = overwrite_gate(&step.id);
+        if !self.put_back.contains(&step.id) || self.confirmed.contains(&id) {
+            return None;
+        }
+        let text = format!("overwrite {}", step.id);
+        let question = format!(
+            "{}: it was accepted before and is not so now; it was lost, or somebody put it back. Type {text:?} to send it once more.",
+            self.title_of(step)
+        );
+        Some(Gate { id, step: step.id.clone(), question, text: Some(text), short: None })
+    }
+
+    fn gate_of(&self, step: &PlannedStep) -> Option<Gate> {
+        let (id, text, short) = match &step.confirm {
+            Confirm::None => return None,
+            Confirm::Plain { gate } => (gate, None, None),
+            Confirm::Typed { gate, text, short } => (gate, Some(text.clone()), short.clone()),
+        };
+        if self.confirmed.contains(id) && !(step.approvers > 1 && self.people.ask_again(id)) {
+            return None;
+        }
+        let question = match &text {
+            Some(text) => {
+                let back = match step.reversibility {
+                    Reversibility::Irreversible => " — there is no automatic way back",
+                    Reversibility::Free | Reversibility::Compensable => "",
+                };
+                let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
+                // Names repeat from cluster to cluster: what the step touches is said where the text does not say it.
+                let target = step.action.target().to_string();
+                let target = if target == *text { String::new() } else { format!(" [{target}]") };
+                format!("{}{target}{back}.{again} Type {text} to go on.", self.title_of(step))
+            }
+            None => {
+                let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
+                let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+                let stays = self.what_stays();
+                match others.count() {
+                    0 => format!("{} — go on?{stays}", self.title_of(step)),
+                    more => format!("{}, and {more} more like it — go on?{stays}", self.title_of(step)),
+                }
+            }
+        };
+        Some(Gate { id: id.clone(), step: step.id.clone(), question, text, short })
+    }
+
+    /// An undo that ends at a step with no way back leaves what that step did, and with it may leave what is put back wrong.
+    fn what_stays(&self) -> String {
+        let Some((way, end)) = self.undo.as_ref().and_then(|way| Some((way, way.ends_at.as_ref()?))) else {
+            return String::new();
+        };
+        let title = self.plan.step(end).map_or_else(|| end.clone(), |step| self.title_of(step));
+        let urls = way.steps.iter().any(|step| matches!(step.action, Action::UpdatePeerUrl(_)));
+        let wrong = match urls {
+            true => {
+                " The former peerURLs do not fit it: `check` will say so (peer-urls-half-updated) until repair-peer-urls sets them again."
+            }
+            false => "",
+        };
+        format!(" What {title:?} did has no way back and stays.{wrong}")
+    }
+}
+
+/// Id of the gate before a write that was accepted once and is not so.
+pub(in crate::runbook) fn overwrite_gate(step: &str) -> String {
+    format!("overwrite/{step}")
+}
+
+pub(in crate::runbook) fn answered(gate: Gate, text: Option<String>) -> Vec<Effect> {
+    match (&gate.text, text) {
+        (_, None) => vec![Effect::Stop(Stop::AtGate(gate))],
+        (Some(wanted), Some(typed)) if *wanted != typed => vec![Effect::Ask(gate)],
+        (wanted, Some(typed)) => {
+            let text = wanted.as_ref().map(|_| typed);
+            vec![Effect::Append(Event::Confirmed { gate: gate.id, text }), Effect::Observe]
+        }
+    }
+}

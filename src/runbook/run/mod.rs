@@ -1,0 +1,480 @@
+//! A [`Run`]: the fold of its records, and nothing else. Pure.
+//!
+//! [`Run::apply`] is the only thing that changes one, live and on replay. Not here: what to do next
+//! ([`crate::runbook::run::engine`]), what a person may choose ([`crate::runbook::run::choices`]), what faces show of it ([`view`]).
+
+pub mod approval;
+pub mod beside;
+pub(super) mod blame;
+pub mod choices;
+pub mod engine;
+pub(super) mod gates;
+pub(super) mod guards;
+pub mod newer;
+pub mod people;
+pub mod proven;
+pub mod record;
+pub mod remaining;
+pub mod standing;
+pub mod standstill;
+pub mod undo;
+pub mod view;
+pub mod ways;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::action::{Action, Answer, Reversibility};
+use super::actions::PatchTidbCluster;
+use super::image::Image;
+use super::plan::{Confirm, Plan, PlannedStep};
+use crate::fleet::ObjectRef;
+use crate::fleet::extras::Extras;
+use crate::fleet::object::ObjectId;
+use crate::runbook::actions::network::{self, Way};
+use crate::runbook::actions::retold::told;
+use crate::runbook::language::definition::Runbook;
+use crate::runbook::plan::bind;
+use crate::runbook::run::gates::overwrite_gate;
+use crate::runbook::run::people::People;
+use crate::runbook::run::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
+use crate::runbook::run::undo::Undo;
+
+/// Where a step is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepState {
+    Pending,
+    /// An Intent is open: sent, perhaps sent, perhaps not.
+    Open {
+        attempt: u32,
+        since: Timestamp,
+        before: Image,
+        answer: Option<Answer>,
+    },
+    Completed(How),
+}
+
+/// Where and why a run has stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pause {
+    pub step: String,
+    pub reason: PauseReason,
+    pub cause: Cause,
+    pub at: Timestamp,
+}
+
+/// One execution of a plan: the fold of its records.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub id: String,
+    pub plan: Plan,
+    pub(super) runbook: Runbook,
+    pub(super) states: BTreeMap<String, StepState>,
+    /// Before-image of the last Intent of each step.
+    pub(super) images: BTreeMap<String, Image>,
+    pub(super) attempts: BTreeMap<String, u32>,
+    /// Every attempt of a step, also those before a person resumed: attempt numbers never start again.
+    pub(super) numbered: BTreeMap<String, u32>,
+    /// When a step was last completed; for probes, when its proof was taken.
+    pub(super) probed_at: BTreeMap<String, Timestamp>,
+    /// Attempts of a step that were not refused.
+    pub(super) taken: BTreeMap<String, u32>,
+    /// Steps with an Intent that was not refused, in the order of their first one.
+    pub(super) sent: Vec<String>,
+    pub(super) begun: BTreeSet<String>,
+    pub(super) confirmed: BTreeSet<String>,
+    /// Who drives, who confirmed, who approved.
+    pub(super) people: People,
+    /// Steps said to be done by hand, until the world was looked at.
+    pub(super) by_hand: BTreeSet<String>,
+    /// Steps whose write was accepted and was not to be seen when a person went on: lost, or put back by somebody.
+    pub(super) put_back: BTreeSet<String>,
+    /// The way back, once a person chose it.
+    pub(super) undo: Option<Undo>,
+    pub(super) abandoned: bool,
+    pub(super) paused: Option<Pause>,
+    /// The pause before the one that a person has just ended.
+    pub(super) paused_before: Option<Pause>,
+    /// Steps of both ways, in the order of their first record.
+    order: Vec<String>,
+    /// When a step came to be as it is.
+    changed: BTreeMap<String, Timestamp>,
+    /// What was seen when a step was last completed.
+    evidence: BTreeMap<String, Value>,
+    pub(super) outcome: Option<Outcome>,
+    /// When the current step became the current one.
+    pub(super) progress: Timestamp,
+    pub(super) writes: usize,
+    /// What a look at the network saw, by step.
+    pub(super) crossed: BTreeMap<String, Vec<Way>>,
+    /// Titles told anew, where the record's own are not to be believed ([`crate::runbook::actions::retold`]).
+    retold: Option<BTreeMap<String, String>>,
+}
+
+/// The plan with the run's id where it was left open.
+fn named(plan: &Plan, run: &str) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps.iter_mut().for_each(|step| step.action.name_run(run));
+    plan
+}
+
+/// Why records do not make a run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRun {
+    #[error("the journal does not begin with run-opened")]
+    NotOpened,
+    #[error("the journal was written for another version of runbook {0}; resume it with the tidepilot that began it")]
+    OtherRunbook(String),
+    #[error(
+        "{step} asks for {approvers} people, and this version (tidepilot {}) knows of two; go on with the tidepilot that began it ({tool})",
+        env!("CARGO_PKG_VERSION")
+    )]
+    MorePeople { step: String, approvers: u8, tool: String },
+}
+
+impl Run {
+    /// Folds the records of a journal. `runbook` is the document named by the plan.
+    pub fn replay(runbook: Runbook, records: &[Record]) -> Result<Self, BadRun> {
+        let (first, rest) = records.split_first().ok_or(BadRun::NotOpened)?;
+        let Event::RunOpened { run, tool, plan } = &first.event else { return Err(BadRun::NotOpened) };
+        if plan.runbook != runbook.id || plan.runbook_digest != runbook.digest {
+            return Err(BadRun::OtherRunbook(plan.runbook.clone()));
+        }
+        // What a newer version guards better must not pass on less.
+        if let Some(step) = plan.steps.iter().find(|step| step.approvers > 2) {
+            let (step, approvers) = (step.id.clone(), step.approvers);
+            return Err(BadRun::MorePeople { step, approvers, tool: tool.clone() });
+        }
+        let mut replayed = Self {
+            id: run.clone(),
+            plan: named(plan, run),
+            runbook,
+            states: BTreeMap::new(),
+            images: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            numbered: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            probed_at: BTreeMap::new(),
+            sent: Vec::new(),
+            begun: BTreeSet::new(),
+            confirmed: BTreeSet::new(),
+            people: People::default(),
+            by_hand: BTreeSet::new(),
+            put_back: BTreeSet::new(),
+            undo: None,
+            abandoned: false,
+            paused: None,
+            paused_before: None,
+            order: Vec::new(),
+            changed: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            outcome: None,
+            progress: first.at,
+            writes: 0,
+            crossed: BTreeMap::new(),
+            retold: None,
+        };
+        for record in rest {
+            replayed.apply(record);
+        }
+        Ok(replayed)
+    }
+
+    /// Whoever takes a run over sends with their own rights, so they are asked themselves: what a record says of another
+    /// person's yes is as good as the rights on ConfigMaps. Two people's yes has its own proof (`crate::runbook::run::approval`).
+    fn ask_anew(&mut self) {
+        let of_two = |gate: &String| {
+            let own = |step: &&PlannedStep| matches!(&step.confirm, Confirm::Plain { gate: own } | Confirm::Typed { gate: own, .. } if own == gate);
+            self.plan.steps.iter().find(own).is_some_and(|step| step.approvers > 1)
+        };
+        let kept = self.confirmed.iter().filter(|gate| of_two(gate)).cloned().collect();
+        self.confirmed = kept;
+    }
+
+    /// From here on gates ask by these titles, and by an action's own words where there is none.
+    pub fn retell(&mut self, titles: BTreeMap<String, String>) {
+        self.retold = Some(titles);
+    }
+
+    /// What a step is called where a person is asked.
+    pub(super) fn title_of(&self, step: &PlannedStep) -> String {
+        match &self.retold {
+            None => step.title.clone(),
+            Some(titles) => titles.get(&step.id).cloned().unwrap_or_else(|| told(&step.action)),
+        }
+    }
+
+    /// The only state change, live and on replay.
+    pub fn apply(&mut self, record: &Record) {
+        self.people.apply(record);
+        self.note(record);
+        match &record.event {
+            Event::RunOpened { .. } | Event::Leased { .. } | Event::AwaitsApproval { .. } => {}
+            Event::Resumed { .. } | Event::TakenOver { .. } => {
+                let pause = self.paused.take();
+                let was_paused = pause.is_some();
+                self.paused_before = pause.or(self.paused_before.take());
+                self.progress = record.at;
+                if matches!(record.event, Event::TakenOver { .. }) {
+                    self.ask_anew();
+                }
+                // A person who resumes grants a fresh set of attempts, also of what was refused.
+                self.attempts.clear();
+                for (step, state) in &mut self.states {
+                    match state {
+                        StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
+                        // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
+                        // past every check and a gate of its own, and adopted if it is there after all.
+                        StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
+                            *state = StepState::Pending;
+                            self.put_back.insert(step.clone());
+                        }
+                        // Until when the process before us could still send is not known; from here on it cannot.
+                        StepState::Open { since, .. } => *since = record.at,
+                        StepState::Pending | StepState::Completed(_) => {}
+                    }
+                }
+            }
+            Event::Chosen { choice } => {
+                self.progress = record.at;
+                match choice {
+                    Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
+                    Choice::Undo { .. } => {
+                        self.undo = Some(undo::undo(&self.id, &self.plan, &self.sent, &self.images));
+                        self.outcome = None;
+                        self.abandoned = false;
+                    }
+                    Choice::Abandon { .. } => self.abandoned = true,
+                }
+            }
+            Event::Confirmed { gate, .. } => {
+                self.confirmed.insert(gate.clone());
+                self.progress = record.at;
+            }
+            Event::Approved { .. } => self.progress = record.at,
+            Event::Intent { step, attempt, before, .. } => {
+                self.begin_item(step);
+                *self.attempts.entry(step.clone()).or_insert(0) += 1;
+                *self.taken.entry(step.clone()).or_insert(0) += 1;
+                self.numbered.insert(step.clone(), *attempt);
+                self.images.entry(step.clone()).or_insert_with(|| before.clone());
+                if self.plan.step(step).is_some() && !self.sent.contains(step) {
+                    self.sent.push(step.clone());
+                }
+                self.use_up_gate(step);
+                if self.put_back.remove(step) {
+                    self.confirmed.remove(&overwrite_gate(step));
+                }
+                let open =
+                    StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
+                self.states.insert(step.clone(), open);
+                self.writes += 1;
+            }
+            Event::Returned { step, answer, .. } => {
+                if matches!(answer, Answer::Refused { .. }) {
+                    self.not_taken(step);
+                }
+                if let Some(StepState::Open { answer: slot, since, .. }) = self.states.get_mut(step) {
+                    *slot = Some(answer.clone());
+                    // A lost answer may have been waited for a good while; a late write is late from here.
+                    *since = record.at;
+                }
+            }
+            Event::Completed { step, how, evidence } => {
+                self.begin_item(step);
+                let ways = network::ways(evidence);
+                if !ways.is_empty() {
+                    self.crossed.insert(step.clone(), ways);
+                }
+                self.states.insert(step.clone(), StepState::Completed(how.clone()));
+                self.by_hand.remove(step);
+                self.probed_at.insert(step.clone(), record.at);
+                self.progress = record.at;
+            }
+            Event::Paused { step, reason, cause } => {
+                let cause = cause.unwrap_or_else(|| Cause::of(reason));
+                let (step, reason) = (step.clone(), reason.clone());
+                self.paused = Some(Pause { step, reason, cause, at: record.at });
+                self.by_hand.clear();
+            }
+            Event::Closed { outcome } => self.outcome = Some(*outcome),
+        }
+    }
+
+    /// What is kept of a step for those who look at the run.
+    fn note(&mut self, record: &Record) {
+        let step = match &record.event {
+            Event::Intent { step, .. } => step,
+            Event::Completed { step, evidence, .. } => {
+                self.evidence.insert(step.clone(), evidence.clone());
+                step
+            }
+            Event::Returned { step, .. } | Event::Paused { step, .. } => {
+                self.changed.insert(step.clone(), record.at);
+                return;
+            }
+            Event::RunOpened { .. }
+            | Event::Resumed { .. }
+            | Event::Leased { .. }
+            | Event::TakenOver { .. }
+            | Event::Confirmed { .. }
+            | Event::AwaitsApproval { .. }
+            | Event::Approved { .. }
+            | Event::Chosen { .. }
+            | Event::Closed { .. } => return,
+        };
+        self.changed.insert(step.clone(), record.at);
+        if !self.order.contains(step) {
+            self.order.push(step.clone());
+        }
+    }
+
+    /// An attempt was refused, so nothing of it left or nothing came of it: a step all of whose attempts were refused counts as
+    /// never sent.
+    fn not_taken(&mut self, step: &str) {
+        self.writes = self.writes.saturating_sub(1);
+        let left = self.taken.entry(step.to_owned()).or_insert(0);
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            self.sent.retain(|sent| sent != step);
+        }
+    }
+
+    /// The TidbCluster, with its uid, to which the last patch may still be on its way: sent, perhaps sent, and nobody
+    /// knows what became of it.
+    pub fn under_way_to(&self) -> Option<(&ObjectRef, &str)> {
+        self.states.iter().find_map(|(step, state)| {
+            let in_doubt = match state {
+                StepState::Open { answer: None | Some(Answer::Unknown { .. }), .. } => true,
+                // This one was refused; an earlier one need not have been.
+                StepState::Open { answer: Some(Answer::Refused { .. }), attempt, .. } => *attempt > 1,
+                StepState::Open { answer: Some(Answer::Accepted { .. }), .. }
+                | StepState::Pending
+                | StepState::Completed(_) => false,
+            };
+            match &self.step(step)?.action {
+                Action::PatchTidbCluster(PatchTidbCluster { target, uid, .. }) if in_doubt => {
+                    Some((target, uid.as_str()))
+                }
+                _ => None,
+            }
+        })
+    }
+
+    pub(super) fn begin_item(&mut self, step: &str) {
+        if let Some(item) = self.plan.step(step).and_then(|planned| planned.item.clone()) {
+            self.begun.insert(item);
+        }
+    }
+
+    /// Leave to do something that has no way back is leave to do it once: a second attempt asks again.
+    pub(super) fn use_up_gate(&mut self, step: &str) {
+        let gate = self.step(step).filter(|step| step.reversibility == Reversibility::Irreversible);
+        if let Some(Confirm::Typed { gate, .. } | Confirm::Plain { gate }) = gate.map(|step| step.confirm.clone()) {
+            self.confirmed.remove(&gate);
+            self.people.use_up(&gate);
+        }
+    }
+
+    /// The number of the next attempt of a step.
+    pub(super) fn next_attempt(&self, step: &str) -> u32 {
+        self.numbered.get(step).copied().unwrap_or(0) + 1
+    }
+
+    pub(super) fn is_confirmed(&self, gate: &str) -> bool {
+        self.confirmed.contains(gate)
+    }
+
+    /// The steps under way: the plan's, or the way back.
+    pub fn steps(&self) -> &[PlannedStep] {
+        self.undo.as_ref().map_or(&self.plan.steps, |way| &way.steps)
+    }
+
+    /// A step of the plan or of the way back.
+    pub(super) fn step(&self, id: &str) -> Option<&PlannedStep> {
+        self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
+    }
+
+    /// A step of the plan or of the way back, by its id.
+    pub fn any_step(&self, id: &str) -> Option<&PlannedStep> {
+        self.step(id)
+    }
+
+    /// The objects, beside what is listed anyway, that have to be looked at for this run.
+    pub fn objects(&self, seen: &super::Observation) -> BTreeSet<ObjectId> {
+        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs, seen);
+        let way_back = self.undo.iter().flat_map(|way| &way.steps);
+        all.extend(self.asked_of_the_gone(seen));
+        all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
+        all
+    }
+
+    /// The DNS domains that its inputs give, with where each is to be set.
+    pub fn domains(&self) -> Vec<(ObjectRef, Option<String>)> {
+        crate::runbook::language::inputs::domains(&self.runbook, &self.plan.inputs)
+    }
+
+    /// What a closer look has to read for this run.
+    pub fn extras(&self) -> Extras {
+        bind::extras_of_facts(&self.runbook)
+    }
+
+    /// The way back, once it was chosen.
+    pub fn undoing(&self) -> Option<&Undo> {
+        self.undo.as_ref()
+    }
+
+    /// The plan's steps with an Intent, in the order of their first one.
+    pub(super) fn sent(&self) -> &[String] {
+        &self.sent
+    }
+
+    pub(super) fn images(&self) -> &BTreeMap<String, Image> {
+        &self.images
+    }
+
+    pub fn state(&self, step: &str) -> &StepState {
+        self.states.get(step).unwrap_or(&StepState::Pending)
+    }
+
+    pub fn paused(&self) -> Option<&PauseReason> {
+        self.paused.as_ref().map(|pause| &pause.reason)
+    }
+
+    /// The same with its step, cause and time.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.paused.as_ref()
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Whether anything was, or may have been, sent.
+    pub fn has_written(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// What looks at the network saw last.
+    pub fn ways(&self) -> Vec<Way> {
+        self.crossed.values().flatten().cloned().collect()
+    }
+
+    /// How many steps of the plan a person left out.
+    pub fn skipped(&self) -> usize {
+        self.left_out_steps().count()
+    }
+
+    /// Those, by id.
+    pub fn left_out_steps(&self) -> impl Iterator<Item = &str> {
+        let skipped = |step: &&PlannedStep| matches!(self.state(&step.id), StepState::Completed(How::Skipped { .. }));
+        self.plan.steps.iter().filter(skipped).map(|step| step.id.as_str())
+    }
+
+    /// Completed steps of the plan, those that were left out among them.
+    pub fn completed(&self) -> usize {
+        self.plan.steps.iter().filter(|step| matches!(self.state(&step.id), StepState::Completed(_))).count()
+    }
+}

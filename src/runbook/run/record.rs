@@ -1,0 +1,529 @@
+//! Journal lines: one [`Record`] per line of JSON, chained by hash. The only thing that changes a run.
+//!
+//! Here: the types and the codec, with what counts as torn, foreign or tampered. Not here: the file (`client::ledger`)
+//! and what a record does to a run ([`crate::runbook::run::engine`]).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::fleet::ObjectRef;
+use crate::runbook::action::{Action, Answer};
+use crate::runbook::image::Image;
+use crate::runbook::plan::Plan;
+use crate::runbook::run::approval::Vouched;
+use crate::runbook::run::newer::unknown_field;
+use crate::runbook::run::people::NamedBy;
+
+/// One line of a run's journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// From 0, without gaps.
+    pub seq: u64,
+    pub at: Timestamp,
+    /// SHA-256 of the previous line (hex); empty for the first.
+    pub prev: String,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The run begins with this plan and keeps it for ever.
+    RunOpened {
+        run: String,
+        tool: String,
+        plan: Box<Plan>,
+    },
+    /// Another process goes on with it.
+    Resumed {
+        tool: String,
+        /// The TidbCluster whose resourceVersion is moved first: the last patch of it may still be on its way.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moves: Option<ObjectRef>,
+    },
+    /// The leases of the Database were taken for this run.
+    Leased {
+        /// PD cluster id.
+        database: String,
+        /// Who drives it, as the cluster knows them, with the machine's name.
+        by: String,
+        /// The same without the machine; nobody is second to a person whom nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// Who gave that name; only one that the server gave counts where two people are demanded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named_by: Option<NamedBy>,
+        fences: Vec<Fence>,
+    },
+    /// Another person or machine goes on with it, after the lease of the one before had lapsed.
+    TakenOver {
+        tool: String,
+        by: String,
+        /// Who had it before.
+        from: String,
+        /// As with `resumed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moves: Option<ObjectRef>,
+    },
+    /// A gate was answered; `text` is what was typed for a typed one.
+    Confirmed {
+        gate: String,
+        text: Option<String>,
+    },
+    /// The gate was confirmed, and a second person is asked to approve this step (with its item) for this attempt. The
+    /// hash of the line before is what their approval has to name.
+    AwaitsApproval {
+        gate: String,
+        step: String,
+        attempt: u32,
+        /// Who confirmed the gate.
+        by: String,
+    },
+    /// A second person approved this step, for this attempt.
+    Approved {
+        gate: String,
+        /// Journals before 0.2 do not say which of the gate's steps; what they say lets none through any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        attempt: u32,
+        /// As the cluster knows them.
+        by: String,
+        /// Their machine's name; empty where it is not known.
+        host: String,
+        /// When they did, by their clock.
+        given: Timestamp,
+        /// The object in the cluster that says so.
+        object: String,
+        vouched: Vouched,
+    },
+    /// The action is about to leave. Durable before anything is sent.
+    Intent {
+        step: String,
+        attempt: u32,
+        action: Action,
+        before: Image,
+        after: Image,
+    },
+    /// An answer came, or the wait for it ended. Never completes a step.
+    Returned {
+        step: String,
+        attempt: u32,
+        answer: Answer,
+    },
+    /// A person decided how the run goes on. Leaving a step out is a `Completed` with its reason.
+    Chosen {
+        choice: Choice,
+    },
+    /// The world was seen to be as the step wants it, or a person left the step out.
+    Completed {
+        step: String,
+        how: How,
+        evidence: Value,
+    },
+    /// Nothing further is sent until a person resumes.
+    Paused {
+        step: String,
+        reason: PauseReason,
+        /// Journals before 0.2 have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+    },
+    Closed {
+        outcome: Outcome,
+    },
+}
+
+impl Event {
+    /// Name and version of the program that goes on from here, where the record says so.
+    fn tool(&self) -> Option<&str> {
+        match self {
+            Event::RunOpened { tool, .. } | Event::Resumed { tool, .. } | Event::TakenOver { tool, .. } => Some(tool),
+            Event::Leased { .. }
+            | Event::Confirmed { .. }
+            | Event::AwaitsApproval { .. }
+            | Event::Approved { .. }
+            | Event::Intent { .. }
+            | Event::Returned { .. }
+            | Event::Chosen { .. }
+            | Event::Completed { .. }
+            | Event::Paused { .. }
+            | Event::Closed { .. } => None,
+        }
+    }
+}
+
+/// What a person chose at a pause; going on as before (retry) is `Resumed` alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "choice", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Choice {
+    /// The step was done outside of the run. It completes only when the world shows it.
+    ByHand { step: String },
+    /// Everything that this run sent is put back, the newest first.
+    Undo {
+        /// The steps that are put back, in this order.
+        steps: Vec<String>,
+        /// The step with no way back at which the undo ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends_at: Option<String>,
+    },
+    /// The run is given up as it stands.
+    Abandon {
+        reason: String,
+        /// One sentence per step that is half done, or was done and stays.
+        left: Vec<String>,
+    },
+}
+
+/// One lease with the count that tells its holders apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fence {
+    pub context: String,
+    pub namespace: String,
+    /// `leaseTransitions` as we took it.
+    pub fence: u64,
+}
+
+/// Why a step counts as completed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It was so before we sent anything.
+    AlreadySo,
+    /// We sent it and then saw it.
+    Performed,
+    /// Sent before a crash or a lost answer, and found done.
+    Adopted,
+    /// A wait or probe was satisfied.
+    Observed,
+    /// A person said so, and then we saw it.
+    ByHand,
+    /// Left out by a person, who gave this reason. Nothing is known about the world.
+    Skipped { reason: String },
+}
+
+impl How {
+    /// A few words for a list.
+    pub fn word(&self) -> &'static str {
+        match self {
+            How::AlreadySo => "already so",
+            How::Performed => "done",
+            How::Adopted => "found done",
+            How::Observed => "seen",
+            How::ByHand => "done by hand",
+            How::Skipped { .. } => "skipped",
+        }
+    }
+}
+
+/// Why a run stopped without being finished.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum PauseReason {
+    /// A pre-condition or invariant is not met.
+    NotReady { sentence: String },
+    /// Something else changed what we were about to change: before, ours and theirs.
+    Foreign { sentence: String, before: Image, ours: Image, theirs: Image },
+    /// The step took longer than it may.
+    TimedOut { sentence: String },
+    /// The server refused.
+    Refused { sentence: String },
+    /// A person (or a signal) asked for it.
+    Asked,
+}
+
+impl PauseReason {
+    /// One plain sentence.
+    pub fn sentence(&self) -> String {
+        match self {
+            PauseReason::NotReady { sentence }
+            | PauseReason::Foreign { sentence, .. }
+            | PauseReason::TimedOut { sentence }
+            | PauseReason::Refused { sentence } => sentence.clone(),
+            PauseReason::Asked => "stopped because you asked for it".into(),
+        }
+    }
+}
+
+impl PauseReason {
+    /// Before, ours and theirs, one line each; empty where nobody else has been here.
+    pub fn three_ways(&self) -> Vec<String> {
+        let PauseReason::Foreign { before, ours, theirs, .. } = self else { return Vec::new() };
+        [("before", before), ("ours", ours), ("theirs", theirs)]
+            .into_iter()
+            .map(|(name, value)| format!("{name:<7} {}", brief(value)))
+            .collect()
+    }
+}
+
+/// What an image is about, without what is kept beside it for later waits.
+fn brief(image: &Image) -> String {
+    let text = image.brief().to_string();
+    match text.char_indices().nth(LONGEST_IMAGE) {
+        Some((end, _)) => format!("{}… (all of it: `tidepilot runs show -o json`)", &text[..end]),
+        None => text,
+    }
+}
+
+/// Characters of an image that are shown on one line.
+const LONGEST_IMAGE: usize = 600;
+
+/// What stopped a run, finer than [`PauseReason`]: what helps depends on it ([`crate::runbook::run::ways`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A person or a signal asked for it.
+    Asked,
+    /// A context leads to another Kubernetes cluster than the one of the plan.
+    OtherCluster,
+    /// The target has been made anew under its name.
+    OtherObject,
+    /// PD's cluster id is another one.
+    OtherDatabase,
+    /// Somebody else changed what the step is about to change.
+    Foreign,
+    /// What has to hold all through a phase did not for too long.
+    Invariant,
+    /// An API server could not be asked for too long.
+    Away,
+    /// What the step waits for did not move for too long.
+    StoodStill,
+    /// The step took longer in all than it may.
+    TookTooLong,
+    /// Nothing good can come any more as things are: the object is gone, or something was seen that must not be.
+    Hopeless,
+    /// The write was refused, or did not leave.
+    NotTaken,
+    /// Sent as often as it may be, and still not so.
+    Exhausted,
+    /// Said to be done by hand, and the world does not show it.
+    NotByHand,
+    /// It would put something else back than this run recorded.
+    NotRecorded,
+    /// Whether the lease is still ours could not be asked.
+    LeaseUnsure,
+}
+
+impl Cause {
+    /// Every cause, in the order of the type; the match makes a new one join the row.
+    pub fn all() -> impl Iterator<Item = Cause> {
+        let next = |cause: &Cause| {
+            Some(match cause {
+                Cause::Asked => Cause::OtherCluster,
+                Cause::OtherCluster => Cause::OtherObject,
+                Cause::OtherObject => Cause::OtherDatabase,
+                Cause::OtherDatabase => Cause::Foreign,
+                Cause::Foreign => Cause::Invariant,
+                Cause::Invariant => Cause::Away,
+                Cause::Away => Cause::StoodStill,
+                Cause::StoodStill => Cause::TookTooLong,
+                Cause::TookTooLong => Cause::Hopeless,
+                Cause::Hopeless => Cause::NotTaken,
+                Cause::NotTaken => Cause::Exhausted,
+                Cause::Exhausted => Cause::NotByHand,
+                Cause::NotByHand => Cause::NotRecorded,
+                Cause::NotRecorded => Cause::LeaseUnsure,
+                Cause::LeaseUnsure => return None,
+            })
+        };
+        std::iter::successors(Some(Cause::Asked), next)
+    }
+
+    /// That of a record without one.
+    pub fn of(reason: &PauseReason) -> Self {
+        match reason {
+            PauseReason::Asked => Cause::Asked,
+            PauseReason::Foreign { .. } => Cause::Foreign,
+            PauseReason::NotReady { .. } => Cause::NotByHand,
+            PauseReason::TimedOut { .. } => Cause::StoodStill,
+            PauseReason::Refused { .. } => Cause::NotTaken,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Done,
+    /// Every step was already so.
+    NothingToDo,
+    /// Nothing was sent, and a person left steps out: whether those are so is not known.
+    LeftOut,
+    /// What could be put back was put back.
+    Undone,
+    /// A person gave it up; what is left half done is in the record before.
+    Abandoned,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::NothingToDo => "nothing to do",
+            Outcome::LeftOut => "ended, steps left out",
+            Outcome::Undone => "undone",
+            Outcome::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Why a line cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadLine {
+    #[error("line {line}: expected a journal record, found something else ({why})")]
+    NotARecord { line: usize, why: String },
+    #[error("line {line}: expected record number {expected}, found {found}; a line was removed or reordered")]
+    Sequence { line: usize, expected: u64, found: u64 },
+    #[error("line {line}: its hash link does not match the line before; a line was edited, removed or reordered")]
+    Chain { line: usize },
+    #[error(
+        "line {line}: {tool} wrote it, with a field that this version (tidepilot {}) does not know: {field}. It may be a guard, \
+         so nothing of the run is carried out from here; go on with that version, or a newer one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Newer { line: usize, tool: String, field: String },
+    #[error("expected a run-opened record first; this is not a journal of a run")]
+    NoOpening,
+}
+
+/// SHA-256 of one line without its newline, in hex.
+pub fn line_hash(line: &str) -> String {
+    Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A journal read back.
+#[derive(Debug, Default, PartialEq)]
+pub struct Parsed {
+    pub records: Vec<Record>,
+    /// Bytes of whole lines: a torn last line starts here and is to be cut off.
+    pub whole_bytes: usize,
+    pub torn: bool,
+    /// Hash of the last whole line: the next record's `prev`.
+    pub last_hash: String,
+}
+
+/// Writes one record as a line with its newline.
+pub fn encode(record: &Record) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string(record)? + "\n")
+}
+
+/// Reads a journal. Only the *last* line may be torn (a crash in the middle of a write); anything else is refused.
+pub fn decode(text: &str) -> Result<Parsed, BadLine> {
+    let mut parsed = Parsed::default();
+    let mut rest = text;
+    let mut line_number = 0;
+    let mut tool = "another tidepilot".to_owned();
+    while let Some(end) = rest.find('\n') {
+        line_number += 1;
+        let line = &rest[..end];
+        let bad =
+            |error: serde_json::Error| BadLine::NotARecord { line: line_number, why: in_short(&error.to_string()) };
+        let record: Record = serde_json::from_str(line).map_err(bad)?;
+        tool = record.event.tool().unwrap_or(&tool).to_owned();
+        if let Some(field) = unknown_field(&serde_json::from_str(line).map_err(bad)?, &record) {
+            return Err(BadLine::Newer { line: line_number, tool, field });
+        }
+        let expected = parsed.records.len() as u64;
+        if record.seq != expected {
+            return Err(BadLine::Sequence { line: line_number, expected, found: record.seq });
+        }
+        if record.prev != parsed.last_hash {
+            return Err(BadLine::Chain { line: line_number });
+        }
+        parsed.last_hash = line_hash(line);
+        parsed.whole_bytes += end + 1;
+        parsed.records.push(record);
+        rest = &rest[end + 1..];
+    }
+    parsed.torn = !rest.is_empty();
+    match parsed.records.first().map(|record| &record.event) {
+        Some(Event::RunOpened { .. }) => Ok(parsed),
+        _ => Err(BadLine::NoOpening),
+    }
+}
+
+/// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
+pub fn in_short(why: &str) -> String {
+    const MOST: usize = 300;
+    let length = why.chars().count();
+    if length <= MOST {
+        return why.to_owned();
+    }
+    let head: String = why.chars().take(MOST / 2).collect();
+    let tail: String = why.chars().skip(length - MOST / 2).collect();
+    format!("{head} … {tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_refusal_is_no_longer_than_a_sentence_whatever_it_found() {
+        let line = json!({"seq": 0, "at": "2026-11-29T08:00:00Z", "prev": "", "record": "日本".repeat(50_000)});
+        let why = decode(&format!("{line}\n")).expect_err("no record").to_string();
+        assert!(why.len() < 1_200 && why.contains("unknown variant `日本") && why.contains("line 1"), "{why}");
+    }
+
+    #[test]
+    fn a_pause_of_an_older_journal_has_its_cause_by_its_reason() {
+        let older = json!({"record": "paused", "step": "s", "reason": {"why": "timed-out", "sentence": "x"}});
+        let Ok(Event::Paused { reason, cause: None, .. }) = serde_json::from_value(older) else { panic!("not read") };
+        assert_eq!(Cause::of(&reason), Cause::StoodStill);
+        let all: std::collections::BTreeSet<String> = Cause::all().map(|cause| json!(cause).to_string()).collect();
+        assert_eq!(all.len(), Cause::all().count(), "each cause has a word of its own");
+    }
+
+    #[test]
+    fn a_field_of_a_newer_version_stops_and_is_named() {
+        let step = json!({
+            "id": "s", "phase": "p", "title": "S", "why": "", "alreadySo": false, "before": null, "after": null,
+            "action": {"kind": "await", "target": {"context": "c", "namespace": "n", "name": "t"}},
+            "requests": [], "command": "", "rehearsed": "not-needed", "reversibility": "free",
+            "confirm": {"kind": "none"}, "pre": [], "post": [], "env": {}, "totalS": 1, "stalledS": 1, "approvers": 1,
+        });
+        let opened = |step: &Value| {
+            let plan = json!({
+                "runbook": "x", "runbookVersion": "1", "runbookDigest": "", "title": "x", "experimental": false,
+                "inputs": {}, "target": {"context": "c", "namespace": "n", "name": "t"}, "kubeClusters": {},
+                "contexts": [], "checks": [], "steps": [step], "observedAt": "1970-01-01T00:00:00Z",
+            });
+            let record = json!({"seq": 0, "at": "1970-01-01T00:00:00Z", "prev": "", "record": "run-opened", "run": "r",
+                "tool": "tidepilot 9.9.9", "plan": plan});
+            decode(&(record.to_string() + "\n"))
+        };
+        assert!(opened(&step).is_ok(), "{:?}", opened(&step));
+        for (path, at) in
+            [("/mustNotBefore", "plan.steps[0].mustNotBefore"), ("/action/quorum", "plan.steps[0].action.quorum")]
+        {
+            let mut newer = step.clone();
+            let (parent, name) = path.rsplit_once('/').expect("a path");
+            newer.pointer_mut(parent).expect("there")[name] = json!("2027");
+            let why = opened(&newer).expect_err("refused").to_string();
+            assert!(why.contains("tidepilot 9.9.9") && why.contains(at), "{why}");
+        }
+    }
+
+    #[test]
+    fn three_ways_are_short() {
+        let fields = |value: &str| json!({"fields": {"spec.x": value}, "revisions": {"pd": "r"}});
+        let (before, ours, theirs) = (fields("a"), json!({"spec.x": "b"}), json!({"spec.x": "c".repeat(5000)}));
+        let rows = PauseReason::Foreign {
+            sentence: String::new(),
+            before: before.into(),
+            ours: ours.into(),
+            theirs: theirs.into(),
+        }
+        .three_ways();
+        assert_eq!(rows[0], "before  {\"spec.x\":\"a\"}");
+        assert!(rows[2].len() < 700 && rows[2].contains("runs show -o json"), "{}", rows[2]);
+        assert!(PauseReason::Asked.three_ways().is_empty());
+    }
+}

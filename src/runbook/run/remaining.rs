@@ -1,0 +1,235 @@
+//! What is left of a run as a shell script with kubectl and curl: nobody is locked in at the worst moment.
+//!
+//! Pure: plan and records in, text out. The script looks before it writes, waits for each port-forward and ends it,
+//! and can be run again. It does not evaluate the runbook's conditions; they are printed beside the step for a
+//! person to judge. Not here: the single lines of a plan ([`crate::runbook::action::Action::command`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::counted::counted;
+use crate::fleet::ObjectRef;
+use crate::fleet::pd::MembershipApi;
+use crate::runbook::action::{Action, Answer, Reversibility};
+use crate::runbook::actions::forward;
+use crate::runbook::actions::requests::quote;
+use crate::runbook::image::Image;
+use crate::runbook::plan::{Condition, Plan, PlannedStep};
+use crate::runbook::run::approval;
+use crate::runbook::run::record::{Event, Record};
+
+/// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
+/// person has chosen that.
+pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, records: &[Record]) -> String {
+    let mut done = BTreeSet::new();
+    let mut befores: BTreeMap<&str, &Image> = BTreeMap::new();
+    let mut sent = BTreeSet::new();
+    let mut approved = BTreeSet::new();
+    for record in records {
+        // An approval is for one attempt: the next one needs another.
+        match &record.event {
+            Event::Approved { step: Some(step), .. } => drop(approved.insert(step.as_str())),
+            Event::Intent { step, .. } => drop(approved.remove(step.as_str())),
+            _ => {}
+        }
+        if let Event::Completed { step, .. } = &record.event {
+            done.insert(step.as_str());
+        } else if let Event::Intent { step, before, .. } = &record.event {
+            befores.entry(step).or_insert(before);
+            sent.insert(step.as_str());
+        } else if let Event::Returned { step, answer: Answer::Refused { .. }, .. } = &record.event {
+            sent.remove(step.as_str());
+        }
+    }
+    let all = undoing.unwrap_or(&plan.steps);
+    let left: Vec<&PlannedStep> = all.iter().filter(|step| !done.contains(step.id.as_str())).collect();
+    let mut out = String::from("#!/bin/sh\n");
+    let target = comment(&plan.target.to_string());
+    let _ = writeln!(out, "# What is left of run {}: {} on {target}", comment(run), comment(&plan.title));
+    if let Some(document) = &plan.document {
+        let _ = writeln!(out, "# {}", comment(&document.mark()));
+    }
+    if undoing.is_some() {
+        out.push_str("# The run is being undone: these steps put back what it sent.\n");
+    }
+    if left.is_empty() {
+        out.push_str("# Nothing: every step is completed.\n");
+        return out;
+    }
+    let _ = writeln!(
+        out,
+        "# {} of {}. Read it before you run it; end the run first, so that only one of",
+        left.len(),
+        counted(all.len(), "step")
+    );
+    out.push_str(
+        "# you and tidepilot works. The values are from the journal; what is so already is left alone.\nset -eu\n",
+    );
+    let membership = |step: &&PlannedStep| matches!(step.action, Action::UpdatePeerUrl(_));
+    if left.iter().any(membership) {
+        let tls = |step: &&PlannedStep| matches!(&step.action, Action::UpdatePeerUrl(update) if update.to.iter().any(|url| url.starts_with("https")));
+        let tls = left.iter().any(tls);
+        prelude(&mut out, plan, tls);
+    }
+    for step in left {
+        let _ = write!(out, "\n# {} [{}]", comment(&step.title), comment(&step.id));
+        out.push_str(match step.reversibility {
+            Reversibility::Irreversible => " — NO WAY BACK\n",
+            Reversibility::Free | Reversibility::Compensable => "\n",
+        });
+        if sent.contains(step.id.as_str()) {
+            out.push_str("# It was sent once and its end is not known: look first.\n");
+        }
+        for pre in &step.pre {
+            let _ = writeln!(out, "# {}", held("stop here if", pre));
+        }
+        if step.approvers > 1 && !approved.contains(step.id.as_str()) {
+            guarded(&mut out, run, step, plan, &befores);
+        } else {
+            one(&mut out, step, plan, &befores);
+        }
+        for post in &step.post {
+            let _ = writeln!(out, "# {}", held("not good yet as long as", post));
+        }
+    }
+    out
+}
+
+pub(in crate::runbook) fn kubectl(of: &ObjectRef) -> String {
+    format!("kubectl --context {} -n {}", quote(&of.context), quote(&of.namespace))
+}
+
+/// A step that a second person has to approve is no line that is ready to be sent: it is a comment, and the script ends.
+fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Image>) {
+    let mut lines = String::new();
+    one(&mut lines, step, plan, befores);
+    let _ = writeln!(
+        out,
+        "# A second person has to approve it first: another user runs `{}` and sees what it is.\n\
+         # By hand, likewise: another person reads the lines behind #: and agrees; then take the marks and the next line away.",
+        approval::line(&comment(run), &comment(&plan.target.namespace), "")
+    );
+    let told = format!("{}: a second person has to approve it first", comment(&step.id));
+    let _ = writeln!(out, "echo {} >&2; exit 1", quote(&told));
+    for line in lines.lines() {
+        let _ = writeln!(out, "#: {line}");
+    }
+}
+
+fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Image>) {
+    step.action.kind().script(&mut Script { out, step, plan, befores });
+}
+
+/// Where the lines of one step are written, and what they may be written from.
+pub(in crate::runbook) struct Script<'a> {
+    pub out: &'a mut String,
+    pub step: &'a PlannedStep,
+    plan: &'a Plan,
+    befores: &'a BTreeMap<&'a str, &'a Image>,
+}
+
+impl<'a> Script<'a> {
+    /// The before-image of another step: that of its Intent, else the plan's.
+    pub fn before_of(&self, step: &str) -> Option<&'a Image> {
+        self.befores.get(step).copied().or_else(|| Some(&self.plan.step(step)?.before))
+    }
+
+    /// The PD pods of a TidbCluster that the plan names.
+    pub fn pd_pods(&self, of: &ObjectRef) -> BTreeSet<String> {
+        let named = self.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::ProbePeerUrl(probe) => Some((&probe.target, &probe.pod)),
+            Action::UpdatePeerUrl(update) => Some((&update.target, &update.pod)),
+            _ => None,
+        });
+        named.filter(|(target, _)| *target == of).map(|(_, pod)| pod.clone()).collect()
+    }
+
+    /// The script cannot judge the conditions of a wait: a person does.
+    pub fn waits_for(&mut self) {
+        for until in &self.step.until {
+            let _ = writeln!(self.out, "# {}", held("wait as long as", until));
+        }
+        let _ = writeln!(self.out, "# watch: {}", comment(&by_hand(self.step)));
+        self.out.push_str("printf 'enter when it holds: '; read -r _\n");
+    }
+}
+
+/// A condition for a person: what the run says while it does not hold, with `…` for what only a look can fill in. The expression
+/// itself is printed only where there are no words.
+fn held(unless: &str, condition: &Condition) -> String {
+    let Some(say) = &condition.say else {
+        return format!("the runbook's expression {} has to hold", comment(&condition.check));
+    };
+    let mut words = String::new();
+    let mut rest = say.as_str();
+    while let Some((before, from)) = rest.split_once("${") {
+        words.push_str(before);
+        words.push('…');
+        // A placeholder may hold braces of its own.
+        let mut depth = 1;
+        let end = from.char_indices().find(|(_, c)| {
+            depth += match c {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        rest = end.map_or("", |(at, _)| &from[at + 1..]);
+    }
+    words.push_str(rest);
+    format!("{unless}: {}", comment(&words))
+}
+
+/// The shell function `pd` and what it needs: certificates, and the id that each pod has to have.
+fn prelude(out: &mut String, plan: &Plan, tls: bool) {
+    let certificates = tls.then(|| {
+        let secret = quote(&format!("{}-cluster-client-secret", plan.target.name));
+        out.push_str("umask 077\ncerts=$(mktemp -d)\ntrap 'rm -rf \"$certs\"' EXIT\n");
+        for file in ["ca.crt", "tls.crt", "tls.key"] {
+            let _ = writeln!(
+                out,
+                "{} get secret {secret} -o jsonpath='{{.data.{}}}' | base64 -d >\"$certs/{file}\"",
+                kubectl(&plan.target),
+                file.replace('.', "\\.")
+            );
+        }
+        "--cacert \"$certs/ca.crt\" --cert \"$certs/tls.crt\" --key \"$certs/tls.key\""
+    });
+    let _ = writeln!(out, "database={}\n", forward::database(plan.database.as_deref(), &plan.target));
+    out.push_str(&forward::function(certificates));
+}
+
+/// The line of a step, made from its action: what a record holds in its place may be anybody's.
+pub(in crate::runbook) fn by_hand(step: &PlannedStep) -> String {
+    // Whether PD speaks TLS is all that is taken from there.
+    step.action.command(membership_api(step), step.command.contains("--cacert "))
+}
+
+/// How the membership was to be changed when the plan was made.
+pub(in crate::runbook) fn membership_api(step: &PlannedStep) -> Option<MembershipApi> {
+    step.requests.iter().find_map(|request| match request.path.as_str() {
+        path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
+        path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
+        _ => None,
+    })
+}
+
+/// Text that cannot leave its comment.
+pub(in crate::runbook) fn comment(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_said_in_words() {
+        let condition = |say: Option<&str>| Condition { check: "pd.size == 3".into(), say: say.map(str::to_owned) };
+        let said =
+            held("stop here if", &condition(Some("PD has ${pd.members.filter(m, {'a': m}.a)} of ${pd.size}, not 3")));
+        assert_eq!(said, "stop here if: PD has … of …, not 3");
+        assert_eq!(held("wait", &condition(None)), "the runbook's expression pd.size == 3 has to hold");
+    }
+}
