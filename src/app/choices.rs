@@ -8,25 +8,25 @@ use tui_input::Input;
 use super::message::Effect;
 use super::words::Level;
 use super::{App, Dialog};
-use crate::runbook::run::choices::Wish;
-pub use crate::runbook::run::view::Offer;
+use crate::runbook::run::choices::Resolution;
+pub use crate::runbook::run::view::ResolutionOffer;
 
-impl Offer {
+impl ResolutionOffer {
     /// What it is called, and what it does.
     pub fn words(&self) -> (&'static str, String) {
         match self {
-            Offer::Retry => ("resume", "try again: look at what is so now, and go on".into()),
-            Offer::ByHand { step } => ("resume --by-hand", format!("{step} is done: verify it, go on")),
-            Offer::Skip { step } => ("resume --skip", format!("leave {step} out, with a reason")),
-            Offer::Undo => ("undo", "put back what this run sent, the newest first".into()),
-            Offer::Abandon => ("abandon", "give the run up as it stands, with a reason".into()),
-            Offer::Leave => ("leave it open", "nothing is sent; anybody can go on with it later".into()),
+            ResolutionOffer::Retry => ("resume", "try again: look at what is so now, and go on".into()),
+            ResolutionOffer::ByHand { step } => ("resume --by-hand", format!("{step} is done: verify it, go on")),
+            ResolutionOffer::Skip { step } => ("resume --skip", format!("leave {step} out, with a reason")),
+            ResolutionOffer::Undo => ("undo", "put back what this run sent, the newest first".into()),
+            ResolutionOffer::Abandon => ("abandon", "give the run up as it stands, with a reason".into()),
+            ResolutionOffer::Leave => ("leave it open", "nothing is sent; anybody can go on with it later".into()),
         }
     }
 
     /// Why it has to be told.
     fn wants_reason(&self) -> bool {
-        matches!(self, Offer::Skip { .. } | Offer::Abandon)
+        matches!(self, ResolutionOffer::Skip { .. } | ResolutionOffer::Abandon)
     }
 }
 
@@ -49,18 +49,20 @@ impl App {
     }
 
     /// Enter on a line of the menu.
-    pub(super) fn choose(&mut self, offer: &Offer) {
+    pub(super) fn choose(&mut self, offer: &ResolutionOffer) {
         match offer {
-            Offer::Leave => self.say(Level::Done, "the run stays open; :runs lists it"),
-            Offer::Skip { .. } | Offer::Abandon => {
+            ResolutionOffer::Leave => self.say(Level::Done, "the run stays open; :runs lists it"),
+            ResolutionOffer::Skip { .. } | ResolutionOffer::Abandon => {
                 self.dialog = Some(Dialog::Reason { offer: offer.clone(), input: Input::default(), wrong: false });
             }
-            Offer::Retry | Offer::ByHand { .. } | Offer::Undo => self.ask_to(offer, String::new()),
+            ResolutionOffer::Retry | ResolutionOffer::ByHand { .. } | ResolutionOffer::Undo => {
+                self.ask_to(offer, String::new())
+            }
         }
     }
 
     /// Enter behind a reason; an empty one is none.
-    pub(super) fn reasoned(&mut self, offer: Offer, input: Input) {
+    pub(super) fn reasoned(&mut self, offer: ResolutionOffer, input: Input) {
         match input.value().trim() {
             "" => self.dialog = Some(Dialog::Reason { offer, input, wrong: true }),
             reason => {
@@ -71,34 +73,34 @@ impl App {
     }
 
     /// The last question: only its button lets anything leave.
-    fn ask_to(&mut self, offer: &Offer, reason: String) {
+    fn ask_to(&mut self, offer: &ResolutionOffer, reason: String) {
         let shown = || self.run.as_ref().map(|run| run.id().to_owned());
         let Some(run) = self.picked.clone().or_else(shown) else { return };
         let told = if offer.wants_reason() { format!(" Reason: {reason}.") } else { String::new() };
         let (question, yes, wish) = match offer {
-            Offer::Retry => ("Resume: it first looks at what is so now.".to_owned(), "Resume", None),
-            Offer::ByHand { step } => (
+            ResolutionOffer::Retry => ("Resume: it first looks at what is so now.".to_owned(), "Resume", None),
+            ResolutionOffer::ByHand { step } => (
                 format!("{step} was done by hand? It counts only once the world shows it."),
                 "Verify",
-                Some(Wish::ByHand { step: step.clone() }),
+                Some(Resolution::ByHand { step: step.clone() }),
             ),
-            Offer::Skip { step } => (
+            ResolutionOffer::Skip { step } => (
                 format!("Leave {step} out and go on?{told}"),
                 "Skip",
-                Some(Wish::Skip { step: step.clone(), reason }),
+                Some(Resolution::Skip { step: step.clone(), reason }),
             ),
-            Offer::Undo => (
+            ResolutionOffer::Undo => (
                 "Put back what this run sent, the newest first? Each step is proved anew; what has no way back ends it."
                     .to_owned(),
                 "Undo",
-                Some(Wish::Undo),
+                Some(Resolution::Undo),
             ),
-            Offer::Abandon => (
+            ResolutionOffer::Abandon => (
                 format!("Give the run up as it stands? Nothing is put back.{told}"),
                 "Abandon",
-                Some(Wish::Abandon { reason }),
+                Some(Resolution::Abandon { reason }),
             ),
-            Offer::Leave => return,
+            ResolutionOffer::Leave => return,
         };
         self.dialog = Some(Dialog::Ask {
             title: format!("run {run}"),

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use super::approvals::ToApprove;
 use crate::fleet::Change;
 use crate::fleet::closeup::{Ask, News};
+use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::run::choices::Wish;
+use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::record::Record;
 use crate::runbook::run::standing::Standing;
 use crate::runbook::run::ways::WayOn;
@@ -100,7 +101,7 @@ pub enum Effect {
     /// Goes on with a run; as before (retry) or as was chosen.
     Resume {
         run: String,
-        wish: Option<Wish>,
+        wish: Option<Resolution>,
     },
     /// Answers the open gate; `None` text for a plain one.
     Answer {

@@ -126,11 +126,11 @@ pub enum Dialog {
     /// What a person may choose once a run has stopped.
     Choices {
         at: usize,
-        offers: Vec<choices::Offer>,
+        offers: Vec<choices::ResolutionOffer>,
     },
     /// Why something is chosen: it is what the next person will read.
     Reason {
-        offer: choices::Offer,
+        offer: choices::ResolutionOffer,
         input: Input,
         wrong: bool,
     },

@@ -14,7 +14,7 @@ use crate::fleet::ObjectRef;
 use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Confirm, Plan};
 use crate::runbook::run::standing::{Drives, Standing};
-use crate::runbook::run::view::Offer;
+use crate::runbook::run::view::ResolutionOffer;
 
 impl App {
     /// `at`: position of the key in its binding.
@@ -389,7 +389,9 @@ impl App {
         } else if !run.offers.is_empty() {
             // To end it, or to put it back, must not take sending more of it first.
             let dead_end = run.dead_end.is_some();
-            let goes_on = |offer: &Offer| !matches!(offer, Offer::Retry | Offer::ByHand { .. } | Offer::Skip { .. });
+            let goes_on = |offer: &ResolutionOffer| {
+                !matches!(offer, ResolutionOffer::Retry | ResolutionOffer::ByHand { .. } | ResolutionOffer::Skip { .. })
+            };
             let offers = run.offers.into_iter().filter(|offer| !dead_end || goes_on(offer)).collect();
             self.picked = Some(run.run);
             self.dialog = Some(Dialog::Choices { at: 0, offers });

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
-use crate::runbook::actions::network::{self, Way};
+use crate::runbook::actions::network::{self, RouteProbe};
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::run::record::{Event, Outcome, PauseReason, Record};
 use crate::runbook::run::standing::{Drives, Standing};
-use crate::runbook::run::view::{self, Direction, Offer, Progress, Shown, StepLine, View};
+use crate::runbook::run::view::{self, Direction, Progress, ResolutionOffer, Shown, StepLine, View};
 
 /// Records kept for the log on the screen; the journal has them all.
 const LOG: usize = 2000;
@@ -165,7 +165,7 @@ impl RunView {
     }
 
     /// What can be chosen now; empty while it is driven, or when nothing is left to choose.
-    pub fn offers(&self) -> Vec<Offer> {
+    pub fn offers(&self) -> Vec<ResolutionOffer> {
         match self.view() {
             Some(view) if !self.driving => view.offers,
             Some(_) | None => Vec::new(),
@@ -225,7 +225,7 @@ pub fn level(record: &Record) -> Level {
         Event::Returned { answer: Answer::Accepted { .. }, .. } => Level::Working,
         Event::Returned { answer: Answer::Refused { .. }, .. } => Level::Bad,
         Event::Returned { answer: Answer::Unknown { .. }, .. } => Level::Unknown,
-        Event::Completed { evidence, .. } if !network::ways(evidence).iter().all(Way::good) => Level::Bad,
+        Event::Completed { evidence, .. } if !network::ways(evidence).iter().all(RouteProbe::good) => Level::Bad,
         Event::Completed { .. } => Level::Good,
         Event::Paused { reason: PauseReason::Asked, .. } => Level::Done,
         Event::Chosen { .. } => Level::Working,

@@ -22,6 +22,7 @@ use crate::hazards::lint::{Text, lint};
 use crate::hazards::{Severity, check};
 use crate::report;
 use crate::report::check::{Shown, catalogue, catalogue_json};
+use crate::runbook::run::standing::{self, Standing};
 
 /// Longest text that is linted.
 const LONGEST: u64 = 16 * 1024 * 1024;
@@ -138,7 +139,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
 /// One look, judged. `Err`: one sentence.
 async fn look(args: &CheckArgs, connect: &Connect, links: &Links, now: Timestamp) -> Result<Shown, String> {
     let least = args.severity.severity();
-    let fleet = client::fold(links.look_closer(None, &Extras::all()).await);
+    let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let mut checked = check(&fleet, args.database.as_deref(), now);
     if let (Some(asked), true) = (&args.database, checked.databases.is_empty()) {
         let known = check(&fleet, None, now).databases.join(", ");

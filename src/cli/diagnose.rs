@@ -16,6 +16,7 @@ use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
 use crate::report::{self, plain};
+use crate::runbook::run::standing::{self, Standing};
 
 #[derive(Args, Debug)]
 pub struct DiagnoseArgs {

@@ -117,7 +117,7 @@ fn token(file: &Path) -> Result<[u8; 32], String> {
 
 async fn look(links: &Links, connect: &Connect) -> String {
     let began = Instant::now();
-    let fleet = client::fold(links.look_closer(None, &Extras::all()).await);
+    let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let now = client::now();
     let checked = check(&fleet, None, now);
     let open = match connect.driver(links.clone()) {

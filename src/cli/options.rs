@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::complain;
 use crate::app::driver::Driver;
-use crate::app::driver::shelf::{Lang, Shelf, near};
+use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog, near};
 use crate::client::Links;
 use crate::client::kube::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
@@ -88,9 +88,9 @@ impl Connect {
     }
 
     /// The runbooks at hand. `Err`: one sentence.
-    pub fn shelf(&self) -> Result<Shelf, String> {
+    pub fn shelf(&self) -> Result<RunbookCatalog, String> {
         let lang = if self.chinese() { Lang::Zh } else { Lang::En };
-        Ok(Shelf { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })
+        Ok(RunbookCatalog { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })
     }
 
     /// A driver over these connections, with the journals and runbooks of this machine.

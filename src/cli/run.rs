@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair};
 use super::{USAGE, complain, fail, note, print};
-use crate::app::driver::{Ears, GateAnswer, Reply, exit, now};
+use crate::app::driver::{GateAnswer, Reply, RunChannels, exit, now};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::counted::{counted, has};
 use crate::report;
@@ -193,13 +193,13 @@ fn told(record: &Record) {
 /// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
 pub async fn drive<F, Drive>(face: &FaceArgs, start: F) -> RunEnd
 where
-    F: FnOnce(Ears) -> Drive,
+    F: FnOnce(RunChannels) -> Drive,
     Drive: Future<Output = RunEnd> + Send + 'static,
 {
     let (news, mut heard) = mpsc::channel(64);
     let (reply, replies) = mpsc::channel(4);
     let (stop, stopped) = watch::channel(false);
-    let driving = tokio::spawn(start(Ears { news, replies, stop: stopped }));
+    let driving = tokio::spawn(start(RunChannels { news, replies, stop: stopped }));
     let mut unused: BTreeSet<String> = face.confirm.iter().cloned().collect();
     let mut said = Said::default();
     loop {

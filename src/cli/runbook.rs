@@ -8,11 +8,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::exit;
-use crate::app::driver::shelf::LONGEST;
+use crate::app::driver::runbook_catalog::LONGEST;
 use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::table::table;
 use crate::report::{self, plain};
+use crate::runbook::language::lint::{Finding, json, lint};
+use crate::runbook::language::schema::{schema, skeleton};
 
 #[derive(Args, Debug)]
 pub struct RunbookArgs {
@@ -102,7 +104,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
                     ExitCode::SUCCESS
                 }
                 None => {
-                    let sentence = crate::app::driver::shelf::unknown(id, &shelf.entries());
+                    let sentence = crate::app::driver::runbook_catalog::unknown(id, &shelf.entries());
                     fail(&sentence, exit::REFUSED)
                 }
             }
@@ -125,7 +127,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             }
             match (pages.is_empty(), id) {
                 (true, Some(id)) => {
-                    return Ok(fail(&crate::app::driver::shelf::unknown(id, &entries), exit::REFUSED));
+                    return Ok(fail(&crate::app::driver::runbook_catalog::unknown(id, &entries), exit::REFUSED));
                 }
                 (_, _) => print(&pages),
             }

@@ -16,7 +16,7 @@ use crate::app::driver::{Driver, exit, journals};
 use crate::client;
 use crate::client::journal::{self, LedgerError};
 use crate::report;
-use crate::runbook::run::choices::Wish;
+use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::standing::Standing;
 
@@ -181,9 +181,9 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
         }
         RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
             let wish = match (by_hand, skip) {
-                (Some(step), _) => Some(Wish::ByHand { step: step.clone() }),
+                (Some(step), _) => Some(Resolution::ByHand { step: step.clone() }),
                 (None, Some(step)) => {
-                    Some(Wish::Skip { step: step.clone(), reason: reason.clone().unwrap_or_default() })
+                    Some(Resolution::Skip { step: step.clone(), reason: reason.clone().unwrap_or_default() })
                 }
                 (None, None) => None,
             };
@@ -192,9 +192,11 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
         RunsCommand::Approve { id, yes, confirm } => {
             Ok(super::approve::run(id, *yes, confirm.as_deref(), folder, connect).await)
         }
-        RunsCommand::Undo { id, sharing, face } => go_on(id, Some(Wish::Undo), sharing, face, folder, connect).await,
+        RunsCommand::Undo { id, sharing, face } => {
+            go_on(id, Some(Resolution::Undo), sharing, face, folder, connect).await
+        }
         RunsCommand::Abandon { id, reason, sharing, face } => {
-            go_on(id, Some(Wish::Abandon { reason: reason.clone() }), sharing, face, folder, connect).await
+            go_on(id, Some(Resolution::Abandon { reason: reason.clone() }), sharing, face, folder, connect).await
         }
     }
 }
@@ -231,7 +233,7 @@ async fn show_recorded(
 /// Goes on with a run as chosen.
 async fn go_on(
     id: &str,
-    wish: Option<Wish>,
+    wish: Option<Resolution>,
     sharing: &SharingArgs,
     face: &FaceArgs,
     folder: PathBuf,
@@ -266,7 +268,7 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
         .collect();
     let fleet = match contexts.is_empty() {
         true => None,
-        false => Some(client::fold(links.look(Some(&contexts)).await)),
+        false => Some(client::assemble(links.look(Some(&contexts)).await)),
     };
     let shelf = connect.shelf().unwrap_or_default();
     let mut work = Driver::new(links, folder).with_shelf(shelf).open_work(None).await;

@@ -41,7 +41,7 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
     let mut last = None;
     loop {
         let observed_at = client::now();
-        let fleet = client::fold(links.look(None).await);
+        let fleet = client::assemble(links.look(None).await);
         let work = match connect.driver(links.clone()) {
             Ok(driver) => driver.open_work(Some(&fleet)).await,
             Err(_) => OpenWork::default(),

@@ -23,11 +23,11 @@ pub use crate::client::kube::connect::{
     ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts,
 };
 pub use crate::client::kube::credentials::end_all as end_credential_plugins;
-pub use crate::client::kube::look::fold;
+pub use crate::client::kube::look::assemble;
 pub use crate::client::kube::watch::{WatchHandle, watch};
 pub use crate::client::wire::access::{ProbePermit, Refused, WritePermit};
 pub use crate::client::wire::link::{Link, Links};
-pub use crate::client::wire::trouble::{Trouble, TroubleKind};
+pub use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 use jiff::Timestamp;
 

@@ -8,7 +8,7 @@ use ratatui::widgets::{Block, Clear};
 use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use crate::app::choices::Offer;
+use crate::app::choices::ResolutionOffer;
 use crate::app::keymap::{Scope, bindings};
 use crate::app::palette::candidates;
 use crate::app::words::Level;
@@ -166,7 +166,7 @@ fn ask(theme: Theme, frame: &mut Frame<'_>, body: Rect, title: &str, question: &
     put(frame, inside, lines.into_iter().skip(skip));
 }
 
-fn choices(theme: Theme, frame: &mut Frame<'_>, body: Rect, offers: &[Offer], at: usize) {
+fn choices(theme: Theme, frame: &mut Frame<'_>, body: Rect, offers: &[ResolutionOffer], at: usize) {
     let wide = usize::from(body.width).clamp(1, 78);
     let widest = offers.iter().map(|offer| width(offer.words().0)).max().unwrap_or(0);
     let lines = offers.iter().enumerate().map(|(index, offer)| {

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::certificate::{CertificateFacts, SecretFacts};
-use super::object::{ObjectId, ObjectKind, Sight};
-use super::tls::{Trouble, authority_trouble, troubles_at, wanted_of};
+use super::object::{Lookup, ObjectId, ObjectKind};
+use super::tls::{CertificateFault, authority_trouble, troubles_at, wanted_of};
 use super::{Fleet, ObjectRef};
 use crate::counted::counted;
 
@@ -49,7 +49,7 @@ pub struct Certificate {
     pub signer_key_id: Option<String>,
     /// DNS names, then addresses, for which it stands.
     pub hosts: Vec<String>,
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<CertificateFault>,
 }
 
 impl Certificate {
@@ -83,11 +83,11 @@ pub fn certificates<'a>(
         for wanted in wanted_of(tc) {
             let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
             let sight = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
-            let facts = sight.and_then(Sight::present).and_then(SecretFacts::of);
+            let facts = sight.and_then(Lookup::present).and_then(SecretFacts::of);
             let held = match (sight, &facts) {
                 (_, Some(_)) => Held::Seen,
-                (Some(Sight::Absent), None) => Held::Absent,
-                (Some(Sight::Unseen(_) | Sight::Present(_)) | None, None) => Held::Unseen,
+                (Some(Lookup::Absent), None) => Held::Absent,
+                (Some(Lookup::Unseen(_) | Lookup::Present(_)) | None, None) => Held::Unseen,
             };
             let troubles = troubles_at(&wanted, sight, now);
             let certificate = facts.as_ref().and_then(|facts| facts.certificate.as_ref());
@@ -111,7 +111,7 @@ fn told(
     title: &str,
     held: Held,
     facts: Option<&CertificateFacts>,
-    troubles: Vec<Trouble>,
+    troubles: Vec<CertificateFault>,
     now: Timestamp,
 ) -> Certificate {
     Certificate {
@@ -162,17 +162,17 @@ mod tests {
         }))
         .expect("the API's shape");
         say(What::TidbClusters(vec![tc]));
-        let mut put = |name: &str, sight: Sight| {
+        let mut put = |name: &str, sight: Lookup| {
             let (kind, key) = ObjectId::new(ObjectKind::Secret, &ObjectRef::new("east", "db", name)).key();
             say(What::Object { kind, key, sight: Box::new(sight) });
         };
         let secret = |name: &str, until: &str| {
-            Sight::Present(json!({FACTS_KEY: {"keys": ["ca.crt", "tls.crt", "tls.key"],
+            Lookup::Present(json!({FACTS_KEY: {"keys": ["ca.crt", "tls.crt", "tls.key"],
                 "certificate": one(name, until), "authorities": [one("ca", "2026-06-11T00:00:00Z")]}}))
         };
         put("x-pd-cluster-secret", secret("pd", "2027-01-01T00:00:00Z"));
         put("x-tikv-cluster-secret", secret("tikv", "2026-05-31T00:00:00Z"));
-        put("x-tidb-cluster-secret", Sight::Absent);
+        put("x-tidb-cluster-secret", Lookup::Absent);
         let all = certificates(&fleet, [&of], now);
         let told: Vec<(&str, Held, Option<i64>)> =
             all.iter().map(|one| (one.title.as_str(), one.held, one.days_left)).collect();

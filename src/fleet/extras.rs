@@ -1,7 +1,7 @@
 //! What a closer look sees besides the cheap one: claims, events, the operator itself, PD's rules and counts.
 //!
 //! Every part is `None` until it was read: a right that is missing leaves it unknown, never empty, and leaves a sentence
-//! in [`More::lacking`]. Pure. Not here: reading it (`client::look_closer`), judging it ([`crate::hazards`]).
+//! in [`Extended::lacking`]. Pure. Not here: reading it (`client::look_closer`), judging it ([`crate::hazards`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,7 +66,7 @@ impl FromIterator<Extra> for Extras {
 
 /// What was seen of one KubeCluster on a closer look.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct More {
+pub struct Extended {
     pub claims: Option<BTreeMap<ObjectKey, Claim>>,
     pub events: Option<Vec<Event>>,
     pub operator: Option<Operator>,
@@ -82,7 +82,7 @@ pub struct More {
     pub lacking: BTreeMap<Extra, String>,
 }
 
-impl More {
+impl Extended {
     pub(super) fn take_claims(&mut self, all: BTreeMap<ObjectKey, Claim>) {
         self.lacking.remove(&Extra::Claims);
         self.claims = Some(all);
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_forgotten() {
-        let mut more = More::default();
+        let mut more = Extended::default();
         more.take_events(vec![Event::default()]);
         more.lack(Extra::Events, "may not list events".into());
         assert_eq!((more.events.as_ref(), more.lacking.len()), (None, 1));

@@ -15,7 +15,7 @@ use crate::counted::{counted, is};
 
 /// One Database without one of its TidbClusters.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Without {
+pub struct RemovalImpact {
     /// Its stores that PD still counts (all but Tombstone). `None`: PD told no stores at all, which is no proof.
     pub stores_here: Option<Vec<u64>>,
     /// Up TiKV stores of the others.
@@ -68,7 +68,7 @@ fn rules(details: &PdDetails) -> Option<&[PlacementRule]> {
 }
 
 /// The Database without this TidbCluster.
-pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Without {
+pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> RemovalImpact {
     let counted = |row: &&StoreRow| row.store.state != "Tombstone";
     let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) =
         database.stores.iter().filter(counted).partition(|row| row.of.as_ref() == Some(of));
@@ -93,7 +93,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     let sets = cluster.into_iter().flat_map(|cluster| {
         Component::ALL.into_iter().filter_map(|component| super::rollout::stateful_set(cluster, tc, component))
     });
-    Without {
+    RemovalImpact {
         stores_here: (!database.stores.is_empty()).then(|| here.iter().map(|row| row.store.id).collect()),
         up_left: tikv(&up_left),
         needed,

@@ -46,8 +46,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use dns::Dns;
-use extras::{Claim, Event, Extra, More, Operator, PdDetails, Served};
-use object::{ObjectKind, Sight};
+use extras::{Claim, Event, Extended, Extra, Operator, PdDetails, Served};
+use object::{Lookup, ObjectKind};
 use pd::PdView;
 use tidbcluster::TidbCluster;
 use workload::{Pod, StatefulSet};
@@ -200,9 +200,9 @@ pub struct KubeCluster {
     /// What each PD pod told us through its own tunnel, by pod.
     pub pd: BTreeMap<ObjectKey, PdView>,
     /// Objects that were asked for one by one; what is not in it was not looked at.
-    pub objects: BTreeMap<(ObjectKind, ObjectKey), Sight>,
+    pub objects: BTreeMap<(ObjectKind, ObjectKey), Lookup>,
     /// What a closer look saw; empty where nobody took one.
-    pub more: More,
+    pub more: Extended,
 }
 
 /// How many pods of `tidb-controller-manager` there should be and are.
@@ -258,9 +258,9 @@ pub enum What {
     TidbClusters(Vec<TidbCluster>),
     Pods(Vec<Pod>),
     StatefulSets(Vec<StatefulSet>),
-    TidbCluster(One<TidbCluster>),
-    Pod(One<Pod>),
-    StatefulSet(One<StatefulSet>),
+    TidbCluster(WatchEvent<TidbCluster>),
+    Pod(WatchEvent<Pod>),
+    StatefulSet(WatchEvent<StatefulSet>),
     /// The complete set of claims of TiDB Operator.
     Claims(Vec<Claim>),
     /// The Warning events on TidbClusters and their pods.
@@ -287,7 +287,7 @@ pub enum What {
     Object {
         kind: ObjectKind,
         key: ObjectKey,
-        sight: Box<Sight>,
+        sight: Box<Lookup>,
     },
     /// One PD pod was asked.
     Pd {
@@ -298,7 +298,7 @@ pub enum What {
 
 /// A watch event for one object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum One<T> {
+pub enum WatchEvent<T> {
     Set(Box<T>),
     Gone(ObjectKey),
 }
@@ -380,7 +380,7 @@ impl Fleet {
     }
 
     /// What was seen at the place of one object; `None`: nobody looked.
-    pub fn sight(&self, id: &object::ObjectId) -> Option<&Sight> {
+    pub fn sight(&self, id: &object::ObjectId) -> Option<&Lookup> {
         self.clusters.get(&id.context)?.objects.get(&id.key())
     }
 
@@ -421,13 +421,13 @@ impl KubeCluster {
     }
 }
 
-impl<T: Keyed> One<T> {
+impl<T: Keyed> WatchEvent<T> {
     fn into(self, map: &mut BTreeMap<ObjectKey, T>) {
         match self {
-            One::Set(object) => {
+            WatchEvent::Set(object) => {
                 map.insert(object.key(), *object);
             }
-            One::Gone(key) => {
+            WatchEvent::Gone(key) => {
                 map.remove(&key);
             }
         }

@@ -1,7 +1,7 @@
 //! Objects that a plan names besides what is listed and watched: which kinds there are, where they lie, how two compare.
 //!
 //! The kinds are a closed set: nothing else can be created, deleted or copied by a run. What was seen of one object is
-//! a [`Sight`]; a Secret's values never get here, only their fingerprints. Pure. Not here: reading them
+//! a [`Lookup`]; a Secret's values never get here, only their fingerprints. Pure. Not here: reading them
 //! (`client::objects`), judging an action by them (`runbook::actions`).
 
 use serde::{Deserialize, Serialize};
@@ -161,7 +161,7 @@ impl std::fmt::Display for ObjectId {
 
 /// What a look saw at the place of one object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sight {
+pub enum Lookup {
     Absent,
     /// As the API has it; a Secret with fingerprints in the place of its values.
     Present(Value),
@@ -169,11 +169,11 @@ pub enum Sight {
     Unseen(String),
 }
 
-impl Sight {
+impl Lookup {
     pub fn present(&self) -> Option<&Value> {
         match self {
-            Sight::Present(object) => Some(object),
-            Sight::Absent | Sight::Unseen(_) => None,
+            Lookup::Present(object) => Some(object),
+            Lookup::Absent | Lookup::Unseen(_) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{CertificateFacts, SecretFacts, Usage};
-use super::object::{ObjectId, ObjectKind, Sight};
+use super::object::{Lookup, ObjectId, ObjectKind};
 use super::tidbcluster::{Component, TidbCluster};
 use super::version::Version;
 use super::{Fleet, ObjectRef};
@@ -199,8 +199,8 @@ fn host_forms(host: &str, namespace: &str, domain: Option<&str>) -> Vec<String> 
 /// One thing that is wrong with a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Trouble {
-    pub kind: TroubleKind,
+pub struct CertificateFault {
+    pub kind: CertificateFaultKind,
     pub secret: String,
     pub sentence: String,
 }
@@ -208,7 +208,7 @@ pub struct Trouble {
 /// Number of the hazard (`domain.md` §5.2) beside each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum TroubleKind {
+pub enum CertificateFaultKind {
     /// It could not be read, so nothing is known of it.
     Unseen,
     /// 24
@@ -257,97 +257,97 @@ pub enum TroubleKind {
     Expiring,
 }
 
-impl TroubleKind {
+impl CertificateFaultKind {
     /// For a table.
     pub fn word(self) -> &'static str {
         match self {
-            TroubleKind::Unseen => "not seen",
-            TroubleKind::Absent => "missing",
-            TroubleKind::Keys | TroubleKind::Unreadable => "broken",
-            TroubleKind::EssentialName | TroubleKind::OtherName => "lacks a name",
-            TroubleKind::Usage => "wrong use",
-            TroubleKind::CommonName => "wrong name",
-            TroubleKind::Authority => "other CA",
-            TroubleKind::KeyMismatch => "wrong key",
-            TroubleKind::Chain => "wrong CA",
-            TroubleKind::LooksSelfSigned => "no key ids",
-            TroubleKind::OtherKeyId => "other key id",
-            TroubleKind::NoAuthority => "no CA",
-            TroubleKind::ShortKey | TroubleKind::CaShortKey => "short key",
-            TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => "no key ids",
-            TroubleKind::SeveralNames | TroubleKind::ClientName => "wrong name",
-            TroubleKind::CaExpired => "CA expired",
-            TroubleKind::CaExpiring => "CA ends",
-            TroubleKind::Expired => "expired",
-            TroubleKind::NotYetValid => "not yet",
-            TroubleKind::Expiring => "ends soon",
+            CertificateFaultKind::Unseen => "not seen",
+            CertificateFaultKind::Absent => "missing",
+            CertificateFaultKind::Keys | CertificateFaultKind::Unreadable => "broken",
+            CertificateFaultKind::EssentialName | CertificateFaultKind::OtherName => "lacks a name",
+            CertificateFaultKind::Usage => "wrong use",
+            CertificateFaultKind::CommonName => "wrong name",
+            CertificateFaultKind::Authority => "other CA",
+            CertificateFaultKind::KeyMismatch => "wrong key",
+            CertificateFaultKind::Chain => "wrong CA",
+            CertificateFaultKind::LooksSelfSigned => "no key ids",
+            CertificateFaultKind::OtherKeyId => "other key id",
+            CertificateFaultKind::NoAuthority => "no CA",
+            CertificateFaultKind::ShortKey | CertificateFaultKind::CaShortKey => "short key",
+            CertificateFaultKind::NoKeyIds | CertificateFaultKind::CaNoKeyId => "no key ids",
+            CertificateFaultKind::SeveralNames | CertificateFaultKind::ClientName => "wrong name",
+            CertificateFaultKind::CaExpired => "CA expired",
+            CertificateFaultKind::CaExpiring => "CA ends",
+            CertificateFaultKind::Expired => "expired",
+            CertificateFaultKind::NotYetValid => "not yet",
+            CertificateFaultKind::Expiring => "ends soon",
         }
     }
 
     /// Whether it is in order today, and only wants attention.
     pub fn only_warns(self) -> bool {
         match self {
-            TroubleKind::Expiring
-            | TroubleKind::CaExpiring
-            | TroubleKind::NoKeyIds
-            | TroubleKind::ShortKey
-            | TroubleKind::CaShortKey
-            | TroubleKind::CaNoKeyId => true,
-            TroubleKind::Unseen
-            | TroubleKind::Absent
-            | TroubleKind::Keys
-            | TroubleKind::Unreadable
-            | TroubleKind::OtherKeyId
-            | TroubleKind::NoAuthority
-            | TroubleKind::EssentialName
-            | TroubleKind::OtherName
-            | TroubleKind::Usage
-            | TroubleKind::CommonName
-            | TroubleKind::Authority
-            | TroubleKind::KeyMismatch
-            | TroubleKind::Chain
-            | TroubleKind::LooksSelfSigned
-            | TroubleKind::SeveralNames
-            | TroubleKind::ClientName
-            | TroubleKind::CaExpired
-            | TroubleKind::Expired
-            | TroubleKind::NotYetValid => false,
+            CertificateFaultKind::Expiring
+            | CertificateFaultKind::CaExpiring
+            | CertificateFaultKind::NoKeyIds
+            | CertificateFaultKind::ShortKey
+            | CertificateFaultKind::CaShortKey
+            | CertificateFaultKind::CaNoKeyId => true,
+            CertificateFaultKind::Unseen
+            | CertificateFaultKind::Absent
+            | CertificateFaultKind::Keys
+            | CertificateFaultKind::Unreadable
+            | CertificateFaultKind::OtherKeyId
+            | CertificateFaultKind::NoAuthority
+            | CertificateFaultKind::EssentialName
+            | CertificateFaultKind::OtherName
+            | CertificateFaultKind::Usage
+            | CertificateFaultKind::CommonName
+            | CertificateFaultKind::Authority
+            | CertificateFaultKind::KeyMismatch
+            | CertificateFaultKind::Chain
+            | CertificateFaultKind::LooksSelfSigned
+            | CertificateFaultKind::SeveralNames
+            | CertificateFaultKind::ClientName
+            | CertificateFaultKind::CaExpired
+            | CertificateFaultKind::Expired
+            | CertificateFaultKind::NotYetValid => false,
         }
     }
 }
 
 /// Everything wrong with what was seen at the place of one Secret. `None`: nobody looked.
-pub fn troubles_at(wanted: &Wanted, sight: Option<&Sight>, now: Timestamp) -> Vec<Trouble> {
-    let one = |kind, sentence: String| vec![Trouble { kind, secret: wanted.secret.clone(), sentence }];
+pub fn troubles_at(wanted: &Wanted, sight: Option<&Lookup>, now: Timestamp) -> Vec<CertificateFault> {
+    let one = |kind, sentence: String| vec![CertificateFault { kind, secret: wanted.secret.clone(), sentence }];
     let named = format!("Secret {} ({})", wanted.secret, wanted.title);
     match sight {
-        None => one(TroubleKind::Unseen, format!("{named} was not looked at")),
-        Some(Sight::Unseen(why)) => one(TroubleKind::Unseen, format!("{named} cannot be read: {why}")),
-        Some(Sight::Absent) => one(
-            TroubleKind::Absent,
+        None => one(CertificateFaultKind::Unseen, format!("{named} was not looked at")),
+        Some(Lookup::Unseen(why)) => one(CertificateFaultKind::Unseen, format!("{named} cannot be read: {why}")),
+        Some(Lookup::Absent) => one(
+            CertificateFaultKind::Absent,
             format!("{named} is not there: pods that mount it stay in ContainerCreating; issue it first"),
         ),
-        Some(Sight::Present(secret)) => match SecretFacts::of(secret) {
+        Some(Lookup::Present(secret)) => match SecretFacts::of(secret) {
             Some(facts) => troubles(wanted, &facts, now),
-            None => one(TroubleKind::Unseen, format!("{named} was seen without its certificates")),
+            None => one(CertificateFaultKind::Unseen, format!("{named} was seen without its certificates")),
         },
     }
 }
 
 /// Everything wrong with one Secret.
-pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Trouble> {
+pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<CertificateFault> {
     let mut found = Vec::new();
     let mut say = |kind, what: String| {
         let sentence = format!("Secret {} ({}): {what}", wanted.secret, wanted.title);
-        found.push(Trouble { kind, secret: wanted.secret.clone(), sentence });
+        found.push(CertificateFault { kind, secret: wanted.secret.clone(), sentence });
     };
     let lacking: Vec<&str> = KEYS.into_iter().filter(|key| !facts.keys.contains(*key)).collect();
     if !lacking.is_empty() {
         let keys: Vec<&str> = facts.keys.iter().map(String::as_str).collect();
-        say(TroubleKind::Keys, format!("has no key {}; its keys are {}", lacking.join(", "), list(&keys)));
+        say(CertificateFaultKind::Keys, format!("has no key {}; its keys are {}", lacking.join(", "), list(&keys)));
     }
     for sentence in &facts.unreadable {
-        say(TroubleKind::Unreadable, sentence.clone());
+        say(CertificateFaultKind::Unreadable, sentence.clone());
     }
     let Some(certificate) = &facts.certificate else { return found };
     let missing: Vec<String> = wanted.hosts().into_iter().filter(|host| !certificate.names(host)).collect();
@@ -358,27 +358,35 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
     let lacks = format!("its certificate lacks the name {}{}", essential.join(", "), asked.unwrap_or_default());
     match (essential.is_empty(), other.is_empty()) {
         (true, true) => {}
-        (true, false) => say(TroubleKind::OtherName, format!("its certificate lacks the name {}", other.join(", "))),
-        (false, true) => say(TroubleKind::EssentialName, lacks),
+        (true, false) => {
+            say(CertificateFaultKind::OtherName, format!("its certificate lacks the name {}", other.join(", ")))
+        }
+        (false, true) => say(CertificateFaultKind::EssentialName, lacks),
         (false, false) => {
-            say(TroubleKind::EssentialName, format!("{lacks}; other forms lack as well: {}", other.join(", ")));
+            say(
+                CertificateFaultKind::EssentialName,
+                format!("{lacks}; other forms lack as well: {}", other.join(", ")),
+            );
         }
     }
     for usage in wanted.usages.iter().filter(|usage| !certificate.allows(**usage)) {
-        say(TroubleKind::Usage, format!("its certificate may not be used for {}", usage.word()));
+        say(CertificateFaultKind::Usage, format!("its certificate may not be used for {}", usage.word()));
     }
     if let Some(name) = wanted.common_name.as_ref().filter(|name| **name != certificate.common_name) {
-        say(TroubleKind::CommonName, format!("expected common name {name:?}, found {:?}", certificate.common_name));
+        say(
+            CertificateFaultKind::CommonName,
+            format!("expected common name {name:?}, found {:?}", certificate.common_name),
+        );
     }
     if let Some((kind, what)) = validity(certificate.not_before, certificate.not_after, now) {
         say(kind, format!("its certificate {what}"));
     }
     if facts.key_matches == Some(false) {
-        say(TroubleKind::KeyMismatch, "tls.key is not the key of tls.crt".into());
+        say(CertificateFaultKind::KeyMismatch, "tls.key is not the key of tls.crt".into());
     }
     if certificate.looks_self_signed {
         say(
-            TroubleKind::LooksSelfSigned,
+            CertificateFaultKind::LooksSelfSigned,
             format!(
                 "its certificate and the CA that signed it have one subject ({}), and no key ids tell them apart: OpenSSL takes it for self-signed (error 18), so mysql, curl and other programs with OpenSSL refuse it, though PD (Go) does not; sign it again built in, or under another organization than the CA's",
                 certificate.subject
@@ -388,7 +396,7 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
     match &facts.signed_by {
         None if !facts.authorities.is_empty() => {
             say(
-                TroubleKind::Chain,
+                CertificateFaultKind::Chain,
                 format!(
                     "tls.crt is signed by {}, and its ca.crt holds {}",
                     certificate.signer(),
@@ -407,13 +415,13 @@ pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<Tro
 
 /// What is wrong with the copies of the signer in `ca.crt`. Of their times the best counts, wherever it stands; but OpenSSL takes the
 /// first of them that is in time, and goes no further where that is no CA.
-fn of_the_signer(facts: &SecretFacts, now: Timestamp) -> Vec<(TroubleKind, String)> {
+fn of_the_signer(facts: &SecretFacts, now: Timestamp) -> Vec<(CertificateFaultKind, String)> {
     let no_ca = facts.signers().find_map(|ca| {
         let what = ca.may_not_sign.as_ref()?;
         let called = ca.called();
         let sentence =
             format!("the certificate in its ca.crt that signed it, {called}, {what}: Go and OpenSSL refuse it");
-        Some((TroubleKind::NoAuthority, sentence))
+        Some((CertificateFaultKind::NoAuthority, sentence))
     });
     let times = facts.signers().map(|ca| validity(ca.not_before, ca.not_after, now));
     let best = times.min_by_key(|fault| fault.as_ref().map(|(kind, _)| !kind.only_warns())).flatten();
@@ -422,7 +430,7 @@ fn of_the_signer(facts: &SecretFacts, now: Timestamp) -> Vec<(TroubleKind, Strin
 }
 
 /// Everything wrong with the Secret of a CA from which certificates are to be signed.
-pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> Vec<Trouble> {
+pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> Vec<CertificateFault> {
     let wanted = Wanted {
         secret: secret.to_owned(),
         title: "CA".to_owned(),
@@ -445,24 +453,24 @@ pub fn authority_troubles(secret: &str, facts: &SecretFacts, now: Timestamp) -> 
     });
     if let Some(unfit) = unfit {
         let sentence = format!("Secret {secret} (CA): its certificate {unfit}");
-        found.push(Trouble { kind: TroubleKind::Authority, secret: secret.to_owned(), sentence });
+        found.push(CertificateFault { kind: CertificateFaultKind::Authority, secret: secret.to_owned(), sentence });
     }
     found
 }
 
 /// What is wrong with the validity of a CA that stands in the `ca.crt` of this Secret.
-pub fn authority_trouble(secret: &str, ca: &CertificateFacts, now: Timestamp) -> Option<Trouble> {
+pub fn authority_trouble(secret: &str, ca: &CertificateFacts, now: Timestamp) -> Option<CertificateFault> {
     let (kind, what) = validity(ca.not_before, ca.not_after, now)?;
     let kind = of_authority(kind);
     let sentence = format!("the CA {:?} in ca.crt of Secret {secret} {what}", ca.common_name);
-    Some(Trouble { kind, secret: secret.to_owned(), sentence })
+    Some(CertificateFault { kind, secret: secret.to_owned(), sentence })
 }
 
 /// The same fault of a CA, which nobody renews in place.
-fn of_authority(kind: TroubleKind) -> TroubleKind {
+fn of_authority(kind: CertificateFaultKind) -> CertificateFaultKind {
     match kind {
-        TroubleKind::Expired => TroubleKind::CaExpired,
-        TroubleKind::Expiring => TroubleKind::CaExpiring,
+        CertificateFaultKind::Expired => CertificateFaultKind::CaExpired,
+        CertificateFaultKind::Expiring => CertificateFaultKind::CaExpiring,
         other => other,
     }
 }
@@ -479,16 +487,19 @@ pub fn ago(ended: Timestamp, now: Timestamp) -> String {
 }
 
 /// What is wrong with a span of time, as the rest of a sentence.
-fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(TroubleKind, String)> {
+fn validity(from: Timestamp, until: Timestamp, now: Timestamp) -> Option<(CertificateFaultKind, String)> {
     if until <= now {
-        return Some((TroubleKind::Expired, format!("expired at {until} ({}): renew it", ago(until, now))));
+        return Some((CertificateFaultKind::Expired, format!("expired at {until} ({}): renew it", ago(until, now))));
     }
     if from > now {
-        return Some((TroubleKind::NotYetValid, format!("is valid only from {from} on")));
+        return Some((CertificateFaultKind::NotYetValid, format!("is valid only from {from} on")));
     }
     let left = until.duration_since(now);
     (left < SOON).then(|| {
-        (TroubleKind::Expiring, format!("expires in {}, at {until}: renew it", counted(left.as_hours() / 24, "day")))
+        (
+            CertificateFaultKind::Expiring,
+            format!("expires in {}, at {until}: renew it", counted(left.as_hours() / 24, "day")),
+        )
     })
 }
 
@@ -509,7 +520,7 @@ pub struct TroubleOf {
     /// The TidbCluster.
     pub of: ObjectRef,
     #[serde(flatten)]
-    pub trouble: Trouble,
+    pub trouble: CertificateFault,
 }
 
 /// Everything wrong with the certificates of these TidbClusters, which are one Database: each by itself, then whether they
@@ -517,16 +528,19 @@ pub struct TroubleOf {
 pub fn troubles_of(fleet: &Fleet, tidb_clusters: &[ObjectRef], now: Timestamp) -> Vec<TroubleOf> {
     let mut found = Vec::new();
     // The end of one CA is one trouble, however many Secrets hold it.
-    let mut ending: BTreeSet<(String, TroubleKind)> = BTreeSet::new();
+    let mut ending: BTreeSet<(String, CertificateFaultKind)> = BTreeSet::new();
     for (of, tc) in tidb_clusters.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?))) {
         for wanted in wanted_of(tc) {
             let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
             let sight = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
-            let signer = sight.and_then(Sight::present).and_then(SecretFacts::of).and_then(|facts| facts.signed_by);
+            let signer = sight.and_then(Lookup::present).and_then(SecretFacts::of).and_then(|facts| facts.signed_by);
             for trouble in troubles_at(&wanted, sight, now) {
                 let of_ca = matches!(
                     trouble.kind,
-                    TroubleKind::CaExpired | TroubleKind::CaExpiring | TroubleKind::CaShortKey | TroubleKind::CaNoKeyId
+                    CertificateFaultKind::CaExpired
+                        | CertificateFaultKind::CaExpiring
+                        | CertificateFaultKind::CaShortKey
+                        | CertificateFaultKind::CaNoKeyId
                 );
                 if !of_ca || ending.insert((signer.clone().unwrap_or_default(), trouble.kind)) {
                     found.push(TroubleOf { of: of.clone(), trouble });
@@ -556,7 +570,10 @@ fn one_name_only(of: &ObjectRef, tc: &TidbCluster) -> Option<TroubleOf> {
         allowed.join(", ")
     );
     let secret = secret(tc.name(), Purpose::Component(Component::Pd));
-    Some(TroubleOf { of: of.clone(), trouble: Trouble { kind: TroubleKind::SeveralNames, secret, sentence } })
+    Some(TroubleOf {
+        of: of.clone(),
+        trouble: CertificateFault { kind: CertificateFaultKind::SeveralNames, secret, sentence },
+    })
 }
 
 fn list(names: &[&str]) -> String {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RecordGuard, RegionCheck};
-use crate::fleet::object::{ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectKind};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 use crate::hazards::{Checked, check};
@@ -31,7 +31,7 @@ pub(crate) struct Side {
     pub claims: Option<Vec<Value>>,
     pub events: Option<Vec<crate::fleet::extras::Event>>,
     pub freshness: Freshness,
-    pub secrets: Vec<(String, Sight)>,
+    pub secrets: Vec<(String, Lookup)>,
     /// Further TidbClusters.
     pub others: Vec<Value>,
 }

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fleet::database::StoreRow;
 use crate::fleet::leaving::{location_labels, without};
-use crate::hazards::scene::Scene;
+use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[too_few_copies, copies_not_spread];
 
 /// 71. As PD has it now; spec.pd.config counts only at its first start.
-fn too_few_copies(scene: &Scene<'_>) -> Vec<Finding> {
+fn too_few_copies(scene: &CheckContext<'_>) -> Vec<Finding> {
     let Some(count) = scene.database.max_replicas.filter(|count| *count < 3) else { return Vec::new() };
     let (severity, what) = match count {
         2 => (Severity::Medium, "two copies of each region: with one of them lost the other has no majority"),
@@ -34,13 +34,13 @@ fn too_few_copies(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// Through the first TidbCluster that has PD.
-fn pd_ctl(scene: &Scene<'_>, what: &str) -> String {
+fn pd_ctl(scene: &CheckContext<'_>, what: &str) -> String {
     let with = scene.parts.iter().find(|part| part.tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas > 0));
     with.map_or_else(|| format!("pd-ctl {what}"), |part| part.pd_ctl(what))
 }
 
 /// Up TiKV stores of each KubeCluster.
-fn by_context<'a>(scene: &Scene<'a>) -> BTreeMap<&'a str, Vec<&'a StoreRow>> {
+fn by_context<'a>(scene: &CheckContext<'a>) -> BTreeMap<&'a str, Vec<&'a StoreRow>> {
     let mut all: BTreeMap<&str, Vec<&StoreRow>> = BTreeMap::new();
     let up = scene.database.stores.iter().filter(|row| !row.store.tiflash && row.store.state == "Up");
     for (context, row) in up.filter_map(|row| Some((row.kube_cluster.as_deref()?, row))) {
@@ -62,7 +62,7 @@ fn tells_apart(label: &str, places: &BTreeMap<&str, Vec<&StoreRow>>) -> bool {
 }
 
 /// 81. All copies of a region may lie in one KubeCluster; or, where there are three or more, so many that losing it stops them.
-fn copies_not_spread(scene: &Scene<'_>) -> Vec<Finding> {
+fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
     let places = by_context(scene);
     let strangers = scene.database.stores.iter().any(|row| row.of.is_none() && row.store.state != "Tombstone");
     // What lies out of sight may be what keeps them apart.
@@ -114,7 +114,7 @@ fn copies_not_spread(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// The KubeCluster whose loss takes more copies of a region than it can lose, with how many.
-fn heavy<'a>(scene: &'a Scene<'_>) -> Option<(&'a str, u64)> {
+fn heavy<'a>(scene: &'a CheckContext<'_>) -> Option<(&'a str, u64)> {
     scene.parts.iter().find_map(|part| {
         let risk = without(scene.fleet, scene.database, part.of, part.tc).at_risk?;
         (risk.tolerated > 0 && risk.replicas > risk.tolerated).then_some((part.of.context.as_str(), risk.replicas))

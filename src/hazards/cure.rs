@@ -5,58 +5,58 @@
 //! not. Not here: what is wrong ([`crate::fleet::tls`]), which hazard it is ([`crate::hazards::network_tls`]).
 
 use crate::fleet::certificate::SecretFacts;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
-use crate::fleet::tls::{Trouble, TroubleKind, authority_secret, between, out_of_time, trust};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::tls::{CertificateFault, CertificateFaultKind, authority_secret, between, out_of_time, trust};
 use crate::fleet::{Fleet, ObjectRef};
-use crate::hazards::scene::{Part, Scene};
+use crate::hazards::check_context::{CheckContext, Part};
 
 /// The common name which renew-certificates takes where none is given.
 const USUAL_NAME: &str = "TiDB";
 
-pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> String {
+pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &CertificateFault) -> String {
     let of = part.of;
     let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
     match trouble.kind {
-        TroubleKind::Unseen => {
+        CertificateFaultKind::Unseen => {
             return format!("let this user read it: {kubectl} auth can-i get secret/{}", trouble.secret);
         }
-        TroubleKind::SeveralNames => {
+        CertificateFaultKind::SeveralNames => {
             return format!(
                 "{kubectl} edit tidbcluster {} # in spec.pd.config, security.cert-allowed-cn: leave the one name that the certificates of PD have",
                 of.name
             );
         }
         // A good copy of the same CA beside the TidbClusters takes its place with the next certificate.
-        TroubleKind::CaExpired | TroubleKind::NoAuthority if has_better(scene, part, trouble) => {}
-        TroubleKind::CaExpired
-        | TroubleKind::CaExpiring
-        | TroubleKind::NoAuthority
-        | TroubleKind::CaShortKey
-        | TroubleKind::CaNoKeyId => {
+        CertificateFaultKind::CaExpired | CertificateFaultKind::NoAuthority if has_better(scene, part, trouble) => {}
+        CertificateFaultKind::CaExpired
+        | CertificateFaultKind::CaExpiring
+        | CertificateFaultKind::NoAuthority
+        | CertificateFaultKind::CaShortKey
+        | CertificateFaultKind::CaNoKeyId => {
             return format!(
                 "make a new CA, put it beside the old one in ca.crt of every Secret of every TidbCluster of {}, store it as {}, and only then issue all certificates anew (renew-certificates with which=all); nothing is deleted",
                 scene.database.name,
                 authority_secret(&of.name)
             );
         }
-        TroubleKind::Absent
-        | TroubleKind::Keys
-        | TroubleKind::Unreadable
-        | TroubleKind::OtherKeyId
-        | TroubleKind::ShortKey
-        | TroubleKind::NoKeyIds
-        | TroubleKind::EssentialName
-        | TroubleKind::OtherName
-        | TroubleKind::Usage
-        | TroubleKind::CommonName
-        | TroubleKind::ClientName
-        | TroubleKind::Authority
-        | TroubleKind::KeyMismatch
-        | TroubleKind::Chain
-        | TroubleKind::LooksSelfSigned
-        | TroubleKind::Expired
-        | TroubleKind::NotYetValid
-        | TroubleKind::Expiring => {}
+        CertificateFaultKind::Absent
+        | CertificateFaultKind::Keys
+        | CertificateFaultKind::Unreadable
+        | CertificateFaultKind::OtherKeyId
+        | CertificateFaultKind::ShortKey
+        | CertificateFaultKind::NoKeyIds
+        | CertificateFaultKind::EssentialName
+        | CertificateFaultKind::OtherName
+        | CertificateFaultKind::Usage
+        | CertificateFaultKind::CommonName
+        | CertificateFaultKind::ClientName
+        | CertificateFaultKind::Authority
+        | CertificateFaultKind::KeyMismatch
+        | CertificateFaultKind::Chain
+        | CertificateFaultKind::LooksSelfSigned
+        | CertificateFaultKind::Expired
+        | CertificateFaultKind::NotYetValid
+        | CertificateFaultKind::Expiring => {}
     }
     if let Some((secret, certificate)) = trust::keeper(scene.fleet, of, &trouble.secret) {
         return kept(&kubectl, trouble, &secret, &certificate);
@@ -109,10 +109,10 @@ pub(super) fn cure(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> Str
 }
 
 /// Whether the Secret of a CA holds the one that signed this certificate as one that is in order.
-fn has_better(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> bool {
+fn has_better(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &CertificateFault) -> bool {
     let at = ObjectRef::new(&part.of.context, &part.of.namespace, &trouble.secret);
     let sight = scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
-    let facts = sight.and_then(Sight::present).and_then(SecretFacts::of).unwrap_or_default();
+    let facts = sight.and_then(Lookup::present).and_then(SecretFacts::of).unwrap_or_default();
     let held = trust::authorities(scene.fleet, &scene.database.tidb_clusters);
     held.iter().any(|(_, ca)| {
         facts.signers().any(|copy| copy.same_authority(ca) && copy.fingerprint != ca.fingerprint)
@@ -122,7 +122,7 @@ fn has_better(scene: &Scene<'_>, part: &Part<'_>, trouble: &Trouble) -> bool {
 }
 
 /// Where cert-manager keeps Secrets of a TidbCluster, it makes the new ones as well.
-fn kept(kubectl: &str, trouble: &Trouble, secret: &str, certificate: &str) -> String {
+fn kept(kubectl: &str, trouble: &CertificateFault, secret: &str, certificate: &str) -> String {
     if secret != trouble.secret {
         return format!(
             "cert-manager keeps certificates of this TidbCluster ({certificate}): look there for the one of Secret {}: {kubectl} get certificate -o wide",
@@ -131,40 +131,42 @@ fn kept(kubectl: &str, trouble: &Trouble, secret: &str, certificate: &str) -> St
     }
     let patch = |what: &str| format!("{kubectl} patch certificate {certificate} --type merge -p '{what}'");
     match trouble.kind {
-        TroubleKind::LooksSelfSigned => patch(r#"{"spec":{"subject":{"organizations":["TiDB-certificates"]}}}"#),
-        TroubleKind::EssentialName | TroubleKind::OtherName => {
+        CertificateFaultKind::LooksSelfSigned => {
+            patch(r#"{"spec":{"subject":{"organizations":["TiDB-certificates"]}}}"#)
+        }
+        CertificateFaultKind::EssentialName | CertificateFaultKind::OtherName => {
             format!(
                 "{kubectl} edit certificate {certificate} # add the names to spec.dnsNames; cert-manager issues it anew"
             )
         }
-        TroubleKind::CommonName | TroubleKind::ClientName => {
+        CertificateFaultKind::CommonName | CertificateFaultKind::ClientName => {
             format!("{kubectl} edit certificate {certificate} # change spec.commonName; cert-manager issues it anew")
         }
-        TroubleKind::Usage => {
+        CertificateFaultKind::Usage => {
             format!(
                 "{kubectl} edit certificate {certificate} # add what lacks to spec.usages; cert-manager issues it anew"
             )
         }
-        TroubleKind::Authority | TroubleKind::Chain => {
+        CertificateFaultKind::Authority | CertificateFaultKind::Chain => {
             format!("{kubectl} edit certificate {certificate} # spec.issuerRef: the Issuer with the CA of the Database")
         }
-        TroubleKind::Absent
-        | TroubleKind::Keys
-        | TroubleKind::Unreadable
-        | TroubleKind::OtherKeyId
-        | TroubleKind::NoAuthority
-        | TroubleKind::ShortKey
-        | TroubleKind::NoKeyIds
-        | TroubleKind::CaShortKey
-        | TroubleKind::CaNoKeyId
-        | TroubleKind::KeyMismatch
-        | TroubleKind::Expired
-        | TroubleKind::NotYetValid
-        | TroubleKind::Expiring
-        | TroubleKind::Unseen
-        | TroubleKind::SeveralNames
-        | TroubleKind::CaExpired
-        | TroubleKind::CaExpiring => {
+        CertificateFaultKind::Absent
+        | CertificateFaultKind::Keys
+        | CertificateFaultKind::Unreadable
+        | CertificateFaultKind::OtherKeyId
+        | CertificateFaultKind::NoAuthority
+        | CertificateFaultKind::ShortKey
+        | CertificateFaultKind::NoKeyIds
+        | CertificateFaultKind::CaShortKey
+        | CertificateFaultKind::CaNoKeyId
+        | CertificateFaultKind::KeyMismatch
+        | CertificateFaultKind::Expired
+        | CertificateFaultKind::NotYetValid
+        | CertificateFaultKind::Expiring
+        | CertificateFaultKind::Unseen
+        | CertificateFaultKind::SeveralNames
+        | CertificateFaultKind::CaExpired
+        | CertificateFaultKind::CaExpiring => {
             format!(
                 "{kubectl} describe certificate {certificate} # cert-manager keeps it: why does it not issue a new one?"
             )
@@ -180,12 +182,13 @@ fn first(fleet: &Fleet, all: &[ObjectRef]) -> Option<ObjectRef> {
 /// Whether a Secret of MySQL's is there and trusts the CA of the Database, or is not there at all.
 fn signed_from(fleet: &Fleet, of: &ObjectRef, secret: &str, home: Option<&str>) -> bool {
     let at = ObjectRef::new(&of.context, &of.namespace, secret);
-    let facts = fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).and_then(Sight::present).and_then(SecretFacts::of);
+    let facts =
+        fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).and_then(Lookup::present).and_then(SecretFacts::of);
     facts.is_none_or(|facts| home.is_some_and(|home| facts.trusts(home)))
 }
 
 /// The name that every list of the Database lets in; where there is no list, the one that most certificates have.
-fn common_name(scene: &Scene<'_>) -> Option<String> {
+fn common_name(scene: &CheckContext<'_>) -> Option<String> {
     let all = &scene.database.tidb_clusters;
     let doors = trust::doors(scene.fleet, all);
     if let Some(first) = doors.first() {

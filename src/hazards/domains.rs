@@ -5,7 +5,7 @@
 
 use crate::fleet::dns::{Likeness, Served};
 use crate::fleet::domain_witness::{DomainDoubt, Source};
-use crate::hazards::scene::{Part, Scene};
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[wrong_cluster_domain, cluster_domain_changed, cluster_domain_missing];
@@ -13,7 +13,7 @@ pub(super) const ALL: &[OfDatabase] = &[wrong_cluster_domain, cluster_domain_cha
 /// Hazard 1: the domain of the spec against those that the cluster's DNS serves.
 ///
 /// Certain only where its configuration is understood wholly.
-fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
+fn wrong_cluster_domain(scene: &CheckContext<'_>) -> Vec<Finding> {
     let judge = |part: &Part<'_>| {
         let domain = part.tc.domain()?;
         let subject = part.subject();
@@ -50,7 +50,7 @@ fn wrong_cluster_domain(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 2. Its members, its joiners, etcd or its stores know the TidbCluster under another domain than the spec has now.
-fn cluster_domain_changed(scene: &Scene<'_>) -> Vec<Finding> {
+fn cluster_domain_changed(scene: &CheckContext<'_>) -> Vec<Finding> {
     let judge = |part: &Part<'_>| {
         let doubt = scene.database.domain_doubts.iter().find(|doubt| doubt.of == *part.of)?;
         let (old, back) = (doubt.old.as_deref()?, doubt.back()?);
@@ -84,7 +84,7 @@ fn cluster_domain_changed(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// Without a domain across KubeClusters that serve different ones: names lead into the own cluster only.
-fn cluster_domain_missing(scene: &Scene<'_>) -> Vec<Finding> {
+fn cluster_domain_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
     let here = |context: &str| scene.fleet.same_cluster_as(context).unwrap_or(context).to_owned();
     let doubtful =
         |part: &Part<'_>| scene.database.domain_doubts.iter().any(|doubt: &DomainDoubt| doubt.of == *part.of);

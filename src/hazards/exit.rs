@@ -11,7 +11,7 @@ use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
-use crate::hazards::scene::{Part, Scene, kubectl};
+use crate::hazards::check_context::{CheckContext, Part, kubectl};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[
@@ -31,7 +31,7 @@ pub(super) fn fleet(fleet: &Fleet) -> Vec<Finding> {
 }
 
 /// 54. Fewer Up TiKV stores than replicas, now or once the replicas asked for are reached.
-fn too_few_tikv(scene: &Scene<'_>) -> Vec<Finding> {
+fn too_few_tikv(scene: &CheckContext<'_>) -> Vec<Finding> {
     let rules = scene.details.and_then(|(_, details)| details.tikv_needed());
     let needed = scene.database.max_replicas.max(rules);
     let Some(needed) = needed.and_then(|needed| usize::try_from(needed).ok()) else { return Vec::new() };
@@ -83,7 +83,7 @@ fn too_few_tikv(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 55. Tables want more TiFlash replicas than there will be stores.
-fn tiflash_replicas(scene: &Scene<'_>) -> Vec<Finding> {
+fn tiflash_replicas(scene: &CheckContext<'_>) -> Vec<Finding> {
     let Some((_, details)) = scene.details else { return Vec::new() };
     let Some(needed) = details.tiflash_needed().and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0) else {
         return Vec::new();
@@ -111,7 +111,7 @@ fn tiflash_replicas(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// The live KubeCluster in which a pod of this DNS name would have to run, with `(tc name, namespace)`.
-fn home<'a>(scene: &Scene<'a>, host: &str, component: Component) -> Option<(&'a KubeCluster, String, String)> {
+fn home<'a>(scene: &CheckContext<'a>, host: &str, component: Component) -> Option<(&'a KubeCluster, String, String)> {
     let mut labels = host.splitn(5, '.');
     let (_, service, namespace) = (labels.next()?, labels.next()?, labels.next()?);
     let (svc, domain) = (labels.next()?, labels.next()?);
@@ -125,7 +125,7 @@ fn home<'a>(scene: &Scene<'a>, host: &str, component: Component) -> Option<(&'a 
 }
 
 /// 56. The TidbCluster is gone, or going, and its stores are not.
-fn deleted_too_early(scene: &Scene<'_>) -> Vec<Finding> {
+fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.deleting()) {
         let stores = scene
@@ -177,7 +177,7 @@ fn deleted_too_early(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 57. A member whose pod is gone for good still counts for quorum.
-fn ghosts(scene: &Scene<'_>) -> Vec<Finding> {
+fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
         let why = match &member.pod {
@@ -226,7 +226,7 @@ fn ghosts(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 58. The leader or the majority sits in the TidbCluster that leaves.
-fn majority_leaving(scene: &Scene<'_>) -> Vec<Finding> {
+fn majority_leaving(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let leaves = part.deleting() || part.tc.spec.pd.as_ref().is_some_and(|pd| pd.replicas == 0);
@@ -258,7 +258,7 @@ fn majority_leaving(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// To a member that stays, where there is one.
-fn hand_over(scene: &Scene<'_>, leaving: &Part<'_>) -> String {
+fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> String {
     let stays = |part: &&Part<'_>| part.of != leaving.of && !part.deleting();
     let mut others =
         scene.parts.iter().filter(stays).flat_map(|part| scene.members(part).into_iter().map(move |m| (part, m)));
@@ -270,7 +270,7 @@ fn hand_over(scene: &Scene<'_>, leaving: &Part<'_>) -> String {
 }
 
 /// 59. Somebody without a PD of its own lives on a TidbCluster that goes.
-fn reference_deleted(scene: &Scene<'_>) -> Vec<Finding> {
+fn reference_deleted(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.tc.spec.pd.is_none()) {
         let Some(to) = &part.tc.spec.cluster else { continue };
@@ -344,7 +344,7 @@ fn old_claims(fleet: &Fleet) -> Vec<Finding> {
 }
 
 /// 60, before a join: claims older than a TidbCluster that has not joined yet.
-fn joiner_with_old_claims(scene: &Scene<'_>) -> Vec<Finding> {
+fn joiner_with_old_claims(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.tc.spec.cluster.is_some() && part.tc.status.cluster_id.is_none())
     {
@@ -377,7 +377,7 @@ fn joiner_with_old_claims(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 61. Deleting a claim destroys the disk.
-fn reclaim_policy(scene: &Scene<'_>) -> Vec<Finding> {
+fn reclaim_policy(scene: &CheckContext<'_>) -> Vec<Finding> {
     let risky = scene.parts.iter().filter_map(|part| {
         let policy =
             part.tc.spec.pv_reclaim_policy.as_deref().filter(|policy| matches!(*policy, "Delete" | "Recycle"))?;

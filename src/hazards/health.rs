@@ -5,13 +5,13 @@ use crate::fleet::lead::Lead;
 use crate::fleet::rollout::suspended_words;
 use crate::fleet::workload::Pod;
 use crate::fleet::{ObjectKey, ObjectRef};
-use crate::hazards::scene::Scene;
+use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[members, leader, not_ready];
 
 /// Members that are not healthy: the worse, the less quorum is left.
-fn members(scene: &Scene<'_>) -> Vec<Finding> {
+fn members(scene: &CheckContext<'_>) -> Vec<Finding> {
     let database = scene.database;
     // One that never started is a hazard of its own.
     let started = database.members.iter().filter(|member| !member.name.is_empty());
@@ -44,7 +44,7 @@ fn members(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// The lines that show why they are down, those without a pod first: whoever lacks only a leader is none of them.
-fn sick_pods(scene: &Scene<'_>) -> String {
+fn sick_pods(scene: &CheckContext<'_>) -> String {
     let mut sick: Vec<_> = scene.database.members.iter().filter(|member| member.healthy == Some(false)).collect();
     sick.sort_by_key(|member| !member.gone);
     let placed = sick.into_iter().filter_map(|member| Some((member.of()?, member.pod.as_ref()?)));
@@ -68,7 +68,7 @@ fn sick_pods(scene: &Scene<'_>) -> String {
     if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
 }
 
-fn leader(scene: &Scene<'_>) -> Vec<Finding> {
+fn leader(scene: &CheckContext<'_>) -> Vec<Finding> {
     let database = scene.database;
     let Some(sentence) = database.lead.problem(&database.members, database.quorum) else { return Vec::new() };
     if database.lead == Lead::Lost {
@@ -85,7 +85,7 @@ fn leader(scene: &Scene<'_>) -> Vec<Finding> {
     ]
 }
 
-fn not_ready(scene: &Scene<'_>) -> Vec<Finding> {
+fn not_ready(scene: &CheckContext<'_>) -> Vec<Finding> {
     let parts = scene.parts.iter().filter(|part| part.live());
     let unready =
         parts.filter_map(|part| Some((part, part.tc.ready_condition().filter(|ready| ready.status != "True")?)));

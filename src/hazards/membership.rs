@@ -9,7 +9,7 @@ use crate::fleet::peer_url::{BadPeerUrl, check_held, normal};
 use crate::fleet::rollout::stateful_set;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{forced, speaks_tls};
-use crate::hazards::scene::Scene;
+use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[
@@ -36,7 +36,7 @@ fn subject(member: &Member) -> Subject {
 }
 
 /// 27. One PD, opened for others to join: the join itself can take its quorum.
-fn single_pd(scene: &Scene<'_>) -> Vec<Finding> {
+fn single_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
     let [part] = scene.parts.as_slice() else { return Vec::new() };
     let wanted = part.tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
     let seen = scene.database.members.len();
@@ -49,7 +49,7 @@ fn single_pd(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 28. Added and never started.
-fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
+fn nameless(scene: &CheckContext<'_>) -> Vec<Finding> {
     let unstarted = scene.database.members.iter().filter(|member| member.name.is_empty());
     unstarted
         .map(|member| {
@@ -66,7 +66,7 @@ fn nameless(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// The command that takes a member out which nobody runs.
-pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
+pub(super) fn remove_unused(scene: &CheckContext<'_>, member: &Member) -> String {
     // Whoever starts it may be where nobody looks, and nothing is changed in a Database that is not seen whole.
     let away = scene.database.away();
     if !away.is_empty() {
@@ -89,7 +89,7 @@ pub(super) fn remove_unused(scene: &Scene<'_>, member: &Member) -> String {
 }
 
 /// 29. Two members of one name.
-fn duplicate_names(scene: &Scene<'_>) -> Vec<Finding> {
+fn duplicate_names(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut by_name: BTreeMap<&str, Vec<&Member>> = BTreeMap::new();
     for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
         by_name.entry(&member.name).or_default().push(member);
@@ -107,7 +107,7 @@ fn duplicate_names(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 30. An even number of members, or most of them in one of three or more KubeClusters.
-fn spread(scene: &Scene<'_>) -> Vec<Finding> {
+fn spread(scene: &CheckContext<'_>) -> Vec<Finding> {
     let started: Vec<&Member> = scene.database.members.iter().filter(|member| !member.name.is_empty()).collect();
     // Unstarted members are on their way in, and no KubeCluster's yet.
     if started.len() != scene.database.members.len() {
@@ -147,7 +147,7 @@ fn spread(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// What no spread over two KubeClusters can change, and whoever reads a clean bill has to know all the same.
-pub(super) fn majority(scene: &Scene<'_>) -> Option<String> {
+pub(super) fn majority(scene: &CheckContext<'_>) -> Option<String> {
     let mut contexts: BTreeMap<&str, usize> = scene.parts.iter().map(|part| (part.of.context.as_str(), 0)).collect();
     let members = &scene.database.members;
     // An even number is a finding; of one that is not placed nothing can be counted.
@@ -165,7 +165,7 @@ pub(super) fn majority(scene: &Scene<'_>) -> Option<String> {
 }
 
 /// 31. PD rolls in two TidbClusters at once.
-fn rolling_in_two(scene: &Scene<'_>) -> Vec<Finding> {
+fn rolling_in_two(scene: &CheckContext<'_>) -> Vec<Finding> {
     let rolling: Vec<_> = scene
         .parts
         .iter()
@@ -191,7 +191,7 @@ fn rolling_in_two(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 32. The one PD of a TidbCluster, and the operator cannot reach it: it rolls by force.
-fn single_unsynced(scene: &Scene<'_>) -> Vec<Finding> {
+fn single_unsynced(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let Some(pd) = &part.tc.spec.pd else { continue };
@@ -217,7 +217,7 @@ fn single_unsynced(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 34. A peerURL that etcd cannot read: the other members crash on it.
-fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
+fn malformed(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for member in &scene.database.members {
         let of = scene.parts.iter().find(|part| scene.members(part).iter().any(|own| own.id == member.id));
@@ -256,7 +256,7 @@ fn malformed(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 37. Opened for others, and not every peerURL is the expected one.
-fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
+fn half_updated(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.opened()) {
         let own = scene.members(part);
@@ -292,7 +292,7 @@ fn half_updated(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 38. One URL for two members, in whatever form.
-fn shared_urls(scene: &Scene<'_>) -> Vec<Finding> {
+fn shared_urls(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut by_url: BTreeMap<String, BTreeSet<MemberId>> = BTreeMap::new();
     for member in &scene.database.members {
         for url in &member.peer_urls {
@@ -319,7 +319,7 @@ fn shared_urls(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 39. The PD pods do not list the same: a change is on its way, or lost.
-fn in_doubt(scene: &Scene<'_>) -> Vec<Finding> {
+fn in_doubt(scene: &CheckContext<'_>) -> Vec<Finding> {
     let listed: Vec<_> = scene.views().filter(|(_, _, _, answer)| !answer.members.is_empty()).collect();
     if scene.database.agree || listed.len() < 2 {
         return Vec::new();
@@ -343,7 +343,7 @@ fn in_doubt(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 44. Discovery, which answers every PD that starts, is not running.
-fn discovery(scene: &Scene<'_>) -> Vec<Finding> {
+fn discovery(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     let needed = scene.parts.iter().filter(|part| part.live() && !part.deleting() && !part.tc.paused());
     for part in needed.filter(|part| part.tc.spec.pd.is_some() || part.opened()) {
@@ -374,7 +374,7 @@ fn discovery(scene: &Scene<'_>) -> Vec<Finding> {
     all
 }
 
-fn verify_network(scene: &Scene<'_>) -> String {
+fn verify_network(scene: &CheckContext<'_>) -> String {
     let other = scene.parts.iter().find(|part| part.of.context != scene.parts[0].of.context);
     match other {
         Some(other) => format!(
@@ -386,7 +386,7 @@ fn verify_network(scene: &Scene<'_>) -> String {
 }
 
 /// 46. One PD sees a member well that another sees down.
-fn asymmetric(scene: &Scene<'_>) -> Vec<Finding> {
+fn asymmetric(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for member in &scene.database.members {
         let told: Vec<(String, bool)> = scene

@@ -11,6 +11,7 @@
 //! [`exit`], [`stuck`], and [`health`] for what is plainly down.
 
 pub mod catalogue;
+pub mod check_context;
 mod copies;
 mod cure;
 mod domains;
@@ -21,7 +22,6 @@ mod membership;
 mod network_tls;
 mod objects;
 mod references;
-pub mod scene;
 mod stuck;
 mod upgrade;
 pub mod zh;
@@ -41,7 +41,7 @@ use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::tls_toggle::Toggle;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, standing};
 use catalogue::Hazard;
-use scene::{Part, Scene};
+use check_context::{CheckContext, Part};
 
 /// How bad it is; the order is the order of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -211,7 +211,7 @@ impl Checked {
     }
 }
 
-type OfDatabase = fn(&Scene<'_>) -> Vec<Finding>;
+type OfDatabase = fn(&CheckContext<'_>) -> Vec<Finding>;
 
 /// Everything that is wrong or risky in the Databases of this name or id (`None`: all, and the fleet itself). `now` is
 /// what certificates are judged by.
@@ -235,7 +235,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
     .concat();
     let mut contexts: BTreeSet<&str> = BTreeSet::new();
     for database in &chosen {
-        let scene = Scene::of(fleet, database, now);
+        let scene = CheckContext::of(fleet, database, now);
         let mut found: Vec<Finding> = functions.iter().flat_map(|function| function(&scene)).collect();
         for problem in &database.problems {
             if !found.iter().any(|finding| says(finding, problem)) {
@@ -284,7 +284,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
 }
 
 /// What shows because TLS was switched (hazard 25) says so, and advises nothing else; what would only repeat it is left out.
-fn explained(scene: &Scene<'_>, finding: Finding) -> Option<Finding> {
+fn explained(scene: &CheckContext<'_>, finding: Finding) -> Option<Finding> {
     let own = |toggle: &&Toggle| finding.subjects.contains(&Subject::tidb_cluster(&toggle.of));
     let toggles = &scene.database.tls_toggled;
     let whole = matches!(finding.id(), "pd-no-leader" | "pd-member-unhealthy");
@@ -323,7 +323,7 @@ fn breaks_pd(finding: &Finding) -> bool {
 }
 
 /// Whether "wait for it" would stand beside what has to be done first: members without a pod, a lost quorum, a certificate.
-fn caused(scene: &Scene<'_>, finding: &Finding, causes: &BTreeSet<Subject>) -> bool {
+fn caused(scene: &CheckContext<'_>, finding: &Finding, causes: &BTreeSet<Subject>) -> bool {
     let part = scene.parts.iter().find(|part| finding.subjects.contains(&part.subject()));
     let unreached =
         part.is_some_and(|part| part.tc.status.pd.synced == Some(false) && causes.contains(&part.subject()));
@@ -345,7 +345,7 @@ fn says(finding: &Finding, problem: &Problem) -> bool {
 }
 
 /// What is wrong for `status` is found by `check`, whether a hazard's own function has more to say of it or not.
-fn of_problem(scene: &Scene<'_>, problem: &Problem) -> Finding {
+fn of_problem(scene: &CheckContext<'_>, problem: &Problem) -> Finding {
     let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
     told(scene.find(id, &problem.sentence), scene.fleet, problem, scene.pd_seen())
 }
@@ -366,7 +366,7 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
 }
 
 /// What a closer look would have shown of a Database, and nobody took.
-fn unasked(scene: &Scene<'_>) -> Vec<String> {
+fn unasked(scene: &CheckContext<'_>) -> Vec<String> {
     let mut all = Vec::new();
     let pd_answers = scene.views().any(|(_, _, _, answer)| answer.version.is_some());
     if pd_answers && scene.details.is_none() {

@@ -8,16 +8,16 @@ use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::peer_url::{BadPeerUrl, check_held};
-use crate::fleet::tls::{TroubleKind, TroubleOf, operator_asks, troubles_of};
+use crate::fleet::tls::{CertificateFaultKind, TroubleOf, operator_asks, troubles_of};
 use crate::fleet::tls_toggle::speaks_tls;
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::cure::cure;
-use crate::hazards::scene::{Part, Scene};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[certificates, toggled, wrong_schemes];
 
 /// 20 to 24. What is wrong with the certificates: one judge for this, for preflights and for what was just issued.
-fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
+fn certificates(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for TroubleOf { of, trouble } in troubles_of(scene.fleet, &scene.database.tidb_clusters, scene.now) {
         let Some(part) = scene.parts.iter().find(|part| *part.of == of) else { continue };
@@ -34,37 +34,37 @@ fn certificates(scene: &Scene<'_>) -> Vec<Finding> {
         let found = scene.find(named(trouble.kind), trouble.sentence).on(subject.clone()).on(part.subject());
         let (field, value) = shown(trouble.kind, &facts);
         let mut found = found.saw(&subject, field, value, part.seen()).then(remedy);
-        if blinds(&facts, &trouble.secret, part) && trouble.kind == TroubleKind::EssentialName {
+        if blinds(&facts, &trouble.secret, part) && trouble.kind == CertificateFaultKind::EssentialName {
             found = found.first();
             found.why = "TiDB Operator asks PD by this name alone: without it status.pd.synced stays false and nothing rolls, whatever Ready says.";
         }
         all.push(match trouble.kind {
-            TroubleKind::Unseen => found.unknown(),
+            CertificateFaultKind::Unseen => found.unknown(),
             // In order today.
-            TroubleKind::Expiring | TroubleKind::CaExpiring => found.severity(Severity::Medium),
+            CertificateFaultKind::Expiring | CertificateFaultKind::CaExpiring => found.severity(Severity::Medium),
             // PD and TiDB serve on; what the operator asks TiKV is refused.
-            TroubleKind::ClientName | TroubleKind::ShortKey | TroubleKind::CaShortKey => {
+            CertificateFaultKind::ClientName | CertificateFaultKind::ShortKey | CertificateFaultKind::CaShortKey => {
                 found.severity(Severity::Medium)
             }
-            TroubleKind::OtherName
-            | TroubleKind::LooksSelfSigned
-            | TroubleKind::SeveralNames
-            | TroubleKind::CaExpired
-            | TroubleKind::Unreadable
-            | TroubleKind::OtherKeyId
-            | TroubleKind::NoAuthority
-            | TroubleKind::NoKeyIds
-            | TroubleKind::CaNoKeyId
-            | TroubleKind::Absent
-            | TroubleKind::Keys
-            | TroubleKind::EssentialName
-            | TroubleKind::Usage
-            | TroubleKind::CommonName
-            | TroubleKind::Authority
-            | TroubleKind::KeyMismatch
-            | TroubleKind::Chain
-            | TroubleKind::Expired
-            | TroubleKind::NotYetValid => found,
+            CertificateFaultKind::OtherName
+            | CertificateFaultKind::LooksSelfSigned
+            | CertificateFaultKind::SeveralNames
+            | CertificateFaultKind::CaExpired
+            | CertificateFaultKind::Unreadable
+            | CertificateFaultKind::OtherKeyId
+            | CertificateFaultKind::NoAuthority
+            | CertificateFaultKind::NoKeyIds
+            | CertificateFaultKind::CaNoKeyId
+            | CertificateFaultKind::Absent
+            | CertificateFaultKind::Keys
+            | CertificateFaultKind::EssentialName
+            | CertificateFaultKind::Usage
+            | CertificateFaultKind::CommonName
+            | CertificateFaultKind::Authority
+            | CertificateFaultKind::KeyMismatch
+            | CertificateFaultKind::Chain
+            | CertificateFaultKind::Expired
+            | CertificateFaultKind::NotYetValid => found,
         });
     }
     all
@@ -77,73 +77,79 @@ fn blinds(facts: &SecretFacts, secret: &str, part: &Part<'_>) -> bool {
         && facts.certificate.as_ref().is_some_and(|certificate| !certificate.names(&asked))
 }
 
-fn named(kind: TroubleKind) -> &'static str {
+fn named(kind: CertificateFaultKind) -> &'static str {
     match kind {
-        TroubleKind::Unseen | TroubleKind::Absent | TroubleKind::Keys => "tls-secret-missing",
-        TroubleKind::EssentialName => "san-missing",
-        TroubleKind::OtherName => "san-incomplete",
-        TroubleKind::CommonName | TroubleKind::ClientName | TroubleKind::SeveralNames => "common-name-mismatch",
-        TroubleKind::Authority | TroubleKind::Chain => "different-ca",
-        TroubleKind::Expired
-        | TroubleKind::NotYetValid
-        | TroubleKind::Expiring
-        | TroubleKind::CaExpired
-        | TroubleKind::CaExpiring => "certificate-expiry",
-        TroubleKind::Usage
-        | TroubleKind::KeyMismatch
-        | TroubleKind::Unreadable
-        | TroubleKind::OtherKeyId
-        | TroubleKind::NoAuthority
-        | TroubleKind::ShortKey
-        | TroubleKind::CaShortKey => "certificate-unusable",
-        TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => "certificate-without-key-ids",
-        TroubleKind::LooksSelfSigned => "certificate-looks-self-signed",
+        CertificateFaultKind::Unseen | CertificateFaultKind::Absent | CertificateFaultKind::Keys => {
+            "tls-secret-missing"
+        }
+        CertificateFaultKind::EssentialName => "san-missing",
+        CertificateFaultKind::OtherName => "san-incomplete",
+        CertificateFaultKind::CommonName | CertificateFaultKind::ClientName | CertificateFaultKind::SeveralNames => {
+            "common-name-mismatch"
+        }
+        CertificateFaultKind::Authority | CertificateFaultKind::Chain => "different-ca",
+        CertificateFaultKind::Expired
+        | CertificateFaultKind::NotYetValid
+        | CertificateFaultKind::Expiring
+        | CertificateFaultKind::CaExpired
+        | CertificateFaultKind::CaExpiring => "certificate-expiry",
+        CertificateFaultKind::Usage
+        | CertificateFaultKind::KeyMismatch
+        | CertificateFaultKind::Unreadable
+        | CertificateFaultKind::OtherKeyId
+        | CertificateFaultKind::NoAuthority
+        | CertificateFaultKind::ShortKey
+        | CertificateFaultKind::CaShortKey => "certificate-unusable",
+        CertificateFaultKind::NoKeyIds | CertificateFaultKind::CaNoKeyId => "certificate-without-key-ids",
+        CertificateFaultKind::LooksSelfSigned => "certificate-looks-self-signed",
     }
 }
 
 /// The part of the certificate that shows it.
-fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
+fn shown(kind: CertificateFaultKind, facts: &SecretFacts) -> (&'static str, String) {
     let certificate = facts.certificate.as_ref();
     let said = |text: Option<String>| text.unwrap_or_else(|| "(no certificate)".into());
     match kind {
-        TroubleKind::Unseen => ("data", "(not seen)".into()),
-        TroubleKind::Absent => ("metadata.name", "(not there)".into()),
-        TroubleKind::Keys => ("data, names of its keys", facts.keys.iter().cloned().collect::<Vec<_>>().join(", ")),
-        TroubleKind::EssentialName | TroubleKind::OtherName => {
+        CertificateFaultKind::Unseen => ("data", "(not seen)".into()),
+        CertificateFaultKind::Absent => ("metadata.name", "(not there)".into()),
+        CertificateFaultKind::Keys => {
+            ("data, names of its keys", facts.keys.iter().cloned().collect::<Vec<_>>().join(", "))
+        }
+        CertificateFaultKind::EssentialName | CertificateFaultKind::OtherName => {
             let names = certificate.map(|one| one.dns_names.iter().cloned().collect::<Vec<_>>().join(", "));
             ("tls.crt, DNS names", said(names))
         }
-        TroubleKind::Usage => {
+        CertificateFaultKind::Usage => {
             let uses = certificate.and_then(|one| one.usages.as_ref());
             let uses = uses.map(|uses| uses.iter().map(|usage| usage.word()).collect::<Vec<_>>().join(", "));
             ("tls.crt, uses", said(uses))
         }
-        TroubleKind::CommonName | TroubleKind::ClientName | TroubleKind::SeveralNames => {
+        CertificateFaultKind::CommonName | CertificateFaultKind::ClientName | CertificateFaultKind::SeveralNames => {
             ("tls.crt, common name", said(certificate.map(|one| one.common_name.clone())))
         }
-        TroubleKind::Authority | TroubleKind::Chain => {
+        CertificateFaultKind::Authority | CertificateFaultKind::Chain => {
             let signer = facts.authorities.iter().find(|one| facts.signed_by.as_ref() == Some(&one.public_key));
             let signer = signer.map(CertificateFacts::called).or(certificate.map(CertificateFacts::signer));
             ("tls.crt, signed by", said(signer))
         }
-        TroubleKind::KeyMismatch => ("tls.key", "of another certificate".into()),
-        TroubleKind::Unreadable => ("data", facts.unreadable.join("; ")),
-        TroubleKind::OtherKeyId => {
+        CertificateFaultKind::KeyMismatch => ("tls.key", "of another certificate".into()),
+        CertificateFaultKind::Unreadable => ("data", facts.unreadable.join("; ")),
+        CertificateFaultKind::OtherKeyId => {
             let ids = facts
                 .other_key_id
                 .as_ref()
                 .map(|(named, is)| format!("{}, and the CA has {}", colons(named), colons(is)));
             ("tls.crt, authority key id", said(ids))
         }
-        TroubleKind::NoAuthority => (
+        CertificateFaultKind::NoAuthority => (
             "ca.crt",
             said(facts.signers().find_map(|one| Some(format!("{} {}", one.called(), one.may_not_sign.as_ref()?)))),
         ),
-        TroubleKind::ShortKey | TroubleKind::CaShortKey => {
+        CertificateFaultKind::ShortKey | CertificateFaultKind::CaShortKey => {
             let all = certificate.into_iter().chain(facts.signers()).filter_map(|one| one.rsa_bits);
             ("bits of the keys of RSA", all.map(|bits| bits.to_string()).collect::<Vec<_>>().join(", "))
         }
-        TroubleKind::NoKeyIds | TroubleKind::CaNoKeyId => {
+        CertificateFaultKind::NoKeyIds | CertificateFaultKind::CaNoKeyId => {
             let id = |id: &Option<String>| id.as_deref().map_or_else(|| "(absent)".to_owned(), colons);
             let ca = facts
                 .signers()
@@ -151,26 +157,28 @@ fn shown(kind: TroubleKind, facts: &SecretFacts) -> (&'static str, String) {
                 .map_or_else(String::new, |ca| format!("; subject key id of its CA: {}", id(&ca.key_id)));
             ("tls.crt, authority key id", said(certificate.map(|one| format!("{}{ca}", id(&one.authority_key_id)))))
         }
-        TroubleKind::LooksSelfSigned => {
+        CertificateFaultKind::LooksSelfSigned => {
             let ids = certificate.map(|one| match &one.authority_key_id {
                 None => format!("{}, no authority key id", one.subject),
                 Some(id) => format!("{}, authority key id {}, no subject key id", one.subject, colons(id)),
             });
             ("tls.crt, subject and issuer", said(ids))
         }
-        TroubleKind::CaExpired | TroubleKind::CaExpiring => {
+        CertificateFaultKind::CaExpired | CertificateFaultKind::CaExpiring => {
             let signer = facts.authorities.iter().find(|one| facts.signed_by.as_ref() == Some(&one.public_key));
             ("ca.crt, not after", said(signer.map(|one| one.not_after.to_string())))
         }
-        TroubleKind::Expired | TroubleKind::Expiring => {
+        CertificateFaultKind::Expired | CertificateFaultKind::Expiring => {
             ("tls.crt, not after", said(certificate.map(|one| one.not_after.to_string())))
         }
-        TroubleKind::NotYetValid => ("tls.crt, not before", said(certificate.map(|one| one.not_before.to_string()))),
+        CertificateFaultKind::NotYetValid => {
+            ("tls.crt, not before", said(certificate.map(|one| one.not_before.to_string())))
+        }
     }
 }
 
 /// 25. TLS was switched in a running TidbCluster. It shows in the objects before anything is lost, and explains what else shows.
-fn toggled(scene: &Scene<'_>) -> Vec<Finding> {
+fn toggled(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let Some(toggle) = scene.database.toggled(part.of) else { continue };
@@ -197,7 +205,7 @@ fn toggled(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 40. peerURLs whose scheme is not the one that PD runs with.
-fn wrong_schemes(scene: &Scene<'_>) -> Vec<Finding> {
+fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| scene.database.toggled(part.of).is_none()) {
         let own = scene.members(part);

@@ -11,8 +11,8 @@ use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
-use crate::hazards::scene::{Part, Scene};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[
@@ -79,7 +79,7 @@ fn duplicate_triple(fleet: &Fleet, databases: &[Database]) -> Vec<Finding> {
 }
 
 /// 4. A part of a spanning Database without acrossK8s.
-fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
+fn across_k8s_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
     let away = |part: &Part<'_>| {
         let joined = referenced(scene.fleet, part.of, part.tc);
         joined.is_some_and(|of| of.context != part.of.context)
@@ -104,7 +104,7 @@ fn across_k8s_missing(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 5. The CRD drops acrossK8s silently, or the operator does not know it.
-fn crd_or_operator_too_old(scene: &Scene<'_>) -> Vec<Finding> {
+fn crd_or_operator_too_old(scene: &CheckContext<'_>) -> Vec<Finding> {
     let judge = |part: &Part<'_>| {
         if !scene.spans() && !part.opened() {
             return None;
@@ -131,7 +131,7 @@ fn crd_or_operator_too_old(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 6. Operators of different minor versions drive one Database.
-fn operator_versions_differ(scene: &Scene<'_>) -> Vec<Finding> {
+fn operator_versions_differ(scene: &CheckContext<'_>) -> Vec<Finding> {
     let known: BTreeMap<&str, Version> =
         scene.parts.iter().filter_map(|part| Some((part.of.context.as_str(), part.operator()?))).collect();
     let minors: BTreeSet<(u64, u64)> = known.values().map(|version| (version.major, version.minor)).collect();
@@ -150,7 +150,7 @@ fn operator_versions_differ(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 8. A change of the spec that restarts nothing.
-fn config_not_rolled(scene: &Scene<'_>) -> Vec<Finding> {
+fn config_not_rolled(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
         let mut fields: Vec<(String, String)> = Vec::new();
@@ -213,7 +213,7 @@ fn rolls(part: &Part<'_>) -> serde_json::Value {
 }
 
 /// 9. TiProxy ends the operator's pass before TiFlash, TiKV and TiDB.
-fn tiproxy(scene: &Scene<'_>) -> Vec<Finding> {
+fn tiproxy(scene: &CheckContext<'_>) -> Vec<Finding> {
     let with = scene.parts.iter().filter_map(|part| Some((part, part.tc.spec.tiproxy.as_ref()?)));
     with.filter(|(part, _)| part.tc.across_k8s())
         .map(|(part, spec)| {
@@ -230,7 +230,7 @@ fn tiproxy(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 10. PD microservices across KubeClusters.
-fn microservices(scene: &Scene<'_>) -> Vec<Finding> {
+fn microservices(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.opened()) {
         let listed = part.tc.spec.pdms.as_ref().filter(|list| !list.is_empty()).map(Vec::len);
@@ -255,7 +255,7 @@ fn microservices(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 12. An empty domain or a variable that no shell replaced.
-fn unreplaced_variable(scene: &Scene<'_>) -> Vec<Finding> {
+fn unreplaced_variable(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let spec = &part.tc.spec;
@@ -290,7 +290,7 @@ fn unreplaced_variable(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 14. Failover would replace members that are only out of reach.
-fn failover_on(scene: &Scene<'_>) -> Vec<Finding> {
+fn failover_on(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| scene.spans() || part.opened()) {
         let counted = part.tc.components().filter(|(component, _)| failover_applies(*component));
@@ -321,7 +321,7 @@ pub(crate) fn failover_applies(component: Component) -> bool {
 }
 
 /// 15. The operator looks away, or pods have holes in their numbering.
-fn paused(scene: &Scene<'_>) -> Vec<Finding> {
+fn paused(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         if part.tc.paused() {
@@ -363,7 +363,7 @@ fn paused(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 70. Asked for, and forgotten as easily: what is suspended serves nobody.
-fn suspended(scene: &Scene<'_>) -> Vec<Finding> {
+fn suspended(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.live()) {
         let states = rollout(part.cluster, part.tc);
@@ -406,7 +406,7 @@ fn suspended(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 16. The operator rejects the object in its loop and leaves status as it was.
-fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
+fn rejected(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let events = part.cluster.more.events.iter().flatten();
@@ -425,7 +425,7 @@ fn rejected(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 72.
-fn volumes_reclaimed(scene: &Scene<'_>) -> Vec<Finding> {
+fn volumes_reclaimed(scene: &CheckContext<'_>) -> Vec<Finding> {
     let parts = scene.parts.iter().filter(|part| part.tc.spec.enable_pv_reclaim == Some(true));
     let sentence = "enablePVReclaim is true: the operator deletes the volumes of pods that were scaled in, whatever pvReclaimPolicy says";
     parts
@@ -439,7 +439,7 @@ fn volumes_reclaimed(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 73.
-fn no_version(scene: &Scene<'_>) -> Vec<Finding> {
+fn no_version(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let own = part.tc.components().filter_map(|(component, spec)| {
@@ -476,7 +476,7 @@ fn no_version(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 74.
-fn no_dns_name(scene: &Scene<'_>) -> Vec<Finding> {
+fn no_dns_name(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let reference = part.tc.spec.cluster.as_ref().and_then(|to| to.cluster_domain.as_deref());

@@ -6,13 +6,13 @@
 use crate::fleet::database::{Astray, astray, candidates, cluster_id, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::{Crd, KubeCluster, ObjectRef};
-use crate::hazards::scene::{Part, Scene};
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[wrong_reference, leads_back, names_nobody, misleads];
 
 /// 11 and 45. `spec.cluster` leads nowhere, or the two ended up as two Databases.
-fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
+fn wrong_reference(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         let Some(to) = &part.tc.spec.cluster else { continue };
@@ -105,7 +105,7 @@ fn wrong_reference(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 11. To itself, or over others back to itself: whoever waits there waits for ever.
-fn leads_back(scene: &Scene<'_>) -> Vec<Finding> {
+fn leads_back(scene: &CheckContext<'_>) -> Vec<Finding> {
     let judge = |part: &Part<'_>| {
         let way = astray(scene.fleet, part.of, part.tc)?;
         let then = match &way {
@@ -131,7 +131,7 @@ fn leads_back(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// Nothing of it has ever started, so it still waits for whom it names.
-fn waits(scene: &Scene<'_>, part: &Part<'_>) -> bool {
+fn waits(scene: &CheckContext<'_>, part: &Part<'_>) -> bool {
     part.live() && part.tc.status.cluster_id.is_none() && scene.members(part).is_empty()
 }
 
@@ -152,7 +152,7 @@ fn whole(cluster: &KubeCluster) -> bool {
 }
 
 /// 11. It waits for one that is nowhere, while every context is seen.
-fn names_nobody(scene: &Scene<'_>) -> Vec<Finding> {
+fn names_nobody(scene: &CheckContext<'_>) -> Vec<Finding> {
     let clusters = || scene.fleet.clusters.values();
     let judge = |part: &Part<'_>| {
         let to = part.tc.spec.cluster.as_ref()?;
@@ -210,7 +210,7 @@ fn names_nobody(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 11. It has joined, and all of its Database is seen; its reference leads to none of it, or was taken away.
-fn misleads(scene: &Scene<'_>) -> Vec<Finding> {
+fn misleads(scene: &CheckContext<'_>) -> Vec<Finding> {
     let listed = |part: &&Part<'_>| part.live() && scene.database.joined_for_certain(part.of);
     let with_pd = |part: &&Part<'_>| !scene.members(part).is_empty();
     // The initial one has none: of several that have none it is the oldest.

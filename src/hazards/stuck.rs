@@ -10,7 +10,7 @@ use crate::fleet::pd::Store;
 use crate::fleet::rollout::{after_failover, component_pods};
 use crate::fleet::tidbcluster::{Component, ComponentSpec, GRPC_RESOLVER};
 use crate::fleet::workload::Pod;
-use crate::hazards::scene::{Part, Scene};
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
 pub(super) const ALL: &[OfDatabase] =
@@ -28,7 +28,7 @@ fn pod_subject(part: &Part<'_>, pod: &Pod) -> Subject {
 }
 
 /// 76. The pods that failover made stay, and hold scaling back, until the operator is told that the failed ones are done with.
-fn failover_left_over(scene: &Scene<'_>) -> Vec<Finding> {
+fn failover_left_over(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         for (component, spec) in part.tc.components() {
@@ -63,7 +63,7 @@ fn failover_left_over(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 77. The operator has marked a pod and waits until its leaders have left; PD has no scheduler that would move them.
-fn eviction_unknown_to_pd(scene: &Scene<'_>) -> Vec<Finding> {
+fn eviction_unknown_to_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
     // Where nobody told the schedulers, nothing is known of them; that is said as unseen.
     let Some((schedulers, at)) =
         scene.details.and_then(|(_, details)| Some((details.schedulers.as_ref()?, details.at)))
@@ -103,7 +103,7 @@ fn eviction_unknown_to_pd(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// The store of a pod that PD still counts.
-fn store_of<'a>(scene: &Scene<'a>, part: &Part<'_>, pod: &Pod) -> Option<&'a Store> {
+fn store_of<'a>(scene: &CheckContext<'a>, part: &Part<'_>, pod: &Pod) -> Option<&'a Store> {
     let own = |row: &&crate::fleet::database::StoreRow| {
         row.of.as_ref() == Some(part.of) && row.pod.as_deref() == Some(pod.metadata.name.as_str())
     };
@@ -111,7 +111,7 @@ fn store_of<'a>(scene: &Scene<'a>, part: &Part<'_>, pod: &Pod) -> Option<&'a Sto
 }
 
 /// 78. The operator takes no store out whose pod does not carry its id, and says so only in its log.
-fn scale_in_without_store_id(scene: &Scene<'_>) -> Vec<Finding> {
+fn scale_in_without_store_id(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.live() && !part.tc.paused()) {
         // With holes in the numbering an ordinal does not tell who leaves.
@@ -159,7 +159,7 @@ fn resolves_natively(spec: &ComponentSpec) -> bool {
 }
 
 /// 79. PD is well, and not one store here has ever come to it: TiKV and TiFlash ask DNS in another way than PD does.
-fn resolver_differs(scene: &Scene<'_>) -> Vec<Finding> {
+fn resolver_differs(scene: &CheckContext<'_>) -> Vec<Finding> {
     if scene.database.lead != Lead::Leads {
         return Vec::new();
     }
@@ -207,7 +207,7 @@ fn resolver_differs(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 80. Whether it runs as asked is not known, and so nothing that waits for the whole TidbCluster is.
-fn unknown_component(scene: &Scene<'_>) -> Vec<Finding> {
+fn unknown_component(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         for (key, replicas) in part.tc.spec.unknown.iter().filter(|(_, replicas)| **replicas > 0) {

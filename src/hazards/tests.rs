@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::certificate::FACTS_KEY;
 use crate::fleet::extras::Event;
-use crate::fleet::object::Sight;
+use crate::fleet::object::Lookup;
 use crate::fleet::pd::{EtcdMember, MemberId};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls::{Wanted, wanted_of};
@@ -95,7 +95,7 @@ fn tls(bed: &mut Bed) {
         side.tc["spec"]["tlsCluster"] = json!({"enabled": true});
         let tc: TidbCluster = serde_json::from_value(side.tc.clone()).expect("the shape of the API");
         side.secrets =
-            wanted_of(&tc).iter().map(|wanted| (wanted.secret.clone(), Sight::Present(secret(wanted)))).collect();
+            wanted_of(&tc).iter().map(|wanted| (wanted.secret.clone(), Lookup::Present(secret(wanted)))).collect();
     }
 }
 
@@ -113,7 +113,7 @@ fn secret(wanted: &Wanted) -> Value {
 /// TLS, and then one Secret of west changed at one place of its facts.
 pub(super) fn tls_but(bed: &mut Bed, at: &str, value: Value) {
     tls(bed);
-    let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+    let Lookup::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
     let (parent, field) = at.rsplit_once('/').expect("a path");
     secret.pointer_mut(&format!("/{FACTS_KEY}{parent}")).expect("a place in the facts")[field] = value;
 }
@@ -400,7 +400,7 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         "another CA",
         |bed| {
             tls_but(bed, "/signedBy", json!("other"));
-            let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+            let Lookup::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
             secret[FACTS_KEY]["authorities"][0]["publicKey"] = json!("other");
         },
         &["different-ca"],
@@ -411,7 +411,7 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         "without a short form of a name",
         |bed| {
             tls(bed);
-            let Sight::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
+            let Lookup::Present(secret) = &mut bed.west.secrets[0].1 else { panic!("just made") };
             let names = secret[FACTS_KEY]["certificate"]["dnsNames"].as_array_mut().expect("names");
             names.retain(|name| name.as_str().is_some_and(|name| name.contains(".svc")));
         },
@@ -435,7 +435,7 @@ const CASES: &[(&str, Plant, &[&str])] = &[
         "a missing Secret",
         |bed| {
             tls(bed);
-            bed.west.secrets[1].1 = Sight::Absent;
+            bed.west.secrets[1].1 = Lookup::Absent;
         },
         &["tls-secret-missing"],
     ),

@@ -9,7 +9,7 @@ use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{FORCE_UPGRADE as FORCE, forced};
 use crate::fleet::version::Version;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
-use crate::hazards::scene::{Part, Scene};
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[
@@ -29,7 +29,7 @@ fn outside_ready(component: Component) -> bool {
 }
 
 /// 48 and 62. Ready says yes while the parts say no.
-fn ready_too_early(scene: &Scene<'_>) -> Vec<Finding> {
+fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.live() && !part.tc.paused() && !part.deleting()) {
         if part.tc.ready_condition().is_none_or(|ready| ready.status != "True") {
@@ -59,7 +59,7 @@ fn ready_too_early(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 49. A later component is newer than an earlier one somewhere in the Database.
-fn out_of_order(scene: &Scene<'_>) -> Vec<Finding> {
+fn out_of_order(scene: &CheckContext<'_>) -> Vec<Finding> {
     const ORDER: [Component; 4] = [Component::Pd, Component::Tiflash, Component::Tikv, Component::Tidb];
     let versions = |component: Component| -> Vec<(&Part<'_>, Version)> {
         let wanted =
@@ -108,7 +108,7 @@ fn out_of_order(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 50. A component is asked to go back behind what it runs.
-fn downgrade(scene: &Scene<'_>) -> Vec<Finding> {
+fn downgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in &scene.parts {
         for (component, _) in part.tc.components() {
@@ -141,7 +141,7 @@ fn downgrade(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 51. The operator's safety is off.
-fn force_upgrade(scene: &Scene<'_>) -> Vec<Finding> {
+fn force_upgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
     let marked = scene.parts.iter().filter(|part| forced(part.tc));
     marked
         .map(|part| {
@@ -154,7 +154,7 @@ fn force_upgrade(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 52. Regions lack peers, or stores are away.
-fn regions(scene: &Scene<'_>) -> Vec<Finding> {
+fn regions(scene: &CheckContext<'_>) -> Vec<Finding> {
     let whole = Subject::of_pd("Database", &scene.database.name);
     let mut said = Vec::new();
     let mut evidence = Vec::new();
@@ -193,7 +193,7 @@ fn regions(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 53. Operator 1.3.0 and TiFlash from 5.4 on.
-fn tiflash_metadata(scene: &Scene<'_>) -> Vec<Finding> {
+fn tiflash_metadata(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.tc.spec.tiflash.is_some()) {
         let version = part.tc.component_version(Component::Tiflash).and_then(Version::parse);
@@ -222,7 +222,7 @@ fn tiflash_metadata(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 63. Leaders or regions are being moved away, which takes long and looks stuck.
-fn eviction(scene: &Scene<'_>) -> Vec<Finding> {
+fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
     const MARK: &str = "tidb.pingcap.com/evict-leader";
     let mut said = Vec::new();
     let mut evidence = Vec::new();
@@ -360,7 +360,7 @@ fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
 }
 
 /// 68. acrossK8s alone, on an operator that expects another PD name.
-fn no_domain_on_old_operator(scene: &Scene<'_>) -> Vec<Finding> {
+fn no_domain_on_old_operator(scene: &CheckContext<'_>) -> Vec<Finding> {
     let old = |part: &&Part<'_>| {
         let before = part
             .operator()
@@ -394,7 +394,7 @@ fn no_domain_on_old_operator(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// 69. TiKV is scaled and rolled in one go.
-fn overlapping(scene: &Scene<'_>) -> Vec<Finding> {
+fn overlapping(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.live()) {
         for component in [Component::Pd, Component::Tikv, Component::Tiflash] {

@@ -5,7 +5,7 @@
 
 use super::verify::Verified;
 use crate::app::driver::approved::{Found, Seen};
-use crate::runbook::run::approval::Vouched;
+use crate::runbook::run::approval::IdentityProof;
 
 /// What is wrong with one, and what could not be told; a sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn judge(seen: &Seen) -> Judged {
         wrong.push(format!("{named} says something else: {}", differs.join(", ")));
     }
     let mut notes = Vec::new();
-    if seen.vouched == Vouched::Server {
+    if seen.vouched == IdentityProof::Server {
         match (seen.policy_since, found.created) {
             (Some(since), Some(made)) if made > since => {}
             (Some(since), _) => notes.push(format!(
@@ -64,7 +64,7 @@ pub fn judge(seen: &Seen) -> Judged {
 }
 
 /// The words beside a recorded approval.
-pub fn words(seen: Option<&Seen>, recorded: Vouched) -> String {
+pub fn words(seen: Option<&Seen>, recorded: IdentityProof) -> String {
     let Some(seen) = seen else { return format!("as recorded: {}", recorded.words()) };
     let judged = judge(seen);
     match (judged.wrong.as_slice(), judged.notes.as_slice()) {

@@ -357,7 +357,7 @@ fn runs_are_resumed_by_asking() {
 #[test]
 fn a_run_of_the_list_offers_its_choices() {
     use tidepilot::runbook::run::standing::DeadEnd;
-    use tidepilot::runbook::run::view::Offer;
+    use tidepilot::runbook::run::view::ResolutionOffer;
     let pressed_on = |dead_end: Option<DeadEnd>, keys: &str| {
         let mut app = scene("runs", options());
         let run = Standing {
@@ -368,7 +368,12 @@ fn a_run_of_the_list_offers_its_choices() {
             open: true,
             sent: true,
             here: true,
-            offers: vec![Offer::Retry, Offer::Undo, Offer::Abandon, Offer::Leave],
+            offers: vec![
+                ResolutionOffer::Retry,
+                ResolutionOffer::Undo,
+                ResolutionOffer::Abandon,
+                ResolutionOffer::Leave,
+            ],
             ..Standing::default()
         };
         app.update(Message::Runs(vec![run]), fixture::now());

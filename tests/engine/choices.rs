@@ -4,19 +4,19 @@
 
 use crate::model;
 use crate::model::{Bed, Branch, Course, Ended, Fate, choose, drive, opened};
-use tidepilot::runbook::run::choices::{BadChoice, Wish};
+use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{LATE_WRITE_S, Run, Stop};
 use tidepilot::runbook::run::record::{Choice, Event, How, Outcome, PauseReason, decode};
 use tidepilot::runbook::run::standing::{Drives, Standing};
 
 const NEW: &str = "http://basic-pd-2.basic-pd-peer.db.svc.a.com:2380";
 
-fn by_hand(step: &str) -> Wish {
-    Wish::ByHand { step: step.into() }
+fn by_hand(step: &str) -> Resolution {
+    Resolution::ByHand { step: step.into() }
 }
 
-fn skip(step: &str) -> Wish {
-    Wish::Skip { step: step.into(), reason: "seen to by hand".into() }
+fn skip(step: &str) -> Resolution {
+    Resolution::Skip { step: step.into(), reason: "seen to by hand".into() }
 }
 
 /// Goes until somebody else's URL on pd-2 stops the run at its first update.
@@ -32,7 +32,7 @@ fn stopped_at_foreign() -> Bed {
     bed
 }
 
-fn refused(bed: &mut Bed, wish: &Wish) -> BadChoice {
+fn refused(bed: &mut Bed, wish: &Resolution) -> BadChoice {
     let before = bed.disk.0.clone();
     let why = choose(bed, wish).expect_err("refused");
     assert_eq!(bed.disk.0, before, "a refused choice wrote something");
@@ -79,7 +79,7 @@ fn what_was_refused_is_sent_again_after_a_retry() {
     assert!(records.iter().any(|record| matches!(&record.event, Event::Intent { .. })), "an attempt was made");
     let standing = Standing::of(&records, true, Drives::Nobody).expect("a run");
     assert!(!standing.sent && !standing.half_done() && !standing.keeps_out("another", false), "{standing:?}");
-    assert!(matches!(refused(&mut bed, &Wish::Undo), BadChoice::NothingToUndo(_)));
+    assert!(matches!(refused(&mut bed, &Resolution::Undo), BadChoice::NothingToUndo(_)));
     bed.world.across = None;
     bed.world.forget_theirs();
     done(&mut bed);
@@ -124,7 +124,7 @@ fn skipping_takes_a_reason_and_a_step_that_nothing_stands_on() {
     assert_eq!((run.skipped(), run.completed()), (2, run.plan.steps.len()));
 
     let mut bed = stopped_at_foreign();
-    let no_reason = Wish::Skip { step: "update[basic-pd-2]".into(), reason: "  ".into() };
+    let no_reason = Resolution::Skip { step: "update[basic-pd-2]".into(), reason: "  ".into() };
     assert_eq!(refused(&mut bed, &no_reason), BadChoice::NoReason);
     assert!(matches!(refused(&mut bed, &skip("set-domain")), BadChoice::Completed { .. }));
     let BadChoice::UnknownStep { known, .. } = refused(&mut bed, &skip("updat")) else { panic!("another reason") };
@@ -155,8 +155,8 @@ fn a_write_in_doubt_is_looked_at_before_it_can_be_skipped() {
 #[test]
 fn abandoning_says_what_is_left_and_closes() {
     let mut bed = stopped_at_foreign();
-    assert_eq!(refused(&mut bed, &Wish::Abandon { reason: String::new() }), BadChoice::NoReason);
-    choose(&mut bed, &Wish::Abandon { reason: "another way".into() }).expect("may be given up");
+    assert_eq!(refused(&mut bed, &Resolution::Abandon { reason: String::new() }), BadChoice::NoReason);
+    choose(&mut bed, &Resolution::Abandon { reason: "another way".into() }).expect("may be given up");
     // The process may die right here: the next one closes it.
     let end = drive(&mut bed, Course::default());
     assert!(matches!(end, Ended::Stopped(Stop::Finished(Outcome::Abandoned))), "{end:?}");
@@ -174,15 +174,15 @@ fn abandoning_says_what_is_left_and_closes() {
 #[test]
 fn undo_ends_where_there_is_no_way_back_and_never_touches_what_is_not_ours() {
     let mut bed = opened(Branch::Domain);
-    assert!(matches!(refused(&mut bed, &Wish::Undo), BadChoice::NothingToUndo(_)), "nothing was sent");
+    assert!(matches!(refused(&mut bed, &Resolution::Undo), BadChoice::NothingToUndo(_)), "nothing was sent");
     let mut bed = stopped_at_foreign();
-    let BadChoice::NothingToUndo(why) = refused(&mut bed, &Wish::Undo) else { panic!("another reason") };
+    let BadChoice::NothingToUndo(why) = refused(&mut bed, &Resolution::Undo) else { panic!("another reason") };
     assert!(why.contains("set-domain"), "{why}");
 
     let mut bed = opened(Branch::Domain);
     done(&mut bed);
     bed.world.their_url(0, "http://somebody-else:2380");
-    choose(&mut bed, &Wish::Undo).expect("a run that is done can be put back");
+    choose(&mut bed, &Resolution::Undo).expect("a run that is done can be put back");
     let ends_at = bed.disk.events().into_iter().find_map(|event| match event {
         Event::Chosen { choice: Choice::Undo { ends_at, .. } } => ends_at,
         _ => None,
@@ -191,7 +191,7 @@ fn undo_ends_where_there_is_no_way_back_and_never_touches_what_is_not_ours() {
     let end = drive(&mut bed, Course::default());
     assert!(matches!(end, Ended::Stopped(Stop::Paused(PauseReason::Foreign { .. }))), "{end:?}");
     assert_eq!(bed.world.pds[0].urls, ["http://somebody-else:2380"]);
-    assert_eq!(refused(&mut bed, &Wish::Undo), BadChoice::Undoing);
+    assert_eq!(refused(&mut bed, &Resolution::Undo), BadChoice::Undoing);
     // The way on: that one stays as somebody else has it, the rest is put back.
     choose(&mut bed, &skip("undo:update[basic-pd-0]")).expect("may be skipped");
     let end = drive(&mut bed, Course::default());
@@ -199,7 +199,7 @@ fn undo_ends_where_there_is_no_way_back_and_never_touches_what_is_not_ours() {
     assert_eq!(bed.world.pds[0].urls, ["http://somebody-else:2380"]);
     assert_eq!(bed.world.pds[2].urls, ["http://basic-pd-2.basic-pd-peer.db.svc:2380"]);
     assert!(bed.world.overwritten.is_empty() && bed.world.domain.as_deref() == Some("a.com"));
-    assert_eq!(refused(&mut bed, &Wish::Undo), BadChoice::Closed("undone"));
+    assert_eq!(refused(&mut bed, &Resolution::Undo), BadChoice::Closed("undone"));
 }
 
 #[test]

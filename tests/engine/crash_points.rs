@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::model::{
     Bed, Branch, Course, Ended, FATES, Fate, Point, accounted, all_of, choose, deaths, drive, opened, points,
 };
-use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::Stop;
 use tidepilot::runbook::run::record::{Event, Outcome, decode};
 
@@ -43,7 +43,7 @@ fn ended(case: &str, bed: &Bed, ended: &Ended, outcome: Outcome, effects: &[&str
 fn to_undo(branch: Branch) -> Bed {
     let mut bed = opened(branch);
     drive(&mut bed, Course::default());
-    choose(&mut bed, &Wish::Undo).expect("there is something to put back");
+    choose(&mut bed, &Resolution::Undo).expect("there is something to put back");
     bed
 }
 
@@ -173,7 +173,7 @@ fn undo_from_every_point() {
             .filter_map(|event| if let Event::Intent { step, .. } = event { Some(step) } else { None })
             .collect();
         let way_back = with_intent.iter().any(|step| step != "set-domain");
-        match (choose(&mut bed, &Wish::Undo), way_back) {
+        match (choose(&mut bed, &Resolution::Undo), way_back) {
             (Ok(()), true) => {}
             (Err(_), false) => return Ok(()),
             (chosen, _) => return Err(format!("{case}: {chosen:?} with Intents of {with_intent:?}")),

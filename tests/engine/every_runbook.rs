@@ -24,7 +24,7 @@ use tidepilot::runbook::language::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::plan::provenance::{Known, Provenance};
 use tidepilot::runbook::plan::rights::{Reach, Right, needs};
 use tidepilot::runbook::plan::{Condition, Confirm, Document, Plan};
-use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Run, Stop};
 use tidepilot::runbook::run::record::Outcome;
 use tidepilot::sim::api_server::{Ask as Asked, Rule, Rules};
@@ -492,7 +492,7 @@ fn every_boundary_of(runbooks: &[&str]) {
         let anew = row.runbook == "verify-network";
         assert!(anew || open.is_empty(), "{}: the second time there is still something to do: {open:?}", row.name);
         if row.undo {
-            bed.choose(&runbook, &Wish::Undo).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+            bed.choose(&runbook, &Resolution::Undo).unwrap_or_else(|why| panic!("{}: {why}", row.name));
             let name = format!("undo of {}", row.name);
             let (more, bad, _) = walk(&name, bed, &runbook, Outcome::Undone, row.far);
             cases += more;

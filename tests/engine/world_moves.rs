@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::model::{Bed, Branch, Course, Ended, Fate, Point, World, accounted, all_of, choose, drive, opened, points};
 use jiff::SignedDuration;
-use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::Stop;
 use tidepilot::runbook::run::record::{Outcome, PauseReason};
 
@@ -58,7 +58,7 @@ const MOVES: &[Move] = &[
 fn to_undo(branch: Branch) -> Bed {
     let mut bed = opened(branch);
     drive(&mut bed, Course::default());
-    choose(&mut bed, &Wish::Undo).expect("there is something to put back");
+    choose(&mut bed, &Resolution::Undo).expect("there is something to put back");
     bed
 }
 

@@ -1,5 +1,6 @@
 //! The house itself: which room imports which, how long a file is, and the words of its texts. No world, no process.
 
+mod circles;
 mod pages;
 mod tidy;
 mod words;

@@ -12,10 +12,10 @@ use tidepilot::client::kube::probe::{probe, resolv_domain};
 use tidepilot::client::kube::rights::{Right, denied};
 use tidepilot::client::watch;
 use tidepilot::client::write::{perform, rehearse};
-use tidepilot::client::{ConnectOptions, Limits, Links, ProbePermit, WritePermit, fold, targets};
+use tidepilot::client::{ConnectOptions, Limits, Links, ProbePermit, WritePermit, assemble, targets};
 use tidepilot::fleet::database::database_of;
 use tidepilot::fleet::extras::{Extra, Extras};
-use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
+use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::tidbcluster::Component;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What, rollout};
@@ -80,7 +80,7 @@ fn patch(fleet: &Fleet, merge: Value) -> Action {
 }
 
 async fn fleet_of(links: &Links) -> Fleet {
-    fold(links.look(None).await)
+    assemble(links.look(None).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,7 @@ async fn one_look_sees_everything() {
 async fn a_closer_look_sees_the_extras_and_only_reads() {
     let world = World::start("tls").await;
     let links = world.links();
-    let fleet = fold(links.look_closer(None, &Extras::all()).await);
+    let fleet = assemble(links.look_closer(None, &Extras::all()).await);
     for cluster in fleet.clusters.values() {
         let more = &cluster.more;
         assert!(more.lacking.is_empty(), "{:?}", more.lacking);
@@ -134,13 +134,13 @@ async fn a_closer_look_sees_the_extras_and_only_reads() {
     }
     let secret = |name: &str| {
         let at = ObjectRef::new("east", "prod", name);
-        fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).and_then(Sight::present).is_some()
+        fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).and_then(Lookup::present).is_some()
     };
     assert!(secret("prod-east-pd-cluster-secret") && secret("prod-east-cluster-client-secret"));
     assert!(world.writes().is_empty(), "{:?}", world.writes());
 
     let plain = World::start("default").await;
-    let fleet = fold(plain.links().look_closer(None, &Extras::from_iter([Extra::Events])).await);
+    let fleet = assemble(plain.links().look_closer(None, &Extras::from_iter([Extra::Events])).await);
     let more = &fleet.clusters["legacy"].more;
     assert!(more.events.is_some() && more.claims.is_none() && more.operator.is_none(), "only what was asked for");
     let asked = plain.sim.log().lines();
@@ -156,7 +156,7 @@ async fn dead_and_hanging_contexts_cost_only_themselves() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let of = |context: &str| changes.iter().filter(|change| change.context == context).count();
     assert_eq!((of("west"), of("legacy")), (3, 3), "only what is configured (address and CA) and the connection");
-    let fleet = fold(changes);
+    let fleet = assemble(changes);
     let said = |context: &str| {
         let cluster = &fleet.clusters[context];
         (cluster.freshness.clone(), cluster.message.clone().unwrap_or_default(), cluster.server.clone())

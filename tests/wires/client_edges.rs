@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tidepilot::client::kube::rights::{Right, denied};
 use tidepilot::client::write::perform;
-use tidepilot::client::{ConnectOptions, Limits, Links, WritePermit, fold, targets};
+use tidepilot::client::{ConnectOptions, Limits, Links, WritePermit, assemble, targets};
 use tidepilot::fleet::database::database_of;
 use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::{Crd, Fleet, Freshness, ObjectKey, ObjectRef};
@@ -39,7 +39,7 @@ fn links(dir: &Path, kubeconfig: &Value) -> Links {
 }
 
 async fn fleet_of(links: &Links) -> Fleet {
-    fold(links.look(None).await)
+    assemble(links.look(None).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]

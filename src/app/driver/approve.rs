@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journals::replay;
-use super::{Driver, Ears, exit, now, tell};
+use super::{Driver, RunChannels, exit, now, tell};
 use crate::app::approvals::ToApprove;
 use crate::app::message::RunMessage;
 use crate::client::kube::identity::{Identity, Named};
@@ -19,7 +19,7 @@ use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
 use crate::runbook::plan::provenance::Provenance;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
-use crate::runbook::run::approval::{Approval, Vouched, Wanted, decide};
+use crate::runbook::run::approval::{Approval, IdentityProof, Wanted, decide};
 use crate::runbook::run::engine::{Run, StepState};
 use crate::runbook::run::people::NamedBy;
 use crate::runbook::run::record::{Record, decode};
@@ -164,7 +164,7 @@ impl Driver {
             created: None,
             immutable: true,
             unknown: None,
-            vouched: Vouched::Review,
+            vouched: IdentityProof::Review,
         };
         let published = approval::publish(link, &permit, &head.namespace, &approval);
         match agent::during(&plan.runbook, &wanted.run, published).await {
@@ -190,7 +190,7 @@ impl Driver {
         plan: &Plan,
         wanted: &Wanted,
         lease: Option<&Arc<Lease>>,
-        ears: &mut Ears,
+        ears: &mut RunChannels,
     ) -> Result<Vec<Approval>, String> {
         let Some(link) = self.links.get(&plan.target.context).filter(|_| !self.local_only) else {
             return Ok(Vec::new());
@@ -233,7 +233,7 @@ impl Driver {
         if approval::policy_holds(link, &permit, &plan.target.namespace, &who, &wanted.run).await {
             // The server's times are whole seconds: in the same one it is not known which came first.
             for approval in found.iter_mut().filter(|approval| approval.created.is_some_and(|made| made > since)) {
-                approval.vouched = Vouched::Server;
+                approval.vouched = IdentityProof::Server;
             }
         }
     }

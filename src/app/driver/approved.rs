@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Driver;
 use crate::client::share::approval;
 use crate::runbook::plan::digest::digest;
-use crate::runbook::run::approval::{Approval, Vouched};
+use crate::runbook::run::approval::{Approval, IdentityProof};
 use crate::runbook::run::engine::Run;
 use crate::runbook::run::record::{Event, Record};
 
@@ -32,7 +32,7 @@ pub struct Seen {
     pub by: String,
     /// Step and attempt, in words.
     pub what: String,
-    pub vouched: Vouched,
+    pub vouched: IdentityProof,
     pub expected: Vec<Expected>,
     pub found: Found,
     /// Since when the cluster's admission policy stands as it does.

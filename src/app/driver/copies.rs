@@ -5,7 +5,7 @@
 //! is sent from here. Not here: going on ([`super::take_over`], [`super::going_on`]), the files (`client::ledger`).
 
 use super::journals::replay;
-use super::{Driver, Ears, tell};
+use super::{Driver, RunChannels, tell};
 use crate::app::message::RunMessage;
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::share::open_run::{self, Head};
@@ -141,7 +141,7 @@ impl Driver {
     }
 
     /// The same, said to whoever listens.
-    pub(super) async fn catch_up_and_say(&self, run: &str, ears: &Ears) {
+    pub(super) async fn catch_up_and_say(&self, run: &str, ears: &RunChannels) {
         if self.local_only {
             return;
         }

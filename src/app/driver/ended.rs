@@ -5,7 +5,7 @@
 use super::{exit, now};
 use crate::app::message::RunEnd;
 use crate::counted::counted;
-use crate::runbook::actions::network::{Way, verdict};
+use crate::runbook::actions::network::{RouteProbe, verdict};
 use crate::runbook::actions::requests::quote;
 use crate::runbook::run::engine::{Run, StepState, Stop};
 use crate::runbook::run::record::{How, Outcome, PauseReason};
@@ -15,7 +15,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     match stop {
         Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {
             let ways = run.ways();
-            let code = if ways.iter().all(Way::good) { exit::DONE } else { exit::NOT_GOOD };
+            let code = if ways.iter().all(RouteProbe::good) { exit::DONE } else { exit::NOT_GOOD };
             end(&run.id, code, format!("done: {}", verdict(&ways)))
         }
         Stop::Finished(Outcome::Done) => {

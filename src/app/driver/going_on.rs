@@ -3,31 +3,31 @@
 //!
 //! Not here: other people's runs ([`super::take_over`]), the steps themselves ([`super::Driver`]).
 
-use super::book::Book;
-use super::guard::Taking;
+use super::guard::Acquire;
 use super::journals::replay;
-use super::{Driver, Ears, TOOL, ask, end, exit, need, now, open_work, tell};
+use super::run_journal::RunJournal;
+use super::{Driver, RunChannels, TOOL, ask, end, exit, need, now, open_work, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal};
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
 use crate::client::write;
 use crate::fleet::ObjectRef;
-use crate::runbook::run::choices::{BadChoice, Wish};
+use crate::runbook::run::choices::{BadChoice, Resolution};
 use crate::runbook::run::engine::Run;
 use crate::runbook::run::record::{Choice, Event, Record};
 
 impl Driver {
     /// Goes on with a run whose journal is on this machine.
-    pub async fn resume(&self, run: &str, ears: Ears) -> RunEnd {
+    pub async fn resume(&self, run: &str, ears: RunChannels) -> RunEnd {
         self.resume_with(run, None, ears).await
     }
 
     /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
-    pub async fn resume_with(&self, run: &str, wish: Option<&Wish>, ears: Ears) -> RunEnd {
+    pub async fn resume_with(&self, run: &str, wish: Option<&Resolution>, ears: RunChannels) -> RunEnd {
         self.catch_up_and_say(run, &ears).await;
         // To give a run up sends nothing: what was done elsewhere since is fetched first.
-        if matches!(wish, Some(Wish::Abandon { .. })) && !self.local_only {
+        if matches!(wish, Some(Resolution::Abandon { .. })) && !self.local_only {
             self.bring_up(run).await;
         }
         let (journal, records) = match Journal::open(&self.runs, run) {
@@ -44,7 +44,7 @@ impl Driver {
         let mut ears = ears;
         // To give it up sends nothing, and what is over is only told.
         let sends = match wish {
-            Some(Wish::Abandon { .. }) => false,
+            Some(Resolution::Abandon { .. }) => false,
             Some(_) => true,
             None => replayed.outcome().is_none(),
         };
@@ -60,8 +60,8 @@ impl Driver {
         run: &str,
         replayed: Run,
         mut journal: Journal,
-        wish: Option<&Wish>,
-        mut ears: Ears,
+        wish: Option<&Resolution>,
+        mut ears: RunChannels,
     ) -> RunEnd {
         let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
             Ok(choice) => choice,
@@ -97,7 +97,7 @@ impl Driver {
             Err(ended) => return ended,
         };
         // To undo a run that is closed is to open it anew: nobody else's may be open.
-        let taking = if replayed.outcome().is_some() { Taking::New } else { Taking::Resume };
+        let taking = if replayed.outcome().is_some() { Acquire::New } else { Acquire::Resume };
         match Box::pin(self.guard(&replayed.plan, run, &mut journal, taking, &ears)).await {
             Ok(guarded) => {
                 let first = [Event::Resumed { tool: TOOL.into(), moves: None }]
@@ -123,7 +123,7 @@ impl Driver {
         &self,
         run: &Run,
         choice: Option<&Event>,
-        ears: &mut Ears,
+        ears: &mut RunChannels,
     ) -> Result<Option<Event>, RunEnd> {
         let Some(chosen @ Event::Chosen { choice: Choice::Undo { .. } }) = choice else { return Ok(None) };
         let mut trial = run.clone();
@@ -157,8 +157,8 @@ impl Driver {
         run: &Run,
         target: &ObjectRef,
         uid: &str,
-        book: &mut Book,
-        ears: &Ears,
+        book: &mut RunJournal,
+        ears: &RunChannels,
     ) -> Option<String> {
         let moved = async {
             let permit = WritePermit::for_run(&self.links, &run.id, &run.plan.contexts)?;

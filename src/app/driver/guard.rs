@@ -1,13 +1,13 @@
 //! How a run comes under its lease: where the leases lie, who is there already, and which copy of the journal counts.
 //!
-//! Not here: the lease itself (`client::lease`), writing under it ([`super::book`]), the run's steps.
+//! Not here: the lease itself (`client::lease`), writing under it ([`super::run_journal`]), the run's steps.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::book::Shared;
 use super::journals::replay;
-use super::{Driver, Ears, copies, end, exit, now, tell};
+use super::run_journal::Shared;
+use super::{Driver, RunChannels, copies, end, exit, now, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};
@@ -24,7 +24,7 @@ use crate::runbook::run::standing::last_driver;
 
 /// Why the leases are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taking {
+pub(super) enum Acquire {
     /// A new run: there must be no other open one.
     New,
     /// The journal of this machine goes on.
@@ -35,15 +35,15 @@ pub(super) enum Taking {
 
 /// Why a run may not be driven from here now. Nothing was sent for it.
 #[derive(Debug)]
-pub(super) struct Barred {
+pub(super) struct NotStarted {
     pub code: u8,
     pub sentence: String,
     /// The run's record may be in the cluster for all that: its journal is kept, so that there is something to go on with.
     pub recorded: bool,
 }
 
-fn barred(code: u8, sentence: impl Into<String>) -> Barred {
-    Barred { code, sentence: sentence.into(), recorded: false }
+fn barred(code: u8, sentence: impl Into<String>) -> NotStarted {
+    NotStarted { code, sentence: sentence.into(), recorded: false }
 }
 
 /// A run under its lease.
@@ -62,9 +62,9 @@ impl Driver {
         plan: &Plan,
         run: &str,
         journal: &mut Journal,
-        taking: Taking,
-        ears: &Ears,
-    ) -> Result<Option<Guarded>, Barred> {
+        taking: Acquire,
+        ears: &RunChannels,
+    ) -> Result<Option<Guarded>, NotStarted> {
         if self.local_only {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl Driver {
             places,
             beside,
             who: who.clone(),
-            seat: journal.seat(),
+            lock_id: journal.lock_id(),
             timing: self.timing,
             clock: self.witness.clone(),
         };
@@ -102,7 +102,7 @@ impl Driver {
                      go on with it by `tidepilot runs resume`",
                     barred.sentence
                 );
-                return Err(Barred { sentence, ..barred });
+                return Err(NotStarted { sentence, ..barred });
             }
             Err(barred) => return Err(barred),
         };
@@ -123,7 +123,7 @@ impl Driver {
         };
         let permit = permit.under(Arc::clone(&lease));
         let joined = async {
-            if taking == Taking::New {
+            if taking == Acquire::New {
                 self.no_other_run(plan, run, &ground).await?;
             }
             self.join(permit, head, journal, taking).await
@@ -159,7 +159,7 @@ impl Driver {
         }
         let ground = self.ground(plan, &[]).await.ok()?;
         // A run says more of itself than its lease.
-        if let Err(Barred { code: exit::ANOTHER_RUN, sentence, .. }) = self.no_other_run(plan, "", &ground).await {
+        if let Err(NotStarted { code: exit::ANOTHER_RUN, sentence, .. }) = self.no_other_run(plan, "", &ground).await {
             return Some(sentence);
         }
         let own = ground.places.iter().map(|place| (place, &ground.database));
@@ -171,7 +171,7 @@ impl Driver {
         None
     }
 
-    async fn take(&self, permit: &WritePermit, wanted: &Wanted, ears: &Ears) -> Result<Lease, Barred> {
+    async fn take(&self, permit: &WritePermit, wanted: &Wanted, ears: &RunChannels) -> Result<Lease, NotStarted> {
         let news = ears.news.clone();
         let told = move |sentence: String| drop(news.try_send(RunMessage::Waiting(sentence)));
         let mut stop = ears.stop.clone();
@@ -194,7 +194,7 @@ impl Driver {
 
     /// The lease is free, yet a run may be open: one that has sent something keeps every other out, one that has sent
     /// nothing the same runbook on the same TidbCluster. One that waits for what this plan cures lets it through.
-    async fn no_other_run(&self, plan: &Plan, run: &str, ground: &Ground) -> Result<(), Barred> {
+    async fn no_other_run(&self, plan: &Plan, run: &str, ground: &Ground) -> Result<(), NotStarted> {
         let cannot = |why: String| barred(exit::REFUSED, format!("cannot tell whether another run is open: {why}"));
         let others = open_run::open_in(&self.links, &ground.places).await.map_err(cannot)?;
         for other in others.into_iter().filter(|head| head.run != run && ground.owns(head)) {
@@ -219,15 +219,15 @@ impl Driver {
         permit: WritePermit,
         head: Head,
         journal: &mut Journal,
-        taking: Taking,
-    ) -> Result<OpenRun, Barred> {
+        taking: Acquire,
+    ) -> Result<OpenRun, NotStarted> {
         let refused = |why: String| barred(exit::REFUSED, format!("{why}; nothing was sent"));
         let file = |error: LedgerError| refused(error.to_string());
         let id = head.run.clone();
         let own = head.clone();
         let mut record = OpenRun::open(&self.links, permit, head).await.map_err(|why| refused(why.to_string()))?;
         let there = record.text();
-        if taking == Taking::Over {
+        if taking == Acquire::Over {
             journal.extend(&there).map_err(file)?;
         }
         let here = journal.text().map_err(file)?;
@@ -249,12 +249,12 @@ impl Driver {
         };
         match stored {
             Ok(()) => Ok(record),
-            Err(why) if taking == Taking::New && record.may_be_there() => {
+            Err(why) if taking == Acquire::New && record.may_be_there() => {
                 let sentence = format!(
                     "{why}. Whether it is there is not known; nothing else was sent. `tidepilot runs resume {id}` looks again and goes on, \
                      `tidepilot runs abandon {id} --reason TEXT` ends it"
                 );
-                Err(Barred { recorded: true, ..barred(exit::REFUSED, sentence) })
+                Err(NotStarted { recorded: true, ..barred(exit::REFUSED, sentence) })
             }
             Err(NotShared::Taken(why)) => Err(barred(exit::ANOTHER_RUN, format!("{why}; nothing was sent"))),
             Err(why) => Err(refused(why.to_string())),
@@ -273,7 +273,7 @@ impl Driver {
         // With them the read-only ones: what is protected under one name is protected under every other.
         let protected = self.links.iter().filter(|link| link.read_only()).map(|link| link.context().to_owned());
         let looked = contexts.iter().cloned().chain(protected).collect();
-        let fleet = client::fold(self.links.look(Some(&looked)).await);
+        let fleet = client::assemble(self.links.look(Some(&looked)).await);
         if let Some(sentence) = self.read_only_elsewhere(&fleet, &plan.contexts) {
             return Err(sentence);
         }
@@ -411,7 +411,7 @@ fn places(fleet: &Fleet, plan: &Plan, all: Vec<(String, String)>) -> Vec<Place> 
 }
 
 /// What a person who takes over should know first.
-pub(super) async fn introduce(head: &Head, records: &[Record], ears: &Ears) {
+pub(super) async fn introduce(head: &Head, records: &[Record], ears: &RunChannels) {
     let who = last_driver(records).unwrap_or_else(|| head.who().to_string());
     let last = records.last().map_or_else(String::new, |record| record.at.to_string());
     let first =
@@ -433,7 +433,7 @@ pub(super) async fn introduce(head: &Head, records: &[Record], ears: &Ears) {
     tell(ears, RunMessage::Waiting(format!("last driven by {who}, last record {last}; {intent}"))).await;
 }
 
-impl Barred {
+impl NotStarted {
     pub(super) fn end(self, run: &str) -> RunEnd {
         end(run, self.code, self.sentence)
     }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::shelf;
+use super::runbook_catalog;
 use crate::client::journal;
 use crate::runbook::run::engine::{BadRun, Run};
 use crate::runbook::run::record::{Event, Record};
@@ -35,7 +35,7 @@ pub fn replay(records: &[Record]) -> Result<Run, String> {
     let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) else {
         return Err(BadRun::NotOpened.to_string());
     };
-    let runbook = shelf::of_plan(plan)?;
+    let runbook = runbook_catalog::of_plan(plan)?;
     Run::replay(runbook, records).map_err(|error| error.to_string())
 }
 

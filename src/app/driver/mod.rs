@@ -9,7 +9,6 @@
 
 pub mod approve;
 pub mod approved;
-mod book;
 mod closeup;
 mod copies;
 mod ended;
@@ -18,8 +17,9 @@ mod guard;
 pub mod journals;
 pub mod open_work;
 mod planning;
+mod run_journal;
+pub mod runbook_catalog;
 pub mod session;
-pub mod shelf;
 mod take_over;
 mod turns;
 mod waiting;
@@ -31,10 +31,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use book::{Book, Unwritten};
 use ended::{end, need, stopped};
 use going_on::moving;
-use guard::{Guarded, Taking};
+use guard::{Acquire, Guarded};
+use run_journal::{RunJournal, Unwritten};
 
 use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::journal::{self, Journal};
@@ -50,12 +50,12 @@ use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
 use crate::runbook::run::beside;
-use crate::runbook::run::choices::Wish;
+use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::engine::{About, Effect, Input, Run, Stop};
 use crate::runbook::run::record::{Cause, Choice, Event, Outcome, PauseReason};
 use crate::runbook::run::standing::{Drives, Standing, last_driver};
 use journals::replay;
-use shelf::Shelf;
+use runbook_catalog::RunbookCatalog;
 use waiting::{Clock, Haste};
 
 /// Exit codes of `plan` and `run`; the table is in `docs/cli.md`.
@@ -110,7 +110,7 @@ impl GateAnswer {
 }
 
 /// The face's side of one run.
-pub struct Ears {
+pub struct RunChannels {
     pub news: mpsc::Sender<RunMessage>,
     pub replies: mpsc::Receiver<Reply>,
     /// Becomes true when a person asks to stop.
@@ -122,7 +122,7 @@ pub struct Ears {
 pub struct Driver {
     links: Links,
     runs: PathBuf,
-    shelf: Shelf,
+    shelf: RunbookCatalog,
     local_only: bool,
     timing: Timing,
     witness: Witness,
@@ -136,7 +136,7 @@ impl Driver {
         Self {
             links,
             runs,
-            shelf: Shelf::default(),
+            shelf: RunbookCatalog::default(),
             local_only: false,
             timing: Timing::from_environment(),
             witness: Witness::default(),
@@ -145,7 +145,7 @@ impl Driver {
     }
 
     /// With these runbooks; without, only the shipped ones are known.
-    pub fn with_shelf(self, shelf: Shelf) -> Self {
+    pub fn with_shelf(self, shelf: RunbookCatalog) -> Self {
         Self { shelf, ..self }
     }
 
@@ -169,7 +169,7 @@ impl Driver {
     }
 
     /// Opens a run of this plan and drives it.
-    pub async fn start(&self, plan: Plan, ears: Ears) -> RunEnd {
+    pub async fn start(&self, plan: Plan, ears: RunChannels) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
             let sentence = format!("refused by check {}: {}", check.id, check.sentence);
             // What it was refused for may be the very doing of the run that is under way.
@@ -190,7 +190,7 @@ impl Driver {
         if let Some(sentence) = self.unreadable() {
             return end("", exit::REFUSED, sentence);
         }
-        let runbook = match shelf::of_plan(&plan) {
+        let runbook = match runbook_catalog::of_plan(&plan) {
             Ok(runbook) => runbook,
             Err(sentence) => return end("", exit::REFUSED, sentence),
         };
@@ -221,7 +221,7 @@ impl Driver {
             Err(error) => return end(&run, exit::INTERNAL, error.to_string()),
         };
         agent::during(&plan.runbook, &run, async {
-            match Box::pin(self.guard(&plan, &run, &mut journal, Taking::New, &ears)).await {
+            match Box::pin(self.guard(&plan, &run, &mut journal, Acquire::New, &ears)).await {
                 Ok(guarded) => {
                     tell(&ears, RunMessage::Record(Box::new(record))).await;
                     self.drive(opened, journal, guarded, Vec::new(), ears).await
@@ -243,10 +243,10 @@ impl Driver {
         journal: Journal,
         guarded: Option<Guarded>,
         first: Vec<Event>,
-        mut ears: Ears,
+        mut ears: RunChannels,
     ) -> RunEnd {
         let (shared, leased) = guarded.map(|guarded| (guarded.shared, guarded.leased)).unzip();
-        let mut book = Book::new(journal, shared, Haste::new(ears.stop.clone()));
+        let mut book = RunJournal::new(journal, shared, Haste::new(ears.stop.clone()));
         let late = run.under_way_to().map(|(target, uid)| (target.clone(), uid.to_owned()));
         let given_up = first.iter().any(|event| matches!(event, Event::Chosen { choice: Choice::Abandon { .. } }));
         for event in first.into_iter().chain(leased) {
@@ -318,7 +318,7 @@ impl Driver {
     }
 
     /// The loop: effects out, inputs in, until the engine stops.
-    async fn steps(&self, mut run: Run, book: &mut Book, ears: &mut Ears) -> RunEnd {
+    async fn steps(&self, mut run: Run, book: &mut RunJournal, ears: &mut RunChannels) -> RunEnd {
         let id = run.id.clone();
         let contexts: BTreeSet<String> = run.plan.contexts.iter().cloned().collect();
         let permits = WritePermit::for_run(&self.links, &id, &contexts)
@@ -424,7 +424,7 @@ impl Driver {
                             why = approve::until_taken(lease.as_ref()) => return self.gone(&run, why).await,
                         };
                         // With no Intent in the journal there is nothing to wait for and nothing to leave behind.
-                        let wish = Wish::Abandon { reason: format!("answered no to: {}", gate.question) };
+                        let wish = Resolution::Abandon { reason: format!("answered no to: {}", gate.question) };
                         if said == GateAnswer::No
                             && !run.has_written()
                             && let Ok(event) = run.choose(&wish, now())
@@ -490,7 +490,7 @@ impl Driver {
 
     /// One fresh look at everything that a run's next decision stands on.
     async fn observe(&self, run: &Run, contexts: &BTreeSet<String>, domains: &mut Vec<Change>) -> Observation {
-        let mut fleet = client::fold(self.links.look_closer(Some(contexts), &run.extras()).await);
+        let mut fleet = client::assemble(self.links.look_closer(Some(contexts), &run.extras()).await);
         self.add_domain(&mut fleet, run, domains).await;
         let mut seen = Observation { at: now(), fleet, denied: None };
         let objects = run.objects(&seen);
@@ -550,13 +550,13 @@ fn refused(id: &str, sentence: String) -> CheckResult {
     CheckResult::new(id, CheckState::Refused, sentence)
 }
 
-async fn tell(ears: &Ears, message: RunMessage) {
+async fn tell(ears: &RunChannels, message: RunMessage) {
     // A face that went away or is held up (a terminal on Ctrl-S) does not hold a write back between its Intent and
     // its leaving: the journal has everything.
     let _ = ears.news.send_timeout(message, FACE_WAIT).await;
 }
 
-async fn ask(ears: &mut Ears, gate: &Gate) -> GateAnswer {
+async fn ask(ears: &mut RunChannels, gate: &Gate) -> GateAnswer {
     tell(ears, RunMessage::Gate(gate.clone())).await;
     loop {
         tokio::select! {

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use super::{Driver, copies, journals};
-use crate::client::fold;
+use crate::client::assemble;
 use crate::client::journal;
 use crate::client::share::lease::{self, Place};
 use crate::client::share::leases::Orphan;
 use crate::client::share::open_run::{self, Head};
-use crate::fleet::object::Sight;
+use crate::fleet::object::Lookup;
 use crate::fleet::{Fleet, Freshness};
 use crate::runbook::actions::retold::told;
 use crate::runbook::plan::provenance::Provenance;
@@ -151,10 +151,10 @@ impl Driver {
     pub(super) async fn nothing_left(&self, run: &Run) -> bool {
         let needed = run.needed();
         let contexts: BTreeSet<String> = needed.iter().map(|of| of.context.clone()).collect();
-        let mut fleet = fold(self.links.look(Some(&contexts)).await);
+        let mut fleet = assemble(self.links.look(Some(&contexts)).await);
         let Some(namespace) = proven::missing(&needed, &fleet).map(proven::namespace_of) else { return false };
         self.add_objects(&mut fleet, &BTreeSet::from([namespace.clone()])).await;
-        matches!(fleet.sight(&namespace), Some(Sight::Absent))
+        matches!(fleet.sight(&namespace), Some(Lookup::Absent))
     }
 
     /// Notes who drives a run now, by its lease.
@@ -187,7 +187,7 @@ impl Driver {
             _ => None,
         });
         let Some((database, fences)) = leased else { return (Drives::Nobody, None) };
-        let seat = if here { journal::seat_of(&self.runs, run) } else { None };
+        let lock_id = if here { journal::seat_of(&self.runs, run) } else { None };
         let mut unknown = false;
         for fence in fences {
             let place =
@@ -196,7 +196,7 @@ impl Driver {
                 Ok(Some(holder)) if holder.run == run => {
                     // The lock of the very file under which it was taken is free: its process is dead. And one that was not
                     // renewed for minutes is no longer, however the clocks differ; this is only told, never acted upon.
-                    let dead = seat.as_ref() == Some(&holder.seat);
+                    let dead = lock_id.as_ref() == Some(&holder.lock_id);
                     let who = holder.who.to_string();
                     let drives = if dead || stale(&holder) { Drives::Gone(who) } else { Drives::Holds(who) };
                     return (drives, Some((holder.renewed, holder.duration_s)));

@@ -121,7 +121,7 @@ impl Driver {
         let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         let extras = bind::extras_of_facts(&runbook);
-        let fleet = client::fold(self.links.look_closer(None, &extras).await);
+        let fleet = client::assemble(self.links.look_closer(None, &extras).await);
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
         let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
         self.add_objects(&mut seen.fleet, &reads).await;

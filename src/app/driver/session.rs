@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 use super::approve::Asked;
 use super::closeup;
 use super::turns::Known;
-use super::{Driver, Ears, GateAnswer, Reply, exit, journals};
+use super::{Driver, GateAnswer, Reply, RunChannels, exit, journals};
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
-use crate::client::fold;
+use crate::client::assemble;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
 use crate::fleet::extras::Extras;
@@ -72,7 +72,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                 }
                 closer = Some(tokio::spawn(async move {
                     // Of a look of its own; only what it adds goes on, so that no watch is overtaken.
-                    let fleet = fold(links.look(None).await);
+                    let fleet = assemble(links.look(None).await);
                     for change in links.closer(&fleet, &Extras::all()).await {
                         if messages.send(Message::Fleet(change)).await.is_err() {
                             break;
@@ -216,7 +216,7 @@ fn watch_renewal(run: &mut Standing, seen: &mut BTreeMap<String, (String, Instan
 
 fn begin_run<F, Drive>(look: &watch::Sender<()>, messages: &mpsc::Sender<Message>, start: F) -> Driving
 where
-    F: FnOnce(Ears) -> Drive + Send + 'static,
+    F: FnOnce(RunChannels) -> Drive + Send + 'static,
     Drive: Future<Output = RunEnd> + Send + 'static,
 {
     let (news, mut heard) = mpsc::channel(64);
@@ -224,7 +224,7 @@ where
     let (stop, stopped) = watch::channel(false);
     let (messages, look) = (messages.clone(), look.clone());
     let task = tokio::spawn(async move {
-        let running = tokio::spawn(start(Ears { news, replies: replied, stop: stopped }));
+        let running = tokio::spawn(start(RunChannels { news, replies: replied, stop: stopped }));
         while let Some(news) = heard.recv().await {
             // A closed console does not stop the run.
             let _ = messages.send(Message::Run(news)).await;

@@ -3,9 +3,9 @@
 //! Going on needs nothing but a kubeconfig: the journal is fetched. It begins only after the lease was seen to lapse,
 //! and from then on the process that had it is refused. Not here: the lease ([`super::guard`]), the steps.
 
-use super::guard::{Taking, introduce};
+use super::guard::{Acquire, introduce};
 use super::journals::replay;
-use super::{Driver, Ears, TOOL, ask, copies, end, exit, guard, tell};
+use super::{Driver, RunChannels, TOOL, ask, copies, end, exit, guard, tell};
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::kube::identity::Identity;
@@ -29,7 +29,7 @@ impl Driver {
     }
 
     /// Fetches the journal of a run found in the clusters and goes on with it.
-    pub async fn take_over(&self, run: &str, mut ears: Ears) -> RunEnd {
+    pub async fn take_over(&self, run: &str, mut ears: RunChannels) -> RunEnd {
         let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
         // It becomes part of a selector and of names.
         if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -79,7 +79,13 @@ impl Driver {
 
     /// Shows what is to be carried out, as `run` does, and asks. The record is somebody else's word: a plan that is no
     /// runbook known here is typed, by whose it is.
-    async fn ask_before_take_over(&self, run: &str, plan: &Plan, head: &Head, ears: &mut Ears) -> Result<(), RunEnd> {
+    async fn ask_before_take_over(
+        &self,
+        run: &str,
+        plan: &Plan,
+        head: &Head,
+        ears: &mut RunChannels,
+    ) -> Result<(), RunEnd> {
         let (provenance, told) = self.judged(plan);
         tell(ears, RunMessage::Planned(Box::new(told))).await;
         let who = head.who();
@@ -111,7 +117,7 @@ impl Driver {
         &self,
         run: &mut Run,
         records: &[Record],
-        ears: &mut Ears,
+        ears: &mut RunChannels,
     ) -> Result<(), RunEnd> {
         let (provenance, told) = self.judged(&run.plan);
         let Provenance::Foreign { why } = provenance else { return Ok(()) };
@@ -155,7 +161,7 @@ impl Driver {
         (provenance, told)
     }
 
-    async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: Ears) -> RunEnd {
+    async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: RunChannels) -> RunEnd {
         let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
         if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
             return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));
@@ -165,7 +171,7 @@ impl Driver {
             Err(error @ LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
             Err(error) => return refuse(error.to_string()),
         };
-        let guarded = match Box::pin(self.guard(&plan, run, &mut journal, Taking::Over, &ears)).await {
+        let guarded = match Box::pin(self.guard(&plan, run, &mut journal, Acquire::Over, &ears)).await {
             Ok(guarded) => guarded,
             Err(barred) => {
                 if fetched {
@@ -220,7 +226,7 @@ impl Driver {
     }
 
     /// The file to go on with; `true` where it was made just now.
-    async fn local(&self, run: &str, lines: &str, ears: &Ears) -> Result<(Journal, bool), LedgerError> {
+    async fn local(&self, run: &str, lines: &str, ears: &RunChannels) -> Result<(Journal, bool), LedgerError> {
         let mut journal = match Journal::open(&self.runs, run) {
             Ok((journal, _)) => journal,
             Err(LedgerError::Missing { .. }) => return Ok((Journal::import(&self.runs, run, lines)?, true)),
@@ -242,7 +248,13 @@ impl Driver {
     }
 
     /// Puts this machine's journal aside for the one in the cluster.
-    async fn instead(&self, run: &str, lines: &str, why: &str, ears: &Ears) -> Result<(Journal, bool), LedgerError> {
+    async fn instead(
+        &self,
+        run: &str,
+        lines: &str,
+        why: &str,
+        ears: &RunChannels,
+    ) -> Result<(Journal, bool), LedgerError> {
         let aside = journal::set_aside(&self.runs, run)?;
         tell(ears, RunMessage::Waiting(format!("{why}; it is kept as {}", aside.display()))).await;
         Ok((Journal::import(&self.runs, run, lines)?, false))
@@ -256,7 +268,7 @@ impl Driver {
     }
 
     /// A run that is over in the file but open in the cluster: the last lines were not stored there. Best effort.
-    pub(super) async fn repair(&self, plan: &Plan, run: &str, journal: &mut Journal, ears: &Ears) {
+    pub(super) async fn repair(&self, plan: &Plan, run: &str, journal: &mut Journal, ears: &RunChannels) {
         if self.local_only || self.links.get(&plan.target.context).is_none_or(|link| link.read_only()) {
             return;
         }
@@ -264,7 +276,7 @@ impl Driver {
         if !found.heads.iter().any(|head| head.open) {
             return;
         }
-        if let Ok(Some(guarded)) = self.guard(plan, run, journal, Taking::Resume, ears).await {
+        if let Ok(Some(guarded)) = self.guard(plan, run, journal, Acquire::Resume, ears).await {
             let mut record = guarded.shared.record;
             record.close();
             let _ = record.flush().await;
@@ -274,7 +286,7 @@ impl Driver {
 }
 
 /// Asks until it is answered as it has to be, or nobody answers.
-async fn answered(gate: &Gate, ears: &mut Ears) -> bool {
+async fn answered(gate: &Gate, ears: &mut RunChannels) -> bool {
     loop {
         match (ask(ears, gate).await.text(), &gate.text) {
             (Some(_), None) => return true,

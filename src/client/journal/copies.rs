@@ -69,17 +69,17 @@ impl Journal {
 
     /// Names this very file on this running machine. Whoever has its lock knows that no other process drives from
     /// it; a copied file, another machine or a reboot gives another name. `None` where that cannot be told.
-    pub fn seat(&self) -> Option<String> {
-        seat(&self.file)
+    pub fn lock_id(&self) -> Option<String> {
+        lock_id(&self.file)
     }
 }
 
 /// The seat of a journal that somebody else may have locked; `None` where there is none, or it cannot be told.
 pub fn seat_of(dir: &Path, run: &str) -> Option<String> {
-    seat(&open_plain(&path(dir, run).ok()?, OpenOptions::new().read(true)).ok()?)
+    lock_id(&open_plain(&path(dir, run).ok()?, OpenOptions::new().read(true)).ok()?)
 }
 
-fn seat(file: &File) -> Option<String> {
+fn lock_id(file: &File) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let file = file.metadata().ok()?;
@@ -166,6 +166,6 @@ mod tests {
         let (here, there) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
         let mut ours = start(here.path());
         let copy = Journal::import(there.path(), "r", &ours.text().expect("text")).expect("imported");
-        assert!(ours.seat() == ours.seat() && (ours.seat().is_none() || ours.seat() != copy.seat()));
+        assert!(ours.lock_id() == ours.lock_id() && (ours.lock_id().is_none() || ours.lock_id() != copy.lock_id()));
     }
 }

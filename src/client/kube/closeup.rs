@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::client::encode;
 use crate::client::kube::pages::{self, Limit};
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::fleet::closeup::{Ask, Happening, MOST_LOGS, News, Place, Thing};
 
 mod logs;
@@ -113,9 +113,9 @@ async fn events(link: &Link, place: &Place, about: Option<&Thing>) -> Result<Vec
 }
 
 /// The sentence of a trouble; of a refusal, with the right that is missing.
-fn right_for(trouble: Trouble, verb: &str, resource: &str) -> String {
+fn right_for(trouble: RequestError, verb: &str, resource: &str) -> String {
     match trouble.kind {
-        TroubleKind::Forbidden => format!(
+        RequestErrorKind::Forbidden => format!(
             "{}; the right to {verb} {resource} is missing (assets/rbac/read-only.yaml has it)",
             trouble.sentence
         ),

@@ -12,7 +12,7 @@ use futures::future::join_all;
 use crate::client::kube::resources::{self, Kind};
 use crate::client::wire::agent;
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::within::Within;
 use crate::client::{now, pd};
 use crate::fleet::tidbcluster::TidbCluster;
@@ -59,7 +59,7 @@ impl<T> Drop for Owned<T> {
 }
 
 /// Folds changes into a fleet.
-pub fn fold(changes: impl IntoIterator<Item = Change>) -> Fleet {
+pub fn assemble(changes: impl IntoIterator<Item = Change>) -> Fleet {
     let mut fleet = Fleet::default();
     for change in changes {
         fleet.apply(change);
@@ -118,7 +118,7 @@ struct Seen {
     pods: Vec<Pod>,
 }
 
-async fn objects(link: &Link) -> Result<Seen, Trouble> {
+async fn objects(link: &Link) -> Result<Seen, RequestError> {
     // Alone and first: a cluster that does not answer this is asked nothing else.
     let version = resources::version(link).await?;
     let (facts, definition, tidb_clusters, pods, stateful_sets) = futures::join!(
@@ -145,7 +145,7 @@ pub(in crate::client) struct Facts {
 }
 
 /// Identity, operator and domain; the CRD follows with [`Facts::finish`].
-pub(in crate::client) async fn facts(link: &Link, version: String) -> Result<Facts, Trouble> {
+pub(in crate::client) async fn facts(link: &Link, version: String) -> Result<Facts, RequestError> {
     let (uid, operator, domain) =
         futures::join!(resources::identity(link), resources::operator_version(link), resources::dns(link));
     let mut facts = Facts { changes: Vec::new(), gaps: Gaps::default(), crd: Crd::Unknown };
@@ -160,22 +160,22 @@ pub(in crate::client) async fn facts(link: &Link, version: String) -> Result<Fac
 }
 
 /// `None` where the server answered something else; an error only where it did not answer, or does not know us.
-fn unless_lost<T>(result: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+fn unless_lost<T>(result: Result<T, RequestError>) -> Result<Option<T>, RequestError> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(trouble) => match trouble.kind {
-            TroubleKind::Unreachable | TroubleKind::AuthNeeded => Err(trouble),
-            TroubleKind::Forbidden
-            | TroubleKind::Missing
-            | TroubleKind::Expired
-            | TroubleKind::Answered
-            | TroubleKind::Refused => Ok(None),
+            RequestErrorKind::Unreachable | RequestErrorKind::AuthNeeded => Err(trouble),
+            RequestErrorKind::Forbidden
+            | RequestErrorKind::Missing
+            | RequestErrorKind::Expired
+            | RequestErrorKind::Answered
+            | RequestErrorKind::Refused => Ok(None),
         },
     }
 }
 
 /// The CRD's state as it was read not long ago, or by asking.
-pub(in crate::client) async fn definition(link: &Link) -> Result<Crd, Trouble> {
+pub(in crate::client) async fn definition(link: &Link) -> Result<Crd, RequestError> {
     match resources::known_crd(link) {
         Some(known) => Ok(known),
         None => resources::crd(link).await,
@@ -183,7 +183,11 @@ pub(in crate::client) async fn definition(link: &Link) -> Result<Crd, Trouble> {
 }
 
 impl Facts {
-    fn unless_lost<T>(&mut self, result: Result<T, Trouble>, what: &'static str) -> Result<Option<T>, Trouble> {
+    fn unless_lost<T>(
+        &mut self,
+        result: Result<T, RequestError>,
+        what: &'static str,
+    ) -> Result<Option<T>, RequestError> {
         let found = unless_lost(result)?;
         if found.is_none() {
             self.gaps.lacking(what);
@@ -195,16 +199,16 @@ impl Facts {
     pub async fn finish(
         &mut self,
         link: &Link,
-        definition: Result<Crd, Trouble>,
-        unlisted: Option<&Trouble>,
-    ) -> Result<(), Trouble> {
-        let gone = unlisted.is_some_and(|trouble| trouble.kind == TroubleKind::Missing);
+        definition: Result<Crd, RequestError>,
+        unlisted: Option<&RequestError>,
+    ) -> Result<(), RequestError> {
+        let gone = unlisted.is_some_and(|trouble| trouble.kind == RequestErrorKind::Missing);
         // What was known from before does not hold where the kind is not served any more.
         let stale = gone && matches!(definition, Ok(Crd::Served { .. }));
         let definition = if stale { resources::crd(link).await } else { definition };
         self.crd = match definition {
             Ok(crd) => crd,
-            Err(trouble) if trouble.kind == TroubleKind::AuthNeeded => return Err(trouble),
+            Err(trouble) if trouble.kind == RequestErrorKind::AuthNeeded => return Err(trouble),
             // Not for us to read, or too slow to wait for: that the kind is served shows all the same.
             Err(_) if unlisted.is_none() => Crd::Served { across_k8s: None },
             Err(_) if gone => Crd::Missing,
@@ -224,19 +228,19 @@ impl Facts {
     /// A complete list becomes a change; one that is forbidden a gap; anything else ends the look.
     fn take<K: Kind>(
         &mut self,
-        listed: Result<(Vec<K>, String), Trouble>,
+        listed: Result<(Vec<K>, String), RequestError>,
         may_be_missing: bool,
-    ) -> Result<Vec<K>, Trouble> {
+    ) -> Result<Vec<K>, RequestError> {
         match listed {
             Ok((all, _)) => {
                 self.changes.push(K::all(all.clone()));
                 Ok(all)
             }
-            Err(trouble) if trouble.kind == TroubleKind::Forbidden => {
+            Err(trouble) if trouble.kind == RequestErrorKind::Forbidden => {
                 self.gaps.forbidden(K::PLURAL);
                 Ok(Vec::new())
             }
-            Err(trouble) if trouble.kind == TroubleKind::Missing && may_be_missing => {
+            Err(trouble) if trouble.kind == RequestErrorKind::Missing && may_be_missing => {
                 self.changes.push(K::all(Vec::new()));
                 Ok(Vec::new())
             }

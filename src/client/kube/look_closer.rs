@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::client::kube::look::{change, fold};
+use crate::client::kube::look::{assemble, change};
 use crate::client::kube::pages::{self, MANY};
 use crate::client::pd::details;
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, pd, plain};
 use crate::fleet::database::{Database, databases};
 use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator, Policy, RecordGuard};
@@ -37,7 +37,7 @@ impl Links {
     /// Looks at the named contexts (`None`: all of them), then closer at what was seen there.
     pub async fn look_closer(&self, contexts: Option<&BTreeSet<String>>, extras: &Extras) -> Vec<Change> {
         let mut changes = self.look(contexts).await;
-        let fleet = fold(changes.iter().cloned());
+        let fleet = assemble(changes.iter().cloned());
         changes.extend(self.closer(&fleet, extras).await);
         changes
     }
@@ -132,14 +132,14 @@ fn wanted_secrets(fleet: &Fleet) -> BTreeSet<ObjectId> {
 }
 
 /// Runs one reading within the time of a look; what fails becomes a sentence.
-async fn bounded(link: &Link, extra: Extra, reading: impl Future<Output = Result<What, Trouble>>) -> Vec<Change> {
+async fn bounded(link: &Link, extra: Extra, reading: impl Future<Output = Result<What, RequestError>>) -> Vec<Change> {
     let limit = link.limits().look;
     let read = tokio::time::timeout(limit, reading).await.unwrap_or_else(|_| Err(link.too_late(limit, true)));
     let what = read.unwrap_or_else(|trouble| What::Lacking { extra, sentence: lacking(extra, &trouble) });
     vec![change(link, what)]
 }
 
-fn lacking(extra: Extra, trouble: &Trouble) -> String {
+fn lacking(extra: Extra, trouble: &RequestError) -> String {
     let what = match extra {
         Extra::Claims => "persistentvolumeclaims",
         Extra::Events => "events",
@@ -151,28 +151,28 @@ fn lacking(extra: Extra, trouble: &Trouble) -> String {
         Extra::Records => "run records and their admission policy",
     };
     match trouble.kind {
-        TroubleKind::Forbidden => format!("may not list {what}"),
-        TroubleKind::Unreachable
-        | TroubleKind::AuthNeeded
-        | TroubleKind::Missing
-        | TroubleKind::Expired
-        | TroubleKind::Answered
-        | TroubleKind::Refused => format!("{what} could not be read: {}", trouble.sentence),
+        RequestErrorKind::Forbidden => format!("may not list {what}"),
+        RequestErrorKind::Unreachable
+        | RequestErrorKind::AuthNeeded
+        | RequestErrorKind::Missing
+        | RequestErrorKind::Expired
+        | RequestErrorKind::Answered
+        | RequestErrorKind::Refused => format!("{what} could not be read: {}", trouble.sentence),
     }
 }
 
 /// Every item of a list, page by page. A kind or namespace that is not there has none.
-async fn list<T: DeserializeOwned>(link: &Link, path: &str) -> Result<Vec<T>, Trouble> {
+async fn list<T: DeserializeOwned>(link: &Link, path: &str) -> Result<Vec<T>, RequestError> {
     match pages::list(link, path, MANY).await {
         Ok(listed) => Ok(listed.items),
-        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(Vec::new()),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Ok(Vec::new()),
         Err(trouble) => Err(trouble),
     }
 }
 
 const MANAGED: &str = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dtidb-operator";
 
-async fn claims(link: &Link) -> Result<What, Trouble> {
+async fn claims(link: &Link) -> Result<What, RequestError> {
     #[derive(Deserialize)]
     struct Volume {
         metadata: VolumeMeta,
@@ -208,7 +208,7 @@ async fn claims(link: &Link) -> Result<What, Trouble> {
 }
 
 /// Warning events in the namespaces with TidbClusters, on these, their StatefulSets and their pods.
-async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
+async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, RequestError> {
     let namespaces: BTreeSet<&str> = cluster.tidb_clusters.keys().map(|key| key.namespace.as_str()).collect();
     let lists = namespaces.iter().flat_map(|namespace| {
         ["TidbCluster", "StatefulSet", "Pod"].map(|kind| {
@@ -232,7 +232,7 @@ async fn events(link: &Link, cluster: &KubeCluster) -> Result<What, Trouble> {
 }
 
 /// By discovery, which everybody who is known may read.
-async fn cert_manager(link: &Link) -> Result<What, Trouble> {
+async fn cert_manager(link: &Link) -> Result<What, RequestError> {
     #[derive(Deserialize)]
     struct Group {
         #[serde(default)]
@@ -244,13 +244,13 @@ async fn cert_manager(link: &Link) -> Result<What, Trouble> {
     }
     match link.get::<Group>("/apis/cert-manager.io").await {
         Ok(group) => Ok(What::CertManager(group.versions.into_iter().map(|one| plain(&one.version)).collect())),
-        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(What::CertManager(Vec::new())),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Ok(What::CertManager(Vec::new())),
         Err(trouble) => Err(trouble),
     }
 }
 
 /// Whether run records lie here, and whether the policy of `assets/rbac` binds whoever writes them.
-async fn records(link: &Link) -> Result<What, Trouble> {
+async fn records(link: &Link) -> Result<What, RequestError> {
     let scope = link.namespace().map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
     let heads = format!("/api/v1{scope}/configmaps?limit=1&labelSelector={}", encode(RECORD_HEADS));
     let registration = "/apis/admissionregistration.k8s.io/v1";
@@ -262,7 +262,7 @@ async fn records(link: &Link) -> Result<What, Trouble> {
     let policy = match (policies, bindings) {
         (Ok(policies), Ok(bindings)) if in_force(&policies.items, &bindings.items) => Policy::InForce,
         (Ok(_), Ok(_)) => Policy::Absent,
-        (Err(trouble), _) | (_, Err(trouble)) if trouble.kind == TroubleKind::Missing => Policy::NotServed,
+        (Err(trouble), _) | (_, Err(trouble)) if trouble.kind == RequestErrorKind::Missing => Policy::NotServed,
         (Err(trouble), _) | (_, Err(trouble)) => return Err(trouble),
     };
     let records = found["items"].as_array().is_some_and(|items| !items.is_empty());
@@ -296,7 +296,7 @@ fn event(raw: &Value) -> Option<Event> {
     })
 }
 
-async fn operator(link: &Link) -> Result<What, Trouble> {
+async fn operator(link: &Link) -> Result<What, RequestError> {
     let components = encode("app.kubernetes.io/component in (controller-manager,admission-webhook)");
     let deployments = format!("/apis/apps/v1/deployments?labelSelector={components}");
     let registration = "/apis/admissionregistration.k8s.io/v1";

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use crate::client::kube::probe::{addresses, exec, last_words, search_domain};
 use crate::client::wire::access::ProbePermit;
 use crate::client::wire::link::Links;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, leads_to};
 use crate::runbook::actions::NetProbe;
-use crate::runbook::actions::network::{Port, Way, probe_at};
+use crate::runbook::actions::network::{Port, RouteProbe, probe_at};
 
 /// The container of a probe pod in which programs are run; the others listen.
 const CONTAINER: &str = "probe";
@@ -22,13 +22,13 @@ const CONTAINER: &str = "probe";
 const PATIENCE: &str = "4";
 
 /// Every way of [`Action::NetProbe`], all at once. Empty for other actions.
-pub async fn cross(links: &Links, permit: &ProbePermit, action: &Action, fleet: &Fleet) -> Vec<Way> {
+pub async fn cross(links: &Links, permit: &ProbePermit, action: &Action, fleet: &Fleet) -> Vec<RouteProbe> {
     let Action::NetProbe(NetProbe { places, ports, .. }) = action else { return Vec::new() };
     let pods: Vec<ObjectRef> = places.iter().map(probe_at).collect();
     let hosts = join_all(pods.iter().map(|pod| host(links, permit, pod))).await;
     let pairs = pods.iter().flat_map(|from| pods.iter().zip(&hosts).map(move |to| (from, to)));
     let ways = pairs.filter(|(from, (to, _))| from != to).map(|(from, (to, host))| async move {
-        let mut way = Way {
+        let mut way = RouteProbe {
             from: from.clone(),
             to: to.clone(),
             host: String::new(),
@@ -57,12 +57,12 @@ async fn host(links: &Links, permit: &ProbePermit, pod: &ObjectRef) -> Result<St
 }
 
 fn pod_addresses(fleet: &Fleet, pod: &ObjectRef) -> Vec<String> {
-    let object = fleet.sight(&ObjectId::new(ObjectKind::Pod, pod)).and_then(Sight::present);
+    let object = fleet.sight(&ObjectId::new(ObjectKind::Pod, pod)).and_then(Lookup::present);
     let pod = object.and_then(|object| Pod::deserialize(object).ok());
     pod.map(|pod| pod.status.addresses()).unwrap_or_default()
 }
 
-async fn look(links: &Links, permit: &ProbePermit, host: &str, way: &mut Way) -> Result<(), String> {
+async fn look(links: &Links, permit: &ProbePermit, host: &str, way: &mut RouteProbe) -> Result<(), String> {
     way.host = host.to_owned();
     let link = links.need(&way.from.context)?;
     let asked = exec(link, permit, &way.from, CONTAINER, &["nslookup", host]).await?;

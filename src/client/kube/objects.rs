@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::client::certificates;
 use crate::client::kube::look::change;
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::trouble::TroubleKind;
+use crate::client::wire::request_error::RequestErrorKind;
 use crate::fleet::certificate::FACTS_KEY;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Change, What};
 
 impl Links {
@@ -32,13 +32,13 @@ impl Links {
     }
 }
 
-async fn look_at(link: &Link, id: &ObjectId) -> Sight {
+async fn look_at(link: &Link, id: &ObjectId) -> Lookup {
     match link.get::<Value>(&id.path()).await {
-        Ok(object) if id.kind == ObjectKind::Secret => Sight::Present(redacted(object)),
-        Ok(object) => Sight::Present(object),
+        Ok(object) if id.kind == ObjectKind::Secret => Lookup::Present(redacted(object)),
+        Ok(object) => Lookup::Present(object),
         // A kind that is not served has no objects, and neither has a namespace that is not there.
-        Err(trouble) if trouble.kind == TroubleKind::Missing => Sight::Absent,
-        Err(trouble) => Sight::Unseen(trouble.sentence),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Lookup::Absent,
+        Err(trouble) => Lookup::Unseen(trouble.sentence),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::client::encode;
 use crate::client::wire::link::Link;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 /// How much of one list is read.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +56,9 @@ pub(in crate::client) async fn list<T: DeserializeOwned>(
     link: &Link,
     path: &str,
     limit: Limit,
-) -> Result<Listed<T>, Trouble> {
+) -> Result<Listed<T>, RequestError> {
     match once(link, path, limit).await {
-        Err(trouble) if trouble.kind == TroubleKind::Expired => once(link, path, limit).await,
+        Err(trouble) if trouble.kind == RequestErrorKind::Expired => once(link, path, limit).await,
         other => other,
     }
 }
@@ -72,7 +72,7 @@ pub(in crate::client) fn with(path: &str, parameter: &str) -> String {
     }
 }
 
-async fn once<T: DeserializeOwned>(link: &Link, path: &str, limit: Limit) -> Result<Listed<T>, Trouble> {
+async fn once<T: DeserializeOwned>(link: &Link, path: &str, limit: Limit) -> Result<Listed<T>, RequestError> {
     let mut items = Vec::new();
     let mut next = String::new();
     let mut bytes = 0_usize;
@@ -87,7 +87,7 @@ async fn once<T: DeserializeOwned>(link: &Link, path: &str, limit: Limit) -> Res
                 BYTES / 1024 / 1024,
                 path.split('?').next().unwrap_or(path)
             );
-            return Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) });
+            return Err(RequestError { kind: RequestErrorKind::Answered, ..RequestError::cut(sentence) });
         }
         items.extend(page.items.unwrap_or_default());
         match page.metadata.next.filter(|token| !token.is_empty()) {
@@ -101,5 +101,5 @@ async fn once<T: DeserializeOwned>(link: &Link, path: &str, limit: Limit) -> Res
         limit.per_page * limit.pages,
         path.split('?').next().unwrap_or(path)
     );
-    Err(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) })
+    Err(RequestError { kind: RequestErrorKind::Answered, ..RequestError::cut(sentence) })
 }

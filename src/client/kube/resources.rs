@@ -16,13 +16,13 @@ use tokio_util::io::StreamReader;
 
 use crate::client::kube::pages::{self, Limit, MANY, with};
 use crate::client::wire::link::Link;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, now};
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
-use crate::fleet::{Crd, Keyed, One, OperatorPods, What};
+use crate::fleet::{Crd, Keyed, OperatorPods, WatchEvent, What};
 
 /// More objects than this in one context are refused rather than held.
 const PAGES: Limit = Limit { per_page: 200, pages: 250 };
@@ -39,7 +39,7 @@ pub(in crate::client) trait Kind: Keyed + DeserializeOwned + Clone + Send + Sync
     const PREFIX: &'static str;
     const SELECTOR: Option<&'static str>;
     fn all(all: Vec<Self>) -> What;
-    fn one(one: One<Self>) -> What;
+    fn one(one: WatchEvent<Self>) -> What;
     fn resource_version(&self) -> &str;
 
     /// Path and query of the list, without paging.
@@ -62,7 +62,7 @@ macro_rules! kind {
             fn all(all: Vec<Self>) -> What {
                 What::$all(all)
             }
-            fn one(one: One<Self>) -> What {
+            fn one(one: WatchEvent<Self>) -> What {
                 What::$type(one)
             }
             fn resource_version(&self) -> &str {
@@ -77,23 +77,23 @@ kind!(Pod, "pods", "/api/v1", MANAGED, Pods);
 kind!(StatefulSet, "statefulsets", "/apis/apps/v1", MANAGED, StatefulSets);
 
 /// Lists everything of one kind, page by page, with the version to watch from.
-pub(in crate::client) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), Trouble> {
+pub(in crate::client) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), RequestError> {
     let listed = pages::list(link, &K::path(link.namespace()), PAGES).await?;
     Ok((listed.items, listed.resource_version))
 }
 
 /// One event of a watch.
 pub(in crate::client) enum Event<K> {
-    One(One<K>, String),
+    Changed(WatchEvent<K>, String),
     /// Nothing changed up to this version.
     Bookmark(String),
 }
 
-/// Watches one kind from a version on. Ends when the server ends it; [`TroubleKind::Expired`] asks for a new list.
+/// Watches one kind from a version on. Ends when the server ends it; [`RequestErrorKind::Expired`] asks for a new list.
 pub(in crate::client) async fn events<K: Kind>(
     link: &Link,
     from: &str,
-) -> Result<impl Stream<Item = Result<Event<K>, Trouble>> + use<K>, Trouble> {
+) -> Result<impl Stream<Item = Result<Event<K>, RequestError>> + use<K>, RequestError> {
     let base = with(&K::path(link.namespace()), "watch=true");
     let from = encode(from);
     let path = format!("{base}&allowWatchBookmarks=true&timeoutSeconds={WATCH_S}&resourceVersion={from}");
@@ -105,13 +105,13 @@ pub(in crate::client) async fn events<K: Kind>(
         let event = match line {
             Ok(line) if line.trim().is_empty() => None,
             Ok(line) => Some(event(&server, &line)),
-            Err(error) => Some(Err(Trouble::cut(crate::client::wire::trouble::transport(&server, &error)))),
+            Err(error) => Some(Err(RequestError::cut(crate::client::wire::request_error::transport(&server, &error)))),
         };
         futures::future::ready(event)
     }))
 }
 
-pub(in crate::client) fn event<K: Kind>(server: &str, line: &str) -> Result<Event<K>, Trouble> {
+pub(in crate::client) fn event<K: Kind>(server: &str, line: &str) -> Result<Event<K>, RequestError> {
     #[derive(Deserialize)]
     struct Raw {
         r#type: String,
@@ -119,7 +119,7 @@ pub(in crate::client) fn event<K: Kind>(server: &str, line: &str) -> Result<Even
     }
     let odd = |why: String| {
         let sentence = format!("{server} sent an unexpected watch event: {}", crate::client::plain(&why));
-        Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) }
+        RequestError { kind: RequestErrorKind::Answered, ..RequestError::cut(sentence) }
     };
     let raw: Raw = serde_json::from_str(line).map_err(|error| odd(error.to_string()))?;
     let decode = |object: Value| serde_json::from_value::<K>(object).map_err(|error| odd(error.to_string()));
@@ -127,11 +127,11 @@ pub(in crate::client) fn event<K: Kind>(server: &str, line: &str) -> Result<Even
         "ADDED" | "MODIFIED" => {
             let object = decode(raw.object)?;
             let version = object.resource_version().to_owned();
-            Ok(Event::One(One::Set(Box::new(object)), version))
+            Ok(Event::Changed(WatchEvent::Set(Box::new(object)), version))
         }
         "DELETED" => {
             let object = decode(raw.object)?;
-            Ok(Event::One(One::Gone(object.key()), object.resource_version().to_owned()))
+            Ok(Event::Changed(WatchEvent::Gone(object.key()), object.resource_version().to_owned()))
         }
         "BOOKMARK" => {
             let version = raw.object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
@@ -141,14 +141,14 @@ pub(in crate::client) fn event<K: Kind>(server: &str, line: &str) -> Result<Even
             let code = raw.object.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
             let status = code.and_then(|code| http::StatusCode::from_u16(code).ok());
             let status = status.unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-            Err(Trouble::answered(server, status, raw.object.to_string().as_bytes()))
+            Err(RequestError::answered(server, status, raw.object.to_string().as_bytes()))
         }
         other => Err(odd(format!("type {other:?}"))),
     }
 }
 
 /// `v1.33.4`: also the cheapest proof that a server lives and knows us.
-pub(in crate::client) async fn version(link: &Link) -> Result<String, Trouble> {
+pub(in crate::client) async fn version(link: &Link) -> Result<String, RequestError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Version {
@@ -158,7 +158,7 @@ pub(in crate::client) async fn version(link: &Link) -> Result<String, Trouble> {
 }
 
 /// The UID of `kube-system`: which cluster this really is.
-pub(in crate::client) async fn identity(link: &Link) -> Result<String, Trouble> {
+pub(in crate::client) async fn identity(link: &Link) -> Result<String, RequestError> {
     #[derive(Deserialize)]
     struct Namespace {
         metadata: crate::fleet::tidbcluster::Meta,
@@ -174,7 +174,7 @@ pub(in crate::client) fn known_crd(link: &Link) -> Option<Crd> {
 }
 
 /// What the cluster knows of TidbClusters, by asking for the definitions.
-pub(in crate::client) async fn crd(link: &Link) -> Result<Crd, Trouble> {
+pub(in crate::client) async fn crd(link: &Link) -> Result<Crd, RequestError> {
     #[derive(Deserialize)]
     struct Definition {
         spec: Spec,
@@ -218,17 +218,19 @@ pub(in crate::client) async fn crd(link: &Link) -> Result<Crd, Trouble> {
             Ok(Crd::Served { across_k8s })
         }
         Err(trouble) => match trouble.kind {
-            TroubleKind::Missing => match link.get::<IgnoredAny>(&format!("{path}/clusters.core.pingcap.com")).await {
-                Ok(_) => Ok(Crd::OperatorV2Only),
-                Err(other) if other.kind == TroubleKind::Missing => Ok(Crd::Missing),
-                Err(other) => Err(other),
-            },
-            TroubleKind::Unreachable
-            | TroubleKind::AuthNeeded
-            | TroubleKind::Forbidden
-            | TroubleKind::Expired
-            | TroubleKind::Answered
-            | TroubleKind::Refused => Err(trouble),
+            RequestErrorKind::Missing => {
+                match link.get::<IgnoredAny>(&format!("{path}/clusters.core.pingcap.com")).await {
+                    Ok(_) => Ok(Crd::OperatorV2Only),
+                    Err(other) if other.kind == RequestErrorKind::Missing => Ok(Crd::Missing),
+                    Err(other) => Err(other),
+                }
+            }
+            RequestErrorKind::Unreachable
+            | RequestErrorKind::AuthNeeded
+            | RequestErrorKind::Forbidden
+            | RequestErrorKind::Expired
+            | RequestErrorKind::Answered
+            | RequestErrorKind::Refused => Err(trouble),
         },
     }
 }
@@ -236,7 +238,7 @@ pub(in crate::client) async fn crd(link: &Link) -> Result<Crd, Trouble> {
 /// Image tag of `tidb-controller-manager`, and how many of its pods there should be and are.
 pub(in crate::client) async fn operator_version(
     link: &Link,
-) -> Result<(Option<String>, Option<OperatorPods>), Trouble> {
+) -> Result<(Option<String>, Option<OperatorPods>), RequestError> {
     let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fcomponent%3Dcontroller-manager";
     let list = pages::list::<Value>(link, path, MANY).await?.items;
     let all = list.iter();
@@ -263,7 +265,7 @@ fn operator_tag<'a>(mut images: impl Iterator<Item = &'a str>) -> Option<String>
 }
 
 /// The DNS domains of the cluster as CoreDNS is configured; `None` where there is no such configuration.
-pub(in crate::client) async fn dns(link: &Link) -> Result<Option<Dns>, Trouble> {
+pub(in crate::client) async fn dns(link: &Link) -> Result<Option<Dns>, RequestError> {
     #[derive(Deserialize)]
     struct ConfigMap {
         #[serde(default)]
@@ -295,10 +297,10 @@ mod tests {
     fn watch_events() {
         let line = r#"{"type":"DELETED","object":{"metadata":{"name":"a","namespace":"n","resourceVersion":"7"}}}"#;
         assert!(
-            matches!(event::<Pod>("s", line), Ok(Event::One(One::Gone(key), version)) if key.name == "a" && version == "7")
+            matches!(event::<Pod>("s", line), Ok(Event::Changed(WatchEvent::Gone(key), version)) if key.name == "a" && version == "7")
         );
         let line = r#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}"#;
-        assert_eq!(event::<Pod>("s", line).map(|_| ()).expect_err("expired").kind, TroubleKind::Expired);
+        assert_eq!(event::<Pod>("s", line).map(|_| ()).expect_err("expired").kind, RequestErrorKind::Expired);
         assert!(event::<Pod>("s", "{").is_err() && event::<Pod>("s", r#"{"type":"X","object":{}}"#).is_err());
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::kube::look::fold;
+use crate::client::kube::look::assemble;
 use crate::client::wire::link::Links;
 use crate::fleet::Fleet;
 use crate::fleet::database::{Database, databases};
@@ -44,7 +44,7 @@ impl Links {
         let mut led = start;
         let mut told = false;
         loop {
-            let fleet = fold(self.look_closer(None, extras).await);
+            let fleet = assemble(self.look_closer(None, extras).await);
             let all = databases(&fleet);
             let states: Vec<Passing> = all.iter().filter(|db| about(db)).filter_map(|db| passing(&fleet, db)).collect();
             let limits = self.iter().next().map(|link| link.limits().clone());

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::client::kube::connect::PdTlsFiles;
 use crate::client::wire::link::Link;
-use crate::client::wire::trouble::TroubleKind;
+use crate::client::wire::request_error::RequestErrorKind;
 use crate::client::{certificates, now};
 use crate::files::{Allowed, CREDENTIAL_LIMIT, read_async};
 use crate::fleet::tidbcluster::TidbCluster;
@@ -97,15 +97,17 @@ async fn from_secret(link: &Link, tc: &TidbCluster) -> Result<Read, String> {
     let secret: Secret =
         link.get(&format!("/api/v1/namespaces/{}/secrets/{name}", tc.namespace())).await.map_err(|trouble| {
             match trouble.kind {
-                TroubleKind::Forbidden => {
+                RequestErrorKind::Forbidden => {
                     format!("may not read Secret {}/{name}: needs get on it, or PD certificate files", tc.namespace())
                 }
-                TroubleKind::Missing => format!("there is no Secret {}/{name}: PD cannot be asked", tc.namespace()),
-                TroubleKind::Unreachable
-                | TroubleKind::AuthNeeded
-                | TroubleKind::Expired
-                | TroubleKind::Answered
-                | TroubleKind::Refused => trouble.sentence,
+                RequestErrorKind::Missing => {
+                    format!("there is no Secret {}/{name}: PD cannot be asked", tc.namespace())
+                }
+                RequestErrorKind::Unreachable
+                | RequestErrorKind::AuthNeeded
+                | RequestErrorKind::Expired
+                | RequestErrorKind::Answered
+                | RequestErrorKind::Refused => trouble.sentence,
             }
         })?;
     let part = |key: &str| {

@@ -17,11 +17,11 @@ use crate::client::kube::pages::{self, MANY};
 use crate::client::share::lease::RUN;
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::link::Link;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
-use crate::client::write::{NotStored, Own, rehearse_store, store};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
 use crate::client::{encode, plain};
 use crate::runbook::plan::rights::APPROVALS_POLICY as POLICY;
-use crate::runbook::run::approval::{Approval, Vouched};
+use crate::runbook::run::approval::{Approval, IdentityProof};
 use crate::runbook::run::people::NamedBy;
 
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -33,7 +33,7 @@ const KEYS: [&str; 10] = ["run", "gate", "step", "attempt", "plan", "question", 
 /// Leaves an approval in the cluster. `Ok(false)`: this user's approval was there already.
 pub async fn publish(link: &Link, permit: &WritePermit, namespace: &str, approval: &Approval) -> Result<bool, String> {
     let object = object(namespace, approval, &approval.user);
-    match store(link, permit, Own::ConfigMap, &object, link.limits().request).await {
+    match store(link, permit, ManagedKind::ConfigMap, &object, link.limits().request).await {
         Ok(_) => Ok(true),
         Err(not_stored) if not_stored.conflict() => {
             let there = look(link, namespace, &approval.object).await.map_err(|trouble| trouble.sentence)?;
@@ -55,7 +55,7 @@ pub async fn publish(link: &Link, permit: &WritePermit, namespace: &str, approva
                 )),
             }
         }
-        Err(NotStored::Trouble(trouble)) => Err(trouble.sentence),
+        Err(NotStored::RequestError(trouble)) => Err(trouble.sentence),
         Err(NotStored::Lost(lost)) => Err(lost.to_string()),
     }
 }
@@ -70,18 +70,18 @@ fn same(there: &Approval, ours: &Approval) -> bool {
 }
 
 /// Every approval of a run that can be read. Reads only.
-pub async fn find(link: &Link, namespace: &str, run: &str) -> Result<Vec<Approval>, Trouble> {
+pub async fn find(link: &Link, namespace: &str, run: &str) -> Result<Vec<Approval>, RequestError> {
     let selector = format!("{MANAGED_BY}=tidepilot,{APPROVAL}={run}");
-    let path = format!("{}?labelSelector={}", Own::ConfigMap.path(namespace), encode(&selector));
+    let path = format!("{}?labelSelector={}", ManagedKind::ConfigMap.path(namespace), encode(&selector));
     let listed = pages::list::<Value>(link, &path, MANY).await?;
     Ok(listed.items.iter().filter_map(read).collect())
 }
 
 /// One approval by the name of its object; `None`: there is none of that name, or it is no approval. Reads only.
-pub async fn look(link: &Link, namespace: &str, name: &str) -> Result<Option<Approval>, Trouble> {
-    match link.get::<Value>(&format!("{}/{}", Own::ConfigMap.path(namespace), encode(name))).await {
+pub async fn look(link: &Link, namespace: &str, name: &str) -> Result<Option<Approval>, RequestError> {
+    match link.get::<Value>(&format!("{}/{}", ManagedKind::ConfigMap.path(namespace), encode(name))).await {
         Ok(object) => Ok(read(&object)),
-        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(None),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Ok(None),
         Err(trouble) => Err(trouble),
     }
 }
@@ -127,13 +127,13 @@ pub async fn policy_holds(link: &Link, permit: &WritePermit, namespace: &str, wh
             object: object_name(run, "rehearsal", 0, "", user),
             immutable: true,
             unknown: None,
-            vouched: Vouched::Review,
+            vouched: IdentityProof::Review,
         };
-        rehearse_store(link, permit, Own::ConfigMap, &object(namespace, &trial, user)).await
+        rehearse_store(link, permit, ManagedKind::ConfigMap, &object(namespace, &trial, user)).await
     };
     let refused = matches!(
         rehearsed(&format!("not {}", who.user)).await,
-        Err(Trouble { kind: TroubleKind::Forbidden | TroubleKind::Refused, sent: true, .. })
+        Err(RequestError { kind: RequestErrorKind::Forbidden | RequestErrorKind::Refused, sent: true, .. })
     );
     refused && rehearsed(&who.user).await.is_ok()
 }
@@ -193,7 +193,7 @@ pub(in crate::client) fn read(object: &Value) -> Option<Approval> {
         object: object["metadata"]["name"].as_str().map(plain)?,
         immutable: object["immutable"] == true,
         unknown: unknown.map(|key| plain(key)),
-        vouched: if named_by == NamedBy::Kubeconfig { Vouched::Kubeconfig } else { Vouched::Review },
+        vouched: if named_by == NamedBy::Kubeconfig { IdentityProof::Kubeconfig } else { IdentityProof::Review },
     })
 }
 
@@ -219,7 +219,7 @@ mod tests {
             object: name("bob"),
             immutable: true,
             unknown: None,
-            vouched: Vouched::Review,
+            vouched: IdentityProof::Review,
         };
         let there = object("db", &approval, "bob");
         assert_eq!(read(&there), Some(approval.clone()));

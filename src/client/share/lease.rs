@@ -20,10 +20,10 @@ use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
 use crate::client::wire::clock::{Clock, Moment};
 use crate::client::wire::link::{Link, Links};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 pub use crate::client::wire::timing::Timing;
 use crate::client::wire::timing::{LONGEST_S, Until};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
-use crate::client::write::{NotStored, Own, store};
+use crate::client::write::{ManagedKind, NotStored, store};
 use crate::client::{now, plain};
 
 /// Annotations of our leases and run records.
@@ -56,8 +56,8 @@ pub struct Wanted {
     pub beside: Vec<(Place, String)>,
     pub who: Identity,
     /// Names the locked journal file; a lease with the same seat and run was held by a process that is dead, because
-    /// we have its lock now ([`crate::client::journal::Journal::seat`]).
-    pub seat: Option<String>,
+    /// we have its lock now ([`crate::client::journal::Journal::lock_id`]).
+    pub lock_id: Option<String>,
     pub timing: Timing,
     pub clock: Clock,
 }
@@ -68,7 +68,7 @@ pub struct Holder {
     pub who: Identity,
     pub run: String,
     /// Names the journal file under whose lock it was taken.
-    pub seat: String,
+    pub lock_id: String,
     /// As the holder's clock had it: for people, never for a decision.
     pub since: String,
     /// The last renewal, by the same clock: whoever looks twice sees whether it moves.
@@ -284,7 +284,7 @@ impl Lease {
                 if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
                     spec.shift_remove("holderIdentity");
                 }
-                let given = store(link, &self.permit, Own::Lease, &object, self.timing.renew_every()).await;
+                let given = store(link, &self.permit, ManagedKind::Lease, &object, self.timing.renew_every()).await;
                 // A renewal that was under way when it was stopped may have come in between, or the answer is lost.
                 if given.is_ok() || !std::mem::take(&mut again) {
                     break;
@@ -341,7 +341,7 @@ impl Held {
                 object = self.compare(found.as_ref())?.clone();
             }
             object["spec"]["renewTime"] = json!(micro_time());
-            match store(link, permit, Own::Lease, &object, timing.renew_every()).await {
+            match store(link, permit, ManagedKind::Lease, &object, timing.renew_every()).await {
                 Ok(stored) => {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                     state.object = stored;
@@ -388,10 +388,10 @@ fn name_of(held: &Held) -> String {
     state.object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-async fn read(link: &Link, place: &Place, name: &str) -> Result<Option<Value>, Trouble> {
-    match link.get::<Value>(&format!("{}/{name}", Own::Lease.path(&place.namespace))).await {
+async fn read(link: &Link, place: &Place, name: &str) -> Result<Option<Value>, RequestError> {
+    match link.get::<Value>(&format!("{}/{name}", ManagedKind::Lease.path(&place.namespace))).await {
         Ok(object) => Ok(Some(object)),
-        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(None),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Ok(None),
         Err(trouble) => Err(trouble),
     }
 }
@@ -422,7 +422,7 @@ fn holder(lease: &Value) -> Holder {
     Holder {
         who: Identity { user, host: said(HOST) },
         run: said(RUN),
-        seat: said(SEAT),
+        lock_id: said(SEAT),
         since: plain(since),
         renewed: plain(renewed),
         duration_s,
@@ -437,7 +437,7 @@ fn micro_time() -> String {
 fn sentence(not_stored: &NotStored) -> String {
     match not_stored {
         NotStored::Lost(lost) => lost.to_string(),
-        NotStored::Trouble(trouble) => trouble.sentence.clone(),
+        NotStored::RequestError(trouble) => trouble.sentence.clone(),
     }
 }
 
@@ -474,7 +474,7 @@ async fn until_free(
         let found = match read(link, place, &name(database)).await {
             Ok(found) => found,
             // What is not seen is not known to be unchanged: the watch begins anew, and not for ever.
-            Err(trouble) if misses < 3 && trouble.kind == TroubleKind::Unreachable => {
+            Err(trouble) if misses < 3 && trouble.kind == RequestErrorKind::Unreachable => {
                 (watched, misses) = (None, misses + 1);
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 continue;
@@ -516,7 +516,7 @@ async fn until_free(
 /// Held for this very run from the journal that we have locked: its process has ended.
 fn left_behind(lease: &Value, wanted: &Wanted) -> bool {
     annotation(lease, RUN) == wanted.run
-        && wanted.seat.as_deref().is_some_and(|seat| !seat.is_empty() && annotation(lease, SEAT) == seat)
+        && wanted.lock_id.as_deref().is_some_and(|lock_id| !lock_id.is_empty() && annotation(lease, SEAT) == lock_id)
 }
 
 /// Writes our name into the version that was seen to be free; the server refuses if it has changed since.
@@ -527,7 +527,7 @@ async fn grab(
     wanted: &Wanted,
     current: Option<Value>,
 ) -> Result<Held, NotStored> {
-    let no_link = |why: String| NotStored::Trouble(Trouble::unsent(TroubleKind::Refused, why));
+    let no_link = |why: String| NotStored::RequestError(RequestError::unsent(RequestErrorKind::Refused, why));
     let link = links.need(&place.context).map_err(no_link)?;
     let mut object = current.unwrap_or_else(|| {
         json!({
@@ -544,7 +544,7 @@ async fn grab(
         (RUN, wanted.run.as_str()),
         (USER, &wanted.who.user),
         (HOST, &wanted.who.host),
-        (SEAT, wanted.seat.as_deref().unwrap_or_default()),
+        (SEAT, wanted.lock_id.as_deref().unwrap_or_default()),
     ] {
         metadata["annotations"][name] = json!(value);
     }
@@ -563,7 +563,7 @@ async fn grab(
     };
     let mut again = false;
     loop {
-        let not_stored = match store(link, permit, Own::Lease, &object, link.limits().request).await {
+        let not_stored = match store(link, permit, ManagedKind::Lease, &object, link.limits().request).await {
             Ok(stored) => return Ok(held(stored)),
             Err(not_stored) => not_stored,
         };
@@ -592,14 +592,14 @@ async fn grab(
 mod tests {
     use super::*;
 
-    fn wanted(run: &str, seat: Option<&str>) -> Wanted {
+    fn wanted(run: &str, lock_id: Option<&str>) -> Wanted {
         Wanted {
             database: "7".into(),
             run: run.into(),
             places: Vec::new(),
             beside: Vec::new(),
             who: Identity::default(),
-            seat: seat.map(Into::into),
+            lock_id: lock_id.map(Into::into),
             timing: Timing::of_seconds(30),
             clock: Clock::default(),
         }

@@ -18,8 +18,8 @@ use crate::client::kube::pages::{self, LARGE};
 use crate::client::share::lease::{HOST, Lost, Place, RUN, USER};
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
-use crate::client::write::{NotStored, Own, rehearse_store, store};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
 use crate::client::{encode, plain};
 
 /// A segment takes no further line once it would pass this; one line alone may be longer.
@@ -140,7 +140,7 @@ pub struct OpenRun {
 impl OpenRun {
     /// Reads what there is of the run. With nothing there it starts empty; the first [`OpenRun::flush`] creates it.
     pub async fn open(links: &Links, permit: WritePermit, head: Head) -> Result<Self, NotShared> {
-        let failed = |trouble: Trouble| NotShared::Failed(trouble.sentence);
+        let failed = |trouble: RequestError| NotShared::Failed(trouble.sentence);
         let link = links.need(&head.context).map_err(NotShared::Failed)?;
         let segments = segments(link, &head.namespace, &head.run).await.map_err(failed)?;
         let driver = format!("{:016x}", rand::random::<u64>());
@@ -252,7 +252,9 @@ impl OpenRun {
         object["data"] = json!({LINES: text});
         let mut again = true;
         loop {
-            let not_stored = match store(&link, &self.permit, Own::ConfigMap, &object, link.limits().request).await {
+            let not_stored = match store(&link, &self.permit, ManagedKind::ConfigMap, &object, link.limits().request)
+                .await
+            {
                 Ok(object) => {
                     self.keep(at, Segment { object, text });
                     return Ok(());
@@ -288,11 +290,11 @@ impl OpenRun {
         wanted: &Value,
         not_stored: NotStored,
     ) -> Result<(), NotShared> {
-        let NotStored::Trouble(trouble) = not_stored else {
+        let NotStored::RequestError(trouble) = not_stored else {
             return Err(NotShared::Failed("the lease was not confirmed".into()));
         };
-        let failed = |why: &Trouble| NotShared::Failed(why.sentence.clone());
-        if !trouble.sent || matches!(trouble.kind, TroubleKind::Forbidden | TroubleKind::AuthNeeded) {
+        let failed = |why: &RequestError| NotShared::Failed(why.sentence.clone());
+        if !trouble.sent || matches!(trouble.kind, RequestErrorKind::Forbidden | RequestErrorKind::AuthNeeded) {
             return Err(failed(&trouble));
         }
         let link = self.links.need(&self.head.context).map_err(NotShared::Failed)?;
@@ -338,8 +340,8 @@ fn segment_name(run: &str, at: usize) -> String {
     format!("tidepilot-run-{}-{at}", run.to_ascii_lowercase().replace('_', "-"))
 }
 
-async fn segment(link: &Link, namespace: &str, run: &str, at: usize) -> Result<Option<Segment>, Trouble> {
-    let path = format!("{}/{}", Own::ConfigMap.path(namespace), segment_name(run, at));
+async fn segment(link: &Link, namespace: &str, run: &str, at: usize) -> Result<Option<Segment>, RequestError> {
+    let path = format!("{}/{}", ManagedKind::ConfigMap.path(namespace), segment_name(run, at));
     match link.get::<Value>(&path).await {
         Ok(mut object) => {
             let text = object["data"][LINES].as_str().unwrap_or_default().to_owned();
@@ -348,12 +350,12 @@ async fn segment(link: &Link, namespace: &str, run: &str, at: usize) -> Result<O
             }
             Ok(Some(Segment { object, text }))
         }
-        Err(trouble) if trouble.kind == TroubleKind::Missing => Ok(None),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Ok(None),
         Err(trouble) => Err(trouble),
     }
 }
 
-async fn segments(link: &Link, namespace: &str, run: &str) -> Result<Vec<Segment>, Trouble> {
+async fn segments(link: &Link, namespace: &str, run: &str) -> Result<Vec<Segment>, RequestError> {
     let mut all = Vec::new();
     while all.len() < MOST_SEGMENTS {
         match segment(link, namespace, run, all.len()).await? {
@@ -400,7 +402,7 @@ pub async fn find_in(
         async move {
             let all = heads(link, link.namespace(), selector).await;
             let fewer = namespaces.get(link.context()).filter(|_| link.namespace().is_none());
-            let (Err(Trouble { kind: TroubleKind::Forbidden, .. }), Some(fewer)) = (&all, fewer) else {
+            let (Err(RequestError { kind: RequestErrorKind::Forbidden, .. }), Some(fewer)) = (&all, fewer) else {
                 return (link.context(), all);
             };
             let mut some = Vec::new();
@@ -442,7 +444,7 @@ pub async fn open_in(links: &Links, places: &[Place]) -> Result<Vec<Head>, Strin
     Ok(all)
 }
 
-async fn heads(link: &Link, namespace: Option<&str>, selector: &str) -> Result<Vec<(String, Head)>, Trouble> {
+async fn heads(link: &Link, namespace: Option<&str>, selector: &str) -> Result<Vec<(String, Head)>, RequestError> {
     let scope = namespace.map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
     let path = format!("/api/v1{scope}/configmaps?labelSelector={}", encode(selector));
     let listed = pages::list::<Value>(link, &path, LARGE).await?;
@@ -494,11 +496,11 @@ pub async fn names_are_checked(link: &Link, permit: &WritePermit, namespace: &st
             },
             "data": {LINES: ""},
         });
-        rehearse_store(link, permit, Own::ConfigMap, &object).await
+        rehearse_store(link, permit, ManagedKind::ConfigMap, &object).await
     };
     let refused = matches!(
         rehearsed(&format!("not {}", who.user)).await,
-        Err(Trouble { kind: TroubleKind::Forbidden | TroubleKind::Refused, sent: true, .. })
+        Err(RequestError { kind: RequestErrorKind::Forbidden | RequestErrorKind::Refused, sent: true, .. })
     );
     refused && rehearsed(&who.user).await.is_ok()
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::fleet::{Keyed, ObjectKey, One};
+use crate::fleet::{Keyed, ObjectKey, WatchEvent};
 
 /// Shortest time between two changes of one object that are told.
 pub(in crate::client) const FRAME: Duration = Duration::from_millis(100);
@@ -23,7 +23,7 @@ const OBJECTS: usize = 50_000;
 pub(in crate::client) struct Frames<K> {
     begun: Option<Instant>,
     lines: usize,
-    waiting: BTreeMap<ObjectKey, One<K>>,
+    waiting: BTreeMap<ObjectKey, WatchEvent<K>>,
     known: BTreeSet<ObjectKey>,
 }
 
@@ -49,14 +49,14 @@ impl<K: Keyed> Frames<K> {
     }
 
     /// Takes one change; gives it back where it may be told at once. `Err`: more objects than are held.
-    pub fn take(&mut self, one: One<K>, now: Instant) -> Result<Option<One<K>>, usize> {
+    pub fn take(&mut self, one: WatchEvent<K>, now: Instant) -> Result<Option<WatchEvent<K>>, usize> {
         let key = match &one {
-            One::Set(object) => object.key(),
-            One::Gone(key) => key.clone(),
+            WatchEvent::Set(object) => object.key(),
+            WatchEvent::Gone(key) => key.clone(),
         };
         match one {
-            One::Set(_) => drop(self.known.insert(key.clone())),
-            One::Gone(_) => drop(self.known.remove(&key)),
+            WatchEvent::Set(_) => drop(self.known.insert(key.clone())),
+            WatchEvent::Gone(_) => drop(self.known.remove(&key)),
         }
         if self.known.len() > OBJECTS {
             return Err(OBJECTS);
@@ -79,8 +79,8 @@ impl<K: Keyed> Frames<K> {
     }
 
     /// The frame is over. What was held back begins the next one.
-    pub fn flush(&mut self, now: Instant) -> Vec<One<K>> {
-        let all: Vec<One<K>> = std::mem::take(&mut self.waiting).into_values().collect();
+    pub fn flush(&mut self, now: Instant) -> Vec<WatchEvent<K>> {
+        let all: Vec<WatchEvent<K>> = std::mem::take(&mut self.waiting).into_values().collect();
         self.begun = (!all.is_empty()).then_some(now);
         self.lines = 0;
         all
@@ -100,14 +100,14 @@ mod tests {
         }
     }
 
-    fn set(number: u32, name: &'static str) -> One<Thing> {
-        One::Set(Box::new(Thing(number, name)))
+    fn set(number: u32, name: &'static str) -> WatchEvent<Thing> {
+        WatchEvent::Set(Box::new(Thing(number, name)))
     }
 
-    fn numbers(all: Vec<One<Thing>>) -> Vec<Option<u32>> {
-        let number = |one: One<Thing>| match one {
-            One::Set(thing) => Some(thing.0),
-            One::Gone(_) => None,
+    fn numbers(all: Vec<WatchEvent<Thing>>) -> Vec<Option<u32>> {
+        let number = |one: WatchEvent<Thing>| match one {
+            WatchEvent::Set(thing) => Some(thing.0),
+            WatchEvent::Gone(_) => None,
         };
         all.into_iter().map(number).collect()
     }
@@ -121,7 +121,9 @@ mod tests {
         for number in 2..9 {
             assert!(frames.take(set(number, "a"), now).is_ok_and(|told| told.is_none()));
         }
-        assert!(frames.take(set(1, "b"), now).is_ok() && frames.take(One::Gone(Thing(0, "b").key()), now).is_ok());
+        assert!(
+            frames.take(set(1, "b"), now).is_ok() && frames.take(WatchEvent::Gone(Thing(0, "b").key()), now).is_ok()
+        );
         assert_eq!(frames.due(), Some(now + FRAME));
         assert_eq!(numbers(frames.flush(now)), [Some(8), None]);
         assert!(frames.due().is_some(), "they were told just now");
@@ -148,7 +150,7 @@ mod tests {
         let mut frames = Frames::new((0..OBJECTS).map(key).collect());
         assert_eq!(frames.take(set(0, "one more"), Instant::now()).map(|_| ()), Err(OBJECTS));
         let mut frames = Frames::new((0..OBJECTS).map(key).collect());
-        assert!(frames.take(One::<Thing>::Gone(key(3)), Instant::now()).is_ok());
+        assert!(frames.take(WatchEvent::<Thing>::Gone(key(3)), Instant::now()).is_ok());
         assert!(frames.take(set(0, "one more"), Instant::now()).is_ok());
     }
 }

@@ -29,9 +29,9 @@ use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use crate::client::pd::tls::PdTls;
 use crate::client::wire::access::{Gate, Mark};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::retry::{asked_to_wait, retry_after};
 use crate::client::wire::timing::{Departure, TooLate, Until, Watched};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
 use crate::client::wire::tunnel::Slots;
 use crate::client::wire::upgrade::{self, Socket};
 use crate::client::wire::within::{Within, seconds};
@@ -211,23 +211,27 @@ impl Link {
     }
 
     /// The trouble of a deadline that passed: names the login command where that is what took the time.
-    pub(in crate::client) fn too_late(&self, limit: Duration, sent: bool) -> Trouble {
+    pub(in crate::client) fn too_late(&self, limit: Duration, sent: bool) -> RequestError {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match waiting {
-            Some(command) => Trouble::unsent(
-                TroubleKind::AuthNeeded,
+            Some(command) => RequestError::unsent(
+                RequestErrorKind::AuthNeeded,
                 format!("{}: the credential plugin is still running; run `{command}` to log in", self.server()),
             ),
             None => {
                 let sentence = format!("{} did not answer within {}", self.server(), seconds(limit));
-                Trouble { sent, ..Trouble::cut(sentence) }
+                RequestError { sent, ..RequestError::cut(sentence) }
             }
         }
     }
 
     /// Sends one request and reads the whole answer, whatever its status. Sent at most once; one with an [`Until`] leaves
     /// by then or not at all, and logging in and connecting count.
-    pub(in crate::client) async fn call(&self, request: Request<Vec<u8>>, limit: Duration) -> Result<Reply, Trouble> {
+    pub(in crate::client) async fn call(
+        &self,
+        request: Request<Vec<u8>>,
+        limit: Duration,
+    ) -> Result<Reply, RequestError> {
         let until = request.extensions().get::<Until>().cloned().unwrap_or_default();
         let patience = until.within(limit.max(self.limits().plugin));
         let built = match tokio::time::timeout(patience, self.built()).await {
@@ -236,7 +240,7 @@ impl Link {
         };
         let limit = until.within(limit);
         if limit.is_zero() {
-            return Err(Trouble::unsent(TroubleKind::Refused, format!("{}: {TooLate}", self.server())));
+            return Err(RequestError::unsent(RequestErrorKind::Refused, format!("{}: {TooLate}", self.server())));
         }
         let begun = tokio::time::Instant::now();
         let reading = request.method() == http::Method::GET;
@@ -251,7 +255,7 @@ impl Link {
             let reply = reply.unwrap_or_else(|_| Err(self.too_late(limit, true)));
             let reply = reply.map_err(|trouble| {
                 let kept = departure.is_some_and(|departure| departure.keep());
-                Trouble { sent: trouble.sent && !kept, ..trouble }
+                RequestError { sent: trouble.sent && !kept, ..trouble }
             })?;
             // The server says when to come again; nobody else's time is spent on waiting longer.
             match retry_after(&reply) {
@@ -276,28 +280,30 @@ impl Link {
         built: &Built,
         mut request: Request<Vec<u8>>,
         departure: Option<Departure>,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Reply, RequestError> {
         if let Some(departure) = departure {
             request.extensions_mut().insert(departure);
         }
         let response = built.client.send(with_bearer(request, built).map(Body::from)).await;
         let response = response.map_err(|error| self.failed(built, &error))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_LIMIT)
-            .collect()
-            .await
-            .map_err(|error| Trouble::cut(crate::client::wire::trouble::transport(self.server(), error.as_ref())))?;
+        let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
+            RequestError::cut(crate::client::wire::request_error::transport(self.server(), error.as_ref()))
+        })?;
         Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 
-    /// GET and decode; anything but 2xx is a [`Trouble`]. Asked once more where the first try was cut off at once (an
+    /// GET and decode; anything but 2xx is a [`RequestError`]. Asked once more where the first try was cut off at once (an
     /// idle connection that the server had closed) or the server was busy: reading twice changes nothing.
-    pub(in crate::client) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+    pub(in crate::client) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RequestError> {
         self.get_sized(path).await.map(|(value, _)| value)
     }
 
     /// The same, with the length of the answer in bytes: a list is bounded as a whole.
-    pub(in crate::client) async fn get_sized<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), Trouble> {
+    pub(in crate::client) async fn get_sized<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<(T, usize), RequestError> {
         let begun = tokio::time::Instant::now();
         match self.get_once(path).await {
             Err(trouble) if begun.elapsed() < Duration::from_secs(1) && worth_asking_again(&trouble) => {
@@ -308,29 +314,29 @@ impl Link {
         }
     }
 
-    async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), Trouble> {
+    async fn get_once<T: DeserializeOwned>(&self, path: &str) -> Result<(T, usize), RequestError> {
         let request = Request::get(path).header(http::header::ACCEPT, "application/json").body(Vec::new());
-        let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
+        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let reply = self.call(request, self.limits().request).await?;
         Ok((self.decode(&reply)?, reply.body.len()))
     }
 
-    pub(in crate::client) fn decode<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, Trouble> {
+    pub(in crate::client) fn decode<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, RequestError> {
         if !reply.status.is_success() {
             let trouble = self.answered(reply.status, &reply.body);
-            return Err(Trouble { retry_after: retry_after(reply), ..trouble });
+            return Err(RequestError { retry_after: retry_after(reply), ..trouble });
         }
         serde_json::from_slice(&reply.body).map_err(|error| {
             let sentence = format!("{} sent something unexpected: {}", self.server(), plain(&error.to_string()));
-            Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) }
+            RequestError { kind: RequestErrorKind::Answered, ..RequestError::cut(sentence) }
         })
     }
 
     /// Opens a watch: the answer's head within the deadline, its body as it comes.
-    pub(in crate::client) async fn stream(&self, path: &str) -> Result<http::Response<Body>, Trouble> {
+    pub(in crate::client) async fn stream(&self, path: &str) -> Result<http::Response<Body>, RequestError> {
         let built = self.built().await?;
         let request = Request::get(path).body(Vec::new());
-        let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
+        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let limit = self.limits().request;
         let sent = built.client.send(with_bearer(request, &built).map(Body::from));
         let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true))?;
@@ -347,7 +353,7 @@ impl Link {
     }
 
     /// A place for one more stream to a pod. Tunnels that only wait for their next use make room.
-    async fn place(&self, within: Within) -> Result<OwnedSemaphorePermit, Trouble> {
+    async fn place(&self, within: Within) -> Result<OwnedSemaphorePermit, RequestError> {
         if let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() {
             return Ok(place);
         }
@@ -359,18 +365,23 @@ impl Link {
                     "{STREAMS} streams to pods of {} are open already, and none ended within {within}",
                     self.server()
                 );
-                Err(Trouble::unsent(TroubleKind::Unreachable, sentence))
+                Err(RequestError::unsent(RequestErrorKind::Unreachable, sentence))
             }
         }
     }
 
     /// Opens a WebSocket to a pod's subresource, under a mark.
-    pub(in crate::client) async fn socket(&self, path: &str, mark: Mark, within: Within) -> Result<Socket, Trouble> {
+    pub(in crate::client) async fn socket(
+        &self,
+        path: &str,
+        mark: Mark,
+        within: Within,
+    ) -> Result<Socket, RequestError> {
         self.rested()?;
         let built = self.built().await?;
         let place = self.place(within).await?;
         let request = Request::get(path).extension(mark).body(Vec::new());
-        let request = request.map_err(|error| Trouble::unsent(TroubleKind::Refused, error.to_string()))?;
+        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let mut request = with_bearer(request, &built);
         let key = upgrade::ask(request.headers_mut());
         let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
@@ -381,7 +392,8 @@ impl Link {
             self.rest(trouble.retry_after);
             return Err(trouble);
         }
-        let odd = |why: String| Trouble::cut(format!("the connection to {} failed: {}", self.server(), plain(&why)));
+        let odd =
+            |why: String| RequestError::cut(format!("the connection to {} failed: {}", self.server(), plain(&why)));
         upgrade::agreed(response.status(), response.headers(), &key).map_err(|why| odd(why.to_owned()))?;
         let upgraded = tokio::time::timeout_at(within.ends(), hyper::upgrade::on(response)).await;
         let upgraded =
@@ -390,7 +402,7 @@ impl Link {
     }
 
     /// The trouble of an answer that is no success, read to its end.
-    async fn refused(&self, built: &Built, response: http::Response<Body>, limit: Duration) -> Trouble {
+    async fn refused(&self, built: &Built, response: http::Response<Body>, limit: Duration) -> RequestError {
         let status = response.status();
         if status == StatusCode::UNAUTHORIZED {
             self.not_accepted(built).await;
@@ -398,7 +410,7 @@ impl Link {
         let retry_after = asked_to_wait(status, response.headers());
         let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
         let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-        Trouble { retry_after, ..self.answered(status, &bytes) }
+        RequestError { retry_after, ..self.answered(status, &bytes) }
     }
 
     /// No stream is asked for until then: the server has said so to one of them.
@@ -408,7 +420,7 @@ impl Link {
         }
     }
 
-    fn rested(&self) -> Result<(), Trouble> {
+    fn rested(&self) -> Result<(), RequestError> {
         let until = *self.rests.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = until.map(|until| until.saturating_duration_since(tokio::time::Instant::now()));
         match wait.filter(|wait| !wait.is_zero()) {
@@ -416,26 +428,29 @@ impl Link {
             Some(wait) => {
                 let sentence =
                     format!("{} is busy and wants no stream to a pod for {} s", self.server(), wait.as_secs() + 1);
-                Err(Trouble { retry_after: Some(wait), ..Trouble::unsent(TroubleKind::Answered, sentence) })
+                Err(RequestError {
+                    retry_after: Some(wait),
+                    ..RequestError::unsent(RequestErrorKind::Answered, sentence)
+                })
             }
         }
     }
 
     /// An answer that is no success. Refused credentials name what may be behind them in the kubeconfig.
-    fn answered(&self, status: StatusCode, body: &[u8]) -> Trouble {
-        let mut trouble = Trouble::answered(self.server(), status, body);
-        if let (TroubleKind::AuthNeeded, Some(mixed)) = (trouble.kind, &self.target.entry.mixed) {
+    fn answered(&self, status: StatusCode, body: &[u8]) -> RequestError {
+        let mut trouble = RequestError::answered(self.server(), status, body);
+        if let (RequestErrorKind::AuthNeeded, Some(mixed)) = (trouble.kind, &self.target.entry.mixed) {
             trouble.sentence = format!("{} does not accept our credentials (401): {}", self.server(), plain(mixed));
         }
         trouble
     }
 
     /// A request without an answer; a proxy that does not work is not a server that does not run.
-    fn failed(&self, built: &Built, error: &kube::Error) -> Trouble {
-        let trouble = Trouble::from_kube(self.server(), error);
+    fn failed(&self, built: &Built, error: &kube::Error) -> RequestError {
+        let trouble = RequestError::from_kube(self.server(), error);
         match &built.proxy {
-            Some(proxy) if !trouble.sent && !trouble.is_tls() && trouble.kind == TroubleKind::Unreachable => {
-                Trouble::from_kube(&proxy.named(self.server()), error)
+            Some(proxy) if !trouble.sent && !trouble.is_tls() && trouble.kind == RequestErrorKind::Unreachable => {
+                RequestError::from_kube(&proxy.named(self.server()), error)
             }
             Some(_) | None => trouble,
         }
@@ -449,7 +464,7 @@ impl Link {
         *self.built.lock().await = None;
     }
 
-    async fn built(&self) -> Result<Built, Trouble> {
+    async fn built(&self) -> Result<Built, RequestError> {
         let mut slot = self.built.lock().await;
         let margin = jiff::SignedDuration::from_secs(10);
         let fresh = |built: &Built| built.expires.is_none_or(|expires| expires.duration_since(now()) > margin);
@@ -493,15 +508,15 @@ impl Link {
         renewed.or_else(|| entry.user.clone())
     }
 
-    async fn build(&self) -> Result<Built, Trouble> {
+    async fn build(&self) -> Result<Built, RequestError> {
         let server = self.server();
         let cannot = |why: String| {
             let sentence = format!("the kubeconfig entry of {:?} cannot be used: {}", self.context(), plain(&why));
-            Trouble::unsent(TroubleKind::Unreachable, sentence)
+            RequestError::unsent(RequestErrorKind::Unreachable, sentence)
         };
-        let login = |why: &str| Trouble::unsent(TroubleKind::AuthNeeded, format!("{server}: {why}"));
+        let login = |why: &str| RequestError::unsent(RequestErrorKind::AuthNeeded, format!("{server}: {why}"));
         if let Some(hidden) = &self.target.entry.hidden {
-            return Err(Trouble::unsent(TroubleKind::Unreachable, plain(hidden)));
+            return Err(RequestError::unsent(RequestErrorKind::Unreachable, plain(hidden)));
         }
         let user = self.user().await;
         let mut kubeconfig = self.target.entry.alone(user.as_deref());
@@ -556,9 +571,9 @@ fn again(request: &Request<Vec<u8>>) -> Request<Vec<u8>> {
     copy
 }
 
-fn worth_asking_again(trouble: &Trouble) -> bool {
+fn worth_asking_again(trouble: &RequestError) -> bool {
     match trouble.status {
-        None => trouble.kind == TroubleKind::Unreachable && trouble.sent,
+        None => trouble.kind == RequestErrorKind::Unreachable && trouble.sent,
         // With a time to wait it was obeyed already.
         Some(status) => matches!(status, 429 | 503) && trouble.retry_after.is_none(),
     }

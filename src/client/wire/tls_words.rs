@@ -1,6 +1,6 @@
 //! What an error of TLS says, in words that an SRE would search for: no library's names, no seconds since 1970.
 //!
-//! Over [`crate::client::wire::tunnel`] (PD) and [`crate::client::wire::trouble`] (API servers). Not here: judging a certificate that lies in a Secret
+//! Over [`crate::client::wire::tunnel`] (PD) and [`crate::client::wire::request_error`] (API servers). Not here: judging a certificate that lies in a Secret
 //! (`fleet::tls`).
 
 use std::error::Error as StdError;

@@ -22,9 +22,9 @@ use crate::client::pd::tls::PdTls;
 use crate::client::wire::access::Mark;
 use crate::client::wire::channels::{Fault, Owned, port_stream};
 use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::{TooLate, Until};
 use crate::client::wire::tls_words;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
 use crate::client::wire::within::Within;
 use crate::client::{now, plain};
 use crate::fleet::ObjectKey;
@@ -249,15 +249,15 @@ async fn forward(
     }
 }
 
-fn refused(pod: &ObjectKey, trouble: &Trouble) -> String {
+fn refused(pod: &ObjectKey, trouble: &RequestError) -> String {
     let needs = match trouble.kind {
-        TroubleKind::Forbidden => " (needs get and create on pods/portforward)",
-        TroubleKind::Unreachable
-        | TroubleKind::AuthNeeded
-        | TroubleKind::Missing
-        | TroubleKind::Expired
-        | TroubleKind::Answered
-        | TroubleKind::Refused => "",
+        RequestErrorKind::Forbidden => " (needs get and create on pods/portforward)",
+        RequestErrorKind::Unreachable
+        | RequestErrorKind::AuthNeeded
+        | RequestErrorKind::Missing
+        | RequestErrorKind::Expired
+        | RequestErrorKind::Answered
+        | RequestErrorKind::Refused => "",
     };
     format!("no tunnel to pod {pod}: {}{needs}", trouble.sentence)
 }

@@ -36,7 +36,7 @@ pub(super) async fn update_peer_url(
     }
     let tls = speaks_tls(cluster, tc, pod);
     let expected = tc.expected_peer_url(pod, tls);
-    let mut door = Door::open(link, seen, target, tc, pod).await?;
+    let mut door = PdSession::open(link, seen, target, tc, pod).await?;
     let (name, found) = (&door.pod, &door.found);
     let member = found.members.iter().find(|member| member.id == *id);
     let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
@@ -66,7 +66,7 @@ pub(super) async fn tell_pd(
     seen: &Fleet,
 ) -> Result<Answer, String> {
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
-    let mut door = Door::open(link, seen, target, tc, "").await?;
+    let mut door = PdSession::open(link, seen, target, tc, "").await?;
     let members = &door.found.members;
     let (write, what) = match action {
         Action::TransferPdLeader(TransferPdLeader { to, .. }) => {
@@ -125,13 +125,13 @@ fn unanswered(broken: Broken) -> Result<Answer, String> {
 }
 
 /// A healthy PD pod to send through, with the membership as it tells it now.
-struct Door {
+struct PdSession {
     tunnel: Tunnel,
     pod: String,
     found: Membership,
 }
 
-impl Door {
+impl PdSession {
     /// Up to here nothing has been sent that changes anything, so one pod after the other may be tried.
     async fn open(link: &Link, seen: &Fleet, target: &ObjectRef, tc: &TidbCluster, own: &str) -> Result<Self, String> {
         let limits = link.limits();

@@ -23,8 +23,8 @@ use crate::client::encode;
 use crate::client::share::lease::Lost;
 use crate::client::wire::access::{Mark, WritePermit};
 use crate::client::wire::link::{Link, Links, Reply};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::actions::merge;
@@ -110,16 +110,16 @@ async fn fence(permit: &WritePermit) -> Result<Until, String> {
 
 /// The only two kinds of object that we own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum Own {
+pub(in crate::client) enum ManagedKind {
     Lease,
     ConfigMap,
 }
 
-impl Own {
+impl ManagedKind {
     pub fn path(self, namespace: &str) -> String {
         match self {
-            Own::Lease => format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"),
-            Own::ConfigMap => format!("/api/v1/namespaces/{namespace}/configmaps"),
+            ManagedKind::Lease => format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"),
+            ManagedKind::ConfigMap => format!("/api/v1/namespaces/{namespace}/configmaps"),
         }
     }
 }
@@ -129,23 +129,26 @@ impl Own {
 pub(in crate::client) async fn store(
     link: &Link,
     permit: &WritePermit,
-    kind: Own,
+    kind: ManagedKind,
     object: &Value,
     limit: Duration,
 ) -> Result<Value, NotStored> {
-    let mut request = to_store(link, permit, kind, object, false).map_err(NotStored::Trouble)?;
-    if kind != Own::Lease {
+    let mut request = to_store(link, permit, kind, object, false).map_err(NotStored::RequestError)?;
+    if kind != ManagedKind::Lease {
         request.extensions_mut().insert(permit.still_ours().await.map_err(NotStored::Lost)?);
     }
-    let reply = link.call(request, limit).await.map_err(NotStored::Trouble)?;
-    let stored: Value = link.decode(&reply).map_err(NotStored::Trouble)?;
+    let reply = link.call(request, limit).await.map_err(NotStored::RequestError)?;
+    let stored: Value = link.decode(&reply).map_err(NotStored::RequestError)?;
     let names_it =
         |value: &Value| value.pointer("/metadata/name").is_some_and(|name| *name == object["metadata"]["name"]);
     if !names_it(&stored) || version_of(&stored).is_empty() {
         // A proxy's page, or `{}`: the next write would be made from it.
         let sentence =
             format!("{} answered {} without the object that was written", link.server(), reply.status.as_u16());
-        return Err(NotStored::Trouble(Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) }));
+        return Err(NotStored::RequestError(RequestError {
+            kind: RequestErrorKind::Answered,
+            ..RequestError::cut(sentence)
+        }));
     }
     Ok(stored)
 }
@@ -154,9 +157,9 @@ pub(in crate::client) async fn store(
 pub(in crate::client) async fn rehearse_store(
     link: &Link,
     permit: &WritePermit,
-    kind: Own,
+    kind: ManagedKind,
     object: &Value,
-) -> Result<Value, Trouble> {
+) -> Result<Value, RequestError> {
     let reply = link.call(to_store(link, permit, kind, object, true)?, link.limits().request).await?;
     link.decode(&reply)
 }
@@ -164,11 +167,11 @@ pub(in crate::client) async fn rehearse_store(
 fn to_store(
     link: &Link,
     permit: &WritePermit,
-    kind: Own,
+    kind: ManagedKind,
     object: &Value,
     dry_run: bool,
-) -> Result<Request<Vec<u8>>, Trouble> {
-    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
+) -> Result<Request<Vec<u8>>, RequestError> {
+    let refused = |why: String| RequestError::unsent(RequestErrorKind::Refused, why);
     permit.covers(link.context()).map_err(refused)?;
     let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
     let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
@@ -191,7 +194,7 @@ fn to_store(
 #[derive(Debug)]
 pub(in crate::client) enum NotStored {
     Lost(Lost),
-    Trouble(Trouble),
+    RequestError(RequestError),
 }
 
 impl NotStored {
@@ -199,18 +202,18 @@ impl NotStored {
     pub fn in_doubt(&self) -> bool {
         match self {
             NotStored::Lost(_) => false,
-            NotStored::Trouble(trouble) => trouble.sent && !trouble.status.is_some_and(surely_refused),
+            NotStored::RequestError(trouble) => trouble.sent && !trouble.status.is_some_and(surely_refused),
         }
     }
 
     /// The server has said when it wants to be asked again.
     pub fn busy(&self) -> bool {
-        matches!(self, NotStored::Trouble(trouble) if trouble.retry_after.is_some())
+        matches!(self, NotStored::RequestError(trouble) if trouble.retry_after.is_some())
     }
 
     /// Somebody else wrote in between, or created it first.
     pub fn conflict(&self) -> bool {
-        matches!(self, NotStored::Trouble(trouble) if trouble.status == Some(StatusCode::CONFLICT.as_u16()))
+        matches!(self, NotStored::RequestError(trouble) if trouble.status == Some(StatusCode::CONFLICT.as_u16()))
     }
 }
 
@@ -243,8 +246,8 @@ async fn send_patch(
     action: &Action,
     version: &str,
     until: Option<Until>,
-) -> Result<Reply, Trouble> {
-    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
+) -> Result<Reply, RequestError> {
+    let refused = |why: String| RequestError::unsent(RequestErrorKind::Refused, why);
     let manager = encode(&field_manager(run));
     let planned = action.requests(&manager, version, None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
@@ -323,7 +326,7 @@ enum Verdict {
 }
 
 fn judge(link: &Link, reply: &Reply) -> Verdict {
-    let said = || Trouble::answered(link.server(), reply.status, &reply.body).sentence;
+    let said = || RequestError::answered(link.server(), reply.status, &reply.body).sentence;
     match reply.status.as_u16() {
         200..=299 => Verdict::Taken,
         status if surely_refused(status) => Verdict::Refused(said()),

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::link::Links;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::{Verdict, current, fence, judge, send_patch, version_of, writable};
 use crate::fleet::ObjectRef;
 use crate::runbook::action::Action;
@@ -38,7 +38,7 @@ pub async fn move_version(
     for _ in 0..ROUNDS {
         let found = match link.get::<serde_json::Value>(&tidb_cluster_path(target)).await {
             Ok(found) => found,
-            Err(Trouble { kind: TroubleKind::Missing, .. }) => return Ok(()),
+            Err(RequestError { kind: RequestErrorKind::Missing, .. }) => return Ok(()),
             Err(trouble) => return Err(trouble.sentence),
         };
         if found.pointer("/metadata/uid").and_then(serde_json::Value::as_str) != Some(uid) {

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::client::encode;
 use crate::client::wire::access::{Mark, WritePermit};
 use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
 use crate::client::write::{Verdict, fence, field_manager, judge};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
@@ -38,8 +38,8 @@ pub(super) async fn send(
     action: &Action,
     body: &Value,
     until: Option<Until>,
-) -> Result<Reply, Trouble> {
-    let refused = |why: String| Trouble::unsent(TroubleKind::Refused, why);
+) -> Result<Reply, RequestError> {
+    let refused = |why: String| RequestError::unsent(RequestErrorKind::Refused, why);
     let planned = action.requests(&encode(&field_manager(run)), "", None).into_iter().next();
     let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
     let dry = if until.is_none() { "&dryRun=All" } else { "" };
@@ -56,7 +56,7 @@ pub(super) async fn send(
 }
 
 /// How an answer to a write counts. A conflict at a creation means that there is one already: nothing was changed.
-pub(super) fn answer(link: &Link, sent: Result<Reply, Trouble>) -> Result<Answer, String> {
+pub(super) fn answer(link: &Link, sent: Result<Reply, RequestError>) -> Result<Answer, String> {
     let reply = match sent {
         Ok(reply) => reply,
         Err(trouble) if trouble.sent => return Ok(Answer::Unknown { reason: trouble.sentence }),
@@ -87,7 +87,7 @@ pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -
     let id = ObjectId::new(*object_kind, target);
     let found: Value = match link.get(&id.path()).await {
         Ok(found) => found,
-        Err(trouble) if trouble.kind == TroubleKind::Missing => {
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => {
             return Ok(Answer::Accepted { status: 404, detail: format!("{id} is gone already") });
         }
         Err(trouble) => return Err(trouble.sentence),

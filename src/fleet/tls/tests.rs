@@ -90,29 +90,41 @@ fn good(wanted: &Wanted) -> SecretFacts {
 #[test]
 fn every_fault_is_found_and_named() {
     type Spoil = fn(&mut SecretFacts, &mut CertificateFacts);
-    let cases: [(Spoil, &[TroubleKind], &str); 14] = [
+    let cases: [(Spoil, &[CertificateFaultKind], &str); 14] = [
         (|_, _| {}, &[], ""),
-        (|s, _| assert!(s.keys.remove("ca.crt")), &[TroubleKind::Keys], "no key ca.crt; its keys are tls.crt, tls.key"),
+        (
+            |s, _| assert!(s.keys.remove("ca.crt")),
+            &[CertificateFaultKind::Keys],
+            "no key ca.crt; its keys are tls.crt, tls.key",
+        ),
         (
             |s, _| s.unreadable.push("tls.crt holds no certificate".into()),
-            &[TroubleKind::Unreadable],
+            &[CertificateFaultKind::Unreadable],
             "holds no certificate",
         ),
         (
             |_, c| assert!(c.dns_names.remove("basic-pd-peer.db.svc.a.com")),
-            &[TroubleKind::EssentialName],
+            &[CertificateFaultKind::EssentialName],
             "lacks the name basic-pd-peer.db.svc.a.com",
         ),
-        (|_, c| assert!(c.ip_addresses.remove("::1")), &[TroubleKind::OtherName], "lacks the name ::1"),
-        (|_, c| c.usages = Some([Usage::Server].into()), &[TroubleKind::Usage], "may not be used for client auth"),
+        (|_, c| assert!(c.ip_addresses.remove("::1")), &[CertificateFaultKind::OtherName], "lacks the name ::1"),
+        (
+            |_, c| c.usages = Some([Usage::Server].into()),
+            &[CertificateFaultKind::Usage],
+            "may not be used for client auth",
+        ),
         (|_, c| c.usages = None, &[], ""),
-        (|_, c| c.common_name = "PD".into(), &[TroubleKind::CommonName], "expected common name \"TiDB\", found \"PD\""),
-        (|_, c| c.not_after = at(NOW), &[TroubleKind::Expired], "expired at 2026-06-01T00:00:00Z"),
-        (|_, c| c.not_before = at("2026-06-02T00:00:00Z"), &[TroubleKind::NotYetValid], "valid only from"),
-        (|_, c| c.not_after = at("2026-06-15T12:00:00Z"), &[TroubleKind::Expiring], "expires in 14 days"),
-        (|s, _| s.key_matches = Some(false), &[TroubleKind::KeyMismatch], "is not the key"),
-        (|_, c| c.looks_self_signed = true, &[TroubleKind::LooksSelfSigned], "error 18"),
-        (|s, _| s.signed_by = None, &[TroubleKind::Chain], "signed by \"ca\", and its ca.crt holds"),
+        (
+            |_, c| c.common_name = "PD".into(),
+            &[CertificateFaultKind::CommonName],
+            "expected common name \"TiDB\", found \"PD\"",
+        ),
+        (|_, c| c.not_after = at(NOW), &[CertificateFaultKind::Expired], "expired at 2026-06-01T00:00:00Z"),
+        (|_, c| c.not_before = at("2026-06-02T00:00:00Z"), &[CertificateFaultKind::NotYetValid], "valid only from"),
+        (|_, c| c.not_after = at("2026-06-15T12:00:00Z"), &[CertificateFaultKind::Expiring], "expires in 14 days"),
+        (|s, _| s.key_matches = Some(false), &[CertificateFaultKind::KeyMismatch], "is not the key"),
+        (|_, c| c.looks_self_signed = true, &[CertificateFaultKind::LooksSelfSigned], "error 18"),
+        (|s, _| s.signed_by = None, &[CertificateFaultKind::Chain], "signed by \"ca\", and its ca.crt holds"),
     ];
     let wanted = wanted(&asked(Some("a.com"))).remove(0);
     for (number, (spoil, kinds, part)) in cases.into_iter().enumerate() {
@@ -151,10 +163,10 @@ fn what_is_not_seen_is_never_fine() {
     let wanted = wanted(&asked(None)).remove(0);
     let secret = serde_json::json!({"data": {}});
     let cases = [
-        (None, TroubleKind::Unseen),
-        (Some(Sight::Unseen("forbidden".into())), TroubleKind::Unseen),
-        (Some(Sight::Absent), TroubleKind::Absent),
-        (Some(Sight::Present(secret)), TroubleKind::Unseen),
+        (None, CertificateFaultKind::Unseen),
+        (Some(Lookup::Unseen("forbidden".into())), CertificateFaultKind::Unseen),
+        (Some(Lookup::Absent), CertificateFaultKind::Absent),
+        (Some(Lookup::Present(secret)), CertificateFaultKind::Unseen),
     ];
     for (sight, kind) in cases {
         let found = troubles_at(&wanted, sight.as_ref(), at(NOW));
@@ -189,23 +201,23 @@ fn one_ca_for_the_whole_database_and_names_that_are_let_in() {
                 }
                 let place = ObjectRef::new(&of.context, "db", &wanted.secret);
                 let (kind, key) = ObjectId::new(ObjectKind::Secret, &place).key();
-                let sight = Box::new(Sight::Present(serde_json::json!({ FACTS_KEY: facts })));
+                let sight = Box::new(Lookup::Present(serde_json::json!({ FACTS_KEY: facts })));
                 say(What::Object { kind, key, sight });
             }
         }
         fleet
     };
-    let kinds = |fleet: &Fleet| -> Vec<(String, TroubleKind)> {
+    let kinds = |fleet: &Fleet| -> Vec<(String, CertificateFaultKind)> {
         let found = troubles_of(fleet, &refs, at(NOW));
         found.into_iter().map(|one| (one.of.context, one.trouble.kind)).collect()
     };
     assert_eq!(kinds(&fleet("ca", "TiDB")), Vec::new());
     let foreign = kinds(&fleet("other", "TiDB"));
     // Two against two: the one that was there first is right. One trouble, not one for every Secret.
-    assert_eq!(foreign, [("west".to_owned(), TroubleKind::Authority)]);
+    assert_eq!(foreign, [("west".to_owned(), CertificateFaultKind::Authority)]);
     // PD holds its list against PD only: the client may have any name.
     let named = kinds(&fleet("ca", "PD"));
-    assert_eq!(named, [("west".to_owned(), TroubleKind::CommonName)]);
+    assert_eq!(named, [("west".to_owned(), CertificateFaultKind::CommonName)]);
 }
 
 #[test]
@@ -214,5 +226,5 @@ fn a_ca_by_hand_needs_no_ca_crt_but_has_to_be_one() {
     let mut facts = good(&wanted);
     facts.keys.remove("ca.crt");
     let found = authority_troubles("x", &facts, at(NOW));
-    assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), [TroubleKind::Authority]);
+    assert_eq!(found.iter().map(|one| one.kind).collect::<Vec<_>>(), [CertificateFaultKind::Authority]);
 }

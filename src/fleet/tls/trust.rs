@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Purpose, Trouble, TroubleKind, TroubleOf, between, secret, wanted_of};
+use super::{CertificateFault, CertificateFaultKind, Purpose, TroubleOf, between, secret, wanted_of};
 use crate::counted::counted;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, kept_by};
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, ObjectRef};
 
@@ -31,12 +31,12 @@ pub fn seen<'a>(fleet: &Fleet, tidb_clusters: &'a [ObjectRef]) -> Vec<Seen<'a>> 
         .collect()
 }
 
-fn sight<'a>(fleet: &'a Fleet, of: &ObjectRef, secret: &str) -> Option<&'a Sight> {
+fn sight<'a>(fleet: &'a Fleet, of: &ObjectRef, secret: &str) -> Option<&'a Lookup> {
     fleet.sight(&ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&of.context, &of.namespace, secret)))
 }
 
 fn facts_of(fleet: &Fleet, of: &ObjectRef, secret: &str) -> Option<SecretFacts> {
-    sight(fleet, of, secret).and_then(Sight::present).and_then(SecretFacts::of)
+    sight(fleet, of, secret).and_then(Lookup::present).and_then(SecretFacts::of)
 }
 
 /// Where the Secret of a CA lies: the TidbCluster that it is called after, and the public key in it.
@@ -51,7 +51,7 @@ pub fn authorities(fleet: &Fleet, tidb_clusters: &[ObjectRef]) -> Vec<(ObjectRef
 
 /// Whether every place of a CA was looked at and is empty.
 pub fn no_authority(fleet: &Fleet, tidb_clusters: &[ObjectRef]) -> bool {
-    let absent = |of: &ObjectRef| matches!(sight(fleet, of, &super::authority_secret(&of.name)), Some(Sight::Absent));
+    let absent = |of: &ObjectRef| matches!(sight(fleet, of, &super::authority_secret(&of.name)), Some(Lookup::Absent));
     tidb_clusters.iter().all(absent)
 }
 
@@ -62,7 +62,7 @@ pub fn joins(tc: &TidbCluster) -> bool {
 
 /// A Certificate of cert-manager that keeps one of the Secrets of this TidbCluster: this one's first.
 pub fn keeper(fleet: &Fleet, of: &ObjectRef, first: &str) -> Option<(String, String)> {
-    let kept = |name: &str| sight(fleet, of, name).and_then(Sight::present).and_then(kept_by).map(str::to_owned);
+    let kept = |name: &str| sight(fleet, of, name).and_then(Lookup::present).and_then(kept_by).map(str::to_owned);
     let mut names = super::every_secret(&of.name);
     names.sort_by_key(|name| name != first);
     names.into_iter().find_map(|name| Some((kept(&name)?, name))).map(|(certificate, name)| (name, certificate))
@@ -152,7 +152,7 @@ pub(super) fn strangers(fleet: &Fleet, tidb_clusters: &[ObjectRef], seen: &[Seen
                 if rest == 1 { "1 Secret trusts".to_owned() } else { format!("{} trust", counted(rest, "Secret")) },
                 called(&home)
             );
-            let trouble = Trouble { kind: TroubleKind::Authority, secret: names[0].to_owned(), sentence };
+            let trouble = CertificateFault { kind: CertificateFaultKind::Authority, secret: names[0].to_owned(), sentence };
             TroubleOf { of: of.clone(), trouble }
         })
         .collect()
@@ -160,18 +160,18 @@ pub(super) fn strangers(fleet: &Fleet, tidb_clusters: &[ObjectRef], seen: &[Seen
 
 /// A list of common names, and whose certificates it is held against.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Door {
+pub struct AllowedNames {
     pub of: ObjectRef,
     pub component: Component,
     pub allowed: Vec<String>,
 }
 
 /// Every such list of a Database.
-pub fn doors(fleet: &Fleet, tidb_clusters: &[ObjectRef]) -> Vec<Door> {
+pub fn doors(fleet: &Fleet, tidb_clusters: &[ObjectRef]) -> Vec<AllowedNames> {
     let parts = tidb_clusters.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?)));
     let lists = parts.flat_map(|(of, tc)| {
         let named = tc.components().map(|(component, spec)| (component, spec.allowed_names()));
-        named.map(|(component, allowed)| Door { of: of.clone(), component, allowed }).collect::<Vec<_>>()
+        named.map(|(component, allowed)| AllowedNames { of: of.clone(), component, allowed }).collect::<Vec<_>>()
     });
     lists.filter(|door| !door.allowed.is_empty()).collect()
 }
@@ -193,7 +193,7 @@ fn visitors(keeper: Component) -> &'static [Component] {
 /// Secrets whose common name a component does not let in, each once.
 pub(super) fn not_let_in(fleet: &Fleet, tidb_clusters: &[ObjectRef], seen: &[Seen<'_>]) -> Vec<TroubleOf> {
     let mut found: Vec<TroubleOf> = Vec::new();
-    for Door { of: at, component, allowed } in doors(fleet, tidb_clusters) {
+    for AllowedNames { of: at, component, allowed } in doors(fleet, tidb_clusters) {
         for one in seen {
             let Some(certificate) = &one.facts.certificate else { continue };
             let is = |purpose| one.secret == secret(&one.of.name, purpose);
@@ -212,10 +212,10 @@ pub(super) fn not_let_in(fleet: &Fleet, tidb_clusters: &[ObjectRef], seen: &[See
                 allowed.join(", "),
                 if client { "; PD does, which asks no client for a name" } else { "" }
             );
-            let kind = if client { TroubleKind::ClientName } else { TroubleKind::CommonName };
+            let kind = if client { CertificateFaultKind::ClientName } else { CertificateFaultKind::CommonName };
             found.push(TroubleOf {
                 of: one.of.clone(),
-                trouble: Trouble { kind, secret: one.secret.clone(), sentence },
+                trouble: CertificateFault { kind, secret: one.secret.clone(), sentence },
             });
         }
     }

@@ -9,7 +9,7 @@ use super::super::action::Request;
 use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::actions::requests::{Sending, copied_secret, place, quote};
@@ -86,9 +86,9 @@ impl ActionKind for CopySecret {
         let from = ObjectId::new(ObjectKind::Secret, &self.from);
         let to = ObjectId::new(ObjectKind::Secret, &self.target);
         let source = match look.sight(&from) {
-            Ok(Sight::Present(source)) => source,
-            Ok(Sight::Absent) => return Judged::Waiting(format!("{from}, which is to be copied, is not there")),
-            Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+            Ok(Lookup::Present(source)) => source,
+            Ok(Lookup::Absent) => return Judged::Waiting(format!("{from}, which is to be copied, is not there")),
+            Ok(Lookup::Unseen(why)) => return Judged::Waiting(why.clone()),
             Err(judged) => return judged,
         };
         if let Some(missing) = self.keys.iter().find(|key| print(source, key).is_none()) {
@@ -102,12 +102,12 @@ impl ActionKind for CopySecret {
                 .into()
         };
         match look.sight(&to) {
-            Ok(Sight::Absent) => Judged::NotDone { before: Image::Absent, after: Image::Keys(prints(source)) },
-            Ok(Sight::Present(found)) if deleting(found) => Judged::Waiting(format!("{to} is being deleted")),
-            Ok(Sight::Present(found)) if prints(found) == prints(source) => {
+            Ok(Lookup::Absent) => Judged::NotDone { before: Image::Absent, after: Image::Keys(prints(source)) },
+            Ok(Lookup::Present(found)) if deleting(found) => Judged::Waiting(format!("{to} is being deleted")),
+            Ok(Lookup::Present(found)) if prints(found) == prints(source) => {
                 Judged::Done { evidence: json!({"uid": uid(found), "keys": prints(found)}) }
             }
-            Ok(Sight::Present(found)) => Judged::Foreign {
+            Ok(Lookup::Present(found)) => Judged::Foreign {
                 sentence: format!(
                     "{to} exists already and holds something else than {from}{}",
                     blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"))
@@ -116,7 +116,7 @@ impl ActionKind for CopySecret {
                 ours: Image::from(prints(source)),
                 theirs: Image::from(prints(found)),
             },
-            Ok(Sight::Unseen(why)) => Judged::Waiting(why.clone()),
+            Ok(Lookup::Unseen(why)) => Judged::Waiting(why.clone()),
             Err(judged) => judged,
         }
     }

@@ -9,7 +9,7 @@ use super::super::action::{RUN_LABEL, Request, THIS_RUN};
 use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight, differences, managers, uid, written_by};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::actions::requests::{Sending, manifest, quote};
@@ -86,11 +86,11 @@ impl ActionKind for CreateObject {
     fn judge(&self, look: &Look<'_>) -> Judged {
         let (id, object) = (&self.id(), &self.object);
         let found = match look.sight(id) {
-            Ok(Sight::Absent) => {
+            Ok(Lookup::Absent) => {
                 return Judged::NotDone { before: Image::Absent, after: Image::Object(object.clone()) };
             }
-            Ok(Sight::Present(found)) => found,
-            Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+            Ok(Lookup::Present(found)) => found,
+            Ok(Lookup::Unseen(why)) => return Judged::Waiting(why.clone()),
             Err(judged) => return judged,
         };
         if deleting(found) {
@@ -241,17 +241,17 @@ mod tests {
         let mut other = made.clone();
         other["data"]["a"] = json!("2");
         let cases = [
-            (Sight::Absent, "not done"),
-            (Sight::Present(made), "done"),
-            (Sight::Present(dying), "waiting"),
-            (Sight::Present(other), "foreign"),
-            (Sight::Unseen("forbidden".into()), "waiting"),
+            (Lookup::Absent, "not done"),
+            (Lookup::Present(made), "done"),
+            (Lookup::Present(dying), "waiting"),
+            (Lookup::Present(other), "foreign"),
+            (Lookup::Unseen("forbidden".into()), "waiting"),
         ];
         for (sight, expected) in cases {
             let seen = observation(ObjectKind::ConfigMap, "x", sight.clone());
             assert_eq!(judged(&action, "", &seen), expected, "{sight:?}");
         }
-        assert_eq!(judged(&action, "", &observation(ObjectKind::Secret, "x", Sight::Absent)), "waiting");
+        assert_eq!(judged(&action, "", &observation(ObjectKind::Secret, "x", Lookup::Absent)), "waiting");
     }
 
     /// TiDB Operator writes a TidbCluster back within a second of its creation; a look comes before or after that.
@@ -267,7 +267,7 @@ mod tests {
         let managed = |mut found: Value, managers: &[&str]| {
             let entries: Vec<Value> = managers.iter().map(|manager| json!({"manager": manager})).collect();
             found["metadata"]["managedFields"] = json!(entries);
-            Sight::Present(found)
+            Lookup::Present(found)
         };
         let mut written = object.clone();
         written["spec"] = json!({"pd": {"replicas": 1, "config": "", "baseImage": "pingcap/pd"},

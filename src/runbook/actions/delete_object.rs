@@ -9,7 +9,7 @@ use super::super::action::{Request, THIS_RUN};
 use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid, written_by};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid, written_by};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::actions::requests::{Sending, delete_options, place, quote};
@@ -101,9 +101,9 @@ impl ActionKind for DeleteObject {
     fn judge(&self, look: &Look<'_>) -> Judged {
         let id = self.id();
         let found = match look.sight(&id) {
-            Ok(Sight::Absent) => return Judged::Done { evidence: json!({"absent": true}) },
-            Ok(Sight::Present(found)) => found,
-            Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+            Ok(Lookup::Absent) => return Judged::Done { evidence: json!({"absent": true}) },
+            Ok(Lookup::Present(found)) => found,
+            Ok(Lookup::Unseen(why)) => return Judged::Waiting(why.clone()),
             Err(judged) => return judged,
         };
         match (&self.uid, &self.made_by) {
@@ -180,8 +180,8 @@ fn seen_uid(target: &ObjectRef, kind: ObjectKind, facts: &Facts<'_>) -> Option<S
         _ => None,
     };
     known.or_else(|| match fleet.sight(&ObjectId::new(kind, target)) {
-        Some(Sight::Present(object)) => Some(uid(object).to_owned()),
-        Some(Sight::Absent | Sight::Unseen(_)) | None => None,
+        Some(Lookup::Present(object)) => Some(uid(object).to_owned()),
+        Some(Lookup::Absent | Lookup::Unseen(_)) | None => None,
     })
 }
 
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn only_the_object_that_is_meant_is_deleted() {
         let object = |uid: &str, manager: &str| {
-            Sight::Present(json!({"metadata": {"uid": uid, "managedFields": [{"manager": manager}]}}))
+            Lookup::Present(json!({"metadata": {"uid": uid, "managedFields": [{"manager": manager}]}}))
         };
         let action = |uid: Option<&str>, made_by: Option<&str>| DeleteObject {
             target: ObjectRef::new("a", "db", "x"),
@@ -204,7 +204,7 @@ mod tests {
         let cases = [
             (action(Some("u"), None), object("u", "kubectl"), "not done"),
             (action(Some("u"), None), object("v", "kubectl"), "done"),
-            (action(Some("u"), None), Sight::Absent, "done"),
+            (action(Some("u"), None), Lookup::Absent, "done"),
             (action(None, Some("r1")), object("u", "tidepilot/r1"), "not done"),
             (action(None, Some("r1")), object("u", "tidepilot/r2"), "refuse"),
             (action(None, None), object("u", "tidepilot/r2"), "refuse"),

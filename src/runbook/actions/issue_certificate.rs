@@ -13,7 +13,7 @@ use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, Usage, fingerprint};
-use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::{Wanted, troubles};
 use crate::runbook::actions::issuing;
@@ -195,11 +195,11 @@ impl Issues for IssueCertificate {
 /// The certificate that the plan's look saw there; none where no Secret is.
 fn replaced(target: &ObjectRef, facts: &Facts<'_>) -> Result<Option<Replaced>, String> {
     match facts.seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, target)) {
-        Some(Sight::Present(secret)) => {
+        Some(Lookup::Present(secret)) => {
             Ok(Some(Replaced { uid: uid(secret).to_owned(), fingerprint: fingerprint(secret) }))
         }
-        Some(Sight::Absent) => Ok(None),
-        Some(Sight::Unseen(why)) => Err(format!("Secret {target}, which is to be replaced, cannot be read: {why}")),
+        Some(Lookup::Absent) => Ok(None),
+        Some(Lookup::Unseen(why)) => Err(format!("Secret {target}, which is to be replaced, cannot be read: {why}")),
         None => Err(format!("Secret {target}, which is to be replaced, was not looked at")),
     }
 }

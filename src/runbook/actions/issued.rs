@@ -8,8 +8,8 @@ use super::super::image::Image;
 use super::Action;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
-use crate::fleet::object::{ObjectId, ObjectKind, Sight, uid};
-use crate::fleet::tls::{KEYS, Trouble};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
+use crate::fleet::tls::{CertificateFault, KEYS};
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::run::blame;
 
@@ -40,7 +40,7 @@ impl Action {
     }
 }
 
-pub(super) fn faults(troubles: Vec<Trouble>, common_name: &str, facts: &SecretFacts) -> Vec<String> {
+pub(super) fn faults(troubles: Vec<CertificateFault>, common_name: &str, facts: &SecretFacts) -> Vec<String> {
     let lasting = troubles.into_iter().filter(|trouble| !trouble.kind.only_warns());
     let mut faults: Vec<String> = lasting.map(|trouble| trouble.sentence).collect();
     match &facts.certificate {
@@ -59,18 +59,18 @@ pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
     let to = ObjectId::new(ObjectKind::Secret, action.secret());
     let authority = action.authority().map(|of| ObjectId::new(ObjectKind::Secret, of));
     let found = match look.sight(&to) {
-        Ok(Sight::Absent) => None,
-        Ok(Sight::Present(found)) => Some(found),
-        Ok(Sight::Unseen(why)) => return Judged::Waiting(why.clone()),
+        Ok(Lookup::Absent) => None,
+        Ok(Lookup::Present(found)) => Some(found),
+        Ok(Lookup::Unseen(why)) => return Judged::Waiting(why.clone()),
         Err(judged) => return judged,
     };
     let signer = match authority.as_ref().map(|authority| (authority, look.sight(authority))) {
         None => None,
-        Some((_, Ok(Sight::Present(secret)))) => SecretFacts::of(secret),
-        Some((authority, Ok(Sight::Absent))) => {
+        Some((_, Ok(Lookup::Present(secret)))) => SecretFacts::of(secret),
+        Some((authority, Ok(Lookup::Absent))) => {
             return Judged::Waiting(format!("{authority}, the CA that is to sign, is not there"));
         }
-        Some((_, Ok(Sight::Unseen(why)))) => return Judged::Waiting(why.clone()),
+        Some((_, Ok(Lookup::Unseen(why)))) => return Judged::Waiting(why.clone()),
         Some((_, Err(judged))) => return judged,
     };
     let after = Image::Issued(action.asked_for());

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::counted::{counted, is};
 use crate::fleet::database::database_of;
-use crate::fleet::object::{ObjectId, Sight};
+use crate::fleet::object::{Lookup, ObjectId};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -68,10 +68,10 @@ impl<'a> Look<'a> {
     }
 
     /// What the look saw at an object's place, or why nothing can be said.
-    pub fn sight(&self, id: &ObjectId) -> Result<&'a Sight, Judged> {
+    pub fn sight(&self, id: &ObjectId) -> Result<&'a Lookup, Judged> {
         self.live(&id.context)?;
         match self.seen.fleet.sight(id) {
-            Some(Sight::Unseen(why)) => Err(Judged::Waiting(format!("{id} cannot be read: {why}"))),
+            Some(Lookup::Unseen(why)) => Err(Judged::Waiting(format!("{id} cannot be read: {why}"))),
             None => Err(Judged::Waiting(format!("{id} was not looked at"))),
             Some(sight) => Ok(sight),
         }
@@ -167,7 +167,7 @@ pub(in crate::runbook) mod tests {
     use crate::runbook::actions::ActionKind;
 
     /// A world with one live KubeCluster `a`, in which one place was looked at.
-    pub(in crate::runbook) fn observation(kind: ObjectKind, name: &str, sight: Sight) -> Observation {
+    pub(in crate::runbook) fn observation(kind: ObjectKind, name: &str, sight: Lookup) -> Observation {
         let mut fleet = Fleet::default();
         let mut say = |what| fleet.apply(Change { context: "a".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
         say(What::Connection { freshness: Freshness::Live, message: None });

@@ -36,7 +36,7 @@ impl Port {
 /// From one place to another, as the pod at the first place saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Way {
+pub struct RouteProbe {
     pub from: ObjectRef,
     pub to: ObjectRef,
     /// The name that was asked for; empty where the other side's domain is not known.
@@ -49,7 +49,7 @@ pub struct Way {
     pub detail: String,
 }
 
-impl Way {
+impl RouteProbe {
     /// The name leads to the pod, and every port answers.
     pub fn good(&self) -> bool {
         self.names_it() && !self.ports.is_empty() && self.ports.values().all(|port| *port == Port::Open)
@@ -104,13 +104,13 @@ pub fn probe_objects(probe: &ObjectRef) -> [ObjectId; 2] {
 }
 
 /// The ways in a record's evidence, where it has any.
-pub fn ways(evidence: &Value) -> Vec<Way> {
+pub fn ways(evidence: &Value) -> Vec<RouteProbe> {
     evidence.get("ways").and_then(|ways| Vec::deserialize(ways).ok()).unwrap_or_default()
 }
 
 /// The verdict in one sentence.
-pub fn verdict(ways: &[Way]) -> String {
-    let troubles: Vec<String> = ways.iter().filter_map(Way::trouble).collect();
+pub fn verdict(ways: &[RouteProbe]) -> String {
+    let troubles: Vec<String> = ways.iter().filter_map(RouteProbe::trouble).collect();
     match troubles.as_slice() {
         [] => format!("{}, every name resolves and every port is open", counted(ways.len(), "way")),
         bad => format!("{} of {} not as it has to be: {}", bad.len(), counted(ways.len(), "way"), bad.join("; ")),
@@ -118,7 +118,7 @@ pub fn verdict(ways: &[Way]) -> String {
 }
 
 /// The matrix as lines of text with a head: who asks whom, the name, each port.
-pub fn table(ways: &[Way]) -> Vec<String> {
+pub fn table(ways: &[RouteProbe]) -> Vec<String> {
     let ports: BTreeSet<u16> = ways.iter().flat_map(|way| way.ports.keys().copied()).collect();
     let mut rows = vec![vec!["FROM → TO".to_owned(), "DNS".to_owned()]];
     rows[0].extend(ports.iter().map(u16::to_string));
@@ -142,8 +142,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn way(resolved: &[&str], ports: &[(u16, Port)], detail: &str) -> Way {
-        Way {
+    fn way(resolved: &[&str], ports: &[(u16, Port)], detail: &str) -> RouteProbe {
+        RouteProbe {
             from: ObjectRef::new("east", "prod", "a"),
             to: ObjectRef::new("west", "live", "b"),
             host: "b.b.live.svc.west.local".into(),
@@ -166,7 +166,7 @@ mod tests {
             (way(&["10.0.0.1", "10.9.9.9"], &open, "two"), false, "WRONG"),
             (way(&[], &[(2379, Port::Unknown)], "does not resolve"), false, "NONE"),
             (way(&["10.0.0.1", "fd00::1"], &open, ""), true, "ok"),
-            (Way { expected: Vec::new(), ..way(&["10.0.0.1"], &open, "no ip") }, false, "WRONG"),
+            (RouteProbe { expected: Vec::new(), ..way(&["10.0.0.1"], &open, "no ip") }, false, "WRONG"),
         ];
         for (way, good, dns) in cases {
             assert_eq!((way.good(), way.dns(), way.trouble().is_none()), (good, dns, good), "{way:?}");

@@ -12,7 +12,7 @@ use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::database_of;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::rollout::{revisions, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -193,7 +193,7 @@ fn blinded(target: &ObjectRef, tc: &TidbCluster, seen: &Observation) -> String {
     }
     let secret = format!("{}-pd-cluster-secret", tc.name());
     let at = ObjectId::new(ObjectKind::Secret, &ObjectRef::new(&target.context, &target.namespace, &secret));
-    let facts = seen.fleet.sight(&at).and_then(Sight::present).and_then(SecretFacts::of).filter(|_| tc.tls());
+    let facts = seen.fleet.sight(&at).and_then(Lookup::present).and_then(SecretFacts::of).filter(|_| tc.tls());
     let asked = operator_asks(tc.name(), tc.namespace(), tc.domain());
     match facts.and_then(|facts| facts.certificate) {
         Some(certificate) if !certificate.names(&asked) => format!(

@@ -20,7 +20,7 @@ use crate::fleet::dns::Dns;
 use crate::fleet::extras::Extra;
 use crate::fleet::kin::{Kin, kin};
 use crate::fleet::lead::Lead;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::peer_url::readable;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -227,10 +227,10 @@ fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> Result<Value, 
         "exists": cluster.tidb_clusters.contains_key(&of.key()),
     });
     match objects(Query::Place, of, fleet).first().and_then(|id| fleet.sight(id)) {
-        Some(Sight::Absent) => value["namespaceExists"] = json!(false),
-        Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
+        Some(Lookup::Absent) => value["namespaceExists"] = json!(false),
+        Some(Lookup::Present(_)) => value["namespaceExists"] = json!(true),
         // Not for us to see: absent, so that a check on it stops.
-        Some(Sight::Unseen(_)) | None => {}
+        Some(Lookup::Unseen(_)) | None => {}
     }
     let id = cluster.tidb_clusters.get(&of.key()).and_then(|tc| tc.status.cluster_id.clone());
     value["databaseId"] = json!(id.unwrap_or_default());

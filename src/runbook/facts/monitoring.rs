@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Unseen;
 use crate::fleet::database::database_of;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 /// gRPC port of a Thanos sidecar.
@@ -48,15 +48,15 @@ pub(super) fn monitoring(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen>
         .collect();
     let mut query = json!({ "place": query_place(of) });
     match fleet.sight(&query_object(of)) {
-        Some(Sight::Present(deployment)) => {
+        Some(Lookup::Present(deployment)) => {
             let number = |at: &str| deployment.pointer(at).and_then(Value::as_i64).unwrap_or(0);
             let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
             let seen = number("/status/observedGeneration") >= number("/metadata/generation");
             query["running"] = json!(seen && number("/status/availableReplicas") >= wanted);
         }
-        Some(Sight::Absent) => query["running"] = json!(false),
+        Some(Lookup::Absent) => query["running"] = json!(false),
         // Not for us to see: absent, so that a wait for it says so.
-        Some(Sight::Unseen(_)) | None => {}
+        Some(Lookup::Unseen(_)) | None => {}
     }
     Ok(json!({"members": members, "query": query}))
 }

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::super::action::RUN_LABEL;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::actions::network::{probe_at, probe_objects};
 
@@ -18,13 +18,13 @@ pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> Value {
     }
     let namespace = ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace));
     match fleet.sight(&namespace) {
-        Some(Sight::Absent) => value["namespaceExists"] = json!(false),
-        Some(Sight::Present(_)) => value["namespaceExists"] = json!(true),
-        Some(Sight::Unseen(_)) | None => {}
+        Some(Lookup::Absent) => value["namespaceExists"] = json!(false),
+        Some(Lookup::Present(_)) => value["namespaceExists"] = json!(true),
+        Some(Lookup::Unseen(_)) | None => {}
     }
     let both = probe_objects(&probe).map(|id| (fleet.sight(&id), id));
-    if both.iter().all(|(sight, _)| matches!(sight, Some(Sight::Absent | Sight::Present(_)))) {
-        let there = both.iter().filter_map(|(sight, id)| Some((sight.and_then(Sight::present)?, id)));
+    if both.iter().all(|(sight, _)| matches!(sight, Some(Lookup::Absent | Lookup::Present(_)))) {
+        let there = both.iter().filter_map(|(sight, id)| Some((sight.and_then(Lookup::present)?, id)));
         value["left"] = there
             .map(|(object, id)| match object.pointer("/metadata/labels").and_then(|labels| labels.get(RUN_LABEL)) {
                 Some(run) => json!(format!("{id} (made by run {})", run.as_str().unwrap_or_default())),
@@ -32,7 +32,8 @@ pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> Value {
             })
             .collect();
     }
-    let pod = both.iter().find_map(|(sight, id)| sight.and_then(Sight::present).filter(|_| id.kind == ObjectKind::Pod));
+    let pod =
+        both.iter().find_map(|(sight, id)| sight.and_then(Lookup::present).filter(|_| id.kind == ObjectKind::Pod));
     value["ready"] = json!(pod.is_some_and(ready));
     value["trouble"] = json!(pod.map_or_else(|| "it is not there yet".to_owned(), trouble));
     value
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
     use crate::fleet::{Change, What};
 
-    fn seen(pod: Sight, service: Sight) -> Value {
+    fn seen(pod: Lookup, service: Lookup) -> Value {
         let of = ObjectRef::new("a", "db", "x");
         let mut fleet = Fleet::default();
         for (id, sight) in probe_objects(&probe_at(&of)).into_iter().zip([pod, service]) {
@@ -89,14 +90,14 @@ mod tests {
 
     #[test]
     fn leftovers_and_readiness() {
-        let pod = |status: Value| Sight::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}, "status": status}));
+        let pod = |status: Value| Lookup::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}, "status": status}));
         let ready = json!({"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]});
-        let found = seen(pod(ready), Sight::Absent);
+        let found = seen(pod(ready), Lookup::Absent);
         assert_eq!((&found["ready"], &found["trouble"]), (&json!(true), &json!("")));
         assert_eq!(found["left"], json!(["Pod a/db/x-tidepilot-probe (made by run r1)"]));
         let pulling =
             json!({"containerStatuses": [{"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}]});
-        let found = seen(pod(pulling), Sight::Absent);
+        let found = seen(pod(pulling), Lookup::Absent);
         assert_eq!((&found["ready"], &found["trouble"]), (&json!(false), &json!("probe: ErrImagePull")));
         let looping = |count: u64, wait: &str| {
             json!({"containerStatuses": [{"name": "listen", "restartCount": count,
@@ -104,10 +105,10 @@ mod tests {
                 "lastState": {"terminated": {"exitCode": 127, "message": "starting\nsh: httpd: not found\n"}}}]})
         };
         let sentence = "listen ends again and again with exit code 127: sh: httpd: not found";
-        assert_eq!(seen(pod(looping(2, "20s")), Sight::Absent)["trouble"], sentence);
+        assert_eq!(seen(pod(looping(2, "20s")), Lookup::Absent)["trouble"], sentence);
         // Nothing moves by ending once more: the wait's limit for a stand-still counts on.
-        assert_eq!(seen(pod(looping(3, "40s")), Sight::Absent)["trouble"], sentence);
-        assert_eq!(seen(Sight::Absent, Sight::Absent)["left"], json!([]));
-        assert_eq!(seen(Sight::Unseen("forbidden".into()), Sight::Absent).get("left"), None, "unknown is not none");
+        assert_eq!(seen(pod(looping(3, "40s")), Lookup::Absent)["trouble"], sentence);
+        assert_eq!(seen(Lookup::Absent, Lookup::Absent)["left"], json!([]));
+        assert_eq!(seen(Lookup::Unseen("forbidden".into()), Lookup::Absent).get("left"), None, "unknown is not none");
     }
 }

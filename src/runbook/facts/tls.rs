@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::fleet::certificate::{self, CertificateFacts, SecretFacts, kept_by, subject};
 use crate::fleet::database::database_of;
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::tls::{self, Asked, TroubleKind, Wanted, authority_secret, every_secret};
+use crate::fleet::tls::{self, Asked, CertificateFaultKind, Wanted, authority_secret, every_secret};
 use crate::fleet::tls_toggle::pod_speaks_tls;
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 use crate::runbook::Observation;
@@ -33,12 +33,14 @@ pub(in crate::runbook) fn fact(of: &ObjectRef, seen: &Observation) -> Value {
         .iter()
         .map(|id| match seen.fleet.sight(id) {
             None => json!({"secret": id.name, "state": "unseen", "sentence": "it was not looked at"}),
-            Some(Sight::Unseen(why)) => json!({"secret": id.name, "state": "unseen", "sentence": why}),
-            Some(Sight::Absent) => json!({"secret": id.name, "state": "absent"}),
-            Some(Sight::Present(secret)) => match SecretFacts::of(secret) {
+            Some(Lookup::Unseen(why)) => json!({"secret": id.name, "state": "unseen", "sentence": why}),
+            Some(Lookup::Absent) => json!({"secret": id.name, "state": "absent"}),
+            Some(Lookup::Present(secret)) => match SecretFacts::of(secret) {
                 Some(facts) => {
                     let soon = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
-                    let soon = soon.filter(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::Expired));
+                    let soon = soon.filter(|one| {
+                        matches!(one.kind, CertificateFaultKind::Expiring | CertificateFaultKind::Expired)
+                    });
                     expiring.extend(soon.map(|one| format!("Secret {}: {}", id.name, after_colon(&one.sentence))));
                     if id.name == authority_secret(&of.name) {
                         let lasting = tls::authority_troubles(&id.name, &facts, seen.at).into_iter();
@@ -82,9 +84,9 @@ pub(in crate::runbook) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
     let outside = tls::trust::outside(&seen.fleet, &all);
     let secrets = between(of, &seen.fleet).into_iter().map(|(of, id)| {
         let told = match seen.fleet.sight(&id) {
-            None | Some(Sight::Unseen(_)) => ("unseen", None),
-            Some(Sight::Absent) => ("absent", None),
-            Some(Sight::Present(secret)) => {
+            None | Some(Lookup::Unseen(_)) => ("unseen", None),
+            Some(Lookup::Absent) => ("absent", None),
+            Some(Lookup::Present(secret)) => {
                 SecretFacts::of(secret).map_or(("unseen", None), |facts| ("present", Some(facts)))
             }
         };
@@ -104,9 +106,12 @@ pub(in crate::runbook) fn trust(of: &ObjectRef, seen: &Observation) -> Value {
         let at = ObjectRef::new(&of.context, &of.namespace, &wanted.secret);
         let sight = seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at));
         outside.contains(&(of.clone(), wanted.secret.clone()))
-            || tls::troubles_at(wanted, sight, seen.at)
-                .iter()
-                .any(|one| matches!(one.kind, TroubleKind::Expiring | TroubleKind::NoKeyIds | TroubleKind::ShortKey))
+            || tls::troubles_at(wanted, sight, seen.at).iter().any(|one| {
+                matches!(
+                    one.kind,
+                    CertificateFaultKind::Expiring | CertificateFaultKind::NoKeyIds | CertificateFaultKind::ShortKey
+                )
+            })
     });
     let due: Vec<&String> = due.map(|wanted| &wanted.secret).collect();
     json!({"secrets": secrets.collect::<Vec<_>>(), "due": due, "doors": doors.collect::<Vec<_>>()})
@@ -126,7 +131,7 @@ pub(in crate::runbook) fn served(of: &ObjectRef, cluster: &KubeCluster, tc: &Tid
         return json!({"late": []});
     }
     let id = pd_secret(of);
-    let facts = seen.fleet.sight(&id).and_then(Sight::present).and_then(SecretFacts::of);
+    let facts = seen.fleet.sight(&id).and_then(Lookup::present).and_then(SecretFacts::of);
     let Some(kept) = facts.and_then(|facts| facts.certificate) else {
         return json!({"late": [format!("no certificate of {id} could be read")]});
     };
@@ -166,7 +171,7 @@ pub(in crate::runbook) fn cert_manager(cluster: &KubeCluster) -> Result<Value, U
 pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Wish {
+    struct WantedCertificate {
         name: String,
         namespace: String,
         #[serde(default)]
@@ -187,7 +192,8 @@ pub(in crate::runbook) fn certificates(asked: &Value) -> Result<Value, String> {
         Words(String),
         List(Vec<String>),
     }
-    let wish: Wish = serde_json::from_value(asked.clone()).map_err(|error| format!("certificates(…): {error}"))?;
+    let wish: WantedCertificate =
+        serde_json::from_value(asked.clone()).map_err(|error| format!("certificates(…): {error}"))?;
     let words = match wish.components {
         Components::Words(words) => words.split([',', ' ']).map(str::to_owned).collect(),
         Components::List(words) => words,
@@ -246,11 +252,11 @@ pub(in crate::runbook) fn same_subject(certificate: &Value, names: &Value) -> Re
     Ok(json!(certificate::same_subject(&certificate.subject, &asked)))
 }
 
-fn sight(told: &Value) -> Sight {
+fn sight(told: &Value) -> Lookup {
     match told["state"].as_str() {
-        Some("absent") => Sight::Absent,
-        Some("present") => Sight::Present(json!({crate::fleet::certificate::FACTS_KEY: told["facts"]})),
-        _ => Sight::Unseen(told["sentence"].as_str().unwrap_or("it was not looked at").to_owned()),
+        Some("absent") => Lookup::Absent,
+        Some("present") => Lookup::Present(json!({crate::fleet::certificate::FACTS_KEY: told["facts"]})),
+        _ => Lookup::Unseen(told["sentence"].as_str().unwrap_or("it was not looked at").to_owned()),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Unseen;
 use crate::fleet::database::{Database, database_of, referenced};
 use crate::fleet::extras::RegionCheck;
-use crate::fleet::leaving::{self, Without};
+use crate::fleet::leaving::{self, RemovalImpact};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls_toggle::forced;
 use crate::fleet::workload::image_tag;
@@ -110,10 +110,10 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> {
     }))
 }
 
-/// What is left without this TidbCluster; see [`Without`].
+/// What is left without this TidbCluster; see [`RemovalImpact`].
 pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result<Value, Unseen> {
     let database = of_database(fleet, of)?;
-    let found: Without = leaving::without(fleet, &database, of, tc);
+    let found: RemovalImpact = leaving::without(fleet, &database, of, tc);
     let refs = |all: &[ObjectRef]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let zero: serde_json::Map<String, Value> =
         tc.components().map(|(component, _)| (component.key().to_owned(), json!({"replicas": 0}))).collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fleet::dns::Dns;
 use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
-use crate::fleet::object::{ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectKind};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use crate::fleet::tidbcluster::MemberStatus;
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
@@ -189,8 +189,8 @@ fn places(fleet: &mut Fleet, of: &ObjectRef) {
     for query in [Query::Place, Query::Certificates, Query::Trust, Query::Monitoring, Query::ProbePod] {
         for id in objects(query, of, fleet) {
             let sight = match id.kind {
-                ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),
-                _ => Sight::Absent,
+                ObjectKind::Namespace => Lookup::Present(json!({"metadata": {"name": id.name, "uid": "ns"}})),
+                _ => Lookup::Absent,
             };
             let (kind, key) = id.key();
             let what = What::Object { kind, key, sight: Box::new(sight) };

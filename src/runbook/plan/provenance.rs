@@ -3,7 +3,7 @@
 //! A run that somebody left open is as good as the rights on ConfigMaps in its namespace: its record may hold a plan of
 //! anybody's making under a shipped name. So nothing in it is believed: each step is held against the document that it
 //! says it is from, action by action, gate by gate. What does not fit is [`Provenance::Foreign`], and says why.
-//! Pure. Not here: asking ([`crate::runbook::run::gates`]), where documents lie (`app::driver::shelf`).
+//! Pure. Not here: asking ([`crate::runbook::run::gates`]), where documents lie (`app::driver::runbook_catalog`).
 
 use std::collections::BTreeSet;
 

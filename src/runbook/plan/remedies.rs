@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::fleet::certificate::FACTS_KEY;
-use crate::fleet::object::{ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectKind};
 use crate::fleet::{Change, Fleet, ObjectKey, What};
 use crate::hazards::bed::{Bed, when};
 use crate::hazards::catalogue::{CATALOGUE, Seeing};
@@ -101,8 +101,8 @@ fn looked(mut fleet: Fleet, runbook: &Runbook, given: &BTreeMap<String, String>)
         if fleet.sight(&id).is_none() {
             // Where a TidbCluster is, its namespace is.
             let sight = match id.kind {
-                ObjectKind::Namespace => Sight::Present(json!({"metadata": {"name": id.name}})),
-                _ => Sight::Absent,
+                ObjectKind::Namespace => Lookup::Present(json!({"metadata": {"name": id.name}})),
+                _ => Lookup::Absent,
             };
             let key = ObjectKey::new(&id.namespace, &id.name);
             let what = What::Object { kind: id.kind, key, sight: Box::new(sight) };
@@ -122,7 +122,7 @@ fn with_authority(bed: &Bed) -> Fleet {
             "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2036-01-01T00:00:00Z", "fingerprint": "cc", "publicKey": "ca"},
         "authorities": [{"commonName": "TiDB CA", "issuer": "TiDB CA", "dnsNames": [], "ipAddresses": [], "isCa": true,
             "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2036-01-01T00:00:00Z", "fingerprint": "cc", "publicKey": "ca"}]});
-    let sight = Box::new(Sight::Present(json!({"data": {}, FACTS_KEY: facts})));
+    let sight = Box::new(Lookup::Present(json!({"data": {}, FACTS_KEY: facts})));
     let key = ObjectKey::new("db", "prod-east-ca-secret");
     let what = What::Object { kind: ObjectKind::Secret, key, sight };
     fleet.apply(Change { context: "east".into(), at: when(), what });

@@ -68,13 +68,13 @@ pub struct Approval {
     pub immutable: bool,
     /// Something in it that this version does not know: it may be a condition.
     pub unknown: Option<String>,
-    pub vouched: Vouched,
+    pub vouched: IdentityProof,
 }
 
 /// Who says that the approver is who they say they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Vouched {
+pub enum IdentityProof {
     /// The API server: an admission policy refuses an approval in anybody else's name.
     Server,
     /// The approver's tidepilot, which asked the API server (SelfSubjectReview). Whoever may write ConfigMaps there
@@ -84,13 +84,13 @@ pub enum Vouched {
     Kubeconfig,
 }
 
-impl Vouched {
+impl IdentityProof {
     /// A few words for a list.
     pub fn words(self) -> &'static str {
         match self {
-            Vouched::Server => "the API server vouches for the name",
-            Vouched::Review => "named by their own tidepilot after asking the API server",
-            Vouched::Kubeconfig => "named by their kubeconfig only",
+            IdentityProof::Server => "the API server vouches for the name",
+            IdentityProof::Review => "named by their own tidepilot after asking the API server",
+            IdentityProof::Kubeconfig => "named by their kubeconfig only",
         }
     }
 }
@@ -305,7 +305,7 @@ mod tests {
             object: "tidepilot-approval-r1".into(),
             immutable: true,
             unknown: None,
-            vouched: Vouched::Review,
+            vouched: IdentityProof::Review,
         }
     }
 
@@ -396,7 +396,7 @@ mod tests {
             host: String::new(),
             given: Timestamp::UNIX_EPOCH,
             object: "o".into(),
-            vouched: Vouched::Review,
+            vouched: IdentityProof::Review,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::runbook::run::undo;
 
 /// What a person wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Resolution {
     /// The step was done outside: verify and go on.
     ByHand { step: String },
     /// Leave the step out.
@@ -55,23 +55,23 @@ pub enum BadChoice {
 
 impl Run {
     /// Checks a choice against the run as it stands and gives the record which makes it.
-    pub fn choose(&self, wish: &Wish, now: Timestamp) -> Result<Event, BadChoice> {
+    pub fn choose(&self, wish: &Resolution, now: Timestamp) -> Result<Event, BadChoice> {
         let open = match self.outcome() {
             None => Ok(()),
             Some(outcome) => Err(BadChoice::Closed(outcome.word())),
         };
         match wish {
-            Wish::ByHand { step } => {
+            Resolution::ByHand { step } => {
                 open?;
                 let step = self.unfinished(step)?;
                 Ok(Event::Chosen { choice: Choice::ByHand { step: step.id.clone() } })
             }
-            Wish::Skip { step, reason } => {
+            Resolution::Skip { step, reason } => {
                 open?;
                 self.skip(self.unfinished(step)?, reason, now)
             }
-            Wish::Undo => self.way_back(),
-            Wish::Abandon { reason } => {
+            Resolution::Undo => self.way_back(),
+            Resolution::Abandon { reason } => {
                 open?;
                 let reason = given(reason)?;
                 Ok(Event::Chosen { choice: Choice::Abandon { reason, left: self.left() } })

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::runbook::Observation;
 use crate::runbook::action::{Action, Answer, ProbeLine};
 use crate::runbook::actions::judge::{Judged, judge};
-use crate::runbook::actions::network::Way;
+use crate::runbook::actions::network::RouteProbe;
 use crate::runbook::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};
 use crate::runbook::image::Image;
 use crate::runbook::plan::bind::{self, Facts};
@@ -48,7 +48,7 @@ pub enum Input<'a> {
     /// What [`Action::NetProbe`] saw.
     Crossed {
         step: String,
-        ways: Vec<Way>,
+        ways: Vec<RouteProbe>,
     },
     /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
     Answered {
@@ -546,14 +546,14 @@ impl Run {
 
     /// A way that is shut is tried again for a while (a negative answer of DNS is kept for up to 30 s); then the look
     /// is over and what it saw is its result, good or not: nothing that this run could do would open it.
-    fn crossed(&self, step: &str, ways: &[Way], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
+    fn crossed(&self, step: &str, ways: &[RouteProbe], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
         let Some(step) = self.step(step) else { return vec![Effect::Observe] };
         if stop_asked {
             return pause(&step.id, Cause::Asked, PauseReason::Asked);
         }
         let Action::NetProbe(NetProbe { patience_s, .. }) = &step.action else { return vec![Effect::Observe] };
         let patience = i64::try_from(*patience_s).unwrap_or(i64::MAX);
-        let shut = ways.iter().find_map(Way::trouble);
+        let shut = ways.iter().find_map(RouteProbe::trouble);
         match shut {
             None if ways.is_empty() => self.wait(step, "there is nowhere to look from".to_owned(), now),
             Some(shut) if now.duration_since(self.progress).as_secs() < patience => self.wait(step, shut, now),

@@ -33,7 +33,7 @@ use super::plan::{Confirm, Plan, PlannedStep};
 use crate::fleet::ObjectRef;
 use crate::fleet::extras::Extras;
 use crate::fleet::object::ObjectId;
-use crate::runbook::actions::network::{self, Way};
+use crate::runbook::actions::network::{self, RouteProbe};
 use crate::runbook::actions::retold::told;
 use crate::runbook::language::definition::Runbook;
 use crate::runbook::plan::bind;
@@ -108,7 +108,7 @@ pub struct Run {
     pub(super) progress: Timestamp,
     pub(super) writes: usize,
     /// What a look at the network saw, by step.
-    pub(super) crossed: BTreeMap<String, Vec<Way>>,
+    pub(super) crossed: BTreeMap<String, Vec<RouteProbe>>,
     /// Titles told anew, where the record's own are not to be believed ([`crate::runbook::actions::retold`]).
     retold: Option<BTreeMap<String, String>>,
 }
@@ -458,7 +458,7 @@ impl Run {
     }
 
     /// What looks at the network saw last.
-    pub fn ways(&self) -> Vec<Way> {
+    pub fn ways(&self) -> Vec<RouteProbe> {
         self.crossed.values().flatten().cloned().collect()
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::fleet::object::{ObjectId, ObjectKind, Sight};
+use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Crd, Fleet, ObjectRef};
 use crate::runbook::Observation;
 use crate::runbook::action::Action;
@@ -47,7 +47,7 @@ pub fn namespace_of(of: &ObjectRef) -> ObjectId {
 
 /// That it is gone, with what went along with it, as one sentence. A list that answers without it is proof.
 pub fn gone_sentence(of: &ObjectRef, fleet: &Fleet) -> String {
-    let namespace = fleet.sight(&namespace_of(of)).is_some_and(|sight| matches!(sight, Sight::Absent));
+    let namespace = fleet.sight(&namespace_of(of)).is_some_and(|sight| matches!(sight, Lookup::Absent));
     let kind = fleet.clusters.get(&of.context).is_some_and(|cluster| matches!(cluster.crd, Crd::Missing));
     let along = match (kind, namespace) {
         (true, _) => format!(", and context {} serves no TidbClusters any more", of.context),

@@ -12,7 +12,7 @@ use crate::fleet::ObjectRef;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::image::Image;
 use crate::runbook::plan::Plan;
-use crate::runbook::run::approval::Vouched;
+use crate::runbook::run::approval::IdentityProof;
 use crate::runbook::run::newer::unknown_field;
 use crate::runbook::run::people::NamedBy;
 
@@ -99,7 +99,7 @@ pub enum Event {
         given: Timestamp,
         /// The object in the cluster that says so.
         object: String,
-        vouched: Vouched,
+        vouched: IdentityProof,
     },
     /// The action is about to leave. Durable before anything is sent.
     Intent {

@@ -25,7 +25,7 @@ use crate::runbook::plan::{Document, Gate, PlannedStep};
 use crate::runbook::run::engine::{Run, StepState};
 use crate::runbook::run::proven::{gone_sentence, missing};
 use crate::runbook::run::record::{Cause, Event, Record};
-use crate::runbook::run::view::{Direction, Offer, Progress, Shown, View};
+use crate::runbook::run::view::{Direction, Progress, ResolutionOffer, Shown, View};
 
 /// Whether a process drives a run now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -147,7 +147,7 @@ pub struct Standing {
     #[serde(skip)]
     pub answers: String,
     #[serde(skip)]
-    pub offers: Vec<Offer>,
+    pub offers: Vec<ResolutionOffer>,
     /// The TidbClusters without which it cannot go on.
     #[serde(skip)]
     pub needed: BTreeSet<ObjectRef>,
@@ -329,7 +329,7 @@ impl Standing {
             None => {}
         }
         let mut all = vec![format!("tidepilot runs resume {run}{answers}")];
-        if self.offers.contains(&Offer::Undo) {
+        if self.offers.contains(&ResolutionOffer::Undo) {
             all.push(format!("tidepilot runs undo {run} --yes"));
         }
         if !self.sent {

@@ -14,7 +14,7 @@ use crate::fleet::ObjectRef;
 use crate::runbook::action::Answer;
 use crate::runbook::language::definition::Runbook;
 use crate::runbook::plan::{Gate, PlannedStep};
-use crate::runbook::run::choices::Wish;
+use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::record::{Choice, Event, How, Outcome, PauseReason, Record};
 use crate::runbook::run::undo::{undo_id, undone};
 
@@ -84,7 +84,7 @@ pub struct StepLine {
 
 /// What a person may choose once nobody drives the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Offer {
+pub enum ResolutionOffer {
     Retry,
     ByHand { step: String },
     Skip { step: String },
@@ -104,7 +104,7 @@ pub struct View {
     pub current: Option<usize>,
     /// The question which stands before the current step and is not answered.
     pub gate: Option<Gate>,
-    pub offers: Vec<Offer>,
+    pub offers: Vec<ResolutionOffer>,
     pub outcome: Option<Outcome>,
     pub paused: Option<PauseReason>,
 }
@@ -243,26 +243,26 @@ impl Run {
 
     /// What can be chosen once nobody drives it, and would be taken. What may still be in doubt for some seconds is
     /// offered: it is refused with the seconds that are left.
-    fn offers(&self) -> Vec<Offer> {
-        let taken = |wish: Wish| self.choose(&wish, Timestamp::MAX).is_ok();
+    fn offers(&self) -> Vec<ResolutionOffer> {
+        let taken = |wish: Resolution| self.choose(&wish, Timestamp::MAX).is_ok();
         let mut offers = Vec::new();
         if self.outcome.is_none() {
-            offers.push(Offer::Retry);
+            offers.push(ResolutionOffer::Retry);
             if let Some(step) = self.turn().map(|step| step.id.clone()) {
-                offers.push(Offer::ByHand { step: step.clone() });
-                if taken(Wish::Skip { step: step.clone(), reason: "asked".into() }) {
-                    offers.push(Offer::Skip { step });
+                offers.push(ResolutionOffer::ByHand { step: step.clone() });
+                if taken(Resolution::Skip { step: step.clone(), reason: "asked".into() }) {
+                    offers.push(ResolutionOffer::Skip { step });
                 }
             }
         }
-        if taken(Wish::Undo) {
-            offers.push(Offer::Undo);
+        if taken(Resolution::Undo) {
+            offers.push(ResolutionOffer::Undo);
         }
         if self.outcome.is_none() {
-            offers.push(Offer::Abandon);
+            offers.push(ResolutionOffer::Abandon);
         }
         if !offers.is_empty() {
-            offers.push(Offer::Leave);
+            offers.push(ResolutionOffer::Leave);
         }
         offers
     }

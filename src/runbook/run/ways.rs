@@ -12,7 +12,7 @@ use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::runbook::actions::Does;
 use crate::runbook::actions::requests::{place, quote};
 use crate::runbook::plan::{Gate, Plan, PlannedStep};
-use crate::runbook::run::choices::Wish;
+use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::engine::{Run, StepState};
 use crate::runbook::run::record::{Cause, How, PauseReason};
 
@@ -137,7 +137,7 @@ impl Run {
     /// Only a step that may be left out is offered for it.
     fn leave_out(&self, step: &PlannedStep, now: Timestamp) -> Option<WayOn> {
         let reason = "seen to by hand".to_owned();
-        self.choose(&Wish::Skip { step: step.id.clone(), reason: reason.clone() }, now).ok()?;
+        self.choose(&Resolution::Skip { step: step.id.clone(), reason: reason.clone() }, now).ok()?;
         let command =
             format!("tidepilot runs resume {} --skip {} --reason {}", quote(&self.id), quote(&step.id), quote(&reason));
         Some(way(command, "leaves it as it is and goes on; what it was to make is then not made"))
@@ -152,7 +152,7 @@ impl Run {
     fn ways_out(&self, now: Timestamp, reason: &str) -> Vec<WayOn> {
         let id = quote(&self.id);
         let mut all = Vec::new();
-        if self.choose(&Wish::Undo, now).is_ok() {
+        if self.choose(&Resolution::Undo, now).is_ok() {
             all.push(way(format!("tidepilot runs undo {id}"), "puts back what this run sent, the newest first"));
         }
         all.push(self.give_up(reason));

@@ -14,7 +14,7 @@ use tidepilot::client::kube::objects::redacted;
 use tidepilot::fleet::certificate::SecretFacts;
 use tidepilot::fleet::corefile;
 use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, Served};
-use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
+use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
 use tidepilot::fleet::tidbcluster::TidbCluster;
 use tidepilot::fleet::tls::wanted_of;
@@ -22,7 +22,7 @@ use tidepilot::fleet::workload::{Pod, StatefulSet};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, Keyed, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::action::{Action, ProbeLine};
 use tidepilot::runbook::actions::ProbePeerUrl;
-use tidepilot::runbook::actions::network::{Port, Way, probe_at};
+use tidepilot::runbook::actions::network::{Port, RouteProbe, probe_at};
 use tidepilot::sim::bare::{Bare, PdRequest};
 
 /// Decoded objects by the address of what they were decoded from, which is kept with them.
@@ -191,10 +191,10 @@ fn warnings(bare: &Bare, context: &str) -> Vec<Event> {
 pub fn objects(bare: &Bare, now: Timestamp, fleet: &mut Fleet, wanted: &BTreeSet<ObjectId>) {
     for id in wanted {
         let sight = match bare.ask(&id.context, "GET", &id.path(), "", b"") {
-            (200, object) if id.kind == ObjectKind::Secret => Sight::Present(redacted(object)),
-            (200, object) => Sight::Present(object),
-            (404, _) => Sight::Absent,
-            (status, said) => Sight::Unseen(format!("{status}: {said}")),
+            (200, object) if id.kind == ObjectKind::Secret => Lookup::Present(redacted(object)),
+            (200, object) => Lookup::Present(object),
+            (404, _) => Lookup::Absent,
+            (status, said) => Lookup::Unseen(format!("{status}: {said}")),
         };
         serve(fleet, now, id, &sight);
         let (kind, key) = id.key();
@@ -204,7 +204,7 @@ pub fn objects(bare: &Bare, now: Timestamp, fleet: &mut Fleet, wanted: &BTreeSet
 }
 
 /// No socket is here to shake hands with: PD serves what its Secret holds. (Over real handshakes: `tests/program/lifecycle`.)
-fn serve(fleet: &mut Fleet, now: Timestamp, id: &ObjectId, sight: &Sight) {
+fn serve(fleet: &mut Fleet, now: Timestamp, id: &ObjectId, sight: &Lookup) {
     let Some(tc) = id.name.strip_suffix("-pd-cluster-secret") else { return };
     let Some(certificate) = sight.present().and_then(SecretFacts::of).and_then(|facts| facts.certificate) else {
         return;
@@ -394,11 +394,11 @@ pub fn remains(bare: &Bare) -> BTreeMap<String, Value> {
 }
 
 /// Every way open: what a wall does to a run is a matter of `tests/program/network.rs`.
-pub fn cross(places: &[ObjectRef], ports: &[u16]) -> Vec<Way> {
+pub fn cross(places: &[ObjectRef], ports: &[u16]) -> Vec<RouteProbe> {
     let pods: Vec<ObjectRef> = places.iter().map(probe_at).collect();
     let pairs = pods.iter().flat_map(|from| pods.iter().map(move |to| (from, to))).filter(|(from, to)| from != to);
     pairs
-        .map(|(from, to)| Way {
+        .map(|(from, to)| RouteProbe {
             from: from.clone(),
             to: to.clone(),
             host: format!("{0}.{0}.{1}.svc", to.name, to.namespace),

@@ -22,7 +22,7 @@ use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::language::inputs;
 use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::plan::bind;
-use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Effect, Input, Run};
 use tidepilot::runbook::run::record::{Event, How, decode};
 use tidepilot::sim::bare::Bare;
@@ -145,7 +145,7 @@ impl Bed {
     }
 
     /// Chooses as `runs undo` does: two records.
-    pub fn choose(&mut self, runbook: &Runbook, wish: &Wish) -> Result<(), String> {
+    pub fn choose(&mut self, runbook: &Runbook, wish: &Resolution) -> Result<(), String> {
         let records = decode(&self.disk.0).map_err(|error| error.to_string())?.records;
         let run = Run::replay(runbook.clone(), &records).map_err(|error| error.to_string())?;
         let event = run.choose(wish, self.now()).map_err(|why| why.to_string())?;

@@ -19,7 +19,7 @@ use tidepilot::runbook::actions::{PatchTidbCluster, ProbePeerUrl, UpdatePeerUrl}
 use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::plan::bind::bind;
-use tidepilot::runbook::run::choices::{BadChoice, Wish};
+use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{Effect, Input, Run, Stop};
 use tidepilot::runbook::run::record::{Event, How, Record, decode, encode, line_hash};
 
@@ -505,7 +505,7 @@ pub struct Course<'a> {
 }
 
 /// Makes a choice as `runs resume|undo|abandon` does: checked first, then two records.
-pub fn choose(bed: &mut Bed, wish: &Wish) -> Result<(), BadChoice> {
+pub fn choose(bed: &mut Bed, wish: &Resolution) -> Result<(), BadChoice> {
     let parsed = decode(&bed.disk.0).expect("readable");
     let run = Run::replay(runbook(), &parsed.records).expect("replays");
     let event = run.choose(wish, bed.world.now)?;

@@ -9,7 +9,7 @@ use tidepilot::fleet::certificate::{FACTS_KEY, SecretFacts};
 use tidepilot::fleet::corefile;
 use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::RegionCheck;
-use tidepilot::fleet::object::{ObjectKind, Sight};
+use tidepilot::fleet::object::{Lookup, ObjectKind};
 use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
 
 use super::worlds::World;
@@ -373,16 +373,16 @@ pub const CASES: &[Case] = &[
     given(&[DEPLOY], "certificates-there", "prod-west-pd-cluster-secret", &[("tls", "true")]),
     given(&[DEPLOY, JOIN], "server-certificate-there", "prod-west-tidb-server-secret", &[("tlsClient", "true")]),
     case(&[JOINED], "certificates-there", "prod-west-pd-cluster-secret", |w| {
-        w.sees(ObjectKind::Secret, "west/prod/prod-west-pd-cluster-secret", Sight::Absent);
+        w.sees(ObjectKind::Secret, "west/prod/prod-west-pd-cluster-secret", Lookup::Absent);
     }),
     case(OPENING, "certificates-cover-the-names", "prod-west-pd-cluster-secret", |w| {
-        w.sees(ObjectKind::Secret, "west/prod/prod-west-pd-cluster-secret", Sight::Absent);
+        w.sees(ObjectKind::Secret, "west/prod/prod-west-pd-cluster-secret", Lookup::Absent);
     }),
     case(&[JOINED], "one-authority", "prod-east", |w| {
         w.secret("west/prod/prod-west-cluster-client-secret", |facts| facts["signedBy"] = json!("another"));
     }),
     case(&[CERTIFICATES], "ca-there", "prod-east-ca-secret", |w| {
-        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Lookup::Absent);
     }),
     given(&[CERTIFICATES], "components-known", "No component", &[("components", ",")]),
     given(&[CA, CERTIFICATES, RENEW], "folder-for-cfssl", "no folder", &[("method", "cfssl")]),
@@ -414,13 +414,13 @@ pub const CASES: &[Case] = &[
     case(&[RENEW], "tls-is-on", "prod-east", World::without_tls),
     case(&[RENEW], "whole-database-seen", "north", World::lost),
     case(&[RENEW], "certificates-seen", "prod-east-pd-cluster-secret", |w| {
-        w.sees(ObjectKind::Secret, "east/prod/prod-east-pd-cluster-secret", Sight::Unseen("forbidden".into()));
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-pd-cluster-secret", Lookup::Unseen("forbidden".into()));
     }),
     case(&[RENEW], "not-kept-by-cert-manager", "prod-east-pd-cluster-secret", |w| {
         w.kept("east/prod/prod-east-pd-cluster-secret");
     }),
     case(&[RENEW], "ca-there", "prod/prod-east-ca-secret in east", |w| {
-        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Sight::Absent);
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-ca-secret", Lookup::Absent);
     }),
     case(&[RENEW], "ca-can-sign", "prod-east-ca-secret (CA): its certificate expired", |w| {
         w.secret("east/prod/prod-east-ca-secret", |facts| {
@@ -432,7 +432,7 @@ pub const CASES: &[Case] = &[
     }),
     case(&[RENEW], "mysql-with-its-own-ca", "prod-east-ca-secret", |w| {
         let secret = json!({FACTS_KEY: SecretFacts::default()});
-        w.sees(ObjectKind::Secret, "east/prod/prod-east-tidb-server-secret", Sight::Present(secret));
+        w.sees(ObjectKind::Secret, "east/prod/prod-east-tidb-server-secret", Lookup::Present(secret));
     }),
     case(&[RENEW], "ca-lasts", "prod-east-ca-secret", World::ages_later),
     // What only one runbook asks.

@@ -12,7 +12,7 @@ use tidepilot::client::certificates::signing::{self, Ask};
 use tidepilot::fleet::certificate::FACTS_KEY;
 use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::{Claim, PdDetails};
-use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
+use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
 use tidepilot::fleet::tidbcluster::{ClusterReference, ComponentSpec, TidbCluster, TlsCluster};
 use tidepilot::fleet::{Crd, Freshness, KubeCluster, ObjectKey, ObjectRef};
@@ -318,7 +318,7 @@ impl World {
         self.seen.fleet.clusters.insert("zz-again".into(), twice);
     }
 
-    pub fn sees(&mut self, kind: ObjectKind, at: &str, sight: Sight) {
+    pub fn sees(&mut self, kind: ObjectKind, at: &str, sight: Lookup) {
         let at = ObjectRef::parse(at).expect("context, namespace, name");
         let (kind, key) = ObjectId::new(kind, &at).key();
         let context = self.cluster(&at.context);
@@ -328,7 +328,7 @@ impl World {
     fn present(&mut self, at: &str) -> &mut Value {
         let at = ObjectRef::parse(at).expect("context, namespace, name");
         match self.cluster(&at.context).objects.get_mut(&(ObjectKind::Secret, at.key())) {
-            Some(Sight::Present(secret)) => secret,
+            Some(Lookup::Present(secret)) => secret,
             other => panic!("{at} is not there: {other:?}"),
         }
     }
@@ -345,7 +345,7 @@ impl World {
 
     /// The probe pod of another run.
     pub fn left(&mut self, at: &str) {
-        self.sees(ObjectKind::Pod, at, Sight::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}})));
+        self.sees(ObjectKind::Pod, at, Lookup::Present(json!({"metadata": {"labels": {RUN_LABEL: "r1"}}})));
     }
 
     pub fn no_domain_and_no_dns(&mut self) {
@@ -365,7 +365,7 @@ impl World {
 
     pub fn no_namespace(&mut self, context: &str) {
         let key = (ObjectKind::Namespace, ObjectKey::new("", "prod"));
-        assert!(self.cluster(context).objects.insert(key, Sight::Absent).is_some(), "nobody looks at it");
+        assert!(self.cluster(context).objects.insert(key, Lookup::Absent).is_some(), "nobody looks at it");
     }
 
     pub fn old_claim(&mut self) {

@@ -26,7 +26,7 @@ use tidepilot::runbook::plan::CheckState;
 use tidepilot::runbook::plan::bind::{bind, objects_of_facts};
 use tidepilot::sim::scenario::{self, Scenario};
 
-use super::{World, fold};
+use super::{World, assemble};
 
 /// The ways in which a context is not seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,7 +95,7 @@ pub struct Seen {
 
 impl Seen {
     fn new(changes: Vec<Change>, now: jiff::Timestamp) -> Self {
-        let fleet = fold(changes.iter().cloned());
+        let fleet = assemble(changes.iter().cloned());
         Self { databases: databases(&fleet), fleet, changes, now }
     }
 
@@ -354,13 +354,13 @@ pub async fn look(scenario: Scenario, runbooks: &[Runbook]) -> Seen {
     // What a scenario plants stays; the rest settles within a moment.
     for _ in 0..6 {
         changes = world.links.look_closer(None, &Extras::all()).await;
-        let fleet = fold(changes.iter().cloned());
+        let fleet = assemble(changes.iter().cloned());
         if databases(&fleet).iter().all(|database| database.problems.is_empty() && database.unseen.is_empty()) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
-    let mut seen = Observation { at: world.now, fleet: fold(changes.iter().cloned()), denied: Some(Vec::new()) };
+    let mut seen = Observation { at: world.now, fleet: assemble(changes.iter().cloned()), denied: Some(Vec::new()) };
     let targets: Vec<ObjectRef> = seen.fleet.tidb_clusters().map(|(of, _)| of).collect();
     let mut wanted = BTreeSet::new();
     for runbook in runbooks {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::common::{Demo, Room};
 use serde_json::{Value, json};
-use tidepilot::client::{ConnectOptions, Limits, Links, fold, targets};
+use tidepilot::client::{ConnectOptions, Limits, Links, assemble, targets};
 use tidepilot::fleet::extras::Extras;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 use tidepilot::hazards::lint::{Text, lint};
@@ -69,7 +69,7 @@ impl World {
     }
 
     async fn check(&self) -> Checked {
-        check(&fold(self.links.look_closer(None, &Extras::all()).await), None, self.now)
+        check(&assemble(self.links.look_closer(None, &Extras::all()).await), None, self.now)
     }
 
     /// Looks until exactly this is found: the simulated operator takes a moment to see what was planted.

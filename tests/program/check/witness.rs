@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidepilot::client::certificates::facts;
-use tidepilot::fleet::tls::{TroubleKind, Wanted, troubles};
+use tidepilot::fleet::tls::{CertificateFaultKind, Wanted, troubles};
 
 use crate::check::now;
 use crate::common::openssl::{Leaf, Office, Values, files, installed, openssl};
@@ -42,11 +42,11 @@ fn short(authority: &Values) -> Values {
         .into()
 }
 
-fn found(values: &Values) -> Vec<TroubleKind> {
+fn found(values: &Values) -> Vec<CertificateFaultKind> {
     found_at(values, now())
 }
 
-fn found_at(values: &Values, at: jiff::Timestamp) -> Vec<TroubleKind> {
+fn found_at(values: &Values, at: jiff::Timestamp) -> Vec<CertificateFaultKind> {
     let wanted = Wanted {
         secret: "x".into(),
         title: "a test".into(),
@@ -66,7 +66,7 @@ fn verified(values: &Values, more: &[&str]) -> String {
 }
 
 /// What, values, how it is verified, what openssl says, what is found.
-type Case = (&'static str, Values, &'static [&'static str], &'static str, &'static [TroubleKind]);
+type Case = (&'static str, Values, &'static [&'static str], &'static str, &'static [CertificateFaultKind]);
 
 #[test]
 fn what_openssl_refuses_is_found() {
@@ -93,7 +93,7 @@ fn what_openssl_refuses_is_found() {
         ca("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,digitalSignature\nsubjectKeyIdentifier=hash\n");
     let both = [other_id.clone(), authority["tls.crt"].clone()].concat();
     let both_ways = [no_ca.clone(), authority["tls.crt"].clone()].concat();
-    use TroubleKind::{NoAuthority, NoKeyIds, OtherKeyId, ShortKey};
+    use CertificateFaultKind::{NoAuthority, NoKeyIds, OtherKeyId, ShortKey};
     let cases: [Case; 8] = [
         ("in order", leaf(true), &["-x509_strict"], "OK", &[]),
         ("another key id", under(other_id), &[], "error 20", &[OtherKeyId]),
@@ -123,7 +123,7 @@ fn what_is_no_certificate_is_unusable() {
     for bad in [Vec::new(), b"garbage".to_vec(), text[..text.len() / 2].to_vec()] {
         let mut values = whole.clone();
         values.insert("tls.crt".into(), bad);
-        assert_eq!(found(&values), [TroubleKind::Unreadable]);
+        assert_eq!(found(&values), [CertificateFaultKind::Unreadable]);
     }
 }
 

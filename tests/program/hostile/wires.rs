@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidepilot::client::kube::watch::{WatchHandle, watch};
-use tidepilot::client::{ConnectOptions, Limits, Links, fold, targets};
+use tidepilot::client::{ConnectOptions, Limits, Links, assemble, targets};
 use tidepilot::fleet::{Change, Fleet, What};
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::sync::mpsc;
@@ -120,7 +120,7 @@ async fn a_list_without_end_is_not_held() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let limits = Limits { look: Duration::from_secs(60), request: Duration::from_secs(20), ..Limits::default() };
     let links = links(dir.path(), &ill.kubeconfig(), limits);
-    let fleet = fold(links.look(None).await);
+    let fleet = assemble(links.look(None).await);
     let said = fleet.clusters["ill"].message.clone().unwrap_or_default();
     assert!(said.contains("sent more than 96 MB of /apis/pingcap.com/v1alpha1/tidbclusters"), "{said}");
     assert!(!fleet.clusters["ill"].freshness.is_live());
@@ -220,7 +220,7 @@ async fn deadlines_are_named_as_configured() {
         look: Duration::from_secs(4),
         ..Limits::default()
     };
-    let fleet = fold(links(dir.path(), &kubeconfig, limits).look(None).await);
+    let fleet = assemble(links(dir.path(), &kubeconfig, limits).look(None).await);
     let view =
         |context: &str| fleet.clusters[context].pd.values().next().expect("asked").answer.clone().expect_err("silent");
     let said = [fleet.clusters["silent"].message.clone().unwrap_or_default(), view("ill"), view("opens")];

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tidepilot::fleet::object::{ObjectId, ObjectKind, Sight};
+use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectRef, What};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::Action;
@@ -175,7 +175,7 @@ fn empty(cert_manager: &str) -> Observation {
         say(What::Object {
             kind,
             key,
-            sight: Box::new(Sight::Present(json!({"metadata": {"name": "prod", "uid": "n"}}))),
+            sight: Box::new(Lookup::Present(json!({"metadata": {"name": "prod", "uid": "n"}}))),
         });
     }
     Observation { at: jiff::Timestamp::UNIX_EPOCH, fleet, denied: Some(Vec::new()) }

@@ -4,7 +4,7 @@
 //! Two of them cannot come about without a fault of our own (what an undo puts back is what was recorded) or of the
 //! lease: for these the pause is written into the journal as the driver writes it.
 
-use tidepilot::runbook::run::choices::Wish;
+use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Run, Stop};
 use tidepilot::runbook::run::record::{Cause, Event, Outcome, PauseReason, decode};
 use tidepilot::runbook::run::ways::WayOn;
@@ -62,7 +62,7 @@ fn provoked(cause: Cause) -> Bed {
             assert!(matches!(end, Ended::Stopped(Stop::Paused(PauseReason::TimedOut { .. }))), "{end:?}");
         }
         Cause::NotByHand => {
-            choose(&mut bed, &Wish::ByHand { step: "set-domain".into() }).expect("may be claimed");
+            choose(&mut bed, &Resolution::ByHand { step: "set-domain".into() }).expect("may be claimed");
             let end = drive(&mut bed, Course::default());
             assert!(matches!(end, Ended::Stopped(Stop::Paused(PauseReason::NotReady { .. }))), "{end:?}");
         }
@@ -94,7 +94,7 @@ fn follow(cause: Cause, bed: &mut Bed, all: &[WayOn]) {
         Cause::OtherDatabase | Cause::NotRecorded => {
             assert!(!all.iter().any(|way| way.command.ends_with("resume one") || way.does.contains("tries again")));
             assert!(offers("tidepilot runs abandon"), "{all:?}");
-            choose(bed, &Wish::Abandon { reason: "it is another one now".into() }).expect("may be given up");
+            choose(bed, &Resolution::Abandon { reason: "it is another one now".into() }).expect("may be given up");
             let end = drive(bed, Course::default());
             assert!(matches!(end, Ended::Stopped(Stop::Finished(Outcome::Abandoned))), "{end:?}");
         }

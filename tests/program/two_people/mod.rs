@@ -19,14 +19,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::app::driver::{Driver, Ears, GateAnswer, Reply, exit};
+use tidepilot::app::driver::{Driver, GateAnswer, Reply, RunChannels, exit};
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::kube::identity::Identity;
 use tidepilot::client::share::lease::{Lease, Lost, NotTaken, Place, Timing, Wanted};
 use tidepilot::client::share::open_run::{Head, NotShared, OpenRun, find, read};
 use tidepilot::client::wire::clock::{Clock, Moment};
 use tidepilot::client::write::perform;
-use tidepilot::client::{ConnectOptions, Links, WritePermit, fold, targets};
+use tidepilot::client::{ConnectOptions, Links, WritePermit, assemble, targets};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::runbook::action::{Action, Answer};
 use tidepilot::runbook::actions::PatchTidbCluster;
@@ -472,7 +472,7 @@ fn wanted(run: &str, places: Vec<Place>, seconds: u64) -> Wanted {
         places,
         beside: Vec::new(),
         who: Identity { user: run.to_uppercase(), host: String::new() },
-        seat: None,
+        lock_id: None,
         timing: Timing::of_seconds(seconds),
         clock: Clock::default(),
     }
@@ -487,7 +487,7 @@ async fn take(links: &Links, wanted: &Wanted) -> Result<(WritePermit, Arc<Lease>
 
 async fn patch(links: &Links) -> (Action, tidepilot::fleet::Fleet) {
     let target = ObjectRef::new("legacy", "pingcap", "basic");
-    let fleet = fold(links.look(None).await);
+    let fleet = assemble(links.look(None).await);
     let uid = fleet.tidb_cluster(&target).expect("seen").metadata.uid.clone();
     (
         Action::PatchTidbCluster(PatchTidbCluster {
@@ -664,7 +664,7 @@ fn an_intent_that_cannot_be_stored_in_the_cluster_is_not_sent() {
         let (news, mut heard) = tokio::sync::mpsc::channel(64);
         let (reply, replies) = tokio::sync::mpsc::channel(4);
         let (_stop, stop) = tokio::sync::watch::channel(false);
-        let running = tokio::spawn(async move { driver.start(plan, Ears { news, replies, stop }).await });
+        let running = tokio::spawn(async move { driver.start(plan, RunChannels { news, replies, stop }).await });
         let mut taken_away = false;
         while let Some(message) = heard.recv().await {
             let RunMessage::Gate(gate) = message else { continue };

@@ -328,7 +328,7 @@ async fn wrong_urls_never_arrive(bed: &mut Bed, v2: bool) {
     let options =
         ConnectOptions { kubeconfig: vec![bed.folder.path().join("kubeconfig")], ..ConnectOptions::default() };
     let links = Links::new(targets(&options).expect("the kubeconfig is there"), options);
-    let seen = client::fold(links.look(None).await);
+    let seen = client::assemble(links.look(None).await);
     let permit = WritePermit::for_run(&links, "test", [CONTEXT]).expect("an admin's context");
     let update = |id: u64, of: usize, from: &str, to: &[&str]| {
         Action::UpdatePeerUrl(UpdatePeerUrl {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::right_for;
 use crate::client::wire::link::Link;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, now};
 use crate::fleet::closeup::{LogLine, LogOf, News, Reading};
 
@@ -51,11 +51,11 @@ pub(super) async fn follow(link: Arc<Link>, index: usize, of: LogOf, previous: b
     }
 }
 
-fn state(trouble: Trouble, previous: bool) -> Reading {
+fn state(trouble: RequestError, previous: bool) -> Reading {
     match trouble.kind {
-        TroubleKind::Forbidden => Reading::Refused(right_for(trouble, "get", "pods/log")),
+        RequestErrorKind::Forbidden => Reading::Refused(right_for(trouble, "get", "pods/log")),
         // What ended does not come back.
-        TroubleKind::Answered | TroubleKind::Missing if previous => Reading::Refused(trouble.sentence),
+        RequestErrorKind::Answered | RequestErrorKind::Missing if previous => Reading::Refused(trouble.sentence),
         _ => Reading::Waiting(trouble.sentence),
     }
 }
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// Reads one stream to its end.
-    async fn read(&mut self) -> Result<Result<(), Trouble>, Closed> {
+    async fn read(&mut self) -> Result<Result<(), RequestError>, Closed> {
         let response = match self.link.stream(&self.path()).await {
             Ok(response) => response,
             Err(trouble) => return Ok(Err(trouble)),
@@ -104,7 +104,7 @@ impl Reader {
             let chunk = match chunk {
                 Ok(chunk) => chunk,
                 Err(error) => {
-                    return Ok(Err(Trouble::cut(format!("the log of {} broke off: {error}", self.of.pod))));
+                    return Ok(Err(RequestError::cut(format!("the log of {} broke off: {error}", self.of.pod))));
                 }
             };
             let mut lines = Vec::new();

@@ -8,19 +8,19 @@ use crate::client::kube::resources::{self, Event};
 use crate::client::kube::watch::{Closed, Context, Followed, Shared, tell};
 use crate::client::wire::frames::Frames;
 use crate::client::wire::link::Link;
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 /// What came of one watch.
 pub(super) struct Heard {
     pub changes: usize,
-    pub ended: Option<Trouble>,
+    pub ended: Option<RequestError>,
 }
 
 /// Tells what one watch says, frame by frame, until it ends. What was held back last is told in any case.
 pub(super) async fn hear<K: Followed>(
     context: &Context,
     shared: &Shared,
-    mut stream: std::pin::Pin<&mut impl futures::Stream<Item = Result<Event<K>, Trouble>>>,
+    mut stream: std::pin::Pin<&mut impl futures::Stream<Item = Result<Event<K>, RequestError>>>,
     frames: &mut Frames<K>,
     version: &mut String,
 ) -> Result<Heard, Closed> {
@@ -50,7 +50,7 @@ pub(super) async fn hear<K: Followed>(
                 *version = at;
                 frames.bookmark(now);
             }
-            Some(Some(Ok(Event::One(one, at)))) => {
+            Some(Some(Ok(Event::Changed(one, at)))) => {
                 *version = at;
                 heard.changes += 1;
                 match frames.take(one, now) {
@@ -73,7 +73,7 @@ pub(super) async fn hear<K: Followed>(
     }
 }
 
-fn too_many<K: Followed>(link: &Link, most: usize) -> Trouble {
+fn too_many<K: Followed>(link: &Link, most: usize) -> RequestError {
     let sentence = format!("{} has more than {most} {}; give a namespace with -n", link.server(), K::PLURAL);
-    Trouble { kind: TroubleKind::Answered, ..Trouble::cut(sentence) }
+    RequestError { kind: RequestErrorKind::Answered, ..RequestError::cut(sentence) }
 }

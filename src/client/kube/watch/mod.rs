@@ -16,11 +16,11 @@ use crate::client::kube::pages::with;
 use crate::client::kube::resources::{self, Kind};
 use crate::client::wire::frames::Frames;
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::trouble::{Trouble, TroubleKind};
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{now, pd};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
-use crate::fleet::{Change, Freshness, Keyed, ObjectKey, One, What};
+use crate::fleet::{Change, Freshness, Keyed, ObjectKey, WatchEvent, What};
 
 mod hear;
 mod poll;
@@ -164,7 +164,7 @@ fn state(shared: &Shared) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn connect(context: &Context) -> Result<Result<State, Trouble>, Closed> {
+async fn connect(context: &Context) -> Result<Result<State, RequestError>, Closed> {
     let link = &context.link;
     let known = async {
         let version = resources::version(link).await?;
@@ -223,7 +223,7 @@ async fn heartbeat(mut context: Context, shared: &Shared) -> Result<(), Closed> 
                 let (freshness, message) = state(shared).gaps.verdict();
                 context.say_connection(freshness, message).await?;
             }
-            Err(trouble) if trouble.kind == TroubleKind::AuthNeeded => {
+            Err(trouble) if trouble.kind == RequestErrorKind::AuthNeeded => {
                 context.say_connection(Freshness::AuthNeeded, Some(trouble.sentence)).await?;
                 return Ok(());
             }
@@ -249,8 +249,8 @@ impl Followed for TidbCluster {
     fn keep(state: &mut State, what: &What) {
         match what {
             What::TidbClusters(all) => state.tidb_clusters = all.iter().map(|tc| (tc.key(), tc.clone())).collect(),
-            What::TidbCluster(One::Set(tc)) => drop(state.tidb_clusters.insert(tc.key(), (**tc).clone())),
-            What::TidbCluster(One::Gone(key)) => drop(state.tidb_clusters.remove(key)),
+            What::TidbCluster(WatchEvent::Set(tc)) => drop(state.tidb_clusters.insert(tc.key(), (**tc).clone())),
+            What::TidbCluster(WatchEvent::Gone(key)) => drop(state.tidb_clusters.remove(key)),
             _ => {}
         }
     }
@@ -263,9 +263,11 @@ impl Followed for Pod {
                 state.pods =
                     all.iter().filter(|pod| pd::is_running_pd(pod)).map(|pod| (pod.key(), pod.clone())).collect();
             }
-            What::Pod(One::Set(pod)) if pd::is_running_pd(pod) => drop(state.pods.insert(pod.key(), (**pod).clone())),
-            What::Pod(One::Set(pod)) => drop(state.pods.remove(&pod.key())),
-            What::Pod(One::Gone(key)) => drop(state.pods.remove(key)),
+            What::Pod(WatchEvent::Set(pod)) if pd::is_running_pd(pod) => {
+                drop(state.pods.insert(pod.key(), (**pod).clone()))
+            }
+            What::Pod(WatchEvent::Set(pod)) => drop(state.pods.remove(&pod.key())),
+            What::Pod(WatchEvent::Gone(key)) => drop(state.pods.remove(key)),
             _ => {}
         }
     }
@@ -292,7 +294,7 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
             let mut state = state(shared);
             let before = state.gaps.verdict();
             match &listed {
-                Err(trouble) if trouble.kind == TroubleKind::Forbidden => state.gaps.forbidden(K::PLURAL),
+                Err(trouble) if trouble.kind == RequestErrorKind::Forbidden => state.gaps.forbidden(K::PLURAL),
                 _ => state.gaps.allowed(K::PLURAL),
             }
             (before, state.gaps.verdict())
@@ -313,7 +315,7 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
                 }
                 if let Some(trouble) = ended {
                     asked = trouble.retry_after;
-                    if matches!(trouble.kind, TroubleKind::AuthNeeded | TroubleKind::Forbidden) {
+                    if matches!(trouble.kind, RequestErrorKind::AuthNeeded | RequestErrorKind::Forbidden) {
                         let (freshness, message) = {
                             let mut state = state(shared);
                             state.gaps.unwatched(K::PLURAL);
@@ -323,12 +325,12 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
                     }
                 }
             }
-            Err(trouble) if trouble.kind == TroubleKind::Missing => {
+            Err(trouble) if trouble.kind == RequestErrorKind::Missing => {
                 was_missing = true;
                 tell::<K>(&context, shared, K::all(Vec::new())).await?;
                 context.pause(Duration::from_secs(15)).await;
             }
-            Err(trouble) if trouble.kind == TroubleKind::Forbidden => context.pause(Duration::from_secs(30)).await,
+            Err(trouble) if trouble.kind == RequestErrorKind::Forbidden => context.pause(Duration::from_secs(30)).await,
             Err(trouble) => asked = trouble.retry_after,
         }
         context.pause(backoff.next().max(asked.unwrap_or_default())).await;
@@ -343,7 +345,7 @@ async fn follow_from<K: Followed>(
     shared: &Shared,
     mut version: String,
     mut frames: Frames<K>,
-) -> Result<Option<Trouble>, Closed> {
+) -> Result<Option<RequestError>, Closed> {
     let link = Arc::clone(&context.link);
     let mut failures = 0;
     loop {
@@ -363,7 +365,7 @@ async fn follow_from<K: Followed>(
         match outcome {
             Some(trouble) => {
                 failures += 1;
-                if trouble.kind != TroubleKind::Unreachable || failures >= 3 {
+                if trouble.kind != RequestErrorKind::Unreachable || failures >= 3 {
                     return Ok(Some(trouble));
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;

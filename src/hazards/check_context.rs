@@ -22,7 +22,7 @@ pub struct Part<'a> {
 }
 
 /// One Database.
-pub struct Scene<'a> {
+pub struct CheckContext<'a> {
     pub fleet: &'a Fleet,
     pub database: &'a Database,
     pub parts: Vec<Part<'a>>,
@@ -31,7 +31,7 @@ pub struct Scene<'a> {
     pub now: Timestamp,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> CheckContext<'a> {
     pub fn of(fleet: &'a Fleet, database: &'a Database, now: Timestamp) -> Self {
         let parts: Vec<Part<'a>> = database
             .tidb_clusters

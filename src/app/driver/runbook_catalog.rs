@@ -25,7 +25,7 @@ pub enum Lang {
 
 /// Where runbooks come from.
 #[derive(Clone, Debug, Default)]
-pub struct Shelf {
+pub struct RunbookCatalog {
     /// The user's own; need not exist.
     pub folder: Option<PathBuf>,
     pub lang: Lang,
@@ -50,7 +50,7 @@ impl Entry {
     }
 }
 
-impl Shelf {
+impl RunbookCatalog {
     /// One runbook, in the language asked for. A user's file that cannot be read hides the shipped one of its id: an
     /// intended fork must not silently become the original.
     pub fn find(&self, id: &str) -> Result<(Runbook, Option<Document>), String> {

@@ -1,7 +1,7 @@
 //! Why a request came to nothing, as a kind and one plain sentence that names the server.
 //!
 //! Classifies transport errors (refused, timed out, name not found, TLS) and Kubernetes `Status` answers. Not here:
-//! what to do about them; callers turn a [`Trouble`] into Freshness, a gap or an Answer.
+//! what to do about them; callers turn a [`RequestError`] into Freshness, a gap or an Answer.
 
 use std::error::Error as StdError;
 use std::io;
@@ -15,7 +15,7 @@ use crate::client::wire::tls_words;
 use crate::fleet::Freshness;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TroubleKind {
+pub enum RequestErrorKind {
     /// No answer: refused, timed out, name not resolved, TLS failure.
     Unreachable,
     /// 401, or no credential to send.
@@ -35,8 +35,8 @@ pub enum TroubleKind {
 /// A request that came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
-pub struct Trouble {
-    pub kind: TroubleKind,
+pub struct RequestError {
+    pub kind: RequestErrorKind,
     pub sentence: String,
     /// Whether the request may have reached the server.
     pub sent: bool,
@@ -46,13 +46,19 @@ pub struct Trouble {
     pub retry_after: Option<Duration>,
 }
 
-impl Trouble {
-    pub(in crate::client) fn unsent(kind: TroubleKind, sentence: impl Into<String>) -> Self {
+impl RequestError {
+    pub(in crate::client) fn unsent(kind: RequestErrorKind, sentence: impl Into<String>) -> Self {
         Self { kind, sentence: sentence.into(), sent: false, status: None, retry_after: None }
     }
 
     pub(in crate::client) fn cut(sentence: impl Into<String>) -> Self {
-        Self { kind: TroubleKind::Unreachable, sentence: sentence.into(), sent: true, status: None, retry_after: None }
+        Self {
+            kind: RequestErrorKind::Unreachable,
+            sentence: sentence.into(),
+            sent: true,
+            status: None,
+            retry_after: None,
+        }
     }
 
     /// From an answer that is not a success. `body` is a Kubernetes `Status`, or anything at all.
@@ -65,13 +71,13 @@ impl Trouble {
         let said = |otherwise: &str| told.clone().unwrap_or_else(|| otherwise.to_owned());
         let (kind, sentence) = match code {
             401 => (
-                TroubleKind::AuthNeeded,
+                RequestErrorKind::AuthNeeded,
                 format!("{server} does not accept our credentials (401); log in again or renew the token"),
             ),
-            403 => (TroubleKind::Forbidden, format!("{server} forbids it: {}", said("no reason given"))),
-            404 => (TroubleKind::Missing, format!("{server} does not have it: {}", said("not found"))),
-            410 => (TroubleKind::Expired, format!("{server} has forgotten that point: {}", said("expired"))),
-            _ => (TroubleKind::Answered, format!("{server} answered {code}: {}", said("no reason given"))),
+            403 => (RequestErrorKind::Forbidden, format!("{server} forbids it: {}", said("no reason given"))),
+            404 => (RequestErrorKind::Missing, format!("{server} does not have it: {}", said("not found"))),
+            410 => (RequestErrorKind::Expired, format!("{server} has forgotten that point: {}", said("expired"))),
+            _ => (RequestErrorKind::Answered, format!("{server} answered {code}: {}", said("no reason given"))),
         };
         Self { kind, sentence, sent: true, status: Some(code), retry_after: None }
     }
@@ -85,13 +91,19 @@ impl Trouble {
                 Self::answered(server, code, body.as_bytes())
             }
             kube::Error::Service(inner) => match inner.downcast_ref::<Refused>() {
-                Some(refused) => Self::unsent(TroubleKind::Refused, refused.to_string()),
+                Some(refused) => Self::unsent(RequestErrorKind::Refused, refused.to_string()),
                 None => {
                     let unsent = inner
                         .downcast_ref::<hyper_util::client::legacy::Error>()
                         .is_some_and(hyper_util::client::legacy::Error::is_connect);
                     let sentence = transport(server, inner.as_ref());
-                    Self { kind: TroubleKind::Unreachable, sentence, sent: !unsent, status: None, retry_after: None }
+                    Self {
+                        kind: RequestErrorKind::Unreachable,
+                        sentence,
+                        sent: !unsent,
+                        status: None,
+                        retry_after: None,
+                    }
                 }
             },
             other => Self::cut(transport(server, other)),
@@ -105,13 +117,13 @@ impl Trouble {
 
     pub fn freshness(&self) -> Freshness {
         match self.kind {
-            TroubleKind::AuthNeeded => Freshness::AuthNeeded,
-            TroubleKind::Forbidden => Freshness::Forbidden,
-            TroubleKind::Unreachable
-            | TroubleKind::Missing
-            | TroubleKind::Expired
-            | TroubleKind::Answered
-            | TroubleKind::Refused => Freshness::Unreachable,
+            RequestErrorKind::AuthNeeded => Freshness::AuthNeeded,
+            RequestErrorKind::Forbidden => Freshness::Forbidden,
+            RequestErrorKind::Unreachable
+            | RequestErrorKind::Missing
+            | RequestErrorKind::Expired
+            | RequestErrorKind::Answered
+            | RequestErrorKind::Refused => Freshness::Unreachable,
         }
     }
 }
@@ -165,14 +177,14 @@ mod tests {
     fn answers_become_kinds_and_sentences() {
         let body = br#"{"kind":"Status","message":"pods is forbidden: User \"x\" cannot list\u001b[2J"}"#;
         let cases = [
-            (401, TroubleKind::AuthNeeded, "(401)"),
-            (403, TroubleKind::Forbidden, "cannot list [2J"),
-            (404, TroubleKind::Missing, "does not have it"),
-            (410, TroubleKind::Expired, "forgotten"),
-            (503, TroubleKind::Answered, "503"),
+            (401, RequestErrorKind::AuthNeeded, "(401)"),
+            (403, RequestErrorKind::Forbidden, "cannot list [2J"),
+            (404, RequestErrorKind::Missing, "does not have it"),
+            (410, RequestErrorKind::Expired, "forgotten"),
+            (503, RequestErrorKind::Answered, "503"),
         ];
         for (code, kind, text) in cases {
-            let trouble = Trouble::answered("https://east", StatusCode::from_u16(code).expect("valid"), body);
+            let trouble = RequestError::answered("https://east", StatusCode::from_u16(code).expect("valid"), body);
             assert_eq!(trouble.kind, kind);
             assert!(trouble.sentence.contains(text) && trouble.sentence.contains("https://east"), "{trouble}");
         }
@@ -181,10 +193,10 @@ mod tests {
     #[test]
     fn an_echoed_object_is_left_out() {
         let body = br#"{"message":"\"\" is invalid: patch: Invalid value: \"{\\\"spec\\\":{\\\"password\\\":1}}\": strict decoding error: unknown field \"spec.x\""}"#;
-        let said = Trouble::answered("s", StatusCode::UNPROCESSABLE_ENTITY, body).sentence;
+        let said = RequestError::answered("s", StatusCode::UNPROCESSABLE_ENTITY, body).sentence;
         assert!(said.contains("unknown field \"spec.x\"") && !said.contains("password"), "{said}");
         let torn = br#"{"message":"Invalid value: \"{\\\"password\\\":1"}"#;
-        assert!(!Trouble::answered("s", StatusCode::BAD_REQUEST, torn).sentence.contains("password"));
+        assert!(!RequestError::answered("s", StatusCode::BAD_REQUEST, torn).sentence.contains("password"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::counted::counted;
 use crate::runbook::run::record::{Event, Record, encode};
 
 /// The journal of the run under way.
-pub(super) struct Book {
+pub(super) struct RunJournal {
     journal: Journal,
     /// `None` with `--local-only`.
     shared: Option<Shared>,
@@ -53,7 +53,7 @@ pub(super) enum Unwritten {
     NotShared(Box<Record>, String),
 }
 
-impl Book {
+impl RunJournal {
     pub fn new(journal: Journal, shared: Option<Shared>, haste: Haste) -> Self {
         Self { journal, shared, haste }
     }
