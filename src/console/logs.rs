@@ -13,6 +13,7 @@ use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::closeup;
 use crate::app::words::Level;
+use crate::counted::counted;
 use crate::fleet::closeup::{LogOf, MOST_LOGS, Reading};
 use crate::fleet::log_line::{Gravity, parse};
 
@@ -79,9 +80,9 @@ fn heads(app: &App, theme: Theme, of: &[LogOf]) -> Vec<Line<'static>> {
     let mut spans = vec![span("  ", dim)];
     match of {
         [one] => spans.push(span(one.pod.to_string(), theme.style(Role::Strong))),
-        several => spans.push(span(format!("{} pods", several.len()), theme.style(Role::Strong))),
+        several => spans.push(span(counted(several.len(), "pod"), theme.style(Role::Strong))),
     }
-    spans.push(span(format!("  {state}  {} lines", app.closeup.count()), dim));
+    spans.push(span(format!("  {state}  {}", counted(app.closeup.count(), "line")), dim));
     if app.closeup.dropped > 0 {
         spans.push(span(format!(" ({} older ones left out)", app.closeup.dropped), dim));
     }

@@ -110,7 +110,8 @@ fn pure_rooms_have_no_clock_and_no_io() {
         let pure = matches!(room(&path).as_str(), "fleet" | "hazards" | "runbook")
             || (room(&path) == "app" && !path.starts_with("app/driver"));
         for word in ["tokio::", "reqwest::", "kube::", "std::fs", "std::net", "::now()", "rand::", "Instant"] {
-            if pure && text.contains(word) {
+            // A page may name a room of ours that is called like the crate.
+            if pure && text.replace("client::kube::", "").contains(word) {
                 wrong.push(format!("{} uses {word}", path.display()));
             }
         }
