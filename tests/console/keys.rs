@@ -108,6 +108,14 @@ fn walking_about() {
     check("overview", ":ctx<enter>", "clusters", "");
     check("overview", ":stores<enter>", "stores", "");
     check("overview", ":tikv<enter>", "stores", "");
+    check("overview", ":pods<enter>", "pods", "");
+    check("overview", ":events<enter>", "events", "");
+    check("overview", ":pods<enter>l", "logs", "");
+    check("overview", ":pods<enter>e", "events", "");
+    check("overview", ":pods<enter>y", "YAML", "");
+    check("overview", ":pods<enter>l<esc>", "pods", "");
+    check("overview", ":tc<enter>l", "logs", "");
+    check("overview", ":tc<enter>y", "YAML", "");
     check("overview", ":tc<enter>", "tidbclusters", "");
     check("overview", ":faults<enter>", "problems", "look closer");
     check("overview", "!", "problems", "look closer");
@@ -567,4 +575,23 @@ fn whose_turn_it_is_stands_in_the_header() {
     own[0].approval.as_mut().expect("it waits").turn = Turn::Not("you are ann, who confirmed it".into());
     app.update(Message::Runs(own), fixture::now());
     assert_eq!(waiting(&app), 0);
+}
+
+/// What a key asks for, and that it is asked for no longer once the view is left.
+#[test]
+fn only_what_is_in_sight_is_asked_for() {
+    let mut app = scene("overview", options());
+    let asked = |effects: &[Effect]| -> Vec<bool> {
+        let asks = effects.iter().filter_map(|effect| match effect {
+            Effect::Closeup { ask, .. } => Some(ask.is_some()),
+            _ => None,
+        });
+        asks.collect()
+    };
+    for keys in ["l", "e", "y"] {
+        press(&mut app, ":pods<enter>");
+        assert_eq!(asked(&press(&mut app, keys)), [true], "{keys}");
+        assert_eq!(asked(&press(&mut app, "jk?<esc>")), [] as [bool; 0], "{keys}: moving about asks for nothing");
+        assert_eq!(asked(&press(&mut app, "<esc>")), [false], "{keys}");
+    }
 }
