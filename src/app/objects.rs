@@ -117,8 +117,8 @@ impl App {
             let (namesake, alike) = match first.kind {
                 Kind::TidbCluster => {
                     let own = self.databases().iter().find(|database| database.tidb_clusters.contains(of));
-                    let own = own.into_iter().flat_map(|database| &database.tidb_clusters);
-                    let alike = own.filter(|one| one.context == cluster.context).next().cloned();
+                    let mut own = own.into_iter().flat_map(|database| &database.tidb_clusters);
+                    let alike = own.find(|one| one.context == cluster.context).cloned();
                     (cluster.tidb_clusters.contains_key(&of.key()), alike)
                 }
                 Kind::Pod => {
