@@ -160,7 +160,8 @@ fn groups(columns: &[Column], rows: &[MatrixRow], database: &Database) -> Vec<Gr
                 };
                 let stores: Vec<&StoreRow> = database.stores.iter().filter(here).collect();
                 let regions: i64 = stores.iter().map(|row| row.store.region_count).sum();
-                words.push_str(&format!("  {} regions", grouped(regions)));
+                let noun = if regions == 1 { "region" } else { "regions" };
+                words.push_str(&format!("  {} {noun}", grouped(regions)));
                 if let Some(full) = stores.iter().filter_map(|row| row.store.load.full()).max() {
                     words.push_str(&format!("  {full} % full"));
                 }
