@@ -139,6 +139,13 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
     }
     if let Some(map) = value.as_object_mut() {
         map.shift_remove("digest");
+        // Plans of before there were versions have none.
+        if let Some(version) = map.shift_remove("apiVersion")
+            && version != report::API_VERSION
+        {
+            let why = format!("its apiVersion is {version}, and this tidepilot reads {:?}", report::API_VERSION);
+            return Err(bad(in_short(&why)));
+        }
     }
     let plan: Plan = serde_json::from_value(value).map_err(|error| bad(in_short(&error.to_string())))?;
     let found = digest(&plan);
