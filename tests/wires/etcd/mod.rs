@@ -269,7 +269,7 @@ async fn migration(bed: &Bed, flavour: &Flavour) {
         true => ("PUT /v2/members", "/v3/cluster/member/update"),
         false => ("POST /v3/cluster/member/update", "/v2/members"),
     };
-    let said = text(&done.stdout);
+    let said = text(&done.stdout) + &text(&done.stderr);
     assert!(said.contains(api.split_once(' ').expect("method and path").1) && !said.contains(other), "{said}");
 
     // What the servers have, and how it came to be so: one update for each member, nothing else.
