@@ -140,3 +140,14 @@ fn the_readme_opens_with_the_two_commands() {
     let commands: Vec<&str> = readme.lines().filter(|line| line.starts_with("cargo ")).take(2).collect();
     assert_eq!(commands, ["cargo run -- demo", "cargo test"]);
 }
+
+#[test]
+fn every_file_on_the_map_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("a map");
+    let named = map.split('`').skip(1).step_by(2).filter(|name| !name.contains(['{', ' ', '*']));
+    let files: Vec<&str> = named.filter(|name| name.ends_with(".rs") || name.ends_with('/')).collect();
+    let missing: Vec<&&str> =
+        files.iter().filter(|name| !root.join(name).exists() && !root.join("src").join(name).exists()).collect();
+    assert!(files.len() > 80 && missing.is_empty(), "of {}: {missing:?}", files.len());
+}
