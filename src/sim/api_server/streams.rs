@@ -31,6 +31,10 @@ const SPDY_PROTOCOL: &str = "portforward.k8s.io";
 const V4: &str = "v4.channel.k8s.io";
 const V5: &str = "v5.channel.k8s.io";
 
+/// What a container runtime takes to start a program, at the least. kubectl before 1.34 drops what comes before its
+/// streams are open (kubernetes#131203), so an answer at once is one that no real API server gives.
+const EXEC_START: Duration = Duration::from_millis(25);
+
 pub(super) fn exec(call: Call, verb: &str, upgrade: Option<OnUpgrade>) -> Result<Reply, Refusal> {
     upgrade_rights(&call, verb)?;
     let pod = pod(&call)?;
@@ -57,6 +61,7 @@ pub(super) fn exec(call: Call, verb: &str, upgrade: Option<OnUpgrade>) -> Result
         let session = async {
             let Ok(upgraded) = upgrade.await else { return };
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+            tokio::time::sleep(EXEC_START).await;
             let output = if not_running {
                 ExecOutput { stderr: b"container not found\n".to_vec(), exit_code: 1, ..ExecOutput::default() }
             } else {
