@@ -15,7 +15,7 @@ fn record(fits: impl Fn(&Event) -> bool) -> usize {
 }
 
 /// Drives, with one change of the world right behind a record.
-fn with_change(number: usize, change: impl Fn(&mut World)) -> (Bed, Ended) {
+fn with_change(number: usize, change: impl Fn(&mut World) + Sync) -> (Bed, Ended) {
     let mut bed = opened(Branch::Domain);
     let act = |at: usize, world: &mut World| {
         if at == number {

@@ -1,62 +1,63 @@
-//! Carries the engine's effects out, in order: append and fsync before act. Owns the clock, ids and permits.
+//! Opens runs and drives them: the journal and the lease before the first step, an end in words after the last.
 //!
-//! Not here: what to do next (`runbook::engine` decides) and how it is done on the wire (`client`). A face watches
+//! Not here: the loop itself ([`drive`]), what to do next (`runbook::run::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`approve`] (the second person), [`approved`] (what became of their word), [`ended`] (how it ended, in words), [`going_on`] (a run of this machine taken up again), [`guard`] and [`book`] (the lease, the journal in both places), [`take_over`] (other people's runs), [`waiting`] (how long nothing has moved),
-//! [`journals`] (runs read back), [`copies`] (a journal here and its record there), [`open_work`] (what is half done, here and in the clusters), [`session`] (the console's effects), [`shelf`] (the runbooks
-//! at hand).
+//! Neighbours: [`drive`] and [`hands`] (the loop and what it touches the world with), [`guard`] and [`run_journal`] (the
+//! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`ended`]
+//! (how it ended, in words), [`waiting`] (how long nothing has moved), [`approve`] and [`approved`] (the second person),
+//! [`journals`] and [`copies`] (runs read back, here and there), [`open_work`] (what is half done), [`session`] (the
+//! console's effects), [`runbook_catalog`] (the runbooks at hand).
 
 pub mod approve;
 pub mod approved;
 mod closeup;
 mod copies;
+pub mod drive;
 mod ended;
 mod going_on;
 mod guard;
+mod hands;
 pub mod journals;
 pub mod open_work;
 mod planning;
-mod run_journal;
+pub mod run_journal;
 pub mod runbook_catalog;
 pub mod session;
 mod take_over;
 mod turns;
 mod waiting;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
+use drive::{Ending, Taken};
 use ended::{end, need, stopped};
 use going_on::moving;
 use guard::{Acquire, Guarded};
+use hands::WireHands;
 use run_journal::{RunJournal, Unwritten};
 
 use super::message::{RunEnd, RunMessage, RunbookInfo};
+use crate::client::Links;
 use crate::client::journal::{self, Journal};
-use crate::client::kube::{network, probe};
 use crate::client::share::lease::Timing;
 use crate::client::share::open_run;
-use crate::client::wire::access::{ProbePermit, WritePermit};
+use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
 use crate::client::wire::clock::Clock as Witness;
-use crate::client::{self, Links, write};
-use crate::fleet::{Change, ObjectRef};
-use crate::runbook::Observation;
-use crate::runbook::action::{Action, Answer};
+use crate::fleet::ObjectRef;
 use crate::runbook::plan::{CheckResult, CheckState, Gate, Plan};
 use crate::runbook::run::beside;
-use crate::runbook::run::choices::Resolution;
-use crate::runbook::run::engine::{About, Effect, Input, Run, Stop};
-use crate::runbook::run::record::{Cause, Choice, Event, Outcome, PauseReason};
+use crate::runbook::run::engine::{Input, Run};
+use crate::runbook::run::record::{Choice, Event};
 use crate::runbook::run::standing::{Drives, Standing, last_driver};
 use journals::replay;
 use runbook_catalog::RunbookCatalog;
-use waiting::{Clock, Haste};
+use waiting::Haste;
 
 /// Exit codes of `plan` and `run`; the table is in `docs/cli.md`.
 pub mod exit {
@@ -75,8 +76,6 @@ pub mod exit {
 
 /// Longest wait for a face to take a message.
 const FACE_WAIT: Duration = Duration::from_secs(2);
-/// A write leaves only on a look that is younger than this.
-const FRESH_LOOK: Duration = Duration::from_secs(20);
 
 /// Name and version written into journals.
 pub const TOOL: &str = concat!("tidepilot ", env!("CARGO_PKG_VERSION"));
@@ -317,185 +316,18 @@ impl Driver {
         last_driver(&records).map(|who| format!(" (driven by {who})")).unwrap_or_default()
     }
 
-    /// The loop: effects out, inputs in, until the engine stops.
+    /// Drives the steps, and puts how that ended in words.
     async fn steps(&self, mut run: Run, book: &mut RunJournal, ears: &mut RunChannels) -> RunEnd {
-        let id = run.id.clone();
-        let contexts: BTreeSet<String> = run.plan.contexts.iter().cloned().collect();
-        let permits = WritePermit::for_run(&self.links, &id, &contexts)
-            .and_then(|write| ProbePermit::for_contexts(&self.links, &contexts).map(|probe| (write, probe)));
-        let (mut write, probe_permit) = match permits {
-            Ok(permits) => permits,
-            Err(sentence) => return end(&id, exit::REFUSED, sentence),
+        let ending = match WireHands::of(self, &run, book, ears) {
+            Ok(mut hands) => drive::drive(&mut run, &mut hands, Input::Go).await,
+            Err(sentence) => return end(&run.id, exit::REFUSED, sentence),
         };
-        if let Some(lease) = book.lease() {
-            write = write.under(std::sync::Arc::clone(lease));
+        match ending {
+            Ending::Stopped(stop) => stopped(&run, stop),
+            Ending::Declined => ended::declined(&run),
+            Ending::Taken(Taken(why)) => self.gone(&run, why).await,
+            Ending::Unwritten(unwritten) => self.unwritten(&run, unwritten),
         }
-        let mut clock = Clock::default();
-        let mut haste = Haste::new(ears.stop.clone());
-        let mut seen = Observation::default();
-        let mut looked = self.witness.moment();
-        let mut domains = Vec::new();
-        let mut input = Next::Go;
-        let mut declined = false;
-        loop {
-            if let Some(why) = book.taken() {
-                return self.gone(&run, why).await;
-            }
-            let stop_asked = *ears.stop.borrow();
-            let effects = match input {
-                Next::Go => run.advance(Input::Go, stop_asked, now()),
-                Next::Observed => run.advance(Input::Observed(&seen), stop_asked, now()),
-                Next::Input(input) => run.advance(input, stop_asked, now()),
-            };
-            input = Next::Go;
-            for effect in effects {
-                match effect {
-                    Effect::Append(event) => match book.append(now(), event.clone()).await {
-                        Ok(record) => {
-                            run.apply(&record);
-                            clock = Clock::default();
-                            tell(ears, RunMessage::Record(Box::new(record))).await;
-                        }
-                        // The Intent is in the file only: to the engine its action was refused, so it never leaves.
-                        Err(Unwritten::NotShared(record, why)) => {
-                            run.apply(&record);
-                            tell(ears, RunMessage::Record(record)).await;
-                            let reason = format!("nothing was sent: {why}");
-                            input = Next::Input(Input::Performed(Answer::Refused { reason }));
-                            break;
-                        }
-                        Err(Unwritten::Unsure(why)) => {
-                            let Event::Intent { step, .. } = event else {
-                                return self.unwritten(&run, Unwritten::Unsure(why));
-                            };
-                            let reason = PauseReason::Refused { sentence: format!("nothing more was sent: {why}") };
-                            let cause = Some(Cause::LeaseUnsure);
-                            match book.append(now(), Event::Paused { step, reason: reason.clone(), cause }).await {
-                                Ok(record) => {
-                                    run.apply(&record);
-                                    tell(ears, RunMessage::Record(Box::new(record))).await;
-                                    return stopped(&run, Stop::Paused(reason));
-                                }
-                                Err(unwritten) => return self.unwritten(&run, unwritten),
-                            }
-                        }
-                        // If it cannot be written down it is not done (invariant 4).
-                        Err(unwritten) => return self.unwritten(&run, unwritten),
-                    },
-                    Effect::Observe => {
-                        let begun = self.witness.moment();
-                        let look = haste.bound(self.observe(&run, &contexts, &mut domains)).await;
-                        input = match look {
-                            Some(fresh) => {
-                                (seen, looked) = (fresh, begun);
-                                Next::Observed
-                            }
-                            None => Next::Input(Input::Hurried),
-                        };
-                    }
-                    Effect::Probe { step, action } if matches!(action, Action::NetProbe(_)) => {
-                        let ways = network::cross(&self.links, &probe_permit, &action, &seen.fleet);
-                        let ways = haste.bound(ways).await;
-                        input = Next::Input(ways.map_or(Input::Hurried, |ways| Input::Crossed { step, ways }));
-                    }
-                    Effect::Probe { step, action } => {
-                        let lines = probe::probe(&self.links, &probe_permit, &action, &seen.fleet);
-                        let lines = haste.bound(lines).await;
-                        input = Next::Input(lines.map_or(Input::Hurried, |lines| Input::Probed { step, lines }));
-                    }
-                    Effect::Perform(action) => {
-                        // A process that was stopped in between must not send on what it saw before.
-                        let answer = match self.witness.since(looked) {
-                            age if age > FRESH_LOOK => Answer::Refused {
-                                reason: format!("the last look is {} s old, so nothing was sent", age.as_secs()),
-                            },
-                            _ => {
-                                let sent = write::perform(&self.links, &write, &id, &action, &seen.fleet);
-                                let reason = "a person asked to stop before an answer came".to_owned();
-                                haste.bound(sent).await.unwrap_or(Answer::Unknown { reason })
-                            }
-                        };
-                        input = Next::Input(Input::Performed(answer));
-                    }
-                    Effect::Ask(gate) => {
-                        let lease = book.lease().cloned();
-                        let said = tokio::select! {
-                            said = ask(ears, &gate) => said,
-                            why = approve::until_taken(lease.as_ref()) => return self.gone(&run, why).await,
-                        };
-                        // With no Intent in the journal there is nothing to wait for and nothing to leave behind.
-                        let wish = Resolution::Abandon { reason: format!("answered no to: {}", gate.question) };
-                        if said == GateAnswer::No
-                            && !run.has_written()
-                            && let Ok(event) = run.choose(&wish, now())
-                        {
-                            match book.append(now(), event).await {
-                                Ok(record) => {
-                                    run.apply(&record);
-                                    tell(ears, RunMessage::Record(Box::new(record))).await;
-                                }
-                                Err(unwritten) => return self.unwritten(&run, unwritten),
-                            }
-                            declined = true;
-                            break;
-                        }
-                        let text = said.text();
-                        input = Next::Input(Input::Answered { gate, text });
-                    }
-                    Effect::FindApprovals(wanted) => {
-                        let lease = book.lease().cloned();
-                        let looking = self.approvals(&run.plan, &wanted, lease.as_ref(), ears);
-                        let found = match haste.bound(looking).await.unwrap_or_else(|| Ok(Vec::new())) {
-                            Ok(found) => found,
-                            Err(why) => return self.gone(&run, why).await,
-                        };
-                        input = Next::Input(Input::Approvals { wanted, found });
-                    }
-                    Effect::Wait { seconds, sentence, stalled_s, about } => {
-                        let still = clock.note(about, &sentence, Instant::now(), now());
-                        if still.lasts > Duration::from_secs(stalled_s) {
-                            if about == About::Step && clock.signs().is_empty() {
-                                let looked = haste.bound(self.look_around(&run, &contexts, &seen)).await;
-                                clock.found(looked.unwrap_or_default());
-                            }
-                            let sentence = match about {
-                                About::Step => format!("{sentence}{}", clock.signs()),
-                                About::Connection | About::Invariant => sentence,
-                            };
-                            let since = Some(still.since);
-                            input = Next::Input(Input::Stalled { about, sentence, since });
-                            continue;
-                        }
-                        if still.to_be_said {
-                            let looked = haste.bound(self.look_around(&run, &contexts, &seen)).await;
-                            clock.found(looked.unwrap_or_default());
-                        }
-                        tell(ears, RunMessage::Waiting(clock.words(&sentence))).await;
-                        if haste.is_over() {
-                            input = Next::Input(Input::Hurried);
-                            continue;
-                        }
-                        tokio::select! {
-                            () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
-                            _ = ears.stop.changed() => {}
-                        }
-                    }
-                    // Refused by the person: scripts must not take it for done.
-                    Effect::Stop(Stop::Finished(Outcome::Abandoned)) if declined => return ended::declined(&run),
-                    Effect::Stop(stop) => return stopped(&run, stop),
-                }
-            }
-        }
-    }
-
-    /// One fresh look at everything that a run's next decision stands on.
-    async fn observe(&self, run: &Run, contexts: &BTreeSet<String>, domains: &mut Vec<Change>) -> Observation {
-        let mut fleet = client::assemble(self.links.look_closer(Some(contexts), &run.extras()).await);
-        self.add_domain(&mut fleet, run, domains).await;
-        let mut seen = Observation { at: now(), fleet, denied: None };
-        let objects = run.objects(&seen);
-        self.add_objects(&mut seen.fleet, &objects).await;
-        seen
     }
 
     /// An open run of this machine on this target that keeps a new one of this runbook out, and of which this holds.
@@ -537,13 +369,6 @@ impl Driver {
             self.runs.display()
         ))
     }
-}
-
-/// The next input of the engine; a look is kept beside it, since inputs borrow it.
-enum Next<'a> {
-    Go,
-    Observed,
-    Input(Input<'a>),
 }
 
 fn refused(id: &str, sentence: String) -> CheckResult {

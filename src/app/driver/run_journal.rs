@@ -42,7 +42,7 @@ pub(super) struct Shared {
 
 /// Why an event is not in the journal, or not in all of it.
 #[derive(Debug)]
-pub(super) enum Unwritten {
+pub enum Unwritten {
     /// The file; what is on the disk is not known.
     File(LedgerError),
     /// Somebody else has the run now. Nothing was written.

@@ -32,9 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(super) struct Clock {
     about: About,
     said: BTreeSet<String>,
-    moved: Option<(Instant, Timestamp)>,
+    moved: Option<(Duration, Timestamp)>,
     /// Of what has to be looked at or put right first; begins anew each time.
-    held: Option<(Instant, Timestamp)>,
+    held: Option<(Duration, Timestamp)>,
     next: Duration,
     still: Option<Still>,
     /// What was found when somebody should look.
@@ -72,8 +72,8 @@ fn patience() -> Duration {
 }
 
 impl Clock {
-    /// Takes note of what is waited for now.
-    pub fn note(&mut self, about: About, sentence: &str, now: Instant, at: Timestamp) -> Still {
+    /// Takes note of what is waited for now. `now`: since the driving began, by a clock that nobody can set.
+    pub fn note(&mut self, about: About, sentence: &str, now: Duration, at: Timestamp) -> Still {
         let (begun, since) = match about {
             About::Step => {
                 self.held = None;
@@ -91,7 +91,7 @@ impl Clock {
             }
         };
         self.about = about;
-        let lasts = now.duration_since(begun);
+        let lasts = now.saturating_sub(begun);
         let to_be_said = about == About::Step && lasts >= self.next;
         if to_be_said {
             self.next = self.next.max(lasts) * 2;
@@ -212,15 +212,14 @@ mod tests {
     }
 
     /// `note` at so many seconds after the beginning.
-    fn noted(clock: &mut Clock, begun: Instant, about: About, sentence: &str, seconds: u64) -> Still {
-        clock.note(about, sentence, begun + Duration::from_secs(seconds), at(seconds))
+    fn noted(clock: &mut Clock, about: About, sentence: &str, seconds: u64) -> Still {
+        clock.note(about, sentence, Duration::from_secs(seconds), at(seconds))
     }
 
     #[test]
     fn only_what_is_new_is_movement() {
-        let (mut clock, begun) = (Clock::default(), Instant::now());
-        let mut note =
-            |sentence: &str, seconds| noted(&mut clock, begun, About::Step, sentence, seconds).lasts.as_secs();
+        let mut clock = Clock::default();
+        let mut note = |sentence: &str, seconds| noted(&mut clock, About::Step, sentence, seconds).lasts.as_secs();
         assert_eq!(note("0 of 3", 0), 0);
         assert_eq!(note("x is CrashLoopBackOff", 10), 0);
         // It comes and goes, and nothing moves.
@@ -231,8 +230,8 @@ mod tests {
 
     #[test]
     fn a_connection_has_a_clock_of_its_own() {
-        let (mut clock, begun) = (Clock::default(), Instant::now());
-        let mut note = |about, sentence: &str, seconds| noted(&mut clock, begun, about, sentence, seconds);
+        let mut clock = Clock::default();
+        let mut note = |about, sentence: &str, seconds| noted(&mut clock, about, sentence, seconds);
         assert_eq!(note(About::Step, "0 of 3", 0).lasts.as_secs(), 0);
         assert_eq!(note(About::Connection, "a refuses", 100).lasts.as_secs(), 0);
         // In whatever words it does not answer.
@@ -245,17 +244,17 @@ mod tests {
 
     #[test]
     fn a_stand_still_is_said_and_said_again_when_it_has_doubled() {
-        let (mut clock, begun) = (Clock::default(), Instant::now());
+        let mut clock = Clock::default();
         let mut said = Vec::new();
         for seconds in (0..1000).step_by(10) {
-            if noted(&mut clock, begun, About::Step, "0 of 3", seconds).to_be_said {
+            if noted(&mut clock, About::Step, "0 of 3", seconds).to_be_said {
                 said.push(seconds);
             }
         }
         assert_eq!(said, [120, 240, 480, 960]);
         let words = clock.words("0 of 3");
         assert!(words.contains("nothing has moved for 16 min (since 00:00:00 UTC)"), "{words}");
-        noted(&mut clock, begun, About::Step, "1 of 3", 1000);
+        noted(&mut clock, About::Step, "1 of 3", 1000);
         assert_eq!(clock.words("1 of 3"), "1 of 3");
     }
 }

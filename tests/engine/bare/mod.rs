@@ -1,7 +1,7 @@
 //! A bed for runs of any runbook on the simulated world without sockets: look, write, let time pass, die, go on.
 //!
-//! It stands between the engine and `sim::bare` as the driver and the client do between the engine and real clusters:
-//! [`look`] makes an observation, [`send`] makes requests of an action. Time moves only when a run looks or waits, so a
+//! The loop is the product's own (`app::driver::drive`); between it and `sim::bare` stands what the client is between it
+//! and real clusters: [`look`] makes an observation, [`send`] makes requests of an action. Time moves only when a run looks or waits, so a
 //! case takes milliseconds. Not here: which runs there are and what has to come out of them (the tests say that).
 //! `model` is the other bed: hand-made, for one TidbCluster, with somebody else who acts.
 
@@ -10,21 +10,29 @@ pub mod scenarios;
 pub mod send;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tidepilot::app::driver::GateAnswer;
+use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
+use tidepilot::app::driver::run_journal::Unwritten;
+use tidepilot::app::message::RunMessage;
 use tidepilot::fleet::Fleet;
 use tidepilot::fleet::object::ObjectId;
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Action, Answer, ProbeLine, Reversibility};
 use tidepilot::runbook::actions::NetProbe;
+use tidepilot::runbook::actions::network::RouteProbe;
 use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::language::inputs;
-use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::plan::bind;
+use tidepilot::runbook::plan::{Gate, Plan};
+use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::choices::Resolution;
-use tidepilot::runbook::run::engine::{Effect, Input, Run};
-use tidepilot::runbook::run::record::{Event, How, decode};
+use tidepilot::runbook::run::engine::{Input, Run};
+use tidepilot::runbook::run::record::{Event, How, Record, decode};
 use tidepilot::sim::bare::Bare;
 
 use crate::model::{Disk, Ended, Fate};
@@ -191,10 +199,6 @@ impl Bed {
             }
         }
     }
-
-    fn probe(&self, action: &Action, seen: &Fleet) -> Vec<ProbeLine> {
-        look::probe(&self.bare, action, seen)
-    }
 }
 
 /// A place of a drive at which a process can die, with everything as it stood.
@@ -225,82 +229,110 @@ pub fn drive(bed: &mut Bed, runbook: &Runbook, course: Course<'_>) -> Ended {
         let record = bed.disk.append(bed.now(), Event::Resumed { tool: "test".into(), moves: None });
         run.apply(&record);
     }
-    go_on(bed, run, None, course)
+    go_on(bed, run, Input::Go, course)
 }
 
 /// Goes on as the process that sent something and now has this answer.
 pub fn live_on(bed: &mut Bed, run: Run, answer: Answer, course: Course<'_>) -> Ended {
-    go_on(bed, run, Some(Input::Performed(answer)), course)
+    go_on(bed, run, Input::Performed(answer), course)
 }
 
-fn go_on(bed: &mut Bed, mut run: Run, mut input: Option<Input<'static>>, mut course: Course<'_>) -> Ended {
-    let contexts = run.plan.contexts.clone();
-    let mut seen = Observation::default();
-    let mut observed = false;
-    let mut completed = 0;
-    let mut stall = (String::new(), bed.now());
-    for _ in 0..2_000 {
-        let effects = match (observed, input.take()) {
-            (_, Some(input)) => run.advance(input, false, bed.now()),
-            (true, None) => run.advance(Input::Observed(&seen), false, bed.now()),
-            (false, None) => run.advance(Input::Go, false, bed.now()),
-        };
-        observed = false;
-        if course.steps.is_some_and(|steps| completed >= steps) {
-            return Ended::Crashed;
-        }
-        for effect in effects {
-            match effect {
-                Effect::Append(event) => {
-                    completed += usize::from(matches!(event, Event::Completed { .. }));
-                    let record = bed.disk.append(bed.now(), event);
-                    run.apply(&record);
-                    stall = (String::new(), bed.now());
-                    if let Some(points) = &mut course.points {
-                        points.push(Point::Record(bed.fork()));
-                    }
-                }
-                Effect::Observe => {
-                    bed.pass(1);
-                    seen = bed.look(Some(&contexts), Some(&run), &[]);
-                    observed = true;
-                }
-                Effect::Probe { step, action: Action::NetProbe(NetProbe { places, ports, .. }) } => {
-                    input = Some(Input::Crossed { step, ways: look::cross(&places, &ports) });
-                }
-                Effect::Probe { step, action } => {
-                    let lines = bed.probe(&action, &seen.fleet);
-                    input = Some(Input::Probed { step, lines });
-                }
-                Effect::Perform(action) => {
-                    if let Some(points) = &mut course.points {
-                        let (run, action, seen) = (run.clone(), action.clone(), seen.fleet.clone());
-                        points.push(Point::Write { bed: bed.fork(), run, action, seen });
-                    }
-                    input = Some(Input::Performed(bed.send(&action, &seen.fleet, Fate::Answered)));
-                }
-                Effect::Ask(gate) => {
-                    // Nobody says "overwrite" without having looked.
-                    let silent = gate.id.starts_with("overwrite/");
-                    let text = if silent { None } else { gate.text.clone().or(Some(String::new())) };
-                    input = Some(Input::Answered { gate, text });
-                }
-                Effect::FindApprovals(wanted) => input = Some(Input::Approvals { wanted, found: Vec::new() }),
-                Effect::Wait { sentence, stalled_s, about, .. } => {
-                    if stall.0 != sentence {
-                        stall = (sentence.clone(), bed.now());
-                    }
-                    let same_s = bed.now().duration_since(stall.1).as_secs();
-                    match u64::try_from(same_s).is_ok_and(|same_s| same_s > stalled_s) {
-                        true => input = Some(Input::Stalled { about, sentence, since: None }),
-                        false => bed.pass(WAIT_S),
-                    }
-                }
-                Effect::Stop(stop) => return Ended::Stopped(stop),
-            }
-        }
+fn go_on(bed: &mut Bed, mut run: Run, first: Input<'static>, course: Course<'_>) -> Ended {
+    let mut hands = BareHands { bed, course, completed: 0, looks: 0 };
+    let ending = drive::drive(&mut run, &mut hands, first).now_or_never().expect("hands in memory never wait");
+    match ending {
+        Ending::Stopped(stop) => Ended::Stopped(stop),
+        Ending::Taken(_) => Ended::Crashed,
+        Ending::Unwritten(why) => panic!("everything can be written: {why:?}"),
+        Ending::Declined => panic!("nobody says no"),
     }
-    panic!("the run goes round in circles:\n{}", bed.disk.0);
+}
+
+/// The loop's hands on the simulated world.
+struct BareHands<'b, 'c> {
+    bed: &'b mut Bed,
+    course: Course<'c>,
+    completed: usize,
+    looks: usize,
+}
+
+impl Hands for BareHands<'_, '_> {
+    fn now(&self) -> Timestamp {
+        self.bed.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.bed.bare.now_ms())
+    }
+
+    fn age_of_look(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn stop_asked(&self) -> bool {
+        false
+    }
+
+    fn hurried(&mut self) -> bool {
+        false
+    }
+
+    fn taken(&self) -> Option<Taken> {
+        self.course.steps.is_some_and(|steps| self.completed >= steps).then(|| Taken("far enough".into()))
+    }
+
+    async fn append(&mut self, event: Event) -> Result<Record, Unwritten> {
+        self.completed += usize::from(matches!(event, Event::Completed { .. }));
+        let record = self.bed.disk.append(self.bed.now(), event);
+        if let Some(points) = &mut self.course.points {
+            points.push(Point::Record(self.bed.fork()));
+        }
+        Ok(record)
+    }
+
+    async fn observe(&mut self, run: &Run) -> Option<Observation> {
+        self.looks += 1;
+        assert!(self.looks < 2_000, "the run goes round in circles:\n{}", self.bed.disk.0);
+        self.bed.pass(1);
+        Some(self.bed.look(Some(&run.plan.contexts), Some(run), &[]))
+    }
+
+    async fn probe(&mut self, action: &Action, seen: &Observation) -> Option<Vec<ProbeLine>> {
+        Some(look::probe(&self.bed.bare, action, &seen.fleet))
+    }
+
+    async fn cross(&mut self, action: &Action, _: &Observation) -> Option<Vec<RouteProbe>> {
+        let Action::NetProbe(NetProbe { places, ports, .. }) = action else { panic!("no way between: {action:?}") };
+        Some(look::cross(places, ports))
+    }
+
+    async fn perform(&mut self, run: &Run, action: &Action, seen: &Observation) -> Answer {
+        if let Some(points) = &mut self.course.points {
+            let (run, action, seen) = (run.clone(), action.clone(), seen.fleet.clone());
+            points.push(Point::Write { bed: self.bed.fork(), run, action, seen });
+        }
+        self.bed.send(action, &seen.fleet, Fate::Answered)
+    }
+
+    async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        // Nobody says "overwrite" without having looked.
+        let silent = gate.id.starts_with("overwrite/");
+        Ok(if silent { GateAnswer::NotYet } else { GateAnswer::Text(gate.text.clone().unwrap_or_default()) })
+    }
+
+    async fn approvals(&mut self, _: &Run, _: &Wanted) -> Result<Vec<Approval>, Taken> {
+        Ok(Vec::new())
+    }
+
+    async fn look_around(&mut self, _: &Run, _: &Observation) -> String {
+        String::new()
+    }
+
+    async fn wait(&mut self, _: Duration) {
+        self.bed.pass(WAIT_S);
+    }
+
+    async fn tell(&mut self, _: RunMessage) {}
 }
 
 /// Every effect has its Intent, none of them is called somebody else's, and none without a way back was had twice.

@@ -1,33 +1,39 @@
 //! A model world and a driver for the engine's tests: no sockets, no clock, every write counted.
 //!
-//! One TidbCluster with three PDs, whose operator is "after some looks everything has rolled". [`drive`] does what
-//! `app::driver` does — append, then act — on a journal in memory, so that a test can stop it anywhere, lose or
-//! delay an answer, or let somebody else change the world. Not here: what has to come out (the tests say that).
+//! One TidbCluster with three PDs, whose operator is "after some looks everything has rolled". [`drive`] is the
+//! product's own loop (`app::driver::drive`) on hands and a journal in memory, so that a test can stop it anywhere,
+//! lose or delay an answer, or let somebody else change the world. Not here: what has to come out (the tests say that).
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tidepilot::app::driver::GateAnswer;
+use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
+use tidepilot::app::driver::run_journal::Unwritten;
+use tidepilot::app::message::RunMessage;
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Action, Answer, ProbeLine};
+use tidepilot::runbook::actions::network::RouteProbe;
 use tidepilot::runbook::actions::{PatchTidbCluster, ProbePeerUrl, UpdatePeerUrl};
 use tidepilot::runbook::language::definition::Runbook;
-use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::plan::bind::bind;
+use tidepilot::runbook::plan::{Gate, Plan};
+use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::choices::{BadChoice, Resolution};
-use tidepilot::runbook::run::engine::{Effect, Input, Run, Stop};
+use tidepilot::runbook::run::engine::{Input, Run, Stop};
 use tidepilot::runbook::run::record::{Event, How, Record, decode, encode, line_hash};
 
 pub const PODS: usize = 3;
 /// Seconds from one look to the next.
 const LOOK_S: i64 = 5;
-/// The same waiting sentence so often is a stall.
-const PATIENCE: u32 = 9;
 
 /// One PD member.
 #[derive(Clone, Debug, PartialEq)]
@@ -481,13 +487,13 @@ pub fn accounted(bed: &Bed, ours: bool) -> Result<(), String> {
 }
 
 /// What somebody else does right behind a record, by its number.
-pub type Meddler<'a> = &'a dyn Fn(usize, &mut World);
+pub type Meddler<'a> = &'a (dyn Fn(usize, &mut World) + Sync);
 
 /// What a test does to a drive while it goes on.
 #[derive(Default)]
 pub struct Course<'a> {
     /// What becomes of each write; the number is that of the last record.
-    pub fate: Option<&'a dyn Fn(usize) -> Fate>,
+    pub fate: Option<&'a (dyn Fn(usize) -> Fate + Sync)>,
     /// Called when a record is durable, before anything that follows.
     pub after: Option<Meddler<'a>>,
     /// Collects the points.
@@ -514,8 +520,8 @@ pub fn choose(bed: &mut Bed, wish: &Resolution) -> Result<(), BadChoice> {
     Ok(())
 }
 
-/// Goes on with the journal as a new process does, until the engine stops.
-pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
+/// Goes on with the journal as a new process does, until the engine stops: the product's own loop on hands in memory.
+pub fn drive(bed: &mut Bed, course: Course<'_>) -> Ended {
     let parsed = decode(&bed.disk.0).expect("readable");
     if parsed.torn {
         bed.disk.0.truncate(parsed.whole_bytes);
@@ -531,87 +537,162 @@ pub fn drive(bed: &mut Bed, mut course: Course<'_>) -> Ended {
         let record = bed.disk.append(bed.world.now, first);
         run.apply(&record);
     }
-    let mut seen = Observation::default();
-    let mut known = Seen::default();
-    let mut input: Option<Input<'static>> = None;
-    let mut observed = false;
-    let mut stall = (String::new(), 0);
-    for _ in 0..600 {
-        let effects = match (observed, input.take()) {
-            (_, Some(input)) => run.advance(input, false, bed.world.now),
-            (true, None) => run.advance(Input::Observed(&seen), false, bed.world.now),
-            (false, None) => run.advance(Input::Go, false, bed.world.now),
-        };
-        observed = false;
-        for effect in effects {
-            match effect {
-                Effect::Append(event) => {
-                    if course.stolen.is_some_and(|(at, _)| bed.disk.lines() > at) {
-                        return Ended::Crashed;
-                    }
-                    let record = bed.disk.append(bed.world.now, event);
-                    run.apply(&record);
-                    stall = (String::new(), 0);
-                    if let Some(points) = &mut course.points {
-                        points.push(Point::Record(bed.clone()));
-                    }
-                    if let Some(after) = course.after {
-                        after(bed.disk.lines() - 1, &mut bed.world);
-                    }
-                }
-                Effect::Observe => {
-                    seen = bed.world.look();
-                    // A run asks for its rights once, when it is planned.
-                    seen.denied = None;
-                    known.fields = bed.world.fields();
-                    observed = true;
-                }
-                Effect::Probe { step, action } => {
-                    let Action::ProbePeerUrl(ProbePeerUrl { url, pod, .. }) = &action else {
-                        panic!("not a probe: {action:?}")
-                    };
-                    let ip = Some(format!("10.0.0.{}", pod.rsplit('-').next().expect("ordinal")));
-                    let line = ProbeLine {
-                        from: ObjectRef::new("one", "db", "basic-pd-x"),
-                        resolved: ip.clone().into_iter().collect(),
-                        expected: ip.into_iter().collect(),
-                        reached: true,
-                        detail: url.clone(),
-                    };
-                    input = Some(Input::Probed { step, lines: vec![line] });
-                }
-                Effect::Perform(action) => {
-                    if let Some((_, slips)) = course.stolen.filter(|(at, _)| bed.disk.lines() > *at) {
-                        if slips && matches!(action, Action::UpdatePeerUrl(_)) {
-                            known.send(bed, &action, Fate::AppliedLate);
-                        }
-                        return Ended::Crashed;
-                    }
-                    if let Some(points) = &mut course.points {
-                        let seen = known.clone();
-                        points.push(Point::Write { bed: bed.clone(), action: action.clone(), seen });
-                    }
-                    let fate = course.fate.map_or(Fate::Answered, |fate| fate(bed.disk.lines() - 1));
-                    input = Some(Input::Performed(known.send(bed, &action, fate)));
-                }
-                Effect::Ask(gate) => {
-                    // Nobody says "overwrite" without having looked.
-                    let silent = course.silent || (gate.id.starts_with("overwrite/") && !course.overwrites);
-                    let text = if silent { None } else { gate.text.clone().or(Some(String::new())) };
-                    input = Some(Input::Answered { gate, text });
-                }
-                Effect::FindApprovals(wanted) => input = Some(Input::Approvals { wanted, found: Vec::new() }),
-                Effect::Wait { sentence, about, .. } => {
-                    stall = if stall.0 == sentence { (sentence, stall.1 + 1) } else { (sentence, 1) };
-                    if stall.1 > PATIENCE {
-                        input = Some(Input::Stalled { about, sentence: stall.0.clone(), since: None });
-                    }
-                }
-                Effect::Stop(stop) => return Ended::Stopped(stop),
-            }
-        }
+    let mut hands = MemoryHands { bed, course, known: Seen::default(), patience: Patience::default(), stolen: false };
+    let ending = drive::drive(&mut run, &mut hands, Input::Go).now_or_never().expect("hands in memory never wait");
+    match ending {
+        Ending::Stopped(stop) => Ended::Stopped(stop),
+        Ending::Taken(_) | Ending::Unwritten(_) => Ended::Crashed,
+        Ending::Declined => panic!("nobody says no"),
     }
-    panic!("the run goes round in circles:\n{}", bed.disk.0);
+}
+
+/// A clock for waits that nothing moves in: each lasts twice as long as the one before it, so that a stand-still of hours
+/// takes few looks.
+#[derive(Debug, Default)]
+pub struct Patience {
+    elapsed: Duration,
+    waits: u32,
+    looks: u32,
+}
+
+impl Patience {
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Something moved.
+    pub fn moved(&mut self) {
+        self.waits = 0;
+    }
+
+    pub fn wait(&mut self, time: Duration) {
+        self.elapsed += time * 2_u32.pow(self.waits.min(20));
+        self.waits += 1;
+    }
+
+    /// A run that never ends is a failure and no endless test.
+    pub fn look(&mut self, most: u32) {
+        self.looks += 1;
+        assert!(self.looks < most, "the run goes round in circles");
+    }
+}
+
+struct MemoryHands<'b, 'c> {
+    bed: &'b mut Bed,
+    course: Course<'c>,
+    known: Seen,
+    patience: Patience,
+    stolen: bool,
+}
+
+impl MemoryHands<'_, '_> {
+    /// Whether somebody else has the lease since the last record.
+    fn is_stolen(&self) -> bool {
+        self.course.stolen.is_some_and(|(at, _)| self.bed.disk.lines() > at)
+    }
+}
+
+impl Hands for MemoryHands<'_, '_> {
+    fn now(&self) -> Timestamp {
+        self.bed.world.now
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.patience.elapsed()
+    }
+
+    fn age_of_look(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn stop_asked(&self) -> bool {
+        false
+    }
+
+    fn hurried(&mut self) -> bool {
+        false
+    }
+
+    fn taken(&self) -> Option<Taken> {
+        self.stolen.then(|| Taken("by bob".into()))
+    }
+
+    async fn append(&mut self, event: Event) -> Result<Record, Unwritten> {
+        if self.is_stolen() {
+            return Err(Unwritten::Taken("by bob".into()));
+        }
+        let record = self.bed.disk.append(self.bed.world.now, event);
+        self.patience.moved();
+        if let Some(points) = &mut self.course.points {
+            points.push(Point::Record(self.bed.clone()));
+        }
+        if let Some(after) = self.course.after {
+            after(self.bed.disk.lines() - 1, &mut self.bed.world);
+        }
+        Ok(record)
+    }
+
+    async fn observe(&mut self, _: &Run) -> Option<Observation> {
+        self.patience.look(600);
+        let mut seen = self.bed.world.look();
+        // A run asks for its rights once, when it is planned.
+        seen.denied = None;
+        self.known.fields = self.bed.world.fields();
+        Some(seen)
+    }
+
+    async fn probe(&mut self, action: &Action, _: &Observation) -> Option<Vec<ProbeLine>> {
+        let Action::ProbePeerUrl(ProbePeerUrl { url, pod, .. }) = action else { panic!("not a probe: {action:?}") };
+        let ip = Some(format!("10.0.0.{}", pod.rsplit('-').next().expect("ordinal")));
+        Some(vec![ProbeLine {
+            from: ObjectRef::new("one", "db", "basic-pd-x"),
+            resolved: ip.clone().into_iter().collect(),
+            expected: ip.into_iter().collect(),
+            reached: true,
+            detail: url.clone(),
+        }])
+    }
+
+    async fn cross(&mut self, action: &Action, _: &Observation) -> Option<Vec<RouteProbe>> {
+        panic!("there is one KubeCluster: {action:?}")
+    }
+
+    async fn perform(&mut self, _: &Run, action: &Action, _: &Observation) -> Answer {
+        if self.is_stolen() {
+            let slips = self.course.stolen.is_some_and(|(_, slips)| slips);
+            if slips && matches!(action, Action::UpdatePeerUrl(_)) {
+                self.known.send(self.bed, action, Fate::AppliedLate);
+            }
+            self.stolen = true;
+            return Answer::Refused { reason: "the lease is bob's".into() };
+        }
+        if let Some(points) = &mut self.course.points {
+            let (bed, action, seen) = (self.bed.clone(), action.clone(), self.known.clone());
+            points.push(Point::Write { bed, action, seen });
+        }
+        let fate = self.course.fate.map_or(Fate::Answered, |fate| fate(self.bed.disk.lines() - 1));
+        self.known.send(self.bed, action, fate)
+    }
+
+    async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        // Nobody says "overwrite" without having looked.
+        let silent = self.course.silent || (gate.id.starts_with("overwrite/") && !self.course.overwrites);
+        Ok(if silent { GateAnswer::NotYet } else { GateAnswer::Text(gate.text.clone().unwrap_or_default()) })
+    }
+
+    async fn approvals(&mut self, _: &Run, _: &Wanted) -> Result<Vec<Approval>, Taken> {
+        Ok(Vec::new())
+    }
+
+    async fn look_around(&mut self, _: &Run, _: &Observation) -> String {
+        String::new()
+    }
+
+    async fn wait(&mut self, time: Duration) {
+        self.patience.wait(time);
+    }
+
+    async fn tell(&mut self, _: RunMessage) {}
 }
 
 /// A process that died at this point, in each way it can die there: the bed that it leaves, and what to call it.

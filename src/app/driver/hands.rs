@@ -1,0 +1,167 @@
+//! The product's hands: what the loop of a run ([`super::drive`]) asks for, done on real connections under a permit and a
+//! lease.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::drive::{Hands, Taken};
+use super::run_journal::{RunJournal, Unwritten};
+use super::waiting::Haste;
+use super::{Driver, GateAnswer, RunChannels, approve, ask, now, tell};
+use crate::app::message::RunMessage;
+use crate::client::kube::{network, probe};
+use crate::client::wire::access::{ProbePermit, WritePermit};
+use crate::client::wire::clock::Moment;
+use crate::client::{self, write};
+use crate::fleet::Change;
+use crate::runbook::Observation;
+use crate::runbook::action::{Action, Answer, ProbeLine};
+use crate::runbook::actions::network::RouteProbe;
+use crate::runbook::plan::Gate;
+use crate::runbook::run::approval::{Approval, Wanted};
+use crate::runbook::run::engine::Run;
+use crate::runbook::run::record::{Event, Record};
+
+/// What one driving of one run holds.
+pub(super) struct WireHands<'a> {
+    driver: &'a Driver,
+    journal: &'a mut RunJournal,
+    ears: &'a mut RunChannels,
+    contexts: BTreeSet<String>,
+    write: WritePermit,
+    probe: ProbePermit,
+    haste: Haste,
+    stop: watch::Receiver<bool>,
+    began: Instant,
+    looked: Moment,
+    /// The domains that a pod was asked for; they do not change during a run.
+    domains: Vec<Change>,
+}
+
+impl<'a> WireHands<'a> {
+    /// `Err`: read-only; one sentence.
+    pub fn of(
+        driver: &'a Driver,
+        run: &Run,
+        journal: &'a mut RunJournal,
+        ears: &'a mut RunChannels,
+    ) -> Result<Self, String> {
+        let contexts: BTreeSet<String> = run.plan.contexts.iter().cloned().collect();
+        let mut write = WritePermit::for_run(&driver.links, &run.id, &contexts)?;
+        let probe = ProbePermit::for_contexts(&driver.links, &contexts)?;
+        if let Some(lease) = journal.lease() {
+            write = write.under(Arc::clone(lease));
+        }
+        Ok(Self {
+            haste: Haste::new(ears.stop.clone()),
+            stop: ears.stop.clone(),
+            began: Instant::now(),
+            looked: driver.witness.moment(),
+            domains: Vec::new(),
+            driver,
+            journal,
+            ears,
+            contexts,
+            write,
+            probe,
+        })
+    }
+}
+
+impl Hands for WireHands<'_> {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn age_of_look(&self) -> Duration {
+        self.driver.witness.since(self.looked)
+    }
+
+    fn stop_asked(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    fn hurried(&mut self) -> bool {
+        self.haste.is_over()
+    }
+
+    fn taken(&self) -> Option<Taken> {
+        self.journal.taken().map(Taken)
+    }
+
+    async fn append(&mut self, event: Event) -> Result<Record, Unwritten> {
+        self.journal.append(now(), event).await
+    }
+
+    async fn observe(&mut self, run: &Run) -> Option<Observation> {
+        let begun = self.driver.witness.moment();
+        let look = self.driver.observe(run, &self.contexts, &mut self.domains);
+        let seen = self.haste.bound(look).await?;
+        self.looked = begun;
+        Some(seen)
+    }
+
+    async fn probe(&mut self, action: &Action, seen: &Observation) -> Option<Vec<ProbeLine>> {
+        self.haste.bound(probe::probe(&self.driver.links, &self.probe, action, &seen.fleet)).await
+    }
+
+    async fn cross(&mut self, action: &Action, seen: &Observation) -> Option<Vec<RouteProbe>> {
+        self.haste.bound(network::cross(&self.driver.links, &self.probe, action, &seen.fleet)).await
+    }
+
+    async fn perform(&mut self, run: &Run, action: &Action, seen: &Observation) -> Answer {
+        let sent = write::perform(&self.driver.links, &self.write, &run.id, action, &seen.fleet);
+        let reason = "a person asked to stop before an answer came".to_owned();
+        self.haste.bound(sent).await.unwrap_or(Answer::Unknown { reason })
+    }
+
+    async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        let lease = self.journal.lease().cloned();
+        tokio::select! {
+            said = ask(self.ears, gate) => Ok(said),
+            why = approve::until_taken(lease.as_ref()) => Err(Taken(why)),
+        }
+    }
+
+    async fn approvals(&mut self, run: &Run, of: &Wanted) -> Result<Vec<Approval>, Taken> {
+        let lease = self.journal.lease().cloned();
+        let looking = self.driver.approvals(&run.plan, of, lease.as_ref(), self.ears);
+        self.haste.bound(looking).await.unwrap_or_else(|| Ok(Vec::new())).map_err(Taken)
+    }
+
+    async fn look_around(&mut self, run: &Run, seen: &Observation) -> String {
+        let looked = self.driver.look_around(run, &self.contexts, seen);
+        self.haste.bound(looked).await.unwrap_or_default()
+    }
+
+    async fn wait(&mut self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            _ = self.ears.stop.changed() => {}
+        }
+    }
+
+    async fn tell(&mut self, message: RunMessage) {
+        tell(self.ears, message).await;
+    }
+}
+
+impl Driver {
+    /// One fresh look at everything that a run's next decision stands on.
+    async fn observe(&self, run: &Run, contexts: &BTreeSet<String>, domains: &mut Vec<Change>) -> Observation {
+        let mut fleet = client::assemble(self.links.look_closer(Some(contexts), &run.extras()).await);
+        self.add_domain(&mut fleet, run, domains).await;
+        let mut seen = Observation { at: now(), fleet, denied: None };
+        let objects = run.objects(&seen);
+        self.add_objects(&mut seen.fleet, &objects).await;
+        seen
+    }
+}
