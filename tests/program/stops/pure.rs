@@ -35,8 +35,9 @@ fn provoked(cause: Cause) -> Bed {
             }
         }
     };
-    let with =
-        |bed: &mut Bed, act: &dyn Fn(usize, &mut World)| drive(bed, Course { after: Some(act), ..Course::default() });
+    let with = |bed: &mut Bed, act: &(dyn Fn(usize, &mut World) + Sync)| {
+        drive(bed, Course { after: Some(act), ..Course::default() })
+    };
     match cause {
         Cause::OtherDatabase => {
             let end = with(&mut bed, &after(2, |world| world.database = 43));
