@@ -29,9 +29,39 @@ pub fn has<N: PartialEq + From<u8>>(number: N) -> &'static str {
     if number == N::from(1) { "has" } else { "have" }
 }
 
+/// A number that strangers send: their sum stops at the greatest.
+pub trait Summed: Copy + Default {
+    fn and(self, other: Self) -> Self;
+}
+
+impl Summed for i64 {
+    fn and(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+}
+
+impl Summed for u64 {
+    fn and(self, other: Self) -> Self {
+        self.saturating_add(other)
+    }
+}
+
+/// The sum of numbers that came from outside.
+pub fn total<N: Summed>(numbers: impl IntoIterator<Item = N>) -> N {
+    numbers.into_iter().fold(N::default(), Summed::and)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sum_of_what_strangers_send_does_not_turn_round() {
+        assert_eq!(total([u64::MAX, 1]), u64::MAX);
+        assert_eq!(total([i64::MAX, i64::MAX, -1]), i64::MAX - 1);
+        assert_eq!(total([i64::MIN, -1]), i64::MIN);
+        assert_eq!(total(Vec::<i64>::new()), 0);
+    }
 
     #[test]
     fn one_is_one() {

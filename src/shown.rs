@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// Cleaned text, of any number of lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown(String);
@@ -28,12 +30,12 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_hidden(c) && !keep(c)) {
+    if !judged(text).any(|(c, bad)| bad && !keep(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_hidden(c) && !keep(c) {
+    for (c, bad) in judged(text) {
+        if bad && !keep(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing into a String does not fail.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -43,6 +45,32 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
+}
+
+/// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
+pub fn in_short(why: &str) -> String {
+    const MOST: usize = 300;
+    let length = why.chars().count();
+    if length <= MOST {
+        return why.to_owned();
+    }
+    let head: String = why.chars().take(MOST / 2).collect();
+    let tail: String = why.chars().skip(length - MOST / 2).collect();
+    format!("{head} … {tail}")
+}
+
+/// Marks without a width of their own that may follow each other: more than a letter of any script carries.
+const PILE: usize = 8;
+
+/// Each character, and whether it is to be made visible: by itself, or as one of a pile of marks, which takes no room
+/// however high it is, and so would never be cut.
+pub fn judged(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut pile = 0;
+    text.chars().map(move |c| {
+        let mark = !c.is_ascii() && c.width() == Some(0);
+        pile = if mark { pile + 1 } else { 0 };
+        (c, is_hidden(c) || pile > PILE)
+    })
 }
 
 /// Whether a terminal would obey it (C0, DEL, C1), or a reader would not see it, or see others in another order.
@@ -79,6 +107,17 @@ mod tests {
             assert_eq!(Shown::new(text).as_str(), expected);
         }
         assert_eq!(one_line("a\nb\tc"), "a\\u000ab\\u0009c");
+    }
+
+    #[test]
+    fn a_pile_of_marks_takes_room_from_its_ninth_on() {
+        let pile = format!("z{}", "\u{301}".repeat(40_000));
+        let shown = one_line(&pile);
+        assert!(shown.starts_with(&format!("z{}\\u0301", "\u{301}".repeat(8))), "{}", &shown[..60]);
+        assert_eq!(shown.matches("\\u0301").count(), 40_000 - 8);
+        for plain in ["n\u{303}", "\u{1112}\u{1161}\u{11ab}", "\u{915}\u{94d}\u{937}\u{93f}", "\u{e01}\u{e33}\u{e49}"] {
+            assert_eq!(one_line(plain), plain);
+        }
     }
 
     #[test]

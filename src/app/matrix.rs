@@ -11,7 +11,7 @@ use super::urls;
 use super::views::members::peer_cell;
 use super::views::{Cell, grouped};
 use super::words::{Level, freshness_level};
-use crate::counted::counted;
+use crate::counted::{counted, total};
 use crate::fleet::database::{Database, StoreRow};
 use crate::fleet::one_cluster::{Holding, invariants};
 use crate::fleet::rollout::component_pods;
@@ -159,7 +159,7 @@ fn groups(columns: &[Column], rows: &[MatrixRow], database: &Database) -> Vec<Gr
                         && row.store.tiflash == (component == Component::Tiflash)
                 };
                 let stores: Vec<&StoreRow> = database.stores.iter().filter(here).collect();
-                let regions: i64 = stores.iter().map(|row| row.store.region_count).sum();
+                let regions = total(stores.iter().map(|row| row.store.region_count));
                 let noun = if regions == 1 { "region" } else { "regions" };
                 words.push_str(&format!("  {} {noun}", grouped(regions)));
                 if let Some(full) = stores.iter().filter_map(|row| row.store.load.full()).max() {

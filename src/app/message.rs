@@ -25,6 +25,8 @@ pub enum Message {
     Fleet(Change),
     /// Runbooks that can be run, sent once at start.
     Runbooks(Vec<RunbookInfo>),
+    /// Files of the runbook folder that cannot be used, by the runbook that each stands for: why.
+    BrokenRunbooks(BTreeMap<String, String>),
     /// This machine's runs, and the open ones of others.
     Runs(Vec<Standing>),
     Run(RunMessage),

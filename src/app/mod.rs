@@ -29,7 +29,7 @@ pub mod views;
 pub mod words;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -183,6 +183,8 @@ pub struct App {
     pub dialog: Option<Dialog>,
     pub flash: Option<Flash>,
     pub runbooks: Vec<RunbookInfo>,
+    /// Those that cannot be used: why.
+    pub broken_runbooks: BTreeMap<String, String>,
     pub runs: Vec<Standing>,
     pub form: Option<Form>,
     /// A plan was asked for and has not come.
@@ -229,6 +231,7 @@ impl App {
             dialog: None,
             flash: None,
             runbooks: Vec::new(),
+            broken_runbooks: BTreeMap::new(),
             runs: Vec::new(),
             form: None,
             planning: false,

@@ -90,7 +90,10 @@ impl App {
                         self.hint = Known::default();
                         self.open_form(index);
                     }
-                    None => self.say(Level::Bad, format!("no runbook {id:?}; :run lists them")),
+                    None => {
+                        let broken = self.broken_runbooks.get(&id).cloned();
+                        self.say(Level::Bad, broken.unwrap_or_else(|| format!("no runbook {id:?}; :run lists them")));
+                    }
                 }
             }
             (Target::View(view), _) => {

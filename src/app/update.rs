@@ -39,6 +39,7 @@ impl App {
                 self.certificates.take();
             }
             Message::Runbooks(all) => self.runbooks = all,
+            Message::BrokenRunbooks(all) => self.broken_runbooks = all,
             Message::Runs(mut all) => {
                 all.iter_mut().for_each(|run| run.seen(&self.fleet));
                 self.runs = all;

@@ -23,18 +23,18 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
     let driver = Driver::new(links, folder);
     let asked = match driver.asked(id).await {
         Ok(asked) => asked,
-        Err((code, sentence)) => return fail(&sentence, code),
+        Err((code, sentence)) => return connect.refuse(&sentence, code),
     };
     print(&report::approve::text(&asked.shown));
     if let Err(sentence) = answered(&asked.shown, yes, confirm).await {
-        return fail(&sentence, exit::AT_GATE);
+        return connect.refuse(&sentence, exit::AT_GATE);
     }
     match driver.approve(&asked).await {
         Ok(sentence) => {
             print(&format!("{}\n", report::plain(&sentence)));
             ExitCode::SUCCESS
         }
-        Err((code, sentence)) => fail(&sentence, code),
+        Err((code, sentence)) => connect.refuse(&sentence, code),
     }
 }
 

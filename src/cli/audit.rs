@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::options::Connect;
-use super::{fail, manual, print};
+use super::{manual, print};
 use crate::app::driver::approved::{Seen, recorded};
 use crate::app::driver::{exit, journals};
 use crate::client::journal;
@@ -49,7 +49,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
     let (AuditCommand::Verify { id, .. } | AuditCommand::Report { id } | AuditCommand::Remaining { id }) = command;
     let text = match journal::text(folder, id) {
         Ok(text) => text,
-        Err(error) => return fail(&error.to_string(), exit::REFUSED),
+        Err(error) => return connect.refuse(&error.to_string(), exit::REFUSED),
     };
     let head = if let AuditCommand::Verify { head, .. } = command { head.as_deref() } else { None };
     let mut verified = report::verify::verify(id, &text, head);
@@ -72,11 +72,11 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
         Err(why) => {
             let sentence =
                 format!("the journal of run {id} cannot be trusted: {why}; `runs verify {id}` names the line");
-            return fail(&sentence, exit::REFUSED);
+            return connect.refuse(&sentence, exit::REFUSED);
         }
     };
     let Some(Event::RunOpened { plan, .. }) = parsed.records.first().map(|record| &record.event) else {
-        return fail(&format!("the journal of run {id} does not open a run"), exit::REFUSED);
+        return connect.refuse(&format!("the journal of run {id} does not open a run"), exit::REFUSED);
     };
     if let AuditCommand::Remaining { .. } = command {
         return match journals::replay(&parsed.records) {
@@ -85,7 +85,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
                 print(&connect.repeat(&remaining(id, plan, undoing, &parsed.records)));
                 ExitCode::SUCCESS
             }
-            Err(sentence) => fail(&sentence, exit::REFUSED),
+            Err(sentence) => connect.refuse(&sentence, exit::REFUSED),
         };
     }
     match report::audit::markdown(&parsed.records, &verified, &approvals) {
@@ -93,7 +93,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
             print(&document);
             ExitCode::SUCCESS
         }
-        None => fail(&format!("the journal of run {id} does not open a run"), exit::REFUSED),
+        None => connect.refuse(&format!("the journal of run {id} does not open a run"), exit::REFUSED),
     }
 }
 

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use tokio::signal::unix::SignalKind;
 
 use crate::shown::Shown;
 
@@ -135,6 +136,9 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };
     let code = runtime.block_on(async {
+        // Where a limit of the shell lets no file grow, writing fails as on a full disk, instead of ending us here.
+        let full = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _full = tokio::signal::unix::signal(full);
         let connect = cli.connect;
         match cli.command {
             None => console::run(&connect).await,

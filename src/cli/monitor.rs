@@ -3,6 +3,7 @@
 //! Read-only whatever the configuration says. Plain HTTP on loopback; elsewhere it wants a token, and TLS is the business
 //! of whoever stands in front of it. Not here: what the metrics are (`report::metrics`).
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::options::Connect;
 use super::{USAGE, complain, fail, print};
@@ -28,7 +29,7 @@ use crate::fleet::extras::Extras;
 use crate::hazards::check;
 use crate::report::metrics;
 
-/// Connections that are served at once; more wait.
+/// Connections that are held at once; the one that is longest there makes room for one more.
 const CONNECTIONS: usize = 32;
 /// Longest token that is read.
 const LONGEST_TOKEN: u64 = 4096;
@@ -127,17 +128,24 @@ async fn look(links: &Links, connect: &Connect) -> String {
     metrics::text(&fleet, &checked, &open, now, began.elapsed())
 }
 
+/// Whoever has been connected longest makes room for whoever comes: an answer takes milliseconds, and those who only sit
+/// there keep nobody out.
 async fn serve(listener: TcpListener, served: Arc<Mutex<Served>>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely: wait for some to come back.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        connections.retain(|connection| !connection.is_finished());
+        if connections.len() >= CONNECTIONS
+            && let Some(oldest) = connections.pop_front()
+        {
+            oldest.abort();
+        }
         let served = Arc::clone(&served);
-        tokio::spawn(async move {
+        connections.push_back(tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let answer = answer(&served, &request);
                 async move { Ok::<_, Infallible>(answer) }
@@ -148,8 +156,7 @@ async fn serve(listener: TcpListener, served: Arc<Mutex<Served>>) {
                 .serve_connection(TokioIo::new(stream), service);
             // How a client ends its connection is its own affair.
             let _ = connection.await;
-            drop(permit);
-        });
+        }));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::report;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
 use crate::runbook::plan::overrule::{self, Accepted};
-use crate::runbook::run::record::in_short;
+use crate::shown::in_short;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -159,7 +159,7 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
 
 pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
-        return Ok(fail(&sentence, exit::REFUSED));
+        return Ok(connect.refuse(&sentence, exit::REFUSED));
     }
     let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
     let (links, inputs, accepted) = match read {
@@ -169,7 +169,7 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
     let plan = match driver.plan_accepting(&args.runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
-        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
     };
     if let Some(file) = &args.out {
         files::write_private(file, encode(&plan)? + "\n")

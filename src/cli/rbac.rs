@@ -35,7 +35,7 @@ pub struct RbacArgs {
 
 pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
-        return Ok(fail(&sentence, exit::REFUSED));
+        return Ok(connect.refuse(&sentence, exit::REFUSED));
     }
     let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
         Ok(both) => both,
@@ -44,7 +44,7 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
     let (plan, namespace, needs) = match driver.least_rights(&args.runbook, &inputs).await {
         Ok(found) => found,
-        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
     };
     if let Some(unknown) = args.only.as_ref().filter(|only| !plan.contexts.contains(only)) {
         let known = plan.contexts.join(", ");

@@ -2,6 +2,9 @@
 //!
 //! Not here: which options these are ([`super::options`]), what is printed after a run ([`crate::report::run`]).
 
+use std::process::ExitCode;
+
+use super::fail;
 use super::options::Connect;
 use crate::hazards::Finding;
 use crate::runbook::run::standing::Standing;
@@ -22,6 +25,11 @@ impl Connect {
             Some(file) => kubectl(text, &file),
             None => text.to_owned(),
         }
+    }
+
+    /// Ends a command with a sentence on stderr; the commands in it reach the same clusters.
+    pub fn refuse(&self, sentence: &str, code: u8) -> ExitCode {
+        fail(&self.repeat(sentence), code)
     }
 
     pub fn repeat_of_runs(&self, runs: &mut [Standing]) {

@@ -100,10 +100,10 @@ pub enum RunOutput {
 pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let reviewed = match args.plan.as_deref().map(decode).transpose() {
         Ok(reviewed) => reviewed,
-        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
     };
     if let Some(Err(sentence)) = args.runbook.as_ref().map(|runbook| connect.knows(runbook, &args.set)) {
-        return Ok(fail(&sentence, exit::REFUSED));
+        return Ok(connect.refuse(&sentence, exit::REFUSED));
     }
     let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
     let (links, inputs, accepted) = match read {
@@ -118,7 +118,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     let read_only = |context: &str| {
         let sentence =
             format!("context {context} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do");
-        Ok(fail(&sentence, exit::REFUSED))
+        Ok(connect.refuse(&sentence, exit::REFUSED))
     };
     // With every context read-only there is nothing to look for.
     if let Some(link) = links.iter().next().filter(|_| links.iter().all(|link| link.read_only())) {
@@ -129,7 +129,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?.local_only(args.sharing.local_only);
     let plan = match driver.plan_accepting(&runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
-        Err(sentence) => return Ok(fail(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
     };
     // A context that this run has nothing to do with may well be read-only.
     if let Some(context) = plan.contexts.iter().find(|context| barred.contains(*context)) {
@@ -147,7 +147,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
                 has(moved.len()),
                 reviewed.observed_at
             );
-            return Ok(fail(&sentence, exit::REFUSED));
+            return Ok(connect.refuse(&sentence, exit::REFUSED));
         }
     }
     if args.face.output == RunOutput::Text && !args.dry_run {
@@ -161,7 +161,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return Ok(ExitCode::from(code(&plan)));
     }
     if let Some(sentence) = args.face.confirm.iter().find_map(|given| plan.ambiguous(given)) {
-        return Ok(fail(&format!("nothing was sent: {sentence}"), exit::REFUSED));
+        return Ok(connect.refuse(&format!("nothing was sent: {sentence}"), exit::REFUSED));
     }
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::exit;
-use crate::app::driver::runbook_catalog::LONGEST;
+use crate::app::driver::runbook_catalog::{Entry, LONGEST};
 use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::table::table;
@@ -94,11 +94,17 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             ExitCode::SUCCESS
         }
         RunbookCommand::Show { id } => {
-            match shelf.entries().into_iter().find(|entry| entry.id == *id && !entry.text.is_empty()) {
+            match shelf.entries().into_iter().find(|entry| entry.id == *id) {
+                Some(entry) if entry.text.trim().is_empty() => {
+                    fail(&entry.trouble().unwrap_or_default(), exit::REFUSED)
+                }
                 Some(entry) => {
                     // Beside the text, which may go into a file.
                     if let Some(document) = entry.document() {
                         complain(&document.mark());
+                    }
+                    if let Some(trouble) = entry.trouble() {
+                        complain(&trouble);
                     }
                     print(&entry.text);
                     ExitCode::SUCCESS
@@ -119,6 +125,10 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
         }
         RunbookCommand::Docs { id } => {
             let entries = shelf.entries();
+            let named = entries.iter().find(|entry| id.as_ref() == Some(&entry.id));
+            if let Some(trouble) = named.and_then(Entry::trouble) {
+                return Ok(fail(&trouble, exit::REFUSED));
+            }
             let mut pages = String::new();
             for entry in entries.iter().filter(|entry| id.as_ref().is_none_or(|id| entry.id == *id)) {
                 if let Ok(document) = &entry.runbook {

@@ -163,7 +163,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             Err(error @ LedgerError::Missing { .. }) => {
                 show_recorded(id, *output, &error.to_string(), folder, connect).await
             }
-            Err(error) => Ok(fail(&error.to_string(), exit::REFUSED)),
+            Err(error) => Ok(connect.refuse(&error.to_string(), exit::REFUSED)),
         },
         RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder, connect).await),
         RunsCommand::TakeOver { id, face } => {
@@ -212,12 +212,12 @@ async fn show_recorded(
     let links = match connect.links() {
         Ok(links) => links,
         Err(sentence) => {
-            return Ok(fail(&format!("{missing}, and no cluster could be asked: {sentence}"), exit::REFUSED));
+            return Ok(connect.refuse(&format!("{missing}, and no cluster could be asked: {sentence}"), exit::REFUSED));
         }
     };
     let (head, records) = match Driver::new(links, folder).recorded(id).await {
         Ok(found) => found,
-        Err(sentence) => return Ok(fail(&format!("{missing}; {sentence}"), exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&format!("{missing}; {sentence}"), exit::REFUSED)),
     };
     if output == ShowOutput::Json {
         for record in &records {
@@ -257,8 +257,12 @@ async fn go_on(
 /// This machine's runs and the open ones in the clusters. Without a kubeconfig there are only this machine's; what could
 /// not be seen is said.
 async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
-    let Ok(links) = connect.links() else {
-        return OpenWork { runs: journals::standings(&folder), ..OpenWork::default() };
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => {
+            complain(&format!("open runs in the clusters were not looked for: {sentence}"));
+            return OpenWork { runs: journals::standings(&folder), ..OpenWork::default() };
+        }
     };
     // A run whose TidbCluster is gone is told from one that only waits by looking.
     let contexts: BTreeSet<String> = journals::standings(&folder)

@@ -27,7 +27,7 @@ use crate::runbook::language::lint::lint;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::digest;
 use crate::runbook::run::record::{decode, encode};
-use crate::shown::{Shown, is_hidden};
+use crate::shown::{Shown, in_short, is_hidden};
 
 /// Most processor time that one input of some kilobytes may take, unoptimised.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -328,7 +328,8 @@ fn plan_files() {
     feed("plan files", seeds(&[PLAN]), |bytes| {
         let plan: Plan = match serde_json::from_slice(bytes) {
             Ok(plan) => plan,
-            Err(why) => return Ok(Some(why.to_string())),
+            // As whoever reads a plan's file says it.
+            Err(why) => return Ok(Some(in_short(&why.to_string()))),
         };
         let written = serde_json::to_string(&plan).map_err(|why| why.to_string())?;
         let back: Plan =

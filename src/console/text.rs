@@ -9,20 +9,20 @@ use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::Theme;
-use crate::shown::is_hidden;
+use crate::shown::judged;
 
 /// Puts a dot where a character would steer the terminal, reorder text or stay unseen; white space becomes a blank.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) {
+    if !judged(text).any(|(_, bad)| bad) {
         return Cow::Borrowed(text);
     }
     let text = text.replace("\r\n", " ");
     Cow::Owned(
-        text.chars()
-            .map(|c| {
+        judged(&text)
+            .map(|(c, bad)| {
                 if matches!(c, '\n' | '\t') {
                     ' '
-                } else if is_hidden(c) {
+                } else if bad {
                     '·'
                 } else {
                     c

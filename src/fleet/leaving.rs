@@ -11,7 +11,7 @@ use super::extras::{LabelConstraint, PdDetails, PlacementRule};
 use super::rollout::component_pods;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, ObjectRef};
-use crate::counted::{counted, is};
+use crate::counted::{counted, is, total};
 
 /// One Database without one of its TidbClusters.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,7 +117,7 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
         pods: Component::ALL.into_iter().map(pods).sum(),
         pd_pods: pods(Component::Pd),
         tiproxy_pods: pods(Component::Tiproxy),
-        set_replicas: sets.map(|set| set.spec.replicas.max(set.status.replicas)).sum(),
+        set_replicas: total(sets.map(|set| set.spec.replicas.max(set.status.replicas))),
     }
 }
 
@@ -179,10 +179,9 @@ fn worst(rules: &[PlacementRule], labels: &[String], needed: u64, here: &[&Store
         ranges.entry((&rule.start_key, &rule.end_key)).or_default().push(rule);
     }
     let of_range = |rules: &Vec<&PlacementRule>| {
-        let voters: u64 = rules.iter().map(|rule| rule.count).sum();
+        let voters = total(rules.iter().map(|rule| rule.count));
         let fit = |rows: &[&StoreRow], rule: &PlacementRule| rows.iter().filter(|row| fits(rule, row)).count() as u64;
-        let forced: u64 =
-            rules.iter().map(|rule| rule.count.saturating_sub(fit(left, rule)).min(fit(here, rule))).sum();
+        let forced = total(rules.iter().map(|rule| rule.count.saturating_sub(fit(left, rule)).min(fit(here, rule))));
         fn any<'a>(rows: &[&'a StoreRow], rules: &[&PlacementRule]) -> Vec<&'a StoreRow> {
             rows.iter().copied().filter(|row| rules.iter().any(|rule| fits(rule, row))).collect()
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::tidbcluster::{Component, Meta, null_default};
 use super::{Keyed, ObjectKey};
+use crate::counted::total;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -177,7 +178,7 @@ impl Pod {
     }
 
     pub fn restarts(&self) -> i64 {
-        self.status.container_statuses.iter().map(|c| c.restart_count).sum()
+        total(self.status.container_statuses.iter().map(|c| c.restart_count))
     }
 
     /// What kubectl prints under STATUS: the waiting reason, `Terminating`, or the phase.

@@ -2,7 +2,7 @@
 //!
 //! Not here: leaving ([`crate::hazards::exit`]).
 
-use crate::counted::counted;
+use crate::counted::{counted, total};
 use crate::fleet::extras::{Controller, Policy, RegionCheck};
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
@@ -312,8 +312,8 @@ fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
     let subject = Subject::cluster(&cluster.context);
     let managers: Vec<&Controller> =
         operator.deployments.iter().filter(|one| one.component == "controller-manager").collect();
-    let available: i64 = managers.iter().map(|one| one.available).sum();
-    let wanted: i64 = managers.iter().map(|one| one.wanted).sum();
+    let available = total(managers.iter().map(|one| one.available));
+    let wanted = total(managers.iter().map(|one| one.wanted));
     let broken = operator.deployments.iter().find(|one| one.component == "admission-webhook" && one.available == 0);
     let (sentence, field, value) = match (managers.first(), broken) {
         (None, _) => (

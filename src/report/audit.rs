@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::markdown::{block, cell, code};
 use super::plan::{changes, undo};
 use super::verify::Verified;
 use crate::app::driver::approved::Seen;
@@ -45,7 +46,8 @@ pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> 
         let _ = writeln!(out, "\n## Step {}: {} `{}`\n", number + 1, cell(&step.title), cell(&step.id));
         one(&mut out, run, step, records);
     }
-    out.push_str("\n## Every record\n\n```text\n");
+    out.push_str("\n## Every record\n\n");
+    let mut lines = String::new();
     for record in records {
         let line = match (&record.event, approvals.iter().find(|seen| seen.seq == record.seq)) {
             // What a line says of itself is not what was seen.
@@ -60,9 +62,10 @@ pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> 
             }
             _ => super::run::line(record),
         };
-        let _ = writeln!(out, "{}  {:>4}  {line}", record.at.strftime("%Y-%m-%d"), record.seq);
+        let _ = writeln!(lines, "{}  {:>4}  {line}", record.at.strftime("%Y-%m-%d"), record.seq);
     }
-    out.push_str("```\n\n## The journal\n\n");
+    out.push_str(&block(&lines));
+    out.push_str("\n## The journal\n\n");
     let _ = writeln!(out, "* {}, SHA-256 of the last: `{}`", counted(verified.lines, "line"), verified.head);
     match verified.findings.as_slice() {
         [] => out.push_str("* the hash chain is whole\n"),
@@ -85,7 +88,13 @@ fn steps(out: &mut String, view: &View) {
         let since = line.since.map_or_else(|| "-".to_owned(), |at| at.to_string());
         // Nobody looks while only the journal is read.
         let state = if line.progress == Progress::Current { "next" } else { line.progress.word() };
-        let _ = writeln!(out, "| {} | `{}` | {state} | {} | {since} |", number + 1, code(&line.id), line.attempts);
+        let _ = writeln!(
+            out,
+            "| {} | `{}` | {state} | {} | {since} |",
+            number + 1,
+            code(&line.id).replace('|', "\\|"),
+            line.attempts
+        );
     }
 }
 
@@ -219,21 +228,4 @@ fn without_version(body: &Value) -> String {
         metadata.insert("resourceVersion".into(), Value::String("(read just before)".into()));
     }
     body.to_string()
-}
-
-/// Text inside a table cell or a line: one line, no markup of its own.
-fn cell(text: &str) -> String {
-    let mut out = String::new();
-    for c in super::plain(text).chars() {
-        if matches!(c, '|' | '<' | '`' | '*' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// Text inside a code span.
-fn code(text: &str) -> String {
-    super::plain(text).replace('`', "'")
 }

@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod approve;
 pub mod audit;
 pub mod check;
+mod markdown;
 pub mod metrics;
 pub mod plan;
 pub mod rbac;

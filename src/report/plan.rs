@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::markdown::{block, cell, code};
 use crate::counted::counted;
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::actions::requests::{manifest, quote};
@@ -221,21 +222,22 @@ pub fn changes(step: &PlannedStep) -> Vec<(String, String, String)> {
 /// The same for a ticket.
 pub fn markdown(plan: &Plan) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "# {}\n", plan.title);
+    let _ = writeln!(out, "# {}\n", cell(&plan.title));
     let _ = writeln!(
         out,
         "* target: `{}`\n* runbook: `{}` {} (`sha256:{}`)\n* observed: {}\n* plan digest: `sha256:{}`",
-        plan.target,
-        plan.runbook,
-        plan.runbook_version,
-        plan.runbook_digest,
+        code(&plan.target.to_string()),
+        code(&plan.runbook),
+        cell(&plan.runbook_version),
+        code(&plan.runbook_digest),
         plan.observed_at,
         digest(plan)
     );
     if let Some(origin) = origin(plan) {
-        let _ = writeln!(out, "* **{origin}**");
+        let _ = writeln!(out, "* **{}**", cell(&origin));
     }
-    let _ = writeln!(out, "\n{}\n", way_back(plan).replace("\n  ", "\n* "));
+    let ways: Vec<String> = way_back(plan).split("\n  ").map(cell).collect();
+    let _ = writeln!(out, "\n{}\n", ways.join("\n* "));
     out.push_str("| check | result | |\n|---|---|---|\n");
     for check in &plan.checks {
         let state = match check.state {
@@ -244,16 +246,17 @@ pub fn markdown(plan: &Plan) -> String {
             CheckState::Refused => "**refused**",
             CheckState::Accepted => "**overruled**",
         };
-        let _ = writeln!(out, "| {} | {state} | {} |", check.id, check.found().replace('|', "\\|"));
+        let _ = writeln!(out, "| {} | {state} | {} |", cell(&check.id), cell(&check.found()));
     }
     let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {
         if no_return == Some(number) {
             out.push_str("\n---\n\n**No way back from here on.**\n");
         }
-        let _ = write!(out, "\n## {}. {}\n\n```text\n", number + 1, step.title);
-        step_text(&mut out, number + 1, step);
-        out.push_str("```\n");
+        let _ = write!(out, "\n## {}. {}\n\n", number + 1, cell(&step.title));
+        let mut lines = String::new();
+        step_text(&mut lines, number + 1, step);
+        out.push_str(&block(&lines));
     }
     out
 }

@@ -379,6 +379,13 @@ impl Sim {
         Ok(kubelet::kill(&self.world, &mut self.world.state(), &key))
     }
 
+    /// Prints a line into the log of a pod's container.
+    pub fn print(&self, context: &str, namespace: &str, pod: &str, line: &str) -> Result<(), SimError> {
+        let key = world::PodKey { kube: self.index(context)?, namespace: namespace.to_owned(), name: pod.to_owned() };
+        self.world.state().logs.print(&key, line);
+        Ok(())
+    }
+
     /// Stops a PD where it stands (`true`: SIGSTOP), or lets it go on. `false`: no PD runs in that pod.
     pub fn freeze_pd(&self, context: &str, namespace: &str, pod: &str, frozen: bool) -> Result<bool, SimError> {
         let key = world::PodKey { kube: self.index(context)?, namespace: namespace.to_owned(), name: pod.to_owned() };

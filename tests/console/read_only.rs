@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::common::pty::{ESC, Terminal};
 use crate::common::{Demo, effects};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tidepilot::app::View;
 use tidepilot::app::keymap::{Command, KEYMAP, Scope, lookup, parse};
+use tidepilot::app::palette::{Target, entries};
 
 const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
 const DOMAIN: &str = "clusterDomain=cluster1.com";
@@ -140,6 +142,34 @@ fn keys() -> Vec<KeyEvent> {
     keys
 }
 
+/// Title and keys of every page that can be reached without a plan: each view of the palette, and those with an argument as
+/// they are opened from a list.
+fn pages() -> Vec<(&'static str, String)> {
+    let named = entries().filter_map(|entry| match entry.target {
+        Target::View(view) => Some((view.title(), format!(":{}\r", entry.names[0]))),
+        _ => None,
+    });
+    let mut all: Vec<(&'static str, String)> = named.collect();
+    let with_name: BTreeSet<&str> = all.iter().map(|(title, _)| *title).collect();
+    // The others of the table are opened by the form below, or wait for a plan and for somebody's run.
+    let later = ["inputs", "plan", "approval"];
+    for view in View::ALL {
+        assert!(with_name.contains(view.title()) || later.contains(&view.title()), "{} is never opened", view.title());
+    }
+    let opened = [
+        ("logs", ":pods\rl"),
+        ("logs", ":pods\rlp"),
+        ("logs", ":tc\rl"),
+        ("events", ":pods\re"),
+        ("YAML", ":pods\ry"),
+        ("YAML", ":tc\ry"),
+        ("difference", ":tc\r\x1b[6~D"),
+        ("detail", ":pods\rd"),
+    ];
+    all.extend(opened.map(|(title, keys)| (title, keys.to_owned())));
+    all
+}
+
 #[test]
 fn every_key_in_every_view() {
     let (demo, run, from) = fleet();
@@ -151,12 +181,14 @@ fn every_key_in_every_view() {
     console.screenshot("read-only");
 
     let keys = keys();
-    let views = ["overview", "db", "ctx", "pd", "stores", "tc", "problems", "run", "runs", "approvals", "progress"];
-    for (number, view) in views.into_iter().enumerate() {
-        let home = format!("{ESC}{ESC}{ESC}:{view}\r");
+    for (number, (title, opener)) in pages().into_iter().enumerate() {
+        let home = format!("{ESC}{ESC}{ESC}{ESC}{opener}");
         console.keys(&home);
+        console.until(title, |text| text.lines().any(|line| line.contains("──") && line.contains(title)));
         for (count, key) in keys.iter().enumerate() {
-            let bound = [Scope::Matrix, Scope::List, Scope::Text, Scope::Run].iter().any(|s| lookup(*s, key).is_some());
+            let bound = [Scope::Matrix, Scope::List, Scope::Text, Scope::Run, Scope::Logs]
+                .iter()
+                .any(|s| lookup(*s, key).is_some());
             console.keys(&bytes(key));
             if bound {
                 // Where it led to, what could be taken for consent is pressed as well.

@@ -83,6 +83,7 @@ fn at_120_by_32() {
         "certificates",
         "approvals",
         "approval",
+        "runs-of-documents",
     ] {
         golden(name, (120, 32), options(), "");
     }

@@ -633,11 +633,12 @@ fn a_plan_is_its_documents_or_foreign() {
     for row in ROWS {
         let (mut bed, runbook, inputs) = begin(row);
         let plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
-        assert_eq!(Provenance::of(&plan, Some(&runbook), &[]), Provenance::Shipped, "{}", row.name);
+        let none = BTreeSet::new();
+        assert_eq!(Provenance::of(&plan, Some(&runbook), &[], &none), Provenance::Shipped, "{}", row.name);
         let foreign = |change: &dyn Fn(&mut Plan)| {
             let mut planted = plan.clone();
             change(&mut planted);
-            let found = Provenance::of(&planted, Some(&runbook), &[]);
+            let found = Provenance::of(&planted, Some(&runbook), &[], &none);
             assert!(matches!(found, Provenance::Foreign { .. }), "{}: {found:?}", row.name);
         };
         let odd = || Condition { check: "true".into(), say: None };
@@ -677,12 +678,37 @@ fn a_plan_is_its_documents_or_foreign() {
     }
     let (mut bed, runbook, inputs) = begin(&ROWS[0]);
     let plan = bed.plan(&runbook, &inputs).expect("it is planned");
-    assert!(matches!(Provenance::of(&plan, None, &[]), Provenance::Foreign { .. }));
+    assert!(matches!(Provenance::of(&plan, None, &[], &BTreeSet::new()), Provenance::Foreign { .. }));
     let text = SHIPPED.iter().find(|(id, _)| *id == runbook.id).expect("it is shipped").1;
     let document = Document { file: "mine.yaml".into(), fork: true, text: text.into() };
     let forked = Plan { document: Some(document), ..plan };
     let here = [Known { file: "mine.yaml", text, runbook: &runbook }];
-    assert_eq!(Provenance::of(&forked, Some(&runbook), &here), Provenance::Here { file: "mine.yaml".into() });
+    assert_eq!(
+        Provenance::of(&forked, Some(&runbook), &here, &BTreeSet::new()),
+        Provenance::Here { file: "mine.yaml".into() }
+    );
+}
+
+/// A Database of a private registry: the part that joins it has its images, and no others.
+#[test]
+fn the_images_of_the_database_that_is_joined_are_no_foreign_words() {
+    let mut tried = 0;
+    for row in ROWS.iter().filter(|row| row.runbook == "join-cluster") {
+        let (mut bed, runbook, inputs) = begin(row);
+        let mut plan = bed.plan(&runbook, &inputs).unwrap_or_else(|why| panic!("{}: {why}", row.name));
+        let create = plan.steps.iter_mut().find_map(|step| match &mut step.action {
+            Action::CreateObject(create) if create.object_kind == ObjectKind::TidbCluster => Some(create),
+            _ => None,
+        });
+        let Some(create) = create else { continue };
+        create.object["spec"]["pd"]["baseImage"] = json!("registry.example/pd");
+        tried += 1;
+        for (image, whose) in [("registry.example/pd", true), ("registry.example/tikv", false), ("pingcap/pd", false)] {
+            let found = Provenance::of(&plan, Some(&runbook), &[], &BTreeSet::from([image.to_owned()]));
+            assert_eq!(found == Provenance::Shipped, whose, "{}: {image}: {found:?}", row.name);
+        }
+    }
+    assert!(tried > 0, "no plan makes a TidbCluster");
 }
 
 #[test]

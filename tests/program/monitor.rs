@@ -92,6 +92,25 @@ fn metrics_say_what_status_says_and_send_nothing() {
     assert_eq!(effects(&demo.log()), Vec::<String>::new());
 }
 
+/// Whoever may connect must not be able to have the kubelet end the pod by sitting there.
+#[test]
+fn connections_that_say_nothing_keep_nobody_out() {
+    let demo = Demo::start("default", 20);
+    let monitor = Monitor::start(&demo, &[]);
+    let mut idle = Vec::new();
+    for number in 0..200 {
+        let mut stream = TcpStream::connect(&monitor.address).expect("it listens");
+        if number % 2 == 0 {
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nX-").expect("sent");
+        }
+        idle.push(stream);
+    }
+    let begun = std::time::Instant::now();
+    assert_eq!(monitor.get("/healthz", "").0, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    drop(idle);
+}
+
 #[test]
 fn beyond_loopback_it_wants_a_token() {
     let room = Room::new();

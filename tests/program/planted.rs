@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::run::record::line_hash;
 use tidepilot::runbook::run::remaining::remaining;
+use tidepilot::sim::api_server::{Rule, Rules};
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::runtime::Runtime;
 
@@ -413,4 +414,119 @@ fn no_text_of_a_record_breaks_out_of_the_script_of_what_is_left() {
         }
     }
     assert!(tried > 300, "{tried}");
+}
+
+/// A record that nobody can go on with, planted under a run's name.
+fn plant_nonsense(world: &World) -> String {
+    let store = world.sim().store("legacy").expect("a context");
+    let run = "20261129-080000-evil".to_owned();
+    store.put(
+        "configmaps",
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"journal.jsonl": "not a journal\n"},
+            "metadata": {
+                "name": "settings", "namespace": "pingcap",
+                "labels": {"app.kubernetes.io/managed-by": "tidepilot", "tidepilot/run": run, "tidepilot/state": "open"},
+                "annotations": {"tidepilot/user": "eve", "tidepilot/host": "vm", "tidepilot/target": "legacy/pingcap/basic",
+                    "tidepilot/runbook": "restart-component", "tidepilot/database": "7218830945512086113",
+                    "tidepilot/opened": "2026-11-29T08:00:00Z"},
+            },
+        }),
+    );
+    run
+}
+
+#[test]
+fn whoever_names_a_bad_record_prints_the_line_that_removes_it_with_the_given_kubeconfig() {
+    let world = World::start();
+    let run = plant_nonsense(&world);
+    let file = world.dir.path().join("their own.yaml");
+    world.sim().write_kubeconfig(&file).expect("written");
+    let file = file.display().to_string();
+    let open = ["--set", "tidbCluster=legacy/pingcap/basic", "--set", "component=tidb"];
+    let all: [(&[&str], bool); 12] = [
+        (&["runs", "list"], true),
+        (&["diagnose"], true),
+        (&["status"], false),
+        (&["check"], false),
+        (&["plan", "restart-component", open[0], open[1], open[2], open[3]], false),
+        (&["run", "restart-component", open[0], open[1], open[2], open[3], "--yes"], true),
+        (&["runs", "take-over", &run, "--yes"], true),
+        (&["runs", "resume", &run, "--yes"], true),
+        (&["runs", "undo", &run, "--yes"], true),
+        (&["runs", "abandon", &run, "--reason", "x"], true),
+        (&["runs", "approve", &run, "--yes"], true),
+        (&["runs", "show", &run], true),
+    ];
+    for (arguments, names_it) in all {
+        let given = [&["--kubeconfig", &file], arguments].concat();
+        let said = world.run("bob", &given).all();
+        let removal = format!("kubectl --kubeconfig '{file}' --context legacy -n pingcap delete configmap settings");
+        assert!(!names_it || said.contains(&removal), "{arguments:?}\n{said}");
+        let bare: Vec<&str> = said
+            .lines()
+            .filter(|line| line.matches("kubectl -").count() > line.matches("kubectl --kubeconfig ").count())
+            .collect();
+        assert!(bare.is_empty(), "{arguments:?}: {bare:#?}");
+    }
+}
+
+#[test]
+fn a_record_that_is_not_found_where_only_one_namespace_may_be_listed_is_asked_for_with_it() {
+    let mut world = World::start();
+    let left = world.run("eve", &[&OPEN[..], &["--set", "component=tidb"]].concat()).expect(3);
+    let run = left.stderr.split("tidepilot runs resume ").nth(1).and_then(|rest| rest.split([' ', '`']).next());
+    let run = run.expect("how to go on").to_owned();
+    let rule = |verbs: &[&str], groups: &[&str], resources: &[&str], namespaces: &[&str]| {
+        let all = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Rule {
+            verbs: all(verbs),
+            groups: all(groups),
+            resources: all(resources),
+            namespaces: all(namespaces),
+            names: Vec::new(),
+        }
+    };
+    let rules = Rules::Only(vec![
+        rule(&["get", "list", "create"], &[""], &["configmaps"], &["pingcap"]),
+        rule(&["get"], &[""], &["namespaces"], &[]),
+    ]);
+    let sim = world.sim.as_mut().expect("it runs until the end");
+    world.runtime.block_on(sim.set_rules("legacy", rules)).expect("a context");
+    // It listens on another port since.
+    sim.write_kubeconfig(&world.dir.path().join("kubeconfig")).expect("written");
+    for command in [&["runs", "approve"][..], &["runs", "show"], &["runs", "take-over"]] {
+        let asked = |more: &[&str]| world.run("bob", &[more, command, &[run.as_str()]].concat());
+        let refused = asked(&[]).expect(4);
+        assert!(refused.stderr.contains("the whole of legacy may not be listed: `-n NAMESPACE`"), "{}", refused.all());
+        let elsewhere = asked(&["-n", "prod"]).expect(4);
+        assert!(elsewhere.stderr.contains("looked in namespace prod only"), "{}", elsewhere.all());
+        let found = asked(&["-n", "pingcap"]);
+        assert!(!found.all().contains("no cluster has a record"), "{}", found.all());
+    }
+}
+
+#[test]
+fn a_runbook_file_that_cannot_be_used_is_named_with_its_path_and_hides_what_it_stands_for() {
+    let world = World::start();
+    for text in ["", "\n \n", "runbook: v1\nid: restart-component\n"] {
+        world.give("bob", "restart-component.yaml", text);
+        let path = world.dir.path().join("bob/config/tidepilot/runbooks/restart-component.yaml").display().to_string();
+        for command in [
+            &["run", "restart-component", "--set", "tidbCluster=legacy/pingcap/basic"][..],
+            &["plan", "restart-component", "--set", "tidbCluster=legacy/pingcap/basic"],
+            &["runbook", "docs", "restart-component"],
+            &["rbac", "restart-component", "--set", "tidbCluster=legacy/pingcap/basic"],
+        ] {
+            let refused = world.run("bob", command).expect(4);
+            for words in [path.as_str(), "cannot be used", "stands in the place of the shipped runbook"] {
+                assert!(refused.stderr.contains(words), "{text:?} {command:?} {words}: {}", refused.all());
+            }
+            assert!(!refused.stderr.contains("Did you mean"), "{}", refused.all());
+        }
+        let listed = world.run("bob", &["runbook", "list"]).expect(0);
+        assert!(listed.stdout.contains("CANNOT BE USED") && listed.stdout.contains(&path), "{}", listed.all());
+        let shown = world.run("bob", &["runbook", "show", "restart-component"]);
+        assert!(shown.stderr.contains(&path), "{}", shown.all());
+    }
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journals::replay;
-use super::{Driver, RunChannels, exit, now, tell};
+use super::{Driver, RunChannels, copies, exit, now, tell};
 use crate::app::approvals::ToApprove;
 use crate::app::message::RunMessage;
+use crate::client::journal;
 use crate::client::kube::identity::{Identity, Named};
 use crate::client::share::approval::{self, object_name};
 use crate::client::share::lease::{Lease, Lost};
@@ -22,7 +23,7 @@ use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep};
 use crate::runbook::run::approval::{Approval, IdentityProof, Wanted, decide};
 use crate::runbook::run::engine::{Run, StepState};
 use crate::runbook::run::people::NamedBy;
-use crate::runbook::run::record::{Record, decode};
+use crate::runbook::run::record::Record;
 use crate::runbook::run::standing::last_driver;
 
 /// How often the cluster is asked for an approval while one is waited for.
@@ -74,10 +75,10 @@ impl Driver {
             return Err(format!("{run:?} is not the name of a run"));
         }
         let (head, lines) = self.fetch(run).await?;
-        let parsed = decode(&lines);
-        let parsed =
-            parsed.map_err(|why| format!("the record of run {run} in {} cannot be trusted: {why}", head.context))?;
-        Ok((head, parsed.records))
+        match copies::whole(&head, &lines) {
+            Ok((records, _)) => Ok((head, records)),
+            Err(bad) => Err(bad.refusal(journal::read(&self.runs, run).is_ok())),
+        }
     }
 
     /// What a run in the clusters waits for a second person to approve. `Err`: exit code and one sentence.
@@ -117,7 +118,7 @@ impl Driver {
             wanted,
             driver: last_driver(&records).unwrap_or_else(|| head.who().to_string()),
             last: records.last().map_or_else(now, |record| record.at),
-            document: self.document_of(&replayed, &head),
+            document: self.document_of(&replayed, &head).await,
             done: replayed.steps().iter().filter(|step| done(step)).map(|step| step.id.clone()).collect(),
             who: named.who.to_string(),
             plan: replayed.plan,
@@ -125,8 +126,8 @@ impl Driver {
         Ok(Asked { shown, who: named.who, head })
     }
 
-    fn document_of(&self, run: &Run, head: &Head) -> Option<String> {
-        match self.judged(&run.plan).0 {
+    async fn document_of(&self, run: &Run, head: &Head) -> Option<String> {
+        match self.judged(&run.plan).await.0 {
             Provenance::Shipped => None,
             Provenance::Here { file } => Some(format!("its runbook is {file}, which is on this machine too")),
             Provenance::Foreign { why } => Some(format!(

@@ -123,16 +123,23 @@ impl Driver {
     pub(super) async fn on_record(&self, run: &str, why: &LedgerError) -> String {
         let damaged =
             matches!(why, LedgerError::Damaged { .. } | LedgerError::NotText { .. } | LedgerError::Foreign { .. });
-        if !damaged || self.local_only {
+        let missing = matches!(why, LedgerError::Missing { .. });
+        if !(damaged || missing) || self.local_only {
             return String::new();
         }
-        let recorded = self.recorded(run).await;
-        match recorded {
-            Ok((head, _)) => format!(
+        let found = match self.fetch(run).await {
+            Ok((head, lines)) => Some(whole(&head, &lines).map(|_| head)),
+            Err(_) => None,
+        };
+        match found {
+            // That a take-over goes on is said already where there is no journal.
+            Some(Ok(_)) | None if missing => String::new(),
+            Some(Ok(head)) => format!(
                 "; its record in {}/{} is whole: `tidepilot runs take-over {run}` goes on with that",
                 head.context, head.namespace
             ),
-            Err(_) => format!(
+            Some(Err(bad)) => format!("; {}", bad.refusal(false)),
+            None => format!(
                 "; `tidepilot runs verify {run}` says where, and no cluster has a record to go on with: once it is moved out of {} it is not \
                  looked at",
                 self.runs.display()

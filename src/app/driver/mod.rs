@@ -16,6 +16,7 @@ mod copies;
 pub mod drive;
 mod ended;
 mod going_on;
+mod ground;
 mod guard;
 mod hands;
 pub mod journals;
@@ -28,6 +29,7 @@ mod take_over;
 mod turns;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -151,6 +153,11 @@ impl Driver {
     /// The runbooks as lists and forms show them.
     pub fn runbooks(&self) -> Vec<RunbookInfo> {
         self.shelf.infos()
+    }
+
+    /// The files that cannot be used, by the runbook that each stands for: why.
+    pub fn broken_runbooks(&self) -> BTreeMap<String, String> {
+        self.shelf.broken()
     }
 
     /// With `true`, no lease is taken and the journal stays on this machine only.

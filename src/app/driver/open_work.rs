@@ -86,7 +86,7 @@ impl Driver {
             if run.open {
                 let records = journal::read(&self.runs, &run.run).unwrap_or_default();
                 self.note_driver(run, &records).await;
-                self.note_document(run, &records);
+                self.note_document(run, &records).await;
             }
             if let Some(head) = head {
                 self.compare(run, head).await;
@@ -120,7 +120,7 @@ impl Driver {
         let mut standing = match made {
             Ok((mut standing, records)) => {
                 self.note_driver(&mut standing, &records).await;
-                self.note_document(&mut standing, &records);
+                self.note_document(&mut standing, &records).await;
                 if standing.document.starts_with(UNKNOWN) {
                     // Its journal names whom it likes: the one that counts is who wrote the record.
                     standing.document = format!("{UNKNOWN} of {}", head.who());
@@ -157,11 +157,10 @@ impl Driver {
         matches!(fleet.sight(&namespace), Some(Lookup::Absent))
     }
 
-    /// Notes who drives a run now, by its lease.
     /// Whose document an open run's plan is: held against the shipped one and those of this machine.
-    fn note_document(&self, run: &mut Standing, records: &[Record]) {
+    async fn note_document(&self, run: &mut Standing, records: &[Record]) {
         if let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event).filter(|_| run.open) {
-            let (provenance, _) = self.judged(plan);
+            let (provenance, _) = self.judged(plan).await;
             run.document = provenance.mark(plan).unwrap_or_default();
             if let (Provenance::Foreign { .. }, Ok(open)) = (provenance, journals::replay(records)) {
                 // Its own titles say what its writer likes.
@@ -172,6 +171,7 @@ impl Driver {
         }
     }
 
+    /// Notes who drives a run now, by its lease.
     pub(super) async fn note_driver(&self, run: &mut Standing, records: &[Record]) {
         let (drives, renewed) = self.drives(&run.run, records, run.here).await;
         run.renewed = renewed;

@@ -162,6 +162,7 @@ impl Driver {
             without_pd,
             later,
             namespace: link.and_then(|link| link.namespace().map(str::to_owned)),
+            made: plan.makes_tidb_clusters().collect(),
             own_certificate: link.is_some_and(|link| link.options().pd_tls.is_some()),
             journal_in: (!self.local_only).then(|| plan.target.clone()),
             second_person_in: (!self.local_only && plan.steps.iter().any(|step| step.approvers > 1))

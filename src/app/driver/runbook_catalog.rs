@@ -4,6 +4,7 @@
 //! plan, and so into the journal: a run is resumed with the document it began with, whatever became of the file.
 //! Not here: the document itself (`runbook::definition`), where the folder is (`config`).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
@@ -38,7 +39,7 @@ pub struct Entry {
     /// File name; `None` for a shipped one.
     pub file: Option<String>,
     pub fork: bool,
-    /// `Err`: why the file cannot be used.
+    /// `Err`: why the file cannot be used, with its path.
     pub runbook: Result<Runbook, String>,
     pub text: String,
 }
@@ -47,6 +48,19 @@ impl Entry {
     /// As a plan keeps it; `None` for a shipped one.
     pub fn document(&self) -> Option<Document> {
         self.file.clone().map(|file| Document { file, fork: self.fork, text: self.text.clone() })
+    }
+
+    /// Why it cannot be used, and what helps. The shipped runbook is not taken in its place: an intended fork must not
+    /// silently become the original.
+    pub fn trouble(&self) -> Option<String> {
+        let why = self.runbook.as_ref().err()?;
+        let hides = match self.fork {
+            true => {
+                "; it stands in the place of the shipped runbook of that name: mend it, or move it out of the folder"
+            }
+            false => "",
+        };
+        Some(format!("the runbook {:?} cannot be used: {why}{hides}", self.id))
     }
 }
 
@@ -66,7 +80,8 @@ impl RunbookCatalog {
                 return Err(format!("two files hold a runbook {id:?}: {} and {}", file(first), file(second)));
             }
         };
-        let runbook = self.worded(entry.runbook.clone()?);
+        let usable = entry.runbook.clone().map_err(|why| entry.trouble().unwrap_or(why));
+        let runbook = self.worded(usable?);
         let document = entry.document();
         Ok((runbook, document))
     }
@@ -87,6 +102,11 @@ impl RunbookCatalog {
     pub fn infos(&self) -> Vec<RunbookInfo> {
         let entries = self.entries().into_iter();
         entries.filter_map(|entry| Some(info(self.worded(entry.runbook.ok()?), entry.fork))).collect()
+    }
+
+    /// The files that cannot be used, by the runbook that each stands for: why.
+    pub fn broken(&self) -> BTreeMap<String, String> {
+        self.entries().into_iter().filter_map(|entry| Some((entry.id.clone(), entry.trouble()?))).collect()
     }
 
     fn worded(&self, mut runbook: Runbook) -> Runbook {
@@ -175,8 +195,12 @@ fn read_folder(folder: &Path) -> Vec<Entry> {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let (text, runbook) = match files::read_text(&path, Allowed::Plain, LONGEST) {
                 Ok(text) => {
-                    let runbook = Runbook::read(&file, &text).map_err(|error| error.to_string());
-                    (text, runbook)
+                    let whole = || match text.trim().is_empty() {
+                        true => Err(format!("{} is empty", path.display())),
+                        false => Runbook::read(&file, &text).map_err(|error| format!("{}: {error}", path.display())),
+                    };
+                    let read = whole();
+                    (text, read)
                 }
                 Err(error) => (String::new(), Err(error.to_string())),
             };

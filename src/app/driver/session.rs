@@ -48,6 +48,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     });
     let say = |message| messages.send(message);
     let _ = say(Message::Runbooks(driver.runbooks())).await;
+    let _ = say(Message::BrokenRunbooks(driver.broken_runbooks())).await;
     let _ = say(Message::Runs(journals::standings(driver.runs_folder()))).await;
     let (look, looks) = watch::channel(());
     let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks));

@@ -3,6 +3,8 @@
 //! Going on needs nothing but a kubeconfig: the journal is fetched. It begins only after the lease was seen to lapse,
 //! and from then on the process that had it is refused. Not here: the lease ([`super::guard`]), the steps.
 
+use std::collections::BTreeSet;
+
 use super::guard::{Acquire, introduce};
 use super::journals::replay;
 use super::{Driver, RunChannels, TOOL, ask, copies, end, exit, guard, tell};
@@ -12,6 +14,8 @@ use crate::client::kube::identity::Identity;
 use crate::client::share::open_run::{self, Found, Head};
 use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
+use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::{ObjectRef, What};
 use crate::runbook::actions::requests::quote;
 use crate::runbook::actions::retold::titles;
 use crate::runbook::language::definition::Runbook;
@@ -86,7 +90,7 @@ impl Driver {
         head: &Head,
         ears: &mut RunChannels,
     ) -> Result<(), RunEnd> {
-        let (provenance, told) = self.judged(plan);
+        let (provenance, told) = self.judged(plan).await;
         tell(ears, RunMessage::Planned(Box::new(told))).await;
         let who = head.who();
         let (question, text) = match provenance {
@@ -119,7 +123,7 @@ impl Driver {
         records: &[Record],
         ears: &mut RunChannels,
     ) -> Result<(), RunEnd> {
-        let (provenance, told) = self.judged(&run.plan);
+        let (provenance, told) = self.judged(&run.plan).await;
         let Provenance::Foreign { why } = provenance else { return Ok(()) };
         run.retell(titles(&told));
         tell(ears, RunMessage::Planned(Box::new(told))).await;
@@ -147,7 +151,7 @@ impl Driver {
     }
 
     /// Whose runbook a plan is, and the plan as it may be shown.
-    pub(super) fn judged(&self, plan: &Plan) -> (Provenance, Plan) {
+    pub(super) async fn judged(&self, plan: &Plan) -> (Provenance, Plan) {
         let shipped = Runbook::shipped(&plan.runbook).ok();
         let entries = self.shelf.entries();
         let here: Vec<Known<'_>> = entries
@@ -156,9 +160,26 @@ impl Driver {
                 Some(Known { file: entry.file.as_deref()?, text: &entry.text, runbook: entry.runbook.as_ref().ok()? })
             })
             .collect();
-        let provenance = Provenance::of(plan, shipped.as_ref(), &here);
+        let mut provenance = Provenance::of(plan, shipped.as_ref(), &here, &BTreeSet::new());
+        // A part of a Database has that Database's images, which no document names: held against what runs there now.
+        if matches!(provenance, Provenance::Foreign { .. }) && plan.makes_tidb_clusters().next().is_some() {
+            provenance = Provenance::of(plan, shipped.as_ref(), &here, &self.images_of(&plan.target).await);
+        }
         let told = provenance.retold(plan, shipped.as_ref(), &here);
         (provenance, told)
+    }
+
+    /// The images that a TidbCluster names for its components now; none where it cannot be asked.
+    async fn images_of(&self, of: &ObjectRef) -> BTreeSet<String> {
+        let id = ObjectId::new(ObjectKind::TidbCluster, of);
+        let mut images = BTreeSet::new();
+        for change in self.links.look_at_objects(&BTreeSet::from([id])).await {
+            let What::Object { sight, .. } = change.what else { continue };
+            let spec = sight.present().and_then(|object| object["spec"].as_object());
+            let parts = spec.into_iter().flat_map(|spec| spec.values());
+            images.extend(parts.filter_map(|part| part.get("baseImage")?.as_str()).map(ToOwned::to_owned));
+        }
+        images
     }
 
     async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: RunChannels) -> RunEnd {
@@ -194,7 +215,7 @@ impl Driver {
             let sentence = "the plan in its record was changed after it was shown here; nothing was sent".to_owned();
             return self.give_up(guarded, refuse(sentence)).await;
         }
-        replayed.retell(titles(&self.judged(&plan).1));
+        replayed.retell(titles(&self.judged(&plan).await.1));
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
         let from = last_driver(&records).unwrap_or_else(|| head.who().to_string());
         let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from, moves: None });
@@ -218,11 +239,29 @@ impl Driver {
                 unseen => format!(" (not seen: {})", unseen.join("; ")),
             };
             return Err(format!(
-                "no cluster has a record of run {run}{unseen}; if its journal is on this machine, `tidepilot runs resume {run}` goes on"
+                "no cluster has a record of run {run}{unseen}{}; if its journal is on this machine, `tidepilot runs resume {run}` goes on",
+                self.looked_where(&found.forbidden)
             ));
         };
         let lines = open_run::read(&self.links, &head).await?;
         Ok((head, lines))
+    }
+
+    /// In which namespace a record was looked for, where it was not in all of them, and which option looks elsewhere.
+    fn looked_where(&self, forbidden: &BTreeSet<String>) -> String {
+        let only: BTreeSet<&str> = self.links.iter().filter_map(|link| link.namespace()).collect();
+        if let Some(namespace) = only.first() {
+            return format!(
+                " (looked in namespace {namespace} only: give the namespace of its TidbCluster, `-n NAMESPACE`, or none)"
+            );
+        }
+        if forbidden.is_empty() {
+            return String::new();
+        }
+        let contexts = forbidden.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        format!(
+            "; the whole of {contexts} may not be listed: `-n NAMESPACE` with the namespace of its TidbCluster looks in that one"
+        )
     }
 
     /// The file to go on with; `true` where it was made just now.

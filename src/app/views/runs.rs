@@ -3,6 +3,7 @@
 use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::words::{Level, age};
+use crate::runbook::run::standing::Standing;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "runs",
@@ -32,13 +33,25 @@ fn rows(app: &App) -> Vec<Row> {
         };
         Row::new(&run.run, level, Item::Run(index)).cells(vec![
             Cell::plain(&run.run),
-            Cell::level(level, &run.state),
+            Cell::level(level, marked(run)),
             Cell::plain(run.driven_by()),
             Cell::plain(format!("{}/{}", run.completed, run.steps)),
             Cell::dim(format!("{} ago", age(run.opened, app.now))).ordered_by(run.opened.as_second()),
-            Cell::plain(&run.runbook),
+            Cell::plain(match run.document.as_str() {
+                "" => run.runbook.clone(),
+                document => format!("{} ({document})", run.runbook),
+            }),
             Cell::plain(&run.target),
         ])
     });
     rows.collect()
+}
+
+/// The state, after a word where the document is not the shipped one: the column of the runbook is not on every screen.
+fn marked(run: &Standing) -> String {
+    let known = ["fork", "own runbook", "UNKNOWN DOCUMENT"].into_iter().find(|word| run.document.starts_with(word));
+    match known {
+        Some(word) => format!("{word}: {}", run.state),
+        None => run.state.clone(),
+    }
 }

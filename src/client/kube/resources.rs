@@ -18,6 +18,7 @@ use crate::client::kube::pages::{self, Limit, MANY, with};
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, now};
+use crate::counted::total;
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::tidbcluster::TidbCluster;
@@ -250,7 +251,7 @@ pub(in crate::client) async fn operator_version(
         .collect();
     // Left out by the API server it is 1 and 0.
     let count = |path: &str, absent| -> i64 {
-        ours.iter().map(|(_, one)| one.pointer(path).and_then(Value::as_i64).unwrap_or(absent)).sum()
+        total(ours.iter().map(|(_, one)| one.pointer(path).and_then(Value::as_i64).unwrap_or(absent)))
     };
     let pods = (!ours.is_empty())
         .then(|| OperatorPods { wanted: count("/spec/replicas", 1), available: count("/status/availableReplicas", 0) });

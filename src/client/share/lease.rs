@@ -25,6 +25,7 @@ pub use crate::client::wire::timing::Timing;
 use crate::client::wire::timing::{LONGEST_S, Until};
 use crate::client::write::{ManagedKind, NotStored, store};
 use crate::client::{now, plain};
+use crate::runbook::actions::requests::quote;
 
 /// Annotations of our leases and run records.
 pub(in crate::client) const RUN: &str = "tidepilot/run";
@@ -33,6 +34,8 @@ pub(in crate::client) const HOST: &str = "tidepilot/host";
 const SEAT: &str = "tidepilot/seat";
 /// Rounds in which somebody else may be faster.
 const ROUNDS: usize = 3;
+/// How many times its own duration a lease is watched that is written to without being renewed.
+const WATCHES: u32 = 3;
 /// When it is looked whether a lease is there after all.
 const LOOKS_MS: [u64; 3] = [0, 300, 1000];
 
@@ -51,6 +54,8 @@ pub struct Wanted {
     pub database: String,
     pub run: String,
     pub places: Vec<Place>,
+    /// Leases under other names that are taken with them, all or none.
+    pub also: Vec<(Place, String)>,
     /// Leases under which others may be at work on the same Database, by the name that they knew for it: watched before
     /// ours are taken, and looked at once more after. Whoever does the same on the other side is seen, or sees us.
     pub beside: Vec<(Place, String)>,
@@ -60,6 +65,14 @@ pub struct Wanted {
     pub lock_id: Option<String>,
     pub timing: Timing,
     pub clock: Clock,
+}
+
+impl Wanted {
+    /// Every lease that is taken, in that order: the Database's own first.
+    fn leases(&self) -> impl Iterator<Item = (&Place, &str)> {
+        let own = self.places.iter().map(|place| (place, self.database.as_str()));
+        own.chain(self.also.iter().map(|(place, name)| (place, name.as_str())))
+    }
 }
 
 /// Who has a lease, as it says itself.
@@ -133,6 +146,8 @@ pub struct Lease {
     timing: Timing,
     clock: Clock,
     held: Vec<Arc<Held>>,
+    /// How many of them, from the first, carry the Database's own name.
+    own: usize,
     renewing: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -160,7 +175,7 @@ impl Lease {
         let mut last = None;
         for _ in 0..ROUNDS {
             // Watching comes before taking: the first lease would lapse while the last is watched.
-            let own = wanted.places.iter().map(|place| until_free(links, place, &wanted.database, wanted, told));
+            let own = wanted.leases().map(|(place, of)| until_free(links, place, of, wanted, told));
             let others = wanted.beside.iter().map(|(place, of)| until_free(links, place, of, wanted, told));
             let (free, beside) = futures::join!(join_all(own), join_all(others));
             let free = free.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -171,11 +186,12 @@ impl Lease {
                 timing: wanted.timing,
                 clock: wanted.clock.clone(),
                 held: Vec::new(),
+                own: wanted.places.len(),
                 renewing: Mutex::default(),
             };
             let mut failed = None;
-            for (place, current) in wanted.places.iter().zip(free) {
-                match grab(links, permit, place, wanted, current).await {
+            for ((place, of), current) in wanted.leases().zip(free) {
+                match grab(links, permit, place, of, wanted, current).await {
                     Ok(held) => lease.held.push(Arc::new(held)),
                     Err(not_stored) if not_stored.in_doubt() => {
                         lease.release().await;
@@ -215,9 +231,9 @@ impl Lease {
         Err(last.unwrap_or_else(nowhere))
     }
 
-    /// The fences, in the order of taking: context, namespace, `leaseTransitions`.
+    /// The fences under the Database's own name, in the order of taking: context, namespace, `leaseTransitions`.
     pub fn fences(&self) -> impl Iterator<Item = (&Place, u64)> {
-        self.held.iter().map(|held| (&held.place, held.fence))
+        self.held.iter().take(self.own).map(|held| (&held.place, held.fence))
     }
 
     /// What our own renewals say, without asking anybody.
@@ -470,6 +486,7 @@ async fn until_free(
     let link = links.need(&place.context).map_err(failed)?;
     let mut watched: Option<(Value, Instant)> = None;
     let mut misses = 0;
+    let begun = Instant::now();
     loop {
         let found = match read(link, place, &name(database)).await {
             Ok(found) => found,
@@ -499,6 +516,16 @@ async fn until_free(
                     return Ok(Some(current));
                 }
             }
+            Some(_) if begun.elapsed() > duration * WATCHES => {
+                return Err(failed(format!(
+                    "{} holds it and does not renew it, yet it is written to again and again, so that it is not seen to lapse; \
+                     `kubectl --context {} -n {} get lease {} -o yaml --show-managed-fields` tells by what",
+                    holder(&current),
+                    quote(&place.context),
+                    quote(&place.namespace),
+                    quote(&name(database)),
+                )));
+            }
             _ => {
                 let s = duration.as_secs();
                 told(format!(
@@ -524,6 +551,7 @@ async fn grab(
     links: &Links,
     permit: &WritePermit,
     place: &Place,
+    database: &str,
     wanted: &Wanted,
     current: Option<Value>,
 ) -> Result<Held, NotStored> {
@@ -532,7 +560,7 @@ async fn grab(
     let mut object = current.unwrap_or_else(|| {
         json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": name(&wanted.database), "namespace": place.namespace},
+            "metadata": {"name": name(database), "namespace": place.namespace},
         })
     });
     let fence = transitions(&object) + 1;
@@ -574,7 +602,7 @@ async fn grab(
         // It may be there for all that: with our own name in it, it is ours.
         for pause_ms in LOOKS_MS {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            let Ok(Some(found)) = read(link, place, &name(&wanted.database)).await else { continue };
+            let Ok(Some(found)) = read(link, place, &name(database)).await else { continue };
             if holder_identity(&found) == Some(identity.as_str()) && transitions(&found) == fence {
                 return Ok(held(found));
             }
@@ -597,6 +625,7 @@ mod tests {
             database: "7".into(),
             run: run.into(),
             places: Vec::new(),
+            also: Vec::new(),
             beside: Vec::new(),
             who: Identity::default(),
             lock_id: lock_id.map(Into::into),

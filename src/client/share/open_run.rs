@@ -378,6 +378,8 @@ pub async fn read(links: &Links, head: &Head) -> Result<String, String> {
 pub struct Found {
     pub heads: Vec<Head>,
     pub unseen: Vec<String>,
+    /// Contexts whose whole cluster may not be listed.
+    pub forbidden: BTreeSet<String>,
 }
 
 /// The open runs in every context; with `run`, that one, open or closed. Reads only.
@@ -422,7 +424,12 @@ pub async fn find_in(
     for (context, heads) in join_all(asked).await {
         match heads {
             Ok(heads) => by_uid.extend(heads),
-            Err(trouble) => found.unseen.push(format!("{context}: {}", trouble.sentence)),
+            Err(trouble) => {
+                if trouble.kind == RequestErrorKind::Forbidden {
+                    found.forbidden.insert(context.to_owned());
+                }
+                found.unseen.push(format!("{context}: {}", trouble.sentence));
+            }
         }
     }
     found.heads = by_uid.into_values().collect();

@@ -14,6 +14,7 @@ use crate::hazards::lint::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS};
 use crate::hazards::lint::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
 use crate::hazards::lint::variables::Variables;
 use crate::hazards::lint::{Subject, Text};
+use crate::shown::in_short;
 
 /// One object.
 #[derive(Clone, Debug)]
@@ -236,7 +237,10 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
             }
             Ok((value @ Value::Array(_), _)) if add_nested(set, file, line, &text, &value, namespace) => {}
             Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
-            Err((why, at)) => set.unreadable.push(format!("{file}:{}: this is not YAML: {why}", line + at - 1)),
+            Err((why, at)) => {
+                let why = in_short(&why);
+                set.unreadable.push(format!("{file}:{}: this is not YAML: {why}", line + at - 1));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::counted::total;
 use crate::hazards::Finding;
 use crate::hazards::lint::at;
 use crate::hazards::lint::documents::{Document, Set};
@@ -195,7 +196,7 @@ fn together(clusters: &[&Document]) -> Vec<Finding> {
         if reference(root).is_some() || root.at(&["spec", "pdAddresses"]).is_some() {
             continue;
         }
-        let sum = |component: &str| members.iter().map(|document| replicas(document, component)).sum::<i64>();
+        let sum = |component: &str| total(members.iter().map(|document| replicas(document, component)));
         let (pd, tikv) = (sum("pd"), sum("tikv"));
         // More may join one that is opened, and until then this is the whole.
         if pd > 0 && pd % 2 == 0 {

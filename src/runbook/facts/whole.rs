@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Unseen;
+use crate::counted::total;
 use crate::fleet::database::{Database, database_of, referenced};
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::leaving::{self, RemovalImpact};
@@ -127,7 +128,7 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
         "dependents": refs(&found.dependents), "referrers": referrers, "unseen": database.unseen,
         "pods": found.pods, "suspendable": found.pods - found.tiproxy_pods, "lastOf": last_of(fleet, &database, of),
         "pdPods": found.pd_pods, "setReplicas": found.set_replicas,
-        "replicas": tc.components().map(|(_, spec)| spec.replicas).sum::<i64>(), "zero": zero,
+        "replicas": total(tc.components().map(|(_, spec)| spec.replicas)), "zero": zero,
         "components": tc.components().map(|(component, _)| component.title()).collect::<Vec<_>>(),
         "successors": successor.map(|m| m.name.clone()).collect::<Vec<_>>(),
         "leads": found.members_here.iter().any(|m| m.leader),
@@ -195,7 +196,7 @@ pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<Value, Unseen> 
     let checks = &details.regions;
     let mut value = json!({"checks": checks, "gaps": details.gaps});
     if RegionCheck::ALL.iter().all(|check| checks.contains_key(check)) {
-        value["ill"] = json!(checks.values().sum::<u64>());
+        value["ill"] = json!(total(checks.values().copied()));
     }
     Ok(value)
 }

@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::action::{Action, Request, Reversibility};
 use super::image::Image;
 use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectKind;
 use crate::runbook::actions::requests::quote;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +95,16 @@ impl Plan {
             }
         };
         self.inputs.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
+    /// The TidbClusters that its steps make.
+    pub fn makes_tidb_clusters(&self) -> impl Iterator<Item = ObjectRef> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::CreateObject(create) if create.object_kind == ObjectKind::TidbCluster => {
+                Some(create.target.clone())
+            }
+            _ => None,
+        })
     }
 
     /// A check that refuses: nothing may be sent.

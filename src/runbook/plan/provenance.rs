@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::fleet::object::ObjectKind;
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::actions::DeleteObject;
 use crate::runbook::actions::retold::retold;
@@ -59,8 +60,9 @@ impl Provenance {
         }
     }
 
-    /// Judges a plan. `shipped`: the shipped runbook of its id, where there is one.
-    pub fn of(plan: &Plan, shipped: Option<&Runbook>, here: &[Known<'_>]) -> Self {
+    /// Judges a plan. `shipped`: the shipped runbook of its id, where there is one. `images`: those that the plan's own
+    /// TidbCluster runs now, from whatever registry: a part of its Database may have them too.
+    pub fn of(plan: &Plan, shipped: Option<&Runbook>, here: &[Known<'_>], images: &BTreeSet<String>) -> Self {
         let (runbook, name) = match &plan.document {
             None => match shipped {
                 Some(runbook) => (runbook, None),
@@ -69,7 +71,7 @@ impl Provenance {
             Some(document) => match here.iter().find(|known| known.text == document.text) {
                 Some(known) => (known.runbook, Some(known.file.to_owned())),
                 None => {
-                    let fork = shipped.map(|shipped| differences(plan, shipped)).unwrap_or_default();
+                    let fork = shipped.map(|shipped| differences(plan, shipped, images)).unwrap_or_default();
                     let fork = match fork.first() {
                         Some(first) => format!("; where the shipped {} differs: {first}", plan.runbook),
                         None => String::new(),
@@ -80,7 +82,7 @@ impl Provenance {
                 }
             },
         };
-        match (differences(plan, runbook).into_iter().next(), name) {
+        match (differences(plan, runbook, images).into_iter().next(), name) {
             (None, None) => Self::Shipped,
             (None, Some(file)) => Self::Here { file },
             (Some(first), _) => {
@@ -91,13 +93,13 @@ impl Provenance {
 }
 
 /// Where a plan does what its document does not say, one sentence each.
-pub fn differences(plan: &Plan, runbook: &Runbook) -> Vec<String> {
+pub fn differences(plan: &Plan, runbook: &Runbook, images: &BTreeSet<String>) -> Vec<String> {
     let inputs = Scope::from([("inputs".to_owned(), json!(plan.inputs))]);
-    let steps = plan.steps.iter().filter_map(|planned| difference(planned, runbook, &inputs));
+    let steps = plan.steps.iter().filter_map(|planned| difference(planned, runbook, &inputs, images));
     steps.chain(disorder(plan, runbook)).collect()
 }
 
-fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope) -> Option<String> {
+fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope, images: &BTreeSet<String>) -> Option<String> {
     let Some((phase, step)) = written(planned, runbook) else {
         return Some(format!("it has no step {}", planned.id));
     };
@@ -108,7 +110,7 @@ fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope) -> Optio
         return Some(format!("step {} sends something else", planned.id));
     }
     // What the document takes from what was seen then may be anything now: only what is known to do no harm passes so.
-    if let Some(why) = unfamiliar(&planned.action).filter(|_| leaves_open(&step.with, inputs)) {
+    if let Some(why) = unfamiliar(&without(&planned.action, images)).filter(|_| leaves_open(&step.with, inputs)) {
         return Some(format!("step {} has what the document does not name: {why}", planned.id));
     }
     if weaker(planned, step) {
@@ -124,6 +126,22 @@ fn difference(planned: &PlannedStep, runbook: &Runbook, inputs: &Scope) -> Optio
         && planned.never.iter().zip(&step.never).all(|(never, step)| said(&never.say, &step.say))
         && planned.say.as_ref().is_none_or(|say| step.say.as_ref().is_some_and(|text| said(say, text)));
     (!same).then(|| format!("step {} waits for something else", planned.id))
+}
+
+/// A new TidbCluster without the images that its Database runs already.
+fn without(action: &Action, images: &BTreeSet<String>) -> Action {
+    let mut action = action.clone();
+    if let Action::CreateObject(create) = &mut action
+        && create.object_kind == ObjectKind::TidbCluster
+        && let Some(spec) = create.object.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        for part in spec.values_mut().filter_map(Value::as_object_mut) {
+            if part.get("baseImage").and_then(Value::as_str).is_some_and(|image| images.contains(image)) {
+                part.shift_remove("baseImage");
+            }
+        }
+    }
+    action
 }
 
 /// The phase and the step of the document that a planned one is from.

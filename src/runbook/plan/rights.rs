@@ -46,6 +46,8 @@ pub struct Reach {
     pub later: BTreeSet<ObjectRef>,
     /// `-n`: only this namespace is listed.
     pub namespace: Option<String>,
+    /// The TidbClusters that the run makes: the lease lies where they will be, too.
+    pub made: Vec<ObjectRef>,
     /// PD's certificate comes from files, not from a Secret.
     pub own_certificate: bool,
     /// Where the run's record lies in a cluster: the TidbCluster whose namespace holds it. `None` with
@@ -206,7 +208,7 @@ pub fn needs<'a>(
             namespace: of.namespace.clone(),
             ..Right::default()
         };
-        for (of, _) in &reach.tidb_clusters {
+        for of in reach.tidb_clusters.iter().map(|(of, _)| of).chain(&reach.made) {
             for verb in ["get", "create", "update"] {
                 add(true, "only one run at a time drives a Database", at(of, verb, "coordination.k8s.io", "leases"));
             }

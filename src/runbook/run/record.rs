@@ -15,6 +15,7 @@ use crate::runbook::plan::Plan;
 use crate::runbook::run::approval::IdentityProof;
 use crate::runbook::run::newer::unknown_field;
 use crate::runbook::run::people::NamedBy;
+use crate::shown::in_short;
 
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -427,6 +428,7 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
         let record: Record = serde_json::from_str(line).map_err(bad)?;
         tool = record.event.tool().unwrap_or(&tool).to_owned();
         if let Some(field) = unknown_field(&serde_json::from_str(line).map_err(bad)?, &record) {
+            let (tool, field) = (in_short(&tool), in_short(&field));
             return Err(BadLine::Newer { line: line_number, tool, field });
         }
         let expected = parsed.records.len() as u64;
@@ -446,18 +448,6 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
         Some(Event::RunOpened { .. }) => Ok(parsed),
         _ => Err(BadLine::NoOpening),
     }
-}
-
-/// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
-pub fn in_short(why: &str) -> String {
-    const MOST: usize = 300;
-    let length = why.chars().count();
-    if length <= MOST {
-        return why.to_owned();
-    }
-    let head: String = why.chars().take(MOST / 2).collect();
-    let tail: String = why.chars().skip(length - MOST / 2).collect();
-    format!("{head} … {tail}")
 }
 
 #[cfg(test)]

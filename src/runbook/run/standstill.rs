@@ -3,7 +3,7 @@
 //! TiDB Operator tells of most of its refusals nowhere but in its log (no event, no condition), so its log is always
 //! named. Not here: for how long nothing has moved (`app::driver::waiting`), reading events (`client::look_closer`).
 
-use crate::counted::{counted, has};
+use crate::counted::{counted, has, total};
 use crate::fleet::database::database_of;
 use crate::fleet::extras::Controller;
 use crate::fleet::rollout::{component_pods, rollout, smooth_upgrade};
@@ -70,8 +70,8 @@ fn about(step: &PlannedStep, target: &ObjectRef, fleet: &Fleet) -> Vec<ObjectRef
 
 fn of_operator(cluster: &KubeCluster) -> Option<String> {
     let managers: Vec<&Controller> = manager(cluster).collect();
-    let available: i64 = managers.iter().map(|one| one.available).sum();
-    let wanted: i64 = managers.iter().map(|one| one.wanted).sum();
+    let available = total(managers.iter().map(|one| one.available));
+    let wanted = total(managers.iter().map(|one| one.wanted));
     cluster.more.operator.as_ref()?;
     match managers.is_empty() {
         true => Some(format!("no TiDB Operator runs in {}", cluster.context)),

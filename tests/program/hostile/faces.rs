@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use serde_json::{Value, json};
+use tidepilot::app::palette::{Target, entries};
 use tidepilot::shown::is_hidden;
 use tidepilot::sim::{Sim, SimOptions};
 
@@ -99,6 +100,20 @@ fn plant(sim: &Sim) {
     });
     store.put("secrets", json!({"metadata": {"namespace": "pingcap", "name": "basic-cluster-client-secret", "annotations": {PLANT: PLANT}},
         "data": {"tls.crt": "UExBTlQb", "tls.key": "UExBTlQb", "ca.crt": "UExBTlQb"}}));
+    // In the log of the run before and of the one that goes on: bare, in PD's own form, and where its fields stand.
+    let lines = [
+        format!("{PLANT} bare"),
+        format!(
+            "[2026/11/29 08:00:00.000 +00:00] [ERROR] [{PLANT}.go:1] [\"{PLANT}\"] [{PLANT}={PLANT}] [error=\"{PLANT}\"]"
+        ),
+        format!("{{\"level\":\"warn\",\"ts\":\"{PLANT}\",\"msg\":\"{PLANT}\",\"error\":\"{PLANT}\"}}"),
+        format!("I1129 08:00:00.000000 1 {PLANT}.go:1] {PLANT}"),
+    ];
+    let print = || lines.iter().for_each(|line| sim.print("legacy", "pingcap", "basic-tikv-0", line).expect("legacy"));
+    print();
+    sim.kill_process("legacy", "pingcap", "basic-tikv-0").expect("legacy");
+    std::thread::sleep(Duration::from_millis(600));
+    print();
     // Names of members of etcd are free text.
     sim.add_member("basic", PLANT, &format!("http://{PLANT}:2380")).expect("a member");
 }
@@ -325,8 +340,11 @@ async fn nothing_planted_reaches_the_console_s_terminal() {
         let kubeconfig = world.kubeconfig.display().to_string();
         let mut terminal = Terminal::start(&world.room, &["--kubeconfig", &kubeconfig], &[], 50, 200);
         terminal.shows(&["legacy", "PLANT"]);
-        for view in ["overview", "db", "ctx", "tc", "pd", "store", "problems", "findings", "certs", "runbooks", "runs"]
-        {
+        let views = entries().filter_map(|entry| match entry.target {
+            Target::View(_) => Some(entry.names[0]),
+            _ => None,
+        });
+        for view in views {
             terminal.keys(&format!("{ESC}{ESC}:{view}\r"));
             std::thread::sleep(Duration::from_millis(300));
             // The first rows in detail, and all the way down.
@@ -338,6 +356,24 @@ async fn nothing_planted_reaches_the_console_s_terminal() {
             }
             terminal.keys("G]");
             std::thread::sleep(Duration::from_millis(100));
+        }
+        // What is read of one object: its log and that of the run before, its events, its YAML, the difference.
+        for (pod, keys) in [
+            ("basic-tikv-0", "l"),
+            ("basic-tikv-0", "lp"),
+            ("ill-pd-0", "e"),
+            ("ill-pd-0", "y"),
+            ("ill-pd-0", "d"),
+            ("legacy", "  D"),
+        ] {
+            terminal.keys(&format!("{ESC}{ESC}{ESC}{ESC}:pods\r/{pod}\r{keys}"));
+            let from = terminal.raw().len();
+            terminal.keys("w");
+            terminal.until(&format!("what is planted, behind {keys} of {pod}"), |text| text.contains("PLANT"));
+            std::thread::sleep(Duration::from_millis(300));
+            terminal.keys("jjjjG\x1b[5~g");
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(terminal.raw().len() > from);
         }
         assert!(terminal.alive(), "{}", terminal.text());
         let raw = terminal.raw();

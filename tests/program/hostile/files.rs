@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{Demo, Room, finish};
+use crate::common::{Demo, LONG, Room, finish};
 
 const SOON: Duration = Duration::from_secs(25);
 
@@ -163,4 +163,62 @@ fn lint_and_plan_agree_on_what_is_too_long() {
         );
         assert!(good || lint.stderr.contains("larger than 262144 bytes"), "{}", lint.all());
     }
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_read_is_no_empty_list_of_runs() {
+    let room = Room::new();
+    for file in ["/dev/zero", "/nonexistent/fleet.yaml"] {
+        let ran = room.run(&["runs", "list", "--kubeconfig", file]).expect(0);
+        assert!(ran.stderr.contains("were not looked for") && ran.stderr.contains(file), "{}", ran.all());
+    }
+}
+
+/// A limit of the shell on the size of files: its signal ends a program that has not thought of it, with the lease held.
+#[test]
+fn where_no_file_may_grow_a_run_stops_as_on_a_full_disk() {
+    let demo = Demo::start("default", 200);
+    let line =
+        "run restart-component --yes --confirm basic --set tidbCluster=legacy/pingcap/basic --set component=tidb";
+    let line: Vec<&str> = line.split(' ').collect();
+    let mut stopped = 0;
+    // In blocks of 512 bytes: from where the first record has no room to where the whole journal has it.
+    for blocks in [8, 40, 50, 60, 70] {
+        let state = demo.room.path(&format!("state-{blocks}"));
+        let program = demo.command(&line);
+        let mut shell = Command::new("/bin/sh");
+        let arguments = program.get_args().map(|one| one.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        shell
+            .args(["-c", &format!("ulimit -f {blocks}; exec \"$0\" \"$@\"")])
+            .arg(program.get_program())
+            .args(&arguments);
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell.env("TIDEPILOT_STATE", &state).current_dir(demo.room.path("."));
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ran = finish(shell.spawn().expect("a shell"), LONG);
+        assert!([0, 4, 5].contains(&ran.code), "{blocks}: {} {}", ran.code, ran.all());
+        if ran.code != 0 {
+            assert!(ran.stderr.contains("journal"), "{blocks}: {}", ran.all());
+            stopped += 1;
+        }
+        let run = journals(&state).pop();
+        if let (5, Some(run)) = (ran.code, run) {
+            let more = ["runs", "resume", &run, "--yes", "--confirm", "basic"];
+            let mut again = demo.command(&more);
+            finish(again.env("TIDEPILOT_STATE", &state).spawn().expect("starts"), LONG).expect(0);
+        }
+    }
+    assert!(stopped > 0, "no limit was reached");
+}
+
+/// The runs of a state folder.
+fn journals(state: &Path) -> Vec<String> {
+    let all = std::fs::read_dir(state.join("runs")).into_iter().flatten().flatten();
+    let names = all.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter_map(|name| name.strip_suffix(".jsonl").map(ToOwned::to_owned)).collect()
 }

@@ -157,3 +157,42 @@ fn of_a_lease_of_thirty_seconds_a_write_that_is_held_for_fourteen_leaves_by_the_
     }
     assert!(real.elapsed() < Duration::from_secs(10), "{:?}: nobody waits for the real clock", real.elapsed());
 }
+
+/// Whoever may write Leases there must not be able to hold a run up for ever without a word.
+#[test]
+fn a_lease_that_is_written_to_without_being_renewed_is_not_watched_for_ever() {
+    let world = World::start();
+    let store = world.sim().store("legacy").expect("there").clone();
+    let name = format!("tidepilot-{BASIC}");
+    store.put(
+        "leases",
+        json!({
+            "metadata": {"namespace": "pingcap", "name": name},
+            "spec": {"holderIdentity": "eve/x/1", "leaseDurationSeconds": 1, "leaseTransitions": 1},
+        }),
+    );
+    let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let touching = std::thread::spawn({
+        let over = Arc::clone(&over);
+        move || {
+            for number in 0.. {
+                store.edit("leases", "pingcap", &name, |lease| {
+                    lease["metadata"]["annotations"]["n"] = json!(number.to_string())
+                });
+                std::thread::sleep(Duration::from_millis(100));
+                if over.load(std::sync::atomic::Ordering::SeqCst) {
+                    break;
+                }
+            }
+        }
+    });
+    let links = world.links();
+    let taken = world.runtime.block_on(async {
+        let ours = wanted("bob", vec![place("legacy", "pingcap", "u")], 1);
+        tokio::time::timeout(Duration::from_secs(15), take(&links, &ours)).await
+    });
+    over.store(true, std::sync::atomic::Ordering::SeqCst);
+    touching.join().expect("no panic");
+    let Ok(Err(NotTaken::Failed { why, .. })) = taken else { panic!("still watched, or taken") };
+    assert!(why.contains("written to again and again") && why.contains("get lease tidepilot-"), "{why}");
+}

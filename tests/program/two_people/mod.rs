@@ -7,6 +7,7 @@ mod apart;
 mod busy;
 mod fence;
 mod front;
+mod joining;
 mod late;
 mod lost;
 mod pairs;
@@ -470,6 +471,7 @@ fn wanted(run: &str, places: Vec<Place>, seconds: u64) -> Wanted {
         database: BASIC.into(),
         run: run.into(),
         places,
+        also: Vec::new(),
         beside: Vec::new(),
         who: Identity { user: run.to_uppercase(), host: String::new() },
         lock_id: None,

@@ -31,7 +31,8 @@ impl BadRecord {
         let what = match self.whole_name {
             // With its further segments, which would be in the way of a new record.
             true => format!("-l {}", quote(&format!("app.kubernetes.io/managed-by=tidepilot,tidepilot/run={run}"))),
-            false => quote(object),
+            // A server may call it `--all`.
+            false => format!("{}{}", if object.starts_with('-') { "-- " } else { "" }, quote(object)),
         };
         format!("kubectl --context {} -n {} delete configmap {what}", quote(context), quote(namespace))
     }
@@ -74,6 +75,8 @@ mod tests {
             object: "x'`touch PWNED`".into(),
             ..BadRecord::default()
         };
+        let all = BadRecord { object: "--all".into(), ..BadRecord::default() };
+        assert!(all.removal().ends_with(" delete configmap -- --all"), "{}", all.removal());
         for bad in [bad.clone(), BadRecord { whole_name: true, ..bad }] {
             let room = tempfile::tempdir().expect("a folder");
             let script = format!("kubectl() {{ printf '%s\\n' \"$#\"; }}\n{}\n", bad.removal());
