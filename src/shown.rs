@@ -47,18 +47,6 @@ fn visible(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
-pub fn in_short(why: &str) -> String {
-    const MOST: usize = 300;
-    let length = why.chars().count();
-    if length <= MOST {
-        return why.to_owned();
-    }
-    let head: String = why.chars().take(MOST / 2).collect();
-    let tail: String = why.chars().skip(length - MOST / 2).collect();
-    format!("{head} … {tail}")
-}
-
 /// Marks without a width of their own that may follow each other: more than a letter of any script carries.
 const PILE: usize = 8;
 

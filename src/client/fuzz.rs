@@ -26,8 +26,8 @@ use crate::runbook::language::definition::{Runbook, SHIPPED};
 use crate::runbook::language::lint::lint;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::digest;
-use crate::runbook::run::record::{decode, encode};
-use crate::shown::{Shown, in_short, is_hidden};
+use crate::runbook::run::record::{decode, encode, in_short};
+use crate::shown::{Shown, is_hidden};
 
 /// Most processor time that one input of some kilobytes may take, unoptimised.
 const LONGEST: Duration = Duration::from_secs(5);

@@ -10,11 +10,13 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 
 use crate::fleet::tidbcluster::Component;
 use crate::hazards::lint::nested;
-use crate::hazards::lint::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS};
+use crate::hazards::lint::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS, cut};
 use crate::hazards::lint::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
 use crate::hazards::lint::variables::Variables;
 use crate::hazards::lint::{Subject, Text};
-use crate::shown::in_short;
+
+/// Most that is told of a parser's words, which quote what they found.
+const WORDS: usize = 600;
 
 /// One object.
 #[derive(Clone, Debug)]
@@ -238,7 +240,7 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
             Ok((value @ Value::Array(_), _)) if add_nested(set, file, line, &text, &value, namespace) => {}
             Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
             Err((why, at)) => {
-                let why = in_short(&why);
+                let why = cut(&why, WORDS);
                 set.unreadable.push(format!("{file}:{}: this is not YAML: {why}", line + at - 1));
             }
         }

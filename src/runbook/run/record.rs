@@ -15,7 +15,6 @@ use crate::runbook::plan::Plan;
 use crate::runbook::run::approval::IdentityProof;
 use crate::runbook::run::newer::unknown_field;
 use crate::runbook::run::people::NamedBy;
-use crate::shown::in_short;
 
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -448,6 +447,18 @@ pub fn decode(text: &str) -> Result<Parsed, BadLine> {
         Some(Event::RunOpened { .. }) => Ok(parsed),
         _ => Err(BadLine::NoOpening),
     }
+}
+
+/// A parser's words, which quote what they found, however long that is: the beginning and the end, where the place stands.
+pub fn in_short(why: &str) -> String {
+    const MOST: usize = 300;
+    let length = why.chars().count();
+    if length <= MOST {
+        return why.to_owned();
+    }
+    let head: String = why.chars().take(MOST / 2).collect();
+    let tail: String = why.chars().skip(length - MOST / 2).collect();
+    format!("{head} … {tail}")
 }
 
 #[cfg(test)]
