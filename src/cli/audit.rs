@@ -13,6 +13,7 @@ use crate::app::driver::{exit, journals};
 use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
+use crate::runbook::reworded;
 use crate::runbook::run::record::{Event, decode};
 use crate::runbook::run::remaining::remaining;
 use crate::runbook::run::view::Shown;
@@ -75,20 +76,21 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
             return connect.refuse(&sentence, exit::REFUSED);
         }
     };
-    let Some(Event::RunOpened { plan, .. }) = parsed.records.first().map(|record| &record.event) else {
+    let records = reworded::records(&parsed.records, connect.lang());
+    let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) else {
         return connect.refuse(&format!("the journal of run {id} does not open a run"), exit::REFUSED);
     };
     if let AuditCommand::Remaining { .. } = command {
-        return match journals::replay(&parsed.records) {
+        return match journals::replay(&parsed.records, connect.lang()) {
             Ok(run) => {
                 let undoing = run.undoing().map(|way| way.steps.as_slice());
-                print(&connect.repeat(&remaining(id, plan, undoing, &parsed.records)));
+                print(&connect.repeat(&remaining(id, plan, undoing, &records)));
                 ExitCode::SUCCESS
             }
             Err(sentence) => connect.refuse(&sentence, exit::REFUSED),
         };
     }
-    match report::audit::markdown(&parsed.records, &verified, &approvals) {
+    match report::audit::markdown(&records, &verified, &approvals) {
         Some(document) => {
             print(&document);
             ExitCode::SUCCESS

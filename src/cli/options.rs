@@ -88,8 +88,13 @@ impl Connect {
     }
 
     /// The runbooks at hand. `Err`: one sentence.
+    /// The reader's language, for the texts of runbooks.
+    pub fn lang(&self) -> Lang {
+        if self.chinese() { Lang::Zh } else { Lang::En }
+    }
+
     pub fn shelf(&self) -> Result<RunbookCatalog, String> {
-        let lang = if self.chinese() { Lang::Zh } else { Lang::En };
+        let lang = self.lang();
         Ok(RunbookCatalog { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })
     }
 

@@ -19,6 +19,7 @@ use crate::report;
 use crate::runbook::plan::digest;
 use crate::runbook::plan::overrule;
 use crate::runbook::plan::{Gate, ambiguous};
+use crate::runbook::reworded;
 use crate::runbook::run::record::{Event, Record};
 
 /// Before a sentence that others have followed is printed anew.
@@ -136,7 +137,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return read_only(context);
     }
     if let Some(reviewed) = &reviewed {
-        let moved = digest::moved(reviewed, &plan);
+        let moved = digest::moved(&reworded::plan(reviewed, connect.lang()), &plan);
         for sentence in &moved {
             complain(&report::plain(&format!("moved: {sentence}")));
         }

@@ -16,6 +16,7 @@ use crate::app::driver::{Driver, exit, journals};
 use crate::client;
 use crate::client::journal::{self, LedgerError};
 use crate::report;
+use crate::runbook::reworded;
 use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::standing::Standing;
@@ -148,14 +149,21 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 if let (ShowOutput::Text, Some(document)) = (output, document) {
                     print(&(report::plain(&document.mark()) + "\n"));
                 }
-                for record in &records {
+                let shown = match output {
+                    ShowOutput::Text => reworded::records(&records, connect.lang()),
+                    ShowOutput::Json => records.clone(),
+                };
+                for record in &shown {
                     print(&match output {
                         ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
                         ShowOutput::Json => serde_json::to_string(record)? + "\n",
                     });
                 }
                 if *output == ShowOutput::Text {
-                    let ways = report::run::ways(&crate::app::driver::journals::ways_on(&records), &connect.repeated());
+                    let ways = report::run::ways(
+                        &crate::app::driver::journals::ways_on(&records, connect.lang()),
+                        &connect.repeated(),
+                    );
                     print(&connect.with_kubeconfig(&ways));
                 }
                 Ok(ExitCode::SUCCESS)
@@ -225,6 +233,7 @@ async fn show_recorded(
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let records = reworded::records(&records, connect.lang());
     let place = format!("{}/{}", head.context, head.namespace);
     print(&connect.with_kubeconfig(&report::run::recorded(&head.who().to_string(), &place, &records)));
     Ok(ExitCode::SUCCESS)
@@ -261,11 +270,11 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
         Ok(links) => links,
         Err(sentence) => {
             complain(&format!("open runs in the clusters were not looked for: {sentence}"));
-            return OpenWork { runs: journals::standings(&folder), ..OpenWork::default() };
+            return OpenWork { runs: journals::standings(&folder, connect.lang()), ..OpenWork::default() };
         }
     };
     // A run whose TidbCluster is gone is told from one that only waits by looking.
-    let contexts: BTreeSet<String> = journals::standings(&folder)
+    let contexts: BTreeSet<String> = journals::standings(&folder, connect.lang())
         .into_iter()
         .filter(|run| run.open)
         .flat_map(|run| run.needed.into_iter().map(|of| of.context))

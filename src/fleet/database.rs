@@ -219,7 +219,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
 
     let mut problems = Vec::new();
     let mut unseen = Vec::new();
-    see_clusters(&known, &mut unseen);
+    see_clusters(&known, &mut problems, &mut unseen);
 
     let leader = told.iter().find_map(|(_, _, answer)| answer.leader);
     let reference = told

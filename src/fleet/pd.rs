@@ -92,8 +92,48 @@ impl EtcdMember {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PdView {
     pub at: Timestamp,
-    /// `Err`: one plain sentence.
-    pub answer: Result<PdAnswer, String>,
+    pub answer: Result<PdAnswer, NoAnswer>,
+}
+
+/// Why a PD pod gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// One plain sentence.
+    pub sentence: String,
+    /// It was reached, and its certificate is not accepted by the CA of its own TidbCluster: that is wrong, and not only unseen.
+    pub certificate: bool,
+}
+
+impl From<String> for NoAnswer {
+    fn from(sentence: String) -> Self {
+        Self { sentence, certificate: false }
+    }
+}
+
+impl From<&str> for NoAnswer {
+    fn from(sentence: &str) -> Self {
+        sentence.to_owned().into()
+    }
+}
+
+impl From<NoAnswer> for String {
+    fn from(why: NoAnswer) -> Self {
+        why.sentence
+    }
+}
+
+impl std::ops::Deref for NoAnswer {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.sentence
+    }
+}
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.sentence)
+    }
 }
 
 /// Everything asked of one PD pod in one round.

@@ -29,6 +29,8 @@ pub enum ProblemKind {
     LeadsBack,
     /// TLS was switched while the pods ran.
     TlsToggled,
+    /// The certificate that PD serves is not accepted by the CA of its own TidbCluster.
+    PdCertificate,
     /// What witnesses say of a DNS domain does not agree.
     DomainInDoubt,
     /// PD pods list different members or peerURLs.
@@ -47,7 +49,7 @@ pub enum ProblemKind {
 }
 
 impl ProblemKind {
-    pub const ALL: [ProblemKind; 18] = [
+    pub const ALL: [ProblemKind; 19] = [
         ProblemKind::NotReady,
         ProblemKind::OutsideReady,
         ProblemKind::OneUidTwice,
@@ -57,6 +59,7 @@ impl ProblemKind {
         ProblemKind::OwnDatabase,
         ProblemKind::LeadsBack,
         ProblemKind::TlsToggled,
+        ProblemKind::PdCertificate,
         ProblemKind::DomainInDoubt,
         ProblemKind::ListsDiffer,
         ProblemKind::OtherCluster,
@@ -80,6 +83,16 @@ impl ProblemKind {
             ProblemKind::OwnDatabase => &["wrong-cluster-reference", "second-bootstrap"],
             ProblemKind::LeadsBack => &["wrong-cluster-reference"],
             ProblemKind::TlsToggled => &["tls-toggled"],
+            ProblemKind::PdCertificate => &[
+                "certificate-unusable",
+                "different-ca",
+                "san-missing",
+                "san-incomplete",
+                "certificate-expiry",
+                "tls-secret-missing",
+                "certificate-looks-self-signed",
+                "tls-toggled",
+            ],
             ProblemKind::DomainInDoubt => &["cluster-domain-changed", "wrong-cluster-domain", "cluster-domain-missing"],
             ProblemKind::ListsDiffer | ProblemKind::OtherCluster => &["membership-in-doubt"],
             ProblemKind::NeverStarted => &["nameless-member"],
@@ -122,6 +135,9 @@ impl ProblemKind {
                 "name the TidbCluster to join in spec.cluster, or leave it out of the initial one"
             }
             ProblemKind::TlsToggled => "put tlsCluster back as the pods run",
+            ProblemKind::PdCertificate => {
+                "look at what PD serves: `tidepilot check` names the certificate that is wrong; tidepilot plan renew-certificates --set tidbCluster=CONTEXT/NAMESPACE/NAME makes it anew"
+            }
             ProblemKind::DomainInDoubt => {
                 "restart no PD and change no peerURL until clusterDomain is the one that the cluster serves"
             }

@@ -15,6 +15,7 @@ pub mod check_context;
 mod copies;
 mod cure;
 mod domains;
+pub mod en;
 mod exit;
 mod health;
 pub mod lint;

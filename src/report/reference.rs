@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::counted::counted;
 use crate::hazards::catalogue::{CATALOGUE, Hazard};
-use crate::hazards::zh;
+use crate::hazards::{en, zh};
 use crate::runbook::actions::ActionName;
 use crate::runbook::language::definition::{
     ConfirmAsked, Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step,
@@ -175,10 +175,17 @@ pub fn hazards() -> String {
 fn of_hazard(out: &mut String, hazard: &Hazard, kept_out: &BTreeMap<u32, Vec<String>>) {
     let number = hazard.number.map_or_else(String::new, |number| format!("{number}. "));
     let _ = writeln!(out, "\n## {number}{}\n\n`{}`. {}\n", hazard.id, hazard.severity.word(), hazard.why);
+    let helps = en::of(hazard.id);
+    if let Some((remedy, _)) = helps {
+        let _ = writeln!(out, "*What helps*: {remedy}.\n");
+    }
     if let Some((title, remedy)) = zh::of(hazard.id) {
         let _ = writeln!(out, "*中文* {title}。{remedy}。\n");
     }
     let _ = writeln!(out, "*Seen* {}: {}.", hazard.seen.words(), hazard.seen.by().trim_end_matches('.'));
+    if let Some((_, source)) = helps {
+        let _ = writeln!(out, "*Source*: {source}.");
+    }
     let checks = hazard.number.and_then(|number| kept_out.get(&u32::from(number)));
     if let Some(checks) = checks {
         let first: Vec<&str> = checks.iter().take(4).map(String::as_str).collect();

@@ -12,6 +12,7 @@ pub mod image;
 pub mod language;
 pub mod plan;
 pub mod rendered;
+pub mod reworded;
 pub mod run;
 
 use jiff::Timestamp;

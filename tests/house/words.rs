@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
 
 /// A text of a runbook, and where it stands.
 struct Said {
@@ -90,6 +91,32 @@ fn both_languages_say_the_same_values() {
     let pair = ("set ${a.b} of ${c ? c : 'x'}", "设置 ${c ? c : '未知'} 的 ${a.b}");
     assert_eq!(values(pair.0), values(pair.1));
     assert_ne!(values("Patch ${inputs.domain}"), values("修改"));
+}
+
+/// Words with which a sentence says what to do.
+const ADVICE: &[&str] = &[
+    "add", "ask", "bring", "change", "choose", "connect", "delete", "finish", "give", "grant", "have", "install",
+    "issue", "keep", "leave", "look", "make", "name", "needs", "plan", "put", "remove", "replace", "resume", "run",
+    "scale", "see", "set", "suspend", "take", "turn", "unpause", "upgrade", "use", "wait",
+];
+
+#[test]
+fn every_refusal_says_what_to_do() {
+    let mut silent = Vec::new();
+    let mut seen = 0;
+    for (id, _) in SHIPPED {
+        let runbook = Runbook::shipped(id).expect("ships");
+        for check in runbook.preflight.iter().filter(|check| check.severity == Severity::Refuse) {
+            seen += 1;
+            let words = check.fail.en.to_lowercase();
+            let mut words = words.split(|c: char| !c.is_ascii_alphabetic());
+            if !words.any(|word| ADVICE.contains(&word)) {
+                silent.push(format!("{id} {}: {}", check.id, check.fail.en));
+            }
+        }
+    }
+    assert!(seen > 200, "{seen} refusals");
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
 
 /// Words that a reader of PingCAP's Chinese documents stumbles over, and what stands there.

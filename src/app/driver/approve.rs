@@ -75,7 +75,7 @@ impl Driver {
             return Err(format!("{run:?} is not the name of a run"));
         }
         let (head, lines) = self.fetch(run).await?;
-        match copies::whole(&head, &lines) {
+        match copies::whole(&head, &lines, self.lang()) {
             Ok((records, _)) => Ok((head, records)),
             Err(bad) => Err(bad.refusal(journal::read(&self.runs, run).is_ok())),
         }
@@ -85,7 +85,7 @@ impl Driver {
     pub async fn asked(&self, run: &str) -> Result<Asked, (u8, String)> {
         let refuse = |sentence: String| (exit::REFUSED, sentence);
         let (head, records) = self.recorded(run).await.map_err(refuse)?;
-        let replayed = replay(&records).map_err(refuse)?;
+        let replayed = replay(&records, self.lang()).map_err(refuse)?;
         if let Some(outcome) = replayed.outcome() {
             return Err(refuse(format!("run {run} is over ({}); there is nothing to approve", outcome.word())));
         }

@@ -5,6 +5,7 @@
 //! is sent from here. Not here: going on ([`super::take_over`], [`super::going_on`]), the files (`client::ledger`).
 
 use super::journals::replay;
+use super::runbook_catalog::Lang;
 use super::{Driver, RunChannels, tell};
 use crate::app::message::RunMessage;
 use crate::client::journal::{self, Journal, LedgerError};
@@ -15,7 +16,7 @@ use crate::runbook::run::standing::Standing;
 use crate::runbook::run::standing::bad_record::BadRecord;
 
 /// The records of a run as a cluster has them, and the run that they make. `Err`: why they are no journal of this run.
-pub(super) fn whole(head: &Head, lines: &str) -> Result<(Vec<Record>, Run), BadRecord> {
+pub(super) fn whole(head: &Head, lines: &str, lang: Lang) -> Result<(Vec<Record>, Run), BadRecord> {
     let refused = |why: String| bad(head, why);
     if lines.is_empty() {
         return Err(refused(format!("there is no line in ConfigMap {}", open_run::head_name(&head.run))));
@@ -26,7 +27,7 @@ pub(super) fn whole(head: &Head, lines: &str) -> Result<(Vec<Record>, Run), BadR
     {
         return Err(refused(format!("it holds the journal of run {run}")));
     }
-    let run = replay(&records).map_err(refused)?;
+    let run = replay(&records, lang).map_err(refused)?;
     if run.plan.target.namespace != head.namespace {
         return Err(refused(format!("its plan is about {}, in another namespace", run.plan.target)));
     }
@@ -63,12 +64,12 @@ impl Driver {
     pub(super) async fn catch_up(&self, run: &str) -> Option<String> {
         let here = journal::text(&self.runs, run).ok()?;
         let known = journal::read(&self.runs, run);
-        if known.as_ref().is_ok_and(|records| replay(records).is_ok_and(|run| run.outcome().is_some())) {
+        if known.as_ref().is_ok_and(|records| replay(records, self.lang()).is_ok_and(|run| run.outcome().is_some())) {
             return None;
         }
         for head in open_run::find(&self.links, Some(run)).await.heads {
             let Ok(lines) = open_run::read(&self.links, &head).await else { continue };
-            let Ok((_, ended)) = whole(&head, &lines) else { continue };
+            let Ok((_, ended)) = whole(&head, &lines, self.lang()) else { continue };
             let Some(outcome) = ended.outcome() else { continue };
             // What is damaged here has to be of the same run as far as it can be told: by its first line.
             if !one_run(&here, &lines) && known.is_ok() {
@@ -112,7 +113,7 @@ impl Driver {
         let Ok(here) = journal::text(&self.runs, run) else { return };
         for head in open_run::find(&self.links, Some(run)).await.heads {
             let Ok(lines) = open_run::read(&self.links, &head).await else { continue };
-            if one_run(&here, &lines) && !here.starts_with(&lines) && whole(&head, &lines).is_ok() {
+            if one_run(&here, &lines) && !here.starts_with(&lines) && whole(&head, &lines, self.lang()).is_ok() {
                 // What cannot be fetched is said by whoever goes on.
                 let _ = self.replace(run, &lines);
             }
@@ -128,7 +129,7 @@ impl Driver {
             return String::new();
         }
         let found = match self.fetch(run).await {
-            Ok((head, lines)) => Some(whole(&head, &lines).map(|_| head)),
+            Ok((head, lines)) => Some(whole(&head, &lines, self.lang()).map(|_| head)),
             Err(_) => None,
         };
         match found {
@@ -169,7 +170,7 @@ impl Driver {
         let Ok(lines) = open_run::read(&self.links, head).await else { return };
         let here = journal::text(&self.runs, &standing.run).unwrap_or_default();
         let readable = journal::read(&self.runs, &standing.run).is_ok();
-        match whole(head, &lines) {
+        match whole(head, &lines, self.lang()) {
             Err(bad) => standing.barred_by(bad),
             Ok(_) if !readable => {
                 standing.open = true;

@@ -37,7 +37,7 @@ impl Driver {
             }
             Err(error) => return end(run, exit::REFUSED, format!("{error}{}", self.on_record(run, &error).await)),
         };
-        let mut replayed = match replay(&records) {
+        let mut replayed = match replay(&records, self.lang()) {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, exit::REFUSED, sentence),
         };

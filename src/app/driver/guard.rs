@@ -202,7 +202,7 @@ impl Driver {
             let lines = open_run::read(&self.links, &other).await.map_err(cannot)?;
             // One that only waits for what this plan cures lets it through.
             let records = decode(&lines).map(|parsed| parsed.records).unwrap_or_default();
-            if replay(&records).is_ok_and(|open| beside::passes(plan, &open)) {
+            if replay(&records, self.lang()).is_ok_and(|open| beside::passes(plan, &open)) {
                 continue;
             }
             let same = other.name() == plan.target.name && other.namespace == plan.target.namespace;
@@ -234,7 +234,8 @@ impl Driver {
         let here = journal.text().map_err(file)?;
         let Some(more) = here.strip_prefix(there.as_str()) else {
             let found = self.head_of(own).await;
-            let bad = copies::whole(&found, &there).err().or_else(|| copies::another_run(&found, &here, &there));
+            let bad =
+                copies::whole(&found, &there, self.lang()).err().or_else(|| copies::another_run(&found, &here, &there));
             if let Some(bad) = bad {
                 return Err(refused(bad.refusal(true)));
             }

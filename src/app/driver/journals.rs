@@ -4,20 +4,21 @@
 
 use std::path::Path;
 
-use super::runbook_catalog;
+use super::runbook_catalog::{self, Lang};
 use crate::client::journal;
+use crate::runbook::reworded;
 use crate::runbook::run::engine::{BadRun, Run};
 use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::ways::WayOn;
 
 /// Journals in a folder, newest first. Who drives an open one is told by its lock alone.
-pub fn standings(folder: &Path) -> Vec<Standing> {
+pub fn standings(folder: &Path, lang: Lang) -> Vec<Standing> {
     let mut all: Vec<Standing> = journal::list(folder)
         .into_iter()
         .map(|(id, records)| {
             let made = records.map_err(|error| error.to_string()).and_then(|records| {
-                let mut standing = Standing::of(&records, true, Drives::NotKnown)?;
+                let mut standing = Standing::of(&reworded::records(&records, lang), true, Drives::NotKnown)?;
                 if standing.open && journal::is_locked(folder, &id) {
                     standing.driven(Drives::Here);
                 }
@@ -30,16 +31,16 @@ pub fn standings(folder: &Path) -> Vec<Standing> {
     all
 }
 
-/// Replays records with the runbook that they began with.
-pub fn replay(records: &[Record]) -> Result<Run, String> {
+/// Replays records with the runbook that they began with, in the reader's language.
+pub fn replay(records: &[Record], lang: Lang) -> Result<Run, String> {
     let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) else {
         return Err(BadRun::NotOpened.to_string());
     };
-    let runbook = runbook_catalog::of_plan(plan)?;
-    Run::replay(runbook, records).map_err(|error| error.to_string())
+    let runbook = runbook_catalog::of_plan(plan)?.worded(lang);
+    Run::replay(runbook, &reworded::records(records, lang)).map_err(|error| error.to_string())
 }
 
 /// What helps where the run has stopped; empty where it is over, or driven on since.
-pub fn ways_on(records: &[Record]) -> Vec<WayOn> {
-    replay(records).map(|run| run.ways_on(super::now())).unwrap_or_default()
+pub fn ways_on(records: &[Record], lang: Lang) -> Vec<WayOn> {
+    replay(records, lang).map(|run| run.ways_on(super::now())).unwrap_or_default()
 }

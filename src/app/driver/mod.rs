@@ -58,7 +58,7 @@ use crate::runbook::run::engine::{Input, Run};
 use crate::runbook::run::record::{Choice, Event};
 use crate::runbook::run::standing::{Drives, Standing, last_driver};
 use journals::replay;
-use runbook_catalog::RunbookCatalog;
+use runbook_catalog::{Lang, RunbookCatalog};
 use waiting::Haste;
 
 /// Exit codes of `plan` and `run`; the table is in `docs/cli.md`.
@@ -146,6 +146,11 @@ impl Driver {
     }
 
     /// With these runbooks; without, only the shipped ones are known.
+    /// The language of whoever reads what this driver tells.
+    pub(super) fn lang(&self) -> Lang {
+        self.shelf.lang
+    }
+
     pub fn with_shelf(self, shelf: RunbookCatalog) -> Self {
         Self { shelf, ..self }
     }
@@ -197,7 +202,7 @@ impl Driver {
             return end("", exit::REFUSED, sentence);
         }
         let runbook = match runbook_catalog::of_plan(&plan) {
-            Ok(runbook) => runbook,
+            Ok(runbook) => runbook.worded(self.lang()),
             Err(sentence) => return end("", exit::REFUSED, sentence),
         };
         if let Some(sentence) = self.nobody_first(&plan, &plan.steps).await {
@@ -307,7 +312,7 @@ impl Driver {
 
     /// The end of a run that somebody else has by now: they may have ended it.
     async fn gone(&self, run: &Run, why: String) -> RunEnd {
-        match self.recorded(&run.id).await.ok().and_then(|(_, records)| replay(&records).ok()?.outcome()) {
+        match self.recorded(&run.id).await.ok().and_then(|(_, records)| replay(&records, self.lang()).ok()?.outcome()) {
             Some(outcome) => {
                 let sentence =
                     format!("{why}; the run was ended there ({}), and nothing more was sent from here", outcome.word());
@@ -339,10 +344,10 @@ impl Driver {
 
     /// An open run of this machine on this target that keeps a new one of this runbook out, and of which this holds.
     async fn open_run_on(&self, target: &ObjectRef, runbook: &str, counts: impl Fn(&Run) -> bool) -> Option<Standing> {
-        let all = journals::standings(&self.runs).into_iter();
+        let all = journals::standings(&self.runs, self.lang()).into_iter();
         for mut open in all.filter(|run| run.target == target.to_string() && run.keeps_out(runbook, true)) {
             let records = journal::read(&self.runs, &open.run).unwrap_or_default();
-            if !replay(&records).map_or(true, |run| counts(&run)) {
+            if !replay(&records, self.lang()).map_or(true, |run| counts(&run)) {
                 continue;
             }
             if open.drives != Drives::Here && !self.local_only {
@@ -366,7 +371,7 @@ impl Driver {
     fn unreadable(&self) -> Option<String> {
         let journals = journal::list(&self.runs).into_iter().filter(|_| self.local_only);
         let mut unreadable = journals.filter_map(|(id, records)| match records {
-            Ok(records) => Some((id, replay(&records).err()?)),
+            Ok(records) => Some((id, replay(&records, self.lang()).err()?)),
             Err(why) => Some((id, why.to_string())),
         });
         let (id, why) = unreadable.next()?;

@@ -17,6 +17,7 @@ use crate::fleet::object::Lookup;
 use crate::fleet::{Fleet, Freshness};
 use crate::runbook::actions::retold::told;
 use crate::runbook::plan::provenance::Provenance;
+use crate::runbook::reworded;
 use crate::runbook::run::engine::Run;
 use crate::runbook::run::engine::StepState;
 use crate::runbook::run::proven;
@@ -71,15 +72,15 @@ impl Driver {
         let dark = dark.map(|cluster| (cluster.context.clone(), cluster.message.clone().unwrap_or_default())).collect();
         let found = open_run::find_in(&self.links, None, &namespaces, &dark).await;
         // Many files, and each is replayed: not on a thread that others wait for.
-        let folder = self.runs.clone();
-        let read = tokio::task::spawn_blocking(move || journals::standings(&folder));
+        let (folder, lang) = (self.runs.clone(), self.lang());
+        let read = tokio::task::spawn_blocking(move || journals::standings(&folder, lang));
         let mut runs = read.await.unwrap_or_default();
         let mut asked = 0..MOST_READ;
         for run in runs.iter_mut().filter(|run| run.drives != Drives::Here) {
             let head = found.heads.iter().find(|head| head.run == run.run);
             if run.open && head.is_none() && asked.next().is_some() && self.catch_up(&run.run).await.is_some() {
                 let records = journal::read(&self.runs, &run.run).unwrap_or_default();
-                if let Ok(ended) = Standing::of(&records, true, Drives::NotKnown) {
+                if let Ok(ended) = Standing::of(&reworded::records(&records, self.lang()), true, Drives::NotKnown) {
                     *run = ended;
                 }
             }
@@ -113,8 +114,8 @@ impl Driver {
     /// How a run found in a cluster stands. What cannot be read of it may have sent something.
     pub(super) async fn standing_of(&self, head: &Head, lines: &str) -> Standing {
         let here = self.have(&head.run, lines);
-        let made = copies::whole(head, lines).and_then(|(records, _)| {
-            let standing = Standing::of(&records, here, Drives::NotKnown);
+        let made = copies::whole(head, lines, self.lang()).and_then(|(records, _)| {
+            let standing = Standing::of(&reworded::records(&records, self.lang()), here, Drives::NotKnown);
             standing.map(|standing| (standing, records)).map_err(|why| copies::bad(head, why))
         });
         let mut standing = match made {
@@ -162,7 +163,7 @@ impl Driver {
         if let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event).filter(|_| run.open) {
             let (provenance, _) = self.judged(plan).await;
             run.document = provenance.mark(plan).unwrap_or_default();
-            if let (Provenance::Foreign { .. }, Ok(open)) = (provenance, journals::replay(records)) {
+            if let (Provenance::Foreign { .. }, Ok(open)) = (provenance, journals::replay(records, self.lang())) {
                 // Its own titles say what its writer likes.
                 let next = open.steps().iter().find(|step| !matches!(open.state(&step.id), StepState::Completed(_)));
                 run.waits =

@@ -9,20 +9,14 @@ use std::path::{Path, PathBuf};
 
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
 use crate::files::{self, Allowed, FOLDER_LIMIT};
-use crate::runbook::language::definition::{InputType, Runbook, SHIPPED, Text};
+pub use crate::runbook::language::definition::Lang;
+use crate::runbook::language::definition::{InputType, Runbook, SHIPPED};
 use crate::runbook::plan::{Document, Plan};
+use crate::runbook::reworded;
 
 /// Longest document that is read, and most files that are looked at.
 pub const LONGEST: u64 = 256 * 1024;
 const MOST: usize = 200;
-
-/// The language of titles and texts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lang {
-    #[default]
-    En,
-    Zh,
-}
 
 /// Where runbooks come from.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +75,7 @@ impl RunbookCatalog {
             }
         };
         let usable = entry.runbook.clone().map_err(|why| entry.trouble().unwrap_or(why));
-        let runbook = self.worded(usable?);
+        let runbook = usable?.worded(self.lang);
         let document = entry.document();
         Ok((runbook, document))
     }
@@ -101,40 +95,12 @@ impl RunbookCatalog {
     /// As lists and forms show them.
     pub fn infos(&self) -> Vec<RunbookInfo> {
         let entries = self.entries().into_iter();
-        entries.filter_map(|entry| Some(info(self.worded(entry.runbook.ok()?), entry.fork))).collect()
+        entries.filter_map(|entry| Some(info(entry.runbook.ok()?.worded(self.lang), entry.fork))).collect()
     }
 
     /// The files that cannot be used, by the runbook that each stands for: why.
     pub fn broken(&self) -> BTreeMap<String, String> {
         self.entries().into_iter().filter_map(|entry| Some((entry.id.clone(), entry.trouble()?))).collect()
-    }
-
-    fn worded(&self, mut runbook: Runbook) -> Runbook {
-        if self.lang == Lang::Zh {
-            let say = |text: &mut Text| {
-                if let Some(zh) = text.zh.as_ref().filter(|zh| !zh.trim().is_empty()) {
-                    text.en.clone_from(zh);
-                }
-            };
-            say(&mut runbook.title);
-            say(&mut runbook.summary);
-            runbook.inputs.iter_mut().for_each(|input| say(&mut input.prompt));
-            runbook.preflight.iter_mut().for_each(|check| say(&mut check.fail));
-            for phase in &mut runbook.phases {
-                say(&mut phase.title);
-                let between = phase.for_each.iter_mut().flat_map(|each| &mut each.between);
-                let conditions = phase.invariants.iter_mut().chain(between);
-                conditions.filter_map(|condition| condition.say.as_mut()).for_each(say);
-                for step in &mut phase.steps {
-                    say(&mut step.title);
-                    step.why.iter_mut().chain(step.say.iter_mut()).for_each(say);
-                    step.never.iter_mut().for_each(|never| say(&mut never.say));
-                    let conditions = step.pre.iter_mut().chain(&mut step.post).chain(&mut step.until);
-                    conditions.filter_map(|condition| condition.say.as_mut()).for_each(say);
-                }
-            }
-        }
-        runbook
     }
 }
 
@@ -176,11 +142,7 @@ fn distance(one: &str, other: &str) -> usize {
 
 /// The document that a plan was made from.
 pub fn of_plan(plan: &Plan) -> Result<Runbook, String> {
-    let runbook = match &plan.document {
-        Some(document) => Runbook::read(&document.file, &document.text),
-        None => Runbook::shipped(&plan.runbook),
-    };
-    runbook.map_err(|error| error.to_string())
+    reworded::document_of(plan).map_err(|error| error.to_string())
 }
 
 fn read_folder(folder: &Path) -> Vec<Entry> {

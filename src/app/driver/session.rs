@@ -19,6 +19,7 @@ use crate::client::assemble;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
 use crate::fleet::extras::Extras;
+use crate::runbook::reworded;
 use crate::runbook::run::standing::{Drives, Standing};
 
 /// Longest wait for a run to come to a safe stop when the console closes; its journal is safe either way.
@@ -49,7 +50,7 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     let say = |message| messages.send(message);
     let _ = say(Message::Runbooks(driver.runbooks())).await;
     let _ = say(Message::BrokenRunbooks(driver.broken_runbooks())).await;
-    let _ = say(Message::Runs(journals::standings(driver.runs_folder()))).await;
+    let _ = say(Message::Runs(journals::standings(driver.runs_folder(), driver.lang()))).await;
     let (look, looks) = watch::channel(());
     let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks));
     let mut driving: Option<Driving> = None;
@@ -111,7 +112,8 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
             }
             Effect::Resume { run, wish } => {
                 // What happened before belongs to the picture.
-                for record in journal::read(driver.runs_folder(), &run).unwrap_or_default() {
+                let before = journal::read(driver.runs_folder(), &run).unwrap_or_default();
+                for record in reworded::records(&before, driver.lang()) {
                     let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
                 }
                 let begin = driver.clone();

@@ -43,7 +43,7 @@ impl Driver {
             Ok(found) => found,
             Err(sentence) => return refuse(sentence),
         };
-        let (records, replayed) = match copies::whole(&head, &lines) {
+        let (records, replayed) = match copies::whole(&head, &lines, self.lang()) {
             Ok(whole) => whole,
             Err(bad) => return refuse(bad.refusal(journal::read(&self.runs, run).is_ok())),
         };
@@ -165,7 +165,11 @@ impl Driver {
         if matches!(provenance, Provenance::Foreign { .. }) && plan.makes_tidb_clusters().next().is_some() {
             provenance = Provenance::of(plan, shipped.as_ref(), &here, &self.images_of(&plan.target).await);
         }
-        let told = provenance.retold(plan, shipped.as_ref(), &here);
+        let lang = self.lang();
+        let worded: Vec<Runbook> = here.iter().map(|known| known.runbook.clone().worded(lang)).collect();
+        let pairs = here.iter().zip(&worded);
+        let here: Vec<Known<'_>> = pairs.map(|(known, runbook)| Known { runbook, ..*known }).collect();
+        let told = provenance.retold(plan, shipped.map(|shipped| shipped.worded(lang)).as_ref(), &here);
         (provenance, told)
     }
 
@@ -206,7 +210,7 @@ impl Driver {
             Ok(records) => records,
             Err(error) => return self.give_up(guarded, refuse(error.to_string())).await,
         };
-        let mut replayed = match replay(&records) {
+        let mut replayed = match replay(&records, self.lang()) {
             Ok(replayed) => replayed,
             Err(sentence) => return self.give_up(guarded, refuse(sentence)).await,
         };
@@ -228,7 +232,7 @@ impl Driver {
         found.heads.sort_by_key(|head| head.open);
         for head in found.heads.iter().rev() {
             if let Ok(lines) = open_run::read(&self.links, head).await
-                && copies::whole(head, &lines).is_ok()
+                && copies::whole(head, &lines, self.lang()).is_ok()
             {
                 return Ok((head.clone(), lines));
             }

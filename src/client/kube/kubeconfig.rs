@@ -93,10 +93,24 @@ pub(in crate::client) fn load(
         let looked = if looked.is_empty() { "~/.kube/config" } else { looked };
         return Err(ConnectError::NoFile { looked: looked.into() });
     }
-    Ok(match merge {
+    let mut entries = match merge {
         Merge::FirstWins => first_wins(read),
         Merge::EachForItself => each_for_itself(read),
-    })
+    };
+    nameless(&mut entries);
+    Ok(entries)
+}
+
+/// A context without a name cannot be told from others, nor named on a command line: it is shown, and nothing connects.
+fn nameless(entries: &mut [Entry]) {
+    for entry in entries.iter_mut().filter(|entry| entry.name.trim().is_empty()) {
+        entry.name = format!("(no name)@{}", short(&entry.file));
+        let hidden = format!(
+            "a context of {} has no name: give it one, for instance with kubectl config rename-context",
+            entry.file.display()
+        );
+        entry.hidden = Some(hidden);
+    }
 }
 
 /// A fault of one file.
@@ -241,6 +255,12 @@ fn first_wins(read: Vec<(PathBuf, Kubeconfig)>) -> Vec<Entry> {
     let files: Vec<PathBuf> = read.iter().map(|(file, _)| file.clone()).collect();
     let mixed = |kind: &'static str, name: &str| {
         let (first, others) = doubled.get(&(kind, name.to_owned()))?;
+        if others.iter().all(|other| other == first) {
+            return Some(format!(
+                "{kind} {name:?} is defined twice, differently, in {}: the first one counts (kubectl refuses such a file)",
+                files[*first].display()
+            ));
+        }
         let others: Vec<String> = others.iter().map(|at| files[*at].display().to_string()).collect();
         Some(format!(
             "{kind} {name:?} is defined in {} and, differently, in {}: the first one counts",
@@ -307,7 +327,7 @@ fn keep<T: Clone + serde::Serialize>(
         }
         Some((first, known)) => {
             let bytes = |one: &T| serde_json::to_value(one).unwrap_or_default();
-            if *first != at && bytes(known) != bytes(found) {
+            if bytes(known) != bytes(found) {
                 doubled.entry((kind, name.to_owned())).or_insert_with(|| (*first, Vec::new())).1.push(at);
             }
         }

@@ -61,8 +61,12 @@ pub(in crate::client) async fn token_in(file: &Path) -> Result<HeaderValue, Stri
     let text = String::from_utf8_lossy(&bytes);
     match text.trim() {
         "" => Err(format!("tokenFile {} is empty", file.display())),
-        token => header(token)
-            .ok_or_else(|| format!("tokenFile {} holds more than one line; expected one token", file.display())),
+        token => header(token).ok_or_else(|| {
+            format!(
+                "tokenFile {} holds what no token has (more than one line, or bytes that are no text)",
+                file.display()
+            )
+        }),
     }
 }
 

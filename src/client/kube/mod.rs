@@ -16,4 +16,5 @@ pub(super) mod pages;
 pub mod probe;
 pub(super) mod resources;
 pub mod rights;
+pub(super) mod unfit;
 pub mod watch;

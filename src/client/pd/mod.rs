@@ -25,7 +25,7 @@ use crate::client::wire::timing::Until;
 use crate::client::wire::tunnel::{Broken, Tunnel};
 use crate::client::wire::within::Within;
 use crate::fleet::extras::{RegionCheck, Served};
-use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
+use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, NoAnswer, PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
 use crate::runbook::actions::requests::{member_path, transfer_path, update_request};
@@ -180,6 +180,10 @@ pub(super) async fn healthy(tunnel: &mut Tunnel, within: Within) -> Result<bool,
 
 /// Opens a tunnel of its own to a pod, for one write or one careful reading.
 pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, String> {
+    opened(link, pod, tc, within).await.map_err(|why| why.sentence)
+}
+
+async fn opened(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, NoAnswer> {
     let key = pod.metadata.key();
     let tls = tls::material(link, tc, pod).await?;
     let opened = Tunnel::open(link, &key, tls.as_ref(), within).await;
@@ -264,12 +268,17 @@ pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdV
     let deadline = Within::from(link.limits().pd);
     let answer = match tokio::time::timeout_at(deadline.ends(), ask_over_slot(link, pod, tc, deadline)).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key())),
+        Err(_) => Err(format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key()).into()),
     };
     PdView { at: now(), answer }
 }
 
-async fn ask_over_slot(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, deadline: Within) -> Result<PdAnswer, String> {
+async fn ask_over_slot(
+    link: &Link,
+    pod: &Pod,
+    tc: Option<&TidbCluster>,
+    deadline: Within,
+) -> Result<PdAnswer, NoAnswer> {
     let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
     // A kept tunnel may have died unnoticed: one new one is worth it, since nothing here writes. It is taken out
     // while in use, so that a round which is given up leaves no half-read answer behind.
@@ -280,11 +289,11 @@ async fn ask_over_slot(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, deadlin
                 return Ok(answer);
             }
             // It was slow, not dead.
-            Err(sentence) if deadline.left() < Duration::from_millis(200) => return Err(sentence),
+            Err(sentence) if deadline.left() < Duration::from_millis(200) => return Err(sentence.into()),
             Err(_) => {}
         }
     }
-    let mut tunnel = open(link, pod, tc, deadline).await?;
+    let mut tunnel = opened(link, pod, tc, deadline).await?;
     let answer = round(&mut tunnel, deadline).await?;
     slot.keep(link, tunnel);
     Ok(answer)

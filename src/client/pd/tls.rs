@@ -33,6 +33,8 @@ pub(in crate::client) struct PdTls {
     pub hosts: Vec<String>,
     /// What is wrong with the certificate that is shown to PD, where its time alone tells.
     pub doubt: Option<String>,
+    /// Of the TidbCluster's own Secret, not of files that a person gave.
+    pub own: bool,
 }
 
 /// The TLS of one PD pod; `None` when it runs without. The pod decides, not what its TidbCluster has come to ask for.
@@ -50,14 +52,15 @@ pub(in crate::client) async fn material(
     {
         let cached = link.pd_tls.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((tls, _)) = cached.get(&key).filter(|(_, read)| now().duration_since(*read) < KEPT) {
-            return Ok(Some(PdTls { config: Arc::clone(&tls.config), hosts, doubt: tls.doubt.clone() }));
+            return Ok(Some(PdTls { config: Arc::clone(&tls.config), hosts, doubt: tls.doubt.clone(), own: tls.own }));
         }
     }
     let (config, doubt) = match &link.options().pd_tls {
         Some(files) => from_files(files).await?,
         None => from_secret(link, tc).await?,
     };
-    let tls = PdTls { config: Arc::new(config), hosts, doubt };
+    let own = link.options().pd_tls.is_none();
+    let tls = PdTls { config: Arc::new(config), hosts, doubt, own };
     let mut cached = link.pd_tls.lock().unwrap_or_else(PoisonError::into_inner);
     cached.insert(key, (Arc::new(tls.clone()), now()));
     Ok(Some(tls))

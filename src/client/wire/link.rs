@@ -27,11 +27,13 @@ use tower::{BoxError, Layer as _};
 use crate::client::kube::connect::{ConnectOptions, Limits, Target};
 use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
+use crate::client::kube::unfit::unfit;
 use crate::client::pd::tls::PdTls;
 use crate::client::wire::access::{Gate, Mark};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::retry::{asked_to_wait, retry_after};
 use crate::client::wire::timing::{Departure, TooLate, Until, Watched};
+use crate::client::wire::tls_words;
 use crate::client::wire::tunnel::Slots;
 use crate::client::wire::upgrade::{self, Socket};
 use crate::client::wire::within::{Within, seconds};
@@ -522,6 +524,9 @@ impl Link {
         let mut kubeconfig = self.target.entry.alone(user.as_deref());
         let Login { token, token_file } = login_of(&mut kubeconfig);
         inlined(&mut kubeconfig).await.map_err(cannot)?;
+        if let Some(why) = unfit(&kubeconfig) {
+            return Err(cannot(why));
+        }
         let choice = KubeConfigOptions { context: Some(self.context().to_owned()), ..KubeConfigOptions::default() };
         let mut config =
             kube::Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| cannot(chain(&error)))?;
@@ -555,7 +560,7 @@ impl Link {
             }
         }
         let gate = Gate { context: self.context().to_owned(), read_only: self.read_only };
-        let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(chain(error.as_ref())))?;
+        let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(in_words(error.as_ref())))?;
         let token_file = token_file.map(|file| (file, now()));
         Ok(Built { client, bearer, token_file, exec, expires, proxy })
     }
@@ -586,6 +591,16 @@ fn with_bearer(mut request: Request<Vec<u8>>, built: &Built) -> Request<Vec<u8>>
         request.headers_mut().insert(http::header::AUTHORIZATION, bearer.clone());
     }
     request
+}
+
+/// Why no client is made of an entry.
+fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    match tls_words::inside(error) {
+        Some(rustls::Error::InconsistentKeys(_)) => {
+            "the client-key of its user does not belong to its client-certificate".to_owned()
+        }
+        Some(_) | None => chain(error),
+    }
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

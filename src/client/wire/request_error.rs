@@ -164,6 +164,9 @@ pub(in crate::client) fn transport(server: &str, error: &(dyn StdError + 'static
         if deepest.contains("dns error") || deepest.contains("failed to lookup") {
             return format!("the name of {server} does not resolve");
         }
+        if deepest.contains("invalid HTTP version") {
+            return format!("{server} does not answer in plain HTTP: write https:// where it speaks TLS");
+        }
         next = current.source();
     }
     format!("the connection to {server} failed: {}", plain(&deepest))

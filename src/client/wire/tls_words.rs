@@ -20,9 +20,9 @@ pub(in crate::client) fn inside<'a>(error: &'a (dyn StdError + 'static)) -> Opti
         if let Some(tls) = current.downcast_ref::<Error>() {
             return Some(tls);
         }
-        // What an io::Error wraps is not its source.
+        // What an io::Error wraps is not its source, and may be another io::Error.
         let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = wrapped.and_then(|inner| inner.downcast_ref::<Error>()) {
+        if let Some(tls) = wrapped.and_then(|wrapped| inside(wrapped)) {
             return Some(tls);
         }
         next = current.source();
@@ -36,6 +36,11 @@ pub(in crate::client) fn another_name(error: &Error) -> bool {
         error,
         Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })
     )
+}
+
+/// Whether the server's certificate is what is wrong.
+pub(in crate::client) fn not_accepted(error: &Error) -> bool {
+    matches!(error, Error::InvalidCertificate(_))
 }
 
 /// The rest of a sentence that begins with who was spoken to. `trust`: where the CA that is trusted stands.
@@ -162,5 +167,16 @@ mod tests {
         assert!(inside(&io::Error::from(io::ErrorKind::UnexpectedEof)).is_none());
         let name = Error::InvalidCertificate(CertificateError::NotValidForName);
         assert!(another_name(&name) && !another_name(&Error::DecryptError));
+    }
+
+    #[test]
+    fn an_error_of_tls_is_found_however_deep_it_is_wrapped() {
+        let tls = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let once = io::Error::new(io::ErrorKind::InvalidData, tls());
+        let twice = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, tls()));
+        for error in [once, twice] {
+            assert_eq!(inside(&error), Some(&tls()));
+        }
+        assert_eq!(inside(&io::Error::other("x")), None);
     }
 }

@@ -29,7 +29,7 @@ use crate::client::wire::within::Within;
 use crate::client::{now, plain};
 use crate::fleet::ObjectKey;
 use crate::fleet::extras::Served;
-use crate::fleet::pd::MembershipApi;
+use crate::fleet::pd::{MembershipApi, NoAnswer};
 
 /// PD's client port.
 pub(in crate::client) const PD_PORT: u16 = 2379;
@@ -63,17 +63,17 @@ pub(in crate::client) struct Tunnel {
 
 impl Tunnel {
     /// Opens a forward to `pod`, with TLS where there is material for it.
-    pub async fn open(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Self, String> {
+    pub async fn open(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Self, NoAnswer> {
         match tokio::time::timeout_at(within.ends(), Self::connect(link, pod, tls, within)).await {
             Ok(opened) => opened,
-            Err(_) => Err(format!("no tunnel to pod {pod} within {within}")),
+            Err(_) => Err(format!("no tunnel to pod {pod} within {within}").into()),
         }
     }
 
-    async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Self, String> {
+    async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Self, NoAnswer> {
         let Some(tls) = tls else {
             let (stream, fault, pump) = forward(link, pod, within).await?;
-            return Self::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name), None).await;
+            return Ok(Self::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name), None).await?);
         };
         // The likeliest name is the one to be told of.
         let mut first = None;
@@ -90,7 +90,7 @@ impl Tunnel {
                 Err(error) => {
                     // A port that nobody listens on is no matter of TLS.
                     if let Some(why) = said_by_the_node(&fault).await {
-                        return Err(unreached(pod, &why));
+                        return Err(unreached(pod, &why).into());
                     }
                     let known = tls_words::inside(&error);
                     let why = match known {
@@ -101,7 +101,10 @@ impl Tunnel {
                         None => error.to_string(),
                     };
                     let sentence = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
-                    first.get_or_insert_with(|| doubted(sentence, tls.doubt.as_deref()));
+                    first.get_or_insert_with(|| NoAnswer {
+                        sentence: doubted(sentence, tls.doubt.as_deref()),
+                        certificate: tls.own && known.is_some_and(tls_words::not_accepted),
+                    });
                     // Only a wrong name is worth trying the other name.
                     if !known.is_some_and(tls_words::another_name) {
                         break;
@@ -109,7 +112,7 @@ impl Tunnel {
                 }
             }
         }
-        Err(first.unwrap_or_else(|| format!("no name is known by which pod {pod} could be asked")))
+        Err(first.unwrap_or_else(|| format!("no name is known by which pod {pod} could be asked").into()))
     }
 
     async fn over<S>(

@@ -82,7 +82,11 @@ pub(super) fn judge_tidb_cluster(
 }
 
 /// What we cannot see of the Kubernetes side.
-pub(super) fn see_clusters(known: &[(&ObjectRef, &KubeCluster, &TidbCluster)], unseen: &mut Vec<String>) {
+pub(super) fn see_clusters(
+    known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
+    problems: &mut Vec<Problem>,
+    unseen: &mut Vec<String>,
+) {
     for (of, cluster, tc) in known {
         if !cluster.freshness.is_live() {
             let word = cluster.freshness.word();
@@ -93,12 +97,13 @@ pub(super) fn see_clusters(known: &[(&ObjectRef, &KubeCluster, &TidbCluster)], u
         {
             match &view.answer {
                 Err(why) => {
-                    // Secrets are read by the closer look alone: who sees only this must know where the verdict is.
-                    let more = match tc.tls() && why.contains("certificate") {
-                        true => "; certificates are looked at by `tidepilot check`",
-                        false => "",
-                    };
-                    unseen.push(format!("PD pod {}/{pod} did not answer: {why}{more}", of.context));
+                    let sentence = format!("PD pod {}/{pod} did not answer: {why}", of.context);
+                    if why.certificate {
+                        let about = Subject::object("Pod", &ObjectRef::new(&of.context, &pod.namespace, &pod.name));
+                        let problem = Problem::new(ProblemKind::PdCertificate, about, sentence.clone());
+                        problems.push(problem.and(Subject::tidb_cluster(of)));
+                    }
+                    unseen.push(sentence);
                 }
                 Ok(answer) => {
                     unseen.extend(answer.gaps.iter().map(|gap| format!("PD pod {}/{pod}: {gap}", of.context)))

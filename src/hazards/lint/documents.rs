@@ -87,6 +87,14 @@ pub struct Twice {
     pub key: String,
 }
 
+/// Operations of a JSON patch (RFC 6902) in a file of their own.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    pub file: String,
+    pub line: usize,
+    pub value: Value,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Set {
     pub documents: Vec<Document>,
@@ -97,6 +105,10 @@ pub struct Set {
     pub twice: Vec<Twice>,
     /// One sentence for each text that could not be read.
     pub unreadable: Vec<String>,
+    /// What is to be known of what was judged.
+    pub notes: Vec<String>,
+    /// JSON patches without the object that they are for.
+    pub operations: Vec<Operations>,
     /// How many were left out, since there were too many.
     more_objects: usize,
     clusters: usize,
@@ -238,6 +250,9 @@ fn take(set: &mut Set, file: &str, first_line: usize, text: &str, namespace: &st
                 add(set, file, line, &text, value, namespace, origin);
             }
             Ok((value @ Value::Array(_), _)) if add_nested(set, file, line, &text, &value, namespace) => {}
+            Ok((value, _)) if are_operations(&value) => {
+                set.operations.push(Operations { file: file.to_owned(), line, value });
+            }
             Ok(_) => set.unreadable.push(format!("{file}:{line}: expected an object, found another kind of YAML")),
             Err((why, at)) => {
                 let why = cut(&why, WORDS);
@@ -257,6 +272,18 @@ fn is_template(text: &str) -> bool {
 
 /// What was read, and a key that stands twice, with its line.
 type Parsed = (Value, Option<(String, usize)>);
+
+/// Whether a list is one of operations.
+fn are_operations(value: &Value) -> bool {
+    let operation =
+        |item: &Value| item.get("op").is_some_and(Value::is_string) && item.get("path").is_some_and(Value::is_string);
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(operation))
+}
+
+/// An inline patch.
+pub(super) fn value_of(text: &str) -> Option<Value> {
+    parse(text).ok().map(|(value, _)| value)
+}
 
 /// Reads one document; a key that stands twice counts as kubectl counts it: the last one. `Err`: why not, and in which line.
 fn parse(text: &str) -> Result<Parsed, (String, usize)> {

@@ -11,6 +11,7 @@
 mod certificates;
 mod commands;
 mod documents;
+mod kustomize;
 mod nested;
 mod objects;
 mod placeholders;
@@ -33,7 +34,8 @@ pub struct Text {
 
 /// Judges a set of texts that belong together.
 pub fn lint(texts: &[Text]) -> Checked {
-    let set = documents::read(texts);
+    let mut set = documents::read(texts);
+    kustomize::apply(&mut set);
     let mut checked = Checked { unseen: set.unreadable.clone(), ..Checked::default() };
     checked.findings.extend(objects::judge(&set));
     checked.findings.extend(references::judge(&set));
@@ -51,6 +53,7 @@ pub fn lint(texts: &[Text]) -> Checked {
     checked.findings.dedup();
     checked.notes.extend(set.tidb_clusters().filter_map(objects::not_rolled));
     checked.notes.extend(placeholders::notes(&set));
+    checked.notes.extend(set.notes.iter().cloned());
     // What was read, in the place of Databases: nothing at all is no all-clear.
     checked.databases = texts.iter().map(|text| text.file.clone()).collect();
     checked.unseen.extend(not_judged(&set));

@@ -66,6 +66,29 @@ pub struct Text {
     pub zh: Option<String>,
 }
 
+/// The language of titles and texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lang {
+    #[default]
+    En,
+    Zh,
+}
+
+impl Text {
+    /// In this language, as far as the document has it.
+    pub fn of(&self, lang: Lang) -> &str {
+        match (lang, self.zh.as_deref().filter(|zh| !zh.trim().is_empty())) {
+            (Lang::Zh, Some(zh)) => zh,
+            (Lang::Zh, None) | (Lang::En, _) => &self.en,
+        }
+    }
+
+    /// In the other one.
+    pub(in crate::runbook) fn but(&self, lang: Lang) -> &str {
+        self.of(if lang == Lang::Zh { Lang::En } else { Lang::Zh })
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Input {
@@ -368,6 +391,49 @@ impl Runbook {
             known: SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "),
         })?;
         Self::read(name, text)
+    }
+
+    /// With its texts in this language, as far as it has them; whoever wants the text of a plan takes the English place.
+    #[must_use]
+    pub fn worded(mut self, lang: Lang) -> Self {
+        self.texts_mut().into_iter().for_each(|text| text.en = text.of(lang).to_owned());
+        self
+    }
+
+    fn texts_mut(&mut self) -> Vec<&mut Text> {
+        let mut all = vec![&mut self.title, &mut self.summary];
+        all.extend(self.inputs.iter_mut().map(|input| &mut input.prompt));
+        all.extend(self.preflight.iter_mut().map(|check| &mut check.fail));
+        for phase in &mut self.phases {
+            all.push(&mut phase.title);
+            let between = phase.for_each.iter_mut().flat_map(|each| &mut each.between);
+            all.extend(phase.invariants.iter_mut().chain(between).filter_map(|condition| condition.say.as_mut()));
+            for step in &mut phase.steps {
+                let conditions = step.pre.iter_mut().chain(&mut step.post).chain(&mut step.until);
+                all.push(&mut step.title);
+                all.extend(step.why.iter_mut().chain(&mut step.say));
+                all.extend(step.never.iter_mut().map(|never| &mut never.say));
+                all.extend(conditions.filter_map(|condition| condition.say.as_mut()));
+            }
+        }
+        all
+    }
+
+    /// Every text that a plan or a run tells.
+    pub(in crate::runbook) fn texts(&self) -> Vec<&Text> {
+        let mut all = vec![&self.title];
+        all.extend(self.preflight.iter().map(|check| &check.fail));
+        for phase in &self.phases {
+            let between = phase.for_each.iter().flat_map(|each| &each.between);
+            all.extend(phase.invariants.iter().chain(between).filter_map(|condition| condition.say.as_ref()));
+            for step in &phase.steps {
+                let conditions = step.pre.iter().chain(&step.post).chain(&step.until);
+                all.push(&step.title);
+                all.extend(step.why.iter().chain(&step.say).chain(step.never.iter().map(|never| &never.say)));
+                all.extend(conditions.filter_map(|condition| condition.say.as_ref()));
+            }
+        }
+        all
     }
 
     /// Every expression reads and names only inputs, facts and bindings; ids are unique.

@@ -137,6 +137,7 @@ fn plan(
         steps,
         basis: BTreeMap::new(),
         document: None,
+        sealed: None,
     };
     let hidden = crate::runbook::plan::hidden::check(&plan, seen);
     plan.checks.extend(hidden);

@@ -53,6 +53,9 @@ pub struct Plan {
     /// The runbook's text where it is not the shipped one: a run can be resumed without the file it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Document>,
+    /// Digest of the plan as it is recorded, where this one tells it in another language ([`crate::runbook::reworded`]).
+    #[serde(skip)]
+    pub sealed: Option<String>,
 }
 
 /// A runbook that a user wrote.

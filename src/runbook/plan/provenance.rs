@@ -20,6 +20,7 @@ use crate::runbook::plan::danger::unfamiliar;
 use crate::runbook::plan::{self, Confirm, Plan, PlannedStep};
 
 /// A document on this machine.
+#[derive(Clone, Copy)]
 pub struct Known<'a> {
     pub file: &'a str,
     pub text: &'a str,

@@ -435,6 +435,7 @@ impl Standing {
             | ProblemKind::OwnDatabase
             | ProblemKind::LeadsBack
             | ProblemKind::TlsToggled
+            | ProblemKind::PdCertificate
             | ProblemKind::DomainInDoubt
             | ProblemKind::ListsDiffer
             | ProblemKind::OtherCluster

@@ -15,7 +15,7 @@ use tidepilot::fleet::certificate::SecretFacts;
 use tidepilot::fleet::corefile;
 use tidepilot::fleet::extras::{Claim, Controller, Event, Operator, PdDetails, PlacementRule, RegionCheck, Served};
 use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
-use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, NoAnswer, PdAnswer, PdView, Store};
 use tidepilot::fleet::tidbcluster::TidbCluster;
 use tidepilot::fleet::tls::wanted_of;
 use tidepilot::fleet::workload::{Pod, StatefulSet};
@@ -221,7 +221,7 @@ fn serve(fleet: &mut Fleet, now: Timestamp, id: &ObjectId, sight: &Lookup) {
 }
 
 /// Asks one pod's PD what a look asks.
-fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, String> {
+fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, NoAnswer> {
     let ask = |method: &str, path: &str, local: bool| -> Option<Value> {
         let request = PdRequest { method, path, local, body: if method == "POST" { "{}" } else { "" } };
         let (status, body) =

@@ -251,10 +251,10 @@ pub const CASES: &[Case] = &[
     case(&[RESTART_TIKV, UPGRADE], "not-suspended", "tikv", |w| {
         w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
     }),
-    case(&[ENABLE, JOIN, MIGRATE, RESTART, LEAVE], "storage-not-suspended", "TiKV of ", |w| {
+    case(&[ENABLE, JOIN, MIGRATE, RESTART, LEAVE], "storage-not-suspended", "(TiKV)", |w| {
         w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
     }),
-    case(&[SUSPEND], "others-not-suspended", "TiKV of east", |w| {
+    case(&[SUSPEND], "others-not-suspended", "(TiKV)", |w| {
         let of = &mut w.other().spec;
         of.tikv.as_mut().expect("TiKV").suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
     }),
@@ -294,7 +294,9 @@ pub const CASES: &[Case] = &[
     case(OPENING, "pd-tells-everything", "no stores", World::no_stores_told),
     case(&[ENABLE, LEAVE, MIGRATE, REPAIR], "pd-agrees", "PD", |w| w.disagree("prod-west-pd-0")),
     case(&[LEAVE], "pd-agrees", "3 of 4 members", |w| w.sick(1)),
-    case(&[LEAVE], "own-pd-goes-on", "No PD member of prod-west", |w| w.unhealthy(&["prod-west"])),
+    case(&[LEAVE], "own-pd-goes-on", "Only 2 of 4 PD members are healthy", |w| {
+        w.unhealthy(&["prod-west", "prod-east-pd-0"]);
+    }),
     case(&[LEAVE], "quorum-on-the-way", "of the PD members that leave", |w| {
         w.unhealthy(&["prod-west", "prod-east-pd-0"]);
     }),
@@ -400,13 +402,13 @@ pub const CASES: &[Case] = &[
         w.cluster("north").more.cert_manager = Some(vec!["v1alpha3".into()]);
     })
     .with(CERT_MANAGER_AND_COPY),
-    case(&[CA], "other-namespace-there", "namespace prod in north", |w| w.no_namespace("north"))
+    case(&[CA], "other-namespace-there", "north/prod", |w| w.no_namespace("north"))
         .with(&[("copyTo", "north/prod/prod-north")]),
     case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
     // Renewing.
     given(&[RENEW], "domain-as-in-spec", "east.local", &[("clusterDomain", "new.local")]),
     given(&[RENEW], "common-name-as-now", "lets in only TiDB", &[("commonName", "other")]),
-    case(&[RENEW], "common-name-as-now", "PD of east/prod/prod-east lets in only TiDB", |w| {
+    case(&[RENEW], "common-name-as-now", "east/prod/prod-east (PD) lets in only TiDB", |w| {
         let config = json!({"security": {"cert-allowed-cn": ["TiDB"]}});
         w.tc().spec.pd.as_mut().expect("PD").config = serde_json::from_value(config).expect("an object");
     })
@@ -478,8 +480,8 @@ pub const CASES: &[Case] = &[
     given(&[NETWORK], "different-clusters", "one Kubernetes cluster", &[("second", "east/prod/second")]),
     case(&[NETWORK], "domains-differ", "east.local", |w| w.cluster("west").dns = Dns::of("east.local")),
     case(&[NETWORK], "domains-differ", "north (prod, west.local)", |w| w.cluster("north").dns = Dns::of("west.local")),
-    case(&[NETWORK], "namespaces-there", "namespace prod in east", |w| w.no_namespace("east")),
-    case(&[NETWORK], "namespaces-there", "namespace prod in north", |w| w.no_namespace("north")),
+    case(&[NETWORK], "namespaces-there", "east/prod", |w| w.no_namespace("east")),
+    case(&[NETWORK], "namespaces-there", "north/prod", |w| w.no_namespace("north")),
     case(&[NETWORK], "no-leftovers", "made by run r1", |w| w.left("east/prod/prod-east-tidepilot-probe")),
     case(&[NETWORK], "no-leftovers", "made by run r1", |w| w.left("north/prod/prod-north-tidepilot-probe")),
 ];

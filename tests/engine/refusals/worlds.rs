@@ -13,7 +13,7 @@ use tidepilot::fleet::certificate::FACTS_KEY;
 use tidepilot::fleet::dns::Dns;
 use tidepilot::fleet::extras::{Claim, PdDetails};
 use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
-use tidepilot::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
+use tidepilot::fleet::pd::{EtcdMember, MemberId, NoAnswer, PdAnswer, Store};
 use tidepilot::fleet::tidbcluster::{ClusterReference, ComponentSpec, TidbCluster, TlsCluster};
 use tidepilot::fleet::{Crd, Freshness, KubeCluster, ObjectKey, ObjectRef};
 use tidepilot::runbook::Observation;
@@ -383,7 +383,7 @@ impl World {
     }
 
     /// The answer of one pod.
-    pub fn answer(&mut self, pod: &str) -> &mut Result<PdAnswer, String> {
+    pub fn answer(&mut self, pod: &str) -> &mut Result<PdAnswer, NoAnswer> {
         let mut views = self.seen.fleet.clusters.values_mut().flat_map(|cluster| &mut cluster.pd);
         &mut views.find(|(key, _)| key.name == pod).expect("a PD pod").1.answer
     }

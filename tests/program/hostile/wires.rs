@@ -223,7 +223,11 @@ async fn deadlines_are_named_as_configured() {
     let fleet = assemble(links(dir.path(), &kubeconfig, limits).look(None).await);
     let view =
         |context: &str| fleet.clusters[context].pd.values().next().expect("asked").answer.clone().expect_err("silent");
-    let said = [fleet.clusters["silent"].message.clone().unwrap_or_default(), view("ill"), view("opens")];
+    let said = [
+        fleet.clusters["silent"].message.clone().unwrap_or_default(),
+        view("ill").to_string(),
+        view("opens").to_string(),
+    ];
     assert!(said[0].contains("did not answer within 1.5 s"), "{said:?}");
     assert!(said[1..].iter().all(|one| one.contains("within 2.5 s")), "{said:?}");
 }
