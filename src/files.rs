@@ -46,7 +46,7 @@ pub(crate) enum FileError {
     Odd { file: PathBuf, found: &'static str },
     #[error("{} is larger than {limit} bytes, so it is not read", file.display())]
     Large { file: PathBuf, limit: u64 },
-    #[error("{} gave nothing within {} s; does its mount hang, or is it a pipe that nobody writes to?", file.display(), after.as_secs())]
+    #[error("{} gave nothing within {} s; does its mount hang, or is it a pipe without a writer?", file.display(), after.as_secs())]
     Slow { file: PathBuf, after: Duration },
     #[error("{} is not text: byte {at} is no UTF-8", file.display())]
     NotText { file: PathBuf, at: usize },
@@ -156,7 +156,7 @@ pub(crate) fn write_private(file: &Path, text: String) -> io::Result<()> {
         let _ = give.send(write_here(&path, &text));
     })?;
     take.recv_timeout(LONGEST)
-        .unwrap_or_else(|_| Err(io::Error::other("nothing took it within 3 s; is it a pipe that nobody reads?")))
+        .unwrap_or_else(|_| Err(io::Error::other("nothing took it within 3 s; is it a pipe without a reader?")))
 }
 
 fn write_here(file: &Path, text: &str) -> io::Result<()> {

@@ -90,7 +90,7 @@ impl App {
                 Some(Resolution::Skip { step: step.clone(), reason }),
             ),
             ResolutionOffer::Undo => (
-                "Put back what this run sent, the newest first? Each step is proved anew; what has no way back ends it."
+                "Put back what this run sent, the newest first? Each step is proved anew; what cannot be rolled back ends it."
                     .to_owned(),
                 "Undo",
                 Some(Resolution::Undo),

@@ -142,7 +142,7 @@ impl RunView {
                 Progress::Pending | Progress::Current if Some(line.id.as_str()) == asked => {
                     line.progress = Progress::WaitingForYou;
                 }
-                // Nobody looks while nobody drives it.
+                // Nobody looks while no process drives it.
                 Progress::Current if !self.driving => line.progress = Progress::Pending,
                 Progress::Pending
                 | Progress::Current

@@ -246,7 +246,7 @@ where
             },
             signal = interrupted() => {
                 if signal && *stop.borrow() {
-                    complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it goes on");
+                    complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it continues");
                     std::process::exit(i32::from(exit::PAUSED));
                 }
                 complain("stopping: what is under way is looked at once more, for a second or two; Ctrl-C again leaves at once");

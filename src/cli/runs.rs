@@ -101,7 +101,7 @@ enum RunsCommand {
         #[arg(long, value_name = "TEXT")]
         confirm: Option<String>,
     },
-    /// Go on with an open run of somebody else (or of another machine), once nobody drives it
+    /// Go on with an open run of somebody else (or of another machine), once no process drives it
     #[command(after_help = manual::run(manual::RUNS_TAKE_OVER))]
     TakeOver {
         /// Name of the run (`tidepilot runs list`)

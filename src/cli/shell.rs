@@ -72,7 +72,7 @@ pub fn tell(args: &VersionArgs) -> color_eyre::Result<ExitCode> {
         VersionOutput::Text => format!(
             "tidepilot    {}\ncommit       {}\nplatform     {platform}\nTiDB Operator v1, {first} or later; tested with {newest}; without clusterDomain 1.3.9 or later\n",
             env!("CARGO_PKG_VERSION"),
-            commit().unwrap_or("not told to this build"),
+            commit().unwrap_or("not known in this build"),
         ),
         VersionOutput::Json => {
             let value = json!({

@@ -185,7 +185,7 @@ fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
                     sheet.level("not read", Level::Unknown, gap);
                 }
             }
-            Err(why) => sheet.level("no answer", Level::Bad, &why.sentence),
+            Err(why) => sheet.level("no answer", Level::Bad, why),
         }
     }
     let store = app

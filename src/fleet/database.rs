@@ -276,8 +276,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         }));
         unseen.extend(lead.unseen(&now));
         if fresh.is_empty() {
-            unseen
-                .push("no PD pod of this Database answers now: members and stores are as they were told before".into());
+            unseen.push("no PD pod of this Database answers now: members and stores are as last reported".into());
         }
     } else if known.iter().any(|(_, _, tc)| tc.spec.pd.is_some()) {
         unseen.push("no PD pod of this Database answered, so its members are not known".into());

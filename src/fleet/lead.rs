@@ -139,11 +139,11 @@ mod tests {
         let cases = [
             ("all well", lead([T, T, T], Some(1), [T, T, T]), Lead::Leads),
             ("a bare etcd tells nothing of PD", lead([T, T, T], Some(1), [None; 3]), Lead::Leads),
-            ("etcd elected 2, PD has nobody yet", lead([None, T, T], Some(2), [None, F, F]), Lead::NoPdLeader),
+            ("etcd elected 2, PD has no leader yet", lead([None, T, T], Some(2), [None, F, F]), Lead::NoPdLeader),
             ("etcd's leader is not seen", lead([T, T, None], Some(3), [F, F, None]), Lead::Leads),
             ("one follower does not reach it", lead([T, T, T], Some(1), [T, F, F]), Lead::Leads),
             ("etcd elects: two answer", lead([None, F, F], Some(1), [None, F, F]), Lead::Electing),
-            ("etcd elects: nobody is followed", lead([F, F, F], None, [F, F, F]), Lead::Electing),
+            ("etcd elects: no leader is followed", lead([F, F, F], None, [F, F, F]), Lead::Electing),
             ("one of three is left", lead([None, None, F], None, [None, None, F]), Lead::Lost),
         ];
         for (what, found, expected) in cases {

@@ -69,9 +69,9 @@ pub fn invariants(fleet: &Fleet, database: &Database) -> Vec<Invariant> {
     let stale = stale.map(|part| format!("KubeCluster {} is {}", part.of.context, part.cluster.freshness.word()));
     // So has one of which only PD tells.
     let away = database.members.iter().filter(|member| member.pod.is_none() && !member.name.is_empty());
-    let away = away.map(|member| format!("PD member {} runs where nobody looked", member.name));
+    let away = away.map(|member| format!("PD member {} is in no cluster that was looked at", member.name));
     let strange = database.stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone");
-    let strange = strange.map(|row| format!("store {} runs where nobody looked", row.store.id));
+    let strange = strange.map(|row| format!("store {} is in no cluster that was looked at", row.store.id));
     let refers = parts.iter().filter(|part| part.tc.spec.cluster.is_some());
     let refers = refers.filter(|part| !database.joined_for_certain(part.of));
     let refers = refers.filter(|part| referenced(fleet, part.of, part.tc).is_none());

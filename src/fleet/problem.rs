@@ -122,12 +122,12 @@ impl ProblemKind {
                 "find out which of them is meant (kubectl --context CONTEXT cluster-info), and leave the other out with --context"
             }
             ProblemKind::IdNotConfirmed => {
-                "ask whoever made it: a Database restored with another's id, a copied object, or one that does not tell the truth"
+                "ask who created it: a Database restored with another's id, a copied object, or one that does not tell the truth"
             }
             ProblemKind::OperatorDown => {
                 "bring it back: kubectl get deployment -A -l app.kubernetes.io/component=controller-manager"
             }
-            ProblemKind::Paused => "set spec.paused to false when whoever paused it is done",
+            ProblemKind::Paused => "set spec.paused to false when what it was paused for is done",
             ProblemKind::OwnDatabase => {
                 "delete it and its claims before data is written, then join with the right reference"
             }

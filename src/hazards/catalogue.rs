@@ -121,7 +121,7 @@ pub static CATALOGUE: &[Hazard] = &[
         "operator-upgraded-before-across-k8s",
         High,
         NotFromOutside(
-            "no object records with which operator it was built; ask whoever built it before an operator older than 1.3.0 is upgraded",
+            "no object records with which operator it was built; ask who built it before an operator older than 1.3.0 is upgraded",
         ),
         "A cluster built across KubeClusters by operator 1.3.0-beta.1 or older gets other PD names from the new one unless acrossK8s is set first.",
     ),
@@ -174,13 +174,7 @@ pub static CATALOGUE: &[Hazard] = &[
         Now,
         "A partition between KubeClusters looks like dead members: failover replaces and deletes members that are alive.",
     ),
-    hazard(
-        15,
-        "paused",
-        Low,
-        Now,
-        "Nothing happens, or pods are numbered with holes, and whoever waits does not see why.",
-    ),
+    hazard(15, "paused", Low, Now, "Nothing happens, or pods are numbered with holes, and nothing says why."),
     hazard(
         16,
         "rejected-by-operator",
@@ -302,7 +296,7 @@ pub static CATALOGUE: &[Hazard] = &[
         "peer-url-leads-elsewhere",
         High,
         OnlyFromInside("the probe before each peerURL, from the other PD pods"),
-        "A name that resolves wrongly hurts nobody until the next restart, and then the member is lost.",
+        "A name that resolves wrongly does no harm until the next restart, and then the member is lost.",
     ),
     hazard(
         37,
@@ -498,7 +492,7 @@ pub static CATALOGUE: &[Hazard] = &[
         "suspended",
         Low,
         Now,
-        "It was asked for and is easily forgotten: what is suspended serves nobody, its members and stores keep counting, and after 30 minutes PD makes its replicas anew elsewhere.",
+        "It was asked for and is easily forgotten: what is suspended serves no requests, its members and stores keep counting, and after 30 minutes PD makes its replicas anew elsewhere.",
     ),
     hazard(
         71,
@@ -533,21 +527,21 @@ pub static CATALOGUE: &[Hazard] = &[
         "duplicate-key",
         Medium,
         BeforeAStep("the docs lint"),
-        "Only the last of the two counts, or the file is refused: which one was meant nobody can tell.",
+        "Only the last of the two counts, or the file is refused: which one was meant is not known.",
     ),
     hazard(
         76,
         "failover-left-over",
         Medium,
         Now,
-        "The pods that failover made stay beside those of the spec, and the operator scales nothing in until it is told that the failed ones are done with.",
+        "The pods that failover made stay beside those of the spec, and the operator scales nothing in until the record of the failed ones is cleared.",
     ),
     hazard(
         77,
         "eviction-unknown-to-pd",
         Medium,
         Now,
-        "The operator waits until a store has no leaders left, for up to 25 hours, and nobody moves them: the upgrade stands still.",
+        "The operator waits until a store has no leaders left, for up to 25 hours, and nothing moves them: the upgrade stands still.",
     ),
     hazard(
         78,
@@ -612,17 +606,17 @@ pub static CATALOGUE: &[Hazard] = &[
     plain(
         "one-uid-twice",
         High,
-        "What is done in one of them is taken for done in the other, and which of them is meant nobody can tell.",
+        "What is done in one of them is taken for done in the other, and which of them is meant is not known.",
     ),
     plain(
         "cluster-id-not-confirmed",
         High,
-        "Whoever may make a TidbCluster can write any id into it: only PD's own members say who belongs to them.",
+        "Anyone with permission to create a TidbCluster can write any id into it: only PD's own members say who belongs to them.",
     ),
     plain(
         "run-records-unguarded",
         Info,
-        "Whoever may write ConfigMaps there can leave a run in another's name, for somebody with more rights to take over.",
+        "Anyone with permission to write ConfigMaps there can leave a run under another user's name, for a user with more permissions to take over.",
     ),
     plain("store-not-up", Medium, "Every store that does not serve leaves its regions a copy short."),
     plain("component-not-settled", Medium, "What was asked for has not come to its end, and nothing else says so."),

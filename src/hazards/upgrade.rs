@@ -297,7 +297,7 @@ pub(super) fn fleet(fleet: &Fleet) -> Vec<Finding> {
 fn records_unguarded(cluster: &KubeCluster) -> Option<Finding> {
     let guard = cluster.more.records.filter(|guard| guard.records && guard.policy == Policy::Absent)?;
     let subject = Subject::cluster(&cluster.context);
-    let sentence = "runs are recorded here, and no admission policy binds a record to whoever writes it: its opener and driver are only claims";
+    let sentence = "runs are recorded here, and no admission policy binds a record to the user who writes it: its opener and driver are only claims";
     let found = format!("{:?}", guard.policy);
     Some(
         Finding::new("run-records-unguarded", None, sentence)

@@ -43,7 +43,7 @@ pub fn text(plan: &Plan) -> String {
     for (number, step) in plan.steps.iter().enumerate() {
         out.push('\n');
         if no_return == Some(number) {
-            out.push_str("---- no way back from here on ----\n");
+            out.push_str("---- no rollback from here on ----\n");
         }
         step_text(&mut out, number + 1, step);
     }
@@ -251,7 +251,7 @@ pub fn markdown(plan: &Plan) -> String {
     let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {
         if no_return == Some(number) {
-            out.push_str("\n---\n\n**No way back from here on.**\n");
+            out.push_str("\n---\n\n**No rollback from here on.**\n");
         }
         let _ = write!(out, "\n## {}. {}\n\n", number + 1, cell(&step.title));
         let mut lines = String::new();

@@ -34,8 +34,9 @@ pub fn line(record: &Record) -> String {
 
 /// A run that is not of this machine: whose record it is and where, its inputs, its whole plan, and every record.
 pub fn recorded(who: &str, place: &str, records: &[Record]) -> String {
-    let mut out =
-        super::plain(&format!("as recorded by {who} in {place}; whoever may write ConfigMaps there can change it"));
+    let mut out = super::plain(&format!(
+        "as recorded by {who} in {place}; anyone with permission to write ConfigMaps there can change it"
+    ));
     out.push('\n');
     if let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) {
         let mut plan = plan.clone();

@@ -421,7 +421,7 @@ fn another_person_s_open_run_is_seen_in_header_problems_and_list() {
     for word in [
         "20261120-115500-aa11",
         "bob on his-box",
-        "nobody drives it",
+        "no process drives it",
         "`tidepilot runs take-over 20261120-115500-aa11`",
     ] {
         assert!(first.sentence.contains(word), "{}", first.sentence);

@@ -187,7 +187,7 @@ fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
     let file = demo.path("plan.json");
     let file = file.to_str().expect("UTF-8");
     let text = code(&demo.run(&migrate("plan", &["--out", file])), 2);
-    assert!(text.contains("---- no way back from here on ----\n~ 1."), "{text}");
+    assert!(text.contains("---- no rollback from here on ----\n~ 1."), "{text}");
     assert!(
         text.contains("NO WAY BACK; before it was spec.acrossK8s = (not set), spec.clusterDomain = (not set)"),
         "{text}"
@@ -204,7 +204,7 @@ fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
     assert_eq!(first["digest"], again["digest"]);
     let markdown = code(&demo.run(&migrate("plan", &["-o", "markdown"])), 2);
     assert!(
-        markdown.contains("**No way back from here on.**")
+        markdown.contains("**No rollback from here on.**")
             && markdown.contains(first["digest"].as_str().expect("text"))
     );
     // An edited file is not used.

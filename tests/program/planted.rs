@@ -201,7 +201,7 @@ fn a_planted_run_is_named_shown_and_typed_before_anything_is_sent() {
             "nothing was taken over and nothing sent",
             "a document that is not known here",
             "Its record calls it \"Note the restart on the TidbCluster\"",
-            "whoever may write ConfigMaps in pingcap can have written it",
+            "anyone with permission to write ConfigMaps in pingcap can have written it",
         ]) {
             assert!(
                 refused.all().contains(words),

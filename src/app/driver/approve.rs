@@ -46,7 +46,7 @@ impl Driver {
         let needs = guarded(&plan.steps);
         (self.local_only && !needs.is_empty()).then(|| {
             let sentence = format!(
-                "{} needs the approval of a second person, and with --local-only nobody else can see the run; run it without",
+                "{} needs the approval of a second person, and with --local-only no other user can see the run; run it without",
                 needs.join(", ")
             );
             CheckResult::new("second-person", CheckState::Refused, sentence)
@@ -170,7 +170,7 @@ impl Driver {
         let published = approval::publish(link, &permit, &head.namespace, &approval);
         match agent::during(&plan.runbook, &wanted.run, published).await {
             Ok(new) => Ok(format!(
-                "{} {} for attempt {} as {who} (ConfigMap {} in {}/{}); {} goes on with `tidepilot runs resume {}`",
+                "{} {} for attempt {} as {who} (ConfigMap {} in {}/{}); {} continues with `tidepilot runs resume {}`",
                 if new { "approved" } else { "was approved already:" },
                 wanted.step,
                 wanted.attempt,

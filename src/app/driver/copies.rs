@@ -136,7 +136,7 @@ impl Driver {
             // That a take-over goes on is said already where there is no journal.
             Some(Ok(_)) | None if missing => String::new(),
             Some(Ok(head)) => format!(
-                "; its record in {}/{} is whole: `tidepilot runs take-over {run}` goes on with that",
+                "; its record in {}/{} is whole: `tidepilot runs take-over {run}` continues with that",
                 head.context, head.namespace
             ),
             Some(Err(bad)) => format!("; {}", bad.refusal(false)),

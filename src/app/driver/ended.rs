@@ -47,13 +47,14 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
         Stop::AtGate(gate) => {
             let need = need(gate.text.as_ref());
             let way = ways::at_gate(&run.id, &gate);
-            let sentence = format!("stopped at a gate: {} (needs {need}); `{}` goes on", gate.question, way.command);
+            let sentence =
+                format!("stopped at a gate: {} (needs {need}); `{}` continues it", gate.question, way.command);
             RunEnd { ways: vec![way], ..end(&run.id, exit::AT_GATE, sentence) }
         }
         Stop::AwaitsApproval { sentence, .. } => {
             let resume = format!("tidepilot runs resume {}", run.id);
-            let sentence = format!("{sentence} Then `{resume}` goes on");
-            let ways = vec![WayOn { command: resume, does: "goes on once it is approved".into() }];
+            let sentence = format!("{sentence} Then `{resume}` continues it");
+            let ways = vec![WayOn { command: resume, does: "continues once it is approved".into() }];
             RunEnd { ways, ..end(&run.id, exit::AT_GATE, sentence) }
         }
         Stop::Paused(reason) => {
@@ -69,7 +70,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
             let asked = reason == PauseReason::Asked;
             let sentence = match asked {
                 true => format!(
-                    "paused as you asked, at {step}; run {} stays open, and `tidepilot runs resume {}` goes on from there",
+                    "paused as you asked, at {step}; run {} stays open, and `tidepilot runs resume {}` continues from there",
                     run.id, run.id
                 ),
                 false => format!("paused at {step}: {}", reason.sentence()),
@@ -96,7 +97,7 @@ fn undone(run: &Run) -> String {
     let stays = way
         .ends_at
         .as_ref()
-        .map_or_else(String::new, |step| format!("; {step} has no way back, so it and what came before it stay"));
+        .map_or_else(String::new, |step| format!("; {step} cannot be rolled back, so it and what came before it stay"));
     let skipped: Vec<&str> = way
         .steps
         .iter()

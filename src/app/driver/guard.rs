@@ -240,7 +240,7 @@ impl Driver {
                 return Err(refused(bad.refusal(true)));
             }
             let sentence = format!(
-                "run {id} was continued from another place since; `tidepilot runs take-over {id}` fetches its journal and goes on"
+                "run {id} was continued from another place since; `tidepilot runs take-over {id}` fetches its journal and continues"
             );
             return Err(barred(exit::ANOTHER_RUN, sentence));
         };

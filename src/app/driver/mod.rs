@@ -299,7 +299,7 @@ impl Driver {
             }
             Unwritten::Taken(why) => {
                 let sentence = format!(
-                    "{why}; nothing more was sent from here, and `tidepilot runs take-over {}` takes it back once nobody drives it",
+                    "{why}; nothing more was sent from here, and `tidepilot runs take-over {}` takes it back once no process drives it",
                     run.id
                 );
                 end(&run.id, exit::ANOTHER_RUN, sentence)

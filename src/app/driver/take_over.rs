@@ -76,7 +76,7 @@ impl Driver {
             );
         }
         format!(
-            "no admission policy binds a run's record in {}: whoever may write ConfigMaps in {} can have written it, under any name",
+            "no admission policy binds a run's record in {}: anyone with permission to write ConfigMaps in {} can have written it, under any name",
             head.context, head.namespace
         )
     }
@@ -101,7 +101,7 @@ impl Driver {
             Provenance::Foreign { why } => {
                 let text = format!("document of {}", who.user);
                 let question = format!(
-                    "This is a document of {who}, not known here: {why}. Whoever may write ConfigMaps in {}/{} can have \
+                    "This is a document of {who}, not known here: {why}. Anyone with permission to write ConfigMaps in {}/{} can have \
                      written it. Type {text:?} to carry it out with your rights",
                     head.context, head.namespace
                 );
@@ -243,7 +243,7 @@ impl Driver {
                 unseen => format!(" (not seen: {})", unseen.join("; ")),
             };
             return Err(format!(
-                "no cluster has a record of run {run}{unseen}{}; if its journal is on this machine, `tidepilot runs resume {run}` goes on",
+                "no cluster has a record of run {run}{unseen}{}; if its journal is on this machine, `tidepilot runs resume {run}` continues it",
                 self.looked_where(&found.forbidden)
             ));
         };

@@ -67,7 +67,7 @@ async fn answered(link: &Link, namespace: &str, run: &str, awaiting: &Awaiting) 
             && approval.user != awaiting.confirmed_by
     });
     match given {
-        Some(given) => Turn::Not(format!("{} has approved it, and whoever drives it goes on", given.user)),
+        Some(given) => Turn::Not(format!("{} has approved it, and its driver continues", given.user)),
         None => Turn::Yours,
     }
 }

@@ -79,5 +79,5 @@ async fn review(link: &Link) -> Result<String, String> {
     let reply = link.call(request, link.limits().request).await.map_err(|trouble| trouble.sentence)?;
     let answer: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     let user = answer.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or_default();
-    if user.is_empty() { Err("the server's answer names nobody".to_owned()) } else { Ok(user.to_owned()) }
+    if user.is_empty() { Err("the server's answer names no user".to_owned()) } else { Ok(user.to_owned()) }
 }

@@ -17,6 +17,17 @@ struct Patch {
     body: Value,
 }
 
+/// Of more than these nothing is said one by one.
+const MOST: usize = 8;
+
+/// What a file says, as far as a sentence has room for it.
+fn brief(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Lays every patch of every Kustomization over what it is for.
 pub(super) fn apply(set: &mut Set) {
     let kustomizations: Vec<Document> = set.documents.iter().filter(|document| is_one(document)).cloned().collect();
@@ -45,7 +56,7 @@ fn missing(set: &mut Set, kustomization: &Document) {
     let listed = ["resources", "bases", "components"].into_iter();
     let listed = listed.filter_map(|key| kustomization.at(&[key])?.as_array()).flatten().filter_map(Value::as_str);
     let there = |path: &&str| set.documents.iter().any(|document| is_file(&document.file, path));
-    let away: Vec<String> = listed.filter(|path| !there(path)).map(str::to_owned).collect();
+    let away: Vec<String> = listed.filter(|path| !there(path)).take(MOST).map(brief).collect();
     if !away.is_empty() {
         let (file, line) = (&kustomization.file, kustomization.line(&["resources"]));
         set.notes.push(format!(
@@ -81,13 +92,17 @@ fn patches(set: &mut Set, kustomization: &Document) -> Vec<Patch> {
                 set.unreadable.push(format!(
                     "{}:{line}: a patch of it is not among the files given, so it is not judged: {}",
                     kustomization.file,
-                    path.unwrap_or("(no text)")
+                    brief(path.unwrap_or("(no text)"))
                 ));
             }
             for (file, line, body) in found {
                 let own = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
                 let or = |target: &str, own: &str| if target.is_empty() { own.to_owned() } else { target.to_owned() };
                 let (kind, name) = (or(target("kind"), own("/kind")), or(target("name"), own("/metadata/name")));
+                // A target's name is a regular expression; of one that is more than a name the kind has to do.
+                let plain =
+                    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.') && !name.contains(".*");
+                let name = if plain { name } else { String::new() };
                 all.push(Patch { file, line, kind, name, body });
             }
         }
@@ -161,7 +176,7 @@ fn over(value: &mut Value, patch: &Value) -> Vec<String> {
         return Vec::new();
     };
     let undone = operations.iter().filter(|operation| !operate(value, operation));
-    undone.map(ToString::to_string).collect()
+    undone.take(MOST).map(|operation| brief(&operation.to_string())).collect()
 }
 
 /// JSON merge patch: null takes away, a list replaces.

@@ -322,7 +322,7 @@ fn membership(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
     let database =
         database_of(fleet, of).ok_or_else(|| Unseen(format!("TidbCluster {of} belongs to no Database yet")))?;
     if database.members.is_empty() {
-        return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD told no members".into())));
+        return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD returned no members".into())));
     }
     // Every PD pod of the Database, wherever it runs: agreement among those who happen to answer is none.
     let mut silent = Vec::new();

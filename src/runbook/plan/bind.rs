@@ -349,7 +349,9 @@ fn unanswered(why: &str) -> String {
     match why.rsplit_once("No such key: ") {
         Some((asked, field)) => {
             let asked = asked.trim_end_matches(" has no answer: ");
-            format!("the field {field:?} is not there or was not told, and what is not known does not pass ({asked})")
+            format!(
+                "the field {field:?} is not there or was not returned, and what is not known does not pass ({asked})"
+            )
         }
         None => why.to_owned(),
     }

@@ -67,7 +67,7 @@ pub struct Reach {
 pub const APPROVALS_POLICY: &str = "tidepilot-approvals";
 
 /// What was made is deleted by an undo.
-const BACK: &str = "the way back: what this run made is deleted again; without it `runs undo` is refused here";
+const BACK: &str = "rollback: what this run made is deleted again; without it `runs undo` is refused here";
 
 /// An upgrade of a request to a pod.
 fn upgrade(of: &ObjectRef, verb: &str, subresource: &str) -> Right {

@@ -199,7 +199,9 @@ fn lacks(wanted: &Wanted, first: &str, approval: &Approval) -> Option<String> {
         return Some(format!("That of {user} does not count: {user} {why}"));
     }
     if !approval.immutable {
-        return Some(format!("{object} can be changed by whoever may write it (not immutable), so it does not count"));
+        return Some(format!(
+            "{object} can be changed by anyone with permission to write it (not immutable), so it does not count"
+        ));
     }
     let Some((asked, question)) = &wanted.asked else {
         return Some("the question is not in the journal yet".to_owned());

@@ -34,7 +34,7 @@ pub enum BadChoice {
     #[error("step {step} is completed already ({how})")]
     Completed { step: String, how: &'static str },
     #[error(
-        "step {step} has no way back and everything after it stands on it, so it cannot be skipped; do it by hand, or abandon the run"
+        "step {step} cannot be rolled back and everything after it stands on it, so it cannot be skipped; do it by hand, or abandon the run"
     )]
     Irreversible { step: String },
     #[error(
@@ -47,7 +47,7 @@ pub enum BadChoice {
     NoReason,
     #[error("the run is closed ({0})")]
     Closed(&'static str),
-    #[error("the run is being undone already; `runs resume` goes on with it")]
+    #[error("the run is being undone already; `runs resume` continues it")]
     Undoing,
     #[error("nothing can be put back: {0}")]
     NothingToUndo(String),
@@ -135,7 +135,7 @@ impl Run {
         let way = undo::undo(&self.id, &self.plan, self.sent(), self.images());
         if way.of.is_empty() {
             return Err(BadChoice::NothingToUndo(match way.ends_at {
-                Some(step) => format!("the last thing that was sent is {step}, and it has no way back"),
+                Some(step) => format!("the last thing that was sent is {step}, and it cannot be rolled back"),
                 None => "this run sent nothing".into(),
             }));
         }

@@ -40,7 +40,7 @@ impl Run {
         let question = match &text {
             Some(text) => {
                 let back = match step.reversibility {
-                    Reversibility::Irreversible => " — there is no automatic way back",
+                    Reversibility::Irreversible => " — there is no automatic rollback",
                     Reversibility::Free | Reversibility::Compensable => "",
                 };
                 let again = if self.sent.contains(&step.id) { " Once more: it was sent, and is not so." } else { "" };
@@ -75,7 +75,7 @@ impl Run {
             }
             false => "",
         };
-        format!(" What {title:?} did has no way back and stays.{wrong}")
+        format!(" What {title:?} did cannot be rolled back and stays.{wrong}")
     }
 }
 

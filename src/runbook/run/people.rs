@@ -26,7 +26,7 @@ pub enum NamedBy {
 /// missing in records before 0.2, which did not note it.
 pub fn no_person(user: &str, named_by: Option<NamedBy>) -> Option<&'static str> {
     let kind = if user.starts_with("system:serviceaccount:") {
-        Some("is a service account and no person: whoever may make its token acts in its name")
+        Some("is a service account and no person: anyone with permission to create its token acts in its name")
     } else if user.is_empty() || user.starts_with("system:") {
         Some("is an account of the cluster itself and no person")
     } else {
@@ -35,7 +35,7 @@ pub fn no_person(user: &str, named_by: Option<NamedBy>) -> Option<&'static str> 
     kind.or(match named_by {
         Some(NamedBy::Server) => None,
         Some(NamedBy::Impersonation) => {
-            Some("is impersonated (`as:` in the kubeconfig): whoever may impersonate can be anybody")
+            Some("is impersonated (`as:` in the kubeconfig): anyone with permission to impersonate can act as any user")
         }
         Some(NamedBy::Kubeconfig) => Some(
             "is what a kubeconfig says and not the API server's own answer (SelfSubjectReview, Kubernetes 1.28 and later)",
@@ -119,7 +119,7 @@ impl People {
     /// Why nobody is known to have confirmed, as far as it is the driver's name.
     pub fn why_nobody(&self) -> String {
         match &self.driver {
-            None => "without a lease (--local-only) nobody else can see the run".to_owned(),
+            None => "without a lease (--local-only) no other user can see the run".to_owned(),
             Some((user, named_by)) => no_person(user, *named_by).map_or_else(
                 || "the gate was answered before it was asked who drives".into(),
                 |why| format!("{user} {why}"),

@@ -359,7 +359,7 @@ impl Standing {
             Drives::Here => "a process on this machine drives it".to_owned(),
             Drives::Holds(who) => format!("{who} holds its lease"),
             Drives::Gone(who) => format!("the process of {who} that drove it is gone or stopped"),
-            Drives::Nobody => "nobody drives it".to_owned(),
+            Drives::Nobody => "no process drives it".to_owned(),
             Drives::NotKnown => "whether somebody drives it is not known".to_owned(),
         };
         let document = if self.document.is_empty() { String::new() } else { format!(" ({})", self.document) };
@@ -375,8 +375,8 @@ impl Standing {
             [] => format!("{}; wait for it, or stop it where it runs", self.sentence()),
             [first, ..] => {
                 let held = matches!(self.drives, Drives::Holds(_)) && !first.contains(" runs approve ");
-                let when = if held { ", once nobody drives it," } else { "" };
-                format!("{}; `{first}`{when} goes on with it", self.sentence())
+                let when = if held { ", once no process drives it," } else { "" };
+                format!("{}; `{first}`{when} continues it", self.sentence())
             }
         }
     }
@@ -400,7 +400,7 @@ impl Standing {
     }
 
     /// Whether what it is doing now accounts for a problem. Nothing does while PD's quorum is not seen to stand, nor once
-    /// nobody drives it.
+    /// no process drives it.
     pub fn explains(&self, database: &Database, problem: &Problem) -> bool {
         if !self.open || self.left() || !self.sent || !self.concerns(database) || !database.quorum.stands() {
             return false;

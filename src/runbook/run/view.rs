@@ -241,7 +241,7 @@ impl Run {
         }
     }
 
-    /// What can be chosen once nobody drives it, and would be taken. What may still be in doubt for some seconds is
+    /// What can be chosen once no process drives it, and would be taken. What may still be in doubt for some seconds is
     /// offered: it is refused with the seconds that are left.
     fn offers(&self) -> Vec<ResolutionOffer> {
         let taken = |wish: Resolution| self.choose(&wish, Timestamp::MAX).is_ok();

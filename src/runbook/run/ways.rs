@@ -34,33 +34,33 @@ impl Run {
         let Some(pause) = self.pause().filter(|_| self.outcome().is_none()) else { return Vec::new() };
         let mut all = named_in(&pause.reason.sentence());
         let Some(step) = self.step(&pause.step) else {
-            all.push(self.resume("looks again, and goes on"));
+            all.push(self.resume("looks again, and continues"));
             all.extend(self.ways_out(now, "it cannot go on"));
             return all;
         };
         match pause.cause {
             Cause::Asked => {
-                all.push(self.resume("goes on where it stopped"));
+                all.push(self.resume("continues where it stopped"));
                 all.extend(self.ways_out(now, "stopped on purpose"));
             }
             // Set and seen to be so, and changed afterwards: what it was before is no way on.
             Cause::Foreign if matches!(self.state(&step.id), StepState::Completed(_)) => {
                 all.push(way(step.command.clone(), "sets by hand what this run had set; then resume"));
                 all.push(
-                    self.resume("goes on once it is again as this run had set it; until then it stops here again"),
+                    self.resume("continues once it is again as this run had set it; until then it stops here again"),
                 );
                 all.extend(self.ways_out(now, "somebody else changed it"));
             }
             Cause::Foreign => {
                 all.extend(after_foreign(step, &pause.reason));
                 all.push(self.resume(
-                    "goes on once it is as it was before, or as this run wants it; until then it stops here again",
+                    "continues once it is as it was before, or as this run wants it; until then it stops here again",
                 ));
                 all.extend(self.leave_out(step, now));
                 all.extend(self.ways_out(now, "somebody else changed it"));
             }
             Cause::Invariant => {
-                all.push(self.resume("goes on once it is put right; until then it stops here again"));
+                all.push(self.resume("continues once it is put right; until then it stops here again"));
                 all.extend(self.ways_out(now, "it cannot be put right now"));
             }
             Cause::Away => {
@@ -72,7 +72,7 @@ impl Run {
                         "shows whether it answers again",
                     )
                 }));
-                all.push(self.resume("goes on once it answers"));
+                all.push(self.resume("continues once it answers"));
             }
             Cause::StoodStill | Cause::TookTooLong => {
                 all.extend(self.left_undone(step));
@@ -81,7 +81,9 @@ impl Run {
                 all.extend(self.ways_out(now, "it does not come"));
             }
             Cause::Hopeless => {
-                all.push(self.resume("goes on once what it found is not so any more; until then it stops here again"));
+                all.push(
+                    self.resume("continues once what it found is not so any more; until then it stops here again"),
+                );
                 all.extend(self.ways_out(now, "it cannot be done any more"));
             }
             Cause::NotTaken | Cause::Exhausted => {
@@ -123,7 +125,7 @@ impl Run {
                 ));
             }
             Cause::LeaseUnsure => {
-                all.push(self.resume("takes the lease again, and goes on"));
+                all.push(self.resume("takes the lease again, and continues"));
                 all.extend(self.ways_out(now, "the lease cannot be had"));
             }
         }
@@ -140,12 +142,12 @@ impl Run {
         self.choose(&Resolution::Skip { step: step.id.clone(), reason: reason.clone() }, now).ok()?;
         let command =
             format!("tidepilot runs resume {} --skip {} --reason {}", quote(&self.id), quote(&step.id), quote(&reason));
-        Some(way(command, "leaves it as it is and goes on; what it was to make is then not made"))
+        Some(way(command, "leaves it as it is and continues; what it was to make is then not made"))
     }
 
     fn claim(&self, step: &PlannedStep) -> WayOn {
         let command = format!("tidepilot runs resume {} --by-hand {}", quote(&self.id), quote(&step.id));
-        way(command, "goes on when it was done by hand, after having looked")
+        way(command, "continues when it was done by hand, after having looked")
     }
 
     /// Undo as far as there is a way back, and giving up, which always ends the run.
@@ -179,7 +181,7 @@ impl Run {
 /// How an open gate is answered from the command line.
 pub fn at_gate(run: &str, gate: &Gate) -> WayOn {
     let answer = gate.text.as_ref().map_or_else(|| "--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
-    way(format!("tidepilot runs resume {} {answer}", quote(run)), "answers it, and goes on")
+    way(format!("tidepilot runs resume {} {answer}", quote(run)), "answers it, and continues")
 }
 
 /// The commands that a sentence names between back quotes.
@@ -222,7 +224,7 @@ fn look_at(kind: ObjectKind, of: &ObjectRef) -> WayOn {
         ObjectKind::Secret => format!("kubectl {} describe {} {}", place(of), kind.resource(), quote(&of.name)),
         _ => format!("kubectl {} get {} {} -o yaml", place(of), kind.resource(), quote(&of.name)),
     };
-    way(line, format!("shows what is there: {id}; rename or remove it only if nobody needs it"))
+    way(line, format!("shows what is there: {id}; rename or remove it only if it is not needed"))
 }
 
 /// The line that plans the same once more, for what is there now.

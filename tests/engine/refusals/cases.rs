@@ -402,7 +402,7 @@ pub const CASES: &[Case] = &[
         w.cluster("north").more.cert_manager = Some(vec!["v1alpha3".into()]);
     })
     .with(CERT_MANAGER_AND_COPY),
-    case(&[CA], "other-namespace-there", "north/prod", |w| w.no_namespace("north"))
+    case(&[CA], "other-namespace-there", "namespace prod in north", |w| w.no_namespace("north"))
         .with(&[("copyTo", "north/prod/prod-north")]),
     case(&["issue-ca/again", CERTIFICATES], "certificates-last", "prod-east-ca-secret", World::ages_later),
     // Renewing.

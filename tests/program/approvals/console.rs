@@ -101,7 +101,7 @@ fn whoever_confirmed_it_is_not_asked() {
     world.run("bob", &["runs", "approve", &run, "--confirm", "basic"]).expect(0);
     let (_room, mut bob) = console(&world, "bob", &[]);
     bob.keys("a");
-    bob.shows(&["not by you: bob has approved it, and whoever drives it goes on"]);
+    bob.shows(&["not by you: bob has approved it, and its driver continues"]);
     bob.keys(&format!("{ESC}:q\r"));
     assert_eq!(bob.ended(), 0);
     common::eventually("one object", LONG, || (world.approvals().len() == 1).then_some(()));

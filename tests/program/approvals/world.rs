@@ -142,7 +142,7 @@ impl World {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
-    /// Rewrites the run's record in the cluster, as whoever may write ConfigMaps there can; its hashes fit again.
+    /// Rewrites the run's record in the cluster, as anyone with permission to write ConfigMaps there can; its hashes fit again.
     pub fn rewrite_record(&self, run: &str, edit: impl FnOnce(&mut Vec<Value>)) -> String {
         let store = self.store();
         let name = format!("tidepilot-run-{run}-0");

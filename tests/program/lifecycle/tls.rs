@@ -60,7 +60,7 @@ async fn certificates_without_the_domain_are_renewed_before_the_migration() {
     }
     for (inputs, words) in [
         (vec![BASIC, DOMAIN, "commonName=PD"], "would not be let in"),
-        (vec![BASIC, "clusterDomain=cluster2.com"], "the names would fit nobody"),
+        (vec![BASIC, "clusterDomain=cluster2.com"], "the names would match no pod"),
         (vec![BASIC, DOMAIN, "caOf=legacy/pingcap/other"], "There is no CA to sign with"),
         (vec![BASIC, DOMAIN, "method=cfssl"], "no folder was given"),
     ] {

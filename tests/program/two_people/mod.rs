@@ -325,7 +325,7 @@ fn a_run_at_its_gate_keeps_the_same_runbook_out() {
     let run = until_journal_has(&world.state("ann"), r#""record":"leased""#);
     assert!(
         exit_code == 3
-            && said.contains(&format!("`tidepilot runs resume {run} --confirm legacy/pingcap/basic` goes on")),
+            && said.contains(&format!("`tidepilot runs resume {run} --confirm legacy/pingcap/basic` continues it")),
         "{exit_code} {said}"
     );
     for (person, go_on) in [("ann", "resume"), ("bob", "take-over")] {

@@ -55,7 +55,7 @@ impl BadRecord {
             false => String::new(),
         };
         format!(
-            "{}. Once you have looked at it and nobody needs it, `{}` removes it{then}",
+            "{}. Once you have looked at it and it is not needed, `{}` removes it{then}",
             self.sentence(),
             self.removal()
         )
