@@ -114,6 +114,30 @@ fn every_boundary_and_every_fate() {
     assert!(cases.len() > 150, "only {} cases ran", cases.len());
 }
 
+/// The real loop is dropped at each of its awaits in turn, and a new process goes on from the journal.
+#[test]
+fn left_behind_at_every_await() {
+    let mut cases = Vec::new();
+    for (name, bed, outcome, effects) in journeys() {
+        for polls in 0.. {
+            let mut left = bed.clone();
+            match drive(&mut left, Course { polls: Some(polls), ..Course::default() }) {
+                Ended::Crashed => {
+                    cases.push((format!("{name}, left at await {polls}"), left, outcome, effects.clone()))
+                }
+                Ended::Stopped(_) => break,
+            }
+        }
+    }
+    let failed = all_of(&cases, |(case, bed, outcome, effects)| {
+        let mut bed = bed.clone();
+        let end = drive(&mut bed, Course::default());
+        ended(case, &bed, &end, *outcome, effects)
+    });
+    assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), cases.len(), failed.join("\n"));
+    assert!(cases.len() > 150, "only {} awaits", cases.len());
+}
+
 #[test]
 fn pairs_of_crashes() {
     let begun = Instant::now();

@@ -7,5 +7,7 @@ mod every_runbook;
 mod faces;
 mod guards;
 mod model;
+mod protocol;
 mod refusals;
+mod voyage;
 mod world_moves;

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tidepilot::app::driver::GateAnswer;
@@ -152,7 +152,7 @@ impl World {
     }
 
     /// What our client and the server make of an action. `seen`: the look which it was decided on.
-    fn send(&mut self, action: &Action, seen: &Seen) -> Answer {
+    pub fn send(&mut self, action: &Action, seen: &Seen) -> Answer {
         let refused = |reason: &str| Answer::Refused { reason: reason.into() };
         match action {
             Action::PatchTidbCluster(PatchTidbCluster { uid, .. }) => {
@@ -434,6 +434,10 @@ pub enum Point {
 }
 
 impl Seen {
+    pub fn of(world: &World) -> Self {
+        Self { fields: world.fields() }
+    }
+
     /// Sends an action; its fate decides what becomes of it and of the answer.
     pub fn send(&self, bed: &mut Bed, action: &Action, fate: Fate) -> Answer {
         let lost = |reason: &str| Answer::Unknown { reason: reason.into() };
@@ -459,7 +463,7 @@ impl Seen {
 }
 
 /// The step that an effect belongs to.
-fn step_of(effect: &str) -> String {
+pub fn step_of(effect: &str) -> String {
     let pod = |rest: &str| rest.trim_end_matches(" (leader)").to_owned();
     match effect.split_once(' ') {
         Some(("update", rest)) => format!("update[{}]", pod(rest)),
@@ -508,6 +512,8 @@ pub struct Course<'a> {
     pub stolen: Option<(usize, bool)>,
     /// This process is the one that took over.
     pub taken_over: bool,
+    /// The loop is left behind for good after so many awaits: before and behind each look, record, write and answer.
+    pub polls: Option<usize>,
 }
 
 /// Makes a choice as `runs resume|undo|abandon` does: checked first, then two records.
@@ -537,8 +543,18 @@ pub fn drive(bed: &mut Bed, course: Course<'_>) -> Ended {
         let record = bed.disk.append(bed.world.now, first);
         run.apply(&record);
     }
+    let polls = course.polls;
     let mut hands = MemoryHands { bed, course, known: Seen::default(), patience: Patience::default(), stolen: false };
-    let ending = drive::drive(&mut run, &mut hands, Input::Go).now_or_never().expect("hands in memory never wait");
+    let mut driving = std::pin::pin!(drive::drive(&mut run, &mut hands, Input::Go));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut left = polls.unwrap_or(usize::MAX);
+    let ending = loop {
+        match driving.as_mut().poll(&mut context) {
+            Poll::Ready(ending) => break ending,
+            Poll::Pending if left == 0 => return Ended::Crashed,
+            Poll::Pending => left -= 1,
+        }
+    };
     match ending {
         Ending::Stopped(stop) => Ended::Stopped(stop),
         Ending::Taken(_) | Ending::Unwritten(_) => Ended::Crashed,
@@ -577,6 +593,18 @@ impl Patience {
     }
 }
 
+/// What a probe of a peerURL sees here: the pod that is meant.
+pub fn probe_line(ProbePeerUrl { url, pod, .. }: &ProbePeerUrl) -> ProbeLine {
+    let ip = Some(format!("10.0.0.{}", pod.rsplit('-').next().expect("ordinal")));
+    ProbeLine {
+        from: ObjectRef::new("one", "db", "basic-pd-x"),
+        resolved: ip.clone().into_iter().collect(),
+        expected: ip.into_iter().collect(),
+        reached: true,
+        detail: url.clone(),
+    }
+}
+
 struct MemoryHands<'b, 'c> {
     bed: &'b mut Bed,
     course: Course<'c>,
@@ -586,6 +614,16 @@ struct MemoryHands<'b, 'c> {
 }
 
 impl MemoryHands<'_, '_> {
+    /// A place at which the loop can be left behind.
+    async fn breathe(&self) {
+        let mut waited = self.course.polls.is_none();
+        std::future::poll_fn(|_| match std::mem::replace(&mut waited, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+
     /// Whether somebody else has the lease since the last record.
     fn is_stolen(&self) -> bool {
         self.course.stolen.is_some_and(|(at, _)| self.bed.disk.lines() > at)
@@ -621,6 +659,7 @@ impl Hands for MemoryHands<'_, '_> {
         if self.is_stolen() {
             return Err(Unwritten::Taken("by bob".into()));
         }
+        self.breathe().await;
         let record = self.bed.disk.append(self.bed.world.now, event);
         self.patience.moved();
         if let Some(points) = &mut self.course.points {
@@ -629,28 +668,23 @@ impl Hands for MemoryHands<'_, '_> {
         if let Some(after) = self.course.after {
             after(self.bed.disk.lines() - 1, &mut self.bed.world);
         }
+        self.breathe().await;
         Ok(record)
     }
 
     async fn observe(&mut self, _: &Run) -> Option<Observation> {
         self.patience.look(600);
+        self.breathe().await;
         let mut seen = self.bed.world.look();
         // A run asks for its rights once, when it is planned.
         seen.denied = None;
-        self.known.fields = self.bed.world.fields();
+        self.known = Seen::of(&self.bed.world);
         Some(seen)
     }
 
     async fn probe(&mut self, action: &Action, _: &Observation) -> Option<Vec<ProbeLine>> {
-        let Action::ProbePeerUrl(ProbePeerUrl { url, pod, .. }) = action else { panic!("not a probe: {action:?}") };
-        let ip = Some(format!("10.0.0.{}", pod.rsplit('-').next().expect("ordinal")));
-        Some(vec![ProbeLine {
-            from: ObjectRef::new("one", "db", "basic-pd-x"),
-            resolved: ip.clone().into_iter().collect(),
-            expected: ip.into_iter().collect(),
-            reached: true,
-            detail: url.clone(),
-        }])
+        let Action::ProbePeerUrl(probe) = action else { panic!("not a probe: {action:?}") };
+        Some(vec![probe_line(probe)])
     }
 
     async fn cross(&mut self, action: &Action, _: &Observation) -> Option<Vec<RouteProbe>> {
@@ -671,10 +705,14 @@ impl Hands for MemoryHands<'_, '_> {
             points.push(Point::Write { bed, action, seen });
         }
         let fate = self.course.fate.map_or(Fate::Answered, |fate| fate(self.bed.disk.lines() - 1));
-        self.known.send(self.bed, action, fate)
+        self.breathe().await;
+        let answer = self.known.send(self.bed, action, fate);
+        self.breathe().await;
+        answer
     }
 
     async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        self.breathe().await;
         // Nobody says "overwrite" without having looked.
         let silent = self.course.silent || (gate.id.starts_with("overwrite/") && !self.course.overwrites);
         Ok(if silent { GateAnswer::NotYet } else { GateAnswer::Text(gate.text.clone().unwrap_or_default()) })
