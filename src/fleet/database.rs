@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::domain_witness::{DomainDoubt, doubts};
 use super::lead::Lead;
 use super::loss::Losses;
-use super::pd::{EtcdMember, MemberId, PdAnswer, Store};
+use super::pd::{EtcdMember, MemberId, PdAnswer};
 use super::peer_url;
 use super::problem::{Problem, ProblemKind};
 use super::quorum::Quorum;
@@ -18,17 +18,19 @@ use super::tidbcluster::{Component, TidbCluster};
 use super::tls_toggle::{Toggle, speaks_tls, toggle};
 use super::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
-mod grouping;
+pub(super) mod grouping;
 mod joining;
 mod judging;
+pub(super) mod names;
+pub mod rows;
 
 use grouping::group;
 pub use grouping::{Astray, astray, referenced};
-pub(crate) use grouping::{answers, candidates, cluster_id, names};
-pub(super) use joining::domain_in;
-pub use joining::host;
+pub(crate) use grouping::{answers, candidates, cluster_id};
 use joining::{join, join_stores, place_of};
 use judging::{compare, judge_members, judge_tidb_cluster, see_clusters, see_reference, strays};
+pub use names::host;
+pub use rows::{Member, StoreRow};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,53 +65,6 @@ pub struct Database {
     /// TidbClusters of it whose TLS was switched while they run (hazard 25).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tls_toggled: Vec<Toggle>,
-}
-
-/// A PD member with everything known of it. `None` and empty mean "not known", never "no".
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Member {
-    pub id: MemberId,
-    pub name: String,
-    /// The context in which its pod runs.
-    pub kube_cluster: Option<String>,
-    pub namespace: Option<String>,
-    pub tidb_cluster: Option<String>,
-    pub pod: Option<String>,
-    pub pod_phase: Option<String>,
-    pub ready: Option<bool>,
-    pub peer_urls: Vec<String>,
-    pub expected_peer_url: Option<String>,
-    pub drift: bool,
-    pub client_urls: Vec<String>,
-    pub leader: bool,
-    pub healthy: Option<bool>,
-    /// Whether it counts for etcd's majority: its own etcd's word, else what PD says of it.
-    #[serde(skip)]
-    pub votes: Option<bool>,
-    /// Its own etcd answered, whatever it said.
-    #[serde(skip)]
-    pub answered: bool,
-    /// No pod of it runs, as a cluster that shows all of its pods tells.
-    #[serde(skip)]
-    pub gone: bool,
-    /// Its own etcd answers and knows no leader, which is no fault of its own: its health is not known until there is one.
-    #[serde(skip)]
-    pub leaderless: bool,
-}
-
-/// A store with the TidbCluster that it belongs to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StoreRow {
-    #[serde(flatten)]
-    pub store: Store,
-    pub kube_cluster: Option<String>,
-    pub tidb_cluster: Option<String>,
-    pub pod: Option<String>,
-    /// The TidbCluster in full.
-    #[serde(skip)]
-    pub of: Option<ObjectRef>,
 }
 
 impl Member {

@@ -7,7 +7,9 @@
 //! built on it. A witness without a domain contradicts nobody: in the midst of a migration the old pods have none yet.
 //! Pure. Not here: what a runbook does about it; which zones CoreDNS serves ([`super::corefile`]).
 
-use super::database::{Member, StoreRow, domain_in, host, names};
+use super::database::grouping::names;
+use super::database::names::{domain_in, host};
+use super::database::rows::{Member, StoreRow};
 use super::dns::{Served, normal};
 use super::pd::MemberId;
 use super::tidbcluster::{Component, TidbCluster};

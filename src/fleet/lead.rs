@@ -5,7 +5,7 @@
 //! no state but [`Lead::Lost`] is a lost quorum. Not here: counting the votes ([`super::database`]); asking again
 //! (`app::driver`).
 
-use super::database::Member;
+use super::database::rows::Member;
 use super::pd::{MemberId, PdAnswer};
 use super::quorum::{Quorum, votes};
 use crate::counted::counted;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::database::Member;
+use super::database::rows::Member;
 use super::quorum::Quorum;
 
 /// What losing one KubeCluster would do.

@@ -11,6 +11,7 @@
 
 pub mod certificate;
 pub mod closeup;
+pub mod component;
 pub mod corefile;
 pub mod database;
 pub mod diagnosis;

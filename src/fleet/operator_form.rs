@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::tidbcluster::Component;
+use super::component::Component;
 
 /// A component's `config` as a tree, whether it is an object or TOML text; of TiFlash, which keeps two of them below it
 /// (`config` and `proxy`), each. A text that is no TOML stays a text.

@@ -39,7 +39,7 @@ pub fn text(asked: &ToApprove) -> String {
     let since = wanted.asked.as_ref().map_or_else(String::new, |(at, _)| format!(" and waits since {at}"));
     let _ = writeln!(out, "Confirmed by {first}{since}. You are {who}.");
     let _ = writeln!(out, "The whole plan and its records: tidepilot runs show {}", wanted.run);
-    super::status::plain_lines(&out)
+    super::plain_lines(&out)
 }
 
 /// What the run was asked to do, and what its preflight only warned of.

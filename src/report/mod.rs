@@ -43,3 +43,8 @@ pub fn document(value: impl Serialize, observed_at: Timestamp) -> serde_json::Re
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
+
+/// The same, but line ends stay.
+pub fn plain_lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}

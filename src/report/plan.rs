@@ -54,7 +54,7 @@ pub fn text(plan: &Plan) -> String {
         (0, changes) => drop(writeln!(out, "{} to make. Nothing has been sent yet.", counted(changes, "change"))),
         (refusals, _) => drop(writeln!(out, "Refused by {}: nothing will be sent.", counted(refusals, "check"))),
     }
-    super::status::plain_lines(&out)
+    super::plain_lines(&out)
 }
 
 fn step_text(out: &mut String, number: usize, step: &PlannedStep) {

@@ -353,8 +353,3 @@ fn stores_text(database: &Database) -> String {
 fn dash() -> String {
     "-".into()
 }
-
-/// Strips control characters but keeps line ends.
-pub fn plain_lines(text: &str) -> String {
-    text.split('\n').map(super::plain).collect::<Vec<_>>().join("\n")
-}

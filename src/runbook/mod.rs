@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod actions;
+pub mod bind_error;
 pub mod facts;
 pub mod image;
 pub mod language;

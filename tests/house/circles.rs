@@ -23,21 +23,9 @@ const LEFT: &[&[&str]] = &[
         "client::wire::tunnel",
         "client::write",
     ],
-    &["fleet::certificate", "fleet::operator_form", "fleet::tidbcluster"],
-    &["fleet::database", "fleet::domain_witness", "fleet::lead", "fleet::loss"],
-    &["fleet::database::grouping", "fleet::database::joining"],
     &["hazards::lint::objects", "hazards::lint::placeholders"],
     &["hazards::more_cases", "hazards::stuck_cases", "hazards::tests"],
-    &["report::plan", "report::run", "report::status"],
     &["runbook::actions::forward", "runbook::actions::requests"],
-    &["runbook::language::definition", "runbook::language::inputs", "runbook::plan::bind", "runbook::plan::overrule"],
-    &[
-        "runbook::run::approval",
-        "runbook::run::engine",
-        "runbook::run::gates",
-        "runbook::run::people",
-        "runbook::run::record",
-    ],
 ];
 
 /// Module path (`client::wire::link`) → source without comments and tests.

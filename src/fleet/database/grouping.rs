@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::joining::host;
+use super::names::{host, pod_of};
 use crate::fleet::dns::same_name;
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::tidbcluster::{ClusterReference, Component, TidbCluster};
@@ -28,15 +28,6 @@ pub(crate) fn answers<'a>(
         .iter()
         .filter(|(pod, _)| pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name))
         .filter_map(|(pod, view)| view.answer.as_ref().ok().map(|answer| (pod, answer)))
-}
-
-/// Whether a pod name is `<tc>-<component>-<ordinal>`.
-pub(in crate::fleet) fn pod_of(tc: &TidbCluster, component: Component, pod: &str) -> bool {
-    pod.strip_prefix(tc.name())
-        .and_then(|rest| rest.strip_prefix('-'))
-        .and_then(|rest| rest.strip_prefix(component.key()))
-        .and_then(|rest| rest.strip_prefix('-'))
-        .is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// One TidbCluster with what tells where it belongs.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::grouping::pod_of;
+use super::names::{domain_in, host, pod_of};
 use super::{Member, StoreRow};
 use crate::fleet::dns::{Served, normal, same_name};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
@@ -136,20 +136,6 @@ fn moved<'a>(
             Some((*of, *cluster, *tc, pod))
         })
         .collect()
-}
-
-/// The domain in a host name of a pod of this TidbCluster; `None` where it is not one, or has none.
-pub(in crate::fleet) fn domain_in(tc: &TidbCluster, component: Component, host: &str) -> Option<String> {
-    let host = normal(host);
-    let pod = host.split('.').next().filter(|pod| pod_of(tc, component, pod))?;
-    let base = format!("{pod}.{}-{}-peer.{}.svc.", tc.name(), component.key(), tc.namespace());
-    host.strip_prefix(&base).map(str::to_owned).filter(|domain| !domain.is_empty())
-}
-
-/// `host` of `scheme://host:port`.
-pub fn host(url: &str) -> Option<&str> {
-    let rest = url.split_once("://")?.1;
-    Some(rest.split([':', '/']).next().unwrap_or(rest))
 }
 
 pub(super) fn join_stores(

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::Member;
-use super::grouping::{Astray, astray, candidates, cluster_id, names, pod_of, referenced};
+use super::grouping::{Astray, astray, candidates, cluster_id, names, referenced};
+use super::names::pod_of;
 use crate::counted::counted;
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};

@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
 use crate::runbook::language::expr;
+pub use crate::runbook::language::input::{Input, InputType};
+pub use crate::runbook::language::text::{Lang, Text};
 
 /// The runbooks inside the binary: id and text.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -55,92 +57,6 @@ pub struct Runbook {
     /// SHA-256 of the document's text.
     #[serde(skip)]
     pub digest: String,
-}
-
-/// A text in English and, where there is one, Chinese.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Text {
-    pub en: String,
-    #[serde(default)]
-    pub zh: Option<String>,
-}
-
-/// The language of titles and texts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lang {
-    #[default]
-    En,
-    Zh,
-}
-
-impl Text {
-    /// In this language, as far as the document has it.
-    pub fn of(&self, lang: Lang) -> &str {
-        match (lang, self.zh.as_deref().filter(|zh| !zh.trim().is_empty())) {
-            (Lang::Zh, Some(zh)) => zh,
-            (Lang::Zh, None) | (Lang::En, _) => &self.en,
-        }
-    }
-
-    /// In the other one.
-    pub(in crate::runbook) fn but(&self, lang: Lang) -> &str {
-        self.of(if lang == Lang::Zh { Lang::En } else { Lang::Zh })
-    }
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Input {
-    pub name: String,
-    #[serde(rename = "type")]
-    pub kind: InputType,
-    pub prompt: Text,
-    #[serde(default)]
-    pub optional: bool,
-    /// Of a TidbCluster: the runbook ends with it gone, so it may be gone already.
-    #[serde(default)]
-    pub may_be_gone: bool,
-    /// Taken when nothing is given; written as one would give it.
-    #[serde(default)]
-    pub default: Option<String>,
-    /// Shown where nothing is typed yet; what `lint` tries it with.
-    #[serde(default)]
-    pub example: Option<String>,
-    /// Of a DNS domain: the form puts in the one that the cluster serves, where connected clusters serve different ones.
-    #[serde(default)]
-    pub propose: bool,
-    /// Of a choice.
-    #[serde(default)]
-    pub options: Vec<String>,
-    /// Of an integer.
-    #[serde(default)]
-    pub min: Option<i64>,
-    #[serde(default)]
-    pub max: Option<i64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InputType {
-    /// `CONTEXT/NAMESPACE/NAME`
-    TidbCluster,
-    /// The same, of one that need not be there yet.
-    NewTidbCluster,
-    /// Any number of those, with commas between.
-    NewTidbClusters,
-    /// A kubeconfig context.
-    KubeContext,
-    DnsDomain,
-    /// `v8.5.7`
-    Version,
-    Integer,
-    Boolean,
-    /// RFC 3339; the time of the plan where none is given (the driver has the clock).
-    Time,
-    /// One of `options`.
-    Choice,
-    Text,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -452,8 +368,7 @@ impl Runbook {
             }
             for (what, text) in [("default", &input.default), ("example", &input.example)] {
                 if let Some(text) = text {
-                    crate::runbook::language::inputs::value(input, text)
-                        .map_err(|why| (place.clone(), format!("its {what}: {why}")))?;
+                    input.value(text).map_err(|why| (place.clone(), format!("its {what}: {why}")))?;
                 }
             }
         }

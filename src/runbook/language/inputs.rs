@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::fleet::ObjectRef;
-use crate::runbook::language::definition::{Input, InputType, Runbook};
-use crate::runbook::language::expr;
-use crate::runbook::plan::bind::BindError;
+use crate::runbook::bind_error::BindError;
+use crate::runbook::language::definition::Runbook;
+pub use crate::runbook::language::input::dns_domain;
+use crate::runbook::language::input::{InputType, split};
 
 /// The inputs of one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +43,7 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
             return Err(BindError::MissingInput { name: input.name.clone(), prompt: input.prompt.en.clone() });
         };
         let bad = |why: String| BindError::BadInput { name: input.name.clone(), why };
-        let value = value(input, text).map_err(bad)?;
+        let value = input.value(text).map_err(bad)?;
         match input.kind {
             InputType::TidbCluster | InputType::NewTidbCluster => {
                 let of = ObjectRef::parse(text).map_err(bad)?;
@@ -98,111 +99,9 @@ pub fn at(runbook: &Runbook, given: &BTreeMap<String, String>, now: jiff::Timest
     all
 }
 
-/// One value. `Err`: what was expected, what was found.
-pub fn value(input: &Input, text: &str) -> Result<Value, String> {
-    Ok(match input.kind {
-        InputType::TidbCluster => json!(ObjectRef::parse(text)?),
-        InputType::NewTidbCluster => json!(place(text)?),
-        InputType::NewTidbClusters => match split(text).map(place).collect::<Result<Vec<_>, _>>()? {
-            none if none.is_empty() => {
-                return Err("expected CONTEXT/NAMESPACE/NAME, or several with commas between; found nothing".into());
-            }
-            all => json!(all),
-        },
-        InputType::KubeContext if text.trim().is_empty() => return Err("expected a kubeconfig context".into()),
-        InputType::KubeContext => json!(text),
-        InputType::DnsDomain => json!(dns_domain(text)?),
-        InputType::Version if expr::version_at_least(text, "0") && text.starts_with('v') => json!(text),
-        InputType::Version => return Err(format!("expected a version such as v8.5.7, found {text:?}")),
-        InputType::Integer => {
-            let number: i64 = text.parse().map_err(|_| format!("expected a whole number, found {text:?}"))?;
-            let (min, max) = (input.min.unwrap_or(i64::MIN), input.max.unwrap_or(i64::MAX));
-            if !(min..=max).contains(&number) {
-                return Err(format!("expected a number from {min} to {max}, found {number}"));
-            }
-            json!(number)
-        }
-        InputType::Boolean => match text {
-            "true" => json!(true),
-            "false" => json!(false),
-            other => return Err(format!("expected true or false, found {other:?}")),
-        },
-        InputType::Time => match text.parse::<jiff::Timestamp>() {
-            Ok(_) => json!(text),
-            Err(_) => return Err(format!("expected a time such as 2026-01-01T00:00:00Z, found {text:?}")),
-        },
-        InputType::Choice if input.options.iter().any(|option| option == text) => json!(text),
-        InputType::Choice => return Err(format!("expected one of {}, found {text:?}", input.options.join(", "))),
-        InputType::Text => json!(text),
-    })
-}
-
-fn split(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
-}
-
-/// Where a TidbCluster is, or could be made.
-fn place(text: &str) -> Result<ObjectRef, String> {
-    let of = ObjectRef::parse(text)?;
-    for (what, name) in [("namespace", &of.namespace), ("name", &of.name)] {
-        if !label(name) {
-            return Err(format!("expected a {what} of small letters, digits and \"-\" (at most 63), found {name:?}"));
-        }
-    }
-    Ok(of)
-}
-
-fn label(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 63
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// A DNS domain as `clusterDomain` takes it. Refuses what an unset shell variable or a pasted template leaves
-/// behind (hazard 12).
-pub fn dns_domain(text: &str) -> Result<String, String> {
-    let hint = "expected a DNS domain such as cluster1.com or cluster.local";
-    if text.is_empty() {
-        return Err(format!(
-            "{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"
-        ));
-    }
-    let plain = crate::fleet::dns::normal(text.trim());
-    if plain != text && plain.split('.').all(label) {
-        return Err(format!(
-            "{hint}, found {text:?}: write {plain:?}, which is the same to DNS, and one name to PD and to certificates"
-        ));
-    }
-    if text.len() > 253 || !text.split('.').all(label) {
-        return Err(format!("{hint}, found {text:?}"));
-    }
-    if text.starts_with("svc.") {
-        return Err(format!("{hint}, found {text:?}: leave the leading \"svc.\" out"));
-    }
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn domains() {
-        for good in ["cluster.local", "cluster1.com", "a"] {
-            assert_eq!(dns_domain(good).as_deref(), Ok(good));
-        }
-        for bad in
-            ["", "${cluster1_cluster_domain}", "Cluster.local", "a..b", ".a", "a.", "a b", "svc.cluster.local", "-a"]
-        {
-            assert!(dns_domain(bad).is_err(), "{bad:?}");
-        }
-        for other in ["Cluster.LOCAL", "cluster.local.", " cluster.local"] {
-            let error = dns_domain(other).expect_err("refused");
-            assert!(error.contains("write \"cluster.local\""), "{error}");
-        }
-    }
 
     #[test]
     fn inputs_are_read_strictly() {
@@ -220,47 +119,6 @@ mod tests {
         ] {
             let error = read(&given).expect_err("refused");
             assert!(error.contains(wanted), "{error}");
-        }
-    }
-
-    #[test]
-    fn values_by_type() {
-        let input = |kind: &str| -> Input {
-            let value =
-                json!({"name": "x", "type": kind, "prompt": {"en": "x"}, "options": ["a", "b"], "min": 1, "max": 7});
-            serde_json::from_value(value).expect("an input")
-        };
-        let good = [
-            ("integer", "3", json!(3)),
-            ("boolean", "true", json!(true)),
-            ("choice", "b", json!("b")),
-            ("version", "v8.5.7", json!("v8.5.7")),
-            ("time", "2026-01-01T00:00:00Z", json!("2026-01-01T00:00:00Z")),
-            (
-                "new-tidb-clusters",
-                "a/b/c, d/e/f",
-                json!([ObjectRef::new("a", "b", "c"), ObjectRef::new("d", "e", "f")]),
-            ),
-        ];
-        for (kind, text, expected) in good {
-            assert_eq!(value(&input(kind), text), Ok(expected), "{kind} {text}");
-        }
-        let bad = [
-            ("integer", "0"),
-            ("integer", "x"),
-            ("boolean", "yes"),
-            ("choice", "c"),
-            ("version", "8.5.7"),
-            ("version", "vx"),
-            ("new-tidb-cluster", "a/B/c"),
-            ("new-tidb-cluster", "a/b/${tc}"),
-            ("new-tidb-clusters", ""),
-            ("new-tidb-clusters", "a/b/c,d"),
-            ("kube-context", ""),
-            ("time", "today"),
-        ];
-        for (kind, text) in bad {
-            assert!(value(&input(kind), text).is_err(), "{kind} {text}");
         }
     }
 }

@@ -4,8 +4,10 @@
 pub mod cost;
 pub mod definition;
 pub mod expr;
+pub mod input;
 pub mod inputs;
 pub mod lint;
 pub(crate) mod sample;
 pub mod schema;
 pub(super) mod template;
+pub mod text;

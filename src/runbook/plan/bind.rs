@@ -19,6 +19,7 @@ use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::actions::judge::{Judged, judge};
 use crate::runbook::actions::merge;
 use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
+pub use crate::runbook::bind_error::BindError;
 use crate::runbook::facts::{self, Query};
 use crate::runbook::image::Image;
 use crate::runbook::language::definition::{self, Check, ConfirmAsked, Fact, Phase, Runbook, Severity, Step};
@@ -34,23 +35,6 @@ pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
 const NO_SENTENCE: &str = "a condition of this runbook does not hold; it has no sentence, and `tidepilot runs show -o json` has its expression in the plan";
 /// Where the sentence names what cannot be seen.
 const NOT_SEEN: &str = "a condition of this runbook does not hold, and not all that its sentence names can be seen";
-
-/// Why there is no plan.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    #[error("input {name} is missing: {prompt} (--set {name}=…)")]
-    MissingInput { name: String, prompt: String },
-    #[error("there is no input {name:?}; this runbook has: {known}")]
-    UnknownInput { name: String, known: String },
-    #[error("input {name}: {why}")]
-    BadInput { name: String, why: String },
-    #[error("{0}")]
-    Unseen(String),
-    #[error("step {step}: {why}")]
-    Step { step: String, why: String },
-    #[error("check {check} cannot be overruled: {why}")]
-    NotAccepted { check: String, why: String },
-}
 
 /// Makes the plan. Steps that stand on what a check has refused are left out of it.
 pub fn bind(runbook: &Runbook, given: &BTreeMap<String, String>, seen: &Observation) -> Result<Plan, BindError> {

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::runbook::bind_error::BindError;
 use crate::runbook::language::definition::{Check, Evidence, Runbook, Severity};
-use crate::runbook::plan::bind::BindError;
 use crate::runbook::plan::{CheckResult, CheckState, Plan};
 
 /// Longest reason, in characters.

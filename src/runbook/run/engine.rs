@@ -17,10 +17,11 @@ use crate::runbook::actions::network::RouteProbe;
 use crate::runbook::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};
 use crate::runbook::image::Image;
 use crate::runbook::plan::bind::{self, Facts};
-use crate::runbook::plan::{Condition, Gate, PlannedStep};
-use crate::runbook::run::approval::{self, Approval, Wanted};
+use crate::runbook::plan::{Condition, PlannedStep};
+pub use crate::runbook::run::effect::{About, Effect, Input, Stop};
 use crate::runbook::run::gates::answered;
 use crate::runbook::run::record::{Cause, Event, How, Outcome, PauseReason};
+use crate::runbook::run::second_person;
 use crate::runbook::run::undo::undone;
 pub use crate::runbook::run::{BadRun, Pause, Run, StepState};
 
@@ -34,91 +35,6 @@ const FRESH_PROBE_S: i64 = 60;
 /// How often the world is looked at while waiting; seconds.
 pub(in crate::runbook) const POLL_S: u64 = 2;
 
-/// What the driver tells the engine.
-#[derive(Clone, Debug)]
-pub enum Input<'a> {
-    /// Begin, or go on after a wait.
-    Go,
-    Observed(&'a Observation),
-    Performed(Answer),
-    Probed {
-        step: String,
-        lines: Vec<ProbeLine>,
-    },
-    /// What [`Action::NetProbe`] saw.
-    Crossed {
-        step: String,
-        ways: Vec<RouteProbe>,
-    },
-    /// `Some(text)`: the gate was answered, with what was typed (empty for a plain one); `None`: nobody answers.
-    Answered {
-        gate: Gate,
-        text: Option<String>,
-    },
-    /// Every approval of the run that is in the cluster.
-    Approvals {
-        wanted: Wanted,
-        found: Vec<Approval>,
-    },
-    /// Nothing moved for longer than the step allows.
-    Stalled {
-        about: About,
-        sentence: String,
-        /// The last time that anything moved, where the driver knows it.
-        since: Option<Timestamp>,
-    },
-    /// A person asked to stop, and what was asked of the world did not come in time.
-    Hurried,
-}
-
-/// What a wait is about: each has a clock of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
-    /// What the step waits for.
-    Step,
-    /// An API server that does not answer.
-    Connection,
-    /// Something that has to hold all through the phase.
-    Invariant,
-}
-
-/// What the driver is to do, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Durable before the next effect.
-    Append(Event),
-    Observe,
-    Probe {
-        step: String,
-        action: Action,
-    },
-    Perform(Action),
-    Ask(Gate),
-    /// Look for what a second person left in the cluster.
-    FindApprovals(Wanted),
-    /// Look again after so many seconds. `stalled_s`: how long nothing may move.
-    Wait {
-        seconds: u64,
-        sentence: String,
-        stalled_s: u64,
-        about: About,
-    },
-    Stop(Stop),
-}
-
-/// Why the engine has nothing more to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stop {
-    Finished(Outcome),
-    /// A gate waits for a person; nothing is under way.
-    AtGate(Gate),
-    /// The gate was confirmed, and a second person has to approve; nothing is under way.
-    AwaitsApproval {
-        step: String,
-        sentence: String,
-    },
-    Paused(PauseReason),
-}
 impl Run {
     /// What to do next. `stop_asked`: pause as soon as nothing is in doubt.
     pub fn advance(&self, input: Input<'_>, stop_asked: bool, now: Timestamp) -> Vec<Effect> {
@@ -142,7 +58,7 @@ impl Run {
             Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
             Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
             Input::Answered { gate, text } => answered(gate, text),
-            Input::Approvals { wanted, found } => approval::found(&wanted, &found),
+            Input::Approvals { wanted, found } => second_person::found(&wanted, &found),
             Input::Stalled { about, sentence, since } => {
                 let since = since.map_or_else(String::new, |at| format!(" (since {} UTC)", at.strftime("%H:%M:%S")));
                 let (cause, sentence) = match about {

@@ -4,7 +4,7 @@
 
 use crate::runbook::action::{Action, Reversibility};
 use crate::runbook::plan::{Confirm, Gate, PlannedStep};
-use crate::runbook::run::engine::{Effect, Stop};
+use crate::runbook::run::effect::{Effect, Stop};
 use crate::runbook::run::record::Event;
 use crate::runbook::run::{Run, StepState};
 

@@ -6,21 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
+pub use crate::runbook::run::identity::NamedBy;
 use crate::runbook::run::record::{Event, Record};
-
-/// Who said that somebody is called so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NamedBy {
-    /// The API server, asked by the person's own credentials (SelfSubjectReview).
-    Server,
-    /// The API server, under `as:` of the kubeconfig: it is the name of somebody else.
-    Impersonation,
-    /// The user entry of their kubeconfig, which anybody writes as they like.
-    Kubeconfig,
-}
 
 /// Why a name is nobody's where two people are demanded, as the end of "NAME …"; `None`: it counts. `named_by` is
 /// missing in records before 0.2, which did not note it.

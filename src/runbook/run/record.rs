@@ -12,9 +12,8 @@ use crate::fleet::ObjectRef;
 use crate::runbook::action::{Action, Answer};
 use crate::runbook::image::Image;
 use crate::runbook::plan::Plan;
-use crate::runbook::run::approval::IdentityProof;
+use crate::runbook::run::identity::{IdentityProof, NamedBy};
 use crate::runbook::run::newer::unknown_field;
-use crate::runbook::run::people::NamedBy;
 
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
