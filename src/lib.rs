@@ -10,7 +10,7 @@
 //! * [`console`] and [`report`] — the two faces;
 //! * [`cli`] — arguments to lib to exit code;
 //! * [`counted`] and [`shown`] — small words that every room uses: numbers with their nouns, the door of printed text;
-//! * [`sim`] — a simulated world that speaks only the wires and imports nothing of ours.
+//! * `sim` — a simulated world that speaks only the wires and imports nothing of ours (feature `demo`).
 
 pub mod app;
 pub mod cli;
@@ -24,4 +24,5 @@ pub mod hazards;
 pub mod report;
 pub mod runbook;
 pub mod shown;
+#[cfg(feature = "demo")]
 pub mod sim;

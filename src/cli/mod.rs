@@ -7,6 +7,7 @@ mod approve;
 mod audit;
 mod check;
 mod console;
+#[cfg(feature = "demo")]
 mod demo;
 mod diagnose;
 mod docs;
@@ -52,6 +53,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "demo")]
     /// Everything on an embedded simulated fleet: learn, rehearse, reproduce
     #[command(after_help = manual::DEMO)]
     Demo(demo::DemoArgs),
@@ -142,6 +144,7 @@ pub fn main() -> ExitCode {
         let connect = cli.connect;
         match cli.command {
             None => console::run(&connect).await,
+            #[cfg(feature = "demo")]
             Some(Command::Demo(args)) => demo::run(args, connect).await,
             Some(Command::Status(args)) => status::run(&args, &connect).await,
             Some(Command::Check(args)) => check::run(&args, &connect).await,
