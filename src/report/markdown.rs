@@ -32,8 +32,8 @@ mod tests {
 
     #[test]
     fn a_text_of_others_ends_neither_its_cell_nor_its_block() {
-        assert_eq!(cell("a|b\n# c <img> [x](y) `d`"), "a\\|b\\u000a# c \\<img> \\[x\\](y) \\`d\\`");
-        assert_eq!(code("a`b\nc"), "a'b\\u000ac");
+        assert_eq!(cell("a|b\n# c <img> [x](y) `d`"), "a\\|b·# c \\<img> \\[x\\](y) \\`d\\`");
+        assert_eq!(code("a`b\nc"), "a'b·c");
         assert_eq!(block("a\nb\n"), "```text\na\nb\n```\n");
         let planted = block("a\n````\n# Approved\n");
         assert!(planted.starts_with("`````text\n") && planted.ends_with("\n`````\n"), "{planted}");

@@ -23,6 +23,7 @@ mod variables;
 
 use crate::hazards::{Checked, Finding, Location, Subject};
 use documents::{Document, Set};
+use room::cut;
 
 /// One text to judge.
 #[derive(Clone, Debug)]
@@ -86,7 +87,8 @@ fn not_judged(set: &Set) -> Vec<String> {
             of.map(|document| if document.kind().is_empty() { "(no kind)" } else { document.kind() }).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        kinds.join(", ")
+        // A kind is whatever somebody wrote there.
+        cut(&kinds.join(", "), 600).to_owned()
     };
     let second = kinds(&mut set.documents.iter().filter(|document| group(document) == "core.pingcap.com"));
     if !second.is_empty() {
