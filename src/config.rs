@@ -13,6 +13,8 @@ use crate::files::{self, Allowed, CONFIG_LIMIT, FileError};
 pub struct Config {
     /// Everything is read-only.
     pub read_only: bool,
+    /// The console takes the mouse; a terminal's own selection then takes shift.
+    pub mouse: Option<bool>,
     /// By context name.
     pub contexts: BTreeMap<String, ContextConfig>,
 }
@@ -70,6 +72,7 @@ mod tests {
     fn strict_and_small() {
         let config = Config::parse("contexts:\n  prod-east:\n    readOnly: true\n").expect("reads");
         assert!(config.contexts["prod-east"].read_only && !config.read_only);
+        assert_eq!(Config::parse("mouse: false\n").map(|config| config.mouse), Ok(Some(false)));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let error = Config::parse("contexts:\n  a:\n    readonly: true\n").expect_err("refused");
         assert!(error.contains("readonly") && error.contains("line 3"), "{error}");

@@ -159,6 +159,11 @@ pub(crate) fn write_private(file: &Path, text: String) -> io::Result<()> {
         .unwrap_or_else(|_| Err(io::Error::other("nothing took it within 3 s; is it a pipe without a reader?")))
 }
 
+/// Writes a file that was not there, for its owner alone (0600).
+pub(crate) fn write_new(file: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
+}
+
 fn write_here(file: &Path, text: &str) -> io::Result<()> {
     let mut opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
     // A file that was there keeps its mode when it is opened.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::message::Effect;
+use super::objects::{member_pod, store_pod};
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Ask, Happening, Kind, LogLine, LogOf, News, Place, Reading, Thing};
@@ -184,6 +185,14 @@ impl App {
             View::Yaml(thing) => Some(Ask::Objects(vec![thing.clone()])),
             View::Compare(one, other) => Some(Ask::Objects(vec![one.clone(), other.clone()])),
             View::Detail(Subject::Pod(of)) => Some(events_about(&Thing { kind: Kind::Pod, of: of.clone() })),
+            View::Detail(Subject::Member(id)) => {
+                let of = member_pod(self.database()?.member(*id)?)?;
+                Some(events_about(&Thing { kind: Kind::Pod, of }))
+            }
+            View::Detail(Subject::Store(id)) => {
+                let row = self.database()?.stores.iter().find(|row| row.store.id == *id)?;
+                Some(events_about(&Thing { kind: Kind::Pod, of: store_pod(row)? }))
+            }
             View::Detail(Subject::TidbCluster(of)) => {
                 Some(events_about(&Thing { kind: Kind::TidbCluster, of: of.clone() }))
             }

@@ -96,7 +96,7 @@ impl App {
             Some(Subject::Certificate(key)) => {
                 known.tidb_cluster = self.certificate(&key).map(|one| one.of.clone());
             }
-            Some(Subject::Cluster(_) | Subject::Sentence(_)) | None => {}
+            Some(Subject::Cluster(_) | Subject::Sentence(_) | Subject::Run(_)) | None => {}
         }
         known
     }

@@ -68,6 +68,7 @@ pub enum Command {
     Filter,
     Help,
     Copy,
+    Save,
     Logs,
     PreviousLogs,
     Events,
@@ -109,6 +110,94 @@ pub enum Command {
     CompleteBack,
 }
 
+/// Under which heading the help lists a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    Navigation,
+    Rows,
+    Views,
+    Runs,
+    Global,
+}
+
+impl Group {
+    pub const ALL: [Group; 5] = [Group::Navigation, Group::Rows, Group::Views, Group::Runs, Group::Global];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::Navigation => "navigation",
+            Group::Rows => "rows",
+            Group::Views => "views",
+            Group::Runs => "runs",
+            Group::Global => "global",
+        }
+    }
+}
+
+impl Command {
+    pub fn group(self) -> Group {
+        match self {
+            Command::Up
+            | Command::Down
+            | Command::PageUp
+            | Command::PageDown
+            | Command::HalfUp
+            | Command::HalfDown
+            | Command::Top
+            | Command::Bottom
+            | Command::Left
+            | Command::Right
+            | Command::Open
+            | Command::Back
+            | Command::Close
+            | Command::Complete
+            | Command::CompleteBack => Group::Navigation,
+            Command::Logs
+            | Command::PreviousLogs
+            | Command::Events
+            | Command::Yaml
+            | Command::Describe
+            | Command::Diff
+            | Command::Follow
+            | Command::Wrap
+            | Command::Timestamps
+            | Command::Mark
+            | Command::ClearMarks
+            | Command::Sort
+            | Command::ReverseSort
+            | Command::Wide
+            | Command::Inspector
+            | Command::Filter
+            | Command::FaultsOnly
+            | Command::Copy => Group::Rows,
+            Command::Palette
+            | Command::Findings
+            | Command::Certificates
+            | Command::AllClusters
+            | Command::Focus
+            | Command::PreviousDatabase
+            | Command::NextDatabase => Group::Views,
+            Command::Runbooks
+            | Command::Runs
+            | Command::Approvals
+            | Command::Approve
+            | Command::Start
+            | Command::Overrule
+            | Command::AnswerGate
+            | Command::PauseRun => Group::Runs,
+            Command::Help
+            | Command::Save
+            | Command::Refresh
+            | Command::Interrupt
+            | Command::Accept
+            | Command::Cancel
+            | Command::Yes
+            | Command::No
+            | Command::Switch => Group::Global,
+        }
+    }
+}
+
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
@@ -143,7 +232,7 @@ const fn bind(
 /// The table. The order is the order of the footer and of the help.
 pub const KEYMAP: &[Binding] = &[
     bind(&["enter"], Command::Open, "open", LISTS, true),
-    bind(&["enter"], Command::Open, "go to the object", &[Scope::Text], false),
+    bind(&["enter"], Command::Open, "go on from here", &[Scope::Text], false),
     bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
     bind(&["o"], Command::Overrule, "overrule a check", &[Scope::Plan], true),
     bind(&["enter"], Command::AnswerGate, "answer, choose", &[Scope::Run], true),
@@ -174,7 +263,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["enter"], Command::Accept, "choose", &[Scope::Choices], true),
     bind(&["esc", "q"], Command::Cancel, "not yet", &[Scope::Choices], true),
     bind(&["?", "esc", "q"], Command::Cancel, "close", &[Scope::Help], true),
-    bind(&[":"], Command::Palette, "go to", VIEWS, true),
+    bind(&[":", "ctrl-p"], Command::Palette, "go to", VIEWS, true),
     bind(&["/"], Command::Filter, "filter", &[Scope::Matrix, Scope::List, Scope::Logs], true),
     bind(&["p"], Command::PreviousLogs, "the run before", &[Scope::Logs], true),
     bind(&["s", "f"], Command::Follow, "follow", &[Scope::Logs], true),
@@ -184,7 +273,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["e"], Command::Events, "events", OBJECTS, false),
     bind(&["y"], Command::Yaml, "YAML", OBJECTS, false),
     bind(&["d"], Command::Describe, "describe", OBJECTS, false),
-    bind(&["D"], Command::Diff, "compare with its namesake elsewhere", OBJECTS, false),
+    bind(&["D"], Command::Diff, "compare with its like", OBJECTS, false),
     bind(&["r"], Command::Runbooks, "runbooks", VIEWS, true),
     bind(&["R"], Command::Runs, "runs", VIEWS, false),
     bind(&["!"], Command::Findings, "problems", VIEWS, true),
@@ -209,13 +298,14 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["]"], Command::NextDatabase, "next database", LISTS, false),
     bind(&["["], Command::PreviousDatabase, "previous database", LISTS, false),
     bind(&["ctrl-z"], Command::FaultsOnly, "faults only", LISTS, false),
-    bind(&["s"], Command::Sort, "order by the next column", &[Scope::List], false),
+    bind(&["s"], Command::Sort, "sort by the next column", &[Scope::List], false),
     bind(&["o"], Command::ReverseSort, "the other way round", &[Scope::List], false),
-    bind(&["i"], Command::Inspector, "what is under the cursor, beside the table", LISTS, false),
+    bind(&["i"], Command::Inspector, "inspector", LISTS, false),
     bind(&["w"], Command::Wide, "wide columns", LISTS, false),
     bind(&["space"], Command::Mark, "mark", LISTS, false),
     bind(&["ctrl-space"], Command::ClearMarks, "no marks", LISTS, false),
     bind(&["c"], Command::Copy, "copy", VIEWS, false),
+    bind(&["ctrl-s"], Command::Save, "save to a file", VIEWS, false),
     bind(&["ctrl-r"], Command::Refresh, "refresh", VIEWS, false),
     bind(&["ctrl-c"], Command::Interrupt, "quit, pausing a run", &Scope::ALL, false),
 ];
@@ -231,6 +321,42 @@ pub fn lookup(scope: Scope, key: &KeyEvent) -> Option<(Command, usize)> {
 /// The bindings of one scope, in the order of the table.
 pub fn bindings(scope: Scope) -> impl Iterator<Item = &'static Binding> {
     KEYMAP.iter().filter(move |binding| binding.scopes.contains(&scope))
+}
+
+/// A key as it is said to a person; `None` for what is no key by itself.
+pub fn name(key: &KeyEvent) -> Option<String> {
+    let name = match key.code {
+        KeyCode::Char(' ') => "space".to_owned(),
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::F(n) => format!("F{n}"),
+        KeyCode::Enter => "enter".to_owned(),
+        KeyCode::Esc => "esc".to_owned(),
+        KeyCode::Tab => "tab".to_owned(),
+        KeyCode::BackTab => "shift-tab".to_owned(),
+        KeyCode::Backspace => "backspace".to_owned(),
+        KeyCode::Delete => "delete".to_owned(),
+        KeyCode::Insert => "insert".to_owned(),
+        KeyCode::Left => "left".to_owned(),
+        KeyCode::Right => "right".to_owned(),
+        KeyCode::Up => "up".to_owned(),
+        KeyCode::Down => "down".to_owned(),
+        KeyCode::Home => "home".to_owned(),
+        KeyCode::End => "end".to_owned(),
+        KeyCode::PageUp => "pgup".to_owned(),
+        KeyCode::PageDown => "pgdn".to_owned(),
+        _ => return None,
+    };
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    Some(if control { format!("ctrl-{name}") } else { name })
+}
+
+/// What a key means in another scope, where it means nothing in this one.
+pub fn elsewhere(key: &KeyEvent) -> Option<&'static Binding> {
+    let means = |binding: &&Binding| {
+        binding.keys.iter().any(|name| parse(name).is_some_and(|wanted| same(&wanted, key)))
+            && !binding.scopes.iter().any(|scope| scope.types() || matches!(scope, Scope::Ask | Scope::Choices))
+    };
+    KEYMAP.iter().find(means)
 }
 
 /// Shift is part of the character where there is one, and terminals differ in whether they report it too.

@@ -45,6 +45,8 @@ pub struct CellView {
     pub word: String,
     pub leader: bool,
     pub drift: bool,
+    /// Whether its pod is ready; `None` where that is not seen.
+    pub ready: Option<bool>,
     /// More, where there is room for it; and less of it, for less room.
     pub detail: String,
     pub brief: String,
@@ -150,8 +152,11 @@ fn groups(columns: &[Column], rows: &[MatrixRow], database: &Database) -> Vec<Gr
         let sums = columns.iter().enumerate().map(|(at, column)| {
             let cells: Vec<&CellView> = own.iter().filter_map(|row| row.cells.get(at)?.as_ref()).collect();
             let level = cells.iter().map(|cell| cell.level).max()?;
-            let well = cells.iter().filter(|cell| cell.level == Level::Good).count();
-            let mut words = format!("{well} of {}", cells.len());
+            // Of pods, as Kubernetes counts them; what is PD's majority stands above.
+            let ready = cells.iter().filter(|cell| cell.ready == Some(true)).count();
+            let seen = cells.iter().all(|cell| cell.ready.is_some());
+            let ready = if seen { ready.to_string() } else { "?".to_owned() };
+            let mut words = format!("{ready}/{} ready", cells.len());
             if matches!(component, Component::Tikv | Component::Tiflash) {
                 let here = |row: &&StoreRow| {
                     row.kube_cluster.as_deref() == Some(&column.context)
@@ -214,6 +219,7 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
         word: String::new(),
         leader: false,
         drift: false,
+        ready: None,
         detail: String::new(),
         brief: String::new(),
         peer: None,
@@ -223,6 +229,7 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
         Some(pod) => {
             cell.pod.name = pod.metadata.name.clone();
             (cell.level, cell.word) = pod_words(pod);
+            cell.ready = live.then_some(cell.level == Level::Good);
             match component {
                 Component::Pd => join_member(&mut cell, database),
                 Component::Tikv | Component::Tiflash => join_store(&mut cell, database),
@@ -239,6 +246,7 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
             }
             cell.level = Level::Working;
             cell.word = if live { "no pod" } else { "not seen" }.into();
+            cell.ready = live.then_some(false);
         }
     }
     if !live {

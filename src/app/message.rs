@@ -19,6 +19,8 @@ use crate::runbook::run::ways::WayOn;
 #[derive(Clone, Debug)]
 pub enum Message {
     Key(crossterm::event::KeyEvent),
+    /// What the mouse was pointed at.
+    Pointed(Pointed),
     Resize,
     /// A second has passed: ages are redrawn.
     Tick,
@@ -36,8 +38,27 @@ pub enum Message {
         id: u64,
         news: News,
     },
+    /// What became of something that was asked for; one sentence.
+    Said(super::words::Level, String),
     /// A background task died; one sentence.
     Fault(String),
+}
+
+/// What was pointed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pointed {
+    /// A row by its key, and the column of the overview.
+    Row { key: String, column: Option<usize> },
+    /// The heading of a column.
+    Heading(usize),
+    /// A step of the plan; 0 are its checks.
+    Step(usize),
+    /// A key of the footer.
+    Key(&'static str),
+    /// A cluster of the header.
+    Cluster(usize),
+    /// Lines up (less than 0) or down.
+    Wheel(isize),
 }
 
 /// News of an approval that this person is asked for.
@@ -93,6 +114,13 @@ pub enum Effect {
     Quit,
     /// OSC 52.
     Copy(String),
+    /// The face puts the view in front into words and hands them on as [`Effect::Write`].
+    Save,
+    /// Writes a new file of the working folder that only this user may read.
+    Write {
+        name: String,
+        text: String,
+    },
     Plan {
         runbook: String,
         inputs: BTreeMap<String, String>,

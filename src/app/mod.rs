@@ -7,11 +7,14 @@
 //! lists, for the cursor and for drawing alike), [`form`], [`palette`] and [`run_view`] (state of single screens).
 
 pub mod approvals;
+mod changes;
 pub mod choices;
 pub mod closeup;
+pub mod copying;
 pub mod driver;
 pub mod filter;
 pub mod form;
+pub mod help;
 pub mod helping;
 pub mod keymap;
 pub mod matrix;
@@ -20,6 +23,7 @@ pub mod objects;
 mod overrule;
 pub mod palette;
 mod perform;
+mod pointing;
 mod prompt;
 pub mod rows;
 pub mod run_view;
@@ -29,7 +33,7 @@ pub mod views;
 pub mod words;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
@@ -51,6 +55,7 @@ use rows::{Kept, Order};
 use run_view::RunView;
 use words::Level;
 
+pub use copying::Copyable;
 pub use views::{Subject, View};
 
 /// What the command line decided for the whole session.
@@ -64,6 +69,8 @@ pub struct AppOptions {
     pub ascii: bool,
     /// `false` under `NO_COLOR`: modifiers and glyphs only.
     pub color: bool,
+    /// The terminal tells of the mouse; its own selection then takes shift.
+    pub mouse: bool,
 }
 
 /// One entry of the view stack, with its own filter and cursor.
@@ -128,6 +135,11 @@ pub enum Dialog {
         at: usize,
         offers: Vec<choices::ResolutionOffer>,
     },
+    /// What can be copied of what is under the cursor; enter copies one.
+    Copy {
+        at: usize,
+        items: Vec<copying::Copyable>,
+    },
     /// Why something is chosen: it is what the next person will read.
     Reason {
         offer: choices::ResolutionOffer,
@@ -160,6 +172,19 @@ pub struct Flash {
     /// `None`: stays until a key is pressed.
     pub until: Option<Timestamp>,
 }
+
+/// What this program said or noticed; the last ones are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub at: Timestamp,
+    pub level: Level,
+    /// `said`, `fault`, `cluster`
+    pub about: &'static str,
+    pub sentence: String,
+}
+
+/// How many of them.
+const TOLD: usize = 500;
 
 /// The whole state of the console.
 #[derive(Debug)]
@@ -212,6 +237,10 @@ pub struct App {
     change: u64,
     fleet_change: u64,
     kept: RefCell<Kept>,
+    changes: RefCell<changes::Changes>,
+    pub told: VecDeque<Told>,
+    /// A key was pressed in this session: whoever sits here has begun.
+    begun: bool,
 }
 
 impl App {
@@ -251,6 +280,9 @@ impl App {
             change: 0,
             fleet_change: 0,
             kept: RefCell::default(),
+            changes: RefCell::default(),
+            told: VecDeque::new(),
+            begun: false,
         }
     }
 
@@ -384,7 +416,27 @@ impl App {
 
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
         let until = self.now.checked_add(jiff::SignedDuration::from_secs(6)).ok();
-        self.flash = Some(Flash { level, text: text.into(), until });
+        let text = text.into();
+        self.tell(level, "said", text.clone());
+        self.flash = Some(Flash { level, text, until });
+    }
+
+    /// Keeps a sentence for the view `log`.
+    fn tell(&mut self, level: Level, about: &'static str, sentence: String) {
+        self.told.push_back(Told { at: self.now, level, about, sentence });
+        if self.told.len() > TOLD {
+            self.told.pop_front();
+        }
+    }
+
+    /// What a rehearsal is there for, until the first key: the TidbCluster without a cluster domain, and the words that begin.
+    pub fn first_job(&self) -> Option<String> {
+        if self.begun || !self.options.simulated {
+            return None;
+        }
+        let runbook = self.runbooks.iter().find(|runbook| runbook.id == "migrate-cluster-domain")?;
+        let (of, _) = self.fleet.tidb_clusters().find(|(_, tc)| tc.domain().is_none())?;
+        Some(format!("try :run {} on {of}", runbook.id))
     }
 
     /// Why the plan on the screen cannot be started; one sentence.
@@ -419,7 +471,7 @@ impl App {
             Some(Dialog::Filter { .. }) => Scope::Filter,
             Some(Dialog::Ask { .. }) => Scope::Ask,
             Some(Dialog::Typed { .. } | Dialog::Reason { .. } | Dialog::Overrule { .. }) => Scope::Typed,
-            Some(Dialog::Choices { .. }) => Scope::Choices,
+            Some(Dialog::Choices { .. } | Dialog::Copy { .. }) => Scope::Choices,
             None => self.view_scope(),
         }
     }

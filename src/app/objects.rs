@@ -36,6 +36,7 @@ impl App {
     fn object_of_row(&self, row: &Row) -> Option<Object> {
         match &row.item {
             Item::Pod(of) => Some(Object::object("Pod", of)),
+            Item::Happened { about, .. } => about.clone(),
             Item::Finding(index) => self.checked().findings.get(*index)?.subjects.first().cloned(),
             _ => self.object_of(&self.subject(row)?),
         }
@@ -59,12 +60,12 @@ impl App {
                 let one = self.certificate(key)?;
                 Some(Object::object("Secret", &ObjectRef::new(&one.of.context, &one.of.namespace, &one.secret)))
             }
-            Subject::Sentence(_) => None,
+            Subject::Sentence(_) | Subject::Run(_) => None,
         }
     }
 
     /// The marked objects that can be looked at as they are served, or the one under the cursor or of the view.
-    fn things(&self) -> Vec<Thing> {
+    pub(super) fn things(&self) -> Vec<Thing> {
         if let View::Yaml(thing) | View::Events(Some(thing)) | View::Compare(thing, _) = self.view() {
             return vec![thing.clone()];
         }
@@ -173,24 +174,31 @@ impl App {
             }
             return;
         }
-        let view = match command {
+        if let Some(view) = self.led_to(command) {
+            self.go(view);
+        }
+    }
+
+    /// Whether a key about the object under the cursor does something.
+    pub(super) fn reaches(&self, command: Command) -> bool {
+        let logs = matches!(self.view(), View::Logs { .. });
+        if logs { command == Command::PreviousLogs } else { self.led_to(command).is_some() }
+    }
+
+    /// Where a key about the object under the cursor leads.
+    fn led_to(&self, command: Command) -> Option<View> {
+        match command {
             Command::Logs | Command::PreviousLogs => self.logs_in_sight(command == Command::PreviousLogs),
             Command::Events => self.things().into_iter().next().map(|thing| View::Events(Some(thing))),
             Command::Yaml => self.things().into_iter().next().map(View::Yaml),
             Command::Diff => self.to_compare(),
+            Command::Describe => match self.view() {
+                View::Detail(_) => None,
+                View::Yaml(thing) | View::Events(Some(thing)) => Some(View::Detail(page_of(thing))),
+                _ => self.row().and_then(|row| self.subject(&row)).map(View::Detail),
+            },
             _ => None,
-        };
-        if let Some(view) = view {
-            return self.go(view);
         }
-        if command == Command::Describe {
-            if let Some(subject) = self.row().and_then(|row| self.subject(&row)) {
-                self.go(View::Detail(subject));
-            }
-            return;
-        }
-        let sentence = nothing_here(command, self.object().as_ref());
-        self.say(Level::Unknown, sentence);
     }
 }
 
@@ -201,11 +209,20 @@ pub fn nothing_here(command: Command, object: Option<&Object>) -> String {
         Command::Events => ("no events", "a pod, a member, a store or a TidbCluster"),
         Command::Yaml => ("no YAML", "a pod or a TidbCluster"),
         Command::Diff => ("nothing to compare", "a pod or a TidbCluster that has a namesake in another cluster"),
+        Command::Describe => ("nothing more to say", "another row"),
         _ => ("nothing", "a row"),
     };
     match object {
         Some(object) => format!("{what} here of {object}: put the cursor on {of}"),
         None => format!("{what} here: put the cursor on {of}"),
+    }
+}
+
+/// The page of an object.
+pub(super) fn page_of(thing: &Thing) -> Subject {
+    match thing.kind {
+        Kind::Pod => Subject::Pod(thing.of.clone()),
+        Kind::TidbCluster => Subject::TidbCluster(thing.of.clone()),
     }
 }
 

@@ -12,13 +12,16 @@ use super::{App, Dialog, View};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::runbook::plan::overrule::Accepted;
-use crate::runbook::plan::{Confirm, Plan};
+use crate::runbook::plan::{Confirm, Plan, PlannedStep};
 use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::view::ResolutionOffer;
 
 impl App {
     /// `at`: position of the key in its binding.
     pub(super) fn perform(&mut self, command: Command, at: usize, effects: &mut Vec<Effect>) {
+        if let Some(why) = self.idle(command) {
+            return self.say(Level::Unknown, why);
+        }
         let page = usize::from(self.size.1.saturating_sub(6)).max(1);
         match command {
             Command::Up => self.up_or_down(-1),
@@ -27,6 +30,10 @@ impl App {
             Command::PageDown => self.step(signed(page)),
             Command::HalfUp => self.step(-signed(page / 2)),
             Command::HalfDown => self.step(signed(page / 2)),
+            Command::Top if self.view_scope() == Scope::Plan && self.dialog.is_none() => self.choose_step(0),
+            Command::Bottom if self.view_scope() == Scope::Plan && self.dialog.is_none() => {
+                self.choose_step(usize::MAX)
+            }
             Command::Top => self.step(isize::MIN / 2),
             Command::Bottom => self.step(isize::MAX / 2),
             Command::Left => self.turn(false),
@@ -40,7 +47,8 @@ impl App {
                 self.dialog = Some(Dialog::Filter { input });
             }
             Command::Help => self.dialog = Some(Dialog::Help { scroll: 0, of: self.view_scope() }),
-            Command::Copy => self.copy(effects),
+            Command::Copy => self.dialog = Some(Dialog::Copy { at: 0, items: self.copyable() }),
+            Command::Save => effects.push(Effect::Save),
             Command::Logs
             | Command::PreviousLogs
             | Command::Events
@@ -142,11 +150,15 @@ impl App {
     fn up_or_down(&mut self, by: isize) {
         match self.scope() {
             Scope::Choices => {
-                if let Some(Dialog::Choices { at, offers }) = &mut self.dialog {
-                    *at = at.saturating_add_signed(by).min(offers.len().saturating_sub(1));
-                }
+                let (at, count) = match &mut self.dialog {
+                    Some(Dialog::Choices { at, offers }) => (at, offers.len()),
+                    Some(Dialog::Copy { at, items }) => (at, items.len()),
+                    _ => return,
+                };
+                *at = at.saturating_add_signed(by).min(count.saturating_sub(1));
             }
             Scope::Palette => self.earlier(by < 0),
+            Scope::Plan => self.choose_step(self.chosen_step().saturating_add_signed(by)),
             Scope::Form => {
                 if let Some(form) = &mut self.form {
                     form.at = form.at.saturating_add_signed(by).min(form.fields.len().saturating_sub(1));
@@ -181,6 +193,35 @@ impl App {
                 let screen = self.screen_mut();
                 screen.scroll = screen.scroll.saturating_add_signed(by);
             }
+        }
+    }
+
+    /// What is chosen in the plan: 0 are its checks, then its steps.
+    pub fn chosen_step(&self) -> usize {
+        let steps = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        self.screen().row.min(steps)
+    }
+
+    pub(super) fn choose_step(&mut self, number: usize) {
+        let steps = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        let screen = self.screen_mut();
+        (screen.row, screen.scroll) = (number.min(steps), 0);
+    }
+
+    /// The step that a question is about: that of its gate, or the only one of a plan that is started.
+    pub fn asked_step(&self) -> Option<&PlannedStep> {
+        let Some(Dialog::Ask { effect, .. } | Dialog::Typed { effect, .. }) = &self.dialog else { return None };
+        match &**effect {
+            Effect::Answer { gate, .. } => {
+                let run = self.run.as_ref()?;
+                let open = run.gate.as_ref().filter(|open| open.id == *gate)?;
+                run.plan.as_ref()?.steps.iter().find(|step| step.id == open.step)
+            }
+            Effect::Start(plan) => {
+                self.only_gate(plan)?;
+                self.plan.as_ref()?.steps.iter().find(|step| step.action.writes() && !step.already_so)
+            }
+            _ => None,
         }
     }
 
@@ -220,14 +261,19 @@ impl App {
         let Some(at) = self.database_index() else { return };
         let next = if forward { (at + 1) % count } else { (at + count - 1) % count };
         self.choose_database(next);
-        if count == 1 {
-            self.say(Level::Done, "there is one Database");
-        }
     }
 
     fn open(&mut self, effects: &mut Vec<Effect>) {
-        if let View::Detail(super::Subject::Finding(_)) = self.view() {
-            return self.open_object();
+        match self.view() {
+            View::Detail(super::Subject::Finding(_)) => return self.open_object(),
+            View::Detail(super::Subject::Run(id)) => {
+                let run = self.runs.iter().find(|run| run.run == *id).cloned();
+                return match run {
+                    Some(run) => self.ask_resume(run),
+                    None => self.say(Level::Unknown, "it is not listed any more"),
+                };
+            }
+            _ => {}
         }
         let Some(row) = self.row() else { return };
         match &row.item {
@@ -241,7 +287,7 @@ impl App {
                     if *self.view() == View::Approvals {
                         self.look_at_approval(&run.run, effects);
                     } else {
-                        self.ask_resume(run, effects);
+                        self.open_run(run);
                     }
                 }
             }
@@ -251,6 +297,12 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Shows a run: the one of this console as it goes on, another one as it stands; nothing is asked yet.
+    fn open_run(&mut self, run: Standing) {
+        let current = self.run.as_ref().is_some_and(|shown| shown.id() == run.run && (shown.driving || !run.open));
+        self.go(if current { View::Run } else { View::Detail(super::Subject::Run(run.run)) });
     }
 
     pub(super) fn open_form(&mut self, index: usize) {
@@ -278,6 +330,8 @@ impl App {
             self.screens.pop();
         } else if self.focus.is_some() {
             self.focus = None;
+        } else {
+            self.say(Level::Done, "this is the first view; :q or ctrl-c quits");
         }
     }
 
@@ -287,30 +341,6 @@ impl App {
         } else {
             self.say(Level::Done, ":q or ctrl-c quits");
         }
-    }
-
-    fn copy(&mut self, effects: &mut Vec<Effect>) {
-        let text = match self.view() {
-            View::Plan => self.plan.as_ref().map(|plan| {
-                let changing = plan.steps.iter().filter(|step| step.action.writes());
-                changing.map(|step| step.command.clone() + "\n").collect::<String>()
-            }),
-            View::Run => self.run.as_ref().map(|run| run.id().to_owned()),
-            View::Approval => self.approving.as_ref().map(|approving| approving.run.clone()),
-            View::Detail(super::Subject::Pod(of) | super::Subject::TidbCluster(of)) => Some(of.to_string()),
-            View::Detail(super::Subject::Finding(key)) => self.finding(key).map(|finding| finding.what_to_do.clone()),
-            View::Detail(super::Subject::Cluster(text) | super::Subject::Sentence(text)) => Some(text.clone()),
-            View::Detail(super::Subject::Member(id)) => Some(id.hex()),
-            View::Detail(super::Subject::Store(id)) => Some(id.to_string()),
-            View::Overview => self.row().map(|row| match self.subject(&row) {
-                Some(super::Subject::Pod(of)) => of.name,
-                _ => row.copy,
-            }),
-            _ => self.row().map(|row| row.copy),
-        };
-        let Some(text) = text.filter(|text| !text.is_empty()) else { return };
-        // What became of it is said by whoever does it.
-        effects.push(Effect::Copy(text));
     }
 
     pub(super) fn interrupt(&mut self, effects: &mut Vec<Effect>) {
@@ -369,16 +399,15 @@ impl App {
         }
     }
 
-    fn ask_resume(&mut self, run: Standing, effects: &mut Vec<Effect>) {
+    fn ask_resume(&mut self, run: Standing) {
         let current = self.run.as_ref().is_some_and(|shown| shown.id() == run.run);
         if current && (self.run.as_ref().is_some_and(|shown| shown.driving) || !run.open) {
             self.go(View::Run);
         } else if !run.open {
             self.say(Level::Done, format!("run {} is over: {}", run.run, run.state));
-            effects.push(Effect::ListRuns);
         } else if !run.here || run.drives == Drives::Here {
-            // Nothing of it can be done from this console: what it is, whose, and the command that takes it over.
-            self.go(View::Detail(super::Subject::Sentence(run.refusal())));
+            // Nothing of it can be done from this console: its page has the command that takes it over.
+            self.say(Level::Unknown, run.refusal());
         } else if self.options.read_only {
             self.say(Level::Bad, "read-only: this session cannot resume a run; leave out --read-only to arm it");
         } else if let Some(of) = ObjectRef::parse(&run.target).ok().filter(|of| self.is_read_only(&of.context)) {
@@ -433,6 +462,10 @@ impl App {
                     self.choose(offer);
                 }
             }
+            // What became of it is said by whoever does it.
+            Some(Dialog::Copy { at, items }) => {
+                effects.extend(items.into_iter().nth(at).map(|item| Effect::Copy(item.text)));
+            }
             Some(Dialog::Reason { offer, input, .. }) => self.reasoned(offer, input),
             Some(Dialog::Overrule { check, sentence, input, .. }) => self.overruled(check, sentence, input, effects),
             None => self.submit(effects),
@@ -483,6 +516,8 @@ impl App {
             Effect::Approve { .. } => self.approval_leaves(),
             Effect::Quit
             | Effect::Copy(_)
+            | Effect::Save
+            | Effect::Write { .. }
             | Effect::Plan { .. }
             | Effect::AskApproval { .. }
             | Effect::PauseRun
@@ -510,6 +545,7 @@ impl App {
                 | Dialog::Ask { .. }
                 | Dialog::Typed { .. }
                 | Dialog::Choices { .. }
+                | Dialog::Copy { .. }
                 | Dialog::Reason { .. }
                 | Dialog::Overrule { .. },
             ) => {}

@@ -8,9 +8,10 @@ use super::form::Form;
 use super::helping::Known;
 use super::keymap::Command;
 use super::message::Effect;
-use super::palette::{Target, candidates, nowhere, resolve};
+use super::palette::{Target, arguments, candidates, nowhere, resolve};
 use super::words::Level;
 use super::{App, Dialog, View};
+use crate::fleet::database::Database;
 
 impl App {
     pub(super) fn complete(&mut self, forward: bool) {
@@ -96,6 +97,7 @@ impl App {
                     }
                 }
             }
+            (Target::View(view), Some(argument)) if self.leads_to(&view, &argument, effects) => {}
             (Target::View(view), _) => {
                 // Nothing is pointed at by a word.
                 self.hint = Known::default();
@@ -110,5 +112,47 @@ impl App {
             (Target::Help, _) => self.perform(Command::Help, 0, effects),
             (Target::Quit, _) => self.interrupt(effects),
         }
+    }
+
+    /// `:pods NAME`, `:pd ID`, `:stores ID`, `:tc NAME`, `:runs ID`: to that object, in the view that lists it. What is the
+    /// name of nothing there filters the view.
+    fn leads_to(&mut self, view: &View, argument: &str, effects: &mut Vec<Effect>) -> bool {
+        let names = arguments(self, &Target::View(view.clone()));
+        if !matches!(view, View::Pods | View::Members | View::Stores | View::TidbClusters | View::Runs) {
+            return false;
+        }
+        let called = |name: &str| name == argument || name.rsplit('/').next() == Some(argument);
+        let found: Vec<&(String, String)> = names.iter().filter(|(name, _)| called(name)).collect();
+        let key = match found.as_slice() {
+            [(name, _)] => Some(name.clone()),
+            _ => found.iter().find(|(name, _)| name == argument).map(|(name, _)| name.clone()),
+        };
+        self.hint = Known::default();
+        // A member of another Database brings that one in front.
+        if *view == View::Members
+            && let Some(key) = &key
+        {
+            let holds = |database: &Database| database.members.iter().any(|member| member.id.hex() == *key);
+            if let Some(index) = self.databases().iter().position(holds) {
+                self.choose_database(index);
+            }
+        }
+        self.focus = None;
+        self.switch(view.clone());
+        if *view == View::Runs {
+            effects.push(Effect::ListRuns);
+        }
+        let screen = self.screen_mut();
+        match key {
+            Some(key) => {
+                screen.filter.clear();
+                screen.key = Some(key);
+                if self.idle(Command::Open).is_none() {
+                    self.perform(Command::Open, 0, effects);
+                }
+            }
+            None => screen.filter = argument.to_owned(),
+        }
+        true
     }
 }

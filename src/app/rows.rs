@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::changes::Seen;
 use super::filter::Filter;
 use super::matrix::{Matrix, matrix};
 use super::words::Level;
@@ -85,6 +86,8 @@ impl App {
         let spec = screen.view.spec();
         let mut rows = (spec.rows)(self);
         let all = rows.len();
+        let seen = Seen { view: screen.view.clone(), database: self.database_index(), focus: self.focus.clone() };
+        self.changes.borrow_mut().note(seen, &rows, spec.columns, self.now);
         if self.faults_only && spec.faults {
             rows.retain(|row| row.level.is_fault());
         }
@@ -217,6 +220,7 @@ impl App {
             Item::Certificate(_) => Some(Subject::Certificate(row.key.clone())),
             Item::Problem(problem) => Some(Subject::Sentence(problem.sentence.clone())),
             Item::Pod(of) => Some(Subject::Pod(of.clone())),
+            Item::Happened { told, .. } => Some(Subject::Sentence(told.clone())),
             Item::Database(_) | Item::Runbook(_) | Item::Run(_) | Item::Line => None,
         }
     }

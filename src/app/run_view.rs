@@ -30,6 +30,8 @@ pub struct RunView {
     /// This process drives it now.
     pub driving: bool,
     name: String,
+    /// When it was opened.
+    begun: Option<Timestamp>,
 }
 
 impl RunView {
@@ -70,6 +72,7 @@ impl RunView {
         match &record.event {
             Event::RunOpened { run, plan, .. } => {
                 self.records.clear();
+                self.begun = Some(record.at);
                 self.name.clone_from(run);
                 self.plan = Some(plan.clone());
                 self.shown = Shown::of(std::slice::from_ref(&record)).ok();
@@ -97,6 +100,18 @@ impl RunView {
         if self.records.len() > LOG {
             self.records.remove(0);
         }
+    }
+
+    /// For how long it has been going on, all of it: `2m11s`; until its last record once nobody drives it.
+    pub fn lasted(&self, now: Timestamp) -> Option<String> {
+        let begun = self.begun?;
+        let until = if self.driving { now } else { self.records.last()?.at };
+        let seconds = until.duration_since(begun).as_secs().max(0);
+        Some(match seconds {
+            0..60 => format!("{seconds}s"),
+            60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+            _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        })
     }
 
     /// How the run stands; `None` before its first record.

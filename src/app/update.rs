@@ -8,9 +8,9 @@ use tui_input::backend::crossterm::EventHandler;
 use super::keymap::lookup;
 use super::message::{Effect, Message, RunMessage};
 use super::run_view::RunView;
-use super::words::Level;
+use super::words::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
-use crate::fleet::Freshness;
+use crate::fleet::{Change, Freshness, What};
 use crate::runbook::plan::Gate;
 
 /// Longest text a field takes: a paste must not fill the memory.
@@ -29,9 +29,11 @@ impl App {
         match message {
             Message::Key(key) if key.kind != KeyEventKind::Release => self.key(key, &mut effects),
             Message::Key(_) => self.dirty = false,
+            Message::Pointed(at) => self.pointed(at, &mut effects),
             Message::Resize => {}
             Message::Tick => self.tick(),
             Message::Fleet(change) => {
+                self.note_connection(&change);
                 self.fleet.apply(change);
                 self.fleet_change += 1;
                 self.databases.take();
@@ -48,13 +50,27 @@ impl App {
             Message::Run(message) => self.run_message(message, &mut effects),
             Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Closeup { id, news } => self.closeup_news(id, news),
+            Message::Said(level, sentence) => self.say(level, sentence),
             Message::Fault(sentence) => {
+                self.tell(Level::Bad, "fault", sentence.clone());
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
             }
         }
         self.look_closer(&mut effects);
         self.look_closely(&mut effects);
         effects
+    }
+
+    /// A connection that changes is worth a line of the log.
+    fn note_connection(&mut self, change: &Change) {
+        let What::Connection { freshness, message } = &change.what else { return };
+        let known = self.fleet.clusters.get(&change.context).map(|cluster| &cluster.freshness);
+        if known.is_some_and(|known| std::mem::discriminant(known) == std::mem::discriminant(freshness)) {
+            return;
+        }
+        let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        let sentence = format!("{} is {}{why}", change.context, freshness.word());
+        self.tell(freshness_level(freshness), "cluster", sentence);
     }
 
     /// What findings and certificates rest on is not watched: it is asked for while they are on the screen.
@@ -79,7 +95,7 @@ impl App {
         let aging = |freshness: &Freshness| !matches!(freshness, Freshness::Live | Freshness::NeverSeen);
         let ages = self.fleet.clusters.values().any(|cluster| aging(&cluster.freshness));
         let driving = self.run.as_ref().is_some_and(|run| run.driving);
-        self.dirty = over || ages || driving;
+        self.dirty = over || ages || driving || self.fades();
     }
 
     fn run_message(&mut self, message: RunMessage, effects: &mut Vec<Effect>) {
@@ -186,8 +202,9 @@ impl App {
         }
     }
 
-    fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
+    pub(super) fn key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
         self.flash = None;
+        self.begun = true;
         // From the first key on, a Database that appears later does not push away the one being looked at.
         if self.chosen.is_none() && !self.databases().is_empty() {
             self.choose_database(0);
@@ -196,14 +213,14 @@ impl App {
         match lookup(scope, &key) {
             Some((command, at)) => self.perform(command, at, effects),
             None if scope.types() => self.type_key(key),
-            None => self.dirty = false,
+            None => self.unbound(scope, &key),
         }
         self.propose_domain();
         self.remember_row();
     }
 
     /// The cursor holds on to the thing that it stands on.
-    fn remember_row(&mut self) {
+    pub(super) fn remember_row(&mut self) {
         let rows = self.rows();
         if let Some(at) = self.cursor(&rows) {
             let key = rows[at].key.clone();
@@ -237,7 +254,7 @@ impl App {
                 edit(input, &event);
                 wrong.clear();
             }
-            Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Choices { .. }) => {}
+            Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Choices { .. } | Dialog::Copy { .. }) => {}
             None => {
                 if let Some(form) = &mut self.form {
                     form.error = None;

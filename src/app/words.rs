@@ -66,6 +66,15 @@ pub fn freshness_words(cluster: &KubeCluster, now: Timestamp) -> String {
     }
 }
 
+/// What is done about a cluster that is not live.
+pub fn endeavour(freshness: &Freshness) -> &'static str {
+    match freshness {
+        Freshness::Stale { .. } => ", reconnecting",
+        Freshness::Unreachable => ", trying again",
+        Freshness::Live | Freshness::NeverSeen | Freshness::Forbidden | Freshness::AuthNeeded => "",
+    }
+}
+
 /// How the PD membership stands, with what could not be seen.
 pub fn quorum_level(database: &Database) -> Level {
     let quorum = database.quorum;

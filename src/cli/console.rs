@@ -15,13 +15,13 @@ use crate::console::terminal;
 pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
     let connect = &Connect { on_screen: true, ..connect.clone() };
     match connect.links().and_then(|links| Ok((links.clone(), connect.driver(links)?))) {
-        Ok((links, driver)) => open(links, driver, connect.ascii, false).await,
+        Ok((links, driver)) => open(links, driver, connect, false).await,
         Err(sentence) => Ok(fail(&sentence, USAGE)),
     }
 }
 
 /// Opens the console over these connections; returns when the person leaves.
-pub async fn open(links: Links, driver: Driver, ascii: bool, simulated: bool) -> color_eyre::Result<ExitCode> {
+pub async fn open(links: Links, driver: Driver, connect: &Connect, simulated: bool) -> color_eyre::Result<ExitCode> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
@@ -32,8 +32,9 @@ pub async fn open(links: Links, driver: Driver, ascii: bool, simulated: bool) ->
     let app = App::new(AppOptions {
         read_only: links.iter().all(|link| link.read_only()),
         simulated,
-        ascii: ascii || !utf8 || dumb,
+        ascii: connect.ascii || !utf8 || dumb,
         color: !set("NO_COLOR") && !dumb,
+        mouse: connect.mouse(),
     });
     let (messages, inbox) = mpsc::channel(1024);
     let (effects, todo) = mpsc::channel(64);

@@ -76,7 +76,7 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
     let connect = Connect { kubeconfig: vec![kubeconfig], state: Some(state), on_screen: true, ..connect };
     let links = connect.links().map_err(color_eyre::Report::msg)?;
     let driver = connect.driver(links.clone()).map_err(color_eyre::Report::msg)?;
-    let code = console::open(links, driver, connect.ascii, true).await;
+    let code = console::open(links, driver, &connect, true).await;
     sim.shutdown().await;
     code
 }

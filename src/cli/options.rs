@@ -55,6 +55,9 @@ pub struct Connect {
     /// Only ASCII on the console's screen
     #[arg(long, global = true, help_heading = "Global options")]
     pub ascii: bool,
+    /// Leave the mouse to the terminal (also `mouse: false` in the config file)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_mouse: bool,
     /// Language of runbook titles and texts (default: from the locale)
     #[arg(long, global = true, help_heading = "Global options", value_enum)]
     pub lang: Option<Language>,
@@ -85,6 +88,11 @@ impl Connect {
             Some(Language::En) => false,
             None => locale().to_ascii_lowercase().starts_with("zh"),
         }
+    }
+
+    /// Whether the console takes the mouse: unless the option or the config file says no.
+    pub fn mouse(&self) -> bool {
+        !self.no_mouse && Config::load().ok().and_then(|config| config.mouse).unwrap_or(true)
     }
 
     /// The runbooks at hand. `Err`: one sentence.

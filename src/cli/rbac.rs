@@ -17,7 +17,8 @@ use crate::runbook::run::record::line_hash;
 
 #[derive(Args, Debug)]
 pub struct RbacArgs {
-    /// Name of the runbook (`tidepilot runbook list`)
+    /// Name of the runbook (`tidepilot runbook list`), or `read-only`: the role of whoever only looks, logs (pods/log) and events
+    /// included
     runbook: String,
     /// An input of the runbook; repeatable
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
@@ -34,6 +35,10 @@ pub struct RbacArgs {
 }
 
 pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    if args.runbook == "read-only" {
+        print(include_str!("../../assets/rbac/read-only.yaml"));
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
         return Ok(connect.refuse(&sentence, exit::REFUSED));
     }

@@ -1,70 +1,36 @@
 //! One thing, with everything known of it, unabridged.
 
-use super::text::{Page, pad, span};
+use super::pod_page;
+use super::sheet::Sheet;
+use super::text::{Page, span};
 use super::theme::{Role, Theme};
-use crate::app::matrix::{pod_words, store_level};
 use crate::app::views::certificates::{level as certificate_level, state};
 use crate::app::views::findings::level as finding_level;
-use crate::app::views::members::health;
 use crate::app::words::{Level, access_word, age, crd_words, freshness_level, freshness_words};
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
-use crate::fleet::database::Member;
 use crate::fleet::expiry::{Certificate, Held, left};
 use crate::fleet::rollout::rollout;
 use crate::hazards::Finding;
-
-/// Width of the labels at the left.
-const LABEL: usize = 16;
-
-struct Sheet {
-    page: Page,
-    theme: Theme,
-    room: usize,
-}
-
-impl Sheet {
-    fn head(&mut self, kind: &str, name: &str) {
-        let spans =
-            vec![span(format!("  {kind} "), self.theme.style(Role::Dim)), span(name, self.theme.style(Role::Strong))];
-        self.page.push(spans);
-        self.page.gap();
-    }
-
-    fn section(&mut self, title: &str) {
-        self.page.gap();
-        self.page.push(vec![span(format!("  {title}"), self.theme.style(Role::Title))]);
-    }
-
-    fn line(&mut self, label: &str, text: &str) {
-        self.styled(label, text, Role::Plain);
-    }
-
-    fn level(&mut self, label: &str, level: Level, text: &str) {
-        let text = format!("{} {text}", self.theme.glyph(level));
-        self.styled(label, &text, Role::Level(level));
-    }
-
-    fn styled(&mut self, label: &str, text: &str, role: Role) {
-        let label = span(format!("  {}", pad(label, LABEL)), self.theme.style(Role::Dim));
-        self.page.hang(vec![label], text, self.theme.style(role), self.room.saturating_sub(1));
-    }
-}
+use crate::runbook::run::standing::{Drives, Standing};
 
 pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
-    let mut sheet = Sheet { page: Page::default(), theme, room };
+    let mut sheet = Sheet::new(theme, room);
     let known = match subject {
-        Subject::Pod(of) => pod(app, &mut sheet, of),
+        Subject::Pod(of) => pod_page::pod(app, &mut sheet, of),
         Subject::Cluster(context) => cluster(app, &mut sheet, context),
         Subject::TidbCluster(of) => tidb_cluster(app, &mut sheet, of),
         Subject::Member(id) => app.database().and_then(|db| db.member(*id)).map(|member| {
-            sheet.head("PD member", &member.id.hex());
-            self::member(&mut sheet, member);
+            pod_page::member_page(app, &mut sheet, member);
         }),
-        Subject::Store(id) => store(app, &mut sheet, *id),
+        Subject::Store(id) => {
+            let row = app.database().and_then(|all| all.stores.iter().find(|row| row.store.id == *id));
+            row.map(|row| pod_page::store_page(app, &mut sheet, row))
+        }
         Subject::Finding(key) => app.finding(key).map(|finding| self::finding(app, &mut sheet, finding)),
         Subject::Certificate(key) => app.certificate(key).map(|one| certificate(app, &mut sheet, one)),
+        Subject::Run(id) => app.runs.iter().find(|run| run.run == *id).map(|run| self::run(app, &mut sheet, run)),
         Subject::Sentence(sentence) => {
             sheet.page.hang(vec![span("  ", theme.style(Role::Plain))], sentence, theme.style(Role::Plain), room);
             Some(())
@@ -74,6 +40,44 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
         sheet.page.push(vec![span("  It is not there any more. Esc goes back.", theme.style(Role::Dim))]);
     }
     sheet.page
+}
+
+/// A run of the list, before anything is asked of it.
+fn run(app: &App, sheet: &mut Sheet, run: &Standing) {
+    sheet.head("run", &run.run);
+    let level = match (run.half_done(), run.open) {
+        (true, _) => Level::Bad,
+        (false, true) => Level::Working,
+        (false, false) => Level::Done,
+    };
+    sheet.level("state", level, &run.state);
+    sheet.line("runbook", &run.runbook);
+    sheet.known("document", &run.document);
+    sheet.line("on", &run.target);
+    sheet.line("steps", &format!("{} of {} over", run.completed, run.steps));
+    sheet.line("opened", &format!("{} ago", age(run.opened, app.now)));
+    sheet.known("by", &run.who);
+    sheet.known("driven by", &run.driven_by());
+    sheet.known("waits", &run.waits);
+    sheet.line("sent", if run.sent { "something was sent, or may have been" } else { "nothing was sent" });
+    sheet.line("journal", if run.here { "on this machine" } else { "not on this machine" });
+    sheet.known("record", &run.record);
+    if !run.open {
+        return sheet.line("more", &format!("tidepilot runs show {}", run.run));
+    }
+    sheet.section("what now");
+    sheet.line("", &run.refusal());
+    let mine = run.here && run.drives != Drives::Here;
+    if mine {
+        sheet.styled("enter", "asks how to go on; nothing is sent before that", Role::Accent);
+    }
+    for offer in run.offers.iter().filter(|_| mine) {
+        let (name, does) = offer.words();
+        sheet.line(name, &does);
+    }
+    for line in &run.next {
+        sheet.line("in a shell", line);
+    }
 }
 
 fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
@@ -136,113 +140,6 @@ fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
             sheet.line(name, &colons(id));
         }
     }
-}
-
-fn pod(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
-    sheet.head("pod", &of.to_string());
-    let cluster = app.fleet.clusters.get(&of.context)?;
-    sheet.level(
-        "cluster",
-        freshness_level(&cluster.freshness),
-        &format!("{} {}", of.context, freshness_words(cluster, app.now)),
-    );
-    let Some(pod) = cluster.pods.get(&of.key()) else {
-        sheet.level("status", Level::Working, "wanted by the spec, and there is no such pod");
-        return Some(());
-    };
-    let (level, word) = pod_words(pod);
-    match cluster.freshness.is_live() {
-        true => sheet.level("status", level, &word),
-        false => sheet.level("status", Level::Unknown, &format!("{word}, when last seen")),
-    }
-    let containers = &pod.status.container_statuses;
-    let ready = containers.iter().filter(|container| container.ready).count();
-    sheet.line("containers", &format!("{ready}/{} ready, {} restarts", containers.len(), pod.restarts()));
-    if let Some(ip) = &pod.status.pod_ip {
-        sheet.line("IP", ip);
-    }
-    if let Some(created) = pod.metadata.creation_timestamp {
-        sheet.line("age", &age(created, app.now));
-    }
-    if let Some(revision) = pod.metadata.labels.get("controller-revision-hash") {
-        sheet.line("revision", revision);
-    }
-    let member = app.database()?.members.iter().find(|member| {
-        member.kube_cluster.as_deref() == Some(&of.context)
-            && member.namespace.as_deref() == Some(&of.namespace)
-            && member.pod.as_deref() == Some(&of.name)
-    });
-    if let Some(member) = member {
-        sheet.section("as PD says");
-        self::member(sheet, member);
-    }
-    if let Some(view) = cluster.pd.get(&of.key()) {
-        sheet.line("asked", &format!("{} ago", age(view.at, app.now)));
-        match &view.answer {
-            Ok(answer) => {
-                sheet.line("version", answer.version.as_deref().unwrap_or("not known"));
-                for gap in &answer.gaps {
-                    sheet.level("not read", Level::Unknown, gap);
-                }
-            }
-            Err(why) => sheet.level("no answer", Level::Bad, why),
-        }
-    }
-    let store = app
-        .database()?
-        .stores
-        .iter()
-        .find(|row| row.kube_cluster.as_deref() == Some(&of.context) && row.pod.as_deref() == Some(&of.name));
-    if let Some(row) = store {
-        sheet.section("as PD says");
-        store_lines(sheet, row);
-    }
-    Some(())
-}
-
-fn member(sheet: &mut Sheet, member: &Member) {
-    let (level, word) = health(member);
-    sheet.level("health", level, word);
-    sheet.line("id", &format!("{} (decimal {})", member.id.hex(), member.id.decimal()));
-    sheet.line("name", if member.name.is_empty() { "(none)" } else { &member.name });
-    if member.leader {
-        let text = format!("{} leader", sheet.theme.leader());
-        sheet.styled("role", &text, Role::Accent);
-    }
-    let place = match (&member.kube_cluster, &member.namespace, &member.pod) {
-        (Some(context), Some(namespace), Some(pod)) => format!("{context}/{namespace}/{pod}"),
-        _ => "in no connected context".into(),
-    };
-    sheet.line("pod", &place);
-    let role = if member.drift { Role::Level(Level::Bad) } else { Role::Plain };
-    sheet.styled("peerURL", &member.peer_urls.join(" "), role);
-    if let Some(expected) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
-        let label = format!("expected {}", sheet.theme.drift());
-        sheet.styled(&label, expected, Role::Level(Level::Working));
-    }
-    sheet.line("clientURL", &member.client_urls.join(" "));
-}
-
-fn store(app: &App, sheet: &mut Sheet, id: u64) -> Option<()> {
-    let row = app.database()?.stores.iter().find(|row| row.store.id == id)?;
-    sheet.head("store", &id.to_string());
-    store_lines(sheet, row);
-    Some(())
-}
-
-fn store_lines(sheet: &mut Sheet, row: &crate::fleet::database::StoreRow) {
-    let store = &row.store;
-    sheet.level("state", store_level(&store.state), &store.state);
-    sheet.line("store id", &store.id.to_string());
-    sheet.line("kind", if store.tiflash { "TiFlash" } else { "TiKV" });
-    sheet.line("address", &store.address);
-    sheet.line("version", &store.version);
-    sheet.line("regions", &format!("{}, {} led from here", store.region_count, store.leader_count));
-    let place = match (&row.kube_cluster, &row.pod) {
-        (Some(context), Some(pod)) => format!("{pod} in {context}"),
-        _ => "in no connected context".into(),
-    };
-    sheet.line("pod", &place);
 }
 
 fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
@@ -313,5 +210,6 @@ fn tidb_cluster(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
             sheet.level(title, Level::Working, &part.reason);
         }
     }
+    pod_page::events(app, sheet);
     Some(())
 }

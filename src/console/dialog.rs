@@ -9,10 +9,10 @@ use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::choices::ResolutionOffer;
-use crate::app::keymap::{Scope, bindings};
+use crate::app::keymap::Scope;
 use crate::app::palette::candidates;
 use crate::app::words::Level;
-use crate::app::{App, Dialog};
+use crate::app::{App, Copyable, Dialog};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: Rect) {
     match &app.dialog {
@@ -21,33 +21,47 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
             palette(app, theme, frame, body, input.value(), stem);
         }
         Some(Dialog::Help { scroll, of }) => {
-            let (lines, inner) = help(*of, theme, body);
-            let title = " keys of this view ";
+            let (lines, inner) = help(app, *of, theme, body);
+            let title = format!(" keys that work here: {} ", app.view().title());
+            let title = title.as_str();
             let wide = lines.iter().map(Line::width).max().unwrap_or(0) + 4;
             let Some(inside) = window(frame, theme, inner, wide, title) else { return };
             let top = (*scroll).min(lines.len().saturating_sub(usize::from(inside.height)));
             put(frame, inside, lines.into_iter().skip(top));
         }
         Some(Dialog::Ask { title, question, yes, go, .. }) => {
-            ask(theme, frame, body, title, question, yes, *go);
+            let of = confirmed(app, theme, body);
+            ask(theme, frame, body, title, question, yes, *go, of);
         }
         Some(Dialog::Typed { question, text, input, wrong, .. }) => {
             let lines = vec![span(" type exactly ", theme.style(Role::Dim)), span(text, theme.style(Role::Strong))];
             let wrong = wrong.then_some("that is not it; nothing was sent");
-            field(theme, frame, body, footer, question, lines, input, wrong);
+            let of = confirmed(app, theme, body);
+            field(theme, frame, body, footer, question, of, lines, input, wrong);
         }
         Some(Dialog::Choices { at, offers }) => choices(theme, frame, body, offers, *at),
+        Some(Dialog::Copy { at, items }) => copies(theme, frame, body, items, *at),
         Some(Dialog::Reason { offer, input, wrong }) => {
             let (_, about) = offer.words();
             let wrong = wrong.then_some("a reason is needed; nothing was sent");
             let lines = vec![span(" why? it is what the next person will read", theme.style(Role::Dim))];
-            field(theme, frame, body, footer, &about, lines, input, wrong);
+            field(theme, frame, body, footer, &about, Vec::new(), lines, input, wrong);
         }
         Some(Dialog::Overrule { check, sentence, input, wrong }) => {
             let about = format!("check {check}, a reading and not proof: {sentence}");
             let wrong = Some(wrong.as_str()).filter(|wrong| !wrong.is_empty());
             let why = " why does it not count? it is journalled and stands in plan, report and approval";
-            field(theme, frame, body, footer, &about, vec![span(why, theme.style(Role::Dim))], input, wrong);
+            field(
+                theme,
+                frame,
+                body,
+                footer,
+                &about,
+                Vec::new(),
+                vec![span(why, theme.style(Role::Dim))],
+                input,
+                wrong,
+            );
         }
         Some(Dialog::Filter { .. }) | None => {}
     }
@@ -91,48 +105,84 @@ fn palette(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, value: &s
         return;
     }
     // The list keeps the picked one in sight.
+    // What enter takes is marked: the one that was picked, or the best where it is meant.
     let picked = found.iter().position(|one| one.text == value);
+    let meant = !stem.trim().is_empty() && found.first().is_some_and(|one| one.fit.is_meant());
+    let picked = picked.or(meant.then_some(0));
     let top = picked.map_or(0, |at| (at + 1).saturating_sub(shown));
     let height = u16::try_from(shown).unwrap_or(1);
     let area = Rect { y: body.bottom() - height, height, ..body };
     frame.render_widget(Clear, area);
-    let widest = found.iter().map(|one| width(&one.text)).max().unwrap_or(0);
     let room = usize::from(body.width);
+    let widest = found.iter().map(|one| width(&one.text)).max().unwrap_or(0).min(room * 2 / 3);
     let lines = found.iter().enumerate().skip(top).take(shown).map(|(index, one)| {
         let at = picked == Some(index);
         let style = theme.style(if at { Role::Cursor } else { Role::Plain });
         let about = cut(&one.about, room.saturating_sub(widest + 5), theme);
         Line::from(vec![
             super::table::mark(theme, at),
-            span(pad(&one.text, widest), style),
+            span(pad(&cut(&one.text, widest, theme), widest), style),
             span(format!("  {about}"), theme.style(Role::Dim)),
         ])
     });
     put(frame, area, lines);
 }
 
-/// The help of a scope in as many columns as fit, and the area that it takes.
-pub fn help(scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'static>>, Rect) {
-    let entries: Vec<(String, &str)> = bindings(scope)
-        .map(|binding| {
-            let keys: Vec<String> = match binding.keys {
-                [first, .., last] if binding.keys.len() > 6 => vec![format!("{first}..{last}")],
-                keys => keys.iter().map(|name| theme.key(name)).collect(),
-            };
-            (keys.join(" "), binding.label)
-        })
-        .collect();
-    let keys = entries.iter().map(|(keys, _)| width(keys)).max().unwrap_or(0);
-    let labels = entries.iter().map(|(_, label)| label.len()).max().unwrap_or(0);
+/// The help of a scope, group by group in as many columns as fit, and the area that it takes.
+pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'static>>, Rect) {
+    let groups = app.help(scope);
+    let keys_of = |keys: &[&str]| match keys {
+        [first, .., last] if keys.len() > 6 => format!("{first}..{last}"),
+        keys => keys.iter().map(|name| theme.key(name)).collect::<Vec<_>>().join(" "),
+    };
+    let entries = || groups.iter().flat_map(|(_, entries)| entries);
+    let keys = entries().map(|(keys, _)| width(&keys_of(keys))).max().unwrap_or(0).min(14);
+    let labels = entries().map(|(_, label)| label.len()).max().unwrap_or(0);
     let one = keys + 2 + labels + 2;
     let columns = (usize::from(body.width).saturating_sub(4) / one.max(1)).clamp(1, 3);
-    let height = entries.len().div_ceil(columns);
-    let mut lines = Vec::with_capacity(height);
+    // Each group with its heading; a group is not torn apart where it fits into one column.
+    let blocks: Vec<Vec<Line<'static>>> = groups
+        .iter()
+        .map(|(group, entries)| {
+            let mut block = vec![Line::from(span(pad(group.title(), one), theme.style(Role::Title)))];
+            block.extend(entries.iter().map(|(names, label)| {
+                let names = cut(&keys_of(names), keys, theme);
+                Line::from(vec![
+                    span(pad(&names, keys), theme.style(Role::Accent)),
+                    span(format!("  {}", pad(label, labels + 2)), theme.style(Role::Plain)),
+                ])
+            }));
+            block
+        })
+        .collect();
+    let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
+    let most = all.div_ceil(columns);
+    let mut filled: Vec<Vec<Line<'static>>> = vec![Vec::new()];
+    for block in blocks {
+        let last = filled.len() - 1;
+        let begin = !filled[last].is_empty() && filled[last].len() + block.len() / 2 > most && filled.len() < columns;
+        if begin {
+            filled.push(block);
+            continue;
+        }
+        if !filled[last].is_empty() {
+            filled[last].push(Line::from(Span::raw(" ".repeat(one))));
+        }
+        filled[last].extend(block);
+    }
+    let height = filled.iter().map(Vec::len).max().unwrap_or(0);
+    let mut lines = Vec::with_capacity(height + 1);
+    let own = app.view().spec().help;
+    if !own.is_empty() {
+        lines.push(Line::from(span(format!(" {own}"), theme.style(Role::Dim))));
+    }
     for row in 0..height {
         let mut spans = vec![Span::raw(" ")];
-        for (keys_of, label) in entries.iter().skip(row).step_by(height).take(columns) {
-            spans.push(span(pad(keys_of, keys), theme.style(Role::Accent)));
-            spans.push(span(format!("  {}", pad(label, labels + 2)), theme.style(Role::Plain)));
+        for column in &filled {
+            match column.get(row) {
+                Some(line) => spans.extend(line.spans.iter().cloned()),
+                None => spans.push(Span::raw(" ".repeat(one))),
+            }
         }
         lines.push(Line::from(spans));
     }
@@ -141,12 +191,80 @@ pub fn help(scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'static>>, Rect
     (lines, if area.height >= 3 { area } else { inner })
 }
 
-fn ask(theme: Theme, frame: &mut Frame<'_>, body: Rect, title: &str, question: &str, yes: &str, go: bool) {
-    let wide = usize::from(body.width).clamp(1, 72);
+/// What can be copied; beneath the list the text of the line in focus stands whole, to be read or copied by hand.
+fn copies(theme: Theme, frame: &mut Frame<'_>, body: Rect, items: &[Copyable], at: usize) {
+    let wide = usize::from(body.width).clamp(1, 110);
+    let widest = items.iter().map(|item| width(item.what)).max().unwrap_or(0);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let style = theme.style(if index == at { Role::Cursor } else { Role::Plain });
+        let text = match item.text.trim_end().lines().count() {
+            0 | 1 => item.text.clone(),
+            several => crate::counted::counted(several, "line"),
+        };
+        let text = cut(&text, wide.saturating_sub(widest + 8), theme);
+        lines.push(Line::from(vec![
+            super::table::mark(theme, index == at),
+            span(pad(item.what, widest), style),
+            span(format!("  {text}"), theme.style(Role::Dim)),
+        ]));
+    }
+    let whole = items.get(at).map(|item| item.text.as_str()).unwrap_or_default();
+    let mut below = vec![Line::default()];
+    for line in whole.lines() {
+        let pieces = wrap(line, wide.saturating_sub(4));
+        below.extend(pieces.into_iter().map(|piece| Line::from(span(format!(" {piece}"), theme.style(Role::Plain)))));
+    }
+    let room = usize::from(body.height).saturating_sub(2);
+    below.truncate(room.saturating_sub(lines.len()).max(2));
+    let area = middle(body, lines.len() + below.len());
+    let list = usize::from(area.height.saturating_sub(2)).saturating_sub(below.len()).max(1);
+    let skip = (at + 1).saturating_sub(list);
+    let Some(inside) = window(frame, theme, area, wide, " copy ") else { return };
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(skip).take(list).chain(below).collect();
+    put(frame, inside, shown);
+}
+
+/// What a question confirms, whole: before and after, the request, the way back.
+fn confirmed(app: &App, theme: Theme, body: Rect) -> Vec<Line<'static>> {
+    let room = usize::from(body.width).clamp(1, 110).saturating_sub(4);
+    app.asked_step().map(|step| super::plan_view::confirmed(theme, step, room)).unwrap_or_default()
+}
+
+/// How wide a question is: as wide as there is room where it shows what it confirms.
+fn asking(body: Rect, of: &[Line<'static>]) -> usize {
+    usize::from(body.width).clamp(1, if of.is_empty() { 72 } else { 110 })
+}
+
+/// What is confirmed in so many lines; what has no room is told.
+fn fitted(theme: Theme, mut of: Vec<Line<'static>>, room: usize) -> Vec<Line<'static>> {
+    if of.len() > room {
+        let more = of.len() + 1 - room.max(1);
+        of.truncate(room.saturating_sub(1));
+        let words = format!(" {} of it have no room here", crate::counted::counted(more, "line"));
+        of.push(Line::from(span(words, theme.level(Level::Working))));
+    }
+    of
+}
+
+#[expect(clippy::too_many_arguments, reason = "where it is drawn, and the parts of one box")]
+fn ask(
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    body: Rect,
+    title: &str,
+    question: &str,
+    yes: &str,
+    go: bool,
+    of: Vec<Line<'static>>,
+) {
+    let wide = asking(body, &of);
     let mut lines: Vec<Line<'static>> = wrap(question, wide.saturating_sub(4))
         .into_iter()
         .map(|piece| Line::from(Span::styled(format!(" {piece}"), theme.style(Role::Plain))))
         .collect();
+    let room = usize::from(body.height).saturating_sub(lines.len() + 5);
+    lines.extend(fitted(theme, of, room));
     lines.push(Line::default());
     let button = |label: &str, focus: bool| {
         let style = theme.style(if focus { Role::Cursor } else { Role::Plain });
@@ -194,15 +312,18 @@ fn field(
     body: Rect,
     footer: Rect,
     question: &str,
+    of: Vec<Line<'static>>,
     asked: Vec<Span<'static>>,
     input: &tui_input::Input,
     wrong: Option<&str>,
 ) {
-    let wide = usize::from(body.width).clamp(1, 72);
+    let wide = asking(body, &of);
     let mut lines: Vec<Line<'static>> = wrap(question, wide.saturating_sub(4))
         .into_iter()
         .map(|piece| Line::from(Span::styled(format!(" {piece}"), theme.style(Role::Plain))))
         .collect();
+    let room = usize::from(body.height).saturating_sub(lines.len() + 6);
+    lines.extend(fitted(theme, of, room));
     lines.push(Line::default());
     lines.push(Line::from(asked));
     if let Some(wrong) = wrong {

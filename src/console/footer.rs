@@ -5,12 +5,13 @@ use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line, Span};
 use tui_input::Input;
 
+use super::spots::Spots;
 use super::text::{cut, span};
 use super::theme::{Role, Theme};
-use crate::app::keymap::{Command, bindings};
+use crate::app::message::Pointed;
 use crate::app::{App, Dialog};
 
-pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &mut Spots) {
     if area.is_empty() {
         return;
     }
@@ -22,6 +23,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             | Dialog::Ask { .. }
             | Dialog::Typed { .. }
             | Dialog::Choices { .. }
+            | Dialog::Copy { .. }
             | Dialog::Reason { .. }
             | Dialog::Overrule { .. },
         )
@@ -35,24 +37,27 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         frame.render_widget(Line::from(vec![glyph, Span::styled(text, style)]), area);
         return;
     }
+    let hints = app.hints();
+    let wide = |(key, word): &(&str, &str)| 4 + super::text::width(&theme.key(key)) + word.len();
+    // The way to all the others keeps its place.
+    let help = hints.last().filter(|(key, _)| *key == "?");
+    let reserved = help.map_or(0, wide);
+    let mut room = usize::from(area.width).saturating_sub(reserved);
+    let mut shown: Vec<&(&str, &str)> = Vec::new();
+    for hint in hints.iter().filter(|hint| help.is_none_or(|help| *hint != help)) {
+        let Some(left) = room.checked_sub(wide(hint)) else { break };
+        room = left;
+        shown.push(hint);
+    }
+    shown.extend(help);
     let mut spans = Vec::new();
-    let mut used = 0;
-    let startable = app.plan.is_some() && app.cannot_start().is_none();
-    let hinted = bindings(app.scope()).filter(|binding| match binding.command {
-        Command::Start => startable,
-        Command::Approve => app.cannot_approve().is_none(),
-        Command::Overrule => app.can_be_overruled().is_some(),
-        _ => binding.hint,
-    });
-    for binding in hinted {
-        let key = theme.key(binding.keys[0]);
-        let wide = 1 + super::text::width(&key) + 1 + binding.label.len() + 2;
-        if used + wide > usize::from(area.width) {
-            break;
-        }
-        used += wide;
-        spans.push(Span::styled(format!(" {key}"), theme.style(Role::Accent)));
-        spans.push(Span::styled(format!(" {}  ", binding.label), theme.style(Role::Dim)));
+    let mut x = area.x;
+    for (key, word) in shown {
+        let width = u16::try_from(wide(&(key, word))).unwrap_or(u16::MAX);
+        spots.put(Rect { x, width, ..area }.intersection(area), Pointed::Key(key));
+        x = x.saturating_add(width);
+        spans.push(Span::styled(format!(" {}", theme.key(key)), theme.style(Role::Accent)));
+        spans.push(Span::styled(format!(" {word}  "), theme.style(Role::Dim)));
     }
     frame.render_widget(Line::from(spans), area);
 }

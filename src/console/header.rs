@@ -5,19 +5,22 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::spots::Spots;
 use super::text::{cut, cut_middle, span, width};
 use super::theme::{Role, Theme};
-use crate::app::words::{Level, freshness_level, freshness_words, quorum_level, quorum_short};
+use crate::app::message::Pointed;
+use crate::app::words::{Level, endeavour, freshness_level, freshness_words, quorum_level, quorum_short};
 use crate::app::{App, View};
 use crate::counted::counted;
 use crate::runbook::run::view::Progress;
 
-pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &mut Spots) {
     if area.height > 0 {
         first(app, theme, frame, Rect { height: 1, ..area });
     }
     if area.height > 1 {
         let line = chips(app, theme, usize::from(area.width));
+        spots_of_chips(app, &line, Rect { y: area.y + 1, height: 1, ..area }, spots);
         frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
     }
 }
@@ -35,35 +38,15 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             left.push(Span::styled(format!(" [{at}/{count}]"), theme.style(Role::Dim)));
         }
     }
-    let mut right = Vec::new();
-    if let Some(database) = app.database() {
-        let level = quorum_level(database);
-        right.push(Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)));
-        right.push(Span::raw("  "));
-    }
-    if let Some((word, level)) = run_mark(app, theme) {
-        right.push(Span::styled(word, theme.level(level)));
-        right.push(Span::raw("  "));
-    }
-    if let Some(words) = yours(app) {
-        let (glyph, level) = theme.step(&Progress::WaitingForYou);
-        right.push(Span::styled(format!("{glyph} {words}"), theme.level(level)));
-        right.push(Span::raw("  "));
-    }
-    if app.options.simulated {
-        right.push(Span::styled("SIMULATED", theme.style(Role::Accent)));
-        right.push(Span::raw("  "));
-    }
-    if app.options.read_only {
-        right.push(Span::styled("READ-ONLY", theme.style(Role::Strong)));
-    } else {
-        right.push(Span::styled("read-write", theme.style(Role::Dim)));
-    }
-    right.push(Span::raw(" "));
-    // Where the line is too short, the Database's id goes first, then its number, then the right side from its left
-    // end: what this session may do stays to the last.
     let room = usize::from(area.width);
     let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    // Shorter words come before anything is left out: the majority is not pushed out by a mark.
+    let mut right = right_side(app, theme, false);
+    if wide(&left[..2.min(left.len())]) + wide(&right) + 2 > room {
+        right = right_side(app, theme, true);
+    }
+    // Where the line is too short, the Database's id goes first, then its number, then the right side from its left
+    // end: what this session may do stays to the last.
     let over = (wide(&left) + wide(&right) + 2).saturating_sub(room);
     if over > 0 && left.len() > 2 {
         let keep = left[2].width().saturating_sub(over + 1);
@@ -91,6 +74,36 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Line::from(left), area);
 }
 
+/// How it stands, what is under way, what waits, and what this session may do.
+fn right_side(app: &App, theme: Theme, short: bool) -> Vec<Span<'static>> {
+    let mut right = Vec::new();
+    if let Some(database) = app.database() {
+        let level = quorum_level(database);
+        right.push(Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)));
+        right.push(Span::raw("  "));
+    }
+    if let Some((word, level)) = run_mark(app, theme) {
+        right.push(Span::styled(word, theme.level(level)));
+        right.push(Span::raw("  "));
+    }
+    if let Some(words) = yours(app, short) {
+        let (glyph, level) = theme.step(&Progress::WaitingForYou);
+        right.push(Span::styled(format!("{glyph} {words}"), theme.level(level)));
+        right.push(Span::raw("  "));
+    }
+    if app.options.simulated {
+        right.push(Span::styled(if short { "SIM" } else { "SIMULATED" }, theme.style(Role::Accent)));
+        right.push(Span::raw("  "));
+    }
+    if app.options.read_only {
+        right.push(Span::styled("READ-ONLY", theme.style(Role::Strong)));
+    } else {
+        right.push(Span::styled("read-write", theme.style(Role::Dim)));
+    }
+    right.push(Span::raw(" "));
+    right
+}
+
 /// A run under way is seen from everywhere.
 fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
     let Some(run) = app.run.as_ref().filter(|run| run.driving) else { return left_mark(app, theme) };
@@ -103,9 +116,10 @@ fn run_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
 }
 
 /// Runs that a second person has to approve, and that is who sits here.
-fn yours(app: &App) -> Option<String> {
+fn yours(app: &App, short: bool) -> Option<String> {
     match app.approvals().filter(|(_, run)| run.waits_for_you()).count() {
         0 => None,
+        more if short => Some(counted(more, "approval")),
         1 => Some("1 run waits for your approval".to_owned()),
         more => Some(format!("{more} runs wait for your approval")),
     }
@@ -122,18 +136,33 @@ fn left_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
     }
 }
 
+/// A click on a cluster does what its digit does.
+fn spots_of_chips(app: &App, line: &Line<'_>, area: Rect, spots: &mut Spots) {
+    let names: Vec<&str> = app.fleet.clusters.keys().map(String::as_str).collect();
+    let mut x = area.x;
+    let mut index = 0;
+    for one in &line.spans {
+        let width = u16::try_from(one.width()).unwrap_or(u16::MAX);
+        if index < 9 && names.get(index).is_some_and(|name| *name == one.content) {
+            spots.put(Rect { x, width, ..area }.intersection(area), Pointed::Cluster(index));
+            index += 1;
+        }
+        x = x.saturating_add(width);
+    }
+}
+
 /// `1 east ● live   2 west ✖ unreachable 41s`, shortened until it fits.
 fn chips(app: &App, theme: Theme, room: usize) -> Line<'static> {
     if app.fleet.clusters.is_empty() {
         return Line::from(Span::styled(" no cluster yet", theme.style(Role::Dim)));
     }
-    for shortness in 0..3 {
+    for shortness in 0..4 {
         let line = chips_at(app, theme, shortness);
         if line.width() <= room {
             return line;
         }
     }
-    let full = chips_at(app, theme, 2);
+    let full = chips_at(app, theme, 3);
     let mut spans = Vec::new();
     let mut left = room;
     for one in full.spans {
@@ -147,7 +176,7 @@ fn chips(app: &App, theme: Theme, room: usize) -> Line<'static> {
     Line::from(spans)
 }
 
-/// 0: all words; 1: no word for live ones; 2: glyphs only.
+/// 0: what is done about it too; 1: all words; 2: no word for live ones; 3: glyphs only.
 fn chips_at(app: &App, theme: Theme, shortness: u8) -> Line<'static> {
     let mut spans = Vec::new();
     for (index, cluster) in app.fleet.clusters.values().enumerate() {
@@ -161,12 +190,13 @@ fn chips_at(app: &App, theme: Theme, shortness: u8) -> Line<'static> {
         let level = freshness_level(&cluster.freshness);
         let words = freshness_words(cluster, app.now);
         let shown = match shortness {
-            0 => format!(" {} {words}", theme.glyph(level)),
-            1 if level != Level::Good => format!(" {} {words}", theme.glyph(level)),
+            0 => format!(" {} {words}{}", theme.glyph(level), endeavour(&cluster.freshness)),
+            1 => format!(" {} {words}", theme.glyph(level)),
+            2 if level != Level::Good => format!(" {} {words}", theme.glyph(level)),
             _ => format!(" {}", theme.glyph(level)),
         };
         spans.push(Span::styled(shown, theme.level(level)));
-        if cluster.read_only && !app.options.read_only && shortness == 0 {
+        if cluster.read_only && !app.options.read_only && shortness <= 1 {
             spans.push(Span::styled(" read-only", theme.style(Role::Dim)));
         }
     }

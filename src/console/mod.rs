@@ -17,7 +17,12 @@ mod inspector;
 mod logs;
 mod overview;
 mod plan;
+mod plan_view;
+mod pod_page;
 mod run;
+pub mod saved;
+mod sheet;
+pub mod spots;
 mod table;
 pub mod terminal;
 pub mod text;
@@ -32,6 +37,7 @@ use ratatui::text::{Line, Span};
 use crate::app::rows::Row;
 use crate::app::{App, Dialog, View};
 use crate::counted::counted;
+use spots::Spots;
 use text::Page;
 use theme::{Role, Theme};
 
@@ -63,21 +69,26 @@ fn parts(area: Rect) -> Parts {
 
 /// Draws the whole screen.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
+    draw_noting(app, frame, &mut Spots::default());
+}
+
+/// The same, and notes what lies where.
+pub fn draw_noting(app: &App, frame: &mut Frame<'_>, spots: &mut Spots) {
     let area = frame.area();
     if area.is_empty() {
         return;
     }
     let theme = Theme::new(&app.options);
     let parts = parts(area);
-    header::draw(app, theme, frame, parts.header);
+    header::draw(app, theme, frame, parts.header, spots);
     let rows = app.rows();
     title(app, theme, frame, parts.title, &rows);
     let (body, beside) = inspector::split(app, parts.body);
-    views::draw(app, theme, frame, body, &rows);
+    views::draw(app, theme, frame, body, &rows, spots);
     if let Some(beside) = beside {
         inspector::draw(app, theme, frame, beside);
     }
-    footer::draw(app, theme, frame, parts.footer);
+    footer::draw(app, theme, frame, parts.footer, spots);
     dialog::draw(app, theme, frame, parts.body, parts.footer);
 }
 
@@ -88,10 +99,10 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
     let room = usize::from(body.width);
     let (lines, height) = match (&app.dialog, app.view()) {
         (Some(Dialog::Help { of, .. }), _) => {
-            let (lines, inner) = dialog::help(*of, theme, body);
+            let (lines, inner) = dialog::help(app, *of, theme, body);
             (lines.len(), inner.height)
         }
-        (_, View::Plan) => (plan::page(app, theme, room).lines.len(), body.height),
+        (_, View::Plan) => plan_view::extent(app, theme, body),
         (_, View::Approval) => (approvals::page(app, theme, room).lines.len(), body.height),
         (_, View::Run) => run::extent(app, theme, body),
         (_, View::Logs { .. }) => (logs::extent(app), body.height),
@@ -139,6 +150,12 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
         spans.push(text::span(format!(" <only {context}>"), accent));
     }
     spans.push(Span::raw(" "));
+    let used: usize = spans.iter().map(Span::width).sum();
+    // What there is to try, in the first view of a rehearsal.
+    let job = app.first_job().filter(|job| used + text::width(job) + 4 <= usize::from(area.width));
+    if let Some(job) = job {
+        spans.push(text::span(format!("{job} "), accent));
+    }
     let used: usize = spans.iter().map(Span::width).sum();
     spans.push(Span::styled(theme.rule().repeat(usize::from(area.width).saturating_sub(used)), rule));
     frame.render_widget(Line::from(spans), area);

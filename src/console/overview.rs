@@ -7,14 +7,16 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::spots::Spots;
 use super::table::{first_in_sight, mark};
 use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use super::{empty, nothing, table};
 use crate::app::App;
 use crate::app::matrix::{CellView, Column, Group, Matrix};
+use crate::app::message::Pointed;
 use crate::app::rows::{Item, Row};
-use crate::app::words::{Level, freshness_words, quorum_level, quorum_loss, quorum_short};
+use crate::app::words::{Level, endeavour, freshness_words, quorum_level, quorum_loss, quorum_short};
 use crate::counted::counted;
 use crate::fleet::tidbcluster::TidbCluster;
 
@@ -23,7 +25,7 @@ const NARROWEST: usize = 16;
 /// A cell with a peerURL in it.
 const WIDEST: usize = 112;
 
-pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row], spots: &mut Spots) {
     if area.is_empty() {
         return;
     }
@@ -114,6 +116,13 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         }
         let head = vec![mark(theme, selected), Span::styled(pad(&row.key, LABEL - 1), label)];
         put(frame, area, y, 0, Line::from(head));
+        let line = Rect { y, height: 1, ..area };
+        spots.put(line, Pointed::Row { key: row.key.clone(), column: None });
+        for (place, (column, _)) in shown.iter().enumerate() {
+            let x = area.x.saturating_add(u16::try_from(2 + LABEL + place * wide).unwrap_or(u16::MAX));
+            let spot = Rect { x, width: u16::try_from(wide).unwrap_or(u16::MAX), ..line }.intersection(line);
+            spots.put(spot, Pointed::Row { key: row.key.clone(), column: Some(*column) });
+        }
         for (place, (column, _)) in shown.iter().enumerate() {
             let Some(Some(cell)) = instance.cells.get(*column) else {
                 if selected && *column == at && matrix.columns.len() > 1 {
@@ -123,8 +132,16 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
                 continue;
             };
             let under = selected && (*column == at && matrix.columns.len() > 1);
-            let line = cell_line(theme, cell, wide.saturating_sub(2), selected, under);
-            put(frame, area, y, 2 + LABEL + place * wide, line);
+            let mut line = cell_line(theme, cell, wide.saturating_sub(2), selected, under);
+            let x = 2 + LABEL + place * wide;
+            if app.changed(&row.key, *column) {
+                let changed = theme.style(Role::Changed);
+                line.spans.iter_mut().for_each(|span| span.style = span.style.patch(changed));
+                if let Some(sign) = theme.changed() {
+                    put(frame, area, y, x - 1, Line::from(sign));
+                }
+            }
+            put(frame, area, y, x, line);
         }
         y += 1;
     }
@@ -230,7 +247,8 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
 fn heading(app: &App, theme: Theme, column: &Column, at: bool, wide: usize, height: u16) -> Vec<Line<'static>> {
     let room = wide.saturating_sub(2);
     let Some(cluster) = app.fleet.clusters.get(&column.context) else { return Vec::new() };
-    let words = format!("{} {}", theme.glyph(column.level), freshness_words(cluster, app.now));
+    let words =
+        format!("{} {}{}", theme.glyph(column.level), freshness_words(cluster, app.now), endeavour(&cluster.freshness));
     let name_room = room.saturating_sub(width(&words) + 1).max(room.min(6));
     let mut style = theme.style(Role::Strong);
     if at {

@@ -46,6 +46,13 @@ pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     page
 }
 
+/// What the plan is of, what it would do in one sentence, and why it cannot be started.
+pub fn head_of(app: &App, theme: Theme, plan: &Plan, room: usize) -> Page {
+    let mut page = Page::default();
+    head(&mut page, app, theme, plan, room);
+    page
+}
+
 fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     if plan.experimental {
         let banner = span(" EXPERIMENTAL ", theme.style(Role::Alarm));
@@ -63,14 +70,8 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     for (name, shown) in plan.given() {
         page.hang(vec![span(format!("  {name} = "), dim)], &shown, theme.style(Role::Plain), room);
     }
-    let already = plan.steps.iter().filter(|step| step.already_so).count();
-    let summary = format!(
-        "{}: {} to send, {already} already so; seen {} ago in {}",
-        counted(plan.steps.len(), "step"),
-        plan.changes(),
-        age(plan.observed_at, app.now),
-        plan.contexts.join(", ")
-    );
+    let summary =
+        format!("{}; seen {} ago in {}", sums(plan), age(plan.observed_at, app.now), plan.contexts.join(", "));
     page.hang(vec![Span::raw("  ")], &summary, dim, room);
     if let Some(why) = app.cannot_start() {
         let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));
@@ -78,22 +79,55 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     }
 }
 
-fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
-    page.gap();
-    let count = |state: CheckState| plan.checks.iter().filter(|check| check.state == state).count();
-    let mut title = vec![span("  Checks", theme.style(Role::Title))];
+/// `2 changes in 1 cluster, 1 with no way back; 1 step is already so`
+pub fn sums(plan: &Plan) -> String {
+    let changing = || plan.steps.iter().filter(|step| step.action.writes() && !step.already_so);
+    let requests = changing().flat_map(|step| &step.requests).map(|request| request.context.as_str());
+    let clusters: std::collections::BTreeSet<&str> = requests.collect();
+    let finally = changing().filter(|step| step.reversibility == Reversibility::Irreversible).count();
+    let asked = plan.steps.iter().filter(|step| !matches!(step.confirm, Confirm::None) && !step.already_so).count();
+    let already = plan.steps.iter().filter(|step| step.already_so).count();
+    let mut text = format!("{} to send", counted(plan.changes(), "change"));
+    if !clusters.is_empty() {
+        text.push_str(&format!(" in {}", counted(clusters.len(), "cluster")));
+    }
+    match finally {
+        0 if changing().any(|step| step.action.stays()) => text.push_str(", not put back by themselves"),
+        0 if plan.changes() > 0 => text.push_str(", each can be put back"),
+        0 => {}
+        some => text.push_str(&format!(", {some} with no way back")),
+    }
+    text.push_str(&format!("; {}, {asked} of them asked", counted(plan.steps.len(), "step")));
+    if already > 0 {
+        text.push_str(&format!(", {already} already so"));
+    }
+    let failed = plan.checks.iter().filter(|check| check.state == CheckState::Refused).count();
+    text.push_str(&format!("; {}", counted(plan.checks.len(), "check")));
+    if failed > 0 {
+        text.push_str(&format!(", {failed} refusing"));
+    }
+    text
+}
+
+/// `● 3 passed  ◐ 1 warning`
+pub fn check_counts(theme: Theme, plan: &Plan) -> Vec<Span<'static>> {
     let parts = [
         (CheckState::Passed, Level::Good, "passed"),
         (CheckState::Warning, Level::Working, "warning"),
         (CheckState::Accepted, Level::Working, "overruled"),
         (CheckState::Refused, Level::Bad, "refused"),
     ];
-    for (state, level, word) in parts {
-        let n = count(state);
-        if n > 0 {
-            title.push(span(format!("  {} {n} {word}", theme.glyph(level)), theme.level(level)));
-        }
-    }
+    let counted = parts.into_iter().filter_map(|(state, level, word)| {
+        let n = plan.checks.iter().filter(|check| check.state == state).count();
+        (n > 0).then(|| span(format!("  {} {n} {word}", theme.glyph(level)), theme.level(level)))
+    });
+    counted.collect()
+}
+
+pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
+    page.gap();
+    let mut title = vec![span("  Checks", theme.style(Role::Title))];
+    title.extend(check_counts(theme, plan));
     page.push(title);
     // What stands in the way comes first.
     let mut sorted: Vec<_> = plan.checks.iter().collect();
@@ -155,12 +189,17 @@ pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, ro
     }
     page.push(notes);
     page.hang(vec![indent()], &step.why, dim, room);
+    change(page, theme, step, room);
+    if !step.command.is_empty() {
+        page.hang(vec![indent(), span("$ ", theme.style(Role::Accent))], &step.command, dim, room);
+    }
+}
+
+/// Before and after, and the exact requests.
+pub fn change(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
     differences(page, theme, step, room);
     for request in &step.requests {
         self::request(page, theme, request, room);
-    }
-    if !step.command.is_empty() {
-        page.hang(vec![indent(), span("$ ", theme.style(Role::Accent))], &step.command, dim, room);
     }
 }
 

@@ -4,11 +4,12 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::plan;
 use super::text::{Page, cut, pad, span};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::run_view::{RunView, level};
-use crate::app::words::Level;
+use crate::app::words::{Level, quorum_level, quorum_short};
 use crate::runbook::actions::network;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::view::{Progress, sentence};
@@ -19,24 +20,36 @@ const SIDE_BY_SIDE: u16 = 140;
 struct Layout {
     now: Rect,
     steps: Rect,
+    /// Of the step whose turn it is, where there is room.
+    card: Option<Rect>,
     log: Rect,
+    world: Option<Rect>,
 }
 
 fn layout(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
     let wanted = u16::try_from(sentence_lines + 1).unwrap_or(u16::MAX);
     let now = Rect { height: wanted.min(area.height.div_ceil(3)), ..area };
-    let rest = Rect { y: now.bottom(), height: area.height - now.height, ..area };
+    let mut rest = Rect { y: now.bottom(), height: area.height - now.height, ..area };
+    let world = (rest.height >= 14).then(|| {
+        rest.height -= 1;
+        Rect { y: rest.bottom(), height: 1, ..area }
+    });
     if area.width >= SIDE_BY_SIDE {
         let left = area.width / 2;
         let steps = Rect { width: left, ..rest };
-        let log = Rect { x: rest.x + left, width: rest.width - left, ..rest };
-        return Layout { now, steps, log };
+        let right = Rect { x: rest.x + left, width: rest.width - left, ..rest };
+        if rest.height < 16 || run.end.is_some() {
+            return Layout { now, steps, card: None, log: right, world };
+        }
+        let card = Rect { height: rest.height * 3 / 5, ..right };
+        let log = Rect { y: card.bottom(), height: right.height - card.height, ..right };
+        return Layout { now, steps, card: Some(card), log, world };
     }
     let steps = u16::try_from(run.lines().0.len()).unwrap_or(u16::MAX);
     let log = rest.height.saturating_sub(steps.saturating_add(1)).max(rest.height / 3);
     let steps = Rect { height: rest.height - log, ..rest };
     let log = Rect { y: steps.bottom(), height: log, ..rest };
-    Layout { now, steps, log }
+    Layout { now, steps, card: None, log, world }
 }
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -49,6 +62,55 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     steps(run, theme, frame, parts.steps);
     let (lines, top) = log_window(app, run, theme, parts.log);
     show(frame, parts.log, lines, top);
+    if let Some(area) = parts.card {
+        show(frame, area, card(run, theme, usize::from(area.width)), 0);
+    }
+    if let Some(area) = parts.world {
+        frame.render_widget(world(app, theme, usize::from(area.width)), area);
+    }
+}
+
+/// The step whose turn it is: what it changes and sends.
+fn card(run: &RunView, theme: Theme, room: usize) -> Vec<Line<'static>> {
+    let (lines, turn) = run.lines();
+    let step = turn
+        .and_then(|at| lines.get(at))
+        .and_then(|line| run.plan.as_ref()?.steps.iter().enumerate().find(|(_, step)| step.id == line.id));
+    let Some((index, step)) = step else { return Vec::new() };
+    let mut page = Page::default();
+    plan::step(&mut page, theme, index + 1, step, room);
+    page.lines
+}
+
+/// How the world stands that the run changes: PD's majority, and what is ready of each component.
+fn world(app: &App, theme: Theme, room: usize) -> Line<'static> {
+    let Some(database) = app.database() else { return Line::default() };
+    let level = quorum_level(database);
+    let mut spans = vec![
+        Span::styled("  the world  ", theme.style(Role::Title)),
+        Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)),
+    ];
+    let matrix = app.matrix();
+    for group in &matrix.groups {
+        for (column, sum) in matrix.columns.iter().zip(&group.sums) {
+            let Some((level, words)) = sum else { continue };
+            // Regions and sizes are of the overview.
+            let words = words.split("  ").next().unwrap_or_default();
+            let place = if matrix.columns.len() > 1 { format!(" {}", column.context) } else { String::new() };
+            spans.push(Span::raw("   "));
+            spans.push(span(
+                format!("{} {}{place} {words}", theme.glyph(*level), group.component.title()),
+                theme.level(*level),
+            ));
+        }
+    }
+    let mut left = room;
+    spans.retain(|span| {
+        let fits = span.width() <= left;
+        left = if fits { left - span.width() } else { 0 };
+        fits
+    });
+    Line::from(spans)
 }
 
 /// Lines that the record log has, and the lines that it can show: for the end of scrolling.
@@ -71,7 +133,8 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
     let title = run.plan.as_ref().map_or("", |plan| plan.title.as_str());
     let target = run.plan.as_ref().map_or_else(String::new, |plan| format!(" on {}", plan.target));
-    let (name, id) = (format!("  {title}{target}"), format!("  run {}", run.id()));
+    let lasted = run.lasted(app.now).map_or_else(String::new, |lasted| format!(", {lasted}"));
+    let (name, id) = (format!("  {title}{target}"), format!("  run {}{lasted}", run.id()));
     let (name, id) = (span(name, theme.style(Role::Strong)), span(id, theme.style(Role::Dim)));
     // A run is named by its id elsewhere, so it is not cut off.
     if name.width() + id.width() <= room {

@@ -8,9 +8,11 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::spots::Spots;
 use super::text::{cut, cut_middle, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
+use crate::app::message::Pointed;
 use crate::app::rows::{Order, Row};
 use crate::app::views::{Cell, Column, Mark, Part, Tone};
 
@@ -157,14 +159,30 @@ impl Layout<'_> {
         2 + self.widths[..column.min(self.widths.len())].iter().filter(|w| **w > 0).map(|w| w + GAP).sum::<usize>()
     }
 
-    fn row(&self, row: &Row, spare: bool) -> Lines {
+    fn spots_of_heading(&self, y: u16, spots: &mut Spots) {
+        for (at, room) in self.widths.iter().enumerate().filter(|(_, room)| **room > 0) {
+            let x = self.area.x.saturating_add(u16::try_from(self.indent(at)).unwrap_or(u16::MAX));
+            let width = u16::try_from(room + 1).unwrap_or(u16::MAX).min(self.area.right().saturating_sub(x));
+            spots.put(Rect { x, y, width, height: 1 }, Pointed::Heading(at));
+        }
+    }
+
+    fn spot_of_row(&self, from: u16, to: u16, row: &Row, spots: &mut Spots) {
+        let area = Rect { y: from, height: to.saturating_sub(from), ..self.area };
+        spots.put(area, Pointed::Row { key: row.key.clone(), column: None });
+    }
+
+    fn row(&self, app: &App, row: &Row, spare: bool) -> Lines {
         let mut first = 0;
         let mut spans = Vec::new();
         let mut below = Vec::new();
         for (at, cell) in row.cells.iter().enumerate() {
             let Some(room) = self.widths.get(at).copied().filter(|room| *room > 0) else { continue };
+            let lit = app.changed(&row.key, at);
             if !spans.is_empty() {
-                spans.push(Span::raw(" ".repeat(GAP)));
+                let sign = self.theme.changed().filter(|_| lit);
+                let gap = sign.map_or_else(|| " ".repeat(GAP), |sign| format!("{}{sign}", " ".repeat(GAP - 1)));
+                spans.push(Span::raw(gap));
             }
             let column = &self.columns[at];
             let begins = spans.is_empty();
@@ -183,6 +201,10 @@ impl Layout<'_> {
             } else {
                 cell_spans(cell, room, column.middle, self.theme)
             };
+            if lit {
+                let changed = self.theme.style(Role::Changed);
+                inner.iter_mut().for_each(|span| span.style = span.style.patch(changed));
+            }
             let filled = room.saturating_sub(inner.iter().map(Span::width).sum());
             let blank = Span::raw(" ".repeat(filled));
             if column.right {
@@ -205,8 +227,8 @@ impl Layout<'_> {
             let room = self.room.saturating_sub(indent);
             let style = tone(self.theme, note.tone);
             let pieces = match note.narrow_only {
-                Some(_) => vec![cut_middle(&note.text, room, self.theme)],
-                None => wrap(&note.text, room.min(110)),
+                Some(_) if !note.spare => vec![cut_middle(&note.text, room, self.theme)],
+                _ => wrap(&note.text, room.min(110)),
             };
             below.extend(
                 pieces
@@ -227,7 +249,9 @@ impl Layout<'_> {
             let (text, style) = match order.filter(|order| order.column == at) {
                 Some(order) => {
                     let arrow = self.theme.order(order.reversed);
-                    (format!("{}{arrow}", column.title), self.theme.style(Role::Strong))
+                    // The arrow is not cut off with the end of a long heading.
+                    let title = cut(column.title, self.widths[at].saturating_sub(width(arrow)), self.theme);
+                    (format!("{title}{arrow}"), self.theme.style(Role::Strong))
                 }
                 None => (column.title.to_owned(), dim),
             };
@@ -241,10 +265,11 @@ impl Layout<'_> {
 }
 
 /// Draws the table of the view in front with its headings.
-pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, columns: &[Column], rows: &[Row]) {
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row], spots: &mut Spots) {
     if area.is_empty() {
         return;
     }
+    let columns = app.view().spec().columns;
     let room = usize::from(area.width);
     let all = app.wide || area.width >= ROOMY;
     let widths = fit(columns, rows, room.saturating_sub(2), all, theme);
@@ -253,20 +278,23 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, columns:
     let mut y = area.y;
     if area.height > 2 {
         frame.render_widget(layout.heading(app.screen().order), Rect { y, height: 1, ..area });
+        layout.spots_of_heading(y, spots);
         y += 1;
     }
     let height = usize::from(area.bottom() - y);
     // Where not every note has room, only that of the row under the cursor is shown.
     let spares = rows.iter().flat_map(|row| &row.notes).any(|note| note.spare);
     let noted = |all: bool| -> Vec<Lines> {
-        rows.iter().enumerate().map(|(at, row)| layout.row(row, all || Some(at) == cursor)).collect()
+        rows.iter().enumerate().map(|(at, row)| layout.row(app, row, all || Some(at) == cursor)).collect()
     };
     // Without notes every row has one line, and only those in sight are laid out.
     let plain = rows.iter().all(|row| row.notes.is_empty()) && !columns.iter().any(|column| column.wraps);
     if plain {
         let top = first_in_sight(&vec![1; rows.len()], cursor, height);
         for (at, row) in rows.iter().enumerate().skip(top).take(height) {
-            put(app, &layout, frame, &mut y, layout.row(row, false), row, cursor == Some(at));
+            let above = y;
+            put(app, &layout, frame, &mut y, layout.row(app, row, false), row, cursor == Some(at));
+            layout.spot_of_row(above, y, row, spots);
         }
         return;
     }
@@ -280,7 +308,9 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, columns:
         if y >= area.bottom() {
             break;
         }
+        let above = y;
         put(app, &layout, frame, &mut y, one, row, cursor == Some(at));
+        layout.spot_of_row(above, y, row, spots);
     }
 }
 

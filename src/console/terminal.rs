@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, eyre};
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{
+    DisableMouseCapture, EnableMouseCapture, Event, EventStream, MouseButton, MouseEvent, MouseEventKind,
+};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue, terminal};
 use futures::StreamExt;
@@ -27,10 +29,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::app::App;
-use crate::app::message::{Effect, Message};
+use crate::app::message::{Effect, Message, Pointed};
 use crate::app::words::Level;
 
 use super::clipboard::{self, Said};
+use super::saved;
+use super::spots::Spots;
 
 /// Shortest time between two frames, where drawing is quick; a slow terminal has as long a rest again as it took.
 const FRAME: Duration = Duration::from_millis(8);
@@ -38,6 +42,8 @@ const FRAME: Duration = Duration::from_millis(8);
 const SLOW_FRAME: Duration = Duration::from_millis(50);
 /// Messages folded in before the screen gets its turn.
 const BATCH: usize = 256;
+/// Lines of one step of the wheel.
+const WHEEL: isize = 3;
 /// Effects kept for a driver that is busy.
 const BACKLOG: usize = 64;
 
@@ -63,6 +69,7 @@ pub async fn run(
         ));
     }
     let (faults, mut fault) = mpsc::channel(16);
+    MOUSE.store(app.options.mouse, Ordering::SeqCst);
     let _guard = Guard::enter(faults)?;
     let screen = Terminal::new(CrosstermBackend::new(stdout())).wrap_err("the terminal's size cannot be read")?;
     // Never dropped: it would show the cursor once more and, where the terminal is gone, panic over saying that it cannot.
@@ -71,7 +78,7 @@ pub async fn run(
     let size = screen.size()?;
     app.resize(size.width, size.height);
     app.update(Message::Tick, now());
-    present(&mut screen, &mut app, false)?;
+    let mut spots = present(&mut screen, &mut app, false)?;
 
     let mut keys = EventStream::new();
     let mut signals = Signals::new()?;
@@ -114,7 +121,11 @@ pub async fn run(
                     anew = true;
                     at_once = true;
                 }
-                Some(Ok(Event::Paste(_) | Event::Mouse(_) | Event::FocusGained | Event::FocusLost)) => {}
+                Some(Ok(Event::Mouse(event))) => if let Some(at) = pointed(&event, &spots) {
+                    todo = app.update(Message::Pointed(at), now());
+                    at_once = true;
+                },
+                Some(Ok(Event::Paste(_) | Event::FocusGained | Event::FocusLost)) => {}
                 // The terminal is gone: nobody is there to be told.
                 Some(Err(_)) | None => todo.push(Effect::Quit),
             },
@@ -147,7 +158,7 @@ pub async fn run(
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= rest) {
             let begun = Instant::now();
-            present(&mut screen, &mut app, anew)?;
+            spots = present(&mut screen, &mut app, anew)?;
             drawn = Instant::now();
             rest = drawn.duration_since(begun).clamp(FRAME, SLOW_FRAME);
             dirty = false;
@@ -172,6 +183,10 @@ fn carry_out(
         match effect {
             Effect::Copy(text) => copy(text, app, copied)?,
             other => {
+                let other = match other {
+                    Effect::Save => saved::of(app),
+                    other => other,
+                };
                 over |= other == Effect::Quit;
                 if backlog.len() < BACKLOG || over {
                     backlog.push_back(other);
@@ -218,7 +233,17 @@ fn copy(text: String, app: &mut App, copied: &mpsc::Sender<Said>) -> color_eyre:
     Ok(())
 }
 
-fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<()> {
+/// What a move of the mouse means; `None` where it means nothing.
+fn pointed(event: &MouseEvent, spots: &Spots) -> Option<Pointed> {
+    match event.kind {
+        MouseEventKind::ScrollUp => Some(Pointed::Wheel(-WHEEL)),
+        MouseEventKind::ScrollDown => Some(Pointed::Wheel(WHEEL)),
+        MouseEventKind::Down(MouseButton::Left) => spots.at(event.column, event.row).cloned(),
+        _ => None,
+    }
+}
+
+fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<Spots> {
     let size = screen.size()?;
     app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, size.width, size.height)));
     queue!(stdout(), BeginSynchronizedUpdate)?;
@@ -226,7 +251,8 @@ fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result
         // Not `clear`: that asks the terminal for its cursor, and the answer would come as keys.
         screen.resize(Rect::new(0, 0, size.width, size.height))?;
     }
-    let drawn = screen.draw(|frame| super::draw(app, frame)).map(|_| ());
+    let mut spots = Spots::default();
+    let drawn = screen.draw(|frame| super::draw_noting(app, frame, &mut spots)).map(|_| spots);
     execute!(stdout(), EndSynchronizedUpdate)?;
     drawn.wrap_err("the terminal cannot be written to")
 }
@@ -242,17 +268,27 @@ fn enter() -> std::io::Result<()> {
     crossterm::style::force_color_output(true);
     HELD.store(true, Ordering::SeqCst);
     terminal::enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, cursor::Hide)
+    execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Whether the terminal is ours. Leaving the alternate screen twice would move the cursor back over what was printed
 /// in between.
 static HELD: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal is asked to tell of the mouse.
+static MOUSE: AtomicBool = AtomicBool::new(false);
+
 /// Every part is tried, whatever happened to the others: nobody is left to be told.
 fn leave() {
     if !HELD.swap(false, Ordering::SeqCst) {
         return;
+    }
+    if MOUSE.load(Ordering::SeqCst) {
+        let _ = execute!(stdout(), DisableMouseCapture);
     }
     let _ = execute!(stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, cursor::Show);
     let _ = terminal::disable_raw_mode();

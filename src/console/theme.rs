@@ -27,6 +27,8 @@ pub enum Role {
     Level(Level),
     /// What should be there and is not.
     Missing,
+    /// It was another value some seconds ago.
+    Changed,
     /// A banner which must not be overlooked.
     Alarm,
 }
@@ -56,6 +58,7 @@ impl Theme {
             Role::Level(Level::Unknown) => (Color::Magenta, Modifier::empty()),
             Role::Level(Level::Done) => (Color::DarkGray, Modifier::DIM),
             Role::Missing => (Color::Yellow, Modifier::BOLD.union(Modifier::UNDERLINED)),
+            Role::Changed => (Color::Reset, Modifier::BOLD.union(Modifier::UNDERLINED)),
             Role::Alarm => (Color::Yellow, Modifier::REVERSED.union(Modifier::BOLD)),
         };
         if !self.color {
@@ -63,6 +66,10 @@ impl Theme {
         }
         // Dim *and* dark grey cannot be read on many terminals: with colour, the colour says it alone.
         let modifier = if color == Color::DarkGray { Modifier::empty() } else { modifier };
+        // What changed keeps the colour of what it says now.
+        if role == Role::Changed {
+            return Style::new().add_modifier(modifier);
+        }
         Style::new().fg(color).add_modifier(modifier)
     }
 
@@ -99,6 +106,11 @@ impl Theme {
         }
     }
 
+    /// Before a value that has changed, where style alone may not be seen.
+    pub fn changed(self) -> Option<&'static str> {
+        (self.ascii || !self.color).then(|| self.pick("Δ", "^"))
+    }
+
     pub fn cursor(self) -> &'static str {
         self.pick("▌", ">")
     }
@@ -132,6 +144,11 @@ impl Theme {
 
     pub fn rule(self) -> &'static str {
         self.pick("─", "-")
+    }
+
+    /// Between two panes.
+    pub fn bar_of_panes(self) -> &'static str {
+        self.pick("│", "|")
     }
 
     pub fn dot(self) -> &'static str {

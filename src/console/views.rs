@@ -3,24 +3,25 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::spots::Spots;
 use super::theme::Theme;
-use super::{approvals, detail, empty, findings, form, logs, nothing, overview, page, plan, run, table, yaml};
+use super::{approvals, detail, empty, findings, form, logs, nothing, overview, page, plan_view, run, table, yaml};
 use crate::app::rows::Row;
 use crate::app::{App, View};
 
 /// Draws the view in front.
-pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row], spots: &mut Spots) {
     let wide = usize::from(area.width);
     let scroll = app.screen().scroll;
     match app.view() {
-        View::Overview => overview::draw(app, theme, frame, area, rows),
+        View::Overview => overview::draw(app, theme, frame, area, rows, spots),
         View::Findings => {
             let area = findings::panel_below(app, theme, frame, area);
-            list(app, theme, frame, area, rows);
+            list(app, theme, frame, area, rows, spots);
         }
         View::Approval => page(frame, area, approvals::page(app, theme, wide), scroll, theme),
         View::Form => form::draw(app, theme, frame, area),
-        View::Plan => page(frame, area, plan::page(app, theme, wide), scroll, theme),
+        View::Plan => plan_view::draw(app, theme, frame, area, spots),
         View::Run => run::draw(app, theme, frame, area),
         View::Detail(subject) => page(frame, area, detail::page(app, theme, subject, wide), scroll, theme),
         View::Logs { of, .. } => logs::draw(app, theme, frame, area, of),
@@ -36,17 +37,18 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Certificates
         | View::Runbooks
         | View::Runs
-        | View::Approvals => list(app, theme, frame, area, rows),
+        | View::Log
+        | View::Approvals => list(app, theme, frame, area, rows, spots),
     }
 }
 
 /// The table of a view, or why it is empty.
-fn list(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
+fn list(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row], spots: &mut Spots) {
     let spec = app.view().spec();
     if !rows.is_empty() {
-        return table::draw(app, theme, frame, area, spec.columns, rows);
+        return table::draw(app, theme, frame, area, rows, spots);
     }
-    let own = matches!(app.view(), View::Runbooks | View::Runs) && app.count_all() == 0;
+    let own = matches!(app.view(), View::Runbooks | View::Runs | View::Log) && app.count_all() == 0;
     let sentence = if own { spec.empty.to_owned() } else { nothing(app, spec.empty) };
     empty(frame, area, theme, &sentence);
 }

@@ -10,12 +10,13 @@ use tidepilot::fleet::{Change, What};
 use tidepilot::runbook::run::standing::{Drives, Standing, Turn};
 
 /// Where a key string leads: `overview`, `members/basic-pd`, with the dialog in brackets.
-fn place(app: &App) -> String {
+pub fn place(app: &App) -> String {
     let screen = app.screen();
     let mut place = match &screen.view {
         View::Detail(Subject::Pod(of)) => format!("pod {of}"),
         View::Detail(Subject::Member(id)) => format!("member {id}"),
         View::Detail(Subject::Cluster(context)) => format!("cluster {context}"),
+        View::Detail(Subject::Run(id)) => format!("run {id}"),
         View::Detail(Subject::Store(id)) => format!("store {id}"),
         View::Detail(Subject::TidbCluster(of)) => format!("tc {of}"),
         View::Detail(Subject::Finding(key)) => format!("finding {}", key.split(' ').next().unwrap_or_default()),
@@ -40,6 +41,7 @@ fn place(app: &App) -> String {
         Some(Dialog::Filter { .. }) => place.push_str(" [filter]"),
         Some(Dialog::Ask { go, .. }) => place.push_str(if *go { " [ask: yes]" } else { " [ask: not yet]" }),
         Some(Dialog::Choices { at, offers }) => place.push_str(&format!(" [choose: {}]", offers[*at].words().0)),
+        Some(Dialog::Copy { at, items }) => place.push_str(&format!(" [copy {}]", items[*at].what)),
         Some(Dialog::Reason { input, wrong, .. }) => {
             place.push_str(&format!(" [why: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
         }
@@ -58,11 +60,13 @@ fn place(app: &App) -> String {
 }
 
 /// Effects in short; what is read for a view that looks closely is tested apart.
-fn sent(effects: &[Effect]) -> String {
+pub fn sent(effects: &[Effect]) -> String {
     let acts = effects.iter().filter(|effect| !matches!(effect, Effect::Closeup { .. }));
     let short = acts.map(|effect| match effect {
         Effect::Quit => "quit".to_owned(),
         Effect::Copy(text) => format!("copy {text}"),
+        Effect::Save => "save".to_owned(),
+        Effect::Write { name, .. } => format!("write {name}"),
         Effect::Plan { runbook, inputs, accepted } => {
             let inputs = inputs.iter().map(|(name, value)| format!(" {name}={value}"));
             let accepted = accepted.iter().map(|(check, reason)| format!(" although {check}: {reason}"));
@@ -91,11 +95,11 @@ fn check_with(options: AppOptions, name: &str, keys: &str, wanted_place: &str, w
     assert_eq!(sent(&effects), wanted_effects, "{name}: {keys}");
 }
 
-fn check(name: &str, keys: &str, wanted_place: &str, wanted_effects: &str) {
+pub fn check(name: &str, keys: &str, wanted_place: &str, wanted_effects: &str) {
     check_with(options(), name, keys, wanted_place, wanted_effects);
 }
 
-fn said(name: &str, keys: &str, wanted: &str) {
+pub fn said(name: &str, keys: &str, wanted: &str) {
     let mut app = scene(name, options());
     press(&mut app, keys);
     let text = app.flash.map(|flash| flash.text).unwrap_or_default();
@@ -136,7 +140,7 @@ fn walking_about() {
     check("overview", ":sto<enter>", "stores", "");
     // A part of the middle of a word is none: `ns` is no `runs`.
     check("overview", ":ns<enter>", "overview", "");
-    said("overview", ":ns<enter>", "no such view or command: \"ns\"");
+    said("overview", ":ns<enter>", "no such view, command or object: \"ns\"");
     said("overview", ":ns<enter>", "tidepilot -n NAME");
     said("overview", ":ores<enter>", "no such view");
     said("overview", ":ns prod<enter>", "no such view");
@@ -154,7 +158,6 @@ fn walking_about() {
     check("overview", ":", "overview [:]", "");
     check("overview", ":r<tab>", "overview [:run]", "");
     check("overview", ":r<tab><tab>", "overview [:runs]", "");
-    check("overview", ":r<tab><shift-tab>", "overview [:troubled]", "");
     check("overview", ":db <tab>", "overview [:db basic]", "");
     check("overview", ":pd<enter>:<up>", "members [:pd]", "");
     check("overview", ":pd<esc>", "overview", "");
@@ -216,9 +219,11 @@ fn filtering_and_focus() {
 
 #[test]
 fn copying_and_refreshing() {
-    check("members", "c", "members", "copy a1f3c0de4b5d6e14");
-    check("overview", "c", "overview", "copy basic-pd-0");
-    check("clusters", "Gc", "clusters", "copy west");
+    check("members", "c", "members [copy member id]", "");
+    check("members", "c<enter>", "members", "copy a1f3c0de4b5d6e14");
+    check("members", "c<esc>", "members", "");
+    check("overview", "c<enter>", "overview", "copy basic-pd-0");
+    check("clusters", "Gc<enter>", "clusters", "copy west");
     check("overview", "<ctrl-r>", "overview", "refresh");
     check("runs", "<ctrl-r>", "runs", "refresh; list");
 }
@@ -229,6 +234,7 @@ fn help_is_an_overlay() {
     check("members", "?<esc>", "members", "");
     check("members", "?q", "members", "");
     check("members", "?<down>?", "members", "");
+    said("members", "?x", "x does nothing here");
 }
 
 /// Leaving the domain out would be refused where connected clusters serve different ones.
@@ -356,9 +362,12 @@ fn a_run_that_has_stopped_offers_its_choices() {
 
 #[test]
 fn runs_are_resumed_by_asking() {
-    check("runs", "<enter>", "runs [ask: not yet]", "");
-    check("runs", "<enter>y", "run", "resume 20261120-115002-7f3a");
-    check("runs", "j<enter>", "runs", "list");
+    check("runs", "<enter>", "run 20261120-115002-7f3a", "");
+    check("runs", "<enter><enter>", "run 20261120-115002-7f3a [ask: not yet]", "");
+    check("runs", "<enter><enter>y", "run", "resume 20261120-115002-7f3a");
+    check("runs", "j<enter>", "run 20261118-090011-01bc", "");
+    check("runs", "j<enter><esc>", "runs", "");
+    said("runs", "j<enter><enter>", "is over: done");
 }
 
 /// To end a run that was left, or to put it back, does not take going on with it first.
@@ -390,13 +399,15 @@ fn a_run_of_the_list_offers_its_choices() {
     };
     let pressed = |keys: &str| pressed_on(None, keys);
     // What it works on is gone: going on is no choice.
-    assert_eq!(pressed_on(Some(DeadEnd::Object), "<enter>").0, "runs [choose: undo]");
-    assert_eq!(pressed("<enter>").0, "runs [choose: resume]");
-    assert_eq!(pressed("<enter>j").0, "runs [choose: undo]");
-    assert_eq!(pressed("<enter><esc>"), ("runs".to_owned(), String::new()));
-    assert_eq!(pressed("<enter>j<enter>y").1, "resume 20261120-115500-aa11 Undo");
+    let page = "run 20261120-115500-aa11";
+    assert_eq!(pressed_on(Some(DeadEnd::Object), "<enter><enter>").0, format!("{page} [choose: undo]"));
+    assert_eq!(pressed("<enter>").0, page);
+    assert_eq!(pressed("<enter><enter>").0, format!("{page} [choose: resume]"));
+    assert_eq!(pressed("<enter><enter>j").0, format!("{page} [choose: undo]"));
+    assert_eq!(pressed("<enter><enter><esc>"), (page.to_owned(), String::new()));
+    assert_eq!(pressed("<enter><enter>j<enter>y").1, "resume 20261120-115500-aa11 Undo");
     let abandon = "resume 20261120-115500-aa11 Abandon { reason: \"gone\" }";
-    assert_eq!(pressed("<enter>jj<enter>gone<enter>y").1, abandon);
+    assert_eq!(pressed("<enter><enter>jj<enter>gone<enter>y").1, abandon);
 }
 
 /// A run that somebody else left is seen from everywhere, with the line that takes it over; it is not driven from here.
@@ -428,7 +439,8 @@ fn another_person_s_open_run_is_seen_in_header_problems_and_list() {
     }
     press(&mut app, ":runs<enter>");
     let sent_away = sent(&press(&mut app, "<enter>"));
-    assert_eq!((place(&app).as_str(), sent_away.as_str()), ("detail", ""));
+    assert_eq!((place(&app).as_str(), sent_away.as_str()), ("run 20261120-115500-aa11", ""));
+    assert_eq!(sent(&press(&mut app, "<enter>y")), "", "it is not driven from here");
 }
 
 #[test]
@@ -436,8 +448,8 @@ fn read_only_offers_no_write() {
     let read_only = || AppOptions { read_only: true, ..options() };
     check_with(read_only(), "plan", "<enter>", "plan", "");
     check_with(read_only(), "plan", "<enter>y", "plan", "");
-    check_with(read_only(), "runs", "<enter>", "runs", "");
-    check_with(read_only(), "runs", "<enter>y", "runs", "");
+    check_with(read_only(), "runs", "<enter><enter>", "run 20261120-115002-7f3a", "");
+    check_with(read_only(), "runs", "<enter><enter>y", "run 20261120-115002-7f3a", "");
     check_with(read_only(), "paused", ":progress<enter><enter>", "run", "");
     check_with(read_only(), "paused", ":progress<enter><enter>jj<enter>y", "run", "");
 }
@@ -514,7 +526,7 @@ fn approving() {
     check("approvals", "<ctrl-r>", "approvals", "refresh; list");
     check(
         "approvals",
-        "c",
+        "c<enter>",
         "approvals",
         &format!("copy tidepilot runs approve {run} -n shop --confirm east/shop/orders"),
     );

@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 use tidepilot::console;
 
 /// The screen after these keys.
-fn shown(name: &str, keys: &str, size: (u16, u16)) -> String {
+pub fn shown(name: &str, keys: &str, size: (u16, u16)) -> String {
     let mut app = scene(name, options());
     app.resize(size.0, size.1);
     press(&mut app, keys);
@@ -28,7 +28,7 @@ fn answers(keys: &str, size: (u16, u16), wanted: &[&str]) {
 fn without_a_key() {
     // Is it safe, what can be lost; who leads; who is ill; how does the store stand; is it one cluster?
     answers("", (80, 24), &["PD 3/3, tolerates 1", "losing cluster east: no quorum", "2 wrong", "★", "✖ CrashLoop"]);
-    answers("", (150, 42), &["TiKV      2 of 3  3,601 regions", "one cluster?", "? leader"]);
+    answers("", (150, 42), &["TiKV      2/3 ready  3,601 regions", "one cluster?", "? leader"]);
     // Which peerURL is wrong, and in what.
     answers(":pd<enter>", (120, 36), &["svc⟨.north.example.com⟩:2380"]);
 }

@@ -218,6 +218,8 @@ fn every_key_in_every_view() {
     console.keys(&format!("{ESC}{ESC}{ESC}:runs\r"));
     console.shows(&[&run]);
     console.keys("\r");
+    console.shows(&["what now"]);
+    console.keys("\r");
     console.until("a refusal to resume", |text| text.contains("read-only: this session cannot resume"));
     console.keys(&format!("y\r{ESC}"));
 
@@ -236,7 +238,7 @@ fn every_key_in_every_view() {
     console.shows(&["tidbCluster"]);
     console.keys("\x15legacy/pingcap/basic\r");
     console.keys("\r");
-    console.until("a plan", |text| text.contains("acrossK8s"));
+    console.until("a plan", |text| text.contains("no way back from here"));
     console.screenshot("read-only-plan");
     let leaves = |key: &KeyEvent| lookup(Scope::Plan, key).map(|(command, _)| command);
     for key in &keys {
@@ -257,7 +259,7 @@ fn every_key_in_every_view() {
         }
     }
     console.keys("\ry\r");
-    console.until("still the plan", |text| text.contains("acrossK8s"));
+    console.until("still the plan", |text| text.contains("no way back from here"));
     console.settle("markplan");
     assert!(demo.room.journals() == [run], "a read-only console opened a run");
     assert!(demo.log().len() > from + 50, "the console hardly asked anything");

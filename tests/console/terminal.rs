@@ -106,7 +106,7 @@ fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
     terminal.keys("\r");
     terminal.shows(&["Not yet"]);
     terminal.keys("y");
-    terminal.shows(&["Type legacy/pingcap/basic"]);
+    terminal.shows(&["type exactly legacy/pingcap/basic"]);
     terminal.keys("no\r");
     terminal.shows(&["you answered no", "abandoned"]);
     terminal.keys(&format!("{ESC}:q\r"));
@@ -207,16 +207,16 @@ fn the_migration_by_keys() {
     terminal.keys("\x15cluster1.com");
     terminal.screenshot("migration-1-inputs");
     terminal.keys("\r");
-    terminal.shows(&["4 to send", " passed"]);
+    terminal.shows(&["4 changes to send", " passed"]);
     terminal.screenshot("migration-2-plan");
-    // Every request is on this page, from the patch down to the last member.
+    // Every request is on the card of its step, from the patch down to the last member.
     for wanted in ["PATCH legacy /apis/pingcap.com", "PUT legacy pod pingcap/basic-pd"] {
         terminal.keys("g");
         let mut pages = 0;
         while !terminal.text().contains(wanted) {
             pages += 1;
-            assert!(pages < 20, "{wanted} is on no page\n{}", terminal.text());
-            terminal.keys("\x06");
+            assert!(pages < 20, "{wanted} is on no card\n{}", terminal.text());
+            terminal.keys("j");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }

@@ -7,7 +7,7 @@
 //! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`ended`]
 //! (how it ended, in words), [`waiting`] (how long nothing has moved), [`approve`] and [`approved`] (the second person),
 //! [`journals`] and [`copies`] (runs read back, here and there), [`open_work`] (what is half done), [`session`] (the
-//! console's effects), [`runbook_catalog`] (the runbooks at hand).
+//! console's effects), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
 
 pub mod approve;
 pub mod approved;
@@ -24,6 +24,7 @@ pub mod open_work;
 mod planning;
 pub mod run_journal;
 pub mod runbook_catalog;
+mod saved;
 pub mod session;
 mod take_over;
 mod turns;

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::approve::Asked;
 use super::closeup;
+use super::saved;
 use super::turns::Known;
 use super::{Driver, GateAnswer, Reply, RunChannels, exit, journals};
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
@@ -64,8 +65,12 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     while let Some(effect) = effects.recv().await {
         match effect {
             Effect::Quit => break,
-            // The terminal copies by itself.
-            Effect::Copy(_) => {}
+            // The terminal copies by itself, and puts a view into words.
+            Effect::Copy(_) | Effect::Save => {}
+            Effect::Write { name, text } => {
+                let (level, sentence) = saved::write(&name, &text).await;
+                let _ = say(Message::Said(level, sentence)).await;
+            }
             Effect::Refresh => watching.refresh(),
             Effect::LookCloser => {
                 let (links, messages) = (driver.links.clone(), messages.clone());

@@ -1,21 +1,27 @@
 //! Events of Kubernetes, of one object or of all namespaces with TidbClusters in all clusters, the last one first.
 
-use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number, sentence};
+use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::words::{Level, age};
+use crate::counted::counted;
+use crate::fleet::ObjectRef;
+use crate::fleet::subject::Subject as Object;
+
+/// From this width on the message has a column.
+const MESSAGE: u16 = 140;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "events",
     names: &["events", "ev"],
     about: "what happened lately, in all clusters",
     columns: &[
-        number("AGO", 4, 0),
+        number("AGO", 4, 0).aging(),
         column("CLUSTER", 6, 1),
         column("KIND", 7, 0),
         column("REASON", 10, 0),
         middle("OBJECT", 14, 0),
         number("COUNT", 3, 3),
-        sentence("MESSAGE", 16, 2),
+        column("MESSAGE", 60, 9),
         column("FROM", 8, 4),
         middle("NAMESPACE", 8, 5),
     ],
@@ -35,7 +41,23 @@ fn rows(app: &App) -> Vec<Row> {
     let all = happened.into_iter().map(|(place, event)| {
         let (level, word) = if event.warning { (Level::Working, "Warning") } else { (Level::Done, "Normal") };
         let seconds = app.now.duration_since(event.last).as_secs();
-        let mut row = Row::new(format!("{}/{}", place.context, event.uid), level, Item::Line).cells(vec![
+        let about = event.about.split_once('/').and_then(|(kind, name)| {
+            let kind = ["Pod", "TidbCluster"].into_iter().find(|known| *known == kind)?;
+            Some(Object::object(kind, &ObjectRef::new(&place.context, &place.namespace, name)))
+        });
+        let told = format!(
+            "{} ago in {}/{}: {} {}, {}, told by {}: {}",
+            age(event.last, app.now),
+            place.context,
+            place.namespace,
+            event.about,
+            event.reason,
+            counted(i64::try_from(event.count).unwrap_or(i64::MAX), "time"),
+            event.from,
+            event.message
+        );
+        let item = Item::Happened { about, told };
+        let mut row = Row::new(format!("{}/{}", place.context, event.uid), level, item).cells(vec![
             Cell::plain(age(event.last, app.now)).ordered_by(seconds),
             Cell::plain(&place.context),
             Cell::level(level, word),
@@ -47,6 +69,14 @@ fn rows(app: &App) -> Vec<Row> {
             Cell::dim(&place.namespace),
         ]);
         row.copy = format!("{} {} {} {}: {}", event.last, place.context, event.about, event.reason, event.message);
+        // Where there is no room for it in a column, it stands whole beneath.
+        row.notes.push(Note {
+            under: 1,
+            text: event.message.clone(),
+            tone: Tone::Dim,
+            narrow_only: Some(MESSAGE),
+            spare: true,
+        });
         row.old = !app.is_live(&place.context);
         row
     });

@@ -10,6 +10,7 @@ mod clusters;
 mod databases;
 mod events;
 pub mod findings;
+mod log;
 pub mod members;
 mod overview;
 mod pods;
@@ -54,6 +55,8 @@ pub enum View {
     },
     /// `None`: of everything.
     Events(Option<Thing>),
+    /// What this program said.
+    Log,
     Yaml(Thing),
     Compare(Thing, Thing),
 }
@@ -71,6 +74,8 @@ pub enum Subject {
     Finding(String),
     /// Its row key.
     Certificate(String),
+    /// Its id.
+    Run(String),
 }
 
 /// What is known of a view apart from what is in it.
@@ -127,7 +132,7 @@ const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 17] = [
+    pub const ALL: [View; 18] = [
         View::Overview,
         View::Databases,
         View::Clusters,
@@ -141,6 +146,7 @@ impl View {
         View::Runbooks,
         View::Runs,
         View::Approvals,
+        View::Log,
         View::Run,
         View::Form,
         View::Plan,
@@ -168,6 +174,7 @@ impl View {
             View::Pods => &pods::SPEC,
             View::Logs { .. } => &LOGS,
             View::Events(_) => &events::SPEC,
+            View::Log => &log::SPEC,
             View::Yaml(_) => &YAML,
             View::Compare(..) => &COMPARE,
         }

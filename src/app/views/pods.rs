@@ -21,7 +21,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("COMPONENT", 6, 6),
         middle("TIDBCLUSTER", 8, 5),
         middle("NODE", 8, 4),
-        number("AGE", 4, 3),
+        number("AGE", 4, 3).aging(),
         middle("IMAGE", 12, 7),
         column("REVISION", 8, 8),
     ],

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::super::matrix::MatrixRow;
 use super::super::words::Level;
 use crate::fleet::ObjectRef;
+use crate::fleet::subject::Subject as Object;
 
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +26,12 @@ pub struct Column {
     pub wide: bool,
     /// Takes what room is left and is wrapped: a sentence.
     pub wraps: bool,
+    /// It moves by itself: a change of it is none.
+    pub ages: bool,
 }
 
 pub const fn column(title: &'static str, min: usize, rank: u8) -> Column {
-    Column { title, min, rank, middle: false, right: false, wide: false, wraps: false }
+    Column { title, min, rank, middle: false, right: false, wide: false, wraps: false, ages: false }
 }
 
 pub const fn middle(title: &'static str, min: usize, rank: u8) -> Column {
@@ -44,6 +47,11 @@ pub const fn sentence(title: &'static str, min: usize, rank: u8) -> Column {
 }
 
 impl Column {
+    /// The same column, of ages.
+    pub const fn aging(self) -> Self {
+        Self { ages: true, ..self }
+    }
+
     /// The same column, shown only in wide tables.
     pub const fn only_wide(self) -> Self {
         Self { wide: true, ..self }
@@ -241,6 +249,11 @@ pub enum Item {
     Certificate(usize),
     Runbook(usize),
     Run(usize),
+    /// An event: the whole of it in words, and the object that it is about.
+    Happened {
+        about: Option<Object>,
+        told: String,
+    },
     /// A line of a list which opens nothing of its own.
     Line,
 }

@@ -14,7 +14,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("STATE", 16, 0),
         column("DRIVEN BY", 9, 5),
         number("STEPS", 5, 3),
-        number("OPENED", 6, 2),
+        number("OPENED", 6, 2).aging(),
         column("RUNBOOK", 22, 4),
         middle("TARGET", 16, 1),
     ],
