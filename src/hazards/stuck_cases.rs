@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fleet::pd::{EtcdMember, MemberId, Store};
+use crate::fleet::pd::{EtcdMember, MemberId, NoAnswer, Store};
+use crate::fleet::problem::ProblemKind;
 use crate::fleet::{Freshness, ObjectKey};
 use crate::hazards::Severity;
 use crate::hazards::bed::{Bed, Side, when};
@@ -354,6 +355,27 @@ fn a_cure_is_one_that_is_possible() {
     bed.members.push(EtcdMember { id: MemberId(10), ..stray("elsewhere") });
     let said = cure(&bed, "nameless-member");
     assert!(!said.contains("removeUnused") && said.contains("elsewhere"), "{said}");
+}
+
+/// `status` counts problems and `check` findings: a PD that shows a certificate which its own CA does not accept is one in both.
+#[test]
+fn a_pd_certificate_that_is_not_accepted_is_wrong_in_every_face() {
+    let mut fleet = Bed::healthy().fleet();
+    let mut judged = |answer: NoAnswer| {
+        let views = fleet.clusters.get_mut("west").map(|cluster| &mut cluster.pd).expect("a cluster");
+        views.get_mut(&ObjectKey::new("db", "prod-west-pd-0")).expect("a PD pod").answer = Err(answer);
+        let databases = crate::fleet::database::databases(&fleet);
+        let problem = databases.iter().flat_map(|database| &database.problems);
+        let problem = problem.filter(|problem| problem.kind == ProblemKind::PdCertificate).count();
+        let known = |finding: &&crate::hazards::Finding| ProblemKind::PdCertificate.hazards().contains(&finding.id());
+        let findings = check(&fleet, None, when()).findings;
+        let found: Vec<String> = findings.iter().filter(known).map(|finding| finding.sentence.clone()).collect();
+        (problem, found)
+    };
+    let why = "TLS with pod db/prod-west-pd-0 failed: its certificate has expired";
+    let (problem, found) = judged(NoAnswer { sentence: why.into(), certificate: true });
+    assert!(problem == 1 && found.iter().any(|sentence| sentence.contains(why)), "{problem} {found:?}");
+    assert_eq!(judged("connection refused".into()), (0, Vec::new()));
 }
 
 /// What a person copies into a shell names the pod, the label and the store.
