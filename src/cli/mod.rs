@@ -11,6 +11,7 @@ mod console;
 mod demo;
 mod diagnose;
 mod docs;
+mod log_file;
 mod manual;
 mod monitor;
 mod options;
@@ -133,6 +134,11 @@ pub fn main() -> ExitCode {
     // Two crypto providers would be linked otherwise undecided; ring is the one that all our crates share.
     let _ = rustls::crypto::ring::default_provider().install_default();
     install_hooks();
+    if let Some(file) = &cli.connect.log_file
+        && let Err(why) = log_file::begin(file)
+    {
+        return fail(&why, USAGE);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),

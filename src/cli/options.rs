@@ -64,6 +64,9 @@ pub struct Connect {
     /// Folder of the runs' journals (default: the XDG state folder)
     #[arg(long, global = true, help_heading = "Global options", value_name = "DIR", env = "TIDEPILOT_STATE")]
     pub state: Option<PathBuf>,
+    /// Append a log to this file: connections, leases, run records; with TIDEPILOT_LOG=debug every request
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
     /// The console has the screen: nothing may be written across it.
     #[arg(skip)]
     pub on_screen: bool,

@@ -15,6 +15,7 @@ mod hostile;
 mod issuing;
 mod journal_files;
 mod lifecycle;
+mod log_file;
 mod migration;
 mod monitor;
 mod network;

@@ -83,6 +83,8 @@ impl RunJournal {
             }
         }
         let record = self.journal.append(at, event).map_err(Unwritten::File)?;
+        let (kind, step) = record.event.kind();
+        tracing::info!(seq = record.seq, kind, step, "run record");
         let Some(shared) = &mut self.shared else { return Ok(record) };
         shared.record.add(&encode(&record).map_err(|error| Unwritten::File(error.into()))?);
         if last {

@@ -212,6 +212,10 @@ impl Lease {
             }
             match failed {
                 None => {
+                    for held in &lease.held {
+                        let (context, fence) = (&held.place.context, held.fence);
+                        tracing::info!(context, fence, run = wanted.run, "lease taken");
+                    }
                     lease.renew();
                     return Ok(lease);
                 }
@@ -290,6 +294,7 @@ impl Lease {
     /// Gives them back in reverse order. What cannot be given back lapses by itself.
     pub async fn release(&self) {
         self.stop_renewing();
+        tracing::info!(leases = self.held.len(), "leases given back");
         for held in self.held.iter().rev() {
             let Ok(link) = self.links.need(&held.place.context) else { continue };
             let mut again = true;

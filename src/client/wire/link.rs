@@ -31,6 +31,7 @@ use crate::client::kube::unfit::unfit;
 use crate::client::pd::tls::PdTls;
 use crate::client::wire::access::{Gate, Mark};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::wire::request_log::Call;
 use crate::client::wire::retry::{asked_to_wait, retry_after};
 use crate::client::wire::timing::{Departure, TooLate, Until, Watched};
 use crate::client::wire::tls_words;
@@ -234,6 +235,13 @@ impl Link {
         request: Request<Vec<u8>>,
         limit: Duration,
     ) -> Result<Reply, RequestError> {
+        let log = Call::of(self.context(), &request);
+        let reply = self.call_unlogged(request, limit).await;
+        log.ended(reply.as_ref().map(|reply| reply.status));
+        reply
+    }
+
+    async fn call_unlogged(&self, request: Request<Vec<u8>>, limit: Duration) -> Result<Reply, RequestError> {
         let until = request.extensions().get::<Until>().cloned().unwrap_or_default();
         let patience = until.within(limit.max(self.limits().plugin));
         let built = match tokio::time::timeout(patience, self.built()).await {
@@ -340,9 +348,12 @@ impl Link {
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let limit = self.limits().request;
+        let log = Call::of(self.context(), &request);
         let sent = built.client.send(with_bearer(request, &built).map(Body::from));
-        let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true))?;
-        let response = response.map_err(|error| self.failed(&built, &error))?;
+        let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true));
+        let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
+        log.ended(response.as_ref().map(http::Response::status));
+        let response = response?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -386,9 +397,12 @@ impl Link {
         let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let mut request = with_bearer(request, &built);
         let key = upgrade::ask(request.headers_mut());
+        let log = Call::of(self.context(), &request);
         let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
-        let response =
-            sent.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| self.failed(&built, &error))?;
+        let response = sent.map_err(|_| self.too_late(within.of(), true));
+        let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
+        log.ended(response.as_ref().map(http::Response::status));
+        let response = response?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let trouble = self.refused(&built, response, within.left()).await;
             self.rest(trouble.retry_after);

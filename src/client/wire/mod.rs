@@ -8,6 +8,7 @@ pub mod clock;
 pub(super) mod frames;
 pub mod link;
 pub(super) mod request_error;
+mod request_log;
 pub(super) mod retry;
 pub mod timing;
 pub(super) mod tls_words;

@@ -138,6 +138,25 @@ pub enum Event {
 }
 
 impl Event {
+    /// Its name in a journal, and the step that it is about.
+    pub fn kind(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Event::RunOpened { .. } => ("run-opened", None),
+            Event::Leased { .. } => ("leased", None),
+            Event::TakenOver { .. } => ("taken-over", None),
+            Event::Resumed { .. } => ("resumed", None),
+            Event::Confirmed { .. } => ("confirmed", None),
+            Event::AwaitsApproval { step, .. } => ("awaits-approval", Some(step)),
+            Event::Approved { .. } => ("approved", None),
+            Event::Intent { step, .. } => ("intent", Some(step)),
+            Event::Returned { step, .. } => ("returned", Some(step)),
+            Event::Completed { step, .. } => ("completed", Some(step)),
+            Event::Paused { step, .. } => ("paused", Some(step)),
+            Event::Chosen { .. } => ("chosen", None),
+            Event::Closed { .. } => ("closed", None),
+        }
+    }
+
     /// Name and version of the program that goes on from here, where the record says so.
     fn tool(&self) -> Option<&str> {
         match self {

@@ -54,6 +54,14 @@ impl Bed {
         tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic")
     }
 
+    /// The same in an environment that has these too.
+    pub async fn tool_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        let child = command.spawn().expect("the binary starts");
+        tokio::task::spawn_blocking(move || finish(child, common::LONG)).await.expect("no panic")
+    }
+
     /// `run RUNBOOK` with these inputs, everything confirmed that asks for one of these texts.
     pub async fn run(&self, runbook: &str, inputs: &[&str], confirm: &[&str]) -> Ran {
         let mut arguments = vec!["run", runbook, "--yes"];
