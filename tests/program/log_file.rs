@@ -31,9 +31,7 @@ async fn a_run_leaves_its_requests_leases_and_records_in_the_log_and_no_secret()
     ];
     let ran = bed.tool_with(&[("TIDEPILOT_LOG", "debug")], &arguments).await.expect(0);
     let text = std::fs::read_to_string(&log).expect("a log");
-    for wanted in
-        ["connection", "lease taken", "run record", "kind=\"intent\"", "method=POST", "status=200", "leases given back"]
-    {
+    for wanted in ["lease taken", "run record", "kind=\"intent\"", "method=POST", "status=200", "leases given back"] {
         assert!(text.contains(wanted), "{wanted:?} is missing in:\n{text}");
     }
     for secret in ["Bearer", "BEGIN", "token="] {
