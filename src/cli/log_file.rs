@@ -24,6 +24,7 @@ pub fn begin(file: &Path) -> Result<(), String> {
     let ours = Targets::new().with_target("tidepilot", level);
     // A second one in the same process (tests) goes on with the first.
     let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), process = std::process::id(), "started");
     Ok(())
 }
 
