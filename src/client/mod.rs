@@ -25,8 +25,9 @@ pub use crate::client::kube::connect::{
 pub use crate::client::kube::credentials::end_all as end_credential_plugins;
 pub use crate::client::kube::look::assemble;
 pub use crate::client::kube::watch::{WatchHandle, watch};
-pub use crate::client::wire::access::{ProbePermit, Refused, WritePermit};
+pub use crate::client::wire::access::Refused;
 pub use crate::client::wire::link::{Link, Links};
+pub use crate::client::wire::permit::{ProbePermit, WritePermit};
 pub use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 use jiff::Timestamp;

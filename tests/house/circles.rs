@@ -12,17 +12,6 @@ use std::path::Path;
 const LEFT: &[&[&str]] = &[
     &["app::approvals", "app::message"],
     &["client::kube::connect", "client::kube::kubeconfig"],
-    &[
-        "client::kube::identity",
-        "client::pd::tls",
-        "client::share::lease",
-        "client::wire::access",
-        "client::wire::link",
-        "client::wire::request_error",
-        "client::wire::retry",
-        "client::wire::tunnel",
-        "client::write",
-    ],
     &["hazards::lint::objects", "hazards::lint::placeholders"],
     &["hazards::more_cases", "hazards::stuck_cases", "hazards::tests"],
     &["runbook::actions::forward", "runbook::actions::requests"],

@@ -15,7 +15,7 @@ use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};
 use crate::client::share::lease::{self, Lease, NotTaken, Wanted};
 use crate::client::share::open_run::{self, Head, NotShared, OpenRun};
-use crate::client::wire::access::WritePermit;
+use crate::client::wire::permit::WritePermit;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::beside;
 use crate::runbook::run::record::{Event, Fence, Record, decode};

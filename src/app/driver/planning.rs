@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Driver, now, refused};
 use crate::client::kube::{probe, rights};
-use crate::client::wire::access::{ProbePermit, WritePermit};
+use crate::client::wire::permit::{ProbePermit, WritePermit};
 use crate::client::{self, write};
 use crate::fleet::database::database_of;
 use crate::fleet::dns::Served;

@@ -7,8 +7,8 @@ use futures::future::join_all;
 use serde::Deserialize;
 
 use crate::client::kube::probe::{addresses, exec, last_words, search_domain};
-use crate::client::wire::access::ProbePermit;
 use crate::client::wire::link::Links;
+use crate::client::wire::permit::ProbePermit;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef};

@@ -27,7 +27,7 @@ pub(in crate::client) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbClust
         };
         let (details, dead) = round(&mut tunnel, deadline).await;
         if !dead {
-            slot.keep(link, tunnel);
+            slot.keep(tunnel, link.has_spare_streams());
         }
         Ok::<_, String>(details)
     };

@@ -19,8 +19,10 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 
 use super::{now, plain};
-use crate::client::wire::access::WritePermit;
-use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::forward;
+use crate::client::wire::link::Link;
+use crate::client::wire::permit::WritePermit;
+use crate::client::wire::reply::Reply;
 use crate::client::wire::timing::Until;
 use crate::client::wire::tunnel::{Broken, Tunnel};
 use crate::client::wire::within::Within;
@@ -186,7 +188,7 @@ pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, withi
 async fn opened(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, NoAnswer> {
     let key = pod.metadata.key();
     let tls = tls::material(link, tc, pod).await?;
-    let opened = Tunnel::open(link, &key, tls.as_ref(), within).await;
+    let opened = forward::open(link, &key, tls.as_ref(), within).await;
     if let (Err(_), Some(tc), true) = (&opened, tc, tls.is_some()) {
         tls::forget(link, tc);
     }
@@ -217,7 +219,7 @@ pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>,
         let health = asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await;
         let (gaps, dead) = (std::mem::take(&mut asker.gaps), asker.dead());
         if !dead {
-            slot.keep(link, tunnel);
+            slot.keep(tunnel, link.has_spare_streams());
         }
         Ok::<_, String>((health, gaps))
     };
@@ -285,7 +287,7 @@ async fn ask_over_slot(
     if let Some(mut kept) = slot.tunnel.take() {
         match round(&mut kept, deadline).await {
             Ok(answer) => {
-                slot.keep(link, kept);
+                slot.keep(kept, link.has_spare_streams());
                 return Ok(answer);
             }
             // It was slow, not dead.
@@ -295,7 +297,7 @@ async fn ask_over_slot(
     }
     let mut tunnel = opened(link, pod, tc, deadline).await?;
     let answer = round(&mut tunnel, deadline).await?;
-    slot.keep(link, tunnel);
+    slot.keep(tunnel, link.has_spare_streams());
     Ok(answer)
 }
 

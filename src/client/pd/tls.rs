@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::client::kube::connect::PdTlsFiles;
 use crate::client::wire::link::Link;
+pub(in crate::client) use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::request_error::RequestErrorKind;
 use crate::client::{certificates, now};
 use crate::files::{Allowed, CREDENTIAL_LIMIT, read_async};
@@ -24,18 +25,6 @@ use crate::fleet::workload::Pod;
 
 /// How long a Secret that was read is used before it is read again: certificates are renewed in place.
 const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(300);
-
-/// What a tunnel needs to speak TLS with one pod.
-#[derive(Clone)]
-pub(in crate::client) struct PdTls {
-    pub config: Arc<ClientConfig>,
-    /// Names to accept, the likeliest first.
-    pub hosts: Vec<String>,
-    /// What is wrong with the certificate that is shown to PD, where its time alone tells.
-    pub doubt: Option<String>,
-    /// Of the TidbCluster's own Secret, not of files that a person gave.
-    pub own: bool,
-}
 
 /// The TLS of one PD pod; `None` when it runs without. The pod decides, not what its TidbCluster has come to ask for.
 pub(in crate::client) async fn material(

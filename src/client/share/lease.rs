@@ -2,7 +2,7 @@
 //!
 //! Expiry is judged by what this process saw with its own monotonic clock: a lease that was not renewed for its whole
 //! duration while we looked has lapsed; no two clocks are ever compared. There is no unlock. Each write asks
-//! [`Lease::confirm`] immediately before it leaves (`access::WritePermit::still_ours`) and is told until when it may, so
+//! [`Lease::confirm`] immediately before it leaves (`permit::WritePermit::still_ours`) and is told until when it may, so
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
 //! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
 
@@ -10,16 +10,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::client::kube::identity::Identity;
-use crate::client::wire::access::WritePermit;
 use crate::client::wire::agent;
 use crate::client::wire::clock::{Clock, Moment};
+use crate::client::wire::fence::Fence;
+pub use crate::client::wire::fence::Lost;
 use crate::client::wire::link::{Link, Links};
+use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 pub use crate::client::wire::timing::Timing;
 use crate::client::wire::timing::{LONGEST_S, Until};
@@ -111,17 +113,6 @@ pub enum NotTaken {
     InDoubt { context: String, why: String, duration_s: u64 },
 }
 
-/// Why a lease cannot be relied on (any more).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// Another process has it: it is over for this one.
-    #[error("the lease in {context} is not ours any more: {now}")]
-    Taken { context: String, now: String },
-    /// It may still be ours, but that could not be seen in time.
-    #[error("the lease in {context} could not be confirmed: {why}")]
-    Unsure { context: String, why: String },
-}
-
 /// One lease that we took.
 #[derive(Debug)]
 struct Held {
@@ -154,6 +145,15 @@ pub struct Lease {
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+impl Fence for Lease {
+    fn leave(&self) -> BoxFuture<'_, Result<Until, Lost>> {
+        Box::pin(async move {
+            self.confirm().await?;
+            Ok(self.until())
+        })
     }
 }
 
@@ -264,12 +264,6 @@ impl Lease {
             Some(oldest) => Until::of(self.timing, self.clock.clone(), oldest),
             None => Until::default(),
         }
-    }
-
-    /// The same, after every cluster was asked.
-    pub(in crate::client) async fn leave(&self) -> Result<Until, Lost> {
-        self.confirm().await?;
-        Ok(self.until())
     }
 
     /// Asks every cluster whether the lease still carries our name and fence.

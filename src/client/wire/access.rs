@@ -1,109 +1,24 @@
-//! What may leave at all: the gate around every Kubernetes client, and the permits that open it.
+//! What may leave at all: the gate around every Kubernetes client.
 //!
 //! The gate is the outermost layer of each client's stack, judges the request itself and fails closed: what it does
 //! not know is a write. A GET is not a read when it upgrades (exec, attach, port-forward and proxy are upgraded
 //! GETs), so those need a marker that only the files of this room can set. A tunnel is opaque to the gate; what goes
-//! through one is the closed enums of [`crate::client::pd`]. Not here: who is given a permit (`app::driver`).
+//! through one is the closed enums of [`crate::client::pd`]. Not here: the permits ([`super::permit`]).
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::{Either, Ready, ready};
 use http::{Method, Request};
 use tower::{BoxError, Layer, Service};
 
-use crate::client::share::lease::{Lease, Lost};
-use crate::client::wire::link::Links;
-use crate::client::wire::timing::Until;
-
-/// Leave to write, for one run in the contexts it was asked for. There is none for a read-only context.
-#[derive(Clone, Debug)]
-pub struct WritePermit {
-    run: String,
-    contexts: BTreeSet<String>,
-    /// Each write first makes sure that this is still ours.
-    fence: Option<Arc<Lease>>,
-}
-
-impl WritePermit {
-    /// `Err`: one sentence; a context is read-only or unknown.
-    pub fn for_run<S: AsRef<str>>(
-        links: &Links,
-        run: &str,
-        contexts: impl IntoIterator<Item = S>,
-    ) -> Result<Self, String> {
-        Ok(Self { run: run.to_owned(), contexts: writable(links, contexts)?, fence: None })
-    }
-
-    /// The same leave, good only for as long as the lease is ours.
-    pub fn under(self, lease: Arc<Lease>) -> Self {
-        Self { fence: Some(lease), ..self }
-    }
-
-    /// Asked immediately before each write, which takes the answer along. Without a lease (`--local-only`) there is
-    /// nothing to ask.
-    pub(in crate::client) async fn still_ours(&self) -> Result<Until, Lost> {
-        match &self.fence {
-            Some(lease) => lease.leave().await,
-            None => Ok(Until::default()),
-        }
-    }
-
-    pub fn run(&self) -> &str {
-        &self.run
-    }
-
-    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
-        covered(&self.contexts, context, "write to")
-    }
-}
-
-/// Leave to run the fixed programs of [`crate::client::kube::probe`] inside pods.
-#[derive(Debug)]
-pub struct ProbePermit {
-    contexts: BTreeSet<String>,
-}
-
-impl ProbePermit {
-    /// `Err`: one sentence; a context is read-only or unknown.
-    pub fn for_contexts<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<Self, String> {
-        Ok(Self { contexts: writable(links, contexts)? })
-    }
-
-    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
-        covered(&self.contexts, context, "run programs in")
-    }
-}
-
-fn writable<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<BTreeSet<String>, String> {
-    let mut set = BTreeSet::new();
-    for context in contexts {
-        let context = context.as_ref();
-        let Some(link) = links.get(context) else { return Err(format!("no context is called {context:?}")) };
-        if link.read_only() {
-            return Err(format!("context {context:?} is read-only: nothing is sent to it that could change anything"));
-        }
-        set.insert(context.to_owned());
-    }
-    Ok(set)
-}
-
-fn covered(contexts: &BTreeSet<String>, context: &str, verb: &str) -> Result<(), String> {
-    match contexts.contains(context) {
-        true => Ok(()),
-        false => Err(format!("there is no leave to {verb} context {context:?}; the run was allowed {contexts:?}")),
-    }
-}
-
 /// Why a request may pass, carried in its extensions. Only this room can make one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) enum Mark {
     /// Set by the tunnel: only closed enums of PD requests go through it.
     Tunnel,
-    /// Set by the probe, under a [`ProbePermit`].
+    /// Set by the probe, under a probe permit.
     Probe,
-    /// Set by apply, under a [`WritePermit`].
+    /// Set by apply, under a write permit.
     Write,
 }
 

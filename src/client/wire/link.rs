@@ -10,9 +10,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Bytes;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel as ProxyTunnel};
 use hyper_util::rt::TokioExecutor;
@@ -28,14 +27,15 @@ use crate::client::kube::connect::{ConnectOptions, Limits, Target};
 use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use crate::client::kube::unfit::unfit;
-use crate::client::pd::tls::PdTls;
 use crate::client::wire::access::{Gate, Mark};
+use crate::client::wire::pd_tls::PdTls;
+use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
 use crate::client::wire::retry::{asked_to_wait, retry_after};
+use crate::client::wire::slots::Slots;
 use crate::client::wire::timing::{Departure, TooLate, Until, Watched};
 use crate::client::wire::tls_words;
-use crate::client::wire::tunnel::Slots;
 use crate::client::wire::upgrade::{self, Socket};
 use crate::client::wire::within::{Within, seconds};
 use crate::client::{now, plain};
@@ -146,14 +146,6 @@ const TOKEN_FILE_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(50
 /// How soon after a refused credential the kubeconfig is read once more.
 const RENEWED_EVERY: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 
-/// A whole answer.
-#[derive(Debug)]
-pub(in crate::client) struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
 impl Link {
     pub fn context(&self) -> &str {
         &self.target.context
@@ -237,7 +229,7 @@ impl Link {
     ) -> Result<Reply, RequestError> {
         let log = Call::of(self.context(), &request);
         let reply = self.call_unlogged(request, limit).await;
-        log.ended(reply.as_ref().map(|reply| reply.status));
+        log.ended(reply.as_ref().map(|reply| reply.status).map_err(|error| error.kind));
         reply
     }
 
@@ -352,7 +344,7 @@ impl Link {
         let sent = built.client.send(with_bearer(request, &built).map(Body::from));
         let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true));
         let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
-        log.ended(response.as_ref().map(http::Response::status));
+        log.ended(response.as_ref().map(http::Response::status).map_err(|error| error.kind));
         let response = response?;
         if response.status().is_success() {
             return Ok(response);
@@ -401,7 +393,7 @@ impl Link {
         let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
         let response = sent.map_err(|_| self.too_late(within.of(), true));
         let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
-        log.ended(response.as_ref().map(http::Response::status));
+        log.ended(response.as_ref().map(http::Response::status).map_err(|error| error.kind));
         let response = response?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let trouble = self.refused(&built, response, within.left()).await;

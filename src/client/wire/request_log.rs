@@ -1,11 +1,10 @@
 //! One line of the log for each request: cluster, verb, path, status, milliseconds. Never a body, a header or a query, so
 //! nothing secret and nothing that a stranger wrote but names.
 
+use std::fmt;
 use std::time::Instant;
 
 use http::{Method, Request, StatusCode};
-
-use crate::client::wire::request_error::RequestError;
 
 /// A request that is under way.
 pub(super) struct Call<'a> {
@@ -21,13 +20,13 @@ impl<'a> Call<'a> {
         Self { context, method: request.method().clone(), path, begun: Instant::now() }
     }
 
-    /// Notes how it ended. `status`: of the answer.
-    pub fn ended(&self, status: Result<StatusCode, &RequestError>) {
+    /// Notes how it ended: the status of the answer, or the kind of failure.
+    pub fn ended(&self, status: Result<StatusCode, impl fmt::Debug>) {
         let ms = self.begun.elapsed().as_millis();
         let Self { context, method, path, .. } = self;
         match status {
             Ok(status) => tracing::debug!(context, %method, ?path, status = status.as_u16(), ms, "request"),
-            Err(error) => tracing::warn!(context, %method, ?path, kind = ?error.kind, ms, "request failed"),
+            Err(kind) => tracing::warn!(context, %method, ?path, ?kind, ms, "request failed"),
         }
     }
 }

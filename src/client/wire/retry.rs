@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 
 use crate::client::now;
-use crate::client::wire::link::Reply;
+use crate::client::wire::reply::Reply;
 
 /// A server that wants us away for longer is asked once in this time all the same.
 const LONGEST_RETRY: Duration = Duration::from_secs(600);

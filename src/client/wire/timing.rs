@@ -62,7 +62,7 @@ impl Timing {
 
 /// Until when a write may leave.
 #[derive(Clone, Debug, Default)]
-pub(in crate::client) struct Until(Option<(Timing, Clock, Moment)>);
+pub struct Until(Option<(Timing, Clock, Moment)>);
 
 impl Until {
     /// By a renewal that was begun then.

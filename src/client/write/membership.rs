@@ -5,8 +5,9 @@
 
 use crate::client::pd::{self, Membership, PdWrite};
 use crate::client::plain;
-use crate::client::wire::access::WritePermit;
-use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::link::Link;
+use crate::client::wire::permit::WritePermit;
+use crate::client::wire::reply::Reply;
 use crate::client::wire::tunnel::{Broken, Tunnel};
 use crate::client::write::fence;
 use crate::counted::counted;

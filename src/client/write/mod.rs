@@ -20,9 +20,11 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 
 use crate::client::encode;
-use crate::client::share::lease::Lost;
-use crate::client::wire::access::{Mark, WritePermit};
-use crate::client::wire::link::{Link, Links, Reply};
+use crate::client::wire::access::Mark;
+use crate::client::wire::fence::Lost;
+use crate::client::wire::link::{Link, Links};
+use crate::client::wire::permit::WritePermit;
+use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;
 use crate::fleet::{Fleet, ObjectRef};

@@ -8,8 +8,8 @@
 use http::StatusCode;
 use serde_json::json;
 
-use crate::client::wire::access::WritePermit;
 use crate::client::wire::link::Links;
+use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::{Verdict, current, fence, judge, send_patch, version_of, writable};
 use crate::fleet::ObjectRef;

@@ -8,8 +8,10 @@ use http::Request;
 use serde_json::{Map, Value};
 
 use crate::client::encode;
-use crate::client::wire::access::{Mark, WritePermit};
-use crate::client::wire::link::{Link, Reply};
+use crate::client::wire::access::Mark;
+use crate::client::wire::link::Link;
+use crate::client::wire::permit::WritePermit;
+use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;
 use crate::client::write::{Verdict, fence, field_manager, judge};

@@ -1,0 +1,110 @@
+//! Opens a tunnel to one pod: the port-forward, and TLS where there is material for it.
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use crate::client::certificates::served;
+use crate::client::plain;
+use crate::client::wire::access::Mark;
+use crate::client::wire::channels::{Fault, Owned, port_stream};
+use crate::client::wire::link::Link;
+use crate::client::wire::pd_tls::PdTls;
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::wire::tls_words;
+use crate::client::wire::tunnel::{PD_PORT, Tunnel, doubted, said_by_the_node};
+use crate::client::wire::within::Within;
+use crate::fleet::ObjectKey;
+use crate::fleet::pd::NoAnswer;
+
+/// Opens a forward to `pod`, with TLS where there is material for it.
+pub(in crate::client) async fn open(
+    link: &Link,
+    pod: &ObjectKey,
+    tls: Option<&PdTls>,
+    within: Within,
+) -> Result<Tunnel, NoAnswer> {
+    match tokio::time::timeout_at(within.ends(), connect(link, pod, tls, within)).await {
+        Ok(opened) => opened,
+        Err(_) => Err(format!("no tunnel to pod {pod} within {within}").into()),
+    }
+}
+
+async fn connect(link: &Link, pod: &ObjectKey, tls: Option<&PdTls>, within: Within) -> Result<Tunnel, NoAnswer> {
+    let Some(tls) = tls else {
+        let (stream, fault, pump) = forward(link, pod, within).await?;
+        return Ok(Tunnel::over(stream, pod, fault, pump, format!("{}:{PD_PORT}", pod.name), None).await?);
+    };
+    // The likeliest name is the one to be told of.
+    let mut first = None;
+    for name in &tls.hosts {
+        let server = ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is not a DNS name"))?;
+        let (stream, fault, pump) = forward(link, pod, within).await?;
+        match TlsConnector::from(Arc::clone(&tls.config)).connect(server, stream).await {
+            Ok(stream) => {
+                let served = stream.get_ref().1.peer_certificates().and_then(|chain| served(chain.first()?));
+                let doubt = tls.doubt.clone();
+                let mut opened = Tunnel::over(stream, pod, fault, pump, format!("{name}:{PD_PORT}"), doubt).await?;
+                opened.served = served;
+                return Ok(opened);
+            }
+            Err(error) => {
+                // A port that nobody listens on is no matter of TLS.
+                if let Some(why) = said_by_the_node(&fault).await {
+                    return Err(unreached(pod, &why).into());
+                }
+                let known = tls_words::inside(&error);
+                let why = match known {
+                    Some(known) => tls_words::words(known, "ca.crt of the client's Secret"),
+                    None if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                        "it closed the connection at the first word: it may run without TLS".to_owned()
+                    }
+                    None => error.to_string(),
+                };
+                let sentence = format!("TLS with pod {pod} as {name} failed: {}", plain(&why));
+                first.get_or_insert_with(|| NoAnswer {
+                    sentence: doubted(sentence, tls.doubt.as_deref()),
+                    certificate: tls.own && known.is_some_and(tls_words::not_accepted),
+                });
+                // Only a wrong name is worth trying the other name.
+                if !known.is_some_and(tls_words::another_name) {
+                    break;
+                }
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| format!("no name is known by which pod {pod} could be asked").into()))
+}
+
+async fn forward(
+    link: &Link,
+    pod: &ObjectKey,
+    within: Within,
+) -> Result<(tokio::io::DuplexStream, Fault, Owned), String> {
+    let path = format!("/api/v1/namespaces/{}/pods/{}/portforward?ports={PD_PORT}", pod.namespace, pod.name);
+    match link.socket(&path, Mark::Tunnel, within).await {
+        Ok(socket) => Ok(port_stream(socket)),
+        Err(trouble) => Err(refused(pod, &trouble)),
+    }
+}
+
+fn refused(pod: &ObjectKey, trouble: &RequestError) -> String {
+    let needs = match trouble.kind {
+        RequestErrorKind::Forbidden => " (needs get and create on pods/portforward)",
+        RequestErrorKind::Unreachable
+        | RequestErrorKind::AuthNeeded
+        | RequestErrorKind::Missing
+        | RequestErrorKind::Expired
+        | RequestErrorKind::Answered
+        | RequestErrorKind::Refused => "",
+    };
+    format!("no tunnel to pod {pod}: {}{needs}", trouble.sentence)
+}
+
+fn unreached(pod: &ObjectKey, why: &str) -> String {
+    if why.to_ascii_lowercase().contains("refused") {
+        return format!("pod {pod} refuses connections on port {PD_PORT}: {}", plain(why));
+    }
+    format!("no tunnel to pod {pod}: {}", plain(why))
+}

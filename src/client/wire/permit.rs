@@ -1,0 +1,89 @@
+//! Leave to write, and to run programs in pods: for one run, in the contexts that it was asked for.
+//!
+//! Not here: the gate that every request passes ([`super::access`]); who is given a permit (`app::driver`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::client::wire::fence::{Fence, Lost};
+use crate::client::wire::link::Links;
+use crate::client::wire::timing::Until;
+
+/// Leave to write, for one run in the contexts it was asked for. There is none for a read-only context.
+#[derive(Clone, Debug)]
+pub struct WritePermit {
+    run: String,
+    contexts: BTreeSet<String>,
+    /// Each write first makes sure that this is still ours.
+    fence: Option<Arc<dyn Fence>>,
+}
+
+impl WritePermit {
+    /// `Err`: one sentence; a context is read-only or unknown.
+    pub fn for_run<S: AsRef<str>>(
+        links: &Links,
+        run: &str,
+        contexts: impl IntoIterator<Item = S>,
+    ) -> Result<Self, String> {
+        Ok(Self { run: run.to_owned(), contexts: writable(links, contexts)?, fence: None })
+    }
+
+    /// The same leave, good only for as long as the fence lets writes leave.
+    pub fn under(self, fence: Arc<impl Fence + 'static>) -> Self {
+        Self { fence: Some(fence), ..self }
+    }
+
+    /// Asked immediately before each write, which takes the answer along. Without a lease (`--local-only`) there is
+    /// nothing to ask.
+    pub(in crate::client) async fn still_ours(&self) -> Result<Until, Lost> {
+        match &self.fence {
+            Some(fence) => fence.leave().await,
+            None => Ok(Until::default()),
+        }
+    }
+
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
+        covered(&self.contexts, context, "write to")
+    }
+}
+
+/// Leave to run the fixed programs of [`crate::client::kube::probe`] inside pods.
+#[derive(Debug)]
+pub struct ProbePermit {
+    contexts: BTreeSet<String>,
+}
+
+impl ProbePermit {
+    /// `Err`: one sentence; a context is read-only or unknown.
+    pub fn for_contexts<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<Self, String> {
+        Ok(Self { contexts: writable(links, contexts)? })
+    }
+
+    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
+        covered(&self.contexts, context, "run programs in")
+    }
+}
+
+fn writable<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<BTreeSet<String>, String> {
+    let mut set = BTreeSet::new();
+    for context in contexts {
+        let context = context.as_ref();
+        let Some(link) = links.get(context) else { return Err(format!("no context is called {context:?}")) };
+        if link.read_only() {
+            return Err(format!("context {context:?} is read-only: nothing is sent to it that could change anything"));
+        }
+        set.insert(context.to_owned());
+    }
+    Ok(set)
+}
+
+fn covered(contexts: &BTreeSet<String>, context: &str, verb: &str) -> Result<(), String> {
+    match contexts.contains(context) {
+        true => Ok(()),
+        false => Err(format!("there is no leave to {verb} context {context:?}; the run was allowed {contexts:?}")),
+    }
+}

@@ -1,0 +1,63 @@
+//! The tunnels that are kept open for reading, one per pod; one to a pod that was made anew is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::client::now;
+use crate::client::wire::tunnel::Tunnel;
+use crate::fleet::ObjectKey;
+
+/// The tunnels that are kept open for reading, one per pod.
+#[derive(Default)]
+pub(in crate::client) struct Slots(Mutex<BTreeMap<ObjectKey, Arc<tokio::sync::Mutex<Slot>>>>);
+
+/// One pod's place: empty, or a tunnel to the pod with this uid.
+#[derive(Default)]
+pub(in crate::client) struct Slot {
+    pub uid: String,
+    pub tunnel: Option<Tunnel>,
+    /// Last time anybody used it.
+    used: Option<jiff::Timestamp>,
+}
+
+impl Slots {
+    /// The slot of one pod; a new uid empties it. Slots of pods that nobody asks any more are dropped.
+    pub async fn of(&self, pod: &ObjectKey, uid: &str) -> tokio::sync::OwnedMutexGuard<Slot> {
+        let slot = {
+            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.retain(|key, slot| key == pod || slot.try_lock().map_or(true, |slot| slot.recent()));
+            Arc::clone(slots.entry(pod.clone()).or_default())
+        };
+        let mut slot = slot.lock_owned().await;
+        slot.used = Some(now());
+        if slot.uid != uid || !slot.tunnel.as_ref().is_some_and(Tunnel::usable) {
+            slot.uid = uid.to_owned();
+            slot.tunnel = None;
+        }
+        slot
+    }
+}
+
+impl Slots {
+    /// Closes the tunnels that nobody uses just now.
+    pub fn let_go(&self) {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values() {
+            if let Ok(mut slot) = slot.try_lock() {
+                slot.tunnel = None;
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Keeps a tunnel for the next time. `spare`: nobody waits for its place.
+    pub fn keep(&mut self, tunnel: Tunnel, spare: bool) {
+        self.tunnel = spare.then_some(tunnel);
+    }
+
+    fn recent(&self) -> bool {
+        let idle = jiff::SignedDuration::from_secs(60);
+        self.used.is_none_or(|used| now().duration_since(used) < idle)
+    }
+}
