@@ -3,47 +3,16 @@
 //! Plain data and the keys' meaning; what is shown is made from the step's action when it is drawn. Not here: reading the
 //! record and writing the approval (`driver::approve`), drawing (`console::approvals`, `report::approve`).
 
-use std::collections::BTreeSet;
-
-use jiff::Timestamp;
 use tui_input::Input;
 
 use super::message::{ApprovalNews, Effect};
+pub use super::to_approve::ToApprove;
 use super::words::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
 use crate::runbook::action::Reversibility;
-use crate::runbook::plan::{Plan, PlannedStep};
 use crate::runbook::rendered::deed;
-use crate::runbook::run::approval::Wanted;
 use crate::runbook::run::standing::Standing;
-
-/// What a second person is asked to approve.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToApprove {
-    pub wanted: Wanted,
-    pub plan: Plan,
-    pub step: PlannedStep,
-    /// How many more items of the same step there are, each of which needs an approval of its own.
-    pub alike: usize,
-    /// Who opened or last drove the run.
-    pub driver: String,
-    /// Since when the record in the cluster has stood still.
-    pub last: Timestamp,
-    /// Whom the approval will name.
-    pub who: String,
-    /// What is to be known of the document that the plan says it is from, where it is not the shipped one.
-    pub document: Option<String>,
-    /// Ids of the plan's steps that are over.
-    pub done: BTreeSet<String>,
-}
-
-impl ToApprove {
-    /// What tells the question that was shown from any other.
-    pub fn question(&self) -> &str {
-        self.wanted.asked.as_ref().map_or("", |(_, question)| question)
-    }
-}
 
 /// The approval on the screen.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::approvals::ToApprove;
+use super::to_approve::ToApprove;
 use crate::fleet::Change;
 use crate::fleet::closeup::{Ask, News};
 use crate::runbook::plan::overrule::Accepted;

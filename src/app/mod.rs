@@ -27,6 +27,7 @@ mod pointing;
 mod prompt;
 pub mod rows;
 pub mod run_view;
+pub mod to_approve;
 mod update;
 pub mod urls;
 pub mod views;

@@ -416,6 +416,8 @@ pub(crate) mod bed;
 #[cfg(test)]
 mod more_cases;
 #[cfg(test)]
+mod plants;
+#[cfg(test)]
 mod stuck_cases;
 #[cfg(test)]
 pub(crate) mod tests;

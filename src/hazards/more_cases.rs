@@ -6,7 +6,7 @@ use crate::fleet::extras::{PlacementRule, Policy, RecordGuard, RegionCheck, Remo
 use crate::fleet::pd::Store;
 use crate::hazards::Severity;
 use crate::hazards::bed::Bed;
-use crate::hazards::tests::{Plant, claim, member, stray, tls_but, without_domains};
+use crate::hazards::plants::{Plant, claim, member, stray, tls_but, without_domains};
 
 pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
     (

@@ -9,7 +9,7 @@ use crate::fleet::{Freshness, ObjectKey};
 use crate::hazards::Severity;
 use crate::hazards::bed::{Bed, Side, when};
 use crate::hazards::check;
-use crate::hazards::tests::{Plant, ids, member, stray};
+use crate::hazards::plants::{Plant, ids, member, stray};
 
 /// Before it has begun: no id, no pods, and nothing in PD.
 fn fresh(side: &mut Side) {

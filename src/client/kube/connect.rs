@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::client::kube::connect_error::ConnectError;
 use crate::client::kube::kubeconfig::{Entry, Merge, load};
 
 /// What the command line and the config file say about connecting.
@@ -98,23 +99,6 @@ pub struct Target {
     pub(in crate::client) entry: Arc<Entry>,
     /// Every context that the kubeconfig has.
     known: Arc<[String]>,
-}
-
-/// Why there is nothing to connect to.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    #[error(
-        "no kubeconfig found: looked for {looked}; give --kubeconfig FILE or set KUBECONFIG, or try `tidepilot demo`"
-    )]
-    NoFile { looked: String },
-    #[error("the kubeconfig {} cannot be read: {why}", file.display())]
-    Unreadable { file: PathBuf, why: String },
-    #[error("the kubeconfig {looked} has no contexts; add one, or give another --kubeconfig FILE")]
-    NoContexts { looked: String },
-    #[error("no context is called {name:?}; the kubeconfig has: {known}")]
-    UnknownContext { name: String, known: String },
-    #[error("{found:?} is not a namespace: expected lower-case letters, digits and '-', at most 63")]
-    BadNamespace { found: String },
 }
 
 /// The contexts to connect to, in the kubeconfig's order (or in the order of `--context`).

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
-use crate::client::kube::connect::ConnectError;
+use crate::client::kube::connect_error::ConnectError;
 use crate::client::plain;
 use crate::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
 

@@ -3,6 +3,7 @@
 
 pub mod closeup;
 pub mod connect;
+pub(super) mod connect_error;
 pub(super) mod credentials;
 pub mod identity;
 pub(super) mod kubeconfig;

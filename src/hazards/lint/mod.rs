@@ -131,3 +131,4 @@ mod bounded;
 mod kinds;
 #[cfg(test)]
 mod tests;
+mod walk;

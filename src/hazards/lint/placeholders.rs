@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::super::Finding;
 use super::at;
 use super::documents::{Document, Origin, Set};
-use super::objects::{NAMES, walk};
 use super::values::{any_placeholder, placeholder, variable};
+use super::walk::{NAMES, walk};
 
 /// Placeholders of one note that are named.
 const MOST_NAMED: usize = 6;

@@ -25,6 +25,7 @@ mod probe_peer_url;
 mod remove_pd_member;
 pub mod requests;
 pub mod retold;
+pub mod shell;
 mod transfer_pd_leader;
 mod update_peer_url;
 mod wait_rollout;

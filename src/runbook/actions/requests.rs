@@ -10,6 +10,8 @@ use crate::fleet::object::ObjectKind;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::runbook::action::Request;
 use crate::runbook::actions::forward;
+pub(in crate::runbook) use crate::runbook::actions::shell::place;
+pub use crate::runbook::actions::shell::quote;
 
 /// What a request is made with beside its action.
 pub(in crate::runbook) struct Sending<'a> {
@@ -88,10 +90,6 @@ pub fn member_path(id: MemberId) -> String {
     format!("/pd/api/v1/members/id/{}", id.decimal())
 }
 
-pub(in crate::runbook) fn place(of: &ObjectRef) -> String {
-    format!("--context {} -n {}", quote(&of.context), quote(&of.namespace))
-}
-
 /// PD's own API through any PD pod.
 pub(in crate::runbook) fn asked(target: &ObjectRef, method: &str, path: &str, tls: bool) -> String {
     forward::line(target, &format!("{}-pd-0", target.name), &format!("{method} {}", quote(path)), tls)
@@ -119,25 +117,9 @@ pub fn update_request(id: MemberId, to: &[String], api: MembershipApi) -> (&'sta
     }
 }
 
-/// POSIX shell quoting.
-pub fn quote(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shell_quoting() {
-        for (text, quoted) in [("a-b", "a-b"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$x", "'$x'")] {
-            assert_eq!(quote(text), quoted);
-        }
-    }
 
     #[test]
     fn updates_use_hex_for_v2_and_decimal_for_v3() {
