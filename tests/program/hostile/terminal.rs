@@ -150,12 +150,19 @@ fn a_dumb_terminal_is_told_what_prints_lines() {
     assert!(raw.contains("TERM is \"dumb\"") && raw.contains("tidepilot status") && !raw.contains('\x1b'), "{raw:?}");
 }
 
+/// The first of what the menu offers.
+fn copy(terminal: &mut Terminal) {
+    terminal.keys("c");
+    terminal.shows(&["full name"]);
+    terminal.keys("\r");
+}
+
 #[test]
 fn a_copy_says_what_was_done_with_it() {
     let room = Room::new();
     let mut terminal = Terminal::start(&room, &["demo"], &[("TMUX", "")], 24, 120);
     terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
-    terminal.keys("c");
+    copy(&mut terminal);
     terminal.shows(&["sent to the terminal's clipboard (OSC 52)"]);
     assert!(terminal.raw().contains("\x1b]52;c;"), "nothing was sent");
     terminal.keys(":q\r");
@@ -163,7 +170,7 @@ fn a_copy_says_what_was_done_with_it() {
     // In a tmux that is not there nothing is copied, and nothing is said to be.
     let mut terminal = Terminal::start(&room, &["demo"], &[("TMUX", "/nonexistent/tmux,1,0")], 24, 120);
     terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
-    terminal.keys("c");
+    copy(&mut terminal);
     terminal.shows(&["nothing was copied: tmux did not take it"]);
     assert!(!terminal.raw().contains("\x1b]52;c;"), "tmux would have dropped it");
     terminal.keys(":q\r");
@@ -194,6 +201,8 @@ fn inside_tmux_its_own_buffer_is_filled() {
     };
     eventually("the fleet", LONG, || seen("PD 3/3"));
     tmux(&socket, &["send-keys", "c"]).expect("tmux");
+    eventually("what can be copied", LONG, || seen("full name"));
+    tmux(&socket, &["send-keys", "Enter"]).expect("tmux");
     eventually("what was done", LONG, || seen("in tmux's buffer"));
     let buffer = tmux(&socket, &["show-buffer"]).expect("tmux").stdout;
     tmux(&socket, &["kill-server"]).expect("tmux");
