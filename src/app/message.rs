@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::exit::Exit;
 use super::to_approve::ToApprove;
 use crate::fleet::Change;
 use crate::fleet::closeup::{Ask, News};
@@ -98,7 +99,7 @@ pub enum RunMessage {
 pub struct RunEnd {
     pub run: String,
     /// `Exit` code; the table is in docs/cli.md.
-    pub code: u8,
+    pub code: Exit,
     pub sentence: String,
     /// It stopped because a person asked for it, which is no failure.
     pub asked: bool,

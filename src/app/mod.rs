@@ -12,6 +12,7 @@ pub mod choices;
 pub mod closeup;
 pub mod copying;
 pub mod driver;
+pub mod exit;
 pub mod filter;
 pub mod form;
 pub mod help;

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::exit::Exit;
 use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
@@ -190,9 +191,11 @@ impl RunView {
     /// How it stands, in a word: what was wished for is no failure.
     pub fn standing(&self) -> (Level, String) {
         let view = self.view();
-        let code = self.end.as_ref().map_or(0, |end| end.code);
+        let code = self.end.as_ref().map_or(Exit::Done, |end| end.code);
         match view.as_ref().map(|view| (view.outcome, &view.paused)) {
-            Some((Some(Outcome::Done), _)) if code != 0 => (Level::Bad, format!("done, and not good (exit {code})")),
+            Some((Some(Outcome::Done), _)) if code != Exit::Done => {
+                (Level::Bad, format!("done, and not good (exit {})", code.code()))
+            }
             Some((Some(outcome @ (Outcome::Done | Outcome::Undone | Outcome::NothingToDo)), _)) => {
                 (Level::Good, outcome.word().to_owned())
             }
@@ -205,14 +208,14 @@ impl RunView {
             Some((None, Some(PauseReason::Asked))) => (Level::Done, "paused".to_owned()),
             _ if self.end.as_ref().is_some_and(|end| end.asked) => (Level::Done, "paused".to_owned()),
             Some((None, Some(_))) => (Level::Bad, "stopped".to_owned()),
-            Some((None, None)) | None if code == 0 => (Level::Good, "ended".to_owned()),
+            Some((None, None)) | None if code == Exit::Done => (Level::Good, "ended".to_owned()),
             // It has done what it can, and is over for nobody.
-            Some((None, None)) if code == 3 && self.awaits().is_some() => {
+            Some((None, None)) if code == Exit::AtGate && self.awaits().is_some() => {
                 (Level::Working, "waits for a second person".to_owned())
             }
             // Nobody answered the gate that it stands before.
-            Some((None, None)) if code == 3 => (Level::Working, "open".to_owned()),
-            Some((None, None)) | None => (Level::Bad, format!("ended, exit {code}")),
+            Some((None, None)) if code == Exit::AtGate => (Level::Working, "open".to_owned()),
+            Some((None, None)) | None => (Level::Bad, format!("ended, exit {}", code.code())),
         }
     }
 

@@ -10,7 +10,8 @@ use super::options::Connect;
 use super::run::prompted;
 use super::{USAGE, fail, print};
 use crate::app::approvals::ToApprove;
-use crate::app::driver::{Driver, exit};
+use crate::app::driver::Driver;
+use crate::app::exit::Exit;
 use crate::report;
 use crate::runbook::action::Reversibility;
 use crate::runbook::plan::{ambiguous, answers};
@@ -23,18 +24,18 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
     let driver = Driver::new(links, folder);
     let asked = match driver.asked(id).await {
         Ok(asked) => asked,
-        Err((code, sentence)) => return connect.refuse(&sentence, code),
+        Err((code, sentence)) => return connect.refuse(&sentence, code.code()),
     };
     print(&report::approve::text(&asked.shown));
     if let Err(sentence) = answered(&asked.shown, yes, confirm).await {
-        return connect.refuse(&sentence, exit::AT_GATE);
+        return connect.refuse(&sentence, Exit::AtGate.code());
     }
     match driver.approve(&asked).await {
         Ok(sentence) => {
             print(&format!("{}\n", report::plain(&sentence)));
             ExitCode::SUCCESS
         }
-        Err((code, sentence)) => connect.refuse(&sentence, code),
+        Err((code, sentence)) => connect.refuse(&sentence, code.code()),
     }
 }
 

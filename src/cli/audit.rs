@@ -9,7 +9,8 @@ use clap::Subcommand;
 use super::options::Connect;
 use super::{manual, print};
 use crate::app::driver::approved::{Seen, recorded};
-use crate::app::driver::{exit, journals};
+use crate::app::driver::journals;
+use crate::app::exit::Exit;
 use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
@@ -50,7 +51,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
     let (AuditCommand::Verify { id, .. } | AuditCommand::Report { id } | AuditCommand::Remaining { id }) = command;
     let text = match journal::text(folder, id) {
         Ok(text) => text,
-        Err(error) => return connect.refuse(&error.to_string(), exit::REFUSED),
+        Err(error) => return connect.refuse(&error.to_string(), Exit::Refused.code()),
     };
     let head = if let AuditCommand::Verify { head, .. } = command { head.as_deref() } else { None };
     let mut verified = report::verify::verify(id, &text, head);
@@ -73,12 +74,12 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
         Err(why) => {
             let sentence =
                 format!("the journal of run {id} cannot be trusted: {why}; `runs verify {id}` names the line");
-            return connect.refuse(&sentence, exit::REFUSED);
+            return connect.refuse(&sentence, Exit::Refused.code());
         }
     };
     let records = reworded::records(&parsed.records, connect.lang());
     let Some(Event::RunOpened { plan, .. }) = records.first().map(|record| &record.event) else {
-        return connect.refuse(&format!("the journal of run {id} does not open a run"), exit::REFUSED);
+        return connect.refuse(&format!("the journal of run {id} does not open a run"), Exit::Refused.code());
     };
     if let AuditCommand::Remaining { .. } = command {
         return match journals::replay(&parsed.records, connect.lang()) {
@@ -87,7 +88,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
                 print(&connect.repeat(&remaining(id, plan, undoing, &records)));
                 ExitCode::SUCCESS
             }
-            Err(sentence) => connect.refuse(&sentence, exit::REFUSED),
+            Err(sentence) => connect.refuse(&sentence, Exit::Refused.code()),
         };
     }
     match report::audit::markdown(&records, &verified, &approvals) {
@@ -95,7 +96,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
             print(&document);
             ExitCode::SUCCESS
         }
-        None => connect.refuse(&format!("the journal of run {id} does not open a run"), exit::REFUSED),
+        None => connect.refuse(&format!("the journal of run {id} does not open a run"), Exit::Refused.code()),
     }
 }
 

@@ -1,12 +1,17 @@
 //! What stands at the end of each command's help: exit codes and examples. Texts only; the reference page (`docs`) and
 //! the manual pages are made of the same.
 
+use crate::app::exit::Exit;
+
 /// Exit codes of everything that drives a run.
-const RUN_CODES: &str = "Exit codes:\n  0  done, or nothing to do\n  1  internal error\n  3  stopped at a gate: a confirmation or an approval is needed\n  4  refused before any effect\n  5  paused after effects; the run is open\n  6  somebody else drives it, or another run that has sent something is open\n  7  somebody else changed what the run was about to change\n  8  undone\n  9  done, and what was to be verified is not so\n  64 wrong usage";
+fn run_codes() -> String {
+    let lines = Exit::OF_RUNS.iter().map(|exit| format!("  {}  {}\n", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}  64 wrong usage", lines.collect::<String>())
+}
 
 /// Exit codes of a run with examples.
 pub fn run(examples: &str) -> String {
-    format!("{RUN_CODES}\n\n{examples}")
+    format!("{}\n\n{examples}", run_codes())
 }
 
 pub const TOP: &str = "Exit codes are in the help of each command; 64 is wrong usage everywhere.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs.\n\nExamples:\n  tidepilot                  the console over every context of the kubeconfig; ? lists its keys\n  tidepilot --read-only      the same, with every write refused\n  tidepilot demo             the console on a simulated fleet";

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, fail, print};
-use crate::app::driver::exit;
+use crate::app::exit::Exit;
 use crate::files::{self, Allowed};
 use crate::report;
 use crate::runbook::plan::Plan;
@@ -87,11 +87,12 @@ pub fn inputs(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, St
 
 /// Exit code of a plan by itself.
 pub fn code(plan: &Plan) -> u8 {
-    match (plan.refusals().count(), plan.changes()) {
-        (0, 0) => exit::DONE,
-        (0, _) => exit::CHANGES,
-        (_, _) => exit::REFUSED,
-    }
+    let exit = match (plan.refusals().count(), plan.changes()) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::Changes,
+        (_, _) => Exit::Refused,
+    };
+    exit.code()
 }
 
 /// The plan as a file: its digest beside it, and a seal over every value of the file.
@@ -159,7 +160,7 @@ pub fn decode(file: &std::path::Path) -> Result<Plan, String> {
 
 pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
-        return Ok(connect.refuse(&sentence, exit::REFUSED));
+        return Ok(connect.refuse(&sentence, Exit::Refused.code()));
     }
     let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
     let (links, inputs, accepted) = match read {
@@ -169,7 +170,7 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
     let plan = match driver.plan_accepting(&args.runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
-        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, Exit::Refused.code())),
     };
     if let Some(file) = &args.out {
         files::write_private(file, encode(&plan)? + "\n")

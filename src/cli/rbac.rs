@@ -9,7 +9,7 @@ use clap::Args;
 use super::options::Connect;
 use super::plan::{inputs, pair};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::exit;
+use crate::app::exit::Exit;
 use crate::fleet::ObjectRef;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
@@ -40,7 +40,7 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
-        return Ok(connect.refuse(&sentence, exit::REFUSED));
+        return Ok(connect.refuse(&sentence, Exit::Refused.code()));
     }
     let (links, inputs) = match connect.links().and_then(|links| Ok((links, inputs(&args.set)?))) {
         Ok(both) => both,
@@ -49,7 +49,7 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?;
     let (plan, namespace, needs) = match driver.least_rights(&args.runbook, &inputs).await {
         Ok(found) => found,
-        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, Exit::Refused.code())),
     };
     if let Some(unknown) = args.only.as_ref().filter(|only| !plan.contexts.contains(only)) {
         let known = plan.contexts.join(", ");

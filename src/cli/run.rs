@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, watch};
 use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair};
 use super::{USAGE, complain, fail, note, print};
-use crate::app::driver::{GateAnswer, Reply, RunChannels, exit, now};
+use crate::app::driver::{GateAnswer, Reply, RunChannels, now};
+use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::counted::{counted, has};
 use crate::report;
@@ -101,10 +102,10 @@ pub enum RunOutput {
 pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let reviewed = match args.plan.as_deref().map(decode).transpose() {
         Ok(reviewed) => reviewed,
-        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, Exit::Refused.code())),
     };
     if let Some(Err(sentence)) = args.runbook.as_ref().map(|runbook| connect.knows(runbook, &args.set)) {
-        return Ok(connect.refuse(&sentence, exit::REFUSED));
+        return Ok(connect.refuse(&sentence, Exit::Refused.code()));
     }
     let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
     let (links, inputs, accepted) = match read {
@@ -119,7 +120,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     let read_only = |context: &str| {
         let sentence =
             format!("context {context} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do");
-        Ok(connect.refuse(&sentence, exit::REFUSED))
+        Ok(connect.refuse(&sentence, Exit::Refused.code()))
     };
     // With every context read-only there is nothing to look for.
     if let Some(link) = links.iter().next().filter(|_| links.iter().all(|link| link.read_only())) {
@@ -130,7 +131,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     let driver = connect.driver(links).map_err(color_eyre::Report::msg)?.local_only(args.sharing.local_only);
     let plan = match driver.plan_accepting(&runbook, &inputs, &accepted, true).await {
         Ok(plan) => plan,
-        Err(sentence) => return Ok(connect.refuse(&sentence, exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&sentence, Exit::Refused.code())),
     };
     // A context that this run has nothing to do with may well be read-only.
     if let Some(context) = plan.contexts.iter().find(|context| barred.contains(*context)) {
@@ -148,7 +149,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
                 has(moved.len()),
                 reviewed.observed_at
             );
-            return Ok(connect.refuse(&sentence, exit::REFUSED));
+            return Ok(connect.refuse(&sentence, Exit::Refused.code()));
         }
     }
     if args.face.output == RunOutput::Text && !args.dry_run {
@@ -162,7 +163,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return Ok(ExitCode::from(code(&plan)));
     }
     if let Some(sentence) = args.face.confirm.iter().find_map(|given| plan.ambiguous(given)) {
-        return Ok(connect.refuse(&format!("nothing was sent: {sentence}"), exit::REFUSED));
+        return Ok(connect.refuse(&format!("nothing was sent: {sentence}"), Exit::Refused.code()));
     }
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
@@ -174,12 +175,12 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
 /// that is said beside JSON lines, goes to stderr.
 pub fn finish(end: &RunEnd, face: &FaceArgs, connect: &Connect) -> ExitCode {
     let said = connect.with_kubeconfig(&report::run::end(end, &connect.repeated()));
-    let ended = [exit::DONE, exit::UNDONE, exit::NOT_GOOD].contains(&end.code);
+    let ended = [Exit::Done, Exit::Undone, Exit::NotGood].contains(&end.code);
     match face.output {
         RunOutput::Text if ended => print(&(said + "\n")),
         RunOutput::Text | RunOutput::Json => complain(&said),
     }
-    ExitCode::from(end.code)
+    ExitCode::from(end.code.code())
 }
 
 /// A record as a line: progress, save a matrix, which is what was asked for.
@@ -247,7 +248,7 @@ where
             signal = interrupted() => {
                 if signal && *stop.borrow() {
                     complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it continues");
-                    std::process::exit(i32::from(exit::PAUSED));
+                    std::process::exit(i32::from(Exit::Paused.code()));
                 }
                 complain("stopping: what is under way is looked at once more, for a second or two; Ctrl-C again leaves at once");
                 let _ = stop.send(true);
@@ -256,7 +257,7 @@ where
     }
     let end = driving.await.unwrap_or_else(|error| RunEnd {
         run: String::new(),
-        code: exit::INTERNAL,
+        code: Exit::Internal,
         sentence: format!("the driver broke: {error}; the journal has everything up to there"),
         ..RunEnd::default()
     });

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::options::Connect;
 use super::{USAGE, complain, fail, manual, print};
-use crate::app::driver::exit;
 use crate::app::driver::runbook_catalog::{Entry, LONGEST};
+use crate::app::exit::Exit;
 use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::table::table;
@@ -96,7 +96,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
         RunbookCommand::Show { id } => {
             match shelf.entries().into_iter().find(|entry| entry.id == *id) {
                 Some(entry) if entry.text.trim().is_empty() => {
-                    fail(&entry.trouble().unwrap_or_default(), exit::REFUSED)
+                    fail(&entry.trouble().unwrap_or_default(), Exit::Refused.code())
                 }
                 Some(entry) => {
                     // Beside the text, which may go into a file.
@@ -111,13 +111,13 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
                 }
                 None => {
                     let sentence = crate::app::driver::runbook_catalog::unknown(id, &shelf.entries());
-                    fail(&sentence, exit::REFUSED)
+                    fail(&sentence, Exit::Refused.code())
                 }
             }
         }
         RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
             Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output)?,
-            Err(error) => fail(&error.to_string(), exit::REFUSED),
+            Err(error) => fail(&error.to_string(), Exit::Refused.code()),
         },
         RunbookCommand::Schema => {
             print(&(serde_json::to_string_pretty(&schema())? + "\n"));
@@ -127,7 +127,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             let entries = shelf.entries();
             let named = entries.iter().find(|entry| id.as_ref() == Some(&entry.id));
             if let Some(trouble) = named.and_then(Entry::trouble) {
-                return Ok(fail(&trouble, exit::REFUSED));
+                return Ok(fail(&trouble, Exit::Refused.code()));
             }
             let mut pages = String::new();
             for entry in entries.iter().filter(|entry| id.as_ref().is_none_or(|id| entry.id == *id)) {
@@ -137,7 +137,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             }
             match (pages.is_empty(), id) {
                 (true, Some(id)) => {
-                    return Ok(fail(&crate::app::driver::runbook_catalog::unknown(id, &entries), exit::REFUSED));
+                    return Ok(fail(&crate::app::driver::runbook_catalog::unknown(id, &entries), Exit::Refused.code()));
                 }
                 (_, _) => print(&pages),
             }
@@ -172,7 +172,10 @@ fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Re
         }
     }
     if errors > 0 {
-        return Ok(fail(&format!("{}; this runbook cannot be used as it is", counted(errors, "error")), exit::REFUSED));
+        return Ok(fail(
+            &format!("{}; this runbook cannot be used as it is", counted(errors, "error")),
+            Exit::Refused.code(),
+        ));
     }
     complain(&format!("{}: in order, {}", file.display(), counted(findings.len(), "warning")));
     Ok(ExitCode::SUCCESS)

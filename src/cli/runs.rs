@@ -12,7 +12,8 @@ use super::options::Connect;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::open_work::OpenWork;
-use crate::app::driver::{Driver, exit, journals};
+use crate::app::driver::{Driver, journals};
+use crate::app::exit::Exit;
 use crate::client;
 use crate::client::journal::{self, LedgerError};
 use crate::report;
@@ -171,7 +172,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             Err(error @ LedgerError::Missing { .. }) => {
                 show_recorded(id, *output, &error.to_string(), folder, connect).await
             }
-            Err(error) => Ok(connect.refuse(&error.to_string(), exit::REFUSED)),
+            Err(error) => Ok(connect.refuse(&error.to_string(), Exit::Refused.code())),
         },
         RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder, connect).await),
         RunsCommand::TakeOver { id, face } => {
@@ -220,12 +221,14 @@ async fn show_recorded(
     let links = match connect.links() {
         Ok(links) => links,
         Err(sentence) => {
-            return Ok(connect.refuse(&format!("{missing}, and no cluster could be asked: {sentence}"), exit::REFUSED));
+            return Ok(
+                connect.refuse(&format!("{missing}, and no cluster could be asked: {sentence}"), Exit::Refused.code())
+            );
         }
     };
     let (head, records) = match Driver::new(links, folder).recorded(id).await {
         Ok(found) => found,
-        Err(sentence) => return Ok(connect.refuse(&format!("{missing}; {sentence}"), exit::REFUSED)),
+        Err(sentence) => return Ok(connect.refuse(&format!("{missing}; {sentence}"), Exit::Refused.code())),
     };
     if output == ShowOutput::Json {
         for record in &records {

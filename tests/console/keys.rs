@@ -4,6 +4,7 @@ use crate::fixture;
 use std::collections::BTreeMap;
 
 use crate::fixture::{options, press, scene};
+use tidepilot::app::exit::Exit;
 use tidepilot::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use tidepilot::app::{App, AppOptions, Dialog, Subject, View};
 use tidepilot::fleet::{Change, What};
@@ -499,7 +500,12 @@ fn a_plan_that_cannot_be_made_leads_back_to_the_inputs() {
 fn the_end_of_a_run_is_said_elsewhere_too() {
     let mut app = scene("run", options());
     press(&mut app, ":pd<enter>");
-    let end = RunEnd { run: "r1".into(), code: 2, sentence: "paused: the server refused".into(), ..RunEnd::default() };
+    let end = RunEnd {
+        run: "r1".into(),
+        code: Exit::Paused,
+        sentence: "paused: the server refused".into(),
+        ..RunEnd::default()
+    };
     app.update(Message::Run(RunMessage::Ended(end)), fixture::now());
     assert!(app.flash.as_ref().is_some_and(|flash| flash.text.contains("the server refused")));
     assert_eq!(sent(&press(&mut app, "<ctrl-c>")), "quit", "nothing is driven any more");

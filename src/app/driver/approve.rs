@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journals::replay;
-use super::{Driver, RunChannels, copies, exit, now, tell};
+use super::{Driver, RunChannels, copies, now, tell};
 use crate::app::approvals::ToApprove;
+use crate::app::exit::Exit;
 use crate::app::message::RunMessage;
 use crate::client::journal;
 use crate::client::kube::identity::{Identity, Named};
@@ -82,8 +83,8 @@ impl Driver {
     }
 
     /// What a run in the clusters waits for a second person to approve. `Err`: exit code and one sentence.
-    pub async fn asked(&self, run: &str) -> Result<Asked, (u8, String)> {
-        let refuse = |sentence: String| (exit::REFUSED, sentence);
+    pub async fn asked(&self, run: &str) -> Result<Asked, (Exit, String)> {
+        let refuse = |sentence: String| (Exit::Refused, sentence);
         let (head, records) = self.recorded(run).await.map_err(refuse)?;
         let replayed = replay(&records, self.lang()).map_err(refuse)?;
         if let Some(outcome) = replayed.outcome() {
@@ -138,8 +139,8 @@ impl Driver {
     }
 
     /// Leaves the approval in the cluster. One sentence either way; `Err` with an exit code.
-    pub async fn approve(&self, asked: &Asked) -> Result<String, (u8, String)> {
-        let refuse = |sentence: String| (exit::REFUSED, sentence);
+    pub async fn approve(&self, asked: &Asked) -> Result<String, (Exit, String)> {
+        let refuse = |sentence: String| (Exit::Refused, sentence);
         let Asked { shown: ToApprove { wanted, plan, driver, .. }, who, head } = asked;
         let permit = WritePermit::for_run(&self.links, &wanted.run, [&head.context]).map_err(refuse)?;
         let link = self.links.need(&head.context).map_err(refuse)?;

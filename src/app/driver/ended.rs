@@ -2,7 +2,8 @@
 //!
 //! Not here: why it stopped (`runbook::engine`), which way on really helps (`runbook::ways`).
 
-use super::{exit, now};
+use super::now;
+use crate::app::exit::Exit;
 use crate::app::message::RunEnd;
 use crate::counted::counted;
 use crate::runbook::actions::network::{RouteProbe, verdict};
@@ -15,7 +16,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     match stop {
         Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {
             let ways = run.ways();
-            let code = if ways.iter().all(RouteProbe::good) { exit::DONE } else { exit::NOT_GOOD };
+            let code = if ways.iter().all(RouteProbe::good) { Exit::Done } else { Exit::NotGood };
             end(&run.id, code, format!("done: {}", verdict(&ways)))
         }
         Stop::Finished(Outcome::Done) => {
@@ -27,10 +28,10 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
                     counted(run.completed() - skipped, "step")
                 ),
             };
-            end(&run.id, exit::DONE, sentence)
+            end(&run.id, Exit::Done, sentence)
         }
         Stop::Finished(Outcome::NothingToDo) => {
-            end(&run.id, exit::DONE, "nothing to do: every step was already so".into())
+            end(&run.id, Exit::Done, "nothing to do: every step was already so".into())
         }
         Stop::Finished(Outcome::LeftOut) => {
             let left: Vec<&str> = run.left_out_steps().collect();
@@ -38,34 +39,34 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
                 "ended, and nothing was sent: {} was left out, and whether it is so is not known",
                 left.join(", ")
             );
-            end(&run.id, exit::DONE, sentence)
+            end(&run.id, Exit::Done, sentence)
         }
-        Stop::Finished(Outcome::Undone) => end(&run.id, exit::UNDONE, undone(run)),
+        Stop::Finished(Outcome::Undone) => end(&run.id, Exit::Undone, undone(run)),
         Stop::Finished(Outcome::Abandoned) => {
-            end(&run.id, exit::DONE, format!("abandoned as it stands: {}", run.left().join("; ")))
+            end(&run.id, Exit::Done, format!("abandoned as it stands: {}", run.left().join("; ")))
         }
         Stop::AtGate(gate) => {
             let need = need(gate.text.as_ref());
             let way = ways::at_gate(&run.id, &gate);
             let sentence =
                 format!("stopped at a gate: {} (needs {need}); `{}` continues it", gate.question, way.command);
-            RunEnd { ways: vec![way], ..end(&run.id, exit::AT_GATE, sentence) }
+            RunEnd { ways: vec![way], ..end(&run.id, Exit::AtGate, sentence) }
         }
         Stop::AwaitsApproval { sentence, .. } => {
             let resume = format!("tidepilot runs resume {}", run.id);
             let sentence = format!("{sentence} Then `{resume}` continues it");
             let ways = vec![WayOn { command: resume, does: "continues once it is approved".into() }];
-            RunEnd { ways, ..end(&run.id, exit::AT_GATE, sentence) }
+            RunEnd { ways, ..end(&run.id, Exit::AtGate, sentence) }
         }
         Stop::Paused(reason) => {
             let step = run.pause().map_or("", |pause| pause.step.as_str());
             let code = match &reason {
-                PauseReason::Foreign { .. } => exit::FOREIGN,
-                PauseReason::Refused { .. } if !run.has_written() => exit::REFUSED,
+                PauseReason::Foreign { .. } => Exit::Foreign,
+                PauseReason::Refused { .. } if !run.has_written() => Exit::Refused,
                 PauseReason::Refused { .. }
                 | PauseReason::NotReady { .. }
                 | PauseReason::TimedOut { .. }
-                | PauseReason::Asked => exit::PAUSED,
+                | PauseReason::Asked => Exit::Paused,
             };
             let asked = reason == PauseReason::Asked;
             let sentence = match asked {
@@ -84,7 +85,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
 /// A run that a person refused at a gate before anything was sent: closed, like one that was abandoned.
 pub(super) fn declined(run: &Run) -> RunEnd {
     let sentence = "nothing was sent: you answered no, and the run is closed as abandoned".to_owned();
-    RunEnd { asked: true, ..end(&run.id, exit::REFUSED, sentence) }
+    RunEnd { asked: true, ..end(&run.id, Exit::Refused, sentence) }
 }
 
 /// The flag that answers a gate.
@@ -108,6 +109,6 @@ fn undone(run: &Run) -> String {
     format!("undone: {} put back and verified{skipped}{stays}", counted(way.of.len(), "step"))
 }
 
-pub(super) fn end(run: &str, code: u8, sentence: String) -> RunEnd {
+pub(super) fn end(run: &str, code: Exit, sentence: String) -> RunEnd {
     RunEnd { run: run.to_owned(), code, sentence, ..RunEnd::default() }
 }

@@ -6,7 +6,8 @@
 use super::guard::Acquire;
 use super::journals::replay;
 use super::run_journal::RunJournal;
-use super::{Driver, RunChannels, TOOL, ask, end, exit, need, now, open_work, tell};
+use super::{Driver, RunChannels, TOOL, ask, end, need, now, open_work, tell};
+use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal};
 use crate::client::wire::agent;
@@ -33,13 +34,13 @@ impl Driver {
         let (journal, records) = match Journal::open(&self.runs, run) {
             Ok(opened) => opened,
             Err(error @ journal::LedgerError::Held { .. }) => {
-                return end(run, exit::ANOTHER_RUN, format!("{error}{}", self.driven_by(run)));
+                return end(run, Exit::AnotherRun, format!("{error}{}", self.driven_by(run)));
             }
-            Err(error) => return end(run, exit::REFUSED, format!("{error}{}", self.on_record(run, &error).await)),
+            Err(error) => return end(run, Exit::Refused, format!("{error}{}", self.on_record(run, &error).await)),
         };
         let mut replayed = match replay(&records, self.lang()) {
             Ok(replayed) => replayed,
-            Err(sentence) => return end(run, exit::REFUSED, sentence),
+            Err(sentence) => return end(run, Exit::Refused, sentence),
         };
         let mut ears = ears;
         // To give it up sends nothing, and what is over is only told.
@@ -67,14 +68,14 @@ impl Driver {
             Ok(choice) => choice,
             // To ask for the undo again is to go on with it.
             Err(BadChoice::Undoing) => None,
-            Err(why) => return end(run, exit::REFUSED, format!("refused, nothing was changed: {why}")),
+            Err(why) => return end(run, Exit::Refused, format!("refused, nothing was changed: {why}")),
         };
         if choice.is_some()
             && replayed.outcome().is_some()
             && let Some(other) = self.open_run_on(&replayed.plan.target, &replayed.plan.runbook, |_| true).await
         {
             let sentence = format!("{}; finish or abandon it first", other.refusal());
-            return end(&other.run, exit::ANOTHER_RUN, sentence);
+            return end(&other.run, Exit::AnotherRun, sentence);
         }
         if replayed.outcome().is_some() && choice.is_none() {
             // Over; at most its copy in the cluster does not know it yet.
@@ -82,7 +83,7 @@ impl Driver {
             return self.drive(replayed, journal, None, Vec::new(), ears).await;
         }
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
-            return end(run, exit::REFUSED, sentence);
+            return end(run, Exit::Refused, sentence);
         }
         // Giving up and going back need nobody's approval.
         let forward = !matches!(&choice, Some(Event::Chosen { choice: Choice::Undo { .. } | Choice::Abandon { .. } }));
@@ -90,7 +91,7 @@ impl Driver {
             && replayed.undoing().is_none()
             && let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await
         {
-            return end(run, exit::REFUSED, sentence);
+            return end(run, Exit::Refused, sentence);
         }
         let confirmed = match self.ask_before_undo(&replayed, choice.as_ref(), &mut ears).await {
             Ok(confirmed) => confirmed,
@@ -139,7 +140,7 @@ impl Driver {
                         "nothing was put back and the run is as it was: {} (`tidepilot runs undo {} {need}`)",
                         gate.question, run.id
                     );
-                    return Err(end(&run.id, exit::AT_GATE, sentence));
+                    return Err(end(&run.id, Exit::AtGate, sentence));
                 }
                 (Some(typed), Some(wanted)) if typed != *wanted => {}
                 (Some(typed), wanted) => {

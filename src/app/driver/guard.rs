@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::ground::Ground;
 use super::journals::replay;
 use super::run_journal::Shared;
-use super::{Driver, RunChannels, copies, end, exit, now, tell};
+use super::{Driver, RunChannels, copies, end, now, tell};
+use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};
@@ -35,13 +36,13 @@ pub(super) enum Acquire {
 /// Why a run may not be driven from here now. Nothing was sent for it.
 #[derive(Debug)]
 pub(super) struct NotStarted {
-    pub code: u8,
+    pub code: Exit,
     pub sentence: String,
     /// The run's record may be in the cluster for all that: its journal is kept, so that there is something to go on with.
     pub recorded: bool,
 }
 
-fn barred(code: u8, sentence: impl Into<String>) -> NotStarted {
+fn barred(code: Exit, sentence: impl Into<String>) -> NotStarted {
     NotStarted { code, sentence: sentence.into(), recorded: false }
 }
 
@@ -67,7 +68,7 @@ impl Driver {
         if self.local_only {
             return Ok(None);
         }
-        let text = journal.text().map_err(|error| barred(exit::REFUSED, error.to_string()))?;
+        let text = journal.text().map_err(|error| barred(Exit::Refused, error.to_string()))?;
         let records = decode(&text).map(|parsed| parsed.records).unwrap_or_default();
         let mut stop = ears.stop.clone();
         let placed = tokio::select! {
@@ -75,13 +76,13 @@ impl Driver {
             // A cluster that does not answer must not hold up whoever wants to stop.
             _ = stop.wait_for(|stop| *stop) => Err("stopped because you asked for it; nothing was sent".to_owned()),
         };
-        let ground = placed.map_err(|why| barred(exit::REFUSED, why))?;
+        let ground = placed.map_err(|why| barred(Exit::Refused, why))?;
         let Ground { database, places, also, beside, .. } = ground.clone();
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
-        let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(exit::REFUSED, why))?;
+        let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(Exit::Refused, why))?;
         let Named { who, by: named_by, .. } = match self.links.get(&plan.target.context) {
             Some(link) => Identity::ask_named(link).await,
-            None => return Err(barred(exit::REFUSED, format!("no context is called {:?}", plan.target.context))),
+            None => return Err(barred(Exit::Refused, format!("no context is called {:?}", plan.target.context))),
         };
         let wanted = Wanted {
             database: database.clone(),
@@ -96,7 +97,7 @@ impl Driver {
         };
         let lease = match self.take(&permit, &wanted, ears).await {
             Ok(lease) => Arc::new(lease),
-            Err(barred) if barred.code == exit::ANOTHER_RUN && beside::only_certificates(plan) => {
+            Err(barred) if barred.code == Exit::AnotherRun && beside::only_certificates(plan) => {
                 let sentence = format!(
                     "{}. A run that only waits lets this one through when it is stopped (Ctrl-C there; its record stays): then run this, and \
                      go on with it by `tidepilot runs resume`",
@@ -159,7 +160,7 @@ impl Driver {
         }
         let ground = self.ground(plan, &[]).await.ok()?;
         // A run says more of itself than its lease.
-        if let Err(NotStarted { code: exit::ANOTHER_RUN, sentence, .. }) = self.no_other_run(plan, "", &ground).await {
+        if let Err(NotStarted { code: Exit::AnotherRun, sentence, .. }) = self.no_other_run(plan, "", &ground).await {
             return Some(sentence);
         }
         let own = ground.places.iter().map(|place| (place, &ground.database));
@@ -180,11 +181,11 @@ impl Driver {
             taken = Lease::take(&self.links, permit, wanted, &told) => taken,
             // Whoever asked has gone, or asks to stop: nothing was sent, and a lease that is half taken lapses.
             _ = stop.wait_for(|stop| *stop) => {
-                return Err(barred(exit::REFUSED, "stopped on request while waiting for the lease; nothing was sent"));
+                return Err(barred(Exit::Refused, "stopped on request while waiting for the lease; nothing was sent"));
             }
         };
         taken.map_err(|not_taken| {
-            let code = if matches!(not_taken, NotTaken::Held { .. }) { exit::ANOTHER_RUN } else { exit::REFUSED };
+            let code = if matches!(not_taken, NotTaken::Held { .. }) { Exit::AnotherRun } else { Exit::Refused };
             let sent = match not_taken {
                 NotTaken::InDoubt { .. } => "nothing else was sent",
                 NotTaken::Held { .. } | NotTaken::Failed { .. } => "nothing was sent",
@@ -196,7 +197,7 @@ impl Driver {
     /// The lease is free, yet a run may be open: one that has sent something keeps every other out, one that has sent
     /// nothing the same runbook on the same TidbCluster. One that waits for what this plan cures lets it through.
     async fn no_other_run(&self, plan: &Plan, run: &str, ground: &Ground) -> Result<(), NotStarted> {
-        let cannot = |why: String| barred(exit::REFUSED, format!("cannot tell whether another run is open: {why}"));
+        let cannot = |why: String| barred(Exit::Refused, format!("cannot tell whether another run is open: {why}"));
         let others = open_run::open_in(&self.links, &ground.places).await.map_err(cannot)?;
         for other in others.into_iter().filter(|head| head.run != run && ground.owns(head)) {
             let lines = open_run::read(&self.links, &other).await.map_err(cannot)?;
@@ -208,7 +209,7 @@ impl Driver {
             let same = other.name() == plan.target.name && other.namespace == plan.target.namespace;
             let standing = self.standing_of(&other, &lines).await;
             if standing.keeps_out(&plan.runbook, same) {
-                return Err(barred(exit::ANOTHER_RUN, standing.refusal()));
+                return Err(barred(Exit::AnotherRun, standing.refusal()));
             }
         }
         Ok(())
@@ -222,7 +223,7 @@ impl Driver {
         journal: &mut Journal,
         taking: Acquire,
     ) -> Result<OpenRun, NotStarted> {
-        let refused = |why: String| barred(exit::REFUSED, format!("{why}; nothing was sent"));
+        let refused = |why: String| barred(Exit::Refused, format!("{why}; nothing was sent"));
         let file = |error: LedgerError| refused(error.to_string());
         let id = head.run.clone();
         let own = head.clone();
@@ -242,7 +243,7 @@ impl Driver {
             let sentence = format!(
                 "run {id} was continued from another place since; `tidepilot runs take-over {id}` fetches its journal and continues"
             );
-            return Err(barred(exit::ANOTHER_RUN, sentence));
+            return Err(barred(Exit::AnotherRun, sentence));
         };
         record.add(more);
         let stored = match record.seal().await {
@@ -256,9 +257,9 @@ impl Driver {
                     "{why}. Whether it is there is not known; nothing else was sent. `tidepilot runs resume {id}` looks again and goes on, \
                      `tidepilot runs abandon {id} --reason TEXT` ends it"
                 );
-                Err(NotStarted { recorded: true, ..barred(exit::REFUSED, sentence) })
+                Err(NotStarted { recorded: true, ..barred(Exit::Refused, sentence) })
             }
-            Err(NotShared::Taken(why)) => Err(barred(exit::ANOTHER_RUN, format!("{why}; nothing was sent"))),
+            Err(NotShared::Taken(why)) => Err(barred(Exit::AnotherRun, format!("{why}; nothing was sent"))),
             Err(why) => Err(refused(why.to_string())),
         }
     }

@@ -44,6 +44,7 @@ use guard::{Acquire, Guarded};
 use hands::WireHands;
 use run_journal::{RunJournal, Unwritten};
 
+use super::exit::Exit;
 use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::Links;
 use crate::client::journal::{self, Journal};
@@ -61,21 +62,6 @@ use crate::runbook::run::standing::{Drives, Standing, last_driver};
 use journals::replay;
 use runbook_catalog::{Lang, RunbookCatalog};
 use waiting::Haste;
-
-/// Exit codes of `plan` and `run`; the table is in `docs/cli.md`.
-pub mod exit {
-    pub const DONE: u8 = 0;
-    pub const INTERNAL: u8 = 1;
-    pub const CHANGES: u8 = 2;
-    pub const AT_GATE: u8 = 3;
-    pub const REFUSED: u8 = 4;
-    pub const PAUSED: u8 = 5;
-    pub const ANOTHER_RUN: u8 = 6;
-    pub const FOREIGN: u8 = 7;
-    pub const UNDONE: u8 = 8;
-    /// Every step is done, and what was to be verified is not so.
-    pub const NOT_GOOD: u8 = 9;
-}
 
 /// Longest wait for a face to take a message.
 const FACE_WAIT: Duration = Duration::from_secs(2);
@@ -189,30 +175,30 @@ impl Driver {
             let known = known.map(|run| run.refusal());
             let somebody = if known.is_some() { known } else { self.somebody(&plan).await };
             return match somebody {
-                Some(somebody) => end("", exit::ANOTHER_RUN, format!("{somebody}; {sentence}")),
-                None => end("", exit::REFUSED, sentence),
+                Some(somebody) => end("", Exit::AnotherRun, format!("{somebody}; {sentence}")),
+                None => end("", Exit::Refused, sentence),
             };
         }
         if plan.steps.iter().all(|step| step.already_so) {
-            return end("", exit::DONE, "nothing to do: every step is already so".into());
+            return end("", Exit::Done, "nothing to do: every step is already so".into());
         }
         if let Some(other) = self.open_run_on(&plan.target, &plan.runbook, |open| !beside::passes(&plan, open)).await {
-            return end(&other.run, exit::ANOTHER_RUN, other.refusal());
+            return end(&other.run, Exit::AnotherRun, other.refusal());
         }
         if let Some(sentence) = self.unreadable() {
-            return end("", exit::REFUSED, sentence);
+            return end("", Exit::Refused, sentence);
         }
         let runbook = match runbook_catalog::of_plan(&plan) {
             Ok(runbook) => runbook.worded(self.lang()),
-            Err(sentence) => return end("", exit::REFUSED, sentence),
+            Err(sentence) => return end("", Exit::Refused, sentence),
         };
         if let Some(sentence) = self.nobody_first(&plan, &plan.steps).await {
-            return end("", exit::REFUSED, sentence);
+            return end("", Exit::Refused, sentence);
         }
         let run = new_run_id();
         // The permit comes before the journal: a read-only context leaves no trace.
         if let Err(sentence) = WritePermit::for_run(&self.links, &run, &plan.contexts) {
-            return end("", exit::REFUSED, sentence);
+            return end("", Exit::Refused, sentence);
         }
         let opened = Event::RunOpened { run: run.clone(), tool: TOOL.into(), plan: Box::new(plan.clone()) };
         // The file comes before the lease: with a disk that takes nothing, nothing at all is sent.
@@ -226,11 +212,11 @@ impl Driver {
         });
         let (mut journal, record) = match journal {
             Ok(both) => both,
-            Err(error) => return end("", exit::REFUSED, format!("no journal, so nothing was sent: {error}")),
+            Err(error) => return end("", Exit::Refused, format!("no journal, so nothing was sent: {error}")),
         };
         let opened = match Run::replay(runbook, std::slice::from_ref(&record)) {
             Ok(opened) => opened,
-            Err(error) => return end(&run, exit::INTERNAL, error.to_string()),
+            Err(error) => return end(&run, Exit::Internal, error.to_string()),
         };
         agent::during(&plan.runbook, &run, async {
             match Box::pin(self.guard(&plan, &run, &mut journal, Acquire::New, &ears)).await {
@@ -292,7 +278,7 @@ impl Driver {
 
     /// The end of a run whose journal does not take any more.
     fn unwritten(&self, run: &Run, why: Unwritten) -> RunEnd {
-        let code = if run.has_written() { exit::PAUSED } else { exit::REFUSED };
+        let code = if run.has_written() { Exit::Paused } else { Exit::Refused };
         match why {
             Unwritten::File(error) => {
                 let sentence = format!("the journal cannot be written, so nothing more was sent: {error}");
@@ -303,7 +289,7 @@ impl Driver {
                     "{why}; nothing more was sent from here, and `tidepilot runs take-over {}` takes it back once no process drives it",
                     run.id
                 );
-                end(&run.id, exit::ANOTHER_RUN, sentence)
+                end(&run.id, Exit::AnotherRun, sentence)
             }
             Unwritten::Unsure(why) | Unwritten::NotShared(_, why) => {
                 end(&run.id, code, format!("nothing more was sent: {why}"))
@@ -317,7 +303,7 @@ impl Driver {
             Some(outcome) => {
                 let sentence =
                     format!("{why}; the run was ended there ({}), and nothing more was sent from here", outcome.word());
-                end(&run.id, exit::ANOTHER_RUN, sentence)
+                end(&run.id, Exit::AnotherRun, sentence)
             }
             None => self.unwritten(run, Unwritten::Taken(why)),
         }
@@ -333,7 +319,7 @@ impl Driver {
     async fn steps(&self, mut run: Run, book: &mut RunJournal, ears: &mut RunChannels) -> RunEnd {
         let ending = match WireHands::of(self, &run, book, ears) {
             Ok(mut hands) => drive::drive(&mut run, &mut hands, Input::Go).await,
-            Err(sentence) => return end(&run.id, exit::REFUSED, sentence),
+            Err(sentence) => return end(&run.id, Exit::Refused, sentence),
         };
         match ending {
             Ending::Stopped(stop) => stopped(&run, stop),

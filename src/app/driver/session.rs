@@ -14,7 +14,8 @@ use super::approve::Asked;
 use super::closeup;
 use super::saved;
 use super::turns::Known;
-use super::{Driver, GateAnswer, Reply, RunChannels, exit, journals};
+use super::{Driver, GateAnswer, Reply, RunChannels, journals};
+use crate::app::exit::Exit;
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::assemble;
 use crate::client::journal;
@@ -239,7 +240,7 @@ where
         }
         let end = running.await.unwrap_or_else(|error| RunEnd {
             run: String::new(),
-            code: exit::INTERNAL,
+            code: Exit::Internal,
             sentence: format!("the driver broke: {error}; the journal has everything up to there"),
             ..RunEnd::default()
         });

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use super::guard::{Acquire, introduce};
 use super::journals::replay;
-use super::{Driver, RunChannels, TOOL, ask, copies, end, exit, guard, tell};
+use super::{Driver, RunChannels, TOOL, ask, copies, end, guard, tell};
+use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::kube::identity::Identity;
@@ -34,7 +35,7 @@ impl Driver {
 
     /// Fetches the journal of a run found in the clusters and goes on with it.
     pub async fn take_over(&self, run: &str, mut ears: RunChannels) -> RunEnd {
-        let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
+        let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         // It becomes part of a selector and of names.
         if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             return refuse(format!("{run:?} is not the name of a run"));
@@ -50,7 +51,7 @@ impl Driver {
         introduce(&head, &records, &ears).await;
         if replayed.outcome().is_some() {
             self.catch_up_and_say(run, &ears).await;
-            return end(run, exit::DONE, format!("run {run} is over; there is nothing to take over"));
+            return end(run, Exit::Done, format!("run {run} is over; there is nothing to take over"));
         }
         if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
             return refuse(sentence);
@@ -112,7 +113,7 @@ impl Driver {
         if self::answered(&gate, ears).await {
             return Ok(());
         }
-        Err(end(run, exit::AT_GATE, format!("nothing was taken over and nothing sent: {}", gate.question)))
+        Err(end(run, Exit::AtGate, format!("nothing was taken over and nothing sent: {}", gate.question)))
     }
 
     /// Goes on with a journal of this machine: where it is no runbook known here, it came from elsewhere, or its document
@@ -147,7 +148,7 @@ impl Driver {
             gate.question,
             quote(&text)
         );
-        Err(end(&run.id, exit::AT_GATE, sentence))
+        Err(end(&run.id, Exit::AtGate, sentence))
     }
 
     /// Whose runbook a plan is, and the plan as it may be shown.
@@ -187,13 +188,13 @@ impl Driver {
     }
 
     async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: RunChannels) -> RunEnd {
-        let refuse = |sentence: String| end(run, exit::REFUSED, sentence);
+        let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
             return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));
         }
         let (mut journal, fetched) = match self.local(run, lines, &ears).await {
             Ok(both) => both,
-            Err(error @ LedgerError::Held { .. }) => return end(run, exit::ANOTHER_RUN, error.to_string()),
+            Err(error @ LedgerError::Held { .. }) => return end(run, Exit::AnotherRun, error.to_string()),
             Err(error) => return refuse(error.to_string()),
         };
         let guarded = match Box::pin(self.guard(&plan, run, &mut journal, Acquire::Over, &ears)).await {

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidepilot::app::driver::{Driver, GateAnswer, Reply, RunChannels, exit};
+use tidepilot::app::driver::{Driver, GateAnswer, Reply, RunChannels};
+use tidepilot::app::exit::Exit;
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::kube::identity::Identity;
 use tidepilot::client::share::lease::{Lease, Lost, NotTaken, Place, Timing, Wanted};
@@ -681,7 +682,7 @@ fn an_intent_that_cannot_be_stored_in_the_cluster_is_not_sent() {
             let _ = reply.send(Reply { gate: gate.id, said: GateAnswer::Text(gate.text.unwrap_or_default()) }).await;
         }
         let end = running.await.expect("ended");
-        assert!(taken_away && end.code == exit::ANOTHER_RUN, "{end:?}");
+        assert!(taken_away && end.code == Exit::AnotherRun, "{end:?}");
         assert_eq!(patches(&world), 0);
     });
 }
