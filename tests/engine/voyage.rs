@@ -320,25 +320,42 @@ impl SeaHands {
         let mut watched: Option<(u64, u64)> = None;
         loop {
             self.latency().await;
-            let mut sea = lock(&self.sea);
-            let own = sea.own_ms(self.who);
-            let seen = (sea.lease.fence, sea.lease.beats);
-            let lapsed = match watched {
-                Some((beats, since)) if beats == seen.1 => own.saturating_sub(since) >= LEASE_MS,
-                _ => {
-                    watched = Some((seen.1, own));
-                    false
-                }
-            };
-            if !sea.cut_off(self.who) && (sea.lease.holder.is_none() || lapsed) {
-                sea.lease = Lease { holder: Some(self.who), fence: seen.0 + 1, beats: seen.1 + 1 };
-                sea.operators[self.who].mine = Some((seen.0 + 1, own));
-                sea.operators[self.who].lost = false;
-                sea.note(&format!("operator {} has the lease (fence {})", self.who, seen.0 + 1));
+            if self.grab(&mut watched) {
                 return;
             }
-            drop(sea);
             self.pause(1_000).await;
+        }
+    }
+
+    /// One try. `watched`: the beats that were seen, and since when.
+    fn grab(&self, watched: &mut Option<(u64, u64)>) -> bool {
+        let mut sea = lock(&self.sea);
+        let own = sea.own_ms(self.who);
+        let (fence, beats) = (sea.lease.fence, sea.lease.beats);
+        let lapsed = match *watched {
+            Some((seen, since)) if seen == beats => own.saturating_sub(since) >= LEASE_MS,
+            _ => {
+                *watched = Some((beats, own));
+                false
+            }
+        };
+        let free = !sea.cut_off(self.who) && (sea.lease.holder.is_none() || lapsed);
+        if free {
+            sea.lease = Lease { holder: Some(self.who), fence: fence + 1, beats: beats + 1 };
+            sea.operators[self.who].mine = Some((fence + 1, own));
+            sea.operators[self.who].lost = false;
+            sea.note(&format!("operator {} has the lease (fence {})", self.who, fence + 1));
+        }
+        free
+    }
+
+    /// Gives the lease back, where it can; `over`: the run has an outcome.
+    fn leave(&self, over: bool) {
+        let mut sea = lock(&self.sea);
+        sea.operators[self.who].over = over;
+        let mine = sea.operators[self.who].mine.take();
+        if mine.is_some_and(|(fence, _)| sea.lease.fence == fence) && !sea.cut_off(self.who) {
+            sea.lease.holder = None;
         }
     }
 
@@ -377,23 +394,18 @@ impl SeaHands {
                 let first = Event::TakenOver { tool, by, from, moves: None };
                 (Run::replay(runbook(), &records).expect("replays"), first)
             };
-            if run.outcome().is_none() {
-                if let Ok(record) = self.append(first).await {
-                    run.apply(&record);
-                    let ending = drive::drive(&mut run, &mut self, Input::Go).await;
-                    lock(&self.sea).note(&format!("operator {}: {}", self.who, of(&ending)));
-                }
+            if run.outcome().is_none()
+                && let Ok(record) = self.append(first).await
+            {
+                run.apply(&record);
+                let ending = drive::drive(&mut run, &mut self, Input::Go).await;
+                lock(&self.sea).note(&format!("operator {}: {}", self.who, of(&ending)));
             }
-            let mut sea = lock(&self.sea);
-            sea.operators[self.who].over = run.outcome().is_some();
-            let mine = sea.operators[self.who].mine.take();
-            if mine.is_some_and(|(fence, _)| sea.lease.fence == fence) && !sea.cut_off(self.who) {
-                sea.lease.holder = None;
-            }
-            if run.outcome().is_some() {
+            let over = run.outcome().is_some();
+            self.leave(over);
+            if over {
                 return;
             }
-            drop(sea);
             self.pause(5_000).await;
         }
     }
