@@ -3,13 +3,17 @@
 use super::super::Finding;
 use super::documents::{Command, Set, flag};
 use super::placeholders::name_placeholder;
-use super::values::variable;
+use super::values::{domain_fault, variable};
+
 use super::{Location, Subject};
+use crate::fleet::peer_url::check_form;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
-    let rules: [fn(&Command) -> Option<Finding>; 8] = [
+    let rules: [fn(&Command) -> Option<Finding>; 10] = [
         quoted_variable,
+        malformed_url,
         quoted_in_a_patch,
+        no_domain_in_a_patch,
         no_namespace,
         whole_version,
         part_of_a_list,
@@ -63,6 +67,22 @@ fn quoted_variable(command: &Command) -> Option<Finding> {
     })
 }
 
+/// 34. A peerURL that is written out and that PD's etcd would commit whatever it is.
+fn malformed_url(command: &Command) -> Option<Finding> {
+    let (_, behind) = command.text.split_once("peerURLs").filter(|_| command.text.starts_with("curl"))?;
+    let list = behind.split_once('[')?.1.split(']').next()?;
+    let urls =
+        list.split(',').map(|url| url.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\')));
+    // What a shell or a reader replaces is judged as that.
+    let literal = urls.filter(|url| !url.contains(['$', '{', '<', '%']) && name_placeholder(url).is_none());
+    let fault = literal.filter_map(|url| check_form(url, url.starts_with("https")).err()).next()?;
+    let sentence = format!("etcd v3 commits any text as a peerURL, and every other member then crashes: {fault}");
+    Some(
+        at(command, "malformed-peer-url", &sentence)
+            .then("tidepilot run repair-peer-urls, which checks each before it is sent"),
+    )
+}
+
 /// 12. `-p '{"spec":{"clusterDomain":"${…}"}}'`: the text of the variable is patched in.
 fn quoted_in_a_patch(command: &Command) -> Option<Finding> {
     let words = words(command);
@@ -92,6 +112,30 @@ fn placeholder_in_a_patch(command: &Command) -> Option<Finding> {
     let found = name_placeholder(value).filter(|found| !page && !found.starts_with('$'))?;
     let sentence = format!("spec.clusterDomain gets the placeholder {found}: its own text reaches the cluster");
     Some(at(command, "unreplaced-variable", &sentence).then("write the real value there"))
+}
+
+/// 12, 74. `"clusterDomain":""`, or in a JSON patch, or a text that is no domain.
+fn no_domain_in_a_patch(command: &Command) -> Option<Finding> {
+    let words = words(command);
+    let patches = words.first() == Some(&"kubectl") && words.contains(&"patch");
+    let plain: String = command.text.chars().filter(|c| *c != '\\').collect();
+    let value = |behind: &str| {
+        Some(behind.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()?.to_owned())
+    };
+    let merged = plain.split_once("\"clusterDomain\"").and_then(|(_, behind)| value(behind));
+    let operation = plain
+        .split('{')
+        .find(|one| one.contains("\"/spec/clusterDomain\""))
+        .and_then(|one| one.split_once("\"value\""));
+    let domain = merged.or_else(|| operation.and_then(|(_, behind)| value(behind))).filter(|_| patches)?;
+    if domain.is_empty() {
+        let sentence = "spec.clusterDomain becomes empty: PD's pods restart under names without a domain";
+        return Some(at(command, "unreplaced-variable", sentence).then("write the real value there"));
+    }
+    let literal = !domain.contains(['$', '{', '<', '%', '\'']) && name_placeholder(&domain).is_none();
+    let fault = domain_fault(&domain).filter(|_| literal)?;
+    let sentence = format!("spec.clusterDomain becomes {domain:?}, which {fault}");
+    Some(at(command, "no-dns-name", &sentence).then("a plain DNS name, such as cluster.local"))
 }
 
 /// 66. A change without a namespace goes to whichever the context has.

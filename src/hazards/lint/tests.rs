@@ -150,6 +150,41 @@ fn shell_text() {
         ("kubectl -n db port-forward svc/east-pd 2379", Some("tunnel-to-wrong-pd:1")),
         ("kubectl -n db port-forward pods/east-pd-0 2379", None),
         ("kubectl delete tc east --all-namespaces", None),
+        (
+            "kubectl -n db patch tc east --type merge -p '{\"spec\":{\"clusterDomain\":\"\"}}'",
+            Some("unreplaced-variable:1"),
+        ),
+        (
+            "kubectl -n db patch tc east --type json -p '[{\"op\":\"add\",\"path\":\"/spec/clusterDomain\",\"value\":\"\"}]'",
+            Some("unreplaced-variable:1"),
+        ),
+        (
+            "kubectl -n db patch tc east --type json -p '[{\"op\":\"add\",\"path\":\"/spec/clusterDomain\",\"value\":\".a.com\"}]'",
+            Some("no-dns-name:1"),
+        ),
+        (
+            "kubectl -n db patch tc east --type merge -p '{\"spec\":{\"clusterDomain\":\"a_b.com\"}}'",
+            Some("no-dns-name:1"),
+        ),
+        ("kubectl -n db patch tc east --type merge -p '{\"spec\":{\"clusterDomain\":\"a.com\"}}'", None),
+        ("kubectl -n db patch tc east --type merge -p \"{\\\"spec\\\":{\\\"clusterDomain\\\":\\\"$d\\\"}}\"", None),
+        (
+            "curl -X POST http://127.0.0.1:2379/v3/x -d '{\"peerURLs\":[\"http://east-pd-0.x.db.svc.:2380\"]}'",
+            Some("malformed-peer-url:1"),
+        ),
+        (
+            "curl -X POST http://127.0.0.1:2379/v3/x -d '{\"peerURLs\":[\"http://a.com:2380\",\"east-pd-0:2380\"]}'",
+            Some("malformed-peer-url:1"),
+        ),
+        (
+            "curl -X POST http://127.0.0.1:2379/v3/x -d \"{\\\"peerURLs\\\":[\\\"http://east-pd-0.x:2380/\\\"]}\"",
+            Some("malformed-peer-url:1"),
+        ),
+        ("curl -X POST http://127.0.0.1:2379/v3/x -d \"{\\\"peerURLs\\\":[\\\"http://${pod}.x:2380\\\"]}\"", None),
+        (
+            "curl -X POST http://127.0.0.1:2379/v3/x -d '{\"peerURLs\":[\"https://east-pd-0.x.db.svc.a.com:2380\"]}'",
+            None,
+        ),
     ] {
         assert_eq!(found(&[line]), expected.into_iter().collect::<Vec<_>>(), "{line}");
     }

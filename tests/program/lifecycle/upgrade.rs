@@ -182,7 +182,7 @@ async fn what_can_be_put_back_is_put_back() {
     let bed = Bed::of("default", &[]).await;
     // Stopped at the first step that has no way back: both annotations are set by then.
     let stopped = bed.run("upgrade-cluster", &[EAST, TO], &[]).await.expect(3);
-    assert!(stopped.all().contains("no automatic way back"), "{}", stopped.all());
+    assert!(stopped.all().contains("no automatic rollback"), "{}", stopped.all());
     assert_eq!(tc(&bed, "east")["metadata"]["annotations"][CHECK], "true");
     let run = bed.room.journals().pop().expect("a journal");
     bed.tool(&["runs", "undo", &run, "--yes"]).await.expect(8);
