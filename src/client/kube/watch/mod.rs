@@ -93,7 +93,7 @@ impl Context {
     }
 
     async fn say_connection(&self, freshness: Freshness, message: Option<String>) -> Result<(), Closed> {
-        tracing::info!(context = self.link.context(), ?freshness, ?message, "connection");
+        tracing::info!(context = self.link.context(), ?freshness, why = ?message, "connection");
         self.say(What::Connection { freshness, message }).await
     }
 
