@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::options::Connect;
+use super::signals::{Signals, asked};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::client::{self, Links};
@@ -107,14 +108,24 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     let mut last: Option<Vec<String>> = None;
+    let mut signals = None;
+    let mut code = ExitCode::SUCCESS;
     loop {
         let observed_at = client::now();
-        let shown = match look(args, connect, &links, observed_at).await {
+        let looked = tokio::select! {
+            looked = look(args, connect, &links, observed_at) => looked,
+            _ = asked(&mut signals) => return Ok(code),
+        };
+        let shown = match looked {
             Ok(shown) => shown,
             Err(sentence) => return Ok(fail(&sentence, USAGE)),
         };
         if !args.watch {
             return finish(args.output, &shown, observed_at);
+        }
+        code = ExitCode::from(shown.exit_code());
+        if signals.is_none() {
+            signals = Some(Signals::register()?);
         }
         let found = shown.told();
         if last.replace(found.clone()).as_ref() != Some(&found) {
@@ -131,7 +142,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(args.every)) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(shown.exit_code())),
+            _ = asked(&mut signals) => return Ok(code),
         }
     }
 }

@@ -10,6 +10,7 @@ use color_eyre::eyre::{Result, WrapErr};
 
 use super::console;
 use super::options::Connect;
+use super::signals::Signals;
 use crate::sim::scenario::UserSpec;
 use crate::sim::tunnel::PdTunnel;
 use crate::sim::{Sim, SimOptions};
@@ -84,8 +85,7 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
 /// Serves the fleet until a signal comes. Errors: an unknown scenario, an unwritable file, no free port.
 async fn serve(args: DemoArgs) -> Result<ExitCode> {
     // Before anything is started: a signal that comes early must still stop everything.
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    let mut signals = Signals::register()?;
     let sim = Sim::start(args.options()).await?;
     // Lives until the end: dropping it removes the directory with the tokens.
     let mut private = None;
@@ -98,11 +98,7 @@ async fn serve(args: DemoArgs) -> Result<ExitCode> {
     };
     let written = write_kubeconfigs(&sim, &args, &kubeconfig)?;
     announce(&sim, &args, &written)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
+    signals.next().await;
     sim.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

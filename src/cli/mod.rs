@@ -23,6 +23,7 @@ mod runbook;
 mod runs;
 mod schema;
 mod shell;
+mod signals;
 mod status;
 
 use std::io::Write as _;

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::options::Connect;
+use super::signals::Signals;
 use super::{USAGE, complain, fail, print};
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
@@ -86,7 +87,7 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
     complain(&format!("metrics on http://{}/metrics", listener.local_addr()?));
     let every = Duration::from_secs(args.every);
     let served = Arc::new(Mutex::new(Served { text: None, at: Instant::now(), every, token }));
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut signals = Signals::register()?;
     let looking = async {
         loop {
             let text = look(&links, &connect).await;
@@ -101,8 +102,7 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
     tokio::select! {
         () = looking => {}
         () = serve(listener, Arc::clone(&served)) => {}
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+        _ = signals.next() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair};
+use super::signals::{Asked, Signals, asked};
 use super::{USAGE, complain, fail, note, print};
 use crate::app::driver::{GateAnswer, Reply, RunChannels, now};
 use crate::app::exit::Exit;
@@ -201,6 +202,8 @@ where
     let (news, mut heard) = mpsc::channel(64);
     let (reply, replies) = mpsc::channel(4);
     let (stop, stopped) = watch::channel(false);
+    // Once, before anything is sent: a signal that comes while news are being printed is not lost.
+    let mut signals = Signals::register().ok();
     let driving = tokio::spawn(start(RunChannels { news, replies, stop: stopped }));
     let mut unused: BTreeSet<String> = face.confirm.iter().cloned().collect();
     let mut said = Said::default();
@@ -230,7 +233,7 @@ where
                     let said = tokio::select! {
                         said = answer(face, &gate, &mut unused) => said,
                         // At a question nothing is under way: it is left unanswered, and the run stays open.
-                        _ = interrupted() => {
+                        _ = asked(&mut signals) => {
                             note("\n");
                             let _ = stop.send(true);
                             GateAnswer::NotYet
@@ -245,8 +248,8 @@ where
                 }
                 Some(RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
             },
-            signal = interrupted() => {
-                if signal && *stop.borrow() {
+            signal = asked(&mut signals) => {
+                if signal == Asked::Interrupt && *stop.borrow() {
                     complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it continues");
                     std::process::exit(i32::from(Exit::Paused.code()));
                 }
@@ -289,18 +292,6 @@ impl Said {
         }
         self.at.insert(sentence.to_owned(), now);
         true
-    }
-}
-
-/// SIGINT, SIGTERM, or a terminal that went away; true for SIGINT.
-async fn interrupted() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let handlers = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::hangup())?)));
-    let Ok((mut term, mut hangup)) = handlers else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => true,
-        _ = term.recv() => false,
-        _ = hangup.recv() => false,
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::options::Connect;
+use super::signals::{Signals, asked};
 use super::{USAGE, fail, print};
 use crate::app::driver::open_work::OpenWork;
-use crate::client;
+use crate::client::{self, Links};
 use crate::report;
 use crate::report::status::{Status, Verdict};
 
@@ -39,19 +40,16 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     let mut last = None;
+    let mut signals = None;
+    let mut code = ExitCode::SUCCESS;
     loop {
         let observed_at = client::now();
-        let fleet = client::assemble(links.look(None).await);
-        let work = match connect.driver(links.clone()) {
-            Ok(driver) => driver.open_work(Some(&fleet)).await,
-            Err(_) => OpenWork::default(),
+        let status = tokio::select! {
+            status = look(args, connect, &links) => status,
+            _ = asked(&mut signals) => return Ok(code),
         };
-        let mut open = work.open();
-        if matches!(args.output, Output::Table | Output::Wide) {
-            connect.repeat_of_runs(&mut open);
-        }
-        let status = Status::of(&fleet).with_runs(open, work.unseen);
         let verdict = status.verdict;
+        code = ExitCode::from(verdict.exit_code());
         let text = match args.output {
             Output::Table => status.text(false),
             Output::Wide => status.text(true),
@@ -69,7 +67,10 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
         };
         print(&text);
         if !args.watch {
-            return Ok(ExitCode::from(verdict.exit_code()));
+            return Ok(code);
+        }
+        if signals.is_none() {
+            signals = Some(Signals::register()?);
         }
         if matches!(args.output, Output::Table | Output::Wide) {
             print(match verdict {
@@ -80,7 +81,20 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(EVERY_S)) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(verdict.exit_code())),
+            _ = asked(&mut signals) => return Ok(code),
         }
     }
+}
+
+async fn look(args: &StatusArgs, connect: &Connect, links: &Links) -> Status {
+    let fleet = client::assemble(links.look(None).await);
+    let work = match connect.driver(links.clone()) {
+        Ok(driver) => driver.open_work(Some(&fleet)).await,
+        Err(_) => OpenWork::default(),
+    };
+    let mut open = work.open();
+    if matches!(args.output, Output::Table | Output::Wide) {
+        connect.repeat_of_runs(&mut open);
+    }
+    Status::of(&fleet).with_runs(open, work.unseen)
 }

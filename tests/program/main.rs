@@ -23,6 +23,7 @@ mod planted;
 mod practice;
 mod rights;
 mod schemas;
+mod signals;
 mod spanning;
 mod stops;
 mod two_people;
