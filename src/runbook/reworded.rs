@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::language::definition::{BadRunbook, Lang, Runbook, Text};
 use super::language::expr::{self, Scope};
-use super::language::template::pieces;
+use super::language::holes::pieces;
 use super::plan::digest::digest;
 use super::plan::{Condition, Plan, PlannedStep};
 use super::run::record::{Choice, Event, PauseReason, Record};

@@ -11,6 +11,7 @@ use crate::app::message::{InputInfo, InputKind, RunbookInfo};
 use crate::files::{self, Allowed, FOLDER_LIMIT};
 pub use crate::runbook::language::definition::Lang;
 use crate::runbook::language::definition::{InputType, Runbook, SHIPPED};
+use crate::runbook::language::shared_checks::written_out;
 use crate::runbook::plan::{Document, Plan};
 use crate::runbook::reworded;
 
@@ -39,9 +40,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// As a plan keeps it; `None` for a shipped one.
+    /// As a plan keeps it, with the checks that it shares written out; `None` for a shipped one.
     pub fn document(&self) -> Option<Document> {
-        self.file.clone().map(|file| Document { file, fork: self.fork, text: self.text.clone() })
+        let text = || written_out(&self.text).ok().flatten().unwrap_or_else(|| self.text.clone());
+        self.file.clone().map(|file| Document { file, fork: self.fork, text: text() })
     }
 
     /// Why it cannot be used, and what helps. The shipped runbook is not taken in its place: an intended fork must not

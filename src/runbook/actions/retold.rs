@@ -15,7 +15,7 @@ use crate::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 use crate::runbook::image::Image;
 use crate::runbook::language::definition::{Runbook, SHIPPED, Step, Text};
 use crate::runbook::language::expr::{self, Scope};
-use crate::runbook::language::template::pieces;
+use crate::runbook::language::holes::pieces;
 use crate::runbook::plan::bind::FIELD_MANAGER;
 use crate::runbook::plan::danger::unfamiliar;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep, Rehearsal};

@@ -1,19 +1,18 @@
 //! The YAML document, read strictly: an unknown or doubled key is an error with line and column.
 //!
-//! Here: the shape, and the check that every expression can be read and names only what exists ([`Runbook::read`]).
-//! Not here: what actions do ([`crate::runbook::action`]); binding to a fleet ([`crate::runbook::plan::bind`]).
+//! Here: the shape. Not here: reading it ([`crate::runbook::language::reading`]); what actions do
+//! ([`crate::runbook::action`]); binding to a fleet ([`crate::runbook::plan::bind`]).
 //! A file can pick, order, parameterise, word and tighten; it cannot add a way to touch the world.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
-use crate::runbook::language::expr;
 pub use crate::runbook::language::input::{Input, InputType};
+use crate::runbook::language::shared_checks::WrittenCheck;
 pub use crate::runbook::language::text::{Lang, Text};
 
 /// The runbooks inside the binary: id and text.
@@ -70,29 +69,23 @@ pub struct Fact {
     pub when: Option<String>,
 }
 
-/// A preflight check: `check` must be true.
+/// A preflight check: `check` must be true. Written in full, or by `use` ([`crate::runbook::language::shared_checks`]).
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(try_from = "WrittenCheck")]
 pub struct Check {
     pub id: String,
     /// Numbers of the hazard catalogue that it covers.
-    #[serde(default)]
     pub hazards: Vec<u32>,
-    #[serde(default)]
     pub when: Option<String>,
     pub check: String,
     /// What was refused, what was found, what to do.
     pub fail: Text,
-    #[serde(default)]
     pub severity: Severity,
     /// Judged until the run has sent its first write, and not again: the run itself changes what it looks at.
-    #[serde(default)]
     pub once: bool,
     /// Of a check that refuses: whether what it reads proves what it says.
-    #[serde(default)]
     pub evidence: Evidence,
     /// Of a check that reads: where this holds, what it found was witnessed and is proof.
-    #[serde(default)]
     pub proven_when: Option<String>,
 }
 
@@ -284,22 +277,6 @@ impl Runbook {
         }
     }
 
-    /// Reads and checks a document; `name` is for messages.
-    pub fn read(name: &str, text: &str) -> Result<Self, BadRunbook> {
-        let mut runbook: Runbook = serde_saphyr::from_str(text)
-            .map_err(|error| BadRunbook::Syntax { name: name.into(), why: said_of(&error) })?;
-        if runbook.runbook != "v1" {
-            return Err(BadRunbook::Format { name: name.into(), found: brief(&runbook.runbook) });
-        }
-        runbook.digest = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        runbook.lint().map_err(|(place, why)| BadRunbook::Place {
-            name: name.into(),
-            place: brief(&place),
-            why: brief(&why),
-        })?;
-        Ok(runbook)
-    }
-
     /// One of the shipped runbooks.
     pub fn shipped(id: &str) -> Result<Self, BadRunbook> {
         let (name, text) = SHIPPED.iter().find(|(name, _)| *name == id).ok_or_else(|| BadRunbook::Unknown {
@@ -351,168 +328,10 @@ impl Runbook {
         }
         all
     }
-
-    /// Every expression reads and names only inputs, facts and bindings; ids are unique.
-    fn lint(&self) -> Result<(), (String, String)> {
-        let mut known: BTreeSet<String> = self.facts.keys().cloned().collect();
-        known.insert("inputs".into());
-        let mut ids = BTreeSet::new();
-        for input in &self.inputs {
-            let place = format!("input {}", input.name);
-            unique(&mut ids, &place)?;
-            if (input.kind == InputType::Choice) == input.options.is_empty() {
-                return Err((place, "a choice has `options`, and only a choice has".into()));
-            }
-            if input.propose && input.kind != InputType::DnsDomain {
-                return Err((place, "only a dns-domain can be proposed from the fleet".into()));
-            }
-            for (what, text) in [("default", &input.default), ("example", &input.example)] {
-                if let Some(text) = text {
-                    input.value(text).map_err(|why| (place.clone(), format!("its {what}: {why}")))?;
-                }
-            }
-        }
-        let mut unconditional: BTreeSet<String> =
-            self.facts.iter().filter(|(_, fact)| fact.when.is_none()).map(|(name, _)| name.clone()).collect();
-        unconditional.insert("inputs".into());
-        for (name, fact) in &self.facts {
-            if let Some(when) = &fact.when {
-                expression(&format!("fact {name}"), when, &unconditional)?;
-            }
-        }
-        for check in &self.preflight {
-            let place = format!("preflight {}", check.id);
-            unique(&mut ids, &place)?;
-            for source in check.when.iter().chain(&check.proven_when).chain([&check.check]) {
-                expression(&place, source, &known)?;
-            }
-            text(&place, &check.fail.en, &known)?;
-            text(&place, check.fail.zh.as_deref().unwrap_or_default(), &known)?;
-            if let (Severity::Warn, Evidence::Reading) = (check.severity, check.evidence) {
-                return Err((place, "`evidence: reading` is of a check that refuses; this one only warns".into()));
-            }
-        }
-        for phase in &self.phases {
-            let mut known = known.clone();
-            let place = format!("phase {}", phase.id);
-            unique(&mut ids, &place)?;
-            if let Some(when) = &phase.when {
-                expression(&place, when, &known)?;
-            }
-            if let Some(each) = &phase.for_each {
-                expression(&place, &each.over, &known)?;
-                known.insert(each.name.clone());
-                expression(&place, &each.key, &known)?;
-                if let Some(last) = &each.last {
-                    expression(&place, last, &known)?;
-                }
-            }
-            for binding in &phase.bindings {
-                expression(&format!("{place}, let {}", binding.name), &binding.value, &known)?;
-                known.insert(binding.name.clone());
-            }
-            let between = phase.for_each.iter().flat_map(|each| &each.between);
-            for condition in phase.invariants.iter().chain(between) {
-                conditional(&place, condition, &known)?;
-            }
-            for step in &phase.steps {
-                let place = format!("step {}", step.id);
-                unique(&mut ids, &place)?;
-                if let Some(source) = &step.when {
-                    expression(&place, source, &known)?;
-                }
-                for condition in step.pre.iter().chain(&step.post).chain(&step.until) {
-                    conditional(&place, condition, &known)?;
-                }
-                for never in &step.never {
-                    expression(&place, &never.check, &known)?;
-                    text(&place, &never.say.en, &known)?;
-                }
-                let wrong = match step.action {
-                    ActionName::Await => step.until.is_empty().then_some("a step that waits needs `until`"),
-                    ActionName::Manual => None,
-                    _ => (!step.until.is_empty()).then_some("only await and manual have `until`"),
-                };
-                if let Some(why) = wrong {
-                    return Err((place, why.into()));
-                }
-                text(&place, &step.title.en, &known)?;
-                if let Some(say) = &step.say {
-                    text(&place, &say.en, &known)?;
-                }
-                text(&place, &step.with.to_string().replace("\\\"", "\""), &known)?;
-                match (step.approvers, step.confirm) {
-                    (1, _) => {}
-                    (2, ConfirmAsked::OncePerPhase) => {
-                        let why = "approvers: 2 needs a gate of the step's own (confirm: once or typed)";
-                        return Err((place, why.into()));
-                    }
-                    (2, ConfirmAsked::None | ConfirmAsked::Once | ConfirmAsked::Typed) => {}
-                    (other, _) => return Err((place, format!("approvers: expected 1 or 2, found {other}"))),
-                }
-                if step.timeout.total_s == 0 || step.timeout.stalled_s == 0 {
-                    return Err((place, "a timeout of 0 seconds can never be met".into()));
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 pub(in crate::runbook) fn one() -> u8 {
     1
-}
-
-fn unique(ids: &mut BTreeSet<String>, place: &str) -> Result<(), (String, String)> {
-    if ids.insert(place.to_owned()) { Ok(()) } else { Err((place.to_owned(), "this id is used twice".into())) }
-}
-
-fn expression(place: &str, source: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {
-    let names = expr::names(source).map_err(|error| (place.to_owned(), error.to_string()))?;
-    // `references` also reports the variables which macros bind inside the expression.
-    let bound = |name: &str| {
-        ["all", "exists", "exists_one", "filter", "map"].iter().any(|m| source.contains(&format!(".{m}({name},")))
-    };
-    match names.iter().find(|name| !known.contains(*name) && !bound(name) && !name.starts_with('@')) {
-        Some(name) => {
-            let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Err((place.to_owned(), format!("{source:?} names {name:?}; known here are: {list}")))
-        }
-        None => Ok(()),
-    }
-}
-
-fn conditional(place: &str, condition: &Condition, known: &BTreeSet<String>) -> Result<(), (String, String)> {
-    expression(place, &condition.check, known)?;
-    if let Some(say) = &condition.say {
-        text(place, &say.en, known)?;
-        text(place, say.zh.as_deref().unwrap_or_default(), known)?;
-    }
-    Ok(())
-}
-
-fn text(place: &str, text: &str, known: &BTreeSet<String>) -> Result<(), (String, String)> {
-    for source in expr::holes(text).map_err(|error| (place.to_owned(), error.to_string()))? {
-        expression(place, &source, known)?;
-    }
-    Ok(())
-}
-
-/// The parser's words with the lines around the place, unless these are longer than anybody reads.
-fn said_of(error: &serde_saphyr::Error) -> String {
-    const MOST: usize = 2_000;
-    let said = error.to_string();
-    if said.len() <= MOST { said } else { brief(&error.without_snippet().to_string()) }
-}
-
-/// What a refusal quotes of a document: no more than somebody reads.
-fn brief(text: &str) -> String {
-    const MOST: usize = 500;
-    let mut short: String = text.chars().take(MOST).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 /// The text of a shipped runbook, for tests.
@@ -524,6 +343,7 @@ pub(in crate::runbook) fn shipped_text(id: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_shipped_runbook_reads() {
@@ -565,27 +385,5 @@ mod tests {
         known.insert("whole-database".to_owned());
         let gone: Vec<&&str> = rows.keys().filter(|id| !known.contains(**id)).collect();
         assert!(gone.is_empty(), "rows of checks that there are not: {gone:?}");
-    }
-
-    #[test]
-    fn mistakes_are_named_with_their_place() {
-        let text = shipped_text("migrate-cluster-domain");
-        let cases = [
-            ("runbook: v1", "runbook: v7", "expected `runbook: v1`"),
-            ("experimental: true", "experimental: true\nshell: rm", "shell"),
-            ("action: pd.update-peer-url", "action: http.post", "http.post"),
-            ("confirm: typed", "confirm: typed\n        approvers: 3", "expected 1 or 2"),
-            ("confirm: once-per-phase", "confirm: once-per-phase\n        approvers: 2", "gate of the step's own"),
-            ("query: pd.membership", "query: k8s.exec", "k8s.exec"),
-            ("severity: warn", "severity: warn\n    evidence: reading", "this one only warns"),
-            ("hazards: [65]", "hazards: [65]\n    evidence: guess", "guess"),
-            ("pd.agree", "pd.agree &&& true", "cannot be read"),
-            ("\"pd.agree\"", "\"pdd.agree\"", "names \"pdd\""),
-        ];
-        for (from, to, wanted) in cases {
-            assert!(text.contains(from), "the runbook no longer holds {from:?}");
-            let error = Runbook::read("x", &text.replacen(from, to, 1)).expect_err("refused").to_string();
-            assert!(error.contains(wanted), "{from:?} → {to:?}: {error}");
-        }
     }
 }

@@ -14,6 +14,8 @@ use cel::{Context, Env, Program};
 use serde_json::Value;
 
 use crate::runbook::language::cost::{OverBudget, Shape, within_budget};
+use crate::runbook::language::holes::{Part, split};
+use crate::runbook::language::names;
 
 /// Names an expression may use, with their values.
 pub type Scope = BTreeMap<String, Value>;
@@ -135,7 +137,7 @@ pub fn names(source: &str) -> Result<BTreeSet<String>, ExprError> {
 
 /// The expressions inside a text's `${…}`.
 pub fn holes(text: &str) -> Result<Vec<String>, ExprError> {
-    Ok(split(text)?
+    Ok(cut(text)?
         .into_iter()
         .filter_map(|part| if let Part::Hole(e) = part { Some(e.to_owned()) } else { None })
         .collect())
@@ -208,7 +210,7 @@ fn compile(source: &str) -> Result<Rc<Compiled>, ExprError> {
         return Ok(program);
     }
     let program = parse(source)?;
-    let names = program.references().variables().into_iter().map(str::to_owned).collect();
+    let names = names::free(program.expression());
     let program = Rc::new(Compiled { program, names });
     KEPT.with_borrow_mut(|kept| {
         if kept.len() >= MAX_KEPT {
@@ -238,41 +240,12 @@ fn parse(source: &str) -> Result<Program, ExprError> {
     env().compile(source).map_err(|errors| syntax(errors.to_string()))
 }
 
-enum Part<'a> {
-    Text(&'a str),
-    Hole(&'a str),
-}
-
-/// Cuts a text at its `${…}`; a hole ends at the brace that balances its own.
-fn split(text: &str) -> Result<Vec<Part<'_>>, ExprError> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        if start > 0 {
-            parts.push(Part::Text(&rest[..start]));
-        }
-        let body = &rest[start + 2..];
-        let mut depth = 1_usize;
-        let end = body.char_indices().find_map(|(at, c)| {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            (depth == 0).then_some(at)
-        });
-        let end = end.ok_or_else(|| ExprError::Unclosed { text: text.into() })?;
-        parts.push(Part::Hole(&body[..end]));
-        rest = &body[end + 1..];
-    }
-    if !rest.is_empty() {
-        parts.push(Part::Text(rest));
-    }
-    Ok(parts)
+fn cut(text: &str) -> Result<Vec<Part<'_>>, ExprError> {
+    split(text).map_err(|_| ExprError::Unclosed { text: text.into() })
 }
 
 fn fill(text: &str, given: Names<'_>) -> Result<Value, ExprError> {
-    let parts = split(text)?;
+    let parts = cut(text)?;
     if let [Part::Hole(source)] = parts.as_slice() {
         return eval(source, given);
     }
@@ -377,6 +350,12 @@ mod tests {
         assert_eq!(filled("n=${tc.spec.pd.replicas}!"), Ok(json!("n=3!")));
         assert_eq!(filled("${list.map(x, x.n)}"), Ok(json!(["a", "b"])));
         assert_eq!(filled("plain $x {y}"), Ok(json!("plain $x {y}")));
+        assert_eq!(
+            filled("${'}' + tc.spec.pd.replicas.string()}!").ok(),
+            None,
+            "no such function, but read to its end"
+        );
+        assert_eq!(filled("a${'}' + list[0].n}!"), Ok(json!("a}a!")));
         assert!(filled("${list").is_err());
     }
 
@@ -437,11 +416,5 @@ mod tests {
         ] {
             assert_eq!(check(source, &scope), Ok(true), "{source}");
         }
-    }
-
-    #[test]
-    fn names_are_found() {
-        let found = names("list.all(x, x.ok) && tc.spec.acrossK8s").expect("reads");
-        assert!(found.contains("list") && found.contains("tc"), "{found:?}");
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::hazards::catalogue;
 use crate::runbook::language::definition::{Condition, InputType, Runbook, Text};
 use crate::runbook::language::expr::Scope;
 use crate::runbook::language::inputs as given_inputs;
@@ -60,6 +61,7 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
         })
         .collect();
     found.extend(silent(&runbook, text));
+    found.extend(strange_hazards(&runbook, text));
     found.sort();
     found
 }
@@ -89,6 +91,18 @@ fn silent(runbook: &Runbook, text: &str) -> Vec<Finding> {
                 condition.check
             );
             finding(text, &place, Some(&condition.check), sentence, true)
+        })
+        .collect()
+}
+
+/// Numbers that the catalogue does not have: the reader of a refusal would look for them in vain.
+fn strange_hazards(runbook: &Runbook, text: &str) -> Vec<Finding> {
+    let known = |number: u32| u8::try_from(number).is_ok_and(|number| catalogue::numbered(number).is_some());
+    let all = runbook.preflight.iter().flat_map(|check| check.hazards.iter().map(move |number| (check, *number)));
+    all.filter(|(_, number)| !known(*number))
+        .map(|(check, number)| {
+            let sentence = format!("hazard {number} is not in the catalogue: `tidepilot check --catalogue` lists them");
+            finding(text, &format!("preflight {}", check.id), None, sentence, true)
         })
         .collect()
 }
@@ -257,12 +271,17 @@ fn locate(text: &str, place: &str, source: Option<&str>) -> Option<(usize, usize
     let id = place.split([' ', ',']).nth(1).unwrap_or_default();
     let names_it = |line: &str| {
         let value = line.trim_start().trim_start_matches("- ").trim_start_matches('{');
-        value
-            .strip_prefix("id:")
-            .is_some_and(|rest| rest.trim().trim_matches(['"', '\'']).split([',', ' ']).next() == Some(id))
+        let named = value.strip_prefix("id:").or_else(|| value.strip_prefix("use:"));
+        named.is_some_and(|rest| rest.trim().trim_matches(['"', '\'']).split([',', ' ']).next() == Some(id))
     };
     let start = text.lines().position(names_it);
-    let lines = || text.lines().enumerate().skip(start.unwrap_or(0));
+    // What a shared check says stands nowhere below: only keys beside its `use` do.
+    let shared = start.and_then(|at| text.lines().nth(at)).is_some_and(|line| line.trim_start().starts_with("- use:"));
+    let lines = || {
+        let from = text.lines().enumerate().skip(start.unwrap_or(0));
+        let first = start.unwrap_or(0);
+        from.take_while(move |(at, line)| !shared || *at == first || !line.trim_start().starts_with("- "))
+    };
     if let Some(source) = source.filter(|source| !source.is_empty()) {
         // In double quotes the text escapes quotes of its own.
         for wanted in [source.to_owned(), source.replace('"', "\\\""), source.replace('\'', "''")] {
@@ -273,7 +292,7 @@ fn locate(text: &str, place: &str, source: Option<&str>) -> Option<(usize, usize
         }
     }
     let line = start?;
-    let column = text.lines().nth(line)?.find("id:")?;
+    let column = text.lines().nth(line).and_then(|line| line.find("id:").or_else(|| line.find("use:")))?;
     Some((line + 1, column + 1))
 }
 
@@ -358,9 +377,14 @@ mod tests {
     fn mistakes_are_found_where_they_stand() {
         let text = crate::runbook::language::definition::shipped_text("migrate-cluster-domain");
         let cases = [
-            ("\"size(rights.denied) == 0\"", "\"size(rights.denyed) == 0\"", "preflight rights", "size(rights.denyed)"),
-            ("\"kube.crdAcrossK8s\"", "\"kube.crdAcross\"", "preflight crd-has-across-k8s", "\"kube.crdAcross\""),
-            ("\"pd.size >= 3\"", "\"pd.size\"", "preflight pd-spare", "check: \"pd.size\""),
+            (
+                "- use: rights",
+                "- use: rights\n    check: \"size(rights.denyed) == 0\"",
+                "preflight rights",
+                "size(rights.denyed)",
+            ),
+            ("- use: rights", "- use: rights\n    hazards: [64, 200]", "preflight rights", "use: rights"),
+            ("- use: pd-spare", "- use: pd-spare\n    check: \"pd.size\"", "preflight pd-spare", "check: \"pd.size\""),
             (
                 "check: \"pd.healthy == pd.size\"",
                 "check: \"pd.helthy == pd.size\"",
@@ -368,7 +392,12 @@ mod tests {
                 "pd.helthy == pd.size",
             ),
             ("\"m.pod\"", "\"m.pode\"", "phase peer-urls", "m.pode"),
-            ("\"pd.agree\"\n    fail", "\"pd.agree &&& 1\"\n    fail", "preflight pd-agrees", "pd.agree &&&"),
+            (
+                "- use: pd-agrees",
+                "- use: pd-agrees\n    when: \"pd.agree &&& 1\"",
+                "preflight pd-agrees",
+                "pd.agree &&&",
+            ),
         ];
         for (from, to, place, needle) in cases {
             assert!(text.contains(from), "the runbook no longer holds {from:?}");

@@ -4,10 +4,14 @@
 pub mod cost;
 pub mod definition;
 pub mod expr;
+pub(super) mod holes;
 pub mod input;
 pub mod inputs;
 pub mod lint;
+mod names;
+mod reading;
 pub(crate) mod sample;
 pub mod schema;
+pub mod shared_checks;
 pub(super) mod template;
 pub mod text;

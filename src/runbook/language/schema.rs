@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
 use crate::runbook::language::definition::{
-    Binding, Check, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said, Severity,
-    Step, Text, Timeout,
+    Binding, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said, Severity, Step,
+    Text, Timeout,
 };
+use crate::runbook::language::shared_checks::{WrittenCheck, shared_names};
 
 /// The schema (draft 2020-12).
 pub fn schema() -> Value {
@@ -64,10 +65,11 @@ pub fn schema() -> Value {
             ],
         ),
         "fact": object::<Fact>(&["query", "of"], vec![("query", words::<Query>()), ("of", text()), ("when", cel())]),
-        "check": object::<Check>(
-            &["id", "check", "fail"],
+        "check": object::<WrittenCheck>(
+            &[],
             vec![
                 ("id", text()),
+                ("use", json!({"enum": shared_names(), "description": "A shared check; keys beside it replace its own"})),
                 ("hazards", json!({"type": "array", "items": {"type": "integer", "minimum": 0}})),
                 ("when", cel()),
                 ("check", cel()),
@@ -128,6 +130,7 @@ pub fn schema() -> Value {
             vec![("totalS", json!({"type": "integer", "minimum": 1})), ("stalledS", json!({"type": "integer", "minimum": 1}))],
         ),
     });
+    root["$defs"]["check"]["anyOf"] = json!([{"required": ["use"]}, {"required": ["id", "check", "fail"]}]);
     root
 }
 
@@ -238,6 +241,10 @@ mod tests {
                 (None, more) => check(more, root, value, &at, wrong),
             }
         }
+        let one_of = schema["anyOf"].as_array().filter(|_| value.is_object());
+        if one_of.is_some_and(|all| all.iter().all(|wanted| missing(wanted, value))) {
+            wrong.push(format!("{at}: fits none of {}", schema["anyOf"]));
+        }
         for name in schema["required"].as_array().into_iter().flatten().filter(|_| value.is_object()) {
             if value.get(name.as_str().expect("text")).is_none() {
                 wrong.push(format!("{at}: lacks {name}"));
@@ -246,6 +253,12 @@ mod tests {
         for (index, item) in value.as_array().into_iter().flatten().enumerate() {
             check(&schema["items"], root, item, &format!("{at}[{index}]"), wrong);
         }
+    }
+
+    /// Whether one of the names that a schema requires is not there.
+    fn missing(schema: &Value, value: &Value) -> bool {
+        let required = schema["required"].as_array().into_iter().flatten();
+        required.filter_map(Value::as_str).any(|name| value.get(name).is_none())
     }
 
     fn wrong(text: &str) -> Vec<String> {
@@ -272,6 +285,8 @@ mod tests {
             ("action: pd.update-peer-url", "action: http.post"),
             ("query: pd.membership", "query: k8s.exec"),
             ("severity: warn", "severity: maybe"),
+            ("- use: rights", "- use: rihgts"),
+            ("- use: rights", "- hazards: [1]"),
             ("confirm: typed", "confirm: never"),
             ("version: 1.0.0\n", ""),
         ] {

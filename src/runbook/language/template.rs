@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::runbook::action::THIS_RUN;
 use crate::runbook::language::expr::{self, Scope};
+use crate::runbook::language::holes::{Part, pieces, split};
 
 /// `inputs`: a scope with the run's inputs, and nothing else.
 pub(in crate::runbook) fn fits(template: &Value, value: &Value, inputs: &Scope) -> bool {
@@ -47,7 +48,7 @@ fn object_fits(template: &Map<String, Value>, found: &Map<String, Value>, inputs
 
 /// One single `${…}`.
 fn alone(text: &str) -> bool {
-    matches!(pieces(text).as_slice(), [first, last] if first.is_empty() && last.is_empty())
+    matches!(split(text).as_deref(), Ok([Part::Hole(_)]))
 }
 
 /// The value of a text that is one hole about inputs only; `None`: it names something else as well.
@@ -105,28 +106,6 @@ fn known_pieces(template: &str, inputs: &Scope) -> Option<Vec<String>> {
         }
     }
     Some(known)
-}
-
-/// What stands between the holes of a text; one more than there are holes.
-pub(in crate::runbook) fn pieces(text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let mut depth = 0_usize;
-        let end = rest[start + 1..].char_indices().find_map(|(at, c)| {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
-            (depth == 0).then_some(start + 1 + at)
-        });
-        let Some(end) = end else { break };
-        pieces.push(rest[..start].to_owned());
-        rest = &rest[end + 1..];
-    }
-    pieces.push(rest.to_owned());
-    pieces
 }
 
 #[cfg(test)]
