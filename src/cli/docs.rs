@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Arg, Args, Command};
 
 use super::{commands, fail};
-use crate::report::reference;
+use crate::report::{reference, writing};
 
 #[derive(Args, Debug)]
 pub struct DocsArgs {
@@ -28,8 +28,13 @@ pub fn write(args: &DocsArgs) -> color_eyre::Result<ExitCode> {
 }
 
 /// Each page with its name.
-pub fn pages() -> [(&'static str, String); 3] {
-    [("cli.md", reference_of_commands()), ("runbooks.md", reference::runbooks()), ("hazards.md", reference::hazards())]
+pub fn pages() -> [(&'static str, String); 4] {
+    [
+        ("cli.md", reference_of_commands()),
+        ("runbooks.md", reference::runbooks()),
+        ("hazards.md", reference::hazards()),
+        ("writing-runbooks.md", writing::page()),
+    ]
 }
 
 fn reference_of_commands() -> String {

@@ -104,7 +104,7 @@ enum Command {
 }
 
 /// The reference pages that lie in `docs/`, for the test that compares them.
-pub fn reference_pages() -> [(&'static str, String); 3] {
+pub fn reference_pages() -> [(&'static str, String); 4] {
     docs::pages()
 }
 

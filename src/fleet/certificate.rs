@@ -16,7 +16,7 @@ use super::operator_form;
 pub const FACTS_KEY: &str = "certificateFacts";
 
 /// What a certificate may be used for, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Usage {
     #[serde(rename = "server auth")]
     Server,

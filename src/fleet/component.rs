@@ -1,9 +1,10 @@
 //! The components of a TidbCluster, by the names that the operator gives them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The components of one TidbCluster in the order in which the operator rolls them (`domain.md` §2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {
     Pd,

@@ -44,6 +44,7 @@ pub mod workload;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use dns::Dns;
@@ -73,7 +74,7 @@ impl std::fmt::Display for ObjectKey {
 }
 
 /// `context/namespace/name`: one object, said so that it cannot be mistaken for one in another KubeCluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
     pub context: String,

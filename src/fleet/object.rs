@@ -11,7 +11,7 @@ use super::operator_form::{empty, normal};
 use super::{ObjectKey, ObjectRef};
 
 /// The kinds that a run may handle one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum ObjectKind {
     Namespace,
     TidbCluster,

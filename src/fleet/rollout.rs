@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::tidbcluster::{Component, TidbCluster};
@@ -53,7 +54,7 @@ pub fn held_in(tc: &TidbCluster, component: Component) -> Option<Held> {
 }
 
 /// One component's rollout as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ComponentRollout {
     pub component: Component,

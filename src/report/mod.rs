@@ -16,6 +16,7 @@ pub mod run;
 pub mod status;
 pub mod table;
 pub mod verify;
+pub mod writing;
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -12,6 +12,7 @@ use crate::runbook::actions::ActionName;
 use crate::runbook::language::definition::{
     ConfirmAsked, Evidence, Input, InputType, Runbook, SHIPPED, Severity, Step,
 };
+use crate::runbook::language::holes::{Part, split};
 
 fn shipped() -> Vec<Runbook> {
     let mut all: Vec<Runbook> = SHIPPED.iter().filter_map(|(id, text)| Runbook::read(id, text).ok()).collect();
@@ -200,37 +201,25 @@ fn of_hazard(out: &mut String, hazard: &Hazard, kept_out: &BTreeMap<u32, Vec<Str
 /// A text with its expressions as `…`: what they give is known only of a fleet.
 fn filled(text: &str) -> String {
     let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        out.push_str(&rest[..at]);
-        let inner = &rest[at + 2..];
-        let (mut depth, mut quoted, mut end) = (1, false, inner.len());
-        for (at, c) in inner.char_indices() {
-            match c {
-                '\'' => quoted = !quoted,
-                '{' if !quoted => depth += 1,
-                '}' if !quoted => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 {
-                end = at;
-                break;
-            }
-        }
+    let parts = match split(text) {
+        Ok(parts) | Err(parts) => parts,
+    };
+    for part in parts {
         // The name of an input is more than a gap; everything else is an expression.
-        let name = inner[..end].trim();
-        match name.strip_prefix("inputs.").filter(|name| name.chars().all(char::is_alphanumeric)) {
-            Some(input) => out.push_str(&format!("`{input}`")),
-            None => out.push('…'),
+        let input = |source: &str| {
+            let name = source.trim().strip_prefix("inputs.")?;
+            name.chars().all(char::is_alphanumeric).then(|| format!("`{name}`"))
+        };
+        match part {
+            Part::Text(text) => out.push_str(text),
+            Part::Hole(source) => out.push_str(&input(source).unwrap_or_else(|| "…".to_owned())),
         }
-        rest = inner.get(end + 1..).unwrap_or_default();
     }
-    out.push_str(rest);
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The same for a cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     filled(text).replace('|', "\\|")
 }
 

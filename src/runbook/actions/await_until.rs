@@ -1,11 +1,12 @@
 //! Waits for what its step's `until` says; sends nothing.
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
@@ -20,9 +21,11 @@ pub struct Await {
     pub target: ObjectRef,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster that the step is about.
     target: ObjectRef,
 }
 
@@ -30,6 +33,10 @@ impl ActionKind for Await {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target } = document(with)?;
         Ok(Self { target })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
@@ -28,11 +29,15 @@ pub struct CopySecret {
     pub keys: Vec<String>,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The Secret whose keys are copied.
     from: ObjectRef,
+    /// The Secret that is made.
     target: ObjectRef,
+    /// Keys of `data`.
     keys: Vec<String>,
 }
 
@@ -43,6 +48,10 @@ impl ActionKind for CopySecret {
             return Err(format!("key {other:?} is not copied; {} are", COPIED_KEYS.join(", ")));
         }
         Ok(Self { from, target, keys })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{RUN_LABEL, Request, THIS_RUN};
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
@@ -27,10 +28,13 @@ pub struct CreateObject {
     pub object: Value,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// Where it will be.
     target: ObjectRef,
+    /// The manifest; context, namespace and name come from `target`.
     object: Value,
 }
 
@@ -38,6 +42,10 @@ impl ActionKind for CreateObject {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, object } = document(with)?;
         placed(target, pruned(object))
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

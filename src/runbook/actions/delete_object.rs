@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Request, THIS_RUN};
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid, written_by};
 use crate::fleet::pd::MembershipApi;
@@ -31,10 +32,13 @@ pub struct DeleteObject {
     pub made_by: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The object.
     target: ObjectRef,
+    /// Its kind, as in a manifest.
     kind: ObjectKind,
     /// Only the one that this very run made.
     #[serde(default)]
@@ -49,6 +53,10 @@ impl ActionKind for DeleteObject {
             false => (seen_uid(&target, kind, facts), None),
         };
         Ok(Self { target, object_kind: kind, uid, made_by })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Request, Signer};
 use super::super::image::Image;
 use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -33,15 +34,22 @@ pub struct IssueCa {
     pub signer: Signer,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct With {
+    /// The Secret that is made.
     target: ObjectRef,
+    /// CN of the subject.
     common_name: String,
+    /// O of the subject.
     #[serde(default)]
     organization: Option<String>,
+    /// How long it is valid.
     days: u32,
+    /// `builtin` or `cfssl`.
     signer: String,
+    /// Of the files of cfssl, on this machine.
     #[serde(default)]
     folder: Option<String>,
 }
@@ -51,6 +59,10 @@ impl ActionKind for IssueCa {
         let With { target, common_name, organization, days, signer, folder } = document(with)?;
         certificate_for(&common_name, days)?;
         Ok(Self { target, common_name, organization, days, signer: signed_by(&signer, folder)? })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Replaced, Request, Signer};
 use super::super::image::Image;
 use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, Usage, fingerprint};
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
@@ -41,18 +42,28 @@ pub struct IssueCertificate {
     pub replaces: Option<Replaced>,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct With {
+    /// The Secret that is made.
     target: ObjectRef,
+    /// The Secret with the CA.
     authority: ObjectRef,
+    /// CN of the subject.
     common_name: String,
+    /// O of the subject.
     #[serde(default)]
     organization: Option<String>,
+    /// DNS names and addresses that it is for.
     hosts: Vec<String>,
+    /// `server auth`, `client auth`.
     usages: BTreeSet<Usage>,
+    /// How long it is valid.
     days: u32,
+    /// `builtin` or `cfssl`.
     signer: String,
+    /// Of the files of cfssl, on this machine.
     #[serde(default)]
     folder: Option<String>,
     /// What stands there gives way.
@@ -71,6 +82,10 @@ impl ActionKind for IssueCertificate {
         let signer = signed_by(&signer, folder)?;
         let replaces = if replace { replaced(&target, facts)? } else { None };
         Ok(Self { target, authority, common_name, organization, hosts, usages, days, signer, replaces })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
@@ -23,10 +24,13 @@ pub struct Manual {
     pub command: String,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster that the step is about.
     target: ObjectRef,
+    /// The line that the person runs.
     command: String,
 }
 
@@ -34,6 +38,10 @@ impl ActionKind for Manual {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, command } = document(with)?;
         Ok(Self { target, command })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

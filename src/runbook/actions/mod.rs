@@ -30,6 +30,7 @@ mod transfer_pd_leader;
 mod update_peer_url;
 mod wait_rollout;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,6 +62,31 @@ macro_rules! actions {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
         pub enum ActionName {
             $(#[serde(rename = $name)] $Action,)+
+        }
+
+        impl ActionName {
+            pub const ALL: &[Self] = &[$(Self::$Action,)+];
+
+            /// As a document writes it.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$Action => $name,)+
+                }
+            }
+
+            /// What it does.
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(Self::$Action => concat!($($doc),+),)+
+                }
+            }
+
+            /// JSON Schema (draft 2020-12) of its filled `with`, with the meaning of each field.
+            pub fn schema(self) -> Schema {
+                match self {
+                    $(Self::$Action => <$Action as ActionKind>::schema(),)+
+                }
+            }
         }
 
         impl Action {
@@ -164,6 +190,10 @@ pub(in crate::runbook) trait Sets {
 pub(in crate::runbook) trait ActionKind {
     /// From a filled `with`, with what the look has to add (uids). Here are the limits of what a document can ask for.
     fn read(with: Value, facts: &Facts<'_>) -> Result<Self, String>
+    where
+        Self: Sized;
+    /// JSON Schema of its `with`.
+    fn schema() -> Schema
     where
         Self: Sized;
     /// As a document would write its `with`.
@@ -270,6 +300,10 @@ impl Action {
 }
 
 /// A step's `with` as the action's document has it.
+fn schema_of<T: JsonSchema>() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<T>()
+}
+
 fn document<T: serde::de::DeserializeOwned>(with: Value) -> Result<T, String> {
     serde_json::from_value(with).map_err(|error| format!("`with`: {error}"))
 }

@@ -3,12 +3,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
@@ -30,12 +31,17 @@ pub struct NetProbe {
     pub patience_s: u64,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct With {
+    /// The place whose probe pod looks.
     target: ObjectRef,
+    /// The places that it looks at.
     places: Vec<ObjectRef>,
+    /// TCP ports.
     ports: Vec<u16>,
+    /// For one look, in seconds.
     patience_s: u64,
 }
 
@@ -46,6 +52,10 @@ impl ActionKind for NetProbe {
             return Err("there are fewer than two places to look between".into());
         }
         Ok(Self { target, places, ports, patience_s })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

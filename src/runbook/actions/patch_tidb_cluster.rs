@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::{Action, RESTARTED_AT, Request, Reversibility};
 use super::super::image::Image;
 use super::super::plan::{Confirm, PlannedStep};
-use super::{ActionKind, Does, Sets, WaitRollout, WayBack, document};
+use super::{ActionKind, Does, Sets, WaitRollout, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
@@ -31,10 +32,13 @@ pub struct PatchTidbCluster {
     pub merge: Value,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster.
     target: ObjectRef,
+    /// JSON merge patch (RFC 7386) of `metadata` and `spec`.
     merge: Value,
 }
 
@@ -48,6 +52,10 @@ impl ActionKind for PatchTidbCluster {
             );
         }
         Ok(Self { uid: tc.metadata.uid.clone(), target, merge })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
@@ -25,12 +26,18 @@ pub struct ProbePeerUrl {
     pub url: String,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster.
     target: ObjectRef,
+    /// Of the member, hexadecimal.
+    #[schemars(with = "String")]
     id: MemberId,
+    /// Of the member; the others look.
     pod: String,
+    /// The peerURL that will be.
     url: String,
 }
 
@@ -38,6 +45,10 @@ impl ActionKind for ProbePeerUrl {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, id, pod, url } = document(with)?;
         Ok(Self { target, id, pod, url })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

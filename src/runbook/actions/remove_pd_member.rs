@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
@@ -23,10 +24,14 @@ pub struct RemovePdMember {
     pub id: MemberId,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster.
     target: ObjectRef,
+    /// Of the member, hexadecimal.
+    #[schemars(with = "String")]
     id: MemberId,
 }
 
@@ -34,6 +39,10 @@ impl ActionKind for RemovePdMember {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, id } = document(with)?;
         Ok(Self { target, id })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

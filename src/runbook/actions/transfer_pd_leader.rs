@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
 use crate::fleet::object::ObjectId;
@@ -24,10 +25,13 @@ pub struct TransferPdLeader {
     pub to: String,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster.
     target: ObjectRef,
+    /// Name of the member.
     to: String,
 }
 
@@ -35,6 +39,10 @@ impl ActionKind for TransferPdLeader {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, to } = document(with)?;
         Ok(Self { target, to })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

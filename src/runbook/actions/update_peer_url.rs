@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::super::Observation;
 use super::super::action::{Action, Request};
 use super::super::image::Image;
 use super::super::plan::{Confirm, PlannedStep};
-use super::{ActionKind, Does, ProbePeerUrl, Sets, WayBack, document};
+use super::{ActionKind, Does, ProbePeerUrl, Sets, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::object::ObjectId;
@@ -37,13 +38,20 @@ pub struct UpdatePeerUrl {
     pub restores: bool,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster.
     target: ObjectRef,
+    /// Of the member, hexadecimal.
+    #[schemars(with = "String")]
     id: MemberId,
+    /// Of the member.
     pod: String,
+    /// The peerURLs that it has to have still.
     from: Vec<String>,
+    /// The peerURLs that it gets.
     to: Vec<String>,
 }
 
@@ -51,6 +59,10 @@ impl ActionKind for UpdatePeerUrl {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, id, pod, from, to } = document(with)?;
         Ok(Self { target, id, pod, from, to, restores: false })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

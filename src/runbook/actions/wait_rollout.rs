@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Observation;
 use super::super::action::Request;
 use super::super::image::Image;
-use super::{ActionKind, Does, WayBack, document};
+use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::database_of;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
@@ -35,11 +36,15 @@ pub struct WaitRollout {
     pub component: Option<Component>,
 }
 
-#[derive(Deserialize)]
+/// Its `with`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct With {
+    /// The TidbCluster.
     target: ObjectRef,
+    /// Id of the step whose patch started it: every revision that it moves must have changed since.
     since: Option<String>,
+    /// Only this component; without, all of them.
     #[serde(default)]
     component: Option<Component>,
 }
@@ -48,6 +53,10 @@ impl ActionKind for WaitRollout {
     fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
         let With { target, since, component } = document(with)?;
         Ok(Self { target, since, component })
+    }
+
+    fn schema() -> Schema {
+        schema_of::<With>()
     }
 
     fn written(&self) -> Value {

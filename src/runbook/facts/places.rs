@@ -1,42 +1,115 @@
-//! The fact about a probe pod: is one left from before, is ours ready to look and to be looked at?
+//! `k8s.place`: where a TidbCluster is or will be; `net.probe-pod`: is a probe pod left from before, is ours ready to look
+//! and to be looked at?
 //!
-//! Pure, from what a look saw at two objects' places. Not here: the look between the pods (`client::network`).
+//! Pure, from what a look saw at the objects' places. Not here: the look between the pods (`client::kube::network`).
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::super::action::RUN_LABEL;
+use super::database::{SameName, same_cluster, same_name, tls_toggled};
+use crate::fleet::database::database_of;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
-use crate::fleet::{Fleet, ObjectRef};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::runbook::actions::network::{probe_at, probe_objects};
 
+/// The place of a TidbCluster that need not be there.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PlaceFact {
+    context: String,
+    namespace: String,
+    name: String,
+    /// The TidbCluster is there.
+    exists: bool,
+    /// Absent where that may not be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_exists: Option<bool>,
+    /// PD's cluster id as the TidbCluster has it; empty: none yet.
+    database_id: String,
+    /// What to do about each TidbCluster whose TLS was switched while it runs.
+    tls_toggled: Vec<String>,
+    same_name: Vec<SameName>,
+    /// Other contexts of the same Kubernetes cluster.
+    same_cluster: Vec<String>,
+    /// Contexts that are not live.
+    not_live: Vec<String>,
+}
+
+/// The probe pod that stands for the place of a TidbCluster.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProbePodFact {
+    context: String,
+    namespace: String,
+    name: String,
+    /// The first DNS domain of its KubeCluster; absent where none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_domain: Option<String>,
+    /// Absent where that may not be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespace_exists: Option<bool>,
+    /// Its Pod and Service that are there, with who made them; absent where that may not be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<Vec<String>>,
+    /// It is Ready and has an address.
+    ready: bool,
+    /// What keeps it from running; empty where nothing does.
+    trouble: String,
+}
+
+/// `None`: not for us to see.
+fn namespace_exists(fleet: &Fleet, of: &ObjectRef) -> Option<bool> {
+    let id = ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace));
+    match fleet.sight(&id) {
+        Some(Lookup::Absent) => Some(false),
+        Some(Lookup::Present(_)) => Some(true),
+        Some(Lookup::Unseen(_)) | None => None,
+    }
+}
+
+pub(super) fn place(fleet: &Fleet, of: &ObjectRef, cluster: &KubeCluster) -> PlaceFact {
+    let tc = cluster.tidb_clusters.get(&of.key());
+    let not_live = fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live());
+    PlaceFact {
+        context: of.context.clone(),
+        namespace: of.namespace.clone(),
+        name: of.name.clone(),
+        exists: tc.is_some(),
+        namespace_exists: namespace_exists(fleet, of),
+        database_id: tc.and_then(|tc| tc.status.cluster_id.clone()).unwrap_or_default(),
+        tls_toggled: tls_toggled(database_of(fleet, of).as_ref()),
+        same_name: same_name(fleet, of),
+        same_cluster: same_cluster(fleet, of),
+        not_live: not_live.map(|cluster| cluster.context.clone()).collect(),
+    }
+}
+
 /// What cannot be seen is left out, so that a check on it stops.
-pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> Value {
+pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> ProbePodFact {
     let probe = probe_at(of);
-    let mut value = json!({"context": probe.context, "namespace": probe.namespace, "name": probe.name});
-    if let Some(domain) = fleet.clusters.get(&of.context).and_then(|cluster| cluster.dns.first()) {
-        value["clusterDomain"] = json!(domain);
-    }
-    let namespace = ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace));
-    match fleet.sight(&namespace) {
-        Some(Lookup::Absent) => value["namespaceExists"] = json!(false),
-        Some(Lookup::Present(_)) => value["namespaceExists"] = json!(true),
-        Some(Lookup::Unseen(_)) | None => {}
-    }
     let both = probe_objects(&probe).map(|id| (fleet.sight(&id), id));
-    if both.iter().all(|(sight, _)| matches!(sight, Some(Lookup::Absent | Lookup::Present(_)))) {
-        let there = both.iter().filter_map(|(sight, id)| Some((sight.and_then(Lookup::present)?, id)));
-        value["left"] = there
-            .map(|(object, id)| match object.pointer("/metadata/labels").and_then(|labels| labels.get(RUN_LABEL)) {
-                Some(run) => json!(format!("{id} (made by run {})", run.as_str().unwrap_or_default())),
-                None => json!(format!("{id} (not made by a run)")),
-            })
-            .collect();
-    }
+    let seen = both.iter().all(|(sight, _)| matches!(sight, Some(Lookup::Absent | Lookup::Present(_))));
+    let there = both.iter().filter_map(|(sight, id)| Some((sight.and_then(Lookup::present)?, id)));
+    let left =
+        there.map(|(object, id)| match object.pointer("/metadata/labels").and_then(|labels| labels.get(RUN_LABEL)) {
+            Some(run) => format!("{id} (made by run {})", run.as_str().unwrap_or_default()),
+            None => format!("{id} (not made by a run)"),
+        });
+    let left = seen.then(|| left.collect());
     let pod =
         both.iter().find_map(|(sight, id)| sight.and_then(Lookup::present).filter(|_| id.kind == ObjectKind::Pod));
-    value["ready"] = json!(pod.is_some_and(ready));
-    value["trouble"] = json!(pod.map_or_else(|| "it is not there yet".to_owned(), trouble));
-    value
+    ProbePodFact {
+        cluster_domain: fleet.clusters.get(&of.context).and_then(|cluster| cluster.dns.first()).map(str::to_owned),
+        namespace_exists: namespace_exists(fleet, of),
+        left,
+        ready: pod.is_some_and(ready),
+        trouble: pod.map_or_else(|| "it is not there yet".to_owned(), trouble),
+        context: probe.context,
+        namespace: probe.namespace,
+        name: probe.name,
+    }
 }
 
 fn ready(pod: &Value) -> bool {
@@ -76,6 +149,7 @@ fn trouble(pod: &Value) -> String {
 mod tests {
     use super::*;
     use crate::fleet::{Change, What};
+    use serde_json::json;
 
     fn seen(pod: Lookup, service: Lookup) -> Value {
         let of = ObjectRef::new("a", "db", "x");
@@ -85,7 +159,7 @@ mod tests {
             let what = What::Object { kind, key, sight: Box::new(sight) };
             fleet.apply(Change { context: "a".into(), at: jiff::Timestamp::UNIX_EPOCH, what });
         }
-        probe_pod(&fleet, &of)
+        serde_json::to_value(probe_pod(&fleet, &of)).expect("plain data")
     }
 
     #[test]

@@ -100,10 +100,10 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     context
         .add_function("quote", |text: Arc<String>| crate::runbook::actions::requests::quote(&text))
         .map_err(|error| no_answer(source, &error))?;
-    // What these do is in [`crate::runbook::facts::tls`] and [`crate::runbook::facts`]; an argument that is no data is answered with an error.
+    // What these do is in [`crate::runbook::facts::tls_functions`] and [`crate::runbook::facts`]; an argument that is no data is answered with an error.
     context
         .add_function("certificates", |asked: cel::Value| {
-            told(from_cel(&asked).map(|asked| crate::runbook::facts::tls::certificates(&asked)))
+            told(from_cel(&asked).map(|asked| crate::runbook::facts::tls_functions::certificates(&asked)))
         })
         .map_err(|error| no_answer(source, &error))?;
     context
@@ -111,14 +111,18 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
             told(
                 from_cel(&wanted)
                     .zip(from_cel(&fact))
-                    .map(|(wanted, fact)| crate::runbook::facts::tls::troubles(&wanted, &fact)),
+                    .map(|(wanted, fact)| crate::runbook::facts::tls_functions::troubles(&wanted, &fact)),
             )
         })
         .map_err(|error| no_answer(source, &error))?;
     context
         .add_function("sameSubject", |certificate: cel::Value, names: cel::Value| {
             let given = from_cel(&certificate).zip(from_cel(&names));
-            told(given.map(|(certificate, names)| crate::runbook::facts::tls::same_subject(&certificate, &names)))
+            told(
+                given.map(|(certificate, names)| {
+                    crate::runbook::facts::tls_functions::same_subject(&certificate, &names)
+                }),
+            )
         })
         .map_err(|error| no_answer(source, &error))?;
     context

@@ -5,7 +5,7 @@
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::runbook) enum Part<'a> {
+pub enum Part<'a> {
     Text(&'a str),
     /// Without `${` and `}`.
     Hole(&'a str),
@@ -13,7 +13,7 @@ pub(in crate::runbook) enum Part<'a> {
 
 /// Cuts a text at its holes; an empty text between two is left out. `Err`: a hole that is never closed, with what stands
 /// before it.
-pub(in crate::runbook) fn split(text: &str) -> Result<Vec<Part<'_>>, Vec<Part<'_>>> {
+pub fn split(text: &str) -> Result<Vec<Part<'_>>, Vec<Part<'_>>> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -35,7 +35,7 @@ pub(in crate::runbook) fn split(text: &str) -> Result<Vec<Part<'_>>, Vec<Part<'_
 }
 
 /// What stands between the holes of a text: one more than there are holes. A hole that is never closed is text.
-pub(in crate::runbook) fn pieces(text: &str) -> Vec<String> {
+pub fn pieces(text: &str) -> Vec<String> {
     let parts = match split(text) {
         Ok(parts) | Err(parts) => parts,
     };

@@ -4,7 +4,7 @@
 pub mod cost;
 pub mod definition;
 pub mod expr;
-pub(super) mod holes;
+pub mod holes;
 pub mod input;
 pub mod inputs;
 pub mod lint;

@@ -130,8 +130,26 @@ pub fn schema() -> Value {
             vec![("totalS", json!({"type": "integer", "minimum": 1})), ("stalledS", json!({"type": "integer", "minimum": 1}))],
         ),
     });
+    root["$defs"]["step"]["allOf"] = ActionName::ALL.iter().map(|action| with_of(*action)).collect();
     root["$defs"]["check"]["anyOf"] = json!([{"required": ["use"]}, {"required": ["id", "check", "fail"]}]);
     root
+}
+
+/// Which fields `with` has for an action; the value of each may come from a hole.
+fn with_of(action: ActionName) -> Value {
+    let schema = action.schema();
+    let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let described = |of: &Value| of.get("description").cloned().unwrap_or_default();
+    let properties: Map<String, Value> =
+        fields.map(|(name, of)| (name.clone(), json!({"description": described(of)}))).collect();
+    json!({
+        "if": {"properties": {"action": {"const": action.word()}}},
+        "then": {"properties": {"with": {
+            "properties": properties,
+            "required": schema.get("required").cloned().unwrap_or_else(|| json!([])),
+            "additionalProperties": false,
+        }}},
+    })
 }
 
 /// The text of a new runbook with comments.
@@ -214,6 +232,12 @@ mod tests {
         if let Some(name) = schema["$ref"].as_str() {
             return check(&root["$defs"][name.trim_start_matches("#/$defs/")], root, value, at, wrong);
         }
+        for rule in schema["allOf"].as_array().into_iter().flatten() {
+            let named = rule["if"]["properties"]["action"]["const"] == value["action"];
+            if named {
+                check(&rule["then"]["properties"]["with"], root, &value["with"], &format!("{at}.with"), wrong);
+            }
+        }
         let is = |kind: &str| match kind {
             "object" => value.is_object(),
             "array" => value.is_array(),
@@ -294,6 +318,9 @@ mod tests {
             assert!(broken != *text && !wrong(&broken).is_empty(), "{from:?} → {to:?}");
             assert!(Runbook::read("x", &broken).is_err(), "{from:?} → {to:?}");
         }
+        // What is read only when the plan is made is in the schema as well.
+        let broken = text.replacen("merge: ", "murge: ", 1);
+        assert!(wrong(&broken).iter().any(|why| why.contains("with.murge")), "{:?}", wrong(&broken));
     }
 
     #[test]

@@ -41,6 +41,15 @@ pub(in crate::runbook) fn shared_names() -> Vec<&'static str> {
     SHARED.keys().map(String::as_str).collect()
 }
 
+/// Name, hazards and expression of each.
+pub fn listed() -> Vec<(&'static str, Vec<u32>, String)> {
+    let all = SHARED.iter();
+    all.map(|(name, check)| {
+        (name.as_str(), check.hazards.clone().unwrap_or_default(), check.check.clone().unwrap_or_default())
+    })
+    .collect()
+}
+
 fn shared(name: &str) -> Result<&'static WrittenCheck, String> {
     SHARED
         .get(name)

@@ -1,0 +1,267 @@
+//! `pd.membership`: PD's members, as all PD pods of the Database tell them.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Doubt, Unseen, doubts, of_database};
+use crate::fleet::database::{Database, Member};
+use crate::fleet::lead::Lead;
+use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
+use crate::fleet::peer_url::readable;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MembershipFact {
+    members: Vec<MemberFact>,
+    /// Every PD pod that answered lists the same members and peerURLs.
+    agree: bool,
+    /// PD pods of the whole Database, with members that run where nobody looked.
+    asked: usize,
+    /// Those of them that answered.
+    answered: usize,
+    /// PD pods without an answer.
+    silent: Vec<SilentPod>,
+    /// What an answer left out, a sentence each.
+    gaps: BTreeSet<String>,
+    /// Members known to be healthy.
+    healthy: usize,
+    /// Voting members, those that never started among them.
+    size: usize,
+    /// Further members that may fail before writes stop.
+    tolerate: usize,
+    /// A majority is healthy and there is a leader.
+    quorate: bool,
+    /// The majority is gone.
+    lost: bool,
+    has_leader: bool,
+    /// How membership is written: `v2`, `v3`, or null where no pod told.
+    #[schemars(with = "Option<String>")]
+    api: Option<MembershipApi>,
+    /// Ids (hex) of members that never started.
+    nameless: Vec<String>,
+    /// Names of members that run in no connected context.
+    foreign: Vec<String>,
+    /// PD pods that are no member yet, `CONTEXT/POD`.
+    joining: Vec<String>,
+    doubts: Vec<Doubt>,
+    /// Ids (hex) of members whose pod nobody wants any more.
+    ghosts: Vec<String>,
+    /// Absent where there should be some and nobody told any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stores: Option<Vec<StoreFact>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct MemberFact {
+    /// Hexadecimal, as etcd prints it.
+    id: String,
+    name: String,
+    /// Empty where it runs in no connected context.
+    pod: String,
+    /// Of the TidbCluster that was asked about.
+    here: bool,
+    peer_urls: Vec<String>,
+    client_urls: Vec<String>,
+    leader: bool,
+    /// Null where nobody could tell.
+    healthy: Option<bool>,
+    /// The pod is Ready.
+    ready: bool,
+    /// The name that PD would have by its TidbCluster's spec.
+    expected_name: String,
+    /// Every peerURL can be read as one.
+    readable: bool,
+    /// Its pod is known by name.
+    placed: bool,
+    /// Its pod is there.
+    present: bool,
+    /// Empty where nobody can tell.
+    expected_peer_url: String,
+    /// `CONTEXT/NAMESPACE/NAME` of its TidbCluster; empty where that is not known.
+    of: String,
+    /// The same as an object; null where that is not known.
+    tidb_cluster: Option<ObjectRef>,
+    /// A peerURL differs from the expected one. Absent where nobody can tell which is right, so that a gate on it stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<bool>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SilentPod {
+    pod: String,
+    /// Of the TidbCluster that was asked about.
+    here: bool,
+    /// It starts and ends again.
+    ill: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct StoreFact {
+    id: String,
+    address: String,
+    /// As PD says it: `Up`, `Offline`, `Disconnected`, `Down`, `Tombstone`.
+    state: String,
+    tiflash: bool,
+    /// Of the TidbCluster that was asked about.
+    here: bool,
+}
+
+/// `asked` counts the PD pods of the whole Database: agreement among those who happen to answer is none.
+pub(super) fn membership(
+    fleet: &Fleet,
+    of: &ObjectRef,
+    cluster: &KubeCluster,
+    tc: &TidbCluster,
+) -> Result<MembershipFact, Unseen> {
+    let database = of_database(fleet, of)?;
+    if database.members.is_empty() {
+        return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD returned no members".into())));
+    }
+    let mut silent = Vec::new();
+    let mut views: Vec<Option<&PdView>> = Vec::new();
+    for part in &database.tidb_clusters {
+        let Some((cluster, tc)) = fleet.clusters.get(&part.context).zip(fleet.tidb_cluster(part)) else { continue };
+        for pod in rollout::component_pods(cluster, tc, Component::Pd) {
+            let view = cluster.pd.get(&pod.metadata.key());
+            if view.is_none_or(|view| view.answer.is_err()) {
+                silent.push(SilentPod { pod: pod.metadata.name.clone(), here: part == of, ill: pod.loops() });
+            }
+            views.push(view);
+        }
+    }
+    let answers: Vec<&PdAnswer> = views.iter().flatten().filter_map(|view| view.answer.as_ref().ok()).collect();
+    let own = rollout::component_pods(cluster, tc, Component::Pd);
+    let api = own
+        .iter()
+        .filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok())
+        .find_map(|answer| answer.api);
+    // Those that run where nobody looked were not asked, and should have been.
+    let foreign: Vec<String> = database
+        .members
+        .iter()
+        .filter(|member| member.pod.is_none() && !member.name.is_empty())
+        .map(|member| member.name.clone())
+        .collect();
+    let ids = |which: &dyn Fn(&Member) -> bool| {
+        database.members.iter().filter(|member| which(member)).map(|member| member.id.hex()).collect()
+    };
+    Ok(MembershipFact {
+        members: database.members.iter().map(|member| told(fleet, member, of)).collect(),
+        agree: database.agree,
+        asked: views.len() + foreign.len(),
+        answered: answers.len(),
+        silent,
+        gaps: answers.iter().flat_map(|answer| answer.gaps.iter().cloned()).collect(),
+        healthy: database.members.iter().filter(|member| member.healthy == Some(true)).count(),
+        size: database.quorum.members,
+        tolerate: database.quorum.tolerate,
+        quorate: database.quorum.stands() && database.leader().is_some(),
+        lost: database.lead == Lead::Lost,
+        has_leader: database.leader().is_some() && database.lead.leads(),
+        api,
+        nameless: ids(&|member| member.name.is_empty()),
+        foreign,
+        joining: joining(fleet, &database),
+        doubts: doubts(&database),
+        ghosts: ids(&|member| ghost(fleet, member)),
+        stores: stores(&database, of, tc),
+    })
+}
+
+fn told(fleet: &Fleet, member: &Member, asked: &ObjectRef) -> MemberFact {
+    let owner = member.of();
+    let tc = owner.as_ref().and_then(|owner| fleet.tidb_cluster(owner));
+    let pod = member.pod.clone().unwrap_or_default();
+    MemberFact {
+        id: member.id.hex(),
+        name: member.name.clone(),
+        here: owner.as_ref() == Some(asked),
+        peer_urls: member.peer_urls.clone(),
+        client_urls: member.client_urls.clone(),
+        leader: member.leader,
+        // For a gate one that knows no leader is as good as none.
+        healthy: member.healthy.or(member.leaderless.then_some(false)),
+        ready: member.ready.unwrap_or(false),
+        expected_name: tc.map_or_else(String::new, |tc| tc.pd_name(&pod)),
+        readable: !member.peer_urls.is_empty() && member.peer_urls.iter().all(|url| readable(url)),
+        placed: member.pod.is_some(),
+        present: member.pod_phase.is_some(),
+        expected_peer_url: member.expected_peer_url.clone().unwrap_or_default(),
+        of: owner.as_ref().map(ToString::to_string).unwrap_or_default(),
+        tidb_cluster: owner,
+        // Where the domain is in doubt nobody knows which URL is right.
+        drift: (member.pod.is_none() || member.expected_peer_url.is_some()).then_some(member.drift),
+        pod,
+    }
+}
+
+/// PD pods that are no member yet, or that nobody has told of.
+fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
+    let pods = database
+        .tidb_clusters
+        .iter()
+        .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
+    let known = |of: &ObjectRef, pod: &str| {
+        database.members.iter().any(|member| {
+            !member.name.is_empty() && member.pod.as_deref() == Some(pod) && member.of().as_ref() == Some(of)
+        })
+    };
+    pods.flat_map(|(of, cluster, tc)| {
+        let all = rollout::component_pods(cluster, tc, Component::Pd).into_iter();
+        all.filter(|pod| !known(of, &pod.metadata.name))
+            .map(|pod| format!("{}/{}", of.context, pod.metadata.name))
+            .collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// A member without a pod, whose pod nobody wants any more (hazard 57). The StatefulSet decides: failover adds pods beyond
+/// the spec, and with delete-slots any ordinal may be wanted.
+fn ghost(fleet: &Fleet, member: &Member) -> bool {
+    let Some(of) = member.of() else { return false };
+    let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(&of)) else { return false };
+    let slots = tc.metadata.annotations.keys().any(|key| key.ends_with("/delete-slots"));
+    let ordinal = member.pod.as_ref().and_then(|pod| pod.rsplit('-').next()?.parse::<i64>().ok());
+    let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    let set = rollout::stateful_set(cluster, tc, Component::Pd).map_or(0, |set| set.spec.replicas);
+    !slots
+        && member.pod_phase.is_none()
+        && member.healthy != Some(true)
+        && ordinal.is_some_and(|ordinal| ordinal >= spec.max(set))
+}
+
+/// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:
+/// an empty list would pass for "all of them are Up".
+fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<StoreFact>> {
+    let told = database.stores.iter().map(|row| StoreFact {
+        id: row.store.id.to_string(),
+        address: row.store.address.clone(),
+        state: row.store.state.clone(),
+        tiflash: row.store.tiflash,
+        here: row.of.as_ref() == Some(of),
+    });
+    let told: Vec<StoreFact> = told.collect();
+    let own = [(&tc.status.tikv, false), (&tc.status.tiflash, true)];
+    let seen = own.into_iter().flat_map(|(status, tiflash)| {
+        status.stores.values().map(move |store| StoreFact {
+            id: store.id.clone(),
+            address: store.ip.clone(),
+            state: store.state.clone(),
+            tiflash,
+            here: true,
+        })
+    });
+    let seen: Vec<StoreFact> = seen.collect();
+    let wanted =
+        tc.components().any(|(c, spec)| matches!(c, Component::Tikv | Component::Tiflash) && spec.replicas > 0);
+    match (told.is_empty(), seen.is_empty()) {
+        (false, _) => Some(told),
+        (true, false) => Some(seen),
+        (true, true) => (!wanted).then(Vec::new),
+    }
+}
