@@ -2,6 +2,7 @@
 //!
 //! The first one is what is wanted most. Not here: how it is copied (`console::clipboard`).
 
+use super::forwards::Forward;
 use super::views::Item;
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
@@ -9,6 +10,9 @@ use crate::fleet::closeup::{Kind, LogOf, Thing};
 use crate::hazards::Finding;
 use crate::runbook::actions::requests::quote;
 use crate::runbook::run::standing::Standing;
+
+/// TiDB's port for clients.
+const SQL: u16 = 4000;
 
 /// One thing that can be copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +64,7 @@ impl App {
             (Item::Runbook(_), _) => {
                 vec![one("runbook", &row.copy), one("tidepilot", format!("tidepilot plan {}", quote(&row.copy)))]
             }
+            (Item::Forward(index), _) => self.forwards.get(*index).map(of_forward).unwrap_or_default(),
             (Item::Line | Item::Happened { .. }, _) => vec![one("this line", &row.copy)],
             _ => match self.subject(&row) {
                 Some(subject) => self.of_subject(&subject),
@@ -135,6 +140,13 @@ impl App {
             one("kubectl, described", in_place(of, &format!("describe pod {}", quote(&of.name)))),
         ];
         all.extend(log_lines(&[self.log_of(of)], false));
+        let port = pod.and_then(|pod| pod.ports().next()).map(|(_, port)| port.container_port);
+        all.extend(port.map(|port| one("kubectl, a port-forward", port_forward(of, port))));
+        let container = pod.and_then(|pod| pod.containers().first().map(|name| (*name).to_owned()));
+        all.extend(container.map(|container| {
+            let rest = format!("exec -it {} -c {} -- sh -c 'bash || sh'", quote(&of.name), quote(&container));
+            one("kubectl, a shell", in_place(of, &rest))
+        }));
         all.push(one("kubectl, all of this view", in_place(of, "get pods -o wide")));
         all.push(one("IP", ip));
         all
@@ -162,6 +174,25 @@ fn log_lines(of: &[LogOf], previous: bool) -> Vec<Copyable> {
     };
     let lines: Vec<String> = of.iter().map(line).collect();
     vec![one("kubectl, its log", lines.join("\n"))]
+}
+
+fn port_forward(of: &ObjectRef, port: u16) -> String {
+    in_place(of, &format!("port-forward pod/{} :{port}", quote(&of.name)))
+}
+
+/// The address here first: that is what the next command wants.
+fn of_forward(forward: &Forward) -> Vec<Copyable> {
+    let address = forward.address().unwrap_or_default();
+    let port = address.rsplit(':').next().unwrap_or_default();
+    let mysql =
+        (forward.port == SQL && !address.is_empty()).then(|| format!("mysql -h 127.0.0.1 -P {port} -u root -p"));
+    vec![
+        one("address here", address),
+        one("port here", port),
+        one("mysql", mysql.unwrap_or_default()),
+        one("kubectl", port_forward(&forward.pod, forward.port)),
+        one("pod", &forward.pod.name),
+    ]
 }
 
 fn plan_lines(plan: &crate::runbook::plan::Plan) -> Vec<Copyable> {

@@ -27,6 +27,9 @@ impl App {
             | Command::Yaml
             | Command::Describe
             | Command::Diff => (!self.reaches(command)).then(|| nothing_here(command, self.object().as_ref())),
+            Command::Forward => self.cannot_forward(),
+            Command::Shell => self.cannot_shell(),
+            Command::EndForward => self.cannot_end_forward(),
             Command::Open => self.closed(),
             Command::Sort if columns.is_empty() => because("there is no column to sort by here"),
             Command::ReverseSort if self.screen().order.is_none() => {
@@ -95,8 +98,9 @@ impl App {
 
     /// The keys of the footer, the most wanted first: on lists and pages those of the object come before the general ones.
     pub fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        const OF_ROWS: [Command; 14] = [
+        const OF_ROWS: [Command; 15] = [
             Command::Open,
+            Command::EndForward,
             Command::Palette,
             Command::Logs,
             Command::Events,

@@ -75,6 +75,9 @@ pub enum Command {
     Yaml,
     Describe,
     Diff,
+    Forward,
+    Shell,
+    EndForward,
     Follow,
     Wrap,
     Timestamps,
@@ -158,6 +161,9 @@ impl Command {
             | Command::Yaml
             | Command::Describe
             | Command::Diff
+            | Command::Forward
+            | Command::Shell
+            | Command::EndForward
             | Command::Follow
             | Command::Wrap
             | Command::Timestamps
@@ -274,6 +280,9 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["y"], Command::Yaml, "YAML", OBJECTS, false),
     bind(&["d"], Command::Describe, "describe", OBJECTS, false),
     bind(&["D"], Command::Diff, "compare with its like", OBJECTS, false),
+    bind(&["F"], Command::Forward, "port-forward", OBJECTS, false),
+    bind(&["S"], Command::Shell, "a shell in it", OBJECTS, false),
+    bind(&["x"], Command::EndForward, "end this port-forward", &[Scope::List], false),
     bind(&["r"], Command::Runbooks, "runbooks", VIEWS, true),
     bind(&["R"], Command::Runs, "runs", VIEWS, false),
     bind(&["!"], Command::Findings, "problems", VIEWS, true),

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::exit::Exit;
 use super::to_approve::ToApprove;
 use crate::fleet::Change;
+use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Ask, News};
+use crate::fleet::forward::ForwardNews;
 use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::run::choices::Resolution;
@@ -39,6 +41,13 @@ pub enum Message {
         id: u64,
         news: News,
     },
+    /// Of a port on this machine; `id` as in the effect that opened it.
+    Forward {
+        id: u64,
+        news: ForwardNews,
+    },
+    /// A shell has ended, or none was opened; one sentence.
+    Shell(super::words::Level, String),
     /// What became of something that was asked for; one sentence.
     Said(super::words::Level, String),
     /// A background task died; one sentence.
@@ -164,6 +173,21 @@ pub enum Effect {
     Closeup {
         id: u64,
         ask: Option<Ask>,
+    },
+    /// Opens a port on this machine that leads to a port of the pod.
+    Forward {
+        id: u64,
+        of: ObjectRef,
+        port: u16,
+    },
+    /// Opens a shell in a container and gives it the terminal.
+    Shell {
+        of: ObjectRef,
+        container: String,
+    },
+    /// Closes a port on this machine.
+    EndForward {
+        id: u64,
     },
 }
 

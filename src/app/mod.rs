@@ -15,6 +15,7 @@ pub mod driver;
 pub mod exit;
 pub mod filter;
 pub mod form;
+pub mod forwards;
 pub mod help;
 pub mod helping;
 pub mod keymap;
@@ -28,6 +29,7 @@ mod pointing;
 mod prompt;
 pub mod rows;
 pub mod run_view;
+mod shells;
 pub mod to_approve;
 mod update;
 pub mod urls;
@@ -142,6 +144,12 @@ pub enum Dialog {
         at: usize,
         items: Vec<copying::Copyable>,
     },
+    /// One of several things to choose: a port of a pod.
+    Pick {
+        title: String,
+        at: usize,
+        items: Vec<forwards::Pick>,
+    },
     /// Why something is chosen: it is what the next person will read.
     Reason {
         offer: choices::ResolutionOffer,
@@ -220,6 +228,9 @@ pub struct App {
     pub run: Option<RunView>,
     pub approving: Option<Approving>,
     pub closeup: closeup::Closeup,
+    /// Ports on this machine that lead into pods.
+    pub forwards: Vec<forwards::Forward>,
+    next_forward: u64,
     /// The run of the list for which a choice is asked, where it is not the one that is shown.
     picked: Option<String>,
     pub history: Vec<String>,
@@ -270,6 +281,8 @@ impl App {
             run: None,
             approving: None,
             closeup: closeup::Closeup::default(),
+            forwards: Vec::new(),
+            next_forward: 1,
             picked: None,
             history: Vec::new(),
             size: (80, 24),
@@ -473,7 +486,7 @@ impl App {
             Some(Dialog::Filter { .. }) => Scope::Filter,
             Some(Dialog::Ask { .. }) => Scope::Ask,
             Some(Dialog::Typed { .. } | Dialog::Reason { .. } | Dialog::Overrule { .. }) => Scope::Typed,
-            Some(Dialog::Choices { .. } | Dialog::Copy { .. }) => Scope::Choices,
+            Some(Dialog::Choices { .. } | Dialog::Copy { .. } | Dialog::Pick { .. }) => Scope::Choices,
             None => self.view_scope(),
         }
     }

@@ -55,6 +55,9 @@ impl App {
             | Command::Yaml
             | Command::Describe
             | Command::Diff => self.on_object(command, effects),
+            Command::Forward => self.ask_forward(effects),
+            Command::Shell => self.choose_shell(),
+            Command::EndForward => self.end_forward(effects),
             Command::Follow => {
                 self.closeup.follow = !self.closeup.follow;
                 if self.closeup.follow {
@@ -153,6 +156,7 @@ impl App {
                 let (at, count) = match &mut self.dialog {
                     Some(Dialog::Choices { at, offers }) => (at, offers.len()),
                     Some(Dialog::Copy { at, items }) => (at, items.len()),
+                    Some(Dialog::Pick { at, items, .. }) => (at, items.len()),
                     _ => return,
                 };
                 *at = at.saturating_add_signed(by).min(count.saturating_sub(1));
@@ -466,6 +470,11 @@ impl App {
             Some(Dialog::Copy { at, items }) => {
                 effects.extend(items.into_iter().nth(at).map(|item| Effect::Copy(item.text)));
             }
+            Some(Dialog::Pick { at, items, .. }) => {
+                if let Some(pick) = items.into_iter().nth(at) {
+                    self.picked_one(pick.then, effects);
+                }
+            }
             Some(Dialog::Reason { offer, input, .. }) => self.reasoned(offer, input),
             Some(Dialog::Overrule { check, sentence, input, .. }) => self.overruled(check, sentence, input, effects),
             None => self.submit(effects),
@@ -514,6 +523,7 @@ impl App {
                 }
             }
             Effect::Approve { .. } => self.approval_leaves(),
+            Effect::Shell { of, container } => self.shell_leaves(of, container),
             Effect::Quit
             | Effect::Copy(_)
             | Effect::Save
@@ -524,6 +534,8 @@ impl App {
             | Effect::ListRuns
             | Effect::Refresh
             | Effect::Closeup { .. }
+            | Effect::Forward { .. }
+            | Effect::EndForward { .. }
             | Effect::LookCloser => {}
         }
         effects.push(effect);
@@ -546,6 +558,7 @@ impl App {
                 | Dialog::Typed { .. }
                 | Dialog::Choices { .. }
                 | Dialog::Copy { .. }
+                | Dialog::Pick { .. }
                 | Dialog::Reason { .. }
                 | Dialog::Overrule { .. },
             ) => {}

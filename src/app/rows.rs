@@ -220,6 +220,7 @@ impl App {
             Item::Certificate(_) => Some(Subject::Certificate(row.key.clone())),
             Item::Problem(problem) => Some(Subject::Sentence(problem.sentence.clone())),
             Item::Pod(of) => Some(Subject::Pod(of.clone())),
+            Item::Forward(index) => Some(Subject::Pod(self.forwards.get(*index)?.pod.clone())),
             Item::Happened { told, .. } => Some(Subject::Sentence(told.clone())),
             Item::Database(_) | Item::Runbook(_) | Item::Run(_) | Item::Line => None,
         }

@@ -50,6 +50,8 @@ impl App {
             Message::Run(message) => self.run_message(message, &mut effects),
             Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Closeup { id, news } => self.closeup_news(id, news),
+            Message::Forward { id, news } => self.forward_news(id, news),
+            Message::Shell(level, sentence) => self.shell_news(level, sentence),
             Message::Said(level, sentence) => self.say(level, sentence),
             Message::Fault(sentence) => {
                 self.tell(Level::Bad, "fault", sentence.clone());
@@ -254,7 +256,13 @@ impl App {
                 edit(input, &event);
                 wrong.clear();
             }
-            Some(Dialog::Help { .. } | Dialog::Ask { .. } | Dialog::Choices { .. } | Dialog::Copy { .. }) => {}
+            Some(
+                Dialog::Help { .. }
+                | Dialog::Ask { .. }
+                | Dialog::Choices { .. }
+                | Dialog::Copy { .. }
+                | Dialog::Pick { .. },
+            ) => {}
             None => {
                 if let Some(form) = &mut self.form {
                     form.error = None;

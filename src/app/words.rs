@@ -40,6 +40,20 @@ pub fn age(from: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// `812 B`, `3.4 KiB`, `1.2 GiB`.
+pub fn bytes(count: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = "B";
+    for next in units {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
+}
+
 pub fn freshness_level(freshness: &Freshness) -> Level {
     match freshness {
         Freshness::Live => Level::Good,

@@ -38,10 +38,11 @@ pub async fn open(links: Links, driver: Driver, connect: &Connect, simulated: bo
     });
     let (messages, inbox) = mpsc::channel(1024);
     let (effects, todo) = mpsc::channel(64);
+    let (lent, shells) = mpsc::channel(1);
     // Whoever sits at the console may wait for a second person; leaving stops the run at their gate.
     let driver = driver.patience(Duration::from_secs(3600));
-    let background = tokio::spawn(session(driver, messages, todo));
-    let ended = terminal::run(app, inbox, effects).await;
+    let background = tokio::spawn(session(driver, messages, todo, lent));
+    let ended = terminal::run(app, inbox, effects, shells).await;
     // Also when the terminal is gone: a run is to be paused and its lease given back.
     background.await?;
     ended?;

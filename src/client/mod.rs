@@ -27,7 +27,7 @@ pub use crate::client::kube::look::assemble;
 pub use crate::client::kube::watch::{WatchHandle, watch};
 pub use crate::client::wire::access::Refused;
 pub use crate::client::wire::link::{Link, Links};
-pub use crate::client::wire::permit::{ProbePermit, WritePermit};
+pub use crate::client::wire::permit::{HandPermit, ProbePermit, WritePermit};
 pub use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 use jiff::Timestamp;

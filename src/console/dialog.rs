@@ -8,7 +8,6 @@ use ratatui::widgets::{Block, Clear};
 use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use crate::app::choices::ResolutionOffer;
 use crate::app::keymap::Scope;
 use crate::app::palette::candidates;
 use crate::app::words::Level;
@@ -39,7 +38,17 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
             let of = confirmed(app, theme, body);
             field(theme, frame, body, footer, question, of, lines, input, wrong);
         }
-        Some(Dialog::Choices { at, offers }) => choices(theme, frame, body, offers, *at),
+        Some(Dialog::Choices { at, offers }) => {
+            let lines = offers.iter().map(|offer| {
+                let (label, about) = offer.words();
+                (label.to_owned(), about)
+            });
+            choices(theme, frame, body, " the run has stopped; what now? ", lines.collect(), *at);
+        }
+        Some(Dialog::Pick { title, at, items }) => {
+            let lines = items.iter().map(|item| (item.label.clone(), item.about.clone()));
+            choices(theme, frame, body, &format!(" {title} "), lines.collect(), *at);
+        }
         Some(Dialog::Copy { at, items }) => copies(theme, frame, body, items, *at),
         Some(Dialog::Reason { offer, input, wrong }) => {
             let (_, about) = offer.words();
@@ -284,13 +293,13 @@ fn ask(
     put(frame, inside, lines.into_iter().skip(skip));
 }
 
-fn choices(theme: Theme, frame: &mut Frame<'_>, body: Rect, offers: &[ResolutionOffer], at: usize) {
+/// A list of labels, each with what it means; the one in focus is chosen by enter.
+fn choices(theme: Theme, frame: &mut Frame<'_>, body: Rect, title: &str, offers: Vec<(String, String)>, at: usize) {
     let wide = usize::from(body.width).clamp(1, 78);
-    let widest = offers.iter().map(|offer| width(offer.words().0)).max().unwrap_or(0);
-    let lines = offers.iter().enumerate().map(|(index, offer)| {
-        let (label, about) = offer.words();
+    let widest = offers.iter().map(|(label, _)| width(label)).max().unwrap_or(0);
+    let lines = offers.iter().enumerate().map(|(index, (label, about))| {
         let style = theme.style(if index == at { Role::Cursor } else { Role::Plain });
-        let about = cut(&about, wide.saturating_sub(widest + 8), theme);
+        let about = cut(about, wide.saturating_sub(widest + 8), theme);
         Line::from(vec![
             super::table::mark(theme, index == at),
             span(pad(label, widest), style),
@@ -300,7 +309,7 @@ fn choices(theme: Theme, frame: &mut Frame<'_>, body: Rect, offers: &[Resolution
     let area = middle(body, offers.len());
     // Where not all fits, what is picked stays in sight.
     let skip = (at + 1).saturating_sub(usize::from(area.height.saturating_sub(2)).max(1));
-    let Some(inside) = window(frame, theme, area, wide, " the run has stopped; what now? ") else { return };
+    let Some(inside) = window(frame, theme, area, wide, title) else { return };
     put(frame, inside, lines.skip(skip));
 }
 

@@ -24,6 +24,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
             | Dialog::Typed { .. }
             | Dialog::Choices { .. }
             | Dialog::Copy { .. }
+            | Dialog::Pick { .. }
             | Dialog::Reason { .. }
             | Dialog::Overrule { .. },
         )

@@ -6,6 +6,7 @@
 //! Neighbours: [`theme`] (glyph, word and colour of a status), [`text`] and [`table`] (fitting), then one file per view.
 
 mod approvals;
+mod attach;
 mod clipboard;
 mod detail;
 mod dialog;

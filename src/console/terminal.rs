@@ -29,9 +29,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::app::App;
+use crate::app::driver::shells::Attached;
 use crate::app::message::{Effect, Message, Pointed};
 use crate::app::words::Level;
 
+use super::attach;
 use super::clipboard::{self, Said};
 use super::saved;
 use super::spots::Spots;
@@ -57,6 +59,7 @@ pub async fn run(
     mut app: App,
     mut messages: mpsc::Receiver<Message>,
     effects: mpsc::Sender<Effect>,
+    mut shells: mpsc::Receiver<Attached>,
 ) -> color_eyre::Result<()> {
     if !stdout().is_terminal() || !stdin().is_terminal() {
         return Err(eyre!(
@@ -80,7 +83,7 @@ pub async fn run(
     app.update(Message::Tick, now());
     let mut spots = present(&mut screen, &mut app, false)?;
 
-    let mut keys = EventStream::new();
+    let mut keys = Some(EventStream::new());
     let mut signals = Signals::new()?;
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -95,6 +98,7 @@ pub async fn run(
     loop {
         let mut todo = Vec::new();
         let mut at_once = false;
+        let mut lent = None;
         tokio::select! {
             biased;
             stop = signals.next() => match stop {
@@ -109,7 +113,7 @@ pub async fn run(
                     dirty = true;
                 }
             },
-            event = keys.next() => match event {
+            event = pressed(&mut keys) => match event {
                 Some(Ok(Event::Key(key))) => {
                     todo = app.update(Message::Key(key), now());
                     at_once = true;
@@ -136,6 +140,7 @@ pub async fn run(
                 app.say(level, sentence);
                 dirty = true;
             },
+            Some(shell) = shells.recv() => lent = Some(shell),
             message = messages.recv(), if open => match message {
                 Some(message) => {
                     todo = app.update(message, now());
@@ -152,6 +157,26 @@ pub async fn run(
             _ = ticks.tick() => todo = app.update(Message::Tick, now()),
             () = sleep_until(drawn + rest), if dirty => at_once = true,
         }
+        if let Some(shell) = lent {
+            // Its reader must be gone before the shell's own begins: two would share the keys.
+            drop(keys.take());
+            lend()?;
+            let fold = |message| {
+                let todo = app.update(message, now());
+                carry_out(todo, &mut backlog, &mut app, &effects, &copied)
+            };
+            let back = attach::attend(shell, &mut messages, signals.end(), fold).await?;
+            enter()?;
+            keys = Some(EventStream::new());
+            anew = true;
+            dirty = true;
+            let size = screen.size()?;
+            app.resize(size.width, size.height);
+            app.update(Message::Shell(Level::Done, back.sentence), now());
+            if back.quit {
+                todo.push(Effect::Quit);
+            }
+        }
         if carry_out(todo, &mut backlog, &mut app, &effects, &copied)? {
             return Ok(());
         }
@@ -164,6 +189,14 @@ pub async fn run(
             dirty = false;
             anew = false;
         }
+    }
+}
+
+/// The next event of the terminal; never while it is lent.
+async fn pressed(keys: &mut Option<EventStream>) -> Option<std::io::Result<Event>> {
+    match keys {
+        Some(keys) => keys.next().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -295,6 +328,14 @@ fn leave() {
     let _ = stdout().flush();
 }
 
+/// Shows the main screen, still raw: for a shell that is lent the terminal.
+fn lend() -> std::io::Result<()> {
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(stdout(), DisableMouseCapture)?;
+    }
+    execute!(stdout(), LeaveAlternateScreen, cursor::Show)
+}
+
 type Hook = dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync;
 
 /// Holds the terminal; gives it back when dropped, and before a panic of the main thread is reported.
@@ -356,6 +397,11 @@ impl Signals {
             quit: signal(SignalKind::quit())?,
             stop: signal(SignalKind::from_raw(SIGTSTP))?,
         })
+    }
+
+    /// When the session is to end; a stop of this process is not for a lent terminal.
+    async fn end(&mut self) {
+        while let Asked::Stop = self.next().await {}
     }
 
     async fn next(&mut self) -> Asked {

@@ -38,6 +38,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Runbooks
         | View::Runs
         | View::Log
+        | View::Forwards
         | View::Approvals => list(app, theme, frame, area, rows, spots),
     }
 }
@@ -48,7 +49,7 @@ fn list(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]
     if !rows.is_empty() {
         return table::draw(app, theme, frame, area, rows, spots);
     }
-    let own = matches!(app.view(), View::Runbooks | View::Runs | View::Log) && app.count_all() == 0;
+    let own = matches!(app.view(), View::Runbooks | View::Runs | View::Log | View::Forwards) && app.count_all() == 0;
     let sentence = if own { spec.empty.to_owned() } else { nothing(app, spec.empty) };
     empty(frame, area, theme, &sentence);
 }

@@ -19,6 +19,7 @@ pub mod dns;
 pub mod domain_witness;
 pub mod expiry;
 pub mod extras;
+pub mod forward;
 pub mod kin;
 pub mod lead;
 pub mod leaving;

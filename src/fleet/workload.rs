@@ -29,6 +29,28 @@ pub struct PodSpec {
     pub volumes: Option<Vec<Volume>>,
     #[serde(rename = "nodeName", skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
+    /// Not written out: what is compared and kept of a pod has no use for them.
+    #[serde(deserialize_with = "null_default", skip_serializing)]
+    pub containers: Vec<Container>,
+}
+
+/// A container: what a port-forward and a shell can lead to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    pub name: String,
+    #[serde(deserialize_with = "null_default")]
+    pub ports: Vec<ContainerPort>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    pub container_port: u16,
+    #[serde(deserialize_with = "null_default")]
+    pub protocol: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -168,6 +190,23 @@ impl Pod {
             Some((one.name.as_str(), end))
         });
         ended.max_by_key(|(_, end)| end.finished_at)
+    }
+
+    /// The ports that take TCP, each with its name and its container, as the pod tells them.
+    pub fn ports(&self) -> impl Iterator<Item = (&str, &ContainerPort)> {
+        let tcp = |port: &&ContainerPort| port.container_port > 0 && matches!(port.protocol.as_str(), "" | "TCP");
+        let all = self.spec.containers.iter();
+        all.flat_map(move |one| one.ports.iter().filter(tcp).map(|port| (one.name.as_str(), port)))
+    }
+
+    /// The containers by name, the component's own one first.
+    pub fn containers(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.spec.containers.iter().map(|one| one.name.as_str()).collect();
+        if names.is_empty() {
+            names = self.status.container_statuses.iter().map(|one| one.name.as_str()).collect();
+        }
+        names.sort_by_key(|name| Some(*name) != self.component());
+        names
     }
 
     /// The image of the component's own container, else of the first.

@@ -1,6 +1,6 @@
 //! The few programs that a simulated container has: `cat`, `nslookup`, `nc`, `wget`, `date`.
 //!
-//! No shell, no files but those named here, and nothing at all in an image whose name has `-distroless` in it. `nslookup` and `wget` print what busybox prints and go through the simulated DNS
+//! No shell but the one of a terminal, no files but those named here, and nothing at all in an image whose name has `-distroless` in it. `nslookup` and `wget` print what busybox prints and go through the simulated DNS
 //! and the pods' real byte streams, TLS included, so a probe meets the same world as port-forward does.
 
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub async fn run(world: &Arc<World>, pod: &PodKey, argv: &[String]) -> ExecOutpu
     });
     match words.as_slice() {
         [program, ..] if bare => not_found(program),
+        // Without anything to read it ends at once; with a terminal it is the one of `api_server::terminal`.
+        ["sh"] => printed(""),
         ["cat", "/etc/resolv.conf"] => printed(&resolv_conf(world, pod)),
         ["cat", path] => failed(1, &format!("cat: can't open '{path}': No such file or directory\n")),
         ["date"] => printed(&format!("{}\n", store::now())),

@@ -43,6 +43,7 @@ pub fn place(app: &App) -> String {
         Some(Dialog::Ask { go, .. }) => place.push_str(if *go { " [ask: yes]" } else { " [ask: not yet]" }),
         Some(Dialog::Choices { at, offers }) => place.push_str(&format!(" [choose: {}]", offers[*at].words().0)),
         Some(Dialog::Copy { at, items }) => place.push_str(&format!(" [copy {}]", items[*at].what)),
+        Some(Dialog::Pick { at, items, .. }) => place.push_str(&format!(" [pick {}]", items[*at].label)),
         Some(Dialog::Reason { input, wrong, .. }) => {
             place.push_str(&format!(" [why: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
         }
@@ -83,6 +84,9 @@ pub fn sent(effects: &[Effect]) -> String {
         Effect::Refresh => "refresh".to_owned(),
         Effect::LookCloser => "look closer".to_owned(),
         Effect::Closeup { .. } => "look closely".to_owned(),
+        Effect::Forward { of, port, .. } => format!("forward {of} {port}"),
+        Effect::EndForward { id } => format!("end forward {id}"),
+        Effect::Shell { of, container } => format!("shell {of} {container}"),
         Effect::AskApproval { run } => format!("ask {run}"),
         Effect::Approve { run, question } => format!("approve {run} {question}"),
     });

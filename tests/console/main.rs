@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod by_hand;
 mod counted;
 mod fixture;
 mod keys;

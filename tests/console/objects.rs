@@ -19,7 +19,8 @@ fn shows(name: &str, keys: &str, size: (u16, u16), wanted: &[&str], unwanted: &[
 
 #[test]
 fn a_key_that_does_nothing_says_so() {
-    said("overview", "x", "x does nothing here; ? lists the keys");
+    said("overview", "X", "X does nothing here; ? lists the keys");
+    said("pods", "x", "it ends a port-forward in :forwards");
     said("overview", "v", "v does nothing here");
     // What it would be elsewhere is worth a word.
     said("plan", "l", "l does nothing here (logs elsewhere)");
@@ -33,7 +34,7 @@ fn a_key_that_does_nothing_says_so() {
     said("healthy", "]", "there is no other Database");
     said("members", "o", "nothing is sorted yet: s sorts by a column");
     said("overview", "<esc>", ":q or ctrl-c quits");
-    said("gate", "x", "x does nothing here; y");
+    said("gate", "X", "X does nothing here; y");
     said("member", "<enter>", "this page leads nowhere further");
     said("members", "<ctrl-space>", "no row is marked");
     said("runbooks", "<ctrl-z>", "nothing here is left out");

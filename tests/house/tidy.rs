@@ -134,6 +134,25 @@ fn only_apply_writes() {
     }
 }
 
+/// What a person does by hand has its own leave and its own marks; each is made in one place.
+#[test]
+fn what_is_done_by_hand_has_doors_of_its_own() {
+    let doors: [(&str, &[&str]); 3] = [
+        ("HandPermit::for_context", &["app/driver/forwards.rs", "app/driver/shells.rs"]),
+        ("Mark::LocalPort", &["client/wire/access.rs", "client/wire/local_port.rs"]),
+        ("Mark::Shell", &["client/wire/access.rs", "client/wire/shell.rs"]),
+    ];
+    for (word, wanted) in doors {
+        let mut found: Vec<String> = all()
+            .into_iter()
+            .filter(|(_, text)| text.contains(word))
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        found.sort();
+        assert_eq!(found, wanted, "{word}");
+    }
+}
+
 #[test]
 fn the_readme_opens_with_the_two_commands() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");

@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 
 use super::approve::Asked;
 use super::closeup;
+use super::forwards::Forwards;
 use super::saved;
+use super::shells::{Attached, attach};
 use super::turns::Known;
 use super::{Driver, GateAnswer, Reply, RunChannels, journals};
 use crate::app::exit::Exit;
@@ -38,7 +40,14 @@ struct Driving {
 }
 
 /// Serves one console session until [`Effect::Quit`] or the end of `effects`.
-pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effects: mpsc::Receiver<Effect>) {
+///
+/// `shells`: where an open shell goes, to be lent the terminal.
+pub async fn session(
+    driver: Driver,
+    messages: mpsc::Sender<Message>,
+    mut effects: mpsc::Receiver<Effect>,
+    shells: mpsc::Sender<Attached>,
+) {
     let (changes, mut changed) = mpsc::channel(256);
     let watching = watch_clusters(&driver.links, changes);
     let forward = messages.clone();
@@ -61,6 +70,8 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     // What this person was shown last: an approval is of that, whatever the record says by then.
     let shown: Arc<Mutex<Option<Asked>>> = Arc::default();
     let mut close: Option<closeup::Looking> = None;
+    let mut forwards = Forwards::default();
+    let mut attaching: Option<JoinHandle<()>> = None;
     let mut reading: Option<JoinHandle<()>> = None;
     let mut approving = tokio::task::JoinSet::new();
     while let Some(effect) = effects.recv().await {
@@ -93,6 +104,17 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
                 drop(close.take());
                 close = ask.map(|ask| closeup::begin(&driver, id, &ask, &messages));
             }
+            Effect::Forward { id, of, port } => forwards.begin(&driver, id, (&of, port), &messages).await,
+            Effect::Shell { of, container } => {
+                // Only the newest counts: one that hangs on its way must not take the terminal later.
+                let (driver, messages, shells) = (driver.clone(), messages.clone(), shells.clone());
+                if let Some(older) = attaching.take() {
+                    older.abort();
+                }
+                attaching =
+                    Some(tokio::spawn(async move { attach(&driver, &of, &container, &shells, &messages).await }));
+            }
+            Effect::EndForward { id } => forwards.end(id),
             Effect::ListRuns => look.send_replace(()),
             Effect::Plan { runbook, inputs, accepted } => {
                 let (driver, messages) = (driver.clone(), messages.clone());
@@ -178,6 +200,9 @@ pub async fn session(driver: Driver, messages: mpsc::Sender<Message>, mut effect
     // An approval that is on its way is not cut off half sent.
     forwarding.abort();
     let _ = tokio::time::timeout(LAST_WAIT, approving.join_all()).await;
+    if let Some(attaching) = attaching {
+        attaching.abort();
+    }
     looking.abort();
     drop(watching);
 }

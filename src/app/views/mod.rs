@@ -10,6 +10,7 @@ mod clusters;
 mod databases;
 mod events;
 pub mod findings;
+mod forwards;
 mod log;
 pub mod members;
 mod overview;
@@ -57,6 +58,8 @@ pub enum View {
     Events(Option<Thing>),
     /// What this program said.
     Log,
+    /// Ports on this machine that lead into pods.
+    Forwards,
     Yaml(Thing),
     Compare(Thing, Thing),
 }
@@ -132,7 +135,7 @@ const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 18] = [
+    pub const ALL: [View; 19] = [
         View::Overview,
         View::Databases,
         View::Clusters,
@@ -146,6 +149,7 @@ impl View {
         View::Runbooks,
         View::Runs,
         View::Approvals,
+        View::Forwards,
         View::Log,
         View::Run,
         View::Form,
@@ -175,6 +179,7 @@ impl View {
             View::Logs { .. } => &LOGS,
             View::Events(_) => &events::SPEC,
             View::Log => &log::SPEC,
+            View::Forwards => &forwards::SPEC,
             View::Yaml(_) => &YAML,
             View::Compare(..) => &COMPARE,
         }

@@ -249,6 +249,7 @@ pub enum Item {
     Certificate(usize),
     Runbook(usize),
     Run(usize),
+    Forward(usize),
     /// An event: the whole of it in words, and the object that it is about.
     Happened {
         about: Option<Object>,

@@ -3,7 +3,8 @@
 //! The gate is the outermost layer of each client's stack, judges the request itself and fails closed: what it does
 //! not know is a write. A GET is not a read when it upgrades (exec, attach, port-forward and proxy are upgraded
 //! GETs), so those need a marker that only the files of this room can set. A tunnel is opaque to the gate; what goes
-//! through one is the closed enums of [`crate::client::pd`]. Not here: the permits ([`super::permit`]).
+//! through PD's is the closed enums of [`crate::client::pd`]. What goes through a person's own port or shell is not known at
+//! all, so in a read-only context neither is opened. Not here: the permits ([`super::permit`]).
 
 use std::task::{Context, Poll};
 
@@ -20,6 +21,10 @@ pub(in crate::client) enum Mark {
     Probe,
     /// Set by apply, under a write permit.
     Write,
+    /// Set by the local port, under a permit for what a person does by hand: whatever is sent into it passes.
+    LocalPort,
+    /// Set by the shell, under the same permit.
+    Shell,
 }
 
 /// The gate's refusal; nothing was sent.
@@ -83,10 +88,14 @@ fn asks_about_self(parts: &[&str]) -> bool {
 fn judge(kind: Kind, mark: Option<Mark>, read_only: bool) -> Result<(), &'static str> {
     match (kind, mark) {
         (Kind::Read, _) | (Kind::Tunnel, Some(Mark::Tunnel)) => Ok(()),
-        (Kind::Exec | Kind::Write, _) if read_only => Err("the context is read-only"),
-        (Kind::Exec, Some(Mark::Probe)) | (Kind::Write, Some(Mark::Write)) => Ok(()),
-        (Kind::Tunnel, _) => Err("a port-forward that was not opened by the tunnel to PD"),
-        (Kind::Exec, _) => Err("a program in a pod without a probe permit"),
+        (Kind::Exec | Kind::Write, _) | (Kind::Tunnel, Some(Mark::LocalPort)) if read_only => {
+            Err("the context is read-only")
+        }
+        (Kind::Exec, Some(Mark::Probe | Mark::Shell))
+        | (Kind::Write, Some(Mark::Write))
+        | (Kind::Tunnel, Some(Mark::LocalPort)) => Ok(()),
+        (Kind::Tunnel, _) => Err("a port-forward that neither the tunnel to PD nor a person asked for"),
+        (Kind::Exec, _) => Err("a program in a pod without a permit"),
         (Kind::Write, _) => Err("a write without a write permit"),
         (Kind::Never, _) => Err("tidepilot never sends such a request"),
     }
@@ -196,14 +205,15 @@ mod tests {
     #[test]
     fn marks_open_only_their_own_door() {
         use Kind::{Exec, Never, Read, Tunnel, Write};
-        let marks = [None, Some(Mark::Tunnel), Some(Mark::Probe), Some(Mark::Write)];
+        let marks =
+            [None, Some(Mark::Tunnel), Some(Mark::Probe), Some(Mark::Write), Some(Mark::LocalPort), Some(Mark::Shell)];
         for read_only in [false, true] {
             for mark in marks {
                 for kind in [Read, Tunnel, Exec, Never, Write] {
                     let expected = match kind {
                         Read => true,
-                        Tunnel => mark == Some(Mark::Tunnel),
-                        Exec => !read_only && mark == Some(Mark::Probe),
+                        Tunnel => mark == Some(Mark::Tunnel) || (!read_only && mark == Some(Mark::LocalPort)),
+                        Exec => !read_only && matches!(mark, Some(Mark::Probe | Mark::Shell)),
                         Write => !read_only && mark == Some(Mark::Write),
                         Never => false,
                     };

@@ -130,7 +130,8 @@ pub(in crate::client) async fn read_exec(socket: Socket) -> Output {
     Output { stdout: text(&stdout), stderr: text(&stderr), exit_code, message }
 }
 
-fn exit_of(status: &[u8]) -> (Option<i32>, String) {
+/// The exit code that a Kubernetes `Status` tells, or what it says instead.
+pub(in crate::client) fn exit_of(status: &[u8]) -> (Option<i32>, String) {
     #[derive(Deserialize)]
     #[serde(default)]
     #[derive(Default)]

@@ -82,8 +82,19 @@ async fn forward(
     pod: &ObjectKey,
     within: Within,
 ) -> Result<(tokio::io::DuplexStream, Fault, Owned), String> {
-    let path = format!("/api/v1/namespaces/{}/pods/{}/portforward?ports={PD_PORT}", pod.namespace, pod.name);
-    match link.socket(&path, Mark::Tunnel, within).await {
+    stream(link, pod, PD_PORT, Mark::Tunnel, within).await
+}
+
+/// One forwarded connection to a port of a pod, as a stream of bytes.
+pub(super) async fn stream(
+    link: &Link,
+    pod: &ObjectKey,
+    port: u16,
+    mark: Mark,
+    within: Within,
+) -> Result<(tokio::io::DuplexStream, Fault, Owned), String> {
+    let path = format!("/api/v1/namespaces/{}/pods/{}/portforward?ports={port}", pod.namespace, pod.name);
+    match link.socket(&path, mark, within).await {
         Ok(socket) => Ok(port_stream(socket)),
         Err(trouble) => Err(refused(pod, &trouble)),
     }

@@ -68,6 +68,26 @@ impl ProbePermit {
     }
 }
 
+/// Leave for what a person does by hand in one context: a port on this machine that leads into a pod, a shell.
+///
+/// It is no leave to write: [`crate::client::write`] takes none of it. It is made for one thing that somebody asked for on
+/// the console, and never by a run.
+#[derive(Debug)]
+pub struct HandPermit {
+    contexts: BTreeSet<String>,
+}
+
+impl HandPermit {
+    /// `Err`: one sentence; the context is read-only or unknown.
+    pub fn for_context(links: &Links, context: &str) -> Result<Self, String> {
+        Ok(Self { contexts: writable(links, [context])? })
+    }
+
+    pub(in crate::client) fn covers(&self, context: &str) -> Result<(), String> {
+        covered(&self.contexts, context, "reach into pods of")
+    }
+}
+
 fn writable<S: AsRef<str>>(links: &Links, contexts: impl IntoIterator<Item = S>) -> Result<BTreeSet<String>, String> {
     let mut set = BTreeSet::new();
     for context in contexts {

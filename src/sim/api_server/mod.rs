@@ -51,6 +51,7 @@ mod spdy_session;
 mod status;
 mod streams;
 mod table;
+mod terminal;
 mod watch;
 mod write;
 

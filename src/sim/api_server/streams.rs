@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use super::reply::{self, Reply};
 use super::router::Call;
 use super::status::Refusal;
-use super::{ExecOutput, discovery, port_forward, spdy_session};
+use super::{ExecOutput, discovery, port_forward, spdy_session, terminal};
 
 /// Frames to a client stay below this many bytes.
 pub(super) const CHUNK: usize = 16 * 1024;
@@ -55,6 +55,8 @@ pub(super) fn exec(call: Call, verb: &str, upgrade: Option<OnUpgrade>) -> Result
         )));
     }
     let not_running = pod["status"]["phase"] == "Pending";
+    let asks = |what| call.query.get(what) == Some("true");
+    let interactive = asks("tty") && asks("stdin");
     let protocol = choose(&call, &[V5, V4])?;
     let (reply, upgrade) = web_socket(&call, protocol, upgrade)?;
     tokio::spawn(async move {
@@ -62,6 +64,9 @@ pub(super) fn exec(call: Call, verb: &str, upgrade: Option<OnUpgrade>) -> Result
             let Ok(upgraded) = upgrade.await else { return };
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             tokio::time::sleep(EXEC_START).await;
+            if interactive && !not_running {
+                return terminal::serve(socket, &call, container.as_deref(), &argv).await;
+            }
             let output = if not_running {
                 ExecOutput { stderr: b"container not found\n".to_vec(), exit_code: 1, ..ExecOutput::default() }
             } else {
@@ -89,7 +94,7 @@ async fn send_output(mut socket: WebSocket, output: &ExecOutput) -> Result<(), t
     Ok(())
 }
 
-fn exit_status(code: i32) -> Value {
+pub(super) fn exit_status(code: i32) -> Value {
     if code == 0 {
         return json!({"metadata": {}, "status": "Success"});
     }

@@ -1,0 +1,192 @@
+//! Ports on this machine that lead into pods: which are open, what went through them, and how one is opened and ended.
+//!
+//! One is opened for the pod under the cursor, to a port that the pod tells; the system chooses the one here. All end with
+//! the console. Not here: the sockets (`client::wire::local_port`), the list (`views::forwards`).
+
+use jiff::Timestamp;
+
+use super::message::Effect;
+use super::views::Item;
+use super::words::Level;
+use super::{App, Dialog, View};
+use crate::fleet::ObjectRef;
+use crate::fleet::closeup::Kind;
+use crate::fleet::forward::{ForwardNews, Traffic};
+use crate::fleet::workload::Pod;
+
+/// Most ports of one session: each is a listener, and nobody looks after more.
+const MOST: usize = 16;
+
+/// How a port stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Opening,
+    /// Its address on this machine.
+    Listens(String),
+    /// Why it is not open.
+    Over(String),
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    pub id: u64,
+    pub pod: ObjectRef,
+    pub port: u16,
+    /// What the pod calls that port.
+    pub name: String,
+    pub since: Timestamp,
+    pub state: State,
+    pub traffic: Traffic,
+}
+
+impl Forward {
+    pub fn address(&self) -> Option<&str> {
+        match &self.state {
+            State::Listens(address) => Some(address),
+            State::Opening | State::Over(_) => None,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, State::Over(_))
+    }
+}
+
+/// Something to choose in a list, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pick {
+    pub label: String,
+    pub about: String,
+    pub then: Picked,
+}
+
+/// What is done with the one that is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Picked {
+    Forward { of: ObjectRef, port: u16, name: String },
+    Shell { of: ObjectRef, container: String },
+}
+
+impl App {
+    /// The pod under the cursor, or of the view, as it is seen.
+    pub(super) fn pod_here(&self) -> Option<(ObjectRef, &Pod)> {
+        let thing = self.things().into_iter().next().filter(|thing| thing.kind == Kind::Pod)?;
+        let pod = self.fleet.clusters.get(&thing.of.context)?.pods.get(&thing.of.key())?;
+        Some((thing.of, pod))
+    }
+
+    /// Why no port can be opened to what is under the cursor.
+    pub(super) fn cannot_forward(&self) -> Option<String> {
+        let Some((of, pod)) = self.pod_here() else {
+            return Some("no port to open here: put the cursor on a pod, a member or a store".to_owned());
+        };
+        if self.is_read_only(&of.context) {
+            let why = "what is sent through a port-forward is not seen, and may change anything";
+            return Some(format!("read-only: {why}; none is opened to {}", of.context));
+        }
+        if pod.ports().next().is_none() {
+            return Some(format!("pod {of} tells of no port"));
+        }
+        let open = self.forwards.iter().filter(|one| one.is_open()).count();
+        (open >= MOST).then(|| format!("{open} ports are open already; x in :forwards ends one"))
+    }
+
+    /// Lets a person choose the port of the pod; where it has one only, that is it.
+    pub(super) fn ask_forward(&mut self, effects: &mut Vec<Effect>) {
+        let Some((of, pod)) = self.pod_here() else { return };
+        let own = pod.component().unwrap_or_default().to_owned();
+        let mut ports: Vec<(bool, Pick)> = pod
+            .ports()
+            .map(|(container, port)| {
+                let name = port.name.clone();
+                let about = if name.is_empty() { container.to_owned() } else { format!("{name}, of {container}") };
+                let then = Picked::Forward { of: of.clone(), port: port.container_port, name };
+                (container != own, Pick { label: port.container_port.to_string(), about, then })
+            })
+            .collect();
+        // Those of the container that the pod is there for come first.
+        ports.sort_by_key(|(other, _)| *other);
+        let mut items: Vec<Pick> = ports.into_iter().map(|(_, pick)| pick).collect();
+        match items.len() {
+            1 => self.picked_one(items.remove(0).then, effects),
+            _ => {
+                let title = format!("a port on this machine to {}", of.name);
+                self.dialog = Some(Dialog::Pick { title, at: 0, items });
+            }
+        }
+    }
+
+    /// Carries out what was chosen.
+    pub(super) fn picked_one(&mut self, picked: Picked, effects: &mut Vec<Effect>) {
+        match picked {
+            Picked::Shell { of, container } => self.ask_shell(of, container),
+            Picked::Forward { of, port, name } => {
+                let there = self.forwards.iter().find(|one| one.pod == of && one.port == port && one.is_open());
+                if let Some(address) = there.map(|one| one.address().unwrap_or("a port").to_owned()) {
+                    return self.say(Level::Done, format!("{address} leads to port {port} of {of} already"));
+                }
+                // What is over stays in the list until its like is opened again.
+                self.forwards.retain(|one| one.is_open() || one.pod != of || one.port != port);
+                let id = self.next_forward;
+                self.next_forward += 1;
+                let (since, traffic) = (self.now, Traffic::default());
+                self.forwards.push(Forward { id, pod: of.clone(), port, name, since, state: State::Opening, traffic });
+                effects.push(Effect::Forward { id, of, port });
+            }
+        }
+    }
+
+    /// What has come of one.
+    pub(super) fn forward_news(&mut self, id: u64, news: ForwardNews) {
+        let Some(one) = self.forwards.iter_mut().find(|one| one.id == id) else {
+            self.dirty = false;
+            return;
+        };
+        let of = format!("port {} of {}", one.port, one.pod);
+        match news {
+            ForwardNews::Listens(address) => {
+                one.state = State::Listens(address.clone());
+                self.say(Level::Done, format!("{address} leads to {of}; :forwards lists and ends it, c copies"));
+            }
+            ForwardNews::Traffic(traffic) => {
+                one.traffic = traffic;
+                // Only their list shows it.
+                self.dirty = *self.view() == View::Forwards;
+            }
+            ForwardNews::Over(why) => {
+                one.state = State::Over(why.clone());
+                self.say(Level::Bad, format!("no port leads to {of}: {why}"));
+            }
+        }
+    }
+
+    /// The one under the cursor of their list.
+    fn forward_here(&self) -> Option<&Forward> {
+        match self.row()?.item {
+            Item::Forward(index) => self.forwards.get(index),
+            _ => None,
+        }
+    }
+
+    pub(super) fn cannot_end_forward(&self) -> Option<String> {
+        match self.forward_here() {
+            Some(_) => None,
+            None => Some("x does nothing here; it ends a port-forward in :forwards".to_owned()),
+        }
+    }
+
+    /// Ends the one under the cursor, or takes it from the list where it has ended.
+    pub(super) fn end_forward(&mut self, effects: &mut Vec<Effect>) {
+        let Some((id, open, of)) =
+            self.forward_here().map(|one| (one.id, one.is_open(), format!("port {} of {}", one.port, one.pod)))
+        else {
+            return;
+        };
+        self.forwards.retain(|one| one.id != id);
+        if open {
+            effects.push(Effect::EndForward { id });
+            self.say(Level::Done, format!("nothing leads to {of} any more"));
+        }
+    }
+}
