@@ -61,6 +61,7 @@ impl App {
                 let id = self.databases().get(*index).and_then(|database| database.id.clone());
                 vec![one("name", &row.copy), one("PD cluster id", id.unwrap_or_default())]
             }
+            (Item::Namespace(_), _) => vec![one("namespace", &row.copy)],
             (Item::Runbook(_), _) => {
                 vec![one("runbook", &row.copy), one("tidepilot", format!("tidepilot plan {}", quote(&row.copy)))]
             }

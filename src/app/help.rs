@@ -41,7 +41,9 @@ impl App {
             Command::PreviousDatabase | Command::NextDatabase if self.databases().len() < 2 => {
                 because("there is no other Database")
             }
-            Command::AllClusters if self.focus.is_none() => because("every cluster is shown already"),
+            Command::AllClusters if self.focus.is_none() && self.namespace.is_none() => {
+                because("every cluster is shown already")
+            }
             Command::FaultsOnly if !self.view().spec().faults => because("nothing here is left out as being well"),
             Command::Wide if !columns.iter().any(may_go) => because("every column is shown already"),
             Command::Copy if self.copyable().is_empty() => because("there is nothing to copy here"),
@@ -61,7 +63,7 @@ impl App {
             return Some("this page leads nowhere further; esc goes back".to_owned());
         }
         let Some(row) = self.row() else { return Some("there is no row to open".to_owned()) };
-        let opens = matches!(row.item, Item::Database(_) | Item::Runbook(_) | Item::Run(_));
+        let opens = matches!(row.item, Item::Database(_) | Item::Namespace(_) | Item::Runbook(_) | Item::Run(_));
         (!opens && self.subject(&row).is_none()).then(|| "this row has no page of its own".to_owned())
     }
 

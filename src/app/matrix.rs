@@ -102,6 +102,7 @@ pub fn matrix(app: &App) -> Matrix {
         if !app.in_focus(Some(&cluster.context)) {
             continue;
         }
+        let parts: Vec<&ObjectRef> = parts.into_iter().filter(|of| app.in_namespace(Some(&of.namespace))).collect();
         let level = freshness_level(&cluster.freshness);
         let column =
             |of: Option<&ObjectRef>| Column { context: cluster.context.clone(), tidb_cluster: of.cloned(), level };

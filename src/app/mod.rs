@@ -21,12 +21,14 @@ pub mod helping;
 pub mod keymap;
 pub mod matrix;
 pub mod message;
+pub mod namespaces;
 pub mod objects;
 mod overrule;
 pub mod palette;
 mod perform;
 mod pointing;
 mod prompt;
+mod restarts;
 pub mod rows;
 pub mod run_view;
 mod shells;
@@ -60,6 +62,7 @@ use run_view::RunView;
 use words::Level;
 
 pub use copying::Copyable;
+pub use restarts::Restart;
 pub use views::{Subject, View};
 
 /// What the command line decided for the whole session.
@@ -213,6 +216,8 @@ pub struct App {
     chosen: Option<ObjectRef>,
     /// Only this context is shown.
     pub focus: Option<String>,
+    /// Only this namespace is shown, in every cluster.
+    pub namespace: Option<String>,
     pub faults_only: bool,
     screens: Vec<Screen>,
     pub dialog: Option<Dialog>,
@@ -268,6 +273,7 @@ impl App {
             looked_closer: None,
             chosen: None,
             focus: None,
+            namespace: None,
             faults_only: false,
             screens: vec![Screen::new(View::Overview)],
             dialog: None,

@@ -31,7 +31,7 @@ const fn entry(names: &'static [&'static str], about: &'static str, target: Targ
 
 const COMMANDS: &[Entry] = &[
     entry(&["troubled"], "show only rows with a fault", Target::Faults),
-    entry(&["all"], "show all clusters again", Target::AllClusters),
+    entry(&["all"], "show all clusters and namespaces again", Target::AllClusters),
     entry(&["refresh"], "ask all clusters now", Target::Refresh),
     entry(&["help"], "keys of this view", Target::Help),
     entry(&["quit", "q", "q!"], "leave", Target::Quit),
@@ -184,12 +184,7 @@ fn finished(text: &str) -> Option<(Target, Option<String>)> {
 
 /// Why a text leads nowhere, in one sentence.
 pub fn nowhere(text: &str) -> String {
-    let word = text.split_whitespace().next().unwrap_or_default();
-    let hint = match word.to_lowercase().as_str() {
-        "ns" | "namespace" | "namespaces" => "; every namespace is shown, and `tidepilot -n NAME` starts with one",
-        _ => "",
-    };
-    format!("no such view, command or object: {:?}; : and tab list them, ? the keys{hint}", text.trim())
+    format!("no such view, command or object: {:?}; : and tab list them, ? the keys", text.trim())
 }
 
 fn exact(word: &str) -> Option<Entry> {
@@ -207,6 +202,14 @@ pub(super) fn arguments(app: &App, target: &Target) -> Vec<(String, String)> {
         View::Clusters => {
             let all = app.fleet.clusters.values();
             all.map(|cluster| (cluster.context.clone(), cluster.freshness.word().to_owned())).collect()
+        }
+        View::Namespaces => {
+            let all = app.namespaces();
+            let each = all.into_iter().map(|(name, one)| {
+                let contexts: Vec<String> = one.contexts.into_iter().collect();
+                (name, format!("in {}", contexts.join(", ")))
+            });
+            each.chain([("all".to_owned(), "every namespace".to_owned())]).collect()
         }
         View::Runbooks => app.runbooks.iter().map(|runbook| (runbook.id.clone(), runbook.title.clone())).collect(),
         View::TidbClusters => {

@@ -110,7 +110,7 @@ impl App {
                 self.faults_only = !self.faults_only;
                 self.say(Level::Done, if self.faults_only { "showing faults only" } else { "showing everything" });
             }
-            Command::AllClusters => self.focus = None,
+            Command::AllClusters => (self.focus, self.namespace) = (None, None),
             Command::Focus => match self.cluster_at(at).map(|cluster| cluster.context.clone()) {
                 Some(context) => self.focus = Some(context),
                 None => self.say(Level::Unknown, format!("there is no cluster {}", at + 1)),
@@ -285,6 +285,7 @@ impl App {
                 self.choose_database(*index);
                 self.go(View::Overview);
             }
+            Item::Namespace(namespace) => self.open_namespace(namespace.clone()),
             Item::Runbook(index) => self.open_form(*index),
             Item::Run(index) => {
                 if let Some(run) = self.runs.get(*index).cloned() {
@@ -334,6 +335,8 @@ impl App {
             self.screens.pop();
         } else if self.focus.is_some() {
             self.focus = None;
+        } else if self.namespace.is_some() {
+            self.namespace = None;
         } else {
             self.say(Level::Done, "this is the first view; :q or ctrl-c quits");
         }

@@ -84,6 +84,9 @@ impl App {
                     self.say(Level::Bad, format!("no context {name:?}; :ctx lists them"));
                 }
             }
+            (Target::View(View::Namespaces), Some(name)) => {
+                self.show_namespace((name != "all").then_some(name));
+            }
             (Target::View(View::Runbooks), Some(id)) => {
                 match self.runbooks.iter().position(|runbook| runbook.id == id) {
                     Some(index) => {
@@ -107,7 +110,7 @@ impl App {
                 self.switch(view);
             }
             (Target::Faults, _) => self.faults_only = !self.faults_only,
-            (Target::AllClusters, _) => self.focus = None,
+            (Target::AllClusters, _) => (self.focus, self.namespace) = (None, None),
             (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),
             (Target::Help, _) => self.perform(Command::Help, 0, effects),
             (Target::Quit, _) => self.interrupt(effects),

@@ -75,7 +75,7 @@ impl App {
             view: screen.view.clone(),
             filter: screen.filter.clone(),
             order: screen.order,
-            focus: self.focus.clone(),
+            focus: self.narrowed(),
             faults_only: self.faults_only,
         };
         if let Some((kept, rows, all)) = &self.kept.borrow().rows
@@ -86,8 +86,9 @@ impl App {
         let spec = screen.view.spec();
         let mut rows = (spec.rows)(self);
         let all = rows.len();
-        let seen = Seen { view: screen.view.clone(), database: self.database_index(), focus: self.focus.clone() };
+        let seen = Seen { view: screen.view.clone(), database: self.database_index(), focus: self.narrowed() };
         self.changes.borrow_mut().note(seen, &rows, spec.columns, self.now);
+        rows.retain(|row| self.row_in_namespace(row));
         if self.faults_only && spec.faults {
             rows.retain(|row| row.level.is_fault());
         }
@@ -108,7 +109,7 @@ impl App {
 
     /// The overview's matrix under the present focus.
     pub fn matrix(&self) -> Arc<Matrix> {
-        let of = MatrixOf { change: self.fleet_change, focus: self.focus.clone(), database: self.database_index() };
+        let of = MatrixOf { change: self.fleet_change, focus: self.narrowed(), database: self.database_index() };
         if let Some((kept, matrix)) = &self.kept.borrow().matrix
             && *kept == of
         {
@@ -222,7 +223,28 @@ impl App {
             Item::Pod(of) => Some(Subject::Pod(of.clone())),
             Item::Forward(index) => Some(Subject::Pod(self.forwards.get(*index)?.pod.clone())),
             Item::Happened { told, .. } => Some(Subject::Sentence(told.clone())),
-            Item::Database(_) | Item::Runbook(_) | Item::Run(_) | Item::Line => None,
+            Item::Database(_) | Item::Namespace(_) | Item::Runbook(_) | Item::Run(_) | Item::Line => None,
+        }
+    }
+
+    /// The cluster that a row is of.
+    pub fn context_of<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
+        match &row.item {
+            Item::Pod(of) | Item::TidbCluster(of) => Some(&of.context),
+            Item::Cluster(context) => Some(context),
+            Item::Member(index) => self.database()?.members.get(*index)?.kube_cluster.as_deref(),
+            Item::Store(index) => self.database()?.stores.get(*index)?.kube_cluster.as_deref(),
+            Item::Certificate(index) => Some(&self.certificates().get(*index)?.of.context),
+            Item::Forward(index) => Some(&self.forwards.get(*index)?.pod.context),
+            Item::Happened { about, .. } => Some(&about.as_ref()?.context),
+            Item::Instance(_)
+            | Item::Database(_)
+            | Item::Namespace(_)
+            | Item::Problem(_)
+            | Item::Finding(_)
+            | Item::Runbook(_)
+            | Item::Run(_)
+            | Item::Line => None,
         }
     }
 

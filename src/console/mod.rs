@@ -36,6 +36,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::rows::Row;
+use crate::app::words::{Level, endeavour, freshness_level, freshness_words};
 use crate::app::{App, Dialog, View};
 use crate::counted::counted;
 use spots::Spots;
@@ -115,6 +116,24 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
     lines.saturating_sub(usize::from(height))
 }
 
+/// Of each cluster that is not live and has rows here, how old they are and what is done about it. What is live has no age: a
+/// heading that counts seconds would move for ever.
+fn ages(app: &App, rows: &[Row]) -> Vec<(String, String)> {
+    if app.view().spec().columns.is_empty() {
+        return Vec::new();
+    }
+    let mut contexts: Vec<&str> = rows.iter().filter(|row| row.old).filter_map(|row| app.context_of(row)).collect();
+    contexts.sort_unstable();
+    contexts.dedup();
+    let clusters = contexts.into_iter().filter_map(|context| app.fleet.clusters.get(context));
+    clusters
+        .map(|cluster| {
+            let words = freshness_words(cluster, app.now);
+            (cluster.context.clone(), format!("{words}{}", endeavour(&cluster.freshness)))
+        })
+        .collect()
+}
+
 /// The rule over the body: `members(3)[1] </filter>`.
 fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row]) {
     if area.is_empty() {
@@ -150,7 +169,20 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
     if let Some(context) = &app.focus {
         spans.push(text::span(format!(" <only {context}>"), accent));
     }
+    if let Some(namespace) = &app.namespace {
+        spans.push(text::span(format!(" <ns {namespace}>"), accent));
+    }
     spans.push(Span::raw(" "));
+    for (context, words) in ages(app, rows) {
+        let used: usize = spans.iter().map(Span::width).sum();
+        let words = format!("{context}: {words} ");
+        if used + text::width(&words) + 2 > usize::from(area.width) {
+            break;
+        }
+        let fresh = app.fleet.clusters.get(&context).map_or(Level::Unknown, |one| freshness_level(&one.freshness));
+        spans.push(Span::styled(theme.rule().to_owned() + " ", rule));
+        spans.push(text::span(words, theme.level(fresh)));
+    }
     let used: usize = spans.iter().map(Span::width).sum();
     // What there is to try, in the first view of a rehearsal.
     let job = app.first_job().filter(|job| used + text::width(job) + 4 <= usize::from(area.width));

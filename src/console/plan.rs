@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::table;
 use super::text::{Page, span};
 use super::theme::{Role, Theme};
-use crate::app::App;
 use crate::app::urls;
 use crate::app::words::{Level, age};
+use crate::app::{App, Restart};
 use crate::counted::counted;
 use crate::runbook::action::{Request, Reversibility};
 use crate::runbook::actions::requests::manifest;
@@ -70,13 +70,35 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     for (name, shown) in plan.given() {
         page.hang(vec![span(format!("  {name} = "), dim)], &shown, theme.style(Role::Plain), room);
     }
-    let summary =
+    let restarts = app.restarts(plan);
+    let mut summary =
         format!("{}; seen {} ago in {}", sums(plan), age(plan.observed_at, app.now), plan.contexts.join(", "));
+    if room < WITH_FELT {
+        summary.extend(restarts.iter().map(|restart| format!("; restarts {}", restart.pods_in_words())));
+    }
     page.hang(vec![Span::raw("  ")], &summary, dim, room);
+    for restart in restarts.iter().filter(|_| room >= WITH_FELT) {
+        let head = span("  restarts ", theme.level(Level::Working));
+        page.hang(vec![head], &restart.words(), theme.style(Role::Plain), room);
+        felt(page, app, theme, restart, "    ", room);
+    }
     if let Some(why) = app.cannot_start() {
         let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));
         page.hang(vec![head], &why, theme.level(Level::Bad), room);
     }
+}
+
+/// From this width on the head of a plan tells what clients feel; below it the step's card does.
+const WITH_FELT: usize = 110;
+
+/// What clients of the database feel of a restart, and how long the run waits for its end.
+pub fn felt(page: &mut Page, app: &App, theme: Theme, restart: &Restart, indent: &str, room: usize) {
+    for sentence in app.felt(restart) {
+        page.hang(vec![span(indent, theme.style(Role::Dim))], &sentence, theme.style(Role::Dim), room);
+    }
+    let longest =
+        format!("the run waits {} min for it at the most; how long it takes is not foretold", restart.longest);
+    page.hang(vec![span(indent, theme.style(Role::Dim))], &longest, theme.style(Role::Dim), room);
 }
 
 /// `2 changes in 1 cluster, 1 with no way back; 1 step is already so`

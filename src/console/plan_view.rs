@@ -84,7 +84,15 @@ pub fn extent(app: &App, theme: Theme, area: Rect) -> (usize, u16) {
 fn card(app: &App, theme: Theme, plan: &Plan, room: usize) -> Page {
     let mut page = Page::default();
     match app.chosen_step().checked_sub(1).and_then(|at| Some((at, plan.steps.get(at)?))) {
-        Some((at, step)) => plan::step(&mut page, theme, at + 1, step, room),
+        Some((at, step)) => {
+            plan::step(&mut page, theme, at + 1, step, room);
+            if let Some(restart) = app.restarts_of(step) {
+                page.gap();
+                let head = span("      restarts ", theme.level(Level::Working));
+                page.hang(vec![head], &restart.words(), theme.style(Role::Plain), room);
+                plan::felt(&mut page, app, theme, &restart, "        ", room);
+            }
+        }
         None => plan::checks(&mut page, theme, plan, room),
     }
     page

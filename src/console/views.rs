@@ -31,6 +31,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Events(_)
         | View::Databases
         | View::Clusters
+        | View::Namespaces
         | View::Members
         | View::Stores
         | View::TidbClusters

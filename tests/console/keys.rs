@@ -32,6 +32,9 @@ pub fn place(app: &App) -> String {
     if let Some(context) = &app.focus {
         place.push_str(&format!(" <{context}>"));
     }
+    if let Some(namespace) = &app.namespace {
+        place.push_str(&format!(" ns {namespace}"));
+    }
     if app.faults_only {
         place.push_str(" faults");
     }
@@ -144,11 +147,10 @@ fn walking_about() {
     check("overview", "r", "runbooks", "");
     check("overview", ":sto<enter>", "stores", "");
     // A part of the middle of a word is none: `ns` is no `runs`.
-    check("overview", ":ns<enter>", "overview", "");
-    said("overview", ":ns<enter>", "no such view, command or object: \"ns\"");
-    said("overview", ":ns<enter>", "tidepilot -n NAME");
+    check("overview", ":uns<enter>", "overview", "");
+    said("overview", ":uns<enter>", "no such view, command or object: \"uns\"");
+    check("overview", ":ns<enter>", "namespaces", "");
     said("overview", ":ores<enter>", "no such view");
-    said("overview", ":ns prod<enter>", "no such view");
     check("overview", ":run migrate-cluster-domain<enter>", "inputs", "");
     // What is called so comes before what only speaks of it.
     let mut app = scene("overview", options());

@@ -241,3 +241,59 @@ fn the_majority_is_not_pushed_out_of_the_header() {
     shows("overview", "", (120, 36), &["PD 3/3, tolerates 1", "2/2 ready", "?/1 ready"], &["2 of 2"]);
     shows("overview", "", (160, 36), &["stale 41s, reconnecting", "unreachable, trying again"], &[]);
 }
+
+#[test]
+fn one_namespace_is_shown_in_every_cluster() {
+    check("overview", ":ns shop<enter>", "overview ns shop", "");
+    check("overview", ":ns<enter>jj<enter>", "overview ns shop", "");
+    check("overview", ":namespace shop<enter>:pods<enter>", "pods ns shop", "");
+    // All again: by name, by the first row, by esc on the first view, by the key for all clusters.
+    for back in [":ns all<enter>", ":all<enter>", "<esc>", "0"] {
+        check("overview", &format!(":ns shop<enter>{back}"), "overview", "");
+    }
+    check("overview", ":ns shop<enter>:ns<enter>g<enter>", "overview", "");
+    said("overview", ":ns prod<enter>", "nothing of TiDB Operator is seen in namespace \"prod\"");
+    said("overview", ":ns shop<enter>", "only namespace shop, in every cluster");
+    // The Database that has a part in it comes in front; every list keeps to it, what is judged does not.
+    let small = (120, 36);
+    shows("overview", ":ns shop<enter>", small, &["orders", "<ns shop>"], &[]);
+    shows("overview", ":ns shop<enter>:pods<enter>", small, &["orders-pd-0", "orders-tikv-0"], &["basic-"]);
+    shows("overview", ":ns db<enter>:pods<enter>", small, &["basic-pd-0"], &["orders-"]);
+    shows("overview", ":ns shop<enter>:tc<enter>", small, &["shop/orders"], &["db/basic"]);
+    shows("overview", ":ns shop<enter>:db<enter>", small, &["orders"], &["basic "]);
+    shows("overview", ":ns shop<enter>:pd<enter>", small, &["orders-pd-0"], &["basic-pd"]);
+    shows("findings", ":ns shop<enter>:check<enter>", small, &["unseen"], &["east/db/basic"]);
+    shows("overview", ":ns db<enter>:ns<enter>", small, &["TIDBCLUSTERS", "east, north"], &[]);
+    // One cluster and one namespace at once.
+    check("overview", ":ns db<enter>2:pods<enter>", "pods <north> ns db", "");
+    check("overview", ":ns db<enter>2<esc>", "overview ns db", "");
+}
+
+#[test]
+fn a_table_says_how_old_it_is_where_it_is_not_live() {
+    let wide = (120, 36);
+    shows("pods", "", wide, &["→ pods(13) ─ north: stale 41s, reconnecting"], &[]);
+    for view in ["members", "stores", "tidbclusters"] {
+        shows(view, "", wide, &["─ north: stale 41s, reconnecting"], &[]);
+    }
+    // What is live has no age, and what has no rows here no word.
+    shows("healthy", ":pods<enter>", wide, &["pods("], &["stale", "reconnecting"]);
+    shows("pods", "1", wide, &["pods("], &["─ north:"]);
+    shows("overview", ":ns shop<enter>:pods<enter>", wide, &["<ns shop>"], &["─ north:"]);
+}
+
+#[test]
+fn a_plan_says_what_restarts_and_what_clients_feel() {
+    let restarts = "restarts PD 1, TiKV 1 pods of east/shop/orders, one at a time";
+    shows(
+        "plan",
+        "",
+        (120, 36),
+        &[restarts, "PD: its only member restarts", "data: the only TiKV store restarts"],
+        &[],
+    );
+    shows("plan", "", (120, 36), &["min for it at the most; how long it takes is not foretold"], &[]);
+    // Where there is little room the card of the step has it.
+    shows("plan", "", (80, 24), &["restarts PD 1, TiKV 1"], &["its only member"]);
+    shows("plan", "jj<pgdn>", (80, 24), &["PD: its only member restarts"], &[]);
+}

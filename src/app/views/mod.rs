@@ -13,6 +13,7 @@ pub mod findings;
 mod forwards;
 mod log;
 pub mod members;
+mod namespaces;
 mod overview;
 mod pods;
 mod row;
@@ -35,6 +36,7 @@ pub enum View {
     Overview,
     Databases,
     Clusters,
+    Namespaces,
     Members,
     Stores,
     TidbClusters,
@@ -135,10 +137,11 @@ const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 19] = [
+    pub const ALL: [View; 20] = [
         View::Overview,
         View::Databases,
         View::Clusters,
+        View::Namespaces,
         View::Members,
         View::Stores,
         View::Pods,
@@ -162,6 +165,7 @@ impl View {
             View::Overview => &overview::SPEC,
             View::Databases => &databases::SPEC,
             View::Clusters => &clusters::SPEC,
+            View::Namespaces => &namespaces::SPEC,
             View::Members => &members::SPEC,
             View::Stores => &stores::SPEC,
             View::TidbClusters => &tidb_clusters::SPEC,

@@ -238,6 +238,8 @@ pub enum Item {
     Instance(MatrixRow),
     Database(usize),
     Cluster(String),
+    /// `None`: all of them.
+    Namespace(Option<String>),
     Member(usize),
     Store(usize),
     TidbCluster(ObjectRef),

@@ -1,0 +1,111 @@
+//! What a plan restarts, and what clients of the database will feel of it: from how many pods there are and how the operator
+//! rolls each component. No time is foretold: how long it takes depends on data that nobody has; the longest wait is the runbook's.
+//!
+//! What the operator does: TiDB Operator 1.6, `pkg/manager/member/*_upgrader.go`. Not here: whether a restart may begin (the
+//! plan's checks).
+
+use super::App;
+use crate::counted::counted;
+use crate::fleet::ObjectRef;
+use crate::fleet::tidbcluster::Component;
+use crate::runbook::actions::Action;
+use crate::runbook::plan::{Plan, PlannedStep};
+
+/// What one step waits for: pods of these components, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    pub of: ObjectRef,
+    /// How many pods of each component of the TidbCluster, in the operator's order.
+    pub pods: Vec<(Component, i64)>,
+    /// How many minutes the run waits for it at the most.
+    pub longest: u64,
+}
+
+impl Restart {
+    /// `PD 3, TiKV 3, TiDB 2 pods of legacy/pingcap/basic, one at a time`
+    pub fn words(&self) -> String {
+        let all: i64 = self.pods.iter().map(|(_, count)| count).sum();
+        let noun = if all == 1 { "pod" } else { "pods" };
+        let pace = if all == 1 { "" } else { ", one at a time" };
+        format!("{} {noun} of {}{pace}", self.pods_in_words(), self.of)
+    }
+
+    /// `PD 3, TiKV 3, TiDB 2`
+    pub fn pods_in_words(&self) -> String {
+        let parts = self.pods.iter().map(|(component, count)| format!("{} {count}", component.title()));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl App {
+    /// What a step restarts; `None` where it restarts nothing, or that is not seen.
+    pub fn restarts_of(&self, step: &PlannedStep) -> Option<Restart> {
+        let Action::WaitRollout(wait) = &step.action else { return None };
+        if step.already_so {
+            return None;
+        }
+        let tc = self.fleet.tidb_cluster(&wait.target)?;
+        let wanted = |component: &Component| wait.component.is_none_or(|only| only == *component);
+        let pods: Vec<(Component, i64)> = Component::ALL
+            .into_iter()
+            .filter(wanted)
+            .filter_map(|component| Some((component, tc.component(component)?.replicas)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let longest = step.total_s.div_ceil(60);
+        (!pods.is_empty()).then(|| Restart { of: wait.target.clone(), pods, longest })
+    }
+
+    /// Everything that a plan restarts.
+    pub fn restarts(&self, plan: &Plan) -> Vec<Restart> {
+        plan.steps.iter().filter_map(|step| self.restarts_of(step)).collect()
+    }
+
+    /// What clients feel of one, a sentence for each component that they meet.
+    pub fn felt(&self, restart: &Restart) -> Vec<String> {
+        restart.pods.iter().filter_map(|(component, count)| self.felt_of(&restart.of, *component, *count)).collect()
+    }
+
+    fn felt_of(&self, of: &ObjectRef, component: Component, here: i64) -> Option<String> {
+        let database = self.databases().iter().find(|database| database.tidb_clusters.contains(of))?;
+        let parts = database.tidb_clusters.iter().filter_map(|part| self.fleet.tidb_cluster(part));
+        let all: i64 = parts.filter_map(|tc| Some(tc.component(component)?.replicas)).sum();
+        let others = all.max(here) - 1;
+        Some(match (component, others) {
+            (Component::Tidb, 0) => {
+                "SQL: the only TiDB pod restarts; until it is back no statement is taken".to_owned()
+            }
+            (Component::Tidb, _) => format!(
+                "SQL: the connections to a TiDB pod end once, when it restarts; {} other {} new ones meanwhile",
+                others,
+                if others == 1 { "takes" } else { "take" }
+            ),
+            (Component::Tiproxy, 0) => "SQL: the only TiProxy pod restarts; connections through it end".to_owned(),
+            (Component::Tiproxy, _) => {
+                "SQL: the connections through a TiProxy pod end once, when it restarts".to_owned()
+            }
+            (Component::Tikv, 0) => "data: the only TiKV store restarts; until it is back nothing is read".to_owned(),
+            (Component::Tikv, _) => {
+                let stores = database.stores.iter().filter(|row| row.of.as_ref() == Some(of) && !row.store.tiflash);
+                let leaders: Vec<i64> = stores.map(|row| row.store.leader_count).collect();
+                let told = match leaders.as_slice() {
+                    [] => String::new(),
+                    some => format!(" (now {} on these stores)", counted(some.iter().sum::<i64>(), "leader")),
+                };
+                format!(
+                    "data: a store's region leaders are moved away before it restarts{told}; requests that meet a move are tried again"
+                )
+            }
+            (Component::Tiflash, 0) => {
+                "analytics: the only TiFlash store restarts; queries that need it fail".to_owned()
+            }
+            (Component::Tiflash, _) => "analytics: queries on a TiFlash store end when it restarts".to_owned(),
+            (Component::Pd, 0) => "PD: its only member restarts; until it is back no transaction begins".to_owned(),
+            (Component::Pd, _) => {
+                "PD: the lead is handed on before its leader restarts; transactions wait for that moment".to_owned()
+            }
+            (Component::Ticdc, _) => "TiCDC: a changefeed moves to another pod, and lags meanwhile".to_owned(),
+            (Component::Pump, _) => return None,
+        })
+    }
+}
