@@ -89,7 +89,8 @@ async fn pump(socket: Socket, mut typed: mpsc::Receiver<ToShell>, said: mpsc::Se
                 };
                 match bytes.split_first() {
                     Some((1 | 2, data)) if !data.is_empty() => {
-                        if said.send(FromShell::Bytes(data.to_vec())).await.is_err() {
+                        let heard = said.send(FromShell::Bytes(data.to_vec())).await;
+                        if heard.is_err() {
                             return;
                         }
                     }

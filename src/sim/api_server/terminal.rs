@@ -89,9 +89,8 @@ impl Terminal<'_> {
                 self.prompt().await?;
             }
             0x7f | 0x08 => {
-                if self.line.pop().is_some() {
-                    self.say("\u{8} \u{8}").await?;
-                }
+                let gone = self.line.pop();
+                self.say(if gone.is_some() { "\u{8} \u{8}" } else { "" }).await?;
             }
             b' '..=b'~' if self.line.len() < LONGEST => {
                 self.line.push(char::from(byte));
