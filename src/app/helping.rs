@@ -12,6 +12,7 @@ use super::objects::{member_pod, store_pod};
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, StoreRow};
+use crate::fleet::workload::Pod;
 use crate::hazards::Finding;
 
 /// What an object can say for the inputs of a runbook.
@@ -20,6 +21,8 @@ pub struct Known {
     pub tidb_cluster: Option<ObjectRef>,
     pub pod: Option<String>,
     pub component: Option<String>,
+    /// That pod starts, ends and starts again.
+    pub ill: bool,
     /// Inputs that a finding names outright.
     pub named: BTreeMap<String, String>,
     /// The runbook that a finding names.
@@ -106,6 +109,7 @@ impl App {
         let Some(cluster) = self.fleet.clusters.get(&of.context) else { return };
         let pod = cluster.pods.get(&of.key());
         known.component = pod.and_then(|pod| pod.component()).map(str::to_owned);
+        known.ill = pod.is_some_and(Pod::loops);
         let own = pod.and_then(|pod| pod.instance());
         let tc = own.map(|name| ObjectRef::new(&of.context, &of.namespace, name));
         known.tidb_cluster = tc.filter(|tc| self.fleet.tidb_cluster(tc).is_some());
@@ -124,8 +128,13 @@ impl App {
         let pd = known.component.as_deref() == Some("pd");
         let pod = runbook.inputs.iter().any(|input| input.name == "pod");
         let of_members = runbook.id.contains("pd-leader") || runbook.id.contains("peer-urls");
+        // What helps a pod that starts and ends again is to restart it, and it is the last one to lead.
+        if known.ill && runbook.id == "restart-component" {
+            return 5;
+        }
         match (pod, of_members) {
             (_, true) if known.component.is_some() && !pd => 0,
+            (true, true) if known.ill => 2,
             (true, true) if known.pod.is_some() => 4,
             (true, _) if known.pod.is_some() => 3,
             (_, true) => 2,
@@ -187,7 +196,8 @@ impl App {
         for field in &mut form.fields {
             let named = known.named.get(&field.info.name).filter(|_| own);
             let value = named.cloned().or_else(|| match field.info.name.as_str() {
-                "pod" => known.pod.clone(),
+                // One that may be left out is for a pod that is ill: what is well is restarted with its component.
+                "pod" => known.pod.clone().filter(|_| field.info.required || known.ill),
                 "component" => known.component.clone(),
                 _ => None,
             });
