@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::reference::cell;
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
-use crate::runbook::language::shared_checks;
+use crate::runbook::language::checks;
 
 const HEAD: &str = "# Writing a runbook
 
@@ -49,7 +49,7 @@ pub fn page() -> String {
     out.push_str(
         "\n## Shared checks\n\n`- use: NAME` in a preflight; keys beside it replace its own. A plan keeps them written out.\n\n| name | hazards | holds where |\n|---|---|---|\n",
     );
-    for (name, hazards, check) in shared_checks::listed() {
+    for (name, hazards, check) in checks::listed() {
         let hazards = hazards.iter().map(|number| format!("[{number}](hazards.md)")).collect::<Vec<_>>().join(", ");
         let _ = writeln!(out, "| `{name}` | {hazards} | `{}` |", cell(&check));
     }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
 use crate::files::{self, Allowed, FOLDER_LIMIT};
+use crate::runbook::language::checks::written_out;
 pub use crate::runbook::language::definition::Lang;
 use crate::runbook::language::definition::{InputType, Runbook, SHIPPED};
-use crate::runbook::language::shared_checks::written_out;
 use crate::runbook::plan::{Document, Plan};
 use crate::runbook::reworded;
 

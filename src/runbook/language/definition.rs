@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
+pub use crate::runbook::language::checks::{Check, Evidence, Severity};
 pub use crate::runbook::language::input::{Input, InputType};
-use crate::runbook::language::shared_checks::WrittenCheck;
 pub use crate::runbook::language::text::{Lang, Text};
 
 /// The runbooks inside the binary: id and text.
@@ -67,45 +67,6 @@ pub struct Fact {
     /// Looked for only where this is true; over inputs and over facts that have no `when`.
     #[serde(default)]
     pub when: Option<String>,
-}
-
-/// A preflight check: `check` must be true. Written in full, or by `use` ([`crate::runbook::language::shared_checks`]).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "WrittenCheck")]
-pub struct Check {
-    pub id: String,
-    /// Numbers of the hazard catalogue that it covers.
-    pub hazards: Vec<u32>,
-    pub when: Option<String>,
-    pub check: String,
-    /// What was refused, what was found, what to do.
-    pub fail: Text,
-    pub severity: Severity,
-    /// Judged until the run has sent its first write, and not again: the run itself changes what it looks at.
-    pub once: bool,
-    /// Of a check that refuses: whether what it reads proves what it says.
-    pub evidence: Evidence,
-    /// Of a check that reads: where this holds, what it found was witnessed and is proof.
-    pub proven_when: Option<String>,
-}
-
-/// How good the evidence of a refusal is. Each check's is argued for in `docs/evidence.md`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Evidence {
-    /// What is read is the thing itself, or what the operator, PD or the API server will act upon.
-    #[default]
-    Proof,
-    /// What is read usually goes with the thing and is not the thing: a person may know better.
-    Reading,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    #[default]
-    Refuse,
-    Warn,
 }
 
 #[derive(Clone, Debug, Deserialize)]

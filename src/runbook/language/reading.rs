@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use crate::runbook::actions::ActionName;
+use crate::runbook::language::checks::written_out;
 use crate::runbook::language::definition::{
     BadRunbook, Check, Condition, ConfirmAsked, Evidence, Input, InputType, Phase, Runbook, Severity, Step, Text,
 };
 use crate::runbook::language::expr;
-use crate::runbook::language::shared_checks::written_out;
 
 /// Names that are known at a place.
 type Known = BTreeSet<String>;

@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
+use crate::runbook::language::checks::{WrittenCheck, shared_names};
 use crate::runbook::language::definition::{
     Binding, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said, Severity, Step,
     Text, Timeout,
 };
-use crate::runbook::language::shared_checks::{WrittenCheck, shared_names};
 
 /// The schema (draft 2020-12).
 pub fn schema() -> Value {

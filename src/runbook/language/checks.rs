@@ -1,4 +1,4 @@
-//! Preflight checks that several runbooks share: `- use: NAME`, written once in `runbooks/checks.yaml`.
+//! Preflight checks: written in full, or `- use: NAME` for one that several runbooks share (`runbooks/checks.yaml`).
 //!
 //! Keys beside `use` stand in the place of the shared check's own. A document that uses shared checks is kept, and
 //! digested, written out ([`written_out`]): a run goes on with the very checks that it began with, whatever a later
@@ -10,8 +10,46 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::runbook::language::definition::{Check, Evidence, Severity};
 use crate::runbook::language::text::Text;
+
+/// A preflight check: `check` must be true. Written in full, or by `use`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "WrittenCheck")]
+pub struct Check {
+    pub id: String,
+    /// Numbers of the hazard catalogue that it covers.
+    pub hazards: Vec<u32>,
+    pub when: Option<String>,
+    pub check: String,
+    /// What was refused, what was found, what to do.
+    pub fail: Text,
+    pub severity: Severity,
+    /// Judged until the run has sent its first write, and not again: the run itself changes what it looks at.
+    pub once: bool,
+    /// Of a check that refuses: whether what it reads proves what it says.
+    pub evidence: Evidence,
+    /// Of a check that reads: where this holds, what it found was witnessed and is proof.
+    pub proven_when: Option<String>,
+}
+
+/// How good the evidence of a refusal is. Each check's is argued for in `docs/evidence.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// What is read is the thing itself, or what the operator, PD or the API server will act upon.
+    #[default]
+    Proof,
+    /// What is read usually goes with the thing and is not the thing: a person may know better.
+    Reading,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    #[default]
+    Refuse,
+    Warn,
+}
 
 const TEXT: &str = include_str!("../../../runbooks/checks.yaml");
 
