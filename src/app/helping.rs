@@ -205,7 +205,9 @@ impl App {
                 field.input = tui_input::Input::new(value);
             }
         }
-        form.at = form.fields.iter().position(|field| field.input.value().is_empty()).unwrap_or(0);
+        // Where nothing is left to say, enter plans.
+        let last = form.fields.len().saturating_sub(1);
+        form.at = form.fields.iter().position(|field| field.input.value().is_empty()).unwrap_or(last);
         form
     }
 }

@@ -114,10 +114,10 @@ fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
 }
 
 #[test]
-fn pd_s_lead_is_handed_over_in_seven_keys() {
+fn pd_s_lead_is_handed_over_in_six_keys() {
     let room = Room::new();
     let mut terminal = demo(&room, &[], 40, 150);
-    let keys = ["j", "r", "\r", "\r", "\r", "\r", "y"];
+    let keys = ["j", "r", "\r", "\r", "\r", "y"];
     assert!(keys.len() <= 12);
     // The cursor stands on a PD pod: its TidbCluster and its name are filled in.
     for (at, key) in keys.iter().enumerate() {
@@ -125,8 +125,8 @@ fn pd_s_lead_is_handed_over_in_seven_keys() {
         let _ = match at {
             1 => terminal.shows(&["transfer-pd-leader"]),
             2 => terminal.shows(&["legacy/pingcap/basic", "basic-pd-1"]),
-            4 => terminal.shows(&["to send"]),
-            5 => terminal.shows(&["nothing else asks"]),
+            3 => terminal.shows(&["to send"]),
+            4 => terminal.shows(&["nothing else asks"]),
             _ => String::new(),
         };
     }
@@ -202,7 +202,7 @@ fn the_migration_by_keys() {
     terminal.keys("\r");
     terminal.shows(&["tidbCluster", "Which TidbCluster is to be opened?"]);
     // The first field is filled with what the cursor was on; the arrow goes back to it.
-    terminal.keys("\x1b[A");
+    terminal.keys("\x1b[A\x1b[A");
     terminal.keys("\x15legacy/pingcap/basic\r");
     terminal.keys("\x15cluster1.com");
     terminal.screenshot("migration-1-inputs");
@@ -351,5 +351,43 @@ fn ascii_is_ascii() {
         let mut terminal = Terminal::start(&room, arguments, extra, 24, 80);
         let text = terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
         assert!(text.is_ascii(), "{text}");
+    }
+}
+
+#[test]
+fn a_run_opened_in_chinese_is_read_in_english_and_the_reverse() {
+    for (opened, reads, wanted, unwanted) in [
+        ("zh", "en", "Open an existing TidbCluster for other Kubernetes clusters", "集群"),
+        ("en", "zh", "TidbCluster", "Open an existing TidbCluster"),
+    ] {
+        let demo = Demo::start("default", 20);
+        let kubeconfig = demo.kubeconfig.display().to_string();
+        let (tc, domain) = ("tidbCluster=legacy/pingcap/basic", "clusterDomain=cluster1.com");
+        demo.run(&["run", "migrate-cluster-domain", "--set", tc, "--set", domain, "--yes", "--lang", opened]).expect(3);
+        let run = demo.room.journals().pop().expect("an open run");
+        let console = ["--kubeconfig", &kubeconfig, "--lang", reads];
+        let mut terminal = Terminal::start(&demo.room, &console, &[], 40, 160);
+        terminal.shows(&["PD 3/3"]);
+        terminal.keys(":runs\r");
+        terminal.shows(&[&run]);
+        // Its page, what can be chosen, and on with it: the plan as it was recorded, in the language of who reads.
+        terminal.keys("\r");
+        terminal.shows(&["what now"]);
+        terminal.keys("\r");
+        terminal.shows(&["what now?"]);
+        terminal.keys("\r");
+        terminal.shows(&["Resume (y)"]);
+        terminal.keys("y");
+        terminal.shows(&["waits for you", wanted]);
+        let text = terminal.text();
+        assert!(!text.contains(unwanted), "opened in {opened}, read in {reads}:\n{text}");
+        terminal.screenshot(&format!("recorded-in-{opened}"));
+        // The first one pauses the run, the second one leaves.
+        terminal.keys(&format!("{ESC}:q\r"));
+        common::eventually("the end of the pause", common::LONG, || {
+            (!terminal.text().contains("waits for you")).then_some(())
+        });
+        terminal.keys(":q\r");
+        assert_eq!(terminal.ended(), 0);
     }
 }
