@@ -11,6 +11,7 @@ use color_eyre::eyre::{Result, WrapErr};
 use super::console;
 use super::options::Connect;
 use super::signals::Signals;
+use crate::sim::load::Load;
 use crate::sim::scenario::UserSpec;
 use crate::sim::tunnel::PdTunnel;
 use crate::sim::{Sim, SimOptions};
@@ -46,6 +47,12 @@ pub struct DemoArgs {
     /// Tunnel a PD pod's client port to a real process (repeatable)
     #[arg(long, value_name = "[CONTEXT:]NAMESPACE/POD=127.0.0.1:PORT")]
     pub pd: Vec<PdTunnel>,
+    /// A larger and more restless fleet, for measuring: clusters=16,foreignPods=10000,tidbClusters=200,events=1000/s
+    ///
+    /// Any of the four. With clusters or tidbClusters it takes the place of the scenario: each TidbCluster is a Database of
+    /// its own. foreignPods are pods that TiDB Operator does not manage; events are changes of pods in a second.
+    #[arg(long, value_name = "KEY=N,...")]
+    pub load: Option<Load>,
 }
 
 impl DemoArgs {
@@ -58,6 +65,7 @@ impl DemoArgs {
             request_log: self.request_log.clone(),
             users: self.users.clone(),
             pd: self.pd.clone(),
+            load: self.load.clone(),
         }
     }
 }

@@ -141,12 +141,9 @@ pub fn tick(world: &World, state: &mut State, kube: usize) {
         }
     }
     forget(world, state, kube);
-    let gone: Vec<PodKey> = state
-        .containers
-        .keys()
-        .filter(|key| key.kube == kube && !pods.iter().any(|pod| key_of(kube, pod) == **key))
-        .cloned()
-        .collect();
+    let there: BTreeSet<PodKey> = pods.iter().map(|pod| key_of(kube, pod)).collect();
+    let gone: Vec<PodKey> =
+        state.containers.keys().filter(|key| key.kube == kube && !there.contains(*key)).cloned().collect();
     for key in gone {
         end_process(state, &key, false);
         state.containers.remove(&key);

@@ -22,6 +22,7 @@ pub mod components;
 pub mod dns;
 mod exec;
 mod kubelet;
+pub mod load;
 pub mod logs;
 mod manifests;
 mod monitor;
@@ -42,6 +43,7 @@ pub mod tunnel;
 pub mod world;
 
 use api_server::{ApiServer, ApiServerConfig, Faults, Rules, User};
+use load::{Churn, Load};
 use request_log::RequestLog;
 use scenario::{Access, Scenario, ScenarioError, ServerState, UserSpec};
 use store::Store;
@@ -68,6 +70,8 @@ pub struct SimOptions {
     pub users: Vec<UserSpec>,
     /// Pods whose port 2379 is a real process.
     pub pd: Vec<PdTunnel>,
+    /// A larger and more restless fleet than the scenario has.
+    pub load: Option<Load>,
 }
 
 impl Default for SimOptions {
@@ -79,6 +83,7 @@ impl Default for SimOptions {
             request_log: None,
             users: Vec::new(),
             pd: Vec::new(),
+            load: None,
         }
     }
 }
@@ -122,12 +127,17 @@ pub struct Sim {
     identity: tls::ServerIdentity,
     contexts: Vec<Context>,
     clock: JoinHandle<()>,
+    churn: Churn,
 }
 
 impl Sim {
     /// Builds the scenario, runs it to its quiet state, and starts its API servers on 127.0.0.1.
     pub async fn start(options: SimOptions) -> Result<Sim, SimError> {
-        let scenario = Scenario::named(&options.scenario)?;
+        let made = options.load.as_ref().map(Load::scenario).transpose()?.flatten();
+        let scenario = match made {
+            Some(made) => made,
+            None => Scenario::named(&options.scenario)?,
+        };
         Sim::start_scenario(scenario, options).await
     }
 
@@ -145,9 +155,12 @@ impl Sim {
         scenario.add_users(&options.users);
         let tunnels = tunnel::place(&options.pd, &scenario)?;
         let world = Arc::new(seed::world(&scenario, options.seed, options.speed, log, tunnels)?);
+        let load = options.load.unwrap_or_default();
+        load.add_strangers(&world);
         let authority = tls::Authority::new("tidepilot demo");
         let identity = authority.server(&["localhost", "127.0.0.1"]);
-        let mut sim = Sim { clock: run_clock(world.clone()), world, authority, identity, contexts: Vec::new() };
+        let churn = Churn::start(world.clone(), load.events);
+        let mut sim = Sim { clock: run_clock(world.clone()), churn, world, authority, identity, contexts: Vec::new() };
         for spec in &scenario.kube_clusters {
             let mut context = Context {
                 name: spec.name.clone(),
@@ -245,6 +258,11 @@ impl Sim {
         // An older file may have been readable to others.
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         writeln!(file, "{text}")
+    }
+
+    /// Changes so many pods in a second from now on.
+    pub fn set_events(&self, rate: u32) {
+        self.churn.set(rate);
     }
 
     /// Every request so far.
