@@ -186,6 +186,9 @@ fn measure(world: &World, rates: &[u32], options: &Options) -> Map<String, Value
     let (mut bytes, mut frames, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.starts {
         let mut program = world.start(options);
+        // Before it holds the terminal, the terminal itself would echo the keys.
+        program.want(|screen| screen.alternate_screen());
+        program.seen(Duration::from_secs(5));
         program.want(world.complete(options));
         program.keys(keys);
         let seen = program.seen(Duration::from_secs(20));

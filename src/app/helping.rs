@@ -173,7 +173,7 @@ impl App {
                 _ => false,
             })
         };
-        self.checked().findings.iter().filter(about).take(4).collect()
+        self.checked_about(pod).findings.iter().filter(about).take(4).collect()
     }
 
     /// What was under the cursor when runbooks were asked for.

@@ -48,8 +48,8 @@ use tui_input::Input;
 use crate::counted::counted;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::expiry::{Certificate, certificates};
-use crate::fleet::{Fleet, KubeCluster, ObjectRef};
-use crate::hazards::{Checked, Finding, check};
+use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
+use crate::hazards::{Checked, Finding, check_among};
 use crate::runbook::plan::Plan;
 use crate::runbook::run::standing::{Standing, into_findings};
 use approvals::Approving;
@@ -209,6 +209,10 @@ pub struct App {
     /// Computed when asked for after the fleet has changed.
     databases: OnceLock<Vec<Database>>,
     checked: OnceLock<Checked>,
+    /// Of the Database on the screen alone.
+    checked_here: OnceLock<Checked>,
+    /// What is wrong with KubeClusters as such.
+    around: OnceLock<Vec<fleet::problem::Problem>>,
     certificates: OnceLock<Vec<Certificate>>,
     /// When a closer look was last asked for: what findings need beyond what is watched.
     looked_closer: Option<Timestamp>,
@@ -269,6 +273,8 @@ impl App {
             fleet: Fleet::default(),
             databases: OnceLock::new(),
             checked: OnceLock::new(),
+            checked_here: OnceLock::new(),
+            around: OnceLock::new(),
             certificates: OnceLock::new(),
             looked_closer: None,
             chosen: None,
@@ -313,12 +319,46 @@ impl App {
 
     /// What is wrong or risky in all Databases.
     pub fn checked(&self) -> &Checked {
-        self.checked.get_or_init(|| {
-            let mut checked = check(&self.fleet, None, self.now);
-            let open: Vec<Standing> = self.runs.iter().filter(|run| run.open).cloned().collect();
-            into_findings(&open, self.databases(), &mut checked.findings);
-            checked
-        })
+        self.checked.get_or_init(|| self.check(None))
+    }
+
+    fn check(&self, only: Option<&str>) -> Checked {
+        let mut checked = check_among(&self.fleet, self.databases(), only, self.now);
+        let open: Vec<Standing> = self.runs.iter().filter(|run| run.open).cloned().collect();
+        into_findings(&open, self.databases(), &mut checked.findings);
+        checked
+    }
+
+    /// What is wrong or risky about a pod, and perhaps about others. It is drawn beside the table with each change, so of the
+    /// Database on the screen no other is judged.
+    fn checked_about(&self, pod: Option<&ObjectRef>) -> &Checked {
+        let here = self.database().filter(|database| {
+            let own = |pod: &ObjectRef| {
+                let of = |tc: &&ObjectRef| (&tc.context, &tc.namespace) == (&pod.context, &pod.namespace);
+                database.tidb_clusters.iter().find(of).is_some()
+            };
+            pod.is_none_or(own)
+        });
+        match here {
+            Some(database) if self.checked.get().is_none() => {
+                self.checked_here.get_or_init(|| self.check(Some(database.id.as_deref().unwrap_or(&database.name))))
+            }
+            Some(_) | None => self.checked(),
+        }
+    }
+
+    /// What is wrong with KubeClusters as such.
+    fn around(&self) -> &[fleet::problem::Problem] {
+        self.around.get_or_init(|| fleet::standing::problems(&self.fleet))
+    }
+
+    /// What was computed of the fleet, of the runs, or of the choice of a Database, is good no more.
+    fn forget_computed(&mut self) {
+        self.databases.take();
+        self.checked.take();
+        self.checked_here.take();
+        self.around.take();
+        self.certificates.take();
     }
 
     /// The finding with this row key.
@@ -359,6 +399,7 @@ impl App {
 
     pub fn choose_database(&mut self, index: usize) {
         self.chosen = self.databases().get(index).and_then(|database| database.tidb_clusters.first()).cloned();
+        self.checked_here.take();
     }
 
     /// The view in front.

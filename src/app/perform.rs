@@ -511,6 +511,7 @@ impl App {
                 self.answered = self.only_gate(plan);
                 // The header tells of the Database that the run is about.
                 self.chosen = Some(plan.target.clone());
+                self.checked_here.take();
                 self.run = Some(RunView::driving(Some(plan.clone()), ""));
                 self.leave_form();
                 self.go(View::Run);

@@ -148,7 +148,7 @@ impl App {
 
     /// How much is wrong with the KubeClusters that a Database is in.
     fn wrong_around(&self, database: &Database) -> usize {
-        let near = clusters::problems(&self.fleet);
+        let near = self.around();
         let here = |problem: &&fleet::problem::Problem| {
             problem.about.iter().any(|about| database.tidb_clusters.iter().any(|of| of.context == about.context))
         };
@@ -183,8 +183,8 @@ impl App {
             let dark = database.unseen.iter().map(|sentence| (Level::Unknown, sentence.clone()));
             all.extend(bad.chain(dark).map(|(level, sentence)| Problem { level, of: database.name.clone(), sentence }));
         }
-        let bad = clusters::problems(&self.fleet).into_iter();
-        all.extend(bad.map(|problem| Problem { level: Level::Bad, of: "fleet".into(), sentence: problem.sentence }));
+        let bad = self.around().iter().map(|problem| problem.sentence.clone());
+        all.extend(bad.map(|sentence| Problem { level: Level::Bad, of: "fleet".into(), sentence }));
         let fleet = clusters::unseen(&self.fleet).into_iter();
         all.extend(fleet.map(|sentence| Problem { level: Level::Unknown, of: "fleet".into(), sentence }));
         all.sort_by_key(|problem| std::cmp::Reverse(problem.level));

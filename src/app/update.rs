@@ -25,20 +25,26 @@ impl App {
         self.now = now;
         self.change += 1;
         let mut effects = Vec::new();
-        self.dirty = true;
+        let was_dirty = std::mem::replace(&mut self.dirty, true);
         match message {
             Message::Key(key) if key.kind != KeyEventKind::Release => self.key(key, &mut effects),
-            Message::Key(_) => self.dirty = false,
+            Message::Key(_) => self.dirty = was_dirty,
             Message::Pointed(at) => self.pointed(at, &mut effects),
             Message::Resize => {}
-            Message::Tick => self.tick(),
+            Message::Tick => {
+                self.tick();
+                self.dirty |= was_dirty;
+            }
             Message::Fleet(change) => {
                 self.note_connection(&change);
-                self.fleet.apply(change);
-                self.fleet_change += 1;
-                self.databases.take();
-                self.checked.take();
-                self.certificates.take();
+                if self.fleet.moves(change) {
+                    self.fleet_change += 1;
+                    self.forget_computed();
+                } else {
+                    // The same once more, only later: what was computed is good, and nothing on the screen is other.
+                    self.change -= 1;
+                    self.dirty = was_dirty;
+                }
             }
             Message::Runbooks(all) => self.runbooks = all,
             Message::BrokenRunbooks(all) => self.broken_runbooks = all,
@@ -165,6 +171,7 @@ impl App {
     /// The run that this console drives is known better than any list that was read: what it restarts just now.
     fn list_own(&mut self) {
         self.checked.take();
+        self.checked_here.take();
         let Some(own) = self.run.as_ref().and_then(RunView::listed) else { return };
         match self.runs.iter_mut().find(|run| run.run == own.run) {
             Some(run) => *run = own,

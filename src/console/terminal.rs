@@ -2,7 +2,7 @@
 //! as it was, whatever ends the session.
 //!
 //! The first frame is drawn before anything is awaited. Draws happen only when something may have changed, at most
-//! thirty a second, each as one synchronized update (DEC 2026; no-op where unknown). Not here: what a key does
+//! sixty a second over a while, each as one synchronized update (DEC 2026; no-op where unknown). Not here: what a key does
 //! (`app`), acting on the world (`app::driver`).
 
 use std::collections::VecDeque;
@@ -40,6 +40,10 @@ use super::spots::Spots;
 
 /// Shortest time between two frames, where drawing is quick; a slow terminal has as long a rest again as it took.
 const FRAME: Duration = Duration::from_millis(8);
+/// The same where frames follow each other: sixty a second are as many as anybody sees.
+const STEADY_FRAME: Duration = Duration::from_millis(16);
+/// Quiet for so long, and the next frame comes at once again.
+const QUIET: Duration = Duration::from_millis(100);
 /// Longest rest, however slow the terminal.
 const SLOW_FRAME: Duration = Duration::from_millis(50);
 /// Messages folded in before the screen gets its turn.
@@ -183,9 +187,10 @@ pub async fn run(
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= rest) {
             let begun = Instant::now();
+            let shortest = if begun.duration_since(drawn) > QUIET { FRAME } else { STEADY_FRAME };
             spots = present(&mut screen, &mut app, anew)?;
             drawn = Instant::now();
-            rest = drawn.duration_since(begun).clamp(FRAME, SLOW_FRAME);
+            rest = drawn.duration_since(begun).clamp(shortest, SLOW_FRAME);
             dirty = false;
             anew = false;
         }

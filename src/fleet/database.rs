@@ -4,6 +4,8 @@
 //! cannot be joined is said in words, never guessed. Not here: what a runbook does about drift. Neighbours:
 //! [`super::quorum`], [`super::pd`].
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::domain_witness::{DomainDoubt, doubts};
@@ -117,9 +119,14 @@ fn claims(fleet: &Fleet, all: &mut [Database]) {
     let confirmed: Vec<bool> = all.iter().map(told).collect();
     let ids: Vec<Option<String>> = all.iter().map(|database| database.id.clone()).collect();
     let names: Vec<String> = all.iter().map(|database| database.name.clone()).collect();
+    let mut of_id: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, id) in ids.iter().enumerate().filter_map(|(at, id)| Some((at, id.as_deref()?))) {
+        of_id.entry(id).or_default().push(at);
+    }
     for (at, database) in all.iter_mut().enumerate() {
         let Some(id) = ids[at].clone() else { continue };
-        let other = (0..ids.len()).find(|other| *other != at && ids[*other] == ids[at] && confirmed[*other]);
+        let same = of_id.get(id.as_str()).into_iter().flatten().copied();
+        let other = same.into_iter().find(|other| *other != at && confirmed[*other]);
         let Some(other) = other.map(|other| &names[other]) else { continue };
         let sentence = match confirmed[at] {
             true => format!(
@@ -194,7 +201,13 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         let sentence = format!("TidbCluster {}: {}; {}", toggle.of, toggle.sentence(), toggle.advice());
         problems.push(Problem::new(ProblemKind::TlsToggled, Subject::tidb_cluster(&toggle.of), sentence));
     }
-    let stores = join_stores(&known, told);
+    // The leader is asked most often: where two differ, its word counts.
+    let mut tellers = told.clone();
+    if let Some(at) = tellers.iter().position(|(_, _, answer)| leader.is_some() && answer.self_id == leader) {
+        let leading = tellers.remove(at);
+        tellers.push(leading);
+    }
+    let stores = join_stores(&known, &tellers);
     for (of, _, tc) in &known {
         let certain = joined_for_certain(of, &members, &stores);
         problems.extend(see_reference(fleet, &known, (of, tc), certain, &mut unseen));

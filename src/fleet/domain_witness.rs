@@ -171,13 +171,13 @@ fn doubt(
 }
 
 /// Whether a TidbCluster that is seen has this very name, namespace and domain.
-fn taken(fleet: &Fleet, of: &ObjectRef, domain: &str) -> bool {
-    fleet.tidb_clusters().any(|(other, tc)| {
-        other != *of
-            && fleet.same_cluster_as(&other.context).unwrap_or(&other.context)
-                != fleet.same_cluster_as(&of.context).unwrap_or(&of.context)
-            && (&other.name, &other.namespace) == (&of.name, &of.namespace)
-            && tc.domain().map(normal).as_deref() == Some(domain)
+fn taken<'a>(fleet: &'a Fleet, of: &'a ObjectRef, domain: &str) -> bool {
+    let key = of.key();
+    let same = |context: &'a str| fleet.same_cluster_as(context).unwrap_or(context);
+    let mut others = fleet.clusters.values().filter(|cluster| cluster.context != of.context);
+    others.any(|other| {
+        let theirs = other.tidb_clusters.get(&key).and_then(TidbCluster::domain);
+        theirs.map(normal).as_deref() == Some(domain) && same(&other.context) != same(&of.context)
     })
 }
 

@@ -321,65 +321,57 @@ pub struct Fleet {
 impl Fleet {
     /// Folds one change in. A change of a context nobody configured creates it: order of arrival must not matter.
     pub fn apply(&mut self, change: Change) {
+        self.moves(change);
+    }
+
+    /// The same. Gives whether anything is other than before, times aside: what was computed of the fleet is good while
+    /// it is not.
+    pub fn moves(&mut self, change: Change) -> bool {
         let Change { context, at, what } = change;
+        let known = self.clusters.contains_key(&context);
         let cluster =
             self.clusters.entry(context.clone()).or_insert_with(|| KubeCluster { context, ..KubeCluster::default() });
         if !matches!(what, What::Configured { .. } | What::Trust(_) | What::Connection { .. }) {
             cluster.heard = Some(at);
         }
-        match what {
+        let moved = match what {
             What::Configured { server, read_only } => {
                 cluster.server = server;
                 cluster.read_only = read_only;
+                true
             }
             What::Connection { freshness, message } => {
                 if freshness.is_live() {
                     cluster.heard = Some(at);
                 }
-                cluster.freshness = freshness;
-                cluster.message = message;
-            }
-            What::Identity { uid, version } => {
-                cluster.uid = uid.or(cluster.uid.take());
-                cluster.version = version.or(cluster.version.take());
-            }
-            What::Crd(crd) => cluster.crd = crd,
-            What::Operator { version } => cluster.operator_version = version,
-            What::Dns(dns) => cluster.dns = dns,
-            What::PodsDomain(domain) => cluster.dns.put_first(&domain),
-            What::NameTried { domain, answered } => drop(cluster.dns.tried.insert(dns::normal(&domain), answered)),
-            What::OperatorPods(pods) => cluster.operator_pods = Some(pods),
-            What::Trust(trust) => cluster.trust = trust,
-            What::TidbClusters(all) => {
-                cluster.listed = true;
-                cluster.tidb_clusters = keyed(all);
+                let moved = put(&mut cluster.freshness, freshness);
+                put(&mut cluster.message, message) || moved
             }
             What::Pods(all) => {
                 cluster.pods = keyed(all);
                 cluster.drop_pd_of_gone_pods();
+                true
             }
-            What::StatefulSets(all) => cluster.stateful_sets = keyed(all),
             What::TidbCluster(one) => one.into(&mut cluster.tidb_clusters),
             What::Pod(one) => {
-                one.into(&mut cluster.pods);
-                cluster.drop_pd_of_gone_pods();
+                if let WatchEvent::Gone(key) = &one {
+                    cluster.pd.remove(key);
+                    cluster.more.pd.remove(key);
+                }
+                one.into(&mut cluster.pods)
             }
             What::StatefulSet(one) => one.into(&mut cluster.stateful_sets),
-            What::Object { kind, key, sight } => {
-                cluster.objects.insert((kind, key), *sight);
-            }
             What::Pd { pod, view } => {
+                let moved = cluster.pd.get(&pod).is_none_or(|before| before.answer != view.answer);
                 cluster.pd.insert(pod, *view);
+                moved
             }
-            What::Claims(all) => cluster.more.take_claims(keyed(all)),
-            What::Events(all) => cluster.more.take_events(all),
-            What::CertManager(versions) => cluster.more.take_cert_manager(versions),
-            What::Records(guard) => cluster.more.take_records(guard),
-            What::OperatorState(operator) => cluster.more.take_operator(*operator),
-            What::PdDetails { pod, details } => cluster.more.take_pd(pod, *details),
-            What::Served { pod, served } => drop(cluster.more.served.insert(pod, served)),
-            What::Lacking { extra, sentence } => cluster.more.lack(extra, sentence),
-        }
+            other => {
+                cluster.take(other);
+                true
+            }
+        };
+        moved || !known
     }
 
     /// What was seen at the place of one object; `None`: nobody looked.
@@ -417,6 +409,58 @@ impl KubeCluster {
         }
     }
 
+    /// The pods of one namespace, by name: whoever looks for a TidbCluster's own need not walk through all others.
+    pub fn pods_in<'a, 'n>(&'a self, namespace: &'n str) -> impl Iterator<Item = &'a Pod> + use<'a, 'n> {
+        in_namespace(&self.pods, namespace).map(|(_, pod)| pod)
+    }
+
+    /// What the PD pods of one namespace said.
+    pub fn pd_in<'a, 'n>(
+        &'a self,
+        namespace: &'n str,
+    ) -> impl Iterator<Item = (&'a ObjectKey, &'a PdView)> + use<'a, 'n> {
+        in_namespace(&self.pd, namespace)
+    }
+
+    /// What is learned seldom.
+    fn take(&mut self, what: What) {
+        match what {
+            What::Identity { uid, version } => {
+                self.uid = uid.or(self.uid.take());
+                self.version = version.or(self.version.take());
+            }
+            What::Crd(crd) => self.crd = crd,
+            What::Operator { version } => self.operator_version = version,
+            What::Dns(dns) => self.dns = dns,
+            What::PodsDomain(domain) => self.dns.put_first(&domain),
+            What::NameTried { domain, answered } => drop(self.dns.tried.insert(dns::normal(&domain), answered)),
+            What::OperatorPods(pods) => self.operator_pods = Some(pods),
+            What::Trust(trust) => self.trust = trust,
+            What::TidbClusters(all) => {
+                self.listed = true;
+                self.tidb_clusters = keyed(all);
+            }
+            What::StatefulSets(all) => self.stateful_sets = keyed(all),
+            What::Object { kind, key, sight } => drop(self.objects.insert((kind, key), *sight)),
+            What::Claims(all) => self.more.take_claims(keyed(all)),
+            What::Events(all) => self.more.take_events(all),
+            What::CertManager(versions) => self.more.take_cert_manager(versions),
+            What::Records(guard) => self.more.take_records(guard),
+            What::OperatorState(operator) => self.more.take_operator(*operator),
+            What::PdDetails { pod, details } => self.more.take_pd(pod, *details),
+            What::Served { pod, served } => drop(self.more.served.insert(pod, served)),
+            What::Lacking { extra, sentence } => self.more.lack(extra, sentence),
+            // Those that come all the time are told apart in `Fleet::apply`.
+            What::Configured { .. }
+            | What::Connection { .. }
+            | What::Pods(_)
+            | What::TidbCluster(_)
+            | What::Pod(_)
+            | What::StatefulSet(_)
+            | What::Pd { .. } => {}
+        }
+    }
+
     fn drop_pd_of_gone_pods(&mut self) {
         let pods = &self.pods;
         self.pd.retain(|pod, _| pods.contains_key(pod));
@@ -424,17 +468,32 @@ impl KubeCluster {
     }
 }
 
-impl<T: Keyed> WatchEvent<T> {
-    fn into(self, map: &mut BTreeMap<ObjectKey, T>) {
+/// Puts a value in its place; whether it is another one.
+fn put<T: PartialEq>(place: &mut T, value: T) -> bool {
+    let moved = *place != value;
+    *place = value;
+    moved
+}
+
+impl<T: Keyed + PartialEq> WatchEvent<T> {
+    /// Whether anything is other than before.
+    fn into(self, map: &mut BTreeMap<ObjectKey, T>) -> bool {
         match self {
             WatchEvent::Set(object) => {
+                let moved = map.get(&object.key()).is_none_or(|before| *before != *object);
                 map.insert(object.key(), *object);
+                moved
             }
-            WatchEvent::Gone(key) => {
-                map.remove(&key);
-            }
+            WatchEvent::Gone(key) => map.remove(&key).is_some(),
         }
     }
+}
+
+fn in_namespace<'a, 'n, T>(
+    all: &'a BTreeMap<ObjectKey, T>,
+    namespace: &'n str,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a T)> + use<'a, 'n, T> {
+    all.range(ObjectKey::new(namespace, "")..).take_while(move |(key, _)| key.namespace == namespace)
 }
 
 fn keyed<T: Keyed>(all: Vec<T>) -> BTreeMap<ObjectKey, T> {
@@ -460,6 +519,38 @@ mod tests {
         say(&mut fleet, "a", What::Connection { freshness: Freshness::Unreachable, message: Some("no answer".into()) });
         assert_eq!(fleet.clusters["a"].version.as_deref(), Some("v1.33.4"));
         assert_eq!(fleet.clusters["a"].freshness, Freshness::Unreachable);
+    }
+
+    #[test]
+    fn only_what_is_other_than_before_moves_the_fleet() {
+        let mut fleet = Fleet::default();
+        let mut tell = |seconds: i64, what: What| {
+            let at = Timestamp::from_second(seconds).expect("in range");
+            let moved = fleet.moves(Change { context: "a".into(), at, what });
+            (moved, fleet.clusters["a"].heard.map(Timestamp::as_second))
+        };
+        let live = || What::Connection { freshness: Freshness::Live, message: None };
+        assert_eq!(tell(1, live()), (true, Some(1)));
+        assert_eq!(tell(2, live()), (false, Some(2)), "heard again, and nothing is new");
+        let key = ObjectKey::new("n", "pd-0");
+        let view = |seconds: i64, api| {
+            let answer = pd::PdAnswer { cluster_id: Some(api), ..pd::PdAnswer::default() };
+            let at = Timestamp::from_second(seconds).expect("in range");
+            What::Pd { pod: key.clone(), view: Box::new(PdView { at, answer: Ok(answer) }) }
+        };
+        assert!(tell(3, view(3, 7)).0 && !tell(4, view(4, 7)).0 && tell(5, view(5, 8)).0);
+        let pod = |phase: &str| {
+            let status = workload::PodStatus { phase: phase.into(), ..workload::PodStatus::default() };
+            let mut pod = Pod { status, ..Pod::default() };
+            (pod.metadata.namespace, pod.metadata.name) = ("n".into(), "pd-0".into());
+            What::Pod(WatchEvent::Set(Box::new(pod)))
+        };
+        assert!(tell(6, pod("Running")).0 && !tell(7, pod("Running")).0 && tell(8, pod("Failed")).0);
+        assert!(
+            tell(9, What::Pod(WatchEvent::Gone(key.clone()))).0
+                && !tell(10, What::Pod(WatchEvent::Gone(key.clone()))).0
+        );
+        assert!(fleet.clusters["a"].pd.is_empty(), "what a pod said goes with it");
     }
 
     #[test]

@@ -148,6 +148,8 @@ pub struct PdAnswer {
     pub members: Vec<EtcdMember>,
     /// This member's view of the leader.
     pub leader: Option<MemberId>,
+    /// etcd's raft term as this member has it: every election raises it.
+    pub term: Option<u64>,
     /// etcd's `/health` of this very member: it has a leader and can commit.
     pub healthy: Option<bool>,
     /// Whether PD itself has a leader, as this pod's answers tell: etcd has one 8 s earlier after a crash. `None`: not

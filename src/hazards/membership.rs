@@ -348,11 +348,9 @@ fn discovery(scene: &CheckContext<'_>) -> Vec<Finding> {
     let needed = scene.parts.iter().filter(|part| part.live() && !part.deleting() && !part.tc.paused());
     for part in needed.filter(|part| part.tc.spec.pd.is_some() || part.opened()) {
         let own = |pod: &&crate::fleet::workload::Pod| {
-            pod.metadata.namespace == part.of.namespace
-                && pod.instance() == Some(part.tc.instance())
-                && pod.component() == Some("discovery")
+            pod.instance() == Some(part.tc.instance()) && pod.component() == Some("discovery")
         };
-        let pods: Vec<_> = part.cluster.pods.values().filter(own).collect();
+        let pods: Vec<_> = part.cluster.pods_in(&part.of.namespace).filter(own).collect();
         if pods.iter().any(|pod| pod.ready()) || part.tc.status.cluster_id.is_none() {
             continue;
         }

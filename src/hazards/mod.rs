@@ -217,7 +217,11 @@ type OfDatabase = fn(&CheckContext<'_>) -> Vec<Finding>;
 /// Everything that is wrong or risky in the Databases of this name or id (`None`: all, and the fleet itself). `now` is
 /// what certificates are judged by.
 pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
-    let all = databases(fleet);
+    check_among(fleet, &databases(fleet), only, now)
+}
+
+/// The same, of Databases that were computed already: those of this very fleet.
+pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Timestamp) -> Checked {
     let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
     let chosen: Vec<&Database> = all.iter().filter(|database| named(database)).collect();
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
@@ -254,7 +258,7 @@ pub fn check(fleet: &Fleet, only: Option<&str>, now: Timestamp) -> Checked {
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
-    let mut whole: Vec<Finding> = objects::fleet(fleet, &all);
+    let mut whole: Vec<Finding> = objects::fleet(fleet, all);
     whole.extend(exit::fleet(fleet));
     whole.extend(upgrade::fleet(fleet));
     for problem in standing::problems(fleet) {

@@ -242,8 +242,8 @@ mod tests {
         let world = crate::sim::seed::world(&scenario, 1, 1.0, log, std::collections::BTreeMap::new()).expect("quiet");
         load.add_strangers(&world);
         let count = |kube: usize| world.kubes[kube].store.snapshot("pods", None).1.len();
-        // Ten pods of each TidbCluster, the operator's own in each KubeCluster, and those of others.
-        assert_eq!((count(0), count(1)), (30 + 1 + 15, 20 + 1 + 15));
+        // Ten pods of each TidbCluster and its discovery, the operator's own in each KubeCluster, and those of others.
+        assert_eq!((count(0), count(1)), (33 + 1 + 15, 22 + 1 + 15));
         assert_eq!(world.state().databases.len(), 5);
         assert!("events=5/s".parse::<Load>().expect("a load").scenario().expect("reads").is_none());
     }

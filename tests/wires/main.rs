@@ -4,5 +4,6 @@ mod client;
 mod client_edges;
 mod closeup;
 mod etcd;
+mod quiet;
 mod sim_api;
 mod sim_world;

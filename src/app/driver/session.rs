@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::approve::Asked;
@@ -22,6 +22,7 @@ use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::assemble;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
+use crate::fleet::What;
 use crate::fleet::extras::Extras;
 use crate::runbook::reworded;
 use crate::runbook::run::standing::{Drives, Standing};
@@ -29,8 +30,9 @@ use crate::runbook::run::standing::{Drives, Standing};
 /// Longest wait for a run to come to a safe stop when the console closes; its journal is safe either way.
 const LAST_WAIT: Duration = Duration::from_secs(20);
 
-/// Between two looks for open runs.
+/// Between two looks for open runs, while there are any or a TidbCluster moves; and at rest.
 const RUNS_EVERY: Duration = Duration::from_secs(10);
+const RUNS_AT_REST: Duration = Duration::from_secs(60);
 
 /// The run under way.
 struct Driving {
@@ -51,8 +53,13 @@ pub async fn session(
     let (changes, mut changed) = mpsc::channel(256);
     let watching = watch_clusters(&driver.links, changes);
     let forward = messages.clone();
+    let moving = Arc::new(Notify::new());
+    let moves = Arc::clone(&moving);
     let forwarding = tokio::spawn(async move {
         while let Some(change) = changed.recv().await {
+            if matches!(change.what, What::TidbCluster(_)) {
+                moves.notify_one();
+            }
             if forward.send(Message::Fleet(change)).await.is_err() {
                 break;
             }
@@ -63,7 +70,7 @@ pub async fn session(
     let _ = say(Message::BrokenRunbooks(driver.broken_runbooks())).await;
     let _ = say(Message::Runs(journals::standings(driver.runs_folder(), driver.lang()))).await;
     let (look, looks) = watch::channel(());
-    let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks));
+    let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks, moving));
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;
     let mut closer: Option<JoinHandle<()>> = None;
@@ -208,7 +215,14 @@ pub async fn session(
 }
 
 /// Says again and again, and whenever asked, what is half done: here, and in the clusters, of whomever.
-async fn look_for_runs(driver: Driver, messages: mpsc::Sender<Message>, mut asked: watch::Receiver<()>) {
+///
+/// A run of somebody else begins with a change of a TidbCluster, so that at rest there is hardly a reason to look.
+async fn look_for_runs(
+    driver: Driver,
+    messages: mpsc::Sender<Message>,
+    mut asked: watch::Receiver<()>,
+    moving: Arc<Notify>,
+) {
     let mut last = None;
     let mut renewals: BTreeMap<String, (String, Instant)> = BTreeMap::new();
     let mut known = Known::default();
@@ -223,8 +237,15 @@ async fn look_for_runs(driver: Driver, messages: mpsc::Sender<Message>, mut aske
             }
             last = Some(runs);
         }
+        let looked = tokio::time::Instant::now();
+        let open = last.iter().flatten().any(|run| run.open);
         tokio::select! {
-            () = tokio::time::sleep(RUNS_EVERY) => {}
+            () = tokio::time::sleep(if open { RUNS_EVERY } else { RUNS_AT_REST }) => {}
+            // Not more often for a TidbCluster that changes without pause.
+            () = async {
+                moving.notified().await;
+                tokio::time::sleep_until(looked + RUNS_EVERY).await;
+            } => {}
             again = asked.changed() => {
                 if again.is_err() {
                     return;

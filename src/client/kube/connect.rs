@@ -64,7 +64,7 @@ pub struct Limits {
     pub probe: Duration,
     /// One heartbeat.
     pub heartbeat: Duration,
-    /// Between heartbeats.
+    /// For so long a server may be silent before it is asked whether it lives.
     pub heartbeat_every: Duration,
     /// Between rounds of asking PD.
     pub pd_every: Duration,
@@ -83,7 +83,7 @@ impl Default for Limits {
             write: Duration::from_secs(15),
             probe: Duration::from_secs(10),
             heartbeat: Duration::from_secs(3),
-            heartbeat_every: Duration::from_secs(5),
+            heartbeat_every: Duration::from_secs(30),
             pd_every: Duration::from_secs(3),
         }
     }

@@ -273,6 +273,12 @@ impl Gaps {
         self.forbidden.insert(plural);
     }
 
+    /// Takes in what was learned of the cluster itself, beside what lists and watches have found.
+    pub fn learn(&mut self, of: Gaps) {
+        (self.notes, self.lacking) = (of.notes, of.lacking);
+        self.forbidden.extend(of.forbidden);
+    }
+
     pub fn allowed(&mut self, plural: &'static str) {
         self.forbidden.remove(plural);
     }

@@ -29,8 +29,8 @@ use crate::fleet::{Crd, Keyed, OperatorPods, WatchEvent, What};
 const PAGES: Limit = Limit { per_page: 200, pages: 250 };
 /// Longest line of a watch: one object.
 const LONGEST_EVENT: usize = 8 * 1024 * 1024;
-/// How long the server keeps one watch open.
-pub(in crate::client) const WATCH_S: u64 = 60;
+/// How long the server keeps one watch open: opening it again costs a request, and its bookmarks show that it lives.
+const WATCH_S: u64 = 600;
 /// How long the CRD's schema is believed.
 const SCHEMA_KEPT: jiff::SignedDuration = jiff::SignedDuration::from_secs(600);
 

@@ -46,6 +46,9 @@ pub(in crate::client) struct Header {
     pub cluster_id: Option<u64>,
     #[serde(deserialize_with = "decimal")]
     pub member_id: Option<u64>,
+    /// Every election raises it.
+    #[serde(deserialize_with = "decimal")]
+    pub raft_term: Option<u64>,
 }
 
 /// `POST /v3/cluster/member/list` and `…/update`.
@@ -211,7 +214,10 @@ pub(in crate::client) fn stores(body: &[u8]) -> Result<Vec<Store>, String> {
             started: row.status.start_ts.and_then(|at| at.parse().ok()),
         },
     };
-    Ok(list.stores.into_iter().map(store).collect())
+    // PD gives them in the order of a map, another one each time.
+    let mut stores: Vec<Store> = list.stores.into_iter().map(store).collect();
+    stores.sort_by_key(|store| store.id);
+    Ok(stores)
 }
 
 /// A u64 as a decimal string or as a number; 0 and absent are `None`.

@@ -6,6 +6,7 @@
 
 pub(super) mod answers;
 pub(super) mod details;
+pub(super) mod light;
 pub(super) mod settle;
 pub(super) mod tls;
 
@@ -24,7 +25,7 @@ use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::timing::Until;
-use crate::client::wire::tunnel::{Broken, Tunnel};
+use crate::client::wire::tunnel::{Broken, Process, Tunnel};
 use crate::client::wire::within::Within;
 use crate::fleet::extras::{RegionCheck, Served};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, NoAnswer, PdAnswer, PdView};
@@ -265,6 +266,12 @@ pub(super) fn leads<'a>(pod: &Pod, view: &PdView, pods: impl IntoIterator<Item =
     Some(!pods.into_iter().any(|other| same(other) && other.metadata.name == named))
 }
 
+/// Whether a pod is the first one of its TidbCluster.
+pub(super) fn is_first<'a>(pod: &Pod, pods: impl IntoIterator<Item = &'a Pod>) -> bool {
+    let same = |other: &&Pod| other.metadata.namespace == pod.metadata.namespace && other.instance() == pod.instance();
+    pods.into_iter().find(same).is_some_and(|first| first.metadata.name == pod.metadata.name)
+}
+
 /// Asks one PD pod everything but its members' health, within `limits.pd`, over the tunnel that is kept for it.
 pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
     let deadline = Within::from(link.limits().pd);
@@ -317,6 +324,7 @@ async fn round(tunnel: &mut Tunnel, deadline: Within) -> Result<PdAnswer, String
         Some(status) => {
             answer.self_id = status.header.member_id.map(MemberId).or(answer.self_id);
             answer.leader = status.leader.map(MemberId);
+            answer.term = status.header.raft_term;
         }
         None if answer.api == Some(MembershipApi::V2) => {
             let leader = asker.get::<answers::LeaderV2>(PdRead::LeaderV2, "GET /v2/members/leader", false).await;
@@ -330,17 +338,15 @@ async fn round(tunnel: &mut Tunnel, deadline: Within) -> Result<PdAnswer, String
             asker.gaps.push(said("GET /health", &reply));
         }
     }
-    let gaps_before = asker.gaps.len();
-    let cluster = asker.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await;
-    if cluster.is_none() && (asker.dead || asker.gaps.len() > gaps_before) {
+    let known = asker.process().await;
+    if known.is_none() && !asker.is_bare {
         // PD is there, or the tunnel broke before it could be asked: only a clear 404 is a bare etcd. etcd's id is
         // another number and must not stand in for PD's, or a restarting pod looks like another Database.
         answer.cluster_id = None;
     }
-    if let Some(cluster) = cluster {
-        answer.cluster_id = Some(cluster.id);
-        let version = asker.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
-        answer.version = version.map(|version| version.version);
+    if let Some(known) = known {
+        answer.cluster_id = Some(known.cluster_id);
+        answer.version = known.version;
         if let Some(reply) = asker.reply(PdRead::PdStores, "GET /pd/api/v1/stores").await {
             answer.pd_leads = answers::pd_leads(reply.status, &reply.body);
             match reply.status.is_success() {
@@ -373,15 +379,34 @@ pub(super) struct Asker<'a> {
     pub(super) gaps: Vec<String>,
     /// The tunnel broke: asking on would only say so again.
     dead: bool,
+    /// It is an etcd without PD's API.
+    is_bare: bool,
 }
 
 impl<'a> Asker<'a> {
     pub(super) fn new(tunnel: &'a mut Tunnel, deadline: Within) -> Self {
-        Self { tunnel, deadline, gaps: Vec::new(), dead: false }
+        Self { tunnel, deadline, gaps: Vec::new(), dead: false, is_bare: false }
     }
 
     pub(super) fn dead(&self) -> bool {
         self.dead
+    }
+
+    /// Cluster id and version: those of the process, so they are asked once per connection.
+    async fn process(&mut self) -> Option<Process> {
+        if let Some(known) = self.tunnel.process.clone() {
+            return Some(known);
+        }
+        let gaps = self.gaps.len();
+        let cluster = self.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await;
+        let Some(cluster) = cluster else {
+            self.is_bare = !self.dead && self.gaps.len() == gaps;
+            return None;
+        };
+        let version = self.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
+        let known = Process { cluster_id: cluster.id, version: version.map(|version| version.version) };
+        self.tunnel.process = known.version.is_some().then(|| known.clone());
+        Some(known)
     }
 
     pub(super) async fn reply(&mut self, what: PdRead, name: &str) -> Option<Reply> {

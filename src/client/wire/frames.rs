@@ -1,8 +1,8 @@
 //! Changes of a watch, told in frames: a cluster that changes one object without pause costs no more than ten changes
 //! a second, and one that floods is read only as fast as this.
 //!
-//! The first change after a quiet time is told at once. Within a frame the last word on each object counts, since a change
-//! carries the whole object. What is not read yet stays in the connection, which holds the server up. Not here: what a
+//! The first change of an object after a quiet time is told at once. Of one that changes again within a frame the last word
+//! counts, since a change carries the whole object; and of very many that change together. What is not read yet stays in the connection, which holds the server up. Not here: what a
 //! change means, and who hears of it ([`crate::client::kube::watch`]).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ use crate::fleet::{Keyed, ObjectKey, WatchEvent};
 pub(in crate::client) const FRAME: Duration = Duration::from_millis(100);
 /// Most lines of a watch that are read in one frame.
 const LINES: usize = 200;
+/// Most changes of one frame that are told at once, each of another object.
+const AT_ONCE: usize = 100;
 /// More objects of a kind are not held: as many as a list may have.
 const OBJECTS: usize = 50_000;
 
@@ -24,13 +26,23 @@ pub(in crate::client) struct Frames<K> {
     begun: Option<Instant>,
     lines: usize,
     waiting: BTreeMap<ObjectKey, WatchEvent<K>>,
+    /// Told in this frame, and in the one before.
+    told: BTreeSet<ObjectKey>,
+    told_before: BTreeSet<ObjectKey>,
     known: BTreeSet<ObjectKey>,
 }
 
 impl<K: Keyed> Frames<K> {
     /// `known`: what the list had.
     pub fn new(known: BTreeSet<ObjectKey>) -> Self {
-        Self { begun: None, lines: 0, waiting: BTreeMap::new(), known }
+        Self {
+            begun: None,
+            lines: 0,
+            waiting: BTreeMap::new(),
+            told: BTreeSet::new(),
+            told_before: BTreeSet::new(),
+            known,
+        }
     }
 
     /// When what waits is to be told, or reading may go on.
@@ -61,29 +73,29 @@ impl<K: Keyed> Frames<K> {
         if self.known.len() > OBJECTS {
             return Err(OBJECTS);
         }
-        if self.line(now) {
+        self.line(now);
+        let lately = self.told.contains(&key) || self.told_before.contains(&key);
+        if !lately && self.told.len() < AT_ONCE && !self.waiting.contains_key(&key) {
+            self.told.insert(key);
             return Ok(Some(one));
         }
         self.waiting.insert(key, one);
         Ok(None)
     }
 
-    /// Whether this line begins a frame.
-    fn line(&mut self, now: Instant) -> bool {
+    fn line(&mut self, now: Instant) {
         self.lines += 1;
-        let begins = self.begun.is_none();
-        if begins {
-            self.begun = Some(now);
-        }
-        begins
+        self.begun.get_or_insert(now);
     }
 
-    /// The frame is over. What was held back begins the next one.
+    /// The frame is over. What was told in it holds its next change back for another one.
     pub fn flush(&mut self, now: Instant) -> Vec<WatchEvent<K>> {
-        let all: Vec<WatchEvent<K>> = std::mem::take(&mut self.waiting).into_values().collect();
-        self.begun = (!all.is_empty()).then_some(now);
+        let waiting = std::mem::take(&mut self.waiting);
+        self.told_before = std::mem::take(&mut self.told);
+        self.told_before.extend(waiting.keys().cloned());
+        self.begun = (!self.told_before.is_empty()).then_some(now);
         self.lines = 0;
-        all
+        waiting.into_values().collect()
     }
 }
 
@@ -121,9 +133,8 @@ mod tests {
         for number in 2..9 {
             assert!(frames.take(set(number, "a"), now).is_ok_and(|told| told.is_none()));
         }
-        assert!(
-            frames.take(set(1, "b"), now).is_ok() && frames.take(WatchEvent::Gone(Thing(0, "b").key()), now).is_ok()
-        );
+        assert!(frames.take(set(1, "b"), now).is_ok_and(|told| told.is_some()), "another one waits for nobody");
+        assert!(frames.take(WatchEvent::Gone(Thing(0, "b").key()), now).is_ok_and(|told| told.is_none()));
         assert_eq!(frames.due(), Some(now + FRAME));
         assert_eq!(numbers(frames.flush(now)), [Some(8), None]);
         assert!(frames.due().is_some(), "they were told just now");

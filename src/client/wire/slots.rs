@@ -57,7 +57,8 @@ impl Slot {
     }
 
     fn recent(&self) -> bool {
-        let idle = jiff::SignedDuration::from_secs(60);
+        // At rest a follower is asked once a minute.
+        let idle = jiff::SignedDuration::from_secs(90);
         self.used.is_none_or(|used| now().duration_since(used) < idle)
     }
 }

@@ -37,6 +37,14 @@ pub(in crate::client) struct Broken {
     pub sent: bool,
 }
 
+/// What of a PD is the same for as long as its process runs.
+#[derive(Clone, Debug)]
+pub(in crate::client) struct Process {
+    pub cluster_id: u64,
+    /// `v8.5.7`
+    pub version: Option<String>,
+}
+
 /// One open forward to one pod.
 pub(in crate::client) struct Tunnel {
     pod: ObjectKey,
@@ -47,6 +55,8 @@ pub(in crate::client) struct Tunnel {
     doubt: Option<String>,
     /// Found by asking, once per connection: a PD of another version is another process.
     pub api: Option<MembershipApi>,
+    /// The same.
+    pub process: Option<Process>,
     /// What the server showed at the handshake; a certificate that was replaced since shows at the next one.
     pub served: Option<Served>,
     _connection: Owned,
@@ -81,6 +91,7 @@ impl Tunnel {
             fault,
             doubt,
             api: None,
+            process: None,
             served: None,
             _connection: Owned(task),
             _pump: pump,

@@ -28,6 +28,8 @@ pub(in crate::client) struct Socket {
 /// Frames of a port-forward are at most 64 kB.
 fn limits() -> WebSocketConfig {
     WebSocketConfig::default()
+        // Held for as long as the stream is open, and there are hundreds of them.
+        .read_buffer_size(8 * 1024)
         .write_buffer_size(64 * 1024)
         .max_write_buffer_size(QUEUE)
         .max_message_size(Some(16 * 1024 * 1024))

@@ -24,9 +24,8 @@ pub(crate) fn answers<'a>(
     tc: &'a TidbCluster,
 ) -> impl Iterator<Item = (&'a ObjectKey, &'a PdAnswer)> {
     cluster
-        .pd
-        .iter()
-        .filter(|(pod, _)| pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name))
+        .pd_in(tc.namespace())
+        .filter(|(pod, _)| pod_of(tc, Component::Pd, &pod.name))
         .filter_map(|(pod, view)| view.answer.as_ref().ok().map(|answer| (pod, answer)))
 }
 
@@ -127,7 +126,8 @@ pub(super) fn group(fleet: &Fleet) -> Vec<Vec<ObjectRef>> {
     }
     for (j, node) in nodes.iter().enumerate() {
         let target = referenced(fleet, &node.of, node.tc);
-        let target = target.and_then(|target| nodes.iter().position(|other| other.of == target));
+        // They stand in the order of their names.
+        let target = target.and_then(|target| nodes.binary_search_by(|other| other.of.cmp(&target)).ok());
         // Two of one claim that joined the same one, which is not seen.
         let beside = || {
             let claim = node.claim().filter(|_| node.confirmed.is_none() && node.tc.spec.cluster.is_some())?;
@@ -196,11 +196,16 @@ pub fn referenced(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Option<Obj
 pub(crate) fn candidates(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Vec<ObjectRef> {
     let Some(to) = &tc.spec.cluster else { return Vec::new() };
     let own = fleet.same_cluster_as(&of.context).unwrap_or(&of.context);
+    // Each KubeCluster has one of a name at most.
+    let key = ObjectKey::new(to.namespace.as_deref().unwrap_or(tc.namespace()), &to.name);
     let mut named: Vec<(ObjectRef, &TidbCluster)> = fleet
-        .tidb_clusters()
-        // By name first: it is what most are not.
-        .filter(|(other, _)| other != of && names(to, tc, other))
-        .filter(|(other, _)| fleet.same_cluster_as(&other.context).is_none())
+        .clusters
+        .values()
+        .filter_map(|cluster| {
+            let other = ObjectRef::new(&cluster.context, &key.namespace, &key.name);
+            Some((other, cluster.tidb_clusters.get(&key)?))
+        })
+        .filter(|(other, _)| other != of && fleet.same_cluster_as(&other.context).is_none())
         .collect();
     match to.cluster_domain.as_deref().filter(|domain| !domain.is_empty()) {
         Some(domain) => named.retain(|(_, other)| other.domain().is_some_and(|theirs| same_name(theirs, domain))),

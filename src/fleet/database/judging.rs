@@ -18,10 +18,13 @@ use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 /// TidbClusters that may be of this Database, and nobody can tell.
 pub(super) fn strays(fleet: &Fleet, tcs: &[ObjectRef], unseen: &mut Vec<String>) {
-    for (other, tc) in fleet.tidb_clusters().filter(|(other, _)| !tcs.contains(other)) {
+    let all = fleet.clusters.values();
+    let all = all.flat_map(|cluster| cluster.tidb_clusters.iter().map(move |(key, tc)| (cluster, key, tc)));
+    for (cluster, key, tc) in all {
         let Some(to) = &tc.spec.cluster else { continue };
-        let near = tcs.iter().find(|of| names(to, tc, of));
-        if let Some(of) = near.filter(|_| referenced(fleet, &other, tc).is_none()) {
+        let Some(of) = tcs.iter().find(|of| names(to, tc, of)) else { continue };
+        let other = ObjectRef::new(&cluster.context, &key.namespace, &key.name);
+        if !tcs.contains(&other) && referenced(fleet, &other, tc).is_none() {
             unseen.push(format!(
                 "TidbCluster {other} joined {}/{} of a domain that fits no TidbCluster, or several: it may belong to {of}",
                 of.namespace, of.name
@@ -93,9 +96,7 @@ pub(super) fn see_clusters(
             let word = cluster.freshness.word();
             unseen.push(format!("KubeCluster {} is {word}; TidbCluster {of} may have changed", of.context));
         }
-        for (pod, view) in
-            cluster.pd.iter().filter(|(pod, _)| pod.namespace == tc.namespace() && pod_of(tc, Component::Pd, &pod.name))
-        {
+        for (pod, view) in cluster.pd_in(tc.namespace()).filter(|(pod, _)| pod_of(tc, Component::Pd, &pod.name)) {
             match &view.answer {
                 Err(why) => {
                     let sentence = format!("PD pod {}/{pod} did not answer: {why}", of.context);

@@ -108,6 +108,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
         let answer = PdAnswer {
             api: Some(MembershipApi::V3),
             cluster_id: Some(42),
+            term: Some(2),
             self_id: Some(MemberId(i + 1)),
             members: listed.clone(),
             leader: Some(MemberId(1)),

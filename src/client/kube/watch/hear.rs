@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::client::kube::resources::{self, Event};
-use crate::client::kube::watch::{Closed, Context, Followed, Shared, tell};
+use crate::client::kube::resources::Event;
+use crate::client::kube::watch::{Closed, Context, Followed, Shared, state, tell};
 use crate::client::wire::frames::Frames;
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+
+/// A server sends a bookmark about once a minute: a watch that is silent for longer is opened again.
+const SILENT: Duration = Duration::from_secs(75);
 
 /// What came of one watch.
 pub(super) struct Heard {
@@ -24,11 +27,10 @@ pub(super) async fn hear<K: Followed>(
     frames: &mut Frames<K>,
     version: &mut String,
 ) -> Result<Heard, Closed> {
-    let idle = Duration::from_secs(resources::WATCH_S + 5);
     let mut heard = Heard { changes: 0, ended: None };
     loop {
         let now = tokio::time::Instant::now();
-        let wait = frames.due().unwrap_or(now + idle);
+        let wait = frames.due().unwrap_or(now + SILENT);
         let next = match frames.is_full() {
             true => {
                 tokio::time::sleep_until(wait).await;
@@ -39,6 +41,9 @@ pub(super) async fn hear<K: Followed>(
         let now = tokio::time::Instant::now();
         if next.is_none() && frames.due().is_none() {
             return Ok(heard);
+        }
+        if matches!(next, Some(Some(Ok(_)))) {
+            state(shared).heard = now;
         }
         match next {
             None => {

@@ -2,31 +2,36 @@
 //!
 //! One task per context, restarted after a fault of its own, so that a dead, slow or hostile cluster changes nothing
 //! about another. Connection states have one author per context, the heartbeat; watches and PD polling go on
-//! beside it with their own backoff. Not here: what a change means ([`crate::fleet`]).
+//! beside it with their own backoff, from the first answer of the server on. Not here: what a change means
+//! ([`crate::fleet`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch as signal};
+use tokio::sync::{Notify, broadcast, mpsc, watch as signal};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::client::kube::look::{Gaps, change, configured, definition, facts};
-use crate::client::kube::pages::with;
+use crate::client::kube::look::{Gaps, change, configured};
 use crate::client::kube::resources::{self, Kind};
+use crate::client::pd;
 use crate::client::wire::frames::Frames;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::{now, pd};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Change, Freshness, Keyed, ObjectKey, WatchEvent, What};
 
 mod hear;
+mod heartbeat;
 mod poll;
+mod rounds;
 
 use hear::hear;
+use heartbeat::heartbeat;
 use poll::poll_pd;
+use rounds::{Group, group_of};
 
 /// Stops everything when dropped.
 pub struct WatchHandle {
@@ -44,30 +49,34 @@ impl WatchHandle {
 /// Starts watching every context of `links`. Needs a tokio runtime; returns at once.
 pub fn watch(links: &Links, sender: mpsc::Sender<Change>) -> WatchHandle {
     let (refresh, wake) = signal::channel(0);
+    let (moved, _) = broadcast::channel(64);
     let mut tasks = JoinSet::new();
     for link in links.iter() {
         // Before any network; a full channel only means that the task says it again.
         let said = sender.try_send(configured(link)).is_ok();
-        tasks.spawn(supervise(Arc::clone(link), sender.clone(), wake.clone(), said));
+        let context =
+            Context { link: Arc::clone(link), sender: sender.clone(), wake: wake.clone(), moved: moved.clone() };
+        tasks.spawn(supervise(context, said));
     }
     WatchHandle { refresh, _tasks: tasks }
 }
 
-async fn supervise(link: Arc<Link>, sender: mpsc::Sender<Change>, wake: signal::Receiver<u64>, said: bool) {
-    if !said && sender.send(configured(&link)).await.is_err() {
+async fn supervise(context: Context, said: bool) {
+    let Context { link, sender, .. } = &context;
+    if !said && sender.send(configured(link)).await.is_err() {
         return;
     }
-    if sender.send(change(&link, What::Trust(link.configured_trust()))).await.is_err() {
+    if sender.send(change(link, What::Trust(link.configured_trust()))).await.is_err() {
         return;
     }
     loop {
         let mut inner = JoinSet::new();
-        inner.spawn(tend(Context { link: Arc::clone(&link), sender: sender.clone(), wake: wake.clone() }));
+        inner.spawn(tend(context.clone()));
         match inner.join_next().await {
             Some(Err(fault)) if fault.is_panic() => {
                 let message = Some("an internal fault ended the watch of it; starting again".to_owned());
                 let lost = What::Connection { freshness: Freshness::Unreachable, message };
-                if sender.send(change(&link, lost)).await.is_err() {
+                if sender.send(change(link, lost)).await.is_err() {
                     return;
                 }
                 tokio::time::sleep(Duration::from_secs(5)).await;
@@ -85,11 +94,18 @@ struct Context {
     link: Arc<Link>,
     sender: mpsc::Sender<Change>,
     wake: signal::Receiver<u64>,
+    /// PD clusters in which somebody saw something move, with the context that saw it.
+    moved: broadcast::Sender<(String, u64)>,
 }
 
 impl Context {
     async fn say(&self, what: What) -> Result<(), Closed> {
         self.sender.send(change(&self.link, what)).await.map_err(|_| Closed)
+    }
+
+    /// Of something that was known at an earlier moment.
+    async fn say_at(&self, at: jiff::Timestamp, what: What) -> Result<(), Closed> {
+        self.sender.send(Change { at, ..change(&self.link, what) }).await.map_err(|_| Closed)
     }
 
     async fn say_connection(&self, freshness: Freshness, message: Option<String>) -> Result<(), Closed> {
@@ -131,32 +147,75 @@ impl Backoff {
 async fn tend(mut context: Context) {
     let mut backoff = Backoff::default();
     loop {
-        let state = match connect(&context).await {
-            Ok(Ok(state)) => state,
-            Ok(Err(trouble)) => {
+        // Alone and first: a cluster that does not answer this is asked nothing else.
+        let limit = context.link.limits().look;
+        let version = tokio::time::timeout(limit, resources::version(&context.link)).await;
+        let ended = match version.unwrap_or_else(|_| Err(context.link.too_late(limit, true))) {
+            Ok(version) => attend(&context, &Arc::new(Mutex::new(State::new())), version).await,
+            Err(trouble) => Ok(Ended::NotKnown(trouble)),
+        };
+        match ended {
+            Err(Closed) => return,
+            Ok(Ended::Lost) => backoff.reset(),
+            Ok(Ended::NotKnown(trouble)) => {
                 if context.say_connection(trouble.freshness(), Some(trouble.sentence)).await.is_err() {
                     return;
                 }
                 context.pause(backoff.next()).await;
-                continue;
             }
-            Err(Closed) => return,
-        };
-        backoff.reset();
-        if attend(&context, &Arc::new(Mutex::new(state))).await.is_err() {
-            return;
         }
     }
+}
+
+/// Why a cluster has to be connected to anew.
+enum Ended {
+    /// It was known, and is to be asked again at once.
+    Lost,
+    /// It did not say what it is.
+    NotKnown(RequestError),
 }
 
 /// What the parts of one context share.
 struct State {
     gaps: Gaps,
+    /// What the cluster is was learned: before that nothing is said of the connection.
+    known: bool,
     tidb_clusters: BTreeMap<ObjectKey, TidbCluster>,
     /// Running PD pods.
     pods: BTreeMap<ObjectKey, Pod>,
     /// Told when these, or the TidbClusters that they belong to, are others than before.
     news: Arc<Notify>,
+    /// TidbClusters of which something changed since PD was last asked.
+    stirred: BTreeSet<Group>,
+    /// When the server last said anything, on whichever way.
+    heard: Instant,
+    /// Told when there is reason to ask whether it still lives.
+    doubt: Arc<Notify>,
+}
+
+/// What was heard so long ago says nothing against a doubt.
+const LATELY: Duration = Duration::from_secs(3);
+
+impl State {
+    fn new() -> Self {
+        Self {
+            gaps: Gaps::default(),
+            known: false,
+            tidb_clusters: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            news: Arc::default(),
+            stirred: BTreeSet::new(),
+            heard: Instant::now(),
+            doubt: Arc::default(),
+        }
+    }
+
+    /// Something did not answer that might have.
+    fn doubted(&self, now: Instant) {
+        if now.duration_since(self.heard) > LATELY {
+            self.doubt.notify_one();
+        }
+    }
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -165,77 +224,15 @@ fn state(shared: &Shared) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn connect(context: &Context) -> Result<Result<State, RequestError>, Closed> {
-    let link = &context.link;
-    let known = async {
-        let version = resources::version(link).await?;
-        let mut facts = facts(link, version).await?;
-        // Whether TidbClusters can be listed decides what a forbidden CRD means; one object tells.
-        let path = with(&TidbCluster::path(link.namespace()), "limit=1");
-        let listed = link.get::<serde::de::IgnoredAny>(&path).await;
-        facts.finish(link, definition(link).await, listed.as_ref().err()).await?;
-        Ok(facts)
-    };
-    let limit = link.limits().look;
-    match tokio::time::timeout(limit, known).await {
-        Ok(Ok(facts)) => {
-            for what in facts.changes {
-                context.say(what).await?;
-            }
-            let (freshness, message) = facts.gaps.verdict();
-            context.say_connection(freshness, message).await?;
-            Ok(Ok(State {
-                gaps: facts.gaps,
-                tidb_clusters: BTreeMap::new(),
-                pods: BTreeMap::new(),
-                news: Arc::default(),
-            }))
-        }
-        Ok(Err(trouble)) => Ok(Err(trouble)),
-        Err(_) => Ok(Err(link.too_late(limit, true))),
-    }
-}
-
-/// Goes on while the cluster answers; `Ok` when it has to be connected to anew.
-async fn attend(context: &Context, shared: &Shared) -> Result<(), Closed> {
+/// Goes on while the cluster answers. What it is, its objects and PD behind them are asked for side by side.
+async fn attend(context: &Context, shared: &Shared, version: String) -> Result<Ended, Closed> {
+    let lost = |ended: Result<(), Closed>| ended.map(|()| Ended::Lost);
     tokio::select! {
-        ended = heartbeat(context.clone(), shared) => ended,
-        ended = follow::<TidbCluster>(context.clone(), shared) => ended,
-        ended = follow::<Pod>(context.clone(), shared) => ended,
-        ended = follow::<StatefulSet>(context.clone(), shared) => ended,
-        ended = poll_pd(context.clone(), shared) => ended,
-    }
-}
-
-async fn heartbeat(mut context: Context, shared: &Shared) -> Result<(), Closed> {
-    let link = Arc::clone(&context.link);
-    let limits = link.limits();
-    let mut heard = now();
-    let mut missed = 0;
-    loop {
-        let wait =
-            if missed == 0 { limits.heartbeat_every } else { Duration::from_secs(1).min(limits.heartbeat_every) };
-        context.pause(wait).await;
-        let beat = tokio::time::timeout(limits.heartbeat, resources::version(&link)).await;
-        match beat.unwrap_or_else(|_| Err(link.too_late(limits.heartbeat, true))) {
-            Ok(_) => {
-                heard = now();
-                missed = 0;
-                let (freshness, message) = state(shared).gaps.verdict();
-                context.say_connection(freshness, message).await?;
-            }
-            Err(trouble) if trouble.kind == RequestErrorKind::AuthNeeded => {
-                context.say_connection(Freshness::AuthNeeded, Some(trouble.sentence)).await?;
-                return Ok(());
-            }
-            Err(trouble) => {
-                missed += 1;
-                context.say_connection(Freshness::Stale { since: heard }, Some(trouble.sentence)).await?;
-                if missed >= 2 {
-                    return Ok(());
-                }
-            }
-        }
+        ended = heartbeat(context.clone(), shared, version) => ended,
+        ended = follow::<TidbCluster>(context.clone(), shared) => lost(ended),
+        ended = follow::<Pod>(context.clone(), shared) => lost(ended),
+        ended = follow::<StatefulSet>(context.clone(), shared) => lost(ended),
+        ended = poll_pd(context.clone(), shared) => lost(ended),
     }
 }
 
@@ -250,25 +247,51 @@ impl Followed for TidbCluster {
     fn keep(state: &mut State, what: &What) {
         match what {
             What::TidbClusters(all) => state.tidb_clusters = all.iter().map(|tc| (tc.key(), tc.clone())).collect(),
-            What::TidbCluster(WatchEvent::Set(tc)) => drop(state.tidb_clusters.insert(tc.key(), (**tc).clone())),
+            What::TidbCluster(WatchEvent::Set(tc)) => {
+                let before = state.tidb_clusters.insert(tc.key(), (**tc).clone());
+                if before.is_none_or(|before| !same(&before, tc)) {
+                    state.stirred.insert((tc.namespace().to_owned(), Some(tc.instance().to_owned())));
+                }
+            }
             What::TidbCluster(WatchEvent::Gone(key)) => drop(state.tidb_clusters.remove(key)),
             _ => {}
         }
     }
 }
 
+/// Whether nothing but the version of the object moved.
+fn same(before: &TidbCluster, now: &TidbCluster) -> bool {
+    let plain = |tc: &TidbCluster| {
+        let mut tc = tc.clone();
+        tc.metadata.resource_version.clear();
+        tc
+    };
+    plain(before) == plain(now)
+}
+
 impl Followed for Pod {
     fn keep(state: &mut State, what: &What) {
         match what {
             What::Pods(all) => {
-                state.pods =
-                    all.iter().filter(|pod| pd::is_running_pd(pod)).map(|pod| (pod.key(), pod.clone())).collect();
+                let running = all.iter().filter(|pod| pd::is_running_pd(pod));
+                state.pods = running.map(|pod| (pod.key(), pod.clone())).collect();
             }
-            What::Pod(WatchEvent::Set(pod)) if pd::is_running_pd(pod) => {
-                drop(state.pods.insert(pod.key(), (**pod).clone()))
+            What::Pod(WatchEvent::Set(pod)) => {
+                let before = match pd::is_running_pd(pod) {
+                    true => state.pods.insert(pod.key(), (**pod).clone()),
+                    false => state.pods.remove(&pod.key()),
+                };
+                // PD knows of a store that went before anybody asks it.
+                let restarted = before.is_some_and(|before| before.restarts() != pod.restarts());
+                if restarted || !pod.ready() {
+                    state.stirred.insert(group_of(pod));
+                }
             }
-            What::Pod(WatchEvent::Set(pod)) => drop(state.pods.remove(&pod.key())),
-            What::Pod(WatchEvent::Gone(key)) => drop(state.pods.remove(key)),
+            What::Pod(WatchEvent::Gone(key)) => {
+                if let Some(pod) = state.pods.remove(key) {
+                    state.stirred.insert(group_of(&pod));
+                }
+            }
             _ => {}
         }
     }
@@ -300,12 +323,13 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
             }
             (before, state.gaps.verdict())
         };
-        if verdict_before != verdict_after {
+        if verdict_before != verdict_after && state(shared).known {
             context.say_connection(verdict_after.0, verdict_after.1).await?;
         }
         match listed {
             Ok(_) if was_missing => return Ok(()),
             Ok((all, version)) => {
+                state(shared).heard = Instant::now();
                 let frames = Frames::new(all.iter().map(Keyed::key).collect());
                 tell::<K>(&context, shared, K::all(all)).await?;
                 let begun = tokio::time::Instant::now();
@@ -317,12 +341,15 @@ async fn follow<K: Followed>(mut context: Context, shared: &Shared) -> Result<()
                 if let Some(trouble) = ended {
                     asked = trouble.retry_after;
                     if matches!(trouble.kind, RequestErrorKind::AuthNeeded | RequestErrorKind::Forbidden) {
-                        let (freshness, message) = {
+                        let (freshness, message, known) = {
                             let mut state = state(shared);
                             state.gaps.unwatched(K::PLURAL);
-                            state.gaps.verdict()
+                            let (freshness, message) = state.gaps.verdict();
+                            (freshness, message, state.known)
                         };
-                        context.say_connection(freshness, message).await?;
+                        if known {
+                            context.say_connection(freshness, message).await?;
+                        }
                     }
                 }
             }
@@ -366,6 +393,8 @@ async fn follow_from<K: Followed>(
         match outcome {
             Some(trouble) => {
                 failures += 1;
+                // Whoever watches is the first to notice that a server is gone.
+                state(shared).doubt.notify_one();
                 if trouble.kind != RequestErrorKind::Unreachable || failures >= 3 {
                     return Ok(Some(trouble));
                 }

@@ -1,21 +1,24 @@
-//! Asking PD over and over, pod by pod: each at its own pace, a bounded number at once, the longest unasked first.
+//! Asking PD over and over, pod by pod: a bounded number at once, the longest unasked first, as soon as a pod is known.
 //!
 //! A cluster that lists thousands of PD pods which do not answer keeps no other cluster from being asked, and in its own
-//! each still has its turn. Not here: what is asked ([`crate::client::pd`]).
+//! each still has its turn. Not here: whose turn it is ([`super::rounds`]), what is asked ([`crate::client::pd`]).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::client::kube::watch::{Closed, Context, Shared, State, state};
+use crate::client::kube::watch::rounds::{News, Question, Rounds, Turn};
+use crate::client::kube::watch::{Closed, Context, Shared, state};
 use crate::client::pd;
+use crate::client::pd::light::{self, Light};
+use crate::client::wire::link::Link;
 use crate::client::wire::within::Within;
-use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::pd::PdView;
 use crate::fleet::workload::Pod;
-use crate::fleet::{Keyed as _, ObjectKey, What};
+use crate::fleet::{Keyed as _, What};
 
 /// PD pods of one cluster that are asked at the same time; the others wait for their turn.
 const ASKED_AT_ONCE: usize = 48;
@@ -26,90 +29,109 @@ const OWNERLESS: Duration = Duration::from_millis(300);
 /// Longest time without a look at what is due.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Asks each running PD pod every `pd_every`, each at its own pace: a slow one delays no other.
+/// What came of one turn.
+enum Outcome {
+    Whole { view: PdView, speaks: bool },
+    Light(Light),
+}
+
+/// Asks the running PD pods in their turn, each at its own pace: a slow one delays no other.
 pub(super) async fn poll_pd(mut context: Context, shared: &Shared) -> Result<(), Closed> {
     let link = Arc::clone(&context.link);
-    let every = link.limits().pd_every;
+    let mut rounds = Rounds::new(link.limits().pd_every);
     let mut asking = FuturesUnordered::new();
-    let mut busy: BTreeSet<ObjectKey> = BTreeSet::new();
-    let mut due = Due::new();
+    let mut elsewhere = context.moved.subscribe();
     let begun = tokio::time::Instant::now();
     let news = Arc::clone(&state(shared).news);
     loop {
         let instant = tokio::time::Instant::now();
         let patient = instant < begun + OWNERLESS;
         let room = ASKED_AT_ONCE.saturating_sub(asking.len());
-        let (ready, all) = match room {
-            0 => (Vec::new(), Arc::default()),
-            room => turn(&state(shared), &busy, &mut due, instant, room, patient),
+        let turns = {
+            let mut state = state(shared);
+            for group in std::mem::take(&mut state.stirred) {
+                rounds.stir(&group, instant);
+            }
+            if room > 0 { rounds.turns(&state, instant, room, patient) } else { Vec::new() }
         };
-        for (pod, owner) in ready {
-            busy.insert(pod.key());
-            let (link, all) = (&link, Arc::clone(&all));
-            let first = all.iter().find(|one| one.instance() == pod.instance()).map(|one| one.key()) == Some(pod.key());
-            asking.push(async move {
-                let deadline = Within::from(link.limits().pd);
-                let mut view = pd::ask(link, &pod, owner.as_ref()).await;
-                // Of one pod only: etcd's leader, or where it runs elsewhere the first.
-                if pd::leads(&pod, &view, all.iter()) == Some(true) && (first || pd::is_leader(&view)) {
-                    pd::add_health(link, &pod, owner.as_ref(), &mut view, deadline).await;
-                }
-                (pod, view)
-            });
-        }
-        let next = due.values().map(|(_, at)| *at).filter(|at| *at > instant).min();
-        let mut until = next.unwrap_or(instant + LONGEST).min(instant + LONGEST);
+        asking.extend(turns.into_iter().map(|turn| answer(&link, shared, turn)));
+        let mut until = rounds.next(instant).unwrap_or(instant + LONGEST).min(instant + LONGEST);
         if patient {
             until = until.min(begun + OWNERLESS);
         }
         tokio::select! {
-            Some((pod, view)) = asking.next() => {
-                let key = pod.key();
-                busy.remove(&key);
-                // Only of the pod that is still there: Fleet drops views of pods that are gone.
-                let current = state(shared).pods.get(&key).is_some_and(|now| now.metadata.uid == pod.metadata.uid);
-                due.insert(key.clone(), (pod.metadata.uid, tokio::time::Instant::now() + every));
-                if current {
-                    context.say(What::Pd { pod: key, view: Box::new(view) }).await?;
+            Some((pod, outcome)) = asking.next() => {
+                let told = take(&mut rounds, shared, &pod, outcome);
+                if let Some(id) = told.moved {
+                    // Nobody there is fine: then no other KubeCluster is watched.
+                    let _ = context.moved.send((link.context().to_owned(), id));
+                }
+                if let Some(view) = told.view {
+                    context.say(What::Pd { pod: pod.key(), view: Box::new(view) }).await?;
                 }
             }
             () = tokio::time::sleep_until(until) => {}
             () = news.notified() => {}
+            told = elsewhere.recv() => match told {
+                Ok((context, id)) if context != link.context() => rounds.stir_cluster(id, tokio::time::Instant::now()),
+                // More than fit: whatever it was, it is seen in the next whole look.
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Err(Closed),
+            },
             woken = context.wake.changed() => match woken {
-                Ok(()) => due.clear(),
+                Ok(()) => rounds.all_anew(tokio::time::Instant::now()),
                 Err(_) => return Err(Closed),
             }
         }
     }
 }
 
-/// When each pod is to be asked again, by its uid.
-type Due = BTreeMap<ObjectKey, (String, tokio::time::Instant)>;
-
-/// A pod, and the TidbCluster that it belongs to.
-type Turn = (Pod, Option<TidbCluster>);
-
-/// The pods whose turn it is, those that wait for longest first, and all of them where any is.
-fn turn(
-    state: &State,
-    busy: &BTreeSet<ObjectKey>,
-    due: &mut Due,
-    now: tokio::time::Instant,
-    room: usize,
-    patient: bool,
-) -> (Vec<Turn>, Arc<Vec<Pod>>) {
-    due.retain(|key, (uid, _)| state.pods.get(key).is_some_and(|pod| pod.metadata.uid == *uid));
-    let since = |pod: &Pod| due.get(&pod.key()).map(|(_, at)| *at);
-    let mut ready: Vec<&Pod> = state.pods.values().filter(|pod| !busy.contains(&pod.key())).collect();
-    ready.retain(|pod| since(pod).is_none_or(|at| at <= now));
-    if patient {
-        ready.retain(|pod| pd::owner(pod, state.tidb_clusters.values()).is_some());
+async fn answer(link: &Link, shared: &Shared, turn: Turn) -> (Pod, Outcome) {
+    let Turn { pod, owner, question } = turn;
+    let owner = owner.as_ref();
+    match question {
+        Question::Light { before, depth } => {
+            let light = light::look(link, &pod, owner, &before, depth).await;
+            (pod, Outcome::Light(light))
+        }
+        Question::Whole => {
+            let deadline = Within::from(link.limits().pd);
+            let mut view = pd::ask(link, &pod, owner).await;
+            let speaks = {
+                let state = state(shared);
+                // Of one pod only: etcd's leader, or where it runs elsewhere the first.
+                pd::leads(&pod, &view, state.pods.values()) == Some(true)
+                    && (pd::is_leader(&view) || pd::is_first(&pod, state.pods.values()))
+            };
+            if speaks {
+                pd::add_health(link, &pod, owner, &mut view, deadline).await;
+            }
+            (pod, Outcome::Whole { view, speaks })
+        }
     }
-    if ready.is_empty() {
-        return (Vec::new(), Arc::default());
+}
+
+fn take(rounds: &mut Rounds, shared: &Shared, pod: &Pod, outcome: Outcome) -> News {
+    let now = tokio::time::Instant::now();
+    let mut state = state(shared);
+    let answered = match &outcome {
+        Outcome::Whole { view, .. } => view.answer.is_ok(),
+        Outcome::Light(light) => *light != Light::Moved,
+    };
+    // What comes through a tunnel came through the API server.
+    if answered {
+        state.heard = now;
+    } else {
+        state.doubted(now);
     }
-    ready.sort_by_key(|pod| since(pod));
-    ready.truncate(room);
-    let ready = ready.into_iter().map(|pod| (pod.clone(), pd::owner(pod, state.tidb_clusters.values()).cloned()));
-    (ready.collect(), Arc::new(state.pods.values().cloned().collect()))
+    match outcome {
+        Outcome::Whole { view, speaks } => {
+            let mut news = rounds.answered(&state, pod, view, speaks, now);
+            // Only of the pod that is still there: Fleet drops views of pods that are gone.
+            let there = state.pods.get(&pod.key()).is_some_and(|there| there.metadata.uid == pod.metadata.uid);
+            news.view = news.view.filter(|_| there);
+            news
+        }
+        Outcome::Light(light) => rounds.compared(pod, light, now),
+    }
 }
