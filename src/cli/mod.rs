@@ -17,6 +17,7 @@ mod monitor;
 mod options;
 mod plan;
 mod rbac;
+mod render;
 mod repeat;
 mod run;
 mod runbook;
@@ -80,6 +81,9 @@ enum Command {
     /// The least rights that a run needs, as Roles for kubectl
     #[command(after_help = manual::RBAC)]
     Rbac(rbac::RbacArgs),
+    /// Texts for what tidepilot does not touch itself: coredns
+    #[command(after_help = manual::RENDER)]
+    Render(render::RenderArgs),
     /// The runbooks: list, show, lint, schema, new
     #[command(after_help = manual::RUNBOOK)]
     Runbook(runbook::RunbookArgs),
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,
             Some(Command::Rbac(args)) => rbac::run(&args, &connect).await,
+            Some(Command::Render(args)) => render::run(&args, &connect).await,
             Some(Command::Runs(args)) => runs::run(&args, &connect).await,
             Some(Command::Runbook(args)) => runbook::run(&args, &connect),
             Some(Command::Monitor(args)) => monitor::run(&args, &connect).await,

@@ -16,6 +16,7 @@ pub mod corefile;
 pub mod database;
 pub mod diagnosis;
 pub mod dns;
+pub mod dns_forwards;
 pub mod domain_witness;
 pub mod expiry;
 pub mod extras;

@@ -378,3 +378,33 @@ fn a_full_disk_leaves_no_journal() {
     assert_eq!(demo.room.journals(), Vec::<String>::new());
     assert_eq!(common::real_patches(&demo.log()), 0);
 }
+
+#[test]
+fn what_each_dns_sends_on_is_printed() {
+    let demo = Demo::start("default", 20);
+    let both = ["--dns", "east=10.1.0.10,10.1.0.11", "--dns", "west=10.2.0.10"];
+    let ran = demo.run(&[["render", "coredns", "prod-east"].as_slice(), &both].concat()).expect(0);
+    for wanted in [
+        "KubeCluster east",
+        "west.local:53 {",
+        "forward . 10.2.0.10 {",
+        "east.local:53 {",
+        "forward . 10.1.0.10 10.1.0.11 {",
+    ] {
+        assert!(ran.stdout.contains(wanted), "{wanted:?} is missing:\n{}", ran.stdout);
+    }
+    let one = demo.run(&[["render", "coredns", "prod-east", "--for", "west"].as_slice(), &both].concat()).expect(0);
+    assert!(!one.stdout.contains("west.local:53") && one.stdout.contains("east.local:53"), "{}", one.stdout);
+    let lacking = demo.run(&["render", "coredns", "prod-east", "--dns", "west=10.2.0.10"]).expect(3);
+    assert!(lacking.stdout.contains("# to east (east.local): give --dns east=ADDRESS"), "{}", lacking.stdout);
+    let alone = demo.run(&["render", "coredns", "basic"]).expect(0);
+    assert!(alone.stdout.contains("nothing: all of it is in one KubeCluster"), "{}", alone.stdout);
+    for (bad, why) in [
+        (vec!["nosuch"], "there are: basic, prod-east"),
+        (vec!["basic", "--dns", "mars=10.0.0.1"], "no context \"mars\""),
+        (vec!["basic", "--dns", "west=dns.example"], "which is no IP address"),
+    ] {
+        let ran = demo.run(&[["render", "coredns"].as_slice(), &bad].concat()).expect(64);
+        assert!(ran.stderr.contains(why), "{bad:?}: {}", ran.stderr);
+    }
+}
