@@ -100,7 +100,7 @@ impl App {
 
     /// The keys of the footer, the most wanted first: on lists and pages those of the object come before the general ones.
     pub fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        const OF_ROWS: [Command; 15] = [
+        const OF_ROWS: [Command; 17] = [
             Command::Open,
             Command::EndForward,
             Command::Palette,
@@ -116,6 +116,8 @@ impl App {
             Command::Copy,
             Command::Sort,
             Command::Back,
+            Command::Forward,
+            Command::Shell,
         ];
         let scope = self.scope();
         let shown = |binding: &&Binding| self.offers(binding);
@@ -154,6 +156,8 @@ fn short(binding: &Binding) -> &'static str {
     match binding.command {
         Command::Diff => "diff",
         Command::Sort => "sort",
+        Command::Forward => "forward",
+        Command::Shell => "shell",
         _ => binding.label,
     }
 }
