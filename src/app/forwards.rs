@@ -96,17 +96,18 @@ impl App {
     pub(super) fn ask_forward(&mut self, effects: &mut Vec<Effect>) {
         let Some((of, pod)) = self.pod_here() else { return };
         let own = pod.component().unwrap_or_default().to_owned();
-        let mut ports: Vec<(bool, Pick)> = pod
+        let mut ports: Vec<((bool, bool), Pick)> = pod
             .ports()
             .map(|(container, port)| {
                 let name = port.name.clone();
                 let about = if name.is_empty() { container.to_owned() } else { format!("{name}, of {container}") };
+                let last = (container != own, name != "client");
                 let then = Picked::Forward { of: of.clone(), port: port.container_port, name };
-                (container != own, Pick { label: port.container_port.to_string(), about, then })
+                (last, Pick { label: port.container_port.to_string(), about, then })
             })
             .collect();
-        // Those of the container that the pod is there for come first.
-        ports.sort_by_key(|(other, _)| *other);
+        // Those of the container that the pod is there for come first; of PD's, that for clients.
+        ports.sort_by_key(|(last, _)| *last);
         let mut items: Vec<Pick> = ports.into_iter().map(|(_, pick)| pick).collect();
         match items.len() {
             1 => self.picked_one(items.remove(0).then, effects),

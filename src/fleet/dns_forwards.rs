@@ -41,7 +41,7 @@ pub fn forwards(fleet: &Fleet, members: &[ObjectRef]) -> Vec<Forwards> {
 fn zones(from: &KubeCluster, to: &KubeCluster, members: &[ObjectRef]) -> Result<Vec<Zone>, String> {
     let domain =
         to.dns.first().ok_or_else(|| format!("which DNS domain {} serves is not known", to.context))?.to_owned();
-    let names = match from.dns.domains.iter().any(|own| *own == domain) {
+    let names = match from.dns.domains.contains(&domain) {
         false => vec![domain],
         true => {
             let of = |context: &str| -> BTreeSet<&str> {

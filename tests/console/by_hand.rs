@@ -15,13 +15,13 @@ use tidepilot::fleet::forward::ForwardNews;
 
 #[test]
 fn a_port_of_the_pod_under_the_cursor_is_opened() {
-    check("overview", "F", "overview [pick 2380]", "");
-    check("overview", "Fj", "overview [pick 2379]", "");
-    check("overview", "Fj<enter>", "overview", "forward east/db/basic-pd-0 2379");
+    check("overview", "F", "overview [pick 2379]", "");
+    check("overview", "Fj", "overview [pick 2380]", "");
+    check("overview", "F<enter>", "overview", "forward east/db/basic-pd-0 2379");
     check("overview", "F<esc>", "overview", "");
     // One port only: nothing to choose.
     check("overview", ":basic-tikv-0<enter>F", "pod east/db/basic-tikv-0", "forward east/db/basic-tikv-0 20160");
-    check("members", "jjFj<enter>", "members", "forward north/db/basic-pd-0 2379");
+    check("members", "jjF<enter>", "members", "forward north/db/basic-pd-0 2379");
     check("stores", "F", "stores", "forward east/db/basic-tikv-0 20160");
     // The container that the pod is there for comes first, wherever it stands in the pod.
     check("overview", ":basic-tidb-0<enter>F", "pod east/db/basic-tidb-0 [pick 4000]", "");
@@ -32,16 +32,16 @@ fn a_port_of_the_pod_under_the_cursor_is_opened() {
 #[test]
 fn a_port_that_leads_there_already_is_said_and_not_opened_twice() {
     let mut app = scene("overview", options());
-    assert_eq!(sent(&press(&mut app, "Fj<enter>")), "forward east/db/basic-pd-0 2379");
+    assert_eq!(sent(&press(&mut app, "F<enter>")), "forward east/db/basic-pd-0 2379");
     let news = ForwardNews::Listens("127.0.0.1:40001".into());
     app.update(Message::Forward { id: 1, news }, crate::fixture::now());
-    assert_eq!(sent(&press(&mut app, "Fj<enter>")), "");
+    assert_eq!(sent(&press(&mut app, "F<enter>")), "");
     let text = app.flash.as_ref().map(|flash| flash.text.clone()).unwrap_or_default();
     assert!(text.contains("127.0.0.1:40001 leads to port 2379"), "{text}");
     // One that is over is opened anew, and stands in the list once.
     let news = ForwardNews::Over("the pod is gone".into());
     app.update(Message::Forward { id: 1, news }, crate::fixture::now());
-    assert_eq!(sent(&press(&mut app, "Fj<enter>")), "forward east/db/basic-pd-0 2379");
+    assert_eq!(sent(&press(&mut app, "F<enter>")), "forward east/db/basic-pd-0 2379");
     assert_eq!(app.forwards.len(), 1);
 }
 

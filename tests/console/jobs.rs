@@ -83,7 +83,7 @@ const JOBS: &[Job] = &[
     ("10 one cluster", "2", 1, "overview <north>", "", &["<only north>"]),
     ("10b one namespace", ":ns shop<enter>", 9, "overview ns shop", "", &["<ns shop>", "shop/orders"]),
     ("11 copy a name", "c<enter>", 2, "overview", "copy basic-pd-0", &[]),
-    ("12 port-forward", "Fj<enter>", 3, "overview", "forward east/db/basic-pd-0 2379", &[]),
+    ("12 port-forward", "F<enter>", 2, "overview", "forward east/db/basic-pd-0 2379", &[]),
     ("13 PD's leader", "", 0, "overview", "", &["pd-0", "★ leader"]),
     ("14 hand PD's lead on", "jr<enter>", 3, "inputs", "", &["transfer-pd-leader", "east/db/basic", "basic-pd-1"]),
     ("15 which store is down", "", 0, "overview", "", &["Disconnected"]),

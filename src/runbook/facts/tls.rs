@@ -264,5 +264,5 @@ pub(super) fn cert_manager(cluster: &KubeCluster) -> Result<CertManagerFact, Uns
         return Err(Unseen(format!("which API of cert-manager {} serves is not known: {why}", cluster.context)));
     };
     let version = ["v1", "v1alpha2"].into_iter().find(|known| versions.iter().any(|version| version == known));
-    Ok(CertManagerFact { version: version.unwrap_or_default().to_owned(), served: versions.iter().cloned().collect() })
+    Ok(CertManagerFact { version: version.unwrap_or_default().to_owned(), served: versions.clone() })
 }
