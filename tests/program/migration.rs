@@ -46,6 +46,29 @@ fn each_once(log: &[Value], basic: &Value, moved: usize) {
     assert_eq!(real_patches(log), 1 + moved, "{:?}", effects(log));
 }
 
+/// One look asks each PD pod what only that one knows (membership, status, health), and one of them what they share. How
+/// many looks there are is a matter of how long is waited.
+fn asks_no_more_than_it_must(log: &[Value]) {
+    let asked = |path: &str, pod: bool| {
+        let here = |line: &&Value| line["kubeCluster"] == "legacy" && line["pod"].is_string() == pod;
+        log.iter().filter(here).filter(|line| line["path"] == path).count()
+    };
+    let looks = asked("/apis/pingcap.com/v1alpha1/tidbclusters", false);
+    assert!(looks >= 10, "{looks} looks");
+    for (path, most) in [
+        ("/v2/members", 3 * looks + 20),
+        ("/v3/maintenance/status", 3 * looks),
+        ("/health", 3 * looks + 10),
+        ("/pd/api/v1/stores", looks + 5),
+        ("/pd/api/v1/config/replicate", looks + 5),
+        ("/pd/api/v1/health", looks),
+        // Once for each connection: three at first, and three to the pods that were made anew.
+        ("/pd/api/v1/cluster", 20),
+    ] {
+        assert!(asked(path, true) <= most, "{path}: {} times in {looks} looks", asked(path, true));
+    }
+}
+
 #[test]
 fn the_default_fleet() {
     let demo = Demo::start("default", FAST);
@@ -72,6 +95,8 @@ fn the_default_fleet() {
     for line in log.iter().filter(|line| common::effect(line)) {
         assert_eq!(line["kubeCluster"], "legacy", "{}", short(line));
     }
+
+    asks_no_more_than_it_must(&log);
 
     let until = log.len();
     let again = migrate(&demo).expect(0);

@@ -66,9 +66,6 @@ pub async fn session(
         }
     });
     let say = |message| messages.send(message);
-    let _ = say(Message::Runbooks(driver.runbooks())).await;
-    let _ = say(Message::BrokenRunbooks(driver.broken_runbooks())).await;
-    let _ = say(Message::Runs(journals::standings(driver.runs_folder(), driver.lang()))).await;
     let (look, looks) = watch::channel(());
     let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks, moving));
     let mut driving: Option<Driving> = None;
@@ -214,6 +211,20 @@ pub async fn session(
     drop(watching);
 }
 
+/// Says what this machine has: runbooks, and its own runs. Reading them takes longer than the first answers of the clusters,
+/// which would wait on the same thread for the end of it.
+async fn introduce(driver: &Driver, messages: &mpsc::Sender<Message>) {
+    let reading = driver.clone();
+    let read = move || {
+        let runs = journals::standings(reading.runs_folder(), reading.lang());
+        [Message::Runbooks(reading.runbooks()), Message::BrokenRunbooks(reading.broken_runbooks()), Message::Runs(runs)]
+    };
+    let Ok(all) = tokio::task::spawn_blocking(read).await else { return };
+    for message in all {
+        let _ = messages.send(message).await;
+    }
+}
+
 /// Says again and again, and whenever asked, what is half done: here, and in the clusters, of whomever.
 ///
 /// A run of somebody else begins with a change of a TidbCluster, so that at rest there is hardly a reason to look.
@@ -223,6 +234,7 @@ async fn look_for_runs(
     mut asked: watch::Receiver<()>,
     moving: Arc<Notify>,
 ) {
+    introduce(&driver, &messages).await;
     let mut last = None;
     let mut renewals: BTreeMap<String, (String, Instant)> = BTreeMap::new();
     let mut known = Known::default();

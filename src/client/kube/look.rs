@@ -15,6 +15,7 @@ use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::within::Within;
 use crate::client::{now, pd};
+use crate::fleet::pd::PdView;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
 use crate::fleet::{Change, Crd, Fleet, Freshness, Keyed as _, What};
@@ -102,14 +103,33 @@ async fn look_at(link: &Link) -> Vec<Change> {
     let turn = pd::HealthTurn::default();
     let asked = pods.iter().map(|pod| async {
         let owner = pd::owner(pod, &seen.tidb_clusters);
-        let mut view = pd::ask(link, pod, owner).await;
+        let mut view = pd::ask_member(link, pod, owner).await;
         if turn.take(pod, &view, &pods) {
             pd::add_health(link, pod, owner, &mut view, deadline).await;
         }
-        What::Pd { pod: pod.key(), view: Box::new(view) }
+        (*pod, owner, view)
     });
-    changes.extend(join_all(asked).await.into_iter().map(|what| change(link, what)));
+    let mut views = join_all(asked).await;
+    ask_others(link, &mut views, deadline).await;
+    let told = views.into_iter().map(|(pod, _, view)| What::Pd { pod: pod.key(), view: Box::new(view) });
+    changes.extend(told.map(|what| change(link, what)));
     changes
+}
+
+/// Where the pod that was to tell what all of a TidbCluster share did not, the next one does.
+async fn ask_others(link: &Link, views: &mut [(&Pod, Option<&TidbCluster>, PdView)], deadline: Within) {
+    let of = |pod: &Pod| (pod.metadata.namespace.clone(), pod.instance().map(str::to_owned));
+    let told = |view: &PdView| view.answer.as_ref().is_ok_and(|answer| answer.pd_leads.is_some());
+    let mut known: BTreeSet<_> = views.iter().filter(|(.., view)| told(view)).map(|(pod, ..)| of(pod)).collect();
+    for (pod, owner, view) in views {
+        if known.contains(&of(pod)) || deadline.left().is_zero() {
+            continue;
+        }
+        pd::add_told(link, pod, *owner, view, deadline).await;
+        if told(view) {
+            known.insert(of(pod));
+        }
+    }
 }
 
 struct Seen {

@@ -202,14 +202,25 @@ pub(super) async fn served(link: &Link, pod: &Pod, tc: &TidbCluster) -> Result<S
     opened.served.ok_or_else(|| format!("pod {} showed no certificate", pod.metadata.key()))
 }
 
-/// Asks PD through one pod what it thinks of its members. Apart and last: PD pings each of them for up to 3 s, so that with
-/// one that hangs everything asked after it would be lost (measured).
+/// Asks PD through one pod for what all of them share, where it is not told yet, and what it thinks of its members. That is
+/// asked last: PD pings each of them for up to 3 s, so that with one that hangs everything asked after it would be lost
+/// (measured).
 pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, deadline: Within) {
+    add(link, pod, tc, view, (deadline, true)).await;
+}
+
+/// Only what all pods share: where the one that was to tell it did not.
+pub(super) async fn add_told(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, deadline: Within) {
+    add(link, pod, tc, view, (deadline, false)).await;
+}
+
+async fn add(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView, (deadline, health): (Within, bool)) {
     let Ok(answer) = &mut view.answer else { return };
     if answer.version.is_none() {
         // A bare etcd has no such answer.
         return;
     }
+    let late = deadline.ends();
     let asked = async {
         let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
         let mut tunnel = match slot.tunnel.take().filter(Tunnel::usable) {
@@ -217,21 +228,26 @@ pub(super) async fn add_health(link: &Link, pod: &Pod, tc: Option<&TidbCluster>,
             None => open(link, pod, tc, deadline).await?,
         };
         let mut asker = Asker::new(&mut tunnel, deadline);
-        let health = asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await;
+        if answer.pd_leads.is_none() {
+            add_shared(&mut asker, answer).await;
+        }
+        if health {
+            let found = asker.with(PdRead::PdHealth, "GET /pd/api/v1/health", answers::pd_health).await;
+            answer.health = found.unwrap_or_default();
+        }
         let (gaps, dead) = (std::mem::take(&mut asker.gaps), asker.dead());
+        answer.gaps.extend(gaps);
         if !dead {
             slot.keep(tunnel, link.has_spare_streams());
         }
-        Ok::<_, String>((health, gaps))
+        Ok::<_, String>(())
     };
-    match tokio::time::timeout_at(deadline.ends(), asked).await {
-        Ok(Ok((health, gaps))) => {
-            answer.health = health.unwrap_or_default();
-            answer.gaps.extend(gaps);
-        }
-        Ok(Err(why)) => answer.gaps.push(why),
-        Err(_) => answer.gaps.push("GET /pd/api/v1/health: no answer in time".into()),
-    }
+    let why = match tokio::time::timeout_at(late, asked).await {
+        Ok(Ok(())) => return,
+        Ok(Err(why)) => why,
+        Err(_) => "GET /pd/api/v1/health: no answer in time".into(),
+    };
+    answer.gaps.push(why);
 }
 
 /// Whose turn it is to ask PD for its members' health: of each TidbCluster one pod. It must not wait for the others, since
@@ -274,8 +290,18 @@ pub(super) fn is_first<'a>(pod: &Pod, pods: impl IntoIterator<Item = &'a Pod>) -
 
 /// Asks one PD pod everything but its members' health, within `limits.pd`, over the tunnel that is kept for it.
 pub(super) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
+    asked(link, pod, tc, true).await
+}
+
+/// The same without what only PD's leader knows: whoever asks all pods together asks one of them for that.
+pub(super) async fn ask_member(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdView {
+    asked(link, pod, tc, false).await
+}
+
+async fn asked(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, shared: bool) -> PdView {
     let deadline = Within::from(link.limits().pd);
-    let answer = match tokio::time::timeout_at(deadline.ends(), ask_over_slot(link, pod, tc, deadline)).await {
+    let answer = match tokio::time::timeout_at(deadline.ends(), ask_over_slot(link, pod, tc, (deadline, shared))).await
+    {
         Ok(answer) => answer,
         Err(_) => Err(format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key()).into()),
     };
@@ -286,13 +312,13 @@ async fn ask_over_slot(
     link: &Link,
     pod: &Pod,
     tc: Option<&TidbCluster>,
-    deadline: Within,
+    (deadline, shared): (Within, bool),
 ) -> Result<PdAnswer, NoAnswer> {
     let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
     // A kept tunnel may have died unnoticed: one new one is worth it, since nothing here writes. It is taken out
     // while in use, so that a round which is given up leaves no half-read answer behind.
     if let Some(mut kept) = slot.tunnel.take() {
-        match round(&mut kept, deadline).await {
+        match round(&mut kept, deadline, shared).await {
             Ok(answer) => {
                 slot.keep(kept, link.has_spare_streams());
                 return Ok(answer);
@@ -303,12 +329,12 @@ async fn ask_over_slot(
         }
     }
     let mut tunnel = opened(link, pod, tc, deadline).await?;
-    let answer = round(&mut tunnel, deadline).await?;
+    let answer = round(&mut tunnel, deadline, shared).await?;
     slot.keep(tunnel, link.has_spare_streams());
     Ok(answer)
 }
 
-async fn round(tunnel: &mut Tunnel, deadline: Within) -> Result<PdAnswer, String> {
+async fn round(tunnel: &mut Tunnel, deadline: Within, shared: bool) -> Result<PdAnswer, String> {
     let membership = membership(tunnel, deadline).await?;
     let mut answer = PdAnswer {
         api: Some(membership.api),
@@ -347,29 +373,35 @@ async fn round(tunnel: &mut Tunnel, deadline: Within) -> Result<PdAnswer, String
     if let Some(known) = known {
         answer.cluster_id = Some(known.cluster_id);
         answer.version = known.version;
-        if let Some(reply) = asker.reply(PdRead::PdStores, "GET /pd/api/v1/stores").await {
-            answer.pd_leads = answers::pd_leads(reply.status, &reply.body);
-            match reply.status.is_success() {
-                true => match answers::stores(&reply.body) {
-                    Ok(stores) => answer.stores = stores,
-                    Err(gap) => asker.gaps.push(gap),
-                },
-                // No store yet, which is no gap; no leader, which is said once by who looks at all pods together.
-                false if answer.pd_leads.is_some() => {}
-                false => asker.gaps.push(said("GET /pd/api/v1/stores", &reply)),
-            }
-        }
-        if answer.pd_leads != Some(false) {
-            let replicate =
-                asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
-            answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
-            let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
-            answer.location_labels =
-                labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        if shared {
+            add_shared(&mut asker, &mut answer).await;
         }
     }
     answer.gaps = asker.gaps;
     Ok(answer)
+}
+
+/// What only PD's leader knows: each member that is asked passes it on, so that one of them is enough.
+async fn add_shared(asker: &mut Asker<'_>, answer: &mut PdAnswer) {
+    if let Some(reply) = asker.reply(PdRead::PdStores, "GET /pd/api/v1/stores").await {
+        answer.pd_leads = answers::pd_leads(reply.status, &reply.body);
+        match reply.status.is_success() {
+            true => match answers::stores(&reply.body) {
+                Ok(stores) => answer.stores = stores,
+                Err(gap) => asker.gaps.push(gap),
+            },
+            // No store yet, which is no gap; no leader, which is said once by who looks at all pods together.
+            false if answer.pd_leads.is_some() => {}
+            false => asker.gaps.push(said("GET /pd/api/v1/stores", &reply)),
+        }
+    }
+    if answer.pd_leads != Some(false) {
+        let replicate =
+            asker.get::<answers::Replicate>(PdRead::PdReplicate, "GET /pd/api/v1/config/replicate", true).await;
+        answer.max_replicas = replicate.as_ref().map(|replicate| replicate.max_replicas);
+        let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
+        answer.location_labels = labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
+    }
 }
 
 /// Asks one thing after another and collects what could not be had.

@@ -26,23 +26,16 @@ pub(in crate::client) struct Frames<K> {
     begun: Option<Instant>,
     lines: usize,
     waiting: BTreeMap<ObjectKey, WatchEvent<K>>,
-    /// Told in this frame, and in the one before.
-    told: BTreeSet<ObjectKey>,
-    told_before: BTreeSet<ObjectKey>,
+    /// Told less than a frame ago, and when.
+    told: BTreeMap<ObjectKey, Instant>,
+    told_at_once: usize,
     known: BTreeSet<ObjectKey>,
 }
 
 impl<K: Keyed> Frames<K> {
     /// `known`: what the list had.
     pub fn new(known: BTreeSet<ObjectKey>) -> Self {
-        Self {
-            begun: None,
-            lines: 0,
-            waiting: BTreeMap::new(),
-            told: BTreeSet::new(),
-            told_before: BTreeSet::new(),
-            known,
-        }
+        Self { begun: None, lines: 0, waiting: BTreeMap::new(), told: BTreeMap::new(), told_at_once: 0, known }
     }
 
     /// When what waits is to be told, or reading may go on.
@@ -74,9 +67,10 @@ impl<K: Keyed> Frames<K> {
             return Err(OBJECTS);
         }
         self.line(now);
-        let lately = self.told.contains(&key) || self.told_before.contains(&key);
-        if !lately && self.told.len() < AT_ONCE && !self.waiting.contains_key(&key) {
-            self.told.insert(key);
+        let lately = self.told.get(&key).is_some_and(|at| now < *at + FRAME);
+        if !lately && self.told_at_once < AT_ONCE && !self.waiting.contains_key(&key) {
+            self.told_at_once += 1;
+            self.told.insert(key, now);
             return Ok(Some(one));
         }
         self.waiting.insert(key, one);
@@ -91,10 +85,10 @@ impl<K: Keyed> Frames<K> {
     /// The frame is over. What was told in it holds its next change back for another one.
     pub fn flush(&mut self, now: Instant) -> Vec<WatchEvent<K>> {
         let waiting = std::mem::take(&mut self.waiting);
-        self.told_before = std::mem::take(&mut self.told);
-        self.told_before.extend(waiting.keys().cloned());
-        self.begun = (!self.told_before.is_empty()).then_some(now);
-        self.lines = 0;
+        self.told.retain(|_, at| now < *at + FRAME);
+        self.told.extend(waiting.keys().map(|key| (key.clone(), now)));
+        self.begun = (!self.told.is_empty()).then_some(now);
+        (self.lines, self.told_at_once) = (0, 0);
         waiting.into_values().collect()
     }
 }
@@ -126,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_first_at_once_and_then_the_last_of_each() {
-        let now = Instant::now();
+        let start = Instant::now();
+        let now = start;
         let mut frames = Frames::new(BTreeSet::new());
         assert!(frames.due().is_none());
         assert!(frames.take(set(1, "a"), now).is_ok_and(|told| told.is_some()));
@@ -136,11 +131,17 @@ mod tests {
         assert!(frames.take(set(1, "b"), now).is_ok_and(|told| told.is_some()), "another one waits for nobody");
         assert!(frames.take(WatchEvent::Gone(Thing(0, "b").key()), now).is_ok_and(|told| told.is_none()));
         assert_eq!(frames.due(), Some(now + FRAME));
+        let now = start + FRAME;
         assert_eq!(numbers(frames.flush(now)), [Some(8), None]);
         assert!(frames.due().is_some(), "they were told just now");
         assert!(frames.take(set(9, "a"), now).is_ok_and(|told| told.is_none()));
+        let now = start + 2 * FRAME;
         assert_eq!(numbers(frames.flush(now)), [Some(9)]);
+        let now = start + 3 * FRAME;
         assert!(frames.flush(now).is_empty() && frames.due().is_none());
+        assert!(frames.take(set(11, "c"), now).is_ok_and(|told| told.is_some()));
+        let now = now + FRAME;
+        assert!(frames.flush(now).is_empty() && frames.due().is_none(), "one change holds nothing back for longer");
         assert!(frames.take(set(10, "a"), now).is_ok_and(|told| told.is_some()), "quiet again");
     }
 
