@@ -85,10 +85,18 @@ fn no_at_the_first_question_leaves_no_open_run() {
     assert_eq!(common::real_patches(&demo.log()), 0);
 }
 
+/// They are read beside the first rows, and may come after them.
+fn runbooks_are_read(terminal: &mut Terminal) {
+    terminal.keys(":runbooks\r");
+    terminal.shows(&["transfer-pd-leader"]);
+    terminal.keys(ESC);
+}
+
 #[test]
 fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
     let room = Room::new();
     let mut terminal = demo(&room, &[], 40, 120);
+    runbooks_are_read(&mut terminal);
     terminal.keys(":run transfer-pd-leader\r");
     terminal.shows(&["tidbCluster"]);
     terminal.keys("\x15legacy/pingcap/basic\r\x15basic-pd-1\r");
