@@ -1,7 +1,7 @@
 //! What the journal costs: fsyncs and milliseconds per step of a run, and reading back 10,000 records.
 //!
 //! `cargo bench` prints figures and judges nothing; how many fsyncs a record may cost is asserted in
-//! `client::ledger`'s tests. The files lie in a folder below `target/`, on a real disk: a temporary folder may be memory.
+//! `client::journal`'s tests. The files lie in a folder below `target/`, on a real disk: a temporary folder may be memory.
 //! The records are those of the migration on the model world. Not here: the network (the record's copy in the cluster).
 
 #[path = "../tests/engine/model/mod.rs"]

@@ -1,7 +1,7 @@
 //! What a person may choose in the run view once a run has stopped: the choices and words of `tidepilot runs`.
 //!
 //! Each asks for what it needs before anything leaves: a reason where the next person will want one, and a button.
-//! Not here: what a choice does, and whether it is allowed (`runbook::choices`; what it refuses is shown as it is).
+//! Not here: what a choice does, and whether it is allowed (`runbook::run::choices`; what it refuses is shown as it is).
 
 use tui_input::Input;
 

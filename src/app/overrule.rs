@@ -1,6 +1,6 @@
 //! Overruling a check in the plan on the screen: which one can be, the reason that is typed, the plan made anew with it.
 //!
-//! Not here: what may be overruled at all (`runbook::overrule`).
+//! Not here: what may be overruled at all (`runbook::plan::overrule`).
 
 use tui_input::Input;
 

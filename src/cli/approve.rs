@@ -1,6 +1,6 @@
 //! `tidepilot runs approve ID`: shows what a run waits with and leaves this person's approval in the cluster.
 //!
-//! Not here: the run itself (whoever drives it goes on), which approval counts (`runbook::approval`).
+//! Not here: the run itself (whoever drives it goes on), which approval counts (`runbook::run::approval`).
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

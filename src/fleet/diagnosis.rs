@@ -2,7 +2,7 @@
 //!
 //! Each finding says what was found, where, and which runbook or command finishes or undoes it. What cannot be seen
 //! is said as such, never taken for fine. Not here: problems which nobody's work left behind (`fleet::database`);
-//! Leases, which take two looks to judge (`client::leases`).
+//! Leases, which take two looks to judge (`client::share::leases`).
 
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! What a closer look sees besides the cheap one: claims, events, the operator itself, PD's rules and counts.
 //!
 //! Every part is `None` until it was read: a right that is missing leaves it unknown, never empty, and leaves a sentence
-//! in [`Extended::lacking`]. Pure. Not here: reading it (`client::look_closer`), judging it ([`crate::hazards`]).
+//! in [`Extended::lacking`]. Pure. Not here: reading it (`client::kube::look_closer`), judging it ([`crate::hazards`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 

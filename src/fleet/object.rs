@@ -2,7 +2,7 @@
 //!
 //! The kinds are a closed set: nothing else can be created, deleted or copied by a run. What was seen of one object is
 //! a [`Lookup`]; a Secret's values never get here, only their fingerprints. Pure. Not here: reading them
-//! (`client::objects`), judging an action by them (`runbook::actions`).
+//! (`client::kube::objects`), judging an action by them (`runbook::actions`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

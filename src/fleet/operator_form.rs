@@ -4,7 +4,7 @@
 //! each component's `config` becomes a TOML text (`{}` is `""`), its defaults are filled in (`pkg/apis/pingcap/v1alpha1/
 //! defaulting`), quantities come in their shortest form, and what Go leaves out when it is empty is gone (`paused: false`,
 //! `tlsCluster: {enabled: false}`). Whoever compares what was sent with what is there compares through here. Pure. Not
-//! here: what follows from a difference (`runbook::actions`, `runbook::digest`).
+//! here: what follows from a difference (`runbook::actions`, `runbook::plan::digest`).
 
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,7 @@
 //!
 //! The list is made from a TidbCluster, or from what one is asked for before it exists. Judged by names, uses, times and
 //! fingerprints only ([`SecretFacts`]). Pure. Not here: reading Secrets (`client`), making certificates
-//! (`client::signing`), the certificates of API servers.
+//! (`client::certificates::signing`), the certificates of API servers.
 
 mod openssl;
 pub mod trust;

@@ -3,7 +3,7 @@
 //! `spec.tlsCluster` says what is asked for; the pods show what runs. When it is switched in a running TidbCluster, the operator
 //! asks PD in the new scheme, gets EOF and touches no pod, so the two disagree for good; with `force-upgrade` all PD pods
 //! restart at once and speak to peers whose URLs have the old scheme. Everything here is told from objects (volumes, the
-//! operator's status, clientURLs where PD told them). Pure. Not here: the client's TLS (`client::pd_tls`), certificates
+//! operator's status, clientURLs where PD told them). Pure. Not here: the client's TLS (`client::wire::pd_tls`), certificates
 //! ([`super::tls`]).
 
 use std::collections::BTreeMap;

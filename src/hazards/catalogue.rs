@@ -652,7 +652,7 @@ mod tests {
             include_str!("network_tls.rs"),
             include_str!("membership.rs"),
             include_str!("upgrade.rs"),
-            include_str!("exit.rs"),
+            include_str!("leaving.rs"),
             include_str!("health.rs"),
             include_str!("../fleet/problem.rs"),
         ]

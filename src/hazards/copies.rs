@@ -1,7 +1,7 @@
 //! How many copies of each region there are, and whether the loss of one KubeCluster leaves enough of them. Hazards 71 and 81.
 //!
 //! The arithmetic is that of leaving and of suspending ([`crate::fleet::leaving`]). Not here: whether there are stores enough for
-//! what is wanted ([`crate::hazards::exit`]), PD's own members ([`crate::hazards::membership`]).
+//! what is wanted ([`crate::hazards::leaving`]), PD's own members ([`crate::hazards::membership`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 

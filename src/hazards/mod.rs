@@ -6,9 +6,9 @@
 //! (confusing) low. Not here: what a runbook refuses (its own preflight, which calls the same functions where both
 //! judge); YAML that was not applied yet ([`lint`]).
 //!
-//! Neighbours: [`catalogue`] (all of them with how each is seen), [`scene`] (what the functions look at), and one file per
+//! Neighbours: [`catalogue`] (all of them with how each is seen), [`check_context`] (what the functions look at), and one file per
 //! group of `domain.md` §5: [`domains`], [`objects`], [`references`], [`network_tls`], [`membership`], [`copies`], [`upgrade`],
-//! [`exit`], [`stuck`], and [`health`] for what is plainly down.
+//! [`leaving`], [`stuck`], and [`health`] for what is plainly down.
 
 pub mod catalogue;
 pub mod check_context;
@@ -16,8 +16,8 @@ mod copies;
 mod cure;
 mod domains;
 pub mod en;
-mod exit;
 mod health;
+mod leaving;
 pub mod lint;
 mod membership;
 mod network_tls;
@@ -233,7 +233,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         membership::ALL,
         copies::ALL,
         upgrade::ALL,
-        exit::ALL,
+        leaving::ALL,
         stuck::ALL,
         health::ALL,
     ]
@@ -259,7 +259,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
     }
     let mut whole: Vec<Finding> = objects::fleet(fleet, all);
-    whole.extend(exit::fleet(fleet));
+    whole.extend(leaving::fleet(fleet));
     whole.extend(upgrade::fleet(fleet));
     for problem in standing::problems(fleet) {
         if !whole.iter().any(|finding| says(finding, &problem)) {

@@ -1,6 +1,6 @@
 //! `domain.md` §5.4: upgrades, and what goes on by itself meanwhile. Hazards 47 to 53 and 62 to 69.
 //!
-//! Not here: leaving ([`crate::hazards::exit`]).
+//! Not here: leaving ([`crate::hazards::leaving`]).
 
 use crate::counted::{counted, total};
 use crate::fleet::extras::{Controller, Policy, RegionCheck};

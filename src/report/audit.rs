@@ -2,7 +2,7 @@
 //!
 //! Pure: records in, text out; everything comes from the journal, but whether the approvals are there. Not here: whether the journal
 //! is as it was written ([`super::verify`]; its verdict is printed in the document), what is left to do
-//! (`runbook::remaining`).
+//! (`runbook::run::remaining`).
 
 use std::fmt::Write as _;
 

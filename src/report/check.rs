@@ -1,5 +1,5 @@
 //! `tidepilot check`: findings as a table for 80 columns, as JSON, and as SARIF 2.1.0 for CI. The JSON is documented in
-//! `docs/formats.md` and stable. Not here: what is found (`fleet::findings`).
+//! `docs/formats.md` and stable. Not here: what is found (`hazards`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Rights as Roles and RoleBindings in YAML, one set per KubeCluster.
 //!
-//! Pure. Which rights: `runbook::rights`. Rights inside a namespace become a Role there; the rest a ClusterRole.
+//! Pure. Which rights: `runbook::plan::rights`. Rights inside a namespace become a Role there; the rest a ClusterRole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //!
 //! Pure: the file's text in, findings out. Each line holds the hash of the one before, so a line is protected by
 //! the next one and the last by nothing here: its hash is printed, to be kept elsewhere and given with `--head`.
-//! Not here: reading a journal to go on with it (`runbook::record::decode`, which is as strict and says less).
+//! Not here: reading a journal to go on with it (`runbook::run::record::decode`, which is as strict and says less).
 
 use std::collections::BTreeMap;
 

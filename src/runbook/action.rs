@@ -1,6 +1,6 @@
 //! What all actions have in common, as data: requests, answers, how far one can go back.
 //!
-//! Not here: the actions themselves, one file each ([`super::actions`]), carrying them out (`client::apply`).
+//! Not here: the actions themselves, one file each ([`super::actions`]), carrying them out (`client::write`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

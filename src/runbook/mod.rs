@@ -1,9 +1,9 @@
 //! What **should** happen: documents, plans and the engine which carries a plan out. Pure: no clock, no I/O.
 //!
-//! Reading order: [`definition`] (the YAML document) → [`facts`] and [`expr`] (what its expressions see) →
-//! [`actions`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`record`] (journal
-//! lines) → [`engine`] (records and observations in, effects out) → [`approval`] (the second person) → [`choices`] and
-//! [`undo`] (what a person may do when a run has stopped).
+//! Reading order: [`language::definition`] (the YAML document) → [`facts`] and [`language::expr`] (what its expressions see)
+//! → [`actions`] (the closed set of mutations) → [`plan`] (document + inputs + observation) → [`run::record`] (journal
+//! lines) → [`run::engine`] (records and observations in, effects out) → [`run::approval`] (the second person) →
+//! [`run::choices`] and [`run::undo`] (what a person may do when a run has stopped).
 
 pub mod action;
 pub mod actions;

@@ -7,13 +7,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use super::source::{bare, code, test_files};
+
+/// The one circle that there is. An action's file holds what is done, and how a plan, an undo and a script speak of it; plans
+/// hold actions. Nobody may join it; whoever leaves it is struck here.
+const AROUND_ACTIONS: &[&str] = &[
+    "runbook::action",
+    "runbook::actions",
+    "runbook::actions::judge",
+    "runbook::actions::network",
+    "runbook::actions::requests",
+    "runbook::facts",
+    "runbook::language::definition",
+    "runbook::language::expr",
+    "runbook::language::input",
+    "runbook::language::inputs",
+    "runbook::plan",
+    "runbook::plan::bind",
+    "runbook::plan::danger",
+    "runbook::plan::hidden",
+    "runbook::plan::overrule",
+    "runbook::plan::rights",
+    "runbook::run::approval",
+    "runbook::run::people",
+    "runbook::run::record",
+    "runbook::run::remaining",
+    "runbook::run::undo",
+];
+
 /// Module path (`client::wire::link`) → source without comments and tests.
 fn modules() -> BTreeMap<String, String> {
-    fn walk(folder: &Path, root: &Path, out: &mut BTreeMap<String, String>) {
+    fn walk(folder: &Path, root: &Path, out: &mut BTreeMap<String, String>, tests: &mut Vec<String>) {
         for entry in fs::read_dir(folder).expect("the source tree is there").flatten() {
             let path = entry.path();
             if path.is_dir() {
-                walk(&path, root, out);
+                walk(&path, root, out, tests);
                 continue;
             }
             if path.extension().is_none_or(|ext| ext != "rs") {
@@ -26,14 +54,16 @@ fn modules() -> BTreeMap<String, String> {
                 parts.pop();
             }
             let text = fs::read_to_string(&path).expect("readable source");
-            let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-            let code: Vec<&str> = code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
-            out.insert(parts.join("::"), code.join("\n"));
+            let own = parts.join("::");
+            tests.extend(test_files(&text).into_iter().map(|name| format!("{own}::{name}")));
+            let code = code(&text);
+            out.insert(own, code.lines().map(bare).collect::<Vec<_>>().join("\n"));
         }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut out = BTreeMap::new();
-    walk(&root, &root, &mut out);
+    let (mut out, mut tests) = (BTreeMap::new(), Vec::new());
+    walk(&root, &root, &mut out, &mut tests);
+    out.retain(|name, _| !tests.iter().any(|test| name == test || name.starts_with(&format!("{test}::"))));
     out.remove("lib");
     out.remove("main");
     out
@@ -147,6 +177,8 @@ fn no_circle_of_files() {
             circles.insert(circle);
         }
     }
+    let known = circles.take(AROUND_ACTIONS);
     let circles: Vec<String> = circles.iter().map(|circle| circle.join(" ")).collect();
     assert!(circles.is_empty(), "{} circles of files that lean on each other:\n{}", circles.len(), circles.join("\n"));
+    assert!(known.is_some(), "the circle around the actions is smaller now");
 }

@@ -2,5 +2,6 @@
 
 mod circles;
 mod pages;
+mod source;
 mod tidy;
 mod words;

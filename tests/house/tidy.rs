@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::source::code;
+
 /// What each room may import of the others. `app/driver` is the one part of `app` that may touch `client`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("fleet", &["counted"]),
@@ -65,8 +67,7 @@ fn imports_go_one_way() {
         let own = room(&path);
         let Some(allowed) = allowed.get(own.as_str()) else { continue };
         // The tests of a room may stand above it: the fleets of `hazards` serve those of `fleet`.
-        let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
-        for (number, line) in text[..end].lines().enumerate() {
+        for (number, line) in code(&text).lines().enumerate() {
             for (at, _) in line.match_indices("crate::") {
                 if line.trim_start().starts_with("//") || line[..at].ends_with("$") {
                     continue;
@@ -86,6 +87,53 @@ fn imports_go_one_way() {
     }
     assert!(seen > 50, "the scan found only {seen} imports, so it does not scan");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `client::wire::link` in a comment leads to a file of ours, or to something in one.
+#[test]
+fn comments_name_files_that_there_are() {
+    let files: BTreeMap<String, String> = all()
+        .into_iter()
+        .map(|(path, text)| {
+            let path = path.with_extension("");
+            let parts: Vec<String> =
+                path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+            (parts.join("::").trim_end_matches("::mod").to_owned(), code(&text))
+        })
+        .collect();
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for (path, text) in all() {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//")) {
+            for named in line.split('`').skip(1).step_by(2) {
+                let named = named.trim_start_matches("crate::").trim_end_matches("()");
+                let plain = named.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':');
+                let ours =
+                    named.split_once("::").is_some_and(|(room, _)| MAY_IMPORT.iter().any(|(own, _)| *own == room));
+                if !plain || !ours {
+                    continue;
+                }
+                seen += 1;
+                let parts: Vec<&str> = named.split("::").collect();
+                let leads = (1..=parts.len()).rev().find_map(|end| {
+                    let text = files.get(&parts[..end].join("::"))?;
+                    Some(parts.get(end).is_none_or(|item| holds(text, item)))
+                });
+                // A folder without a file of its own.
+                let folder = files.keys().any(|file| file.starts_with(&format!("{named}::")));
+                if leads != Some(true) && !folder {
+                    wrong.push(format!("{}:{}: {named}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} were looked at");
+    assert!(wrong.is_empty(), "{} lead nowhere:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Whether a word stands in the code of a file, comments aside.
+fn holds(text: &str, word: &str) -> bool {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).any(|found| found == word)
 }
 
 #[test]

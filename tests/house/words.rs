@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use super::source::code;
 use serde_json::Value;
 use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
 
@@ -198,7 +199,7 @@ fn numbers_agree_with_their_nouns() {
                 continue;
             }
             let text = fs::read_to_string(&path).expect("readable");
-            let sentences = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let sentences = code(&text);
             for (number, line) in sentences.lines().enumerate().filter(|(_, line)| line.contains('"')) {
                 read += 1;
                 let said =

@@ -1,7 +1,7 @@
 //! The real binary and a journal file that is in trouble: a full disk, a read-only folder, a file that was cut short,
 //! changed, or belongs to another run. A clear sentence, nothing sent, nothing lost.
 //!
-//! Not here: each way in which a line can be wrong (`client::ledger`, `runbook::record`), a process that dies
+//! Not here: each way in which a line can be wrong (`client::journal`, `runbook::run::record`), a process that dies
 //! (`tests/program/migration.rs`).
 
 use crate::common;

@@ -1,7 +1,7 @@
 //! The Roles that `rbac` prints: with them alone each runbook goes to its end, and for the migration each one is needed.
 //!
 //! The real binary on the simulated fleet, whose API servers allow exactly what was printed. Ready-made roles are held
-//! against the same source. Not here: how rights follow from a plan (`runbook::rights`).
+//! against the same source. Not here: how rights follow from a plan (`runbook::plan::rights`).
 
 use crate::common;
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 //!
 //! Giving needs nothing but a kubeconfig: run and plan are read from the record in the cluster, and the approval is
 //! an object of its own, so neither lease nor journal is touched. Not here: which approval counts
-//! (`runbook::approval`), the object (`client::approval`).
+//! (`runbook::run::approval`), the object (`client::share::approval`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

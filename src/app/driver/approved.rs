@@ -1,6 +1,6 @@
 //! The objects behind the approvals that a journal records, looked at for those who read it afterwards. Reads only.
 //!
-//! Not here: what follows from them (`report::approvals`), which approval lets a step through (`runbook::approval`).
+//! Not here: what follows from them (`report::approvals`), which approval lets a step through (`runbook::run::approval`).
 
 use jiff::Timestamp;
 

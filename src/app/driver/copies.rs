@@ -2,7 +2,7 @@
 //!
 //! Neither is believed alone. A run that was ended elsewhere is ended here too; one that was continued elsewhere is gone on
 //! with from there; a record that is none of this run's is named, with what removes it, and bars nothing silently. Nothing
-//! is sent from here. Not here: going on ([`super::take_over`], [`super::going_on`]), the files (`client::ledger`).
+//! is sent from here. Not here: going on ([`super::take_over`], [`super::going_on`]), the files (`client::journal`).
 
 use super::journals::replay;
 use super::runbook_catalog::Lang;

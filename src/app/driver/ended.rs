@@ -1,6 +1,6 @@
 //! How a run ended or stopped, in words, with its exit code and what helps. No I/O.
 //!
-//! Not here: why it stopped (`runbook::engine`), which way on really helps (`runbook::ways`).
+//! Not here: why it stopped (`runbook::run::engine`), which way on really helps (`runbook::run::ways`).
 
 use super::now;
 use crate::app::exit::Exit;

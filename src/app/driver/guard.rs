@@ -1,6 +1,6 @@
 //! How a run comes under its lease: who is there already, and which copy of the journal counts.
 //!
-//! Not here: where the leases lie ([`super::ground`]), the lease itself (`client::lease`), writing under it
+//! Not here: where the leases lie ([`super::ground`]), the lease itself (`client::share::lease`), writing under it
 //! ([`super::run_journal`]), the run's steps.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Journals read back: what a list of runs shows, and the run that records make.
 //!
-//! Not here: the file format (`runbook::record`), the files (`client::ledger`), how a run stands (`runbook::standing`).
+//! Not here: the file format (`runbook::run::record`), the files (`client::journal`), how a run stands (`runbook::run::standing`).
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! From a runbook's id and inputs to a plan: one fresh look, the preflight, the rights, the server's dry runs.
 //!
-//! Nothing is stored by it. Not here: what the steps are (`runbook::bind`), carrying them out ([`super`]).
+//! Nothing is stored by it. Not here: what the steps are (`runbook::plan::bind`), carrying them out ([`super`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 

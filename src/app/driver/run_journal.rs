@@ -2,7 +2,7 @@
 //!
 //! The file comes first and has everything; an Intent counts only once it is in the cluster too. Whoever has lost the
 //! lease to somebody else appends nothing any more, so that the two copies stay one chain. Not here: what is written
-//! (`runbook::engine`), how (`client::{ledger, open_run, lease}`), and when to take the lease ([`super::guard`]).
+//! (`runbook::run::engine`), how (`client::{journal, share}`), and when to take the lease ([`super::guard`]).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! A user's runbook of a shipped id stands in its place and is marked as a fork everywhere. Its text goes into the
 //! plan, and so into the journal: a run is resumed with the document it began with, whatever became of the file.
-//! Not here: the document itself (`runbook::definition`), where the folder is (`config`).
+//! Not here: the document itself (`runbook::language::definition`), where the folder is (`config`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Whose turn it is where a run waits for a second person: held against who this session is to the run's cluster.
 //!
-//! Reads only. Not here: that a run waits (`runbook::standing`), giving the approval ([`super::approve`]).
+//! Reads only. Not here: that a run waits (`runbook::run::standing`), giving the approval ([`super::approve`]).
 
 use std::collections::BTreeMap;
 

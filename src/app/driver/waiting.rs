@@ -1,7 +1,7 @@
 //! How long nothing has moved while a run waits, what is said about it, and how a person's wish to stop cuts it short.
 //!
-//! Not here: what is waited for and how long it may take (`runbook::engine`), what the signs of a stand-still are
-//! (`runbook::standstill`).
+//! Not here: what is waited for and how long it may take (`runbook::run::engine`), what the signs of a stand-still are
+//! (`runbook::run::standstill`).
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

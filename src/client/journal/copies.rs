@@ -1,7 +1,7 @@
 //! A journal that lives in two places: brought here from a cluster, compared with it, and put aside when it forked.
 //!
 //! Lines are copied byte for byte, so that the hash chain stays one. Not here: the cluster's side
-//! (`client::open_run`), and which of the two is right (`app::driver`).
+//! (`client::share::open_run`), and which of the two is right (`app::driver`).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};

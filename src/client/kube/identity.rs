@@ -1,7 +1,7 @@
 //! Who we are to a cluster: its own answer to a SelfSubjectReview, else the user's name in the kubeconfig.
 //!
 //! Never the login name of this machine: anybody can set that. Who gave the name is told with it: where two people are
-//! demanded only the server's word counts (`runbook::people`). Not here: what one may do ([`crate::client::kube::rights`]).
+//! demanded only the server's word counts (`runbook::run::people`). Not here: what one may do ([`crate::client::kube::rights`]).
 
 use serde_json::{Value, json};
 

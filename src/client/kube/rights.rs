@@ -1,7 +1,7 @@
 //! Which rights the user lacks: SelfSubjectAccessReview, asked of every context in parallel.
 //!
 //! A review is a question, not a write, so the gate lets it through in read-only mode too. Not here: which rights a
-//! plan needs (`runbook::rights`). "Could not ask" is said as such: it is not a yes.
+//! plan needs (`runbook::plan::rights`). "Could not ask" is said as such: it is not a yes.
 
 use futures::future::join_all;
 use serde_json::{Value, json};

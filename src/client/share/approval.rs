@@ -6,7 +6,7 @@
 //! (managedFields name a tool, not a person), so that answer is as good as the approver's tidepilot, unless the
 //! cluster has the admission policy `assets/rbac/approvals-policy.yaml`. [`policy_holds`] finds out whether it has, by
 //! asking the server to rehearse an approval in a made-up name, and [`policy_since`] since when: only what was written
-//! after that is vouched for. Not here: which approval counts (`runbook::approval`).
+//! after that is vouched for. Not here: which approval counts (`runbook::run::approval`).
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

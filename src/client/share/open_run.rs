@@ -4,7 +4,7 @@
 //! write replaces the version that we know (compare-and-swap) and goes out only while the lease is ours, so that of
 //! two processes one is refused. A closed run's record stays as a copy for the audit. It holds what the journal
 //! holds: plans, requests, answers; never a credential. Not here: the file ([`crate::client::journal`]), the lock
-//! ([`crate::client::share::lease`]), what the lines mean (`runbook::record`).
+//! ([`crate::client::share::lease`]), what the lines mean (`runbook::run::record`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! The stack is ours (gate, base URI, token, impersonation, HTTP/1.1 with TCP_NODELAY) because kube's default one
 //! replays mutations, leaves Nagle on and runs exec plugins inline. Built when first needed, never on the UI's
-//! thread, and rebuilt when a credential expires or is not accepted. No write is ever repeated here. Not here: what is
+//! thread, and rebuilt when a credential expires or is not accepted. A write is repeated only where the server said that it took none (429). Not here: what is
 //! asked ([`crate::client::kube::look`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::access`]).
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
-use crate::client::wire::retry::{asked_to_wait, retry_after};
+use crate::client::wire::retry_after::{asked_to_wait, retry_after};
 use crate::client::wire::slots::Slots;
 use crate::client::wire::timing::{Departure, TooLate, Until, Watched};
 use crate::client::wire::tls_words;
@@ -220,7 +220,7 @@ impl Link {
         }
     }
 
-    /// Sends one request and reads the whole answer, whatever its status. Sent at most once; one with an [`Until`] leaves
+    /// Sends one request and reads the whole answer, whatever its status. Sent once, and again only where the server said that it took nothing (429); one with an [`Until`] leaves
     /// by then or not at all, and logging in and connecting count.
     pub(in crate::client) async fn call(
         &self,

@@ -15,7 +15,7 @@ pub mod permit;
 pub(super) mod reply;
 pub(super) mod request_error;
 mod request_log;
-pub(super) mod retry;
+pub(super) mod retry_after;
 pub mod shell;
 pub(super) mod slots;
 pub mod timing;

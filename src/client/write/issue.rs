@@ -2,7 +2,7 @@
 //! signing to the answer.
 //!
 //! What was made is proved before it leaves, by the very rules that judge it afterwards. The server refuses a second
-//! Secret of the same name, and to replace another version than the one that was looked at. Not here: how it is signed (`client::signing`, `client::cfssl`).
+//! Secret of the same name, and to replace another version than the one that was looked at. Not here: how it is signed (`client::certificates::signing`, `client::certificates::cfssl`).
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -11,7 +11,7 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 use crate::fleet::tidbcluster::Component;
 use crate::hazards::lint::nested;
 use crate::hazards::lint::room::{COMMANDS, OBJECTS, SHELL_TEXT, TIDB_CLUSTERS, cut};
-use crate::hazards::lint::shell::{Line, Piece, Replaced, Unset, is_shell, pieces};
+use crate::hazards::lint::shell_text::{Line, Piece, Replaced, Unset, is_shell, pieces};
 use crate::hazards::lint::variables::Variables;
 use crate::hazards::lint::{Subject, Text};
 

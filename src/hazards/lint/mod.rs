@@ -4,12 +4,12 @@
 //! only against the other documents of the same set. Findings carry file and line. Not here: objects that are applied
 //! already (the rest of [`super`]).
 //!
-//! Reading order: [`variables`] (what shell text sets) → [`shell`] (text → commands and here-documents, variables replaced
+//! Reading order: [`variables`] (what shell text sets) → [`shell_text`] (text → commands and here-documents, variables replaced
 //! as a shell would) → [`documents`] (texts → a set of objects with their lines) → the rules: [`objects`] (one TidbCluster,
-//! over the tables of [`values`]), [`placeholders`], [`references`] (several), [`certificates`], [`commands`].
+//! over the tables of [`values`]), [`placeholders`], [`references`] (several), [`certificates`], [`command_rules`].
 
 mod certificates;
-mod commands;
+mod command_rules;
 mod documents;
 mod kustomize;
 mod nested;
@@ -17,7 +17,7 @@ mod objects;
 mod placeholders;
 mod references;
 mod room;
-mod shell;
+mod shell_text;
 pub(super) mod values;
 mod variables;
 
@@ -41,7 +41,7 @@ pub fn lint(texts: &[Text]) -> Checked {
     checked.findings.extend(objects::judge(&set));
     checked.findings.extend(references::judge(&set));
     checked.findings.extend(certificates::judge(&set));
-    checked.findings.extend(commands::judge(&set));
+    checked.findings.extend(command_rules::judge(&set));
     let place = |finding: &Finding| finding.location.as_ref().map(|at| (at.file.clone(), at.line));
     checked.findings.sort_by(|a, b| {
         (place(a), std::cmp::Reverse(a.severity), a.id(), &a.sentence).cmp(&(

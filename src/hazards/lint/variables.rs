@@ -2,7 +2,7 @@
 //!
 //! What is read: assignments (`a=1; b=2`, before a command, with `export`, `local`, `declare` …), `for`, `read`, `printf -v`,
 //! `mapfile`, `getopts`. What a command gives is set, with a value that nobody knows. What cannot be followed (`source`,
-//! `eval`) may set anything. Not here: here-documents and command lines ([`crate::hazards::lint::shell`]). Nothing is run.
+//! `eval`) may set anything. Not here: here-documents and command lines ([`crate::hazards::lint::shell_text`]). Nothing is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -172,7 +172,7 @@ impl ActionKind for CopySecret {
     }
 }
 
-/// A Secret's data as a look gives it: key → fingerprint (`client::objects`).
+/// A Secret's data as a look gives it: key → fingerprint (`client::kube::objects`).
 fn print<'a>(secret: &'a Value, key: &str) -> Option<&'a str> {
     secret.get("data")?.get(key)?.as_str()
 }

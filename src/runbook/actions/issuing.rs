@@ -1,7 +1,7 @@
 //! The lines with which a person would issue a certificate by hand: openssl, or cfssl where that was chosen, and kubectl.
 //!
 //! Pure text. Every line ends with its files gone again but for cfssl's own. Not here: other actions' lines
-//! ([`crate::runbook::actions::requests`]), issuing (`client::apply`).
+//! ([`crate::runbook::actions::requests`]), issuing (`client::write`).
 
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::Usage;

@@ -1,8 +1,8 @@
 //! What a runbook step can do: one file per action, each with all that is known of it.
 //!
 //! A new action is its file, its `mod` line and its line in the list below; what the compiler then asks for is what
-//! [`ActionKind`] wants to know, and its arm in `client::apply`. Nothing in the trait has a default, so nothing can be
-//! forgotten. Pure. Not here: carrying an action out (`client::apply`), what all actions share ([`super::action`]).
+//! [`ActionKind`] wants to know, and its arm in `client::write`. Nothing in the trait has a default, so nothing can be
+//! forgotten. Pure. Not here: carrying an action out (`client::write`), what all actions share ([`super::action`]).
 
 mod await_until;
 mod copy_secret;

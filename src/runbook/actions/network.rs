@@ -1,7 +1,7 @@
 //! What a look at the network between KubeClusters gave: every way from one place to another, port by port.
 //!
 //! Pure data with its verdict and its small table, which report and console both show. Three answers, not two: what
-//! nobody could look at is `?`, never open. Not here: looking (`client::network`), when it is looked ([`crate::runbook::run::engine`]).
+//! nobody could look at is `?`, never open. Not here: looking (`client::kube::network`), when it is looked ([`crate::runbook::run::engine`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 

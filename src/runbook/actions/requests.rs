@@ -1,6 +1,6 @@
 //! What requests and the lines that people type are made of: paths, bodies, quoting.
 //!
-//! What is printed in a plan is what is sent; `client::apply` takes its requests from there. Pure. Not here: the requests and
+//! What is printed in a plan is what is sent; `client::write` takes its requests from there. Pure. Not here: the requests and
 //! lines of each action ([`crate::runbook::actions`]), sending, and the script of what is left of a run ([`crate::runbook::run::remaining`]).
 
 use serde_json::{Value, json};

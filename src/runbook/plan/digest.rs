@@ -4,7 +4,7 @@
 //! PD member with its peerURLs, the results of the checks, each step's action and before-image. Left out on purpose:
 //! resourceVersions, times, who leads, pod restarts — they move all the time and change nothing that was reviewed.
 //! The digest covers more: every title, reason, request, command and condition as well, since that is what people read
-//! and agree to. Not here: taking the observation (`client::look`), the refusal itself (`cli::run`), the file (`cli::plan`).
+//! and agree to. Not here: taking the observation (`client::kube::look`), the refusal itself (`cli::run`), the file (`cli::plan`).
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 //! people with disjoint contexts would hold disjoint leases and change one PD membership in the same second, so whoever
 //! does not see the whole of it is refused, in whatever runbook. (A lock in the Database's own etcd would be seen by
 //! both, but not while PD has no majority, which is when it is repaired; and it would be a write of ours to the
-//! metadata store of somebody's production.) Not here: the leases (`client::lease`).
+//! metadata store of somebody's production.) Not here: the leases (`client::share::lease`).
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Every command that a finding prints, tried on the very fleet that shows the finding.
 //!
-//! The worlds are those of `fleet::findings::tests`. A `tidepilot run` has to have a plan that no check refuses; a patch, a mark or
+//! The worlds are those of `hazards::tests`. A `tidepilot run` has to have a plan that no check refuses; a patch, a mark or
 //! a label, put on the object that it names, has to make the finding go away; any other command has to name what is there. Where
 //! a finding has no command, [`WORDS`] says why. Test only.
 

@@ -1,7 +1,7 @@
 //! The people of a run, as its records name them: who drives, who confirmed, who approved. Pure.
 //!
 //! Where a second person is demanded, a name counts only if the API server itself gave it and it is a person's. Not
-//! here: which approval counts ([`crate::runbook::run::approval`]), asking for a name (`client::identity`).
+//! here: which approval counts ([`crate::runbook::run::approval`]), asking for a name (`client::kube::identity`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! Journal lines: one [`Record`] per line of JSON, chained by hash. The only thing that changes a run.
 //!
-//! Here: the types and the codec, with what counts as torn, foreign or tampered. Not here: the file (`client::ledger`)
+//! Here: the types and the codec, with what counts as torn, foreign or tampered. Not here: the file (`client::journal`)
 //! and what a record does to a run ([`crate::runbook::run::engine`]).
 
 use jiff::Timestamp;

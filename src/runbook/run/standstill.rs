@@ -1,7 +1,7 @@
 //! Nothing moves: what the objects and events say about why, and the lines that show the rest. Pure.
 //!
 //! TiDB Operator tells of most of its refusals nowhere but in its log (no event, no condition), so its log is always
-//! named. Not here: for how long nothing has moved (`app::driver::waiting`), reading events (`client::look_closer`).
+//! named. Not here: for how long nothing has moved (`app::driver::waiting`), reading events (`client::kube::look_closer`).
 
 use crate::counted::{counted, has, total};
 use crate::fleet::database::database_of;

@@ -1,6 +1,6 @@
 //! An observation of the simulated world, from its objects and from what its PDs answer.
 //!
-//! As `client::look` and `client::look_closer` make it, but straight from the stores: the same slim types by serde, kept
+//! As `client::kube::look` and `client::kube::look_closer` make it, but straight from the stores: the same slim types by serde, kept
 //! from one look to the next while their object is the same. Everything is seen; what happens when something is not is
 //! for other tests.
 

@@ -1,7 +1,7 @@
 //! From an action to the requests of the client, with what it reads just before, and to the server's answer.
 //!
 //! The requests are the plan's own (`Action::requests`), and the server that answers is the simulated one: conditions,
-//! schemas and etcd's rules are judged there. What `client::apply` checks before it sends is checked here as well.
+//! schemas and etcd's rules are judged there. What `client::write` checks before it sends is checked here as well.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! `tidepilot check` over simulated fleets: each scenario names exactly what it plants, and a healthy one nothing. And
 //! the docs lint over the two source procedures, which are read from beside the repository and never copied into it.
 //!
-//! Not here: each hazard by itself (`fleet::findings::tests`), the rules of the lint one by one (`…::lint::tests`).
+//! Not here: each hazard by itself (`hazards::tests`), the rules of the lint one by one (`…::lint::tests`).
 
 mod faces;
 mod hidden;

@@ -1,7 +1,7 @@
 //! A run's record in a cluster that nothing can be gone on with: which object it is, who wrote it, and what removes it.
 //!
 //! It keeps other runs out for all that, since nobody can tell what was sent under it: damaged by accident or planted, a
-//! person looks and decides. Pure. Not here: reading it (`client::open_run`), what makes it bad (`app::driver::copies`).
+//! person looks and decides. Pure. Not here: reading it (`client::share::open_run`), what makes it bad (`app::driver::copies`).
 
 use serde::Serialize;
 
