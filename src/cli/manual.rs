@@ -14,7 +14,7 @@ pub fn run(examples: &str) -> String {
     format!("{}\n\n{examples}", run_codes())
 }
 
-pub const TOP: &str = "Exit codes are in the help of each command; 64 is wrong usage everywhere.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs.\n\nExamples:\n  tidepilot                  the console over every context of the kubeconfig; ? lists its keys\n  tidepilot --read-only      the same, with every write refused\n  tidepilot demo             the console on a simulated fleet";
+pub const TOP: &str = "Exit codes are in the help of each command; 64: the command line cannot be read.\nFiles: $XDG_CONFIG_HOME/tidepilot/config.yaml, …/tidepilot/runbooks/*.yaml; journals in $XDG_STATE_HOME/tidepilot/runs.\n\nExamples:\n  tidepilot                  the console over every context of the kubeconfig; ? lists its keys\n  tidepilot --read-only      the same, with every write refused\n  tidepilot demo             the console on a simulated fleet";
 
 #[cfg(feature = "demo")]
 pub const DEMO: &str = "Exit codes: 0 ended, 1 the fleet did not start, 64 wrong usage\n\nExamples:\n  tidepilot demo\n  tidepilot demo --scenario quorum-at-risk\n  tidepilot demo --serve --kubeconfig-out fleet.yaml --speed 20";

@@ -308,36 +308,58 @@ async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> 
     if face.output == RunOutput::Json || !std::io::stdin().is_terminal() {
         return GateAnswer::NotYet;
     }
-    prompted(&gate.question, gate.text.is_some()).await
+    loop {
+        match prompted(&gate.question, gate.text.is_some()).await {
+            GateAnswer::Text(given) if gate.text.is_some() && !gate.takes(&given) => {
+                note(&format!("that is not {}\n", report::plain(gate.text.as_deref().unwrap_or_default())));
+            }
+            said => return said,
+        }
+    }
 }
 
-/// Asks the person at the terminal. An empty line is no answer; `no` is one.
+/// Asks the person at the terminal, until the answer is one. An empty line leaves the question open; `no` is an answer.
 pub(super) async fn prompted(question: &str, typed: bool) -> GateAnswer {
-    note(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
-    let line = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map(|_| line)
-    });
-    let Ok(Ok(line)) = line.await else { return GateAnswer::NotYet };
-    said(&line, typed)
+    loop {
+        note(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
+        let line = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().lock().read_line(&mut line).map(|_| line)
+        });
+        let Ok(Ok(line)) = line.await else { return GateAnswer::NotYet };
+        match said(&line, typed) {
+            Some(said) => return said,
+            None => note("answer y or n; Enter alone leaves the question open\n"),
+        }
+    }
 }
 
-fn said(line: &str, typed: bool) -> GateAnswer {
-    match (typed, line.trim()) {
+/// `None`: it is no answer to this question.
+fn said(line: &str, typed: bool) -> Option<GateAnswer> {
+    Some(match (typed, line.trim()) {
         (_, "") => GateAnswer::NotYet,
-        (true, "no") => GateAnswer::No,
+        (true, "no" | "n") => GateAnswer::No,
         (true, text) => GateAnswer::Text(text.to_owned()),
         (false, answer) => match answer.to_lowercase().as_str() {
             "y" | "yes" => GateAnswer::Text(String::new()),
             "n" | "no" => GateAnswer::No,
-            _ => GateAnswer::NotYet,
+            _ => return None,
         },
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_answer_is_asked_again() {
+        assert_eq!(said("maybe\n", false), None);
+        assert_eq!(said("\n", false), Some(GateAnswer::NotYet));
+        assert_eq!(said("Yes\n", false), Some(GateAnswer::Text(String::new())));
+        assert_eq!(said("n\n", true), Some(GateAnswer::No));
+        assert_eq!(said("basic\n", true), Some(GateAnswer::Text("basic".into())));
+    }
 
     #[test]
     fn two_sentences_that_take_turns_are_said_once_a_minute() {

@@ -83,6 +83,8 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     if step.action.writes() {
         let source = match step.rehearsed {
             Rehearsal::ServerDryRun => "from the server's dry run",
+            // Of a plan that is refused, or in a namespace that is not there yet.
+            Rehearsal::Predicted if of_kubernetes(step) => "predicted; no dry run was asked for",
             Rehearsal::Predicted => "predicted; the server has no dry run for it",
             Rehearsal::NotNeeded => "",
         };
@@ -103,6 +105,11 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
     };
     let second = if step.approvers > 1 { "; then a second person approves (runs approve)" } else { "" };
     let _ = writeln!(out, "     undo     {back}{gate}{second}");
+}
+
+/// What an API server could rehearse; PD has no dry run.
+fn of_kubernetes(step: &PlannedStep) -> bool {
+    step.requests.iter().any(|request| request.path.starts_with("/api"))
 }
 
 /// Each request with its body, where it has one; a manifest as YAML.

@@ -18,6 +18,8 @@ A file in the folder of runbooks that has the id of a shipped one stands in its 
 Expressions are CEL. A text may hold `${EXPRESSION}`; a value that is one such hole alone keeps its type. What could not be
 seen is an absent field, and an absent field in a check stops: it never counts as false.
 
+The sha256 of a runbook in plans and reports is that of its text with the shared checks written out.
+
 ## Functions beside those of CEL
 
 | function | gives |
@@ -120,7 +122,12 @@ fn kind(root: &Value, field: &Value) -> String {
         return "place".to_owned();
     }
     if let Some(words) = inner["enum"].as_array().or_else(|| inner["oneOf"].as_array()) {
-        let words = words.iter().filter_map(|word| word.as_str().or_else(|| word["const"].as_str()));
+        // Words with a meaning of their own stand one by one, the others in a list.
+        let words = words.iter().flat_map(|word| match word["enum"].as_array() {
+            Some(all) => all.iter().collect::<Vec<_>>(),
+            None => vec![word],
+        });
+        let words = words.filter_map(|word| word.as_str().or_else(|| word["const"].as_str()));
         let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
         if !words.is_empty() {
             return words.join(" ");

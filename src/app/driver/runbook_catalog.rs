@@ -37,13 +37,14 @@ pub struct Entry {
     /// `Err`: why the file cannot be used, with its path.
     pub runbook: Result<Runbook, String>,
     pub text: String,
+    /// The same as a plan keeps it: with the checks that it shares written out.
+    pub kept: String,
 }
 
 impl Entry {
     /// As a plan keeps it, with the checks that it shares written out; `None` for a shipped one.
     pub fn document(&self) -> Option<Document> {
-        let text = || written_out(&self.text).ok().flatten().unwrap_or_else(|| self.text.clone());
-        self.file.clone().map(|file| Document { file, fork: self.fork, text: text() })
+        self.file.clone().map(|file| Document { file, fork: self.fork, text: self.kept.clone() })
     }
 
     /// Why it cannot be used, and what helps. The shipped runbook is not taken in its place: an intended fork must not
@@ -88,7 +89,8 @@ impl RunbookCatalog {
         for (id, text) in SHIPPED {
             if !all.iter().any(|entry| entry.id == *id) {
                 let runbook = Runbook::read(id, text).map_err(|error| error.to_string());
-                all.push(Entry { id: (*id).into(), file: None, fork: false, runbook, text: (*text).into() });
+                let (text, kept) = ((*text).to_owned(), (*text).to_owned());
+                all.push(Entry { id: (*id).into(), file: None, fork: false, runbook, text, kept });
             }
         }
         all
@@ -176,7 +178,8 @@ fn read_folder(folder: &Path) -> Vec<Entry> {
             let stem = || path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let id = runbook.as_ref().ok().map(|r| r.id.clone()).or_else(claimed).unwrap_or_else(stem);
             let fork = SHIPPED.iter().any(|(shipped, _)| *shipped == id);
-            Entry { id, file: Some(file), fork, runbook, text }
+            let kept = written_out(&text).ok().flatten().unwrap_or_else(|| text.clone());
+            Entry { id, file: Some(file), fork, runbook, text, kept }
         })
         .collect()
 }

@@ -158,7 +158,7 @@ impl Driver {
         let here: Vec<Known<'_>> = entries
             .iter()
             .filter_map(|entry| {
-                Some(Known { file: entry.file.as_deref()?, text: &entry.text, runbook: entry.runbook.as_ref().ok()? })
+                Some(Known { file: entry.file.as_deref()?, text: &entry.kept, runbook: entry.runbook.as_ref().ok()? })
             })
             .collect();
         let mut provenance = Provenance::of(plan, shipped.as_ref(), &here, &BTreeSet::new());

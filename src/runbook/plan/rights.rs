@@ -1,6 +1,6 @@
 //! Which rights a plan needs, derived from its actions and from the reads that every decision stands on.
 //!
-//! One source for two uses: the preflight asks for each of them (`client::rights`), and `tidepilot rbac` prints them
+//! One source for two uses: the preflight asks for each of them (`client::kube::rights`), and `tidepilot rbac` prints them
 //! as Roles. Pure. Not here: asking, printing.
 
 use std::collections::{BTreeMap, BTreeSet};
