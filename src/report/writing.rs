@@ -8,6 +8,7 @@ use super::reference::cell;
 use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
 use crate::runbook::language::checks;
+use crate::runbook::language::fields::resolved;
 
 const HEAD: &str = "# Writing a runbook
 
@@ -93,18 +94,6 @@ fn rows(
         if let Some(inner_fields) = inner["properties"].as_object().filter(|_| depth < 2 && !is_place(inner)) {
             rows(out, root, inner_fields, inner, &format!("{before}{name}{suffix}"), depth + 1);
         }
-    }
-}
-
-/// Follows a `$ref`, and takes the object out of "this or null".
-fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
-    let schema = match schema["anyOf"].as_array() {
-        Some(all) => all.iter().find(|one| one["type"] != "null").unwrap_or(schema),
-        None => schema,
-    };
-    match schema["$ref"].as_str() {
-        Some(at) => root.pointer(at.trim_start_matches('#')).unwrap_or(schema),
-        None => schema,
     }
 }
 

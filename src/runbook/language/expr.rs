@@ -134,6 +134,14 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
     from_cel(&value).ok_or_else(|| no_answer(source, &"its value is not data"))
 }
 
+/// Shows the parsed form of an expression.
+pub(super) fn with_parsed<T>(
+    source: &str,
+    look: impl FnOnce(&cel::common::ast::IdedExpr) -> T,
+) -> Result<T, ExprError> {
+    Ok(look(compile(source)?.program.expression()))
+}
+
 /// The variables which an expression names, after checking that it can be read.
 pub fn names(source: &str) -> Result<BTreeSet<String>, ExprError> {
     Ok(compile(source)?.names.clone())

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::hazards::catalogue;
 use crate::runbook::language::definition::{Condition, InputType, Runbook, Text};
 use crate::runbook::language::expr::Scope;
+use crate::runbook::language::fields;
 use crate::runbook::language::inputs as given_inputs;
 use crate::runbook::language::sample;
 use crate::runbook::plan::bind::{BindError, Facts, bind_strictly};
@@ -62,6 +63,11 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
         .collect();
     found.extend(silent(&runbook, text));
     found.extend(strange_hazards(&runbook, text));
+    found.extend(fields::unknown_fields(&runbook).into_iter().filter_map(|(place, source, why)| {
+        // Where a sample met it, it is told already.
+        let told = tally.tried.get(&(place.clone(), Some(source.clone()))).is_some_and(|outcome| outcome.good == 0);
+        (!told).then(|| finding(text, &place, Some(&source), why, true))
+    }));
     found.sort();
     found
 }

@@ -5,6 +5,7 @@ pub mod checks;
 pub mod cost;
 pub mod definition;
 pub mod expr;
+pub mod fields;
 pub mod holes;
 pub mod input;
 pub mod inputs;
