@@ -208,6 +208,11 @@ fn scenes(path: &str, run: &str) -> Option<Vec<Vec<String>>> {
         "rbac" => {
             vec!["rbac transfer-pd-leader --user PLANT".into(), "rbac PLANT".into(), "rbac transfer-pd-leader".into()]
         }
+        "render coredns" => vec![
+            "render coredns PLANT".into(),
+            "render coredns ill --dns PLANT=10.0.0.1".into(),
+            "render coredns ill --for PLANT".into(),
+        ],
         "runs list" => vec!["runs list".into()],
         "runs show" | "runs verify" | "runs report" | "runs remaining" | "runs resume" | "runs undo" => {
             vec![format!("{path} {run}"), format!("{path} PLANT"), format!("{path} r-planted")]
