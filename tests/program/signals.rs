@@ -52,7 +52,9 @@ fn a_run_that_is_printing_a_record_hears_that_it_is_to_stop() {
     signal(&child, "-TERM");
     // It must have come by the time the program goes on.
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(drained(child, read), 5, "paused");
+    // At its gate, where nothing is under way, or behind it: both stop, and the run stays open. Unheard, it would end with 0.
+    let code = drained(child, read);
+    assert!([3, 5].contains(&code), "ended with {code}");
 }
 
 #[test]
