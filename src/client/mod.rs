@@ -7,7 +7,7 @@
 //! what goes into them.
 //!
 //! Imports `fleet` and `runbook` only. Everything it learns leaves as [`crate::fleet::Change`]; everything it does enters
-//! as an [`Action`](crate::runbook::action::Action). Judging either is not its business.
+//! as an [`Action`](crate::runbook::actions::Action). Judging either is not its business.
 
 pub mod certificates;
 #[cfg(test)]

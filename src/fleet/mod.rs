@@ -26,6 +26,7 @@ pub mod lead;
 pub mod leaving;
 pub mod log_line;
 pub mod loss;
+pub mod managed_fields;
 pub mod object;
 pub mod one_cluster;
 pub mod operator_form;

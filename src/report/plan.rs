@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::markdown::{block, cell, code};
 use crate::counted::counted;
-use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::action::Reversibility;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::requests::{manifest, quote};
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
 use crate::runbook::plan::digest::digest;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::runbook::plan::rights::Need;
+use crate::runbook::actions::rights::Need;
 
 /// Who gets the roles.
 #[derive(Clone, Debug, PartialEq, Eq)]

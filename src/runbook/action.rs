@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use super::actions::Action;
 use crate::fleet::ObjectRef;
 
 /// A certificate that is replaced, as the plan's look saw it. Its key is kept nowhere, so there is no way back to it.

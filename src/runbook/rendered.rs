@@ -4,15 +4,14 @@
 //! change them. Who takes a run over, and who approves a step of one, is shown what follows from the action, which is
 //! what is sent. Pure. Not here: whether the document is known ([`crate::runbook::plan::provenance`]), printing (`report`).
 
-use super::action::Action;
+use super::actions::Action;
 use super::plan::PlannedStep;
 use crate::runbook::plan::bind::FIELD_MANAGER;
-use crate::runbook::run::remaining::membership_api;
 
 /// One step: everything but its title, its reason and what it waits for.
 pub fn step(step: &PlannedStep) -> PlannedStep {
     let mut step = step.clone();
-    step.requests = step.action.requests(FIELD_MANAGER, "", membership_api(&step));
+    step.requests = step.action.requests(FIELD_MANAGER, "", step.membership_api());
     step.reversibility = step.action.reversibility();
     let (before, after) = step.action.kind().images();
     step.before = before.unwrap_or(step.before);

@@ -10,7 +10,8 @@ use std::path::Path;
 use crate::lifecycle::bed::Bed;
 use serde_json::{Value, json};
 use tidepilot::fleet::ObjectRef;
-use tidepilot::runbook::plan::rights::{Reach, needs};
+use tidepilot::runbook::actions::rights::Reach;
+use tidepilot::runbook::plan::rights::needs;
 use tidepilot::sim::api_server::{Ask, Rule, Rules};
 
 /// Rules of the documents of a YAML stream.
@@ -315,7 +316,8 @@ fn the_ready_made_roles_hold_what_the_migration_needs() {
     let writing: Vec<Rule> = read("read-only.yaml").into_iter().filter(writes).collect();
     assert!(writing.iter().all(|rule| rule.resources == ["pods/portforward"]), "{writing:?}");
     let target = ObjectRef::new("c", "n", "t");
-    let action = |value: Value| serde_json::from_value::<tidepilot::runbook::action::Action>(value).expect("an action");
+    let action =
+        |value: Value| serde_json::from_value::<tidepilot::runbook::actions::Action>(value).expect("an action");
     let patch = action(json!({"kind": "patch-tidb-cluster", "target": target, "uid": "u", "merge": {}}));
     let probe = action(json!({"kind": "probe-peer-url", "target": target, "id": "1", "pod": "p", "url": "x"}));
     let reach = Reach {

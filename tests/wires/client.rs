@@ -19,7 +19,8 @@ use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::tidbcluster::Component;
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What, rollout};
-use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::{PatchTidbCluster, ProbePeerUrl, UpdatePeerUrl};
 use tidepilot::sim::{Sim, SimOptions};
 

@@ -15,7 +15,8 @@ use tidepilot::client::{ConnectOptions, Limits, Links, WritePermit, assemble, ta
 use tidepilot::fleet::database::database_of;
 use tidepilot::fleet::pd::{MemberId, MembershipApi};
 use tidepilot::fleet::{Crd, Fleet, Freshness, ObjectKey, ObjectRef};
-use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::tunnel::PdTunnel;

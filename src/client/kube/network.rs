@@ -12,7 +12,8 @@ use crate::client::wire::permit::ProbePermit;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef};
-use crate::runbook::action::{Action, leads_to};
+use crate::runbook::action::leads_to;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::NetProbe;
 use crate::runbook::actions::network::{Port, RouteProbe, probe_at};
 

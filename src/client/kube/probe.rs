@@ -16,7 +16,8 @@ use crate::fleet::database::database_of;
 use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
-use crate::runbook::action::{Action, ProbeLine, leads_to};
+use crate::runbook::action::{ProbeLine, leads_to};
+use crate::runbook::actions::Action;
 use crate::runbook::actions::ProbePeerUrl;
 
 /// The container of a PD pod.

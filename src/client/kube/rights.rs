@@ -7,7 +7,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::client::wire::link::{Link, Links};
-pub use crate::runbook::plan::rights::Right;
+pub use crate::runbook::actions::rights::Right;
 
 /// One sentence for each right that is denied or could not be asked about; empty when all are there.
 pub async fn denied(links: &Links, rights: &[Right]) -> Vec<String> {

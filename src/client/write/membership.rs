@@ -17,7 +17,8 @@ use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef, peer_url};
-use crate::runbook::action::{Action, Answer};
+use crate::runbook::action::Answer;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::{RemovePdMember, TransferPdLeader, UpdatePeerUrl};
 
 pub(super) async fn update_peer_url(

@@ -28,7 +28,8 @@ use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;
 use crate::fleet::{Fleet, ObjectRef};
-use crate::runbook::action::{Action, Answer};
+use crate::runbook::action::Answer;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::merge;
 use crate::runbook::actions::requests::tidb_cluster_path;
 use crate::runbook::actions::{

@@ -13,7 +13,7 @@ use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::{Verdict, current, fence, judge, send_patch, version_of, writable};
 use crate::fleet::ObjectRef;
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::PatchTidbCluster;
 use crate::runbook::actions::requests::tidb_cluster_path;
 

@@ -17,8 +17,8 @@ use crate::client::wire::timing::Until;
 use crate::client::write::{Verdict, fence, field_manager, judge};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
-use crate::runbook::action::Action;
 use crate::runbook::action::Answer;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::requests::{copied_secret, delete_options};
 use crate::runbook::actions::{CopySecret, CreateObject, DeleteObject};
 

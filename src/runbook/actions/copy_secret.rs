@@ -10,14 +10,14 @@ use super::super::action::Request;
 use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::actions::requests::{Sending, copied_secret, place, quote};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach, of_object};
-use crate::runbook::run::blame;
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach, of_object};
+use crate::runbook::actions::script::Script;
 
 /// The keys of a Secret that may be copied to another one.
 const COPIED_KEYS: [&str; 3] = ["ca.crt", "tls.crt", "tls.key"];
@@ -42,7 +42,7 @@ struct With {
 }
 
 impl ActionKind for CopySecret {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { from, target, keys } = document(with)?;
         if let Some(other) = keys.iter().find(|key| !COPIED_KEYS.contains(&key.as_str())) {
             return Err(format!("key {other:?} is not copied; {} are", COPIED_KEYS.join(", ")));
@@ -119,7 +119,7 @@ impl ActionKind for CopySecret {
             Ok(Lookup::Present(found)) => Judged::Foreign {
                 sentence: format!(
                     "{to} exists already and holds something else than {from}{}",
-                    blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"))
+                    last_writer_of_object(found).map_or_else(String::new, |who| format!(" ({who})"))
                 ),
                 before: Image::Absent,
                 ours: Image::from(prints(source)),
@@ -160,7 +160,7 @@ impl ActionKind for CopySecret {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {

@@ -10,15 +10,15 @@ use super::super::action::{RUN_LABEL, Request, THIS_RUN};
 use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
+use crate::runbook::actions::danger;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::actions::requests::{Sending, manifest, quote};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::danger;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::blame;
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,7 +39,7 @@ struct With {
 }
 
 impl ActionKind for CreateObject {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, object } = document(with)?;
         placed(target, pruned(object))
     }
@@ -117,7 +117,7 @@ impl ActionKind for CreateObject {
             true => format!("was made by this run and changed since by {}", hands.join(", ")),
             false => "exists already and is another one".to_owned(),
         };
-        let who = blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
+        let who = last_writer_of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
         Judged::Foreign {
             sentence: format!("{id} {how}: {}{who}", different.join("; ")),
             before: Image::Absent,
@@ -141,7 +141,7 @@ impl ActionKind for CreateObject {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {

@@ -12,12 +12,12 @@ use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid, written_by};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
+use crate::runbook::actions::danger;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 use crate::runbook::actions::requests::{Sending, delete_options, place, quote};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::danger;
-use crate::runbook::plan::rights::{Need, Reach, of_object};
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach, of_object};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,11 +46,11 @@ struct With {
 }
 
 impl ActionKind for DeleteObject {
-    fn read(with: Value, facts: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, seen: &Observation) -> Result<Self, String> {
         let With { target, kind, own } = document(with)?;
         let (uid, made_by) = match own {
             true => (None, Some(THIS_RUN.to_owned())),
-            false => (seen_uid(&target, kind, facts), None),
+            false => (seen_uid(&target, kind, seen), None),
         };
         Ok(Self { target, object_kind: kind, uid, made_by })
     }
@@ -151,7 +151,7 @@ impl ActionKind for DeleteObject {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {
@@ -177,8 +177,8 @@ impl DeleteObject {
 }
 
 /// The uid is that of the object which the plan's look saw. One that is not there has none, and is done.
-fn seen_uid(target: &ObjectRef, kind: ObjectKind, facts: &Facts<'_>) -> Option<String> {
-    let fleet = &facts.seen.fleet;
+fn seen_uid(target: &ObjectRef, kind: ObjectKind, seen: &Observation) -> Option<String> {
+    let fleet = &seen.fleet;
     let known = match kind {
         ObjectKind::TidbCluster => fleet.tidb_cluster(target).map(|tc| tc.metadata.uid.clone()),
         ObjectKind::Pod => {

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::action::Action;
+use super::super::actions::Action;
 use super::super::plan::{Plan, PlannedStep};
 use super::super::rendered;
 use crate::fleet::ObjectRef;
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::actions::danger;
 use crate::runbook::actions::retold;
-use crate::runbook::plan::danger;
-use crate::runbook::plan::rights::{Reach, needs};
+use crate::runbook::actions::rights::Reach;
+use crate::runbook::plan::rights::needs;
 use crate::runbook::run::{remaining, undo};
 
 const GOLDEN: &str = include_str!("../../../tests/seeds/actions.jsonl");

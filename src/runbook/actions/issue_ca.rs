@@ -16,12 +16,12 @@ use crate::fleet::certificate::SecretFacts;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::authority_troubles;
+use crate::runbook::Observation;
 use crate::runbook::actions::issuing;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::{Sending, issued_secret};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,7 +55,7 @@ struct With {
 }
 
 impl ActionKind for IssueCa {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, common_name, organization, days, signer, folder } = document(with)?;
         certificate_for(&common_name, days)?;
         Ok(Self { target, common_name, organization, days, signer: signed_by(&signer, folder)? })
@@ -112,7 +112,7 @@ impl ActionKind for IssueCa {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {

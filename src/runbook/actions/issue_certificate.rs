@@ -17,12 +17,12 @@ use crate::fleet::certificate::{SecretFacts, Usage, fingerprint};
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tls::{Wanted, troubles};
+use crate::runbook::Observation;
 use crate::runbook::actions::issuing;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::{Sending, issued_secret};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach, of_object};
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach, of_object};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,7 +72,7 @@ struct With {
 }
 
 impl ActionKind for IssueCertificate {
-    fn read(with: Value, facts: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, seen: &Observation) -> Result<Self, String> {
         let With { target, authority, common_name, organization, hosts, usages, days, signer, folder, replace } =
             document(with)?;
         certificate_for(&common_name, days)?;
@@ -80,7 +80,7 @@ impl ActionKind for IssueCertificate {
             return Err("a certificate without `usages` would be good for anything".into());
         }
         let signer = signed_by(&signer, folder)?;
-        let replaces = if replace { replaced(&target, facts)? } else { None };
+        let replaces = if replace { replaced(&target, seen)? } else { None };
         Ok(Self { target, authority, common_name, organization, hosts, usages, days, signer, replaces })
     }
 
@@ -162,7 +162,7 @@ impl ActionKind for IssueCertificate {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {
@@ -208,8 +208,8 @@ impl Issues for IssueCertificate {
 }
 
 /// The certificate that the plan's look saw there; none where no Secret is.
-fn replaced(target: &ObjectRef, facts: &Facts<'_>) -> Result<Option<Replaced>, String> {
-    match facts.seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, target)) {
+fn replaced(target: &ObjectRef, seen: &Observation) -> Result<Option<Replaced>, String> {
+    match seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, target)) {
         Some(Lookup::Present(secret)) => {
             Ok(Some(Replaced { uid: uid(secret).to_owned(), fingerprint: fingerprint(secret) }))
         }

@@ -8,10 +8,10 @@ use super::super::image::Image;
 use super::Action;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
+use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::tls::{CertificateFault, KEYS};
 use crate::runbook::actions::judge::{Judged, Look, deleting};
-use crate::runbook::run::blame;
 
 /// Longest life of a certificate, in days: a hundred years.
 const MOST_DAYS: u32 = 36_500;
@@ -121,7 +121,7 @@ pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
     if faults.is_empty() {
         return Judged::Done { evidence };
     }
-    let who = blame::of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
+    let who = last_writer_of_object(found).map_or_else(String::new, |who| format!(" ({who})"));
     Judged::Foreign {
         sentence: format!("{to} exists already and is not what is wanted: {}{who}", faults.join("; ")),
         before: Image::Absent,

@@ -16,7 +16,7 @@ use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{KubeCluster, ObjectRef};
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::image::Image;
 
 /// What an action's object looks like now.

@@ -12,11 +12,11 @@ use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::Sending;
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, comment};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::{Script, comment};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manual {
@@ -35,7 +35,7 @@ struct With {
 }
 
 impl ActionKind for Manual {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, command } = document(with)?;
         Ok(Self { target, command })
     }

@@ -87,6 +87,20 @@ pub fn unchanged(merge: &Value, before: &Map<String, Value>, object: &Value) -> 
     })
 }
 
+/// The merge patch with each leaf replaced by its recorded value.
+pub fn with_values(at: &str, merge: &Value, fields: &Map<String, Value>) -> Option<Value> {
+    match merge.as_object() {
+        Some(map) if !map.is_empty() => {
+            let mut filled = Map::new();
+            for (key, value) in map {
+                filled.insert(key.clone(), with_values(&below(at, key), value, fields)?);
+            }
+            Some(Value::Object(filled))
+        }
+        _ => fields.get(&name(at)).cloned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +130,14 @@ mod tests {
         assert_eq!(there["metadata.annotations[tidb.pingcap.com/pd-ready]"], "false");
         assert_eq!((&there["spec.acrossK8s"], &there["spec.pd.version"]), (&Value::Null, &Value::Null));
         assert_eq!(leaves(&json!({"a": {"b/c~d": 1}}))[0].0, "/a/b~1c~0d");
+    }
+
+    #[test]
+    fn recorded_values_take_the_places_of_ours() {
+        let merge = json!({"metadata": {"annotations": {"a.b/c": "true"}}, "spec": {"acrossK8s": true}});
+        let fields = json!({"metadata.annotations[a.b/c]": null, "spec.acrossK8s": false});
+        let back = with_values("", &merge, fields.as_object().expect("a map"));
+        assert_eq!(back, Some(json!({"metadata": {"annotations": {"a.b/c": null}}, "spec": {"acrossK8s": false}})));
+        assert_eq!(with_values("", &merge, &Map::new()), None, "a value that was not recorded is not made up");
     }
 }

@@ -5,8 +5,10 @@
 //! forgotten. Pure. Not here: carrying an action out (`client::write`), what all actions share ([`super::action`]).
 
 mod await_until;
+pub(super) mod back;
 mod copy_secret;
 mod create_object;
+pub(super) mod danger;
 mod delete_object;
 pub(super) mod forward;
 #[cfg(test)]
@@ -25,6 +27,8 @@ mod probe_peer_url;
 mod remove_pd_member;
 pub mod requests;
 pub mod retold;
+pub mod rights;
+pub(super) mod script;
 pub mod shell;
 mod transfer_pd_leader;
 mod update_peer_url;
@@ -36,16 +40,15 @@ use serde_json::Value;
 
 use super::action::{Request, Reversibility};
 use super::image::Image;
-use super::plan::PlannedStep;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
+use crate::runbook::actions::back::Sets;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::Sending;
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::Script;
-use crate::runbook::run::undo::Undoing;
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::Script;
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $Action:ident in $file:ident, $name:literal;)+) => {
@@ -104,9 +107,9 @@ macro_rules! actions {
             }
 
             /// Makes the action of a step from its filled `with`. `Err`: one sentence.
-            pub(in crate::runbook) fn read(name: ActionName, with: Value, facts: &Facts<'_>) -> Result<Self, String> {
+            pub(in crate::runbook) fn read(name: ActionName, with: Value, seen: &Observation) -> Result<Self, String> {
                 match name {
-                    $(ActionName::$Action => $Action::read(with, facts).map(Action::$Action),)+
+                    $(ActionName::$Action => $Action::read(with, seen).map(Action::$Action),)+
                 }
             }
         }
@@ -178,18 +181,10 @@ pub enum WayBack {
     Gone,
 }
 
-/// An action that sets values can be told backwards.
-pub(in crate::runbook) trait Sets {
-    /// The steps that put back what the Intent recorded; `None`: that cannot be done.
-    fn back(&self, of: &Undoing<'_>) -> Option<Vec<PlannedStep>>;
-    /// The line that puts back by hand what was found `before`.
-    fn line_back(&self, step: &PlannedStep, before: &Image) -> Option<String>;
-}
-
 /// All that has to be known of an action.
 pub(in crate::runbook) trait ActionKind {
     /// From a filled `with`, with what the look has to add (uids). Here are the limits of what a document can ask for.
-    fn read(with: Value, facts: &Facts<'_>) -> Result<Self, String>
+    fn read(with: Value, seen: &Observation) -> Result<Self, String>
     where
         Self: Sized;
     /// JSON Schema of its `with`.

@@ -13,12 +13,12 @@ use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::network::probe_at;
 use crate::runbook::actions::requests::{Sending, place, quote};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, comment, kubectl};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::{Script, comment, kubectl};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,7 +46,7 @@ struct With {
 }
 
 impl ActionKind for NetProbe {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, places, ports, patience_s } = document(with)?;
         if places.len() < 2 {
             return Err("there are fewer than two places to look between".into());

@@ -6,24 +6,23 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{Action, RESTARTED_AT, Request, Reversibility};
+use super::super::action::{RESTARTED_AT, Request, Reversibility};
 use super::super::image::Image;
-use super::super::plan::{Confirm, PlannedStep};
-use super::{ActionKind, Does, Sets, WaitRollout, WayBack, document, schema_of};
+use super::back::{Back, Part, Sets, Undoing};
+use super::{Action, ActionKind, Does, WaitRollout, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::rollout::revisions;
 use crate::fleet::tidbcluster::Component;
+use crate::runbook::Observation;
+use crate::runbook::actions::danger;
 use crate::runbook::actions::judge::{Judged, Look, shown};
 use crate::runbook::actions::merge;
 use crate::runbook::actions::requests::{Sending, place, quote, tidb_cluster_path};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::danger;
-use crate::runbook::plan::rights::{Need, Reach, Right};
-use crate::runbook::run::blame;
-use crate::runbook::run::remaining::{Script, kubectl};
-use crate::runbook::run::undo::{Undoing, step_back, undo_id, with_values};
+use crate::runbook::actions::rights::{Need, Reach, Right};
+use crate::runbook::actions::script::{Script, kubectl};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatchTidbCluster {
@@ -43,9 +42,9 @@ struct With {
 }
 
 impl ActionKind for PatchTidbCluster {
-    fn read(with: Value, facts: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, seen: &Observation) -> Result<Self, String> {
         let With { target, merge } = document(with)?;
-        let tc = facts.seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
+        let tc = seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
         if merge.pointer("/spec/tlsCluster").is_some() {
             return Err(
                 "tlsCluster is not toggled on a live cluster (the scheme of the peerURLs would not follow)".into()
@@ -137,7 +136,7 @@ impl ActionKind for PatchTidbCluster {
                         )
                     })
                     .collect();
-                let who = blame::of_fields(tc, &moved).map_or_else(String::new, |who| format!(" ({who})"));
+                let who = last_writer_of_fields(tc, &moved).map_or_else(String::new, |who| format!(" ({who})"));
                 Judged::Foreign {
                     sentence: format!(
                         "somebody else changed TidbCluster {}/{}/{} meanwhile: {}{who}",
@@ -219,50 +218,30 @@ impl ActionKind for PatchTidbCluster {
 
 impl Sets for PatchTidbCluster {
     /// Puts the patched fields back, and waits again for what the first patch was waited for.
-    fn back(&self, of: &Undoing<'_>) -> Option<Vec<PlannedStep>> {
-        let step = of.step;
+    fn back(&self, of: &Undoing<'_>) -> Option<Vec<Back>> {
         let fields = of.image.fields()?;
-        let back =
-            Self { target: self.target.clone(), uid: self.uid.clone(), merge: with_values("", &self.merge, fields)? };
+        let merge = merge::with_values("", &self.merge, fields)?;
+        let back = Self { target: self.target.clone(), uid: self.uid.clone(), merge };
         if back.way_back().reversibility() == Reversibility::Irreversible {
             return None;
         }
-        let waits: Vec<(&PlannedStep, &WaitRollout)> = of
-            .plan
-            .steps
-            .iter()
-            .filter_map(|wait| match &wait.action {
-                Action::WaitRollout(rollout) if rollout.since.as_ref() == Some(&step.id) => Some((wait, rollout)),
-                _ => None,
-            })
-            .collect();
-        // A restart that is still under way has to end before the next one begins.
-        let patience = |of: fn(&PlannedStep) -> u64| waits.iter().map(|(wait, _)| of(wait)).fold(of(step), u64::max);
-        let mut steps = vec![PlannedStep {
-            title: format!("Put the fields of TidbCluster {} back as they were before {}", self.target.name, step.id),
+        let sets = Part::Sets {
+            title: format!("Put the fields of TidbCluster {} back as they were before {}", self.target.name, of.step),
             before: Image::of_fields(merge::asked(&self.merge)),
             after: Image::Fields { fields: fields.clone(), revisions: None },
-            total_s: patience(|step| step.total_s),
-            stalled_s: patience(|step| step.stalled_s),
-            ..step_back(step, Action::PatchTidbCluster(back))
-        }];
-        for (wait, rollout) in waits {
-            let action = Action::WaitRollout(WaitRollout {
-                target: self.target.clone(),
-                since: Some(undo_id(&step.id)),
-                component: rollout.component,
-            });
-            // What the wait proves is about names and health as the spec has them, so it holds on the way back too.
-            let post = wait.post.clone();
-            let title = wait.title.clone();
-            steps.push(PlannedStep { title, confirm: Confirm::None, post, ..step_back(wait, action) });
-        }
-        Some(steps)
+        };
+        let mut all = vec![Back { action: Action::PatchTidbCluster(back), part: sets }];
+        all.extend(of.waits.iter().map(|(like, rollout)| {
+            let (target, since) = (self.target.clone(), Some(of.back.to_owned()));
+            let action = Action::WaitRollout(WaitRollout { target, since, component: rollout.component });
+            Back { action, part: Part::Waits { like: (*like).to_owned() } }
+        }));
+        Some(all)
     }
 
-    fn line_back(&self, _: &PlannedStep, before: &Image) -> Option<String> {
+    fn line_back(&self, _: Option<MembershipApi>, before: &Image) -> Option<String> {
         let Value::Object(fields) = before.subject() else { return None };
-        let merge = with_values("", &self.merge, &fields)?;
+        let merge = merge::with_values("", &self.merge, &fields)?;
         Some(Self { target: self.target.clone(), uid: self.uid.clone(), merge }.command(None, false))
     }
 }

@@ -12,11 +12,11 @@ use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
+use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look, views_of};
 use crate::runbook::actions::requests::{Sending, place, quote};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, kubectl};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::{Script, kubectl};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbePeerUrl {
@@ -42,7 +42,7 @@ struct With {
 }
 
 impl ActionKind for ProbePeerUrl {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, id, pod, url } = document(with)?;
         Ok(Self { target, id, pod, url })
     }
@@ -115,8 +115,8 @@ impl ActionKind for ProbePeerUrl {
 
     fn script(&self, script: &mut Script<'_>) {
         let host = self.url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
-        let others = script.pd_pods(&self.target);
-        let from: Vec<&String> = others.iter().filter(|other| **other != self.pod).collect();
+        let others = script.pd_pods.get(&self.target).into_iter().flatten();
+        let from: Vec<&String> = others.filter(|other| **other != self.pod).collect();
         let from = if from.is_empty() { vec![&self.pod] } else { from };
         for other in from {
             let exec = format!("{} exec {} -c pd --", kubectl(&self.target), quote(other));

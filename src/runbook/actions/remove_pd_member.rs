@@ -12,11 +12,11 @@ use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
+use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look, views_of};
 use crate::runbook::actions::requests::{Sending, asked, member_path, pd_request};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RemovePdMember {
@@ -36,7 +36,7 @@ struct With {
 }
 
 impl ActionKind for RemovePdMember {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, id } = document(with)?;
         Ok(Self { target, id })
     }
@@ -104,7 +104,7 @@ impl ActionKind for RemovePdMember {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
+use crate::runbook::actions::danger::unfamiliar;
 use crate::runbook::actions::merge::asked;
 use crate::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 use crate::runbook::image::Image;
@@ -17,9 +18,7 @@ use crate::runbook::language::definition::{Runbook, SHIPPED, Step, Text};
 use crate::runbook::language::expr::{self, Scope};
 use crate::runbook::language::holes::pieces;
 use crate::runbook::plan::bind::FIELD_MANAGER;
-use crate::runbook::plan::danger::unfamiliar;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep, Rehearsal};
-use crate::runbook::run::remaining::{by_hand, membership_api};
 
 /// The plan told anew. `document`: the runbook that every step was found to come from; `None`: there is none.
 pub fn retold(plan: &Plan, document: Option<&Runbook>, why_not: &str) -> Plan {
@@ -38,8 +37,8 @@ pub fn retold(plan: &Plan, document: Option<&Runbook>, why_not: &str) -> Plan {
             }
         };
         (step.title, step.why) = (title, why);
-        step.command = by_hand(step);
-        step.requests = step.action.requests(FIELD_MANAGER, "", membership_api(step));
+        step.command = step.by_hand();
+        step.requests = step.action.requests(FIELD_MANAGER, "", step.membership_api());
         step.reversibility = step.action.reversibility();
         // Whether it is so already is looked at again, and nothing is left out of what is shown.
         step.already_so = false;

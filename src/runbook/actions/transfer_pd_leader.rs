@@ -13,11 +13,11 @@ use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
+use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::{Sending, asked, pd_request, transfer_path};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, by_hand};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransferPdLeader {
@@ -36,7 +36,7 @@ struct With {
 }
 
 impl ActionKind for TransferPdLeader {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, to } = document(with)?;
         Ok(Self { target, to })
     }
@@ -104,7 +104,7 @@ impl ActionKind for TransferPdLeader {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let _ = writeln!(script.out, "{}", by_hand(script.step));
+        let _ = writeln!(script.out, "{}", script.line);
     }
 
     fn told(&self) -> String {

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::Observation;
-use super::super::action::{Action, Request};
+use super::super::action::Request;
 use super::super::image::Image;
-use super::super::plan::{Confirm, PlannedStep};
-use super::{ActionKind, Does, ProbePeerUrl, Sets, WayBack, document, schema_of};
+use super::back::{Back, Part, Sets, Undoing};
+use super::{Action, ActionKind, Does, ProbePeerUrl, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::object::ObjectId;
@@ -20,10 +20,8 @@ use crate::fleet::tls_toggle::speaks_tls;
 use crate::runbook::actions::forward;
 use crate::runbook::actions::judge::{Judged, Look, pd_answers, views_of};
 use crate::runbook::actions::requests::{Sending, quote, update_request};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::remaining::{Script, membership_api};
-use crate::runbook::run::undo::{Undoing, step_back};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UpdatePeerUrl {
@@ -56,7 +54,7 @@ struct With {
 }
 
 impl ActionKind for UpdatePeerUrl {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, id, pod, from, to } = document(with)?;
         Ok(Self { target, id, pod, from, to, restores: false })
     }
@@ -172,7 +170,7 @@ impl ActionKind for UpdatePeerUrl {
 
     fn script(&self, script: &mut Script<'_>) {
         let Self { target, pod, from, to, .. } = self;
-        let api = membership_api(script.step).unwrap_or(MembershipApi::V3);
+        let api = script.api.unwrap_or(MembershipApi::V3);
         let list = match api {
             MembershipApi::V2 => "GET /v2/members".to_owned(),
             MembershipApi::V3 => "POST /v3/cluster/member/list '{}'".to_owned(),
@@ -185,7 +183,7 @@ impl ActionKind for UpdatePeerUrl {
             let quoted: Vec<String> = urls.iter().map(|url| Value::String(url.clone()).to_string()).collect();
             quote(&quoted.join(","))
         };
-        let others = script.pd_pods(target);
+        let others: Vec<&String> = script.pd_pods.get(target).into_iter().flatten().collect();
         let out = &mut *script.out;
         let _ = writeln!(out, "if {} | grep -F {} >/dev/null; then", call(pod, &list), listed(to));
         out.push_str("  echo 'already so'\nelse\n");
@@ -193,7 +191,7 @@ impl ActionKind for UpdatePeerUrl {
         let (method, path, body) = update_request(self.id, to, api);
         let update = format!("{method} {} {}", quote(&path), quote(&body.to_string()));
         let _ = writeln!(out, "  {}\nfi", call(pod, &update));
-        let witness = others.iter().find(|other| *other != pod).unwrap_or(pod);
+        let witness = others.into_iter().find(|other| *other != pod).unwrap_or(pod);
         let _ =
             writeln!(out, "# a member's list is its own, and it learns of a change a moment later: ask another one");
         let _ = writeln!(out, "tries=0");
@@ -212,48 +210,27 @@ impl ActionKind for UpdatePeerUrl {
 
 impl Sets for UpdatePeerUrl {
     /// Looks from the other PD pods at each recorded peerURL, then puts them back.
-    fn back(&self, of: &Undoing<'_>) -> Option<Vec<PlannedStep>> {
+    fn back(&self, of: &Undoing<'_>) -> Option<Vec<Back>> {
         let Self { target, id, pod, to: ours, .. } = self;
-        let step = of.step;
         let before = of.image.peer_urls()?;
         let probe = |(number, url): (usize, &String)| {
-            let action = ProbePeerUrl { target: target.clone(), id: *id, pod: pod.clone(), url: url.clone() };
-            let more = if number == 0 { String::new() } else { format!("#{number}") };
-            PlannedStep {
-                id: format!("undo-probe{more}:{}", step.id),
-                title: format!("Probe the former peerURL of {pod} from the other PD pods"),
-                confirm: Confirm::None,
-                before: Image::Nothing,
-                after: Image::Url(url.clone()),
-                ..step_back(step, Action::ProbePeerUrl(action))
-            }
+            let probe = ProbePeerUrl { target: target.clone(), id: *id, pod: pod.clone(), url: url.clone() };
+            let title = format!("Probe the former peerURL of {pod} from the other PD pods");
+            let part = Part::Looks { number, title, after: Image::Url(url.clone()) };
+            Back { action: Action::ProbePeerUrl(probe), part }
         };
-        let mut steps: Vec<PlannedStep> = before.iter().enumerate().map(probe).collect();
-        let action = Self {
-            target: target.clone(),
-            id: *id,
-            pod: pod.clone(),
-            from: ours.clone(),
-            to: before.clone(),
-            restores: true,
-        };
-        steps.push(PlannedStep {
-            title: format!("Put the peerURL of {pod} back to {}", before.join(", ")),
-            before: Image::PeerUrls(ours.clone()),
-            after: Image::PeerUrls(before),
-            ..step_back(step, Action::UpdatePeerUrl(action))
-        });
-        Some(steps)
+        let mut all: Vec<Back> = before.iter().enumerate().map(probe).collect();
+        let title = format!("Put the peerURL of {pod} back to {}", before.join(", "));
+        let back = Self { from: ours.clone(), to: before.clone(), restores: true, ..self.clone() };
+        let part = Part::Sets { title, before: Image::PeerUrls(ours.clone()), after: Image::PeerUrls(before) };
+        all.push(Back { action: Action::UpdatePeerUrl(back), part });
+        Some(all)
     }
 
-    fn line_back(&self, step: &PlannedStep, _: &Image) -> Option<String> {
-        let api = match step.requests.first().is_some_and(|request| request.path.starts_with("/v2/")) {
-            true => MembershipApi::V2,
-            false => MembershipApi::V3,
-        };
+    fn line_back(&self, api: Option<MembershipApi>, _: &Image) -> Option<String> {
         let tls = self.to.iter().chain(&self.from).any(|url| url.starts_with("https://"));
         let back = Self { from: self.to.clone(), to: self.from.clone(), ..self.clone() };
-        Some(back.command(Some(api), tls))
+        Some(back.command(api, tls))
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::image::Image;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::database_of;
+use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::rollout::{revisions, rollout};
@@ -21,10 +22,8 @@ use crate::fleet::tls::operator_asks;
 use crate::fleet::{KubeCluster, ObjectRef};
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::{Sending, place, quote, unpause};
-use crate::runbook::plan::bind::Facts;
-use crate::runbook::plan::rights::{Need, Reach};
-use crate::runbook::run::blame;
-use crate::runbook::run::remaining::{Script, kubectl};
+use crate::runbook::actions::rights::{Need, Reach};
+use crate::runbook::actions::script::{Script, kubectl};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitRollout {
@@ -50,7 +49,7 @@ struct With {
 }
 
 impl ActionKind for WaitRollout {
-    fn read(with: Value, _: &Facts<'_>) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, String> {
         let With { target, since, component } = document(with)?;
         Ok(Self { target, since, component })
     }
@@ -117,8 +116,8 @@ impl ActionKind for WaitRollout {
 
     fn script(&self, script: &mut Script<'_>) {
         let kubectl = kubectl(&self.target);
-        let total_s = script.step.total_s;
-        let image = self.since.as_deref().and_then(|id| script.before_of(id));
+        let total_s = script.total_s;
+        let image = self.since.as_deref().and_then(|id| script.befores.get(id).copied());
         let revisions = image.and_then(Image::revisions);
         let moves = |component: &String| self.component.is_none_or(|only| only.key() == component);
         // Right after the patch every StatefulSet still looks finished: its revision has to move first.
@@ -151,7 +150,7 @@ impl WaitRollout {
     fn rolled(&self, started: Option<&Image>, cluster: &KubeCluster, tc: &TidbCluster) -> Judged {
         let only = self.component;
         if tc.paused() {
-            let who = blame::of_fields(tc, &["spec.paused"]).map_or_else(String::new, |who| format!(" ({who})"));
+            let who = last_writer_of_fields(tc, &["spec.paused"]).map_or_else(String::new, |who| format!(" ({who})"));
             let of = ObjectRef::new(&cluster.context, tc.namespace(), tc.name());
             return Judged::Refuse(format!(
                 "TidbCluster {of} is paused (spec.paused is true): the operator does nothing, so this wait would never end{who}. Unpause it: `{}`",

@@ -15,7 +15,8 @@ use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, ObjectRef, database, rollout};
 use crate::runbook::Observation;
-use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::action::Reversibility;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::judge::{Judged, judge};
 use crate::runbook::actions::merge;
 use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
@@ -441,7 +442,7 @@ fn concrete(
     target: &ObjectRef,
 ) -> Result<PlannedStep, String> {
     let with = facts.fill(&step.with, env)?;
-    let action = Action::read(step.action, with, facts)?;
+    let action = Action::read(step.action, with, facts.seen)?;
     let cluster = facts.seen.fleet.clusters.get(&action.target().context).ok_or("its KubeCluster is gone")?;
     let tc = facts.seen.fleet.tidb_cluster(action.target());
     // What `WaitRollout` and the URL updates will find is what the patch before them makes, so only "already so"
@@ -468,7 +469,7 @@ fn concrete(
     }
     let reversibility = action.reversibility();
     let gate = |name: &str| format!("{}/{name}", phase.id);
-    let unfamiliar = crate::runbook::plan::danger::unfamiliar(&action);
+    let unfamiliar = crate::runbook::actions::danger::unfamiliar(&action);
     let typed = |action: &Action| typed_gate(action, target, &phase.id, &step.id, facts.seen);
     let confirm = match (step.confirm, reversibility) {
         _ if unfamiliar.is_some() => typed(&action),

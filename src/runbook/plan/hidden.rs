@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::fleet::database::{Database, database_of, referenced};
 use crate::fleet::object::ObjectKind;
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::{CreateObject, DeleteObject};
 use crate::runbook::plan::{CheckResult, CheckState, Plan};
 

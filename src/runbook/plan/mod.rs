@@ -3,7 +3,6 @@
 //! Types here; making one is [`crate::runbook::plan::bind`]. A plan is stored in a run's first record and never changes after.
 
 pub mod bind;
-pub(super) mod danger;
 pub mod digest;
 pub(super) mod hidden;
 pub mod overrule;
@@ -18,10 +17,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::action::{Action, Request, Reversibility};
+use super::action::{Request, Reversibility};
+use super::actions::Action;
 use super::image::Image;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectKind;
+use crate::fleet::pd::MembershipApi;
 use crate::runbook::actions::requests::quote;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -227,6 +228,23 @@ pub struct PlannedStep {
     /// Longest the step may take, and longest without visible progress; seconds.
     pub total_s: u64,
     pub stalled_s: u64,
+}
+
+impl PlannedStep {
+    /// The line that a person would type instead, made from the action: what a record holds in its place may be anybody's.
+    pub fn by_hand(&self) -> String {
+        // Whether PD speaks TLS is all that is taken from there.
+        self.action.command(self.membership_api(), self.command.contains("--cacert "))
+    }
+
+    /// How the membership was to be changed when the plan was made.
+    pub fn membership_api(&self) -> Option<MembershipApi> {
+        self.requests.iter().find_map(|request| match request.path.as_str() {
+            path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
+            path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
+            _ => None,
+        })
+    }
 }
 
 /// An expression that has to hold, with what a person is told where it does not. One without a sentence is written as the

@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::fleet::object::ObjectKind;
-use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::action::Reversibility;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::DeleteObject;
+use crate::runbook::actions::danger::unfamiliar;
 use crate::runbook::actions::retold::retold;
 use crate::runbook::language::definition::{self, ConfirmAsked, Phase, Runbook, Step, Text};
 use crate::runbook::language::expr::Scope;
 use crate::runbook::language::template::{fits, leaves_open};
-use crate::runbook::plan::danger::unfamiliar;
 use crate::runbook::plan::{self, Confirm, Plan, PlannedStep};
 
 /// A document on this machine.

@@ -7,7 +7,7 @@
 //! waiting run has recorded stays true. One lease drives at a time all the same: the waiting run keeps its record, not the
 //! lease. Pure. Not here: who holds the lease (`app::driver::guard`).
 
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::engine::{Run, StepState};
 

@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::runbook::action::{Action, Answer, Reversibility};
+use crate::runbook::action::{Answer, Reversibility};
+use crate::runbook::actions::Action;
 use crate::runbook::actions::WaitRollout;
 use crate::runbook::plan::PlannedStep;
 use crate::runbook::run::engine::{LATE_WRITE_S, Run, StepState};

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use crate::runbook::Observation;
-use crate::runbook::action::{Action, Answer, ProbeLine};
+use crate::runbook::action::{Answer, ProbeLine};
+use crate::runbook::actions::Action;
 use crate::runbook::actions::network::RouteProbe;
 use crate::runbook::plan::Gate;
 use crate::runbook::run::approval::{Approval, Wanted};

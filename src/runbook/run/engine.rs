@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::runbook::Observation;
-use crate::runbook::action::{Action, Answer, ProbeLine};
+use crate::runbook::action::{Answer, ProbeLine};
+use crate::runbook::actions::Action;
 use crate::runbook::actions::judge::{Judged, judge};
 use crate::runbook::actions::network::RouteProbe;
 use crate::runbook::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};

@@ -2,7 +2,8 @@
 //!
 //! Not here: when a step comes to its gate ([`crate::runbook::run::engine`]), who answers (the faces).
 
-use crate::runbook::action::{Action, Reversibility};
+use crate::runbook::action::Reversibility;
+use crate::runbook::actions::Action;
 use crate::runbook::plan::{Confirm, Gate, PlannedStep};
 use crate::runbook::run::effect::{Effect, Stop};
 use crate::runbook::run::record::Event;

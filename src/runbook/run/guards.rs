@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::fleet::Freshness;
 use crate::fleet::database::database_of;
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 use crate::runbook::image::Image;
 use crate::runbook::plan::PlannedStep;

@@ -29,7 +29,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::action::{Action, Answer, Reversibility};
+use super::action::{Answer, Reversibility};
+use super::actions::Action;
 use super::actions::PatchTidbCluster;
 use super::image::Image;
 use super::plan::{Confirm, Plan, PlannedStep};

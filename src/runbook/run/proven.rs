@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::{Crd, Fleet, ObjectRef};
 use crate::runbook::Observation;
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::judge::shown;
 use crate::runbook::actions::merge;
 use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster};
 use crate::runbook::image::Image;
 use crate::runbook::plan::PlannedStep;
-use crate::runbook::run::blame;
 use crate::runbook::run::engine::{Run, StepState};
 use crate::runbook::run::record::How;
 
@@ -127,7 +127,7 @@ impl Run {
             let Some(lost) = merge::lost(merge, &object, at) else { continue };
             let image = self.images().get(&set.id).unwrap_or(&set.before);
             let before = image.subject();
-            let who = blame::of_fields(tc, &[&lost.name]).map_or_else(String::new, |who| format!(" ({who})"));
+            let who = last_writer_of_fields(tc, &[&lost.name]).map_or_else(String::new, |who| format!(" ({who})"));
             let sentence = format!(
                 "somebody else changed TidbCluster {target} after {} had set it: {} was {}, this run set {}, and now it is {}{who}",
                 set.id,

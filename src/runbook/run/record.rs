@@ -9,7 +9,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::fleet::ObjectRef;
-use crate::runbook::action::{Action, Answer};
+use crate::runbook::action::Answer;
+use crate::runbook::actions::Action;
 use crate::runbook::image::Image;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::identity::{IdentityProof, NamedBy};

@@ -2,17 +2,18 @@
 //!
 //! Pure: plan and records in, text out. The script looks before it writes, waits for each port-forward and ends it,
 //! and can be run again. It does not evaluate the runbook's conditions; they are printed beside the step for a
-//! person to judge. Not here: the single lines of a plan ([`crate::runbook::action::Action::command`]).
+//! person to judge. Not here: the single lines of a plan ([`crate::runbook::actions::Action::command`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
-use crate::fleet::pd::MembershipApi;
-use crate::runbook::action::{Action, Answer, Reversibility};
+use crate::runbook::action::{Answer, Reversibility};
+use crate::runbook::actions::Action;
 use crate::runbook::actions::forward;
 use crate::runbook::actions::requests::quote;
+use crate::runbook::actions::script::{Script, comment, kubectl};
 use crate::runbook::image::Image;
 use crate::runbook::plan::{Condition, Plan, PlannedStep};
 use crate::runbook::run::approval;
@@ -41,6 +42,7 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
             sent.remove(step.as_str());
         }
     }
+    let known = Known::new(plan, befores);
     let all = undoing.unwrap_or(&plan.steps);
     let left: Vec<&PlannedStep> = all.iter().filter(|step| !done.contains(step.id.as_str())).collect();
     let mut out = String::from("#!/bin/sh\n");
@@ -84,9 +86,9 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
             let _ = writeln!(out, "# {}", held("stop here if", pre));
         }
         if step.approvers > 1 && !approved.contains(step.id.as_str()) {
-            guarded(&mut out, run, step, plan, &befores);
+            guarded(&mut out, run, step, plan, &known);
         } else {
-            one(&mut out, step, plan, &befores);
+            known.lines(&mut out, step);
         }
         for post in &step.post {
             let _ = writeln!(out, "# {}", held("not good yet as long as", post));
@@ -95,14 +97,10 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     out
 }
 
-pub(in crate::runbook) fn kubectl(of: &ObjectRef) -> String {
-    format!("kubectl --context {} -n {}", quote(&of.context), quote(&of.namespace))
-}
-
 /// A step that a second person has to approve is no line that is ready to be sent: it is a comment, and the script ends.
-fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Image>) {
+fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, known: &Known<'_>) {
     let mut lines = String::new();
-    one(&mut lines, step, plan, befores);
+    known.lines(&mut lines, step);
     let _ = writeln!(
         out,
         "# A second person has to approve it first: another user runs `{}` and sees what it is.\n\
@@ -116,41 +114,39 @@ fn guarded(out: &mut String, run: &str, step: &PlannedStep, plan: &Plan, befores
     }
 }
 
-fn one(out: &mut String, step: &PlannedStep, plan: &Plan, befores: &BTreeMap<&str, &Image>) {
-    step.action.kind().script(&mut Script { out, step, plan, befores });
+/// What the lines of a step are written from, whichever step it is.
+struct Known<'a> {
+    befores: BTreeMap<&'a str, &'a Image>,
+    pd_pods: BTreeMap<ObjectRef, BTreeSet<String>>,
 }
 
-/// Where the lines of one step are written, and what they may be written from.
-pub(in crate::runbook) struct Script<'a> {
-    pub out: &'a mut String,
-    pub step: &'a PlannedStep,
-    plan: &'a Plan,
-    befores: &'a BTreeMap<&'a str, &'a Image>,
-}
-
-impl<'a> Script<'a> {
-    /// The before-image of another step: that of its Intent, else the plan's.
-    pub fn before_of(&self, step: &str) -> Option<&'a Image> {
-        self.befores.get(step).copied().or_else(|| Some(&self.plan.step(step)?.before))
-    }
-
-    /// The PD pods of a TidbCluster that the plan names.
-    pub fn pd_pods(&self, of: &ObjectRef) -> BTreeSet<String> {
-        let named = self.plan.steps.iter().filter_map(|step| match &step.action {
-            Action::ProbePeerUrl(probe) => Some((&probe.target, &probe.pod)),
-            Action::UpdatePeerUrl(update) => Some((&update.target, &update.pod)),
-            _ => None,
-        });
-        named.filter(|(target, _)| *target == of).map(|(_, pod)| pod.clone()).collect()
-    }
-
-    /// The script cannot judge the conditions of a wait: a person does.
-    pub fn waits_for(&mut self) {
-        for until in &self.step.until {
-            let _ = writeln!(self.out, "# {}", held("wait as long as", until));
+impl<'a> Known<'a> {
+    /// `sent`: the before-image of each Intent.
+    fn new(plan: &'a Plan, sent: BTreeMap<&'a str, &'a Image>) -> Self {
+        let mut known = Self { befores: sent, pd_pods: BTreeMap::new() };
+        for step in &plan.steps {
+            known.befores.entry(&step.id).or_insert(&step.before);
+            let (target, pod) = match &step.action {
+                Action::ProbePeerUrl(probe) => (&probe.target, &probe.pod),
+                Action::UpdatePeerUrl(update) => (&update.target, &update.pod),
+                _ => continue,
+            };
+            known.pd_pods.entry(target.clone()).or_default().insert(pod.clone());
         }
-        let _ = writeln!(self.out, "# watch: {}", comment(&by_hand(self.step)));
-        self.out.push_str("printf 'enter when it holds: '; read -r _\n");
+        known
+    }
+
+    fn lines(&self, out: &mut String, step: &PlannedStep) {
+        let until: Vec<String> = step.until.iter().map(|until| held("wait as long as", until)).collect();
+        step.action.kind().script(&mut Script {
+            out,
+            line: &step.by_hand(),
+            api: step.membership_api(),
+            total_s: step.total_s,
+            until: &until,
+            befores: &self.befores,
+            pd_pods: &self.pd_pods,
+        });
     }
 }
 
@@ -198,26 +194,6 @@ fn prelude(out: &mut String, plan: &Plan, tls: bool) {
     });
     let _ = writeln!(out, "database={}\n", forward::database(plan.database.as_deref(), &plan.target));
     out.push_str(&forward::function(certificates));
-}
-
-/// The line of a step, made from its action: what a record holds in its place may be anybody's.
-pub(in crate::runbook) fn by_hand(step: &PlannedStep) -> String {
-    // Whether PD speaks TLS is all that is taken from there.
-    step.action.command(membership_api(step), step.command.contains("--cacert "))
-}
-
-/// How the membership was to be changed when the plan was made.
-pub(in crate::runbook) fn membership_api(step: &PlannedStep) -> Option<MembershipApi> {
-    step.requests.iter().find_map(|request| match request.path.as_str() {
-        path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
-        path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
-        _ => None,
-    })
-}
-
-/// Text that cannot leave its comment.
-pub(in crate::runbook) fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::subject::Subject;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::hazards::Finding;
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::UpdatePeerUrl;
 use crate::runbook::actions::requests::quote;
 use crate::runbook::plan::{Document, Gate, PlannedStep};

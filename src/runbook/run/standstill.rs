@@ -10,7 +10,7 @@ use crate::fleet::rollout::{component_pods, rollout, smooth_upgrade};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
-use crate::runbook::action::Action;
+use crate::runbook::actions::Action;
 use crate::runbook::actions::requests::{place, quote};
 use crate::runbook::plan::PlannedStep;
 

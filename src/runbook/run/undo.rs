@@ -7,11 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::runbook::action::{Action, Reversibility};
-use crate::runbook::actions::merge;
+use crate::runbook::action::Reversibility;
+use crate::runbook::actions::Action;
+use crate::runbook::actions::back::{Back, Part, Sets, Undoing};
 use crate::runbook::actions::{DeleteObject, Does};
 use crate::runbook::image::Image;
 use crate::runbook::plan::{Confirm, Plan, PlannedStep, Rehearsal};
@@ -44,7 +43,7 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, I
         let Some(image) = images.get(&step.id) else { continue };
         let made = match (step.reversibility, step.action.kind().does()) {
             (Reversibility::Irreversible, _) => None,
-            (_, Does::Sets(sets)) => sets.back(&Undoing { plan, step, image }),
+            (_, Does::Sets(sets)) => back(plan, step, sets, image),
             (_, Does::Makes(kind)) => Some(vec![created(run, step, kind)]),
             (_, Does::Changes) if !step.action.stays() => None,
             (_, Does::Changes | Does::Waits | Does::Looks) => continue,
@@ -63,12 +62,38 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, I
     way
 }
 
-/// What a step is put back from.
-pub(in crate::runbook) struct Undoing<'a> {
-    pub plan: &'a Plan,
-    pub step: &'a PlannedStep,
-    /// What its first Intent recorded.
-    pub image: &'a Image,
+/// The steps of the way back of one step, each with what it takes over from the step forth.
+fn back(plan: &Plan, step: &PlannedStep, sets: &dyn Sets, image: &Image) -> Option<Vec<PlannedStep>> {
+    let waits_for = |wait: &&PlannedStep| match &wait.action {
+        Action::WaitRollout(rollout) => rollout.since.as_ref() == Some(&step.id),
+        _ => false,
+    };
+    let waits: Vec<&PlannedStep> = plan.steps.iter().filter(waits_for).collect();
+    let rollouts = waits.iter().filter_map(|wait| match &wait.action {
+        Action::WaitRollout(rollout) => Some((wait.id.as_str(), rollout)),
+        _ => None,
+    });
+    let undoing = Undoing { step: &step.id, image, back: &undo_id(&step.id), waits: rollouts.collect() };
+    // A restart that is still under way has to end before the next one begins.
+    let patience = |of: fn(&PlannedStep) -> u64| waits.iter().map(|wait| of(wait)).fold(of(step), u64::max);
+    let planned = |Back { action, part }: Back| match part {
+        Part::Looks { number, title, after } => {
+            let more = if number == 0 { String::new() } else { format!("#{number}") };
+            let id = format!("undo-probe{more}:{}", step.id);
+            Some(PlannedStep { id, title, confirm: Confirm::None, after, ..step_back(step, action) })
+        }
+        Part::Sets { title, before, after } => {
+            let (total_s, stalled_s) = (patience(|step| step.total_s), patience(|step| step.stalled_s));
+            Some(PlannedStep { title, before, after, total_s, stalled_s, ..step_back(step, action) })
+        }
+        // What the wait proves is about names and health as the spec has them, so it holds on the way back too.
+        Part::Waits { like } => {
+            let wait = plan.step(&like)?;
+            let (title, post) = (wait.title.clone(), wait.post.clone());
+            Some(PlannedStep { title, confirm: Confirm::None, post, ..step_back(wait, action) })
+        }
+    };
+    sets.back(&undoing)?.into_iter().map(planned).collect()
 }
 
 /// Deletes what this run created, and only that: whether it did is seen in the object's field managers.
@@ -79,23 +104,9 @@ fn created(run: &str, step: &PlannedStep, object_kind: ObjectKind) -> PlannedSte
     PlannedStep { title, after: Image::Absent, ..step_back(step, Action::DeleteObject(action)) }
 }
 
-/// The merge patch with each leaf replaced by its recorded value.
-pub(in crate::runbook) fn with_values(at: &str, merge: &Value, fields: &Map<String, Value>) -> Option<Value> {
-    match merge.as_object() {
-        Some(map) if !map.is_empty() => {
-            let mut filled = Map::new();
-            for (key, value) in map {
-                filled.insert(key.clone(), with_values(&merge::below(at, key), value, fields)?);
-            }
-            Some(Value::Object(filled))
-        }
-        _ => fields.get(&merge::name(at)).cloned(),
-    }
-}
-
 /// A step back, with the guards and times of the step forth. The post-conditions of the step forth are about the
 /// state that is being left, so they are not taken over.
-pub(in crate::runbook) fn step_back(step: &PlannedStep, action: Action) -> PlannedStep {
+fn step_back(step: &PlannedStep, action: Action) -> PlannedStep {
     let gate = |gate: &str| format!("undo/{gate}");
     PlannedStep {
         id: undo_id(&step.id),
@@ -125,20 +136,5 @@ pub(in crate::runbook) fn step_back(step: &PlannedStep, action: Action) -> Plann
         never: Vec::new(),
         action,
         ..step.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn recorded_values_take_the_places_of_ours() {
-        let merge = json!({"metadata": {"annotations": {"a.b/c": "true"}}, "spec": {"acrossK8s": true}});
-        let fields = json!({"metadata.annotations[a.b/c]": null, "spec.acrossK8s": false});
-        let back = with_values("", &merge, fields.as_object().expect("a map"));
-        assert_eq!(back, Some(json!({"metadata": {"annotations": {"a.b/c": null}}, "spec": {"acrossK8s": false}})));
-        assert_eq!(with_values("", &merge, &Map::new()), None, "a value that was not recorded is not made up");
     }
 }

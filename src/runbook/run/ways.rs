@@ -207,7 +207,7 @@ fn by_hand(step: &PlannedStep) -> Option<WayOn> {
 fn after_foreign(step: &PlannedStep, reason: &PauseReason) -> Vec<WayOn> {
     let PauseReason::Foreign { before, .. } = reason else { return Vec::new() };
     let back = match step.action.kind().does() {
-        Does::Sets(sets) => sets.line_back(step, before),
+        Does::Sets(sets) => sets.line_back(step.membership_api(), before),
         Does::Makes(kind) => return vec![look_at(kind, step.action.target())],
         Does::Changes | Does::Waits | Does::Looks => None,
     };

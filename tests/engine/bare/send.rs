@@ -13,7 +13,8 @@ use tidepilot::fleet::certificate::fingerprint;
 use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
-use tidepilot::runbook::action::{Action, Answer};
+use tidepilot::runbook::action::Answer;
+use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::requests::{
     copied_secret, delete_options, issued_secret, member_path, tidb_cluster_path, transfer_path, update_request,
 };

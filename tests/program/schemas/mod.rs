@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tidepilot::fleet::object::{Lookup, ObjectId, ObjectKind};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectRef, What};
 use tidepilot::runbook::Observation;
-use tidepilot::runbook::action::Action;
+use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::CreateObject;
 use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::plan::bind::bind;

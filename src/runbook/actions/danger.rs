@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::tidbcluster::Component;
-use crate::runbook::action::{Action, RESTARTED_AT};
+use crate::runbook::action::RESTARTED_AT;
+use crate::runbook::actions::Action;
 
 /// The annotation with which the operator looks at PD's quorum before each restart (`domain.md` §2.3).
 const CHECK_QUORUM: &str = "tidb.pingcap.com/pd-check-quorum-before-upgrade";

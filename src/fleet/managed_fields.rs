@@ -1,0 +1,92 @@
+//! Who changed it, and when, as far as the objects say: `metadata.managedFields` names a tool and a time, never a person.
+//!
+//! Pure. PD keeps no such record of its members, which is said where it matters. Not here: that something was changed
+//! (`runbook::actions::judge`, `runbook::run::guards`).
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::fleet::tidbcluster::{FieldManager, TidbCluster};
+
+/// What TiDB Operator writes under; it is never who is looked for, unless nobody else ever wrote.
+const OPERATOR: &str = "tidb-controller-manager";
+
+/// Who set these fields of a TidbCluster last (`spec.paused`, `metadata.annotations[x]`).
+pub fn last_writer_of_fields(tc: &TidbCluster, fields: &[&str]) -> Option<String> {
+    let owns = |manager: &&FieldManager| fields.iter().any(|field| owned(manager, field));
+    let managers = &tc.metadata.managed_fields;
+    if let Some(last) = newest(managers.iter().filter(owns)) {
+        return Some(format!("set by {}", named(&last.manager, last.time)));
+    }
+    // A field that was taken out belongs to nobody any more.
+    let last = newest(managers.iter().filter(|manager| manager.manager != OPERATOR && !manager.paths.is_empty()))?;
+    Some(format!("the TidbCluster was last written by {}", named(&last.manager, last.time)))
+}
+
+/// managedFields are kept two levels deep, so a field further down is its parent's.
+fn owned(manager: &FieldManager, field: &str) -> bool {
+    manager
+        .paths
+        .iter()
+        .any(|path| path == field || (path.matches('.').count() == 2 && field.starts_with(&format!("{path}."))))
+}
+
+fn newest<'a>(managers: impl Iterator<Item = &'a FieldManager>) -> Option<&'a FieldManager> {
+    managers.max_by_key(|manager| (manager.time, manager.manager != OPERATOR))
+}
+
+fn named(manager: &str, time: Option<Timestamp>) -> String {
+    let who = match manager.split_once('/') {
+        Some(("tidepilot", run)) => format!("tidepilot run {run}"),
+        Some(_) | None => manager.to_owned(),
+    };
+    match time {
+        Some(at) => format!("{who} at {} UTC", at.strftime("%Y-%m-%d %H:%M:%S")),
+        None => who,
+    }
+}
+
+/// Who wrote an object last, of those who are not the operator.
+pub fn last_writer_of_object(object: &Value) -> Option<String> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array)?;
+    let written = entries.iter().filter_map(|entry| {
+        let time = entry.get("time").and_then(Value::as_str).and_then(|time| time.parse::<Timestamp>().ok());
+        Some((time, entry.get("manager")?.as_str()?))
+    });
+    let (time, manager) = written.filter(|(_, manager)| *manager != OPERATOR).max_by_key(|(time, _)| *time)?;
+    Some(format!("last written by {}", named(manager, time)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn tc() -> TidbCluster {
+        let fields = |spec: Value| json!({"f:spec": spec, "f:metadata": {"f:annotations": {"f:a.b/c": {}}}});
+        serde_json::from_value(json!({"metadata": {"name": "basic", "namespace": "db", "managedFields": [
+            {"manager": "kubectl-create", "time": "2026-01-01T00:00:00Z", "fieldsV1": fields(json!({"f:paused": {}, "f:pd": {".": {}, "f:version": {}}}))},
+            {"manager": OPERATOR, "time": "2026-01-03T00:00:00Z", "fieldsV1": {"f:spec": {"f:pd": {"f:config": {}}}}},
+            {"manager": "kubectl-edit", "time": "2026-01-02T03:04:05Z", "fieldsV1": {"f:spec": {"f:paused": {}}}},
+            {"manager": "tidepilot/20260101-x", "time": "2026-01-02T00:00:00Z", "fieldsV1": {"f:spec": {"f:clusterDomain": {}}}},
+        ]}}))
+        .expect("shape")
+    }
+
+    #[test]
+    fn the_newest_writer_of_the_field_is_named() {
+        let cases = [
+            ("spec.paused", "set by kubectl-edit at 2026-01-02 03:04:05 UTC"),
+            ("spec.pd.version", "set by kubectl-create at 2026-01-01 00:00:00 UTC"),
+            ("spec.pd.config.x", "set by tidb-controller-manager at 2026-01-03 00:00:00 UTC"),
+            ("spec.clusterDomain", "set by tidepilot run 20260101-x at 2026-01-02 00:00:00 UTC"),
+            ("metadata.annotations[a.b/c]", "set by kubectl-create at 2026-01-01 00:00:00 UTC"),
+            // Taken out: nobody's any more.
+            ("spec.acrossK8s", "the TidbCluster was last written by kubectl-edit at 2026-01-02 03:04:05 UTC"),
+        ];
+        for (field, who) in cases {
+            assert_eq!(last_writer_of_fields(&tc(), &[field]).as_deref(), Some(who), "{field}");
+        }
+        assert_eq!(last_writer_of_fields(&TidbCluster::default(), &["spec.paused"]), None);
+    }
+}
