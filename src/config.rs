@@ -15,6 +15,8 @@ pub struct Config {
     pub read_only: bool,
     /// The console takes the mouse; a terminal's own selection then takes shift.
     pub mouse: Option<bool>,
+    /// Who is told of runs and findings, as `--notify` names them. May hold secrets, so it is never printed.
+    pub notify: Vec<String>,
     /// By context name.
     pub contexts: BTreeMap<String, ContextConfig>,
 }
@@ -73,6 +75,8 @@ mod tests {
         let config = Config::parse("contexts:\n  prod-east:\n    readOnly: true\n").expect("reads");
         assert!(config.contexts["prod-east"].read_only && !config.read_only);
         assert_eq!(Config::parse("mouse: false\n").map(|config| config.mouse), Ok(Some(false)));
+        let told = Config::parse("notify: [alertmanager+http://am:9093]\n").map(|config| config.notify.len());
+        assert_eq!(told, Ok(1));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let error = Config::parse("contexts:\n  a:\n    readonly: true\n").expect_err("refused");
         assert!(error.contains("readonly") && error.contains("line 3"), "{error}");

@@ -3,6 +3,7 @@
 //!
 //! Exit 0: nothing at or above the severity; 2: something; 3: nothing found, but something could not be seen.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,10 +12,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::notify::{NotifyArgs, Told, dark};
 use super::options::Connect;
 use super::signals::{Signals, asked};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;
+use crate::client::notify::Notifier;
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
 use crate::fleet::database::databases;
@@ -53,6 +56,8 @@ pub struct CheckArgs {
     /// Command for the shell, run whenever the findings are others than before; the JSON is its standard input
     #[arg(long, value_name = "CMD", requires = "watch")]
     on_change: Option<String>,
+    #[command(flatten)]
+    notify: NotifyArgs,
     /// Print every hazard with how it is seen, and look at nothing
     #[arg(long, conflicts_with = "file")]
     catalogue: bool,
@@ -107,6 +112,13 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
+    let notifier = match args.notify.notifier() {
+        // One look tells whoever asked for it.
+        Ok(notifier) if args.watch => notifier,
+        Ok(_) => Notifier::default(),
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let mut told = Told::default();
     let mut last: Option<Vec<String>> = None;
     let mut signals = None;
     let mut code = ExitCode::SUCCESS;
@@ -116,8 +128,8 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
             looked = look(args, connect, &links, observed_at) => looked,
             _ = asked(&mut signals) => return Ok(code),
         };
-        let shown = match looked {
-            Ok(shown) => shown,
+        let (shown, dark) = match looked {
+            Ok(both) => both,
             Err(sentence) => return Ok(fail(&sentence, USAGE)),
         };
         if !args.watch {
@@ -127,6 +139,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
         if signals.is_none() {
             signals = Some(Signals::register()?);
         }
+        notifier.tell(&told.news(&shown.findings, &dark, observed_at));
         let found = shown.told();
         if last.replace(found.clone()).as_ref() != Some(&found) {
             let document = serde_json::to_string(&report::document(&shown, observed_at)?)? + "\n";
@@ -147,8 +160,13 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     }
 }
 
-/// One look, judged. `Err`: one sentence.
-async fn look(args: &CheckArgs, connect: &Connect, links: &Links, now: Timestamp) -> Result<Shown, String> {
+/// One look, judged, and the clusters that are not live. `Err`: one sentence.
+async fn look(
+    args: &CheckArgs,
+    connect: &Connect,
+    links: &Links,
+    now: Timestamp,
+) -> Result<(Shown, BTreeSet<String>), String> {
     let least = args.severity.severity();
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let mut checked = check(&fleet, args.database.as_deref(), now);
@@ -175,7 +193,7 @@ async fn look(args: &CheckArgs, connect: &Connect, links: &Links, now: Timestamp
         connect.repeat_of_runs(&mut open);
     }
     let shown = Shown::of_fleet(&fleet, checked, least, now);
-    Ok(Shown { open_runs: open, chinese: connect.chinese(), ..shown })
+    Ok((Shown { open_runs: open, chinese: connect.chinese(), ..shown }, dark(&fleet)))
 }
 
 /// Longest time that a command for changes may take.

@@ -1,15 +1,20 @@
 //! `tidepilot` without a command: the console over every context.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::notify::notifier;
 use super::options::Connect;
 use super::{USAGE, fail};
 use crate::app::driver::{Driver, session::session};
+use crate::app::message::Message;
+use crate::app::words::Level;
 use crate::app::{App, AppOptions};
 use crate::client::Links;
+use crate::client::notify::{Notifier, Say};
 use crate::console::terminal;
 
 pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
@@ -41,10 +46,31 @@ pub async fn open(links: Links, driver: Driver, connect: &Connect, simulated: bo
     let (lent, shells) = mpsc::channel(1);
     // Whoever sits at the console may wait for a second person; leaving stops the run at their gate.
     let driver = driver.patience(Duration::from_secs(3600));
+    // Nobody is to be told of what happens on a simulated fleet.
+    let notifier = match simulated {
+        true => Notifier::default(),
+        false => match notifier(&[], told_on_screen(&messages)) {
+            Ok(notifier) => notifier,
+            Err(sentence) => return Ok(fail(&sentence, USAGE)),
+        },
+    };
+    let driver = driver.notifying(notifier.clone());
     let background = tokio::spawn(session(driver, messages, todo, lent));
     let ended = terminal::run(app, inbox, effects, shells).await;
     // Also when the terminal is gone: a run is to be paused and its lease given back.
     background.await?;
+    notifier.end().await;
     ended?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What could not be delivered is said on the screen; once that is gone, to nobody.
+fn told_on_screen(messages: &mpsc::Sender<Message>) -> Say {
+    let messages = messages.downgrade();
+    Arc::new(move |line: &str| {
+        if let Some(messages) = messages.upgrade() {
+            // A screen that is behind has more urgent things to show.
+            let _ = messages.try_send(Message::Said(Level::Working, line.to_owned()));
+        }
+    })
 }

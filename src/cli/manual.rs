@@ -27,7 +27,7 @@ pub const DIAGNOSE: &str = "Exit codes: 0 nothing, 2 something, 3 something coul
 
 pub const PLAN: &str = "Exit codes: 0 nothing to do, 2 changes to make, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot plan migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com";
 
-pub const RUN: &str = "Progress and questions go to stderr, the result to stdout; with -o json stdout has the records, one a line.\n\nExamples:\n  tidepilot run migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com\n  tidepilot run --plan plan.json --yes";
+pub const RUN: &str = "Progress and questions go to stderr, the result to stdout; with -o json stdout has the records, one a line.\n\nExamples:\n  tidepilot run migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com\n  tidepilot run --plan plan.json --yes\n  tidepilot run --plan plan.json --notify 'mail -s tidepilot oncall@example.com'";
 
 pub const RUNS: &str =
     "Examples:\n  tidepilot runs list\n  tidepilot runs resume RUN\n  tidepilot runs report RUN > ticket.md";
@@ -87,7 +87,7 @@ pub const MAN: &str =
 
 pub const DOCS: &str = "Exit codes: 0 written, 1 not written, 64 wrong usage\n\nExample:\n  tidepilot docs docs";
 
-pub const MONITOR: &str = "Exit codes: 0 ended by a signal (or printed, with --once), 1 the address is taken, 64 wrong usage\n\nExamples:\n  tidepilot monitor\n  tidepilot monitor --listen 0.0.0.0:9487 --token-file token\n  tidepilot monitor --once > /var/lib/node_exporter/tidepilot.prom";
+pub const MONITOR: &str = "Exit codes: 0 ended by a signal (or printed, with --once), 1 the address is taken, 64 wrong usage\n\nExamples:\n  tidepilot monitor\n  tidepilot monitor --listen 0.0.0.0:9487 --token-file token\n  tidepilot monitor --notify alertmanager+http://alertmanager.monitoring:9093\n  tidepilot monitor --once > /var/lib/node_exporter/tidepilot.prom";
 
 pub const SCHEMA: &str =
     "Exit codes: 0 printed, 64 wrong usage\n\nExample:\n  tidepilot schema status > status.schema.json";

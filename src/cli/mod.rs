@@ -14,6 +14,7 @@ mod docs;
 mod log_file;
 mod manual;
 mod monitor;
+mod notify;
 mod options;
 mod plan;
 mod rbac;

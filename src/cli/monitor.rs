@@ -3,7 +3,7 @@
 //! Read-only whatever the configuration says. Plain HTTP on loopback; elsewhere it wants a token, and TLS is the business
 //! of whoever stands in front of it. Not here: what the metrics are (`report::metrics`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,22 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::notify::{NotifyArgs, Told, dark};
 use super::options::Connect;
 use super::signals::Signals;
 use super::{USAGE, complain, fail, print};
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
+use crate::fleet::database::databases;
 use crate::fleet::extras::Extras;
-use crate::hazards::check;
+use crate::hazards::{Finding, check};
 use crate::report::metrics;
+use crate::runbook::run::standing;
 
 /// Connections that are held at once; the one that is longest there makes room for one more.
 const CONNECTIONS: usize = 32;
@@ -52,6 +56,8 @@ pub struct MonitorArgs {
     /// Print the metrics of one look and end, for a textfile collector
     #[arg(long, conflicts_with_all = ["listen", "every", "token_file"])]
     once: bool,
+    #[command(flatten)]
+    notify: NotifyArgs,
 }
 
 /// What is served: the text of the latest look, and when it was.
@@ -69,9 +75,13 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     if args.once {
-        print(&look(&links, &connect).await);
+        print(&look(&links, &connect).await.text);
         return Ok(ExitCode::SUCCESS);
     }
+    let notifier = match args.notify.notifier() {
+        Ok(notifier) => notifier,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
     let token = match args.token_file.as_deref().map(token).transpose() {
         Ok(token) => token,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
@@ -89,8 +99,10 @@ pub async fn run(args: &MonitorArgs, connect: &Connect) -> color_eyre::Result<Ex
     let served = Arc::new(Mutex::new(Served { text: None, at: Instant::now(), every, token }));
     let mut signals = Signals::register()?;
     let looking = async {
+        let mut told = Told::default();
         loop {
-            let text = look(&links, &connect).await;
+            let Looked { text, findings, dark, at } = look(&links, &connect).await;
+            notifier.tell(&told.news(&findings, &dark, at));
             {
                 let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
                 served.text = Some(text);
@@ -116,16 +128,26 @@ fn token(file: &Path) -> Result<[u8; 32], String> {
     }
 }
 
-async fn look(links: &Links, connect: &Connect) -> String {
+/// What one look gives.
+struct Looked {
+    text: String,
+    findings: Vec<Finding>,
+    dark: BTreeSet<String>,
+    at: Timestamp,
+}
+
+async fn look(links: &Links, connect: &Connect) -> Looked {
     let began = Instant::now();
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let now = client::now();
-    let checked = check(&fleet, None, now);
+    let mut checked = check(&fleet, None, now);
     let open = match connect.driver(links.clone()) {
         Ok(driver) => driver.open_work(Some(&fleet)).await.open(),
         Err(_) => Vec::new(),
     };
-    metrics::text(&fleet, &checked, &open, now, began.elapsed())
+    let text = metrics::text(&fleet, &checked, &open, now, began.elapsed());
+    standing::into_findings(&open, &databases(&fleet), &mut checked.findings);
+    Looked { text, findings: checked.findings, dark: dark(&fleet), at: now }
 }
 
 /// Whoever has been connected longest makes room for whoever comes: an answer takes milliseconds, and those who only sit

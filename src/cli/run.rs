@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
+use super::notify::NotifyArgs;
 use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair};
 use super::signals::{Asked, Signals, asked};
 use super::{USAGE, complain, fail, note, print};
+use crate::app::driver::telling::{RunTeller, UNANSWERED};
 use crate::app::driver::{GateAnswer, Reply, RunChannels, now};
 use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
@@ -85,11 +87,18 @@ pub struct FaceArgs {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = RunOutput::Text)]
     pub output: RunOutput,
+    #[command(flatten)]
+    pub notify: NotifyArgs,
 }
 
 impl FaceArgs {
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.await_approval)
+    }
+
+    /// Whether there is a person at a terminal to be asked.
+    fn asks(&self) -> bool {
+        self.output == RunOutput::Text && std::io::stdin().is_terminal()
     }
 }
 
@@ -108,8 +117,10 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     if let Some(Err(sentence)) = args.runbook.as_ref().map(|runbook| connect.knows(runbook, &args.set)) {
         return Ok(connect.refuse(&sentence, Exit::Refused.code()));
     }
-    let read = connect.links().and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?)));
-    let (links, inputs, accepted) = match read {
+    let read = connect
+        .links()
+        .and_then(|links| Ok((links, inputs(&args.set)?, args.overrule.read()?, args.face.notify.notifier()?)));
+    let (links, inputs, accepted, notifier) = match read {
         Ok(read) => read,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
@@ -168,18 +179,25 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     }
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
-    let end = drive(&args.face, |ears| async move { driver.start(plan, ears).await }).await;
-    Ok(finish(&end, &args.face, connect))
+    let mut teller = RunTeller::new(notifier);
+    let end = drive(&args.face, &mut teller, |ears| async move { driver.start(plan, ears).await }).await;
+    Ok(finish(&end, &args.face, connect, &teller).await)
 }
 
 /// Says how it ended, with what helps where it has stopped. What came to its end is a result; everything else, and all
 /// that is said beside JSON lines, goes to stderr.
-pub fn finish(end: &RunEnd, face: &FaceArgs, connect: &Connect) -> ExitCode {
+pub async fn finish(end: &RunEnd, face: &FaceArgs, connect: &Connect, teller: &RunTeller) -> ExitCode {
     let said = connect.with_kubeconfig(&report::run::end(end, &connect.repeated()));
     let ended = [Exit::Done, Exit::Undone, Exit::NotGood].contains(&end.code);
     match face.output {
         RunOutput::Text if ended => print(&(said + "\n")),
         RunOutput::Text | RunOutput::Json => complain(&said),
+    }
+    // The run is over and its lease given back: only this process waits, and not for a person who wants it to end.
+    let mut signals = Signals::register().ok();
+    tokio::select! {
+        () = teller.finish() => {}
+        _ = asked(&mut signals) => {}
     }
     ExitCode::from(end.code.code())
 }
@@ -194,7 +212,7 @@ fn told(record: &Record) {
 }
 
 /// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
-pub async fn drive<F, Drive>(face: &FaceArgs, start: F) -> RunEnd
+pub async fn drive<F, Drive>(face: &FaceArgs, teller: &mut RunTeller, start: F) -> RunEnd
 where
     F: FnOnce(RunChannels) -> Drive,
     Drive: Future<Output = RunEnd> + Send + 'static,
@@ -209,7 +227,9 @@ where
     let mut said = Said::default();
     loop {
         tokio::select! {
-            message = heard.recv() => match message {
+            message = heard.recv() => {
+              if let Some(message) = &message { teller.hear(message); }
+              match message {
                 None => break,
                 Some(RunMessage::Record(record)) => {
                     said = Said::default();
@@ -230,8 +250,12 @@ where
                             complain(&report::plain(&format!("--confirm {given} is no answer: {why}")));
                         }
                     }
+                    let by_flag = flagged(face, &gate, &mut unused);
+                    if by_flag.is_none() {
+                        teller.waits(&gate, if face.asks() { UNANSWERED } else { Duration::ZERO });
+                    }
                     let said = tokio::select! {
-                        said = answer(face, &gate, &mut unused) => said,
+                        said = answer(face, &gate, by_flag) => said,
                         // At a question nothing is under way: it is left unanswered, and the run stays open.
                         _ = asked(&mut signals) => {
                             note("\n");
@@ -247,7 +271,7 @@ where
                     }
                 }
                 Some(RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
-            },
+            }}
             signal = asked(&mut signals) => {
                 if signal == Asked::Interrupt && *stop.borrow() {
                     complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it continues");
@@ -264,6 +288,7 @@ where
         sentence: format!("the driver broke: {error}; the journal has everything up to there"),
         ..RunEnd::default()
     });
+    teller.ended(&end);
     for text in unused {
         complain(&format!("warning: --confirm {text} answered no gate"));
     }
@@ -295,17 +320,24 @@ impl Said {
     }
 }
 
-/// Flags answer first; then a person, if there is one.
-async fn answer(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> GateAnswer {
+/// What the flags answer.
+fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<GateAnswer> {
     match &gate.text {
         Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
             unused.retain(|given| !gate.takes(given));
-            return GateAnswer::Text(text.clone());
+            Some(GateAnswer::Text(text.clone()))
         }
-        None if face.yes => return GateAnswer::Text(String::new()),
-        Some(_) | None => {}
+        None if face.yes => Some(GateAnswer::Text(String::new())),
+        Some(_) | None => None,
     }
-    if face.output == RunOutput::Json || !std::io::stdin().is_terminal() {
+}
+
+/// Flags answer first; then a person, if there is one.
+async fn answer(face: &FaceArgs, gate: &Gate, by_flag: Option<GateAnswer>) -> GateAnswer {
+    if let Some(said) = by_flag {
+        return said;
+    }
+    if !face.asks() {
         return GateAnswer::NotYet;
     }
     loop {

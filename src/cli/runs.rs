@@ -12,6 +12,7 @@ use super::options::Connect;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::open_work::OpenWork;
+use crate::app::driver::telling::RunTeller;
 use crate::app::driver::{Driver, journals};
 use crate::app::exit::Exit;
 use crate::client;
@@ -180,13 +181,15 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 Ok(links) => links,
                 Err(sentence) => return Ok(fail(&sentence, USAGE)),
             };
-            let driver = match connect.shelf() {
-                Ok(shelf) => Driver::new(links, folder).with_shelf(shelf).patience(face.patience()),
+            let (shelf, notifier) = match connect.shelf().and_then(|shelf| Ok((shelf, face.notify.notifier()?))) {
+                Ok(both) => both,
                 Err(sentence) => return Ok(fail(&sentence, USAGE)),
             };
+            let mut teller = RunTeller::of(notifier, &folder, id);
+            let driver = Driver::new(links, folder).with_shelf(shelf).patience(face.patience());
             let id = id.clone();
-            let end = drive(face, |ears| async move { driver.take_over(&id, ears).await }).await;
-            Ok(finish(&end, face, connect))
+            let end = drive(face, &mut teller, |ears| async move { driver.take_over(&id, ears).await }).await;
+            Ok(finish(&end, face, connect, &teller).await)
         }
         RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
             let wish = match (by_hand, skip) {
@@ -256,14 +259,15 @@ async fn go_on(
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     sharing.warn();
-    let shelf = match connect.shelf() {
-        Ok(shelf) => shelf,
+    let (shelf, notifier) = match connect.shelf().and_then(|shelf| Ok((shelf, face.notify.notifier()?))) {
+        Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
+    let mut teller = RunTeller::of(notifier, &folder, id);
     let driver = Driver::new(links, folder).with_shelf(shelf).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
-    let end = drive(face, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
-    Ok(finish(&end, face, connect))
+    let end = drive(face, &mut teller, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
+    Ok(finish(&end, face, connect, &teller).await)
 }
 
 /// This machine's runs and the open ones in the clusters. Without a kubeconfig there are only this machine's; what could

@@ -20,6 +20,8 @@ enum Of {
     Check,
     Plan,
     Diagnose,
+    /// What a command of `--notify` gets
+    Notification,
     /// One record of `run -o json` and `runs show -o json`
     Run,
 }
@@ -30,6 +32,7 @@ pub fn run(args: &SchemaArgs) -> ExitCode {
         Of::Check => include_str!("../../assets/schemas/check.json"),
         Of::Plan => include_str!("../../assets/schemas/plan.json"),
         Of::Diagnose => include_str!("../../assets/schemas/diagnose.json"),
+        Of::Notification => include_str!("../../assets/schemas/notification.json"),
         Of::Run => include_str!("../../assets/schemas/run.json"),
     });
     ExitCode::SUCCESS

@@ -4,7 +4,7 @@
 //! [`wire::access`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
 //! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::probe`], [`write`] (a run's hands) →
 //! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
-//! what goes into them.
+//! what goes into them. [`notify`] tells people elsewhere.
 //!
 //! Imports `fleet` and `runbook` only. Everything it learns leaves as [`crate::fleet::Change`]; everything it does enters
 //! as an [`Action`](crate::runbook::actions::Action). Judging either is not its business.
@@ -14,6 +14,7 @@ pub mod certificates;
 mod fuzz;
 pub mod journal;
 pub mod kube;
+pub mod notify;
 mod pd;
 pub mod share;
 pub mod wire;

@@ -12,7 +12,7 @@ use crate::common::{Demo, LONG, Ran, Room, eventually, finish};
 const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
 
 /// Validates each line of `documents` with Python's jsonschema. `None`: it is not there (never in CI).
-fn validate(room: &Room, schema: &str, documents: &[String]) -> Option<Ran> {
+pub fn validate(room: &Room, schema: &str, documents: &[String]) -> Option<Ran> {
     let python = "import jsonschema, json, sys\n\
                   schema = json.load(open(sys.argv[1]))\n\
                   kind = jsonschema.validators.validator_for(schema)\n\
@@ -125,7 +125,7 @@ fn lines_of(child: &mut std::process::Child) -> std::sync::mpsc::Receiver<String
     hear
 }
 
-fn pause(demo: &Demo, paused: bool) {
+pub fn pause(demo: &Demo, paused: bool) {
     let patch = format!("{{\"spec\":{{\"paused\":{paused}}}}}");
     let ran = Command::new("kubectl")
         .args(["--context", "legacy", "-n", "pingcap", "patch", "tc", "basic", "--type", "merge", "-p", &patch])
@@ -135,7 +135,7 @@ fn pause(demo: &Demo, paused: bool) {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
-fn kubectl() -> bool {
+pub fn kubectl() -> bool {
     let there = Command::new("kubectl").args(["version", "--client"]).output().is_ok();
     assert!(there || std::env::var("CI").as_deref() != Ok("true"), "kubectl has to be there in CI");
     there

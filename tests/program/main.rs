@@ -19,6 +19,7 @@ mod log_file;
 mod migration;
 mod monitor;
 mod network;
+mod notify;
 mod planted;
 mod practice;
 mod rights;

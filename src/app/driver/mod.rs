@@ -7,7 +7,7 @@
 //! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`ended`]
 //! (how it ended, in words), [`waiting`] (how long nothing has moved), [`approve`] and [`approved`] (the second person),
 //! [`journals`] and [`copies`] (runs read back, here and there), [`open_work`] (what is half done), [`session`] (the
-//! console's effects), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
+//! console's effects), [`telling`] (what people elsewhere are told of a run), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
 
 pub mod approve;
 pub mod approved;
@@ -29,6 +29,7 @@ mod saved;
 pub mod session;
 pub mod shells;
 mod take_over;
+pub mod telling;
 mod turns;
 mod waiting;
 
@@ -50,6 +51,7 @@ use super::exit::Exit;
 use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::Links;
 use crate::client::journal::{self, Journal};
+use crate::client::notify::Notifier;
 use crate::client::share::lease::Timing;
 use crate::client::share::open_run;
 use crate::client::wire::agent;
@@ -118,6 +120,7 @@ pub struct Driver {
     witness: Witness,
     /// How long a second person is waited for before the run stops.
     patience: Duration,
+    notifier: Notifier,
 }
 
 impl Driver {
@@ -131,6 +134,7 @@ impl Driver {
             timing: Timing::from_environment(),
             witness: Witness::default(),
             patience: Duration::ZERO,
+            notifier: Notifier::default(),
         }
     }
 
@@ -162,6 +166,11 @@ impl Driver {
     /// How long to wait for a second person before the run stops at their gate; not at all without.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Whom a session tells of its runs.
+    pub fn notifying(self, notifier: Notifier) -> Self {
+        Self { notifier, ..self }
     }
 
     pub fn runs_folder(&self) -> &Path {

@@ -15,6 +15,7 @@ use super::closeup;
 use super::forwards::Forwards;
 use super::saved;
 use super::shells::{Attached, attach};
+use super::telling::{RunTeller, UNANSWERED};
 use super::turns::Known;
 use super::{Driver, GateAnswer, Reply, RunChannels, journals};
 use crate::app::exit::Exit;
@@ -140,7 +141,14 @@ pub async fn session(
             }
             Effect::Start(plan) => {
                 let begin = driver.clone();
-                driving = Some(begin_run(&look, &messages, move |ears| async move { begin.start(*plan, ears).await }));
+                let teller = RunTeller::new(driver.notifier.clone());
+                driving =
+                    Some(begin_run(
+                        &look,
+                        &messages,
+                        teller,
+                        move |ears| async move { begin.start(*plan, ears).await },
+                    ));
             }
             Effect::Resume { run, wish } => {
                 // What happened before belongs to the picture.
@@ -148,8 +156,9 @@ pub async fn session(
                 for record in reworded::records(&before, driver.lang()) {
                     let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
                 }
+                let teller = RunTeller::of(driver.notifier.clone(), driver.runs_folder(), &run);
                 let begin = driver.clone();
-                driving = Some(begin_run(&look, &messages, move |ears| async move {
+                driving = Some(begin_run(&look, &messages, teller, move |ears| async move {
                     begin.resume_with(&run, wish.as_ref(), ears).await
                 }));
             }
@@ -281,7 +290,12 @@ fn watch_renewal(run: &mut Standing, seen: &mut BTreeMap<String, (String, Instan
     }
 }
 
-fn begin_run<F, Drive>(look: &watch::Sender<()>, messages: &mpsc::Sender<Message>, start: F) -> Driving
+fn begin_run<F, Drive>(
+    look: &watch::Sender<()>,
+    messages: &mpsc::Sender<Message>,
+    mut teller: RunTeller,
+    start: F,
+) -> Driving
 where
     F: FnOnce(RunChannels) -> Drive + Send + 'static,
     Drive: Future<Output = RunEnd> + Send + 'static,
@@ -293,6 +307,10 @@ where
     let task = tokio::spawn(async move {
         let running = tokio::spawn(start(RunChannels { news, replies: replied, stop: stopped }));
         while let Some(news) = heard.recv().await {
+            match &news {
+                RunMessage::Gate(gate) => teller.waits(gate, UNANSWERED),
+                other => teller.hear(other),
+            }
             // A closed console does not stop the run.
             let _ = messages.send(Message::Run(news)).await;
         }
@@ -302,6 +320,7 @@ where
             sentence: format!("the driver broke: {error}; the journal has everything up to there"),
             ..RunEnd::default()
         });
+        teller.ended(&end);
         let _ = messages.send(Message::Run(RunMessage::Ended(end))).await;
         look.send_replace(());
     });
