@@ -1,4 +1,4 @@
-//! What the journal costs: fsyncs and milliseconds per step of a run, and reading back 10,000 records.
+//! What the journal costs: fsyncs and milliseconds per step of a run, and reading back 10,000 and 100,000 records.
 //!
 //! `cargo bench` prints figures and judges nothing; how many fsyncs a record may cost is asserted in
 //! `client::journal`'s tests. The files lie in a folder below `target/`, on a real disk: a temporary folder may be memory.
@@ -19,7 +19,7 @@ use tidepilot::runbook::run::record::{Event, Record, decode};
 
 /// Whole runs that are written.
 const RUNS: u32 = 20;
-const LONG: usize = 10_000;
+const LONG: [usize; 2] = [10_000, 100_000];
 /// Times that the long journal is read.
 const READS: u32 = 5;
 
@@ -30,7 +30,10 @@ fn main() {
     drive(&mut bed, Course::default());
     let records = decode(&bed.disk.0).expect("a whole journal").records;
     a_run(dir.path(), &records);
-    a_long_one(dir.path(), &records);
+    for count in LONG {
+        let dir = tempfile::tempdir_in(target).expect("a folder below target/");
+        a_long_one(dir.path(), &records, count);
+    }
 }
 
 fn a_run(dir: &Path, records: &[Record]) {
@@ -62,7 +65,7 @@ fn a_run(dir: &Path, records: &[Record]) {
 }
 
 /// A run that was tried again and again: its opening, then Intent, refusal and resumption over and over.
-fn a_long_one(dir: &Path, records: &[Record]) {
+fn a_long_one(dir: &Path, records: &[Record], count: usize) {
     let intent =
         records.iter().find(|record| matches!(record.event, Event::Intent { .. })).expect("it sends something");
     let Event::Intent { step, .. } = &intent.event else { panic!("not an Intent") };
@@ -76,7 +79,7 @@ fn a_long_one(dir: &Path, records: &[Record]) {
     disk.append(records[0].at, records[0].event.clone());
     let mut lines = disk.0;
     let mut prev = tidepilot::runbook::run::record::line_hash(lines.trim_end());
-    for number in 1..LONG {
+    for number in 1..count {
         let event = [&intent.event, &returned, &resumed][number % 3].clone();
         let record = Record { seq: number as u64, at: intent.at, prev, event };
         let line = tidepilot::runbook::run::record::encode(&record).expect("encodes");
@@ -99,9 +102,9 @@ fn a_long_one(dir: &Path, records: &[Record]) {
         assert!(replayed.has_written());
     }
     let replaying = begun.elapsed() / READS;
-    assert_eq!(found.len(), LONG);
+    assert_eq!(found.len(), count);
     say(&format!(
-        "{LONG} records, {:.1} MB: read and checked (hash chain) in {:.0} ms, replayed in {:.1} ms",
+        "{count} records, {:.1} MB: read and checked (hash chain) in {:.0} ms, replayed in {:.1} ms",
         lines.len() as f64 / 1e6,
         reading.as_secs_f64() * 1000.0,
         replaying.as_secs_f64() * 1000.0,

@@ -18,6 +18,7 @@ use tidepilot::app::driver::GateAnswer;
 use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
 use tidepilot::app::driver::run_journal::Unwritten;
 use tidepilot::app::message::RunMessage;
+use tidepilot::client::kube::look::Depth;
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::{Answer, ProbeLine};
 use tidepilot::runbook::actions::Action;
@@ -477,7 +478,7 @@ impl Hands for SeaHands {
         Ok(record)
     }
 
-    async fn observe(&mut self, _: &Run) -> Option<Observation> {
+    async fn observe(&mut self, _: &Run, _: Depth) -> Option<Observation> {
         self.looked_ms = lock(&self.sea).own_ms(self.who);
         self.latency().await;
         self.patience.look(4_000);
@@ -575,7 +576,7 @@ impl Hands for SeaHands {
         String::new()
     }
 
-    async fn wait(&mut self, time: Duration) {
+    async fn wait(&mut self, _: &Run, time: Duration) {
         self.pause(u64::try_from(time.as_millis()).expect("a short time")).await;
     }
 

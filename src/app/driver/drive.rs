@@ -13,6 +13,7 @@ use super::GateAnswer;
 use super::run_journal::Unwritten;
 use super::waiting::Clock;
 use crate::app::message::RunMessage;
+use crate::client::kube::look::Depth;
 use crate::runbook::Observation;
 use crate::runbook::action::{Answer, ProbeLine};
 use crate::runbook::actions::Action;
@@ -26,6 +27,10 @@ use crate::runbook::run::record::{Cause, Event, Outcome, PauseReason, Record};
 /// A write leaves only on a look that is younger than this: a process that was stopped in between must not send on what
 /// it saw before.
 const FRESH_LOOK: Duration = Duration::from_secs(20);
+/// A wait of so many looks is short: PD is asked in each of them.
+const SHORT_WAIT: u32 = 3;
+/// For how long a look says what is so while nothing is done but writing records.
+const STILL_SO: Duration = Duration::from_secs(2);
 
 /// Somebody else has the run by now; one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +52,9 @@ pub trait Hands: Send {
     fn taken(&self) -> Option<Taken>;
     /// Makes one event durable, an Intent in the cluster too; with the record that it became.
     fn append(&mut self, event: Event) -> impl Future<Output = Result<Record, Unwritten>> + Send;
-    /// One fresh look at everything that the next decision stands on.
-    fn observe(&mut self, run: &Run) -> impl Future<Output = Option<Observation>> + Send;
+    /// One fresh look at everything that the next decision stands on. [`Depth::Moving`]: nothing is sent on it, so that
+    /// what a cluster is need not be asked again.
+    fn observe(&mut self, run: &Run, depth: Depth) -> impl Future<Output = Option<Observation>> + Send;
     fn probe(&mut self, action: &Action, seen: &Observation) -> impl Future<Output = Option<Vec<ProbeLine>>> + Send;
     /// Looks from KubeCluster to KubeCluster.
     fn cross(&mut self, action: &Action, seen: &Observation) -> impl Future<Output = Option<Vec<RouteProbe>>> + Send;
@@ -60,8 +66,8 @@ pub trait Hands: Send {
     fn approvals(&mut self, run: &Run, of: &Wanted) -> impl Future<Output = Result<Vec<Approval>, Taken>> + Send;
     /// Where somebody should look while nothing moves: a piece of a sentence, empty where nothing is found.
     fn look_around(&mut self, run: &Run, seen: &Observation) -> impl Future<Output = String> + Send;
-    /// Lets time pass; a wish to stop cuts it short.
-    fn wait(&mut self, time: Duration) -> impl Future<Output = ()> + Send;
+    /// Lets time pass; a wish to stop cuts it short, and so does what is seen to move.
+    fn wait(&mut self, run: &Run, time: Duration) -> impl Future<Output = ()> + Send;
     /// Tells the face; never holds the run up for long.
     fn tell(&mut self, message: RunMessage) -> impl Future<Output = ()> + Send;
 }
@@ -100,25 +106,58 @@ struct Loop<'a, H> {
     hands: &'a mut H,
     clock: Clock,
     seen: Observation,
+    /// What the last look is good for.
+    stands: Stands,
+    /// How closely is looked next, where that is decided already.
+    closer: Option<Depth>,
+    /// Waits one after another.
+    waits: u32,
     declined: bool,
+}
+
+/// What a look is good for, by what came after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    /// Nothing any more: something was sent or asked, or time has passed.
+    Not,
+    /// That there is nothing to do yet, and no more.
+    ToWait,
+    /// The next decision, but nothing is sent on it.
+    ToJudge,
+    /// Everything.
+    ToSend,
 }
 
 /// Drives a run until the engine stops or the run is somebody else's. `first`: what the engine hears first, [`Input::Go`]
 /// unless an answer to what was sent is known already.
 pub async fn drive<H: Hands>(run: &mut Run, hands: &mut H, first: Input<'static>) -> Ending {
-    let mut all = Loop { run, hands, clock: Clock::default(), seen: Observation::default(), declined: false };
+    let mut all = Loop {
+        run,
+        hands,
+        clock: Clock::default(),
+        seen: Observation::default(),
+        stands: Stands::Not,
+        closer: None,
+        waits: 0,
+        declined: false,
+    };
     let mut next = Next::Input(first);
     loop {
         if let Some(taken) = all.hands.taken() {
             return Ending::Taken(taken);
         }
         let (stop_asked, now) = (all.hands.stop_asked(), all.hands.now());
-        let effects = match next {
+        let mut effects = match next {
             Next::Go => all.run.advance(Input::Go, stop_asked, now),
             Next::Observed => all.run.advance(Input::Observed(&all.seen), stop_asked, now),
             Next::Input(input) => all.run.advance(input, stop_asked, now),
         };
         next = Next::Go;
+        if let Some(depth) = all.too_little_for(&effects) {
+            // Nothing leaves on a look that was taken for something else, and nothing is done: it is decided once more.
+            (all.stands, all.closer) = (Stands::Not, Some(depth));
+            effects = vec![Effect::Observe];
+        }
         for effect in effects {
             match all.carry_out(effect).await {
                 Then::On => {}
@@ -135,16 +174,64 @@ pub async fn drive<H: Hands>(run: &mut Run, hands: &mut H, first: Input<'static>
 
 impl<H: Hands> Loop<'_, H> {
     async fn carry_out(&mut self, effect: Effect) -> Then {
-        let looked = |input: Option<Input<'static>>| Then::Later(Next::Input(input.unwrap_or(Input::Hurried)));
         match effect {
             Effect::Append(event) => self.write_down(event).await,
-            Effect::Observe => match self.hands.observe(self.run).await {
-                Some(fresh) => {
-                    self.seen = fresh;
-                    Then::Later(Next::Observed)
-                }
-                None => Then::Later(Next::Input(Input::Hurried)),
-            },
+            Effect::Observe => self.observe().await,
+            // A person's answer moves nothing in the clusters; how old the look is by then is seen.
+            Effect::Ask(gate) => self.ask(gate).await,
+            other => {
+                self.waits = if matches!(other, Effect::Wait { .. }) { self.waits + 1 } else { 0 };
+                self.stands = Stands::Not;
+                self.reach_out(other).await
+            }
+        }
+    }
+
+    /// How closely to look again before these are carried out, where the last look is not enough for them.
+    fn too_little_for(&self, effects: &[Effect]) -> Option<Depth> {
+        let sends = effects.iter().any(|effect| matches!(effect, Effect::Perform(_)));
+        let waits = effects.iter().all(|effect| matches!(effect, Effect::Wait { .. } | Effect::Observe));
+        match self.stands {
+            Stands::ToWait | Stands::ToJudge if sends => Some(Depth::Whole),
+            Stands::ToWait if !waits => Some(Depth::Moving),
+            Stands::Not | Stands::ToWait | Stands::ToJudge | Stands::ToSend => None,
+        }
+    }
+
+    /// Where only records were written since the last look, that look still says what is so: the next step is judged by
+    /// it. A write is decided on a look of its own.
+    async fn observe(&mut self) -> Then {
+        let still = matches!(self.stands, Stands::ToJudge | Stands::ToSend);
+        if still && self.hands.age_of_look() < STILL_SO {
+            self.stands = Stands::ToJudge;
+            return Then::Later(Next::Observed);
+        }
+        let depth = match self.closer.take() {
+            Some(closer) => closer,
+            None if self.waits > SHORT_WAIT => Depth::Glance,
+            None if self.run.is_to_send() => Depth::Whole,
+            None => Depth::Moving,
+        };
+        match self.hands.observe(self.run, depth).await {
+            Some(fresh) => {
+                self.seen = fresh;
+                self.stands = match depth {
+                    Depth::Whole => Stands::ToSend,
+                    Depth::Moving => Stands::ToJudge,
+                    Depth::Glance => Stands::ToWait,
+                };
+                Then::Later(Next::Observed)
+            }
+            None => Then::Later(Next::Input(Input::Hurried)),
+        }
+    }
+
+    /// What goes out of this process, or takes time.
+    async fn reach_out(&mut self, effect: Effect) -> Then {
+        let looked = |input: Option<Input<'static>>| Then::Later(Next::Input(input.unwrap_or(Input::Hurried)));
+        match effect {
+            // Above.
+            Effect::Append(_) | Effect::Observe | Effect::Ask(_) => Then::On,
             Effect::Probe { step, action } if matches!(action, Action::NetProbe(_)) => {
                 let ways = self.hands.cross(&action, &self.seen).await;
                 looked(ways.map(|ways| Input::Crossed { step, ways }))
@@ -162,7 +249,6 @@ impl<H: Hands> Loop<'_, H> {
                 };
                 Then::Later(Next::Input(Input::Performed(answer)))
             }
-            Effect::Ask(gate) => self.ask(gate).await,
             Effect::FindApprovals(wanted) => match self.hands.approvals(self.run, &wanted).await {
                 Ok(found) => Then::Later(Next::Input(Input::Approvals { wanted, found })),
                 Err(taken) => Then::End(Ending::Taken(taken)),
@@ -186,6 +272,7 @@ impl<H: Hands> Loop<'_, H> {
             (Ok(record), _) => {
                 self.took(record).await;
                 self.clock = Clock::default();
+                self.waits = 0;
                 Then::On
             }
             // The Intent is in the file only: to the engine its action was refused, so it never leaves.
@@ -260,7 +347,7 @@ impl<H: Hands> Loop<'_, H> {
         if self.hands.hurried() {
             return Then::Later(Next::Input(Input::Hurried));
         }
-        self.hands.wait(time).await;
+        self.hands.wait(self.run, time).await;
         Then::On
     }
 }

@@ -14,7 +14,7 @@ use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};
-use crate::client::share::lease::{self, Lease, NotTaken, Wanted};
+use crate::client::share::lease::{self, Lately, Lease, NotTaken, Wanted};
 use crate::client::share::open_run::{self, Head, NotShared, OpenRun};
 use crate::client::wire::permit::WritePermit;
 use crate::runbook::plan::Plan;
@@ -122,7 +122,7 @@ impl Driver {
             written: None,
             object: open_run::head_name(run),
         };
-        let permit = permit.under(Arc::clone(&lease));
+        let permit = permit.under(Arc::new(Lately(Arc::clone(&lease))));
         let joined = async {
             if taking == Acquire::New {
                 self.no_other_run(plan, run, &ground).await?;

@@ -10,9 +10,11 @@ use tokio::sync::watch;
 
 use super::drive::{Hands, Taken};
 use super::run_journal::{RunJournal, Unwritten};
-use super::waiting::Haste;
+use super::waiting::{Haste, Quiet};
 use super::{Driver, GateAnswer, RunChannels, approve, ask, now, tell};
 use crate::app::message::RunMessage;
+use crate::client::kube::look::Depth;
+use crate::client::kube::wake::Wake;
 use crate::client::kube::{network, probe};
 use crate::client::wire::clock::Moment;
 use crate::client::wire::permit::{ProbePermit, WritePermit};
@@ -39,6 +41,9 @@ pub(super) struct WireHands<'a> {
     stop: watch::Receiver<bool>,
     began: Instant,
     looked: Moment,
+    /// Opened with the first wait.
+    wake: Option<Wake>,
+    quiet: Quiet,
     /// The domains that a pod was asked for; they do not change during a run.
     domains: Vec<Change>,
 }
@@ -62,6 +67,8 @@ impl<'a> WireHands<'a> {
             stop: ears.stop.clone(),
             began: Instant::now(),
             looked: driver.witness.moment(),
+            wake: None,
+            quiet: Quiet::default(),
             domains: Vec::new(),
             driver,
             journal,
@@ -102,9 +109,9 @@ impl Hands for WireHands<'_> {
         self.journal.append(now(), event).await
     }
 
-    async fn observe(&mut self, run: &Run) -> Option<Observation> {
+    async fn observe(&mut self, run: &Run, depth: Depth) -> Option<Observation> {
         let begun = self.driver.witness.moment();
-        let look = self.driver.observe(run, &self.contexts, &mut self.domains);
+        let look = self.driver.observe(run, &self.contexts, depth, &mut self.domains);
         let seen = self.haste.bound(look).await?;
         self.looked = begun;
         Some(seen)
@@ -143,9 +150,20 @@ impl Hands for WireHands<'_> {
         self.haste.bound(looked).await.unwrap_or_default()
     }
 
-    async fn wait(&mut self, time: Duration) {
+    async fn wait(&mut self, run: &Run, time: Duration) {
+        let links = &self.driver.links;
+        let wake = self.wake.get_or_insert_with(|| Wake::of(links, &self.contexts, &namespaces(run)));
+        let now = tokio::time::Instant::now();
+        let longest = now + self.quiet.longest(time, wake.hears());
+        // However much moves, it is not looked at more often than without a watch.
+        let soonest = now + time.saturating_sub(self.driver.witness.since(self.looked));
+        let moved = async {
+            wake.moved().await;
+            tokio::time::sleep_until(soonest).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(time) => {}
+            () = tokio::time::sleep_until(longest) => self.quiet.passed(),
+            () = moved => self.quiet.moved(),
             _ = self.ears.stop.changed() => {}
         }
     }
@@ -155,10 +173,23 @@ impl Hands for WireHands<'_> {
     }
 }
 
+/// Where it matters to a run that something moves.
+fn namespaces(run: &Run) -> BTreeSet<String> {
+    let of_steps = run.plan.steps.iter().map(|step| &step.action.target().namespace);
+    of_steps.chain([&run.plan.target.namespace]).cloned().collect()
+}
+
 impl Driver {
     /// One fresh look at everything that a run's next decision stands on.
-    async fn observe(&self, run: &Run, contexts: &BTreeSet<String>, domains: &mut Vec<Change>) -> Observation {
-        let mut fleet = client::assemble(self.links.look_closer(Some(contexts), &run.extras()).await);
+    async fn observe(
+        &self,
+        run: &Run,
+        contexts: &BTreeSet<String>,
+        depth: Depth,
+        domains: &mut Vec<Change>,
+    ) -> Observation {
+        let looked = self.links.look_closer_at(Some(contexts), &run.extras(), depth).await;
+        let mut fleet = client::assemble(looked);
         self.add_domain(&mut fleet, run, domains).await;
         let mut seen = Observation { at: now(), fleet, denied: None };
         let objects = run.objects(&seen);

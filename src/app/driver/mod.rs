@@ -148,14 +148,9 @@ impl Driver {
         Self { shelf, ..self }
     }
 
-    /// The runbooks as lists and forms show them.
-    pub fn runbooks(&self) -> Vec<RunbookInfo> {
-        self.shelf.infos()
-    }
-
-    /// The files that cannot be used, by the runbook that each stands for: why.
-    pub fn broken_runbooks(&self) -> BTreeMap<String, String> {
-        self.shelf.broken()
+    /// The runbooks as lists and forms show them, and those that cannot be used: why.
+    pub fn runbooks(&self) -> (Vec<RunbookInfo>, BTreeMap<String, String>) {
+        self.shelf.infos_and_broken()
     }
 
     /// With `true`, no lease is taken and the journal stays on this machine only.

@@ -65,12 +65,16 @@ impl RunbookCatalog {
     /// One runbook, in the language asked for. A user's file that cannot be read hides the shipped one of its id: an
     /// intended fork must not silently become the original.
     pub fn find(&self, id: &str) -> Result<(Runbook, Option<Document>), String> {
-        let all = self.entries();
+        let mut all = self.own();
+        // Of the shipped ones only the one that is asked for is read.
+        if !all.iter().any(|entry| entry.id == id)
+            && let Some((id, text)) = SHIPPED.iter().find(|(shipped, _)| *shipped == id)
+        {
+            all = vec![shipped(id, text)];
+        }
         let named: Vec<&Entry> = all.iter().filter(|entry| entry.id == id).collect();
         let entry = match named.as_slice() {
-            [] => {
-                return Err(unknown(id, &all));
-            }
+            [] => return Err(unknown(id, &self.entries())),
             [one] => *one,
             [first, second, ..] => {
                 let file = |entry: &Entry| entry.file.clone().unwrap_or_default();
@@ -85,27 +89,36 @@ impl RunbookCatalog {
 
     /// Every runbook: the user's, then the shipped ones that no file stands in for.
     pub fn entries(&self) -> Vec<Entry> {
-        let mut all = self.folder.as_deref().map(read_folder).unwrap_or_default();
+        let mut all = self.own();
         for (id, text) in SHIPPED {
             if !all.iter().any(|entry| entry.id == *id) {
-                let runbook = Runbook::read(id, text).map_err(|error| error.to_string());
-                let (text, kept) = ((*text).to_owned(), (*text).to_owned());
-                all.push(Entry { id: (*id).into(), file: None, fork: false, runbook, text, kept });
+                all.push(shipped(id, text));
             }
         }
         all
     }
 
-    /// As lists and forms show them.
-    pub fn infos(&self) -> Vec<RunbookInfo> {
-        let entries = self.entries().into_iter();
-        entries.filter_map(|entry| Some(info(entry.runbook.ok()?.worded(self.lang), entry.fork))).collect()
+    fn own(&self) -> Vec<Entry> {
+        self.folder.as_deref().map(read_folder).unwrap_or_default()
     }
 
-    /// The files that cannot be used, by the runbook that each stands for: why.
-    pub fn broken(&self) -> BTreeMap<String, String> {
-        self.entries().into_iter().filter_map(|entry| Some((entry.id.clone(), entry.trouble()?))).collect()
+    /// As lists and forms show them.
+    pub fn infos(&self) -> Vec<RunbookInfo> {
+        self.infos_and_broken().0
     }
+
+    /// The same, and the files that cannot be used, by the runbook that each stands for: why. Reading them is most of the work.
+    pub fn infos_and_broken(&self) -> (Vec<RunbookInfo>, BTreeMap<String, String>) {
+        let entries = self.entries();
+        let broken = entries.iter().filter_map(|entry| Some((entry.id.clone(), entry.trouble()?))).collect();
+        let usable = entries.into_iter().filter_map(|entry| Some((entry.runbook.ok()?, entry.fork)));
+        (usable.map(|(runbook, fork)| info(runbook.worded(self.lang), fork)).collect(), broken)
+    }
+}
+
+fn shipped(id: &str, text: &str) -> Entry {
+    let runbook = Runbook::read(id, text).map_err(|error| error.to_string());
+    Entry { id: id.into(), file: None, fork: false, runbook, text: text.into(), kept: text.into() }
 }
 
 /// There is no such runbook: what there is, with the likeliest first.

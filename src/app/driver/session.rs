@@ -56,8 +56,10 @@ pub async fn session(
     let forward = messages.clone();
     let moving = Arc::new(Notify::new());
     let moves = Arc::clone(&moving);
+    let (hears, heard) = watch::channel(0);
     let forwarding = tokio::spawn(async move {
         while let Some(change) = changed.recv().await {
+            hears.send_modify(|count| *count += 1);
             if matches!(change.what, What::TidbCluster(_)) {
                 moves.notify_one();
             }
@@ -68,7 +70,7 @@ pub async fn session(
     });
     let say = |message| messages.send(message);
     let (look, looks) = watch::channel(());
-    let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks, moving));
+    let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks, (moving, heard)));
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;
     let mut closer: Option<JoinHandle<()>> = None;
@@ -220,13 +222,23 @@ pub async fn session(
     drop(watching);
 }
 
-/// Says what this machine has: runbooks, and its own runs. Reading them takes longer than the first answers of the clusters,
-/// which would wait on the same thread for the end of it.
-async fn introduce(driver: &Driver, messages: &mpsc::Sender<Message>) {
+/// No change of the fleet for so long: the first answers are in. Longest wait for that.
+const CALM: Duration = Duration::from_millis(30);
+const IMPATIENT: Duration = Duration::from_millis(300);
+
+/// Says what this machine has: runbooks, and its own runs. Reading them takes more of a processor than all first answers of the
+/// clusters, so that these come first. `changes`: counts what was heard of the fleet.
+async fn introduce(driver: &Driver, messages: &mpsc::Sender<Message>, mut changes: watch::Receiver<u64>) {
+    let first_answers = async {
+        let _ = changes.changed().await;
+        while tokio::time::timeout(CALM, changes.changed()).await.is_ok_and(|changed| changed.is_ok()) {}
+    };
+    let _ = tokio::time::timeout(IMPATIENT, first_answers).await;
     let reading = driver.clone();
     let read = move || {
         let runs = journals::standings(reading.runs_folder(), reading.lang());
-        [Message::Runbooks(reading.runbooks()), Message::BrokenRunbooks(reading.broken_runbooks()), Message::Runs(runs)]
+        let (runbooks, broken) = reading.runbooks();
+        [Message::Runbooks(runbooks), Message::BrokenRunbooks(broken), Message::Runs(runs)]
     };
     let Ok(all) = tokio::task::spawn_blocking(read).await else { return };
     for message in all {
@@ -241,9 +253,9 @@ async fn look_for_runs(
     driver: Driver,
     messages: mpsc::Sender<Message>,
     mut asked: watch::Receiver<()>,
-    moving: Arc<Notify>,
+    (moving, changes): (Arc<Notify>, watch::Receiver<u64>),
 ) {
-    introduce(&driver, &messages).await;
+    introduce(&driver, &messages, changes).await;
     let mut last = None;
     let mut renewals: BTreeMap<String, (String, Instant)> = BTreeMap::new();
     let mut known = Known::default();

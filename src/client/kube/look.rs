@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 
@@ -15,20 +16,45 @@ use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::within::Within;
 use crate::client::{now, pd};
+use crate::fleet::dns::Dns;
 use crate::fleet::pd::PdView;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
-use crate::fleet::{Change, Crd, Fleet, Freshness, Keyed as _, What};
+use crate::fleet::{Change, Crd, Fleet, Freshness, Keyed as _, OperatorPods, What};
+
+/// How much of a cluster a look asks anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All of it.
+    Whole,
+    /// What moves while a run works: its objects, and PD. What the cluster itself is was asked at most [`FACTS_KEPT`] ago.
+    Moving,
+    /// Whether a run still waits: PD's answers too are those of before, for [`VIEWS_KEPT`] and while no PD pod has changed.
+    Glance,
+}
+
+/// How long PD's answers are believed by whoever only asks whether there is anything to do.
+pub const VIEWS_KEPT: Duration = Duration::from_secs(6);
+/// How long version, identity, operator and DNS of a cluster are believed by a look that nothing is sent on.
+pub const FACTS_KEPT: Duration = Duration::from_secs(15);
 
 impl Links {
     /// Looks at the named contexts (`None`: all of them). Bounded by `limits.look` and then `limits.pd`.
     pub async fn look(&self, contexts: Option<&BTreeSet<String>>) -> Vec<Change> {
+        self.look_at_depth(contexts, Depth::Whole).await
+    }
+
+    pub(in crate::client) async fn look_at_depth(
+        &self,
+        contexts: Option<&BTreeSet<String>>,
+        depth: Depth,
+    ) -> Vec<Change> {
         let wanted = self.iter().filter(|link| contexts.is_none_or(|contexts| contexts.contains(link.context())));
         let tasks: Vec<_> = wanted
             .map(|link| {
                 let (link, shared) = (Arc::clone(link), Arc::clone(link));
                 // A task of its own: a panic over one context's strange data stays with that context.
-                (shared, tokio::spawn(agent::inherited(async move { look_at(&link).await })))
+                (shared, tokio::spawn(agent::inherited(async move { look_at(&link, depth).await })))
             })
             .collect();
         let looks = tasks.into_iter().map(|(link, task)| async move {
@@ -80,10 +106,10 @@ fn connection(link: &Link, freshness: Freshness, message: Option<String>) -> Cha
     change(link, What::Connection { freshness, message })
 }
 
-async fn look_at(link: &Link) -> Vec<Change> {
+async fn look_at(link: &Link, depth: Depth) -> Vec<Change> {
     let limit = link.limits().look;
     let mut changes = vec![configured(link), change(link, What::Trust(link.configured_trust()))];
-    let seen = match tokio::time::timeout(limit, objects(link)).await {
+    let seen = match tokio::time::timeout(limit, objects(link, depth)).await {
         Ok(Ok(seen)) => seen,
         Ok(Err(trouble)) => {
             changes.push(connection(link, trouble.freshness(), Some(trouble.sentence)));
@@ -95,25 +121,39 @@ async fn look_at(link: &Link) -> Vec<Change> {
             return changes;
         }
     };
-    changes.extend(seen.facts.changes.into_iter().map(|what| change(link, what)));
+    changes.extend(seen.facts.changes.iter().cloned().map(|what| change(link, what)));
     let (freshness, message) = seen.facts.gaps.verdict();
     changes.push(connection(link, freshness, message));
-    let deadline = Within::from(link.limits().pd);
     let pods: Vec<&Pod> = seen.pods.iter().filter(|pod| pd::is_running_pd(pod)).collect();
+    let kept = if depth == Depth::Glance { link.views.kept(&pods, VIEWS_KEPT) } else { None };
+    let views = match kept {
+        Some(views) => views,
+        None => {
+            let asked = ask_pods(link, &seen, &pods).await;
+            link.views.keep(&asked);
+            asked.into_iter().map(|(pod, view)| (pod.key(), view)).collect()
+        }
+    };
+    let told = views.into_iter().map(|(pod, view)| What::Pd { pod, view: Box::new(view) });
+    changes.extend(told.map(|what| change(link, what)));
+    changes
+}
+
+/// Every running PD pod's own answers, with what all of a TidbCluster share from one of them.
+async fn ask_pods<'a>(link: &Link, seen: &'a Seen, pods: &[&'a Pod]) -> Vec<(&'a Pod, PdView)> {
+    let deadline = Within::from(link.limits().pd);
     let turn = pd::HealthTurn::default();
     let asked = pods.iter().map(|pod| async {
         let owner = pd::owner(pod, &seen.tidb_clusters);
         let mut view = pd::ask_member(link, pod, owner).await;
-        if turn.take(pod, &view, &pods) {
+        if turn.take(pod, &view, pods) {
             pd::add_health(link, pod, owner, &mut view, deadline).await;
         }
         (*pod, owner, view)
     });
     let mut views = join_all(asked).await;
     ask_others(link, &mut views, deadline).await;
-    let told = views.into_iter().map(|(pod, _, view)| What::Pd { pod: pod.key(), view: Box::new(view) });
-    changes.extend(told.map(|what| change(link, what)));
-    changes
+    views.into_iter().map(|(pod, _, view)| (pod, view)).collect()
 }
 
 /// Where the pod that was to tell what all of a TidbCluster share did not, the next one does.
@@ -138,11 +178,18 @@ struct Seen {
     pods: Vec<Pod>,
 }
 
-async fn objects(link: &Link) -> Result<Seen, RequestError> {
-    // Alone and first: a cluster that does not answer this is asked nothing else.
-    let version = resources::version(link).await?;
+async fn objects(link: &Link, depth: Depth) -> Result<Seen, RequestError> {
+    let kept = match depth {
+        Depth::Whole => None,
+        Depth::Moving | Depth::Glance => link.facts.kept(FACTS_KEPT),
+    };
+    let version = match &kept {
+        Some(_) => None,
+        // Alone and first: a cluster that does not answer this is asked nothing else.
+        None => Some(resources::version(link).await?),
+    };
     let (facts, definition, tidb_clusters, pods, stateful_sets) = futures::join!(
-        facts(link, version),
+        known(link, kept, version),
         definition(link),
         resources::list::<TidbCluster>(link),
         resources::list::<Pod>(link),
@@ -157,7 +204,20 @@ async fn objects(link: &Link) -> Result<Seen, RequestError> {
     Ok(Seen { facts, tidb_clusters, pods })
 }
 
+/// What is known of the cluster itself: from before, or by asking.
+async fn known(link: &Link, kept: Option<Facts>, version: Option<String>) -> Result<Facts, RequestError> {
+    match (kept, version) {
+        (Some(kept), _) => Ok(kept),
+        (None, version) => {
+            let read = facts(link, version.unwrap_or_default()).await?;
+            link.facts.keep(read.clone());
+            Ok(read)
+        }
+    }
+}
+
 /// What is learned about a cluster itself, and what could not be.
+#[derive(Clone)]
 pub(in crate::client) struct Facts {
     pub changes: Vec<What>,
     pub gaps: Gaps,
@@ -166,8 +226,24 @@ pub(in crate::client) struct Facts {
 
 /// Identity, operator and domain; the CRD follows with [`Facts::finish`].
 pub(in crate::client) async fn facts(link: &Link, version: String) -> Result<Facts, RequestError> {
-    let (uid, operator, domain) =
-        futures::join!(resources::identity(link), resources::operator_version(link), resources::dns(link));
+    let found = futures::join!(resources::identity(link), resources::operator_version(link), resources::dns(link));
+    told(version, found)
+}
+
+/// The same, one after another on the connection that is there already: three more would take as long to open, and each costs a
+/// TLS handshake on both sides, when there is most to do.
+pub(in crate::client) async fn facts_in_turn(link: &Link, version: String) -> Result<Facts, RequestError> {
+    let found = (resources::identity(link).await, resources::operator_version(link).await, resources::dns(link).await);
+    told(version, found)
+}
+
+type Found = (
+    Result<String, RequestError>,
+    Result<(Option<String>, Option<OperatorPods>), RequestError>,
+    Result<Option<Dns>, RequestError>,
+);
+
+fn told(version: String, (uid, operator, domain): Found) -> Result<Facts, RequestError> {
     let mut facts = Facts { changes: Vec::new(), gaps: Gaps::default(), crd: Crd::Unknown };
     let uid = facts.unless_lost(uid, "namespaces/kube-system (which cluster this is)")?;
     facts.changes.push(What::Identity { uid, version: Some(version) });

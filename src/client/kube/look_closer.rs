@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::client::kube::look::{assemble, change};
+use crate::client::kube::look::{Depth, assemble, change};
 use crate::client::kube::pages::{self, MANY};
 use crate::client::pd::details;
 use crate::client::wire::link::{Link, Links};
@@ -36,7 +36,17 @@ const MOST_EVENTS: usize = 500;
 impl Links {
     /// Looks at the named contexts (`None`: all of them), then closer at what was seen there.
     pub async fn look_closer(&self, contexts: Option<&BTreeSet<String>>, extras: &Extras) -> Vec<Change> {
-        let mut changes = self.look(contexts).await;
+        self.look_closer_at(contexts, extras, Depth::Whole).await
+    }
+
+    /// The same at a depth.
+    pub async fn look_closer_at(
+        &self,
+        contexts: Option<&BTreeSet<String>>,
+        extras: &Extras,
+        depth: Depth,
+    ) -> Vec<Change> {
+        let mut changes = self.look_at_depth(contexts, depth).await;
         let fleet = assemble(changes.iter().cloned());
         changes.extend(self.closer(&fleet, extras).await);
         changes

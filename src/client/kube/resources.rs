@@ -80,6 +80,8 @@ kind!(StatefulSet, "statefulsets", "/apis/apps/v1", MANAGED, StatefulSets);
 /// Lists everything of one kind, page by page, with the version to watch from.
 pub(in crate::client) async fn list<K: Kind>(link: &Link) -> Result<(Vec<K>, String), RequestError> {
     let listed = pages::list(link, &K::path(link.namespace()), PAGES).await?;
+    let version = listed.resource_version.clone();
+    link.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(K::PLURAL, version);
     Ok((listed.items, listed.resource_version))
 }
 

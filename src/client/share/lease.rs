@@ -140,6 +140,30 @@ pub struct Lease {
     /// How many of them, from the first, carry the Database's own name.
     own: usize,
     renewing: Mutex<Vec<JoinHandle<()>>>,
+    /// When the last confirmation that succeeded was begun.
+    confirmed: Mutex<Option<Moment>>,
+}
+
+/// A lease as the run's own record is written under it: a line of the record is preceded by a confirmation of its own, before it
+/// goes into the file, and one that is so young is not asked for again. The record's objects take no write on an older version,
+/// so that two who write to them cannot both go on; everything else asks for each write ([`Lease`]).
+#[derive(Debug)]
+pub struct Lately(pub Arc<Lease>);
+
+const LATELY: Duration = Duration::from_millis(500);
+
+impl Fence for Lately {
+    fn leave(&self) -> BoxFuture<'_, Result<Until, Lost>> {
+        Box::pin(async move {
+            let Self(lease) = self;
+            let confirmed = *lease.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+            match confirmed.is_some_and(|begun| lease.clock.since(begun) < LATELY) {
+                true => lease.ready()?,
+                false => lease.confirm().await?,
+            }
+            Ok(lease.until())
+        })
+    }
 }
 
 impl fmt::Debug for Lease {
@@ -188,6 +212,7 @@ impl Lease {
                 held: Vec::new(),
                 own: wanted.places.len(),
                 renewing: Mutex::default(),
+                confirmed: Mutex::default(),
             };
             let mut failed = None;
             for ((place, of), current) in wanted.leases().zip(free) {
@@ -268,6 +293,7 @@ impl Lease {
 
     /// Asks every cluster whether the lease still carries our name and fence.
     pub async fn confirm(&self) -> Result<(), Lost> {
+        let begun = self.clock.moment();
         let asked = self.held.iter().map(|held| async {
             let context = &held.place.context;
             let link = self.links.need(context).map_err(|why| Lost::Unsure { context: context.clone(), why })?;
@@ -281,7 +307,10 @@ impl Lease {
         lost.sort_by_key(|lost| matches!(lost, Lost::Unsure { .. }));
         match lost.into_iter().next() {
             Some(lost) => Err(lost),
-            None => self.ready(),
+            None => {
+                *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
+                self.ready()
+            }
         }
     }
 

@@ -25,6 +25,7 @@ use tower::{BoxError, Layer as _};
 
 use crate::client::kube::connect::{ConnectOptions, Limits, Target};
 use crate::client::kube::credentials::{Plugins, command_line};
+use crate::client::kube::kept::{KeptFacts, KeptViews};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use crate::client::kube::unfit::unfit;
 use crate::client::wire::access::{Gate, Mark};
@@ -76,6 +77,9 @@ impl Links {
                 rests: Mutex::default(),
                 pd_tls: Mutex::default(),
                 across_k8s: Mutex::default(),
+                facts: KeptFacts::default(),
+                views: KeptViews::default(),
+                listed: Mutex::default(),
             };
             (link.target.context.clone(), Arc::new(link))
         };
@@ -119,6 +123,12 @@ pub struct Link {
     pub(in crate::client) pd_tls: Mutex<BTreeMap<ObjectKey, (Arc<PdTls>, Timestamp)>>,
     /// Whether the CRD's schema has `spec.acrossK8s`: 1.3 MB to find out, so it is asked rarely.
     pub(in crate::client) across_k8s: Mutex<Option<(bool, Timestamp)>>,
+    /// What the cluster is, for looks that nothing is sent on.
+    pub(in crate::client) facts: KeptFacts,
+    /// What PD answered, for looks that only ask whether a run still waits.
+    pub(in crate::client) views: KeptViews,
+    /// The version of the last list of each kind: a watch that begins there misses nothing that came after it.
+    pub(in crate::client) listed: Mutex<BTreeMap<&'static str, String>>,
 }
 
 #[derive(Clone)]

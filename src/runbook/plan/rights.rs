@@ -43,7 +43,9 @@ pub fn needs<'a>(
         add(false, "which DNS domain the cluster really has; without it pods are asked, or it stays open", dns);
         for (group, resource) in [("pingcap.com", "tidbclusters"), ("", "pods"), ("apps", "statefulsets")] {
             let namespace = reach.namespace.clone().unwrap_or_default();
-            add(true, "what every decision stands on", Right { namespace, ..at("list", group, resource) });
+            let within = |verb| Right { namespace: namespace.clone(), ..at(verb, group, resource) };
+            add(true, "what every decision stands on", within("list"));
+            add(false, "a run that waits is woken by it; without it it looks every 2 s", within("watch"));
         }
         if reach.extras.has(Extra::Claims) {
             let why = "which volumes are there, and what becomes of them; without it they stay unseen";

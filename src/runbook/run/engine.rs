@@ -84,6 +84,13 @@ impl Run {
         self.open_step().or_else(|| self.first_pending())
     }
 
+    /// Whether the next look may be one on which something is sent. One that is open is only looked at: where it has to be
+    /// sent again, that is decided on a look of its own.
+    pub fn is_to_send(&self) -> bool {
+        let open = self.open_step().is_some();
+        !open && self.first_pending().is_some_and(|step| step.action.writes())
+    }
+
     /// Stops at once. An Intent that is open stays so: whoever goes on looks first.
     fn hurried(&self) -> Vec<Effect> {
         match self.at() {

@@ -19,6 +19,7 @@ use tidepilot::app::driver::GateAnswer;
 use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
 use tidepilot::app::driver::run_journal::Unwritten;
 use tidepilot::app::message::RunMessage;
+use tidepilot::client::kube::look::Depth;
 use tidepilot::fleet::Fleet;
 use tidepilot::fleet::object::ObjectId;
 use tidepilot::runbook::Observation;
@@ -239,7 +240,7 @@ pub fn live_on(bed: &mut Bed, run: Run, answer: Answer, course: Course<'_>) -> E
 }
 
 fn go_on(bed: &mut Bed, mut run: Run, first: Input<'static>, course: Course<'_>) -> Ended {
-    let mut hands = BareHands { bed, course, completed: 0, looks: 0 };
+    let mut hands = BareHands { bed, course, completed: 0, looks: 0, sent_on: None };
     let ending = drive::drive(&mut run, &mut hands, first).now_or_never().expect("hands in memory never wait");
     match ending {
         Ending::Stopped(stop) => Ended::Stopped(stop),
@@ -255,6 +256,8 @@ struct BareHands<'b, 'c> {
     course: Course<'c>,
     completed: usize,
     looks: usize,
+    /// How closely was looked last, until anything but a record came of it.
+    sent_on: Option<Depth>,
 }
 
 impl Hands for BareHands<'_, '_> {
@@ -291,7 +294,8 @@ impl Hands for BareHands<'_, '_> {
         Ok(record)
     }
 
-    async fn observe(&mut self, run: &Run) -> Option<Observation> {
+    async fn observe(&mut self, run: &Run, depth: Depth) -> Option<Observation> {
+        self.sent_on = Some(depth);
         self.looks += 1;
         assert!(self.looks < 2_000, "the run goes round in circles:\n{}", self.bed.disk.0);
         self.bed.pass(1);
@@ -299,6 +303,7 @@ impl Hands for BareHands<'_, '_> {
     }
 
     async fn probe(&mut self, action: &Action, seen: &Observation) -> Option<Vec<ProbeLine>> {
+        self.sent_on = None;
         Some(look::probe(&self.bed.bare, action, &seen.fleet))
     }
 
@@ -308,6 +313,7 @@ impl Hands for BareHands<'_, '_> {
     }
 
     async fn perform(&mut self, run: &Run, action: &Action, seen: &Observation) -> Answer {
+        assert_eq!(self.sent_on.take(), Some(Depth::Whole), "a write leaves on a whole look of its own");
         if let Some(points) = &mut self.course.points {
             let (run, action, seen) = (run.clone(), action.clone(), seen.fleet.clone());
             points.push(Point::Write { bed: self.bed.fork(), run, action, seen });
@@ -316,6 +322,7 @@ impl Hands for BareHands<'_, '_> {
     }
 
     async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        self.sent_on = None;
         // Nobody says "overwrite" without having looked.
         let silent = gate.id.starts_with("overwrite/");
         Ok(if silent { GateAnswer::NotYet } else { GateAnswer::Text(gate.text.clone().unwrap_or_default()) })
@@ -329,7 +336,8 @@ impl Hands for BareHands<'_, '_> {
         String::new()
     }
 
-    async fn wait(&mut self, _: Duration) {
+    async fn wait(&mut self, _: &Run, _: Duration) {
+        self.sent_on = None;
         self.bed.pass(WAIT_S);
     }
 

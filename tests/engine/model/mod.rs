@@ -17,6 +17,7 @@ use tidepilot::app::driver::GateAnswer;
 use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
 use tidepilot::app::driver::run_journal::Unwritten;
 use tidepilot::app::message::RunMessage;
+use tidepilot::client::kube::look::Depth;
 use tidepilot::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView};
 use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
 use tidepilot::runbook::Observation;
@@ -545,7 +546,14 @@ pub fn drive(bed: &mut Bed, course: Course<'_>) -> Ended {
         run.apply(&record);
     }
     let polls = course.polls;
-    let mut hands = MemoryHands { bed, course, known: Seen::default(), patience: Patience::default(), stolen: false };
+    let mut hands = MemoryHands {
+        bed,
+        course,
+        known: Seen::default(),
+        sent_on: None,
+        patience: Patience::default(),
+        stolen: false,
+    };
     let mut driving = std::pin::pin!(drive::drive(&mut run, &mut hands, Input::Go));
     let mut context = Context::from_waker(Waker::noop());
     let mut left = polls.unwrap_or(usize::MAX);
@@ -610,6 +618,8 @@ struct MemoryHands<'b, 'c> {
     bed: &'b mut Bed,
     course: Course<'c>,
     known: Seen,
+    /// How closely was looked last, until anything but a record came of it.
+    sent_on: Option<Depth>,
     patience: Patience,
     stolen: bool,
 }
@@ -673,7 +683,8 @@ impl Hands for MemoryHands<'_, '_> {
         Ok(record)
     }
 
-    async fn observe(&mut self, _: &Run) -> Option<Observation> {
+    async fn observe(&mut self, _: &Run, depth: Depth) -> Option<Observation> {
+        self.sent_on = Some(depth);
         self.patience.look(600);
         self.breathe().await;
         let mut seen = self.bed.world.look();
@@ -684,6 +695,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn probe(&mut self, action: &Action, _: &Observation) -> Option<Vec<ProbeLine>> {
+        self.sent_on = None;
         let Action::ProbePeerUrl(probe) = action else { panic!("not a probe: {action:?}") };
         Some(vec![probe_line(probe)])
     }
@@ -693,6 +705,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn perform(&mut self, _: &Run, action: &Action, _: &Observation) -> Answer {
+        assert_eq!(self.sent_on.take(), Some(Depth::Whole), "a write leaves on a whole look of its own");
         if self.is_stolen() {
             let slips = self.course.stolen.is_some_and(|(_, slips)| slips);
             if slips && matches!(action, Action::UpdatePeerUrl(_)) {
@@ -713,6 +726,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        self.sent_on = None;
         self.breathe().await;
         // Nobody says "overwrite" without having looked.
         let silent = self.course.silent || (gate.id.starts_with("overwrite/") && !self.course.overwrites);
@@ -727,7 +741,8 @@ impl Hands for MemoryHands<'_, '_> {
         String::new()
     }
 
-    async fn wait(&mut self, time: Duration) {
+    async fn wait(&mut self, _: &Run, time: Duration) {
+        self.sent_on = None;
         self.patience.wait(time);
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::client::kube::look::{self, definition, facts};
+use crate::client::kube::look::{self, definition, facts_in_turn};
 use crate::client::kube::pages::with;
 use crate::client::kube::resources::{self, Kind as _};
 use crate::client::kube::watch::{Closed, Context, Ended, Shared, state};
@@ -127,8 +127,8 @@ async fn learn(context: &Context, shared: &Shared, version: String) -> Result<Re
 async fn known(link: &Link, version: String) -> Result<look::Facts, RequestError> {
     // Whether TidbClusters can be listed decides what a forbidden CRD means; one object tells.
     let path = with(&TidbCluster::path(link.namespace()), "limit=1");
-    let (facts, definition, listed) =
-        futures::join!(facts(link, version), definition(link), link.get::<serde::de::IgnoredAny>(&path));
+    let served = async { (definition(link).await, link.get::<serde::de::IgnoredAny>(&path).await) };
+    let (facts, (definition, listed)) = futures::join!(facts_in_turn(link, version), served);
     let mut facts = facts?;
     facts.finish(link, definition, listed.as_ref().err()).await?;
     Ok(facts)

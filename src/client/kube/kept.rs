@@ -1,0 +1,87 @@
+//! What a look keeps for the next one: what a cluster is, and what PD's pods answered.
+//!
+//! Only for looks on which nothing is sent ([`crate::client::kube::look::Depth`] says which believe it). Times are those of the
+//! answers: a view that is kept grows old like any other.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::kube::look::Facts;
+use crate::fleet::pd::PdView;
+use crate::fleet::workload::Pod;
+use crate::fleet::{Keyed as _, ObjectKey};
+
+/// What was last learned about a cluster itself, and when.
+#[derive(Default)]
+pub(in crate::client) struct KeptFacts(Mutex<Option<(Facts, Instant)>>);
+
+impl KeptFacts {
+    pub fn keep(&self, facts: Facts) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((facts, Instant::now()));
+    }
+
+    pub fn kept(&self, longest: Duration) -> Option<Facts> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|(_, read)| read.elapsed() < longest).map(|(facts, _)| facts.clone())
+    }
+}
+
+/// What PD's pods last answered to a look, by the versions of the pods, and when.
+#[derive(Default)]
+pub(in crate::client) struct KeptViews(Mutex<Option<(BTreeMap<ObjectKey, (String, PdView)>, Instant)>>);
+
+impl KeptViews {
+    pub fn keep(&self, views: &[(&Pod, PdView)]) {
+        let all = views.iter().map(|(pod, view)| (pod.key(), (pod.metadata.resource_version.clone(), view.clone())));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.collect(), Instant::now()));
+    }
+
+    /// Only where they are of these very pods as they are now, and all of them answered.
+    pub fn kept(&self, pods: &[&Pod], longest: Duration) -> Option<Vec<(ObjectKey, PdView)>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (views, _) = kept.as_ref().filter(|(views, at)| views.len() == pods.len() && at.elapsed() < longest)?;
+        let of = |pod: &&Pod| {
+            let (version, view) = views.get(&pod.key())?;
+            (*version == pod.metadata.resource_version && view.answer.is_ok()).then(|| (pod.key(), view.clone()))
+        };
+        pods.iter().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fleet::pd::PdAnswer;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn pod(name: &str, version: &str) -> Pod {
+        let pod = json!({"metadata": {"name": name, "namespace": "db", "resourceVersion": version}});
+        serde_json::from_value(pod).expect("a pod")
+    }
+
+    fn view(answers: bool) -> PdView {
+        let answer = if answers { Ok(PdAnswer::default()) } else { Err("it does not answer".into()) };
+        PdView { at: jiff::Timestamp::UNIX_EPOCH, answer }
+    }
+
+    #[test]
+    fn answers_of_pd_are_kept_only_while_no_pod_has_changed_and_all_answered() {
+        let (first, second) = (pod("pd-0", "1"), pod("pd-1", "1"));
+        let kept = KeptViews::default();
+        assert!(kept.kept(&[&first], LONG).is_none());
+        kept.keep(&[(&first, view(true)), (&second, view(true))]);
+        assert_eq!(kept.kept(&[&first, &second], LONG).map(|views| views.len()), Some(2));
+        assert!(kept.kept(&[&first, &second], Duration::ZERO).is_none(), "too old");
+        assert!(kept.kept(&[&first], LONG).is_none(), "one is gone");
+        assert!(kept.kept(&[&first, &pod("pd-2", "1")], LONG).is_none(), "one is another");
+        assert!(kept.kept(&[&first, &pod("pd-1", "2")], LONG).is_none(), "one has changed");
+        kept.keep(&[(&first, view(true)), (&second, view(false))]);
+        assert!(kept.kept(&[&first, &second], LONG).is_none(), "one did not answer");
+    }
+}
