@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::kube::look::Facts;
+use crate::client::kube::gaps::Facts;
 use crate::fleet::pd::PdView;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Keyed as _, ObjectKey};

@@ -5,6 +5,7 @@ pub mod closeup;
 pub mod connect;
 pub(super) mod connect_error;
 pub(super) mod credentials;
+pub(super) mod gaps;
 pub mod identity;
 pub(super) mod kept;
 pub(super) mod kubeconfig;

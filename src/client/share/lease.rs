@@ -144,28 +144,6 @@ pub struct Lease {
     confirmed: Mutex<Option<Moment>>,
 }
 
-/// A lease as the run's own record is written under it: a line of the record is preceded by a confirmation of its own, before it
-/// goes into the file, and one that is so young is not asked for again. The record's objects take no write on an older version,
-/// so that two who write to them cannot both go on; everything else asks for each write ([`Lease`]).
-#[derive(Debug)]
-pub struct Lately(pub Arc<Lease>);
-
-const LATELY: Duration = Duration::from_millis(500);
-
-impl Fence for Lately {
-    fn leave(&self) -> BoxFuture<'_, Result<Until, Lost>> {
-        Box::pin(async move {
-            let Self(lease) = self;
-            let confirmed = *lease.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-            match confirmed.is_some_and(|begun| lease.clock.since(begun) < LATELY) {
-                true => lease.ready()?,
-                false => lease.confirm().await?,
-            }
-            Ok(lease.until())
-        })
-    }
-}
-
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").field("held", &self.held).finish_non_exhaustive()
@@ -312,6 +290,16 @@ impl Lease {
                 self.ready()
             }
         }
+    }
+
+    /// Whether it was confirmed so lately; where not, it is asked. Until when a write may leave.
+    pub(super) async fn confirm_within(&self, lately: Duration) -> Result<Until, Lost> {
+        let confirmed = *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        match confirmed.is_some_and(|begun| self.clock.since(begun) < lately) {
+            true => self.ready()?,
+            false => self.confirm().await?,
+        }
+        Ok(self.until())
     }
 
     /// Gives them back in reverse order. What cannot be given back lapses by itself.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::client::kube::look::{self, definition, facts_in_turn};
+use crate::client::kube::gaps::Facts;
+use crate::client::kube::look::{definition, facts_in_turn};
 use crate::client::kube::pages::with;
 use crate::client::kube::resources::{self, Kind as _};
 use crate::client::kube::watch::{Closed, Context, Ended, Shared, state};
@@ -124,7 +125,7 @@ async fn learn(context: &Context, shared: &Shared, version: String) -> Result<Re
     Ok(Ok(()))
 }
 
-async fn known(link: &Link, version: String) -> Result<look::Facts, RequestError> {
+async fn known(link: &Link, version: String) -> Result<Facts, RequestError> {
     // Whether TidbClusters can be listed decides what a forbidden CRD means; one object tells.
     let path = with(&TidbCluster::path(link.namespace()), "limit=1");
     let served = async { (definition(link).await, link.get::<serde::de::IgnoredAny>(&path).await) };

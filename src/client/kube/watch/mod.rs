@@ -13,7 +13,8 @@ use tokio::sync::{Notify, broadcast, mpsc, watch as signal};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::client::kube::look::{Gaps, change, configured};
+use crate::client::kube::gaps::Gaps;
+use crate::client::kube::look::{change, configured};
 use crate::client::kube::resources::{self, Kind};
 use crate::client::pd;
 use crate::client::wire::frames::Frames;
