@@ -29,9 +29,12 @@ impl KeptFacts {
     }
 }
 
+/// Each pod's version, and what its PD answered.
+type Views = BTreeMap<ObjectKey, (String, PdView)>;
+
 /// What PD's pods last answered to a look, by the versions of the pods, and when.
 #[derive(Default)]
-pub(in crate::client) struct KeptViews(Mutex<Option<(BTreeMap<ObjectKey, (String, PdView)>, Instant)>>);
+pub(in crate::client) struct KeptViews(Mutex<Option<(Views, Instant)>>);
 
 impl KeptViews {
     pub fn keep(&self, views: &[(&Pod, PdView)]) {
