@@ -30,11 +30,27 @@ impl ResolutionOffer {
     }
 }
 
+/// What can still be done about a run that is over: it is not left open any more.
+pub(super) fn still(offers: &mut Vec<ResolutionOffer>) {
+    offers.retain(|offer| *offer == ResolutionOffer::Undo);
+}
+
+/// Over which the choices stand.
+pub fn heading(offers: &[ResolutionOffer]) -> &'static str {
+    match offers {
+        [ResolutionOffer::Undo] => "the run is over; what now?",
+        _ => "the run has stopped; what now?",
+    }
+}
+
 impl App {
     /// Opens the menu, or says why there is none.
     pub(super) fn ask_choice(&mut self) {
         let Some(run) = &self.run else { return };
-        let (offers, target) = (run.offers(), run.plan.as_ref().map(|plan| plan.target.clone()));
+        let (mut offers, target) = (run.offers(), run.plan.as_ref().map(|plan| plan.target.clone()));
+        if run.is_over() {
+            still(&mut offers);
+        }
         if offers.is_empty() {
             let why = if run.driving { "nothing waits for an answer" } else { "the run is over" };
             self.say(Level::Done, why);

@@ -47,6 +47,8 @@ pub struct Closeup {
     pub follow: bool,
     pub wrap: bool,
     pub timestamps: bool,
+    /// Warnings and what is worse, and nothing else.
+    pub grave_only: bool,
 }
 
 impl Default for Closeup {
@@ -63,6 +65,7 @@ impl Default for Closeup {
             follow: true,
             wrap: false,
             timestamps: false,
+            grave_only: false,
         }
     }
 }
@@ -85,7 +88,7 @@ impl Closeup {
     fn apply(&mut self, news: News, filter: &str) -> usize {
         match news {
             News::Lines { of, lines } => {
-                let shown = lines.iter().filter(|line| takes(filter, &line.text)).count();
+                let shown = lines.iter().filter(|line| self.shows(filter, gravity(&line.text), &line.text)).count();
                 lines.into_iter().for_each(|line| self.put(of, line));
                 return shown;
             }
@@ -123,7 +126,11 @@ impl Closeup {
 
     /// The lines under a filter, the last one first.
     pub fn backwards<'a>(&'a self, filter: &'a str) -> impl Iterator<Item = &'a Line> {
-        self.lines.iter().rev().filter(move |line| takes(filter, &line.text))
+        self.lines.iter().rev().filter(move |line| self.shows(filter, line.gravity, &line.text))
+    }
+
+    fn shows(&self, filter: &str, gravity: Gravity, text: &str) -> bool {
+        (!self.grave_only || gravity >= Gravity::Warn) && takes(filter, text)
     }
 
     pub fn count(&self) -> usize {

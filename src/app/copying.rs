@@ -208,7 +208,8 @@ fn run_lines(id: &str) -> Vec<Copyable> {
     vec![
         one("run id", id),
         one("tidepilot, its record", format!("tidepilot runs show {}", quote(id))),
-        one("tidepilot, its audit", format!("tidepilot runs audit {}", quote(id))),
+        one("tidepilot, its report", format!("tidepilot runs report {}", quote(id))),
+        one("tidepilot, is it whole", format!("tidepilot runs verify {}", quote(id))),
     ]
 }
 

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyModifiers};
 use tui_input::Input;
 
 use super::App;
 use super::message::{InputInfo, InputKind, RunbookInfo};
+use super::update::edit;
 use crate::fleet::ObjectRef;
 use crate::fleet::dns::Likeness;
 
@@ -27,8 +29,31 @@ pub struct Field {
     pub input: Input,
     /// What was typed before suggestions were put in its place; they are filtered by it while they are cycled.
     stem: Option<String>,
-    /// What was filled in for the person; it stays as long as nobody types over it.
-    proposed: Option<String>,
+    /// Who filled it in, as long as the person has not: a key that writes takes the place of all of it.
+    filled: Option<FilledBy>,
+    /// The person has typed or erased here: from then on nothing is filled in any more.
+    touched: bool,
+}
+
+/// Where a value comes from that nobody typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilledBy {
+    /// The runbook's own usual value.
+    Default,
+    /// What was under the cursor, or what a finding or a line named.
+    Cursor,
+    /// What the fleet says fits.
+    Fleet,
+}
+
+impl FilledBy {
+    pub fn words(self) -> &'static str {
+        match self {
+            FilledBy::Default => "the usual value",
+            FilledBy::Cursor => "from the cursor or the line",
+            FilledBy::Fleet => "proposed: what its cluster serves",
+        }
+    }
 }
 
 impl Form {
@@ -40,8 +65,14 @@ impl Form {
             .iter()
             .map(|info| {
                 let known = if info.kind == InputKind::TidbCluster { target.take() } else { None };
-                let known = known.or_else(|| info.default.clone());
-                Field { info: info.clone(), input: Input::new(known.unwrap_or_default()), stem: None, proposed: None }
+                let mut field =
+                    Field { info: info.clone(), input: Input::default(), stem: None, filled: None, touched: false };
+                match (known, &info.default) {
+                    (Some(known), _) => field.fill(known, FilledBy::Cursor),
+                    (None, Some(usual)) => field.fill(usual.clone(), FilledBy::Default),
+                    (None, None) => {}
+                }
+                field
             })
             .collect::<Vec<_>>();
         let at = fields.iter().position(|field: &Field| field.input.value().is_empty()).unwrap_or(0);
@@ -77,9 +108,33 @@ impl Form {
 }
 
 impl Field {
-    /// To be called whenever the person types: suggestions start anew.
-    pub fn typed(&mut self) {
+    /// Puts a value in for the person; never over what the person typed or erased.
+    pub fn fill(&mut self, value: String, by: FilledBy) {
+        if !self.touched {
+            self.filled = (!value.is_empty()).then_some(by);
+            self.input = Input::new(value);
+        }
+    }
+
+    /// Who filled in what stands there, while that is so.
+    pub fn filled(&self) -> Option<FilledBy> {
+        self.filled
+    }
+
+    /// A key that edits. What was filled in behaves as if it were selected: a letter takes its place, erasing empties the
+    /// field, and the arrows take it as text of one's own.
+    pub fn edit(&mut self, event: &TerminalEvent) {
+        let TerminalEvent::Key(key) = event else { return };
+        if self.filled.take().is_some() {
+            match key.code {
+                KeyCode::Char(_) if !key.modifiers.contains(KeyModifiers::CONTROL) => self.input = Input::default(),
+                KeyCode::Backspace | KeyCode::Delete => self.input = Input::default(),
+                _ => {}
+            }
+        }
+        self.touched = true;
         self.stem = None;
+        edit(&mut self.input, event);
     }
 
     /// Whether a value may be put in for the person.
@@ -116,28 +171,32 @@ impl Field {
             (Some(at), false) => at.checked_sub(1).unwrap_or(last),
         };
         self.input = Input::new(suggestions[next].clone());
-        self.stem = Some(stem);
+        (self.stem, self.filled, self.touched) = (Some(stem), None, true);
     }
 }
 
 impl App {
     /// Fills in the domain that the place's cluster serves, where leaving it out is known to be wrong: connected clusters
-    /// serve different ones. Not while the place itself is being typed, and never over what a person typed.
+    /// serve different ones. Not while the place itself is being typed, and never over what a person typed or erased.
     pub(super) fn propose_domain(&mut self) {
         let Some(form) = &mut self.form else { return };
         let at_place = form
             .field()
             .is_some_and(|field| matches!(field.info.kind, InputKind::TidbCluster | InputKind::NewTidbCluster));
-        let Some(cluster) = form.place().and_then(|of| self.fleet.clusters.get(&of.context)) else { return };
-        let mut others = self.fleet.clusters.values().filter(|other| other.context != cluster.context);
-        let differ = others.any(|other| cluster.dns.like(&other.dns) == Likeness::Differ);
-        let Some(domain) = cluster.cluster_domain().filter(|_| differ && !at_place) else { return };
+        if at_place {
+            return;
+        }
+        let cluster = form.place().and_then(|of| self.fleet.clusters.get(&of.context));
+        let domain = cluster.and_then(|cluster| {
+            let mut others = self.fleet.clusters.values().filter(|other| other.context != cluster.context);
+            let differ = others.any(|other| cluster.dns.like(&other.dns) == Likeness::Differ);
+            cluster.cluster_domain().filter(|_| differ)
+        });
         for field in form.fields.iter_mut().filter(|field| field.info.propose) {
-            if field.input.value() == field.proposed.as_deref().unwrap_or_default()
-                && field.proposed.as_deref() != Some(domain)
+            // What was proposed for another place goes with it.
+            if field.filled.is_none_or(|by| by == FilledBy::Fleet) && field.input.value() != domain.unwrap_or_default()
             {
-                field.input = Input::new(domain.to_owned());
-                field.proposed = Some(domain.to_owned());
+                field.fill(domain.unwrap_or_default().to_owned(), FilledBy::Fleet);
             }
         }
     }
@@ -162,12 +221,67 @@ impl App {
         names
     }
 
+    /// What is wrong with a value as it stands, in words; `None` too while it may still become one. The plan judges it in earnest.
+    pub fn wrong(&self, form: &Form, field: &Field) -> Option<String> {
+        let value = field.input.value().trim();
+        let at_it = form.field().is_some_and(|focus| focus.info.name == field.info.name);
+        let known = self.known_values(form, field);
+        if value.is_empty() || known.iter().any(|one| one == value || (at_it && one.starts_with(value))) {
+            return None;
+        }
+        let contexts = || self.fleet.clusters.keys().cloned().collect::<Vec<_>>().join(", ");
+        let strange = |context: &str| !self.fleet.clusters.contains_key(context);
+        match &field.info.kind {
+            InputKind::TidbCluster | InputKind::NewTidbCluster => {
+                let new = field.info.kind == InputKind::NewTidbCluster;
+                match ObjectRef::parse(value) {
+                    Err(_) if new && at_it => None,
+                    Err(_) => Some("it is written CONTEXT/NAMESPACE/NAME".to_owned()),
+                    Ok(of) if strange(&of.context) => {
+                        Some(format!("no context is called {:?}; there are {}", of.context, contexts()))
+                    }
+                    Ok(of) if new => self.fleet.tidb_cluster(&of).map(|_| format!("{of} is there already")),
+                    Ok(of) => Some(format!("no TidbCluster {}/{} is seen in {}", of.namespace, of.name, of.context)),
+                }
+            }
+            InputKind::KubeContext => {
+                strange(value).then(|| format!("no context is called {value:?}; there are {}", contexts()))
+            }
+            InputKind::Integer => value.parse::<i64>().is_err().then(|| "it is a whole number".to_owned()),
+            InputKind::Choice(options) => Some(format!("it is one of {}", options.join(", "))),
+            InputKind::DnsDomain => {
+                let place = form.place()?;
+                (!known.is_empty()).then(|| format!("{} is known to serve {}", place.context, known.join(", ")))
+            }
+            InputKind::Version => {
+                let digit = value.starts_with(|first: char| first.is_ascii_digit());
+                digit.then(|| format!("versions are written with a v: v{value}"))
+            }
+            InputKind::Text if field.info.name == "pod" && !known.is_empty() => {
+                Some(format!("no such pod is seen; there are {}", known.join(", ")))
+            }
+            InputKind::Text => None,
+        }
+    }
+
     /// What the fleet suggests for the field in focus.
     pub fn suggestions(&self) -> Vec<String> {
         let Some((form, field)) = self.form.as_ref().and_then(|form| Some((form, form.field()?))) else {
             return Vec::new();
         };
-        let all: Vec<String> = match &field.info.kind {
+        let all = self.known_values(form, field);
+        let stem = field.stem().to_lowercase();
+        let mut fitting: Vec<String> = all.iter().filter(|one| one.to_lowercase().contains(&stem)).cloned().collect();
+        // A value already taken whole offers the others, not only itself.
+        if fitting.len() == 1 && fitting[0] == field.stem() {
+            fitting = all;
+        }
+        fitting
+    }
+
+    /// The values for a field that are seen in the fleet, or that there are at all.
+    fn known_values(&self, form: &Form, field: &Field) -> Vec<String> {
+        match &field.info.kind {
             InputKind::TidbCluster => self.fleet.tidb_clusters().map(|(of, _)| of.to_string()).collect(),
             InputKind::DnsDomain => {
                 let place = form.place();
@@ -198,13 +312,6 @@ impl App {
             InputKind::Choice(options) => options.clone(),
             InputKind::Text if field.info.name == "pod" => self.pods_for(form),
             InputKind::Integer | InputKind::Text => Vec::new(),
-        };
-        let stem = field.stem().to_lowercase();
-        let mut fitting: Vec<String> = all.iter().filter(|one| one.to_lowercase().contains(&stem)).cloned().collect();
-        // A value already taken whole offers the others, not only itself.
-        if fitting.len() == 1 && fitting[0] == field.stem() {
-            fitting = all;
         }
-        fitting
     }
 }

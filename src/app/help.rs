@@ -44,7 +44,9 @@ impl App {
             Command::AllClusters if self.focus.is_none() && self.namespace.is_none() => {
                 because("every cluster is shown already")
             }
-            Command::FaultsOnly if !self.view().spec().faults => because("nothing here is left out as being well"),
+            Command::FaultsOnly if self.view_scope() != Scope::Logs && !self.view().spec().faults => {
+                because("nothing here is left out as being well")
+            }
             Command::Wide if !columns.iter().any(may_go) => because("every column is shown already"),
             Command::Copy if self.copyable().is_empty() => because("there is nothing to copy here"),
             Command::PauseRun if !self.run.as_ref().is_some_and(|run| run.driving) => because("no run is under way"),

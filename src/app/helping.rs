@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::form::Form;
+use super::form::{FilledBy, Form};
 use super::keymap::Scope;
 use super::message::{InputKind, RunbookInfo};
 use super::objects::{member_pod, store_pod};
@@ -202,7 +202,7 @@ impl App {
                 _ => None,
             });
             if let Some(value) = value.filter(|value| field.takes(value)) {
-                field.input = tui_input::Input::new(value);
+                field.fill(value, FilledBy::Cursor);
             }
         }
         // Where nothing is left to say, enter plans.

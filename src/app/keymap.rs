@@ -3,7 +3,10 @@
 //! The grammar is k9s'. `ctrl-d` is half a page (it deletes in k9s) and `ctrl-k` is nothing (it kills there); nothing
 //! that changes the world hangs on a single key. Not here: what a command does (`perform`).
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
+
+use super::key_names::same;
+pub use super::key_names::{name, parse};
 
 /// Which part of the table is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,34 @@ impl Scope {
         Scope::Logs,
     ];
 
+    /// Whether it is that of a view, and not of what lies over one or of a form.
+    pub fn is_view(self) -> bool {
+        matches!(
+            self,
+            Scope::Matrix | Scope::List | Scope::Text | Scope::Plan | Scope::Run | Scope::Approval | Scope::Logs
+        )
+    }
+
+    /// Where that is, for the reference.
+    pub fn place(self) -> &'static str {
+        match self {
+            Scope::Matrix => "overview",
+            Scope::List => "lists",
+            Scope::Text => "pages",
+            Scope::Plan => "plan",
+            Scope::Run => "run",
+            Scope::Form => "form",
+            Scope::Filter => "filter",
+            Scope::Palette => "palette",
+            Scope::Help => "help",
+            Scope::Ask => "question",
+            Scope::Typed => "question that is typed",
+            Scope::Choices => "list of choices",
+            Scope::Approval => "approval",
+            Scope::Logs => "logs",
+        }
+    }
+
     /// Keys that mean nothing here are typed into the field.
     pub fn types(self) -> bool {
         matches!(self, Scope::Form | Scope::Filter | Scope::Palette | Scope::Typed)
@@ -64,6 +95,7 @@ pub enum Command {
     Open,
     Back,
     Close,
+    Last,
     Palette,
     Filter,
     Help,
@@ -177,6 +209,7 @@ impl Command {
             | Command::FaultsOnly
             | Command::Copy => Group::Rows,
             Command::Palette
+            | Command::Last
             | Command::Findings
             | Command::Certificates
             | Command::AllClusters
@@ -276,6 +309,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["w"], Command::Wrap, "wrap", &[Scope::Logs], true),
     bind(&["t"], Command::Timestamps, "times", &[Scope::Logs], true),
     bind(&["l"], Command::Logs, "logs", OBJECTS, false),
+    bind(&["p"], Command::PreviousLogs, "previous logs", OBJECTS, false),
     bind(&["e"], Command::Events, "events", OBJECTS, false),
     bind(&["y"], Command::Yaml, "YAML", OBJECTS, false),
     bind(&["d"], Command::Describe, "describe", OBJECTS, false),
@@ -292,6 +326,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["?"], Command::Help, "help", VIEWS, true),
     bind(&["esc"], Command::Back, "back", VIEWS, true),
     bind(&["q"], Command::Close, "back", VIEWS, false),
+    bind(&["-"], Command::Last, "last view", VIEWS, false),
     bind(&["down", "j"], Command::Down, "down", SCROLL, false),
     bind(&["up", "k"], Command::Up, "up", SCROLL, false),
     bind(&["right", "tab"], Command::Right, "next column", &[Scope::Matrix], false),
@@ -307,6 +342,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["]"], Command::NextDatabase, "next database", LISTS, false),
     bind(&["["], Command::PreviousDatabase, "previous database", LISTS, false),
     bind(&["ctrl-z"], Command::FaultsOnly, "faults only", LISTS, false),
+    bind(&["ctrl-z"], Command::FaultsOnly, "warnings", &[Scope::Logs], true),
     bind(&["s"], Command::Sort, "sort by the next column", &[Scope::List], false),
     bind(&["o"], Command::ReverseSort, "the other way round", &[Scope::List], false),
     bind(&["i"], Command::Inspector, "inspector", LISTS, false),
@@ -332,33 +368,6 @@ pub fn bindings(scope: Scope) -> impl Iterator<Item = &'static Binding> {
     KEYMAP.iter().filter(move |binding| binding.scopes.contains(&scope))
 }
 
-/// A key as it is said to a person; `None` for what is no key by itself.
-pub fn name(key: &KeyEvent) -> Option<String> {
-    let name = match key.code {
-        KeyCode::Char(' ') => "space".to_owned(),
-        KeyCode::Char(c) => c.to_string(),
-        KeyCode::F(n) => format!("F{n}"),
-        KeyCode::Enter => "enter".to_owned(),
-        KeyCode::Esc => "esc".to_owned(),
-        KeyCode::Tab => "tab".to_owned(),
-        KeyCode::BackTab => "shift-tab".to_owned(),
-        KeyCode::Backspace => "backspace".to_owned(),
-        KeyCode::Delete => "delete".to_owned(),
-        KeyCode::Insert => "insert".to_owned(),
-        KeyCode::Left => "left".to_owned(),
-        KeyCode::Right => "right".to_owned(),
-        KeyCode::Up => "up".to_owned(),
-        KeyCode::Down => "down".to_owned(),
-        KeyCode::Home => "home".to_owned(),
-        KeyCode::End => "end".to_owned(),
-        KeyCode::PageUp => "pgup".to_owned(),
-        KeyCode::PageDown => "pgdn".to_owned(),
-        _ => return None,
-    };
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    Some(if control { format!("ctrl-{name}") } else { name })
-}
-
 /// What a key means in another scope, where it means nothing in this one.
 pub fn elsewhere(key: &KeyEvent) -> Option<&'static Binding> {
     let means = |binding: &&Binding| {
@@ -366,44 +375,6 @@ pub fn elsewhere(key: &KeyEvent) -> Option<&'static Binding> {
             && !binding.scopes.iter().any(|scope| scope.types() || matches!(scope, Scope::Ask | Scope::Choices))
     };
     KEYMAP.iter().find(means)
-}
-
-/// Shift is part of the character where there is one, and terminals differ in whether they report it too.
-fn same(wanted: &KeyEvent, key: &KeyEvent) -> bool {
-    let without_shift = |modifiers: KeyModifiers| modifiers.difference(KeyModifiers::SHIFT);
-    wanted.code == key.code && without_shift(wanted.modifiers) == without_shift(key.modifiers)
-}
-
-/// Reads `j`, `G`, `ctrl-f`, `enter`, `esc`, `tab`, `shift-tab`, `up`, `pgdn`, `space`, …
-pub fn parse(name: &str) -> Option<KeyEvent> {
-    let (modifiers, rest) = match name.strip_prefix("ctrl-") {
-        Some(rest) => (KeyModifiers::CONTROL, rest),
-        None => (KeyModifiers::NONE, name),
-    };
-    let code = match rest {
-        "enter" => KeyCode::Enter,
-        "esc" => KeyCode::Esc,
-        "tab" => KeyCode::Tab,
-        "shift-tab" => KeyCode::BackTab,
-        "up" => KeyCode::Up,
-        "down" => KeyCode::Down,
-        "left" => KeyCode::Left,
-        "right" => KeyCode::Right,
-        "home" => KeyCode::Home,
-        "end" => KeyCode::End,
-        "pgup" => KeyCode::PageUp,
-        "pgdn" => KeyCode::PageDown,
-        "backspace" => KeyCode::Backspace,
-        "space" => KeyCode::Char(' '),
-        other => {
-            let mut chars = other.chars();
-            match (chars.next(), chars.next()) {
-                (Some(one), None) => KeyCode::Char(one),
-                _ => return None,
-            }
-        }
-    };
-    Some(KeyEvent::new(code, modifiers))
 }
 
 #[cfg(test)]

@@ -189,6 +189,8 @@ pub enum Effect {
     EndForward {
         id: u64,
     },
+    /// The session is read-only from now on; this cannot be taken back.
+    Seal,
 }
 
 /// A runbook as the list and the input form show it.

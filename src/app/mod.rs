@@ -7,9 +7,12 @@
 //! lists, for the cursor and for drawing alike), [`form`], [`palette`] and [`run_view`] (state of single screens).
 
 pub mod approvals;
+pub mod asked;
 mod changes;
 pub mod choices;
 pub mod closeup;
+mod computed;
+mod consent;
 pub mod copying;
 pub mod driver;
 pub mod exit;
@@ -18,9 +21,11 @@ pub mod form;
 pub mod forwards;
 pub mod help;
 pub mod helping;
+mod key_names;
 pub mod keymap;
 pub mod matrix;
 pub mod message;
+mod moving;
 pub mod namespaces;
 pub mod objects;
 mod overrule;
@@ -28,9 +33,11 @@ pub mod palette;
 mod perform;
 mod pointing;
 mod prompt;
+pub mod reference;
 mod restarts;
 pub mod rows;
 pub mod run_view;
+mod screen;
 mod shells;
 pub mod to_approve;
 mod update;
@@ -39,30 +46,30 @@ pub mod views;
 pub mod words;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
 use jiff::Timestamp;
-use tui_input::Input;
 
 use crate::counted::counted;
-use crate::fleet::database::{Database, databases};
-use crate::fleet::expiry::{Certificate, certificates};
+use crate::fleet::database::Database;
+use crate::fleet::expiry::Certificate;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
-use crate::hazards::{Checked, Finding, check_among};
+use crate::hazards::Checked;
 use crate::runbook::plan::Plan;
-use crate::runbook::run::standing::{Standing, into_findings};
+use crate::runbook::run::standing::Standing;
 use approvals::Approving;
 use form::Form;
 use helping::Known;
 use keymap::Scope;
-use message::{Effect, RunbookInfo};
-use rows::{Kept, Order};
+use message::RunbookInfo;
+use rows::Kept;
 use run_view::RunView;
 use words::Level;
 
 pub use copying::Copyable;
 pub use restarts::Restart;
+pub use screen::{Dialog, Flash, Screen, Told};
 pub use views::{Subject, View};
 
 /// What the command line decided for the whole session.
@@ -79,125 +86,6 @@ pub struct AppOptions {
     /// The terminal tells of the mouse; its own selection then takes shift.
     pub mouse: bool,
 }
-
-/// One entry of the view stack, with its own filter and cursor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Screen {
-    pub view: View,
-    pub filter: String,
-    /// The row under the cursor, by key: rows come and go while the cursor stays on its object.
-    pub key: Option<String>,
-    /// Where that row was when last looked at; used when it is gone.
-    pub row: usize,
-    /// Column of the matrix.
-    pub column: usize,
-    /// First line shown, of views that are text.
-    pub scroll: usize,
-    /// By which column a person ordered it.
-    pub order: Option<Order>,
-    /// Keys of the rows that are marked.
-    pub marks: BTreeSet<String>,
-}
-
-impl Screen {
-    pub fn new(view: View) -> Self {
-        Self {
-            view,
-            filter: String::new(),
-            key: None,
-            row: 0,
-            column: 0,
-            scroll: 0,
-            order: None,
-            marks: BTreeSet::new(),
-        }
-    }
-}
-
-/// What lies over the screen and takes the keys.
-#[derive(Clone, Debug)]
-pub enum Dialog {
-    Help {
-        scroll: usize,
-        of: Scope,
-    },
-    Palette {
-        input: Input,
-        /// What was typed before completions were put in its place.
-        stem: Option<String>,
-    },
-    Filter {
-        input: Input,
-    },
-    /// A question with two buttons. `go` tells which one is in focus; it starts on the one that does nothing.
-    Ask {
-        title: String,
-        question: String,
-        yes: String,
-        go: bool,
-        effect: Box<Effect>,
-    },
-    /// What a person may choose once a run has stopped.
-    Choices {
-        at: usize,
-        offers: Vec<choices::ResolutionOffer>,
-    },
-    /// What can be copied of what is under the cursor; enter copies one.
-    Copy {
-        at: usize,
-        items: Vec<copying::Copyable>,
-    },
-    /// One of several things to choose: a port of a pod.
-    Pick {
-        title: String,
-        at: usize,
-        items: Vec<forwards::Pick>,
-    },
-    /// Why something is chosen: it is what the next person will read.
-    Reason {
-        offer: choices::ResolutionOffer,
-        input: Input,
-        wrong: bool,
-    },
-    /// Why a check that refuses for a reading is overruled.
-    Overrule {
-        check: String,
-        sentence: String,
-        input: Input,
-        /// What is wrong with the reason; empty while nothing is.
-        wrong: String,
-    },
-    /// What leaves only once a text was typed exactly.
-    Typed {
-        effect: Box<Effect>,
-        question: String,
-        text: String,
-        input: Input,
-        wrong: bool,
-    },
-}
-
-/// One line for the person, gone after some seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flash {
-    pub level: Level,
-    pub text: String,
-    /// `None`: stays until a key is pressed.
-    pub until: Option<Timestamp>,
-}
-
-/// What this program said or noticed; the last ones are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    pub at: Timestamp,
-    pub level: Level,
-    /// `said`, `fault`, `cluster`
-    pub about: &'static str,
-    pub sentence: String,
-}
-
-/// How many of them.
-const TOLD: usize = 500;
 
 /// The whole state of the console.
 #[derive(Debug)]
@@ -224,6 +112,8 @@ pub struct App {
     pub namespace: Option<String>,
     pub faults_only: bool,
     screens: Vec<Screen>,
+    /// What was in front before the palette led here.
+    before: Option<View>,
     pub dialog: Option<Dialog>,
     pub flash: Option<Flash>,
     pub runbooks: Vec<RunbookInfo>,
@@ -282,6 +172,7 @@ impl App {
             namespace: None,
             faults_only: false,
             screens: vec![Screen::new(View::Overview)],
+            before: None,
             dialog: None,
             flash: None,
             runbooks: Vec::new(),
@@ -311,95 +202,6 @@ impl App {
             told: VecDeque::new(),
             begun: false,
         }
-    }
-
-    pub fn databases(&self) -> &[Database] {
-        self.databases.get_or_init(|| databases(&self.fleet))
-    }
-
-    /// What is wrong or risky in all Databases.
-    pub fn checked(&self) -> &Checked {
-        self.checked.get_or_init(|| self.check(None))
-    }
-
-    fn check(&self, only: Option<&str>) -> Checked {
-        let mut checked = check_among(&self.fleet, self.databases(), only, self.now);
-        let open: Vec<Standing> = self.runs.iter().filter(|run| run.open).cloned().collect();
-        into_findings(&open, self.databases(), &mut checked.findings);
-        checked
-    }
-
-    /// What is wrong or risky about a pod, and perhaps about others. It is drawn beside the table with each change, so of the
-    /// Database on the screen no other is judged.
-    fn checked_about(&self, pod: Option<&ObjectRef>) -> &Checked {
-        let here = self.database().filter(|database| {
-            let own = |pod: &ObjectRef| {
-                let of = |tc: &&ObjectRef| (&tc.context, &tc.namespace) == (&pod.context, &pod.namespace);
-                database.tidb_clusters.iter().find(of).is_some()
-            };
-            pod.is_none_or(own)
-        });
-        match here {
-            Some(database) if self.checked.get().is_none() => {
-                self.checked_here.get_or_init(|| self.check(Some(database.id.as_deref().unwrap_or(&database.name))))
-            }
-            Some(_) | None => self.checked(),
-        }
-    }
-
-    /// What is wrong with KubeClusters as such.
-    fn around(&self) -> &[fleet::problem::Problem] {
-        self.around.get_or_init(|| fleet::standing::problems(&self.fleet))
-    }
-
-    /// What was computed of the fleet, of the runs, or of the choice of a Database, is good no more.
-    fn forget_computed(&mut self) {
-        self.databases.take();
-        self.checked.take();
-        self.checked_here.take();
-        self.around.take();
-        self.certificates.take();
-    }
-
-    /// The finding with this row key.
-    pub fn finding(&self, key: &str) -> Option<&Finding> {
-        self.checked().findings.iter().find(|finding| views::findings::key(finding) == key)
-    }
-
-    /// When certificates, and what else is not watched, were last asked for.
-    pub fn looked_closer(&self) -> Option<Timestamp> {
-        self.looked_closer
-    }
-
-    /// The certificates of all TidbClusters with TLS, the one that ends first on top.
-    pub fn certificates(&self) -> &[Certificate] {
-        self.certificates.get_or_init(|| {
-            let all: Vec<ObjectRef> = self.fleet.tidb_clusters().map(|(of, _)| of).collect();
-            certificates(&self.fleet, &all, self.now)
-        })
-    }
-
-    /// The certificate with this row key.
-    pub fn certificate(&self, key: &str) -> Option<&Certificate> {
-        self.certificates().iter().find(|certificate| views::certificates::key(certificate) == key)
-    }
-
-    /// Position of the Database on the screen.
-    pub fn database_index(&self) -> Option<usize> {
-        let all = self.databases();
-        let chosen = self.chosen.as_ref();
-        let at = chosen.and_then(|of| all.iter().position(|database| database.tidb_clusters.contains(of)));
-        at.or((!all.is_empty()).then_some(0))
-    }
-
-    /// The Database on the screen.
-    pub fn database(&self) -> Option<&Database> {
-        self.databases().get(self.database_index()?)
-    }
-
-    pub fn choose_database(&mut self, index: usize) {
-        self.chosen = self.databases().get(index).and_then(|database| database.tidb_clusters.first()).cloned();
-        self.checked_here.take();
     }
 
     /// The view in front.
@@ -445,6 +247,9 @@ impl App {
     /// Shows a view in the place of the one in front: esc leads home in one step. What is unfinished (inputs, a plan, a run)
     /// stays behind it.
     pub fn switch(&mut self, view: View) {
+        if *self.view() != view {
+            self.before = Some(self.view().clone());
+        }
         let home = self.screens.iter().rposition(|screen| screen.view.is_work()).unwrap_or(0);
         if let Some(at) = self.screens[..=home].iter().position(|screen| screen.view == view) {
             self.screens.truncate(at + 1);
@@ -486,7 +291,7 @@ impl App {
     /// Keeps a sentence for the view `log`.
     fn tell(&mut self, level: Level, about: &'static str, sentence: String) {
         self.told.push_back(Told { at: self.now, level, about, sentence });
-        if self.told.len() > TOLD {
+        if self.told.len() > screen::TOLD {
             self.told.pop_front();
         }
     }

@@ -3,6 +3,7 @@
 //! An object is an argument of the view that lists it (`pods east/db/basic-pd-0`); typed alone it is found by the parts of
 //! its name. Not here: its line editing (`update`), carrying out (`prompt`) and its drawing (`console::dialog`).
 
+use super::asked::in_palette;
 use super::{App, View};
 
 /// What an entry leads to.
@@ -13,6 +14,7 @@ pub enum Target {
     Faults,
     AllClusters,
     Refresh,
+    ReadOnly,
     Help,
     Quit,
 }
@@ -33,6 +35,11 @@ const COMMANDS: &[Entry] = &[
     entry(&["troubled"], "show only rows with a fault", Target::Faults),
     entry(&["all"], "show all clusters and namespaces again", Target::AllClusters),
     entry(&["refresh"], "ask all clusters now", Target::Refresh),
+    entry(
+        &["readonly", "read-only"],
+        "send nothing that changes anything, for the rest of the session",
+        Target::ReadOnly,
+    ),
     entry(&["help"], "keys of this view", Target::Help),
     entry(&["quit", "q", "q!"], "leave", Target::Quit),
 ];
@@ -106,6 +113,11 @@ pub fn candidates(app: &App, text: &str) -> Vec<Candidate> {
     if let Some((word, rest)) = text.split_once(' ')
         && let Some(entry) = exact(word)
     {
+        if entry.target == Target::View(View::Runbooks)
+            && let Some((id, target)) = rest.trim_start().split_once(' ')
+        {
+            return targets_like(app, word, id, target);
+        }
         return arguments_like(app, &entry, word, rest.trim());
     }
     let text = text.trim_end();
@@ -146,6 +158,16 @@ fn arguments_like(app: &App, entry: &Entry, word: &str, text: &str) -> Vec<Candi
     found
 }
 
+/// `run ID on TARGET` for every TidbCluster that a text fits; none once more than the target is typed.
+fn targets_like(app: &App, word: &str, id: &str, text: &str) -> Vec<Candidate> {
+    let text = text.trim();
+    let text = if text == "on" { "" } else { text.strip_prefix("on ").unwrap_or(text).trim() };
+    let clusters = Entry { names: &["tc"], about: "", target: Target::View(View::TidbClusters) };
+    let mut found = arguments_like(app, &clusters, &format!("{word} {id} on"), text);
+    found.retain(|one| !one.text.ends_with(&format!(" {text}")));
+    found
+}
+
 fn about_fit(about: &str, text: &str) -> Option<Fit> {
     let about = about.to_lowercase();
     match fit(&about, text)? {
@@ -162,7 +184,7 @@ pub fn meant(app: &App, text: &str) -> Option<Candidate> {
 
 /// What a finished text means: the target and its argument.
 pub fn resolve(app: &App, text: &str) -> Option<(Target, Option<String>)> {
-    let text = text.trim();
+    let text = &in_palette(text);
     if text.is_empty() {
         return None;
     }

@@ -87,19 +87,7 @@ impl App {
             (Target::View(View::Namespaces), Some(name)) => {
                 self.show_namespace((name != "all").then_some(name));
             }
-            (Target::View(View::Runbooks), Some(id)) => {
-                match self.runbooks.iter().position(|runbook| runbook.id == id) {
-                    Some(index) => {
-                        // Nothing was pointed at.
-                        self.hint = Known::default();
-                        self.open_form(index);
-                    }
-                    None => {
-                        let broken = self.broken_runbooks.get(&id).cloned();
-                        self.say(Level::Bad, broken.unwrap_or_else(|| format!("no runbook {id:?}; :run lists them")));
-                    }
-                }
-            }
+            (Target::View(View::Runbooks), Some(line)) => self.open_asked(&line),
             (Target::View(view), Some(argument)) if self.leads_to(&view, &argument, effects) => {}
             (Target::View(view), _) => {
                 // Nothing is pointed at by a word.
@@ -112,6 +100,7 @@ impl App {
             (Target::Faults, _) => self.faults_only = !self.faults_only,
             (Target::AllClusters, _) => (self.focus, self.namespace) = (None, None),
             (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),
+            (Target::ReadOnly, _) => self.seal(effects),
             (Target::Help, _) => self.perform(Command::Help, 0, effects),
             (Target::Quit, _) => self.interrupt(effects),
         }

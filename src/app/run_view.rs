@@ -120,6 +120,11 @@ impl RunView {
         self.shown.as_ref().map(Shown::view)
     }
 
+    /// Whether it has come to its end: done, undone or given up.
+    pub fn is_over(&self) -> bool {
+        self.view().is_some_and(|view| view.outcome.is_some())
+    }
+
     /// Whether anything may have left already.
     pub fn has_written(&self) -> bool {
         self.shown.as_ref().is_none_or(|shown| shown.run().has_written())

@@ -274,8 +274,7 @@ impl App {
                 if let Some(form) = &mut self.form {
                     form.error = None;
                     if let Some(field) = form.field_mut() {
-                        edit(&mut field.input, &event);
-                        field.typed();
+                        field.edit(&event);
                     }
                 }
             }
@@ -294,7 +293,8 @@ impl App {
     }
 }
 
-fn edit(input: &mut Input, event: &TerminalEvent) {
+/// One key into a line of input, unless it would grow without end.
+pub(super) fn edit(input: &mut Input, event: &TerminalEvent) {
     let typing = matches!(event, TerminalEvent::Key(key) if matches!(key.code, crossterm::event::KeyCode::Char(_)));
     if !typing || input.value().chars().count() < FIELD {
         input.handle_event(event);

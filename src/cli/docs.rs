@@ -28,9 +28,10 @@ pub fn write(args: &DocsArgs) -> color_eyre::Result<ExitCode> {
 }
 
 /// Each page with its name.
-pub fn pages() -> [(&'static str, String); 4] {
+pub fn pages() -> [(&'static str, String); 5] {
     [
         ("cli.md", reference_of_commands()),
+        ("console.md", crate::app::reference::page()),
         ("runbooks.md", reference::runbooks()),
         ("hazards.md", reference::hazards()),
         ("writing-runbooks.md", writing::page()),

@@ -103,13 +103,13 @@ enum Command {
     /// Manual pages, one file for each command
     #[command(after_help = manual::MAN)]
     Man(shell::ManArgs),
-    /// Write the reference pages of docs/ (cli.md, runbooks.md, hazards.md)
+    /// Write the reference pages of docs/ (cli.md, console.md, runbooks.md, hazards.md)
     #[command(hide = true, after_help = manual::DOCS)]
     Docs(docs::DocsArgs),
 }
 
 /// The reference pages that lie in `docs/`, for the test that compares them.
-pub fn reference_pages() -> [(&'static str, String); 4] {
+pub fn reference_pages() -> [(&'static str, String); 5] {
     docs::pages()
 }
 

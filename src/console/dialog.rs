@@ -8,6 +8,7 @@ use ratatui::widgets::{Block, Clear};
 use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
+use crate::app::choices::heading;
 use crate::app::keymap::Scope;
 use crate::app::palette::candidates;
 use crate::app::words::Level;
@@ -43,7 +44,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
                 let (label, about) = offer.words();
                 (label.to_owned(), about)
             });
-            choices(theme, frame, body, " the run has stopped; what now? ", lines.collect(), *at);
+            choices(theme, frame, body, &format!(" {} ", heading(offers)), lines.collect(), *at);
         }
         Some(Dialog::Pick { title, at, items }) => {
             let lines = items.iter().map(|item| (item.label.clone(), item.about.clone()));

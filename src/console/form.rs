@@ -7,13 +7,20 @@ use ratatui::text::{Line, Span};
 use super::footer::prompt;
 use super::text::{cut, span, width, wrap};
 use super::theme::{Role, Theme};
-use crate::app::App;
-use crate::app::form::Field;
+use crate::app::form::{Field, FilledBy, Form};
 use crate::app::words::Level;
+use crate::app::{App, Subject};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(form) = &app.form else {
         return super::empty(frame, area, theme, "No runbook is chosen. Esc goes back to the list.");
+    };
+    let area = match target(app, form, area) {
+        Some((left, right, page)) => {
+            super::lines(frame, right, page, 0);
+            left
+        }
+        None => area,
     };
     let mut pen = Pen { area, y: area.y, theme };
     let room = usize::from(area.width).saturating_sub(4);
@@ -29,7 +36,10 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let error = form.error.as_ref().map(|error| wrap(error, room.saturating_sub(2))).unwrap_or_default();
     let left = left.saturating_sub(error.len());
     let blocks = |spacious: bool| -> Vec<Block> {
-        let block = |(index, field)| block(theme, field, index == form.at, &suggestions, room, spacious);
+        let block = |(index, field)| {
+            let wrong = app.wrong(form, field);
+            block(theme, field, (index == form.at, wrong.as_deref()), &suggestions, room, spacious)
+        };
         form.fields.iter().enumerate().map(block).collect()
     };
     let height = |blocks: &[Block]| blocks.iter().map(|block| block.rows.len()).sum::<usize>();
@@ -69,6 +79,19 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
+/// From this width on what is known of the target stands beside the form.
+const BESIDE: u16 = 130;
+
+/// The form's part of the area, the target's, and the page of the target.
+fn target(app: &App, form: &Form, area: Rect) -> Option<(Rect, Rect, Vec<Line<'static>>)> {
+    let of = form.place().filter(|of| app.fleet.tidb_cluster(of).is_some() && area.width >= BESIDE)?;
+    let left = Rect { width: area.width * 3 / 5, ..area };
+    let right = Rect { x: left.right(), width: area.width - left.width, ..area };
+    let theme = Theme::new(&app.options);
+    let page = super::detail::page(app, theme, &Subject::TidbCluster(of), usize::from(right.width)).lines;
+    Some((left, right, page))
+}
+
 /// The rows of one field.
 struct Block {
     rows: Vec<Row>,
@@ -81,18 +104,35 @@ enum Row {
 }
 
 /// A field as it is drawn: with its value beneath it where there is room, else on one line unless it is in focus.
-fn block(theme: Theme, field: &Field, at: bool, suggestions: &[String], room: usize, spacious: bool) -> Block {
+fn block(
+    theme: Theme,
+    field: &Field,
+    (at, wrong): (bool, Option<&str>),
+    suggestions: &[String],
+    room: usize,
+    spacious: bool,
+) -> Block {
     let needed = if field.info.required { "" } else { " (optional)" };
     let role = if at { Role::Accent } else { Role::Plain };
     let value = field.input.value();
     let shown = if value.is_empty() { "-" } else { value };
+    let by = field.filled().map(FilledBy::words);
     let mut head = vec![super::table::mark(theme, at), span(&field.info.name, theme.style(role))];
+    let wrong = |rows: &mut Vec<Row>| {
+        let pieces = wrong.map(|wrong| wrap(wrong, room.saturating_sub(8))).unwrap_or_default();
+        for (line, piece) in pieces.into_iter().enumerate() {
+            let sign = if line == 0 { theme.glyph(Level::Working) } else { " " };
+            rows.push(Row::Line(Line::from(span(format!("      {sign} {piece}"), theme.level(Level::Working)))));
+        }
+    };
     if !spacious && !at {
         head.push(span(
             format!("  {}", cut(shown, room.saturating_sub(field.info.name.len() + 4), theme)),
             theme.style(Role::Plain),
         ));
-        return Block { rows: vec![Row::Line(Line::from(head))] };
+        let mut rows = vec![Row::Line(Line::from(head))];
+        wrong(&mut rows);
+        return Block { rows };
     }
     head.push(Span::styled(needed, theme.style(Role::Dim)));
     let used: usize = head.iter().map(Span::width).sum();
@@ -109,6 +149,11 @@ fn block(theme: Theme, field: &Field, at: bool, suggestions: &[String], room: us
     }
     if at {
         rows.push(Row::Prompt);
+        if let Some(by) = by {
+            let words = cut(&format!("      {by}; typing takes its place, backspace empties it"), room, theme);
+            rows.push(Row::Line(Line::from(span(words, theme.style(Role::Dim)))));
+        }
+        wrong(&mut rows);
         for suggestion in suggestions.iter().take(6) {
             let role = if suggestion == value { Role::Cursor } else { Role::Dim };
             let line = vec![Span::raw("      "), span(cut(suggestion, room, theme), theme.style(role))];
@@ -119,8 +164,14 @@ fn block(theme: Theme, field: &Field, at: bool, suggestions: &[String], room: us
             rows.push(Row::Line(Line::from(span(more, theme.style(Role::Dim)))));
         }
     } else {
-        let line = span(format!("      {}", cut(shown, room, theme)), theme.style(Role::Plain));
+        let text = cut(shown, room, theme);
+        let left = room.saturating_sub(width(&text));
+        let mut line = vec![span(format!("      {text}"), theme.style(Role::Plain))];
+        if let Some(by) = by.filter(|by| width(by) + 12 <= left) {
+            line.push(span(format!("  ({by})"), theme.style(Role::Dim)));
+        }
         rows.push(Row::Line(Line::from(line)));
+        wrong(&mut rows);
     }
     if spacious {
         rows.push(Row::Line(Line::default()));

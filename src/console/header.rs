@@ -9,7 +9,7 @@ use super::spots::Spots;
 use super::text::{cut, cut_middle, span, width};
 use super::theme::{Role, Theme};
 use crate::app::message::Pointed;
-use crate::app::words::{Level, endeavour, freshness_level, freshness_words, quorum_level, quorum_short};
+use crate::app::words::{Level, endeavour, freshness_level, freshness_words, quorum_level, quorum_loss, quorum_short};
 use crate::app::{App, View};
 use crate::counted::counted;
 use crate::runbook::run::view::Progress;
@@ -68,10 +68,32 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     if wide(&left) + wide(&right) + 2 > room {
         left.clear();
     }
-    let gap = room.saturating_sub(wide(&left) + wide(&right));
+    let mut gap = room.saturating_sub(wide(&left) + wide(&right));
+    for one in safety(app, theme) {
+        // Not against its neighbours: what is cramped is not read.
+        if one.width() + 6 <= gap {
+            gap -= one.width() + 3;
+            left.extend([Span::raw("   "), one]);
+        }
+    }
     left.push(Span::raw(" ".repeat(gap)));
     left.extend(right);
     frame.render_widget(Line::from(left), area);
+}
+
+/// What can be lost and what is wrong, wherever one is; the overview says it in its first line.
+fn safety(app: &App, theme: Theme) -> Vec<Span<'static>> {
+    let Some(database) = app.database().filter(|_| *app.view() != View::Overview) else { return Vec::new() };
+    let dim = theme.style(Role::Dim);
+    let loss = if database.losses.any_may_go() { dim } else { theme.level(Level::Working) };
+    let mut all = vec![span(quorum_loss(database), loss)];
+    let (wrong, expected) = app.wrong_and_expected(database);
+    for (count, word, level) in [(wrong, "wrong", Level::Bad), (expected, "expected", Level::Working)] {
+        if count > 0 {
+            all.push(Span::styled(format!("{} {count} {word}", theme.glyph(level)), theme.level(level)));
+        }
+    }
+    all
 }
 
 /// How it stands, what is under way, what waits, and what this session may do.

@@ -5,6 +5,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Block;
 
@@ -111,26 +112,70 @@ fn two_sources<'a>(app: &'a App, subject: &Subject) -> Option<Both<'a>> {
     Some(Both { of, pod, member, store })
 }
 
+/// Writes the lines one below the other.
+struct Pen {
+    theme: Theme,
+    room: usize,
+    lines: Vec<Line<'static>>,
+}
+
+impl Pen {
+    /// What each of the two sources says; nothing where neither says anything.
+    fn pair(&mut self, label: &str, left: Option<Cell>, right: Option<Cell>) {
+        if left.is_none() && right.is_none() {
+            return;
+        }
+        let column = self.room.saturating_sub(LABEL + 2) / 2;
+        let mut spans = vec![self.label(label)];
+        for cell in [left, right] {
+            let cell = cell.unwrap_or_default();
+            let drawn = table::cell_spans(&cell, column.saturating_sub(1), true, self.theme);
+            let used: usize = drawn.iter().map(Span::width).sum();
+            spans.extend(drawn);
+            spans.push(Span::raw(" ".repeat(column.saturating_sub(used))));
+        }
+        self.lines.push(Line::from(spans));
+    }
+
+    /// A sentence over the whole width.
+    fn told(&mut self, label: &str, text: &str, style: Style) {
+        for (at, piece) in wrap(text, self.rest()).into_iter().enumerate() {
+            let head = self.label(if at == 0 { label } else { "" });
+            self.lines.push(Line::from(vec![head, Span::styled(piece, style)]));
+        }
+    }
+
+    fn label(&self, label: &str) -> Span<'static> {
+        span(pad(&format!(" {label}"), LABEL + 1), self.theme.style(Role::Dim))
+    }
+
+    /// Columns beside the label.
+    fn rest(&self) -> usize {
+        self.room.saturating_sub(LABEL + 2)
+    }
+
+    fn gap(&mut self) {
+        self.lines.push(Line::default());
+    }
+}
+
 impl Both<'_> {
     fn lines(&self, app: &App, theme: Theme, room: usize) -> Vec<Line<'static>> {
+        let mut pen = Pen { theme, room, lines: Vec::new() };
+        pen.pair("", Some(Cell::dim("Kubernetes")), Some(Cell::dim("PD")));
+        self.state(app, &mut pen);
+        self.identity(app, &mut pen);
+        self.of_pod(app, &mut pen);
+        self.of_store(app, &mut pen);
+        self.troubles(app, &mut pen);
+        self.peer_url(&mut pen);
+        self.findings(app, &mut pen);
+        helping(app, &mut pen);
+        pen.lines
+    }
+
+    fn state(&self, app: &App, pen: &mut Pen) {
         let live = self.of.as_ref().is_some_and(|of| app.is_live(&of.context));
-        let column = room.saturating_sub(LABEL + 2) / 2;
-        let mut lines = Vec::new();
-        let mut pair = |label: &str, left: Option<Cell>, right: Option<Cell>| {
-            if left.is_none() && right.is_none() {
-                return;
-            }
-            let mut spans = vec![span(pad(&format!(" {label}"), LABEL + 1), theme.style(Role::Dim))];
-            for cell in [left, right] {
-                let cell = cell.unwrap_or_default();
-                let drawn = table::cell_spans(&cell, column.saturating_sub(1), true, theme);
-                let used: usize = drawn.iter().map(Span::width).sum();
-                spans.extend(drawn);
-                spans.push(Span::raw(" ".repeat(column.saturating_sub(used))));
-            }
-            lines.push(Line::from(spans));
-        };
-        pair("", Some(Cell::dim("Kubernetes")), Some(Cell::dim("PD")));
         let state = match self.pod {
             Some(pod) if live => {
                 let (level, word) = pod_words(pod);
@@ -147,92 +192,101 @@ impl Both<'_> {
             let store = &self.store?.store;
             Some(Cell::level(store_level(&store.state), &store.state))
         });
-        pair("state", Some(state), told);
+        pen.pair("state", Some(state), told);
+    }
+
+    fn identity(&self, app: &App, pen: &mut Pen) {
         let id = self.member.map(|member| Cell::plain(member.id.hex()));
         let id = id.or_else(|| Some(Cell::plain(format!("store {}", self.store?.store.id))));
-        let uid = self.pod.and_then(|pod| pod.metadata.labels.get("controller-revision-hash"));
-        pair("id", uid.map(|hash| Cell::plain(hash.rsplit('-').next().unwrap_or(hash))), id);
+        let hash = self.pod.and_then(|pod| pod.metadata.labels.get("controller-revision-hash"));
+        pen.pair("id", hash.map(|hash| Cell::plain(hash.rsplit('-').next().unwrap_or(hash))), id);
         let image = self.pod.and_then(Pod::image).map(|image| Cell::plain(image_tag(image).unwrap_or(image)));
         let version = self.of.as_ref().and_then(|of| {
             let view = app.fleet.clusters.get(&of.context)?.pd.get(&of.key())?;
             view.answer.as_ref().ok()?.version.clone().map(Cell::plain)
         });
         let version = version.or_else(|| Some(Cell::plain(&self.store?.store.version)));
-        pair("version", image, version);
-        if let Some(pod) = self.pod {
-            let role = self.member.filter(|member| member.leader).map(|_| Cell::strong("leader"));
-            let restarts = Cell::plain(format!("{}", pod.restarts()));
-            pair("restarts", Some(restarts), role);
-            let created = pod.metadata.creation_timestamp.map(|at| Cell::plain(age(at, app.now)));
-            pair("age", created, None);
-            pair("node", pod.spec.node_name.as_ref().map(Cell::plain), None);
-            pair("IP", pod.status.pod_ip.as_ref().map(Cell::plain), None);
-        }
-        if let Some(row) = self.store {
-            let load = &row.store.load;
-            let text = |text: &str| Some(Cell::plain(text)).filter(|_| !text.is_empty());
-            let counts = format!("{}, {} led", row.store.region_count, row.store.leader_count);
-            pair("regions", None, Some(Cell::plain(counts)));
-            let full = load.full().map(|full| format!("{full} % of {}", load.capacity));
-            pair("full", None, full.map(Cell::plain));
-            pair("free", None, text(&load.available));
-            pair("heard", None, load.last_heartbeat.map(|at| Cell::plain(format!("{} ago", age(at, app.now)))));
-            pair("slow", None, load.slow_score.map(|score| Cell::plain(format!("{score} of 100"))));
-            let labels: Vec<String> = row.store.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            pair("labels", None, text(&labels.join(" ")));
-        }
-        let plain = theme.style(Role::Plain);
-        let mut told = |label: &str, text: &str, style: ratatui::style::Style| {
-            for (at, piece) in wrap(text, room.saturating_sub(LABEL + 2)).into_iter().enumerate() {
-                let label = if at == 0 { format!(" {label}") } else { String::new() };
-                let head = span(pad(&label, LABEL + 1), theme.style(Role::Dim));
-                lines.push(Line::from(vec![head, Span::styled(piece, style)]));
-            }
-        };
+        pen.pair("version", image, version);
+    }
+
+    fn of_pod(&self, app: &App, pen: &mut Pen) {
+        let Some(pod) = self.pod else { return };
+        let role = self.member.filter(|member| member.leader).map(|_| Cell::strong("leader"));
+        pen.pair("restarts", Some(Cell::plain(format!("{}", pod.restarts()))), role);
+        let created = pod.metadata.creation_timestamp.map(|at| Cell::plain(age(at, app.now)));
+        pen.pair("age", created, None);
+        pen.pair("node", pod.spec.node_name.as_ref().map(Cell::plain), None);
+        pen.pair("IP", pod.status.pod_ip.as_ref().map(Cell::plain), None);
+    }
+
+    fn of_store(&self, app: &App, pen: &mut Pen) {
+        let Some(row) = self.store else { return };
+        let load = &row.store.load;
+        let text = |text: &str| Some(Cell::plain(text)).filter(|_| !text.is_empty());
+        let counts = format!("{}, {} led", row.store.region_count, row.store.leader_count);
+        pen.pair("regions", None, Some(Cell::plain(counts)));
+        let full = load.full().map(|full| format!("{full} % of {}", load.capacity));
+        pen.pair("full", None, full.map(Cell::plain));
+        pen.pair("free", None, text(&load.available));
+        pen.pair("heard", None, load.last_heartbeat.map(|at| Cell::plain(format!("{} ago", age(at, app.now)))));
+        pen.pair("slow", None, load.slow_score.map(|score| Cell::plain(format!("{score} of 100"))));
+        let labels: Vec<String> = row.store.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pen.pair("labels", None, text(&labels.join(" ")));
+    }
+
+    /// How its container ended last, and the conditions that do not hold.
+    fn troubles(&self, app: &App, pen: &mut Pen) {
+        let style = pen.theme.level(Level::Working);
         if let Some((container, end)) = self.pod.and_then(Pod::last_end) {
             let when = end.finished_at.map(|at| format!(", {} ago", age(at, app.now))).unwrap_or_default();
-            told("last end", &format!("{container} {}{when}", end.words()), theme.level(Level::Working));
+            pen.told("last end", &format!("{container} {}{when}", end.words()), style);
         }
         for condition in self.pod.into_iter().flat_map(|pod| &pod.status.conditions) {
             if condition.status != "True" && !condition.message.is_empty() {
-                told(&condition.kind, &condition.message, theme.level(Level::Working));
+                pen.told(&condition.kind, &condition.message, style);
             }
         }
-        if let Some(member) = self.member {
-            let cell = peer_cell(member, &[]);
-            let spans = table::cell_spans(&cell, room.saturating_sub(LABEL + 2), true, theme);
-            let mut line = vec![span(pad(" peerURL", LABEL + 1), theme.style(Role::Dim))];
-            line.extend(spans);
-            lines.push(Line::from(line));
-            if let Some(should) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
-                let mut line = vec![span(pad(" expected", LABEL + 1), theme.style(Role::Dim))];
-                let text = cut_middle(should, room.saturating_sub(LABEL + 2), theme);
-                line.push(Span::styled(text, theme.level(Level::Working)));
-                lines.push(Line::from(line));
-            }
+    }
+
+    fn peer_url(&self, pen: &mut Pen) {
+        let Some(member) = self.member else { return };
+        let mut line = vec![pen.label("peerURL")];
+        line.extend(table::cell_spans(&peer_cell(member, &[]), pen.rest(), true, pen.theme));
+        pen.lines.push(Line::from(line));
+        if let Some(should) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
+            let text = cut_middle(should, pen.rest(), pen.theme);
+            let line = vec![pen.label("expected"), Span::styled(text, pen.theme.level(Level::Working))];
+            pen.lines.push(Line::from(line));
         }
+    }
+
+    fn findings(&self, app: &App, pen: &mut Pen) {
         let found = app.findings_about(self.of.as_ref(), self.member, self.store);
         if !found.is_empty() {
-            lines.push(Line::default());
+            pen.gap();
         }
+        let plain = pen.theme.style(Role::Plain);
         for finding in found {
             let level = finding_level(finding);
-            let head = span(format!(" {} {}", theme.glyph(level), finding.id()), theme.level(level));
-            lines.push(Line::from(head));
-            for piece in wrap(&finding.sentence, room.saturating_sub(4)) {
-                lines.push(Line::from(vec![Span::raw("   "), Span::styled(piece, plain)]));
+            let head = span(format!(" {} {}", pen.theme.glyph(level), finding.id()), pen.theme.level(level));
+            pen.lines.push(Line::from(head));
+            for piece in wrap(&finding.sentence, pen.room.saturating_sub(4)) {
+                pen.lines.push(Line::from(vec![Span::raw("   "), Span::styled(piece, plain)]));
             }
         }
-        let helping = app.runbooks_for_cursor();
-        if !helping.is_empty() {
-            lines.push(Line::default());
-            let names: Vec<&str> = helping.iter().map(String::as_str).collect();
-            for (at, piece) in wrap(&names.join(", "), room.saturating_sub(LABEL + 2)).into_iter().enumerate() {
-                let label = if at == 0 { " r" } else { "" };
-                let head = span(pad(label, LABEL + 1), theme.style(Role::Accent));
-                lines.push(Line::from(vec![head, Span::styled(piece, theme.style(Role::Dim))]));
-            }
-        }
-        lines
+    }
+}
+
+/// The runbooks that `r` begins with here.
+fn helping(app: &App, pen: &mut Pen) {
+    let helping = app.runbooks_for_cursor();
+    if helping.is_empty() {
+        return;
+    }
+    pen.gap();
+    let names: Vec<&str> = helping.iter().map(String::as_str).collect();
+    for (at, piece) in wrap(&names.join(", "), pen.rest()).into_iter().enumerate() {
+        let head = span(pad(if at == 0 { " r" } else { "" }, LABEL + 1), pen.theme.style(Role::Accent));
+        pen.lines.push(Line::from(vec![head, Span::styled(piece, pen.theme.style(Role::Dim))]));
     }
 }

@@ -52,6 +52,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, of: &[Lo
     if lines.is_empty() && room > 0 {
         let sentence = match app.closeup.count() {
             0 => "No line yet.",
+            _ if app.closeup.grave_only => "No warning and no error; ctrl-z shows every line.",
             _ => "No line fits the filter. Esc clears it.",
         };
         let line = Line::from(vec![Span::raw("  "), Span::styled(sentence, theme.style(Role::Dim))]);
@@ -83,6 +84,9 @@ fn heads(app: &App, theme: Theme, of: &[LogOf]) -> Vec<Line<'static>> {
         several => spans.push(span(counted(several.len(), "pod"), theme.style(Role::Strong))),
     }
     spans.push(span(format!("  {state}  {}", counted(app.closeup.count(), "line")), dim));
+    if app.closeup.grave_only {
+        spans.push(span("  warnings and errors only", theme.style(Role::Accent)));
+    }
     if app.closeup.dropped > 0 {
         spans.push(span(format!(" ({} older ones left out)", app.closeup.dropped), dim));
     }

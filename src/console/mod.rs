@@ -194,15 +194,20 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
     frame.render_widget(Line::from(spans), area);
 }
 
+/// Lines one below the other from the `top`th on, as many as have room.
+fn lines(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>, top: usize) {
+    for (offset, line) in lines.into_iter().skip(top).take(usize::from(area.height)).enumerate() {
+        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
+        frame.render_widget(line, Rect { y, height: 1, ..area });
+    }
+}
+
 /// Text from its `scroll`th line on, with a mark at the right edge while there is more.
 fn page(frame: &mut Frame<'_>, area: Rect, page: Page, scroll: usize, theme: Theme) {
     let height = usize::from(area.height);
     let top = scroll.min(page.lines.len().saturating_sub(height));
     let more = page.lines.len() > top + height;
-    for (offset, line) in page.lines.into_iter().skip(top).take(height).enumerate() {
-        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
-        frame.render_widget(line, Rect { y, height: 1, ..area });
-    }
+    lines(frame, area, page.lines, top);
     if more && area.width > 20 && height > 0 {
         let mark = format!(" {} more ", theme.key("down"));
         let wide = u16::try_from(text::width(&mark)).unwrap_or(0);

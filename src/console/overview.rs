@@ -13,7 +13,7 @@ use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use super::{empty, nothing, table};
 use crate::app::App;
-use crate::app::matrix::{CellView, Column, Group, Matrix};
+use crate::app::matrix::{CellView, Column, Group, Matrix, MatrixRow};
 use crate::app::message::Pointed;
 use crate::app::rows::{Item, Row};
 use crate::app::words::{Level, endeavour, freshness_words, quorum_level, quorum_loss, quorum_short};
@@ -51,33 +51,8 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         frame.render_widget(line, Rect { y: area.bottom() - 1, height: 1, ..area });
         area.height -= 1;
     }
-    // As many columns as can be read, around the one under the cursor.
-    let room = usize::from(area.width).saturating_sub(2 + LABEL);
-    let fitting = (room / NARROWEST).clamp(1, matrix.columns.len());
-    let wide = (room / fitting).clamp(1, WIDEST);
-    let at = app.column(matrix.columns.len());
-    let first = at.saturating_sub(fitting - 1).max((at + 1).saturating_sub(fitting));
-    let shown: Vec<(usize, &Column)> = matrix.columns.iter().enumerate().skip(first).take(fitting).collect();
-    let hidden = matrix.columns.len() - shown.len();
-
-    let heads: Vec<Vec<Line<'static>>> = shown
-        .iter()
-        .map(|(index, column)| heading(app, theme, column, *index == at && matrix.columns.len() > 1, wide, area.height))
-        .collect();
-    let head_height = heads.iter().map(Vec::len).max().unwrap_or(0).min(usize::from(area.height) / 2);
-    let mut y = area.y;
-    for line in 0..head_height {
-        for (place, head) in heads.iter().enumerate() {
-            if let Some(line) = head.get(line) {
-                put(frame, area, y, 2 + LABEL + place * wide, line.clone());
-            }
-        }
-        if line == 0 && hidden > 0 {
-            put(frame, area, y, 2, Line::from(Span::styled(format!("+{hidden} more"), theme.style(Role::Dim))));
-        }
-        y += 1;
-    }
-    let body = Rect { y, height: area.bottom() - y, ..area };
+    let grid = Grid::of(app, theme, &matrix, area);
+    let body = grid.headings(app, frame);
     if rows.is_empty() {
         // The headings already say what is wrong with the clusters; only a filter needs a word here.
         if !matrix.rows.is_empty() {
@@ -85,65 +60,138 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         }
         return;
     }
-    let cursor = app.cursor(rows);
-    let heads = rows.iter().enumerate().filter(|(at, row)| begins(rows, *at) && group(row).is_some()).count();
-    // Each component has a heading of its own where there is room, and a gap before it where there is more.
-    let headed = rows.len() + heads <= usize::from(body.height);
-    let roomy = rows.len() + 2 * heads <= usize::from(body.height);
-    let heights = vec![1; rows.len()];
-    let top = first_in_sight(&heights, cursor, usize::from(area.bottom() - y));
-    for (index, row) in rows.iter().enumerate().skip(top) {
-        let Item::Instance(instance) = &row.item else { continue };
-        if headed && begins(rows, index) {
-            y += u16::from(roomy);
-            let sums = matrix.groups.iter().find(|sums| Some(sums.component) == group(row));
-            if let Some(sums) = sums {
-                put(frame, area, y, 2, Line::from(Span::styled(sums.component.title(), theme.style(Role::Title))));
-                for (place, (column, _)) in shown.iter().enumerate() {
-                    let line = sum(theme, sums, *column, wide.saturating_sub(2));
-                    put(frame, area, y, 2 + LABEL + place * wide, line);
+    grid.rows(app, frame, body, rows, spots);
+}
+
+/// Where the columns stand: as many as can be read, around the one under the cursor.
+struct Grid<'a> {
+    theme: Theme,
+    matrix: &'a Matrix,
+    area: Rect,
+    shown: Vec<(usize, &'a Column)>,
+    /// Columns of one of them.
+    wide: usize,
+    /// The one under the cursor.
+    at: usize,
+}
+
+impl<'a> Grid<'a> {
+    fn of(app: &App, theme: Theme, matrix: &'a Matrix, area: Rect) -> Self {
+        let room = usize::from(area.width).saturating_sub(2 + LABEL);
+        let fitting = (room / NARROWEST).clamp(1, matrix.columns.len());
+        let wide = (room / fitting).clamp(1, WIDEST);
+        let at = app.column(matrix.columns.len());
+        let first = at.saturating_sub(fitting - 1).max((at + 1).saturating_sub(fitting));
+        let shown = matrix.columns.iter().enumerate().skip(first).take(fitting).collect();
+        Self { theme, matrix, area, shown, wide, at }
+    }
+
+    /// Whether the cursor stands on a cell, and not on a whole row.
+    fn by_cell(&self) -> bool {
+        self.matrix.columns.len() > 1
+    }
+
+    /// Where the column at this place begins.
+    fn x(&self, place: usize) -> usize {
+        2 + LABEL + place * self.wide
+    }
+
+    /// Draws the headings; what is left below them.
+    fn headings(&self, app: &App, frame: &mut Frame<'_>) -> Rect {
+        let (area, theme) = (self.area, self.theme);
+        let head = |(index, column): &(usize, &Column)| {
+            heading(app, theme, column, *index == self.at && self.by_cell(), self.wide, area.height)
+        };
+        let heads: Vec<Vec<Line<'static>>> = self.shown.iter().map(head).collect();
+        let tall = heads.iter().map(Vec::len).max().unwrap_or(0).min(usize::from(area.height) / 2);
+        let hidden = self.matrix.columns.len() - self.shown.len();
+        let mut y = area.y;
+        for line in 0..tall {
+            for (place, head) in heads.iter().enumerate() {
+                if let Some(line) = head.get(line) {
+                    put(frame, area, y, self.x(place), line.clone());
                 }
-                y += 1;
             }
+            if line == 0 && hidden > 0 {
+                put(frame, area, y, 2, Line::from(Span::styled(format!("+{hidden} more"), theme.style(Role::Dim))));
+            }
+            y += 1;
         }
-        if y >= area.bottom() {
-            break;
+        Rect { y, height: area.bottom() - y, ..area }
+    }
+
+    fn rows(&self, app: &App, frame: &mut Frame<'_>, body: Rect, rows: &[Row], spots: &mut Spots) {
+        let cursor = app.cursor(rows);
+        let heads = rows.iter().enumerate().filter(|(at, row)| begins(rows, *at) && group(row).is_some()).count();
+        // Each component has a heading of its own where there is room, and a gap before it where there is more.
+        let headed = rows.len() + heads <= usize::from(body.height);
+        let roomy = rows.len() + 2 * heads <= usize::from(body.height);
+        let top = first_in_sight(&vec![1; rows.len()], cursor, usize::from(body.height));
+        let mut y = body.y;
+        for (index, row) in rows.iter().enumerate().skip(top) {
+            let Item::Instance(instance) = &row.item else { continue };
+            if headed && begins(rows, index) {
+                y += u16::from(roomy);
+                y += self.group(frame, y, row);
+            }
+            if y >= body.bottom() {
+                break;
+            }
+            self.row(app, frame, y, (row, instance), cursor == Some(index));
+            self.spots(y, row, spots);
+            y += 1;
         }
-        let selected = cursor == Some(index);
-        let mut label = theme.style(if selected { Role::Strong } else { Role::Plain });
-        if selected && matrix.columns.len() == 1 {
-            label = theme.style(Role::Cursor);
+    }
+
+    /// The heading of a component with its sums; the lines that it took.
+    fn group(&self, frame: &mut Frame<'_>, y: u16, row: &Row) -> u16 {
+        let Some(sums) = self.matrix.groups.iter().find(|sums| Some(sums.component) == group(row)) else { return 0 };
+        let title = Span::styled(sums.component.title(), self.theme.style(Role::Title));
+        put(frame, self.area, y, 2, Line::from(title));
+        for (place, (column, _)) in self.shown.iter().enumerate() {
+            let line = sum(self.theme, sums, *column, self.wide.saturating_sub(2));
+            put(frame, self.area, y, self.x(place), line);
         }
+        1
+    }
+
+    fn row(&self, app: &App, frame: &mut Frame<'_>, y: u16, of: (&Row, &MatrixRow), selected: bool) {
+        let ((row, instance), theme) = (of, self.theme);
+        let label = match selected {
+            true if !self.by_cell() => theme.style(Role::Cursor),
+            true => theme.style(Role::Strong),
+            false => theme.style(Role::Plain),
+        };
         let head = vec![mark(theme, selected), Span::styled(pad(&row.key, LABEL - 1), label)];
-        put(frame, area, y, 0, Line::from(head));
-        let line = Rect { y, height: 1, ..area };
-        spots.put(line, Pointed::Row { key: row.key.clone(), column: None });
-        for (place, (column, _)) in shown.iter().enumerate() {
-            let x = area.x.saturating_add(u16::try_from(2 + LABEL + place * wide).unwrap_or(u16::MAX));
-            let spot = Rect { x, width: u16::try_from(wide).unwrap_or(u16::MAX), ..line }.intersection(line);
-            spots.put(spot, Pointed::Row { key: row.key.clone(), column: Some(*column) });
-        }
-        for (place, (column, _)) in shown.iter().enumerate() {
+        put(frame, self.area, y, 0, Line::from(head));
+        for (place, (column, _)) in self.shown.iter().enumerate() {
+            let (x, under) = (self.x(place), selected && *column == self.at && self.by_cell());
             let Some(Some(cell)) = instance.cells.get(*column) else {
-                if selected && *column == at && matrix.columns.len() > 1 {
-                    let dash = Span::styled(theme.dot(), theme.style(Role::Cursor));
-                    put(frame, area, y, 2 + LABEL + place * wide, Line::from(dash));
+                if under {
+                    put(frame, self.area, y, x, Line::from(Span::styled(theme.dot(), theme.style(Role::Cursor))));
                 }
                 continue;
             };
-            let under = selected && (*column == at && matrix.columns.len() > 1);
-            let mut line = cell_line(theme, cell, wide.saturating_sub(2), selected, under);
-            let x = 2 + LABEL + place * wide;
+            let mut line = cell_line(theme, cell, self.wide.saturating_sub(2), selected, under);
             if app.changed(&row.key, *column) {
                 let changed = theme.style(Role::Changed);
                 line.spans.iter_mut().for_each(|span| span.style = span.style.patch(changed));
                 if let Some(sign) = theme.changed() {
-                    put(frame, area, y, x - 1, Line::from(sign));
+                    put(frame, self.area, y, x - 1, Line::from(sign));
                 }
             }
-            put(frame, area, y, x, line);
+            put(frame, self.area, y, x, line);
         }
-        y += 1;
+    }
+
+    fn spots(&self, y: u16, row: &Row, spots: &mut Spots) {
+        let line = Rect { y, height: 1, ..self.area };
+        spots.put(line, Pointed::Row { key: row.key.clone(), column: None });
+        for (place, (column, _)) in self.shown.iter().enumerate() {
+            let x = self.area.x.saturating_add(u16::try_from(self.x(place)).unwrap_or(u16::MAX));
+            let spot = Rect { x, width: u16::try_from(self.wide).unwrap_or(u16::MAX), ..line }.intersection(line);
+            spots.put(spot, Pointed::Row { key: row.key.clone(), column: Some(*column) });
+        }
     }
 }
 

@@ -189,12 +189,7 @@ pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, ro
     ]);
     let indent = || Span::raw("      ");
     let mut notes = vec![indent()];
-    let (word, level) = match step.reversibility {
-        Reversibility::Free => ("changes nothing", Level::Done),
-        Reversibility::Compensable if step.action.stays() => ("not put back by itself", Level::Working),
-        Reversibility::Compensable => ("can be put back", Level::Working),
-        Reversibility::Irreversible => ("NO WAY BACK", Level::Bad),
-    };
+    let (word, _, level) = way_back(step);
     notes.push(span(word, theme.level(level)));
     match &step.confirm {
         Confirm::None => {}
@@ -214,6 +209,18 @@ pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, ro
     change(page, theme, step, room);
     if !step.command.is_empty() {
         page.hang(vec![indent(), span("$ ", theme.style(Role::Accent))], &step.command, dim, room);
+    }
+}
+
+/// Whether there is a way back: in a word, as a sentence where something is sent, and how that is to be taken.
+pub fn way_back(step: &PlannedStep) -> (&'static str, Option<&'static str>, Level) {
+    match step.reversibility {
+        Reversibility::Free => ("changes nothing", None, Level::Done),
+        Reversibility::Compensable if step.action.stays() => {
+            ("not put back by itself", Some("it is not put back by itself"), Level::Working)
+        }
+        Reversibility::Compensable => ("can be put back", Some("it can be put back"), Level::Working),
+        Reversibility::Irreversible => ("NO WAY BACK", Some("there is no way back"), Level::Bad),
     }
 }
 

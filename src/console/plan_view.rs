@@ -52,7 +52,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
         return super::page(frame, area, plan::page(app, theme, usize::from(area.width)), 0, theme);
     };
     let Some(plan) = &app.plan else { return };
-    put(frame, panes.head, head);
+    super::lines(frame, panes.head, head, 0);
     list(app, theme, frame, panes.list, plan, spots);
     if area.width >= BESIDE {
         for y in panes.card.y..panes.card.bottom() {
@@ -194,25 +194,13 @@ fn doing(step: &PlannedStep) -> (&'static str, Level) {
     }
 }
 
-fn put(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>) {
-    for (offset, line) in lines.into_iter().take(usize::from(area.height)).enumerate() {
-        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
-        frame.render_widget(line, Rect { y, height: 1, ..area });
-    }
-}
-
 /// What one step changes and sends, for the question before it: all that is confirmed.
 pub fn confirmed(theme: Theme, step: &PlannedStep, room: usize) -> Vec<Line<'static>> {
     let mut page = Page::default();
     plan::change(&mut page, theme, step, room);
-    let back = match step.reversibility {
-        Reversibility::Free => return page.lines,
-        Reversibility::Compensable if step.action.stays() => ("it is not put back by itself", Level::Working),
-        Reversibility::Compensable => ("it can be put back", Level::Working),
-        Reversibility::Irreversible => ("there is no way back", Level::Bad),
-    };
-    for piece in wrap(back.0, room) {
-        page.push(vec![span(format!("      {piece}"), theme.level(back.1))]);
+    let (_, sentence, level) = plan::way_back(step);
+    for piece in wrap(sentence.unwrap_or_default(), room) {
+        page.push(vec![span(format!("      {piece}"), theme.level(level))]);
     }
     page.lines
 }

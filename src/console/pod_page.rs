@@ -119,6 +119,9 @@ fn containers(app: &App, sheet: &mut Sheet, of: &ObjectRef) {
         let (level, words) = container(app, one);
         sheet.level(&one.name, level, &words);
         sheet.known("  image", &one.image);
+        let ports = pod.ports().filter(|(container, _)| *container == one.name);
+        let ports: Vec<String> = ports.map(|(_, port)| format!("{} {}", port.container_port, port.name)).collect();
+        sheet.known("  ports", &ports.join(", "));
         if let Some(end) = &one.last_state.terminated {
             let when = end.finished_at.map(|at| format!(", {} ago", age(at, app.now))).unwrap_or_default();
             sheet.level("  last end", Level::Working, &format!("{}{when}", end.words()));

@@ -58,12 +58,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     };
     let head = now(app, run, theme, usize::from(area.width));
     let parts = layout(run, area, head.lines.len());
-    show(frame, parts.now, head.lines, 0);
+    super::lines(frame, parts.now, head.lines, 0);
     steps(run, theme, frame, parts.steps);
     let (lines, top) = log_window(app, run, theme, parts.log);
-    show(frame, parts.log, lines, top);
+    super::lines(frame, parts.log, lines, top);
     if let Some(area) = parts.card {
-        show(frame, area, card(run, theme, usize::from(area.width)), 0);
+        super::lines(frame, area, card(run, theme, usize::from(area.width)), 0);
     }
     if let Some(area) = parts.world {
         frame.render_widget(world(app, theme, usize::from(area.width)), area);
@@ -121,13 +121,6 @@ pub fn extent(app: &App, theme: Theme, area: Rect) -> (usize, u16) {
     (self::log(run, theme, usize::from(log.width)).lines.len(), log.height)
 }
 
-fn show(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'static>>, top: usize) {
-    for (offset, line) in lines.into_iter().skip(top).take(usize::from(area.height)).enumerate() {
-        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
-        frame.render_widget(line, Rect { y, height: 1, ..area });
-    }
-}
-
 /// The name of the run and the sentence of the moment.
 fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
@@ -150,6 +143,8 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     let sentence = run.sentence(app.now);
     let glyph = if run.gate.is_some() { theme.step(&Progress::WaitingForYou).0 } else { theme.glyph(level) };
     let head = span(format!("  {glyph} {state}"), theme.level(level));
+    // The sentence of an end begins with the same word.
+    let sentence = sentence.strip_prefix(&format!("{state}: ")).unwrap_or(&sentence).to_owned();
     if head.width() + super::text::width(&sentence) + 3 <= room {
         page.push(vec![head, span(format!(": {sentence}"), theme.style(Role::Plain))]);
     } else {

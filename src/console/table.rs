@@ -118,9 +118,10 @@ fn fit(columns: &[Column], rows: &[Row], room: usize, all: bool, theme: Theme) -
             None => break,
         }
     }
+    let least = squeezed(&widths);
     while used(&widths) > room {
         // A sentence can be wrapped: it gives way before anything is cut.
-        let gives = |at: &usize| widths[*at] > columns[*at].min.max(1);
+        let gives = |at: &usize| widths[*at] > least[*at].max(1);
         let widest = (0..widths.len()).filter(gives).max_by_key(|at| (columns[*at].wraps, widths[*at]));
         match widest {
             Some(at) => widths[at] -= 1,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::text::{Page, span};
+use super::text::{Page, clean, pad, span, width};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::words::Level;
@@ -96,7 +96,12 @@ pub fn compare(app: &App, theme: Theme, room: usize, one: &Thing, other: &Thing)
         }
     };
     let (differing, equal) = differences(first, second);
+    let columns = Columns::of(&differing, room);
     for (path, left, right) in &differing {
+        if let Some(line) = columns.as_ref().and_then(|columns| columns.line(theme, path, left, right)) {
+            page.push(line);
+            continue;
+        }
         page.push(vec![span(format!("  {path}"), strong)]);
         for (sign, value, level) in [("A", left, Level::Good), ("B", right, Level::Working)] {
             let head = vec![span(format!("    {sign} "), dim)];
@@ -108,6 +113,47 @@ pub fn compare(app: &App, theme: Theme, room: usize, one: &Thing, other: &Thing)
     let sum = format!("  {} differ, {} equal and folded", counted(differing.len(), "field"), equal);
     page.push(vec![span(sum, dim)]);
     page
+}
+
+/// From this width on a field that fits has its values beside each other.
+const SIDE_BY_SIDE: usize = 100;
+
+/// Where the two values of a field stand, in columns.
+struct Columns {
+    path: usize,
+    value: usize,
+}
+
+impl Columns {
+    fn of(differing: &[Difference], room: usize) -> Option<Self> {
+        let longest = differing.iter().map(|(path, ..)| width(path)).filter(|wide| *wide <= room * 2 / 5).max()?;
+        let value = room.checked_sub(longest + 7)? / 2;
+        (room >= SIDE_BY_SIDE && value >= 16).then_some(Self { path: longest, value })
+    }
+
+    /// `None`: it does not fit, and nothing that differs is cut off.
+    fn line(
+        &self,
+        theme: Theme,
+        path: &str,
+        left: &Option<String>,
+        right: &Option<String>,
+    ) -> Option<Vec<ratatui::text::Span<'static>>> {
+        let text = |value: &Option<String>| clean(value.as_deref().unwrap_or("(not there)")).into_owned();
+        let (one, other) = (text(left), text(right));
+        if width(path) > self.path || width(&one) > self.value || width(&other) > self.value {
+            return None;
+        }
+        let style = |value: &Option<String>, level| match value {
+            Some(_) => theme.level(level),
+            None => theme.style(Role::Dim),
+        };
+        Some(vec![
+            span(format!("  {}  ", pad(path, self.path)), theme.style(Role::Strong)),
+            span(format!("{}  ", pad(&one, self.value)), style(left, Level::Good)),
+            span(other, style(right, Level::Working)),
+        ])
+    }
 }
 
 /// A field with its values on both sides.

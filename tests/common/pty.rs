@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use super::{BINARY, FOREIGN, Room};
+use super::{BINARY, Demo, FOREIGN, Room};
 
 /// Escape as a key of its own: a bare ESC byte and the byte after it would be taken for Alt.
 pub const ESC: &str = "\x1b[27u";
@@ -32,6 +32,32 @@ struct Seen {
 impl Terminal {
     pub fn start(room: &Room, arguments: &[&str], extra: &[(&str, &str)], rows: u16, cols: u16) -> Self {
         Self::start_program(BINARY, room, arguments, extra, rows, cols)
+    }
+
+    /// The console on a simulated fleet of its own, its first rows on the screen.
+    #[track_caller]
+    pub fn demo(room: &Room, extra: &[(&str, &str)], rows: u16, cols: u16) -> Self {
+        let mut terminal = Self::start(room, &["demo"], extra, rows, cols);
+        terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
+        terminal
+    }
+
+    /// The console on a fleet that is served, its first rows on the screen.
+    #[track_caller]
+    pub fn console(demo: &Demo, options: &[&str], rows: u16, cols: u16) -> Self {
+        let kubeconfig = demo.kubeconfig.display().to_string();
+        let arguments: Vec<&str> = ["--kubeconfig", &kubeconfig].iter().chain(options).copied().collect();
+        let mut terminal = Self::start(&demo.room, &arguments, &[], rows, cols);
+        terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
+        terminal
+    }
+
+    /// Leaves the console from wherever it is: a good end, and the terminal as it was.
+    #[track_caller]
+    pub fn leave(&mut self) {
+        self.keys(&format!("{ESC}:q\r"));
+        assert_eq!(self.ended(), 0);
+        self.restored();
     }
 
     pub fn start_program(
@@ -78,8 +104,9 @@ impl Terminal {
     }
 
     pub fn keys(&mut self, keys: &str) {
-        self.writer.write_all(keys.as_bytes()).expect("the program reads its keys");
-        self.writer.flush().expect("the program reads its keys");
+        let sent = self.writer.write_all(keys.as_bytes()).and_then(|()| self.writer.flush());
+        // Whoever presses keys at random may have ended it.
+        assert!(sent.is_ok() || !self.alive(), "the program does not read its keys: {sent:?}");
     }
 
     pub fn text(&self) -> String {
@@ -119,10 +146,18 @@ impl Terminal {
     /// Comes back once every key so far has been handled: a word typed behind them stands in the palette.
     #[track_caller]
     pub fn settle(&mut self, word: &str) {
+        assert!(self.settled(word), "ended before {word} was reached");
+    }
+
+    /// The same; `false`: the program has ended.
+    #[track_caller]
+    pub fn settled(&mut self, word: &str) -> bool {
         self.keys(&format!("{ESC}:{word}"));
         let began = Instant::now();
         while !self.text().contains(word) {
-            assert!(self.alive(), "ended before {word} was reached");
+            if !self.alive() {
+                return false;
+            }
             assert!(began.elapsed() < WAIT, "{word} is not on the screen\n{}", self.text());
             // More keys at once than crossterm's buffer holds wait there until something else arrives; a focus event
             // is something else, and means nothing to the console.
@@ -131,6 +166,7 @@ impl Terminal {
         }
         self.keys(ESC);
         self.until("the palette closed", |text| !text.contains(word));
+        true
     }
 
     pub fn resize(&mut self, rows: u16, cols: u16) {

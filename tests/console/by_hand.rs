@@ -135,8 +135,7 @@ fn asked(address: &str, path: &str) -> String {
 #[test]
 fn a_forwarded_port_answers_is_counted_and_ends_with_the_console() {
     let room = Room::new();
-    let mut terminal = Terminal::start(&room, &["demo"], &[], 40, 150);
-    terminal.shows(&["PD 3/3"]);
+    let mut terminal = Terminal::demo(&room, &[], 40, 150);
     terminal.keys("F");
     terminal.shows(&["a port on this machine", "2379"]);
     // The list begins with whichever the pod tells first.
@@ -169,16 +168,14 @@ fn a_forwarded_port_answers_is_counted_and_ends_with_the_console() {
     terminal.keys(&format!("{ESC}{ESC}F\r"));
     let address = self::address(&mut terminal);
     drop(TcpStream::connect(&address).expect("it listens"));
-    terminal.keys(&format!("{ESC}:q\r"));
-    assert_eq!(terminal.ended(), 0);
+    terminal.leave();
     assert!(TcpStream::connect(&address).is_err(), "it outlived the console");
 }
 
 #[test]
 fn a_shell_has_the_terminal_and_gives_it_back() {
     let room = Room::new();
-    let mut terminal = Terminal::start(&room, &["demo"], &[], 30, 110);
-    terminal.shows(&["PD 3/3"]);
+    let mut terminal = Terminal::demo(&room, &[], 30, 110);
     terminal.keys(":basic-tidb-0\r");
     terminal.shows(&["pod legacy/pingcap/basic-tidb-0"]);
     terminal.keys("S");
@@ -221,9 +218,7 @@ fn a_shell_has_the_terminal_and_gives_it_back() {
     // One that does not answer is left.
     terminal.keys("\x1d");
     terminal.shows(&["was left with ctrl-]"]);
-    terminal.keys(&format!("{ESC}:q\r"));
-    assert_eq!(terminal.ended(), 0);
-    terminal.restored();
+    terminal.leave();
 }
 
 #[test]

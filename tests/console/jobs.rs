@@ -72,7 +72,8 @@ const JOBS: &[Job] = &[
     ("1 find the pod that is ill", "", 0, "overview", "", &["tikv-1", "✖ CrashLoopBackOff"]),
     ("1b faults only", "<ctrl-z>", 1, "overview faults", "", &["<faults only>"]),
     ("2 its log", "jjjl", 4, "logs", "", &["east/db/basic-tikv-1"]),
-    ("2b the log of the run before", "jjjlp", 5, "logs", "", &["the run before"]),
+    ("2b the log of the run before", "jjjp", 4, "logs", "", &["the run before"]),
+    ("2c its warnings and errors", "jjjl<ctrl-z>", 5, "logs", "", &["warnings and errors only"]),
     ("3 its events", "jjje", 4, "events", "", &["events"]),
     ("4 describe", "jjjd", 4, "pod east/db/basic-tikv-1", "", &["CrashLoopBackOff, 7 restarts", "conditions"]),
     ("5 YAML", "jjjy", 4, "YAML", "", &["Pod east/db/basic-tikv-1"]),
@@ -113,6 +114,7 @@ const JOBS: &[Job] = &[
     ("24 a report for the ticket", "!<ctrl-s>", 2, "problems", "look closer; save", &[]),
     ("25 help", "?", 1, "overview [help]", "", &["keys that work here"]),
     ("25b quit", ":q<enter>", 3, "overview", "quit", &[]),
+    ("25c read-only from now on", ":reado<enter>", 7, "overview", "seal", &["READ-ONLY"]),
 ];
 
 #[test]

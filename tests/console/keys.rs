@@ -89,6 +89,7 @@ pub fn sent(effects: &[Effect]) -> String {
         Effect::Closeup { .. } => "look closely".to_owned(),
         Effect::Forward { of, port, .. } => format!("forward {of} {port}"),
         Effect::EndForward { id } => format!("end forward {id}"),
+        Effect::Seal => "seal".to_owned(),
         Effect::Shell { of, container } => format!("shell {of} {container}"),
         Effect::AskApproval { run } => format!("ask {run}"),
         Effect::Approve { run, question } => format!("approve {run} {question}"),
@@ -255,7 +256,8 @@ fn the_domain_that_the_cluster_serves_is_proposed() {
     let plan =
         |domain: &str| format!("plan migrate-cluster-domain clusterDomain={domain} tidbCluster=east/shop/orders");
     assert_eq!(planned("shop<tab><enter><enter>", true), plan("east.example.com"));
-    assert_eq!(planned("shop<tab><enter>.x<enter>", true), plan("east.example.com.x"), "it can be typed over");
+    assert_eq!(planned("shop<tab><enter>x.y<enter>", true), plan("x.y"), "it can be typed over");
+    assert_eq!(planned("shop<tab><enter><end>.x<enter>", true), plan("east.example.com.x"), "it can be added to");
     assert_eq!(planned("shop<tab><enter><enter>", false), "", "only where the runbook says so");
 }
 
@@ -382,14 +384,14 @@ fn runs_are_resumed_by_asking() {
 fn a_run_of_the_list_offers_its_choices() {
     use tidepilot::runbook::run::standing::DeadEnd;
     use tidepilot::runbook::run::view::ResolutionOffer;
-    let pressed_on = |dead_end: Option<DeadEnd>, keys: &str| {
+    let pressed_if = |open: bool, dead_end: Option<DeadEnd>, keys: &str| {
         let mut app = scene("runs", options());
         let run = Standing {
             dead_end,
             run: "20261120-115500-aa11".into(),
             runbook: "migrate-cluster-domain".into(),
             target: "east/shop/orders".into(),
-            open: true,
+            open,
             sent: true,
             here: true,
             offers: vec![
@@ -404,7 +406,13 @@ fn a_run_of_the_list_offers_its_choices() {
         let effects = press(&mut app, keys);
         (place(&app), sent(&effects))
     };
+    let pressed_on = |dead_end: Option<DeadEnd>, keys: &str| pressed_if(true, dead_end, keys);
     let pressed = |keys: &str| pressed_on(None, keys);
+    // One that is over can be put back, and is not left open any more.
+    let over = |keys: &str| pressed_if(false, None, keys);
+    assert_eq!(over("<enter><enter>").0, "run 20261120-115500-aa11 [choose: undo]");
+    assert_eq!(over("<enter><enter>jj").0, "run 20261120-115500-aa11 [choose: undo]");
+    assert_eq!(over("<enter><enter><enter>y").1, "resume 20261120-115500-aa11 Undo");
     // What it works on is gone: going on is no choice.
     let page = "run 20261120-115500-aa11";
     assert_eq!(pressed_on(Some(DeadEnd::Object), "<enter><enter>").0, format!("{page} [choose: undo]"));
@@ -613,4 +621,37 @@ fn only_what_is_in_sight_is_asked_for() {
         assert_eq!(asked(&press(&mut app, "jk?<esc>")), [] as [bool; 0], "{keys}: moving about asks for nothing");
         assert_eq!(asked(&press(&mut app, "<esc>")), [false], "{keys}");
     }
+}
+
+/// A session becomes read-only and never anything else.
+#[test]
+fn a_session_is_made_read_only() {
+    check("overview", ":readonly<enter>", "overview", "seal");
+    check("overview", ":readonly<enter>:readonly<enter>", "overview", "seal");
+    said("overview", ":readonly<enter>F", "read-only");
+    check("plan", ":readonly<enter><enter>", "plan", "seal");
+    check("forwards", ":readonly<enter>", "forwards", "end forward 1; end forward 2; seal");
+    // What is under way would stop in the middle.
+    let mut app = scene("run", options());
+    assert_eq!(sent(&press(&mut app, ":readonly<enter>")), "");
+    assert!(!app.options.read_only);
+}
+
+#[test]
+fn the_last_view_comes_back() {
+    check("overview", ":pd<enter>:stores<enter>-", "members", "");
+    check("overview", ":pd<enter>:stores<enter>--", "stores", "");
+    said("overview", "-", "no other view");
+}
+
+#[test]
+fn the_log_of_the_run_before_is_one_key_away() {
+    check("overview", "jjjp", "logs", "");
+    let app = {
+        let mut app = scene("overview", options());
+        press(&mut app, "jjjp");
+        app
+    };
+    assert!(matches!(app.view(), View::Logs { previous: true, .. }));
+    check("clusters", "p", "clusters", "");
 }

@@ -29,6 +29,8 @@ fn without_a_key() {
     // Is it safe, what can be lost; who leads; who is ill; how does the store stand; is it one cluster?
     answers("", (80, 24), &["PD 3/3, tolerates 1", "losing cluster east: no quorum", "2 wrong", "★", "✖ CrashLoop"]);
     answers("", (150, 42), &["TiKV      2/3 ready  3,601 regions", "one cluster?", "? leader"]);
+    // What can be lost and what is wrong is said wherever one is.
+    answers(":stores<enter>", (150, 42), &["losing cluster east: no quorum", "✖ 2 wrong", "PD 3/3, tolerates 1"]);
     // Which peerURL is wrong, and in what.
     answers(":pd<enter>", (120, 36), &["svc⟨.north.example.com⟩:2380"]);
 }

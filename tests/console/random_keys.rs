@@ -1,10 +1,14 @@
 //! Keys at random in every view of a read-only session: nothing leaves but what reads, nothing panics at any size.
 //!
-//! `TIDEPILOT_RANDOM_KEYS` says how many; the seed is printed where it fails. Not here: the real binary (`read_only.rs`).
+//! Once in memory, where every effect is judged, and once through the real binary in a pseudo terminal, where every request is.
+//! `TIDEPILOT_KEYS` says how many; the keys before a failure are printed. Not here: every key in turn (`read_only.rs`).
 
+use std::time::Duration;
+
+use crate::common::pty::Terminal;
 use crate::fixture::{SCENES, now, options, scene};
 use crate::keys::{place, sent};
-use ratatui::Terminal;
+use crate::read_only::{bytes, fleet, nothing_since};
 use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 use tidepilot::app::keymap::{KEYMAP, parse};
@@ -27,6 +31,7 @@ pub fn only_reads(effect: &Effect) -> bool {
         | Effect::Refresh
         | Effect::LookCloser
         | Effect::EndForward { .. }
+        | Effect::Seal
         | Effect::Closeup { .. } => true,
         Effect::Start(_)
         | Effect::Resume { .. }
@@ -36,6 +41,11 @@ pub fn only_reads(effect: &Effect) -> bool {
         | Effect::Forward { .. }
         | Effect::Shell { .. } => false,
     }
+}
+
+/// How many keys; `usual`: where nobody asks for more.
+fn how_many(usual: usize) -> usize {
+    std::env::var("TIDEPILOT_KEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// A small generator of its own: the same keys for the same seed, for ever.
@@ -53,7 +63,7 @@ impl Dice {
 fn draw(app: &mut App, width: u16, height: u16) {
     app.resize(width, height);
     app.limit_scroll(console::scroll_limit(app, Rect::new(0, 0, width, height)));
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("infallible");
+    let mut terminal = ratatui::Terminal::new(TestBackend::new(width, height)).expect("infallible");
     terminal.draw(|frame| console::draw(app, frame)).expect("infallible");
 }
 
@@ -72,7 +82,7 @@ fn alphabet() -> Vec<Vec<String>> {
 
 #[test]
 fn keys_at_random_send_nothing_in_a_read_only_session() {
-    let count = std::env::var("TIDEPILOT_RANDOM_KEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(4_000_usize);
+    let count = how_many(4_000);
     let alphabet = alphabet();
     let sizes = [(80, 24), (120, 36), (200, 50), (1, 1), (7, 3), (40, 12), (100, 30), (500, 200)];
     // Those in which a run is driven have begun before: a read-only session cannot drive one.
@@ -112,4 +122,45 @@ fn keys_at_random_send_nothing_in_a_read_only_session() {
         }
     }
     assert!(seen.len() >= 18, "only {seen:?} were seen");
+}
+
+/// As many as a person presses in half an hour, unless more are asked for: by hand 100,000.
+#[test]
+fn keys_at_random_through_the_real_binary_send_nothing_when_read_only() {
+    let count = how_many(1_500);
+    let (demo, run, from) = fleet();
+    let alphabet: Vec<Vec<String>> = alphabet().into_iter().filter(|keys| keys != &["ctrl-c"]).collect();
+    let sizes = [(24, 80), (36, 120), (50, 200), (5, 20), (1, 1)];
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut console = Terminal::console(&demo, &["--read-only"], 36, 120);
+    let (mut pressed, mut ends, mut last) = (0, 0, String::new());
+    while pressed < count {
+        let mut burst = String::new();
+        for _ in 0..40 {
+            for key in &alphabet[dice.next(alphabet.len())] {
+                burst.push_str(&bytes(&parse(key).unwrap_or_else(|| panic!("unknown key {key:?}"))));
+                pressed += 1;
+            }
+        }
+        console.keys(&burst);
+        last = format!("{last}{burst}").chars().rev().take(400).collect::<Vec<_>>().into_iter().rev().collect();
+        // Some of them lead out, and are allowed to.
+        if !console.settled(&format!("mark{pressed}")) {
+            assert_eq!(console.ended(), 0, "{}\nafter {last:?}", console.raw());
+            console.restored();
+            ends += 1;
+            console = Terminal::console(&demo, &["--read-only"], 36, 120);
+        }
+        assert!(!console.raw().contains("panicked"), "after {last:?}");
+        if dice.next(4) == 0 {
+            let (rows, cols) = sizes[dice.next(sizes.len())];
+            console.resize(rows, cols);
+            std::thread::sleep(Duration::from_millis(50));
+            console.resize(36, 120);
+        }
+        nothing_since(&demo, from);
+    }
+    assert!(ends <= count / 100, "{ends} of {pressed} keys ended the console");
+    assert_eq!(demo.room.journals(), [run], "a read-only console opened a run");
+    console.leave();
 }

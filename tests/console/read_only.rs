@@ -19,7 +19,7 @@ const DOMAIN: &str = "clusterDomain=cluster1.com";
 const ID: &str = "migrate-cluster-domain";
 
 /// A fleet with an open run in its room, and how many requests had arrived by then.
-fn fleet() -> (Demo, String, usize) {
+pub fn fleet() -> (Demo, String, usize) {
     let demo = Demo::start("default", 20);
     demo.run(&["run", ID, "--set", BASIC, "--set", DOMAIN, "--yes"]).expect(3);
     let log = demo.log();
@@ -33,7 +33,7 @@ fn fleet() -> (Demo, String, usize) {
 
 /// Waits until the last requests have been written down, and judges all since `from`.
 #[track_caller]
-fn nothing_since(demo: &Demo, from: usize) {
+pub fn nothing_since(demo: &Demo, from: usize) {
     let mut size = usize::MAX;
     let log = common::eventually("a quiet log", Duration::from_secs(10), || {
         let log = demo.log();
@@ -104,7 +104,7 @@ fn the_environment_and_the_config_file_count_too() {
 }
 
 /// The bytes that a terminal sends for a key of the keymap.
-fn bytes(key: &KeyEvent) -> String {
+pub fn bytes(key: &KeyEvent) -> String {
     match key.code {
         KeyCode::Char(c) if key.modifiers.contains(KeyModifiers::CONTROL) => {
             char::from(u8::try_from(c).expect("ASCII") & 0x1f).to_string()
@@ -173,9 +173,7 @@ fn pages() -> Vec<(&'static str, String)> {
 #[test]
 fn every_key_in_every_view() {
     let (demo, run, from) = fleet();
-    let kubeconfig = demo.kubeconfig.to_str().expect("a plain path").to_owned();
-    let mut console = Terminal::start(&demo.room, &["--kubeconfig", &kubeconfig, "--read-only"], &[], 40, 140);
-    console.shows(&["east", "west", "legacy", "PD 3/3"]);
+    let mut console = Terminal::console(&demo, &["--read-only"], 40, 140);
     let header = console.text();
     assert!(header.to_lowercase().contains("read-only"), "the header does not say so:\n{header}");
     console.screenshot("read-only");

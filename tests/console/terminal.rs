@@ -8,12 +8,6 @@ use crate::common::{Demo, Room};
 
 const SMCUP: &str = "\x1b[?1049h";
 
-fn demo(room: &Room, extra: &[(&str, &str)], rows: u16, cols: u16) -> Terminal {
-    let mut terminal = Terminal::start(room, &["demo"], extra, rows, cols);
-    terminal.shows(&["east", "west", "legacy", "PD 3/3"]);
-    terminal
-}
-
 #[test]
 fn ctrl_c_at_a_question_leaves_the_run_open() {
     let demo = Demo::start("default", 100);
@@ -95,7 +89,7 @@ fn runbooks_are_read(terminal: &mut Terminal) {
 #[test]
 fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
     let room = Room::new();
-    let mut terminal = demo(&room, &[], 40, 120);
+    let mut terminal = Terminal::demo(&room, &[], 40, 120);
     runbooks_are_read(&mut terminal);
     terminal.keys(":run transfer-pd-leader\r");
     terminal.shows(&["tidbCluster"]);
@@ -117,14 +111,13 @@ fn n_at_the_first_question_of_the_console_leaves_no_open_run() {
     terminal.shows(&["type exactly legacy/pingcap/basic"]);
     terminal.keys("no\r");
     terminal.shows(&["you answered no", "abandoned"]);
-    terminal.keys(&format!("{ESC}:q\r"));
-    assert_eq!(terminal.ended(), 0);
+    terminal.leave();
 }
 
 #[test]
 fn pd_s_lead_is_handed_over_in_six_keys() {
     let room = Room::new();
-    let mut terminal = demo(&room, &[], 40, 150);
+    let mut terminal = Terminal::demo(&room, &[], 40, 150);
     let keys = ["j", "r", "\r", "\r", "\r", "y"];
     assert!(keys.len() <= 12);
     // The cursor stands on a PD pod: its TidbCluster and its name are filled in.
@@ -139,8 +132,7 @@ fn pd_s_lead_is_handed_over_in_six_keys() {
         };
     }
     terminal.shows(&["done: 1 step, verified"]);
-    terminal.keys(&format!("{ESC}:q\r"));
-    assert_eq!(terminal.ended(), 0);
+    terminal.leave();
 }
 
 #[test]
@@ -163,22 +155,21 @@ fn a_served_demo_takes_its_folder_with_it_when_the_terminal_goes() {
 #[test]
 fn findings_are_looked_for_when_they_are_shown() {
     let room = Room::new();
-    let mut terminal = demo(&room, &[], 24, 80);
+    let mut terminal = Terminal::demo(&room, &[], 24, 80);
     terminal.keys("f");
     // What the watch does not bring is read then, and only then is nothing found and nothing hidden.
     terminal.shows(&["problems", "Nothing is found, and nothing is hidden", "is this one cluster? basic"]);
     terminal.keys("]");
     terminal.shows(&["is this one cluster? prod-east", "7 holds"]);
     terminal.screenshot("findings-80x24");
-    terminal.keys(&format!("{ESC}:q\r"));
-    assert_eq!(terminal.ended(), 0);
+    terminal.leave();
 }
 
 #[test]
 fn the_demo_opens_on_the_overview() {
     for (rows, cols) in [(24, 80), (50, 200)] {
         let room = Room::new();
-        let mut terminal = demo(&room, &[], rows, cols);
+        let mut terminal = Terminal::demo(&room, &[], rows, cols);
         let text = terminal.shows(&["overview", "tolerates 1", "pingcap/basic", "★ leader", "tikv-2"]);
         terminal.screenshot(&format!("overview-{cols}x{rows}"));
         assert!(text.to_lowercase().contains("demo") || text.to_lowercase().contains("simulat"), "{text}");
@@ -191,9 +182,7 @@ fn the_demo_opens_on_the_overview() {
         terminal.screenshot(&format!("members-{cols}x{rows}"));
         terminal.keys("?");
         terminal.shows(&["filter", "runbooks"]);
-        terminal.keys(&format!("{ESC}:q\r"));
-        assert_eq!(terminal.ended(), 0);
-        terminal.restored();
+        terminal.leave();
         assert!(room.journals().is_empty(), "a demo left a run in the real state folder");
     }
 }
@@ -276,7 +265,7 @@ fn dead_and_hanging_clusters_are_columns_of_their_own() {
 #[test]
 fn any_size_down_to_one_cell() {
     let room = Room::new();
-    let mut terminal = demo(&room, &[], 24, 80);
+    let mut terminal = Terminal::demo(&room, &[], 24, 80);
     for (rows, cols) in [(10, 40), (5, 20), (2, 5), (1, 1), (1, 200), (60, 1), (1, 1)] {
         terminal.resize(rows, cols);
         // A key in between is handled, whatever there is to see.
@@ -296,7 +285,7 @@ fn any_size_down_to_one_cell() {
 fn signals_give_the_terminal_back() {
     for signal in ["TERM", "HUP", "INT"] {
         let room = Room::new();
-        let mut terminal = demo(&room, &[], 24, 80);
+        let mut terminal = Terminal::demo(&room, &[], 24, 80);
         assert!(terminal.screen(|screen| screen.alternate_screen() && screen.hide_cursor()));
         terminal.signal(signal);
         terminal.ended();
@@ -308,7 +297,7 @@ fn signals_give_the_terminal_back() {
 #[test]
 fn only_the_palette_and_ctrl_c_quit() {
     let room = Room::new();
-    let mut terminal = demo(&room, &[], 24, 80);
+    let mut terminal = Terminal::demo(&room, &[], 24, 80);
     assert!(terminal.raw().contains(SMCUP));
     terminal.keys(&format!("q{ESC}q{ESC}{ESC}qqq"));
     // A bare escape byte, as most terminals send it, is the same.
@@ -323,7 +312,7 @@ fn only_the_palette_and_ctrl_c_quit() {
     assert_eq!(terminal.ended(), 0);
     terminal.restored();
 
-    let mut terminal = demo(&room, &[], 24, 80);
+    let mut terminal = Terminal::demo(&room, &[], 24, 80);
     terminal.keys("\x03");
     assert_eq!(terminal.ended(), 0);
     terminal.restored();
@@ -342,13 +331,13 @@ fn no_color_is_no_colour() {
         })
     };
     let room = Room::new();
-    let plain = demo(&room, &[("NO_COLOR", "1")], 24, 80);
+    let plain = Terminal::demo(&room, &[("NO_COLOR", "1")], 24, 80);
     assert_eq!(coloured(&plain), 0);
     plain.screenshot("no-color");
-    let colour = demo(&room, &[], 24, 80);
+    let colour = Terminal::demo(&room, &[], 24, 80);
     assert!(coloured(&colour) > 0, "nothing is coloured, so the test above proves nothing");
     // An empty value is no wish (no-color.org).
-    let empty = demo(&room, &[("NO_COLOR", "")], 24, 80);
+    let empty = Terminal::demo(&room, &[("NO_COLOR", "")], 24, 80);
     assert!(coloured(&empty) > 0);
 }
 

@@ -122,6 +122,7 @@ pub async fn session(
                     Some(tokio::spawn(async move { attach(&driver, &of, &container, &shells, &messages).await }));
             }
             Effect::EndForward { id } => forwards.end(id),
+            Effect::Seal => driver.links.iter().for_each(|link| link.seal()),
             Effect::ListRuns => look.send_replace(()),
             Effect::Plan { runbook, inputs, accepted } => {
                 let (driver, messages) = (driver.clone(), messages.clone());

@@ -7,8 +7,8 @@ use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::subject::Subject as Object;
 
-/// From this width on the message has a column.
-const MESSAGE: u16 = 140;
+/// From this width on the message has a column that says most of it.
+const MESSAGE: u16 = 96;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "events",
@@ -16,14 +16,14 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "what happened lately, in all clusters",
     columns: &[
         number("AGO", 4, 0).aging(),
-        column("CLUSTER", 6, 1),
-        column("KIND", 7, 0),
+        column("CLUSTER", 7, 1),
+        column("KIND", 9, 0),
         column("REASON", 10, 0),
-        middle("OBJECT", 14, 0),
-        number("COUNT", 3, 3),
-        column("MESSAGE", 60, 9),
-        column("FROM", 8, 4),
-        middle("NAMESPACE", 8, 5),
+        middle("OBJECT", 18, 0),
+        number("COUNT", 3, 4),
+        column("MESSAGE", 40, 2),
+        column("FROM", 8, 9),
+        middle("NAMESPACE", 8, 8),
     ],
     rows,
     empty: "No event is kept: the API server forgets them after an hour.",

@@ -3,7 +3,6 @@
 use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::forwards::State;
-use crate::app::keymap::Command;
 use crate::app::words::{Level, age, bytes};
 
 pub const SPEC: ViewSpec = ViewSpec {
@@ -14,7 +13,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("HERE", 15, 0),
         number("PORT", 12, 0),
         middle("POD", 14, 0),
-        column("CLUSTER", 6, 2),
+        column("CLUSTER", 7, 2),
         column("STATE", 6, 1),
         column("CONNECTIONS", 11, 3),
         number("TO POD", 7, 4),
@@ -25,7 +24,6 @@ pub const SPEC: ViewSpec = ViewSpec {
     empty: "No port leads into a pod: F on a pod, a member or a store opens one.",
     faults: false,
     help: "x ends the one under the cursor; all end with the console",
-    keys: &[Command::EndForward],
     ..LIST
 };
 

@@ -11,10 +11,10 @@ pub const WIDE: u16 = 120;
 
 const COLUMNS: &[Column] = &[
     column("ID", 4, 0),
-    column("HEALTH", 9, 0),
+    column("HEALTH", 11, 0),
     column("LEAD", 4, 1),
-    column("CLUSTER", 6, 1),
-    middle("POD", 8, 2),
+    column("CLUSTER", 7, 1),
+    middle("POD", 12, 2),
     column("STATUS", 7, 3),
     middle("PEER URL", 44, 2),
     middle("CLIENT URL", 40, 5).only_wide(),

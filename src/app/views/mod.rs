@@ -23,7 +23,7 @@ mod stores;
 mod tidb_clusters;
 
 use super::App;
-use super::keymap::{Command, Scope};
+use super::keymap::Scope;
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{LogOf, Thing};
 use crate::fleet::pd::MemberId;
@@ -104,8 +104,6 @@ pub struct ViewSpec {
     pub faults: bool,
     /// What `c` and other keys do here that is not what they do everywhere; the help tells it.
     pub help: &'static str,
-    /// Keys about the object under the cursor that do something here; the others say that they do not.
-    pub keys: &'static [Command],
 }
 
 /// A view without a list; the others are made from it.
@@ -119,7 +117,6 @@ pub(super) const PAGE: ViewSpec = ViewSpec {
     empty: "",
     faults: false,
     help: "",
-    keys: &[],
 };
 
 /// A list; the others are made from it.

@@ -12,7 +12,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         number("STORE", 5, 0),
         column("STATE", 14, 0),
         column("KIND", 7, 4),
-        column("CLUSTER", 6, 1),
+        column("CLUSTER", 7, 1),
         middle("POD", 12, 1),
         number("REGIONS", 7, 2),
         number("LEADERS", 7, 2),

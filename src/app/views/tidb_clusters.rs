@@ -13,7 +13,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "TidbCluster objects",
     columns: &[
         middle("NAME", 10, 0),
-        column("CLUSTER", 6, 0),
+        column("CLUSTER", 7, 0),
         column("READY", 10, 0),
         column("VERSION", 6, 3),
         middle("DOMAIN", 12, 1),

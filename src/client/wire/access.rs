@@ -6,6 +6,8 @@
 //! through PD's is the closed enums of [`crate::client::pd`]. What goes through a person's own port or shell is not known at
 //! all, so in a read-only context neither is opened. Not here: the permits ([`super::permit`]).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures::future::{Either, Ready, ready};
@@ -101,11 +103,30 @@ fn judge(kind: Kind, mark: Option<Mark>, read_only: bool) -> Result<(), &'static
     }
 }
 
+/// Whether a context is read-only: decided at the start, and perhaps later in a session, but never taken back.
+#[derive(Clone, Debug)]
+pub(in crate::client) struct ReadOnly(Arc<AtomicBool>);
+
+impl ReadOnly {
+    pub fn new(from_the_start: bool) -> Self {
+        Self(Arc::new(AtomicBool::new(from_the_start)))
+    }
+
+    pub fn holds(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// From now on nothing that changes anything leaves, whoever holds a permit already.
+    pub fn seal(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// The tower layer.
 #[derive(Clone, Debug)]
 pub(in crate::client) struct Gate {
     pub context: String,
-    pub read_only: bool,
+    pub read_only: ReadOnly,
 }
 
 impl<S> Layer<S> for Gate {
@@ -138,7 +159,8 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // A request that did not come through a link; kube's worker does not know whose it is.
         request.headers_mut().entry(http::header::USER_AGENT).or_insert_with(crate::client::wire::agent::current);
-        let verdict = judge(classify(&request), request.extensions().get::<Mark>().copied(), self.gate.read_only);
+        let verdict =
+            judge(classify(&request), request.extensions().get::<Mark>().copied(), self.gate.read_only.holds());
         match verdict {
             Ok(()) => Either::Left(futures::TryFutureExt::err_into(self.inner.call(request))),
             Err(why) => Either::Right(ready(Err(Box::new(Refused {
@@ -200,6 +222,26 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(kind(&line), expected, "{line}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_made_read_only_sends_nothing_more_through_a_gate_that_is_open_already() {
+        let read_only = ReadOnly::new(false);
+        let gate = Gate { context: "east".into(), read_only: read_only.clone() };
+        let sent = tower::service_fn(|_: Request<()>| async { Ok::<(), BoxError>(()) });
+        let mut gated = gate.layer(sent);
+        let write = || {
+            let mut request = Request::builder().method("PATCH").uri("/api/v1/x").body(()).expect("a request");
+            request.extensions_mut().insert(Mark::Write);
+            request
+        };
+        assert!(gated.call(write()).await.is_ok());
+        let mut another = gated.clone();
+        read_only.seal();
+        let refused = [gated.call(write()).await, another.call(write()).await];
+        assert!(refused.iter().all(|one| one.as_ref().is_err_and(|why| why.to_string().contains("read-only"))));
+        let read = Request::builder().uri("/version").body(()).expect("a request");
+        assert!(gated.call(read).await.is_ok());
     }
 
     #[test]

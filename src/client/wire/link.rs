@@ -28,7 +28,7 @@ use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::kept::{KeptFacts, KeptViews};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use crate::client::kube::unfit::unfit;
-use crate::client::wire::access::{Gate, Mark};
+use crate::client::wire::access::{Gate, Mark, ReadOnly};
 use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
@@ -63,9 +63,9 @@ impl Links {
         let plugins = Plugins::default();
         let link = |target: Target| {
             let link = Link {
-                read_only: target.read_only
-                    || options.read_only
-                    || options.read_only_contexts.contains(&target.context),
+                read_only: ReadOnly::new(
+                    target.read_only || options.read_only || options.read_only_contexts.contains(&target.context),
+                ),
                 target,
                 options: Arc::clone(&options),
                 plugins: plugins.clone(),
@@ -108,7 +108,7 @@ impl Links {
 pub struct Link {
     target: Target,
     options: Arc<ConnectOptions>,
-    read_only: bool,
+    read_only: ReadOnly,
     plugins: Plugins,
     built: tokio::sync::Mutex<Option<Built>>,
     /// The user's entry as it was read after the server had refused the first one: a token may have been renewed.
@@ -200,7 +200,12 @@ impl Link {
     }
 
     pub fn read_only(&self) -> bool {
-        self.read_only
+        self.read_only.holds()
+    }
+
+    /// Read-only from now on, for the rest of the session.
+    pub fn seal(&self) {
+        self.read_only.seal();
     }
 
     pub fn limits(&self) -> &Limits {
@@ -575,7 +580,7 @@ impl Link {
                 config.auth_info.client_key_data = Some(base64(key.as_bytes()).into());
             }
         }
-        let gate = Gate { context: self.context().to_owned(), read_only: self.read_only };
+        let gate = Gate { context: self.context().to_owned(), read_only: self.read_only.clone() };
         let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(in_words(error.as_ref())))?;
         let token_file = token_file.map(|file| (file, now()));
         Ok(Built { client, bearer, token_file, exec, expires, proxy })

@@ -1,0 +1,103 @@
+//! What is computed of the fleet when it is asked for, and kept until the fleet moves: Databases, findings, certificates.
+//!
+//! Not here: the arithmetic (`fleet`, `hazards`), the rows of a view (`rows`).
+
+use jiff::Timestamp;
+
+use super::{App, views};
+use crate::fleet::database::{Database, databases};
+use crate::fleet::expiry::{Certificate, certificates};
+use crate::fleet::{self, ObjectRef};
+use crate::hazards::{Checked, Finding, check_among};
+use crate::runbook::run::standing::{Standing, into_findings};
+
+impl App {
+    pub fn databases(&self) -> &[Database] {
+        self.databases.get_or_init(|| databases(&self.fleet))
+    }
+
+    /// What is wrong or risky in all Databases.
+    pub fn checked(&self) -> &Checked {
+        self.checked.get_or_init(|| self.check(None))
+    }
+
+    fn check(&self, only: Option<&str>) -> Checked {
+        let mut checked = check_among(&self.fleet, self.databases(), only, self.now);
+        let open: Vec<Standing> = self.runs.iter().filter(|run| run.open).cloned().collect();
+        into_findings(&open, self.databases(), &mut checked.findings);
+        checked
+    }
+
+    /// What is wrong or risky about a pod, and perhaps about others. It is drawn beside the table with each change, so of the
+    /// Database on the screen no other is judged.
+    pub(super) fn checked_about(&self, pod: Option<&ObjectRef>) -> &Checked {
+        let here = self.database().filter(|database| {
+            let own = |pod: &ObjectRef| {
+                let of = |tc: &&ObjectRef| (&tc.context, &tc.namespace) == (&pod.context, &pod.namespace);
+                database.tidb_clusters.iter().find(of).is_some()
+            };
+            pod.is_none_or(own)
+        });
+        match here {
+            Some(database) if self.checked.get().is_none() => {
+                self.checked_here.get_or_init(|| self.check(Some(database.id.as_deref().unwrap_or(&database.name))))
+            }
+            Some(_) | None => self.checked(),
+        }
+    }
+
+    /// What is wrong with KubeClusters as such.
+    pub(super) fn around(&self) -> &[fleet::problem::Problem] {
+        self.around.get_or_init(|| fleet::standing::problems(&self.fleet))
+    }
+
+    /// What was computed of the fleet, of the runs, or of the choice of a Database, is good no more.
+    pub(super) fn forget_computed(&mut self) {
+        self.databases.take();
+        self.checked.take();
+        self.checked_here.take();
+        self.around.take();
+        self.certificates.take();
+    }
+
+    /// The finding with this row key.
+    pub fn finding(&self, key: &str) -> Option<&Finding> {
+        self.checked().findings.iter().find(|finding| views::findings::key(finding) == key)
+    }
+
+    /// When certificates, and what else is not watched, were last asked for.
+    pub fn looked_closer(&self) -> Option<Timestamp> {
+        self.looked_closer
+    }
+
+    /// The certificates of all TidbClusters with TLS, the one that ends first on top.
+    pub fn certificates(&self) -> &[Certificate] {
+        self.certificates.get_or_init(|| {
+            let all: Vec<ObjectRef> = self.fleet.tidb_clusters().map(|(of, _)| of).collect();
+            certificates(&self.fleet, &all, self.now)
+        })
+    }
+
+    /// The certificate with this row key.
+    pub fn certificate(&self, key: &str) -> Option<&Certificate> {
+        self.certificates().iter().find(|certificate| views::certificates::key(certificate) == key)
+    }
+
+    /// Position of the Database on the screen.
+    pub fn database_index(&self) -> Option<usize> {
+        let all = self.databases();
+        let chosen = self.chosen.as_ref();
+        let at = chosen.and_then(|of| all.iter().position(|database| database.tidb_clusters.contains(of)));
+        at.or((!all.is_empty()).then_some(0))
+    }
+
+    /// The Database on the screen.
+    pub fn database(&self) -> Option<&Database> {
+        self.databases().get(self.database_index()?)
+    }
+
+    pub fn choose_database(&mut self, index: usize) {
+        self.chosen = self.databases().get(index).and_then(|database| database.tidb_clusters.first()).cloned();
+        self.checked_here.take();
+    }
+}

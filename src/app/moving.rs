@@ -1,0 +1,171 @@
+//! Where the cursor and the view in front go: up and down, columns, order, marks, and the way back.
+//!
+//! Nothing leaves from here. Not here: what opens (`perform`), the stack of views itself ([`super`]).
+
+use super::keymap::{Command, Scope};
+use super::rows::Order;
+use super::words::Level;
+use super::{App, Dialog};
+
+impl App {
+    pub(super) fn move_by(&mut self, command: Command) {
+        let page = usize::from(self.size.1.saturating_sub(6)).max(1);
+        let in_plan = self.view_scope() == Scope::Plan && self.dialog.is_none();
+        match command {
+            Command::Up => self.up_or_down(-1),
+            Command::Down => self.up_or_down(1),
+            Command::PageUp => self.step(-signed(page)),
+            Command::PageDown => self.step(signed(page)),
+            Command::HalfUp => self.step(-signed(page / 2)),
+            Command::HalfDown => self.step(signed(page / 2)),
+            Command::Top if in_plan => self.choose_step(0),
+            Command::Bottom if in_plan => self.choose_step(usize::MAX),
+            Command::Top => self.step(isize::MIN / 2),
+            Command::Bottom => self.step(isize::MAX / 2),
+            _ => {}
+        }
+    }
+
+    pub(super) fn reverse_sort(&mut self) {
+        match &mut self.screen_mut().order {
+            Some(order) => order.reversed = !order.reversed,
+            None => self.say(Level::Unknown, "nothing is ordered yet: s orders by a column"),
+        }
+    }
+
+    pub(super) fn up_or_down(&mut self, by: isize) {
+        match self.scope() {
+            Scope::Choices => {
+                let (at, count) = match &mut self.dialog {
+                    Some(Dialog::Choices { at, offers }) => (at, offers.len()),
+                    Some(Dialog::Copy { at, items }) => (at, items.len()),
+                    Some(Dialog::Pick { at, items, .. }) => (at, items.len()),
+                    _ => return,
+                };
+                *at = at.saturating_add_signed(by).min(count.saturating_sub(1));
+            }
+            Scope::Palette => self.earlier(by < 0),
+            Scope::Plan => self.choose_step(self.chosen_step().saturating_add_signed(by)),
+            Scope::Form => {
+                if let Some(form) = &mut self.form {
+                    form.at = form.at.saturating_add_signed(by).min(form.fields.len().saturating_sub(1));
+                }
+            }
+            _ => self.step(by),
+        }
+    }
+
+    pub(super) fn step(&mut self, by: isize) {
+        if let Some(Dialog::Help { scroll, .. }) = &mut self.dialog {
+            *scroll = scroll.saturating_add_signed(by);
+            return;
+        }
+        match self.view_scope() {
+            Scope::Matrix | Scope::List => {
+                let rows = self.rows();
+                let Some(at) = self.cursor(&rows) else { return };
+                let at = at.saturating_add_signed(by).min(rows.len() - 1);
+                let screen = self.screen_mut();
+                screen.row = at;
+                screen.key = Some(rows[at].key.clone());
+            }
+            // The journal of a run and logs are read from their end: scroll counts lines back from there.
+            Scope::Run | Scope::Logs => {
+                let screen = self.screen_mut();
+                screen.scroll = screen.scroll.saturating_add_signed(by.saturating_neg());
+                let at_end = screen.scroll == 0;
+                self.closeup.follow = at_end;
+            }
+            _ => {
+                let screen = self.screen_mut();
+                screen.scroll = screen.scroll.saturating_add_signed(by);
+            }
+        }
+    }
+
+    /// What is chosen in the plan: 0 are its checks, then its steps.
+    pub fn chosen_step(&self) -> usize {
+        let steps = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        self.screen().row.min(steps)
+    }
+
+    pub(super) fn choose_step(&mut self, number: usize) {
+        let steps = self.plan.as_ref().map_or(0, |plan| plan.steps.len());
+        let screen = self.screen_mut();
+        (screen.row, screen.scroll) = (number.min(steps), 0);
+    }
+
+    /// Marks the row under the cursor, or takes its mark away, and goes on to the next.
+    pub(super) fn mark(&mut self) {
+        let Some(row) = self.row() else { return };
+        let marks = &mut self.screen_mut().marks;
+        if !marks.remove(&row.key) {
+            marks.insert(row.key);
+        }
+        self.step(1);
+    }
+
+    /// Orders by the next column, and after the last one as the view itself does.
+    pub(super) fn sort_by_next(&mut self) {
+        let columns = self.view().spec().columns;
+        if columns.is_empty() {
+            self.say(Level::Unknown, "there is no column to order by here");
+            return;
+        }
+        let next = self.screen().order.map_or(0, |order| order.column + 1);
+        self.screen_mut().order = (next < columns.len()).then_some(Order { column: next, reversed: false });
+        match columns.get(next) {
+            Some(column) => self.say(Level::Done, format!("ordered by {}; o turns it round", column.title)),
+            None => self.say(Level::Done, "in the order of the view"),
+        }
+    }
+
+    pub(super) fn turn(&mut self, forward: bool) {
+        let columns = self.matrix().columns.len().max(1);
+        let at = self.column(columns);
+        self.screen_mut().column = if forward { (at + 1) % columns } else { (at + columns - 1) % columns };
+    }
+
+    pub(super) fn turn_database(&mut self, forward: bool) {
+        let count = self.databases().len();
+        let Some(at) = self.database_index() else { return };
+        let next = if forward { (at + 1) % count } else { (at + count - 1) % count };
+        self.choose_database(next);
+    }
+
+    pub(super) fn back(&mut self) {
+        if !self.screen().filter.is_empty() {
+            self.screen_mut().filter.clear();
+        } else if self.faults_only && matches!(self.view_scope(), Scope::Matrix | Scope::List) {
+            self.faults_only = false;
+        } else if self.screens.len() > 1 {
+            self.screens.pop();
+        } else if self.focus.is_some() {
+            self.focus = None;
+        } else if self.namespace.is_some() {
+            self.namespace = None;
+        } else {
+            self.say(Level::Done, "this is the first view; :q or ctrl-c quits");
+        }
+    }
+
+    /// Back and forth between the two views that were chosen last.
+    pub(super) fn last_view(&mut self) {
+        let Some(view) = self.before.clone() else {
+            return self.say(Level::Unknown, "no other view was in front yet");
+        };
+        self.switch(view);
+    }
+
+    pub(super) fn close(&mut self) {
+        if self.screens.len() > 1 {
+            self.screens.pop();
+        } else {
+            self.say(Level::Done, ":q or ctrl-c quits");
+        }
+    }
+}
+
+fn signed(lines: usize) -> isize {
+    isize::try_from(lines).unwrap_or(isize::MAX / 2)
+}
