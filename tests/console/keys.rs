@@ -630,7 +630,7 @@ fn a_session_is_made_read_only() {
     check("overview", ":readonly<enter>:readonly<enter>", "overview", "seal");
     said("overview", ":readonly<enter>F", "read-only");
     check("plan", ":readonly<enter><enter>", "plan", "seal");
-    check("forwards", ":readonly<enter>", "forwards", "end forward 1; end forward 2; seal");
+    check("forwards", ":readonly<enter>", "forwards", "end forward 1; end forward 2; end forward 3; seal");
     // What is under way would stop in the middle.
     let mut app = scene("run", options());
     assert_eq!(sent(&press(&mut app, ":readonly<enter>")), "");
