@@ -21,6 +21,7 @@ pub mod counted;
 mod files;
 pub mod fleet;
 pub mod hazards;
+mod near;
 pub mod report;
 pub mod runbook;
 pub mod shown;

@@ -7,11 +7,12 @@ use clap::{Args, ValueEnum};
 
 use super::complain;
 use crate::app::driver::Driver;
-use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog, near};
+use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use crate::client::Links;
 use crate::client::kube::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
 use crate::config::Config;
 use crate::files::{is_sticky, shared};
+use crate::near::near;
 use crate::runbook::actions::requests::quote;
 
 #[derive(Args, Clone, Debug, Default)]

@@ -129,14 +129,13 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         // clap lets neither be missing.
         None => (args.runbook.clone().unwrap_or_default(), inputs, accepted),
     };
-    let read_only = |context: &str| {
-        let sentence =
-            format!("context {context} is read-only, so nothing was sent; `tidepilot plan` shows what a run would do");
+    let read_only = |who: &str| {
+        let sentence = format!("{who} read-only, so nothing was sent; `tidepilot plan` shows what a run would do");
         Ok(connect.refuse(&sentence, Exit::Refused.code()))
     };
     // With every context read-only there is nothing to look for.
-    if let Some(link) = links.iter().next().filter(|_| links.iter().all(|link| link.read_only())) {
-        return read_only(link.context());
+    if links.iter().next().is_some() && links.iter().all(|link| link.read_only()) {
+        return read_only("every connected context is");
     }
     let barred: BTreeSet<String> =
         links.iter().filter(|link| link.read_only()).map(|link| link.context().to_owned()).collect();
@@ -147,7 +146,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     };
     // A context that this run has nothing to do with may well be read-only.
     if let Some(context) = plan.contexts.iter().find(|context| barred.contains(*context)) {
-        return read_only(context);
+        return read_only(&format!("context {context} is"));
     }
     if let Some(reviewed) = &reviewed {
         let moved = digest::moved(&reworded::plan(reviewed, connect.lang()), &plan);

@@ -110,14 +110,15 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
                     ExitCode::SUCCESS
                 }
                 None => {
-                    let sentence = crate::app::driver::runbook_catalog::unknown(id, &shelf.entries());
+                    let sentence =
+                        crate::app::driver::runbook_catalog::unknown(id, &shelf.entries(), shelf.folder.as_deref());
                     fail(&sentence, Exit::Refused.code())
                 }
             }
         }
         RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
             Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output)?,
-            Err(error) => fail(&error.to_string(), Exit::Refused.code()),
+            Err(error) => fail(&error.to_string(), USAGE),
         },
         RunbookCommand::Schema => {
             print(&(serde_json::to_string_pretty(&schema())? + "\n"));
@@ -137,7 +138,10 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             }
             match (pages.is_empty(), id) {
                 (true, Some(id)) => {
-                    return Ok(fail(&crate::app::driver::runbook_catalog::unknown(id, &entries), Exit::Refused.code()));
+                    return Ok(fail(
+                        &crate::app::driver::runbook_catalog::unknown(id, &entries, shelf.folder.as_deref()),
+                        Exit::Refused.code(),
+                    ));
                 }
                 (_, _) => print(&pages),
             }

@@ -132,6 +132,12 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
     };
     match &args.command {
         RunsCommand::List { output } => {
+            // A context that was asked for and is not there is a slip; without any kubeconfig there are still this machine's runs.
+            if !connect.contexts.is_empty()
+                && let Err(sentence) = connect.links()
+            {
+                return Ok(fail(&sentence, USAGE));
+            }
             let mut work = found(connect, folder).await;
             print(&match output {
                 ListOutput::Table => {
@@ -170,8 +176,9 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Err(error @ LedgerError::Missing { .. }) => {
-                show_recorded(id, *output, &error.to_string(), folder, connect).await
+            Err(LedgerError::Missing { dir, .. }) => {
+                let missing = format!("there is no journal of run {id} in {}", dir.display());
+                show_recorded(id, *output, &missing, folder, connect).await
             }
             Err(error) => Ok(connect.refuse(&error.to_string(), Exit::Refused.code())),
         },
@@ -231,7 +238,10 @@ async fn show_recorded(
     };
     let (head, records) = match Driver::new(links, folder).recorded(id).await {
         Ok(found) => found,
-        Err(sentence) => return Ok(connect.refuse(&format!("{missing}; {sentence}"), Exit::Refused.code())),
+        Err(sentence) => {
+            let known = "`tidepilot runs list` shows the runs that there are";
+            return Ok(connect.refuse(&format!("{missing}, and {sentence}; {known}"), Exit::Refused.code()));
+        }
     };
     if output == ShowOutput::Json {
         for record in &records {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::copies::{self, RegionLoss};
 use super::domain_witness::{DomainDoubt, doubts};
 use super::lead::Lead;
 use super::loss::Losses;
@@ -49,6 +50,8 @@ pub struct Database {
     pub quorum: Quorum,
     /// What losing one KubeCluster would do to it.
     pub losses: Losses,
+    /// KubeClusters whose loss may stop regions, by location labels alone. `None`: not known.
+    pub region_losses: Option<Vec<RegionLoss>>,
     pub max_replicas: Option<u64>,
     pub members: Vec<Member>,
     pub stores: Vec<StoreRow>,
@@ -264,6 +267,9 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     }
     let max_replicas = told.iter().find_map(|(_, _, answer)| answer.max_replicas);
     let losses = Losses::of(quorum, &members, tcs.iter().map(|of| of.context.as_str()));
+    let labels = told.iter().find(|(_, _, answer)| answer.max_replicas.is_some());
+    let labels = labels.map(|(_, _, answer)| answer.location_labels.as_slice());
+    let region_losses = copies::region_losses(&stores, max_replicas, labels);
     let listed = |of: &ObjectRef| {
         members.iter().any(|member| member.of().as_ref() == Some(of))
             || stores.iter().any(|row| row.of.as_ref() == Some(of))
@@ -289,6 +295,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         unconfirmed,
         quorum,
         losses,
+        region_losses,
         max_replicas,
         members,
         stores,

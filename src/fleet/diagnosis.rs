@@ -124,7 +124,15 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
             } else {
                 ("peer-urls-not-updated", "the TidbCluster was opened for other clusters, and no peerURL was corrected")
             };
-            add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), migrate(of, tc));
+            // Names change at the restart only: before it has come, it is the migration that goes on.
+            let renamed = |member: &&Member| {
+                member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == tc.pd_name(pod))
+            };
+            let remedy = match own.iter().all(renamed) {
+                true => format!("tidepilot run repair-peer-urls --set tidbCluster={of}"),
+                false => migrate(of, tc),
+            };
+            add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), remedy);
         }
         // Where TLS was switched it never comes to its end, and that is said.
         let toggled = database.toggled(of).is_some();

@@ -4,8 +4,9 @@
 //! seen is absent or a sentence, never zero. Not here: what a runbook makes of it, the order in which the operator
 //! shrinks things.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::copies::{Risk, risk};
 use super::database::{Database, Member, StoreRow};
 use super::extras::{LabelConstraint, PdDetails, PlacementRule};
 use super::rollout::component_pods;
@@ -42,12 +43,6 @@ pub struct RemovalImpact {
     pub tiproxy_pods: usize,
     /// Replicas that its StatefulSets still have.
     pub set_replicas: i64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Risk {
-    pub replicas: u64,
-    pub tolerated: u64,
 }
 
 /// What PD told of placement, where it was asked.
@@ -213,25 +208,6 @@ fn holds(constraint: &LabelConstraint, labels: &BTreeMap<String, String>) -> boo
     }
 }
 
-/// PD keeps replicas apart by the widest location label as far as there are enough values of it; else any replicas of
-/// a region can lie together.
-fn risk(labels: &[String], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Risk {
-    let tikv = |rows: &[&StoreRow]| -> Vec<BTreeMap<String, String>> {
-        rows.iter().filter(|row| !row.store.tiflash).map(|row| row.store.labels.clone()).collect()
-    };
-    let (here, left) = (tikv(here), tikv(left));
-    let widest = labels.first();
-    let values = |rows: &[BTreeMap<String, String>]| -> Option<BTreeSet<String>> {
-        rows.iter().map(|labels| labels.get(widest?).cloned()).collect()
-    };
-    let apart = match (values(&here), values(&left)) {
-        (Some(here), Some(left)) if here.union(&left).count() as u64 >= needed => Some(here.len() as u64),
-        (Some(_) | None, Some(_) | None) => None,
-    };
-    let together = needed.min(here.len() as u64);
-    Risk { replicas: apart.unwrap_or(together).min(together), tolerated: needed.saturating_sub(1) / 2 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,26 +299,5 @@ mod tests {
         assert_eq!(found, Risk { replicas: 2, tolerated: 1 });
         // A table that lies only in west is gone with it.
         assert_eq!(judge(&[rule(3, &[]), ranged(2, &[("zone", "in", "west")])]), Risk { replicas: 2, tolerated: 0 });
-    }
-
-    #[test]
-    fn replicas_lie_apart_only_where_there_are_enough_places() {
-        let at = |zones: &[&str], of: &str| -> Vec<StoreRow> {
-            zones.iter().enumerate().map(|(i, zone)| row(i as u64, of, "Up", &[("zone", zone)])).collect()
-        };
-        let named = |labels: &[&str]| -> Vec<String> { labels.iter().map(|l| (*l).to_owned()).collect() };
-        type Names = &'static [&'static str];
-        let cases: [(Names, Names, Names, u64); 5] = [
-            (&["zone"], &["c", "c", "c"], &["a", "a", "b"], 1),
-            (&["zone"], &["b", "b", "b"], &["a", "a", "a"], 3),
-            (&[], &["c", "c"], &["a", "b"], 2),
-            (&["zone"], &["c", "d"], &["a", "b"], 2),
-            (&["zone"], &[], &["a", "b", "c"], 0),
-        ];
-        for (labels, here, left, expected) in cases {
-            let (here, left) = (at(here, "west"), at(left, "east"));
-            let found = risk(&named(labels), 3, &here.iter().collect::<Vec<_>>(), &left.iter().collect::<Vec<_>>());
-            assert_eq!(found, Risk { replicas: expected, tolerated: 1 }, "{labels:?} {here:?} {left:?}");
-        }
     }
 }

@@ -12,6 +12,7 @@
 pub mod certificate;
 pub mod closeup;
 pub mod component;
+pub mod copies;
 pub mod corefile;
 pub mod database;
 pub mod diagnosis;

@@ -571,6 +571,13 @@ pub static CATALOGUE: &[Hazard] = &[
         Now,
         "PD keeps copies apart by location labels only: what they do not tell apart may hold all copies of a region, or the most.",
     ),
+    hazard(
+        82,
+        "unknown-field",
+        Medium,
+        BeforeAStep("the docs lint"),
+        "A field that the CRD does not have is refused, or left out without a word: what it was to set stays as it was.",
+    ),
     plain("pd-member-unhealthy", Medium, "Every member that is down brings the loss of quorum nearer."),
     plain(
         "certificate-unusable",
@@ -631,7 +638,7 @@ mod tests {
     #[test]
     fn all_are_there_once_and_in_order() {
         let numbers: Vec<u8> = CATALOGUE.iter().filter_map(|hazard| hazard.number).collect();
-        assert_eq!(numbers, (1..=81).collect::<Vec<u8>>());
+        assert_eq!(numbers, (1..=82).collect::<Vec<u8>>());
         let ids: BTreeSet<&str> = CATALOGUE.iter().map(|hazard| hazard.id).collect();
         assert_eq!(ids.len(), CATALOGUE.len());
         for hazard in CATALOGUE {

@@ -90,6 +90,7 @@ static TABLE: &[(&str, &str, &str)] = &[
     ("resolver-differs", "TiKV、TiFlash 与 PD 使用不同的 DNS 解析方式", "为 TiKV 和 TiFlash 设置 GRPC_DNS_RESOLVER=native"),
     ("unknown-component", "存在 tidepilot 不认识的组件", "单独确认该组件的状态"),
     ("copies-not-spread", "副本没有分散到不同的 Kubernetes 集群", "设置能区分 Kubernetes 集群的 location-labels"),
+    ("unknown-field", "字段名拼写错误", "改正拼写"),
     ("pd-member-unhealthy", "PD 成员不健康", "恢复它的 Pod"),
     ("certificate-unusable", "证书无法使用", "重新签发证书（renew-certificates）"),
     ("san-incomplete", "证书的 SAN 不完整", "重新签发带有全部名称的证书"),

@@ -164,7 +164,7 @@ impl Shown {
             }
         }
         for unseen in &self.unseen {
-            hang(&mut out, "UNSEEN  ", unseen);
+            hang(&mut out, if self.files.is_empty() { "UNSEEN  " } else { "UNREAD  " }, unseen);
         }
         for note in &self.notes {
             hang(&mut out, "NOTE    ", note);
@@ -218,7 +218,12 @@ impl Shown {
             false => self.files.iter().map(String::as_str).collect(),
         };
         let within = if names.is_empty() { String::new() } else { format!(" in {}", names.join(", ")) };
-        plain(&format!("{found}{within}{}", if self.whole() { "" } else { "; something could not be seen" }))
+        let open = match (self.whole(), self.files.is_empty()) {
+            (true, _) => "",
+            (false, true) => "; something could not be seen",
+            (false, false) => "; something could not be read or judged",
+        };
+        plain(&format!("{found}{within}{open}"))
     }
 
     pub fn sarif(&self) -> Value {

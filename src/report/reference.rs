@@ -173,19 +173,30 @@ pub fn hazards() -> String {
     out
 }
 
+/// The beginning of a sentence; the names of fields keep their small letter.
+fn capital(clause: &str) -> String {
+    let first = clause.split(' ').next().unwrap_or_default();
+    if first.chars().any(|c| !c.is_ascii_lowercase()) {
+        return clause.to_owned();
+    }
+    let mut letters = clause.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_ascii_uppercase(), letters.as_str()))
+}
+
 fn of_hazard(out: &mut String, hazard: &Hazard, kept_out: &BTreeMap<u32, Vec<String>>) {
     let number = hazard.number.map_or_else(String::new, |number| format!("{number}. "));
-    let _ = writeln!(out, "\n## {number}{}\n\n`{}`. {}\n", hazard.id, hazard.severity.word(), hazard.why);
-    let helps = en::of(hazard.id);
-    if let Some((remedy, _)) = helps {
-        let _ = writeln!(out, "*What helps*: {remedy}.\n");
+    let words = en::of(hazard.id);
+    let what = words.as_ref().map_or_else(String::new, |words| format!("{}. ", capital(words.title)));
+    let _ = writeln!(out, "\n## {number}{}\n\n`{}`. {what}{}\n", hazard.id, hazard.severity.word(), hazard.why);
+    if let Some(words) = &words {
+        let _ = writeln!(out, "*What helps*: {}.\n", words.remedy);
     }
     if let Some((title, remedy)) = zh::of(hazard.id) {
         let _ = writeln!(out, "*中文* {title}。{remedy}。\n");
     }
     let _ = writeln!(out, "*Seen* {}: {}.", hazard.seen.words(), hazard.seen.by().trim_end_matches('.'));
-    if let Some((_, source)) = helps {
-        let _ = writeln!(out, "*Source*: {source}.");
+    if let Some(words) = words {
+        let _ = writeln!(out, "*Source*: {}.", words.source);
     }
     let checks = hazard.number.and_then(|number| kept_out.get(&u32::from(number)));
     if let Some(checks) = checks {

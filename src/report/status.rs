@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::table::table;
+use crate::fleet::copies;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::rollout;
@@ -312,6 +313,11 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push_str(&format!("Stores: {up} of {} Up", database.stores.len()));
         if let Some(replicas) = database.max_replicas {
             out.push_str(&format!(", max-replicas {replicas}"));
+        }
+        // With one KubeCluster that has all of it, it goes without saying.
+        let regions = database.region_losses.as_ref().filter(|_| !database.losses.of_one());
+        if let Some(loss) = regions.and_then(|losses| copies::sentence(losses)) {
+            out.push_str(&super::plain(&format!("; {loss}")));
         }
         out.push('\n');
     }

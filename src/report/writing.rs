@@ -9,6 +9,8 @@ use crate::runbook::actions::ActionName;
 use crate::runbook::facts::Query;
 use crate::runbook::language::checks;
 use crate::runbook::language::fields::resolved;
+use crate::runbook::language::keys::{INPUT_TYPES, KEYS};
+use crate::runbook::language::schema::skeleton;
 
 const HEAD: &str = "# Writing a runbook
 
@@ -36,6 +38,7 @@ The sha256 of a runbook in plans and reports is that of its text with the shared
 /// The whole page.
 pub fn page() -> String {
     let mut out = HEAD.to_owned();
+    document(&mut out);
     out.push_str("\n## Facts\n\n`facts: {NAME: {query: QUERY, of: \"${inputs.tidbCluster}\"}}`; for a list of TidbClusters it is a list.\n");
     for query in Query::ALL.iter().copied() {
         let schema = query.schema();
@@ -57,6 +60,42 @@ pub fn page() -> String {
         let _ = writeln!(out, "| `{name}` | {hazards} | `{}` |", cell(&check));
     }
     out
+}
+
+/// The keys of a document, object by object, and an example.
+fn document(out: &mut String) {
+    const OBJECTS: &[(&str, &str)] = &[
+        ("runbook", "The document"),
+        ("text", "A text"),
+        ("input", "An input"),
+        ("fact", "A fact"),
+        ("check", "A check of the preflight"),
+        ("phase", "A phase"),
+        ("forEach", "`forEach` of a phase"),
+        ("binding", "`let` of a phase"),
+        ("step", "A step"),
+        ("condition", "A condition: `pre`, `post`, `until`, `invariants`, `between`"),
+        ("never", "`never` of a step"),
+        ("timeout", "`timeout` of a step"),
+    ];
+    out.push_str("\n## The document\n");
+    for (object, title) in OBJECTS {
+        let _ = write!(out, "\n### {title}\n\n| key | meaning |\n|---|---|\n");
+        for (_, key, meaning) in KEYS.iter().filter(|(of, ..)| of == object) {
+            let _ = writeln!(out, "| `{key}` | {} |", cell(meaning));
+        }
+        if *object == "input" {
+            out.push_str("\n| type | takes |\n|---|---|\n");
+            for (name, takes) in INPUT_TYPES {
+                let _ = writeln!(out, "| `{name}` | {takes} |");
+            }
+        }
+    }
+    let _ = write!(
+        out,
+        "\n## An example\n\nWhat `tidepilot runbook new my-runbook` prints:\n\n```yaml\n{}```\n",
+        skeleton("my-runbook")
+    );
 }
 
 /// The fields of a schema's root object (or of the items of its list), then those of the objects inside.

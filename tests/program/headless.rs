@@ -55,7 +55,7 @@ fn documented(status: &Value) {
     for database in items(status, "databases", 2) {
         shape(
             database,
-            "id:string? name:string tidbClusters:array quorum:object losses:object maxReplicas:number? members:array stores:array problems:strings unseen:strings agree:bool",
+            "id:string? name:string tidbClusters:array quorum:object losses:object regionLosses:array? maxReplicas:number? members:array stores:array problems:strings unseen:strings agree:bool",
         );
         shape(&database["quorum"], "members:number healthy:number tolerate:number");
         for of in items(database, "tidbClusters", 1) {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::message::{InputInfo, InputKind, RunbookInfo};
 use crate::files::{self, Allowed, FOLDER_LIMIT};
+use crate::near::near;
 use crate::runbook::language::checks::written_out;
 pub use crate::runbook::language::definition::Lang;
 use crate::runbook::language::definition::{InputType, Runbook, SHIPPED};
@@ -74,7 +75,7 @@ impl RunbookCatalog {
         }
         let named: Vec<&Entry> = all.iter().filter(|entry| entry.id == id).collect();
         let entry = match named.as_slice() {
-            [] => return Err(unknown(id, &self.entries())),
+            [] => return Err(unknown(id, &self.entries(), self.folder.as_deref())),
             [one] => *one,
             [first, second, ..] => {
                 let file = |entry: &Entry| entry.file.clone().unwrap_or_default();
@@ -121,40 +122,20 @@ fn shipped(id: &str, text: &str) -> Entry {
     Entry { id: id.into(), file: None, fork: false, runbook, text: text.into(), kept: text.into() }
 }
 
-/// There is no such runbook: what there is, with the likeliest first.
-pub fn unknown(id: &str, all: &[Entry]) -> String {
+/// There is no such runbook: what there is, with the likeliest first. A file is no name: a run that was begun with it could not
+/// say which runbook its next line means.
+pub fn unknown(id: &str, all: &[Entry], folder: Option<&Path>) -> String {
+    if id.contains('/') || id.ends_with(".yaml") || id.ends_with(".yml") {
+        let put = folder.map_or_else(String::new, |folder| format!(" Put the file into {} and", folder.display()));
+        return format!(
+            "{id:?} is a file, and a runbook is named by its id.{put} name what stands there behind `id:`; `tidepilot runbook lint FILE` reads it wherever it is"
+        );
+    }
     let mut known: Vec<&str> = all.iter().map(|entry| entry.id.as_str()).collect();
     let near = near(id, known.iter().copied());
     known.sort_unstable();
     let meant = near.map_or_else(String::new, |near| format!(" Did you mean {near}?"));
     format!("no runbook is called {id:?}.{meant} There are: {}", known.join(", "))
-}
-
-/// The one of these names that somebody may have meant: the nearest, where it is near.
-pub fn near<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let given = given.to_lowercase();
-    let part = |name: &str| given.len() >= 3 && name.to_lowercase().contains(&given);
-    names
-        .map(|name| (if part(name) { 1 } else { distance(&given, &name.to_lowercase()) }, name))
-        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(2))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// How many characters have to be put in, taken out or replaced to make one of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, c) in one.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = at + 1;
-        for (place, d) in other.iter().enumerate() {
-            let replaced = before + usize::from(c != *d);
-            before = row[place + 1];
-            row[place + 1] = replaced.min(before + 1).min(row[place] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// The document that a plan was made from.

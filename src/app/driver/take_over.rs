@@ -42,7 +42,10 @@ impl Driver {
         }
         let (head, lines) = match self.fetch(run).await {
             Ok(found) => found,
-            Err(sentence) => return refuse(sentence),
+            Err(sentence) => {
+                let here = format!("if its journal is on this machine, `tidepilot runs resume {run}` continues it");
+                return refuse(format!("{sentence}; {here}"));
+            }
         };
         let (records, replayed) = match copies::whole(&head, &lines, self.lang()) {
             Ok(whole) => whole,
@@ -243,10 +246,7 @@ impl Driver {
                 [] => String::new(),
                 unseen => format!(" (not seen: {})", unseen.join("; ")),
             };
-            return Err(format!(
-                "no cluster has a record of run {run}{unseen}{}; if its journal is on this machine, `tidepilot runs resume {run}` continues it",
-                self.looked_where(&found.forbidden)
-            ));
+            return Err(format!("no cluster has a record of run {run}{unseen}{}", self.looked_where(&found.forbidden)));
         };
         let lines = open_run::read(&self.links, &head).await?;
         Ok((head, lines))

@@ -182,6 +182,9 @@ fn faulty_ones() {
     expect(&open("name: shop", "name: Shop_1"), &["no-dns-name"]);
     let spec = |more: &str| open("spec:\n", &format!("spec:\n  {more}\n"));
     expect(&spec("enablePVReclaim: true"), &["volumes-reclaimed"]);
+    expect(&spec("acrosK8s: true"), &["unknown-field"]);
+    expect(&open("tikv: {replicas: 3", "tikv: {replcas: 3"), &["unknown-field"]);
+    expect(&spec("aFieldOfTomorrow: true"), &[]);
     expect(&spec("paused: true"), &["paused"]);
     expect(&spec("suspendAction: {suspendStatefulSet: true}"), &["suspended"]);
     expect(&open("tidb: {", "tidb: {suspendAction: {suspendStatefulSet: true}, "), &["suspended"]);

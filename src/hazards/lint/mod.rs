@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`variables`] (what shell text sets) → [`shell_text`] (text → commands and here-documents, variables replaced
 //! as a shell would) → [`documents`] (texts → a set of objects with their lines) → the rules: [`objects`] (one TidbCluster,
-//! over the tables of [`values`]), [`placeholders`], [`references`] (several), [`certificates`], [`command_rules`].
+//! over the tables of [`values`]), [`unknown_fields`], [`placeholders`], [`references`] (several), [`certificates`], [`command_rules`].
 
 mod certificates;
 mod command_rules;
@@ -18,6 +18,7 @@ mod placeholders;
 mod references;
 mod room;
 mod shell_text;
+pub mod unknown_fields;
 pub(super) mod values;
 mod variables;
 

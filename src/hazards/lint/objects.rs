@@ -7,6 +7,7 @@ use super::super::{Finding, Severity};
 use super::at;
 use super::documents::{Document, Set};
 use super::placeholders::{self, name_placeholder};
+use super::unknown_fields;
 use super::values::{VersionFault, domain_fault, max_replicas, name_fault, version_fault};
 use super::walk::NAMES;
 use super::{Location, Subject};
@@ -41,7 +42,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
     }
     // A fragment without a name is an example of one field, not an object.
     for document in set.tidb_clusters().filter(|document| !document.name().is_empty()) {
-        let rules: [fn(&Document) -> Vec<Finding>; 14] = [
+        let rules: [fn(&Document) -> Vec<Finding>; 15] = [
             names,
             versions,
             across,
@@ -56,6 +57,7 @@ pub(super) fn judge(set: &Set) -> Vec<Finding> {
             standing_still,
             reclaims_volumes,
             copies,
+            unknown_fields::judge,
         ];
         all.extend(rules.iter().flat_map(|rule| rule(document)));
     }

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::near::near;
 use crate::runbook::language::text::Text;
 
 /// A preflight check: `check` must be true. Written in full, or by `use`.
@@ -89,9 +90,11 @@ pub fn listed() -> Vec<(&'static str, Vec<u32>, String)> {
 }
 
 fn shared(name: &str) -> Result<&'static WrittenCheck, String> {
-    SHARED
-        .get(name)
-        .ok_or_else(|| format!("no shared check is called {name:?}; there are: {}", shared_names().join(", ")))
+    SHARED.get(name).ok_or_else(|| {
+        let names = shared_names();
+        let meant = near(name, names.iter().copied()).map_or_else(String::new, |near| format!(" Did you mean {near}?"));
+        format!("no shared check is called {name:?}.{meant} There are: {}", names.join(", "))
+    })
 }
 
 impl TryFrom<WrittenCheck> for Check {

@@ -39,6 +39,9 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
         Err(bad) => {
             let sentence = bad.to_string();
             let (line, column) = (number(&sentence, "line "), number(&sentence, "column "));
+            if line.is_none() {
+                return vec![finding(text, "document", quoted(&sentence).as_deref(), sentence, true)];
+            }
             return vec![Finding { line, column, place: "document".into(), sentence, error: true }];
         }
     };

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod holes;
 pub mod input;
 pub mod inputs;
+pub mod keys;
 pub mod lint;
 mod names;
 mod reading;

@@ -1,7 +1,7 @@
 //! The JSON Schema of a runbook, for editors, and the skeleton of a new one.
 //!
 //! Which fields and words exist is asked of the very types that read a document, so the schema cannot forget one;
-//! what a field holds is said here, and one that nothing is said about may hold anything. Pure.
+//! what a field holds is said here, what it means in [`keys`], and one that nothing is said about may hold anything. Pure.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
@@ -14,6 +14,7 @@ use crate::runbook::language::definition::{
     Binding, ConfirmAsked, Evidence, Fact, ForEach, Input, InputType, Never, Phase, Runbook, Said, Severity, Step,
     Text, Timeout,
 };
+use crate::runbook::language::keys;
 
 /// The schema (draft 2020-12).
 pub fn schema() -> Value {
@@ -22,7 +23,7 @@ pub fn schema() -> Value {
     let list = |name: &str| json!({"type": "array", "items": {"$ref": format!("#/$defs/{name}")}});
     let map = |name: &str| json!({"type": "object", "additionalProperties": {"$ref": format!("#/$defs/{name}")}});
     let text = || json!({"type": "string"});
-    let cel = || json!({"type": "string", "description": "CEL over facts, inputs and bindings"});
+    let cel = || json!({"type": "string", "$comment": "CEL over facts, inputs and bindings"});
     let some = |list: Value| {
         let mut list = list;
         list["minItems"] = json!(1);
@@ -69,7 +70,7 @@ pub fn schema() -> Value {
             &[],
             vec![
                 ("id", text()),
-                ("use", json!({"enum": shared_names(), "description": "A shared check; keys beside it replace its own"})),
+                ("use", json!({"enum": shared_names()})),
                 ("hazards", json!({"type": "array", "items": {"type": "integer", "minimum": 0}})),
                 ("when", cel()),
                 ("check", cel()),
@@ -132,6 +133,7 @@ pub fn schema() -> Value {
     });
     root["$defs"]["step"]["allOf"] = ActionName::ALL.iter().map(|action| with_of(*action)).collect();
     root["$defs"]["check"]["anyOf"] = json!([{"required": ["use"]}, {"required": ["id", "check", "fail"]}]);
+    keys::describe(&mut root);
     root
 }
 

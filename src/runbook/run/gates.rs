@@ -63,19 +63,24 @@ impl Run {
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text, short })
     }
 
-    /// An undo that ends at a step with no way back leaves what that step did, and with it may leave what is put back wrong.
+    /// An undo that ends at a step with no way back leaves what that step did; and former peerURLs are right only where the
+    /// TidbCluster is put back too.
     fn what_stays(&self) -> String {
-        let Some((way, end)) = self.undo.as_ref().and_then(|way| Some((way, way.ends_at.as_ref()?))) else {
-            return String::new();
+        let Some(way) = &self.undo else { return String::new() };
+        let any = |is: fn(&Action) -> bool| way.steps.iter().any(|step| is(&step.action));
+        let urls = any(|action| matches!(action, Action::UpdatePeerUrl(_)));
+        let fields = any(|action| matches!(action, Action::PatchTidbCluster(_)));
+        let until = "`check` will say so (peer-urls-half-updated) until repair-peer-urls sets them again.";
+        let Some(end) = &way.ends_at else {
+            return match urls && !fields {
+                true => format!(
+                    " The former peerURLs are not those that the TidbCluster asks for, so they are drift again: {until}"
+                ),
+                false => String::new(),
+            };
         };
         let title = self.plan.step(end).map_or_else(|| end.clone(), |step| self.title_of(step));
-        let urls = way.steps.iter().any(|step| matches!(step.action, Action::UpdatePeerUrl(_)));
-        let wrong = match urls {
-            true => {
-                " The former peerURLs do not fit it: `check` will say so (peer-urls-half-updated) until repair-peer-urls sets them again."
-            }
-            false => "",
-        };
+        let wrong = if urls { format!(" The former peerURLs do not fit it: {until}") } else { String::new() };
         format!(" What {title:?} did cannot be rolled back and stays.{wrong}")
     }
 }

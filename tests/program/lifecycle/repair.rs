@@ -180,6 +180,10 @@ async fn the_undo_of_a_finished_migration_says_what_it_ends_in() {
     assert!(found["findings"].to_string().contains("peer-urls-half-updated"), "{found:#}");
     bed.run("repair-peer-urls", &[BASIC], &[]).await.expect(0);
     bed.tool(&["check"]).await.expect(0);
+    // To put a repair back is to bring the drift back.
+    let repair = bed.room.journals().into_iter().max().expect("a journal");
+    let asked = bed.tool(&["runs", "undo", &repair]).await.all();
+    assert!(repair != run && asked.contains("they are drift again"), "{asked}");
     bed.end().await;
 }
 

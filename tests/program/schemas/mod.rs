@@ -6,7 +6,7 @@
 
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -368,4 +368,20 @@ fn tidb_monitors_are_valid() {
             assert_eq!(faults(&schema, object), Vec::<String>::new(), "{object:#}");
         }
     }
+}
+
+/// The lint's lists of fields are those of the CRD.
+#[test]
+fn the_fields_that_the_lint_knows_are_the_crd_s() {
+    use tidepilot::hazards::lint::unknown_fields::{COMPONENT, REFERENCE, SPEC};
+    let Some(crd) = schema("pingcap.com_tidbclusters.yaml", "v1alpha1") else { return };
+    let spec = &crd["properties"]["spec"]["properties"];
+    let of = |schema: &Value| -> BTreeSet<String> {
+        schema["properties"].as_object().expect("fields").keys().cloned().collect()
+    };
+    let own = |fields: &[&str]| -> BTreeSet<String> { fields.iter().map(|field| (*field).to_owned()).collect() };
+    assert_eq!(own(&SPEC), of(&crd["properties"]["spec"]));
+    assert_eq!(own(&REFERENCE), of(&spec["cluster"]));
+    let components = ["pd", "tikv", "tidb", "tiflash", "ticdc", "pump", "tiproxy", "discovery"];
+    assert_eq!(own(&COMPONENT), components.iter().flat_map(|component| of(&spec[*component])).collect());
 }
