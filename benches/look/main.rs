@@ -17,7 +17,8 @@ use tidepilot::client::{ConnectOptions, Links, assemble, targets};
 use tidepilot::fleet::Fleet;
 use tidepilot::fleet::database::databases;
 use tidepilot::hazards::check;
-use tidepilot::runbook::run::record::{Event, Record, encode, line_hash};
+use tidepilot::runbook::run::lines::{encode, line_hash};
+use tidepilot::runbook::run::record::{Event, Record};
 use tidepilot::sim::{Sim, SimOptions};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tidepilot");

@@ -15,7 +15,8 @@ use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
 use crate::runbook::reworded;
-use crate::runbook::run::record::{Event, decode};
+use crate::runbook::run::lines::decode;
+use crate::runbook::run::record::Event;
 use crate::runbook::run::remaining::remaining;
 use crate::runbook::run::view::Shown;
 

@@ -10,8 +10,8 @@ use super::options::Connect;
 use super::{USAGE, fail, print};
 use crate::client;
 use crate::client::kube::leftovers::{self, ProbePod};
+use crate::client::share::found_runs;
 use crate::client::share::leases;
-use crate::client::share::open_run;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
@@ -69,7 +69,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     let known = |run: &str| !run.is_empty() && work.runs.iter().any(|known| known.open && known.run == run);
     for orphan in orphans.into_iter().filter(|orphan| !known(&orphan.run)) {
         let recorded = work.runs.iter().any(|run| run.run == orphan.run)
-            || !open_run::find(&links, Some(&orphan.run)).await.heads.is_empty();
+            || !found_runs::find(&links, Some(&orphan.run)).await.heads.is_empty();
         let remedy = match recorded {
             true => "tidepilot runs list # the run that it belongs to; resume it or take it over".to_owned(),
             // Its answer was lost, or its process died, before there was a record.

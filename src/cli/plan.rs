@@ -14,7 +14,7 @@ use crate::report;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
 use crate::runbook::plan::overrule::{self, Accepted};
-use crate::runbook::run::record::in_short;
+use crate::runbook::run::lines::in_short;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {

@@ -13,7 +13,7 @@ use crate::app::exit::Exit;
 use crate::fleet::ObjectRef;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
-use crate::runbook::run::record::line_hash;
+use crate::runbook::run::lines::line_hash;
 
 #[derive(Args, Debug)]
 pub struct RbacArgs {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::certificates;
 use crate::client::kube::{kubeconfig, resources};
 use crate::client::pd::answers;
-use crate::client::share::{approval, open_run};
+use crate::client::share::{approval, found_runs};
 use crate::fleet::corefile;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::{Pod, StatefulSet};
@@ -26,7 +26,7 @@ use crate::runbook::language::definition::{Runbook, SHIPPED};
 use crate::runbook::language::lint::lint;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::digest;
-use crate::runbook::run::record::{decode, encode, in_short};
+use crate::runbook::run::lines::{decode, encode, in_short};
 use crate::shown::{Shown, is_hidden};
 
 /// Most processor time that one input of some kilobytes may take, unoptimised.
@@ -286,7 +286,7 @@ fn records_of_runs_and_approvals() {
             Ok(object) => object,
             Err(why) => return Ok(Some(why.to_string())),
         };
-        let (_, head) = open_run::head("c", &object);
+        let (_, head) = found_runs::head("c", &object);
         approval::read(&object);
         let longest =
             [&head.run, &head.user, &head.host, &head.target, &head.database].into_iter().map(String::len).max();

@@ -10,6 +10,7 @@
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod certificate;
+mod change;
 pub mod closeup;
 pub mod component;
 pub mod copies;
@@ -51,8 +52,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use change::keyed;
+pub use change::{Change, Keyed, WatchEvent, What};
 use dns::Dns;
-use extras::{Claim, Event, Extended, Extra, Operator, PdDetails, Served};
+use extras::Extended;
 use object::{Lookup, ObjectKind};
 use pd::PdView;
 use tidbcluster::TidbCluster;
@@ -216,102 +219,6 @@ pub struct KubeCluster {
 pub struct OperatorPods {
     pub wanted: i64,
     pub available: i64,
-}
-
-/// One thing learned about one KubeCluster.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    pub context: String,
-    pub at: Timestamp,
-    pub what: What,
-}
-
-/// The kinds of things to learn.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// A context exists in the kubeconfig (sent before any network).
-    Configured {
-        server: String,
-        read_only: bool,
-    },
-    /// Fingerprint of the certificate authority in the kubeconfig.
-    Trust(Option<String>),
-    /// The connection's state moved.
-    Connection {
-        freshness: Freshness,
-        message: Option<String>,
-    },
-    /// `kube-system` UID and server version.
-    Identity {
-        uid: Option<String>,
-        version: Option<String>,
-    },
-    Crd(Crd),
-    Operator {
-        version: Option<String>,
-    },
-    OperatorPods(OperatorPods),
-    /// What CoreDNS's configuration says.
-    Dns(Dns),
-    /// The domain of a pod's own search list.
-    PodsDomain(String),
-    /// Whether a name under a domain had an answer inside a pod.
-    NameTried {
-        domain: String,
-        answered: bool,
-    },
-    /// The complete set, after a list.
-    TidbClusters(Vec<TidbCluster>),
-    Pods(Vec<Pod>),
-    StatefulSets(Vec<StatefulSet>),
-    TidbCluster(WatchEvent<TidbCluster>),
-    Pod(WatchEvent<Pod>),
-    StatefulSet(WatchEvent<StatefulSet>),
-    /// The complete set of claims of TiDB Operator.
-    Claims(Vec<Claim>),
-    /// The Warning events on TidbClusters and their pods.
-    Events(Vec<Event>),
-    OperatorState(Box<Operator>),
-    /// Served versions of cert-manager's API.
-    CertManager(Vec<String>),
-    Records(extras::RecordGuard),
-    PdDetails {
-        pod: ObjectKey,
-        details: Box<PdDetails>,
-    },
-    /// One PD pod with TLS was asked for its certificate.
-    Served {
-        pod: ObjectKey,
-        served: Result<Served, String>,
-    },
-    /// An extra was asked for and could not be had; one sentence. What was known of it is forgotten: it is unknown now.
-    Lacking {
-        extra: Extra,
-        sentence: String,
-    },
-    /// One object that was asked for by name.
-    Object {
-        kind: ObjectKind,
-        key: ObjectKey,
-        sight: Box<Lookup>,
-    },
-    /// One PD pod was asked.
-    Pd {
-        pod: ObjectKey,
-        view: Box<PdView>,
-    },
-}
-
-/// A watch event for one object.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WatchEvent<T> {
-    Set(Box<T>),
-    Gone(ObjectKey),
-}
-
-/// Things kept by `namespace/name`.
-pub trait Keyed {
-    fn key(&self) -> ObjectKey;
 }
 
 /// Every Kubernetes cluster that we are connected to, and what we know of each.
@@ -478,29 +385,11 @@ fn put<T: PartialEq>(place: &mut T, value: T) -> bool {
     moved
 }
 
-impl<T: Keyed + PartialEq> WatchEvent<T> {
-    /// Whether anything is other than before.
-    fn into(self, map: &mut BTreeMap<ObjectKey, T>) -> bool {
-        match self {
-            WatchEvent::Set(object) => {
-                let moved = map.get(&object.key()).is_none_or(|before| *before != *object);
-                map.insert(object.key(), *object);
-                moved
-            }
-            WatchEvent::Gone(key) => map.remove(&key).is_some(),
-        }
-    }
-}
-
 fn in_namespace<'a, 'n, T>(
     all: &'a BTreeMap<ObjectKey, T>,
     namespace: &'n str,
 ) -> impl Iterator<Item = (&'a ObjectKey, &'a T)> + use<'a, 'n, T> {
     all.range(ObjectKey::new(namespace, "")..).take_while(move |(key, _)| key.namespace == namespace)
-}
-
-fn keyed<T: Keyed>(all: Vec<T>) -> BTreeMap<ObjectKey, T> {
-    all.into_iter().map(|object| (object.key(), object)).collect()
 }
 
 #[cfg(test)]

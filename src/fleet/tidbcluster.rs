@@ -10,6 +10,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod reading;
+
+pub use self::reading::GRPC_RESOLVER;
+pub(super) use self::reading::null_default;
+use self::reading::{annotations, managers, object_or_empty, presence, unknown_components, variables};
 pub use super::component::Component;
 use super::{Keyed, ObjectKey};
 
@@ -380,118 +385,6 @@ impl Keyed for TidbCluster {
     fn key(&self) -> ObjectKey {
         self.metadata.key()
     }
-}
-
-pub(super) fn null_default<'de, D, T>(input: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
-}
-
-/// Without kubectl's copy of the whole object: it may hold secrets, and nothing here needs it.
-fn annotations<'de, D>(input: D) -> Result<BTreeMap<String, String>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    let mut all: BTreeMap<String, String> = null_default(input)?;
-    all.retain(|key, _| !key.ends_with("/last-applied-configuration"));
-    Ok(all)
-}
-
-/// Pump's `members` is an array where all others are maps: it is kept by node id.
-fn object_or_empty<'de, D, T>(input: D) -> Result<BTreeMap<String, T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::de::DeserializeOwned,
-{
-    match Value::deserialize(input)? {
-        Value::Object(map) => map
-            .into_iter()
-            .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
-            .collect(),
-        Value::Array(items) => items
-            .into_iter()
-            .filter_map(|item| Some((item.get("nodeId")?.as_str()?.to_owned(), item)))
-            .map(|(key, value)| serde_json::from_value(value).map(|v| (key, v)).map_err(serde::de::Error::custom))
-            .collect(),
-        _ => Ok(BTreeMap::new()),
-    }
-}
-
-/// Which resolver the gRPC of TiKV and TiFlash uses: `native`, or c-ares where it is not set.
-pub const GRPC_RESOLVER: &str = "GRPC_DNS_RESOLVER";
-
-fn variables<'de, D>(input: D) -> Result<Option<BTreeMap<String, String>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    let list = Option::<Vec<Value>>::deserialize(input)?;
-    let text = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(list.map(|all| {
-        all.iter()
-            .map(|one| {
-                let name = text(one, "name");
-                let value = if name == GRPC_RESOLVER { text(one, "value") } else { String::new() };
-                (name, value)
-            })
-            .collect()
-    }))
-}
-
-/// What is left of a spec once all that is known was taken out: whatever has `replicas` runs pods.
-fn unknown_components<'de, D>(input: D) -> Result<BTreeMap<String, i64>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    let rest = BTreeMap::<String, Value>::deserialize(input)?;
-    Ok(rest.into_iter().filter_map(|(key, value)| Some((key, value.get("replicas")?.as_i64()?))).collect())
-}
-
-fn presence<'de, D>(input: D) -> Result<Option<BTreeMap<String, Value>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    Ok(match Value::deserialize(input)? {
-        Value::Null => None,
-        config => Some(super::certificate::allowed_names(&config).map_or_else(BTreeMap::new, |names| {
-            BTreeMap::from([("security".to_owned(), serde_json::json!({ "cert-allowed-cn": names }))])
-        })),
-    })
-}
-
-/// Reduces `managedFields` to manager and paths on arrival: the full tree would dominate memory.
-fn managers<'de, D>(input: D) -> Result<Vec<FieldManager>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    let Some(entries) = Option::<Vec<Value>>::deserialize(input)? else { return Ok(Vec::new()) };
-    Ok(entries
-        .iter()
-        .filter_map(|entry| {
-            // Our own serialised form, on a round trip.
-            if entry.get("paths").is_some() {
-                return serde_json::from_value(entry.clone()).ok();
-            }
-            let manager = entry.get("manager")?.as_str()?.to_owned();
-            let mut paths = Vec::new();
-            for (field, below) in named(entry.pointer("/fieldsV1/f:spec")) {
-                paths.push(format!("spec.{field}"));
-                paths.extend(named(Some(below)).map(|(inner, _)| format!("spec.{field}.{inner}")));
-            }
-            let annotations = named(entry.pointer("/fieldsV1/f:metadata/f:annotations"));
-            paths.extend(annotations.map(|(key, _)| format!("metadata.annotations[{key}]")));
-            let time = entry.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
-            Some(FieldManager { manager, paths, time })
-        })
-        .collect())
-}
-
-/// The fields of one level of `fieldsV1`, without their prefix.
-fn named(level: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
-    let fields = level.and_then(Value::as_object).into_iter().flatten();
-    fields.filter_map(|(key, below)| Some((key.strip_prefix("f:")?, below)))
 }
 
 #[cfg(test)]

@@ -653,6 +653,7 @@ mod tests {
         let code = [
             include_str!("domains.rs"),
             include_str!("objects.rs"),
+            include_str!("names.rs"),
             include_str!("references.rs"),
             include_str!("copies.rs"),
             include_str!("stuck.rs"),

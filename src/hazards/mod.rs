@@ -20,6 +20,7 @@ mod health;
 mod leaving;
 pub mod lint;
 mod membership;
+mod names;
 mod network_tls;
 mod objects;
 mod references;
@@ -228,6 +229,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
     let functions: Vec<OfDatabase> = [
         domains::ALL,
         objects::ALL,
+        names::ALL,
         references::ALL,
         network_tls::ALL,
         membership::ALL,

@@ -6,13 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
-use crate::fleet::dns::normal;
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
 use crate::fleet::{Crd, Fleet, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
-use crate::hazards::lint::values::{VersionFault, any_placeholder, domain_fault, version_fault};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[
@@ -22,14 +20,11 @@ pub(super) const ALL: &[OfDatabase] = &[
     config_not_rolled,
     tiproxy,
     microservices,
-    unreplaced_variable,
     failover_on,
     paused,
     suspended,
     rejected,
     volumes_reclaimed,
-    no_version,
-    no_dns_name,
 ];
 
 /// What is judged over all Databases at once.
@@ -254,41 +249,6 @@ fn microservices(scene: &CheckContext<'_>) -> Vec<Finding> {
     all
 }
 
-/// 12. An empty domain or a variable that no shell replaced.
-fn unreplaced_variable(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let spec = &part.tc.spec;
-        let reference = spec.cluster.as_ref();
-        let texts = [
-            ("spec.clusterDomain", spec.cluster_domain.as_deref()),
-            ("spec.version", spec.version.as_deref()),
-            ("spec.cluster.name", reference.map(|to| to.name.as_str())),
-            ("spec.cluster.namespace", reference.and_then(|to| to.namespace.as_deref())),
-            ("spec.cluster.clusterDomain", reference.and_then(|to| to.cluster_domain.as_deref())),
-        ];
-        for (field, value) in texts.into_iter().filter_map(|(field, value)| Some((field, value?))) {
-            let sentence = match value {
-                "" => format!("{field} is an empty text: a variable was not set when the YAML was applied"),
-                value if any_placeholder(value).is_some() => {
-                    format!("{field} is {value:?}: a variable was never replaced")
-                }
-                _ => continue,
-            };
-            all.push(
-                scene
-                    .find_at("unreplaced-variable", part, sentence)
-                    .saw(&part.subject(), field, format!("{value:?}"), part.seen())
-                    .then(format!(
-                        "write the real value there; check the YAML first: tidepilot check --file FILE (object: {})",
-                        part.of
-                    )),
-            );
-        }
-    }
-    all
-}
-
 /// 14. Failover would replace members that are only out of reach.
 fn failover_on(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -436,74 +396,6 @@ fn volumes_reclaimed(scene: &CheckContext<'_>) -> Vec<Finding> {
                 .then(part.patch("{\"enablePVReclaim\":false}"))
         })
         .collect()
-}
-
-/// 73.
-fn no_version(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let own = part.tc.components().filter_map(|(component, spec)| {
-            Some((format!("spec.{}.version", component.key()), spec.version.as_deref()?))
-        });
-        let general = part.tc.spec.version.as_deref().map(|version| ("spec.version".to_owned(), version));
-        for (field, version) in general.into_iter().chain(own) {
-            // What is empty or a variable is a finding of its own.
-            if version.is_empty() || any_placeholder(version).is_some() {
-                continue;
-            }
-            let (severity, sentence) = match version_fault(version) {
-                Some(VersionFault::NoTag) => {
-                    (Severity::High, format!("{field} is {version:?}, and no image can have that tag"))
-                }
-                Some(VersionFault::NoVersion) => (
-                    Severity::Medium,
-                    format!(
-                        "{field} is {version:?}, which says nothing about the version: what runs depends on when it was pulled"
-                    ),
-                ),
-                None => continue,
-            };
-            all.push(
-                scene
-                    .find_at("no-version", part, sentence)
-                    .severity(severity)
-                    .saw(&part.subject(), &field, format!("{version:?}"), part.seen())
-                    .then("write the whole version that runs, such as v8.5.4: the image in the pods' status tells which; to name another one is an upgrade"),
-            );
-        }
-    }
-    all
-}
-
-/// 74.
-fn no_dns_name(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let reference = part.tc.spec.cluster.as_ref().and_then(|to| to.cluster_domain.as_deref());
-        let domains = [("spec.clusterDomain", part.tc.domain()), ("spec.cluster.clusterDomain", reference)];
-        for (field, domain) in domains.into_iter().filter_map(|(field, domain)| Some((field, domain?))) {
-            let Some(fault) = domain_fault(domain).filter(|_| !domain.is_empty() && any_placeholder(domain).is_none())
-            else {
-                continue;
-            };
-            // DNS takes it for the plain form, so nothing is lost by going back to it.
-            let plain = normal(domain);
-            let then = match (domain_fault(&plain), field) {
-                (None, "spec.clusterDomain") => {
-                    format!("put the plain form back: {}", part.patch(&format!("{{\"clusterDomain\":{plain:?}}}")))
-                }
-                (None, _) => part.patch(&format!("{{\"cluster\":{{\"clusterDomain\":{plain:?}}}}}")),
-                (Some(_), _) => "the plain domain that the cluster's DNS serves, such as cluster.local; a TidbCluster that has started under another one is not changed, but made anew".to_owned(),
-            };
-            all.push(
-                scene
-                    .find_at("no-dns-name", part, format!("{field} is {domain:?}, which {fault}"))
-                    .saw(&part.subject(), field, format!("{domain:?}"), part.seen())
-                    .then(then),
-            );
-        }
-    }
-    all
 }
 
 /// 66. Two contexts of one KubeCluster.

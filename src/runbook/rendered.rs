@@ -6,7 +6,7 @@
 
 use super::actions::Action;
 use super::plan::PlannedStep;
-use crate::runbook::plan::bind::FIELD_MANAGER;
+use crate::runbook::plan::steps::FIELD_MANAGER;
 
 /// One step: everything but its title, its reason and what it waits for.
 pub fn step(step: &PlannedStep) -> PlannedStep {

@@ -27,7 +27,8 @@ use tidepilot::runbook::actions::{ProbePeerUrl, UpdatePeerUrl};
 use tidepilot::runbook::plan::Gate;
 use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::engine::{Input, Run, Stop};
-use tidepilot::runbook::run::record::{Event, How, Outcome, Record, decode};
+use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::record::{Event, How, Outcome, Record};
 
 use crate::model::{Branch, Disk, Patience, Seen, World, opened, probe_line, runbook};
 

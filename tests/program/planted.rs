@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tidepilot::runbook::plan::Plan;
-use tidepilot::runbook::run::record::line_hash;
+use tidepilot::runbook::run::lines::line_hash;
 use tidepilot::runbook::run::remaining::remaining;
 use tidepilot::sim::api_server::{Rule, Rules};
 use tidepilot::sim::{Sim, SimOptions};

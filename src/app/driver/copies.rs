@@ -9,9 +9,11 @@ use super::runbook_catalog::Lang;
 use super::{Driver, RunChannels, tell};
 use crate::app::message::RunMessage;
 use crate::client::journal::{self, Journal, LedgerError};
+use crate::client::share::found_runs;
 use crate::client::share::open_run::{self, Head};
 use crate::runbook::run::Run;
-use crate::runbook::run::record::{Event, Record, decode};
+use crate::runbook::run::lines::decode;
+use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::Standing;
 use crate::runbook::run::standing::bad_record::BadRecord;
 
@@ -67,7 +69,7 @@ impl Driver {
         if known.as_ref().is_ok_and(|records| replay(records, self.lang()).is_ok_and(|run| run.outcome().is_some())) {
             return None;
         }
-        for head in open_run::find(&self.links, Some(run)).await.heads {
+        for head in found_runs::find(&self.links, Some(run)).await.heads {
             let Ok(lines) = open_run::read(&self.links, &head).await else { continue };
             let Ok((_, ended)) = whole(&head, &lines, self.lang()) else { continue };
             let Some(outcome) = ended.outcome() else { continue };
@@ -111,7 +113,7 @@ impl Driver {
     /// Fetches what was done elsewhere since, of a run that is open in the cluster.
     pub(super) async fn bring_up(&self, run: &str) {
         let Ok(here) = journal::text(&self.runs, run) else { return };
-        for head in open_run::find(&self.links, Some(run)).await.heads {
+        for head in found_runs::find(&self.links, Some(run)).await.heads {
             let Ok(lines) = open_run::read(&self.links, &head).await else { continue };
             if one_run(&here, &lines) && !here.starts_with(&lines) && whole(&head, &lines, self.lang()).is_ok() {
                 // What cannot be fetched is said by whoever goes on.

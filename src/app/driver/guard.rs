@@ -14,13 +14,15 @@ use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};
+use crate::client::share::found_runs;
 use crate::client::share::lately::Lately;
 use crate::client::share::lease::{self, Lease, NotTaken, Wanted};
 use crate::client::share::open_run::{self, Head, NotShared, OpenRun};
 use crate::client::wire::permit::WritePermit;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::beside;
-use crate::runbook::run::record::{Event, Fence, Record, decode};
+use crate::runbook::run::lines::decode;
+use crate::runbook::run::record::{Event, Fence, Record};
 use crate::runbook::run::standing::last_driver;
 
 /// Why the leases are wanted.
@@ -199,7 +201,7 @@ impl Driver {
     /// nothing the same runbook on the same TidbCluster. One that waits for what this plan cures lets it through.
     async fn no_other_run(&self, plan: &Plan, run: &str, ground: &Ground) -> Result<(), NotStarted> {
         let cannot = |why: String| barred(Exit::Refused, format!("cannot tell whether another run is open: {why}"));
-        let others = open_run::open_in(&self.links, &ground.places).await.map_err(cannot)?;
+        let others = found_runs::open_in(&self.links, &ground.places).await.map_err(cannot)?;
         for other in others.into_iter().filter(|head| head.run != run && ground.owns(head)) {
             let lines = open_run::read(&self.links, &other).await.map_err(cannot)?;
             // One that only waits for what this plan cures lets it through.
@@ -267,7 +269,7 @@ impl Driver {
 
     /// The head as it lies in the cluster, with who wrote it; `own`: as we would write it.
     async fn head_of(&self, own: Head) -> Head {
-        let found = open_run::find(&self.links, Some(&own.run)).await.heads;
+        let found = found_runs::find(&self.links, Some(&own.run)).await.heads;
         found.into_iter().find(|head| head.object == own.object && head.namespace == own.namespace).unwrap_or(own)
     }
 }

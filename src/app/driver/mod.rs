@@ -52,8 +52,8 @@ use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::Links;
 use crate::client::journal::{self, Journal};
 use crate::client::notify::Notifier;
+use crate::client::share::found_runs;
 use crate::client::share::lease::Timing;
-use crate::client::share::open_run;
 use crate::client::wire::agent;
 use crate::client::wire::clock::Clock as Witness;
 use crate::client::wire::permit::WritePermit;
@@ -349,7 +349,7 @@ impl Driver {
                     continue;
                 }
                 self.note_driver(&mut open, &records).await;
-                let there = open_run::find(&self.links, Some(&open.run)).await.heads;
+                let there = found_runs::find(&self.links, Some(&open.run)).await.heads;
                 if let Some(head) = there.iter().find(|head| head.open) {
                     self.compare(&mut open, head).await;
                 }

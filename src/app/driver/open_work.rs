@@ -10,6 +10,7 @@ use futures::future::join_all;
 use super::{Driver, copies, journals};
 use crate::client::assemble;
 use crate::client::journal;
+use crate::client::share::found_runs;
 use crate::client::share::lease::{self, Place};
 use crate::client::share::leases::Orphan;
 use crate::client::share::open_run::{self, Head};
@@ -70,7 +71,7 @@ impl Driver {
         let dark =
             clusters.filter(|cluster| matches!(cluster.freshness, Freshness::Unreachable | Freshness::AuthNeeded));
         let dark = dark.map(|cluster| (cluster.context.clone(), cluster.message.clone().unwrap_or_default())).collect();
-        let found = open_run::find_in(&self.links, None, &namespaces, &dark).await;
+        let found = found_runs::find_in(&self.links, None, &namespaces, &dark).await;
         // Many files, and each is replayed: not on a thread that others wait for.
         let (folder, lang) = (self.runs.clone(), self.lang());
         let read = tokio::task::spawn_blocking(move || journals::standings(&folder, lang));

@@ -25,9 +25,10 @@ use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::image::Image;
 use crate::runbook::language::definition::Runbook;
 use crate::runbook::language::inputs;
-use crate::runbook::plan::bind::{self, bind, bind_accepting};
+use crate::runbook::plan::bind::{bind, bind_accepting};
 use crate::runbook::plan::digest;
 use crate::runbook::plan::overrule::Accepted;
+use crate::runbook::plan::reads;
 use crate::runbook::plan::rights::needs;
 use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
 use crate::runbook::run::Run;
@@ -55,7 +56,7 @@ impl Driver {
             return Err(format!("no context is called {unknown:?}; connected are: {}", known.join(", ")));
         }
         let target = given.target;
-        let extras = bind::extras_of_facts(&runbook);
+        let extras = reads::extras_of_facts(&runbook);
         let mut fleet = self.links.look_settled(&extras, |database| database.tidb_clusters.contains(&target)).await;
         for context in &given.contexts {
             if let Some(first) = fleet.same_cluster_as(context) {
@@ -71,7 +72,7 @@ impl Driver {
         }
         // The rights follow from the plan's actions, and the plan has to say which of them are lacking.
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
+        let reads = reads::objects_of_facts(&runbook, &given.values, &seen);
         self.add_objects(&mut seen.fleet, &reads).await;
         let draft = bind_accepting(&runbook, inputs, &seen, accepted).map_err(|error| error.to_string())?;
         let objects = draft.steps.iter().flat_map(|step| step.action.objects()).collect();
@@ -122,10 +123,10 @@ impl Driver {
         let (runbook, _) = self.shelf.find(id)?;
         let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
-        let extras = bind::extras_of_facts(&runbook);
+        let extras = reads::extras_of_facts(&runbook);
         let fleet = client::assemble(self.links.look_closer(None, &extras).await);
         let mut seen = Observation { at: now(), fleet, denied: Some(Vec::new()) };
-        let reads = bind::objects_of_facts(&runbook, &given.values, &seen);
+        let reads = reads::objects_of_facts(&runbook, &given.values, &seen);
         self.add_objects(&mut seen.fleet, &reads).await;
         let plan = bind(&runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let mut reach = self.reach(&runbook, &plan, &seen);
@@ -148,7 +149,7 @@ impl Driver {
         let fleet = &seen.fleet;
         let database = database_of(fleet, &plan.target);
         let all = database.map_or_else(|| vec![plan.target.clone()], |database| database.tidb_clusters);
-        let asked = bind::asked_of_pd(runbook, &plan.inputs, seen);
+        let asked = reads::asked_of_pd(runbook, &plan.inputs, seen);
         let absent = |of: &&ObjectRef| fleet.tidb_cluster(of).is_none() && !asked.contains(of);
         let without_pd = all.iter().filter(absent).cloned().collect();
         let later = asked.iter().filter(|of| !all.contains(of)).cloned().collect();
@@ -169,9 +170,9 @@ impl Driver {
             journal_in: (!self.local_only).then(|| plan.target.clone()),
             second_person_in: (!self.local_only && plan.steps.iter().any(|step| step.approvers > 1))
                 .then(|| plan.target.context.clone()),
-            extras: bind::extras_of_facts(runbook),
-            claims_in: bind::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
-            reads: bind::objects_of_facts(runbook, &plan.inputs, seen),
+            extras: reads::extras_of_facts(runbook),
+            claims_in: reads::contexts_of_extra(runbook, &plan.inputs, seen, Extra::Claims),
+            reads: reads::objects_of_facts(runbook, &plan.inputs, seen),
         }
     }
 

@@ -12,7 +12,9 @@ use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::kube::identity::Identity;
-use crate::client::share::open_run::{self, Found, Head};
+use crate::client::share::found_runs;
+use crate::client::share::found_runs::Found;
+use crate::client::share::open_run::{self, Head};
 use crate::client::wire::agent;
 use crate::client::wire::permit::WritePermit;
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -30,7 +32,7 @@ use crate::runbook::run::standing::last_driver;
 impl Driver {
     /// The open runs in every context. Reads only.
     pub async fn open_runs(&self) -> Found {
-        open_run::find(&self.links, None).await
+        found_runs::find(&self.links, None).await
     }
 
     /// Fetches the journal of a run found in the clusters and goes on with it.
@@ -231,7 +233,7 @@ impl Driver {
     }
 
     pub(super) async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
-        let mut found = open_run::find(&self.links, Some(run)).await;
+        let mut found = found_runs::find(&self.links, Some(run)).await;
         // Somebody may have laid another object under the same name elsewhere: the one that is whole is the run's.
         found.heads.sort_by_key(|head| head.open);
         for head in found.heads.iter().rev() {
@@ -316,7 +318,7 @@ impl Driver {
         if self.local_only || self.links.get(&plan.target.context).is_none_or(|link| link.read_only()) {
             return;
         }
-        let found = open_run::find(&self.links, Some(run)).await;
+        let found = found_runs::find(&self.links, Some(run)).await;
         if !found.heads.iter().any(|head| head.open) {
             return;
         }

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::files::{FOLDER_LIMIT, open_plain, shared};
-use crate::runbook::run::record::{BadLine, Event, Parsed, Record, decode, encode, line_hash};
+use crate::runbook::run::lines::{BadLine, Parsed, decode, encode, line_hash};
+use crate::runbook::run::record::{Event, Record};
 
 /// Longest journal that is read.
 const LONGEST: u64 = 64 * 1024 * 1024;

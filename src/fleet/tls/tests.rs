@@ -2,6 +2,7 @@
 
 use super::super::certificate::CertificateFacts;
 use super::*;
+use crate::fleet::certificate::Usage;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")

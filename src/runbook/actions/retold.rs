@@ -17,7 +17,7 @@ use crate::runbook::image::Image;
 use crate::runbook::language::definition::{Runbook, SHIPPED, Step, Text};
 use crate::runbook::language::expr::{self, Scope};
 use crate::runbook::language::holes::pieces;
-use crate::runbook::plan::bind::FIELD_MANAGER;
+use crate::runbook::plan::steps::FIELD_MANAGER;
 use crate::runbook::plan::{CheckResult, CheckState, Plan, PlannedStep, Rehearsal};
 
 /// The plan told anew. `document`: the runbook that every step was found to come from; `None`: there is none.

@@ -1,7 +1,7 @@
 //! Facts: what an expression can ask of an observation, and the shape it gets.
 //!
 //! A fact is a pure projection of one fresh [`Observation`]; within one look it is made once
-//! ([`crate::runbook::plan::bind::Facts`]), never kept for the next. What could not be seen is an error ([`Unseen`]) or an
+//! ([`crate::runbook::plan::answers::Facts`]), never kept for the next. What could not be seen is an error ([`Unseen`]) or an
 //! absent field, never an empty list that looks like "all fine". Each fact is a struct in one of the files here; its fields
 //! with their meaning are what `docs/writing-runbooks.md` prints ([`Query::schema`]).
 //! Not here: how an observation is taken (`client::kube::look`).

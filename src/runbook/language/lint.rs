@@ -14,7 +14,8 @@ use crate::runbook::language::expr::Scope;
 use crate::runbook::language::fields;
 use crate::runbook::language::inputs as given_inputs;
 use crate::runbook::language::sample;
-use crate::runbook::plan::bind::{BindError, Facts, bind_strictly};
+use crate::runbook::plan::answers::Facts;
+use crate::runbook::plan::bind::{BindError, bind_strictly};
 
 /// One thing that is wrong, or may be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

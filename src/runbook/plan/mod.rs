@@ -2,14 +2,18 @@
 //!
 //! Types here; making one is [`crate::runbook::plan::bind`]. A plan is stored in a run's first record and never changes after.
 
+pub mod answers;
 pub mod bind;
 pub mod digest;
 pub(super) mod hidden;
 pub mod overrule;
+pub(super) mod preflight;
 pub mod provenance;
+pub mod reads;
 #[cfg(test)]
 pub(super) mod remedies;
 pub mod rights;
+pub mod steps;
 
 use std::collections::BTreeMap;
 

@@ -17,7 +17,8 @@ use crate::hazards::tests::worlds;
 use crate::hazards::{Finding, check};
 use crate::runbook::Observation;
 use crate::runbook::language::definition::Runbook;
-use crate::runbook::plan::bind::{bind, objects_of_facts};
+use crate::runbook::plan::bind::bind;
+use crate::runbook::plan::reads::objects_of_facts;
 
 /// Findings without a command, and why there is none.
 const WORDS: &[(&str, &str)] = &[

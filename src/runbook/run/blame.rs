@@ -6,7 +6,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
 use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::runbook::facts::Query;
-use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::answers::Facts;
 
 /// Who set what an expression reads: fields of a TidbCluster that it names through a fact, and `paused` of all of them.
 pub(in crate::runbook) fn of_check(facts: &Facts<'_>, source: &str, target: &ObjectRef) -> Option<String> {

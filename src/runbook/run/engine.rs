@@ -8,17 +8,17 @@
 //! does; what cannot be decided by looking waits or stops, it is never retried blindly.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::runbook::Observation;
-use crate::runbook::action::{Answer, ProbeLine};
+use crate::runbook::action::Answer;
 use crate::runbook::actions::Action;
+use crate::runbook::actions::WaitRollout;
 use crate::runbook::actions::judge::{Judged, judge};
-use crate::runbook::actions::network::RouteProbe;
-use crate::runbook::actions::{NetProbe, ProbePeerUrl, UpdatePeerUrl, WaitRollout};
 use crate::runbook::image::Image;
-use crate::runbook::plan::bind::{self, Facts};
-use crate::runbook::plan::{Condition, PlannedStep};
+use crate::runbook::plan::PlannedStep;
+use crate::runbook::plan::answers::Facts;
+use crate::runbook::plan::preflight;
 pub use crate::runbook::run::effect::{About, Effect, Input, Stop};
 use crate::runbook::run::gates::answered;
 use crate::runbook::run::record::{Cause, Event, How, Outcome, PauseReason};
@@ -31,8 +31,6 @@ const MAX_ATTEMPTS: u32 = 3;
 /// A membership write whose answer was lost may be applied up to 11 s later (`facts-etcd.md`); nothing is sent again
 /// before this long after the Intent.
 pub const LATE_WRITE_S: i64 = 15;
-/// How long a probe's answer may be relied on; seconds.
-const FRESH_PROBE_S: i64 = 60;
 /// How often the world is looked at while waiting; seconds.
 pub(in crate::runbook) const POLL_S: u64 = 2;
 
@@ -233,43 +231,6 @@ impl Run {
         }
     }
 
-    /// A step that sends nothing: its own conditions decide. A person is asked first where there is something to do.
-    fn awaiting(&self, step: &PlannedStep, claimed: bool, facts: &Facts<'_>, now: Timestamp) -> Vec<Effect> {
-        for never in &step.never {
-            // What cannot be told yet is not what must never be seen.
-            if facts.check(&never.check, &step.env) == Ok(true) {
-                let sentence =
-                    facts.words(&never.say, &step.env).unwrap_or_else(|why| format!("{} ({why})", never.say));
-                return pause(&step.id, Cause::Hopeless, PauseReason::Refused { sentence });
-            }
-        }
-        let said = |until: &Condition| match (&until.say, &step.say) {
-            (None, Some(say)) => facts.words(say, &step.env).unwrap_or_else(|_| facts.told(until, &step.env)),
-            (Some(_), _) | (None, None) => facts.told(until, &step.env),
-        };
-        let open = step.until.iter().find_map(|until| match facts.check(&until.check, &step.env) {
-            Ok(true) => None,
-            Ok(false) => Some(said(until)),
-            Err(why) => Some(why),
-        });
-        let Some(open) = open else {
-            // What can only be said by a person is done when one has said it.
-            if step.until.is_empty()
-                && !claimed
-                && let Some(gate) = self.open_gate(step)
-            {
-                return vec![Effect::Ask(gate)];
-            }
-            let how = if claimed { How::ByHand } else { How::Observed };
-            let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
-            return self.complete(step, how, json!({ "until": until }), facts, now);
-        };
-        if let Some(hold) = self.open_gate(step).map(|gate| vec![Effect::Ask(gate)]) {
-            return hold;
-        }
-        self.wait(step, open, now)
-    }
-
     /// Somebody else has been here. Whoever goes on without anything having changed is told that.
     fn foreign(&self, step: &PlannedStep, sentence: String, before: Image, ours: Image, theirs: Image) -> Vec<Effect> {
         let again = self.paused_before.as_ref().filter(|pause| {
@@ -301,7 +262,7 @@ impl Run {
         // The way back must stay open when the way forth would be refused.
         if step.action.writes()
             && self.plan.step(&step.id).is_some()
-            && let Some(refused) = bind::first_refusal(facts, self.has_written(), &self.plan.checks)
+            && let Some(refused) = preflight::first_refusal(facts, self.has_written(), &self.plan.checks)
         {
             let sentence = format!("not ready for {:?}: check {}: {}", step.id, refused.id, refused.sentence);
             return Some(self.wait(step, sentence, now));
@@ -327,18 +288,6 @@ impl Run {
         }
         self.stale_probe(step, now)
             .map(|probe| vec![Effect::Probe { step: probe.id.clone(), action: probe.action.clone() }])
-    }
-
-    /// The probe that an update relies on, when it was taken too long ago: a gate or a pause may lie between.
-    fn stale_probe(&self, step: &PlannedStep, now: Timestamp) -> Option<&PlannedStep> {
-        let Action::UpdatePeerUrl(UpdatePeerUrl { to, restores: false, .. }) = &step.action else { return None };
-        let probe = self.plan.steps.iter().find(|other| {
-            other.item == step.item
-                && matches!(&other.action, Action::ProbePeerUrl(ProbePeerUrl { url, .. }) if to.contains(url))
-        })?;
-        let skipped = matches!(self.state(&probe.id), StepState::Completed(How::Skipped { .. } | How::ByHand));
-        let age = self.probed_at.get(&probe.id).map(|at| now.duration_since(*at).as_secs().abs());
-        (!skipped && age.is_none_or(|age| age > FRESH_PROBE_S)).then_some(probe)
     }
 
     /// A step that was sent often enough; nobody is asked for leave to an attempt that will not be made.
@@ -428,7 +377,7 @@ impl Run {
         }
     }
 
-    fn complete(
+    pub(super) fn complete(
         &self,
         step: &PlannedStep,
         how: How,
@@ -448,91 +397,6 @@ impl Run {
         }
         let event = Event::Completed { step: step.id.clone(), how, evidence };
         vec![Effect::Append(event), Effect::Observe]
-    }
-
-    fn probed(&self, step: &str, lines: &[ProbeLine], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
-        // Also one that was completed earlier: its proof had grown old.
-        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
-        if stop_asked {
-            return pause(&step.id, Cause::Asked, PauseReason::Asked);
-        }
-        if !lines.is_empty() && lines.iter().all(ProbeLine::good) {
-            let event = Event::Completed { step: step.id.clone(), how: How::Observed, evidence: json!(lines) };
-            return vec![Effect::Append(event), Effect::Observe];
-        }
-        let bad = lines.iter().find(|line| !line.good());
-        let sentence = bad.map_or_else(
-            || "no PD pod could look at the new peerURL".to_owned(),
-            |line| format!("from {}: {}", line.from, line.detail),
-        );
-        self.wait(step, sentence, now)
-    }
-
-    /// A way that is shut is tried again for a while (a negative answer of DNS is kept for up to 30 s); then the look
-    /// is over and what it saw is its result, good or not: nothing that this run could do would open it.
-    fn crossed(&self, step: &str, ways: &[RouteProbe], stop_asked: bool, now: Timestamp) -> Vec<Effect> {
-        let Some(step) = self.step(step) else { return vec![Effect::Observe] };
-        if stop_asked {
-            return pause(&step.id, Cause::Asked, PauseReason::Asked);
-        }
-        let Action::NetProbe(NetProbe { patience_s, .. }) = &step.action else { return vec![Effect::Observe] };
-        let patience = i64::try_from(*patience_s).unwrap_or(i64::MAX);
-        let shut = ways.iter().find_map(RouteProbe::trouble);
-        match shut {
-            None if ways.is_empty() => self.wait(step, "there is nowhere to look from".to_owned(), now),
-            Some(shut) if now.duration_since(self.progress).as_secs() < patience => self.wait(step, shut, now),
-            Some(_) | None => {
-                let evidence = json!({ "ways": ways });
-                vec![
-                    Effect::Append(Event::Completed { step: step.id.clone(), how: How::Observed, evidence }),
-                    Effect::Observe,
-                ]
-            }
-        }
-    }
-
-    pub(in crate::runbook) fn wait(&self, step: &PlannedStep, sentence: String, now: Timestamp) -> Vec<Effect> {
-        let sentence = match self.left_out(step) {
-            Some(skipped) => format!("{sentence}; {skipped}"),
-            None => sentence,
-        };
-        self.wait_about(step, About::Step, sentence, step.stalled_s, now)
-    }
-
-    pub(in crate::runbook) fn wait_about(
-        &self,
-        step: &PlannedStep,
-        about: About,
-        sentence: String,
-        stalled_s: u64,
-        now: Timestamp,
-    ) -> Vec<Effect> {
-        let waited = now.duration_since(self.progress).as_secs();
-        if waited > i64::try_from(step.total_s).unwrap_or(i64::MAX) {
-            let sentence = format!("{} took longer than {} s; last seen: {sentence}", step.id, step.total_s);
-            return pause(&step.id, Cause::TookTooLong, PauseReason::TimedOut { sentence });
-        }
-        vec![Effect::Wait { seconds: POLL_S, sentence, stalled_s: stalled_s.min(step.stalled_s), about }]
-    }
-
-    /// What was left out, where a later step may wait for just that: nothing else will make it.
-    fn left_out(&self, step: &PlannedStep) -> Option<String> {
-        let before = self.steps().iter().take_while(|other| other.id != step.id);
-        let made = |other: &&PlannedStep| other.action.writes() || matches!(other.action, Action::Manual(_));
-        let skipped: Vec<String> = before
-            .filter(made)
-            .filter_map(|other| match self.state(&other.id) {
-                StepState::Completed(How::Skipped { reason }) => Some(format!("{} ({reason})", other.id)),
-                StepState::Completed(_) | StepState::Pending | StepState::Open { .. } => None,
-            })
-            .collect();
-        (!skipped.is_empty()).then(|| {
-            format!(
-                "{} waits for what an earlier step would have made and was skipped: {}",
-                step.id,
-                skipped.join(", ")
-            )
-        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::runbook::actions::Action;
 use crate::runbook::actions::{PatchTidbCluster, UpdatePeerUrl};
 use crate::runbook::image::Image;
 use crate::runbook::plan::PlannedStep;
-use crate::runbook::plan::bind::Facts;
+use crate::runbook::plan::answers::Facts;
 use crate::runbook::run::blame;
 use crate::runbook::run::engine::{About, Effect, POLL_S, Run};
 use crate::runbook::run::undo::undone;

@@ -12,8 +12,11 @@ pub mod engine;
 pub(super) mod gates;
 pub(super) mod guards;
 pub mod identity;
+pub mod lines;
+mod looks;
 pub mod newer;
 pub mod people;
+mod probes;
 pub mod proven;
 pub mod record;
 pub mod remaining;
@@ -22,6 +25,7 @@ pub mod standing;
 pub mod standstill;
 pub mod undo;
 pub mod view;
+mod waits;
 pub mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,12 +39,9 @@ use super::actions::PatchTidbCluster;
 use super::image::Image;
 use super::plan::{Confirm, Plan, PlannedStep};
 use crate::fleet::ObjectRef;
-use crate::fleet::extras::Extras;
-use crate::fleet::object::ObjectId;
 use crate::runbook::actions::network::{self, RouteProbe};
 use crate::runbook::actions::retold::told;
 use crate::runbook::language::definition::Runbook;
-use crate::runbook::plan::bind;
 use crate::runbook::run::gates::overwrite_gate;
 use crate::runbook::run::people::People;
 use crate::runbook::run::record::{Cause, Choice, Event, How, Outcome, PauseReason, Record};
@@ -404,25 +405,6 @@ impl Run {
     /// A step of the plan or of the way back, by its id.
     pub fn any_step(&self, id: &str) -> Option<&PlannedStep> {
         self.step(id)
-    }
-
-    /// The objects, beside what is listed anyway, that have to be looked at for this run.
-    pub fn objects(&self, seen: &super::Observation) -> BTreeSet<ObjectId> {
-        let mut all = bind::objects_of_facts(&self.runbook, &self.plan.inputs, seen);
-        let way_back = self.undo.iter().flat_map(|way| &way.steps);
-        all.extend(self.asked_of_the_gone(seen));
-        all.extend(self.plan.steps.iter().chain(way_back).flat_map(|step| step.action.objects()));
-        all
-    }
-
-    /// The DNS domains that its inputs give, with where each is to be set.
-    pub fn domains(&self) -> Vec<(ObjectRef, Option<String>)> {
-        crate::runbook::language::inputs::domains(&self.runbook, &self.plan.inputs)
-    }
-
-    /// What a closer look has to read for this run.
-    pub fn extras(&self) -> Extras {
-        bind::extras_of_facts(&self.runbook)
     }
 
     /// The way back, once it was chosen.

@@ -5,6 +5,8 @@
 //! Pure. Not here: reading journals, records and leases (`app::driver::open_work`).
 
 pub mod bad_record;
+mod explaining;
+mod waiting;
 
 use std::collections::BTreeSet;
 
@@ -12,20 +14,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::bad_record::BadRecord;
-use crate::fleet::database::{Database, Member};
-use crate::fleet::diagnosis::{Diagnosis, Leftover};
-use crate::fleet::problem::{Problem, ProblemKind};
-use crate::fleet::subject::Subject;
+pub use self::explaining::{explained, into_diagnosis, into_findings, unexplained};
+use self::waiting::{answers, moves, named, waits};
+use crate::fleet::database::Database;
 use crate::fleet::{Fleet, ObjectRef};
-use crate::hazards::Finding;
-use crate::runbook::actions::Action;
-use crate::runbook::actions::UpdatePeerUrl;
 use crate::runbook::actions::requests::quote;
-use crate::runbook::plan::{Document, Gate, PlannedStep};
-use crate::runbook::run::engine::{Run, StepState};
 use crate::runbook::run::proven::{gone_sentence, missing};
 use crate::runbook::run::record::{Cause, Event, Record};
-use crate::runbook::run::view::{Direction, Progress, ResolutionOffer, Shown, View};
+use crate::runbook::run::view::{ResolutionOffer, Shown};
 
 /// Whether a process drives a run now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -398,161 +394,6 @@ impl Standing {
                 .iter()
                 .any(|of| of.to_string() == self.target || self.restarts.contains(&of.to_string()))
     }
-
-    /// Whether what it is doing now accounts for a problem. Nothing does while PD's quorum is not seen to stand, nor once
-    /// no process drives it.
-    pub fn explains(&self, database: &Database, problem: &Problem) -> bool {
-        if !self.open || self.left() || !self.sent || !self.concerns(database) || !database.quorum.stands() {
-            return false;
-        }
-        let restarted = |of: Option<ObjectRef>| of.is_some_and(|of| self.restarts.contains(&of.to_string()));
-        let corrected = |member: &Member| {
-            let pod = member.of().zip(member.pod.as_ref());
-            pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
-        };
-        let here = |subject: &Subject| {
-            subject.kind == "TidbCluster"
-                && self.restarts.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
-        };
-        let members = || {
-            let named = problem.about.iter().filter(|about| about.kind == "member");
-            named.filter_map(|about| database.members.iter().find(|member| member.id.hex() == about.name))
-        };
-        match problem.kind {
-            ProblemKind::NotReady | ProblemKind::OutsideReady => problem.about.iter().any(here),
-            ProblemKind::MemberUnhealthy => members().any(|member| restarted(member.of())),
-            ProblemKind::PeerUrl => members().any(corrected),
-            ProblemKind::StoreNotUp => {
-                let named = problem.about.iter().filter(|about| about.kind == "store");
-                let rows =
-                    named.filter_map(|about| database.stores.iter().find(|row| row.store.id.to_string() == about.name));
-                rows.into_iter().any(|row| row.store.state == "Disconnected" && restarted(row.of.clone()))
-            }
-            ProblemKind::OneUidTwice
-            | ProblemKind::IdNotConfirmed
-            | ProblemKind::OperatorDown
-            | ProblemKind::Paused
-            | ProblemKind::OwnDatabase
-            | ProblemKind::LeadsBack
-            | ProblemKind::TlsToggled
-            | ProblemKind::PdCertificate
-            | ProblemKind::DomainInDoubt
-            | ProblemKind::ListsDiffer
-            | ProblemKind::OtherCluster
-            | ProblemKind::NeverStarted
-            | ProblemKind::NoLeader
-            | ProblemKind::NoQuorum => false,
-        }
-    }
-
-    /// The same for a finding.
-    pub fn explains_finding(&self, database: &Database, finding: &Finding) -> bool {
-        if !self.open || self.left() || !self.sent || !self.concerns(database) || !database.quorum.stands() {
-            return false;
-        }
-        let subjects = |kind: &'static str| finding.subjects.iter().filter(move |subject| subject.kind == kind);
-        let here = |set: &BTreeSet<String>, subject: &Subject| {
-            set.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
-        };
-        let member = |name: &str| database.members.iter().find(|member| member.id.hex() == name);
-        match finding.id() {
-            "not-ready" => {
-                subjects("TidbCluster").next().is_some()
-                    && subjects("TidbCluster").all(|subject| here(&self.restarts, subject))
-            }
-            "pd-member-unhealthy" => {
-                subjects("member").next().is_some()
-                    && subjects("member").all(|subject| {
-                        let of = member(&subject.name).and_then(Member::of);
-                        of.is_some_and(|of| self.restarts.contains(&of.to_string()))
-                    })
-            }
-            "peer-urls-half-updated" => {
-                let drifting: Vec<&Member> = database.members.iter().filter(|member| member.drift).collect();
-                !drifting.is_empty()
-                    && drifting.iter().all(|member| {
-                        let pod = member.of().zip(member.pod.as_ref());
-                        pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
-                    })
-            }
-            _ => false,
-        }
-    }
-
-    /// What stands beside a problem that it explains.
-    pub fn expected(&self) -> String {
-        let doing = match (self.restarts.is_empty(), self.corrects.is_empty()) {
-            (false, _) => format!("is restarting {}", self.restarts.iter().cloned().collect::<Vec<_>>().join(", ")),
-            (true, false) => "corrects the peerURLs next".to_owned(),
-            (true, true) => "is at work on it".to_owned(),
-        };
-        format!("expected: run {} {doing}", self.run)
-    }
-}
-
-/// The run that accounts for a problem of a Database, if one does.
-pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &Problem) -> Option<&'a Standing> {
-    runs.iter().find(|run| run.explains(database, problem))
-}
-
-/// Problems of all Databases that no run explains.
-pub fn unexplained(runs: &[Standing], databases: &[Database]) -> bool {
-    let mut all =
-        databases.iter().flat_map(|database| database.problems.iter().map(move |problem| (database, problem)));
-    all.any(|(database, problem)| explained(runs, database, problem).is_none())
-}
-
-/// Puts the open runs into what interrupted work was found: they come first, and no other command is proposed for their
-/// Databases before they are over. `fleet_databases`: what was looked at.
-pub fn into_diagnosis(runs: &[Standing], databases: &[Database], found: &mut Diagnosis) {
-    for leftover in &mut found.leftovers {
-        let database = databases.iter().find(|database| {
-            database.name == leftover.database || database.id.as_deref() == Some(leftover.database.as_str())
-        });
-        let Some(run) = runs.iter().find(|run| run.open && database.is_some_and(|database| run.concerns(database)))
-        else {
-            continue;
-        };
-        if run.sent || leftover.remedy.starts_with("tidepilot run ") {
-            leftover.remedy = format!("{} # then look again", run.first_command());
-        }
-    }
-    let open = runs.iter().filter(|run| run.open).map(|run| Leftover {
-        kind: "open-run",
-        database: databases
-            .iter()
-            .find(|database| run.concerns(database))
-            .map_or_else(|| run.database.clone().unwrap_or_default(), |database| database.name.clone()),
-        at: run.target.clone(),
-        sentence: run.sentence(),
-        remedy: run.first_command(),
-    });
-    let open: Vec<Leftover> = open.collect();
-    found.leftovers.splice(0..0, open);
-}
-
-impl Standing {
-    fn first_command(&self) -> String {
-        match self.next.as_slice() {
-            [] => format!("tidepilot runs show {} # it is under way: wait for its end", self.run),
-            [one] => one.clone(),
-            [first, more @ ..] => format!("{first} # or: {}", more.join("; or: ")),
-        }
-    }
-}
-
-/// Notes what the runs account for, and proposes no other command for their Databases before they are over.
-pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [Finding]) {
-    for finding in findings {
-        let database = databases.iter().find(|database| finding.database.as_ref() == Some(&database.name));
-        let Some(database) = database else { continue };
-        let explained = runs.iter().find(|run| run.explains_finding(database, finding));
-        finding.expected = explained.map(Standing::expected);
-        let open = runs.iter().find(|run| run.open && run.concerns(database));
-        if let Some(run) = open.filter(|_| finding.what_to_do.contains("tidepilot run ")) {
-            finding.what_to_do = run.first_command();
-        }
-    }
 }
 
 /// Who last took the lease for a run.
@@ -572,95 +413,4 @@ pub fn last_driver(records: &[Record]) -> Option<String> {
         | Event::Paused { .. }
         | Event::Closed { .. } => None,
     })
-}
-
-fn pod_name(of: &ObjectRef, pod: &str) -> String {
-    format!("{}/{}/{pod}", of.context, of.namespace)
-}
-
-/// Where it waits, as the end of a sentence that begins with "it".
-fn waits(shown: &Shown, view: &View) -> String {
-    let undo = if view.direction == Direction::Undo { "is being undone and " } else { "" };
-    let line = view.step();
-    let at = line.map_or_else(String::new, |line| line.id.clone());
-    if let Some(reason) = &view.paused {
-        return format!("{undo}stopped at {at}: {}", reason.sentence());
-    }
-    if let Some(Awaiting { step, attempt, since, confirmed_by, .. }) = Awaiting::of(shown) {
-        return format!(
-            "{undo}waits for a second person at {step} (attempt {attempt}) since {since}, confirmed by {confirmed_by}"
-        );
-    }
-    if let Some(gate) = &view.gate {
-        return format!("{undo}waits at the gate of {at}: {}", gate.question);
-    }
-    match line.map(|line| (&line.progress, line.attempts)) {
-        Some((Progress::Sent | Progress::Verifying | Progress::Refused, attempt)) => {
-            format!("{undo}has sent {at} (attempt {attempt}), and its end is not noted")
-        }
-        Some(_) => format!("{undo}is at {at}"),
-        None => format!("{undo}has every step done and was not closed"),
-    }
-}
-
-/// What a document is called before anybody has held it against what is on this machine.
-fn named(document: &Document) -> String {
-    let what = if document.fork { "fork" } else { "own runbook" };
-    format!("{what} {}", document.file)
-}
-
-/// The flags that answer what stands before the next step.
-fn answers(shown: &Shown, view: &View, here: bool) -> String {
-    let gate = match &view.gate {
-        None if !here && view.outcome.is_none() => asked_anew(shown.run()),
-        gate => gate.clone(),
-    };
-    match gate.map(|gate| gate.text) {
-        Some(Some(text)) => format!(" --confirm {}", quote(&text)),
-        Some(None) => " --yes".to_owned(),
-        None => match shown.run().awaits_approval() {
-            Some(_) => " --await-approval 600".to_owned(),
-            None => String::new(),
-        },
-    }
-}
-
-/// The gate before the next step, once somebody else has taken the run over.
-fn asked_anew(run: &Run) -> Option<Gate> {
-    let mut taken = run.clone();
-    let event = Event::TakenOver { tool: String::new(), by: String::new(), from: String::new(), moves: None };
-    taken.apply(&Record { seq: 0, at: Timestamp::UNIX_EPOCH, prev: String::new(), event });
-    let open = |step: &&PlannedStep| !matches!(taken.state(&step.id), StepState::Completed(_));
-    taken.open_gate(taken.steps().iter().find(open)?)
-}
-
-/// What it restarts now, and whose peerURLs it corrects.
-fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<String>) {
-    let run = shown.run();
-    let planned = |id: &str| run.steps().iter().find(|step| step.id == id);
-    let left: Vec<&PlannedStep> = view
-        .steps
-        .iter()
-        .filter(|line| line.direction == view.direction && !line.progress.over())
-        .filter_map(|line| planned(&line.id))
-        .collect();
-    let mut corrects = BTreeSet::new();
-    for step in &left {
-        if let Action::UpdatePeerUrl(UpdatePeerUrl { target, pod, .. }) = &step.action {
-            corrects.insert(pod_name(target, pod));
-        }
-    }
-    let mut restarts = BTreeSet::new();
-    if let Some(now) = view.step().and_then(|line| planned(&line.id)).filter(|_| run.has_written()) {
-        let sent = || view.step().is_some_and(|line| matches!(line.progress, Progress::Sent | Progress::Verifying));
-        let restarting = match &now.action {
-            Action::WaitRollout(_) | Action::Await(_) => true,
-            Action::PatchTidbCluster(_) => sent(),
-            _ => false,
-        };
-        if restarting {
-            restarts.insert(now.action.target().to_string());
-        }
-    }
-    (restarts, corrects)
 }

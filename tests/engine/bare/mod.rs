@@ -29,12 +29,13 @@ use tidepilot::runbook::actions::NetProbe;
 use tidepilot::runbook::actions::network::RouteProbe;
 use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::language::inputs;
-use tidepilot::runbook::plan::bind;
 use tidepilot::runbook::plan::{Gate, Plan};
+use tidepilot::runbook::plan::{bind, reads};
 use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Input, Run};
-use tidepilot::runbook::run::record::{Event, How, Record, decode};
+use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::record::{Event, How, Record};
 use tidepilot::sim::bare::Bare;
 
 use crate::model::{Disk, Ended, Fate};
@@ -120,7 +121,7 @@ impl Bed {
     /// The objects that the facts of a runbook are answered from now.
     pub fn reads(&mut self, runbook: &Runbook, inputs: &BTreeMap<String, Value>) -> BTreeSet<ObjectId> {
         let seen = self.look(None, None, &[]);
-        bind::objects_of_facts(runbook, inputs, &seen)
+        reads::objects_of_facts(runbook, inputs, &seen)
     }
 
     /// Makes a plan as the driver does: a draft, then once more with the objects that it names.
@@ -134,7 +135,7 @@ impl Bed {
         let given = inputs::read(runbook, inputs).map_err(|error| error.to_string())?;
         let fleet = self.look(None, None, &[]).fleet;
         let mut seen = Observation { at: self.now(), fleet, denied: Some(Vec::new()) };
-        let reads = bind::objects_of_facts(runbook, &given.values, &seen);
+        let reads = reads::objects_of_facts(runbook, &given.values, &seen);
         look::objects(&self.bare, self.now(), &mut seen.fleet, &reads);
         let draft = bind::bind(runbook, inputs, &seen).map_err(|error| error.to_string())?;
         let named = draft.steps.iter().flat_map(|step| step.action.objects()).collect();

@@ -31,7 +31,8 @@ use tidepilot::runbook::plan::{Gate, Plan};
 use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{Input, Run, Stop};
-use tidepilot::runbook::run::record::{Event, How, Record, decode, encode, line_hash};
+use tidepilot::runbook::run::lines::{decode, encode, line_hash};
+use tidepilot::runbook::run::record::{Event, How, Record};
 
 pub const PODS: usize = 3;
 /// Seconds from one look to the next.

@@ -15,7 +15,8 @@ use cases::{CASES, Case, FITTING};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
 use tidepilot::runbook::language::expr::Scope;
-use tidepilot::runbook::plan::bind::{self, Facts};
+use tidepilot::runbook::plan::answers::Facts;
+use tidepilot::runbook::plan::bind;
 use tidepilot::runbook::plan::{CheckResult, CheckState, Plan};
 use worlds::{BASES, Base, Beds, World};
 

@@ -23,7 +23,8 @@ use tidepilot::runbook::Observation;
 use tidepilot::runbook::language::definition::{Runbook, SHIPPED};
 use tidepilot::runbook::language::inputs;
 use tidepilot::runbook::plan::CheckState;
-use tidepilot::runbook::plan::bind::{bind, objects_of_facts};
+use tidepilot::runbook::plan::bind::bind;
+use tidepilot::runbook::plan::reads::objects_of_facts;
 use tidepilot::sim::scenario::{self, Scenario};
 
 use super::{World, assemble};

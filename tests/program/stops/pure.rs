@@ -6,7 +6,8 @@
 
 use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Run, Stop};
-use tidepilot::runbook::run::record::{Cause, Event, Outcome, PauseReason, decode};
+use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::record::{Cause, Event, Outcome, PauseReason};
 use tidepilot::runbook::run::ways::WayOn;
 
 use crate::model::{Bed, Branch, Course, Ended, Fate, World, choose, drive, opened, runbook};

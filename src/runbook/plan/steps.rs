@@ -1,0 +1,248 @@
+//! The steps of a plan: each phase with its for-each, and every step with its before and after.
+//!
+//! Pure. Not here: the plan as a whole ([`super::bind`]), the types ([`super`]).
+
+use serde_json::json;
+
+use crate::fleet::object::ObjectKind;
+use crate::fleet::pd::MembershipApi;
+use crate::fleet::tidbcluster::{Component, TidbCluster};
+use crate::fleet::{Fleet, ObjectRef, rollout};
+use crate::runbook::Observation;
+use crate::runbook::action::Reversibility;
+use crate::runbook::actions::Action;
+use crate::runbook::actions::danger::unfamiliar;
+use crate::runbook::actions::judge::{Judged, judge};
+use crate::runbook::actions::merge;
+use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
+use crate::runbook::bind_error::BindError;
+use crate::runbook::image::Image;
+use crate::runbook::language::definition::{self, ConfirmAsked, Phase, Step};
+use crate::runbook::language::expr::Scope;
+use crate::runbook::plan::answers::Facts;
+use crate::runbook::plan::{Condition, Confirm, NeverSeen, PlannedStep, Rehearsal};
+
+/// Field manager shown in a plan; a run puts its id in the place.
+pub const FIELD_MANAGER: &str = "tidepilot%2FRUN";
+
+pub(super) fn expand(
+    phase: &Phase,
+    facts: &Facts<'_>,
+    target: &ObjectRef,
+    steps: &mut Vec<PlannedStep>,
+) -> Result<(), BindError> {
+    let at = |why: String| BindError::Step { step: phase.id.clone(), why };
+    if let Some(when) = &phase.when
+        && !facts.check(when, &Scope::new()).map_err(at)?
+    {
+        return Ok(());
+    }
+    let mut items = vec![(None, Scope::new(), None)];
+    if let Some(each) = &phase.for_each {
+        let over = facts.eval(&each.over, &Scope::new()).map_err(at)?;
+        let list = over.as_array().cloned().ok_or_else(|| at(format!("forEach over {:?} is no list", each.over)))?;
+        if list.is_empty() && !each.allow_empty {
+            return Err(at(format!("forEach over {:?} found nothing; an empty list is refused", each.over)));
+        }
+        items.clear();
+        for item in list {
+            let mut env = Scope::from([(each.name.clone(), item)]);
+            let key = facts.eval(&each.key, &env).map_err(at)?;
+            let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+            let last = match &each.last {
+                Some(last) => facts.check(last, &env).map_err(at)?,
+                None => false,
+            };
+            env.insert("lastNow".into(), json!(last));
+            items.push((Some(key), env, each.last.clone()));
+        }
+        // The predicted order; the engine asks again when the time has come.
+        items.sort_by_key(|(_, env, _)| env["lastNow"] == json!(true));
+    }
+    for (key, mut env, last) in items {
+        env.remove("lastNow");
+        for binding in &phase.bindings {
+            let value = facts.eval(&binding.value, &env).map_err(at)?;
+            env.insert(binding.name.clone(), value);
+        }
+        for step in &phase.steps {
+            let applies = step.when.as_ref().map_or(Ok(true), |when| facts.check(when, &env));
+            let fail = |why: String| BindError::Step { step: step.id.clone(), why };
+            if applies.map_err(fail)? {
+                let mut planned =
+                    concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
+                // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
+                let pending = |earlier: &PlannedStep| match &planned.action {
+                    Action::WaitRollout(WaitRollout { since: Some(since), .. }) => {
+                        earlier.id == *since && !earlier.already_so
+                    }
+                    Action::DeleteObject(DeleteObject { target, object_kind, made_by: Some(_), .. }) => {
+                        let made = matches!(&earlier.action, Action::CreateObject(CreateObject { target: made, object_kind: kind, .. })
+                            if made == target && kind == object_kind);
+                        made && !earlier.already_so
+                    }
+                    action if action.awaits() => earlier.action.writes() && !earlier.already_so,
+                    _ => false,
+                };
+                if steps.iter().any(pending) {
+                    planned.already_so = false;
+                }
+                foresee(&mut planned, steps);
+                steps.push(planned);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What an earlier step of the plan sets is what a later patch of the same field will find.
+fn foresee(planned: &mut PlannedStep, earlier: &[PlannedStep]) {
+    let Action::PatchTidbCluster(PatchTidbCluster { target, merge, .. }) = &planned.action else { return };
+    let wanted = merge::asked(merge);
+    let Some(fields) = planned.before.fields_mut() else { return };
+    let mut moved = false;
+    for step in earlier {
+        let Action::PatchTidbCluster(PatchTidbCluster { target: other, merge, .. }) = &step.action else { continue };
+        for (path, value) in
+            merge::asked(merge).into_iter().filter(|(path, _)| other == target && wanted.contains_key(path))
+        {
+            moved |= fields.insert(path, value.clone()) != Some(value);
+        }
+    }
+    if moved {
+        planned.already_so = json!(fields) == json!(wanted);
+        planned.after = Image::of_fields(wanted);
+    }
+}
+
+fn concrete(
+    phase: &Phase,
+    step: &Step,
+    key: Option<&str>,
+    last: Option<String>,
+    env: &Scope,
+    facts: &Facts<'_>,
+    target: &ObjectRef,
+) -> Result<PlannedStep, String> {
+    let with = facts.fill(&step.with, env)?;
+    let action = Action::read(step.action, with, facts.seen)?;
+    let cluster = facts.seen.fleet.clusters.get(&action.target().context).ok_or("its KubeCluster is gone")?;
+    let tc = facts.seen.fleet.tidb_cluster(action.target());
+    // What `WaitRollout` and the URL updates will find is what the patch before them makes, so only "already so"
+    // is taken from today's judgement for those.
+    let judged = match action.awaits() {
+        true => awaited(step, env, facts),
+        false => judge(&action, None, None, "", facts.seen),
+    };
+    let (already_so, before, after) = match judged {
+        Judged::Done { evidence } => (true, Image::from(evidence.clone()), Image::from(evidence)),
+        Judged::NotDone { before, after } => (false, before, after),
+        Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match action.kind().images() {
+            (Some(before), Some(after)) => (false, before, after),
+            // What is in its place now, if anything, will have to be gone by then.
+            (None, Some(after)) if action.makes().is_some() => (false, Image::Absent, after),
+            (_, _) => (false, Image::Nothing, Image::Nothing),
+        },
+    };
+    let pods = tc.map(|tc| rollout::component_pods(cluster, tc, Component::Pd)).unwrap_or_default();
+    let api: Option<MembershipApi> =
+        pods.iter().filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api).next();
+    if step.approvers > 1 && !action.writes() {
+        return Err("approvers: 2 is for a step that changes something; this one only looks".into());
+    }
+    let reversibility = action.reversibility();
+    let gate = |name: &str| format!("{}/{name}", phase.id);
+    let unfamiliar = unfamiliar(&action);
+    let typed = |action: &Action| typed_gate(action, target, &phase.id, &step.id, facts.seen);
+    let confirm = match (step.confirm, reversibility) {
+        _ if unfamiliar.is_some() => typed(&action),
+        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => typed(&action),
+        (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
+        (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
+        // Whoever let the run make it has let it clean up.
+        (ConfirmAsked::None, Reversibility::Compensable)
+            if matches!(&action, Action::DeleteObject(DeleteObject { made_by: Some(_), .. })) =>
+        {
+            Confirm::None
+        }
+        (ConfirmAsked::None, Reversibility::Compensable) => Confirm::Plain { gate: gate(&step.id) },
+        // What a person is to do, a person has to be asked for.
+        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual(_)) => Confirm::Plain {
+            gate: gate(key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)).as_str()),
+        },
+        (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
+    };
+    Ok(PlannedStep {
+        id: key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)),
+        phase: phase.id.clone(),
+        item: key.map(str::to_owned),
+        last,
+        title: facts.words(&step.title.en, env)?,
+        why: match (step.why.as_ref().map(|why| facts.words(&why.en, env)).transpose()?, unfamiliar) {
+            (why, None) => why.unwrap_or_default(),
+            (None, Some(unfamiliar)) => format!("Typed: {unfamiliar}."),
+            (Some(why), Some(unfamiliar)) => format!("{why} Typed: {unfamiliar}."),
+        },
+        already_so,
+        before,
+        after,
+        requests: action.requests(FIELD_MANAGER, tc.map_or("", |tc| &tc.metadata.resource_version), api),
+        command: action.command(api, tc.is_some_and(TidbCluster::tls)),
+        rehearsed: if action.writes() { Rehearsal::Predicted } else { Rehearsal::NotNeeded },
+        reversibility,
+        confirm,
+        approvers: step.approvers,
+        invariants: conditions(&phase.invariants),
+        between: phase.for_each.as_ref().map(|each| conditions(&each.between)).unwrap_or_default(),
+        pre: conditions(&step.pre),
+        post: conditions(&step.post),
+        until: conditions(&step.until),
+        say: step.say.as_ref().map(|say| say.en.clone()),
+        never: step
+            .never
+            .iter()
+            .map(|never| NeverSeen { check: never.check.clone(), say: never.say.en.clone() })
+            .collect(),
+        env: env.clone(),
+        total_s: step.timeout.total_s,
+        stalled_s: step.timeout.stalled_s,
+        action,
+    })
+}
+
+/// The gate that asks for the TidbCluster's name.
+fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str, seen: &Observation) -> Confirm {
+    // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
+    let named = match action {
+        Action::CreateObject(CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
+        | Action::DeleteObject(DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
+        | Action::PatchTidbCluster(PatchTidbCluster { target: own, .. }) => own,
+        _ => target,
+    };
+    // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
+    let gate = if named == target { format!("{phase}/{step}") } else { format!("{phase}/{step}@{named}") };
+    Confirm::Typed { gate, text: named.to_string(), short: alone(&seen.fleet, named).then(|| named.name.clone()) }
+}
+
+/// Whether no other TidbCluster in any connected context has this one's name. One that is seen through two contexts is one.
+fn alone(fleet: &Fleet, named: &ObjectRef) -> bool {
+    let uid = fleet.tidb_cluster(named).map(|tc| &tc.metadata.uid);
+    let namesakes = fleet.tidb_clusters().filter(|(of, _)| of.name == named.name && of != named);
+    namesakes.into_iter().all(|(_, tc)| !tc.metadata.uid.is_empty() && Some(&tc.metadata.uid) == uid)
+}
+
+/// Whether what a step waits for holds already.
+fn awaited(step: &Step, env: &Scope, facts: &Facts<'_>) -> Judged {
+    // Without a condition it is for a person to say.
+    let until: Vec<&String> = step.until.iter().map(|until| &until.check).collect();
+    match !until.is_empty() && until.iter().all(|until| facts.check(until, env) == Ok(true)) {
+        true => Judged::Done { evidence: json!({ "until": until }) },
+        false => Judged::NotDone { before: Image::Nothing, after: Image::Until(until.into_iter().cloned().collect()) },
+    }
+}
+
+/// With their sentences in the language of the document as it was read.
+fn conditions(all: &[definition::Condition]) -> Vec<Condition> {
+    let say = |condition: &definition::Condition| condition.say.as_ref().map(|say| say.en.clone());
+    all.iter().map(|condition| Condition { check: condition.check.clone(), say: say(condition) }).collect()
+}

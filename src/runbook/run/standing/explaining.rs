@@ -1,0 +1,173 @@
+//! What the open runs account for: problems and findings that are expected, and the commands that have to wait for them.
+//!
+//! Pure. Not here: what stands ([`super`]).
+
+use std::collections::BTreeSet;
+
+use super::Standing;
+use super::waiting::pod_name;
+use crate::fleet::ObjectRef;
+use crate::fleet::database::{Database, Member};
+use crate::fleet::diagnosis::{Diagnosis, Leftover};
+use crate::fleet::problem::{Problem, ProblemKind};
+use crate::fleet::subject::Subject;
+use crate::hazards::Finding;
+
+impl Standing {
+    /// Nothing is expected while PD's quorum is not seen to stand, nor once no process drives the run.
+    fn at_work_on(&self, database: &Database) -> bool {
+        self.open && !self.left() && self.sent && self.concerns(database) && database.quorum.stands()
+    }
+
+    /// Whether what it is doing now accounts for a problem.
+    pub fn explains(&self, database: &Database, problem: &Problem) -> bool {
+        if !self.at_work_on(database) {
+            return false;
+        }
+        let restarted = |of: Option<ObjectRef>| of.is_some_and(|of| self.restarts.contains(&of.to_string()));
+        let corrected = |member: &Member| {
+            let pod = member.of().zip(member.pod.as_ref());
+            pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
+        };
+        let here = |subject: &Subject| {
+            subject.kind == "TidbCluster"
+                && self.restarts.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
+        };
+        let members = || {
+            let named = problem.about.iter().filter(|about| about.kind == "member");
+            named.filter_map(|about| database.members.iter().find(|member| member.id.hex() == about.name))
+        };
+        match problem.kind {
+            ProblemKind::NotReady | ProblemKind::OutsideReady => problem.about.iter().any(here),
+            ProblemKind::MemberUnhealthy => members().any(|member| restarted(member.of())),
+            ProblemKind::PeerUrl => members().any(corrected),
+            ProblemKind::StoreNotUp => {
+                let named = problem.about.iter().filter(|about| about.kind == "store");
+                let rows =
+                    named.filter_map(|about| database.stores.iter().find(|row| row.store.id.to_string() == about.name));
+                rows.into_iter().any(|row| row.store.state == "Disconnected" && restarted(row.of.clone()))
+            }
+            ProblemKind::OneUidTwice
+            | ProblemKind::IdNotConfirmed
+            | ProblemKind::OperatorDown
+            | ProblemKind::Paused
+            | ProblemKind::OwnDatabase
+            | ProblemKind::LeadsBack
+            | ProblemKind::TlsToggled
+            | ProblemKind::PdCertificate
+            | ProblemKind::DomainInDoubt
+            | ProblemKind::ListsDiffer
+            | ProblemKind::OtherCluster
+            | ProblemKind::NeverStarted
+            | ProblemKind::NoLeader
+            | ProblemKind::NoQuorum => false,
+        }
+    }
+
+    /// The same for a finding.
+    pub fn explains_finding(&self, database: &Database, finding: &Finding) -> bool {
+        if !self.at_work_on(database) {
+            return false;
+        }
+        let subjects = |kind: &'static str| finding.subjects.iter().filter(move |subject| subject.kind == kind);
+        let here = |set: &BTreeSet<String>, subject: &Subject| {
+            set.contains(&format!("{}/{}/{}", subject.context, subject.namespace, subject.name))
+        };
+        let member = |name: &str| database.members.iter().find(|member| member.id.hex() == name);
+        match finding.id() {
+            "not-ready" => {
+                subjects("TidbCluster").next().is_some()
+                    && subjects("TidbCluster").all(|subject| here(&self.restarts, subject))
+            }
+            "pd-member-unhealthy" => {
+                subjects("member").next().is_some()
+                    && subjects("member").all(|subject| {
+                        let of = member(&subject.name).and_then(Member::of);
+                        of.is_some_and(|of| self.restarts.contains(&of.to_string()))
+                    })
+            }
+            "peer-urls-half-updated" => {
+                let drifting: Vec<&Member> = database.members.iter().filter(|member| member.drift).collect();
+                !drifting.is_empty()
+                    && drifting.iter().all(|member| {
+                        let pod = member.of().zip(member.pod.as_ref());
+                        pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
+                    })
+            }
+            _ => false,
+        }
+    }
+
+    /// What stands beside a problem that it explains.
+    pub fn expected(&self) -> String {
+        let doing = match (self.restarts.is_empty(), self.corrects.is_empty()) {
+            (false, _) => format!("is restarting {}", self.restarts.iter().cloned().collect::<Vec<_>>().join(", ")),
+            (true, false) => "corrects the peerURLs next".to_owned(),
+            (true, true) => "is at work on it".to_owned(),
+        };
+        format!("expected: run {} {doing}", self.run)
+    }
+
+    fn first_command(&self) -> String {
+        match self.next.as_slice() {
+            [] => format!("tidepilot runs show {} # it is under way: wait for its end", self.run),
+            [one] => one.clone(),
+            [first, more @ ..] => format!("{first} # or: {}", more.join("; or: ")),
+        }
+    }
+}
+
+/// The run that accounts for a problem of a Database, if one does.
+pub fn explained<'a>(runs: &'a [Standing], database: &Database, problem: &Problem) -> Option<&'a Standing> {
+    runs.iter().find(|run| run.explains(database, problem))
+}
+
+/// Problems of all Databases that no run explains.
+pub fn unexplained(runs: &[Standing], databases: &[Database]) -> bool {
+    let mut all =
+        databases.iter().flat_map(|database| database.problems.iter().map(move |problem| (database, problem)));
+    all.any(|(database, problem)| explained(runs, database, problem).is_none())
+}
+
+/// Puts the open runs into what interrupted work was found: they come first, and no other command is proposed for their
+/// Databases before they are over. `fleet_databases`: what was looked at.
+pub fn into_diagnosis(runs: &[Standing], databases: &[Database], found: &mut Diagnosis) {
+    for leftover in &mut found.leftovers {
+        let database = databases.iter().find(|database| {
+            database.name == leftover.database || database.id.as_deref() == Some(leftover.database.as_str())
+        });
+        let Some(run) = runs.iter().find(|run| run.open && database.is_some_and(|database| run.concerns(database)))
+        else {
+            continue;
+        };
+        if run.sent || leftover.remedy.starts_with("tidepilot run ") {
+            leftover.remedy = format!("{} # then look again", run.first_command());
+        }
+    }
+    let open = runs.iter().filter(|run| run.open).map(|run| Leftover {
+        kind: "open-run",
+        database: databases
+            .iter()
+            .find(|database| run.concerns(database))
+            .map_or_else(|| run.database.clone().unwrap_or_default(), |database| database.name.clone()),
+        at: run.target.clone(),
+        sentence: run.sentence(),
+        remedy: run.first_command(),
+    });
+    let open: Vec<Leftover> = open.collect();
+    found.leftovers.splice(0..0, open);
+}
+
+/// Notes what the runs account for, and proposes no other command for their Databases before they are over.
+pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [Finding]) {
+    for finding in findings {
+        let database = databases.iter().find(|database| finding.database.as_ref() == Some(&database.name));
+        let Some(database) = database else { continue };
+        let explained = runs.iter().find(|run| run.explains_finding(database, finding));
+        finding.expected = explained.map(Standing::expected);
+        let open = runs.iter().find(|run| run.open && run.concerns(database));
+        if let Some(run) = open.filter(|_| finding.what_to_do.contains("tidepilot run ")) {
+            finding.what_to_do = run.first_command();
+        }
+    }
+}
