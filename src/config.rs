@@ -17,6 +17,8 @@ pub struct Config {
     pub mouse: Option<bool>,
     /// Who is told of runs and findings, as `--notify` names them. May hold secrets, so it is never printed.
     pub notify: Vec<String>,
+    /// How PD is asked.
+    pub pd_access: Option<PdAccess>,
     /// By context name.
     pub contexts: BTreeMap<String, ContextConfig>,
 }
@@ -25,6 +27,17 @@ pub struct Config {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct ContextConfig {
     pub read_only: bool,
+    /// How the PD of this context is asked.
+    pub pd_access: Option<PdAccess>,
+}
+
+/// See docs/networks.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PdAccess {
+    Auto,
+    Direct,
+    PortForward,
 }
 
 impl Config {
@@ -77,6 +90,9 @@ mod tests {
         assert_eq!(Config::parse("mouse: false\n").map(|config| config.mouse), Ok(Some(false)));
         let told = Config::parse("notify: [alertmanager+http://am:9093]\n").map(|config| config.notify.len());
         assert_eq!(told, Ok(1));
+        let access = Config::parse("pdAccess: auto\ncontexts:\n  a:\n    pdAccess: port-forward\n").expect("reads");
+        assert_eq!(access.pd_access, Some(PdAccess::Auto));
+        assert_eq!(access.contexts["a"].pd_access, Some(PdAccess::PortForward));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let error = Config::parse("contexts:\n  a:\n    readonly: true\n").expect_err("refused");
         assert!(error.contains("readonly") && error.contains("line 3"), "{error}");

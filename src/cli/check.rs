@@ -95,7 +95,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     if args.catalogue {
         print(&match args.output {
             CheckOutput::Table => catalogue(),
-            CheckOutput::Json | CheckOutput::Sarif => catalogue_json()?,
+            CheckOutput::Json | CheckOutput::Sarif => catalogue_json(client::now())?,
         });
         return Ok(ExitCode::SUCCESS);
     }

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use color_eyre::eyre::{Result, WrapErr};
 
-use super::console;
 use super::options::Connect;
 use super::signals::Signals;
+use super::{USAGE, console, fail, print, screenshots};
 use crate::sim::load::Load;
 use crate::sim::scenario::UserSpec;
 use crate::sim::tunnel::PdTunnel;
@@ -47,6 +47,18 @@ pub struct DemoArgs {
     /// Tunnel a PD pod's client port to a real process (repeatable)
     #[arg(long, value_name = "[CONTEXT:]NAMESPACE/POD=127.0.0.1:PORT")]
     pub pd: Vec<PdTunnel>,
+    /// Write pictures (SVG) of the console into this folder, as --script takes them, and open none
+    #[arg(long, value_name = "DIR", requires = "script", conflicts_with = "serve")]
+    pub screenshots: Option<PathBuf>,
+    /// What is pressed: `:findings<enter><wait HAZARD><shot findings>`, or @FILE
+    #[arg(long, value_name = "KEYS", requires = "screenshots")]
+    pub script: Option<String>,
+    /// Columns and lines of the pictures
+    #[arg(long, value_name = "COLUMNSxLINES", default_value = "120x32", value_parser = size, requires = "screenshots")]
+    pub size: (u16, u16),
+    /// Give pods addresses of this machine's loopback network, on which PD listens (for --pd-access)
+    #[arg(long)]
+    pub direct: bool,
     /// A larger and more restless fleet, for measuring: clusters=16,foreignPods=10000,tidbClusters=200,events=1000/s
     ///
     /// Any of the four. With clusters or tidbClusters it takes the place of the scenario: each TidbCluster is a Database of
@@ -66,7 +78,17 @@ impl DemoArgs {
             users: self.users.clone(),
             pd: self.pd.clone(),
             load: self.load.clone(),
+            direct: self.direct,
         }
+    }
+}
+
+/// `120x32`, of a size that a console can be drawn in.
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let (columns, lines) = text.split_once('x').ok_or("COLUMNSxLINES, as 120x32")?;
+    match (columns.parse(), lines.parse()) {
+        (Ok(columns @ 20..=400), Ok(lines @ 5..=200)) => Ok((columns, lines)),
+        (_, _) => Err("from 20x5 to 400x200".to_owned()),
     }
 }
 
@@ -75,6 +97,10 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
     if args.serve {
         return serve(args).await;
     }
+    let steps = match args.script.as_deref().map(screenshots::steps).transpose() {
+        Ok(steps) => steps,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
     let sim = Sim::start(args.options()).await?;
     let private = tempfile::Builder::new().prefix("tidepilot-demo-").tempdir()?;
     let kubeconfig = args.kubeconfig_out.clone().unwrap_or_else(|| private.path().join("kubeconfig"));
@@ -85,7 +111,16 @@ pub async fn run(args: DemoArgs, connect: Connect) -> Result<ExitCode> {
     let connect = Connect { kubeconfig: vec![kubeconfig], state: Some(state), on_screen: true, ..connect };
     let links = connect.links().map_err(color_eyre::Report::msg)?;
     let driver = connect.driver(links.clone()).map_err(color_eyre::Report::msg)?;
-    let code = console::open(links, driver, &connect, true).await;
+    let code = match (&args.screenshots, steps) {
+        (Some(folder), Some(steps)) => match screenshots::take(driver, &connect, steps, args.size, folder).await {
+            Ok(names) => {
+                print(&format!("{}\n", names.join("\n")));
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(sentence) => Ok(fail(&sentence, 1)),
+        },
+        _ => console::open(links, driver, &connect, true).await,
+    };
     sim.shutdown().await;
     code
 }

@@ -116,6 +116,11 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
                 leftover.remedy = connect.repeat(&leftover.remedy);
             }
             print(&text(&found));
+            for database in all.iter().filter(|database| found.databases.contains(&database.name)) {
+                for line in report::status::ways(database) {
+                    print(&format!("{}: {}\n", plain(&database.name), plain(&line)));
+                }
+            }
         }
     }
     Ok(ExitCode::from(match (found.leftovers.is_empty(), found.unseen.is_empty()) {

@@ -24,6 +24,8 @@ mod run;
 mod runbook;
 mod runs;
 mod schema;
+#[cfg(feature = "demo")]
+mod screenshots;
 mod shell;
 mod signals;
 mod status;

@@ -1,6 +1,6 @@
 //! Options that every command shares: which clusters, and whether they may be written to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -9,8 +9,8 @@ use super::complain;
 use crate::app::driver::Driver;
 use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use crate::client::Links;
-use crate::client::kube::connect::{ConnectOptions, PdTlsFiles, targets, unknown_contexts};
-use crate::config::Config;
+use crate::client::kube::connect::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
+use crate::config::{self, Config};
 use crate::files::{is_sticky, shared};
 use crate::near::near;
 use crate::runbook::actions::requests::quote;
@@ -53,6 +53,10 @@ pub struct Connect {
     /// Key of the client certificate
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE", requires = "pd_ca")]
     pub pd_key: Option<PathBuf>,
+    /// How PD is asked: directly at its pods' addresses, through the API server, or auto: directly where PD proves there who
+    /// it is (default: port-forward; in a pod auto)
+    #[arg(long, global = true, help_heading = "Global options", value_enum, value_name = "HOW")]
+    pub pd_access: Option<PdAccessArg>,
     /// Only ASCII on the console's screen
     #[arg(long, global = true, help_heading = "Global options")]
     pub ascii: bool,
@@ -71,6 +75,52 @@ pub struct Connect {
     /// The console has the screen: nothing may be written across it.
     #[arg(skip)]
     pub on_screen: bool,
+}
+
+/// How PD is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PdAccessArg {
+    Auto,
+    Direct,
+    PortForward,
+}
+
+impl PdAccessArg {
+    fn word(self) -> &'static str {
+        match self {
+            PdAccessArg::Auto => "auto",
+            PdAccessArg::Direct => "direct",
+            PdAccessArg::PortForward => "port-forward",
+        }
+    }
+}
+
+impl From<PdAccessArg> for PdAccess {
+    fn from(asked: PdAccessArg) -> Self {
+        match asked {
+            PdAccessArg::Auto => PdAccess::Auto,
+            PdAccessArg::Direct => PdAccess::Direct,
+            PdAccessArg::PortForward => PdAccess::PortForward,
+        }
+    }
+}
+
+impl From<config::PdAccess> for PdAccess {
+    fn from(asked: config::PdAccess) -> Self {
+        match asked {
+            config::PdAccess::Auto => PdAccess::Auto,
+            config::PdAccess::Direct => PdAccess::Direct,
+            config::PdAccess::PortForward => PdAccess::PortForward,
+        }
+    }
+}
+
+/// Where nobody has chosen: a process in a pod may well be in the pods' network, which is proved; one elsewhere tries nothing.
+fn usual_access() -> PdAccess {
+    match std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) {
+        true => PdAccess::Auto,
+        false => PdAccess::PortForward,
+    }
 }
 
 /// A language that runbooks are written in.
@@ -145,6 +195,19 @@ impl Connect {
                 }
                 _ => None,
             },
+            pd_access: match (self.pd_access, config.pd_access) {
+                (Some(asked), _) => asked.into(),
+                (None, Some(asked)) => asked.into(),
+                (None, None) => usual_access(),
+            },
+            // What was asked for on the command line counts everywhere.
+            pd_access_contexts: match self.pd_access {
+                Some(_) => BTreeMap::new(),
+                None => {
+                    let own = config.contexts.iter();
+                    own.filter_map(|(name, context)| Some((name.clone(), context.pd_access?.into()))).collect()
+                }
+            },
             notice: (!self.on_screen).then_some(complain),
             ..ConnectOptions::default()
         };
@@ -185,6 +248,7 @@ impl Connect {
         given.extend(self.state.iter().map(|path| ("--state", file(path))));
         given.extend(self.pd_ca.iter().map(|path| ("--pd-ca", file(path))));
         given.extend(self.pd_cert.iter().map(|path| ("--pd-cert", file(path))));
+        given.extend(self.pd_access.iter().map(|how| ("--pd-access", how.word().to_owned())));
         given.extend(self.pd_key.iter().map(|path| ("--pd-key", file(path))));
         given.iter().map(|(name, value)| format!("{name} {}", quote(value))).collect::<Vec<_>>().join(" ")
     }

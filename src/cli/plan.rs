@@ -95,8 +95,13 @@ pub fn code(plan: &Plan) -> u8 {
     exit.code()
 }
 
-/// The plan as a file: its digest beside it, and a seal over every value of the file.
+/// The plan as a file.
 fn encode(plan: &Plan) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&sealed(plan)?)
+}
+
+/// The plan as a document: its digest beside it, and a seal over every value of it.
+pub(super) fn sealed(plan: &Plan) -> Result<serde_json::Value, serde_json::Error> {
     let mut document = serde_json::Map::new();
     document.insert("apiVersion".into(), report::API_VERSION.into());
     if let serde_json::Value::Object(own) = serde_json::to_value(plan)? {
@@ -105,7 +110,7 @@ fn encode(plan: &Plan) -> Result<String, serde_json::Error> {
     let mut value = serde_json::Value::Object(document);
     value["digest"] = serde_json::Value::String(digest(plan));
     value["seal"] = serde_json::Value::String(fingerprint(&value));
-    serde_json::to_string_pretty(&value)
+    Ok(value)
 }
 
 /// Longest plan file that is read.

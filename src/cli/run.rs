@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::notify::NotifyArgs;
 use super::options::Connect;
-use super::plan::{OverruleArgs, code, decode, inputs, pair};
+use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
 use super::signals::{Asked, Signals, asked};
 use super::{USAGE, complain, fail, note, print};
 use crate::app::driver::telling::{RunTeller, UNANSWERED};
@@ -169,7 +169,7 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     if args.dry_run {
         print(&match args.face.output {
             RunOutput::Text => connect.with_kubeconfig(&report::plan::text(&plan)),
-            RunOutput::Json => serde_json::to_string(&plan)? + "\n",
+            RunOutput::Json => sealed(&plan)?.to_string() + "\n",
         });
         return Ok(ExitCode::from(code(&plan)));
     }
@@ -234,7 +234,7 @@ where
                     said = Said::default();
                     match face.output {
                         RunOutput::Text => told(&record),
-                        RunOutput::Json => print(&(serde_json::to_string(&record).unwrap_or_default() + "\n")),
+                        RunOutput::Json => print(&(report::run::json(&record).unwrap_or_default() + "\n")),
                     }
                 }
                 Some(RunMessage::Waiting(sentence)) => {

@@ -9,6 +9,7 @@ use super::options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::runbook_catalog::{Entry, LONGEST};
 use crate::app::exit::Exit;
+use crate::client::now;
 use crate::counted::counted;
 use crate::files::{self, Allowed};
 use crate::report::table::table;
@@ -161,7 +162,10 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
 fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Result<ExitCode> {
     let errors = findings.iter().filter(|finding| finding.error).count();
     match output {
-        LintOutput::Json => print(&(serde_json::to_string_pretty(&json(findings))? + "\n")),
+        LintOutput::Json => {
+            let document = serde_json::json!({"file": file.display().to_string(), "findings": json(findings)});
+            print(&(serde_json::to_string_pretty(&report::document(document, now())?)? + "\n"));
+        }
         LintOutput::Text => {
             for finding in findings {
                 let at = match (finding.line, finding.column) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::options::Connect;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
@@ -138,13 +138,17 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             {
                 return Ok(fail(&sentence, USAGE));
             }
+            let observed_at = client::now();
             let mut work = found(connect, folder).await;
             print(&match output {
                 ListOutput::Table => {
                     connect.repeat_of_runs(&mut work.runs);
                     table(&work)
                 }
-                ListOutput::Json => serde_json::to_string_pretty(&json(&work)?)? + "\n",
+                ListOutput::Json => {
+                    let document = report::document(json!({"runs": json(&work)?}), observed_at)?;
+                    serde_json::to_string_pretty(&document)? + "\n"
+                }
             });
             Ok(ExitCode::SUCCESS)
         }
@@ -164,7 +168,7 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 for record in &shown {
                     print(&match output {
                         ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
-                        ShowOutput::Json => serde_json::to_string(record)? + "\n",
+                        ShowOutput::Json => report::run::json(record)? + "\n",
                     });
                 }
                 if *output == ShowOutput::Text {
@@ -245,7 +249,7 @@ async fn show_recorded(
     };
     if output == ShowOutput::Json {
         for record in &records {
-            print(&(serde_json::to_string(record)? + "\n"));
+            print(&(report::run::json(record)? + "\n"));
         }
         return Ok(ExitCode::SUCCESS);
     }

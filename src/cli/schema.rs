@@ -18,8 +18,15 @@ pub struct SchemaArgs {
 enum Of {
     Status,
     Check,
+    /// `check --catalogue`
+    Catalogue,
     Plan,
     Diagnose,
+    /// `runs list`
+    Runs,
+    /// `runbook lint`
+    Lint,
+    Version,
     /// What a command of `--notify` gets
     Notification,
     /// One record of `run -o json` and `runs show -o json`
@@ -32,6 +39,10 @@ pub fn run(args: &SchemaArgs) -> ExitCode {
         Of::Check => include_str!("../../assets/schemas/check.json"),
         Of::Plan => include_str!("../../assets/schemas/plan.json"),
         Of::Diagnose => include_str!("../../assets/schemas/diagnose.json"),
+        Of::Catalogue => include_str!("../../assets/schemas/catalogue.json"),
+        Of::Runs => include_str!("../../assets/schemas/runs.json"),
+        Of::Lint => include_str!("../../assets/schemas/lint.json"),
+        Of::Version => include_str!("../../assets/schemas/version.json"),
         Of::Notification => include_str!("../../assets/schemas/notification.json"),
         Of::Run => include_str!("../../assets/schemas/run.json"),
     });

@@ -12,7 +12,9 @@ use clap_complete::Shell;
 use serde_json::json;
 
 use super::{commands, complain, fail, print};
+use crate::client::now;
 use crate::counted::counted;
+use crate::report;
 use crate::runbook::language::definition::SHIPPED;
 
 /// The first TiDB Operator that knows acrossK8s, and the newest one whose objects the tests are made of.
@@ -76,13 +78,12 @@ pub fn tell(args: &VersionArgs) -> color_eyre::Result<ExitCode> {
         ),
         VersionOutput::Json => {
             let value = json!({
-                "apiVersion": crate::report::API_VERSION,
                 "version": env!("CARGO_PKG_VERSION"),
                 "commit": commit(),
                 "platform": platform,
                 "tidbOperator": {"first": first, "tested": newest, "firstWithoutClusterDomain": "1.3.9"},
             });
-            serde_json::to_string_pretty(&value)? + "\n"
+            serde_json::to_string_pretty(&report::document(value, now())?)? + "\n"
         }
     });
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,7 @@ pub mod wire;
 pub mod write;
 
 pub use crate::client::kube::connect::{
-    ConnectError, ConnectOptions, Limits, PdTlsFiles, Target, targets, unknown_contexts,
+    ConnectError, ConnectOptions, Limits, PdAccess, PdTlsFiles, Target, targets, unknown_contexts,
 };
 pub use crate::client::kube::credentials::end_all as end_credential_plugins;
 pub use crate::client::kube::look::assemble;

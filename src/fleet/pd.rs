@@ -136,6 +136,20 @@ impl std::fmt::Display for NoAnswer {
     }
 }
 
+/// How a PD pod was reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", content = "why", rename_all = "kebab-case")]
+pub enum PdWay {
+    /// Through the API server.
+    #[default]
+    PortForward,
+    /// At the pod's own address, where PD has said who it is.
+    Direct,
+    /// Through the API server, since not directly. One sentence: why.
+    #[serde(rename = "port-forward-instead")]
+    Instead(String),
+}
+
 /// Everything asked of one PD pod in one round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PdAnswer {
@@ -165,6 +179,8 @@ pub struct PdAnswer {
     pub max_replicas: Option<u64>,
     /// The labels by which PD keeps replicas apart, the widest first.
     pub location_labels: Vec<String>,
+    /// How it was reached.
+    pub way: PdWay,
     /// What could not be read in this round, one sentence each: missing is not zero.
     pub gaps: Vec<String>,
 }

@@ -368,8 +368,8 @@ pub fn catalogue() -> String {
     out
 }
 
-pub fn catalogue_json() -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(CATALOGUE)? + "\n")
+pub fn catalogue_json(now: Timestamp) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&super::document(json!({"hazards": CATALOGUE}), now)?)? + "\n")
 }
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ pub fn line(record: &Record) -> String {
     line
 }
 
+/// A record as a line of JSON, as every document begins.
+pub fn json(record: &Record) -> serde_json::Result<String> {
+    serde_json::to_string(&super::document(record, record.at)?)
+}
+
 /// A run that is not of this machine: whose record it is and where, its inputs, its whole plan, and every record.
 pub fn recorded(who: &str, place: &str, records: &[Record]) -> String {
     let mut out = super::plain(&format!(

@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::table::table;
+use crate::counted::counted;
 use crate::fleet::copies;
 use crate::fleet::database::{Database, databases};
+use crate::fleet::pd::PdWay;
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::rollout;
+use crate::fleet::subject::Subject;
 use crate::fleet::{Fleet, standing as clusters};
 use crate::runbook::run::standing::{self, Standing};
 
@@ -18,6 +21,8 @@ pub struct Status {
     pub databases: Vec<Database>,
     /// What is wrong with the KubeClusters, one sentence each; what is with a Database is in it.
     pub problems: Vec<Problem>,
+    /// The same problems and those of the Databases, each with what tells it from others.
+    pub wrong: Vec<Wrong>,
     /// What could not be seen of the KubeClusters, one sentence each; what of a Database is in it.
     pub unseen: Vec<String>,
     /// What is half done: of this machine and of others, as far as the clusters tell.
@@ -28,6 +33,31 @@ pub struct Status {
     pub verdict: Verdict,
     /// Why, one sentence each; empty when all is well.
     pub because: Vec<String>,
+}
+
+/// A problem for programs: its sentence, with what stays the same while the sentence changes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wrong {
+    /// As in `check` and its catalogue.
+    pub id: &'static str,
+    pub kind: &'static str,
+    /// Name of the Database; null where it is about a KubeCluster.
+    pub database: Option<String>,
+    pub subjects: Vec<Subject>,
+    pub sentence: String,
+}
+
+impl Wrong {
+    fn of(database: Option<&Database>, problem: &Problem) -> Self {
+        Self {
+            id: problem.kind.hazards().first().copied().unwrap_or_default(),
+            kind: "problem",
+            database: database.map(|database| database.name.clone()),
+            subjects: problem.about.clone(),
+            sentence: problem.sentence.clone(),
+        }
+    }
 }
 
 /// An open run, with the problems of `databases` that it accounts for.
@@ -124,10 +154,14 @@ impl Status {
             })
             .collect();
         let databases = databases(fleet);
+        let problems = clusters::problems(fleet);
+        let own = databases.iter().flat_map(|db| db.problems.iter().map(|problem| Wrong::of(Some(db), problem)));
+        let wrong = problems.iter().map(|problem| Wrong::of(None, problem)).chain(own).collect();
         Self {
             kube_clusters,
             databases,
-            problems: clusters::problems(fleet),
+            problems,
+            wrong,
             unseen: clusters::unseen(fleet),
             open_runs: Vec::new(),
             open_runs_unseen: Vec::new(),
@@ -321,6 +355,10 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         }
         out.push('\n');
     }
+    for line in ways(database) {
+        out.push_str(&super::plain(&line));
+        out.push('\n');
+    }
     for problem in &database.problems {
         out.push_str(&super::plain(&match standing::explained(runs, database, problem) {
             Some(run) => format!("WAIT    {problem} ({})", run.expected()),
@@ -333,6 +371,25 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// How PD was asked, where it was asked directly or was to be; a line each.
+pub fn ways(database: &Database) -> Vec<String> {
+    let direct = database.members.iter().filter(|member| member.pd_access == Some(PdWay::Direct)).count();
+    let instead = database.members.iter().filter_map(|member| match &member.pd_access {
+        Some(PdWay::Instead(why)) => Some(why),
+        Some(PdWay::Direct | PdWay::PortForward) | None => None,
+    });
+    let instead: Vec<&String> = instead.collect();
+    let mut lines = Vec::new();
+    if direct > 0 {
+        lines.push(format!("PD was asked directly: {direct} of {}", counted(database.members.len(), "member")));
+    }
+    if let Some(first) = instead.first() {
+        let members = counted(instead.len(), "member");
+        lines.push(format!("PD was asked by port-forward after a direct try: {members} ({first})"));
+    }
+    lines
 }
 
 fn stores_text(database: &Database) -> String {

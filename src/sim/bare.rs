@@ -45,7 +45,7 @@ impl Bare {
 
     pub fn new(scenario: &Scenario, seed: u64) -> Result<Self, SimError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let world = seed::world(scenario, seed, 1.0, log()?, BTreeMap::new())?;
+        let world = seed::world(scenario, seed, 1.0, log()?, BTreeMap::new(), None)?;
         Ok(Self::of(world, scenario.kube_clusters.iter().map(|kube| kube.version.clone()).collect()))
     }
 

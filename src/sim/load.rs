@@ -239,7 +239,8 @@ mod tests {
         let load: Load = "clusters=2,foreignPods=30,tidbClusters=5".parse().expect("a load");
         let scenario = load.scenario().expect("it reads").expect("a fleet of its own");
         let log = crate::sim::request_log::RequestLog::new(None).expect("no file");
-        let world = crate::sim::seed::world(&scenario, 1, 1.0, log, std::collections::BTreeMap::new()).expect("quiet");
+        let world =
+            crate::sim::seed::world(&scenario, 1, 1.0, log, std::collections::BTreeMap::new(), None).expect("quiet");
         load.add_strangers(&world);
         let count = |kube: usize| world.kubes[kube].store.snapshot("pods", None).1.len();
         // Ten pods of each TidbCluster and its discovery, the operator's own in each KubeCluster, and those of others.

@@ -19,6 +19,7 @@ pub mod api_server;
 pub mod bare;
 mod cert_manager;
 pub mod components;
+mod direct;
 pub mod dns;
 mod exec;
 mod kubelet;
@@ -43,6 +44,7 @@ pub mod tunnel;
 pub mod world;
 
 use api_server::{ApiServer, ApiServerConfig, Faults, Rules, User};
+use direct::Direct;
 use load::{Churn, Load};
 use request_log::RequestLog;
 use scenario::{Access, Scenario, ScenarioError, ServerState, UserSpec};
@@ -72,6 +74,8 @@ pub struct SimOptions {
     pub pd: Vec<PdTunnel>,
     /// A larger and more restless fleet than the scenario has.
     pub load: Option<Load>,
+    /// Pods have addresses of this machine's loopback network, and PD listens there.
+    pub direct: bool,
 }
 
 impl Default for SimOptions {
@@ -84,6 +88,7 @@ impl Default for SimOptions {
             users: Vec::new(),
             pd: Vec::new(),
             load: None,
+            direct: false,
         }
     }
 }
@@ -128,6 +133,7 @@ pub struct Sim {
     contexts: Vec<Context>,
     clock: JoinHandle<()>,
     churn: Churn,
+    _direct: Option<Direct>,
 }
 
 impl Sim {
@@ -154,13 +160,23 @@ impl Sim {
         })?;
         scenario.add_users(&options.users);
         let tunnels = tunnel::place(&options.pd, &scenario)?;
-        let world = Arc::new(seed::world(&scenario, options.seed, options.speed, log, tunnels)?);
+        let loopback = options.direct.then(direct::network);
+        let world = Arc::new(seed::world(&scenario, options.seed, options.speed, log, tunnels, loopback)?);
         let load = options.load.unwrap_or_default();
         load.add_strangers(&world);
         let authority = tls::Authority::new("tidepilot demo");
         let identity = authority.server(&["localhost", "127.0.0.1"]);
         let churn = Churn::start(world.clone(), load.events);
-        let mut sim = Sim { clock: run_clock(world.clone()), churn, world, authority, identity, contexts: Vec::new() };
+        let direct = options.direct.then(|| Direct::start(world.clone()));
+        let mut sim = Sim {
+            clock: run_clock(world.clone()),
+            churn,
+            _direct: direct,
+            world,
+            authority,
+            identity,
+            contexts: Vec::new(),
+        };
         for spec in &scenario.kube_clusters {
             let mut context = Context {
                 name: spec.name.clone(),
@@ -395,6 +411,19 @@ impl Sim {
     pub fn kill_process(&self, context: &str, namespace: &str, pod: &str) -> Result<bool, SimError> {
         let key = world::PodKey { kube: self.index(context)?, namespace: namespace.to_owned(), name: pod.to_owned() };
         Ok(kubelet::kill(&self.world, &mut self.world.state(), &key))
+    }
+
+    /// Tells another address of a pod than the one that it has. `false`: no such pod.
+    pub fn tell_address(&self, context: &str, namespace: &str, pod: &str, address: &str) -> Result<bool, SimError> {
+        let key = world::PodKey { kube: self.index(context)?, namespace: namespace.to_owned(), name: pod.to_owned() };
+        if let Some(container) = self.world.state().containers.get_mut(&key) {
+            container.ip = Some(address.to_owned());
+        }
+        let told = self.world.kubes[key.kube].store.edit("pods", namespace, pod, |pod| {
+            pod["status"]["podIP"] = json!(address);
+            pod["status"]["podIPs"] = json!([{"ip": address}]);
+        });
+        Ok(told.is_some())
     }
 
     /// Prints a line into the log of a pod's container.

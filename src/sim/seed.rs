@@ -37,6 +37,7 @@ pub fn world(
     speed: f64,
     log: RequestLog,
     tunnels: BTreeMap<PodKey, SocketAddr>,
+    loopback: Option<u8>,
 ) -> Result<World, SeedError> {
     let index = |name: &str| scenario.kube_clusters.iter().position(|kube| kube.name == name);
     let kubes = scenario
@@ -55,6 +56,7 @@ pub fn world(
         })
         .collect();
     let world = World::new(kubes, seed, speed, log, tunnels);
+    world.state().loopback = loopback;
     christen(&world, scenario);
     let authority = Authority::new("tidb-ca");
     for tc in &scenario.tidb_clusters {
@@ -226,7 +228,7 @@ mod tests {
         for name in scenario::names() {
             let scenario = Scenario::named(name).expect("an embedded scenario");
             let log = RequestLog::new(None).expect("no file");
-            let built = world(&scenario, 1, 1.0, log, BTreeMap::new());
+            let built = world(&scenario, 1, 1.0, log, BTreeMap::new(), None);
             let world = built.unwrap_or_else(|error| panic!("{name}: {error}"));
             let state = world.state();
             assert_eq!(state.databases.len(), scenario.databases.len(), "{name}");

@@ -77,6 +77,8 @@ pub struct State {
     /// Pods whose container exits at each start.
     pub broken: BTreeSet<PodKey>,
     pub next_ip: u32,
+    /// Pods get addresses of this machine's loopback network, `127.N.x.y`.
+    pub loopback: Option<u8>,
     /// Ports of a KubeCluster's pods (by index) that no other KubeCluster reaches.
     pub closed: BTreeSet<(usize, u16)>,
     /// Store version and pulse at each KubeCluster's last tick.
@@ -111,6 +113,7 @@ impl World {
             logs: Logs::default(),
             broken: BTreeSet::new(),
             next_ip: 0,
+            loopback: None,
             closed: BTreeSet::new(),
             seen: BTreeMap::new(),
         };
@@ -139,6 +142,7 @@ impl World {
             logs: state.logs.fork(),
             broken: state.broken.clone(),
             next_ip: state.next_ip,
+            loopback: state.loopback,
             closed: state.closed.clone(),
             seen: state.seen.clone(),
         };
@@ -253,6 +257,10 @@ impl State {
     /// A pod IP that was not given out before.
     pub fn fresh_ip(&mut self, kube: usize) -> String {
         self.next_ip += 1;
+        if let Some(network) = self.loopback {
+            let low = self.next_ip % 250 + 1;
+            return format!("127.{network}.{}.{low}", (kube * 16) as u32 % 240 + self.next_ip / 250 % 16);
+        }
         format!("10.{}.{}.{}", 10 + kube * 10, self.next_ip / 250, self.next_ip % 250 + 2)
     }
 }

@@ -57,7 +57,7 @@ fn no_at_the_first_question_leaves_no_open_run() {
         &kubeconfig,
     ];
     let open = || {
-        let listed = demo.run(&["runs", "list", "-o", "json"]).json();
+        let listed = demo.run(&["runs", "list", "-o", "json"]).json()["runs"].take();
         listed.as_array().expect("a list").iter().filter(|run| run["open"] == true).count()
     };
     for (arguments, question, keys, code, left) in [

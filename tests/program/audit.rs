@@ -123,7 +123,7 @@ fn have(programs: &[&str]) -> bool {
 fn only_run(demo: &Demo) -> String {
     let listed = code(&demo.run(&["runs", "list", "-o", "json"]), 0);
     let runs: Value = serde_json::from_str(&listed).expect("JSON");
-    runs[0]["run"].as_str().expect("a run").to_owned()
+    runs["runs"][0]["run"].as_str().expect("a run").to_owned()
 }
 
 /// Every line that a plan offers for the hands is shell; so is the text that people copy it from.

@@ -48,11 +48,104 @@ fn holds(room: &Room, of: &str, documents: &[String]) {
     // And it refuses what is none.
     let mut broken: Value = serde_json::from_str(&documents[0]).expect("JSON");
     let map = broken.as_object_mut().expect("an object");
-    let first = if of == "run" { "prev" } else { "observedAt" };
+    let first = "observedAt";
     map.insert(first.into(), Value::from(1));
     if let Some(ran) = validate(room, &schema, &[broken.to_string()]) {
         assert_eq!(ran.code, 1, "{of} takes anything:\n{}", ran.all());
     }
+}
+
+/// Every command without commands below it whose `--output` takes `json`.
+fn json_commands(command: &clap::Command, path: &str, out: &mut Vec<String>) {
+    let output = command.get_arguments().find(|argument| argument.get_id() == "output");
+    if output.is_some_and(|output| output.get_possible_values().iter().any(|value| value.get_name() == "json")) {
+        out.push(path.trim().to_owned());
+    }
+    for below in command.get_subcommands().filter(|one| one.get_name() != "help") {
+        json_commands(below, &format!("{path} {}", below.get_name()), out);
+    }
+}
+
+/// What is run for one of them, with the schema that its documents hold to, and whether each line is one.
+fn scenes(path: &str, run: &str, file: &str) -> Option<Vec<(Vec<String>, &'static str, bool)>> {
+    let restart = ["restart-component", "--set", BASIC, "--set", "component=tidb"];
+    let scene = |more: &[&str], schema, lines| {
+        let words = path.split(' ').chain(more.iter().copied()).chain(["-o", "json"]);
+        (words.map(str::to_owned).collect(), schema, lines)
+    };
+    Some(match path {
+        "status" => vec![scene(&[], "status", false)],
+        "check" => vec![scene(&[], "check", false), scene(&["--catalogue"], "catalogue", false)],
+        "diagnose" => vec![scene(&[], "diagnose", false)],
+        "plan" => vec![scene(&restart, "plan", false)],
+        "run" => vec![
+            scene(&[&restart[..], &["--dry-run"]].concat(), "plan", false),
+            scene(&[&restart[..], &["--confirm", "legacy/pingcap/basic"]].concat(), "run", true),
+        ],
+        "runs list" => vec![scene(&[], "runs", false)],
+        // The run is over: going on with it tells nothing more, and what it tells is records.
+        "runs show" | "runs resume" => vec![scene(&[run], "run", true)],
+        "runs undo" => vec![scene(&[run, "--yes", "--confirm", "legacy/pingcap/basic"], "run", true)],
+        "runs abandon" => vec![scene(&[run, "--reason", "tried"], "run", true)],
+        "runs take-over" => vec![scene(&[run], "run", true)],
+        "runbook lint" => vec![scene(&[file], "lint", false)],
+        "version" => vec![scene(&[], "version", false)],
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_json_of_the_program_begins_alike_and_has_a_schema() {
+    let demo = Demo::start("default", 400);
+    let restart = ["run", "restart-component", "--set", BASIC, "--set", "component=tidb"];
+    demo.run(&[&restart[..], &["--confirm", "legacy/pingcap/basic"]].concat()).expect(0);
+    let run = demo.room.journals()[0].clone();
+    let runbook = demo.room.run(&["runbook", "new", "mine"]).expect(0).stdout;
+    std::fs::write(demo.room.path("mine.yaml"), runbook).expect("written");
+    let mut commands = Vec::new();
+    json_commands(&tidepilot::cli::commands(), "", &mut commands);
+    assert!(commands.len() >= 12, "{commands:?}");
+    for path in &commands {
+        let scenes = scenes(path, &run, "mine.yaml");
+        for (arguments, schema, lines) in scenes.unwrap_or_else(|| panic!("`{path}` prints JSON and has no scene here"))
+        {
+            let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let ran = demo.run(&words);
+            let documents: Vec<String> = match lines {
+                true => ran.stdout.lines().map(str::to_owned).collect(),
+                false => vec![one_line(&ran)],
+            };
+            for document in &documents {
+                assert!(document.starts_with("{\"apiVersion\":\"tidepilot/v1\""), "{arguments:?}: {document}");
+                let value: Value = serde_json::from_str(document).expect("JSON");
+                let at = value["observedAt"].as_str().unwrap_or_default();
+                assert!(at.parse::<jiff::Timestamp>().is_ok(), "{arguments:?} has no observedAt: {document}");
+            }
+            if !documents.is_empty() {
+                holds(&demo.room, schema, &documents);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_to_programs_by_what_stays_the_same() {
+    let demo = Demo::start("quorum-at-risk", 20);
+    let status = demo.run(&["status", "-o", "json"]).expect(2).json();
+    let wrong = status["wrong"].as_array().expect("a list");
+    let known = demo.room.run(&["check", "--catalogue", "-o", "json"]).expect(0).json();
+    let known: Vec<&Value> = known["hazards"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
+    let sentences: Vec<&Value> = status["databases"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .flat_map(|database| database["problems"].as_array().expect("a list"))
+        .collect();
+    assert!(!wrong.is_empty() && sentences.len() <= wrong.len(), "{status:#}");
+    for one in wrong {
+        assert!(known.contains(&&one["id"]) && one["subjects"][0]["kind"].is_string(), "{one:#}");
+    }
+    assert!(sentences.iter().all(|sentence| wrong.iter().any(|one| one["sentence"] == **sentence)), "{status:#}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod migration;
 mod monitor;
 mod network;
 mod notify;
+mod pictures;
 mod planted;
 mod practice;
 mod rights;

@@ -261,7 +261,7 @@ fn a_reading_is_overruled_with_a_reason_and_proof_is_not() {
     let ran = bed.tidepilot(&["run", "--plan", file, "--yes", "--confirm", "one"]);
     said(ran, 0, &["check domain-needed overruled: both zones are forwarded to one another"]);
     assert!(bed.object("east", "tidbclusters", "prod", "one").is_some());
-    let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json();
+    let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json()["runs"].take();
     let run = runs[0]["run"].as_str().expect("one run").to_owned();
     said(bed.tidepilot(&["runs", "report", &run]), 0, &["| domain-needed | **overruled** |", why]);
 }
@@ -327,7 +327,7 @@ fn what_was_deployed_can_be_undone_and_a_single_pd_is_not_joined() {
     let sets = [ONE, "clusterDomain=east.local", "version=v7.5.4", "pdReplicas=1", "tikvReplicas=3", "tidbReplicas=0"];
     bed.done("deploy-initial-cluster", &sets, &["one"]);
     bed.refused("join-cluster", &JOIN, "quorum-survives-a-failed-join");
-    let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json();
+    let runs = bed.tidepilot(&["runs", "list", "-o", "json"]).json()["runs"].take();
     let run =
         runs.as_array().and_then(|all| all.first()).and_then(|run| run["run"].as_str()).expect("one run").to_owned();
     let undone = bed.tidepilot(&["runs", "undo", &run, "--yes", "--confirm", "one"]);

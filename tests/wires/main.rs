@@ -3,6 +3,7 @@
 mod client;
 mod client_edges;
 mod closeup;
+mod direct;
 mod etcd;
 mod quiet;
 mod sim_api;

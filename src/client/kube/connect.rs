@@ -4,7 +4,7 @@
 //! `~/.kube/config`. `--kubeconfig` given more than once takes every context of each file. Not here: reading and merging
 //! ([`crate::client::kube::kubeconfig`]), connecting ([`crate::client::wire::link`]), credentials ([`crate::client::kube::credentials`]).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +26,24 @@ pub struct ConnectOptions {
     pub read_only_contexts: BTreeSet<String>,
     /// Instead of the Secret `<tc>-cluster-client-secret`.
     pub pd_tls: Option<PdTlsFiles>,
+    /// How PD is asked; by context where it is another there.
+    pub pd_access: PdAccess,
+    pub pd_access_contexts: BTreeMap<String, PdAccess>,
     pub limits: Limits,
     /// Told, in one sentence, when a look takes longer because something is waited for.
     pub notice: Option<fn(&str)>,
+}
+
+/// How PD is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PdAccess {
+    /// Directly where PD proves there who it is, else by port-forward.
+    Auto,
+    /// Directly and no other way.
+    Direct,
+    /// Through the API server.
+    #[default]
+    PortForward,
 }
 
 /// PEM files for mutual TLS with PD.

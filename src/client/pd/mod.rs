@@ -6,6 +6,7 @@
 
 pub(super) mod answers;
 pub(super) mod details;
+mod direct;
 pub(super) mod light;
 pub(super) mod settle;
 pub(super) mod tls;
@@ -189,7 +190,17 @@ pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, withi
 async fn opened(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, NoAnswer> {
     let key = pod.metadata.key();
     let tls = tls::material(link, tc, pod).await?;
-    let opened = forward::open(link, &key, tls.as_ref(), within).await;
+    let opened = match direct::open(link, pod, tc, tls.as_ref(), within).await {
+        Ok(Ok(tunnel)) => Ok(tunnel),
+        Ok(Err(way)) => {
+            let opened = forward::open(link, &key, tls.as_ref(), within).await;
+            opened.map(|mut tunnel| {
+                tunnel.way = way;
+                tunnel
+            })
+        }
+        Err(why) => Err(why),
+    };
     if let (Err(_), Some(tc), true) = (&opened, tc, tls.is_some()) {
         tls::forget(link, tc);
     }
@@ -341,6 +352,7 @@ async fn round(tunnel: &mut Tunnel, deadline: Within, shared: bool) -> Result<Pd
         cluster_id: membership.etcd_cluster_id,
         self_id: membership.self_id,
         members: membership.members,
+        way: tunnel.way.clone(),
         ..PdAnswer::default()
     };
     // What follows is worth having, but a slow part must not cost the part that is here already.

@@ -23,12 +23,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{BoxError, Layer as _};
 
-use crate::client::kube::connect::{ConnectOptions, Limits, Target};
+use crate::client::kube::connect::{ConnectOptions, Limits, PdAccess, Target};
 use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::kept::{KeptFacts, KeptViews};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use crate::client::kube::unfit::unfit;
 use crate::client::wire::access::{Gate, Mark, ReadOnly};
+use crate::client::wire::indirect::Indirect;
 use crate::client::wire::pd_tls::PdTls;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
@@ -73,6 +74,7 @@ impl Links {
                 renewed: Mutex::default(),
                 waiting: Mutex::default(),
                 slots: Slots::default(),
+                indirect: Indirect::default(),
                 streams: Arc::new(Semaphore::new(STREAMS)),
                 rests: Mutex::default(),
                 pd_tls: Mutex::default(),
@@ -116,6 +118,8 @@ pub struct Link {
     /// The login command that is being waited for: explains a deadline that passes meanwhile.
     waiting: Mutex<Option<String>>,
     pub(in crate::client) slots: Slots,
+    /// Pods that are asked by port-forward, since they could not be reached directly.
+    pub(in crate::client) indirect: Indirect,
     streams: Arc<Semaphore>,
     /// Until when the server, being busy, wants no stream to a pod.
     rests: Mutex<Option<tokio::time::Instant>>,
@@ -206,6 +210,11 @@ impl Link {
     /// Read-only from now on, for the rest of the session.
     pub fn seal(&self) {
         self.read_only.seal();
+    }
+
+    /// How PD is asked here.
+    pub(in crate::client) fn pd_access(&self) -> PdAccess {
+        self.options.pd_access_contexts.get(self.context()).copied().unwrap_or(self.options.pd_access)
     }
 
     pub fn limits(&self) -> &Limits {

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod fence;
 pub(super) mod forward;
 pub(super) mod frames;
+pub(super) mod indirect;
 pub mod link;
 pub mod local_port;
 pub(super) mod pd_tls;

@@ -1,4 +1,4 @@
-//! A private HTTP/1.1 connection to one pod's port, through the API server's port-forward. No socket listens here.
+//! A private HTTP/1.1 connection to one pod's port, through the API server's port-forward or to the pod's own address. No socket listens here.
 //!
 //! Always to the *pod*, never a Service: every answer of PD is local to the member asked. A [`Tunnel`] is one
 //! forward, kept open and reused. Nothing is retried here. Neighbours: [`super::forward`] (how one is opened), [`super::slots`] (one per
@@ -21,7 +21,7 @@ use crate::client::wire::tls_words;
 use crate::client::wire::within::Within;
 use crate::fleet::ObjectKey;
 use crate::fleet::extras::Served;
-use crate::fleet::pd::MembershipApi;
+use crate::fleet::pd::{MembershipApi, PdWay};
 
 /// PD's client port.
 pub(in crate::client) const PD_PORT: u16 = 2379;
@@ -59,8 +59,10 @@ pub(in crate::client) struct Tunnel {
     pub process: Option<Process>,
     /// What the server showed at the handshake; a certificate that was replaced since shows at the next one.
     pub served: Option<Served>,
+    /// How the pod is reached.
+    pub way: PdWay,
     _connection: Owned,
-    _pump: Owned,
+    _pump: Option<Owned>,
 }
 
 impl Tunnel {
@@ -69,7 +71,7 @@ impl Tunnel {
         stream: S,
         pod: &ObjectKey,
         fault: Fault,
-        pump: Owned,
+        pump: Option<Owned>,
         authority: String,
         doubt: Option<String>,
     ) -> Result<Self, String>
@@ -93,6 +95,7 @@ impl Tunnel {
             api: None,
             process: None,
             served: None,
+            way: PdWay::default(),
             _connection: Owned(task),
             _pump: pump,
         })

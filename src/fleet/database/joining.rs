@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::names::{domain_in, host, pod_of};
 use super::{Member, StoreRow};
 use crate::fleet::dns::{Served, normal, same_name};
-use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, Store};
+use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdWay, Store};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{KubeCluster, ObjectKey, ObjectRef};
 
@@ -50,6 +50,7 @@ pub(super) fn join(
         healthy,
         votes: own_health.or(healthy),
         answered: itself.is_some() && !gone,
+        pd_access: itself.map(|(_, _, answer)| answer.way.clone()).filter(|way| *way != PdWay::PortForward),
         gone,
         ..Member::default()
     };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::fleet::ObjectRef;
-use crate::fleet::pd::{MemberId, Store};
+use crate::fleet::pd::{MemberId, PdWay, Store};
 
 /// A PD member with everything known of it. `None` and empty mean "not known", never "no".
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -24,6 +24,9 @@ pub struct Member {
     pub client_urls: Vec<String>,
     pub leader: bool,
     pub healthy: Option<bool>,
+    /// How its PD was asked; not there where only the API server's port-forward was thought of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pd_access: Option<PdWay>,
     /// Whether it counts for etcd's majority: its own etcd's word, else what PD says of it.
     #[serde(skip)]
     pub votes: Option<bool>,

@@ -119,7 +119,7 @@ fn observation(moved: bool, tls: bool) -> Observation {
             stores: (1..=3).map(store).collect(),
             max_replicas: Some(3),
             location_labels: vec!["zone".into()],
-            gaps: Vec::new(),
+            ..PdAnswer::default()
         };
         let view = Box::new(PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) });
         say(What::Pd { pod: ObjectKey::new("db", format!("basic-pd-{i}")), view });

@@ -17,7 +17,7 @@ fn every_list_says_who_is_waited_for_since_when_and_the_command_that_answers() {
     }
     let ran = world.run("bob", &["runs", "list"]).expect(0);
     assert!(ran.stdout.contains(&approve), "{}", ran.all());
-    let listed = world.run("bob", &["runs", "list", "-o", "json"]).expect(0).json();
+    let listed = world.run("bob", &["runs", "list", "-o", "json"]).expect(0).json()["runs"].take();
     let waiting = &listed[0]["approval"];
     assert_eq!((&waiting["step"], &waiting["attempt"]), (&json!("set-domain"), &json!(1)));
     assert_eq!(waiting["approve"], json!(approve));

@@ -206,7 +206,7 @@ fn the_second_one_waits_takes_over_and_the_first_is_refused() {
     assert!(exit_code == 6 && said.contains("renews it"), "{exit_code} {said}");
     assert_eq!(fs::read_dir(world.state("bob").join("runs")).map_or(0, Iterator::count), 0);
     let list = world.tidepilot("bob", 4, &["runs", "list", "-o", "json"]).output().expect("ran");
-    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let list: Value = serde_json::from_slice::<Value>(&list.stdout).expect("JSON")["runs"].take();
     assert_eq!((&list[0]["run"], &list[0]["inCluster"]["user"]), (&json!(run), &json!("admin")), "{list}");
     let (exit_code, said) = code(&world.tidepilot("ann", 4, &["runs", "resume", &run]).output().expect("ran"));
     assert!(exit_code == 6 && said.contains("driven by admin"), "{exit_code} {said}");
@@ -304,7 +304,7 @@ fn a_killed_run_is_told_by_every_face_and_to_everybody() {
     }
     // Its process is gone: nobody is said to drive it.
     let list = world.tidepilot("ann", 4, &["runs", "list", "-o", "json"]).output().expect("ran");
-    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let list: Value = serde_json::from_slice::<Value>(&list.stdout).expect("JSON")["runs"].take();
     assert!(matches!(list[0]["drives"]["is"].as_str(), Some("gone" | "nobody")), "{list:#}");
     broken(false);
     // And the line that was printed goes on with it.
@@ -381,7 +381,7 @@ fn an_undo_without_yes_leaves_nothing_open_and_every_request_says_whose_it_is() 
     let line = format!("`tidepilot runs undo {run} --yes`");
     assert!(exit_code == 3 && said.contains("nothing was put back") && said.contains(&line), "{exit_code} {said}");
     let list = world.tidepilot("ann", 4, &["runs", "list", "-o", "json"]).output().expect("ran");
-    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let list: Value = serde_json::from_slice::<Value>(&list.stdout).expect("JSON")["runs"].take();
     assert_eq!((&list[0]["state"], &list[0]["open"]), (&json!("done"), &json!(false)), "{list:#}");
     let diagnosed = world.tidepilot("ann", 4, &["diagnose"]).output().expect("ran");
     assert_eq!(diagnosed.status.code(), Some(0), "{}", text(&diagnosed));
