@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::database::rows::StoreRow;
+use crate::counted::counted;
 
 /// The replicas of one region that can lie together, and how many of them it can lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,8 @@ pub fn sentence(losses: &[RegionLoss]) -> Option<String> {
     let worst = losses.iter().max_by_key(|loss| loss.replicas)?;
     let names: Vec<&str> = losses.iter().map(|loss| loss.kube_cluster.as_str()).collect();
     let who = if let [one] = names.as_slice() { (*one).to_owned() } else { format!("any of {}", names.join(", ")) };
-    Some(format!("losing {who}: regions may stop ({} of {} replicas of one may be there)", worst.replicas, worst.of))
+    let of = counted(worst.of, "replica");
+    Some(format!("losing {who}: regions may stop ({} of {of} of one may be there)", worst.replicas))
 }
 
 /// PD keeps replicas apart by the widest location label as far as there are enough values of it; else any replicas of

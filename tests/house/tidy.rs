@@ -10,21 +10,22 @@ use super::source::code;
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("fleet", &["counted"]),
     ("hazards", &["fleet", "counted"]),
-    ("runbook", &["hazards", "fleet", "counted"]),
+    ("runbook", &["hazards", "fleet", "counted", "near"]),
     ("client", &["files", "runbook", "fleet", "counted"]),
-    ("app", &["runbook", "hazards", "fleet", "counted"]),
+    ("app", &["runbook", "hazards", "fleet", "counted", "near"]),
     ("console", &["app", "runbook", "hazards", "fleet", "shown", "counted"]),
     ("report", &["app", "runbook", "hazards", "fleet", "counted"]),
     ("sim", &[]),
     ("shown", &[]),
     ("counted", &[]),
+    ("near", &[]),
     ("config", &["files"]),
     ("files", &[]),
     (
         "cli",
         &[
-            "app", "client", "config", "console", "counted", "files", "fleet", "hazards", "report", "runbook", "shown",
-            "sim",
+            "app", "client", "config", "console", "counted", "files", "fleet", "hazards", "near", "report", "runbook",
+            "shown", "sim",
         ],
     ),
 ];
@@ -67,6 +68,9 @@ fn imports_go_one_way() {
         let own = room(&path);
         let Some(allowed) = allowed.get(own.as_str()) else { continue };
         // The tests of a room may stand above it: the fleets of `hazards` serve those of `fleet`.
+        if path.ends_with("tests.rs") {
+            continue;
+        }
         for (number, line) in code(&text).lines().enumerate() {
             for (at, _) in line.match_indices("crate::") {
                 if line.trim_start().starts_with("//") || line[..at].ends_with("$") {

@@ -1,3 +1,5 @@
+//! What is certain of a Corefile, and what stays open.
+
 use super::*;
 use crate::fleet::dns::Served;
 

@@ -1,3 +1,5 @@
+//! When a component has settled, and what a change restarts.
+
 use super::*;
 use serde_json::{Value, json};
 

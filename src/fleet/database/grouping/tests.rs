@@ -1,3 +1,5 @@
+//! Which TidbClusters are one Database, on small fleets.
+
 use super::*;
 use crate::fleet::database::{Database, database_of, databases};
 use crate::fleet::pd::{EtcdMember, PdView};

@@ -1,3 +1,5 @@
+//! What sets a variable, and how a shell would replace it.
+
 use super::*;
 
 fn set(line: &str) -> Vec<String> {
