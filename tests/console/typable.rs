@@ -31,8 +31,8 @@ fn refused(app: &mut App, line: &str) -> Option<String> {
 fn the_first_hint_can_be_typed_as_it_is_shown() {
     let mut app = scene("overview", options());
     let hint = {
-        let mut fresh = fresh();
-        fresh.first_job().unwrap_or_else(|| panic!("no hint at {}", place(&mut fresh)))
+        let fresh = fresh();
+        fresh.first_job().unwrap_or_else(|| panic!("no hint at {}", place(&fresh)))
     };
     let line = hint.strip_prefix("try :").expect("a line of the palette");
     assert_eq!(refused(&mut app, line), None);
