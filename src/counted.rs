@@ -1,6 +1,6 @@
 //! Numbers with their nouns: `1 step`, `3 steps`. Every sentence that counts goes through here (`tests/house/words.rs` looks).
 //!
-//! Pure, and of no room: sentences are made everywhere. Not here: durations (`app::words`, `fleet::expiry`).
+//! Pure, and of no room: sentences are made everywhere. Not here: durations (`app::words`, `fleet::certificate_list`).
 
 use std::fmt::Display;
 

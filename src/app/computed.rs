@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 
 use super::{App, views};
+use crate::fleet::certificate_list::{Certificate, certificates};
 use crate::fleet::database::{Database, databases};
-use crate::fleet::expiry::{Certificate, certificates};
 use crate::fleet::{self, ObjectRef};
 use crate::hazards::{Checked, Finding, check_among};
 use crate::runbook::run::standing::{Standing, into_findings};

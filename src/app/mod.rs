@@ -52,8 +52,8 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 
 use crate::counted::counted;
+use crate::fleet::certificate_list::Certificate;
 use crate::fleet::database::Database;
-use crate::fleet::expiry::Certificate;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
 use crate::hazards::Checked;
 use crate::runbook::plan::Plan;

@@ -6,8 +6,8 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::options::Connect;
 use super::run::prompted;
+use super::shared_options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::approvals::ToApprove;
 use crate::app::driver::Driver;

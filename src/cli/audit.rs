@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::{manual, print};
 use crate::app::driver::approved::{Seen, recorded};
 use crate::app::driver::journals;

@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::notify::{NotifyArgs, Told, dark};
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::signals::{Signals, asked};
 use super::{USAGE, complain, fail, print};
 use crate::app::driver::open_work::OpenWork;

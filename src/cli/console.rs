@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::notify::notifier;
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::{USAGE, fail};
 use crate::app::driver::{Driver, session::session};
 use crate::app::message::Message;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use color_eyre::eyre::{Result, WrapErr};
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::signals::Signals;
 use super::{USAGE, console, fail, print, screenshots};
 use crate::sim::load::Load;

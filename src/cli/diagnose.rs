@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::{USAGE, fail, print};
 use crate::client;
 use crate::client::kube::leftovers::{self, ProbePod};

@@ -15,7 +15,6 @@ mod log_file;
 mod manual;
 mod monitor;
 mod notify;
-mod options;
 mod plan;
 mod rbac;
 mod render;
@@ -26,6 +25,7 @@ mod runs;
 mod schema;
 #[cfg(feature = "demo")]
 mod screenshots;
+mod shared_options;
 mod shell;
 mod signals;
 mod status;
@@ -52,7 +52,7 @@ const USAGE: u8 = 64;
 )]
 struct Cli {
     #[command(flatten)]
-    connect: options::Connect,
+    connect: shared_options::Connect,
     #[command(subcommand)]
     command: Option<Command>,
 }

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::notify::{NotifyArgs, Told, dark};
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::signals::Signals;
 use super::{USAGE, complain, fail, print};
 use crate::client::{self, Links};

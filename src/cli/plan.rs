@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::exit::Exit;
 use crate::files::{self, Allowed};

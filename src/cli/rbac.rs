@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::options::Connect;
 use super::plan::{inputs, pair};
+use super::shared_options::Connect;
 use super::{USAGE, complain, fail, print};
 use crate::app::exit::Exit;
 use crate::fleet::ObjectRef;

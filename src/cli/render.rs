@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::{USAGE, fail, manual, print};
 use crate::client;
 use crate::fleet::database::databases;

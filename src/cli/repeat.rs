@@ -1,11 +1,11 @@
 //! Commands in what is printed, with the options that they need to reach the same clusters and journals.
 //!
-//! Not here: which options these are ([`super::options`]), what is printed after a run ([`crate::report::run`]).
+//! Not here: which options these are ([`super::shared_options`]), what is printed after a run ([`crate::report::run`]).
 
 use std::process::ExitCode;
 
 use super::fail;
-use super::options::Connect;
+use super::shared_options::Connect;
 use crate::hazards::Finding;
 use crate::runbook::run::standing::Standing;
 

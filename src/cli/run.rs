@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
 use super::notify::NotifyArgs;
-use super::options::Connect;
 use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
+use super::shared_options::Connect;
 use super::signals::{Asked, Signals, asked};
 use super::{USAGE, complain, fail, note, print};
 use crate::app::driver::telling::{RunTeller, UNANSWERED};

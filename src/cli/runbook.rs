@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::runbook_catalog::{Entry, LONGEST};
 use crate::app::exit::Exit;

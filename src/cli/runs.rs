@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::options::Connect;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
+use super::shared_options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::telling::RunTeller;

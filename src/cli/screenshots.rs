@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::sync::mpsc;
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use crate::app::driver::{Driver, session::session};
 use crate::app::{App, AppOptions};
 use crate::console::pictures;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::options::Connect;
+use super::shared_options::Connect;
 use super::signals::{Signals, asked};
 use super::{USAGE, fail, print};
 use crate::app::driver::open_work::OpenWork;

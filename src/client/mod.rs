@@ -1,7 +1,7 @@
 //! How we **touch** the world: the only room with a Kubernetes client, sockets and the journal's file.
 //!
-//! Reading order: [`kube::connect`] (kubeconfig → targets) → [`wire::link`] (one isolated connection per context) →
-//! [`wire::access`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
+//! Reading order: [`kube::targets`] (kubeconfig → targets) → [`wire::link`] (one isolated connection per context) →
+//! [`wire::read_only_gate`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
 //! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::probe`], [`write`] (a run's hands) →
 //! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
 //! what goes into them. [`notify`] tells people elsewhere.
@@ -20,15 +20,15 @@ pub mod share;
 pub mod wire;
 pub mod write;
 
-pub use crate::client::kube::connect::{
-    ConnectError, ConnectOptions, Limits, PdAccess, PdTlsFiles, Target, targets, unknown_contexts,
-};
 pub use crate::client::kube::credentials::end_all as end_credential_plugins;
 pub use crate::client::kube::look::assemble;
+pub use crate::client::kube::targets::{
+    ConnectError, ConnectOptions, Limits, PdAccess, PdTlsFiles, Target, targets, unknown_contexts,
+};
 pub use crate::client::kube::watch::{WatchHandle, watch};
-pub use crate::client::wire::access::Refused;
 pub use crate::client::wire::link::{Link, Links};
 pub use crate::client::wire::permit::{HandPermit, ProbePermit, WritePermit};
+pub use crate::client::wire::read_only_gate::Refused;
 pub use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 use jiff::Timestamp;

@@ -10,7 +10,7 @@ use crate::app::words::{Level, access_word, age, crd_words, freshness_level, fre
 use crate::app::{App, Subject};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
-use crate::fleet::expiry::{Certificate, Held, left};
+use crate::fleet::certificate_list::{Certificate, Held, left};
 use crate::fleet::rollout::rollout;
 use crate::hazards::Finding;
 use crate::runbook::run::standing::{Drives, Standing};

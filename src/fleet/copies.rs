@@ -25,6 +25,9 @@ pub struct RegionLoss {
     pub replicas: u64,
     /// Replicas that a region has.
     pub of: u64,
+    /// Every store is Up; else what lies on those that are not is among the replicas.
+    #[serde(skip)]
+    pub whole: bool,
 }
 
 /// Every KubeCluster whose loss may stop regions. `None`: PD did not tell, or a store's place is not known.
@@ -38,13 +41,15 @@ pub fn region_losses(
         stores.iter().filter(|row| !row.store.tiflash && row.store.state != "Tombstone").collect();
     let places: Option<BTreeSet<&str>> = counted.iter().map(|row| row.kube_cluster.as_deref()).collect();
     let places = places.filter(|places| !places.is_empty())?;
-    let up: Vec<&StoreRow> = counted.into_iter().filter(|row| row.store.state == "Up").collect();
+    let whole = counted.iter().all(|row| row.store.state == "Up");
     let losing = |place: &str| {
-        let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) =
-            up.iter().partition(|row| row.kube_cluster.as_deref() == Some(place));
+        // What is on a store that is not Up is lost already.
+        let gone = |row: &&StoreRow| row.kube_cluster.as_deref() == Some(place) || row.store.state != "Up";
+        let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) = counted.iter().copied().partition(gone);
         let risk = risk(labels, needed, &here, &left);
-        let (kube_cluster, replicas) = (place.to_owned(), risk.replicas);
-        (risk.replicas > risk.tolerated).then_some(RegionLoss { kube_cluster, replicas, of: needed })
+        let replicas = risk.replicas.min(spread(labels, needed, &here, &left).unwrap_or(u64::MAX));
+        let kube_cluster = place.to_owned();
+        (replicas > risk.tolerated).then_some(RegionLoss { kube_cluster, replicas, of: needed, whole })
     };
     Some(places.into_iter().filter_map(losing).collect())
 }
@@ -55,7 +60,21 @@ pub fn sentence(losses: &[RegionLoss]) -> Option<String> {
     let names: Vec<&str> = losses.iter().map(|loss| loss.kube_cluster.as_str()).collect();
     let who = if let [one] = names.as_slice() { (*one).to_owned() } else { format!("any of {}", names.join(", ")) };
     let of = counted(worst.of, "replica");
-    Some(format!("losing {who}: regions may stop ({} of {of} of one may be there)", worst.replicas))
+    let down = if worst.whole { "" } else { ", or on stores that are not Up" };
+    Some(format!("losing {who}: regions may stop ({} of {of} of one may be there{down})", worst.replicas))
+}
+
+/// With fewer values of the widest label than replicas PD puts as many into each as come out even, as long as each has the stores
+/// for it. `None`: it does not.
+fn spread(labels: &[String], needed: u64, here: &[&StoreRow], left: &[&StoreRow]) -> Option<u64> {
+    let widest = labels.first()?;
+    let mut stores: BTreeMap<&String, u64> = BTreeMap::new();
+    for row in here.iter().chain(left) {
+        *stores.entry(row.store.labels.get(widest)?).or_default() += 1;
+    }
+    let each = needed.div_ceil(stores.len() as u64);
+    let lost: BTreeSet<&String> = here.iter().filter_map(|row| row.store.labels.get(widest)).collect();
+    stores.values().all(|count| *count >= each).then_some(lost.len() as u64 * each)
 }
 
 /// PD keeps replicas apart by the widest location label as far as there are enough values of it; else any replicas of
@@ -103,6 +122,23 @@ mod tests {
         assert_eq!(
             sentence(&found).as_deref(),
             Some("losing any of east, west: regions may stop (2 of 3 replicas of one may be there)")
+        );
+        // Five over three places: two, two and one.
+        let five: Vec<StoreRow> = [("east", "a"), ("west", "b"), ("north", "c")]
+            .into_iter()
+            .flat_map(|(of, zone)| [row(1, of, zone), row(2, of, zone)])
+            .collect();
+        assert_eq!(region_losses(&five, Some(5), Some(&zone)), Some(vec![]));
+        // One of three is down: the loss of either other one is the second.
+        let mut ill = [row(1, "east", "a"), row(2, "west", "b"), row(3, "north", "c")];
+        assert_eq!(region_losses(&ill, Some(3), Some(&zone)), Some(vec![]));
+        ill[1].store.state = "Down".into();
+        let found = region_losses(&ill, Some(3), Some(&zone)).expect("known");
+        assert_eq!(
+            sentence(&found).as_deref(),
+            Some(
+                "losing any of east, north: regions may stop (2 of 3 replicas of one may be there, or on stores that are not Up)"
+            )
         );
         // What is not known is no all-clear.
         let lost = StoreRow { kube_cluster: None, ..row(5, "", "d") };

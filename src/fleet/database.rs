@@ -13,20 +13,21 @@ use super::domain_witness::{DomainDoubt, doubts};
 use super::lead::Lead;
 use super::loss::Losses;
 use super::pd::{EtcdMember, MemberId, PdAnswer};
-use super::peer_url;
 use super::problem::{Problem, ProblemKind};
 use super::quorum::Quorum;
 use super::subject::Subject;
 use super::tidbcluster::{Component, TidbCluster};
-use super::tls_toggle::{Toggle, speaks_tls, toggle};
+use super::tls_toggle::{Toggle, toggle};
 use super::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
+mod drift;
 pub(super) mod grouping;
 mod joining;
 mod judging;
 pub(super) mod names;
 pub mod rows;
 
+use drift::expect_urls;
 use grouping::group;
 pub use grouping::{Astray, astray, referenced};
 pub(crate) use grouping::{answers, candidates, cluster_id};
@@ -320,17 +321,4 @@ fn toggled(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, members: &[M
     let own = members.iter().filter(|member| member.of().as_ref() == Some(of));
     let urls: Vec<&str> = own.flat_map(|member| &member.client_urls).map(String::as_str).collect();
     toggle(of, cluster, tc, &urls)
-}
-
-/// The peerURL that each member of a TidbCluster should have. Where TLS was switched, it is the one from before: that is what has
-/// to come back.
-fn expect_urls(of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, toggled: &[Toggle], members: &mut [Member]) {
-    let toggle = toggled.iter().find(|toggle| toggle.of == *of);
-    for member in members.iter_mut().filter(|member| member.of().as_ref() == Some(of)) {
-        let Some(pod) = &member.pod else { continue };
-        let tls = toggle.map_or_else(|| speaks_tls(cluster, tc, pod), |toggle| toggle.proper);
-        let expected = tc.expected_peer_url(pod, tls);
-        member.drift = !matches!(member.peer_urls.as_slice(), [url] if peer_url::normal(url) == expected);
-        member.expected_peer_url = Some(expected);
-    }
 }

@@ -10,6 +10,7 @@
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod certificate;
+pub mod certificate_list;
 mod change;
 pub mod closeup;
 pub mod component;
@@ -20,7 +21,6 @@ pub mod diagnosis;
 pub mod dns;
 pub mod dns_forwards;
 pub mod domain_witness;
-pub mod expiry;
 pub mod extras;
 pub mod forward;
 pub mod kin;

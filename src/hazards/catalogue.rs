@@ -1,7 +1,7 @@
 //! The catalogue: the 69 hazards of `domain.md` §5 by number, those that were met in use behind them, and the few plain states beside them, each with its name,
 //! its severity and how it is seen at all. A hazard that cannot be seen from outside says so, and why.
 //!
-//! A table and nothing else: what sees each one is in the files of the four groups.
+//! A table and nothing else: what sees each one is in the files that [`crate::hazards`] names.
 
 use serde::Serialize;
 

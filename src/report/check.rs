@@ -11,8 +11,8 @@ use unicode_width::UnicodeWidthStr;
 
 use super::plain;
 use crate::counted::counted;
+use crate::fleet::certificate_list::{Certificate, Held, certificates, left};
 use crate::fleet::database::{Database, databases};
-use crate::fleet::expiry::{Certificate, Held, certificates, left};
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
 use crate::fleet::{Fleet, standing};
 use crate::hazards::catalogue::CATALOGUE;

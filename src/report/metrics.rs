@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::fleet::Fleet;
+use crate::fleet::certificate_list::certificates;
 use crate::fleet::database::{Database, databases};
-use crate::fleet::expiry::certificates;
 use crate::hazards::Checked;
 use crate::runbook::run::standing::Standing;
 

@@ -3,7 +3,7 @@
 //! A plan keeps its texts in the language in which it was made, and so does what a run has recorded. Where the document has
 //! the same text in another language, this finds the recorded one in it, takes the values out and puts them into the
 //! other. What does not fit the document stays as it is recorded. Only for showing and for asking: what is written, sealed
-//! and compared stays the recorded text ([`Plan::sealed`]). Pure. Not here: which language a reader has (`cli::options`).
+//! and compared stays the recorded text ([`Plan::sealed`]). Pure. Not here: which language a reader has (`cli::shared_options`).
 
 use serde_json::{Value, json};
 

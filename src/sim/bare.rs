@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::api_server::Direct;
-use super::pd::etcd::{Answer, Request};
+use super::pd::etcd_http::{Answer, Request};
 use super::pd::server::{self, CLIENT_PORT, Endpoint};
 use super::request_log::RequestLog;
 use super::scenario::Scenario;

@@ -177,7 +177,7 @@ fn only_apply_writes() {
         if room(&path) == "client" && !path.starts_with("client/write") {
             for word in ["Method::PATCH", "Method::PUT", "Method::DELETE", ".patch(", ".delete("] {
                 assert!(
-                    !text.contains(word) || path == Path::new("client/wire/access.rs"),
+                    !text.contains(word) || path == Path::new("client/wire/read_only_gate.rs"),
                     "{} uses {word}",
                     path.display()
                 );
@@ -191,8 +191,8 @@ fn only_apply_writes() {
 fn what_is_done_by_hand_has_doors_of_its_own() {
     let doors: [(&str, &[&str]); 3] = [
         ("HandPermit::for_context", &["app/driver/forwards.rs", "app/driver/shells.rs"]),
-        ("Mark::LocalPort", &["client/wire/access.rs", "client/wire/local_port.rs"]),
-        ("Mark::Shell", &["client/wire/access.rs", "client/wire/shell.rs"]),
+        ("Mark::LocalPort", &["client/wire/local_port.rs", "client/wire/read_only_gate.rs"]),
+        ("Mark::Shell", &["client/wire/read_only_gate.rs", "client/wire/shell.rs"]),
     ];
     for (word, wanted) in doors {
         let mut found: Vec<String> = all()

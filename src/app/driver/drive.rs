@@ -112,6 +112,8 @@ struct Loop<'a, H> {
     closer: Option<Depth>,
     /// Waits one after another.
     waits: u32,
+    /// The wait that is carried out was decided on a glance.
+    glanced: bool,
     declined: bool,
 }
 
@@ -139,6 +141,7 @@ pub async fn drive<H: Hands>(run: &mut Run, hands: &mut H, first: Input<'static>
         stands: Stands::Not,
         closer: None,
         waits: 0,
+        glanced: false,
         declined: false,
     };
     let mut next = Next::Input(first);
@@ -181,6 +184,7 @@ impl<H: Hands> Loop<'_, H> {
             Effect::Ask(gate) => self.ask(gate).await,
             other => {
                 self.waits = if matches!(other, Effect::Wait { .. }) { self.waits + 1 } else { 0 };
+                self.glanced = self.stands == Stands::ToWait;
                 self.stands = Stands::Not;
                 self.reach_out(other).await
             }
@@ -328,6 +332,11 @@ impl<H: Hands> Loop<'_, H> {
     async fn wait(&mut self, time: Duration, sentence: String, stalled: Duration, about: About) -> Then {
         let still = self.clock.note(about, &sentence, self.hands.elapsed(), self.hands.now());
         if still.lasts > stalled {
+            // A stop is decided on a look of its own as well.
+            if self.glanced {
+                self.closer = Some(Depth::Moving);
+                return Then::Later(Next::Go);
+            }
             if about == About::Step && self.clock.signs().is_empty() {
                 let found = self.hands.look_around(self.run, &self.seen).await;
                 self.clock.found(found);

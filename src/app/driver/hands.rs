@@ -44,6 +44,8 @@ pub(super) struct WireHands<'a> {
     /// Opened with the first wait.
     wake: Option<Wake>,
     quiet: Quiet,
+    /// Where TidbClusters were seen before the first wait.
+    namespaces: BTreeSet<String>,
     /// The domains that a pod was asked for; they do not change during a run.
     domains: Vec<Change>,
 }
@@ -69,6 +71,7 @@ impl<'a> WireHands<'a> {
             looked: driver.witness.moment(),
             wake: None,
             quiet: Quiet::default(),
+            namespaces: BTreeSet::new(),
             domains: Vec::new(),
             driver,
             journal,
@@ -106,6 +109,8 @@ impl Hands for WireHands<'_> {
     }
 
     async fn append(&mut self, event: Event) -> Result<Record, Unwritten> {
+        // What comes now is waited for anew.
+        self.quiet.moved();
         self.journal.append(now(), event).await
     }
 
@@ -114,6 +119,9 @@ impl Hands for WireHands<'_> {
         let look = self.driver.observe(run, &self.contexts, depth, &mut self.domains);
         let seen = self.haste.bound(look).await?;
         self.looked = begun;
+        if self.wake.is_none() {
+            self.namespaces = seen.fleet.tidb_clusters().map(|(of, _)| of.namespace).collect();
+        }
         Some(seen)
     }
 
@@ -152,17 +160,21 @@ impl Hands for WireHands<'_> {
 
     async fn wait(&mut self, run: &Run, time: Duration) {
         let links = &self.driver.links;
-        let wake = self.wake.get_or_insert_with(|| Wake::of(links, &self.contexts, &namespaces(run)));
+        let wake = self.wake.get_or_insert_with(|| {
+            let all: BTreeSet<String> = namespaces(run).chain(self.namespaces.iter().cloned()).collect();
+            Wake::of(links, &self.contexts, &all)
+        });
         let now = tokio::time::Instant::now();
-        let longest = now + self.quiet.longest(time, wake.hears());
+        let hears = wake.hears();
+        let longest = now + self.quiet.longest(time, hears);
         // However much moves, it is not looked at more often than without a watch.
-        let soonest = now + time.saturating_sub(self.driver.witness.since(self.looked));
+        let soonest = now + time;
         let moved = async {
             wake.moved().await;
             tokio::time::sleep_until(soonest).await;
         };
         tokio::select! {
-            () = tokio::time::sleep_until(longest) => self.quiet.passed(),
+            () = tokio::time::sleep_until(longest) => if hears { self.quiet.passed() },
             () = moved => self.quiet.moved(),
             _ = self.ears.stop.changed() => {}
         }
@@ -174,9 +186,9 @@ impl Hands for WireHands<'_> {
 }
 
 /// Where it matters to a run that something moves.
-fn namespaces(run: &Run) -> BTreeSet<String> {
+fn namespaces(run: &Run) -> impl Iterator<Item = String> {
     let of_steps = run.plan.steps.iter().map(|step| &step.action.target().namespace);
-    of_steps.chain([&run.plan.target.namespace]).cloned().collect()
+    of_steps.chain([&run.plan.target.namespace]).cloned()
 }
 
 impl Driver {

@@ -1,12 +1,12 @@
 //! The certificates of every TidbCluster with TLS, the one that ends first on top.
 //!
-//! Not here: what is judged (`fleet::tls`), the order (`fleet::expiry`), one certificate in full (`console::detail`).
+//! Not here: what is judged (`fleet::tls`), the order (`fleet::certificate_list`), one certificate in full (`console::detail`).
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle};
 use crate::app::App;
 use crate::app::words::Level;
 use crate::fleet::certificate::colons;
-use crate::fleet::expiry::{Certificate, Held, left};
+use crate::fleet::certificate_list::{Certificate, Held, left};
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "certificates",

@@ -266,10 +266,10 @@ async fn capture(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
 static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// A plugin's process group, with what the plugin started: ended when this goes, and by [`end_all`].
-struct Group(Option<i32>);
+pub(in crate::client) struct Group(Option<i32>);
 
 impl Group {
-    fn of(leader: Option<u32>) -> Self {
+    pub(in crate::client) fn of(leader: Option<u32>) -> Self {
         let leader = leader.and_then(|leader| i32::try_from(leader).ok());
         if let Some(leader) = leader {
             RUNNING.lock().unwrap_or_else(PoisonError::into_inner).insert(leader);
@@ -286,7 +286,7 @@ impl Drop for Group {
     }
 }
 
-/// Ends every credential plugin that still runs: called when the process ends, which drops nothing.
+/// Ends every credential plugin and every notification's command that still runs: called when the process ends, which drops nothing.
 pub fn end_all() {
     let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
     running.into_iter().for_each(end);

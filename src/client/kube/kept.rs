@@ -1,31 +1,30 @@
 //! What a look keeps for the next one: what a cluster is, and what PD's pods answered.
 //!
 //! Only for looks on which nothing is sent ([`crate::client::kube::look::Depth`] says which believe it). Times are those of the
-//! answers: a view that is kept grows old like any other.
+//! answers: a view that is kept grows old like any other, also while the machine sleeps.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::client::kube::gaps::Facts;
+use crate::client::wire::clock::{Clock, Moment};
 use crate::fleet::pd::PdView;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Keyed as _, ObjectKey};
 
 /// What was last learned about a cluster itself, and when.
 #[derive(Default)]
-pub(in crate::client) struct KeptFacts(Mutex<Option<(Facts, Instant)>>);
+pub(in crate::client) struct KeptFacts(Mutex<Option<(Facts, Moment)>>);
 
 impl KeptFacts {
     pub fn keep(&self, facts: Facts) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((facts, Instant::now()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((facts, Clock::default().moment()));
     }
 
     pub fn kept(&self, longest: Duration) -> Option<Facts> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|(_, read)| read.elapsed() < longest).map(|(facts, _)| facts.clone())
+        kept.as_ref().filter(|(_, read)| Clock::default().since(*read) < longest).map(|(facts, _)| facts.clone())
     }
 }
 
@@ -34,18 +33,19 @@ type Views = BTreeMap<ObjectKey, (String, PdView)>;
 
 /// What PD's pods last answered to a look, by the versions of the pods, and when.
 #[derive(Default)]
-pub(in crate::client) struct KeptViews(Mutex<Option<(Views, Instant)>>);
+pub(in crate::client) struct KeptViews(Mutex<Option<(Views, Moment)>>);
 
 impl KeptViews {
     pub fn keep(&self, views: &[(&Pod, PdView)]) {
         let all = views.iter().map(|(pod, view)| (pod.key(), (pod.metadata.resource_version.clone(), view.clone())));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.collect(), Instant::now()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((all.collect(), Clock::default().moment()));
     }
 
     /// Only where they are of these very pods as they are now, and all of them answered.
     pub fn kept(&self, pods: &[&Pod], longest: Duration) -> Option<Vec<(ObjectKey, PdView)>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (views, _) = kept.as_ref().filter(|(views, at)| views.len() == pods.len() && at.elapsed() < longest)?;
+        let young = |at: &Moment| Clock::default().since(*at) < longest;
+        let (views, _) = kept.as_ref().filter(|(views, at)| views.len() == pods.len() && young(at))?;
         let of = |pod: &&Pod| {
             let (version, view) = views.get(&pod.key())?;
             (*version == pod.metadata.resource_version && view.answer.is_ok()).then(|| (pod.key(), view.clone()))

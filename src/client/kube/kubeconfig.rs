@@ -2,7 +2,7 @@
 //!
 //! One [`Entry`] for each context, with its cluster and its user found once: whoever connects copies what one context
 //! needs, not the whole file. A fault in a file is told by its place and its kind, never by its text, which holds
-//! tokens. Not here: which contexts are chosen ([`crate::client::kube::connect`]), how they are connected ([`crate::client::wire::link`]).
+//! tokens. Not here: which contexts are chosen ([`crate::client::kube::targets`]), how they are connected ([`crate::client::wire::link`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
-use crate::client::kube::connect_error::ConnectError;
+use crate::client::kube::target_error::ConnectError;
 use crate::client::plain;
 use crate::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
 

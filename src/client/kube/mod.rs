@@ -2,8 +2,6 @@
 //! Not here: writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
 
 pub mod closeup;
-pub mod connect;
-pub(super) mod connect_error;
 pub(super) mod credentials;
 pub(super) mod gaps;
 pub mod identity;
@@ -19,6 +17,8 @@ pub(super) mod pages;
 pub mod probe;
 pub(super) mod resources;
 pub mod rights;
+pub(super) mod target_error;
+pub mod targets;
 pub(super) mod unfit;
 pub mod wake;
 pub mod watch;

@@ -6,10 +6,10 @@
 
 use futures::future::join_all;
 
-use crate::client::wire::access::Mark;
 use crate::client::wire::channels::{Output, read_exec};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::ProbePermit;
+use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::within::seconds;
 use crate::client::{encode, pd, plain};
 use crate::fleet::database::database_of;

@@ -11,6 +11,9 @@ use crate::client::plain;
 
 /// How long an alert lives without being told again: more than two times between two that tell it.
 const ALIVE: SignedDuration = SignedDuration::from_mins(30);
+
+/// A gate may wait for a person over a night.
+const GATE: SignedDuration = SignedDuration::from_hours(24);
 /// An alert that stays is told again after so long.
 pub const AGAIN: SignedDuration = SignedDuration::from_mins(10);
 /// Lines of one message.
@@ -41,7 +44,12 @@ fn alert(news: &News) -> Value {
     }
     let mut alert = json!({"labels": labels, "annotations": annotations});
     match news.kind {
-        Kind::GateWaits | Kind::FindingAppeared => {
+        // It is told once and waits for a person: the news that it goes on ends it, not the clock.
+        Kind::GateWaits => {
+            alert["startsAt"] = time(news.at);
+            alert["endsAt"] = time(news.at.checked_add(GATE).unwrap_or(news.at));
+        }
+        Kind::FindingAppeared => {
             alert["startsAt"] = time(news.at);
             alert["endsAt"] = time(later(news.at));
         }

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::forms;
 use super::news::News;
 use super::receiver::Receiver;
+use crate::client::kube::credentials::Group;
 
 /// Longest time of one try.
 const TRY: Duration = Duration::from_secs(10);
@@ -107,6 +108,8 @@ async fn hand_to(command: &str, document: &str) -> Result<(), Failed> {
     wrapped.wrap(ProcessSession);
     wrapped.wrap(KillOnDrop);
     let mut child = wrapped.spawn().map_err(|error| failed(format!("it could not be started: {}", error.kind())))?;
+    // The shell's children too, also when it is given up or this process ends.
+    let _group = Group::of(child.id());
     if let Some(mut input) = child.stdin().take() {
         // Whoever does not read all of it may do so.
         let _ = input.write_all(document.as_bytes()).await;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::{Asker, PdRead, answers, read};
-use crate::client::kube::connect::PdAccess;
+use crate::client::kube::targets::PdAccess;
 use crate::client::wire::forward;
 use crate::client::wire::link::Link;
 use crate::client::wire::pd_tls::PdTls;
@@ -45,7 +45,7 @@ pub(super) async fn open(
         PdAccess::Auto => Within::from(TRY.min(within.left())),
         PdAccess::Direct | PdAccess::PortForward => within,
     };
-    let tried = tokio::time::timeout_at(within.ends(), proven(pod, tc, tls, within)).await;
+    let tried = tokio::time::timeout_at(within.ends(), proven(pod, tc, tls, link.is_local(), within)).await;
     let why = match tried {
         Ok(Ok(tunnel)) => return Ok(Ok(tunnel)),
         Ok(Err(why)) => why,
@@ -60,7 +60,22 @@ pub(super) async fn open(
     }
 }
 
-async fn proven(pod: &Pod, tc: Option<&TidbCluster>, tls: Option<&PdTls>, within: Within) -> Result<Tunnel, NoAnswer> {
+/// What a cluster may make this machine dial: never itself (but where the API server is on it too), its links or a group.
+fn may_be_dialled(address: IpAddr, local: bool) -> bool {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local() || address.to_ipv4_mapped().is_some(),
+    };
+    !(link_local || address.is_unspecified() || address.is_multicast() || (address.is_loopback() && !local))
+}
+
+async fn proven(
+    pod: &Pod,
+    tc: Option<&TidbCluster>,
+    tls: Option<&PdTls>,
+    local: bool,
+    within: Within,
+) -> Result<Tunnel, NoAnswer> {
     let key = pod.metadata.key();
     let wanted = tc.and_then(|tc| Some((tc, tc.status.cluster_id.as_ref()?.parse::<u64>().ok()?)));
     let Some((tc, cluster_id)) = wanted else {
@@ -72,6 +87,9 @@ async fn proven(pod: &Pod, tc: Option<&TidbCluster>, tls: Option<&PdTls>, within
     let Some(address) = address else {
         return Err(format!("pod {key} has no address yet").into());
     };
+    if !may_be_dialled(address, local) {
+        return Err(format!("pod {key} is not asked directly: {address} is no address of a pod elsewhere").into());
+    }
     let mut tunnel = forward::open_direct(SocketAddr::new(address, PD_PORT), &key, tls, within).await?;
     let who = who(&mut tunnel, within).await?;
     match mismatch(&who, cluster_id, tc, &pod.metadata.name) {
@@ -105,14 +123,20 @@ fn mismatch(who: &Who, cluster_id: u64, tc: &TidbCluster, pod: &str) -> Option<S
     let Some(itself) = who.members.iter().find(|member| Some(member.id) == who.member) else {
         return Some("it does not say which member it is".to_owned());
     };
-    // A member keeps the name that it was made with, which may be from before the domain was set. Such a short name may be
-    // that of two pods of the Database, and then it tells nothing.
-    let mut names = vec![tc.pd_host(pod, None), pod.to_owned()];
-    names.extend(tc.domain().map(|domain| tc.pd_host(pod, Some(domain))));
-    if !names.iter().any(|name| same_name(name, &itself.name)) {
-        return Some(format!("it is the member {}", itself.name));
-    }
     let alike = who.members.iter().filter(|member| same_name(&member.name, &itself.name)).count();
+    let full = tc.domain().map(|domain| tc.pd_host(pod, Some(domain)));
+    let short = [tc.pd_host(pod, None), pod.to_owned()];
+    let called = |name: &String| same_name(name, &itself.name);
+    if !full.as_ref().is_some_and(called) {
+        if !short.iter().any(called) {
+            return Some(format!("it is the member {}", itself.name));
+        }
+        // A member keeps the name that it was made with, which may be from before the domain was set. Such a name may be that of a
+        // pod in another KubeCluster of the same Database too, so that it tells nothing once there may be one.
+        if tc.across_k8s() || full.is_some() || tc.spec.cluster.is_some() {
+            return Some(format!("it is called {}, as a pod of another KubeCluster may be", itself.name));
+        }
+    }
     (alike > 1).then(|| format!("more than one member is called {}", itself.name))
 }
 
@@ -136,15 +160,41 @@ mod tests {
     }
 
     #[test]
+    fn no_cluster_makes_this_machine_dial_itself() {
+        let cases = [
+            ("10.1.2.3", true),
+            ("fd00::1", true),
+            ("127.0.0.1", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("0.0.0.0", false),
+            ("169.254.169.254", false),
+            ("fe80::1", false),
+            ("224.0.0.1", false),
+            ("255.255.255.255", false),
+        ];
+        for (address, may) in cases {
+            assert_eq!(may_be_dialled(address.parse().expect("an address"), false), may, "{address}");
+        }
+        assert!(may_be_dialled("127.0.0.1".parse().expect("an address"), true), "a cluster on this very machine");
+    }
+
+    #[test]
     fn only_the_pd_of_this_very_pod_is_believed() {
         let plain = tc(serde_json::json!({}));
         let placed = tc(serde_json::json!({"clusterDomain": "cluster1.com", "acrossK8s": true}));
         let (long, other) =
             ("basic-pd-0.basic-pd-peer.pingcap.svc.cluster1.com", "basic-pd-0.basic-pd-peer.pingcap.svc.cluster2.com");
-        let cases: [(&TidbCluster, Who, Option<&str>); 8] = [
+        let joined = tc(serde_json::json!({"cluster": {"name": "basic"}}));
+        let mirrored = tc(serde_json::json!({"clusterDomain": "cluster2.com", "acrossK8s": true}));
+        let cases: [(&TidbCluster, Who, Option<&str>); 11] = [
             (&plain, who(7, 1, &["basic-pd-0", "basic-pd-1"]), None),
             (&placed, who(7, 1, &[long, other]), None),
-            (&placed, who(7, 1, &["basic-pd-0", other]), None),
+            (&mirrored, who(7, 2, &[long, other]), None),
+            // The short name is cluster1's, whichever of the two is asked.
+            (&placed, who(7, 1, &["basic-pd-0", other]), Some("another KubeCluster")),
+            (&mirrored, who(7, 1, &["basic-pd-0", other]), Some("another KubeCluster")),
+            (&joined, who(7, 1, &["basic-pd-0", "x"]), Some("another KubeCluster")),
             (&plain, who(8, 1, &["basic-pd-0"]), Some("cluster id is 8")),
             (&plain, who(7, 2, &["basic-pd-0", "basic-pd-1"]), Some("it is the member basic-pd-1")),
             (&placed, who(7, 2, &[long, other]), Some("cluster2.com")),

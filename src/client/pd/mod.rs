@@ -21,6 +21,7 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 
 use super::{now, plain};
+use crate::client::kube::targets::PdAccess;
 use crate::client::wire::forward;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
@@ -185,6 +186,16 @@ pub(super) async fn healthy(tunnel: &mut Tunnel, within: Within) -> Result<bool,
 /// Opens a tunnel of its own to a pod, for one write or one careful reading.
 pub(super) async fn open(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, String> {
     opened(link, pod, tc, within).await.map_err(|why| why.sentence)
+}
+
+/// Opens one to write through. A direct way only where a person chose it: what proves it comes from the API server that named
+/// the address, and through a port-forward that server reaches no more than it does anyway.
+pub(super) async fn open_to_write(link: &Link, pod: &Pod, tc: &TidbCluster, within: Within) -> Result<Tunnel, String> {
+    if link.pd_access() == PdAccess::Direct {
+        return open(link, pod, Some(tc), within).await;
+    }
+    let tls = tls::material(link, Some(tc), pod).await?;
+    forward::open(link, &pod.metadata.key(), tls.as_ref(), within).await.map_err(|why| why.sentence)
 }
 
 async fn opened(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, within: Within) -> Result<Tunnel, NoAnswer> {

@@ -11,10 +11,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::client::certificates::served;
 use crate::client::plain;
-use crate::client::wire::access::Mark;
 use crate::client::wire::channels::{Fault, Owned, port_stream};
 use crate::client::wire::link::Link;
 use crate::client::wire::pd_tls::PdTls;
+use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::tls_words;
 use crate::client::wire::tunnel::{PD_PORT, Tunnel, doubted, said_by_the_node};

@@ -3,7 +3,7 @@
 //! The stack is ours (gate, base URI, token, impersonation, HTTP/1.1 with TCP_NODELAY) because kube's default one
 //! replays mutations, leaves Nagle on and runs exec plugins inline. Built when first needed, never on the UI's
 //! thread, and rebuilt when a credential expires or is not accepted. A write is repeated only where the server said that it took none (429). Not here: what is
-//! asked ([`crate::client::kube::look`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::access`]).
+//! asked ([`crate::client::kube::look`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::read_only_gate`]).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,14 +23,14 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{BoxError, Layer as _};
 
-use crate::client::kube::connect::{ConnectOptions, Limits, PdAccess, Target};
 use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::kept::{KeptFacts, KeptViews};
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
+use crate::client::kube::targets::{ConnectOptions, Limits, PdAccess, Target};
 use crate::client::kube::unfit::unfit;
-use crate::client::wire::access::{Gate, Mark, ReadOnly};
 use crate::client::wire::indirect::Indirect;
 use crate::client::wire::pd_tls::PdTls;
+use crate::client::wire::read_only_gate::{Gate, Mark, ReadOnly};
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
@@ -168,6 +168,14 @@ impl Link {
     /// URL of the API server; for sentences, the context where there is none.
     pub fn server(&self) -> &str {
         if self.target.server.is_empty() { &self.target.context } else { &self.target.server }
+    }
+
+    /// Whether the API server is on this very machine.
+    pub(in crate::client) fn is_local(&self) -> bool {
+        let uri = self.target.server.parse::<http::Uri>().ok();
+        let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     pub(in crate::client) fn configured_server(&self) -> &str {

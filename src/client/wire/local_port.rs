@@ -16,11 +16,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::client::plain;
-use crate::client::wire::access::Mark;
 use crate::client::wire::channels::Owned;
 use crate::client::wire::forward;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::HandPermit;
+use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::tunnel::said_by_the_node;
 use crate::fleet::ObjectRef;
 use crate::fleet::forward::{ForwardNews, Traffic};

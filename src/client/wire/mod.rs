@@ -1,7 +1,6 @@
 //! One isolated connection per context: what may leave at all, limits and clocks, retries, tunnels to pods, and what a
 //! failed request is called. Nothing here knows what is asked.
 
-pub mod access;
 pub mod agent;
 pub(super) mod channels;
 pub mod clock;
@@ -13,6 +12,7 @@ pub mod link;
 pub mod local_port;
 pub(super) mod pd_tls;
 pub mod permit;
+pub mod read_only_gate;
 pub(super) mod reply;
 pub(super) mod request_error;
 mod request_log;

@@ -1,6 +1,6 @@
 //! Leave to write, and to run programs in pods: for one run, in the contexts that it was asked for.
 //!
-//! Not here: the gate that every request passes ([`super::access`]); who is given a permit (`app::driver`).
+//! Not here: the gate that every request passes ([`super::read_only_gate`]); who is given a permit (`app::driver`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

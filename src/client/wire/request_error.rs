@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::client::plain;
-use crate::client::wire::access::Refused;
+use crate::client::wire::read_only_gate::Refused;
 use crate::client::wire::tls_words;
 use crate::fleet::Freshness;
 

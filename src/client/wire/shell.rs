@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::encode;
-use crate::client::wire::access::Mark;
 use crate::client::wire::channels::{Owned, exit_of};
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::HandPermit;
+use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::request_error::RequestErrorKind;
 use crate::client::wire::upgrade::Socket;
 use crate::fleet::ObjectRef;

@@ -1,7 +1,7 @@
 //! A GET that becomes a WebSocket to a pod's subresource: what is asked for, what counts as yes, and its bounds.
 //!
 //! kube has this inside `Client::connect`, which drops the headers of an answer that is none: `Retry-After` stands there.
-//! Not here: who may open one ([`crate::client::wire::access`]), how many ([`crate::client::wire::link`]), what goes over it ([`crate::client::wire::channels`]).
+//! Not here: who may open one ([`crate::client::wire::read_only_gate`]), how many ([`crate::client::wire::link`]), what goes over it ([`crate::client::wire::channels`]).
 
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,

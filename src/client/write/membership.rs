@@ -105,7 +105,8 @@ fn refused_by_pd(body: &[u8]) -> bool {
     ["member not found", "no valid pd to transfer"].iter().any(|sure| said.contains(sure))
 }
 
-/// Without the member, the healthy others must be a majority of what is left.
+/// Without the member, the healthy others must be a majority of what is left. Not [`crate::fleet::quorum::Quorum::stands_without`]: there a
+/// lost member still counts, here it is removed.
 fn stands_without(seen: &Fleet, target: &ObjectRef, id: MemberId) -> Result<(), String> {
     let database = database_of(seen, target).ok_or_else(|| format!("{target} belongs to no Database"))?;
     let others: Vec<_> = database.members.iter().filter(|member| member.id != id).collect();
@@ -141,7 +142,7 @@ impl PdSession {
         for via in doors(seen, target, tc, own) {
             let pod = &via.metadata.name;
             let tried = async {
-                let mut tunnel = pd::open(link, via, Some(tc), limits.request.into()).await?;
+                let mut tunnel = pd::open_to_write(link, via, tc, limits.request.into()).await?;
                 if !pd::healthy(&mut tunnel, limits.pd.into()).await? {
                     return Err(format!("pod {pod}: its PD is not healthy"));
                 }

@@ -20,10 +20,10 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 
 use crate::client::encode;
-use crate::client::wire::access::Mark;
 use crate::client::wire::fence::Lost;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
+use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;

@@ -8,9 +8,9 @@ use http::Request;
 use serde_json::{Map, Value};
 
 use crate::client::encode;
-use crate::client::wire::access::Mark;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
+use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;

@@ -2,7 +2,7 @@
 //!
 //! Level-triggered: every decision is made from the records and one fresh [`Observation`], so a live run, a resumed
 //! one and a replayed one take the same path. [`Run::apply`] is the only thing that changes a run. Nothing here has a
-//! clock or does I/O; the driver (`app::driver`) carries the effects out in their order.
+//! clock or does I/O; the loop (`app::driver::drive`) carries the effects out in their order.
 //!
 //! The rules: an Intent is appended before its action leaves; an answer never completes a step, only an observation
 //! does; what cannot be decided by looking waits or stops, it is never retried blindly.

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::etcd::{Answer, Reply, Request};
+use super::etcd_http::{Answer, Reply, Request};
 use super::stores::StoreState;
 use super::{Change, Database, Member, Process, Proposal, urls};
 use crate::sim::world::PodKey;

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::etcd::{Answer, Reply, Request};
+use super::etcd_http::{Answer, Reply, Request};
 use super::{Change, Database, Member, Process, Proposal};
 
 const REQUEST_TIMEOUT_MS: u64 = 11_000;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::world::PodKey;
 
 pub mod api;
-pub mod etcd;
+pub mod etcd_http;
 mod etcd_v3;
 pub mod server;
 pub mod stores;

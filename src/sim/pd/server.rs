@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::api::{self, Surroundings};
-use super::etcd::{self, Answer, Reply, Request};
+use super::etcd_http::{self, Answer, Reply, Request};
 use super::etcd_v3;
 use crate::sim::request_log::PdRequest;
 use crate::sim::world::{PodKey, World};
@@ -192,12 +192,12 @@ pub(in crate::sim) fn decide(endpoint: &Endpoint, request: &Request<'_>) -> Answ
         return Answer::Hang;
     }
     if endpoint.port == PEER_PORT {
-        return etcd::peer_port(database, id, request);
+        return etcd_http::peer_port(database, id, request);
     }
     if !database.answers(id) {
         return Answer::Hang;
     }
-    if let Some(answer) = etcd::client_port(database, id, request, now_ms) {
+    if let Some(answer) = etcd_http::client_port(database, id, request, now_ms) {
         // Whoever is about to die of what was just committed says nothing any more.
         return if database.panicked.contains(&id) { Answer::Cut } else { answer };
     }

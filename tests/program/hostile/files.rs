@@ -60,7 +60,7 @@ fn what_is_named_as_a_file() {
         let named = file.to_str().expect("a plain path");
         said(&room, &["check", "--file", named], 64, wanted);
         said(&room, &["run", "--plan", named, "--kubeconfig", "fleet"], 4, wanted);
-        said(&room, &["runbook", "lint", named], 4, wanted);
+        said(&room, &["runbook", "lint", named], 64, wanted);
         said(&room, &["status", "--kubeconfig", named], 64, wanted);
     }
 }

@@ -243,7 +243,7 @@ fn proposed(bed: &Bed) -> String {
     let list: Value =
         serde_json::from_str(bed.ok("tidepilot runs list -o json --context legacy 2>/dev/null", 0).trim())
             .expect("JSON");
-    let run = list.as_array().into_iter().flatten().find(|run| run["run"] == bed.run.as_str());
+    let run = list["runs"].as_array().into_iter().flatten().find(|run| run["run"] == bed.run.as_str());
     let Some(run) = run else { return "-".to_owned() };
     let next = run["next"].as_array().and_then(|all| all.first()).and_then(Value::as_str).unwrap_or_default();
     let word = |at: usize| next.split(' ').nth(at).unwrap_or_default().to_owned();

@@ -19,7 +19,7 @@ use k8s_openapi::ByteString;
 use serde_json::Value;
 use servers::{Certificates, Etcds, Flavour};
 use tap::Tap;
-use tidepilot::client::kube::connect::{ConnectOptions, targets};
+use tidepilot::client::kube::targets::{ConnectOptions, targets};
 use tidepilot::client::{self, Links, WritePermit, write};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::fleet::pd::MemberId;

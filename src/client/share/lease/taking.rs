@@ -1,4 +1,4 @@
-//! Taking a lease: watched until it is free, then our name written into the version that was seen.
+//! Taking a lease: watched until it is free, then our name written into the version that was seen. All or none of them, and renewing: [`super`].
 
 use std::sync::Mutex;
 use std::time::Duration;

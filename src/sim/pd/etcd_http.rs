@@ -1,6 +1,7 @@
 //! etcd's own HTTP on PD's ports: `/v2/members`, `/health`, `/version`, and what the peer port answers.
 //!
-//! Status codes and bodies as measured on real processes (facts-etcd.md). The v3 gateway is in `etcd_v3`; PD's API in `api`.
+//! Status codes and bodies as measured on real processes (facts-etcd.md). The v3 gateway is in `etcd_v3`; PD's API in `api`; members, election
+//! and majority in the module above.
 //! Everything here sees one member's local view, as the real thing does.
 
 use serde::Deserialize;

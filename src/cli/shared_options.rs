@@ -1,4 +1,4 @@
-//! Options that every command shares: which clusters, and whether they may be written to.
+//! Options that every command shares: which clusters, and whether they may be written to. The commands are in [`super`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::complain;
 use crate::app::driver::Driver;
 use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use crate::client::Links;
-use crate::client::kube::connect::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
+use crate::client::kube::targets::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
 use crate::config::{self, Config};
 use crate::files::{is_sticky, shared};
 use crate::near::near;
@@ -54,7 +54,7 @@ pub struct Connect {
     #[arg(long, global = true, help_heading = "Global options", value_name = "FILE", requires = "pd_ca")]
     pub pd_key: Option<PathBuf>,
     /// How PD is asked: directly at its pods' addresses, through the API server, or auto: directly where PD proves there who
-    /// it is (default: port-forward; in a pod auto)
+    /// it is (default: port-forward)
     #[arg(long, global = true, help_heading = "Global options", value_enum, value_name = "HOW")]
     pub pd_access: Option<PdAccessArg>,
     /// Only ASCII on the console's screen
@@ -112,14 +112,6 @@ impl From<config::PdAccess> for PdAccess {
             config::PdAccess::Direct => PdAccess::Direct,
             config::PdAccess::PortForward => PdAccess::PortForward,
         }
-    }
-}
-
-/// Where nobody has chosen: a process in a pod may well be in the pods' network, which is proved; one elsewhere tries nothing.
-fn usual_access() -> PdAccess {
-    match std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) {
-        true => PdAccess::Auto,
-        false => PdAccess::PortForward,
     }
 }
 
@@ -198,7 +190,8 @@ impl Connect {
             pd_access: match (self.pd_access, config.pd_access) {
                 (Some(asked), _) => asked.into(),
                 (None, Some(asked)) => asked.into(),
-                (None, None) => usual_access(),
+                // Nothing that a cluster names is dialled unless somebody asks for it.
+                (None, None) => PdAccess::PortForward,
             },
             // What was asked for on the command line counts everywhere.
             pd_access_contexts: match self.pd_access {

@@ -1,0 +1,29 @@
+//! Drift: a PD member whose peerURL is not the one that its TidbCluster asks for.
+//!
+//! Not here: which URL is expected ([`TidbCluster::expected_peer_url`]), when two URLs are the same ([`peer_url::normal`]), which
+//! ones are never sent ([`peer_url`]).
+
+use super::rows::Member;
+use crate::fleet::peer_url;
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::tls_toggle::{Toggle, speaks_tls};
+use crate::fleet::{KubeCluster, ObjectRef};
+
+/// The peerURL that each member of a TidbCluster should have. Where TLS was switched, it is the one from before: that is what has
+/// to come back.
+pub(super) fn expect_urls(
+    of: &ObjectRef,
+    cluster: &KubeCluster,
+    tc: &TidbCluster,
+    toggled: &[Toggle],
+    members: &mut [Member],
+) {
+    let toggle = toggled.iter().find(|toggle| toggle.of == *of);
+    for member in members.iter_mut().filter(|member| member.of().as_ref() == Some(of)) {
+        let Some(pod) = &member.pod else { continue };
+        let tls = toggle.map_or_else(|| speaks_tls(cluster, tc, pod), |toggle| toggle.proper);
+        let expected = tc.expected_peer_url(pod, tls);
+        member.drift = !matches!(member.peer_urls.as_slice(), [url] if peer_url::normal(url) == expected);
+        member.expected_peer_url = Some(expected);
+    }
+}
