@@ -18,9 +18,9 @@ pub struct Asked {
     pub inputs: BTreeMap<String, String>,
 }
 
-/// What stands behind `run`; `Err`: the word that says nothing.
+/// What stands behind `run`; `Err`: the word that says nothing, or the line whose quotes stay open.
 pub fn asked(argument: &str) -> Result<Asked, String> {
-    let mut words = split(argument).into_iter().peekable();
+    let mut words = shell_words::split(argument).map_err(|_| argument.to_owned())?.into_iter().peekable();
     let mut asked = Asked { id: words.next().unwrap_or_default(), ..Asked::default() };
     while let Some(word) = words.next() {
         let pair = match word.as_str() {
@@ -41,29 +41,6 @@ pub fn asked(argument: &str) -> Result<Asked, String> {
         asked.inputs.insert(name.to_owned(), value.to_owned());
     }
     Ok(asked)
-}
-
-/// The words of a line; quotes hold one together.
-fn split(line: &str) -> Vec<String> {
-    let (mut all, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
-    for c in line.chars() {
-        match (c, quote) {
-            (c, Some(open)) if c == open => quote = None,
-            (c, Some(_)) => word.push(c),
-            ('\'' | '"', None) => (quote, begun) = (Some(c), true),
-            (c, None) if c.is_whitespace() => {
-                if begun || !word.is_empty() {
-                    all.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            (c, None) => word.push(c),
-        }
-    }
-    if begun || !word.is_empty() {
-        all.push(word);
-    }
-    all
 }
 
 /// A line for a shell in the words of the palette; any other text as it stands.
@@ -131,6 +108,7 @@ mod tests {
         let set: Vec<(&str, &str)> = set.inputs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(set, [("a", "b c"), ("c", "d"), ("e", "f g")]);
         assert_eq!(asked("x nonsense"), Err("nonsense".into()));
+        assert_eq!(asked("x a='b"), Err("x a='b".into()), "a quote that stays open");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ fn a_receiver_that_hangs_does_not_make_a_run_longer() {
     run(&demo, &YES).expect(0);
     let without = took(&demo);
     let hanging = Webhook::start(|_| None);
-    let (url, other) = (format!("http://127.0.0.1:{}/secret-path", hanging.port), "sleep 100");
+    let (url, other) = (format!("http://127.0.0.1:{}/secret-path", hanging.port), "sleep 98765 | cat");
     let begun = Instant::now();
     let ran = run(&demo, &[&YES[..], &["--notify", &url, "--notify", other]].concat()).expect(0);
     let with = took(&demo);
@@ -128,7 +128,18 @@ fn a_receiver_that_hangs_does_not_make_a_run_longer() {
     assert!(begun.elapsed().as_secs_f64() < with + 5.0 + 6.0, "{:?} for a run of {with} s", begun.elapsed());
     let said: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("could not be delivered")).collect();
     assert_eq!(said.len(), 2, "{}", ran.all());
-    assert!(!ran.all().contains("secret-path") && !ran.all().contains("sleep 100"), "{}", ran.all());
+    assert!(!ran.all().contains("secret-path") && !ran.all().contains("sleep 98765"), "{}", ran.all());
+    // What the command has started ends with it.
+    let left = || {
+        std::fs::read_dir("/proc").expect("processes").flatten().any(|process| {
+            std::fs::read(process.path().join("cmdline")).is_ok_and(|line| line.starts_with(b"sleep\x0098765"))
+        })
+    };
+    let end = Instant::now() + Duration::from_secs(5);
+    while left() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!left(), "a child of the command is left behind");
 }
 
 #[test]
