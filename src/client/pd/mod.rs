@@ -5,9 +5,11 @@
 //! none. Writing takes a permit and happens only in [`crate::client::write`]. Shapes: [`crate::client::pd::answers`].
 
 pub(super) mod answers;
+mod asker;
 pub(super) mod details;
 mod direct;
 pub(super) mod light;
+mod requests;
 pub(super) mod settle;
 pub(super) mod tls;
 
@@ -15,134 +17,22 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, StatusCode};
-use http_body_util::Full;
-use hyper::body::Bytes;
-use serde::Deserialize;
+use http::StatusCode;
 
-use super::{now, plain};
+use self::asker::not_bootstrapped;
+pub(super) use self::asker::{Asker, said};
+use self::requests::read;
+pub(super) use self::requests::{PdRead, PdWrite, write};
+use super::now;
 use crate::client::kube::targets::PdAccess;
 use crate::client::wire::forward;
 use crate::client::wire::link::Link;
-use crate::client::wire::permit::WritePermit;
-use crate::client::wire::reply::Reply;
-use crate::client::wire::timing::Until;
-use crate::client::wire::tunnel::{Broken, Process, Tunnel};
+use crate::client::wire::tunnel::Tunnel;
 use crate::client::wire::within::Within;
-use crate::fleet::extras::{RegionCheck, Served};
+use crate::fleet::extras::Served;
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, NoAnswer, PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
-use crate::runbook::actions::requests::{member_path, transfer_path, update_request};
-
-/// Everything that is ever read through a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PdRead {
-    MembersV2,
-    LeaderV2,
-    MembersV3,
-    StatusV3,
-    Health,
-    PdCluster,
-    PdHealth,
-    PdStores,
-    PdReplicate,
-    PdVersion,
-    PdRules,
-    PdRegions(RegionCheck),
-    PdRemoving,
-    PdSchedulers,
-}
-
-impl PdRead {
-    fn request(self) -> Request<Full<Bytes>> {
-        let (path, post, here) = match self {
-            PdRead::MembersV2 => ("/v2/members", false, false),
-            PdRead::LeaderV2 => ("/v2/members/leader", false, false),
-            PdRead::MembersV3 => ("/v3/cluster/member/list", true, false),
-            PdRead::StatusV3 => ("/v3/maintenance/status", true, false),
-            PdRead::Health => ("/health", false, false),
-            // Answered by the member asked; the leader would say the same.
-            PdRead::PdCluster => ("/pd/api/v1/cluster", false, true),
-            PdRead::PdHealth => ("/pd/api/v1/health", false, true),
-            PdRead::PdVersion => ("/pd/api/v1/version", false, true),
-            // Only the leader knows these, so a follower passes them on.
-            PdRead::PdStores => ("/pd/api/v1/stores", false, false),
-            PdRead::PdReplicate => ("/pd/api/v1/config/replicate", false, false),
-            PdRead::PdRules => ("/pd/api/v1/config/rules", false, false),
-            PdRead::PdRegions(RegionCheck::MissPeer) => ("/pd/api/v1/regions/check/miss-peer", false, false),
-            PdRead::PdRegions(RegionCheck::DownPeer) => ("/pd/api/v1/regions/check/down-peer", false, false),
-            PdRead::PdRegions(RegionCheck::OfflinePeer) => ("/pd/api/v1/regions/check/offline-peer", false, false),
-            PdRead::PdRegions(RegionCheck::PendingPeer) => ("/pd/api/v1/regions/check/pending-peer", false, false),
-            PdRead::PdRemoving => ("/pd/api/v1/stores/progress?action=removing", false, false),
-            PdRead::PdSchedulers => ("/pd/api/v1/schedulers", false, false),
-        };
-        let mut request = Request::new(Full::new(Bytes::from_static(if post { b"{}" } else { b"" })));
-        *request.uri_mut() = http::Uri::from_static(path);
-        if post {
-            *request.method_mut() = http::Method::POST;
-            request
-                .headers_mut()
-                .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-        }
-        if here {
-            request.headers_mut().insert("pd-allow-follower-handle", http::HeaderValue::from_static("true"));
-        }
-        request
-    }
-}
-
-/// Everything that is ever written through a tunnel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PdWrite<'a> {
-    UpdateMember {
-        api: MembershipApi,
-        id: MemberId,
-        to: &'a [String],
-    },
-    /// Asks for another leader, by its member name.
-    TransferLeader {
-        to: &'a str,
-    },
-    RemoveMember {
-        id: MemberId,
-    },
-}
-
-/// Reads one thing; the answer's status is the caller's to judge.
-pub(super) async fn read(tunnel: &mut Tunnel, what: PdRead, within: Within) -> Result<Reply, Broken> {
-    tunnel.call(what.request(), within).await
-}
-
-/// Writes one thing, once, and not later than `until`. Only [`crate::client::write`] calls it.
-pub(super) async fn write(
-    tunnel: &mut Tunnel,
-    link: &Link,
-    permit: &WritePermit,
-    what: &PdWrite<'_>,
-    until: &Until,
-) -> Result<Reply, Broken> {
-    let refused = |sentence: String| Broken { sentence, sent: false };
-    permit.covers(link.context()).map_err(refused)?;
-    if link.read_only() {
-        return Err(refused(format!("context {:?} is read-only: PD is not written to", link.context())));
-    }
-    let (method, path, body) = match what {
-        PdWrite::UpdateMember { api, id, to } => {
-            let (method, path, body) = update_request(*id, to, *api);
-            (method, path, body.to_string())
-        }
-        PdWrite::TransferLeader { to } => ("POST", transfer_path(to), String::new()),
-        PdWrite::RemoveMember { id } => ("DELETE", member_path(*id), String::new()),
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| refused(error.to_string()))?;
-    tunnel.call_until(request, link.limits().write, until).await
-}
 
 /// The membership as one pod has it.
 pub(super) struct Membership {
@@ -425,96 +315,6 @@ async fn add_shared(asker: &mut Asker<'_>, answer: &mut PdAnswer) {
         let labels = replicate.iter().flat_map(|replicate| replicate.location_labels.split(','));
         answer.location_labels = labels.map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect();
     }
-}
-
-/// Asks one thing after another and collects what could not be had.
-pub(super) struct Asker<'a> {
-    tunnel: &'a mut Tunnel,
-    deadline: Within,
-    pub(super) gaps: Vec<String>,
-    /// The tunnel broke: asking on would only say so again.
-    dead: bool,
-    /// It is an etcd without PD's API.
-    is_bare: bool,
-}
-
-impl<'a> Asker<'a> {
-    pub(super) fn new(tunnel: &'a mut Tunnel, deadline: Within) -> Self {
-        Self { tunnel, deadline, gaps: Vec::new(), dead: false, is_bare: false }
-    }
-
-    pub(super) fn dead(&self) -> bool {
-        self.dead
-    }
-
-    /// Cluster id and version: those of the process, so they are asked once per connection.
-    async fn process(&mut self) -> Option<Process> {
-        if let Some(known) = self.tunnel.process.clone() {
-            return Some(known);
-        }
-        let gaps = self.gaps.len();
-        let cluster = self.get::<answers::Cluster>(PdRead::PdCluster, "GET /pd/api/v1/cluster", true).await;
-        let Some(cluster) = cluster else {
-            self.is_bare = !self.dead && self.gaps.len() == gaps;
-            return None;
-        };
-        let version = self.get::<answers::Version>(PdRead::PdVersion, "GET /pd/api/v1/version", true).await;
-        let known = Process { cluster_id: cluster.id, version: version.map(|version| version.version) };
-        self.tunnel.process = known.version.is_some().then(|| known.clone());
-        Some(known)
-    }
-
-    pub(super) async fn reply(&mut self, what: PdRead, name: &str) -> Option<Reply> {
-        if self.dead {
-            return None;
-        }
-        match read(self.tunnel, what, self.deadline).await {
-            Ok(reply) => Some(reply),
-            Err(broken) => {
-                self.dead = true;
-                self.gaps.push(format!("{} ({name} and what follows it was not read)", broken.sentence));
-                None
-            }
-        }
-    }
-
-    async fn with<T>(&mut self, what: PdRead, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {
-        let reply = self.reply(what, name).await?;
-        let parsed = if reply.status.is_success() { parse(&reply.body) } else { Err(said(name, &reply)) };
-        parsed.map_err(|gap| self.gaps.push(gap)).ok()
-    }
-
-    /// `absent_is_fine`: a 404 means that this server has no such API, which is no gap.
-    pub(super) async fn get<T: for<'de> Deserialize<'de>>(
-        &mut self,
-        what: PdRead,
-        name: &str,
-        absent_is_fine: bool,
-    ) -> Option<T> {
-        let reply = self.reply(what, name).await?;
-        if absent_is_fine && reply.status == StatusCode::NOT_FOUND {
-            return None;
-        }
-        let parsed = if reply.status.is_success() { answers::json(name, &reply.body) } else { Err(said(name, &reply)) };
-        parsed.map_err(|gap| self.gaps.push(gap)).ok()
-    }
-}
-
-/// `500 "[PD:cluster:ErrNotBootstrapped]TiKV cluster not bootstrapped, please start TiKV first"`, of some versions without the prefix.
-pub(super) fn not_bootstrapped(reply: &Reply) -> bool {
-    let text = String::from_utf8_lossy(&reply.body);
-    reply.status == StatusCode::INTERNAL_SERVER_ERROR
-        && (text.contains("ErrNotBootstrapped") || text.contains("TiKV cluster not bootstrapped"))
-}
-
-/// `GET /x answered 503: During election`
-pub(super) fn said(what: &str, reply: &Reply) -> String {
-    let body = String::from_utf8_lossy(&reply.body);
-    let message = serde_json::from_str::<serde_json::Value>(&body)
-        .ok()
-        .and_then(|json| json.get("message").or_else(|| json.get("error"))?.as_str().map(ToOwned::to_owned))
-        .unwrap_or_else(|| body.into_owned());
-    format!("{what} answered {}: {}", reply.status.as_u16(), plain(&message))
 }
 
 /// A pod that PD may be asked through.

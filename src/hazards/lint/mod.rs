@@ -15,6 +15,7 @@ mod kustomize;
 mod nested;
 mod objects;
 mod placeholders;
+mod quotes;
 mod references;
 mod room;
 mod shell_text;

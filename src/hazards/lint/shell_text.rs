@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::hazards::lint::quotes::{Quotes, is_open, simple_commands, skip};
 use crate::hazards::lint::room::{AROUND, COMMANDS, NESTED, cut};
-use crate::hazards::lint::variables::{Quotes, Variables, assignment, is_keyword, is_open, simple_commands, skip};
+use crate::hazards::lint::variables::{Variables, assignment, is_keyword};
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq)]
