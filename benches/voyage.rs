@@ -1,13 +1,13 @@
 //! Two operators and every fault, for a night: `cargo bench --bench voyage -- --seeds 10000`.
 //!
-//! The voyage itself is a test (`tests/engine/voyage.rs`), which sails the first 300 seeds.
+//! The voyage itself is a test (`tests/engine/voyage/mod.rs`), which sails the first 300 seeds.
 
 #![expect(clippy::print_stdout, reason = "it says what it did")]
 #![allow(dead_code, reason = "the tests use the rest")]
 
 #[path = "../tests/engine/model/mod.rs"]
 mod model;
-#[path = "../tests/engine/voyage.rs"]
+#[path = "../tests/engine/voyage/mod.rs"]
 mod voyage;
 
 fn main() {

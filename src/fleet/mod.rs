@@ -50,8 +50,7 @@ pub mod workload;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use change::keyed;
 pub use change::{Change, Keyed, WatchEvent, What};

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::front::{Fate, Front};
+use super::leases::{head, patch, patches, place, take, wanted};
 use super::*;
 
 /// The writes of a run: what is sent, what its path contains, and which of them is hit (the first patch is the plan's

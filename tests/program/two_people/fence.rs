@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::front::{Fate, Front};
+use super::leases::{patch, patches, place, take, wanted};
 use super::*;
 
 impl World {

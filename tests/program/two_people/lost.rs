@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::front::{Fate, Front};
+use super::leases::{head, place, take, wanted};
 use super::*;
 
 /// The kinds of loss. `true`: the write arrived.

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use super::leases::{place, take, wanted};
 use super::*;
 
 const NEW: [&str; 7] = [

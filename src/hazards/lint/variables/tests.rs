@@ -1,6 +1,7 @@
 //! What sets a variable, and how a shell would replace it.
 
 use super::*;
+use crate::hazards::lint::quotes::is_open;
 
 fn set(line: &str) -> Vec<String> {
     let mut all = Variables::default();
