@@ -78,7 +78,7 @@ impl App {
         }
         let Some(Approving { run, stage: Stage::Shown(asked) }) = &self.approving else { return };
         let back = match asked.step.action.reversibility() {
-            Reversibility::Irreversible => " There is no way back from it.",
+            Reversibility::Irreversible => " It is irreversible.",
             Reversibility::Free | Reversibility::Compensable => "",
         };
         let attempt = asked.wanted.attempt;

@@ -102,7 +102,7 @@ impl App {
             (Component::Tiflash, _) => "analytics: queries on a TiFlash store end when it restarts".to_owned(),
             (Component::Pd, 0) => "PD: its only member restarts; until it is back no transaction begins".to_owned(),
             (Component::Pd, _) => {
-                "PD: the lead is handed on before its leader restarts; transactions wait for that moment".to_owned()
+                "PD: leadership is transferred before its leader restarts; transactions wait for that moment".to_owned()
             }
             (Component::Ticdc, _) => "TiCDC: a changefeed moves to another pod, and lags meanwhile".to_owned(),
             (Component::Pump, _) => return None,

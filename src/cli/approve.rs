@@ -41,7 +41,7 @@ pub async fn run(id: &str, yes: bool, confirm: Option<&str>, folder: PathBuf, co
 
 async fn answered(asked: &ToApprove, yes: bool, confirm: Option<&str>) -> Result<(), String> {
     let back = match asked.step.action.reversibility() {
-        Reversibility::Irreversible => " There is no way back from it.",
+        Reversibility::Irreversible => " It is irreversible.",
         Reversibility::Free | Reversibility::Compensable => "",
     };
     let terminal = std::io::stdin().is_terminal();

@@ -57,7 +57,7 @@ enum RunsCommand {
         /// This step was done by hand: verify it and go on
         #[arg(long, value_name = "STEP", conflicts_with = "skip")]
         by_hand: Option<String>,
-        /// Leave this step out; never one with no way back, nor one that a later step waits for
+        /// Leave this step out; never an irreversible one, nor one that a later step waits for
         #[arg(long, value_name = "STEP", requires = "reason")]
         skip: Option<String>,
         /// Why the step is left out
@@ -68,7 +68,7 @@ enum RunsCommand {
         #[command(flatten)]
         face: FaceArgs,
     },
-    /// Put back what a run sent, the newest first, as far as there is a way back
+    /// Put back what a run sent, the newest first, as far as it is reversible
     #[command(after_help = manual::run(manual::RUNS_UNDO))]
     Undo {
         /// Name of the run (`tidepilot runs list`)

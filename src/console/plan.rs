@@ -117,7 +117,7 @@ pub fn sums(plan: &Plan) -> String {
         0 if changing().any(|step| step.action.stays()) => text.push_str(", not put back by themselves"),
         0 if plan.changes() > 0 => text.push_str(", each can be put back"),
         0 => {}
-        some => text.push_str(&format!(", {some} with no way back")),
+        some => text.push_str(&format!(", {some} irreversible")),
     }
     text.push_str(&format!("; {}, {asked} of them asked", counted(plan.steps.len(), "step")));
     if already > 0 {
@@ -220,7 +220,7 @@ pub fn way_back(step: &PlannedStep) -> (&'static str, Option<&'static str>, Leve
             ("not put back by itself", Some("it is not put back by itself"), Level::Working)
         }
         Reversibility::Compensable => ("can be put back", Some("it can be put back"), Level::Working),
-        Reversibility::Irreversible => ("NO WAY BACK", Some("there is no way back"), Level::Bad),
+        Reversibility::Irreversible => ("NO ROLLBACK", Some("there is no rollback"), Level::Bad),
     }
 }
 

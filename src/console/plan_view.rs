@@ -160,7 +160,7 @@ fn entry_line(theme: Theme, plan: &Plan, entry: &Entry<'_>, chosen: bool, room: 
         }
         Entry::Phase(phase) => Line::from(span(format!("  {}", cut(phase, room.saturating_sub(2), theme)), dim)),
         Entry::Line => {
-            let words = " no way back from here ";
+            let words = " no rollback from here ";
             let rule = theme.rule().repeat(room.saturating_sub(words.len() + 4).min(20));
             Line::from(span(format!("  {}{words}{rule}", theme.rule().repeat(2)), theme.level(Level::Bad)))
         }

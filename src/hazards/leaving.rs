@@ -264,9 +264,9 @@ fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> String {
         scene.parts.iter().filter(stays).flat_map(|part| scene.members(part).into_iter().map(move |m| (part, m)));
     let well = others.find(|(_, member)| member.healthy == Some(true) && member.pod.is_some());
     let Some((part, pod)) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?))) else {
-        return " first: there is none that the lead could go to".to_owned();
+        return " first: no other member can take PD leadership".to_owned();
     };
-    format!(", then hand the lead over: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}", part.of)
+    format!(", then transfer PD leadership: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}", part.of)
 }
 
 /// 59. Somebody without a PD of its own lives on a TidbCluster that goes.

@@ -236,7 +236,7 @@ fn every_key_in_every_view() {
     console.shows(&["tidbCluster"]);
     console.keys("\x15legacy/pingcap/basic\r");
     console.keys("\r");
-    console.until("a plan", |text| text.contains("no way back from here"));
+    console.until("a plan", |text| text.contains("no rollback from here"));
     console.screenshot("read-only-plan");
     let leaves = |key: &KeyEvent| lookup(Scope::Plan, key).map(|(command, _)| command);
     for key in &keys {
@@ -257,7 +257,7 @@ fn every_key_in_every_view() {
         }
     }
     console.keys("\ry\r");
-    console.until("still the plan", |text| text.contains("no way back from here"));
+    console.until("still the plan", |text| text.contains("no rollback from here"));
     console.settle("markplan");
     assert!(demo.room.journals() == [run], "a read-only console opened a run");
     assert!(demo.log().len() > from + 50, "the console hardly asked anything");

@@ -26,12 +26,12 @@ fn a_plan_has_its_steps_at_the_left_and_the_chosen_one_at_the_right() {
         "plan",
         "",
         size,
-        &["2 changes to send in 1 cluster, 1 with no way back; 4 steps", "no way back from here", "asks, typed"],
+        &["2 changes to send in 1 cluster, 1 irreversible; 4 steps", "no rollback from here", "asks, typed"],
     );
     shows("plan", "j", size, &["spec.clusterDomain", "PATCH", "$ kubectl --context east", "NO WAY BACK"]);
     shows("plan", "G", (200, 50), &["peerURL", "svc⟨.east.example.com⟩"]);
     shows("plan", "G", size, &["+ http://orders-pd-0.orders-pd-peer.shop.svc.east.", "/v2/members/"]);
-    shows("plan", "", (80, 24), &["checks", "no way back from here", "no backup of the last 24 h"]);
+    shows("plan", "", (80, 24), &["checks", "no rollback from here", "no backup of the last 24 h"]);
     shows("plan", "j", (80, 24), &["spec.clusterDomain", "NO WAY BACK"]);
     shows("refused", "", (80, 24), &["refused by 1 of 4 checks", "1 refused"]);
     let mut app = scene("plan", options());
@@ -50,7 +50,7 @@ fn what_is_confirmed_at_a_gate_is_seen_whole() {
     shows("gate", "", (120, 36), &change);
     shows("gate", "", (80, 24), &["/v2/members/", "[>Not yet<]"]);
     // What has no way back says so beside the field.
-    shows("typed", "", (120, 36), &["spec.clusterDomain", "there is no way back", "> ord"]);
+    shows("typed", "", (120, 36), &["spec.clusterDomain", "there is no rollback", "> ord"]);
 }
 
 #[test]

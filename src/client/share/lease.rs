@@ -399,8 +399,8 @@ impl Held {
             return Ok(found);
         }
         Err(taken(match holder_identity(found) {
-            Some(_) => format!("{} has it (fence {}, ours was {})", holder(found), transitions(found), self.fence),
-            None => format!("nobody has it (fence {}, ours was {})", transitions(found), self.fence),
+            Some(_) => format!("{} has it (fencing token {}, ours was {})", holder(found), transitions(found), self.fence),
+            None => format!("nobody has it (fencing token {}, ours was {})", transitions(found), self.fence),
         }))
     }
 }
@@ -463,8 +463,8 @@ mod tests {
         let ours = Held { place, holder: "ann/r/1".into(), fence: 3, state };
         assert!(ours.compare(Some(&lease("ann/r/1", 3))).is_ok());
         let cases = [
-            (Some(lease("ann/r/1", 4)), "ann on box (run r, since t) has it (fence 4, ours was 3)"),
-            (Some(lease("ann/r/2", 3)), "has it (fence 3"),
+            (Some(lease("ann/r/1", 4)), "ann on box (run r, since t) has it (fencing token 4, ours was 3)"),
+            (Some(lease("ann/r/2", 3)), "has it (fencing token 3"),
             (Some(lease("", 3)), "nobody has it"),
             (None, "it was deleted"),
         ];

@@ -135,7 +135,7 @@ actions! {
     IssueCa in issue_ca, "tls.issue-ca";
     /// Makes a certificate, signed by the CA in the Secret `authority`, and stores it as a Secret.
     IssueCertificate in issue_certificate, "tls.issue";
-    /// Asks PD to hand the lead to a member; whether it did is seen afterwards.
+    /// Asks PD to transfer its leadership to a member; whether it did is seen afterwards.
     TransferPdLeader in transfer_pd_leader, "pd.transfer-leader";
     /// Removes a PD member by its id.
     RemovePdMember in remove_pd_member, "pd.remove-member";

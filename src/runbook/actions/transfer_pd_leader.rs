@@ -1,4 +1,4 @@
-//! Asks PD to hand the lead to a member; whether it did is seen afterwards.
+//! Asks PD to transfer its leadership to a member; whether it did is seen afterwards.
 
 use std::fmt::Write as _;
 
