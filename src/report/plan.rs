@@ -197,11 +197,11 @@ pub fn undo(step: &PlannedStep) -> String {
     match (step.reversibility, step.action.way_back()) {
         (Reversibility::Free, _) => "nothing: it changes nothing".into(),
         (Reversibility::Irreversible, WayBack::Joined) => {
-            "NO WAY BACK by itself: it is a member of the Database from then on (leave-cluster takes it out again)"
+            "NO ROLLBACK by itself: it is a member of the Database from then on (leave-cluster takes it out again)"
                 .into()
         }
-        (Reversibility::Irreversible, WayBack::Gone) => "NO WAY BACK: it is gone".into(),
-        (Reversibility::Irreversible, _) => format!("NO WAY BACK; before it was {}", fields()),
+        (Reversibility::Irreversible, WayBack::Gone) => "NO ROLLBACK: it is gone".into(),
+        (Reversibility::Irreversible, _) => format!("NO ROLLBACK; before it was {}", fields()),
         (Reversibility::Compensable, WayBack::Deletes) => {
             "deletes it again, as long as it is the one that this run made".into()
         }

@@ -124,7 +124,7 @@ fn a_view_is_saved_whole() {
     press(&mut app, "");
     let text = tidepilot::console::saved::text(&app);
     for wanted in
-        ["Migrate to a cluster domain", "NO WAY BACK", "Move the peerURL of orders-pd-0", "kubectl --context east"]
+        ["Migrate to a cluster domain", "NO ROLLBACK", "Move the peerURL of orders-pd-0", "kubectl --context east"]
     {
         assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
     }

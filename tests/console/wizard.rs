@@ -28,11 +28,11 @@ fn a_plan_has_its_steps_at_the_left_and_the_chosen_one_at_the_right() {
         size,
         &["2 changes to send in 1 cluster, 1 irreversible; 4 steps", "no rollback from here", "asks, typed"],
     );
-    shows("plan", "j", size, &["spec.clusterDomain", "PATCH", "$ kubectl --context east", "NO WAY BACK"]);
+    shows("plan", "j", size, &["spec.clusterDomain", "PATCH", "$ kubectl --context east", "NO ROLLBACK"]);
     shows("plan", "G", (200, 50), &["peerURL", "svc⟨.east.example.com⟩"]);
     shows("plan", "G", size, &["+ http://orders-pd-0.orders-pd-peer.shop.svc.east.", "/v2/members/"]);
     shows("plan", "", (80, 24), &["checks", "no rollback from here", "no backup of the last 24 h"]);
-    shows("plan", "j", (80, 24), &["spec.clusterDomain", "NO WAY BACK"]);
+    shows("plan", "j", (80, 24), &["spec.clusterDomain", "NO ROLLBACK"]);
     shows("refused", "", (80, 24), &["refused by 1 of 4 checks", "1 refused"]);
     let mut app = scene("plan", options());
     press(&mut app, "jjk");

@@ -189,7 +189,7 @@ fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
     let text = code(&demo.run(&migrate("plan", &["--out", file])), 2);
     assert!(text.contains("---- no rollback from here on ----\n~ 1."), "{text}");
     assert!(
-        text.contains("NO WAY BACK; before it was spec.acrossK8s = (not set), spec.clusterDomain = (not set)"),
+        text.contains("NO ROLLBACK; before it was spec.acrossK8s = (not set), spec.clusterDomain = (not set)"),
         "{text}"
     );
     assert!(

@@ -154,7 +154,7 @@ fn plans_in_every_form() {
         &format!("kubectl --kubeconfig {} --context legacy", demo.kubeconfig.display()),
         "PUT /v2/members/",
         "port-forward --address 127.0.0.1",
-        "NO WAY BACK",
+        "NO ROLLBACK",
         "asks you to type legacy/pingcap/basic (--confirm legacy/pingcap/basic)",
         "experimental",
     ] {

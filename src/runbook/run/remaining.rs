@@ -76,7 +76,7 @@ pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, record
     for step in left {
         let _ = write!(out, "\n# {} [{}]", comment(&step.title), comment(&step.id));
         out.push_str(match step.reversibility {
-            Reversibility::Irreversible => " — NO WAY BACK\n",
+            Reversibility::Irreversible => " — NO ROLLBACK\n",
             Reversibility::Free | Reversibility::Compensable => "\n",
         });
         if sent.contains(step.id.as_str()) {

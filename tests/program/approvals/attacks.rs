@@ -29,7 +29,7 @@ fn the_approver_is_shown_what_is_sent_whatever_the_record_calls_it() {
     });
     let shown = world.run("bob", &["runs", "approve", &run]).expect(3).stdout;
     assert!(shown.contains("changes TidbCluster legacy/pingcap/basic"), "{shown}");
-    assert!(shown.contains(&format!("→ {digest:?}")) && shown.contains("NO WAY BACK"), "{shown}");
+    assert!(shown.contains(&format!("→ {digest:?}")) && shown.contains("NO ROLLBACK"), "{shown}");
     let body = shown.lines().find(|line| line.contains("merge-patch")).expect("the request's body");
     assert!(body.contains("clusterDomain") && !body.contains("hello"), "{shown}");
     // And what he then approves is the record that he was shown, not the one that is put back.

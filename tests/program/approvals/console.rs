@@ -54,7 +54,7 @@ fn one_waits_headless_and_the_other_approves_in_the_console() {
     bob.keys(":approvals\r");
     bob.shows(&[&run, "set-domain", "waits for your approval"]);
     bob.keys("\r");
-    let screen = bob.shows(&["What is sent once you approve", "not by", "The whole plan", "NO WAY BACK"]);
+    let screen = bob.shows(&["What is sent once you approve", "not by", "The whole plan", "NO ROLLBACK"]);
     for part in ["ann, who confirmed it", "bob", "cluster1.com", "PATCH", "clusterDomain"] {
         assert!(screen.contains(part), "{part}\n{screen}");
     }

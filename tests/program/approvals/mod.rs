@@ -46,7 +46,7 @@ fn an_irreversible_step_waits_for_another_user_of_the_cluster() {
     let shown = world.run("bob", &["runs", "approve", &run]).expect(3);
     assert!(shown.stderr.contains("it needs --confirm legacy/pingcap/basic"), "{}", shown.all());
     assert!(shown.stdout.contains("spec.clusterDomain: (not set) → \"cluster1.com\""), "{}", shown.stdout);
-    assert!(shown.stdout.contains("NO WAY BACK") && shown.stdout.contains("You are bob"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("NO ROLLBACK") && shown.stdout.contains("You are bob"), "{}", shown.stdout);
     let store = world.store();
     store.put("configmaps", world.forged(&run, "ann", "by-ann"));
     let resume = resume(&run);
