@@ -32,6 +32,11 @@ impl Exit {
         Exit::NotGood,
     ];
 
+    /// The end of a run with this exit code.
+    pub fn of_run(code: u8) -> Option<Exit> {
+        Exit::OF_RUNS.into_iter().find(|exit| exit.code() == code)
+    }
+
     /// The exit code of the process.
     pub const fn code(self) -> u8 {
         match self {

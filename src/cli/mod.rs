@@ -11,6 +11,8 @@ mod console;
 mod demo;
 mod diagnose;
 mod docs;
+mod in_job;
+mod job;
 mod log_file;
 mod manual;
 mod monitor;
@@ -78,6 +80,9 @@ enum Command {
     /// Run a runbook, step by step
     #[command(after_help = manual::run(manual::RUN))]
     Run(run::RunArgs),
+    /// What the pod of `run --in` does: drives the run that was submitted
+    #[command(hide = true, after_help = manual::JOB)]
+    Job(job::JobArgs),
     /// Runs: list, show, resume, undo, abandon, approve, take-over, verify, report, remaining
     #[command(after_help = manual::run(manual::RUNS))]
     Runs(runs::RunsArgs),
@@ -165,6 +170,7 @@ pub fn main() -> ExitCode {
             Some(Command::Diagnose(args)) => diagnose::run(&args, &connect).await,
             Some(Command::Plan(args)) => plan::run(&args, &connect).await,
             Some(Command::Run(args)) => run::run(&args, &connect).await,
+            Some(Command::Job(args)) => job::run(&args, &connect).await,
             Some(Command::Rbac(args)) => rbac::run(&args, &connect).await,
             Some(Command::Render(args)) => render::run(&args, &connect).await,
             Some(Command::Runs(args)) => runs::run(&args, &connect).await,

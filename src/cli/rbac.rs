@@ -1,7 +1,9 @@
 //! `tidepilot rbac RUNBOOK`: the least rights with which this run can be carried out, as YAML for kubectl.
 //!
-//! Needs to see the clusters (to derive the plan), so it is for whoever may grant the rights. Sends only reads.
+//! Needs to see the clusters (to derive the plan), so it is for whoever may grant the rights. Sends only reads, unless it is
+//! asked for tokens (`--kubeconfig-out`).
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,9 +12,11 @@ use super::plan::{inputs, pair};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, print};
 use crate::app::exit::Exit;
+use crate::files::write_private;
 use crate::fleet::ObjectRef;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
+use crate::runbook::actions::requests::quote;
 use crate::runbook::run::lines::line_hash;
 
 #[derive(Args, Debug)]
@@ -32,6 +36,33 @@ pub struct RbacArgs {
     /// Bind the roles to this group
     #[arg(long, value_name = "NAME", default_value = "tidepilot-operators")]
     group: String,
+    /// Bind the roles to this ServiceAccount, which is printed too: for a run that a Job drives (`run --in`)
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account, conflicts_with_all = ["user", "group"])]
+    service_account: Option<Account>,
+    /// Ask each KubeCluster for a token of the ServiceAccount, and write a kubeconfig with them to this file, for the Secret of
+    /// `run --in`; prints no roles
+    #[arg(long, value_name = "FILE", requires = "service_account")]
+    kubeconfig_out: Option<PathBuf>,
+    /// How many hours the tokens are to live; a server may give less
+    #[arg(long, value_name = "HOURS", requires = "kubeconfig_out", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=720))]
+    token_hours: u64,
+}
+
+/// A ServiceAccount.
+#[derive(Clone, Debug)]
+struct Account {
+    namespace: String,
+    name: String,
+}
+
+fn account(text: &str) -> Result<Account, String> {
+    let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    match text.split_once('/') {
+        Some((namespace, name)) if plain(namespace) && plain(name) => {
+            Ok(Account { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err(format!("expected NAMESPACE/NAME, found {text:?}")),
+    }
 }
 
 pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
@@ -55,9 +86,17 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         let known = plan.contexts.join(", ");
         return Ok(fail(&format!("this run needs nothing in {unknown:?}; it needs: {known}"), USAGE));
     }
-    let subject = match &args.user {
-        Some(name) => Subject { kind: "User", name: name.clone() },
-        None => Subject { kind: "Group", name: args.group.clone() },
+    if let (Some(account), Some(file)) = (&args.service_account, &args.kubeconfig_out) {
+        return Ok(tokens(args, account, file, connect, &plan.contexts).await);
+    }
+    let subject = match (&args.service_account, &args.user) {
+        (Some(account), _) => Subject {
+            kind: "ServiceAccount",
+            name: account.name.clone(),
+            namespace: Some(account.namespace.clone()),
+        },
+        (None, Some(name)) => Subject { kind: "User", name: name.clone(), namespace: None },
+        (None, None) => Subject { kind: "Group", name: args.group.clone(), namespace: None },
     };
     let mut out = String::new();
     let document = connect.shelf().and_then(|shelf| shelf.find(&args.runbook)).ok().and_then(|(_, document)| document);
@@ -80,6 +119,40 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes the kubeconfig of a ServiceAccount, and says until when it is good and where it goes.
+async fn tokens(args: &RbacArgs, account: &Account, file: &Path, connect: &Connect, contexts: &[String]) -> ExitCode {
+    let Account { namespace, name } = account;
+    let driver = match connect.links().and_then(|links| connect.driver(links)) {
+        Ok(driver) => driver,
+        Err(sentence) => return fail(&sentence, USAGE),
+    };
+    let made = driver.tokens(contexts, namespace, name, args.token_hours * 3600).await;
+    let (text, ends) = match made {
+        Ok(made) => made,
+        Err(sentence) => {
+            let roles = format!(
+                "the ServiceAccount has to be there first: `tidepilot rbac {} … --service-account {namespace}/{name} --for CONTEXT | kubectl --context CONTEXT apply -f -`",
+                args.runbook
+            );
+            return connect.refuse(&format!("{sentence}; {roles}"), Exit::Refused.code());
+        }
+    };
+    if let Err(error) = write_private(file, text) {
+        return fail(&format!("the kubeconfig cannot be written to {}: {error}", file.display()), 1);
+    }
+    let mut out = String::new();
+    for (context, end) in ends {
+        out.push_str(&format!("{}: a token of {namespace}/{name} until {end}\n", plain(&context)));
+    }
+    let quoted = quote(&file.display().to_string());
+    out.push_str(&format!(
+        "{quoted} holds them: whoever has it acts as that account. Put it into the Job's namespace and delete it:\n  \
+         kubectl --context CONTEXT -n NAMESPACE create secret generic tidepilot-access --from-file=kubeconfig={quoted} && rm {quoted}\n"
+    ));
+    print(&out);
+    ExitCode::SUCCESS
+}
+
 /// One for each runbook, target and subject: of two that are applied none takes the other's rights away. It tells whose it
 /// is as far as a name can; the hash tells apart what looks alike then.
 fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
@@ -87,7 +160,8 @@ fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
         let plain = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
         plain.take(24).collect::<String>().trim_matches('-').to_owned()
     };
-    let hash = line_hash(&format!("{runbook}\0{target}\0{}\0{}", subject.kind, subject.name));
+    let of = subject.namespace.as_deref().unwrap_or_default();
+    let hash = line_hash(&format!("{runbook}\0{target}\0{}\0{}{of}", subject.kind, subject.name));
     format!("tidepilot-{runbook}-{}-{}-{}", word(&target.name), word(&subject.name), &hash[..8])
 }
 
@@ -99,7 +173,7 @@ mod tests {
 
     #[test]
     fn no_two_runs_share_the_name_of_a_role() {
-        let subject = |kind, name: &str| Subject { kind, name: name.to_owned() };
+        let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), namespace: None };
         let at = |place: &str| ObjectRef::parse(place).expect("a place");
         let all = [
             role_name("issue-ca", &at("a/db/basic"), &subject("User", "rob")),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
+use super::in_job::{self, InArgs};
 use super::notify::NotifyArgs;
 use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
 use super::shared_options::Connect;
@@ -47,6 +48,8 @@ pub struct RunArgs {
     /// Stop after the plan, like `tidepilot plan`
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    place: InArgs,
     #[command(flatten)]
     sharing: SharingArgs,
     #[command(flatten)]
@@ -89,6 +92,9 @@ pub struct FaceArgs {
     pub output: RunOutput,
     #[command(flatten)]
     pub notify: NotifyArgs,
+    /// Answers to single gates, by their ids: a person gave them where the run was submitted.
+    #[arg(skip)]
+    pub answers: Vec<(String, String)>,
 }
 
 impl FaceArgs {
@@ -97,7 +103,7 @@ impl FaceArgs {
     }
 
     /// Whether there is a person at a terminal to be asked.
-    fn asks(&self) -> bool {
+    pub(super) fn asks(&self) -> bool {
         self.output == RunOutput::Text && std::io::stdin().is_terminal()
     }
 }
@@ -166,6 +172,9 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     if args.face.output == RunOutput::Text && !args.dry_run {
         note(&connect.with_kubeconfig(&report::plan::text(&plan)));
     }
+    if args.dry_run && args.place.is_given() {
+        return Ok(in_job::dry_run(&args.place, &args.face, connect, &driver, plan).await);
+    }
     if args.dry_run {
         print(&match args.face.output {
             RunOutput::Text => connect.with_kubeconfig(&report::plan::text(&plan)),
@@ -176,9 +185,12 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     if let Some(sentence) = args.face.confirm.iter().find_map(|given| plan.ambiguous(given)) {
         return Ok(connect.refuse(&format!("nothing was sent: {sentence}"), Exit::Refused.code()));
     }
+    let mut teller = RunTeller::new(notifier);
+    if args.place.is_given() {
+        return Ok(in_job::begin(&args.place, &args.face, connect, &driver, plan, &mut teller).await);
+    }
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
-    let mut teller = RunTeller::new(notifier);
     let end = drive(&args.face, &mut teller, |ears| async move { driver.start(plan, ears).await }).await;
     Ok(finish(&end, &args.face, connect, &teller).await)
 }
@@ -202,7 +214,7 @@ pub async fn finish(end: &RunEnd, face: &FaceArgs, connect: &Connect, teller: &R
 }
 
 /// A record as a line: progress, save a matrix, which is what was asked for.
-fn told(record: &Record) {
+pub(super) fn told(record: &Record) {
     let line = report::run::line(record) + "\n";
     match &record.event {
         Event::Completed { evidence, .. } if !report::run::matrix(evidence).is_empty() => print(&line),
@@ -296,14 +308,14 @@ where
 
 /// What was said of a wait: a connection that comes and goes must not print its two sentences for ever.
 #[derive(Default)]
-struct Said {
+pub(super) struct Said {
     last: String,
     at: BTreeMap<String, Instant>,
 }
 
 impl Said {
     /// The last sentence is not said again, any other one once in a while.
-    fn is_new(&mut self, sentence: &str, now: Instant) -> bool {
+    pub fn is_new(&mut self, sentence: &str, now: Instant) -> bool {
         if sentence == self.last {
             return false;
         }
@@ -320,7 +332,11 @@ impl Said {
 }
 
 /// What the flags answer.
-fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<GateAnswer> {
+pub(super) fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<GateAnswer> {
+    let wanted = gate.text.as_deref().unwrap_or_default();
+    if face.answers.iter().any(|(id, text)| *id == gate.id && text == wanted) {
+        return Some(GateAnswer::Text(wanted.to_owned()));
+    }
     match &gate.text {
         Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
             unused.retain(|given| !gate.takes(given));
@@ -332,7 +348,7 @@ fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Optio
 }
 
 /// Flags answer first; then a person, if there is one.
-async fn answer(face: &FaceArgs, gate: &Gate, by_flag: Option<GateAnswer>) -> GateAnswer {
+pub(super) async fn answer(face: &FaceArgs, gate: &Gate, by_flag: Option<GateAnswer>) -> GateAnswer {
     if let Some(said) = by_flag {
         return said;
     }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::in_job::InArgs;
 use super::run::{FaceArgs, SharingArgs, drive, finish};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, manual, print};
@@ -63,6 +64,8 @@ enum RunsCommand {
         /// Why the step is left out
         #[arg(long, value_name = "TEXT", requires = "skip")]
         reason: Option<String>,
+        #[command(flatten)]
+        place: InArgs,
         #[command(flatten)]
         sharing: SharingArgs,
         #[command(flatten)]
@@ -202,7 +205,13 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             let end = drive(face, &mut teller, |ears| async move { driver.take_over(&id, ears).await }).await;
             Ok(finish(&end, face, connect, &teller).await)
         }
-        RunsCommand::Resume { id, by_hand, skip, reason, sharing, face } => {
+        RunsCommand::Resume { id, by_hand, skip, place, face, .. } if place.is_given() => {
+            if by_hand.is_some() || skip.is_some() {
+                return Ok(fail("--by-hand and --skip are decided here: resume it without --in first", USAGE));
+            }
+            Ok(super::in_job::go_on(place, face, connect, id, folder).await)
+        }
+        RunsCommand::Resume { id, by_hand, skip, reason, sharing, face, .. } => {
             let wish = match (by_hand, skip) {
                 (Some(step), _) => Some(Resolution::ByHand { step: step.clone() }),
                 (None, Some(step)) => {

@@ -86,7 +86,7 @@ pub enum PdAccessArg {
 }
 
 impl PdAccessArg {
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             PdAccessArg::Auto => "auto",
             PdAccessArg::Direct => "direct",

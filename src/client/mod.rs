@@ -4,7 +4,7 @@
 //! [`wire::read_only_gate`] (what may leave at all) → [`wire::tunnel`] and [`pd`] (PD through its pod) → [`kube::look`] (one look),
 //! [`kube::look_closer`] and [`kube::watch`] (a long one) → [`kube::rights`], [`kube::probe`], [`write`] (a run's hands) →
 //! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
-//! what goes into them. [`notify`] tells people elsewhere.
+//! what goes into them. [`notify`] tells people elsewhere, [`jobs`] has a run driven in a cluster.
 //!
 //! Imports `fleet` and `runbook` only. Everything it learns leaves as [`crate::fleet::Change`]; everything it does enters
 //! as an [`Action`](crate::runbook::actions::Action). Judging either is not its business.
@@ -12,6 +12,7 @@
 pub mod certificates;
 #[cfg(test)]
 mod fuzz;
+pub mod jobs;
 pub mod journal;
 pub mod kube;
 pub mod notify;

@@ -12,9 +12,11 @@ use crate::runbook::actions::rights::Need;
 /// Who gets the roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// `User` or `Group`
+    /// `User`, `Group` or `ServiceAccount`
     pub kind: &'static str,
     pub name: String,
+    /// Of a ServiceAccount.
+    pub namespace: Option<String>,
 }
 
 /// What is the same for several verbs: API group, resource with subresource, name.
@@ -27,6 +29,14 @@ type Rule<'a> = (BTreeSet<&'a str>, &'a str);
 pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "# KubeCluster {}", super::plain(context));
+    if let Some(namespace) = &subject.namespace {
+        let _ = writeln!(
+            out,
+            "---\napiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {}\n  namespace: {}\nautomountServiceAccountToken: false",
+            json!(subject.name),
+            json!(namespace)
+        );
+    }
     // What can be left out stands by itself, so that it can be.
     let mut places: BTreeMap<&str, BTreeMap<(Object<'_>, bool), Rule<'_>>> = BTreeMap::new();
     for need in needs.iter().filter(|need| need.right.context == context) {
@@ -61,9 +71,13 @@ pub fn yaml(context: &str, name: &str, needs: &[Need], subject: &Subject) -> Str
         }
         let _ = writeln!(out, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {prefix}RoleBinding");
         metadata(&mut out);
+        let whose = match &subject.namespace {
+            Some(namespace) => format!("namespace: {}", json!(namespace)),
+            None => "apiGroup: rbac.authorization.k8s.io".to_owned(),
+        };
         let _ = writeln!(
             out,
-            "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {prefix}Role\n  name: {}\nsubjects:\n  - apiGroup: rbac.authorization.k8s.io\n    kind: {}\n    name: {}",
+            "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {prefix}Role\n  name: {}\nsubjects:\n  - {whose}\n    kind: {}\n    name: {}",
             json!(name),
             subject.kind,
             json!(subject.name)

@@ -12,6 +12,7 @@ mod dist;
 mod documents;
 mod headless;
 mod hostile;
+mod in_job;
 mod issuing;
 mod journal_files;
 mod lifecycle;

@@ -84,7 +84,7 @@ impl Driver {
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
         let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(Exit::Refused, why))?;
         let Named { who, by: named_by, .. } = match self.links.get(&plan.target.context) {
-            Some(link) => Identity::ask_named(link).await,
+            Some(link) => self.placed(Identity::ask_named(link).await),
             None => return Err(barred(Exit::Refused, format!("no context is called {:?}", plan.target.context))),
         };
         let wanted = Wanted {

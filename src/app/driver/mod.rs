@@ -7,7 +7,7 @@
 //! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`ended`]
 //! (how it ended, in words), [`waiting`] (how long nothing has moved), [`approve`] and [`approved`] (the second person),
 //! [`journals`] and [`copies`] (runs read back, here and there), [`open_work`] (what is half done), [`session`] (the
-//! console's effects), [`telling`] (what people elsewhere are told of a run), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
+//! console's effects), [`jobs`] and [`in_job`] (a run that a Kubernetes Job drives: who submits it, what its pod does), [`telling`] (what people elsewhere are told of a run), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
 
 pub mod approve;
 pub mod approved;
@@ -20,6 +20,8 @@ mod going_on;
 mod ground;
 mod guard;
 mod hands;
+pub mod in_job;
+pub mod jobs;
 pub mod journals;
 pub mod open_work;
 mod planning;
@@ -121,6 +123,8 @@ pub struct Driver {
     /// How long a second person is waited for before the run stops.
     patience: Duration,
     notifier: Notifier,
+    /// Where it is driven, in the place of this machine's name: the Job.
+    place: Option<String>,
 }
 
 impl Driver {
@@ -135,6 +139,7 @@ impl Driver {
             witness: Witness::default(),
             patience: Duration::ZERO,
             notifier: Notifier::default(),
+            place: None,
         }
     }
 
@@ -174,6 +179,11 @@ impl Driver {
 
     /// Opens a run of this plan and drives it.
     pub async fn start(&self, plan: Plan, ears: RunChannels) -> RunEnd {
+        self.start_as(new_run_id(), plan, ears).await
+    }
+
+    /// The same under a name that was given out before.
+    async fn start_as(&self, run: String, plan: Plan, ears: RunChannels) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
             let sentence = format!("refused by check {}: {}", check.id, check.sentence);
             // What it was refused for may be the very doing of the run that is under way.
@@ -201,7 +211,6 @@ impl Driver {
         if let Some(sentence) = self.nobody_first(&plan, &plan.steps).await {
             return end("", Exit::Refused, sentence);
         }
-        let run = new_run_id();
         // The permit comes before the journal: a read-only context leaves no trace.
         if let Err(sentence) = WritePermit::for_run(&self.links, &run, &plan.contexts) {
             return end("", Exit::Refused, sentence);

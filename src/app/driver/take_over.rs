@@ -89,7 +89,7 @@ impl Driver {
 
     /// Shows what is to be carried out, as `run` does, and asks. The record is somebody else's word: a plan that is no
     /// runbook known here is typed, by whose it is.
-    async fn ask_before_take_over(
+    pub(super) async fn ask_before_take_over(
         &self,
         run: &str,
         plan: &Plan,
@@ -192,7 +192,7 @@ impl Driver {
         images
     }
 
-    async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: RunChannels) -> RunEnd {
+    pub(super) async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: RunChannels) -> RunEnd {
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
             return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));

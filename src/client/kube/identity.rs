@@ -53,7 +53,7 @@ impl Identity {
             Ok(user) if link.impersonates().is_some() => (user, NamedBy::Impersonation, String::new()),
             Ok(user) => (user, NamedBy::Server, String::new()),
             Err(why) => {
-                let user = link.configured_user().unwrap_or_else(|| "unknown user".to_owned());
+                let user = link.entry().context.user.clone().unwrap_or_else(|| "unknown user".to_owned());
                 (user, NamedBy::Kubeconfig, plain(&why))
             }
         };

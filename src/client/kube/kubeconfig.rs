@@ -10,9 +10,12 @@ use std::sync::Arc;
 
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
+use serde_json::Value;
+
+use crate::client::kube::login::base64;
 use crate::client::kube::target_error::ConnectError;
 use crate::client::plain;
-use crate::files::{Allowed, FileError, KUBECONFIG_LIMIT, read as read_file};
+use crate::files::{Allowed, CREDENTIAL_LIMIT, FileError, KUBECONFIG_LIMIT, read as read_file};
 
 /// Which rule made several files one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,16 @@ impl Entry {
             contexts: vec![context],
             ..Kubeconfig::default()
         }
+    }
+
+    /// The cluster's entry for another kubeconfig; a CA that lies in a file goes into it. `Err`: one sentence.
+    pub fn cluster_alone(&self) -> Result<Value, String> {
+        let mut own = self.cluster.as_deref().cloned().ok_or_else(|| format!("{} names no cluster", self.name))?;
+        if let Some(file) = own.certificate_authority.take().filter(|file| !file.is_empty()) {
+            let read = read_file(Path::new(&file), Allowed::Plain, CREDENTIAL_LIMIT);
+            own.certificate_authority_data = Some(base64(&read.map_err(|error| error.to_string())?));
+        }
+        serde_json::to_value(own).map_err(|error| error.to_string())
     }
 
     /// The user's entry as its file has it now: a token may have been renewed since.

@@ -25,6 +25,7 @@ use tower::{BoxError, Layer as _};
 
 use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::kept::{KeptFacts, KeptViews};
+use crate::client::kube::kubeconfig::Entry;
 use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
 use crate::client::kube::targets::{ConnectOptions, Limits, PdAccess, Target};
 use crate::client::kube::unfit::unfit;
@@ -198,9 +199,9 @@ impl Link {
         Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// Name of the user entry that the kubeconfig gives this context.
-    pub(in crate::client) fn configured_user(&self) -> Option<String> {
-        self.target.entry.context.user.clone()
+    /// What the kubeconfig says of this context.
+    pub(in crate::client) fn entry(&self) -> &Entry {
+        &self.target.entry
     }
 
     /// Whom the kubeconfig has us be instead of ourselves (`as:`); groups alone count as well.

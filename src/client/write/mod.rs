@@ -5,12 +5,13 @@
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 //!
 //! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`membership`]; what refuses a write
-//! that comes late in [`moved`].
+//! that comes late in [`moved`]; a token for a ServiceAccount in [`token`].
 
 mod issue;
 mod membership;
 mod moved;
 mod objects;
+pub mod token;
 
 pub use moved::move_version;
 
@@ -109,13 +110,14 @@ async fn fence(permit: &WritePermit) -> Result<Until, String> {
     permit.still_ours().await.map_err(|lost| format!("nothing was sent: {lost}"))
 }
 
-// ---- our own objects: leases and run records ----
+// ---- our own objects: leases, run records, and the Jobs that drive runs ----
 
-/// The only two kinds of object that we own.
+/// The only kinds of object that we own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) enum ManagedKind {
     Lease,
     ConfigMap,
+    Job,
 }
 
 impl ManagedKind {
@@ -123,6 +125,7 @@ impl ManagedKind {
         match self {
             ManagedKind::Lease => format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"),
             ManagedKind::ConfigMap => format!("/api/v1/namespaces/{namespace}/configmaps"),
+            ManagedKind::Job => format!("/apis/batch/v1/namespaces/{namespace}/jobs"),
         }
     }
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use self::bad_record::BadRecord;
 pub use self::explaining::{explained, into_diagnosis, into_findings, unexplained};
+pub use self::waiting::gate_anew;
 use self::waiting::{answers, moves, named, waits};
 use crate::fleet::database::Database;
 use crate::fleet::{Fleet, ObjectRef};

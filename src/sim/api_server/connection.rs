@@ -20,6 +20,7 @@ use super::{ApiServerConfig, Faults};
 /// What every connection shares.
 pub(super) struct Server {
     pub config: ApiServerConfig,
+    pub issued: super::token::Issued,
     pub stop: CancellationToken,
 }
 
@@ -42,7 +43,7 @@ pub(super) async fn accept(
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let server = Arc::new(Server { config, stop });
+    let server = Arc::new(Server { config, issued: super::token::Issued::default(), stop });
     loop {
         let accepted = tokio::select! {
             () = server.stop.cancelled() => return,

@@ -41,7 +41,7 @@ impl Direct {
             identity: Identity { certificate_pem: String::new(), key_pem: String::new() },
             hang: false,
         };
-        Self(Arc::new(Server { config, stop: CancellationToken::new() }))
+        Self(Arc::new(Server { config, issued: super::token::Issued::default(), stop: CancellationToken::new() }))
     }
 
     /// `path`: with its query. A request that the router does not know is a 404, as on the wire.

@@ -52,6 +52,7 @@ mod status;
 mod streams;
 mod table;
 mod terminal;
+mod token;
 mod watch;
 mod write;
 

@@ -7,14 +7,21 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
+use jiff::Timestamp;
 
 use super::auth::{Ask, Rules, User};
 use super::connection::Server;
 use super::reply::Reply;
 use super::request::{Query, Target};
 use super::status::Refusal;
-use super::{crd, discovery, openapi, pod_log, rbac, read, review, streams, watch, write};
+use super::{crd, discovery, openapi, pod_log, rbac, read, review, streams, token, watch, write};
 use crate::sim::request_log::KubeRequest;
+
+/// Tokens end by the wall clock, as their clients read it.
+#[expect(clippy::disallowed_methods, reason = "a server has a clock of its own")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
 
 /// As etcd's default limit on one object and its envelope.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -168,6 +175,7 @@ pub(super) fn resource(
             _ => Err(Refusal::method_not_allowed()),
         },
         ("pods", Some("eviction")) if verb == "create" => write::evict(&call),
+        ("serviceaccounts", Some("token")) if verb == "create" => token::create(&call, now()),
         _ => Err(Refusal::unknown_path()),
     }
 }
@@ -175,7 +183,9 @@ pub(super) fn resource(
 fn authenticate(server: &Server, headers: &HeaderMap) -> Result<User, Refusal> {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|given| given.strip_prefix("Bearer ")).map(str::trim);
-    token.and_then(|token| server.config.tokens.get(token)).cloned().ok_or_else(Refusal::unauthorized)
+    let token = token.ok_or_else(Refusal::unauthorized)?;
+    let known = server.config.tokens.get(token).cloned();
+    known.or_else(|| server.issued.user(token, now())).ok_or_else(Refusal::unauthorized)
 }
 
 /// Whom a request is made as: the user of the token, or whom that user may impersonate; with the rights of that one.

@@ -51,7 +51,7 @@ pub(super) fn named(document: &Document) -> String {
 /// The flags that answer what stands before the next step.
 pub(super) fn answers(shown: &Shown, view: &View, here: bool) -> String {
     let gate = match &view.gate {
-        None if !here && view.outcome.is_none() => asked_anew(shown.run()),
+        None if !here && view.outcome.is_none() => gate_anew(shown.run()),
         gate => gate.clone(),
     };
     match gate.map(|gate| gate.text) {
@@ -65,7 +65,7 @@ pub(super) fn answers(shown: &Shown, view: &View, here: bool) -> String {
 }
 
 /// The gate before the next step, once somebody else has taken the run over.
-fn asked_anew(run: &Run) -> Option<Gate> {
+pub fn gate_anew(run: &Run) -> Option<Gate> {
     let mut taken = run.clone();
     let event = Event::TakenOver { tool: String::new(), by: String::new(), from: String::new(), moves: None };
     taken.apply(&Record { seq: 0, at: Timestamp::UNIX_EPOCH, prev: String::new(), event });

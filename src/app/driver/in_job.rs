@@ -1,0 +1,222 @@
+//! What the pod of a Job does: begins the run that was submitted, or goes on with it after an earlier pod of the same Job.
+//!
+//! The pod has no journal: the run is what its record in the cluster says. It is the same driver again only by that
+//! record, which names the Job; the lease of an earlier pod is watched until it has lapsed, so that two never drive. A run
+//! that a person has taken over since is theirs. Not here: submitting it ([`super::jobs`]), the steps ([`super::drive`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Driver, RunChannels, copies, end, tell};
+use crate::app::exit::Exit;
+use crate::app::message::{RunEnd, RunMessage};
+use crate::client::kube::identity::Named;
+use crate::client::share::found_runs;
+use crate::client::share::lease;
+use crate::client::share::open_run::{self, Head};
+use crate::client::wire::agent;
+use crate::counted::{counted, has};
+use crate::runbook::plan::Plan;
+use crate::runbook::plan::digest::{digest, moved};
+use crate::runbook::plan::overrule;
+use crate::runbook::run::lines::line_hash;
+use crate::runbook::run::record::Outcome;
+use crate::runbook::run::standing::last_driver;
+
+/// Before an earlier pod, or a cluster that does not answer, is looked at again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What a Job was submitted to drive.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub run: String,
+    /// As it was agreed to.
+    pub plan: Plan,
+    /// `CONTEXT/NAMESPACE/NAME` of the Job.
+    pub job: String,
+    /// Hash of the record's lines when it was submitted to go on with a run; a new run has none.
+    pub after: Option<String>,
+}
+
+/// What the clusters have of the run.
+enum There {
+    Nothing,
+    Record(Box<Head>, String),
+    /// One sentence: it cannot be told.
+    Unseen(String),
+}
+
+/// One attempt of a pod.
+enum Tried {
+    Ended(RunEnd),
+    /// Why it is to be tried again, one clause.
+    Later(String),
+}
+
+impl Driver {
+    /// Drives from a Job: others read its name where a machine's would stand.
+    pub fn in_job(self, job: &str) -> Self {
+        Self { place: Some(host_of(job)), ..self }
+    }
+
+    /// Who we are, with where we drive.
+    pub(super) fn placed(&self, mut named: Named) -> Named {
+        if let Some(place) = &self.place {
+            named.who.host.clone_from(place);
+        }
+        named
+    }
+
+    /// Begins the run or goes on with it, and comes back when it has ended or needs a person.
+    pub async fn carry_on(&self, task: &Task, mut ears: RunChannels) -> RunEnd {
+        loop {
+            let (reply, replies) = mpsc::channel(4);
+            let own = RunChannels { news: ears.news.clone(), replies, stop: ears.stop.clone() };
+            let mut attempt = std::pin::pin!(self.attempt(task, own));
+            let tried = loop {
+                tokio::select! {
+                    tried = &mut attempt => break tried,
+                    Some(said) = ears.replies.recv() => drop(reply.send(said).await),
+                }
+            };
+            let why = match tried {
+                Tried::Ended(ended) => return ended,
+                Tried::Later(why) => why,
+            };
+            tell(&ears, RunMessage::Waiting(format!("{why}; it is looked at again"))).await;
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                _ = ears.stop.wait_for(|stop| *stop) => {
+                    let sentence = "stopped as asked before it was begun; nothing was sent from here";
+                    return end(&task.run, Exit::Paused, sentence.into());
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, task: &Task, ears: RunChannels) -> Tried {
+        let ended = match self.there(task).await {
+            There::Unseen(why) => return Tried::Later(format!("the run's record cannot be looked for ({why})")),
+            There::Nothing if task.after.is_some() => {
+                end(&task.run, Exit::Refused, format!("the record of run {} is gone; nothing was sent", task.run))
+            }
+            There::Nothing => self.begin(task, ears).await,
+            There::Record(head, lines) => self.take_up(task, *head, &lines, ears).await,
+        };
+        if ended.code == Exit::AnotherRun && self.held_by_this_job(task).await {
+            return Tried::Later("an earlier pod of this Job still holds the lease".to_owned());
+        }
+        Tried::Ended(ended)
+    }
+
+    async fn there(&self, task: &Task) -> There {
+        let target = &task.plan.target;
+        // Where the whole cluster may not be listed, the namespace of the record may.
+        let places = BTreeMap::from([(target.context.clone(), BTreeSet::from([target.namespace.clone()]))]);
+        let found = found_runs::find_in(&self.links, Some(&task.run), &places, &BTreeMap::new()).await;
+        let head = found.heads.into_iter().find(|head| head.context == target.context);
+        match head {
+            Some(head) => match open_run::read(&self.links, &head).await {
+                Ok(lines) => There::Record(Box::new(head), lines),
+                Err(why) => There::Unseen(why),
+            },
+            None => {
+                let own = format!("{}: ", target.context);
+                match found.unseen.into_iter().find(|unseen| unseen.starts_with(&own)) {
+                    Some(why) => There::Unseen(why),
+                    None => There::Nothing,
+                }
+            }
+        }
+    }
+
+    /// A new run: planned anew with the rights that this pod has, and nothing may have moved since it was agreed to.
+    async fn begin(&self, task: &Task, ears: RunChannels) -> RunEnd {
+        let refuse = |sentence: String| end("", Exit::Refused, sentence);
+        let accepted = overrule::of_plan(&task.plan);
+        let plan = match self.plan_accepting(&task.plan.runbook, &task.plan.given(), &accepted, true).await {
+            Ok(plan) => plan,
+            Err(sentence) => return refuse(sentence),
+        };
+        // With rights that are lacking everything else is not known.
+        if plan.refusals().next().is_none() {
+            let moved = moved(&task.plan, &plan);
+            if !moved.is_empty() {
+                return refuse(format!(
+                    "{} {} moved since the plan was agreed to, so nothing was sent: {}",
+                    counted(moved.len(), "thing"),
+                    has(moved.len()),
+                    moved.join("; ")
+                ));
+            }
+        }
+        self.start_as(task.run.clone(), plan, ears).await
+    }
+
+    /// A run that has a record: gone on with where an earlier pod of this Job was the last to drive it, or where it is as
+    /// it was when the Job was submitted.
+    async fn take_up(&self, task: &Task, head: Head, lines: &str, ears: RunChannels) -> RunEnd {
+        let run = task.run.as_str();
+        let refuse = |sentence: String| end(run, Exit::Refused, sentence);
+        let (records, replayed) = match copies::whole(&head, lines, self.lang()) {
+            Ok(whole) => whole,
+            Err(bad) => return refuse(bad.refusal(false)),
+        };
+        if digest(&replayed.plan) != digest(&task.plan) {
+            return refuse("the plan in its record is not the one that was agreed to; nothing was sent".to_owned());
+        }
+        if let Some(outcome) = replayed.outcome() {
+            return end(run, code_of(outcome), format!("run {run} is over: {}", outcome.word()));
+        }
+        let last = last_driver(&records).unwrap_or_default();
+        let own = task.host();
+        let ours = last.strip_suffix(&own).is_some_and(|user| user.ends_with(" on "));
+        if !ours && task.after.as_deref() != Some(line_hash(lines).as_str()) {
+            let sentence = format!(
+                "run {run} was gone on with by {last} since this Job was submitted; nothing was sent from here"
+            );
+            return end(run, Exit::AnotherRun, sentence);
+        }
+        if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
+            return refuse(sentence);
+        }
+        let plan = replayed.plan;
+        let runbook = plan.runbook.clone();
+        agent::during(&runbook, run, self.take_from(run, head, plan, lines, ears)).await
+    }
+
+    /// Whether the lease is held by an earlier pod of this very Job, which may still be alive.
+    async fn held_by_this_job(&self, task: &Task) -> bool {
+        let Ok(ground) = self.ground(&task.plan, &[]).await else { return false };
+        for place in &ground.places {
+            if let Ok(Some(holder)) = lease::held_by(&self.links, place, &ground.database).await
+                && holder.run == task.run
+                && holder.who.host == task.host()
+            {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Task {
+    fn host(&self) -> String {
+        host_of(&self.job)
+    }
+}
+
+/// What stands in the place of a machine's name.
+pub fn host_of(job: &str) -> String {
+    format!("Job {job}")
+}
+
+/// The exit code of a run that is over.
+pub(super) fn code_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Done | Outcome::NothingToDo | Outcome::LeftOut | Outcome::Abandoned => Exit::Done,
+        Outcome::Undone => Exit::Undone,
+    }
+}

@@ -1,0 +1,54 @@
+//! Runs that are driven in a cluster: a Kubernetes Job of tidepilot's own image, with the plan that a person agreed to.
+//!
+//! The Job brings no way of its own to touch the world: its pod drives the run as a laptop does, under the same lease and
+//! the same record, with the credentials of a Secret. [`manifest`] says what the objects look like, [`access`] what that
+//! Secret holds, [`looking`] what became of a Job. Not here: what the pod does (`app::driver::in_job`), whom to ask
+//! (`cli::in_job`).
+
+pub mod access;
+pub mod looking;
+pub mod manifest;
+
+use serde_json::{Value, json};
+
+use self::manifest::Manifests;
+use crate::client::wire::link::Link;
+use crate::client::wire::permit::WritePermit;
+use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
+
+/// What the server would say to both objects; nothing is stored. `Err`: one sentence.
+pub async fn rehearse(link: &Link, permit: &WritePermit, manifests: &Manifests) -> Result<(), String> {
+    for (kind, object) in [(ManagedKind::ConfigMap, &manifests.plan), (ManagedKind::Job, &manifests.job)] {
+        rehearse_store(link, permit, kind, object).await.map_err(|trouble| trouble.sentence)?;
+    }
+    Ok(())
+}
+
+/// Creates the plan's ConfigMap and then the Job, which owns it. `Err`: one sentence, with what was left behind.
+pub async fn submit(link: &Link, permit: &WritePermit, manifests: &Manifests) -> Result<(), String> {
+    let limit = link.limits().request;
+    let mut plan = store(link, permit, ManagedKind::ConfigMap, &manifests.plan, limit).await.map_err(why)?;
+    let job = match store(link, permit, ManagedKind::Job, &manifests.job, limit).await {
+        Ok(job) => job,
+        Err(not_stored) => {
+            let doubt = if not_stored.in_doubt() { "; whether the Job is there is not known" } else { "" };
+            return Err(format!("{}{doubt}; the ConfigMap of the plan stays", why(not_stored)));
+        }
+    };
+    // With the Job the plan goes too. Where this fails it stays behind, and does no harm.
+    plan["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"],
+    }]);
+    if let Some(metadata) = plan["metadata"].as_object_mut() {
+        metadata.shift_remove("managedFields");
+    }
+    let _: Result<Value, NotStored> = store(link, permit, ManagedKind::ConfigMap, &plan, limit).await;
+    Ok(())
+}
+
+fn why(not_stored: NotStored) -> String {
+    match not_stored {
+        NotStored::Lost(lost) => lost.to_string(),
+        NotStored::RequestError(trouble) => trouble.sentence,
+    }
+}
