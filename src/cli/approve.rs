@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::run::prompted;
+use super::face::prompted;
 use super::shared_options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::approvals::ToApprove;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::face::{FaceArgs, RunOutput, Said, answer, drive, finish, flagged, told};
 use super::plan::sealed;
-use super::run::{FaceArgs, RunOutput, Said, answer, drive, finish, flagged, told};
 use super::shared_options::{Connect, Language, PdAccessArg};
 use super::signals::{Signals, asked};
 use super::{complain, note, print};
@@ -154,7 +154,8 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
             GateAnswer::Text(text) => face.answers.push((gate.id.clone(), text)),
             GateAnswer::NotYet | GateAnswer::No => {
                 let need = gate.text.as_ref().map_or("--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
-                let sentence = format!("nothing was submitted and the run is as it was: {} (needs {need})", gate.question);
+                let sentence =
+                    format!("nothing was submitted and the run is as it was: {} (needs {need})", gate.question);
                 return connect.refuse(&sentence, Exit::AtGate.code());
             }
         }
@@ -205,7 +206,11 @@ async fn follow_on(
                     None => GateAnswer::NotYet,
                 };
                 let (Some(gate), GateAnswer::Text(text)) = (gate, said) else {
-                    let resume = format!("`tidepilot runs resume {} --in {}` asks and has a Job go on", order.run, quote(&place));
+                    let resume = format!(
+                        "`tidepilot runs resume {} --in {}` asks and has a Job go on",
+                        order.run,
+                        quote(&place)
+                    );
                     let end = RunEnd { sentence: format!("{}; {resume}", end.sentence), ..end };
                     teller.ended(&end);
                     return finish(&end, &face, connect, teller).await;
@@ -338,7 +343,10 @@ async fn access(driver: &Driver, order: &Order, plan: &Plan) -> Result<Vec<Strin
     let Some((context, end)) = ends.min_by_key(|(_, end)| *end) else { return Ok(Vec::new()) };
     let left = end.duration_since(now()).as_secs();
     if left <= 0 {
-        return Err(format!("nothing was submitted: the token for {context} in Secret {} ended {end}", order.kubeconfig_secret));
+        return Err(format!(
+            "nothing was submitted: the token for {context} in Secret {} ended {end}",
+            order.kubeconfig_secret
+        ));
     }
     let longest: u64 = plan.steps.iter().filter(|step| !step.already_so).map(|step| step.total_s).sum();
     let short = u64::try_from(left).is_ok_and(|left| left < longest);
@@ -451,7 +459,10 @@ fn stopped(driver: &Driver, order: &Order, followed: Followed) -> Came {
         Some(ended) => (Exit::of_run(ended.code).unwrap_or(Exit::Internal), ended.sentence.clone()),
         None => {
             let why = job.trouble.clone().unwrap_or_else(|| "its pod left no word".to_owned());
-            (if open { Exit::Paused } else { Exit::Internal }, format!("Job {} in {place} is over: {why}{resume}", order.name))
+            (
+                if open { Exit::Paused } else { Exit::Internal },
+                format!("Job {} in {place} is over: {why}{resume}", order.name),
+            )
         }
     };
     let end = RunEnd { run: if open { run } else { String::new() }, code, sentence, ..RunEnd::default() };

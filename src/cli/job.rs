@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::face::{FaceArgs, drive, finish};
 use super::plan::{decode, pair};
-use super::run::{FaceArgs, drive, finish};
 use super::shared_options::Connect;
 use super::{complain, fail};
 use crate::app::driver::in_job::Task;
@@ -59,11 +59,11 @@ pub async fn run(args: &JobArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         return refuse("the plan in the ConfigMap is not the one that was agreed to; nothing was sent".to_owned());
     }
     let face = FaceArgs { answers: args.answers.clone(), ..args.face.clone() };
-    let (driver, notifier) = match connect.links().and_then(|links| Ok((connect.driver(links)?, face.notify.notifier()?)))
-    {
-        Ok(both) => both,
-        Err(sentence) => return refuse(sentence),
-    };
+    let (driver, notifier) =
+        match connect.links().and_then(|links| Ok((connect.driver(links)?, face.notify.notifier()?))) {
+            Ok(both) => both,
+            Err(sentence) => return refuse(sentence),
+        };
     let driver = driver.patience(face.patience()).in_job(&args.name);
     let task = Task { run: args.run.clone(), plan, job: args.name.clone(), after: args.after.clone() };
     let mut teller = RunTeller::new(notifier);

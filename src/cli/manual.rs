@@ -29,7 +29,7 @@ pub const PLAN: &str = "Exit codes: 0 nothing to do, 2 changes to make, 4 refuse
 
 pub const RUN: &str = "Progress and questions go to stderr, the result to stdout; with -o json stdout has the records, one a line.\n\nExamples:\n  tidepilot run migrate-cluster-domain --set tidbCluster=legacy/pingcap/basic --set clusterDomain=cluster1.com\n  tidepilot run --plan plan.json --yes\n  tidepilot run --plan plan.json --notify 'mail -s tidepilot oncall@example.com'\n  tidepilot run --plan plan.json --in east/ops      a Kubernetes Job drives it: it goes on when this machine does not";
 
-pub const JOB: &str = "The exit codes are those of `run`. Its arguments are written by `tidepilot run --in`.\n\nExample:\n  tidepilot run RUNBOOK --in east/ops --dry-run      prints the Job";
+pub const JOB: &str = "Its arguments are written by `tidepilot run --in`.\n\nExit codes: those of `tidepilot run`\n\nExample:\n  tidepilot run --plan plan.json --in east/ops --dry-run      prints the Job";
 
 pub const RUNS: &str =
     "Examples:\n  tidepilot runs list\n  tidepilot runs resume RUN\n  tidepilot runs report RUN > ticket.md";
@@ -57,7 +57,7 @@ pub const RUNS_REPORT: &str =
 pub const RUNS_REMAINING: &str =
     "Exit codes: 0 printed, 4 unreadable, 64 wrong usage\n\nExample:\n  tidepilot runs remaining RUN > rest.sh";
 
-pub const RBAC: &str = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd\n  tidepilot rbac upgrade-cluster --set … --service-account ops/tidepilot --for east | kubectl --context east apply -f -\n  tidepilot rbac upgrade-cluster --set … --service-account ops/tidepilot --kubeconfig-out access.yaml";
+pub const RBAC: &str = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd\n  tidepilot rbac upgrade-cluster --set tidbCluster=east/prod/one --set version=v8.5.7 --service-account ops/tidepilot --for east\n  tidepilot rbac upgrade-cluster --set tidbCluster=east/prod/one --set version=v8.5.7 --service-account ops/tidepilot --kubeconfig-out access.yaml";
 
 pub const RENDER: &str = "Exit codes: 0 printed, 3 something is missing, 64 wrong usage\n\nExample:\n  tidepilot render coredns prod-east --dns east=10.1.0.10 --dns west=10.2.0.10";
 

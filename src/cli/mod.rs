@@ -11,6 +11,7 @@ mod console;
 mod demo;
 mod diagnose;
 mod docs;
+mod face;
 mod in_job;
 mod job;
 mod log_file;

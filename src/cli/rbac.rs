@@ -90,11 +90,9 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         return Ok(tokens(args, account, file, connect, &plan.contexts).await);
     }
     let subject = match (&args.service_account, &args.user) {
-        (Some(account), _) => Subject {
-            kind: "ServiceAccount",
-            name: account.name.clone(),
-            namespace: Some(account.namespace.clone()),
-        },
+        (Some(account), _) => {
+            Subject { kind: "ServiceAccount", name: account.name.clone(), namespace: Some(account.namespace.clone()) }
+        }
         (None, Some(name)) => Subject { kind: "User", name: name.clone(), namespace: None },
         (None, None) => Subject { kind: "Group", name: args.group.clone(), namespace: None },
     };

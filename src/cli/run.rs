@@ -1,36 +1,23 @@
-//! `tidepilot run`: plan, then drive, from the command line. Also the face that `runs resume` uses.
+//! `tidepilot run`: plan, then drive, from the command line, or have a Job drive it (`--in`).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, IsTerminal as _};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
-use tokio::sync::{mpsc, watch};
+use clap::Args;
 
+use super::face::{FaceArgs, RunOutput, drive, finish};
 use super::in_job::{self, InArgs};
-use super::notify::NotifyArgs;
 use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
 use super::shared_options::Connect;
-use super::signals::{Asked, Signals, asked};
 use super::{USAGE, complain, fail, note, print};
-use crate::app::driver::telling::{RunTeller, UNANSWERED};
-use crate::app::driver::{GateAnswer, Reply, RunChannels, now};
+use crate::app::driver::telling::RunTeller;
 use crate::app::exit::Exit;
-use crate::app::message::{RunEnd, RunMessage};
 use crate::counted::{counted, has};
 use crate::report;
 use crate::runbook::plan::digest;
 use crate::runbook::plan::overrule;
-use crate::runbook::plan::{Gate, ambiguous};
 use crate::runbook::reworded;
-use crate::runbook::run::record::{Event, Record};
-
-/// Before a sentence that others have followed is printed anew.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
-/// Sentences of one wait that are kept.
-const MOST_SAID: usize = 200;
 
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -74,45 +61,6 @@ impl SharingArgs {
             );
         }
     }
-}
-
-#[derive(Args, Clone, Debug)]
-pub struct FaceArgs {
-    /// Answer plain confirmations
-    #[arg(long)]
-    pub yes: bool,
-    /// Answer the gate that asks for exactly this text; repeatable
-    #[arg(long, value_name = "TEXT")]
-    pub confirm: Vec<String>,
-    /// How long to wait at a step that needs a second person (`runs approve`), before the run stops there
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub await_approval: u64,
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t = RunOutput::Text)]
-    pub output: RunOutput,
-    #[command(flatten)]
-    pub notify: NotifyArgs,
-    /// Answers to single gates, by their ids: a person gave them where the run was submitted.
-    #[arg(skip)]
-    pub answers: Vec<(String, String)>,
-}
-
-impl FaceArgs {
-    pub fn patience(&self) -> Duration {
-        Duration::from_secs(self.await_approval)
-    }
-
-    /// Whether there is a person at a terminal to be asked.
-    pub(super) fn asks(&self) -> bool {
-        self.output == RunOutput::Text && std::io::stdin().is_terminal()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RunOutput {
-    Text,
-    /// The journal's records, one a line
-    Json,
 }
 
 pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
@@ -193,230 +141,4 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     let driver = driver.patience(args.face.patience());
     let end = drive(&args.face, &mut teller, |ears| async move { driver.start(plan, ears).await }).await;
     Ok(finish(&end, &args.face, connect, &teller).await)
-}
-
-/// Says how it ended, with what helps where it has stopped. What came to its end is a result; everything else, and all
-/// that is said beside JSON lines, goes to stderr.
-pub async fn finish(end: &RunEnd, face: &FaceArgs, connect: &Connect, teller: &RunTeller) -> ExitCode {
-    let said = connect.with_kubeconfig(&report::run::end(end, &connect.repeated()));
-    let ended = [Exit::Done, Exit::Undone, Exit::NotGood].contains(&end.code);
-    match face.output {
-        RunOutput::Text if ended => print(&(said + "\n")),
-        RunOutput::Text | RunOutput::Json => complain(&said),
-    }
-    // The run is over and its lease given back: only this process waits, and not for a person who wants it to end.
-    let mut signals = Signals::register().ok();
-    tokio::select! {
-        () = teller.finish() => {}
-        _ = asked(&mut signals) => {}
-    }
-    ExitCode::from(end.code.code())
-}
-
-/// A record as a line: progress, save a matrix, which is what was asked for.
-pub(super) fn told(record: &Record) {
-    let line = report::run::line(record) + "\n";
-    match &record.event {
-        Event::Completed { evidence, .. } if !report::run::matrix(evidence).is_empty() => print(&line),
-        _ => note(&line),
-    }
-}
-
-/// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
-pub async fn drive<F, Drive>(face: &FaceArgs, teller: &mut RunTeller, start: F) -> RunEnd
-where
-    F: FnOnce(RunChannels) -> Drive,
-    Drive: Future<Output = RunEnd> + Send + 'static,
-{
-    let (news, mut heard) = mpsc::channel(64);
-    let (reply, replies) = mpsc::channel(4);
-    let (stop, stopped) = watch::channel(false);
-    // Once, before anything is sent: a signal that comes while news are being printed is not lost.
-    let mut signals = Signals::register().ok();
-    let driving = tokio::spawn(start(RunChannels { news, replies, stop: stopped }));
-    let mut unused: BTreeSet<String> = face.confirm.iter().cloned().collect();
-    let mut said = Said::default();
-    loop {
-        tokio::select! {
-            message = heard.recv() => {
-              if let Some(message) = &message { teller.hear(message); }
-              match message {
-                None => break,
-                Some(RunMessage::Record(record)) => {
-                    said = Said::default();
-                    match face.output {
-                        RunOutput::Text => told(&record),
-                        RunOutput::Json => print(&(report::run::json(&record).unwrap_or_default() + "\n")),
-                    }
-                }
-                Some(RunMessage::Waiting(sentence)) => {
-                    if face.output == RunOutput::Text && said.is_new(&sentence, Instant::now()) {
-                        note(&(report::run::waiting(now(), &sentence) + "\n"));
-                    }
-                }
-                Some(RunMessage::Gate(gate)) => {
-                    for given in &face.confirm {
-                        if let Some(why) = ambiguous(gate.text.as_deref(), gate.short.as_deref(), given) {
-                            unused.remove(given);
-                            complain(&report::plain(&format!("--confirm {given} is no answer: {why}")));
-                        }
-                    }
-                    let by_flag = flagged(face, &gate, &mut unused);
-                    if by_flag.is_none() {
-                        teller.waits(&gate, if face.asks() { UNANSWERED } else { Duration::ZERO });
-                    }
-                    let said = tokio::select! {
-                        said = answer(face, &gate, by_flag) => said,
-                        // At a question nothing is under way: it is left unanswered, and the run stays open.
-                        _ = asked(&mut signals) => {
-                            note("\n");
-                            let _ = stop.send(true);
-                            GateAnswer::NotYet
-                        }
-                    };
-                    let _ = reply.send(Reply { gate: gate.id, said }).await;
-                }
-                Some(RunMessage::Planned(plan)) => {
-                    if face.output == RunOutput::Text {
-                        note(&report::plan::text(&plan));
-                    }
-                }
-                Some(RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}
-            }}
-            signal = asked(&mut signals) => {
-                if signal == Asked::Interrupt && *stop.borrow() {
-                    complain("left at once; what is under way is in the journal, and `tidepilot runs resume` looks before it continues");
-                    std::process::exit(i32::from(Exit::Paused.code()));
-                }
-                complain("stopping: what is under way is looked at once more, for a second or two; Ctrl-C again leaves at once");
-                let _ = stop.send(true);
-            }
-        }
-    }
-    let end = driving.await.unwrap_or_else(|error| RunEnd {
-        run: String::new(),
-        code: Exit::Internal,
-        sentence: format!("the driver broke: {error}; the journal has everything up to there"),
-        ..RunEnd::default()
-    });
-    teller.ended(&end);
-    for text in unused {
-        complain(&format!("warning: --confirm {text} answered no gate"));
-    }
-    end
-}
-
-/// What was said of a wait: a connection that comes and goes must not print its two sentences for ever.
-#[derive(Default)]
-pub(super) struct Said {
-    last: String,
-    at: BTreeMap<String, Instant>,
-}
-
-impl Said {
-    /// The last sentence is not said again, any other one once in a while.
-    pub fn is_new(&mut self, sentence: &str, now: Instant) -> bool {
-        if sentence == self.last {
-            return false;
-        }
-        sentence.clone_into(&mut self.last);
-        if self.at.get(sentence).is_some_and(|at| now.duration_since(*at) < SAY_AGAIN) {
-            return false;
-        }
-        if self.at.len() >= MOST_SAID {
-            self.at.clear();
-        }
-        self.at.insert(sentence.to_owned(), now);
-        true
-    }
-}
-
-/// What the flags answer.
-pub(super) fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<GateAnswer> {
-    let wanted = gate.text.as_deref().unwrap_or_default();
-    if face.answers.iter().any(|(id, text)| *id == gate.id && text == wanted) {
-        return Some(GateAnswer::Text(wanted.to_owned()));
-    }
-    match &gate.text {
-        Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
-            unused.retain(|given| !gate.takes(given));
-            Some(GateAnswer::Text(text.clone()))
-        }
-        None if face.yes => Some(GateAnswer::Text(String::new())),
-        Some(_) | None => None,
-    }
-}
-
-/// Flags answer first; then a person, if there is one.
-pub(super) async fn answer(face: &FaceArgs, gate: &Gate, by_flag: Option<GateAnswer>) -> GateAnswer {
-    if let Some(said) = by_flag {
-        return said;
-    }
-    if !face.asks() {
-        return GateAnswer::NotYet;
-    }
-    loop {
-        match prompted(&gate.question, gate.text.is_some()).await {
-            GateAnswer::Text(given) if gate.text.is_some() && !gate.takes(&given) => {
-                note(&format!("that is not {}\n", report::plain(gate.text.as_deref().unwrap_or_default())));
-            }
-            said => return said,
-        }
-    }
-}
-
-/// Asks the person at the terminal, until the answer is one. An empty line leaves the question open; `no` is an answer.
-pub(super) async fn prompted(question: &str, typed: bool) -> GateAnswer {
-    loop {
-        note(&format!("{} {} ", report::plain(question), if typed { "(or no) >" } else { "[y/n, Enter: not yet]" }));
-        let line = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            std::io::stdin().lock().read_line(&mut line).map(|_| line)
-        });
-        let Ok(Ok(line)) = line.await else { return GateAnswer::NotYet };
-        match said(&line, typed) {
-            Some(said) => return said,
-            None => note("answer y or n; Enter alone leaves the question open\n"),
-        }
-    }
-}
-
-/// `None`: it is no answer to this question.
-fn said(line: &str, typed: bool) -> Option<GateAnswer> {
-    Some(match (typed, line.trim()) {
-        (_, "") => GateAnswer::NotYet,
-        (true, "no" | "n") => GateAnswer::No,
-        (true, text) => GateAnswer::Text(text.to_owned()),
-        (false, answer) => match answer.to_lowercase().as_str() {
-            "y" | "yes" => GateAnswer::Text(String::new()),
-            "n" | "no" => GateAnswer::No,
-            _ => return None,
-        },
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_answer_is_asked_again() {
-        assert_eq!(said("maybe\n", false), None);
-        assert_eq!(said("\n", false), Some(GateAnswer::NotYet));
-        assert_eq!(said("Yes\n", false), Some(GateAnswer::Text(String::new())));
-        assert_eq!(said("n\n", true), Some(GateAnswer::No));
-        assert_eq!(said("basic\n", true), Some(GateAnswer::Text("basic".into())));
-    }
-
-    #[test]
-    fn two_sentences_that_take_turns_are_said_once_a_minute() {
-        let (mut said, begun) = (Said::default(), Instant::now());
-        let mut printed = 0;
-        for second in (0..180).step_by(2) {
-            let sentence = if second % 4 == 0 { "waits for a second person" } else { "cannot be read (401)" };
-            printed += usize::from(said.is_new(sentence, begun + Duration::from_secs(second)));
-        }
-        assert!((4..=6).contains(&printed), "{printed}");
-        assert!(said.is_new("something else", begun));
-    }
 }

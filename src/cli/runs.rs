@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::face::{FaceArgs, drive, finish};
 use super::in_job::InArgs;
-use super::run::{FaceArgs, SharingArgs, drive, finish};
+use super::run::SharingArgs;
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::open_work::OpenWork;

@@ -4,7 +4,6 @@
 //! record, which names the Job; the lease of an earlier pod is watched until it has lapsed, so that two never drive. A run
 //! that a person has taken over since is theirs. Not here: submitting it ([`super::jobs`]), the steps ([`super::drive`]).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -17,6 +16,7 @@ use crate::client::share::found_runs;
 use crate::client::share::lease;
 use crate::client::share::open_run::{self, Head};
 use crate::client::wire::agent;
+use crate::client::{RequestError, RequestErrorKind};
 use crate::counted::{counted, has};
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, moved};
@@ -44,8 +44,10 @@ pub struct Task {
 enum There {
     Nothing,
     Record(Box<Head>, String),
-    /// One sentence: it cannot be told.
+    /// One sentence: it cannot be told now.
     Unseen(String),
+    /// One sentence: with these credentials it cannot be told.
+    Barred(String),
 }
 
 /// One attempt of a pod.
@@ -99,6 +101,7 @@ impl Driver {
     async fn attempt(&self, task: &Task, ears: RunChannels) -> Tried {
         let ended = match self.there(task).await {
             There::Unseen(why) => return Tried::Later(format!("the run's record cannot be looked for ({why})")),
+            There::Barred(why) => end(&task.run, Exit::Refused, format!("nothing was sent: {why}")),
             There::Nothing if task.after.is_some() => {
                 end(&task.run, Exit::Refused, format!("the record of run {} is gone; nothing was sent", task.run))
             }
@@ -113,22 +116,17 @@ impl Driver {
 
     async fn there(&self, task: &Task) -> There {
         let target = &task.plan.target;
-        // Where the whole cluster may not be listed, the namespace of the record may.
-        let places = BTreeMap::from([(target.context.clone(), BTreeSet::from([target.namespace.clone()]))]);
-        let found = found_runs::find_in(&self.links, Some(&task.run), &places, &BTreeMap::new()).await;
-        let head = found.heads.into_iter().find(|head| head.context == target.context);
-        match head {
-            Some(head) => match open_run::read(&self.links, &head).await {
+        match found_runs::at(&self.links, &target.context, &target.namespace, &task.run).await {
+            Ok(None) => There::Nothing,
+            Ok(Some(head)) => match open_run::read(&self.links, &head).await {
                 Ok(lines) => There::Record(Box::new(head), lines),
                 Err(why) => There::Unseen(why),
             },
-            None => {
-                let own = format!("{}: ", target.context);
-                match found.unseen.into_iter().find(|unseen| unseen.starts_with(&own)) {
-                    Some(why) => There::Unseen(why),
-                    None => There::Nothing,
-                }
-            }
+            // These do not pass by themselves.
+            Err(RequestError {
+                kind: RequestErrorKind::Forbidden | RequestErrorKind::AuthNeeded, sentence, ..
+            }) => There::Barred(sentence),
+            Err(trouble) => There::Unseen(trouble.sentence),
         }
     }
 

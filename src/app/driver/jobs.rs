@@ -3,7 +3,6 @@
 //! What is followed is the run's record, as every other face reads it; the Job only tells why there is none yet, and how
 //! its pod ended. Not here: what the pod does ([`super::in_job`]), the objects (`client::jobs`), the words (`cli::in_job`).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -168,11 +167,9 @@ impl Driver {
 
     /// Every record of a run of this plan; none where it has not begun.
     async fn record_of(&self, run: &str, plan: &Plan) -> Result<(Vec<Record>, String), String> {
-        let places = [(plan.target.context.clone(), BTreeSet::from([plan.target.namespace.clone()]))].into();
-        let found = found_runs::find_in(&self.links, Some(run), &places, &Default::default()).await;
-        let Some(head) = found.heads.into_iter().find(|head| head.context == plan.target.context) else {
-            return Ok(Default::default());
-        };
+        let of = &plan.target;
+        let head = found_runs::at(&self.links, &of.context, &of.namespace, run).await.map_err(|why| why.sentence)?;
+        let Some(head) = head else { return Ok(Default::default()) };
         let lines = open_run::read(&self.links, &head).await?;
         let parsed = decode(&lines).map_err(|why| why.to_string())?;
         Ok((parsed.records, line_hash(&lines)))

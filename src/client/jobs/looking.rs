@@ -122,9 +122,11 @@ fn read(job: &Value, pods: &[Value]) -> Seen {
             seen.trouble = Some(format!("{} {}", text("reason"), text("message")).trim().to_owned());
         }
     }
-    let unscheduled = status["conditions"].as_array().into_iter().flatten().find(|one| {
-        one["type"] == "PodScheduled" && one["status"] == "False"
-    });
+    let unscheduled = status["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|one| one["type"] == "PodScheduled" && one["status"] == "False");
     if let Some(unscheduled) = unscheduled {
         seen.trouble = Some(plain(&format!("not scheduled: {}", unscheduled["message"].as_str().unwrap_or_default())));
     }
@@ -169,7 +171,8 @@ mod tests {
         let said = Ended { code: 3, sentence: "stopped at a gate".into() };
         let ended = |text: &str| json!({"terminated": {"exitCode": 3, "message": text}});
         let pods = [pod("b", ended(&said.text())), pod("a", ended("{}"))];
-        let job = json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "R", "message": "M"}]}});
+        let job =
+            json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "R", "message": "M"}]}});
         let seen = read(&job, &pods);
         assert_eq!((seen.ended, seen.finished), (Some(said), true));
         assert!(seen.trouble.is_some_and(|why| why.contains("the Job failed (R): M")));

@@ -9,9 +9,12 @@ use serde_json::Value;
 
 use crate::client::kube::pages::{self, LARGE};
 use crate::client::share::lease::{HOST, Place, RUN, USER};
-use crate::client::share::open_run::{DATABASE, Head, MANAGED_BY, OPENED, OPENER, RUNBOOK, STATE, TARGET, Written};
+use crate::client::share::open_run::{
+    DATABASE, Head, MANAGED_BY, OPENED, OPENER, RUNBOOK, STATE, TARGET, Written, head_name,
+};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::write::ManagedKind;
 use crate::client::{encode, plain};
 
 /// What was found, and one sentence for each context that could not be looked into.
@@ -90,6 +93,17 @@ pub async fn open_in(links: &Links, places: &[Place]) -> Result<Vec<Head>, Strin
         all.extend(heads?.into_iter().map(|(_, head)| head));
     }
     Ok(all)
+}
+
+/// The head of one run's record, where it is known in which namespace it would be; `None`: it is not there. Reads only.
+pub async fn at(links: &Links, context: &str, namespace: &str, run: &str) -> Result<Option<Head>, RequestError> {
+    let unsent = |why: String| RequestError::unsent(RequestErrorKind::Refused, why);
+    let link = links.need(context).map_err(unsent)?;
+    match link.get::<Value>(&format!("{}/{}", ManagedKind::ConfigMap.path(namespace), head_name(run))).await {
+        Ok(object) => Ok(Some(head(context, &object).1)),
+        Err(trouble) if trouble.kind == RequestErrorKind::Missing => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 async fn heads(link: &Link, namespace: Option<&str>, selector: &str) -> Result<Vec<(String, Head)>, RequestError> {

@@ -82,6 +82,15 @@ impl Node {
         self.signal("TERM");
     }
 
+    /// Writes the Secret into the files of running pods once more, as a kubelet does a while after it was changed.
+    pub fn refresh(&self, secret: &str) {
+        let found = self.store.get("secrets", &self.namespace, secret).expect("there");
+        let bytes = serde_json::from_value::<ByteString>(found["data"]["kubeconfig"].clone()).expect("base64").0;
+        for process in self.processes.lock().expect("not poisoned").values() {
+            fs::write(process.folder.join("volumes/access/..data/kubeconfig"), &bytes).expect("our own");
+        }
+    }
+
     pub fn pods(&self) -> Vec<Value> {
         let all = self.store.list("pods", Some(&self.namespace));
         all.into_iter().filter(|pod| pod["metadata"]["labels"]["job-name"].is_string()).collect()
@@ -122,7 +131,8 @@ impl Kubelet {
     fn tick(&mut self) {
         self.collect();
         for job in self.store.list("jobs", Some(&self.namespace)) {
-            let finished = job.pointer("/status/conditions").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+            let finished =
+                job.pointer("/status/conditions").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
             if !finished {
                 self.advance(&job);
             }
@@ -163,7 +173,8 @@ impl Kubelet {
     fn begin(&self, job: &str, pod_name: &str, pod: &Value) {
         let container = &pod["spec"]["containers"][0];
         if container["image"] == MISSING_IMAGE {
-            let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"missing:1\""}});
+            let waiting =
+                json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"missing:1\""}});
             self.status(pod_name, json!([{"name": "tidepilot", "state": waiting}]), None);
             return;
         }
@@ -201,7 +212,11 @@ impl Kubelet {
         let child = command.spawn().expect("the binary starts");
         let process = Process { child, job: job.to_owned(), folder };
         self.processes.lock().expect("not poisoned").insert(pod_name.to_owned(), process);
-        self.status(pod_name, json!([{"name": "tidepilot", "state": {"running": {"startedAt": now()}}}]), Some("Running"));
+        self.status(
+            pod_name,
+            json!([{"name": "tidepilot", "state": {"running": {"startedAt": now()}}}]),
+            Some("Running"),
+        );
     }
 
     /// A folder for each mount, with the files of its volume. `Err`: what a kubelet would say.
