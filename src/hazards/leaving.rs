@@ -266,7 +266,10 @@ fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> String {
     let Some((part, pod)) = well.and_then(|(part, member)| Some((part, member.pod.as_deref()?))) else {
         return " first: no other member can take PD leadership".to_owned();
     };
-    format!(", then transfer PD leadership: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}", part.of)
+    format!(
+        ", then transfer PD leadership: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}",
+        part.of
+    )
 }
 
 /// 59. Somebody without a PD of its own lives on a TidbCluster that goes.

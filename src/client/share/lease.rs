@@ -399,7 +399,9 @@ impl Held {
             return Ok(found);
         }
         Err(taken(match holder_identity(found) {
-            Some(_) => format!("{} has it (fencing token {}, ours was {})", holder(found), transitions(found), self.fence),
+            Some(_) => {
+                format!("{} has it (fencing token {}, ours was {})", holder(found), transitions(found), self.fence)
+            }
             None => format!("nobody has it (fencing token {}, ours was {})", transitions(found), self.fence),
         }))
     }

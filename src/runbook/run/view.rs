@@ -310,7 +310,8 @@ pub fn sentence(record: &Record) -> String {
         }
         Event::Resumed { tool, moves } => format!("resumed by {tool}{}", moved(moves.as_ref())),
         Event::Leased { by, fences, .. } => {
-            let places: Vec<String> = fences.iter().map(|f| format!("{} (fencing token {})", f.context, f.fence)).collect();
+            let places: Vec<String> =
+                fences.iter().map(|f| format!("{} (fencing token {})", f.context, f.fence)).collect();
             format!("lease taken by {by} in {}", places.join(", "))
         }
         Event::TakenOver { by, from, moves, .. } => format!("taken over from {from} by {by}{}", moved(moves.as_ref())),
