@@ -15,6 +15,8 @@ pub struct Config {
     pub read_only: bool,
     /// The console takes the mouse; a terminal's own selection then takes shift.
     pub mouse: Option<bool>,
+    /// The console shows the time, which moves once a minute.
+    pub clock: Option<bool>,
     /// Who is told of runs and findings, as `--notify` names them. May hold secrets, so it is never printed.
     pub notify: Vec<String>,
     /// How PD is asked.
@@ -114,6 +116,7 @@ mod tests {
         let config = Config::parse("contexts:\n  prod-east:\n    readOnly: true\n").expect("reads");
         assert!(config.contexts["prod-east"].read_only && !config.read_only);
         assert_eq!(Config::parse("mouse: false\n").map(|config| config.mouse), Ok(Some(false)));
+        assert_eq!(Config::parse("clock: false\n").map(|config| config.clock), Ok(Some(false)));
         let told = Config::parse("notify: [alertmanager+http://am:9093]\n").map(|config| config.notify.len());
         assert_eq!(told, Ok(1));
         let access = Config::parse("pdAccess: auto\ncontexts:\n  a:\n    pdAccess: port-forward\n").expect("reads");

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{App, views};
 use crate::fleet::certificate_list::{Certificate, certificates};
 use crate::fleet::database::{Database, databases};
+use crate::fleet::upgrade::versions;
 use crate::fleet::{self, ObjectRef};
 use crate::hazards::{Checked, Finding, check_among};
 use crate::runbook::run::standing::{Standing, into_findings};
@@ -58,6 +59,7 @@ impl App {
         self.checked_here.take();
         self.around.take();
         self.certificates.take();
+        self.versions.take();
     }
 
     /// The finding with this row key.
@@ -99,5 +101,12 @@ impl App {
     pub fn choose_database(&mut self, index: usize) {
         self.chosen = self.databases().get(index).and_then(|database| database.tidb_clusters.first()).cloned();
         self.checked_here.take();
+        self.versions.take();
+    }
+
+    /// What the Database on the screen runs or is told to run; more than one while it is between them.
+    pub fn versions(&self) -> &[String] {
+        self.versions
+            .get_or_init(|| self.database().map(|database| versions(&self.fleet, database)).unwrap_or_default())
     }
 }

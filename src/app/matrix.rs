@@ -11,7 +11,7 @@ use super::urls;
 use super::views::members::peer_cell;
 use super::views::{Cell, grouped};
 use super::words::{Level, freshness_level};
-use crate::counted::{counted, total};
+use crate::counted::{counted, noun, total};
 use crate::fleet::database::{Database, StoreRow};
 use crate::fleet::one_cluster::{Holding, invariants};
 use crate::fleet::rollout::component_pods;
@@ -165,9 +165,9 @@ fn groups(columns: &[Column], rows: &[MatrixRow], database: &Database) -> Vec<Gr
                         && row.store.tiflash == (component == Component::Tiflash)
                 };
                 let stores: Vec<&StoreRow> = database.stores.iter().filter(here).collect();
-                let regions = total(stores.iter().map(|row| row.store.region_count));
-                let noun = if regions == 1 { "region" } else { "regions" };
-                words.push_str(&format!("  {} {noun}", grouped(regions)));
+                // Every region counts once in each store that holds a peer of it: a sum over stores is of peers.
+                let peers = total(stores.iter().map(|row| row.store.region_count));
+                words.push_str(&format!("  {} {}", grouped(peers), noun(&peers, "region peer")));
                 if let Some(full) = stores.iter().filter_map(|row| row.store.load.full()).max() {
                     words.push_str(&format!("  {full} % full"));
                 }
@@ -323,7 +323,7 @@ fn join_store(cell: &mut CellView, database: &Database) {
     let counts = format!(
         "store {}, {}, {}",
         store.id,
-        counted(store.region_count, "region"),
+        counted(store.region_count, "region peer"),
         counted(store.leader_count, "leader")
     );
     add(&mut cell.detail, &counts);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::exit::Exit;
 use super::to_approve::ToApprove;
+use super::weather::WeatherNews;
 use crate::fleet::Change;
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Ask, News};
@@ -46,6 +47,8 @@ pub enum Message {
         id: u64,
         news: ForwardNews,
     },
+    /// How connections fare, of those that were asked something.
+    Weather(Vec<WeatherNews>),
     /// A shell has ended, or none was opened; one sentence.
     Shell(super::words::Level, String),
     /// What became of something that was asked for; one sentence.

@@ -43,6 +43,7 @@ pub mod to_approve;
 mod update;
 pub mod urls;
 pub mod views;
+pub mod weather;
 pub mod words;
 
 use std::cell::RefCell;
@@ -54,6 +55,7 @@ use jiff::Timestamp;
 use crate::counted::counted;
 use crate::fleet::certificate_list::Certificate;
 use crate::fleet::database::Database;
+use crate::fleet::weather::Weather;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
 use crate::hazards::Checked;
 use crate::runbook::plan::Plan;
@@ -85,6 +87,8 @@ pub struct AppOptions {
     pub color: bool,
     /// The terminal tells of the mouse; its own selection then takes shift.
     pub mouse: bool,
+    /// The time stands in the header, and moves once a minute.
+    pub clock: bool,
 }
 
 /// The whole state of the console.
@@ -99,9 +103,14 @@ pub struct App {
     checked: OnceLock<Checked>,
     /// Of the Database on the screen alone.
     checked_here: OnceLock<Checked>,
+    /// How each connection fares, by context, and what was asked in this session.
+    pub weather: BTreeMap<String, Weather>,
+    pub requests: weather::Requests,
     /// What is wrong with KubeClusters as such.
     around: OnceLock<Vec<fleet::problem::Problem>>,
     certificates: OnceLock<Vec<Certificate>>,
+    /// Of the Database on the screen.
+    versions: OnceLock<Vec<String>>,
     /// When a closer look was last asked for: what findings need beyond what is watched.
     looked_closer: Option<Timestamp>,
     /// Any TidbCluster of the Database on the screen; `None`: the first Database.
@@ -153,6 +162,8 @@ pub struct App {
     pub told: VecDeque<Told>,
     /// A key was pressed in this session: whoever sits here has begun.
     begun: bool,
+    /// The minute that the clock showed last.
+    minute: Option<i64>,
 }
 
 impl App {
@@ -164,8 +175,11 @@ impl App {
             databases: OnceLock::new(),
             checked: OnceLock::new(),
             checked_here: OnceLock::new(),
+            weather: BTreeMap::new(),
+            requests: weather::Requests::default(),
             around: OnceLock::new(),
             certificates: OnceLock::new(),
+            versions: OnceLock::new(),
             looked_closer: None,
             chosen: None,
             focus: None,
@@ -201,6 +215,7 @@ impl App {
             changes: RefCell::default(),
             told: VecDeque::new(),
             begun: false,
+            minute: None,
         }
     }
 

@@ -57,6 +57,12 @@ impl App {
             Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Closeup { id, news } => self.closeup_news(id, news),
             Message::Forward { id, news } => self.forward_news(id, news),
+            Message::Weather(all) => {
+                if !self.weather_news(all) {
+                    self.change -= 1;
+                    self.dirty = was_dirty;
+                }
+            }
             Message::Shell(level, sentence) => self.shell_news(level, sentence),
             Message::Said(level, sentence) => self.say(level, sentence),
             Message::Fault(sentence) => {
@@ -103,7 +109,10 @@ impl App {
         let aging = |freshness: &Freshness| !matches!(freshness, Freshness::Live | Freshness::NeverSeen);
         let ages = self.fleet.clusters.values().any(|cluster| aging(&cluster.freshness));
         let driving = self.run.as_ref().is_some_and(|run| run.driving);
-        self.dirty = over || ages || driving || self.fades();
+        let minute = self.now.as_second().div_euclid(60);
+        let before = self.minute.replace(minute);
+        let clock = self.options.clock && before.is_some_and(|before| before != minute);
+        self.dirty = over || ages || driving || clock || self.fades();
     }
 
     fn run_message(&mut self, message: RunMessage, effects: &mut Vec<Effect>) {

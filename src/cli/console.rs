@@ -40,6 +40,7 @@ pub async fn open(links: Links, driver: Driver, connect: &Connect, simulated: bo
         ascii: connect.ascii || !utf8 || dumb,
         color: !set("NO_COLOR") && !dumb,
         mouse: connect.mouse(),
+        clock: connect.clock(),
     });
     let (messages, inbox) = mpsc::channel(1024);
     let (effects, todo) = mpsc::channel(64);

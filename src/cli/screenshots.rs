@@ -39,8 +39,8 @@ pub async fn take(
     let (effects, todo) = mpsc::channel(64);
     // Nobody has a terminal to lend.
     let (lent, _) = mpsc::channel(1);
-    let app =
-        App::new(AppOptions { read_only: false, simulated: true, ascii: connect.ascii, color: true, mouse: false });
+    // The same picture whenever it is made: no clock.
+    let app = App::new(AppOptions { simulated: true, ascii: connect.ascii, color: true, ..AppOptions::default() });
     let background = tokio::spawn(session(driver, messages, todo, lent));
     let played = pictures::play(app, steps, size, inbox, effects).await;
     background.await.map_err(|error| format!("the session broke: {error}"))?;

@@ -141,6 +141,11 @@ impl Connect {
         !self.no_mouse && Config::load().ok().and_then(|config| config.mouse).unwrap_or(true)
     }
 
+    /// Whether the console shows the time: unless the config file says no.
+    pub fn clock(&self) -> bool {
+        Config::load().ok().and_then(|config| config.clock).unwrap_or(true)
+    }
+
     /// The runbooks at hand. `Err`: one sentence.
     /// The reader's language, for the texts of runbooks.
     pub fn lang(&self) -> Lang {

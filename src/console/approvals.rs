@@ -75,10 +75,15 @@ fn whole(page: &mut Page, theme: Theme, asked: &ToApprove, room: usize) {
         line(page, "input", &format!("{name} = {value}"), Role::Plain);
     }
     for (check, _) in plan.accepted() {
-        line(page, "overruled", &format!("check {} refused: {}", check.id, check.found()), Role::Level(Level::Working));
+        line(
+            page,
+            "overruled",
+            &format!("check {} refused: {}", check.name(), check.found()),
+            Role::Level(Level::Working),
+        );
     }
     for check in plan.checks.iter().filter(|check| check.state != CheckState::Passed) {
-        line(page, "warned", &format!("{}: {}", check.id, check.sentence), Role::Level(Level::Working));
+        line(page, "warned", &format!("{}: {}", check.name(), check.sentence), Role::Level(Level::Working));
     }
     let since = wanted.asked.as_ref().map_or_else(String::new, |(at, _)| at.to_string());
     line(page, "waits since", &since, Role::Plain);

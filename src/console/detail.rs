@@ -8,10 +8,12 @@ use crate::app::views::certificates::{level as certificate_level, state};
 use crate::app::views::findings::level as finding_level;
 use crate::app::words::{Level, access_word, age, crd_words, freshness_level, freshness_words};
 use crate::app::{App, Subject};
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
 use crate::fleet::certificate_list::{Certificate, Held, left};
 use crate::fleet::rollout::rollout;
+use crate::fleet::weather::Weather;
 use crate::hazards::Finding;
 use crate::runbook::run::standing::{Drives, Standing};
 
@@ -169,7 +171,36 @@ fn cluster(app: &App, sheet: &mut Sheet, context: &str) -> Option<()> {
     sheet.line("cluster domain", if domains.is_empty() { "not known" } else { &domains });
     let names: Vec<String> = cluster.tidb_clusters.keys().map(ToString::to_string).collect();
     sheet.line("TidbClusters", &if names.is_empty() { "none".to_owned() } else { names.join(", ") });
+    if let Some(weather) = app.weather.get(context) {
+        connection(app, sheet, weather);
+    }
     Some(())
+}
+
+/// How one is logged in, and how what was asked in this session has fared.
+fn connection(app: &App, sheet: &mut Sheet, weather: &Weather) {
+    sheet.section("connection");
+    if let Some(credential) = &weather.credential {
+        let until = credential.until.map(|until| format!(", until {}", until.strftime("%Y-%m-%d %H:%MZ")));
+        let ended = credential.until.is_some_and(|until| until <= app.now);
+        let role = if ended { Role::Level(Level::Bad) } else { Role::Plain };
+        sheet.styled("login", &format!("{}{}", credential.kind, until.unwrap_or_default()), role);
+    }
+    if let Some(ms) = weather.quickest_ms {
+        sheet.line("there and back", &format!("{ms} ms, the quickest of the last requests"));
+    }
+    match weather.clocks_differ() {
+        Some(skew) => {
+            let which = if skew > 0 { "ahead of" } else { "behind" };
+            sheet.level("clock", Level::Working, &format!("{} s {which} this machine's", skew.abs()));
+        }
+        None if weather.skew_s.is_some() => sheet.line("clock", "as this machine's, to about 2 s"),
+        None => {}
+    }
+    sheet.line("asked", &format!("{} in this session (:log has them)", counted(weather.sent, "request")));
+    let level = |count: u64| if count > 0 { Role::Level(Level::Working) } else { Role::Dim };
+    sheet.styled("failed", &weather.failed.to_string(), level(weather.failed));
+    sheet.styled("busy (429)", &weather.busy.to_string(), level(weather.busy));
 }
 
 fn tidb_cluster(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {

@@ -1,15 +1,16 @@
-//! The two lines at the top: what is looked at, how it stands, what this session may do, and how fresh each
-//! KubeCluster is. The digit before a cluster is the key that shows it alone.
+//! The first line at the top: what is looked at, in which version, how it stands, what this session may do, and the time.
+//!
+//! It never wraps: what matters least goes first. The line below it is [`super::chips`]'s.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::spots::Spots;
-use super::text::{cut, cut_middle, span, width};
+use super::text::span;
 use super::theme::{Role, Theme};
-use crate::app::message::Pointed;
-use crate::app::words::{Level, endeavour, freshness_level, freshness_words, quorum_level, quorum_loss, quorum_short};
+use crate::app::matrix::store_level;
+use crate::app::words::{Level, quorum_level, quorum_loss, quorum_short};
 use crate::app::{App, View};
 use crate::counted::counted;
 use crate::runbook::run::view::Progress;
@@ -19,80 +20,117 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
         first(app, theme, frame, Rect { height: 1, ..area });
     }
     if area.height > 1 {
-        let line = chips(app, theme, usize::from(area.width));
-        spots_of_chips(app, &line, Rect { y: area.y + 1, height: 1, ..area }, spots);
-        frame.render_widget(line, Rect { y: area.y + 1, height: 1, ..area });
+        super::chips::draw(app, theme, frame, Rect { y: area.y + 1, height: 1, ..area }, spots);
     }
 }
 
 fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
-    let mut left = vec![Span::styled(" tidepilot", theme.style(Role::Title))];
-    if let Some(database) = app.database() {
-        left.push(span(format!("  {}", database.name), theme.style(Role::Strong)));
-        if let Some(id) = &database.id {
-            left.push(span(format!(" {id}"), theme.style(Role::Dim)));
-        }
-        let count = app.databases().len();
-        if count > 1 {
-            let at = app.database_index().unwrap_or(0) + 1;
-            left.push(Span::styled(format!(" [{at}/{count}]"), theme.style(Role::Dim)));
-        }
-    }
     let room = usize::from(area.width);
-    let wide = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    let mut left = vec![Span::styled(" tidepilot", theme.style(Role::Title))];
+    left.extend(app.database().map(|database| span(format!("  {}", database.name), theme.style(Role::Strong))));
     // Shorter words come before anything is left out: the majority is not pushed out by a mark.
     let mut right = right_side(app, theme, false);
-    if wide(&left[..2.min(left.len())]) + wide(&right) + 2 > room {
+    if wide(&left) + wide(&right) + 2 > room {
         right = right_side(app, theme, true);
     }
-    // Where the line is too short, the Database's id goes first, then its number, then the right side from its left
-    // end: what this session may do stays to the last.
-    let over = (wide(&left) + wide(&right) + 2).saturating_sub(room);
-    if over > 0 && left.len() > 2 {
-        let keep = left[2].width().saturating_sub(over + 1);
-        if keep >= 7 {
-            left[2].content = format!(" {}", cut_middle(left[2].content.trim_start(), keep, theme)).into();
-        } else {
-            left.remove(2);
-        }
-    }
-    if wide(&left) + wide(&right) + 2 > room {
-        left.truncate(2);
-    }
+    // Where the line is too short the right side goes from its left end: what this session may do stays to the last.
     while wide(&left) + wide(&right) + 2 > room && right.len() > 2 {
         right.remove(0);
     }
-    if wide(&left) + wide(&right) + 2 > room {
-        left.truncate(1);
-    }
-    if wide(&left) + wide(&right) + 2 > room {
-        left.clear();
+    while wide(&left) + wide(&right) + 2 > room && !left.is_empty() {
+        left.pop();
     }
     let mut gap = room.saturating_sub(wide(&left) + wide(&right));
-    for one in safety(app, theme) {
-        // Not against its neighbours: what is cramped is not read.
-        if one.width() + 6 <= gap {
-            gap -= one.width() + 3;
-            left.extend([Span::raw("   "), one]);
-        }
+    let mut take = |group: Vec<Span<'static>>, spare: usize| {
+        let fits = wide(&group) + spare <= gap;
+        gap -= if fits { wide(&group) } else { 0 };
+        group.into_iter().filter(move |_| fits)
+    };
+    if left.len() > 1 {
+        left.extend(about(app, theme).into_iter().flat_map(|one| take(vec![one], 2)));
     }
+    // Not against its neighbours: what is cramped is not read.
+    let apart = |group: Vec<Span<'static>>| [vec![Span::raw("   ")], group].concat();
+    let safety: Vec<Span<'static>> = safety(app, theme).into_iter().flat_map(|group| take(apart(group), 3)).collect();
+    right.splice(right.len() - 1..right.len() - 1, take(clock(app, theme), 3));
+    // It says least to people, so it has what room is left.
+    if left.len() > 1 {
+        left.extend(take(id(app, theme), 3));
+    }
+    left.extend(safety);
     left.push(Span::raw(" ".repeat(gap)));
     left.extend(right);
     frame.render_widget(Line::from(left), area);
 }
 
-/// What can be lost and what is wrong, wherever one is; the overview says it in its first line.
-fn safety(app: &App, theme: Theme) -> Vec<Span<'static>> {
-    let Some(database) = app.database().filter(|_| *app.view() != View::Overview) else { return Vec::new() };
+fn wide(spans: &[Span<'_>]) -> usize {
+    spans.iter().map(Span::width).sum()
+}
+
+/// Which Database it is: its number, its versions; each with the gap before it.
+fn about(app: &App, theme: Theme) -> Vec<Span<'static>> {
+    let mut all = Vec::new();
+    let count = app.databases().len();
+    if count > 1 {
+        let at = app.database_index().unwrap_or(0) + 1;
+        all.push(Span::styled(format!(" [{at}/{count}]"), theme.style(Role::Dim)));
+    }
+    let versions = app.versions();
+    if !versions.is_empty() {
+        // More than one: it is between two, which is worth a look.
+        let style = if versions.len() > 1 { theme.level(Level::Working) } else { theme.style(Role::Plain) };
+        all.push(span(format!(" {}", versions.join(", ")), style));
+    }
+    all
+}
+
+fn id(app: &App, theme: Theme) -> Vec<Span<'static>> {
+    let id = app.database().and_then(|database| database.id.as_ref());
+    id.map(|id| span(format!(" {id}"), theme.style(Role::Dim))).into_iter().collect()
+}
+
+fn clock(app: &App, theme: Theme) -> Vec<Span<'static>> {
+    let shown = app.options.clock.then(|| format!("  {}", app.now.strftime("%H:%MZ")));
+    shown.map(|time| Span::styled(time, theme.style(Role::Dim))).into_iter().collect()
+}
+
+/// `TiKV ■■□ 2/3`: the stores that PD has as Up.
+fn stores(app: &App, theme: Theme) -> Option<Vec<Span<'static>>> {
+    let stores = &app.database()?.stores;
+    let tikv: Vec<_> = stores.iter().filter(|row| !row.store.tiflash && row.store.state != "Tombstone").collect();
+    let up = tikv.iter().filter(|row| row.store.state == "Up").count();
+    let level = tikv.iter().map(|row| store_level(&row.store.state)).max()?;
+    let (full, hollow) = theme.bar();
+    let bar = match tikv.len() {
+        all @ 1..=MOST_BOXES => format!("{}{} ", full.repeat(up), hollow.repeat(all - up)),
+        _ => String::new(),
+    };
+    Some(vec![
+        Span::styled("TiKV ", theme.style(Role::Dim)),
+        Span::styled(bar, theme.level(level)),
+        Span::styled(format!("{up}/{}", tikv.len()), theme.level(level)),
+    ])
+}
+
+/// With more of them a bar takes the place of words.
+const MOST_BOXES: usize = 9;
+
+/// What can be lost, what is wrong, and how TiKV stands, wherever one is; the overview says the first two in its first line.
+fn safety(app: &App, theme: Theme) -> Vec<Vec<Span<'static>>> {
+    let tikv = stores(app, theme);
+    let Some(database) = app.database().filter(|_| *app.view() != View::Overview) else {
+        return tikv.into_iter().collect();
+    };
     let dim = theme.style(Role::Dim);
     let loss = if database.losses.any_may_go() { dim } else { theme.level(Level::Working) };
-    let mut all = vec![span(quorum_loss(database), loss)];
+    let mut all = vec![vec![span(quorum_loss(database), loss)]];
     let (wrong, expected) = app.wrong_and_expected(database);
     for (count, word, level) in [(wrong, "wrong", Level::Bad), (expected, "expected", Level::Working)] {
         if count > 0 {
-            all.push(Span::styled(format!("{} {count} {word}", theme.glyph(level)), theme.level(level)));
+            all.push(vec![Span::styled(format!("{} {count} {word}", theme.glyph(level)), theme.level(level))]);
         }
     }
+    all.extend(tikv);
     all
 }
 
@@ -156,71 +194,4 @@ fn left_mark(app: &App, theme: Theme) -> Option<(String, Level)> {
         0 => None,
         open => Some((format!("{} {}", theme.glyph(level), counted(open, "open run")), level)),
     }
-}
-
-/// A click on a cluster does what its digit does.
-fn spots_of_chips(app: &App, line: &Line<'_>, area: Rect, spots: &mut Spots) {
-    let names: Vec<&str> = app.fleet.clusters.keys().map(String::as_str).collect();
-    let mut x = area.x;
-    let mut index = 0;
-    for one in &line.spans {
-        let width = u16::try_from(one.width()).unwrap_or(u16::MAX);
-        if index < 9 && names.get(index).is_some_and(|name| *name == one.content) {
-            spots.put(Rect { x, width, ..area }.intersection(area), Pointed::Cluster(index));
-            index += 1;
-        }
-        x = x.saturating_add(width);
-    }
-}
-
-/// `1 east ● live   2 west ✖ unreachable 41s`, shortened until it fits.
-fn chips(app: &App, theme: Theme, room: usize) -> Line<'static> {
-    if app.fleet.clusters.is_empty() {
-        return Line::from(Span::styled(" no cluster yet", theme.style(Role::Dim)));
-    }
-    for shortness in 0..4 {
-        let line = chips_at(app, theme, shortness);
-        if line.width() <= room {
-            return line;
-        }
-    }
-    let full = chips_at(app, theme, 3);
-    let mut spans = Vec::new();
-    let mut left = room;
-    for one in full.spans {
-        if one.width() > left {
-            spans.push(Span::styled(cut(&one.content, left, theme), one.style));
-            break;
-        }
-        left -= width(&one.content);
-        spans.push(one);
-    }
-    Line::from(spans)
-}
-
-/// 0: what is done about it too; 1: all words; 2: no word for live ones; 3: glyphs only.
-fn chips_at(app: &App, theme: Theme, shortness: u8) -> Line<'static> {
-    let mut spans = Vec::new();
-    for (index, cluster) in app.fleet.clusters.values().enumerate() {
-        spans.push(Span::raw(if index == 0 { " " } else { "   " }));
-        let focused = app.focus.as_deref() == Some(&cluster.context);
-        if index < 9 {
-            spans.push(Span::styled(format!("{} ", index + 1), theme.style(Role::Dim)));
-        }
-        let name = if focused { theme.style(Role::Cursor) } else { theme.style(Role::Plain) };
-        spans.push(span(&cluster.context, name));
-        let level = freshness_level(&cluster.freshness);
-        let words = freshness_words(cluster, app.now);
-        let shown = match shortness {
-            0 => format!(" {} {words}{}", theme.glyph(level), endeavour(&cluster.freshness)),
-            1 => format!(" {} {words}", theme.glyph(level)),
-            2 if level != Level::Good => format!(" {} {words}", theme.glyph(level)),
-            _ => format!(" {}", theme.glyph(level)),
-        };
-        spans.push(Span::styled(shown, theme.level(level)));
-        if cluster.read_only && !app.options.read_only && shortness <= 1 {
-            spans.push(Span::styled(" read-only", theme.style(Role::Dim)));
-        }
-    }
-    Line::from(spans)
 }

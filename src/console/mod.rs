@@ -7,6 +7,7 @@
 
 mod approvals;
 mod attach;
+mod chips;
 mod clipboard;
 mod detail;
 mod dialog;

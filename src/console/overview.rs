@@ -211,6 +211,9 @@ fn begins(rows: &[Row], index: usize) -> bool {
 fn sum(theme: Theme, sums: &Group, column: usize, room: usize) -> Line<'static> {
     let Some(Some((level, words))) = sums.sums.get(column) else { return Line::default() };
     let style = if *level == Level::Good { theme.style(Role::Dim) } else { theme.level(*level) };
+    // Rather a shorter word than half of one.
+    let short = words.replace(" region peer", " peer");
+    let words = if width(words) > room { &short } else { words };
     Line::from(Span::styled(cut(words, room, theme), style))
 }
 

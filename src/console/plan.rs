@@ -159,22 +159,26 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
         CheckState::Warning => 2,
         CheckState::Passed => 3,
     });
-    let widest = plan.checks.iter().map(|check| super::text::width(&check.id)).max().unwrap_or(0).min(28);
     for check in sorted {
         let level = match check.state {
             CheckState::Passed => Level::Good,
             CheckState::Warning | CheckState::Accepted => Level::Working,
             CheckState::Refused => Level::Bad,
         };
-        let plain = check.state == CheckState::Passed;
-        let style = if plain { theme.style(Role::Dim) } else { theme.style(Role::Plain) };
-        let name = super::text::pad(&check.id, widest);
-        let head =
-            vec![span(format!("  {} ", theme.glyph(level)), theme.level(level)), span(format!("{name}  "), style)];
-        page.hang(head, &check.found(), style, room);
-        if check.state == CheckState::Refused && check.reading {
-            let note = "a reading, not proof: o overrules it, with a reason";
-            page.hang(vec![Span::raw(" ".repeat(widest + 6))], note, theme.style(Role::Dim), room);
+        let glyph = span(format!("  {} ", theme.glyph(level)), theme.level(level));
+        if check.state == CheckState::Passed {
+            page.hang(vec![glyph], check.name(), theme.style(Role::Dim), room);
+            continue;
+        }
+        page.hang(vec![glyph], check.name(), theme.style(Role::Strong), room);
+        let (indent, plain) = (|| Span::raw("    "), theme.style(Role::Plain));
+        page.hang(vec![indent()], &check.found(), plain, room);
+        let known_as = match check.reading && check.state == CheckState::Refused {
+            true => format!("{}: a reading, not proof: o overrules it, with a reason", check.id),
+            false => check.id.clone(),
+        };
+        if *check.name() != check.id || check.reading {
+            page.hang(vec![indent()], &known_as, theme.style(Role::Dim), room);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::app::views::findings::level as finding_level;
 use crate::app::views::members::health;
 use crate::app::words::{Level, age, freshness_level, freshness_words};
 use crate::app::{App, View};
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, StoreRow};
 use crate::fleet::workload::{ContainerStatus, Pod};
@@ -237,7 +238,8 @@ fn store_lines(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     sheet.line("kind", if store.tiflash { "TiFlash" } else { "TiKV" });
     sheet.line("address", &store.address);
     sheet.line("version", &store.version);
-    sheet.line("regions", &format!("{}, {} led from here", store.region_count, store.leader_count));
+    let leaders = counted(store.leader_count, "leader");
+    sheet.line("region peers", &format!("{}, {leaders} among them", store.region_count));
     if !load.capacity.is_empty() {
         let full = load.full().map(|full| format!(", {full} % full")).unwrap_or_default();
         sheet.line("capacity", &format!("{}, {} free{full}", load.capacity, load.available));

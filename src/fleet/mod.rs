@@ -45,6 +45,7 @@ pub mod tls;
 pub mod tls_toggle;
 pub mod upgrade;
 pub mod version;
+pub mod weather;
 pub mod workload;
 
 use std::collections::BTreeMap;

@@ -48,9 +48,9 @@ fn inputs(out: &mut String, plan: &Plan) {
         let _ = writeln!(out, "  input    {name} = {value}");
     }
     for (check, _) in plan.accepted() {
-        let _ = writeln!(out, "  overruled check {} refused: {}", check.id, check.found());
+        let _ = writeln!(out, "  overruled check {} refused: {}", super::plan::named(check), check.found());
     }
     for check in plan.checks.iter().filter(|check| check.state != CheckState::Passed) {
-        let _ = writeln!(out, "  warned   {}: {}", check.id, check.sentence);
+        let _ = writeln!(out, "  warned   {}: {}", super::plan::named(check), check.sentence);
     }
 }

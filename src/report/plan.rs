@@ -11,7 +11,12 @@ use crate::runbook::actions::Action;
 use crate::runbook::actions::requests::{manifest, quote};
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
 use crate::runbook::plan::digest::digest;
-use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
+use crate::runbook::plan::{CheckResult, CheckState, Confirm, Plan, PlannedStep, Rehearsal};
+
+/// `pd-agrees (All PD pods list the same members)`: the id is what `--accept` takes.
+pub fn named(check: &CheckResult) -> String {
+    if check.title.is_empty() { check.id.clone() } else { format!("{} ({})", check.id, check.title) }
+}
 
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {
@@ -28,9 +33,9 @@ pub fn text(plan: &Plan) -> String {
     for check in &plan.checks {
         match check.state {
             CheckState::Passed => {}
-            CheckState::Warning => drop(writeln!(out, "  WARNING  {}: {}", check.id, check.sentence)),
-            CheckState::Refused => drop(writeln!(out, "  REFUSED  {}: {}", check.id, check.sentence)),
-            CheckState::Accepted => drop(writeln!(out, "  OVERRULED  {}: {}", check.id, check.found())),
+            CheckState::Warning => drop(writeln!(out, "  WARNING  {}: {}", named(check), check.sentence)),
+            CheckState::Refused => drop(writeln!(out, "  REFUSED  {}: {}", named(check), check.sentence)),
+            CheckState::Accepted => drop(writeln!(out, "  OVERRULED  {}: {}", named(check), check.found())),
         }
         if check.state == CheckState::Refused && check.reading {
             let _ = writeln!(
@@ -254,7 +259,7 @@ pub fn markdown(plan: &Plan) -> String {
             CheckState::Refused => "**refused**",
             CheckState::Accepted => "**overruled**",
         };
-        let _ = writeln!(out, "| {} | {state} | {} |", cell(&check.id), cell(&check.found()));
+        let _ = writeln!(out, "| {} | {state} | {} |", cell(&named(check)), cell(&check.found()));
     }
     let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {

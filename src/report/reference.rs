@@ -49,7 +49,7 @@ pub fn runbook(runbook: &Runbook) -> String {
         let _ = writeln!(out, "| `{}` | {} | {} |", input.name, cell(&input.prompt.en), cell(&of_input(input)));
     }
     let _ = writeln!(out, "\n### Checks before anything is sent ({})\n", counted(runbook.preflight.len(), "check"));
-    out.push_str("| check | when it is not so | |\n|---|---|---|\n");
+    out.push_str("| check | | when it is not so | |\n|---|---|---|---|\n");
     for check in &runbook.preflight {
         let mut marks = vec![match check.severity {
             Severity::Refuse => "refuses".to_owned(),
@@ -65,7 +65,8 @@ pub fn runbook(runbook: &Runbook) -> String {
             let numbers: Vec<String> = check.hazards.iter().map(u32::to_string).collect();
             marks.push(format!("hazard {}", numbers.join(", ")));
         }
-        let _ = writeln!(out, "| `{}` | {} | {} |", check.id, cell(&check.fail.en), marks.join("; "));
+        let title = check.title.as_ref().map(|title| cell(&title.en)).unwrap_or_default();
+        let _ = writeln!(out, "| `{}` | {title} | {} | {} |", check.id, cell(&check.fail.en), marks.join("; "));
     }
     out.push_str("\n### Steps\n");
     for phase in &runbook.phases {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::table::table;
-use crate::counted::counted;
+use crate::counted::{counted, total};
 use crate::fleet::copies;
 use crate::fleet::database::{Database, databases};
 use crate::fleet::pd::PdWay;
@@ -348,6 +348,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         if let Some(replicas) = database.max_replicas {
             out.push_str(&format!(", max-replicas {replicas}"));
         }
+        out.push_str(&regions(database));
         // With one KubeCluster that has all of it, it goes without saying.
         let regions = database.region_losses.as_ref().filter(|_| !database.losses.of_one());
         if let Some(loss) = regions.and_then(|losses| copies::sentence(losses)) {
@@ -392,6 +393,17 @@ pub fn ways(database: &Database) -> Vec<String> {
     lines
 }
 
+/// `, 1500 regions in 4500 peers`: a region has one leader, and a peer in each store that holds a copy of it. Nothing where PD
+/// has told no number yet.
+fn regions(database: &Database) -> String {
+    let peers = total(database.stores.iter().map(|row| row.store.region_count));
+    let leaders = total(database.stores.iter().map(|row| row.store.leader_count));
+    if peers == 0 {
+        return String::new();
+    }
+    format!(", {} with a leader in {}", counted(leaders, "region"), counted(peers, "peer"))
+}
+
 fn stores_text(database: &Database) -> String {
     let rows: Vec<Vec<String>> = database
         .stores
@@ -410,7 +422,7 @@ fn stores_text(database: &Database) -> String {
             ]
         })
         .collect();
-    table(&["STORE", "POD", "KUBECLUSTER", "KIND", "STATE", "LEADERS", "REGIONS", "VERSION", "ADDRESS"], &rows)
+    table(&["STORE", "POD", "KUBECLUSTER", "KIND", "STATE", "LEADERS", "PEERS", "VERSION", "ADDRESS"], &rows)
 }
 
 fn dash() -> String {

@@ -53,11 +53,11 @@ pub fn page() -> String {
         fields(&mut out, action.schema().as_value());
     }
     out.push_str(
-        "\n## Shared checks\n\n`- use: NAME` in a preflight; keys beside it replace its own. A plan keeps them written out.\n\n| name | hazards | holds where |\n|---|---|---|\n",
+        "\n## Shared checks\n\n`- use: NAME` in a preflight; keys beside it replace its own. A plan keeps them written out.\n\n| name | title | hazards | holds where |\n|---|---|---|---|\n",
     );
-    for (name, hazards, check) in checks::listed() {
+    for checks::Listed { name, title, hazards, check } in checks::listed() {
         let hazards = hazards.iter().map(|number| format!("[{number}](hazards.md)")).collect::<Vec<_>>().join(", ");
-        let _ = writeln!(out, "| `{name}` | {hazards} | `{}` |", cell(&check));
+        let _ = writeln!(out, "| `{name}` | {} | {hazards} | `{}` |", cell(&title), cell(&check));
     }
     out
 }
@@ -198,9 +198,11 @@ mod tests {
                 assert!(field["description"].is_string(), "{}: {name} has no meaning", action.word());
             }
         }
-        for wanted in
-            ["| `members[].drift` | boolean, may be absent |", "| `rights` | [64](hazards.md)", "`target` | place |"]
-        {
+        for wanted in [
+            "| `members[].drift` | boolean, may be absent |",
+            "| `rights` | This user has the rights that the run needs | [64](hazards.md)",
+            "`target` | place |",
+        ] {
             assert!(page.contains(wanted), "{wanted:?} is missing:\n{page}");
         }
     }

@@ -77,6 +77,9 @@ fn told(plan: &Plan, runbook: &Runbook, lang: Lang) -> Plan {
     for check in &mut told.checks {
         if let Some(known) = runbook.preflight.iter().find(|known| known.id == check.id) {
             check.sentence = said(&known.fail, &check.sentence, lang, &inputs);
+            if let Some(title) = known.title.as_ref().filter(|_| !check.title.is_empty()) {
+                check.title = said(title, &check.title, lang, &inputs);
+            }
         }
     }
     for step in &mut told.steps {

@@ -88,7 +88,7 @@ const JOBS: &[Job] = &[
     ("13 PD's leader", "", 0, "overview", "", &["pd-0", "★ leader"]),
     ("14 hand PD's lead on", "jr<enter>", 3, "inputs", "", &["transfer-pd-leader", "east/db/basic", "basic-pd-1"]),
     ("15 which store is down", "", 0, "overview", "", &["Disconnected"]),
-    ("15b its regions, and since when", ":sto<enter>j<enter>", 7, "store 4", "", &["Disconnected", "regions"]),
+    ("15b its regions, and since when", ":sto<enter>j<enter>", 7, "store 4", "", &["Disconnected", "region peers"]),
     ("16 when certificates end", "t", 1, "certificates", "look closer", &["certificates"]),
     ("17 what changed lately", ":ev<enter>", 4, "events", "", &["events"]),
     ("18 compare two TidbClusters", ":tc<enter>D", 5, "difference", "", &["difference"]),

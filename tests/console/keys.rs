@@ -526,6 +526,18 @@ fn a_tick_changes_nothing_where_all_is_live() {
     app.take_dirty();
     app.update(Message::Tick, fixture::now());
     assert!(!app.take_dirty());
+    // The clock moves once a minute, where there is one.
+    for clock in [true, false] {
+        let mut app = scene("healthy", AppOptions { clock, ..options() });
+        let later = |seconds: i64| fixture::earlier(-seconds);
+        let mut drawn: Vec<bool> = Vec::new();
+        for seconds in [0, 1, 18, 19, 20, 78, 79] {
+            app.take_dirty();
+            app.update(Message::Tick, later(seconds));
+            drawn.push(app.take_dirty());
+        }
+        assert_eq!(drawn, [false, false, false, clock, false, false, clock]);
+    }
     let mut app = scene("overview", options());
     app.take_dirty();
     app.update(Message::Tick, fixture::now());

@@ -16,4 +16,5 @@ mod read_only;
 mod screens;
 mod terminal;
 mod typable;
+mod weather;
 mod wizard;

@@ -3,6 +3,7 @@
 use crate::fixture::{options, press, scene};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use tidepilot::app::App;
 use tidepilot::console;
 
 /// The screen after these keys.
@@ -10,8 +11,14 @@ pub fn shown(name: &str, keys: &str, size: (u16, u16)) -> String {
     let mut app = scene(name, options());
     app.resize(size.0, size.1);
     press(&mut app, keys);
+    screen_of(&mut app, size)
+}
+
+/// The screen as it is.
+pub fn screen_of(app: &mut App, size: (u16, u16)) -> String {
+    app.resize(size.0, size.1);
     let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).expect("infallible");
-    terminal.draw(|frame| console::draw(&app, frame)).expect("infallible");
+    terminal.draw(|frame| console::draw(app, frame)).expect("infallible");
     let buffer = terminal.backend().buffer().clone();
     (0..size.1).map(|y| (0..size.0).map(|x| buffer[(x, y)].symbol()).collect::<String>() + "\n").collect()
 }
@@ -28,9 +35,12 @@ fn answers(keys: &str, size: (u16, u16), wanted: &[&str]) {
 fn without_a_key() {
     // Is it safe, what can be lost; who leads; who is ill; how does the store stand; is it one cluster?
     answers("", (80, 24), &["PD 3/3, tolerates 1", "losing cluster east: no quorum", "2 wrong", "★", "✖ CrashLoop"]);
-    answers("", (150, 42), &["TiKV      2/3 ready  3,601 regions", "one cluster?", "? leader"]);
+    answers("", (150, 42), &["TiKV      2/3 ready  3,601 peers", "one cluster?", "? leader"]);
     // What can be lost and what is wrong is said wherever one is.
     answers(":stores<enter>", (150, 42), &["losing cluster east: no quorum", "✖ 2 wrong", "PD 3/3, tolerates 1"]);
+    // Which version it runs, how its stores stand, and what time it is, where there is room.
+    answers("", (150, 42), &["basic [1/2] v8.5.4", "TiKV ■■■□ 3/4", "12:00Z"]);
+    answers(":stores<enter>", (200, 50), &["losing cluster east: no quorum", "TiKV ■■■□ 3/4", "PEERS"]);
     // Which peerURL is wrong, and in what.
     answers(":pd<enter>", (120, 36), &["svc⟨.north.example.com⟩:2380"]);
 }

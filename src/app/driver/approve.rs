@@ -50,7 +50,8 @@ impl Driver {
                 "{} needs the approval of a second person, and with --local-only no other user can see the run; run it without",
                 needs.join(", ")
             );
-            CheckResult::new("second-person", CheckState::Refused, sentence)
+            let result = CheckResult::new("second-person", CheckState::Refused, sentence);
+            result.titled("A second person can see the run")
         })
     }
 

@@ -34,6 +34,7 @@ mod take_over;
 pub mod telling;
 mod turns;
 mod waiting;
+mod weather;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -385,8 +386,8 @@ impl Driver {
     }
 }
 
-fn refused(id: &str, sentence: String) -> CheckResult {
-    CheckResult::new(id, CheckState::Refused, sentence)
+fn refused(id: &str, title: &str, sentence: String) -> CheckResult {
+    CheckResult::new(id, CheckState::Refused, sentence).titled(title)
 }
 
 async fn tell(ears: &RunChannels, message: RunMessage) {

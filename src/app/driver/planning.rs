@@ -33,6 +33,9 @@ use crate::runbook::plan::rights::needs;
 use crate::runbook::plan::{CheckResult, Plan, Rehearsal};
 use crate::runbook::run::Run;
 
+/// What the check is called that rehearses every request on the server.
+const REHEARSED: &str = "The server takes every request in a dry run";
+
 impl Driver {
     /// Makes a plan from one fresh look at every context. With `rehearse`, the server dry-runs each patch; without, and where
     /// one of its contexts is read-only, nothing but reads is sent and the results are predicted.
@@ -85,7 +88,10 @@ impl Driver {
         plan.checks.extend(self.second_person(&plan));
         plan.basis = digest::basis(&plan, &seen);
         plan.document = document;
-        plan.checks.extend(self.read_only_elsewhere(&seen.fleet, &plan.contexts).map(|why| refused("read-only", why)));
+        plan.checks.extend(
+            self.read_only_elsewhere(&seen.fleet, &plan.contexts)
+                .map(|why| refused("read-only", "Every context of it may be written to", why)),
+        );
         let reads_only = |context: &String| self.links.get(context).is_some_and(|link| link.read_only());
         let rehearse = rehearse && !plan.contexts.iter().any(reads_only);
         if rehearse && plan.refusals().next().is_none() {
@@ -251,7 +257,8 @@ impl Driver {
         let bad: Vec<String> =
             lines.iter().filter(|line| !line.good()).map(|line| format!("{}: {}", line.from, line.detail)).collect();
         let sentence = "the run will have to look from inside the PD pods before it changes a peerURL, and already today a pod cannot see itself there";
-        (!bad.is_empty()).then(|| refused("probe", format!("{sentence}: {}", bad.join("; "))))
+        (!bad.is_empty())
+            .then(|| refused("probe", "PD's pods can look at the new names", format!("{sentence}: {}", bad.join("; "))))
     }
 
     /// Puts the server's dry-run answers into the plan; one that is refused becomes a refused check.
@@ -259,7 +266,7 @@ impl Driver {
         let contexts: BTreeSet<&String> = plan.contexts.iter().collect();
         let permit = match WritePermit::for_run(&self.links, "plan", contexts) {
             Ok(permit) => permit,
-            Err(sentence) => return plan.checks.push(refused("dry-run", sentence)),
+            Err(sentence) => return plan.checks.push(refused("dry-run", REHEARSED, sentence)),
         };
         for step in plan.steps.iter_mut().filter(|step| step.action.writes() && !step.already_so) {
             let merge = match &step.action {
@@ -276,14 +283,14 @@ impl Driver {
                     // Old API servers ignore Strict and drop unknown fields: compare with what was asked.
                     if fields != merge::asked(merge) {
                         let sentence = format!("the server would store {} instead of what was asked", json!(fields));
-                        plan.checks.push(refused("dry-run", sentence));
+                        plan.checks.push(refused("dry-run", REHEARSED, sentence));
                     }
                     step.after = Image::of_fields(fields);
                     step.rehearsed = Rehearsal::ServerDryRun;
                 }
                 Ok(None) => {}
                 Err(sentence) => {
-                    plan.checks.push(refused("dry-run", format!("the server's dry run refused: {sentence}")))
+                    plan.checks.push(refused("dry-run", REHEARSED, format!("the server's dry run refused: {sentence}")))
                 }
             }
         }

@@ -68,6 +68,7 @@ pub async fn session(
             }
         }
     });
+    let telling = tokio::spawn(super::weather::tell(driver.links.clone(), messages.clone()));
     let say = |message| messages.send(message);
     let (look, looks) = watch::channel(());
     let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks, (moving, heard)));
@@ -220,6 +221,7 @@ pub async fn session(
         attaching.abort();
     }
     looking.abort();
+    telling.abort();
     drop(watching);
 }
 

@@ -4,6 +4,7 @@ use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::words::{Level, access_word, crd_words, freshness_level, freshness_words};
 use crate::fleet::KubeCluster;
+use crate::fleet::weather::Weather;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "clusters",
@@ -17,6 +18,10 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("OPERATOR", 8, 4),
         column("TC CRD", 9, 2),
         number("TC", 2, 4),
+        number("RTT", 4, 4),
+        number("ASKED", 5, 6),
+        number("FAILED", 6, 4),
+        column("LOGIN", 18, 7),
         middle("DOMAIN", 8, 5),
         middle("SERVER", 14, 6),
     ],
@@ -33,6 +38,7 @@ fn rows(app: &App) -> Vec<Row> {
 fn row(app: &App, cluster: &KubeCluster) -> Row {
     let level = freshness_level(&cluster.freshness);
     let (crd_level, crd) = crd_words(&cluster.crd);
+    let weather = app.weather.get(&cluster.context);
     let mut row = Row::new(&cluster.context, level, Item::Cluster(cluster.context.clone()))
         .found_by(cluster.message.as_deref().unwrap_or_default())
         .cells(vec![
@@ -46,6 +52,10 @@ fn row(app: &App, cluster: &KubeCluster) -> Row {
             },
             Cell::new(crd, Tone::Level(crd_level)),
             Cell::number(i64::try_from(cluster.tidb_clusters.len()).ok()),
+            rtt(app, &cluster.context),
+            Cell::number(weather.and_then(|weather| i64::try_from(weather.sent).ok())),
+            failed(weather),
+            login(app, weather),
             Cell::dim(cluster.cluster_domain().unwrap_or("?")),
             Cell::dim(&cluster.server),
         ]);
@@ -58,3 +68,34 @@ fn row(app: &App, cluster: &KubeCluster) -> Row {
     }
     row
 }
+
+/// The way there and back, in steps that do not move with every answer.
+fn rtt(app: &App, context: &str) -> Cell {
+    let step = app.weather.get(context).and_then(Weather::rtt_step);
+    let order = step.and_then(|step| i64::try_from(step).ok()).unwrap_or(i64::MAX);
+    Cell::dim(step.map(|step| format!("{step} ms")).unwrap_or_default()).ordered_by(order)
+}
+
+/// Requests without a proper answer, and those to a server that was busy.
+fn failed(weather: Option<&Weather>) -> Cell {
+    let Some(weather) = weather else { return Cell::plain("") };
+    let all = weather.failed.saturating_add(weather.busy);
+    let tone = if all > 0 { Tone::Level(Level::Working) } else { Tone::Dim };
+    Cell::new(all.to_string(), tone).ordered_by(i64::try_from(all).unwrap_or(i64::MAX))
+}
+
+fn login(app: &App, weather: Option<&Weather>) -> Cell {
+    let Some(credential) = weather.and_then(|weather| weather.credential.as_ref()) else { return Cell::plain("") };
+    match credential.until.map(|until| (until, until.duration_since(app.now).as_hours())) {
+        Some((until, hours)) if hours < 24 * SOON_DAYS => {
+            let words = format!("{} until {}", credential.kind, until.strftime("%m-%d %H:%MZ"));
+            // A plugin renews what it gave by itself.
+            let renewed = credential.kind.starts_with("plugin");
+            Cell::new(words, if renewed { Tone::Dim } else { Tone::Level(Level::Working) })
+        }
+        Some(_) | None => Cell::dim(&credential.kind),
+    }
+}
+
+/// A login that ends within so many days is worth a look.
+const SOON_DAYS: i64 = 14;

@@ -1,4 +1,6 @@
 //! TiKV and TiFlash stores as PD lists them, each with the cluster and pod that it was joined to.
+//!
+//! What PD calls `region_count` of a store are region peers: a region has one in each store that holds a copy of it.
 
 use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
 use crate::app::App;
@@ -7,14 +9,14 @@ use crate::app::matrix::store_level;
 pub const SPEC: ViewSpec = ViewSpec {
     title: "stores",
     names: &["stores", "tikv"],
-    about: "TiKV and TiFlash stores",
+    about: "TiKV and TiFlash stores, each with its region peers",
     columns: &[
         number("STORE", 5, 0),
         column("STATE", 14, 0),
         column("KIND", 7, 4),
         column("CLUSTER", 7, 1),
         middle("POD", 12, 1),
-        number("REGIONS", 7, 2),
+        number("PEERS", 5, 2),
         number("LEADERS", 7, 2),
         column("VERSION", 6, 3),
         middle("ADDRESS", 20, 5),

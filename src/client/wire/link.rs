@@ -12,16 +12,12 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel as ProxyTunnel};
-use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
-use kube::client::{Body, ConfigExt as _};
+use kube::client::Body;
 use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::{BoxError, Layer as _};
 
 use crate::client::kube::credentials::{Plugins, command_line};
 use crate::client::kube::kept::{KeptFacts, KeptViews};
@@ -37,8 +33,10 @@ use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
 use crate::client::wire::retry_after::{asked_to_wait, retry_after};
 use crate::client::wire::slots::Slots;
-use crate::client::wire::timing::{Departure, TooLate, Until, Watched};
+use crate::client::wire::stack::client;
+use crate::client::wire::timing::{Departure, TooLate, Until};
 use crate::client::wire::tls_words;
+use crate::client::wire::traffic::{Traffic, credential};
 use crate::client::wire::upgrade::{self, Socket};
 use crate::client::wire::within::{Within, seconds};
 use crate::client::{now, plain};
@@ -73,6 +71,7 @@ impl Links {
                 plugins: plugins.clone(),
                 built: tokio::sync::Mutex::default(),
                 renewed: Mutex::default(),
+                traffic: Traffic::default(),
                 waiting: Mutex::default(),
                 slots: Slots::default(),
                 indirect: Indirect::default(),
@@ -116,6 +115,8 @@ pub struct Link {
     built: tokio::sync::Mutex<Option<Built>>,
     /// The user's entry as it was read after the server had refused the first one: a token may have been renewed.
     renewed: Mutex<Renewed>,
+    /// What was asked, and how that fares.
+    pub traffic: Traffic,
     /// The login command that is being waited for: explains a deadline that passes meanwhile.
     waiting: Mutex<Option<String>>,
     pub(in crate::client) slots: Slots,
@@ -260,9 +261,9 @@ impl Link {
         request: Request<Vec<u8>>,
         limit: Duration,
     ) -> Result<Reply, RequestError> {
-        let log = Call::of(self.context(), &request);
+        let log = Call::of(self.context(), &self.traffic, &request);
         let reply = self.call_unlogged(request, limit).await;
-        log.ended(reply.as_ref().map(|reply| reply.status).map_err(|error| error.kind));
+        log.ended(reply.as_ref().map(|reply| (reply.status, &reply.headers)).map_err(|error| error.kind));
         reply
     }
 
@@ -295,6 +296,7 @@ impl Link {
             // The server says when to come again; nobody else's time is spent on waiting longer.
             match retry_after(&reply) {
                 Some(wait) if tries < 4 && wait < limit.saturating_sub(begun.elapsed()) => {
+                    self.traffic.busy();
                     tokio::time::sleep(wait).await;
                     // Of a 503 it is not known whether it was taken: whoever wrote looks, and only then sends it again.
                     if reply.status != StatusCode::TOO_MANY_REQUESTS && !reading {
@@ -373,11 +375,11 @@ impl Link {
         let request = Request::get(path).body(Vec::new());
         let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let limit = self.limits().request;
-        let log = Call::of(self.context(), &request);
+        let log = Call::of(self.context(), &self.traffic, &request);
         let sent = built.client.send(with_bearer(request, &built).map(Body::from));
         let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true));
         let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
-        log.ended(response.as_ref().map(http::Response::status).map_err(|error| error.kind));
+        log.ended(response.as_ref().map(|head| (head.status(), head.headers())).map_err(|error| error.kind));
         let response = response?;
         if response.status().is_success() {
             return Ok(response);
@@ -422,11 +424,11 @@ impl Link {
         let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
         let mut request = with_bearer(request, &built);
         let key = upgrade::ask(request.headers_mut());
-        let log = Call::of(self.context(), &request);
+        let log = Call::of(self.context(), &self.traffic, &request);
         let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
         let response = sent.map_err(|_| self.too_late(within.of(), true));
         let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
-        log.ended(response.as_ref().map(http::Response::status).map_err(|error| error.kind));
+        log.ended(response.as_ref().map(|head| (head.status(), head.headers())).map_err(|error| error.kind));
         let response = response?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let trouble = self.refused(&built, response, within.left()).await;
@@ -598,6 +600,10 @@ impl Link {
                 config.auth_info.client_key_data = Some(base64(key.as_bytes()).into());
             }
         }
+        let plugin = exec.as_ref().map(command_line);
+        let plugin = plugin.as_deref().map(|command| (command, expires));
+        let used = credential(&config.auth_info, bearer.is_some(), token_file.is_some(), plugin);
+        self.traffic.logged_in(used);
         let gate = Gate { context: self.context().to_owned(), read_only: self.read_only.clone() };
         let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(in_words(error.as_ref())))?;
         let token_file = token_file.map(|file| (file, now()));
@@ -654,46 +660,4 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     text
-}
-
-fn client(config: &kube::Config, gate: &Gate, connect: Duration) -> Result<kube::Client, BoxError> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(connect));
-    http.set_keepalive(Some(Duration::from_secs(30)));
-    match &config.proxy_url {
-        None => stack(config, gate, http),
-        Some(proxy) if proxy.scheme_str() == Some("socks5") => stack(config, gate, SocksV5::new(proxy.clone(), http)),
-        Some(proxy)
-            if proxy.scheme_str() == Some("http") && !proxy.authority().is_some_and(|a| a.as_str().contains('@')) =>
-        {
-            stack(config, gate, ProxyTunnel::new(proxy.clone(), http))
-        }
-        Some(_) => Err("only http:// (without a password) and socks5:// proxies are supported".into()),
-    }
-}
-
-fn stack<C>(config: &kube::Config, gate: &Gate, connector: C) -> Result<kube::Client, BoxError>
-where
-    C: tower::Service<http::Uri> + Clone + Send + Sync + 'static,
-    C::Response:
-        hyper::rt::Read + hyper::rt::Write + hyper_util::client::legacy::connect::Connection + Send + Unpin + 'static,
-    C::Future: Send + 'static,
-    C::Error: Into<BoxError> + 'static,
-{
-    let https = config.rustls_https_connector_with_connector(connector)?;
-    let pooled = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(Duration::from_secs(60))
-        .build::<_, Watched<Body>>(https);
-    let pooled = tower::util::MapErr::new(pooled, BoxError::from);
-    // The last word before a byte leaves is behind all that takes time: logging in, connecting, the TLS handshake.
-    let pooled = tower::util::MapRequest::new(pooled, |mut request: Request<Body>| {
-        let departure = request.extensions_mut().remove::<Departure>();
-        request.map(|body| Watched::new(body, departure))
-    });
-    let service = config.extra_headers_layer()?.layer(pooled);
-    let service = tower::util::option_layer(config.auth_layer()?).layer(service);
-    let service = config.base_uri_layer().layer(service);
-    Ok(kube::Client::new(gate.layer(service), config.default_namespace.clone()))
 }

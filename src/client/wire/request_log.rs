@@ -1,32 +1,49 @@
-//! One line of the log for each request: cluster, verb, path, status, milliseconds. Never a body, a header or a query, so
-//! nothing secret and nothing that a stranger wrote but names.
+//! One line of the log for each request: cluster, verb, path, status, milliseconds; and the same for whoever looks at the
+//! connection ([`super::traffic`]). Never a body, a header or a query, so nothing secret and nothing that a stranger wrote but
+//! names.
 
 use std::fmt;
 use std::time::Instant;
 
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
+use jiff::Timestamp;
+
+use super::traffic::Traffic;
+use crate::client::now;
+use crate::fleet::weather::Asked;
 
 /// A request that is under way.
 pub(super) struct Call<'a> {
     context: &'a str,
+    traffic: &'a Traffic,
     method: Method,
     path: String,
+    at: Timestamp,
     begun: Instant,
 }
 
 impl<'a> Call<'a> {
-    pub fn of<T>(context: &'a str, request: &Request<T>) -> Self {
+    pub fn of<T>(context: &'a str, traffic: &'a Traffic, request: &Request<T>) -> Self {
         let path = request.uri().path().to_owned();
-        Self { context, method: request.method().clone(), path, begun: Instant::now() }
+        Self { context, traffic, method: request.method().clone(), path, at: now(), begun: Instant::now() }
     }
 
-    /// Notes how it ended: the status of the answer, or the kind of failure.
-    pub fn ended(&self, status: Result<StatusCode, impl fmt::Debug>) {
+    /// Notes how it ended: the head of the answer, or the kind of failure.
+    pub fn ended(&self, head: Result<(StatusCode, &HeaderMap), impl fmt::Debug>) {
         let ms = self.begun.elapsed().as_millis();
         let Self { context, method, path, .. } = self;
-        match status {
-            Ok(status) => tracing::debug!(context, %method, ?path, status = status.as_u16(), ms, "request"),
-            Err(kind) => tracing::warn!(context, %method, ?path, ?kind, ms, "request failed"),
-        }
+        let (ended, headers) = match head {
+            Ok((status, headers)) => {
+                tracing::debug!(context, %method, ?path, status = status.as_u16(), ms, "request");
+                (Ok(status.as_u16()), Some(headers))
+            }
+            Err(kind) => {
+                tracing::warn!(context, %method, ?path, ?kind, ms, "request failed");
+                (Err(format!("{kind:?}")), None)
+            }
+        };
+        let ms = u64::try_from(ms).unwrap_or(u64::MAX);
+        let asked = Asked { at: self.at, method: method.to_string(), path: path.clone(), ended, ms };
+        self.traffic.note(asked, headers);
     }
 }

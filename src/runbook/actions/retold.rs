@@ -50,6 +50,10 @@ pub fn retold(plan: &Plan, document: Option<&Runbook>, why_not: &str) -> Plan {
             told.experimental = runbook.experimental;
             let known = |check: &CheckResult| runbook.preflight.iter().any(|known| known.id == check.id);
             told.checks.retain(known);
+            for check in &mut told.checks {
+                let written = runbook.preflight.iter().find(|known| known.id == check.id);
+                check.title = written.and_then(|known| Some(known.title.as_ref()?.en.clone())).unwrap_or_default();
+            }
             for check in told.checks.iter_mut().filter(|check| check.state != CheckState::Passed) {
                 check.sentence = format!("as recorded: {}", check.sentence);
             }

@@ -18,6 +18,8 @@ use crate::runbook::language::text::Text;
 #[serde(try_from = "WrittenCheck")]
 pub struct Check {
     pub id: String,
+    /// What holds where it passes, in a few words: what people read instead of the id.
+    pub title: Option<Text>,
     /// Numbers of the hazard catalogue that it covers.
     pub hazards: Vec<u32>,
     pub when: Option<String>,
@@ -61,6 +63,7 @@ pub(in crate::runbook) struct WrittenCheck {
     id: Option<String>,
     #[serde(rename = "use")]
     shared: Option<String>,
+    title: Option<Text>,
     hazards: Option<Vec<u32>>,
     when: Option<String>,
     check: Option<String>,
@@ -80,11 +83,22 @@ pub(in crate::runbook) fn shared_names() -> Vec<&'static str> {
     SHARED.keys().map(String::as_str).collect()
 }
 
-/// Name, hazards and expression of each.
-pub fn listed() -> Vec<(&'static str, Vec<u32>, String)> {
+/// A shared check as the page on writing runbooks lists it.
+pub struct Listed {
+    pub name: &'static str,
+    pub title: String,
+    pub hazards: Vec<u32>,
+    pub check: String,
+}
+
+/// All of them, by name.
+pub fn listed() -> Vec<Listed> {
     let all = SHARED.iter();
-    all.map(|(name, check)| {
-        (name.as_str(), check.hazards.clone().unwrap_or_default(), check.check.clone().unwrap_or_default())
+    all.map(|(name, check)| Listed {
+        name: name.as_str(),
+        title: check.title.as_ref().map(|title| title.en.clone()).unwrap_or_default(),
+        hazards: check.hazards.clone().unwrap_or_default(),
+        check: check.check.clone().unwrap_or_default(),
     })
     .collect()
 }
@@ -108,6 +122,7 @@ impl TryFrom<WrittenCheck> for Check {
         let lacking = |what: &str| format!("a check has `id`, `check` and `fail`, or `use`; this one lacks `{what}`");
         Ok(Self {
             id: written.id.or(written.shared).ok_or_else(|| lacking("id"))?,
+            title: written.title.or(base.title),
             hazards: written.hazards.or(base.hazards).unwrap_or_default(),
             when: written.when.or(base.when),
             check: written.check.or(base.check).ok_or_else(|| lacking("check"))?,
@@ -174,7 +189,8 @@ mod tests {
         for (name, check) in SHARED.iter() {
             assert!(check.id.is_none() && check.shared.is_none(), "{name}");
             let whole = Check::try_from(WrittenCheck { shared: Some(name.clone()), ..WrittenCheck::default() });
-            assert!(whole.is_ok_and(|whole| whole.fail.zh.is_some()), "{name}");
+            let both = |text: &Text| text.zh.is_some();
+            assert!(whole.is_ok_and(|whole| both(&whole.fail) && whole.title.as_ref().is_some_and(both)), "{name}");
             assert!(uses.get(name).is_some_and(|count| *count > 1), "{name} is used by {:?}", uses.get(name));
         }
     }

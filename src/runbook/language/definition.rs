@@ -257,7 +257,7 @@ impl Runbook {
     fn texts_mut(&mut self) -> Vec<&mut Text> {
         let mut all = vec![&mut self.title, &mut self.summary];
         all.extend(self.inputs.iter_mut().map(|input| &mut input.prompt));
-        all.extend(self.preflight.iter_mut().map(|check| &mut check.fail));
+        all.extend(self.preflight.iter_mut().flat_map(|check| check.title.iter_mut().chain([&mut check.fail])));
         for phase in &mut self.phases {
             all.push(&mut phase.title);
             let between = phase.for_each.iter_mut().flat_map(|each| &mut each.between);

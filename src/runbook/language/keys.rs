@@ -35,6 +35,7 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ("fact", "of", "The TidbCluster it is about; with a list of them it is the list of their answers."),
     ("fact", "when", "It is looked for only where this holds; over inputs, and facts without a `when`."),
     ("check", "id", "Its name in plans and refusals."),
+    ("check", "title", "What holds where it passes, in a few words and without `${…}`: what plans show."),
     ("check", "use", "A check that the shipped runbooks share (below); keys beside it replace its own."),
     ("check", "hazards", "Numbers of the [hazards](hazards.md) that it keeps out."),
     ("check", "when", "It is judged only where this holds."),

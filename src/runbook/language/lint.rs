@@ -70,6 +70,7 @@ pub fn lint(name: &str, text: &str) -> Vec<Finding> {
         })
         .collect();
     found.extend(silent(&runbook, text));
+    found.extend(untitled(&runbook, text));
     found.extend(strange_hazards(&runbook, text));
     found.extend(fields::unknown_fields(&runbook).into_iter().filter_map(|(place, source, why)| {
         // Where a sample met it, it is told already.
@@ -107,6 +108,19 @@ fn silent(runbook: &Runbook, text: &str) -> Vec<Finding> {
             finding(text, &place, Some(&condition.check), sentence, true)
         })
         .collect()
+}
+
+/// Checks that a plan could show by their ids only.
+fn untitled(runbook: &Runbook, text: &str) -> Vec<Finding> {
+    let bare = runbook.preflight.iter().filter(|check| check.title.is_none());
+    bare.map(|check| {
+        let sentence = format!(
+            "{} has no title, so plans show its id: write title: {{en: …, zh: …}} with what holds where it passes",
+            check.id
+        );
+        finding(text, &format!("preflight {}", check.id), None, sentence, false)
+    })
+    .collect()
 }
 
 /// Numbers that the catalogue does not have: the reader of a refusal would look for them in vain.
@@ -301,7 +315,10 @@ pub fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
     look("title".into(), &runbook.title);
     look("summary".into(), &runbook.summary);
     runbook.inputs.iter().for_each(|input| look(format!("input {}", input.name), &input.prompt));
-    runbook.preflight.iter().for_each(|check| look(format!("preflight {}", check.id), &check.fail));
+    for check in &runbook.preflight {
+        look(format!("preflight {}", check.id), &check.fail);
+        check.title.iter().for_each(|title| look(format!("preflight {}, title", check.id), title));
+    }
     for phase in &runbook.phases {
         look(format!("phase {}", phase.id), &phase.title);
         for step in &phase.steps {

@@ -96,6 +96,13 @@ fn check(of: &Check, known: &Known) -> Result<(), Wrong> {
         expression(&place, source, known)?;
     }
     text(&place, &of.fail, known)?;
+    let titles = of.title.iter().flat_map(|title| std::iter::once(&title.en).chain(&title.zh));
+    if titles.into_iter().any(|title| title.contains("${")) {
+        return Err((
+            place,
+            "its title says what the check is about, and has no `${…}`: values stand in `fail`".into(),
+        ));
+    }
     match (of.severity, of.evidence) {
         (Severity::Warn, Evidence::Reading) => {
             Err((place, "`evidence: reading` is of a check that refuses; this one only warns".into()))
@@ -234,6 +241,7 @@ mod tests {
             ("confirm: once-per-phase", "confirm: once-per-phase\n        approvers: 2", "gate of the step's own"),
             ("query: pd.membership", "query: k8s.exec", "k8s.exec"),
             ("severity: warn", "severity: warn\n    evidence: reading", "this one only warns"),
+            ("- use: rights", "- use: rights\n    title: {en: 'of ${tc.name}'}", "its title"),
             ("- use: rights", "- use: rights\n    evidence: guess", "guess"),
             ("pd.agree", "pd.agree &&& true", "cannot be read"),
             ("\"pd.agree\"", "\"pdd.agree\"", "names \"pdd\""),

@@ -70,6 +70,7 @@ pub fn schema() -> Value {
             &[],
             vec![
                 ("id", text()),
+                ("title", to("text")),
                 ("use", json!({"enum": shared_names()})),
                 ("hazards", json!({"type": "array", "items": {"type": "integer", "minimum": 0}})),
                 ("when", cel()),

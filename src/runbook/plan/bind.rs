@@ -83,7 +83,8 @@ fn plan(
             "{} does not tell which Kubernetes cluster it is: grant get on namespace kube-system, whose uid the run is bound to",
             nameless.join(", ")
         );
-        checks.push(CheckResult::new("cluster-identity", CheckState::Refused, sentence));
+        let result = CheckResult::new("cluster-identity", CheckState::Refused, sentence);
+        checks.push(result.titled("Every Kubernetes cluster tells which one it is"));
     }
     let mut plan = Plan {
         runbook: runbook.id.clone(),
@@ -112,7 +113,8 @@ fn plan(
 fn occupied(step: &PlannedStep, seen: &Observation) -> Option<CheckResult> {
     step.action.makes()?;
     let Judged::Foreign { sentence, .. } = judge(&step.action, None, None, "", seen) else { return None };
-    Some(CheckResult::new(format!("place-of-{}", step.id), CheckState::Refused, sentence))
+    let result = CheckResult::new(format!("place-of-{}", step.id), CheckState::Refused, sentence);
+    Some(result.titled(format!("Nothing stands in the way of: {}", step.title)))
 }
 
 #[cfg(test)]

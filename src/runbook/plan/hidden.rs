@@ -39,7 +39,8 @@ pub(in crate::runbook) fn check(plan: &Plan, seen: &Observation) -> Option<Check
          same time. Connect their Kubernetes cluster{way_out}.",
         hidden.join(", ")
     );
-    Some(CheckResult::new("whole-database", CheckState::Refused, sentence))
+    let result = CheckResult::new("whole-database", CheckState::Refused, sentence);
+    Some(result.titled("Every part of the Database is in a connected context"))
 }
 
 /// Probe pods are in nobody's way.

@@ -148,6 +148,9 @@ impl Plan {
 #[serde(rename_all = "camelCase")]
 pub struct CheckResult {
     pub id: String,
+    /// What holds where it passes, in a few words. Empty in a plan of before there were titles, and where the document has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
     pub state: CheckState,
     /// What was refused, what was found, what to do; empty when passed.
     pub sentence: String,
@@ -161,7 +164,18 @@ pub struct CheckResult {
 
 impl CheckResult {
     pub fn new(id: impl Into<String>, state: CheckState, sentence: impl Into<String>) -> Self {
-        Self { id: id.into(), state, sentence: sentence.into(), reading: false, accepted: None }
+        let (title, sentence) = (String::new(), sentence.into());
+        Self { id: id.into(), title, state, sentence, reading: false, accepted: None }
+    }
+
+    #[must_use]
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..self }
+    }
+
+    /// What people call it: by its title, else by its id.
+    pub fn name(&self) -> &str {
+        if self.title.is_empty() { &self.id } else { &self.title }
     }
 
     /// What it found, with the reason where a person overruled it.

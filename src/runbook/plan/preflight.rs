@@ -32,7 +32,8 @@ pub(super) fn judged(check: &Check, facts: &Facts<'_>) -> CheckResult {
         Severity::Refuse => CheckState::Refused,
         Severity::Warn => CheckState::Warning,
     };
-    let result = |state, sentence: String| CheckResult::new(&check.id, state, sentence);
+    let title = check.title.as_ref().map_or("", |title| &title.en);
+    let result = |state, sentence: String| CheckResult::new(&check.id, state, sentence).titled(title);
     let applies = check.when.as_ref().map_or(Ok(true), |when| facts.check(when, &none));
     match applies.and_then(|applies| if applies { facts.check(&check.check, &none) } else { Ok(true) }) {
         Ok(true) => result(CheckState::Passed, String::new()),
