@@ -12,8 +12,9 @@ use super::matrix::CellView;
 use super::views::{Cell, Column, Item, Mark, Part, Row};
 use super::{App, View};
 
-/// How long a change stays lit.
+/// How long a change stays lit, and a cluster that is back.
 const LIT: SignedDuration = SignedDuration::from_secs(5);
+const BACK: SignedDuration = SignedDuration::from_secs(2);
 
 /// What rows are compared under: another Database or another choice of clusters is another list.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,8 @@ pub(super) struct Changes {
     of: Option<Seen>,
     known: HashMap<String, Box<[u64]>>,
     lit: BTreeMap<(String, usize), Timestamp>,
+    /// Clusters that answer again, and since when.
+    back: BTreeMap<String, Timestamp>,
 }
 
 impl Changes {
@@ -56,6 +59,7 @@ impl Changes {
 
     fn forget(&mut self, now: Timestamp) {
         self.lit.retain(|_, since| now.duration_since(*since) < LIT);
+        self.back.retain(|_, since| now.duration_since(*since) < BACK);
     }
 
     fn is_lit(&self, key: &str, at: usize, now: Timestamp) -> bool {
@@ -76,9 +80,20 @@ impl App {
     /// Whether something that was lit is to be drawn without it.
     pub(super) fn fades(&self) -> bool {
         let mut changes = self.changes.borrow_mut();
-        let before = changes.lit.len();
+        let before = changes.lit.len() + changes.back.len();
         changes.forget(self.now);
-        before > changes.lit.len()
+        before > changes.lit.len() + changes.back.len()
+    }
+
+    /// A cluster that was lost and answers again.
+    pub(super) fn note_back(&mut self, context: &str) {
+        self.changes.get_mut().back.insert(context.to_owned(), self.now);
+    }
+
+    /// Whether it came back a moment ago.
+    pub fn is_back(&self, context: &str) -> bool {
+        let changes = self.changes.borrow();
+        changes.back.get(context).is_some_and(|since| self.now.duration_since(*since) < BACK)
     }
 }
 

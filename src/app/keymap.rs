@@ -119,6 +119,8 @@ pub enum Command {
     ReverseSort,
     Wide,
     Inspector,
+    Fold,
+    Request,
     Runs,
     Refresh,
     FaultsOnly,
@@ -205,6 +207,8 @@ impl Command {
             | Command::ReverseSort
             | Command::Wide
             | Command::Inspector
+            | Command::Fold
+            | Command::Request
             | Command::Filter
             | Command::FaultsOnly
             | Command::Copy => Group::Rows,
@@ -347,6 +351,8 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["o"], Command::ReverseSort, "the other way round", &[Scope::List], false),
     bind(&["i"], Command::Inspector, "inspector", LISTS, false),
     bind(&["w"], Command::Wide, "wide columns", LISTS, false),
+    bind(&["z"], Command::Fold, "fold, unfold", &[Scope::Text, Scope::Plan], false),
+    bind(&["space"], Command::Request, "the request, whole", &[Scope::Run], false),
     bind(&["space"], Command::Mark, "mark", LISTS, false),
     bind(&["ctrl-space"], Command::ClearMarks, "no marks", LISTS, false),
     bind(&["c"], Command::Copy, "copy", VIEWS, false),

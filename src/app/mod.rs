@@ -23,6 +23,7 @@ pub mod help;
 pub mod helping;
 mod key_names;
 pub mod keymap;
+mod leaving;
 pub mod matrix;
 pub mod message;
 mod moving;
@@ -160,6 +161,8 @@ pub struct App {
     kept: RefCell<Kept>,
     changes: RefCell<changes::Changes>,
     pub told: VecDeque<Told>,
+    /// Stores that PD empties, and what was seen of it.
+    leaving: leaving::Leaving,
     /// A key was pressed in this session: whoever sits here has begun.
     begun: bool,
     /// The minute that the clock showed last.
@@ -214,6 +217,7 @@ impl App {
             kept: RefCell::default(),
             changes: RefCell::default(),
             told: VecDeque::new(),
+            leaving: leaving::Leaving::default(),
             begun: false,
             minute: None,
         }

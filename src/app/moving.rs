@@ -70,6 +70,10 @@ impl App {
                 screen.key = Some(rows[at].key.clone());
             }
             // The journal of a run and logs are read from their end: scroll counts lines back from there.
+            Scope::Run if self.screen().unfolded => {
+                let screen = self.screen_mut();
+                screen.scroll = screen.scroll.saturating_add_signed(by);
+            }
             Scope::Run | Scope::Logs => {
                 let screen = self.screen_mut();
                 screen.scroll = screen.scroll.saturating_add_signed(by.saturating_neg());

@@ -92,6 +92,10 @@ impl App {
                 self.take_hint();
                 self.go(View::Runbooks);
             }
+            Command::Fold | Command::Request => {
+                let screen = self.screen_mut();
+                (screen.unfolded, screen.scroll) = (!screen.unfolded, 0);
+            }
             Command::Findings => self.go(View::Findings),
             Command::Certificates => self.go(View::Certificates),
             Command::Approvals => {

@@ -27,6 +27,8 @@ pub struct Screen {
     pub column: usize,
     /// First line shown, of views that are text.
     pub scroll: usize,
+    /// What is folded away is shown: passed checks, managed fields, equal fields, the whole card of a run's step.
+    pub unfolded: bool,
     /// By which column a person ordered it.
     pub order: Option<Order>,
     /// Keys of the rows that are marked.
@@ -42,6 +44,7 @@ impl Screen {
             row: 0,
             column: 0,
             scroll: 0,
+            unfolded: false,
             order: None,
             marks: BTreeSet::new(),
         }

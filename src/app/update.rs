@@ -37,6 +37,9 @@ impl App {
             }
             Message::Fleet(change) => {
                 self.note_connection(&change);
+                if let What::Pd { view, .. } = &change.what {
+                    self.leaving.note(view);
+                }
                 if self.fleet.moves(change) {
                     self.fleet_change += 1;
                     self.forget_computed();
@@ -81,6 +84,10 @@ impl App {
         let known = self.fleet.clusters.get(&change.context).map(|cluster| &cluster.freshness);
         if known.is_some_and(|known| std::mem::discriminant(known) == std::mem::discriminant(freshness)) {
             return;
+        }
+        let lost = |known: &Freshness| !matches!(known, Freshness::Live | Freshness::NeverSeen);
+        if freshness.is_live() && known.is_some_and(lost) {
+            self.note_back(&change.context);
         }
         let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
         let sentence = format!("{} is {}{why}", change.context, freshness.word());

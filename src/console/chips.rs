@@ -84,7 +84,11 @@ fn chips_at(app: &App, theme: Theme, shortness: u8) -> Line<'static> {
             2 if level != Level::Good => format!(" {} {words}", theme.glyph(level)),
             _ => format!(" {}", theme.glyph(level)),
         };
-        spans.push(Span::styled(shown, theme.level(level)));
+        let mut style = theme.level(level);
+        if app.is_back(&cluster.context) {
+            style = style.patch(theme.style(Role::Changed));
+        }
+        spans.push(Span::styled(shown, style));
         if cluster.read_only && !app.options.read_only && shortness <= 1 {
             spans.push(Span::styled(" read-only", theme.style(Role::Dim)));
         }

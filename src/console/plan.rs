@@ -29,7 +29,7 @@ pub fn page(app: &App, theme: Theme, room: usize) -> Page {
         return page;
     };
     head(&mut page, app, theme, plan, room);
-    checks(&mut page, theme, plan, room);
+    checks(&mut page, theme, plan, room, app.screen().unfolded);
     page.gap();
     page.push(vec![span("  Steps", theme.style(Role::Title))]);
     let mut phase = "";
@@ -146,7 +146,8 @@ pub fn check_counts(theme: Theme, plan: &Plan) -> Vec<Span<'static>> {
     counted.collect()
 }
 
-pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
+/// Those that stand in the way first, each whole; of those that passed the number, unless they are asked for.
+pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize, unfolded: bool) {
     page.gap();
     let mut title = vec![span("  Checks", theme.style(Role::Title))];
     title.extend(check_counts(theme, plan));
@@ -159,7 +160,9 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
         CheckState::Warning => 2,
         CheckState::Passed => 3,
     });
-    for check in sorted {
+    let passed = sorted.iter().filter(|check| check.state == CheckState::Passed).count();
+    let folded = !unfolded && passed > FEW;
+    for check in sorted.into_iter().filter(|check| !folded || check.state != CheckState::Passed) {
         let level = match check.state {
             CheckState::Passed => Level::Good,
             CheckState::Warning | CheckState::Accepted => Level::Working,
@@ -181,7 +184,14 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize) {
             page.hang(vec![indent()], &known_as, theme.style(Role::Dim), room);
         }
     }
+    if folded {
+        let glyph = span(format!("  {} ", theme.glyph(Level::Good)), theme.level(Level::Good));
+        page.hang(vec![glyph], &format!("{passed} passed; z names them"), theme.style(Role::Dim), room);
+    }
 }
+
+/// So many that have passed are named without being asked for.
+const FEW: usize = 4;
 
 /// One step: what it does, what it changes and sends, and whether there is a way back.
 pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: usize) {

@@ -93,7 +93,7 @@ fn card(app: &App, theme: Theme, plan: &Plan, room: usize) -> Page {
                 plan::felt(&mut page, app, theme, &restart, "        ", room);
             }
         }
-        None => plan::checks(&mut page, theme, plan, room),
+        None => plan::checks(&mut page, theme, plan, room, app.screen().unfolded),
     }
     page
 }

@@ -235,6 +235,9 @@ fn store_lines(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     let (store, load) = (&row.store, &row.store.load);
     sheet.level("state", store_level(&store.state), &store.state);
     sheet.line("store id", &store.id.to_string());
+    let database = app.databases().iter().find(|all| all.stores.iter().any(|other| std::ptr::eq(other, row)));
+    let leaving = app.leaving(database.and_then(|database| database.id.as_deref()), store);
+    sheet.known("leaves", leaving.as_deref().unwrap_or_default());
     sheet.line("kind", if store.tiflash { "TiFlash" } else { "TiKV" });
     sheet.line("address", &store.address);
     sheet.line("version", &store.version);

@@ -26,7 +26,17 @@ struct Layout {
     world: Option<Rect>,
 }
 
-fn layout(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
+fn layout(run: &RunView, area: Rect, sentence_lines: usize, whole_card: bool) -> Layout {
+    let parts = parts(run, area, sentence_lines);
+    if !whole_card || run.end.is_some() {
+        return parts;
+    }
+    // The card has the journal's place too.
+    let card = parts.card.map_or(parts.log, |card| card.union(parts.log));
+    Layout { card: Some(card), log: Rect { height: 0, ..parts.log }, ..parts }
+}
+
+fn parts(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
     let wanted = u16::try_from(sentence_lines + 1).unwrap_or(u16::MAX);
     let now = Rect { height: wanted.min(area.height.div_ceil(3)), ..area };
     let mut rest = Rect { y: now.bottom(), height: area.height - now.height, ..area };
@@ -57,13 +67,14 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         return super::empty(frame, area, theme, "No run in this session. r lists the runbooks, :runs the runs.");
     };
     let head = now(app, run, theme, usize::from(area.width));
-    let parts = layout(run, area, head.lines.len());
+    let parts = layout(run, area, head.lines.len(), app.screen().unfolded);
     super::lines(frame, parts.now, head.lines, 0);
     steps(run, theme, frame, parts.steps);
     let (lines, top) = log_window(app, run, theme, parts.log);
     super::lines(frame, parts.log, lines, top);
     if let Some(area) = parts.card {
-        super::lines(frame, area, card(run, theme, usize::from(area.width)), 0);
+        let top = if app.screen().unfolded { app.screen().scroll } else { 0 };
+        super::page(frame, area, card(run, theme, usize::from(area.width)), top, theme);
     }
     if let Some(area) = parts.world {
         frame.render_widget(world(app, theme, usize::from(area.width)), area);
@@ -71,15 +82,16 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 }
 
 /// The step whose turn it is: what it changes and sends.
-fn card(run: &RunView, theme: Theme, room: usize) -> Vec<Line<'static>> {
+fn card(run: &RunView, theme: Theme, room: usize) -> Page {
     let (lines, turn) = run.lines();
     let step = turn
         .and_then(|at| lines.get(at))
         .and_then(|line| run.plan.as_ref()?.steps.iter().enumerate().find(|(_, step)| step.id == line.id));
-    let Some((index, step)) = step else { return Vec::new() };
     let mut page = Page::default();
-    plan::step(&mut page, theme, index + 1, step, room);
-    page.lines
+    if let Some((index, step)) = step {
+        plan::step(&mut page, theme, index + 1, step, room);
+    }
+    page
 }
 
 /// How the world stands that the run changes: PD's majority, and what is ready of each component.
@@ -117,7 +129,11 @@ fn world(app: &App, theme: Theme, room: usize) -> Line<'static> {
 pub fn extent(app: &App, theme: Theme, area: Rect) -> (usize, u16) {
     let Some(run) = &app.run else { return (0, 0) };
     let head = now(app, run, theme, usize::from(area.width)).lines.len();
-    let log = layout(run, area, head).log;
+    let parts = layout(run, area, head, app.screen().unfolded);
+    if let Some(area) = parts.card.filter(|_| app.screen().unfolded) {
+        return (card(run, theme, usize::from(area.width)).lines.len(), area.height);
+    }
+    let log = parts.log;
     (self::log(run, theme, usize::from(log.width)).lines.len(), log.height)
 }
 

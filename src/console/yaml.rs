@@ -38,14 +38,14 @@ pub fn page(app: &App, theme: Theme, thing: &Thing) -> Page {
         Shown::Unseen(why) => page.push(vec![span(format!("  {why}"), theme.level(Level::Bad))]),
         Shown::Is(object) => {
             let mut object = object.clone();
-            let managers = fold_managers(&mut object);
+            let managers = if app.screen().unfolded { 0 } else { fold_managers(&mut object) };
             let text =
                 serde_saphyr::to_string(&object).unwrap_or_else(|error| format!("# it cannot be written: {error}"));
             for line in text.lines() {
                 page.push(yaml_line(theme, line));
             }
             if managers > 0 {
-                let text = format!("  # managedFields of {} left out", counted(managers, "manager"));
+                let text = format!("  # managedFields of {} left out; z shows them", counted(managers, "manager"));
                 page.push(vec![span(text, theme.style(Role::Dim))]);
             }
         }
@@ -110,8 +110,13 @@ pub fn compare(app: &App, theme: Theme, room: usize, one: &Thing, other: &Thing)
         }
     }
     page.gap();
-    let sum = format!("  {} differ, {} equal and folded", counted(differing.len(), "field"), equal);
+    let unfolded = app.screen().unfolded;
+    let how = if unfolded { "equal" } else { "equal and folded; z shows them" };
+    let sum = format!("  {} differ, {} {how}", counted(differing.len(), "field"), equal.len());
     page.push(vec![span(sum, dim)]);
+    for (path, value) in equal.iter().filter(|_| unfolded) {
+        page.hang(vec![span(format!("  {path}  "), dim)], value, dim, room.saturating_sub(1));
+    }
     page
 }
 
@@ -160,19 +165,20 @@ impl Columns {
 type Difference = (String, Option<String>, Option<String>);
 
 /// The fields that differ, in order of their paths, and how many are equal.
-fn differences(one: &Value, other: &Value) -> (Vec<Difference>, usize) {
+/// What differs, and the fields that are equal with their values.
+fn differences(one: &Value, other: &Value) -> (Vec<Difference>, Vec<(String, String)>) {
     let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
     flatten(one, String::new(), &mut left);
     flatten(other, String::new(), &mut right);
     let mut paths: Vec<&String> = left.keys().chain(right.keys()).collect();
     paths.sort();
     paths.dedup();
-    let mut equal = 0;
+    let mut equal = Vec::new();
     let mut differing = Vec::new();
     for path in paths {
         let (before, after) = (left.get(path), right.get(path));
         if before == after {
-            equal += 1;
+            equal.extend(before.map(|value| (path.clone(), value.clone())));
         } else {
             differing.push((path.clone(), before.cloned(), after.cloned()));
         }
@@ -234,7 +240,7 @@ mod tests {
             differing,
             [("spec.added".to_owned(), None, text("true")), ("spec.version".to_owned(), text("v1"), text("v2")),]
         );
-        assert_eq!(equal, 5);
+        assert_eq!(equal.len(), 5);
         let mut folded = one.clone();
         assert_eq!(fold_managers(&mut folded), 1);
         assert!(!folded.to_string().contains("managedFields"));

@@ -6,6 +6,7 @@ mod common;
 mod by_hand;
 mod counted;
 mod fixture;
+mod folds;
 mod forms;
 mod jobs;
 mod keys;

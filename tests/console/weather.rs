@@ -45,7 +45,7 @@ fn the_header_says_how_far_a_cluster_is_and_the_lists_what_became_of_requests() 
         assert!(text.contains(wanted), "{wanted:?}:\n{text}");
     }
     press(&mut app, ":ctx north<enter>");
-    let text = screen_of(&mut app, (150, 42));
+    let text = screen_of(&mut app, (220, 60));
     for wanted in
         ["210 ms", "95 s ahead of this machine's", "12 requests", "busy (429)", "plugin aws, until 2026-11-20 12:10Z"]
     {

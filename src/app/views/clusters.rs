@@ -21,7 +21,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         number("RTT", 4, 4),
         number("ASKED", 5, 6),
         number("FAILED", 6, 4),
-        column("LOGIN", 18, 7),
+        column("LOGIN", 19, 7),
         middle("DOMAIN", 8, 5),
         middle("SERVER", 14, 6),
     ],

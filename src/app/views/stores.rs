@@ -2,9 +2,10 @@
 //!
 //! What PD calls `region_count` of a store are region peers: a region has one in each store that holds a copy of it.
 
-use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::matrix::store_level;
+use crate::app::words::Level;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "stores",
@@ -43,6 +44,9 @@ fn rows(app: &App) -> Vec<Row> {
             Cell::dim(&store.version),
             Cell::dim(&store.address),
         ]);
+        if let Some(words) = app.leaving(database.id.as_deref(), store) {
+            made = made.note(0, words, Tone::Level(Level::Working));
+        }
         made.labels = store.labels.clone();
         made.old = row.kube_cluster.as_deref().is_some_and(|context| !app.is_live(context));
         made
