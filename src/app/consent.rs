@@ -243,6 +243,7 @@ impl App {
             | Effect::Forward { .. }
             | Effect::EndForward { .. }
             | Effect::Seal
+            | Effect::Foresee { .. }
             | Effect::LookCloser => {}
         }
         effects.push(effect);

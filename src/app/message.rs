@@ -36,6 +36,11 @@ pub enum Message {
     /// This machine's runs, and the open ones of others.
     Runs(Vec<Standing>),
     Run(RunMessage),
+    /// What the values of a form would lead to; `id` as in the effect that asked for it.
+    Foreseen {
+        id: u64,
+        plan: Result<Box<Plan>, String>,
+    },
     Approval(ApprovalNews),
     /// Of what is looked at closely; `id` as in the effect that asked for it.
     Closeup {
@@ -139,6 +144,12 @@ pub enum Effect {
         inputs: BTreeMap<String, String>,
         /// Checks that the person overrules.
         accepted: Accepted,
+    },
+    /// Makes a plan from reads alone, to show what would follow; the newest takes the place of any before.
+    Foresee {
+        id: u64,
+        runbook: String,
+        inputs: BTreeMap<String, String>,
     },
     Start(Box<Plan>),
     /// Goes on with a run; as before (retry) or as was chosen.

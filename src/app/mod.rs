@@ -17,6 +17,7 @@ pub mod copying;
 pub mod driver;
 pub mod exit;
 pub mod filter;
+pub mod foreseen;
 pub mod form;
 pub mod forwards;
 pub mod help;
@@ -131,6 +132,7 @@ pub struct App {
     pub broken_runbooks: BTreeMap<String, String>,
     pub runs: Vec<Standing>,
     pub form: Option<Form>,
+    foreseen: foreseen::Foreseen,
     /// A plan was asked for and has not come.
     pub planning: bool,
     pub plan: Option<Box<Plan>>,
@@ -196,6 +198,7 @@ impl App {
             broken_runbooks: BTreeMap::new(),
             runs: Vec::new(),
             form: None,
+            foreseen: foreseen::Foreseen::default(),
             planning: false,
             plan: None,
             run: None,

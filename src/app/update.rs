@@ -57,6 +57,7 @@ impl App {
                 self.list_own();
             }
             Message::Run(message) => self.run_message(message, &mut effects),
+            Message::Foreseen { id, plan } => self.foreseen(id, plan),
             Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Closeup { id, news } => self.closeup_news(id, news),
             Message::Forward { id, news } => self.forward_news(id, news),
@@ -241,6 +242,7 @@ impl App {
             None => self.unbound(scope, &key),
         }
         self.propose_domain();
+        self.foresee(effects);
         self.remember_row();
     }
 

@@ -15,13 +15,11 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(form) = &app.form else {
         return super::empty(frame, area, theme, "No runbook is chosen. Esc goes back to the list.");
     };
-    let area = match target(app, form, area) {
-        Some((left, right, page)) => {
-            super::lines(frame, right, page, 0);
-            left
-        }
-        None => area,
-    };
+    let target = target(app, form, area);
+    if let Some((_, right, page)) = &target {
+        super::lines(frame, *right, page.clone(), 0);
+    }
+    let area = target.as_ref().map_or(area, |(left, ..)| *left);
     let mut pen = Pen { area, y: area.y, theme };
     let room = usize::from(area.width).saturating_sub(4);
     pen.line(frame, Line::from(span(format!("  {}", form.runbook.title), theme.style(Role::Strong))));
@@ -70,6 +68,9 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             }
         }
     }
+    if target.is_none() {
+        beneath(app, theme, frame, &mut pen, end);
+    }
     for (index, piece) in error.into_iter().enumerate() {
         let head = if index == 0 { theme.glyph(Level::Bad) } else { " " };
         pen.text(frame, &format!("{head} {piece}"), Role::Level(Level::Bad));
@@ -88,8 +89,23 @@ fn target(app: &App, form: &Form, area: Rect) -> Option<(Rect, Rect, Vec<Line<'s
     let left = Rect { width: area.width * 3 / 5, ..area };
     let right = Rect { x: left.right(), width: area.width - left.width, ..area };
     let theme = Theme::new(&app.options);
-    let page = super::detail::page(app, theme, &Subject::TidbCluster(of), usize::from(right.width)).lines;
-    Some((left, right, page))
+    let room = usize::from(right.width);
+    let mut page = super::foreseen::page(app, theme, room.saturating_sub(1));
+    if !page.lines.is_empty() {
+        page.gap();
+    }
+    page.lines.extend(super::detail::page(app, theme, &Subject::TidbCluster(of), room).lines);
+    Some((left, right, page.lines))
+}
+
+/// What will follow, in the lines that the fields leave.
+fn beneath(app: &App, theme: Theme, frame: &mut Frame<'_>, pen: &mut Pen, end: u16) {
+    let lines = super::foreseen::page(app, theme, usize::from(pen.area.width).saturating_sub(1)).lines;
+    let room = usize::from(end.saturating_sub(pen.y));
+    // A title with nothing beneath it says nothing.
+    if room > 1 {
+        lines.into_iter().take(room).for_each(|line| pen.line(frame, line));
+    }
 }
 
 /// The rows of one field.

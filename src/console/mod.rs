@@ -13,6 +13,7 @@ mod detail;
 mod dialog;
 mod findings;
 mod footer;
+mod foreseen;
 mod form;
 mod header;
 mod inspector;

@@ -1,11 +1,12 @@
 //! The fields of a form: what is filled in for a person is named as such, and gives way to whatever the person does.
 
 use crate::fixture::{self, fleet, now, options, press};
+use crate::questions::screen_of;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use tidepilot::app::App;
 use tidepilot::app::form::FilledBy;
-use tidepilot::app::message::Message;
+use tidepilot::app::message::{Effect, Message};
 use tidepilot::console;
 
 /// The form of the migration, whose domain is proposed where clusters serve different ones, after these keys.
@@ -102,4 +103,48 @@ fn a_proposal_is_shown_as_one() {
     assert!(text.contains("east/shop/orders  (from the cursor or the line)"), "{text}");
     assert!(shown("", 80).contains("proposed: what its cluster serves"));
     assert!(!shown("x", 120).contains("proposed"));
+}
+
+fn foreseen(effects: &[Effect]) -> Vec<(u64, String)> {
+    let one = |effect: &Effect| match effect {
+        Effect::Foresee { id, inputs, .. } => Some((*id, inputs.values().cloned().collect::<Vec<_>>().join(" "))),
+        _ => None,
+    };
+    effects.iter().filter_map(one).collect()
+}
+
+#[test]
+fn what_follows_from_the_values_is_told_while_they_stand() {
+    let mut app = fixture::app(options(), fleet());
+    let asked = foreseen(&press(&mut app, ":run migrate-cluster-domain on east/shop/orders<enter>"));
+    assert_eq!(asked, [], "a field is missing");
+    // Of each state of the values once, and of none that is known to be wrong.
+    let asked = foreseen(&press(&mut app, "ab<left><right>"));
+    assert!(asked.len() <= 2, "{asked:?}");
+    let asked = foreseen(&press(&mut app, "<ctrl-u>east.example.com"));
+    let (id, values) = asked.last().cloned().expect("it is asked");
+    assert_eq!(values, "east.example.com east/shop/orders");
+    let plan = || Ok(Box::new(fixture::plan(false)));
+    // What was asked of other values is not shown.
+    app.update(Message::Foreseen { id: id - 1, plan: plan() }, now());
+    let text = screen_of(&mut app, (150, 42));
+    assert!(text.contains("What will follow") && text.contains("looking"), "{text}");
+    app.update(Message::Foreseen { id, plan: plan() }, now());
+    for size in [(150, 42), (100, 30)] {
+        let text = screen_of(&mut app, size);
+        for wanted in [
+            "2 changes to send in 1 cluster",
+            "becomes http://orders-pd-0.orders-pd-peer.shop.svc.east",
+            "warns: backup",
+        ] {
+            assert!(text.contains(wanted), "{wanted:?} at {size:?}:\n{text}");
+        }
+    }
+    // Another value, and it is of the past.
+    press(&mut app, "<backspace>");
+    let text = screen_of(&mut app, (150, 42));
+    assert!(!text.contains("becomes"), "{text}");
+    // Nothing can be started from it.
+    press(&mut app, "<esc>");
+    assert!(app.plan.is_none());
 }

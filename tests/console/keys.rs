@@ -66,7 +66,7 @@ pub fn place(app: &App) -> String {
 
 /// Effects in short; what is read for a view that looks closely is tested apart.
 pub fn sent(effects: &[Effect]) -> String {
-    let acts = effects.iter().filter(|effect| !matches!(effect, Effect::Closeup { .. }));
+    let acts = effects.iter().filter(|effect| !matches!(effect, Effect::Closeup { .. } | Effect::Foresee { .. }));
     let short = acts.map(|effect| match effect {
         Effect::Quit => "quit".to_owned(),
         Effect::Copy(text) => format!("copy {text}"),
@@ -87,6 +87,7 @@ pub fn sent(effects: &[Effect]) -> String {
         Effect::Refresh => "refresh".to_owned(),
         Effect::LookCloser => "look closer".to_owned(),
         Effect::Closeup { .. } => "look closely".to_owned(),
+        Effect::Foresee { .. } => "foresee".to_owned(),
         Effect::Forward { of, port, .. } => format!("forward {of} {port}"),
         Effect::EndForward { id } => format!("end forward {id}"),
         Effect::Seal => "seal".to_owned(),

@@ -29,6 +29,7 @@ pub fn only_reads(effect: &Effect) -> bool {
         | Effect::PauseRun
         | Effect::ListRuns
         | Effect::Refresh
+        | Effect::Foresee { .. }
         | Effect::LookCloser
         | Effect::EndForward { .. }
         | Effect::Seal

@@ -51,7 +51,7 @@ fn the_header_says_how_far_a_cluster_is_and_the_lists_what_became_of_requests() 
     {
         assert!(text.contains(wanted), "{wanted:?}:\n{text}");
     }
-    press(&mut app, ":log<enter>");
+    press(&mut app, "0:log<enter>");
     let text = screen_of(&mut app, (150, 42));
     for wanted in ["429", "TimedOut", "/apis/pingcap.com/v1alpha1/tidbclusters", "coredns"] {
         assert!(text.contains(wanted), "{wanted:?}:\n{text}");

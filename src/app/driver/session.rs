@@ -74,6 +74,7 @@ pub async fn session(
     let looking = tokio::spawn(look_for_runs(driver.clone(), messages.clone(), looks, (moving, heard)));
     let mut driving: Option<Driving> = None;
     let mut planning: Option<JoinHandle<()>> = None;
+    let mut foreseeing: Option<JoinHandle<()>> = None;
     let mut closer: Option<JoinHandle<()>> = None;
     // What this person was shown last: an approval is of that, whatever the record says by then.
     let shown: Arc<Mutex<Option<Asked>>> = Arc::default();
@@ -125,7 +126,12 @@ pub async fn session(
             Effect::EndForward { id } => forwards.end(id),
             Effect::Seal => driver.links.iter().for_each(|link| link.seal()),
             Effect::ListRuns => look.send_replace(()),
+            Effect::Foresee { id, runbook, inputs } => {
+                stop(&mut foreseeing);
+                foreseeing = Some(tokio::spawn(foresee(driver.clone(), messages.clone(), id, runbook, inputs)));
+            }
             Effect::Plan { runbook, inputs, accepted } => {
+                stop(&mut foreseeing);
                 let (driver, messages) = (driver.clone(), messages.clone());
                 // Only the newest request counts: an older plan must not be shown over it.
                 if let Some(older) = planning.take() {
@@ -220,9 +226,32 @@ pub async fn session(
     if let Some(attaching) = attaching {
         attaching.abort();
     }
+    stop(&mut foreseeing);
     looking.abort();
     telling.abort();
     drop(watching);
+}
+
+fn stop(task: &mut Option<JoinHandle<()>>) {
+    if let Some(task) = task.take() {
+        task.abort();
+    }
+}
+
+/// Nothing is asked before whoever types has paused for so long.
+const TYPING: Duration = Duration::from_millis(400);
+
+/// What would follow from the values of a form, from reads alone.
+async fn foresee(
+    driver: Driver,
+    messages: mpsc::Sender<Message>,
+    id: u64,
+    runbook: String,
+    inputs: BTreeMap<String, String>,
+) {
+    tokio::time::sleep(TYPING).await;
+    let plan = driver.plan(&runbook, &inputs, false).await.map(Box::new);
+    let _ = messages.send(Message::Foreseen { id, plan }).await;
 }
 
 /// No change of the fleet for so long: the first answers are in. Longest wait for that.
