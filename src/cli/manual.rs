@@ -61,7 +61,7 @@ pub const RBAC: &str = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExam
 
 pub const RENDER: &str = "Exit codes: 0 printed, 3 something is missing, 64 wrong usage\n\nExample:\n  tidepilot render coredns prod-east --dns east=10.1.0.10 --dns west=10.2.0.10";
 
-pub const RENDER_COREDNS: &str = "What is missing is a comment in the text; the rest can be used as it is. `run verify-network` proves it afterwards.\n\nExit codes: 0 printed, 3 a domain or an address is not known, 64 wrong usage\n\nExample:\n  tidepilot render coredns prod-east --dns east=10.1.0.10 --dns west=10.2.0.10";
+pub const RENDER_COREDNS: &str = "What is missing is a comment in the text; the rest can be used as it is. `run verify-network` proves it afterwards.\n\nExit codes: 0 printed, 3 a domain or an address is not known, 64 wrong usage\n\nExamples:\n  tidepilot render coredns prod-east --dns east=10.1.0.10 --dns west=10.2.0.10\n  tidepilot render coredns basic --with east/other --dns legacy=10.3.0.10 --dns east=10.1.0.10";
 
 pub const RUNBOOK: &str = "Exit codes: 0 done, 4 there is none, or it cannot be used, 64 wrong usage\n\nExamples:\n  tidepilot runbook list\n  tidepilot runbook show migrate-cluster-domain";
 

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use super::shared_options::Connect;
 use super::{USAGE, fail, manual, print};
 use crate::client;
+use crate::fleet::ObjectRef;
 use crate::fleet::database::databases;
 use crate::fleet::dns_forwards::{Forwards, forwards};
 use crate::fleet::extras::Extras;
@@ -40,6 +41,9 @@ struct CorednsArgs {
     /// Where the DNS of a KubeCluster answers the others, as its internal load balancer has it; repeatable
     #[arg(long = "dns", value_name = "CONTEXT=ADDRESS[,ADDRESS…]", value_parser = addresses)]
     dns: Vec<(String, Vec<String>)>,
+    /// A KubeCluster that is to join, and the namespace that its TidbCluster will have; repeatable
+    #[arg(long = "with", value_name = "CONTEXT/NAMESPACE", value_parser = joining)]
+    with: Vec<(String, String)>,
     /// Only what belongs into the Corefile of this KubeCluster
     #[arg(long = "for", value_name = "CONTEXT")]
     only: Option<String>,
@@ -55,6 +59,16 @@ fn addresses(text: &str) -> Result<(String, Vec<String>), String> {
         (true, _) => Err(format!("{wanted}, found no context")),
         (false, Some(bad)) => Err(format!("{wanted}, found {bad:?}, which is no IP address (with or without a port)")),
         (false, None) => Ok((context.to_owned(), all)),
+    }
+}
+
+/// `arn:aws:eks:eu-west-1:1:cluster/east/prod`: a context may have slashes, a namespace has none.
+fn joining(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('/') {
+        Some((context, namespace)) if !context.is_empty() && !namespace.is_empty() => {
+            Ok((context.to_owned(), namespace.to_owned()))
+        }
+        _ => Err(format!("expected CONTEXT/NAMESPACE, found {text:?}")),
     }
 }
 
@@ -75,11 +89,14 @@ pub async fn run(args: &RenderArgs, connect: &Connect) -> color_eyre::Result<Exi
     };
     let known: BTreeMap<&str, &[String]> =
         args.dns.iter().map(|(context, addresses)| (context.as_str(), addresses.as_slice())).collect();
-    let mut strange = known.keys().copied().chain(args.only.as_deref());
+    let new = args.with.iter().map(|(context, _)| context.as_str());
+    let mut strange = known.keys().copied().chain(args.only.as_deref()).chain(new);
     if let Some(strange) = strange.find(|context| !fleet.clusters.contains_key(*context)) {
         return Ok(fail(&format!("there is no context {strange:?}"), USAGE));
     }
-    let found = forwards(&fleet, &database.tidb_clusters);
+    let mut members = database.tidb_clusters.clone();
+    members.extend(args.with.iter().map(|(context, namespace)| ObjectRef::new(context, namespace, "")));
+    let found = forwards(&fleet, &members);
     let wanted: Vec<&Forwards> =
         found.iter().filter(|one| args.only.as_ref().is_none_or(|only| *only == one.from)).collect();
     let (text, whole) = corefiles(&wanted, &known);
@@ -127,7 +144,7 @@ fn corefiles(all: &[&Forwards], dns: &BTreeMap<&str, &[String]>) -> (String, boo
         }
     }
     if all.is_empty() {
-        out.push_str("# nothing: all of it is in one KubeCluster\n");
+        out.push_str("# nothing: all of it is in one KubeCluster (--with CONTEXT/NAMESPACE adds one that is to join)\n");
     }
     (out, whole)
 }

@@ -406,7 +406,13 @@ fn what_each_dns_sends_on_is_printed() {
     assert!(lacking.stdout.contains("# to east (east.local): give --dns east=ADDRESS"), "{}", lacking.stdout);
     let alone = demo.run(&["render", "coredns", "basic"]).expect(0);
     assert!(alone.stdout.contains("nothing: all of it is in one KubeCluster"), "{}", alone.stdout);
+    // Before a join the new one has no TidbCluster yet.
+    let new = ["--with", "east/other", "--dns", "east=10.1.0.10", "--for", "legacy"];
+    let joining = demo.run(&[["render", "coredns", "basic"].as_slice(), &new].concat()).expect(0);
+    assert!(joining.stdout.contains("east.local:53 {"), "{}", joining.stdout);
     for (bad, why) in [
+        (vec!["basic", "--with", "mars/other"], "no context \"mars\""),
+        (vec!["basic", "--with", "east"], "expected CONTEXT/NAMESPACE"),
         (vec!["nosuch"], "there are: basic, prod-east"),
         (vec!["basic", "--dns", "mars=10.0.0.1"], "no context \"mars\""),
         (vec!["basic", "--dns", "west=dns.example"], "which is no IP address"),
