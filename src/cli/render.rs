@@ -144,7 +144,9 @@ fn corefiles(all: &[&Forwards], dns: &BTreeMap<&str, &[String]>) -> (String, boo
         }
     }
     if all.is_empty() {
-        out.push_str("# nothing: all of it is in one KubeCluster (--with CONTEXT/NAMESPACE adds one that is to join)\n");
+        out.push_str(
+            "# nothing: all of it is in one KubeCluster (--with CONTEXT/NAMESPACE adds one that is to join)\n",
+        );
     }
     (out, whole)
 }

@@ -16,7 +16,7 @@ use tidepilot::runbook::actions::network::RouteProbe;
 use tidepilot::runbook::plan::Gate;
 use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::engine::Run;
-use tidepilot::runbook::run::record::{Event, Record};
+use tidepilot::runbook::run::record::{Cause, Event, Record};
 
 pub(super) struct MemoryHands<'b, 'c> {
     pub(super) bed: &'b mut Bed,
@@ -24,6 +24,8 @@ pub(super) struct MemoryHands<'b, 'c> {
     pub(super) known: Seen,
     /// How closely was looked last, until anything but a record came of it.
     pub(super) sent_on: Option<Depth>,
+    /// How closely was looked last, whatever came of it.
+    pub(super) looked: Option<Depth>,
     pub(super) patience: Patience,
     pub(super) stolen: bool,
 }
@@ -74,6 +76,9 @@ impl Hands for MemoryHands<'_, '_> {
         if self.is_stolen() {
             return Err(Unwritten::Taken("by bob".into()));
         }
+        if let Event::Paused { cause: Some(Cause::Invariant | Cause::StoodStill), .. } = &event {
+            assert_ne!(self.looked, Some(Depth::Glance), "a stop is decided on a look that is more than a glance");
+        }
         self.breathe().await;
         let record = self.bed.disk.append(self.bed.world.now, event);
         self.patience.moved();
@@ -88,7 +93,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn observe(&mut self, _: &Run, depth: Depth) -> Option<Observation> {
-        self.sent_on = Some(depth);
+        (self.sent_on, self.looked) = (Some(depth), Some(depth));
         self.patience.look(600);
         self.breathe().await;
         let mut seen = self.bed.world.look();

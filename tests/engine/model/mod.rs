@@ -255,6 +255,7 @@ pub fn drive(bed: &mut Bed, course: Course<'_>) -> Ended {
         course,
         known: Seen::default(),
         sent_on: None,
+        looked: None,
         patience: Patience::default(),
         stolen: false,
     };
