@@ -65,16 +65,7 @@ pub async fn run(
     effects: mpsc::Sender<Effect>,
     mut shells: mpsc::Receiver<Attached>,
 ) -> color_eyre::Result<()> {
-    if !stdout().is_terminal() || !stdin().is_terminal() {
-        return Err(eyre!(
-            "the console needs a terminal, and standard input or output is none; `tidepilot status` prints without one"
-        ));
-    }
-    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
-        return Err(eyre!(
-            "the console needs a terminal that can place the cursor, and TERM is \"dumb\"; `tidepilot status` prints lines"
-        ));
-    }
+    fit_terminal()?;
     let (faults, mut fault) = mpsc::channel(16);
     MOUSE.store(app.options.mouse, Ordering::SeqCst);
     let _guard = Guard::enter(faults)?;
@@ -117,26 +108,12 @@ pub async fn run(
                     dirty = true;
                 }
             },
-            event = pressed(&mut keys) => match event {
-                Some(Ok(Event::Key(key))) => {
-                    todo = app.update(Message::Key(key), now());
-                    at_once = true;
-                }
-                Some(Ok(Event::Resize(width, height))) => {
-                    app.resize(width, height);
-                    todo = app.update(Message::Resize, now());
-                    // Shrunk and grown back between two frames the size is the same, but the cells are lost.
-                    anew = true;
-                    at_once = true;
-                }
-                Some(Ok(Event::Mouse(event))) => if let Some(at) = pointed(&event, &spots) {
-                    todo = app.update(Message::Pointed(at), now());
-                    at_once = true;
-                },
-                Some(Ok(Event::Paste(_) | Event::FocusGained | Event::FocusLost)) => {}
-                // The terminal is gone: nobody is there to be told.
-                Some(Err(_)) | None => todo.push(Effect::Quit),
-            },
+            event = pressed(&mut keys) => {
+                let (effects, drawn) = told(event, &mut app, &spots);
+                todo = effects;
+                at_once = drawn.is_some();
+                anew |= drawn == Some(Draw::Anew);
+            }
             sentence = fault.recv() => if let Some(sentence) = sentence {
                 todo = app.update(Message::Fault(sentence), now());
             },
@@ -195,6 +172,48 @@ pub async fn run(
             anew = false;
         }
     }
+}
+
+/// Whether there is a terminal that can place a cursor.
+fn fit_terminal() -> color_eyre::Result<()> {
+    if !stdout().is_terminal() || !stdin().is_terminal() {
+        return Err(eyre!(
+            "the console needs a terminal, and standard input or output is none; `tidepilot status` prints without one"
+        ));
+    }
+    if std::env::var("TERM").is_ok_and(|term| term == "dumb") {
+        return Err(eyre!(
+            "the console needs a terminal that can place the cursor, and TERM is \"dumb\"; `tidepilot status` prints lines"
+        ));
+    }
+    Ok(())
+}
+
+/// What an event of the terminal leads to, and what is to be drawn for it; `None`: nothing.
+fn told(event: Option<std::io::Result<Event>>, app: &mut App, spots: &Spots) -> (Vec<Effect>, Option<Draw>) {
+    match event {
+        Some(Ok(Event::Key(key))) => (app.update(Message::Key(key), now()), Some(Draw::Changes)),
+        Some(Ok(Event::Resize(width, height))) => {
+            app.resize(width, height);
+            // Shrunk and grown back between two frames the size is the same, but the cells are lost.
+            (app.update(Message::Resize, now()), Some(Draw::Anew))
+        }
+        Some(Ok(Event::Mouse(event))) => match pointed(&event, spots) {
+            Some(at) => (app.update(Message::Pointed(at), now()), Some(Draw::Changes)),
+            None => (Vec::new(), None),
+        },
+        Some(Ok(Event::Paste(_) | Event::FocusGained | Event::FocusLost)) => (Vec::new(), None),
+        // The terminal is gone: nobody is there to be told.
+        Some(Err(_)) | None => (vec![Effect::Quit], None),
+    }
+}
+
+/// What is drawn at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Draw {
+    Changes,
+    /// Every cell.
+    Anew,
 }
 
 /// The next event of the terminal; never while it is lent.

@@ -38,7 +38,7 @@ pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> 
             CheckState::Refused => "**refused**",
             CheckState::Accepted => "**overruled**",
         };
-        let _ = writeln!(out, "| {} | {result} | {} |", cell(&super::plan::named(check)), cell(&check.found()));
+        let _ = writeln!(out, "| {} | {result} | {} |", cell(&check.id), cell(&super::plan::told(check)));
     }
     confirmations(&mut out, records, approvals);
     for (number, line) in view.steps.iter().enumerate() {

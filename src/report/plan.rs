@@ -18,6 +18,15 @@ pub fn named(check: &CheckResult) -> String {
     if check.title.is_empty() { check.id.clone() } else { format!("{} ({})", check.id, check.title) }
 }
 
+/// What it is about, and what it found.
+pub fn told(check: &CheckResult) -> String {
+    match (check.title.as_str(), check.found()) {
+        ("", found) => found,
+        (title, found) if found.is_empty() => title.to_owned(),
+        (title, found) => format!("{title}: {found}"),
+    }
+}
+
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {
     let mut out = String::new();
@@ -259,7 +268,7 @@ pub fn markdown(plan: &Plan) -> String {
             CheckState::Refused => "**refused**",
             CheckState::Accepted => "**overruled**",
         };
-        let _ = writeln!(out, "| {} | {state} | {} |", cell(&named(check)), cell(&check.found()));
+        let _ = writeln!(out, "| {} | {state} | {} |", cell(&check.id), cell(&told(check)));
     }
     let no_return = no_return(plan);
     for (number, step) in plan.steps.iter().enumerate() {

@@ -14,6 +14,7 @@ mod objects;
 mod questions;
 mod random_keys;
 mod read_only;
+mod run_keys;
 mod screens;
 mod terminal;
 mod typable;
