@@ -191,7 +191,7 @@ async fn follow_on(
                     order.name
                 );
                 complain(&connect.repeat(&format!(
-                    "left; run {} goes on in {place} as Job {}. `tidepilot runs show {}` tells how it stands, `{stop}` has it come to a safe stop",
+                    "left; run {} goes on in {place} as Job {}. `tidepilot runs show {} --follow` shows it from anywhere, `{stop}` has it come to a safe stop",
                     order.run, order.name, order.run
                 )));
                 return ExitCode::from(Exit::Paused.code());

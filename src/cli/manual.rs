@@ -36,8 +36,7 @@ pub const RUNS: &str =
 
 pub const RUNS_LIST: &str = "Exit codes: 0 listed, 64 wrong usage\n\nExample:\n  tidepilot runs list -o json";
 
-pub const RUNS_SHOW: &str =
-    "Exit codes: 0 shown, 4 there is none, or it cannot be read, 64 wrong usage\n\nExample:\n  tidepilot runs show RUN";
+pub const RUNS_SHOW: &str = "Exit codes: 0 shown, 4 there is none, or it cannot be read, 64 wrong usage\n\nExamples:\n  tidepilot runs show RUN\n  tidepilot runs show RUN --follow";
 
 pub const RUNS_RESUME: &str = "Examples:\n  tidepilot runs resume RUN\n  tidepilot runs resume RUN --in east/ops\n  tidepilot runs resume RUN --by-hand 'update[basic-pd-1]'\n  tidepilot runs resume RUN --skip STEP --reason 'done last week, ticket 4711'";
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -48,6 +49,9 @@ enum RunsCommand {
         /// Form of the output; json: the records, one a line
         #[arg(short, long, value_enum, default_value_t = ShowOutput::Text)]
         output: ShowOutput,
+        /// Print its record in the cluster, and go on as it grows, until the run is over; wherever it is driven
+        #[arg(long)]
+        follow: bool,
     },
     #[command(flatten)]
     Audit(super::audit::AuditCommand),
@@ -156,7 +160,8 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
             });
             Ok(ExitCode::SUCCESS)
         }
-        RunsCommand::Show { id, output } => match journal::read(&folder, id) {
+        RunsCommand::Show { id, output, follow: true } => grown(id, *output, folder, connect).await,
+        RunsCommand::Show { id, output, follow: false } => match journal::read(&folder, id) {
             Ok(records) => {
                 let document = records.first().and_then(|record| match &record.event {
                     Event::RunOpened { plan, .. } => plan.document.as_ref(),
@@ -231,6 +236,38 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
         RunsCommand::Abandon { id, reason, sharing, face } => {
             go_on(id, Some(Resolution::Abandon { reason: reason.clone() }), sharing, face, folder, connect).await
         }
+    }
+}
+
+/// Prints a run's record as it grows, until the run is over or whoever looks leaves.
+async fn grown(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let driver = match connect.links() {
+        Ok(links) => Driver::new(links, folder),
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let (head, _) = match driver.recorded(id).await {
+        Ok(found) => found,
+        Err(sentence) => return Ok(connect.refuse(&sentence, Exit::Refused.code())),
+    };
+    let mut known = 0;
+    loop {
+        match driver.record_at(&head.context, &head.namespace, id).await {
+            Ok((records, _)) => {
+                for record in reworded::records(&records, connect.lang()).iter().skip(known) {
+                    print(&match output {
+                        ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
+                        ShowOutput::Json => report::run::json(record)? + "\n",
+                    });
+                }
+                known = records.len().max(known);
+                if driver.over(&records).is_some() {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+            // It is looked at again: whoever watches wants to see when it is there.
+            Err(why) => complain(&why),
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 

@@ -151,7 +151,7 @@ impl Driver {
     /// Looks once at the record and at the Job.
     pub async fn follow(&self, order: &Order, plan: &Plan) -> Followed {
         let mut followed = Followed::default();
-        match self.record_of(&order.run, plan).await {
+        match self.record_at(&plan.target.context, &plan.target.namespace, &order.run).await {
             Ok((records, mark)) => (followed.records, followed.mark) = (records, mark),
             Err(why) => followed.unseen = Some(why),
         }
@@ -165,10 +165,9 @@ impl Driver {
         followed
     }
 
-    /// Every record of a run of this plan; none where it has not begun.
-    async fn record_of(&self, run: &str, plan: &Plan) -> Result<(Vec<Record>, String), String> {
-        let of = &plan.target;
-        let head = found_runs::at(&self.links, &of.context, &of.namespace, run).await.map_err(|why| why.sentence)?;
+    /// Every record of a run, from where its record would be, and the hash of their lines; none where it has not begun.
+    pub async fn record_at(&self, context: &str, namespace: &str, run: &str) -> Result<(Vec<Record>, String), String> {
+        let head = found_runs::at(&self.links, context, namespace, run).await.map_err(|why| why.sentence)?;
         let Some(head) = head else { return Ok(Default::default()) };
         let lines = open_run::read(&self.links, &head).await?;
         let parsed = decode(&lines).map_err(|why| why.to_string())?;

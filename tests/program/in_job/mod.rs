@@ -13,6 +13,7 @@ use tidepilot::sim::{Sim, SimOptions};
 use tokio::runtime::Runtime;
 
 use self::node::Node;
+use crate::common::pty::Terminal;
 use crate::common::{self, LONG, Ran, Room, finish};
 
 const RUN: [&str; 6] = [
@@ -315,6 +316,12 @@ fn who_leaves_is_told_where_the_run_goes_on_and_how_it_is_stopped() {
     // Everybody sees where it is driven.
     let list = world.laptop(&["runs", "list"]);
     assert!(list.all().contains("on Job east/ops/tidepilot-"), "{}", list.all());
+    // While it is driven nobody else has a Job go on with it.
+    let id = world.run_id();
+    let second = world.laptop(&with(&[&["runs", "resume", &id], &ANSWERED, &IN]));
+    assert!(second.code == 6 && second.all().contains("drives it now"), "{} {}", second.code, second.all());
+    // From anywhere it is followed to its end.
+    let follower = world.spawned(&["runs", "show", &id, "--follow"]);
     // The printed line stops it: the Job's pod comes to a safe stop and gives its lease back.
     let job = world.node().jobs()[0]["metadata"]["name"].as_str().expect("a name").to_owned();
     assert!(ran.stderr.contains(&format!("-n ops delete job {job}")), "{}", ran.all());
@@ -323,10 +330,11 @@ fn who_leaves_is_told_where_the_run_goes_on_and_how_it_is_stopped() {
     broken(&world, false);
     world.until("its pod is gone", || world.node().signal("0") == 0);
     // And a person goes on with it here.
-    let id = world.run_id();
     let taken = world.laptop(&with(&[&["runs", "take-over", &id], &ANSWERED]));
     assert_eq!(taken.code, 0, "{}", taken.all());
     world.sent_once();
+    let followed = finish(follower, LONG);
+    assert!(followed.code == 0 && followed.stdout.contains("taken over from"), "{}", followed.all());
 }
 
 #[test]
@@ -348,6 +356,48 @@ fn a_gate_that_nothing_answers_ends_the_job_and_the_next_job_has_the_answer() {
     assert_eq!(next.code, 0, "{}\n{}", next.all(), world.logs());
     world.sent_once();
     assert_eq!(world.node().jobs().len(), 2);
+}
+
+/// What Kubernetes avoids and cannot exclude: a pod whose node was cut off is alive when the next one starts.
+#[test]
+fn of_two_pods_of_one_job_the_second_waits_for_the_first() {
+    let world = World::start();
+    let laptop = world.spawned(&with(&[&RUN, &ANSWERED, &IN]));
+    middle(&world);
+    world.node().double();
+    world.until("the second pod waits", || world.logs().contains("an earlier pod of this Job still holds the lease"));
+    broken(&world, false);
+    let ran = finish(laptop, LONG);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.all(), world.logs());
+    world.sent_once();
+    let records = world.records();
+    assert_eq!(records.matches(r#""record":"taken-over""#).count(), 0, "{records}");
+    // It sees that there is nothing left to do.
+    world.until("both have ended", || world.node().signal("0") == 0);
+    assert!(world.logs().contains("is over: done"), "{}", world.logs());
+}
+
+#[test]
+fn at_a_terminal_the_gate_is_asked_and_the_next_job_has_that_one_answer() {
+    let world = World::start();
+    let kubeconfig = world.room.path("kubeconfig").display().to_string();
+    let arguments = with(&[&["--kubeconfig", &kubeconfig], &RUN, &IN]);
+    let mut terminal = Terminal::start(&world.room, &arguments, &[], 50, 160);
+    terminal.shows(&["Submit it as Job tidepilot-"]);
+    terminal.keys("y\r");
+    terminal.shows(&["Type legacy/pingcap/basic to go on."]);
+    assert_eq!(world.node().jobs().len(), 1);
+    terminal.keys("legacy/pingcap/basic\r");
+    world.until("the second Job", || world.node().jobs().len() == 2);
+    let arguments = world.node().jobs()[1]["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    assert!(arguments.contains("--answer=") && !arguments.contains("--confirm"), "{arguments}");
+    // The leader is last, so the next question is of another member than the plan has first.
+    terminal.shows(&["2 more like it — go on?"]);
+    terminal.keys("y\r");
+    world.until("the third Job", || world.node().jobs().len() == 3);
+    world.until("its end", || world.records().contains(r#""record":"closed""#));
+    assert_eq!(terminal.ended(), 0);
+    world.sent_once();
 }
 
 #[test]

@@ -37,12 +37,14 @@ pub struct Node {
     work: Option<JoinHandle<()>>,
     store: Store,
     namespace: String,
+    double: Arc<AtomicBool>,
 }
 
 impl Node {
     /// Serves the Jobs of one namespace. `environment`: what its pods have besides their own.
     pub fn start(store: &Store, namespace: &str, folder: &Path, environment: &[(&str, &str)]) -> Self {
         let (processes, over) = (Processes::default(), Arc::new(AtomicBool::new(false)));
+        let double = Arc::new(AtomicBool::new(false));
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut kubelet = Kubelet {
             store: store.clone(),
@@ -50,6 +52,7 @@ impl Node {
             folder: folder.to_owned(),
             environment,
             processes: Arc::clone(&processes),
+            double: Arc::clone(&double),
             made: 0,
         };
         let ended = Arc::clone(&over);
@@ -59,7 +62,7 @@ impl Node {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        Self { processes, over, work: Some(work), store: store.clone(), namespace: namespace.to_owned() }
+        Self { processes, over, work: Some(work), store: store.clone(), namespace: namespace.to_owned(), double }
     }
 
     /// Sends a signal to every process of the node, and says how many there were.
@@ -80,6 +83,11 @@ impl Node {
             self.store.edit("pods", &self.namespace, &name, |pod| pod["status"]["conditions"] = json!([disrupted]));
         }
         self.signal("TERM");
+    }
+
+    /// Has every Job that is under way get one pod more beside the one that is alive.
+    pub fn double(&self) {
+        self.double.store(true, Ordering::SeqCst);
     }
 
     /// Writes the Secret into the files of running pods once more, as a kubelet does a while after it was changed.
@@ -120,6 +128,7 @@ struct Kubelet {
     folder: PathBuf,
     environment: Vec<(String, String)>,
     processes: Processes,
+    double: Arc<AtomicBool>,
     made: usize,
 }
 
@@ -146,9 +155,10 @@ impl Kubelet {
         let own = |pod: &Value| pod["metadata"]["labels"]["job-name"] == name;
         let pods: Vec<Value> = self.store.list("pods", Some(&self.namespace)).into_iter().filter(own).collect();
         let alive = pods.iter().find(|pod| matches!(text(pod, "/status/phase"), "Pending" | "Running"));
+        let one_more = alive.is_some() && self.double.swap(false, Ordering::SeqCst);
         let pod = match alive {
-            Some(pod) => pod.clone(),
-            None => {
+            Some(pod) if !one_more => pod.clone(),
+            Some(_) | None => {
                 self.made += 1;
                 let mut pod = job["spec"]["template"].clone();
                 pod["apiVersion"] = json!("v1");

@@ -69,6 +69,10 @@ pub fn gate_anew(run: &Run) -> Option<Gate> {
     let mut taken = run.clone();
     let event = Event::TakenOver { tool: String::new(), by: String::new(), from: String::new(), moves: None };
     taken.apply(&Record { seq: 0, at: Timestamp::UNIX_EPOCH, prev: String::new(), event });
+    // Of a for-each the item that was begun is the next, wherever it stands in the plan.
+    if let Some(gate) = taken.view().gate {
+        return Some(gate);
+    }
     let open = |step: &&PlannedStep| !matches!(taken.state(&step.id), StepState::Completed(_));
     taken.open_gate(taken.steps().iter().find(open)?)
 }
