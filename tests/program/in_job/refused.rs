@@ -52,7 +52,7 @@ fn a_token_that_has_ended_or_ends_too_soon_is_named() {
     let mut world = World::bare(50.0);
     world.serve();
     let with_end = |seconds: i64| {
-        let end = jiff::Timestamp::now().as_second() + seconds;
+        let end = tidepilot::app::driver::now().as_second() + seconds;
         let body = k8s_openapi::ByteString(json!({"exp": end}).to_string().into_bytes());
         let body = serde_json::to_value(body).expect("JSON");
         let body = body.as_str().expect("text").trim_end_matches('=').replace('+', "-").replace('/', "_");
