@@ -420,6 +420,8 @@ fn unread(cluster: &KubeCluster) -> Vec<String> {
 #[cfg(test)]
 pub(crate) mod bed;
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod more_cases;
 #[cfg(test)]
 mod plants;

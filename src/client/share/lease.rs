@@ -6,6 +6,7 @@
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
 //! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
 
+mod held;
 mod object;
 mod taking;
 
@@ -14,17 +15,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use self::object::{holder, holder_identity, micro_time, name, read, transitions};
+use self::held::{Held, name_of};
+use self::object::{holder, holder_identity, name, read};
 use self::taking::{grab, sentence, still_free, until_free};
 use crate::client::kube::identity::Identity;
 use crate::client::wire::agent;
 use crate::client::wire::clock::{Clock, Moment};
 use crate::client::wire::fence::Fence;
 pub use crate::client::wire::fence::Lost;
-use crate::client::wire::link::{Link, Links};
+use crate::client::wire::link::Links;
 use crate::client::wire::permit::WritePermit;
 pub use crate::client::wire::timing::Timing;
 use crate::client::wire::timing::Until;
@@ -112,15 +114,6 @@ pub enum NotTaken {
          itself {duration_s} s after: nobody renews it, and the next run watches it for so long"
     )]
     InDoubt { context: String, why: String, duration_s: u64 },
-}
-
-/// One lease that we took.
-#[derive(Debug)]
-struct Held {
-    place: Place,
-    holder: String,
-    fence: u64,
-    state: Mutex<State>,
 }
 
 #[derive(Debug)]
@@ -342,71 +335,6 @@ impl Lease {
     }
 }
 
-impl Held {
-    /// Renews for as long as it is ours.
-    async fn keep(&self, links: &Links, permit: &WritePermit, timing: Timing, clock: &Clock) {
-        let Ok(link) = links.need(&self.place.context) else { return };
-        let mut pause = timing.renew_every();
-        loop {
-            tokio::time::sleep(pause).await;
-            pause = match self.renew(link, permit, timing, clock).await {
-                Ok(()) => timing.renew_every(),
-                Err(Lost::Unsure { .. }) => timing.renew_every() / 5,
-                Err(Lost::Taken { now, .. }) => {
-                    self.state.lock().unwrap_or_else(PoisonError::into_inner).taken = Some(now);
-                    return;
-                }
-            };
-        }
-    }
-
-    async fn renew(&self, link: &Link, permit: &WritePermit, timing: Timing, clock: &Clock) -> Result<(), Lost> {
-        let begun = clock.moment();
-        let (mut object, renewed) = {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            (state.object.clone(), state.renewed)
-        };
-        // After a pause as long as this somebody may have gone on: look before writing.
-        let mut look = clock.since(renewed) > timing.good_for();
-        loop {
-            if look {
-                let found = read(link, &self.place, &name_of(self)).await.map_err(|t| self.unsure(t.sentence))?;
-                object = self.compare(found.as_ref())?.clone();
-            }
-            object["spec"]["renewTime"] = json!(micro_time());
-            match store(link, permit, ManagedKind::Lease, &object, timing.renew_every()).await {
-                Ok(stored) => {
-                    let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                    state.object = stored;
-                    state.renewed = begun;
-                    return Ok(());
-                }
-                Err(error) if error.conflict() && !look => look = true,
-                Err(error) => return Err(self.unsure(sentence(&error))),
-            }
-        }
-    }
-
-    fn unsure(&self, why: String) -> Lost {
-        Lost::Unsure { context: self.place.context.clone(), why }
-    }
-
-    /// Whether this is still our lease.
-    fn compare<'a>(&self, found: Option<&'a Value>) -> Result<&'a Value, Lost> {
-        let taken = |now: String| Lost::Taken { context: self.place.context.clone(), now };
-        let found = found.ok_or_else(|| taken("it was deleted".into()))?;
-        if holder_identity(found) == Some(self.holder.as_str()) && transitions(found) == self.fence {
-            return Ok(found);
-        }
-        Err(taken(match holder_identity(found) {
-            Some(_) => {
-                format!("{} has it (fencing token {}, ours was {})", holder(found), transitions(found), self.fence)
-            }
-            None => format!("nobody has it (fencing token {}, ours was {})", transitions(found), self.fence),
-        }))
-    }
-}
-
 /// Who holds the lease of a Database in one place now; `None`: nobody. `Err`: it could not be read.
 pub async fn held_by(links: &Links, place: &Place, database: &str) -> Result<Option<Holder>, String> {
     let link = links.need(&place.context)?;
@@ -414,14 +342,11 @@ pub async fn held_by(links: &Links, place: &Place, database: &str) -> Result<Opt
     Ok(found.filter(|found| holder_identity(found).is_some()).map(|found| holder(&found)))
 }
 
-fn name_of(held: &Held) -> String {
-    let state = held.state.lock().unwrap_or_else(PoisonError::into_inner);
-    state.object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::taking::left_behind;
+    use serde_json::json;
+
     use super::*;
 
     fn wanted(run: &str, lock_id: Option<&str>) -> Wanted {

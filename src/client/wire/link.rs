@@ -5,6 +5,9 @@
 //! thread, and rebuilt when a credential expires or is not accepted. A write is repeated only where the server said that it took none (429). Not here: what is
 //! asked ([`crate::client::kube::look`], [`crate::client::pd`], …) and what may leave ([`crate::client::wire::read_only_gate`]).
 
+mod building;
+mod streams;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,32 +17,29 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use kube::client::Body;
-use kube::config::{AuthInfo, ExecConfig, KubeConfigOptions};
+use kube::config::{AuthInfo, ExecConfig};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use crate::client::kube::credentials::{Plugins, command_line};
+use self::building::with_bearer;
+use crate::client::kube::credentials::Plugins;
 use crate::client::kube::kept::{KeptFacts, KeptViews};
 use crate::client::kube::kubeconfig::Entry;
-use crate::client::kube::login::{Login, Proxy, base64, inlined, login_of, proxy_for, token_in};
+use crate::client::kube::login::Proxy;
 use crate::client::kube::targets::{ConnectOptions, Limits, PdAccess, Target};
-use crate::client::kube::unfit::unfit;
+use crate::client::plain;
 use crate::client::wire::indirect::Indirect;
 use crate::client::wire::pd_tls::PdTls;
-use crate::client::wire::read_only_gate::{Gate, Mark, ReadOnly};
+use crate::client::wire::read_only_gate::{Mark, ReadOnly};
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
-use crate::client::wire::retry_after::{asked_to_wait, retry_after};
+use crate::client::wire::retry_after::retry_after;
 use crate::client::wire::slots::Slots;
-use crate::client::wire::stack::client;
 use crate::client::wire::timing::{Departure, TooLate, Until};
-use crate::client::wire::tls_words;
-use crate::client::wire::traffic::{Traffic, credential};
-use crate::client::wire::upgrade::{self, Socket};
-use crate::client::wire::within::{Within, seconds};
-use crate::client::{now, plain};
+use crate::client::wire::traffic::Traffic;
+use crate::client::wire::within::seconds;
 use crate::fleet::ObjectKey;
 
 /// Largest answer that is read: a page of 200 objects stays far below it.
@@ -369,93 +369,6 @@ impl Link {
         })
     }
 
-    /// Opens a watch: the answer's head within the deadline, its body as it comes.
-    pub(in crate::client) async fn stream(&self, path: &str) -> Result<http::Response<Body>, RequestError> {
-        let built = self.built().await?;
-        let request = Request::get(path).body(Vec::new());
-        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
-        let limit = self.limits().request;
-        let log = Call::of(self.context(), &self.traffic, &request);
-        let sent = built.client.send(with_bearer(request, &built).map(Body::from));
-        let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true));
-        let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
-        log.ended(response.as_ref().map(|head| (head.status(), head.headers())).map_err(|error| error.kind));
-        let response = response?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(self.refused(&built, response, limit).await)
-    }
-
-    /// Whether a tunnel that nobody uses now may stay open for the next time.
-    pub(in crate::client) fn has_spare_streams(&self) -> bool {
-        self.streams.available_permits() >= SPARE_STREAMS
-    }
-
-    /// A place for one more stream to a pod. Tunnels that only wait for their next use make room.
-    async fn place(&self, within: Within) -> Result<OwnedSemaphorePermit, RequestError> {
-        if let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() {
-            return Ok(place);
-        }
-        self.slots.let_go();
-        match tokio::time::timeout_at(within.ends(), Arc::clone(&self.streams).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => {
-                let sentence = format!(
-                    "{STREAMS} streams to pods of {} are open already, and none ended within {within}",
-                    self.server()
-                );
-                Err(RequestError::unsent(RequestErrorKind::Unreachable, sentence))
-            }
-        }
-    }
-
-    /// Opens a WebSocket to a pod's subresource, under a mark.
-    pub(in crate::client) async fn socket(
-        &self,
-        path: &str,
-        mark: Mark,
-        within: Within,
-    ) -> Result<Socket, RequestError> {
-        self.rested()?;
-        let built = self.built().await?;
-        let place = self.place(within).await?;
-        let request = Request::get(path).extension(mark).body(Vec::new());
-        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
-        let mut request = with_bearer(request, &built);
-        let key = upgrade::ask(request.headers_mut());
-        let log = Call::of(self.context(), &self.traffic, &request);
-        let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
-        let response = sent.map_err(|_| self.too_late(within.of(), true));
-        let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
-        log.ended(response.as_ref().map(|head| (head.status(), head.headers())).map_err(|error| error.kind));
-        let response = response?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let trouble = self.refused(&built, response, within.left()).await;
-            self.rest(trouble.retry_after);
-            return Err(trouble);
-        }
-        let odd =
-            |why: String| RequestError::cut(format!("the connection to {} failed: {}", self.server(), plain(&why)));
-        upgrade::agreed(response.status(), response.headers(), &key).map_err(|why| odd(why.to_owned()))?;
-        let upgraded = tokio::time::timeout_at(within.ends(), hyper::upgrade::on(response)).await;
-        let upgraded =
-            upgraded.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| odd(error.to_string()))?;
-        Ok(Socket { stream: upgrade::stream(upgraded).await, place })
-    }
-
-    /// The trouble of an answer that is no success, read to its end.
-    async fn refused(&self, built: &Built, response: http::Response<Body>, limit: Duration) -> RequestError {
-        let status = response.status();
-        if status == StatusCode::UNAUTHORIZED {
-            self.not_accepted(built).await;
-        }
-        let retry_after = asked_to_wait(status, response.headers());
-        let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
-        let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-        RequestError { retry_after, ..self.answered(status, &bytes) }
-    }
-
     /// No stream is asked for until then: the server has said so to one of them.
     fn rest(&self, wait: Option<Duration>) {
         if let Some(wait) = wait {
@@ -506,109 +419,6 @@ impl Link {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner).wanted = true;
         *self.built.lock().await = None;
     }
-
-    async fn built(&self) -> Result<Built, RequestError> {
-        let mut slot = self.built.lock().await;
-        let margin = jiff::SignedDuration::from_secs(10);
-        let fresh = |built: &Built| built.expires.is_none_or(|expires| expires.duration_since(now()) > margin);
-        if let Some(built) = slot.as_mut().filter(|built| fresh(built)) {
-            if let Some((file, read)) = &mut built.token_file
-                && now().duration_since(*read) > TOKEN_FILE_KEPT
-            {
-                // What cannot be read now may be there again in a moment; until then the last one counts, as in client-go.
-                *read = now();
-                if let Ok(token) = token_in(file).await {
-                    built.bearer = Some(token);
-                }
-            }
-            return Ok(built.clone());
-        }
-        let built = self.build().await?;
-        *slot = Some(built.clone());
-        Ok(built)
-    }
-
-    /// The user's entry to log in with: after a refusal, the one that the kubeconfig has now.
-    async fn user(&self) -> Option<Arc<AuthInfo>> {
-        let entry = &self.target.entry;
-        let look = {
-            let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = renewed.looked.is_none_or(|looked| now().duration_since(looked) > RENEWED_EVERY);
-            let look = std::mem::take(&mut renewed.wanted) && due;
-            if look {
-                renewed.looked = Some(now());
-            }
-            look
-        };
-        if look {
-            let again = Arc::clone(entry);
-            let user = tokio::task::spawn_blocking(move || again.user_now()).await.ok().flatten();
-            if user.is_some() {
-                self.renewed.lock().unwrap_or_else(PoisonError::into_inner).user = user;
-            }
-        }
-        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).user.clone();
-        renewed.or_else(|| entry.user.clone())
-    }
-
-    async fn build(&self) -> Result<Built, RequestError> {
-        let server = self.server();
-        let cannot = |why: String| {
-            let sentence = format!("the kubeconfig entry of {:?} cannot be used: {}", self.context(), plain(&why));
-            RequestError::unsent(RequestErrorKind::Unreachable, sentence)
-        };
-        let login = |why: &str| RequestError::unsent(RequestErrorKind::AuthNeeded, format!("{server}: {why}"));
-        if let Some(hidden) = &self.target.entry.hidden {
-            return Err(RequestError::unsent(RequestErrorKind::Unreachable, plain(hidden)));
-        }
-        let user = self.user().await;
-        let mut kubeconfig = self.target.entry.alone(user.as_deref());
-        let Login { token, token_file } = login_of(&mut kubeconfig);
-        inlined(&mut kubeconfig).await.map_err(cannot)?;
-        if let Some(why) = unfit(&kubeconfig) {
-            return Err(cannot(why));
-        }
-        let choice = KubeConfigOptions { context: Some(self.context().to_owned()), ..KubeConfigOptions::default() };
-        let mut config =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(|error| cannot(chain(&error)))?;
-        let own_proxy = self.target.entry.cluster.as_ref().and_then(|cluster| cluster.proxy_url.clone());
-        let proxy = proxy_for(own_proxy.as_deref(), &config.cluster_url, config.proxy_url.take());
-        config.proxy_url = proxy.as_ref().map(|proxy| proxy.uri.clone());
-        let exec = config.auth_info.exec.take();
-        if config.auth_info.auth_provider.as_ref().is_some_and(|old| old.config.contains_key("cmd-path")) {
-            return Err(login("its kubeconfig uses the retired auth-provider plugins; use an exec plugin instead"));
-        }
-        let (mut bearer, mut expires) = (None, None);
-        if let Some(file) = &token_file {
-            bearer = Some(token_in(file).await.map_err(|why| login(&why))?);
-        } else if let Some(token) = token {
-            bearer = Some(token.map_err(|why| login(&why))?);
-        } else if let Some(exec) = &exec {
-            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(command_line(exec));
-            let run = self.plugins.get(exec, self.limits().plugin).await;
-            *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
-            let credential = run.map_err(|why| login(&why))?;
-            expires = credential.expires;
-            if let Some(token) = &credential.token {
-                let value = HeaderValue::from_str(&format!("Bearer {token}"));
-                let mut value = value.map_err(|_| login("the credential plugin gave a token that is not text"))?;
-                value.set_sensitive(true);
-                bearer = Some(value);
-            }
-            if let Some((certificate, key)) = credential.certificate {
-                config.auth_info.client_certificate_data = Some(base64(certificate.as_bytes()));
-                config.auth_info.client_key_data = Some(base64(key.as_bytes()).into());
-            }
-        }
-        let plugin = exec.as_ref().map(command_line);
-        let plugin = plugin.as_deref().map(|command| (command, expires));
-        let used = credential(&config.auth_info, bearer.is_some(), token_file.is_some(), plugin);
-        self.traffic.logged_in(used);
-        let gate = Gate { context: self.context().to_owned(), read_only: self.read_only.clone() };
-        let client = client(&config, &gate, self.limits().connect).map_err(|error| cannot(in_words(error.as_ref())))?;
-        let token_file = token_file.map(|file| (file, now()));
-        Ok(Built { client, bearer, token_file, exec, expires, proxy })
-    }
 }
 
 /// The same request once more, with its marks.
@@ -627,37 +437,4 @@ fn worth_asking_again(trouble: &RequestError) -> bool {
         // With a time to wait it was obeyed already.
         Some(status) => matches!(status, 429 | 503) && trouble.retry_after.is_none(),
     }
-}
-
-fn with_bearer(mut request: Request<Vec<u8>>, built: &Built) -> Request<Vec<u8>> {
-    // Here and not at the gate: kube sends from a task of its own, which does not know for which run.
-    request.headers_mut().insert(http::header::USER_AGENT, crate::client::wire::agent::current());
-    if let Some(bearer) = &built.bearer {
-        request.headers_mut().insert(http::header::AUTHORIZATION, bearer.clone());
-    }
-    request
-}
-
-/// Why no client is made of an entry.
-fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
-    match tls_words::inside(error) {
-        Some(rustls::Error::InconsistentKeys(_)) => {
-            "the client-key of its user does not belong to its client-certificate".to_owned()
-        }
-        Some(_) | None => chain(error),
-    }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // Some errors carry their cause's words already.
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }

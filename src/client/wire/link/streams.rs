@@ -1,0 +1,107 @@
+//! What stays open over a link: watches, followed logs, and sockets into pods; so many at a time.
+
+use super::building::with_bearer;
+use super::{ANSWER_LIMIT, SPARE_STREAMS, STREAMS};
+use super::{Built, Link};
+use crate::client::plain;
+use crate::client::wire::read_only_gate::Mark;
+use crate::client::wire::request_error::{RequestError, RequestErrorKind};
+use crate::client::wire::request_log::Call;
+use crate::client::wire::retry_after::asked_to_wait;
+use crate::client::wire::upgrade::{self, Socket};
+use crate::client::wire::within::Within;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::Body;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+impl Link {
+    /// Opens a watch: the answer's head within the deadline, its body as it comes.
+    pub(in crate::client) async fn stream(&self, path: &str) -> Result<http::Response<Body>, RequestError> {
+        let built = self.built().await?;
+        let request = Request::get(path).body(Vec::new());
+        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
+        let limit = self.limits().request;
+        let log = Call::of(self.context(), &self.traffic, &request);
+        let sent = built.client.send(with_bearer(request, &built).map(Body::from));
+        let response = tokio::time::timeout(limit, sent).await.map_err(|_| self.too_late(limit, true));
+        let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
+        log.ended(response.as_ref().map(|head| (head.status(), head.headers())).map_err(|error| error.kind));
+        let response = response?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refused(&built, response, limit).await)
+    }
+
+    /// Whether a tunnel that nobody uses now may stay open for the next time.
+    pub(in crate::client) fn has_spare_streams(&self) -> bool {
+        self.streams.available_permits() >= SPARE_STREAMS
+    }
+
+    /// A place for one more stream to a pod. Tunnels that only wait for their next use make room.
+    async fn place(&self, within: Within) -> Result<OwnedSemaphorePermit, RequestError> {
+        if let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() {
+            return Ok(place);
+        }
+        self.slots.let_go();
+        match tokio::time::timeout_at(within.ends(), Arc::clone(&self.streams).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => {
+                let sentence = format!(
+                    "{STREAMS} streams to pods of {} are open already, and none ended within {within}",
+                    self.server()
+                );
+                Err(RequestError::unsent(RequestErrorKind::Unreachable, sentence))
+            }
+        }
+    }
+
+    /// Opens a WebSocket to a pod's subresource, under a mark.
+    pub(in crate::client) async fn socket(
+        &self,
+        path: &str,
+        mark: Mark,
+        within: Within,
+    ) -> Result<Socket, RequestError> {
+        self.rested()?;
+        let built = self.built().await?;
+        let place = self.place(within).await?;
+        let request = Request::get(path).extension(mark).body(Vec::new());
+        let request = request.map_err(|error| RequestError::unsent(RequestErrorKind::Refused, error.to_string()))?;
+        let mut request = with_bearer(request, &built);
+        let key = upgrade::ask(request.headers_mut());
+        let log = Call::of(self.context(), &self.traffic, &request);
+        let sent = tokio::time::timeout_at(within.ends(), built.client.send(request.map(Body::from))).await;
+        let response = sent.map_err(|_| self.too_late(within.of(), true));
+        let response = response.and_then(|response| response.map_err(|error| self.failed(&built, &error)));
+        log.ended(response.as_ref().map(|head| (head.status(), head.headers())).map_err(|error| error.kind));
+        let response = response?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let trouble = self.refused(&built, response, within.left()).await;
+            self.rest(trouble.retry_after);
+            return Err(trouble);
+        }
+        let odd =
+            |why: String| RequestError::cut(format!("the connection to {} failed: {}", self.server(), plain(&why)));
+        upgrade::agreed(response.status(), response.headers(), &key).map_err(|why| odd(why.to_owned()))?;
+        let upgraded = tokio::time::timeout_at(within.ends(), hyper::upgrade::on(response)).await;
+        let upgraded =
+            upgraded.map_err(|_| self.too_late(within.of(), true))?.map_err(|error| odd(error.to_string()))?;
+        Ok(Socket { stream: upgrade::stream(upgraded).await, place })
+    }
+
+    /// The trouble of an answer that is no success, read to its end.
+    pub(super) async fn refused(&self, built: &Built, response: http::Response<Body>, limit: Duration) -> RequestError {
+        let status = response.status();
+        if status == StatusCode::UNAUTHORIZED {
+            self.not_accepted(built).await;
+        }
+        let retry_after = asked_to_wait(status, response.headers());
+        let body = tokio::time::timeout(limit, Limited::new(response.into_body(), ANSWER_LIMIT).collect()).await;
+        let bytes = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        RequestError { retry_after, ..self.answered(status, &bytes) }
+    }
+}
