@@ -67,7 +67,7 @@ fn json_commands(command: &clap::Command, path: &str, out: &mut Vec<String>) {
 }
 
 /// What is run for one of them, with the schema that its documents hold to, and whether each line is one.
-fn scenes(path: &str, run: &str, file: &str) -> Option<Vec<(Vec<String>, &'static str, bool)>> {
+fn scenes(path: &str, run: &str, file: &str, job: &[&str]) -> Option<Vec<(Vec<String>, &'static str, bool)>> {
     let restart = ["restart-component", "--set", BASIC, "--set", "component=tidb"];
     let scene = |more: &[&str], schema, lines| {
         let words = path.split(' ').chain(more.iter().copied()).chain(["-o", "json"]);
@@ -82,6 +82,7 @@ fn scenes(path: &str, run: &str, file: &str) -> Option<Vec<(Vec<String>, &'stati
             scene(&[&restart[..], &["--dry-run"]].concat(), "plan", false),
             scene(&[&restart[..], &["--confirm", "legacy/pingcap/basic"]].concat(), "run", true),
         ],
+        "job" => vec![scene(job, "run", true)],
         "runs list" => vec![scene(&[], "runs", false)],
         // The run is over: going on with it tells nothing more, and what it tells is records.
         "runs show" | "runs resume" => vec![scene(&[run], "run", true)],
@@ -102,11 +103,20 @@ fn every_json_of_the_program_begins_alike_and_has_a_schema() {
     let run = demo.room.journals()[0].clone();
     let runbook = demo.room.run(&["runbook", "new", "mine"]).expect(0).stdout;
     std::fs::write(demo.room.path("mine.yaml"), runbook).expect("written");
+    // What a Job's pod is given.
+    let plan = demo.room.path("plan.json");
+    demo.run(&["plan", "restart-component", "--set", BASIC, "--set", "component=tidb", "--out", "plan.json"]).expect(0);
+    let sealed: Value = serde_json::from_str(&std::fs::read_to_string(&plan).expect("a plan")).expect("JSON");
+    let job = [
+        ["--run", "20261130-020000-0001", "--plan", "plan.json", "--name", "east/ops/job", "--end", "end"].as_slice(),
+        &["--digest", sealed["digest"].as_str().expect("a digest"), "--confirm", "legacy/pingcap/basic"],
+    ]
+    .concat();
     let mut commands = Vec::new();
     json_commands(&tidepilot::cli::commands(), "", &mut commands);
     assert!(commands.len() >= 12, "{commands:?}");
     for path in &commands {
-        let scenes = scenes(path, &run, "mine.yaml");
+        let scenes = scenes(path, &run, "mine.yaml", &job);
         for (arguments, schema, lines) in scenes.unwrap_or_else(|| panic!("`{path}` prints JSON and has no scene here"))
         {
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
