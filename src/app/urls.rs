@@ -1,7 +1,7 @@
 //! URLs shown by their parts: what all of a view share gives way, what differs stays, what is missing stands in brackets
 //! where it belongs.
 //!
-//! Not here: which peerURL is expected (`fleet::tidbcluster`), whether it may be sent (`fleet::peer_url`).
+//! Not here: which peerURL is expected (`fleet::tidbcluster`), whether it may be sent (`fleet::peer_url_check`).
 
 use super::views::{Cell, Part, Tone};
 use super::words::Level;

@@ -20,20 +20,20 @@ use super::tidbcluster::{Component, TidbCluster};
 use super::tls_toggle::{Toggle, toggle};
 use super::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
-mod drift;
 pub(super) mod grouping;
 mod joining;
 mod judging;
 pub(super) mod names;
+mod peer_url_drift;
 pub mod rows;
 
-use drift::expect_urls;
 use grouping::group;
 pub use grouping::{Astray, astray, referenced};
 pub(crate) use grouping::{answers, candidates, cluster_id};
 use joining::{join, join_stores, place_of};
 use judging::{compare, judge_members, judge_tidb_cluster, see_clusters, see_reference, strays};
 pub use names::host;
+use peer_url_drift::expect_urls;
 pub use rows::{Member, StoreRow};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.

@@ -34,7 +34,7 @@ pub mod object;
 pub mod one_cluster;
 pub mod operator_form;
 pub mod pd;
-pub mod peer_url;
+pub mod peer_url_check;
 pub mod problem;
 pub mod quorum;
 pub mod rollout;

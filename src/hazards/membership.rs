@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::fleet::database::Member;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
-use crate::fleet::peer_url::{BadPeerUrl, check_held, normal};
+use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
 use crate::fleet::rollout::stateful_set;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{forced, speaks_tls};

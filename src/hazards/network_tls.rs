@@ -7,7 +7,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
 use crate::fleet::object::{ObjectId, ObjectKind};
-use crate::fleet::peer_url::{BadPeerUrl, check_held};
+use crate::fleet::peer_url_check::{BadPeerUrl, check_held};
 use crate::fleet::tls::{CertificateFaultKind, TroubleOf, operator_asks, troubles_of};
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::hazards::check_context::{CheckContext, Part};

@@ -1,4 +1,4 @@
-//! The product's hands: what the loop of a run ([`super::drive`]) asks for, done on real connections under a permit and a
+//! The product's hands: what the loop of a run ([`super::run_loop`]) asks for, done on real connections under a permit and a
 //! lease.
 
 use std::collections::BTreeSet;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::drive::{Hands, Taken};
 use super::run_journal::{RunJournal, Unwritten};
+use super::run_loop::{Hands, Taken};
 use super::waiting::{Haste, Quiet};
 use super::{Driver, GateAnswer, RunChannels, approve, ask, now, tell};
 use crate::app::message::RunMessage;

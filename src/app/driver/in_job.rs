@@ -2,7 +2,7 @@
 //!
 //! The pod has no journal: the run is what its record in the cluster says. It is the same driver again only by that
 //! record, which names the Job; the lease of an earlier pod is watched until it has lapsed, so that two never drive. A run
-//! that a person has taken over since is theirs. Not here: submitting it ([`super::jobs`]), the steps ([`super::drive`]).
+//! that a person has taken over since is theirs. Not here: submitting it ([`super::jobs`]), the steps ([`super::run_loop`]).
 
 use std::time::Duration;
 

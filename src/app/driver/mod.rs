@@ -13,7 +13,6 @@ pub mod approve;
 pub mod approved;
 mod closeup;
 mod copies;
-pub mod drive;
 mod ended;
 mod forwards;
 mod going_on;
@@ -26,6 +25,7 @@ pub mod journals;
 pub mod open_work;
 mod planning;
 pub mod run_journal;
+pub mod run_loop;
 pub mod runbook_catalog;
 mod saved;
 pub mod session;
@@ -43,12 +43,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use drive::{Ending, Taken};
 use ended::{end, need, stopped};
 use going_on::moving;
 use guard::{Acquire, Guarded};
 use hands::WireHands;
 use run_journal::{RunJournal, Unwritten};
+use run_loop::{Ending, Taken};
 
 use super::exit::Exit;
 use super::message::{RunEnd, RunMessage, RunbookInfo};
@@ -334,7 +334,7 @@ impl Driver {
     /// Drives the steps, and puts how that ended in words.
     async fn steps(&self, mut run: Run, book: &mut RunJournal, ears: &mut RunChannels) -> RunEnd {
         let ending = match WireHands::of(self, &run, book, ears) {
-            Ok(mut hands) => drive::drive(&mut run, &mut hands, Input::Go).await,
+            Ok(mut hands) => run_loop::drive(&mut run, &mut hands, Input::Go).await,
             Err(sentence) => return end(&run.id, Exit::Refused, sentence),
         };
         match ending {

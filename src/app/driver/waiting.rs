@@ -1,6 +1,6 @@
 //! How long nothing has moved while a run waits, what is said about it, and how a person's wish to stop cuts it short.
 //!
-//! Not here: what is waited for and how long it may take (`runbook::run::engine`), what the signs of a stand-still are
+//! Not here: what is waited for and how long it may take (`runbook::run::waits`), what the signs of a stand-still are
 //! (`runbook::run::standstill`).
 
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
 //! Runs that wait for a second person. Not here: what one of them waits with (`console::approvals`).
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;

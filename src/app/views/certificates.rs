@@ -1,4 +1,5 @@
 //! The certificates of every TidbCluster with TLS, the one that ends first on top.
+//! Drawn by `console::table`.
 //!
 //! Not here: what is judged (`fleet::tls`), the order (`fleet::certificate_list`), one certificate in full (`console::detail`).
 

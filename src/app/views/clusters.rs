@@ -1,4 +1,5 @@
 //! KubeClusters: how fresh each is, what it serves, and beneath it what is wrong with the connection.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;

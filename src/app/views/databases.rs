@@ -1,4 +1,5 @@
 //! Every Database, one line each: how its quorum stands, what is wrong, where it is.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle};
 use crate::app::App;

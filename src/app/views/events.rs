@@ -1,4 +1,5 @@
 //! Events of Kubernetes, of one object or of all namespaces with TidbClusters in all clusters, the last one first.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;

@@ -1,4 +1,5 @@
 //! What is wrong or risky in all Databases, the worst first, and then what could not be seen.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Problem, Row, Tone, ViewSpec, column};
 use crate::app::App;

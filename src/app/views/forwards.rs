@@ -1,4 +1,5 @@
 //! The ports on this machine that lead into pods.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
 use crate::app::App;

@@ -1,4 +1,5 @@
 //! What this program said, noticed and asked in this session, the last one first.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, sentence};
 use crate::app::weather::Request;

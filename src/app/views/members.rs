@@ -1,4 +1,5 @@
 //! PD members: who they are, where they run, and what peerURL they have against the one they should have.
+//! Drawn by `console::table`.
 
 use super::{Cell, Column, Item, LIST, Mark, Note, Row, Tone, ViewSpec, column, middle};
 use crate::app::App;

@@ -1,4 +1,5 @@
 //! The namespaces with something of TiDB Operator, over all clusters.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Mark, Row, ViewSpec, column, number};
 use crate::app::App;

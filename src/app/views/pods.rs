@@ -1,4 +1,5 @@
 //! Every pod of TiDB Operator in all clusters, whatever Database it belongs to.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;

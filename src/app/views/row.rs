@@ -1,4 +1,5 @@
 //! What a table is made of: columns, and rows of cells whose parts say what they are, not how they look.
+//! Drawn by `console::table`.
 //!
 //! The face decides colours, glyphs and widths. Not here: which rows a view has (its own file), filter and order
 //! ([`super::super::rows`]).

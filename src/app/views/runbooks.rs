@@ -1,4 +1,5 @@
 //! The runbooks that can be run.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column};
 use crate::app::App;

@@ -1,4 +1,5 @@
 //! The runs whose journals are on this machine, and the open ones of others.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
 use crate::app::App;

@@ -1,4 +1,5 @@
 //! TiKV and TiFlash stores as PD lists them, each with the cluster and pod that it was joined to.
+//! Drawn by `console::table`.
 //!
 //! What PD calls `region_count` of a store are region peers: a region has one in each store that holds a copy of it.
 

@@ -1,4 +1,5 @@
 //! TidbCluster objects of all clusters, with what the operator says of them.
+//! Drawn by `console::table`.
 
 use super::{Cell, Item, LIST, Mark, Row, Tone, ViewSpec, column, middle};
 use crate::app::App;

@@ -1,5 +1,5 @@
 //! What is asked of Kubernetes API servers: kubeconfig and credentials, one look and a long one (watch), rights, probe pods.
-//! Not here: writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
+//! Not here: connecting and sending ([`crate::client::wire::link`]), writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
 
 pub mod closeup;
 pub(super) mod credentials;

@@ -15,7 +15,7 @@ use crate::client::{encode, pd, plain};
 use crate::fleet::database::database_of;
 use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
-use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url};
+use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url_check};
 use crate::runbook::action::{ProbeLine, leads_to};
 use crate::runbook::actions::Action;
 use crate::runbook::actions::ProbePeerUrl;
@@ -97,7 +97,7 @@ async fn look_from(
     url: &str,
     line: &mut ProbeLine,
 ) -> Result<String, String> {
-    peer_url::check_form(url, tls).map_err(|bad| bad.to_string())?;
+    peer_url_check::check_form(url, tls).map_err(|bad| bad.to_string())?;
     // `check_form` leaves exactly scheme://host:port.
     let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
     let link = links.need(&line.from.context)?;

@@ -1,4 +1,5 @@
-//! The requests that PD gets from us, as HTTP.
+//! The requests that PD gets from us, as HTTP. Not here: the way to its pod ([`crate::client::wire::forward`]), the round of
+//! questions ([`super`]).
 
 use http::Request;
 use http_body_util::Full;

@@ -6,8 +6,8 @@
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
 //! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
 
-mod held;
 mod object;
+mod renewing;
 mod taking;
 
 use std::fmt;
@@ -18,8 +18,8 @@ use futures::future::{BoxFuture, join_all};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use self::held::{Held, name_of};
 use self::object::{holder, holder_identity, name, read};
+use self::renewing::{Held, name_of};
 use self::taking::{grab, sentence, still_free, until_free};
 use crate::client::kube::identity::Identity;
 use crate::client::wire::agent;

@@ -16,7 +16,7 @@ use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::workload::Pod;
-use crate::fleet::{Fleet, ObjectRef, peer_url};
+use crate::fleet::{Fleet, ObjectRef, peer_url_check};
 use crate::runbook::action::Answer;
 use crate::runbook::actions::Action;
 use crate::runbook::actions::{RemovePdMember, TransferPdLeader, UpdatePeerUrl};
@@ -43,8 +43,8 @@ pub(super) async fn update_peer_url(
     let member = found.members.iter().find(|member| member.id == *id);
     let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
     match restores {
-        true => peer_url::check_restore(*id, to, tls, &found.members),
-        false => peer_url::check_update(*id, to, &expected, tls, &found.members),
+        true => peer_url_check::check_restore(*id, to, tls, &found.members),
+        false => peer_url_check::check_update(*id, to, &expected, tls, &found.members),
     }
     .map_err(|bad| bad.to_string())?;
     if member.peer_urls != *from {

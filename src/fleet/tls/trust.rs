@@ -1,7 +1,7 @@
 //! Whether the certificates of one Database fit each other: one CA (hazard 21), and common names that are let in (hazard 22).
 //!
 //! Of two CAs the one that more Secrets trust is the Database's; a Secret that stands apart from it is named, and the others
-//! are not. Pure. Not here: one certificate by itself ([`super`]), what to do about it (`findings::cure`).
+//! are not. Pure. Not here: one certificate by itself ([`super`]), what to do about it (`hazards::cure`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@ use super::placeholders::name_placeholder;
 use super::values::{domain_fault, variable};
 
 use super::{Location, Subject};
-use crate::fleet::peer_url::check_form;
+use crate::fleet::peer_url_check::check_form;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {
     let rules: [fn(&Command) -> Option<Finding>; 10] = [

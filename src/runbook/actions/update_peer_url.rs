@@ -15,7 +15,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, database_of};
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
-use crate::fleet::peer_url;
+use crate::fleet::peer_url_check;
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::runbook::actions::forward;
 use crate::runbook::actions::judge::{Judged, Look, pd_answers, views_of};
@@ -126,8 +126,8 @@ impl ActionKind for UpdatePeerUrl {
             let proper = tc.expected_peer_url(pod, tls);
             for answer in pd_answers(target, seen).values() {
                 let checked = match restores {
-                    true => peer_url::check_restore(*id, to, tls, &answer.members),
-                    false => peer_url::check_update(*id, to, &proper, tls, &answer.members),
+                    true => peer_url_check::check_restore(*id, to, tls, &answer.members),
+                    false => peer_url_check::check_update(*id, to, &proper, tls, &answer.members),
                 };
                 if let Err(bad) = checked {
                     return Judged::Refuse(format!("the peerURL of {pod} was not sent: {bad}"));

@@ -9,7 +9,7 @@ use super::{Doubt, Unseen, doubts, of_database};
 use crate::fleet::database::{Database, Member};
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
-use crate::fleet::peer_url::readable;
+use crate::fleet::peer_url_check::readable;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
 

@@ -1,6 +1,6 @@
 //! A plan: a runbook bound to its inputs and to what was observed — every step with its exact before and after.
 //!
-//! Types here; making one is [`crate::runbook::plan::bind`]. A plan is stored in a run's first record and never changes after.
+//! Types here; made in [`crate::runbook::plan::bind`], shown by `report::plan` and `console::plan_view`. A plan is stored in a run's first record and never changes after.
 
 pub mod answers;
 pub mod bind;

@@ -3,7 +3,7 @@
 //! An approval is an object of its own in the cluster ([`Approval`]); the driver reads it and records it as
 //! `Approved`, so that the run stays a fold of its journal. It is for one step of one plan (with its item, where the
 //! step is one of a for-each), for one attempt, and for one question. Pure: nothing here looks. Not here: who counts as
-//! a person ([`crate::runbook::run::people`]), writing and finding approvals (`client::share::approval`), the gate itself ([`crate::runbook::run::engine`]).
+//! a person ([`crate::runbook::run::people`]), writing and finding approvals (`client::share::approval`), which steps need one ([`crate::runbook::run::approval_needed`]), the gate itself ([`crate::runbook::run::gates`]).
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -2,7 +2,7 @@
 //!
 //! Level-triggered: every decision is made from the records and one fresh [`Observation`], so a live run, a resumed
 //! one and a replayed one take the same path. [`Run::apply`] is the only thing that changes a run. Nothing here has a
-//! clock or does I/O; the loop (`app::driver::drive`) carries the effects out in their order.
+//! clock or does I/O; the loop (`app::driver::run_loop`) carries the effects out in their order.
 //!
 //! The rules: an Intent is appended before its action leaves; an answer never completes a step, only an observation
 //! does; what cannot be decided by looking waits or stops, it is never retried blindly.
@@ -19,10 +19,10 @@ use crate::runbook::image::Image;
 use crate::runbook::plan::PlannedStep;
 use crate::runbook::plan::answers::Facts;
 use crate::runbook::plan::preflight;
+use crate::runbook::run::approval_needed;
 pub use crate::runbook::run::effect::{About, Effect, Input, Stop};
 use crate::runbook::run::gates::answered;
 use crate::runbook::run::record::{Cause, Event, How, Outcome, PauseReason};
-use crate::runbook::run::second_person;
 use crate::runbook::run::undo::undone;
 pub use crate::runbook::run::{BadRun, Pause, Run, StepState};
 
@@ -57,7 +57,7 @@ impl Run {
             Input::Probed { step, lines } => self.probed(&step, &lines, stop_asked, now),
             Input::Crossed { step, ways } => self.crossed(&step, &ways, stop_asked, now),
             Input::Answered { gate, text } => answered(gate, text),
-            Input::Approvals { wanted, found } => second_person::found(&wanted, &found),
+            Input::Approvals { wanted, found } => approval_needed::found(&wanted, &found),
             Input::Stalled { about, sentence, since } => {
                 let since = since.map_or_else(String::new, |at| format!(" (since {} UTC)", at.strftime("%H:%M:%S")));
                 let (cause, sentence) = match about {

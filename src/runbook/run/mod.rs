@@ -5,6 +5,7 @@
 
 mod applying;
 pub mod approval;
+mod approval_needed;
 pub mod beside;
 pub(super) mod blame;
 pub mod choices;
@@ -21,7 +22,6 @@ mod probes;
 pub mod proven;
 pub mod record;
 pub mod remaining;
-mod second_person;
 pub mod standing;
 pub mod standstill;
 pub mod undo;

@@ -1,6 +1,6 @@
 //! Waiting: steps that only wait, and what is said while anything is waited for. Pure.
 //!
-//! Not here: for how long nothing has moved, and where to look ([`super::standstill`]).
+//! Not here: for how long nothing has moved, and where to look (`app::driver::waiting`).
 
 use jiff::Timestamp;
 use serde_json::json;

@@ -2,7 +2,7 @@
 //!
 //! A follower proxies to the leader's client URL and so fails when there is none or that name does not resolve from its
 //! pod, unless the request asks for the follower itself. Statuses, headers and bodies are those of PD 8.5.4 and 7.5.7 behind
-//! TiDB Operator, recorded (`golden`). etcd's paths are in `etcd`.
+//! TiDB Operator, recorded (`golden`). etcd's paths are in `etcd_http`.
 
 use serde_json::{Value, json};
 

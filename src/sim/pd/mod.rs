@@ -1,6 +1,6 @@
 //! One simulated Database as PD sees it: etcd membership with a view per member, links, leader, stores.
 //!
-//! Pure state that moves with the world's tick: no sockets (`server`), no HTTP (`etcd`, `api`), no Kubernetes objects. What
+//! Pure state that moves with the world's tick: no sockets (`server`), no HTTP (`etcd_http`, `api`), no Kubernetes objects. What
 //! it keeps true to life: reads are node-local, a write needs a majority, a peerURL that resolves nowhere shows only when
 //! connections must be made anew, and a malformed one kills every other member (facts-etcd.md 2-5; domain.md §3.4).
 

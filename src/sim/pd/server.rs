@@ -1,6 +1,6 @@
 //! HTTP/1.1 in front of a simulated PD pod: one connection, plain or mutual TLS, until the process ends.
 //!
-//! Reads a request whole, asks `etcd` or `api` under the world's lock, waits what the answer says, writes the log line. It
+//! Reads a request whole, asks `etcd_http` or `api` under the world's lock, waits what the answer says, writes the log line. It
 //! opens no socket: the byte stream comes from port-forward or from a program in another pod.
 
 use std::convert::Infallible;

@@ -1,6 +1,6 @@
 //! A bed for runs of any runbook on the simulated world without sockets: look, write, let time pass, die, go on.
 //!
-//! The loop is the product's own (`app::driver::drive`); between it and `sim::bare` stands what the client is between it
+//! The loop is the product's own (`app::driver::run_loop`); between it and `sim::bare` stands what the client is between it
 //! and real clusters: [`look`] makes an observation, [`send`] makes requests of an action. Time moves only when a run looks or waits, so a
 //! case takes milliseconds. Not here: which runs there are and what has to come out of them (the tests say that).
 //! `model` is the other bed: hand-made, for one TidbCluster, with somebody else who acts.
@@ -16,8 +16,8 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tidepilot::app::driver::GateAnswer;
-use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
 use tidepilot::app::driver::run_journal::Unwritten;
+use tidepilot::app::driver::run_loop::{self, Ending, Hands, Taken};
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::kube::look::Depth;
 use tidepilot::fleet::Fleet;
@@ -242,7 +242,7 @@ pub fn live_on(bed: &mut Bed, run: Run, answer: Answer, course: Course<'_>) -> E
 
 fn go_on(bed: &mut Bed, mut run: Run, first: Input<'static>, course: Course<'_>) -> Ended {
     let mut hands = BareHands { bed, course, completed: 0, looks: 0, sent_on: None };
-    let ending = drive::drive(&mut run, &mut hands, first).now_or_never().expect("hands in memory never wait");
+    let ending = run_loop::drive(&mut run, &mut hands, first).now_or_never().expect("hands in memory never wait");
     match ending {
         Ending::Stopped(stop) => Ended::Stopped(stop),
         Ending::Taken(_) => Ended::Crashed,

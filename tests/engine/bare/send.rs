@@ -138,10 +138,14 @@ pub fn prepare(bare: &Bare, action: &Action, seen: &Fleet) -> Result<Sent, Strin
             let answer = seen.clusters[&target.context].pd[&door.key()].answer.clone()?;
             let member = answer.members.iter().find(|member| member.id == *id).ok_or("no such member")?;
             let checked = match restores {
-                true => peer_url::check_restore(*id, to, tc.tls(), &answer.members),
-                false => {
-                    peer_url::check_update(*id, to, &tc.expected_peer_url(pod, tc.tls()), tc.tls(), &answer.members)
-                }
+                true => peer_url_check::check_restore(*id, to, tc.tls(), &answer.members),
+                false => peer_url_check::check_update(
+                    *id,
+                    to,
+                    &tc.expected_peer_url(pod, tc.tls()),
+                    tc.tls(),
+                    &answer.members,
+                ),
             };
             checked.map_err(|bad| bad.to_string())?;
             if member.peer_urls != *from {

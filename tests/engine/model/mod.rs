@@ -1,7 +1,7 @@
 //! A model world and a driver for the engine's tests: no sockets, no clock, every write counted.
 //!
 //! One TidbCluster with three PDs, whose operator is "after some looks everything has rolled". [`drive`] is the
-//! product's own loop (`app::driver::drive`) on hands and a journal in memory, so that a test can stop it anywhere,
+//! product's own loop (`app::driver::run_loop`) on hands and a journal in memory, so that a test can stop it anywhere,
 //! lose or delay an answer, or let somebody else change the world. Not here: what has to come out (the tests say that).
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
@@ -17,7 +17,7 @@ use std::time::Duration;
 use self::hands::MemoryHands;
 pub use self::world::World;
 use jiff::Timestamp;
-use tidepilot::app::driver::drive::{self, Ending};
+use tidepilot::app::driver::run_loop::{self, Ending};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::runbook::action::{Answer, ProbeLine};
 use tidepilot::runbook::actions::Action;
@@ -259,7 +259,7 @@ pub fn drive(bed: &mut Bed, course: Course<'_>) -> Ended {
         patience: Patience::default(),
         stolen: false,
     };
-    let mut driving = std::pin::pin!(drive::drive(&mut run, &mut hands, Input::Go));
+    let mut driving = std::pin::pin!(run_loop::drive(&mut run, &mut hands, Input::Go));
     let mut context = Context::from_waker(Waker::noop());
     let mut left = polls.unwrap_or(usize::MAX);
     let ending = loop {

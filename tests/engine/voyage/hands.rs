@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tidepilot::app::driver::GateAnswer;
-use tidepilot::app::driver::drive::{self, Ending, Hands, Taken};
 use tidepilot::app::driver::run_journal::Unwritten;
+use tidepilot::app::driver::run_loop::{self, Ending, Hands, Taken};
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::kube::look::Depth;
 use tidepilot::runbook::Observation;
@@ -165,7 +165,7 @@ impl SeaHands {
                 && let Ok(record) = self.append(first).await
             {
                 run.apply(&record);
-                let ending = drive::drive(&mut run, &mut self, Input::Go).await;
+                let ending = run_loop::drive(&mut run, &mut self, Input::Go).await;
                 lock(&self.sea).note(&format!("operator {}: {}", self.who, of(&ending)));
             }
             let over = run.outcome().is_some();

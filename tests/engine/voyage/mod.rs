@@ -1,5 +1,5 @@
 //! Two operators on one Database in virtual time while faults fall: each is a process with the product's own loop
-//! (`app::driver::drive`), a journal of its own, a renewal of its lease beside it and a clock that runs a little wrong.
+//! (`app::driver::run_loop`), a journal of its own, a renewal of its lease beside it and a clock that runs a little wrong.
 //!
 //! Faults: a crash and a new start, a process that is frozen (also in the middle of a take-over), a partition of one
 //! operator from lease and record, a request or an answer that is lost, 409, 410, 429 and 5xx, a look that is old. What

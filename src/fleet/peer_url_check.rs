@@ -2,7 +2,7 @@
 //!
 //! The v3 gateway commits any string, and then every *other* member panics, at once and at each restart
 //! (`domain.md` §3.3, `facts-etcd.md`); v2 refuses some of it. This stands before both and is stricter than either.
-//! Not here: whether the name resolves and answers — that takes a probe from inside a pod.
+//! Not here: which member has another peerURL than it should (`fleet::database::peer_url_drift`), whether the name resolves and answers — that takes a probe from inside a pod.
 
 use super::pd::{EtcdMember, MemberId};
 

@@ -1,10 +1,10 @@
 //! Drift: a PD member whose peerURL is not the one that its TidbCluster asks for.
 //!
-//! Not here: which URL is expected ([`TidbCluster::expected_peer_url`]), when two URLs are the same ([`peer_url::normal`]), which
+//! Not here: which URL is expected ([`TidbCluster::expected_peer_url`]), when two URLs are the same ([`peer_url_check::normal`]), which
 //! ones are never sent ([`peer_url`]).
 
 use super::rows::Member;
-use crate::fleet::peer_url;
+use crate::fleet::peer_url_check;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls_toggle::{Toggle, speaks_tls};
 use crate::fleet::{KubeCluster, ObjectRef};
@@ -23,7 +23,7 @@ pub(super) fn expect_urls(
         let Some(pod) = &member.pod else { continue };
         let tls = toggle.map_or_else(|| speaks_tls(cluster, tc, pod), |toggle| toggle.proper);
         let expected = tc.expected_peer_url(pod, tls);
-        member.drift = !matches!(member.peer_urls.as_slice(), [url] if peer_url::normal(url) == expected);
+        member.drift = !matches!(member.peer_urls.as_slice(), [url] if peer_url_check::normal(url) == expected);
         member.expected_peer_url = Some(expected);
     }
 }
