@@ -12,7 +12,7 @@ use tidepilot::client::kube::objects::redacted;
 use tidepilot::fleet::certificate::fingerprint;
 use tidepilot::fleet::object::{ObjectId, ObjectKind, uid, written_by};
 use tidepilot::fleet::pd::MembershipApi;
-use tidepilot::fleet::{Fleet, ObjectRef, peer_url};
+use tidepilot::fleet::{Fleet, ObjectRef, peer_url_check};
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::requests::{
