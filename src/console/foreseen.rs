@@ -42,7 +42,7 @@ fn of_plan(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     for (state, level, word) in checks {
         for check in plan.checks.iter().filter(|check| check.state == state) {
             let head = span(format!("  {} {word}: ", theme.glyph(level)), theme.level(level));
-            page.hang(vec![head], check.name(), plain, room);
+            page.hang(vec![head], &check.found(), plain, room);
         }
     }
     page.hang(vec![Span::raw("  ")], &plan::sums(plan), plain, room);

@@ -140,7 +140,7 @@ pub fn check_counts(theme: Theme, plan: &Plan) -> Vec<Span<'static>> {
         (CheckState::Refused, Level::Bad, "refused"),
     ];
     let counted = parts.into_iter().filter_map(|(state, level, word)| {
-        let n = plan.checks.iter().filter(|check| check.state == state).count();
+        let n = plan.checks.iter().filter(|check| check.state == state && check.applies()).count();
         (n > 0).then(|| span(format!("  {} {n} {word}", theme.glyph(level)), theme.level(level)))
     });
     counted.collect()
@@ -160,7 +160,7 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize, unfolded:
         CheckState::Warning => 2,
         CheckState::Passed => 3,
     });
-    let passed = sorted.iter().filter(|check| check.state == CheckState::Passed).count();
+    let passed = sorted.iter().filter(|check| check.state == CheckState::Passed && check.applies()).count();
     let folded = !unfolded && passed > FEW;
     for check in sorted.into_iter().filter(|check| !folded || check.state != CheckState::Passed) {
         let level = match check.state {
@@ -169,6 +169,11 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize, unfolded:
             CheckState::Refused => Level::Bad,
         };
         let glyph = span(format!("  {} ", theme.glyph(level)), theme.level(level));
+        if !check.applies() {
+            let words = format!("{}: {}", check.name(), check.sentence);
+            page.hang(vec![Span::raw("    ")], &words, theme.style(Role::Dim), room);
+            continue;
+        }
         if check.state == CheckState::Passed {
             page.hang(vec![glyph], check.name(), theme.style(Role::Dim), room);
             continue;

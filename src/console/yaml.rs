@@ -164,7 +164,6 @@ impl Columns {
 /// A field with its values on both sides.
 type Difference = (String, Option<String>, Option<String>);
 
-/// The fields that differ, in order of their paths, and how many are equal.
 /// What differs, and the fields that are equal with their values.
 fn differences(one: &Value, other: &Value) -> (Vec<Difference>, Vec<(String, String)>) {
     let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());

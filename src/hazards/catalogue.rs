@@ -268,7 +268,7 @@ pub static CATALOGUE: &[Hazard] = &[
         "single-pd-unsynced",
         High,
         Now,
-        "When the operator cannot reach PD it restarts all of it at once, without handing over the lead.",
+        "When the operator cannot reach PD it restarts all of it at once, without transferring PD leadership.",
     ),
     hazard(
         33,

@@ -37,8 +37,9 @@ pub fn text(plan: &Plan) -> String {
     if plan.experimental {
         out.push_str("! The vendor calls this procedure experimental: data may be lost. The alternative is a new cluster and a data migration.\n");
     }
-    let passed = plan.checks.iter().filter(|check| check.state == CheckState::Passed).count();
-    let _ = writeln!(out, "Preflight: {passed} of {} passed", counted(plan.checks.len(), "check"));
+    let passed = plan.checks.iter().filter(|check| check.state == CheckState::Passed && check.applies()).count();
+    let of = plan.checks.iter().filter(|check| check.applies()).count();
+    let _ = writeln!(out, "Preflight: {passed} of {} passed", counted(of, "check"));
     for check in &plan.checks {
         match check.state {
             CheckState::Passed => {}
@@ -162,15 +163,15 @@ fn way_back(plan: &Plan) -> String {
     let changes = |(_, step): &(usize, &PlannedStep)| step.action.writes() && !step.already_so;
     let all = || plan.steps.iter().enumerate().filter(changes);
     if all().next().is_none() {
-        return "Way back: nothing is changed, so nothing has to be put back.".into();
+        return "Rollback: nothing is changed, so nothing has to be put back.".into();
     }
     match no_return(plan) {
         None => {
             let left: Vec<String> = all().filter(|(_, step)| stays(step)).map(named).collect();
             match left.as_slice() {
-                [] => "Way back: every change can be put back.".into(),
+                [] => "Rollback: every change can be put back.".into(),
                 left => format!(
-                    "Way back: none is needed for {}: undo leaves it as it then is; every other change can be put back.",
+                    "Rollback: none is needed for {}: undo leaves it as it then is; every other change can be put back.",
                     left.join(", ")
                 ),
             }
@@ -183,7 +184,7 @@ fn way_back(plan: &Plan) -> String {
                 .collect();
             let list = |steps: Vec<String>| if steps.is_empty() { "none".to_owned() } else { steps.join(", ") };
             format!(
-                "Way back: none from step {} on; it stays whatever else is put back.\n  can be put back before it: {}\n  can be put back after it, each by itself: {}",
+                "Rollback: none from step {} on; it stays whatever else is put back.\n  can be put back before it: {}\n  can be put back after it, each by itself: {}",
                 named((at, &plan.steps[at])),
                 list(before),
                 list(after)

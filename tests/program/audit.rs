@@ -196,7 +196,7 @@ fn a_reviewed_plan_runs_only_while_nothing_has_moved() {
         text.contains("puts back peerURLs [\"http://basic-pd-0.basic-pd-peer.pingcap.svc:2380\"] of basic-pd-0"),
         "{text}"
     );
-    assert!(text.contains("Way back: none from step 1 [set-domain] on"), "{text}");
+    assert!(text.contains("Rollback: none from step 1 [set-domain] on"), "{text}");
     let first: Value = serde_json::from_str(&std::fs::read_to_string(file).expect("written")).expect("JSON");
     // Another look at the same world has the same digest, whatever the resourceVersions.
     code(&demo.kubectl(&["--context", "legacy", "-n", "pingcap", "label", "tc", "basic", "a=b"]), 0);

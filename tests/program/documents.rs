@@ -105,7 +105,7 @@ fn every_json_of_the_program_begins_alike_and_has_a_schema() {
     std::fs::write(demo.room.path("mine.yaml"), runbook).expect("written");
     // What a Job's pod is given.
     let plan = demo.room.path("plan.json");
-    demo.run(&["plan", "restart-component", "--set", BASIC, "--set", "component=tidb", "--out", "plan.json"]).expect(0);
+    demo.run(&["plan", "restart-component", "--set", BASIC, "--set", "component=tidb", "--out", "plan.json"]).expect(2);
     let sealed: Value = serde_json::from_str(&std::fs::read_to_string(&plan).expect("a plan")).expect("JSON");
     let job = [
         ["--run", "20261130-020000-0001", "--plan", "plan.json", "--name", "east/ops/job", "--end", "end"].as_slice(),

@@ -108,7 +108,7 @@ impl ActionKind for TransferPdLeader {
     }
 
     fn told(&self) -> String {
-        format!("Hand PD's lead to {} (asked through {})", self.to, self.target)
+        format!("Transfer PD leadership to {} (asked through {})", self.to, self.target)
     }
 
     fn deed(&self) -> String {

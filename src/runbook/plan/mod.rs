@@ -152,7 +152,7 @@ pub struct CheckResult {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub title: String,
     pub state: CheckState,
-    /// What was refused, what was found, what to do; empty when passed.
+    /// What was refused, what was found, what to do; of one that passed: that it does not apply, else empty.
     pub sentence: String,
     /// It refuses for a reading, not for proof: a person may overrule it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -176,6 +176,11 @@ impl CheckResult {
     /// What people call it: by its title, else by its id.
     pub fn name(&self) -> &str {
         if self.title.is_empty() { &self.id } else { &self.title }
+    }
+
+    /// Whether there was anything to check: a check for one way of doing it passes on every other way.
+    pub fn applies(&self) -> bool {
+        self.state != CheckState::Passed || self.sentence.is_empty()
     }
 
     /// What it found, with the reason where a person overruled it.

@@ -35,7 +35,10 @@ pub(super) fn judged(check: &Check, facts: &Facts<'_>) -> CheckResult {
     let title = check.title.as_ref().map_or("", |title| &title.en);
     let result = |state, sentence: String| CheckResult::new(&check.id, state, sentence).titled(title);
     let applies = check.when.as_ref().map_or(Ok(true), |when| facts.check(when, &none));
-    match applies.and_then(|applies| if applies { facts.check(&check.check, &none) } else { Ok(true) }) {
+    if applies == Ok(false) {
+        return result(CheckState::Passed, "does not apply here".to_owned());
+    }
+    match applies.and_then(|_| facts.check(&check.check, &none)) {
         Ok(true) => result(CheckState::Passed, String::new()),
         Ok(false) => match facts.words(&check.fail.en, &none) {
             Ok(sentence) => {

@@ -213,6 +213,7 @@ fn scenes(path: &str, run: &str) -> Option<Vec<Vec<String>>> {
             "render coredns ill --dns PLANT=10.0.0.1".into(),
             "render coredns ill --for PLANT".into(),
         ],
+        "job" => vec!["job --run PLANT --plan PLANT.yaml --digest PLANT --name PLANT --end end".into()],
         "runs list" => vec!["runs list".into()],
         "runs show" | "runs verify" | "runs report" | "runs remaining" | "runs resume" | "runs undo" => {
             vec![format!("{path} {run}"), format!("{path} PLANT"), format!("{path} r-planted")]
