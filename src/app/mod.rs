@@ -341,8 +341,12 @@ impl App {
             return Some(format!("run {} is under way; one at a time", run.id()));
         }
         let refused = plan.refusals().count();
-        (refused > 0)
-            .then(|| format!("refused by {refused} of {}; nothing can be sent", counted(plan.checks.len(), "check")))
+        (refused > 0).then(|| {
+            format!(
+                "refused by {refused} of {}; nothing can be sent",
+                counted(plan.checks.iter().filter(|check| check.applies()).count(), "check")
+            )
+        })
     }
 
     /// Whether the configuration makes this context read-only.

@@ -53,7 +53,10 @@ fn of_plan(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     for step in changing.iter().take(NAMED) {
         page.hang(vec![span(format!("  {} ", theme.arrow()), dim)], &step.title, plain, room);
         for (path, _, after) in plan::diff(&step.before.without_revisions(), &step.after.without_revisions()) {
-            let path = if path.is_empty() { "peerURL".to_owned() } else { path };
+            let path = match path.as_str() {
+                "" | "peerUrls" => "peerURL",
+                path => path.trim_start_matches("fields."),
+            };
             page.hang(vec![span(format!("    {path} becomes "), dim)], &after, theme.level(Level::Good), room);
         }
     }

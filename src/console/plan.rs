@@ -124,7 +124,8 @@ pub fn sums(plan: &Plan) -> String {
         text.push_str(&format!(", {already} already so"));
     }
     let failed = plan.checks.iter().filter(|check| check.state == CheckState::Refused).count();
-    text.push_str(&format!("; {}", counted(plan.checks.len(), "check")));
+    let checks = plan.checks.iter().filter(|check| check.applies()).count();
+    text.push_str(&format!("; {}", counted(checks, "check")));
     if failed > 0 {
         text.push_str(&format!(", {failed} refusing"));
     }
