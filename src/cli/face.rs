@@ -42,9 +42,6 @@ pub struct FaceArgs {
     pub output: RunOutput,
     #[command(flatten)]
     pub notify: NotifyArgs,
-    /// Answers to single gates, by their ids: a person gave them where the run was submitted.
-    #[arg(skip)]
-    pub answers: Vec<(String, String)>,
 }
 
 impl FaceArgs {
@@ -203,10 +200,6 @@ impl Said {
 
 /// What the flags answer.
 pub(super) fn flagged(face: &FaceArgs, gate: &Gate, unused: &mut BTreeSet<String>) -> Option<GateAnswer> {
-    let wanted = gate.text.as_deref().unwrap_or_default();
-    if face.answers.iter().any(|(id, text)| *id == gate.id && text == wanted) {
-        return Some(GateAnswer::Text(wanted.to_owned()));
-    }
     match &gate.text {
         Some(text) if face.confirm.iter().any(|given| gate.takes(given)) => {
             unused.retain(|given| !gate.takes(given));

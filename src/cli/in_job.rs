@@ -2,7 +2,9 @@
 //!
 //! Everything is decided here: the plan is shown, the gates that nothing answers are named, and a person agrees. From then
 //! on the run needs this machine no more; what is printed is its record. Not here: looking and creating
-//! (`app::driver::jobs`), what the pod does ([`super::job`]).
+//! (`app::driver::jobs`), what is ordered ([`ordering`]), what the pod does ([`super::job`]).
+
+mod ordering;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,23 +14,21 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use self::ordering::{Ordered, ordered, seen_by_pod, stops};
 use super::face::{FaceArgs, RunOutput, Said, answer, drive, finish, flagged, told};
-use super::plan::sealed;
-use super::shared_options::{Connect, Language, PdAccessArg};
+use super::shared_options::Connect;
 use super::signals::{Signals, asked};
 use super::{complain, note, print};
 use crate::app::driver::jobs::{Followed, ToDrive};
-use crate::app::driver::telling::RunTeller;
+use crate::app::driver::telling::{RunTeller, UNANSWERED};
 use crate::app::driver::{Driver, GateAnswer, now};
 use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
-use crate::client::jobs::access::Unknown;
+use crate::client::jobs::looking::Seen;
 use crate::client::jobs::manifest::Order;
-use crate::counted::counted;
 use crate::report;
 use crate::runbook::actions::requests::{manifest, quote};
-use crate::runbook::plan::digest::digest;
-use crate::runbook::plan::{Confirm, Gate, Plan, answers};
+use crate::runbook::plan::{Gate, Plan};
 
 /// Between two looks at the record.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -80,6 +80,15 @@ fn place(text: &str) -> Result<Place, String> {
     }
 }
 
+/// The side of whoever submits.
+#[derive(Clone, Copy)]
+struct Laptop<'a> {
+    args: &'a InArgs,
+    face: &'a FaceArgs,
+    connect: &'a Connect,
+    driver: &'a Driver,
+}
+
 /// How following came to its end.
 enum Came {
     Over(RunEnd),
@@ -107,13 +116,13 @@ pub async fn begin(
     if let Some(somebody) = driver.busy(&plan).await {
         return connect.refuse(&format!("{somebody}; nothing was submitted"), Exit::AnotherRun.code());
     }
-    follow_on(args, face, connect, driver, ToDrive::new(plan), teller).await
+    follow_on(Laptop { args, face, connect, driver }, ToDrive::new(plan), None, teller).await
 }
 
 /// Prints what would be submitted.
 pub async fn dry_run(args: &InArgs, face: &FaceArgs, connect: &Connect, driver: &Driver, plan: Plan) -> ExitCode {
-    let order = match order(args, face, connect, driver, &ToDrive::new(plan)).await {
-        Ok(order) => order,
+    let order = match ordered(&Laptop { args, face, connect, driver }, &ToDrive::new(plan), None).await {
+        Ok(ordered) => ordered.order,
         Err(sentence) => return connect.refuse(&sentence, Exit::Refused.code()),
     };
     let manifests = order.manifests();
@@ -147,11 +156,11 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
     let Some(to_drive) = found.lock().unwrap_or_else(PoisonError::into_inner).take() else {
         return finish(&end, face, connect, &teller).await;
     };
-    let mut face = face.clone();
+    let mut given = None;
     if let Some(gate) = &to_drive.gate {
-        let by_flag = flagged(&face, gate, &mut BTreeSet::new());
-        match answer(&face, gate, by_flag).await {
-            GateAnswer::Text(text) => face.answers.push((gate.id.clone(), text)),
+        let by_flag = flagged(face, gate, &mut BTreeSet::new());
+        match put(face, gate, by_flag).await {
+            GateAnswer::Text(text) => given = Some((gate.id.clone(), text)),
             GateAnswer::NotYet | GateAnswer::No => {
                 let need = gate.text.as_ref().map_or("--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
                 let sentence =
@@ -160,92 +169,94 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
             }
         }
     }
-    follow_on(args, &face, connect, &driver, to_drive, &mut teller).await
+    follow_on(Laptop { args, face, connect, driver: &driver }, to_drive, given, &mut teller).await
 }
 
-/// Submits, follows, asks at gates, and submits again.
+/// Asks, until it is answered or whoever is asked wants to leave (Ctrl-C, SIGTERM): then it is left open.
+async fn put(face: &FaceArgs, gate: &Gate, by_flag: Option<GateAnswer>) -> GateAnswer {
+    let mut signals = Signals::register().ok();
+    tokio::select! {
+        said = answer(face, gate, by_flag) => said,
+        _ = asked(&mut signals) => {
+            note("\n");
+            GateAnswer::NotYet
+        }
+    }
+}
+
+/// Submits, follows, asks at gates, and submits again. `given`: the answer that goes with the next Job. Each goes with one.
 async fn follow_on(
-    args: &InArgs,
-    face: &FaceArgs,
-    connect: &Connect,
-    driver: &Driver,
+    laptop: Laptop<'_>,
     mut to_drive: ToDrive,
+    mut given: Option<(String, String)>,
     teller: &mut RunTeller,
 ) -> ExitCode {
-    let mut face = face.clone();
+    let Laptop { face, connect, driver, .. } = laptop;
     let mut known = to_drive.begun.as_ref().map_or(0, |(records, _)| *records);
     let mut agreed = to_drive.begun.is_some();
     loop {
-        let order = match submitted(args, &face, connect, driver, &to_drive, agreed).await {
+        let order = match submitted(&laptop, &to_drive, given.as_ref(), agreed).await {
             Ok(order) => order,
             Err((sentence, code)) => return connect.refuse(&sentence, code.code()),
         };
         agreed = true;
-        let place = format!("{}/{}", order.context, order.namespace);
-        match follow(driver, &order, &to_drive.plan, &face, teller, &mut known).await {
-            Came::Left => {
-                let stop = format!(
-                    "kubectl --context {} -n {} delete job {}",
-                    quote(&order.context),
-                    quote(&order.namespace),
-                    order.name
-                );
-                complain(&connect.repeat(&format!(
-                    "left; run {} goes on in {place} as Job {}. `tidepilot runs show {} --follow` shows it from anywhere, `{stop}` has it come to a safe stop",
-                    order.run, order.name, order.run
-                )));
-                return ExitCode::from(Exit::Paused.code());
-            }
+        match follow(driver, &order, &to_drive.plan, face, teller, &mut known).await {
+            Came::Left => return left(&order, connect),
             Came::Over(end) => {
                 teller.ended(&end);
-                return finish(&end, &face, connect, teller).await;
+                return finish(&end, face, connect, teller).await;
             }
             Came::AtGate(end, gate, followed) => {
                 let said = match &gate {
-                    Some(gate) => answer(&face, gate, None).await,
+                    Some(gate) => {
+                        teller.waits(gate, if face.asks() { UNANSWERED } else { Duration::ZERO });
+                        put(face, gate, None).await
+                    }
                     None => GateAnswer::NotYet,
                 };
                 let (Some(gate), GateAnswer::Text(text)) = (gate, said) else {
-                    let resume = format!(
-                        "`tidepilot runs resume {} --in {}` asks and has a Job go on",
-                        order.run,
-                        quote(&place)
-                    );
-                    let end = RunEnd { sentence: format!("{}; {resume}", end.sentence), ..end };
                     teller.ended(&end);
-                    return finish(&end, &face, connect, teller).await;
+                    return finish(&end, face, connect, teller).await;
                 };
-                face.answers.push((gate.id, text));
+                given = Some((gate.id, text));
                 to_drive.begun = Some((followed.records.len(), followed.mark));
             }
         }
     }
 }
 
+/// Whoever followed it has left.
+fn left(order: &Order, connect: &Connect) -> ExitCode {
+    let Order { run, context, namespace, name, .. } = order;
+    let stop = format!("kubectl --context {} -n {} delete job {name}", quote(context), quote(namespace));
+    complain(&connect.repeat(&format!(
+        "left; run {run} goes on in {context}/{namespace} as Job {name}. `tidepilot runs show {run} --follow` shows it from anywhere, `{stop}` has it come to a safe stop"
+    )));
+    ExitCode::from(Exit::Paused.code())
+}
+
 /// Makes the order, says what will happen, asks, and creates the objects.
 async fn submitted(
-    args: &InArgs,
-    face: &FaceArgs,
-    connect: &Connect,
-    driver: &Driver,
+    laptop: &Laptop<'_>,
     to_drive: &ToDrive,
+    given: Option<&(String, String)>,
     agreed: bool,
 ) -> Result<Order, (String, Exit)> {
+    let Laptop { face, connect, driver, .. } = *laptop;
     let refused = |sentence: String| (sentence, Exit::Refused);
-    let order = order(args, face, connect, driver, to_drive).await.map_err(refused)?;
-    for sentence in access(driver, &order, &to_drive.plan).await.map_err(refused)? {
-        complain(&sentence);
-    }
+    let Ordered { order, contexts, warnings } = ordered(laptop, to_drive, given).await.map_err(refused)?;
+    warnings.iter().for_each(|sentence| complain(sentence));
     driver.rehearse_job(&order).await.map_err(|why| refused(format!("nothing was submitted: {why}")))?;
     let place = format!("{}/{}", order.context, order.namespace);
     if !agreed {
+        seen_by_pod(connect, &contexts, &to_drive.plan).await.map_err(refused)?;
         for sentence in stops(&to_drive.plan, face) {
             complain(&report::plain(&sentence));
         }
         let question = format!("Submit it as Job {} in {place}?", order.name);
         let gate = Gate { id: "submit".into(), step: "submit".into(), question, text: None, short: None };
         let by_flag = flagged(face, &gate, &mut BTreeSet::new());
-        if answer(face, &gate, by_flag).await.text().is_none() {
+        if put(face, &gate, by_flag).await.text().is_none() {
             return Err((format!("nothing was submitted: {} (needs --yes)", gate.question), Exit::AtGate));
         }
     }
@@ -254,142 +265,6 @@ async fn submitted(
         note(&format!("run {} was submitted to {place} as Job {}; Ctrl-C leaves it there\n", order.run, order.name));
     }
     Ok(order)
-}
-
-/// What is submitted. `Err`: one sentence.
-async fn order(
-    args: &InArgs,
-    face: &FaceArgs,
-    connect: &Connect,
-    driver: &Driver,
-    to_drive: &ToDrive,
-) -> Result<Order, String> {
-    let Some(place) = &args.place else { return Err("there is no --in".to_owned()) };
-    let plan = &to_drive.plan;
-    if let Some(sentence) = driver.not_by_job(plan) {
-        return Err(sentence);
-    }
-    if connect.pd_ca.is_some() {
-        return Err("--pd-ca, --pd-cert and --pd-key are files of this machine and do not go with a Job".to_owned());
-    }
-    let records = to_drive.begun.as_ref().map_or(0, |(records, _)| *records);
-    Ok(Order {
-        run: to_drive.run.clone(),
-        runbook: plan.runbook.clone(),
-        target: plan.target.to_string(),
-        context: place.context.clone(),
-        namespace: place.namespace.clone(),
-        name: Order::name_of(&to_drive.run, records),
-        plan: sealed(plan).map_err(|error| error.to_string())?.to_string(),
-        document: plan.document.as_ref().map(|document| (document.file.clone(), document.text.clone())),
-        image: args.image.clone().unwrap_or_else(|| format!("tidepilot:{}", env!("CARGO_PKG_VERSION"))),
-        pull_secret: args.image_pull_secret.clone(),
-        kubeconfig_secret: args.kubeconfig_secret.clone(),
-        user: driver.submitter(&place.context).await,
-        arguments: arguments(face, connect, to_drive),
-    })
-}
-
-/// What the pod is told: the plan's digest, its contexts, and what was answered.
-fn arguments(face: &FaceArgs, connect: &Connect, to_drive: &ToDrive) -> Vec<String> {
-    let plan = &to_drive.plan;
-    let mut all = vec![format!("--digest={}", digest(plan))];
-    all.extend(plan.contexts.iter().map(|context| format!("--context={context}")));
-    all.extend(connect.namespace.clone().or_else(|| only_namespace(plan)).map(|only| format!("--namespace={only}")));
-    all.extend(connect.pd_access.map(|how| format!("--pd-access={}", PdAccessArg::word(how))));
-    let lang = if connect.chinese() { Language::Zh } else { Language::En };
-    all.push(format!("--lang={}", if lang == Language::Zh { "zh" } else { "en" }));
-    all.extend(to_drive.begun.iter().map(|(_, mark)| format!("--after={mark}")));
-    all.extend(face.yes.then(|| "--yes".to_owned()));
-    all.extend(face.confirm.iter().map(|text| format!("--confirm={text}")));
-    all.extend(face.answers.iter().map(|(gate, text)| format!("--answer={gate}={text}")));
-    all
-}
-
-/// The namespace of everything that the plan is about, where it is one: with the roles that `rbac` prints then, nothing
-/// outside may be listed.
-fn only_namespace(plan: &Plan) -> Option<String> {
-    let of_database = plan.basis.keys().filter_map(|name| name.strip_prefix("TidbCluster ")?.split('/').nth(1));
-    let of_steps = plan.steps.iter().map(|step| step.action.target().namespace.as_str());
-    let all: BTreeSet<&str> = of_database.chain(of_steps).chain([plan.target.namespace.as_str()]).collect();
-    match all.len() {
-        1 => all.first().map(|only| (*only).to_owned()),
-        _ => None,
-    }
-}
-
-/// What is known of the Job's kubeconfig, a sentence each. `Err`: with it nothing could be driven.
-async fn access(driver: &Driver, order: &Order, plan: &Plan) -> Result<Vec<String>, String> {
-    let access = match driver.job_access(order).await {
-        Ok(access) => access,
-        Err(Unknown::Bad(why)) => return Err(format!("nothing was submitted: {why}")),
-        Err(Unknown::Unseen(why)) => {
-            return Ok(vec![format!(
-                "warning: whether the Secret {} has what the run needs is not known: {why}",
-                order.kubeconfig_secret
-            )]);
-        }
-    };
-    let missing: Vec<&str> =
-        plan.contexts.iter().filter(|context| !access.contains_key(*context)).map(String::as_str).collect();
-    if !missing.is_empty() {
-        return Err(format!(
-            "nothing was submitted: the kubeconfig in Secret {} has no context {}",
-            order.kubeconfig_secret,
-            missing.join(", ")
-        ));
-    }
-    let ends = plan.contexts.iter().filter_map(|context| Some((context, access.get(context).copied()??)));
-    let Some((context, end)) = ends.min_by_key(|(_, end)| *end) else { return Ok(Vec::new()) };
-    let left = end.duration_since(now()).as_secs();
-    if left <= 0 {
-        return Err(format!(
-            "nothing was submitted: the token for {context} in Secret {} ended {end}",
-            order.kubeconfig_secret
-        ));
-    }
-    let longest: u64 = plan.steps.iter().filter(|step| !step.already_so).map(|step| step.total_s).sum();
-    let short = u64::try_from(left).is_ok_and(|left| left < longest);
-    Ok(short
-        .then(|| {
-            format!(
-                "warning: the token for {context} ends {end}, in {}; the steps may take up to {} in all. A new one in Secret {} is picked up by the run",
-                hours(left.unsigned_abs()),
-                hours(longest),
-                order.kubeconfig_secret
-            )
-        })
-        .into_iter()
-        .collect())
-}
-
-fn hours(seconds: u64) -> String {
-    match seconds / 60 {
-        minutes @ 0..=90 => counted(usize::try_from(minutes).unwrap_or_default(), "minute"),
-        minutes => counted(usize::try_from(minutes / 60).unwrap_or_default(), "hour"),
-    }
-}
-
-/// Where the run will stop for a person, since nothing that was given answers there.
-fn stops(plan: &Plan, face: &FaceArgs) -> Vec<String> {
-    let mut gates = BTreeSet::new();
-    let mut all = Vec::new();
-    for step in plan.steps.iter().filter(|step| !step.already_so) {
-        let (gate, needs) = match &step.confirm {
-            Confirm::None => continue,
-            Confirm::Plain { gate } if !face.yes => (gate, "--yes".to_owned()),
-            Confirm::Typed { gate, text, short }
-                if !face.confirm.iter().any(|given| answers(Some(text), short.as_deref(), given)) =>
-            {
-                (gate, format!("--confirm {}", quote(text)))
-            }
-            Confirm::Plain { .. } | Confirm::Typed { .. } => continue,
-        };
-        if gates.insert(gate.clone()) {
-            all.push(format!("it will stop before {} and wait for a person ({needs} answers now)", step.id));
-        }
-    }
-    all
 }
 
 /// Prints the record as it grows, until the run is over, needs a person, or whoever looks leaves.
@@ -427,6 +302,9 @@ async fn follow(
         if let Some((code, word)) = driver.over(&followed.records) {
             last_looks += 1;
             if ended.is_some() || last_looks > LAST_LOOKS || followed.job.gone {
+                // The record says that it is done; only the pod has judged what was verified.
+                let not_good = code == Exit::Done && ended.as_ref().is_some_and(|it| it.code == Exit::NotGood.code());
+                let code = if not_good { Exit::NotGood } else { code };
                 let sentence = ended.map_or(word, |ended| ended.sentence);
                 return Came::Over(RunEnd { run: order.run.clone(), code, sentence, ..RunEnd::default() });
             }
@@ -444,37 +322,47 @@ async fn follow(
 
 /// The Job is over, and the run is not.
 fn stopped(driver: &Driver, order: &Order, followed: Followed) -> Came {
-    let place = format!("{}/{}", order.context, order.namespace);
-    let run = order.run.clone();
     let open = !followed.records.is_empty();
-    let resume = match open {
-        true => format!("; `tidepilot runs resume {run} --in {}` has a Job go on with it", quote(&place)),
-        false => String::new(),
-    };
-    let job = &followed.job;
-    let (code, sentence) = match &job.ended {
-        _ if job.gone => {
-            (Exit::Paused, format!("Job {} was deleted from {place}; its lease lapses by itself{resume}", order.name))
-        }
-        Some(ended) => (Exit::of_run(ended.code).unwrap_or(Exit::Internal), ended.sentence.clone()),
-        None => {
-            let why = job.trouble.clone().unwrap_or_else(|| "its pod left no word".to_owned());
-            (
-                if open { Exit::Paused } else { Exit::Internal },
-                format!("Job {} in {place} is over: {why}{resume}", order.name),
-            )
-        }
-    };
-    let end = RunEnd { run: if open { run } else { String::new() }, code, sentence, ..RunEnd::default() };
+    let (code, sentence) = end_of(order, open, &followed.job);
+    let run = if open { order.run.clone() } else { String::new() };
+    let end = RunEnd { run, code, sentence, ..RunEnd::default() };
     match code {
         Exit::AtGate => Came::AtGate(end, driver.question(&followed.records), Box::new(followed)),
         _ => Came::Over(end),
     }
 }
 
+/// How a Job has ended whose run is not over; `open`: it has begun.
+fn end_of(order: &Order, open: bool, job: &Seen) -> (Exit, String) {
+    let (place, name) = (format!("{}/{}", order.context, order.namespace), &order.name);
+    let command = format!("tidepilot runs resume {} --in {}", order.run, quote(&place));
+    let resume = if open { format!("; `{command}` has a Job go on with it") } else { String::new() };
+    let without_word = if open { Exit::Paused } else { Exit::Internal };
+    let Some(ended) = job.ended.as_ref().filter(|_| !job.gone) else {
+        if job.gone {
+            return (Exit::Paused, format!("Job {name} was deleted from {place}; its lease lapses by itself{resume}"));
+        }
+        let why = job.trouble.clone().unwrap_or_else(|| "its pod left no word".to_owned());
+        return (without_word, format!("Job {name} in {place} is over: {why}{resume}"));
+    };
+    match Exit::of_run(ended.code).unwrap_or(Exit::Internal) {
+        // Whoever may write the status of pods can write this. That a run is over is said by its record or not at all.
+        Exit::Done | Exit::Undone | Exit::NotGood => {
+            let said = &ended.sentence;
+            let sentence =
+                format!("Job {name} in {place} says {said:?}, and the run's record does not say that it is over");
+            (without_word, format!("{sentence}{resume}"))
+        }
+        // It is somebody else's by now, or this sentence has the command.
+        code if code == Exit::AnotherRun || ended.sentence.contains(&command) => (code, ended.sentence.clone()),
+        code => (code, format!("{}{resume}", ended.sentence)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::jobs::looking::Ended;
 
     #[test]
     fn a_place_is_split_at_its_last_slash() {
@@ -483,5 +371,24 @@ mod tests {
         for bad in ["east", "/ops", "east/", ""] {
             assert!(place(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_the_record_says_that_a_run_is_over() {
+        let order = Order { run: "r".into(), context: "east".into(), namespace: "ops".into(), ..Order::default() };
+        let job = |code: u8, sentence: &str| Seen {
+            finished: true,
+            ended: Some(Ended { code, sentence: sentence.into() }),
+            ..Seen::default()
+        };
+        for (open, code) in [(true, Exit::Paused), (false, Exit::Internal)] {
+            for said in [Exit::Done, Exit::Undone, Exit::NotGood] {
+                assert_eq!(end_of(&order, open, &job(said.code(), "done")).0, code, "{said:?}");
+            }
+        }
+        let (code, sentence) = end_of(&order, true, &job(5, "paused at a"));
+        assert_eq!(code, Exit::Paused);
+        assert!(sentence.contains("`tidepilot runs resume r --in east/ops` has a Job go on"), "{sentence}");
+        assert_eq!(end_of(&order, true, &job(6, "theirs")), (Exit::AnotherRun, "theirs".to_owned()));
     }
 }

@@ -58,18 +58,24 @@ pub async fn run(args: &JobArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     if digest(&plan) != args.digest {
         return refuse("the plan in the ConfigMap is not the one that was agreed to; nothing was sent".to_owned());
     }
-    let face = FaceArgs { answers: args.answers.clone(), ..args.face.clone() };
+    let face = &args.face;
     let (driver, notifier) =
         match connect.links().and_then(|links| Ok((connect.driver(links)?, face.notify.notifier()?))) {
             Ok(both) => both,
             Err(sentence) => return refuse(sentence),
         };
     let driver = driver.patience(face.patience()).in_job(&args.name);
-    let task = Task { run: args.run.clone(), plan, job: args.name.clone(), after: args.after.clone() };
+    let task = Task {
+        run: args.run.clone(),
+        plan,
+        job: args.name.clone(),
+        after: args.after.clone(),
+        answers: args.answers.clone(),
+    };
     let mut teller = RunTeller::new(notifier);
-    let end = drive(&face, &mut teller, |ears| async move { driver.carry_on(&task, ears).await }).await;
+    let end = drive(face, &mut teller, |ears| async move { driver.carry_on(&task, ears).await }).await;
     leave(args, end.code, &end.sentence);
-    Ok(finish(&end, &face, connect, &teller).await)
+    Ok(finish(&end, face, connect, &teller).await)
 }
 
 /// Leaves the end where Kubernetes keeps it.

@@ -145,7 +145,7 @@ async fn tokens(args: &RbacArgs, account: &Account, file: &Path, connect: &Conne
     let quoted = quote(&file.display().to_string());
     out.push_str(&format!(
         "{quoted} holds them: whoever has it acts as that account. Put it into the Job's namespace and delete it:\n  \
-         kubectl --context CONTEXT -n NAMESPACE create secret generic tidepilot-access --from-file=kubeconfig={quoted} && rm {quoted}\n"
+         kubectl --context CONTEXT -n NAMESPACE create secret generic tidepilot-access --from-file=kubeconfig={quoted} --dry-run=client -o yaml | kubectl --context CONTEXT -n NAMESPACE apply -f - && rm {quoted}\n"
     ));
     print(&out);
     ExitCode::SUCCESS

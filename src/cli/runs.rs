@@ -259,6 +259,11 @@ async fn grown(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect)
                         ShowOutput::Json => report::run::json(record)? + "\n",
                     });
                 }
+                if records.is_empty() && known > 0 {
+                    let sentence =
+                        format!("the record of run {id} was deleted from {}/{}", head.context, head.namespace);
+                    return Ok(connect.refuse(&sentence, Exit::Refused.code()));
+                }
                 known = records.len().max(known);
                 if driver.over(&records).is_some() {
                     return Ok(ExitCode::SUCCESS);

@@ -7,10 +7,13 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::{Driver, RunChannels, copies, end, tell};
+use super::job_answers::Answers;
+use super::{Driver, GateAnswer, Reply, RunChannels, copies, end, tell};
 use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
+use crate::client::jobs::reach;
 use crate::client::kube::identity::Named;
 use crate::client::share::found_runs;
 use crate::client::share::lease;
@@ -18,15 +21,18 @@ use crate::client::share::open_run::{self, Head};
 use crate::client::wire::agent;
 use crate::client::{RequestError, RequestErrorKind};
 use crate::counted::{counted, has};
+use crate::runbook::actions::requests::quote;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, moved};
 use crate::runbook::plan::overrule;
 use crate::runbook::run::lines::line_hash;
-use crate::runbook::run::record::Outcome;
+use crate::runbook::run::record::{Outcome, Record};
 use crate::runbook::run::standing::last_driver;
 
 /// Before an earlier pod, or a cluster that does not answer, is looked at again.
 const AGAIN: Duration = Duration::from_secs(5);
+/// For how long an API server may give no answer before the run is begun or taken up.
+const LONGEST_AWAY: Duration = Duration::from_secs(30 * 60);
 
 /// What a Job was submitted to drive.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ pub struct Task {
     pub job: String,
     /// Hash of the record's lines when it was submitted to go on with a run; a new run has none.
     pub after: Option<String>,
+    /// What a person answered where it was submitted: gate and text. Each is good for one attempt of a step.
+    pub answers: Vec<(String, String)>,
 }
 
 /// What the clusters have of the run.
@@ -53,8 +61,10 @@ enum There {
 /// One attempt of a pod.
 enum Tried {
     Ended(RunEnd),
-    /// Why it is to be tried again, one clause.
+    /// Why it is to be tried again, one clause: an earlier pod is there, which ends by itself.
     Later(String),
+    /// Which API server gave no answer, one sentence: tried again for a bounded time.
+    Away(String),
 }
 
 impl Driver {
@@ -73,19 +83,22 @@ impl Driver {
 
     /// Begins the run or goes on with it, and comes back when it has ended or needs a person.
     pub async fn carry_on(&self, task: &Task, mut ears: RunChannels) -> RunEnd {
+        let answers = Answers::new(&task.answers);
+        let mut away: Option<Instant> = None;
         loop {
-            let (reply, replies) = mpsc::channel(4);
-            let own = RunChannels { news: ears.news.clone(), replies, stop: ears.stop.clone() };
-            let mut attempt = std::pin::pin!(self.attempt(task, own));
-            let tried = loop {
-                tokio::select! {
-                    tried = &mut attempt => break tried,
-                    Some(said) = ears.replies.recv() => drop(reply.send(said).await),
+            let why = match self.one_attempt(task, &answers, &mut ears).await {
+                Tried::Ended(ended) => return task.worded(ended),
+                Tried::Later(why) => {
+                    away = None;
+                    why
                 }
-            };
-            let why = match tried {
-                Tried::Ended(ended) => return ended,
-                Tried::Later(why) => why,
+                Tried::Away(why) => {
+                    if away.get_or_insert_with(Instant::now).elapsed() > LONGEST_AWAY {
+                        let minutes = LONGEST_AWAY.as_secs() / 60;
+                        return end(&task.run, Exit::Refused, format!("nothing was sent for {minutes} minutes: {why}"));
+                    }
+                    why
+                }
             };
             tell(&ears, RunMessage::Waiting(format!("{why}; it is looked at again"))).await;
             tokio::select! {
@@ -98,15 +111,56 @@ impl Driver {
         }
     }
 
-    async fn attempt(&self, task: &Task, ears: RunChannels) -> Tried {
+    /// One attempt, with the news handed on and the gates answered that a person has answered already.
+    async fn one_attempt(&self, task: &Task, answers: &Answers<'_>, ears: &mut RunChannels) -> Tried {
+        let (reply, replies) = mpsc::channel(4);
+        let (news, mut heard) = mpsc::channel(64);
+        let own = RunChannels { news, replies, stop: ears.stop.clone() };
+        let mut recorded = false;
+        let tried = {
+            let mut attempt = std::pin::pin!(self.attempt(task, answers, own));
+            loop {
+                tokio::select! {
+                    tried = &mut attempt => break tried,
+                    Some(said) = ears.replies.recv() => drop(reply.send(said).await),
+                    Some(message) = heard.recv() => {
+                        recorded |= matches!(message, RunMessage::Record(_));
+                        if let Some(said) = hand_on(message, answers, ears).await {
+                            drop(reply.send(said).await);
+                        }
+                    }
+                }
+            }
+        };
+        while let Ok(message) = heard.try_recv() {
+            recorded |= matches!(message, RunMessage::Record(_));
+            hand_on(message, answers, ears).await;
+        }
+        match tried {
+            // What was not reached looks like what is not there or has moved. Nothing was sent and nothing written yet.
+            Tried::Ended(ended) if ended.code == Exit::Refused && !recorded => {
+                let contexts: Vec<String> = self.links.iter().map(|link| link.context().to_owned()).collect();
+                match reach::away(&self.links, &contexts).await {
+                    Some(why) => Tried::Away(why),
+                    None => Tried::Ended(ended),
+                }
+            }
+            tried => tried,
+        }
+    }
+
+    async fn attempt(&self, task: &Task, answers: &Answers<'_>, ears: RunChannels) -> Tried {
+        if let Some(why) = reach::away(&self.links, &task.plan.contexts).await {
+            return Tried::Away(why);
+        }
         let ended = match self.there(task).await {
-            There::Unseen(why) => return Tried::Later(format!("the run's record cannot be looked for ({why})")),
+            There::Unseen(why) => return Tried::Away(format!("the run's record cannot be looked for ({why})")),
             There::Barred(why) => end(&task.run, Exit::Refused, format!("nothing was sent: {why}")),
             There::Nothing if task.after.is_some() => {
                 end(&task.run, Exit::Refused, format!("the record of run {} is gone; nothing was sent", task.run))
             }
             There::Nothing => self.begin(task, ears).await,
-            There::Record(head, lines) => self.take_up(task, *head, &lines, ears).await,
+            There::Record(head, lines) => self.take_up(task, answers, *head, &lines, ears).await,
         };
         if ended.code == Exit::AnotherRun && self.held_by_this_job(task).await {
             return Tried::Later("an earlier pod of this Job still holds the lease".to_owned());
@@ -139,50 +193,53 @@ impl Driver {
             Err(sentence) => return refuse(sentence),
         };
         // With rights that are lacking everything else is not known.
-        if plan.refusals().next().is_none() {
-            let moved = moved(&task.plan, &plan);
-            if !moved.is_empty() {
-                return refuse(format!(
-                    "{} {} moved since the plan was agreed to, so nothing was sent: {}",
-                    counted(moved.len(), "thing"),
-                    has(moved.len()),
-                    moved.join("; ")
-                ));
-            }
+        if plan.refusals().next().is_some() {
+            return self.start_as(task.run.clone(), plan, ears).await;
         }
-        self.start_as(task.run.clone(), plan, ears).await
+        let moved = moved(&task.plan, &plan);
+        if !moved.is_empty() {
+            return refuse(format!(
+                "{} {} moved since the plan was agreed to, so nothing was sent: {}",
+                counted(moved.len(), "thing"),
+                has(moved.len()),
+                moved.join("; ")
+            ));
+        }
+        // Not the plan of just now: what it says beside what counts (who leads, a warning's words) would give it another
+        // digest, and the next pod would take the run's own plan for somebody else's.
+        self.start_as(task.run.clone(), task.plan.clone(), ears).await
     }
 
     /// A run that has a record: gone on with where an earlier pod of this Job was the last to drive it, or where it is as
     /// it was when the Job was submitted.
-    async fn take_up(&self, task: &Task, head: Head, lines: &str, ears: RunChannels) -> RunEnd {
+    async fn take_up(&self, task: &Task, answers: &Answers<'_>, head: Head, lines: &str, ears: RunChannels) -> RunEnd {
         let run = task.run.as_str();
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         let (records, replayed) = match copies::whole(&head, lines, self.lang()) {
             Ok(whole) => whole,
             Err(bad) => return refuse(bad.refusal(false)),
         };
-        if digest(&replayed.plan) != digest(&task.plan) {
-            return refuse("the plan in its record is not the one that was agreed to; nothing was sent".to_owned());
-        }
         if let Some(outcome) = replayed.outcome() {
             return end(run, code_of(outcome), format!("run {run} is over: {}", outcome.word()));
         }
-        let last = last_driver(&records).unwrap_or_default();
-        let own = task.host();
-        let ours = last.strip_suffix(&own).is_some_and(|user| user.ends_with(" on "));
-        if !ours && task.after.as_deref() != Some(line_hash(lines).as_str()) {
-            let sentence = format!(
-                "run {run} was gone on with by {last} since this Job was submitted; nothing was sent from here"
-            );
-            return end(run, Exit::AnotherRun, sentence);
+        if digest(&replayed.plan) != digest(&task.plan) {
+            return refuse("the plan in its record is not the one that was agreed to; nothing was sent".to_owned());
+        }
+        if let Err(ended) = task.still_ours(&records, lines) {
+            return ended;
         }
         if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
             return refuse(sentence);
         }
         let plan = replayed.plan;
         let runbook = plan.runbook.clone();
-        agent::during(&runbook, run, self.take_from(run, head, plan, lines, ears)).await
+        // A person may have had the run while the lease of the pod before was watched.
+        let still = |records: &[Record], lines: &str| {
+            task.still_ours(records, lines)?;
+            answers.spend_on(records, &task.host());
+            Ok(())
+        };
+        agent::during(&runbook, run, self.take_from(run, head, plan, lines, &still, ears)).await
     }
 
     /// Whether the lease is held by an earlier pod of this very Job, which may still be alive.
@@ -200,9 +257,50 @@ impl Driver {
     }
 }
 
+/// Hands one piece of news to the face; a gate that a person has answered already is answered here.
+async fn hand_on(message: RunMessage, answers: &Answers<'_>, ears: &RunChannels) -> Option<Reply> {
+    if let RunMessage::Record(record) = &message {
+        answers.spend(record);
+    }
+    if let RunMessage::Gate(gate) = &message
+        && let Some(text) = answers.to(gate)
+    {
+        return Some(Reply { gate: gate.id.clone(), said: GateAnswer::Text(text) });
+    }
+    tell(ears, message).await;
+    None
+}
+
 impl Task {
     fn host(&self) -> String {
         host_of(&self.job)
+    }
+
+    /// Whether a run with these records is still this Job's to drive. `Err`: how it ends here.
+    fn still_ours(&self, records: &[Record], lines: &str) -> Result<(), RunEnd> {
+        let (run, last, own) = (&self.run, last_driver(records).unwrap_or_default(), self.host());
+        let ours = last.strip_suffix(&own).is_some_and(|user| user.ends_with(" on "));
+        if ours || self.after.as_deref() == Some(line_hash(lines).as_str()) {
+            return Ok(());
+        }
+        let sentence =
+            format!("run {run} was gone on with by {last} since this Job was submitted; nothing was sent from here");
+        Err(end(run, Exit::AnotherRun, sentence))
+    }
+
+    /// The pod has no terminal and its journal goes with it: what is printed of it has to go on with a Job.
+    fn worded(&self, mut ended: RunEnd) -> RunEnd {
+        let Some((place, _)) = self.job.rsplit_once('/') else { return ended };
+        let plain = format!("tidepilot runs resume {}", self.run);
+        let by_job = format!("{plain} --in {}", quote(place));
+        ended.sentence = ended.sentence.replace(&plain, &by_job);
+        for way in &mut ended.ways {
+            // These are decided without a Job.
+            if !["--by-hand", "--skip"].iter().any(|option| way.command.contains(option)) {
+                way.command = way.command.replace(&plain, &by_job);
+            }
+        }
+        ended
     }
 }
 

@@ -11,6 +11,7 @@ use super::journals::replay;
 use super::{Driver, RunChannels, copies, end, guard, new_run_id};
 use crate::app::exit::Exit;
 use crate::app::message::RunEnd;
+use crate::client::assemble;
 use crate::client::jobs;
 use crate::client::jobs::access::{self, Access, Unknown};
 use crate::client::jobs::looking::{self, Seen};
@@ -22,9 +23,12 @@ use crate::client::wire::permit::WritePermit;
 use crate::client::write::token;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::run::lines::{decode, line_hash};
-use crate::runbook::run::record::Record;
+use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::gate_anew;
 use crate::runbook::run::view::Shown;
+
+/// Jobs for one state of a run that ended without a record, before it is given up.
+const MOST_NAMES: usize = 50;
 
 /// A run that is to be driven by a Job, as it is now.
 #[derive(Clone, Debug)]
@@ -80,6 +84,10 @@ impl Driver {
         if let Some(outcome) = replayed.outcome() {
             return Err(end(run, Exit::Done, format!("run {run} is over: {}", outcome.word())));
         }
+        // A Job's credentials know nothing of what is read-only here: what nobody may write to from here, no Job does.
+        if let Some(sentence) = self.reads_only(run, &replayed.plan).await {
+            return Err(refuse(format!("{sentence}; nothing was submitted")));
+        }
         if let Some(who) = self.driven(&replayed.plan, run).await {
             let sentence = format!(
                 "{who} drives it now; stop it there first (Ctrl-C; a Job: kubectl delete job, which lets it come to a safe stop)"
@@ -88,7 +96,37 @@ impl Driver {
         }
         self.ask_before_take_over(run, &replayed.plan, &head, &mut ears).await?;
         let gate = gate_anew(&replayed);
-        Ok(ToDrive { run: run.to_owned(), plan: replayed.plan, begun: Some((records.len(), line_hash(&lines))), gate })
+        // As it was recorded: in the reader's language it is only shown.
+        let plan = match records.first().map(|record| &record.event) {
+            Some(Event::RunOpened { plan, .. }) => plan.as_ref().clone(),
+            _ => replayed.plan,
+        };
+        Ok(ToDrive { run: run.to_owned(), plan, begun: Some((records.len(), line_hash(&lines))), gate })
+    }
+
+    /// Why this session may not write to a context of the plan, one sentence.
+    async fn reads_only(&self, run: &str, plan: &Plan) -> Option<String> {
+        if let Err(sentence) = WritePermit::for_run(&self.links, run, &plan.contexts) {
+            return Some(sentence);
+        }
+        if !self.links.iter().any(|link| link.read_only()) {
+            return None;
+        }
+        let fleet = assemble(self.links.look(None).await);
+        self.read_only_elsewhere(&fleet, &plan.contexts)
+    }
+
+    /// A name for the Job that nobody has: the one that it would have, unless a Job of that name is over, or only its plan
+    /// was left behind. A Job that is under way keeps the name, so that two people do not go on with one run.
+    pub async fn free_name(&self, order: &Order) -> String {
+        let Ok(link) = self.links.need(&order.context) else { return order.name.clone() };
+        for number in 1..=MOST_NAMES {
+            let name = if number == 1 { order.name.clone() } else { format!("{}-{number}", order.name) };
+            if !jobs::is_used_up(link, &order.namespace, &name).await {
+                return name;
+            }
+        }
+        order.name.clone()
     }
 
     /// Who holds the lease of the run's Database, where it is seen to be renewed.
@@ -105,6 +143,11 @@ impl Driver {
             }
         }
         None
+    }
+
+    /// The contexts of this session.
+    pub fn contexts(&self) -> Vec<String> {
+        self.links.iter().map(|link| link.context().to_owned()).collect()
     }
 
     /// What the Secret with the Job's kubeconfig holds.

@@ -20,6 +20,7 @@ mod ground;
 mod guard;
 mod hands;
 pub mod in_job;
+mod job_answers;
 pub mod jobs;
 pub mod journals;
 pub mod open_work;

@@ -67,7 +67,7 @@ impl Driver {
             return ended;
         }
         let runbook = plan.runbook.clone();
-        agent::during(&runbook, run, self.take_from(run, head, plan, &lines, ears)).await
+        agent::during(&runbook, run, self.take_from(run, head, plan, &lines, &|_, _| Ok(()), ears)).await
     }
 
     /// What the names in a record are worth in its cluster; asked by rehearsing, so that nothing is stored.
@@ -192,7 +192,17 @@ impl Driver {
         images
     }
 
-    pub(super) async fn take_from(&self, run: &str, head: Head, plan: Plan, lines: &str, ears: RunChannels) -> RunEnd {
+    /// Takes the lease and goes on. `still`: asked under the lease, of the records and their lines as they are by then,
+    /// whether the run is still to be gone on with.
+    pub(super) async fn take_from(
+        &self,
+        run: &str,
+        head: Head,
+        plan: Plan,
+        lines: &str,
+        still: &(dyn Fn(&[Record], &str) -> Result<(), RunEnd> + Send + Sync),
+        ears: RunChannels,
+    ) -> RunEnd {
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
             return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));
@@ -216,6 +226,13 @@ impl Driver {
             Ok(records) => records,
             Err(error) => return self.give_up(guarded, refuse(error.to_string())).await,
         };
+        let judged = match journal.text() {
+            Ok(text) => still(&records, &text),
+            Err(error) => Err(refuse(error.to_string())),
+        };
+        if let Err(ended) = judged {
+            return self.give_up(guarded, ended).await;
+        }
         let mut replayed = match replay(&records, self.lang()) {
             Ok(replayed) => replayed,
             Err(sentence) => return self.give_up(guarded, refuse(sentence)).await,

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod looking;
 pub mod manifest;
+pub mod reach;
 
 use serde_json::{Value, json};
 
@@ -22,6 +23,18 @@ pub async fn rehearse(link: &Link, permit: &WritePermit, manifests: &Manifests) 
         rehearse_store(link, permit, kind, object).await.map_err(|trouble| trouble.sentence)?;
     }
     Ok(())
+}
+
+/// Whether this name is taken by what does nothing any more: a Job that is over, or a plan without its Job.
+pub async fn is_used_up(link: &Link, namespace: &str, name: &str) -> bool {
+    match looking::look(link, namespace, name).await {
+        Ok(seen) if seen.gone => {
+            link.get::<Value>(&format!("{}/{name}", ManagedKind::ConfigMap.path(namespace))).await.is_ok()
+        }
+        Ok(seen) => seen.finished,
+        // Whoever may not look hears from the server that it is taken.
+        Err(_) => false,
+    }
 }
 
 /// Creates the plan's ConfigMap and then the Job, which owns it. `Err`: one sentence, with what was left behind.

@@ -1,6 +1,7 @@
 //! `run --in`: a Kubernetes Job drives the run. The real binary on both sides: a laptop that submits, and the pod of the
 //! Job, which [`node`] starts from its template as a kubelet would, with the least rights that `rbac` prints.
 
+mod going_on;
 mod node;
 mod refused;
 
@@ -395,6 +396,8 @@ fn at_a_terminal_the_gate_is_asked_and_the_next_job_has_that_one_answer() {
     terminal.shows(&["2 more like it — go on?"]);
     terminal.keys("y\r");
     world.until("the third Job", || world.node().jobs().len() == 3);
+    let third = world.node().jobs()[2]["spec"]["template"]["spec"]["containers"][0]["args"].to_string();
+    assert_eq!(third.matches("--answer=").count(), 1, "an answer goes with one Job: {third}");
     world.until("its end", || world.records().contains(r#""record":"closed""#));
     assert_eq!(terminal.ended(), 0);
     world.sent_once();
