@@ -86,7 +86,7 @@ impl Driver {
         let answers = Answers::new(&task.answers);
         let mut away: Option<Instant> = None;
         loop {
-            let why = match self.one_attempt(task, &answers, &mut ears).await {
+            let why = match Box::pin(self.one_attempt(task, &answers, &mut ears)).await {
                 Tried::Ended(ended) => return task.worded(ended),
                 Tried::Later(why) => {
                     away = None;
@@ -118,7 +118,8 @@ impl Driver {
         let own = RunChannels { news, replies, stop: ears.stop.clone() };
         let mut recorded = false;
         let tried = {
-            let mut attempt = std::pin::pin!(self.attempt(task, answers, own));
+            // Large, and deep in a worker's stack already; so are those inside of it.
+            let mut attempt = Box::pin(self.attempt(task, answers, own));
             loop {
                 tokio::select! {
                     tried = &mut attempt => break tried,
@@ -159,8 +160,8 @@ impl Driver {
             There::Nothing if task.after.is_some() => {
                 end(&task.run, Exit::Refused, format!("the record of run {} is gone; nothing was sent", task.run))
             }
-            There::Nothing => self.begin(task, ears).await,
-            There::Record(head, lines) => self.take_up(task, answers, *head, &lines, ears).await,
+            There::Nothing => Box::pin(self.begin(task, ears)).await,
+            There::Record(head, lines) => Box::pin(self.take_up(task, answers, *head, &lines, ears)).await,
         };
         if ended.code == Exit::AnotherRun && self.held_by_this_job(task).await {
             return Tried::Later("an earlier pod of this Job still holds the lease".to_owned());
@@ -188,13 +189,14 @@ impl Driver {
     async fn begin(&self, task: &Task, ears: RunChannels) -> RunEnd {
         let refuse = |sentence: String| end("", Exit::Refused, sentence);
         let accepted = overrule::of_plan(&task.plan);
-        let plan = match self.plan_accepting(&task.plan.runbook, &task.plan.given(), &accepted, true).await {
+        let given = task.plan.given();
+        let plan = match Box::pin(self.plan_accepting(&task.plan.runbook, &given, &accepted, true)).await {
             Ok(plan) => plan,
             Err(sentence) => return refuse(sentence),
         };
         // With rights that are lacking everything else is not known.
         if plan.refusals().next().is_some() {
-            return self.start_as(task.run.clone(), plan, ears).await;
+            return Box::pin(self.start_as(task.run.clone(), plan, ears)).await;
         }
         let moved = moved(&task.plan, &plan);
         if !moved.is_empty() {
@@ -207,7 +209,7 @@ impl Driver {
         }
         // Not the plan of just now: what it says beside what counts (who leads, a warning's words) would give it another
         // digest, and the next pod would take the run's own plan for somebody else's.
-        self.start_as(task.run.clone(), task.plan.clone(), ears).await
+        Box::pin(self.start_as(task.run.clone(), task.plan.clone(), ears)).await
     }
 
     /// A run that has a record: gone on with where an earlier pod of this Job was the last to drive it, or where it is as
@@ -239,7 +241,7 @@ impl Driver {
             answers.spend_on(records, &task.host());
             Ok(())
         };
-        agent::during(&runbook, run, self.take_from(run, head, plan, lines, &still, ears)).await
+        agent::during(&runbook, run, Box::pin(self.take_from(run, head, plan, lines, &still, ears))).await
     }
 
     /// Whether the lease is held by an earlier pod of this very Job, which may still be alive.

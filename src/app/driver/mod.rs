@@ -239,7 +239,7 @@ impl Driver {
             match Box::pin(self.guard(&plan, &run, &mut journal, Acquire::New, &ears)).await {
                 Ok(guarded) => {
                     tell(&ears, RunMessage::Record(Box::new(record))).await;
-                    self.drive(opened, journal, guarded, Vec::new(), ears).await
+                    Box::pin(self.drive(opened, journal, guarded, Vec::new(), ears)).await
                 }
                 Err(barred) if barred.recorded => barred.end(&run),
                 Err(barred) => {

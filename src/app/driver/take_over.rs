@@ -246,7 +246,7 @@ impl Driver {
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
         let from = last_driver(&records).unwrap_or_else(|| head.who().to_string());
         let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from, moves: None });
-        self.drive(replayed, journal, guarded, first.into_iter().collect(), ears).await
+        Box::pin(self.drive(replayed, journal, guarded, first.into_iter().collect(), ears)).await
     }
 
     pub(super) async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
