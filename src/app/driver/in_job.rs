@@ -94,8 +94,9 @@ impl Driver {
                 }
                 Tried::Away(why) => {
                     if away.get_or_insert_with(Instant::now).elapsed() > LONGEST_AWAY {
-                        let minutes = LONGEST_AWAY.as_secs() / 60;
-                        return end(&task.run, Exit::Refused, format!("nothing was sent for {minutes} minutes: {why}"));
+                        let minutes =
+                            counted(usize::try_from(LONGEST_AWAY.as_secs() / 60).unwrap_or_default(), "minute");
+                        return end(&task.run, Exit::Refused, format!("nothing was sent for {minutes}: {why}"));
                     }
                     why
                 }

@@ -29,6 +29,9 @@ use crate::runbook::run::Run;
 use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::last_driver;
 
+/// Asked under the lease, of the records and their lines as they are by then: whether the run is still to be gone on with.
+pub(super) type Still<'a> = dyn Fn(&[Record], &str) -> Result<(), RunEnd> + Send + Sync + 'a;
+
 impl Driver {
     /// The open runs in every context. Reads only.
     pub async fn open_runs(&self) -> Found {
@@ -192,15 +195,14 @@ impl Driver {
         images
     }
 
-    /// Takes the lease and goes on. `still`: asked under the lease, of the records and their lines as they are by then,
-    /// whether the run is still to be gone on with.
+    /// Takes the lease and goes on.
     pub(super) async fn take_from(
         &self,
         run: &str,
         head: Head,
         plan: Plan,
         lines: &str,
-        still: &(dyn Fn(&[Record], &str) -> Result<(), RunEnd> + Send + Sync),
+        still: &Still<'_>,
         ears: RunChannels,
     ) -> RunEnd {
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
