@@ -192,7 +192,7 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize, unfolded:
     }
     if folded {
         let glyph = span(format!("  {} ", theme.glyph(Level::Good)), theme.level(Level::Good));
-        page.hang(vec![glyph], &format!("{passed} passed; z names them"), theme.style(Role::Dim), room);
+        page.hang(vec![glyph], "z names those that passed", theme.style(Role::Dim), room);
     }
 }
 
