@@ -238,6 +238,9 @@ fn empty(frame: &mut Frame<'_>, area: Rect, theme: Theme, sentence: &str) {
 
 /// Why a list is empty: the filter, or that there is nothing.
 fn nothing(app: &App, otherwise: &str) -> String {
+    if app.count_all() > 0 && app.faults_only && app.screen().filter.is_empty() {
+        return "Nothing that is seen here is at fault. Esc shows what is well, too.".into();
+    }
     if app.count_all() > 0 {
         return "No row fits the filter. Esc clears it.".into();
     }

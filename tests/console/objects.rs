@@ -32,6 +32,7 @@ fn a_key_that_does_nothing_says_so() {
     said("run", "w", "w does nothing here");
     said("overview", "0", "every cluster is shown already");
     said("healthy", "]", "there is no other Database");
+    shows("healthy", ":stores<enter><ctrl-z>", (120, 36), &["Nothing that is seen here is at fault"], &["No row fits"]);
     said("members", "o", "nothing is sorted yet: s sorts by a column");
     said("overview", "<esc>", ":q or ctrl-c quits");
     said("gate", "X", "X does nothing here; y");
