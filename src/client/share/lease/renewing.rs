@@ -1,14 +1,16 @@
 //! One Lease that is ours: renewed for as long as it is, compared before each write.
 
-use self::object::{holder, holder_identity, micro_time, read, transitions};
-use self::taking::sentence;
-use super::*;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::object::{holder, holder_identity, micro_time, read, transitions};
+use super::taking::sentence;
+use super::{Lost, Place, State, Timing};
 use crate::client::wire::clock::Clock;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
 use crate::client::write::{ManagedKind, store};
-use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
 
 /// One lease that we took.
 #[derive(Debug)]
