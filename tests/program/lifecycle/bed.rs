@@ -128,6 +128,25 @@ impl Bed {
         self.store(context).edit(plural, namespace, name, change).expect("it is there");
     }
 
+    /// Makes pods crash at each start, and waits until the kubelet of each has counted one: before it has, nobody can
+    /// tell a pod that is ill from one that is only late.
+    pub async fn crash_loops(&self, context: &str, namespace: &str, pods: &[&str]) {
+        for pod in pods {
+            self.sim.break_pod(context, namespace, pod, true).expect("a context");
+        }
+        let ill = |pod: &str| {
+            let pod = self.object(context, "pods", namespace, pod).unwrap_or_default();
+            // Of several: TiDB's slow log is a container of its own, which does not crash.
+            let crashed = |one: &Value| one["restartCount"].as_i64() > Some(0) && one["ready"] == false;
+            pod["status"]["containerStatuses"].as_array().is_some_and(|all| all.iter().any(crashed))
+        };
+        let began = std::time::Instant::now();
+        while !pods.iter().all(|pod| ill(pod)) {
+            assert!(began.elapsed() < common::LONG, "{pods:?} do not crash again and again");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub async fn status(&self) -> Value {
         self.tool(&["status", "-o", "json"]).await.json()
     }

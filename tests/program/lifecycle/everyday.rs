@@ -45,7 +45,7 @@ async fn restarts_one_component_and_no_other() {
         let ran = bed.run("restart-component", &inputs, &["basic"]).await.expect(4);
         assert!(ran.all().contains(said), "{}", ran.all());
     }
-    bed.sim.break_pod("legacy", "pingcap", "basic-tidb-1", true).expect("a context");
+    bed.crash_loops("legacy", "pingcap", &["basic-tidb-1"]).await;
     let ran = bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(4);
     assert!(ran.all().contains("does not end by waiting"), "{}", ran.all());
     assert_eq!(bed.writes_since(until), Vec::<String>::new());
@@ -106,12 +106,8 @@ async fn a_suspension_is_undone_by_its_own_run() {
     bed.end().await;
 }
 
-/// uid of a pod, and whether it starts and ends again.
-fn seen(bed: &Bed, pod: &str) -> (Value, bool) {
-    let pod = bed.object("legacy", "pods", "pingcap", pod).unwrap_or_default();
-    let container = &pod["status"]["containerStatuses"][0];
-    let loops = container["restartCount"].as_i64() > Some(0) && container["ready"] == false;
-    (pod["metadata"]["uid"].clone(), loops)
+fn uid(bed: &Bed, pod: &str) -> Value {
+    bed.object("legacy", "pods", "pingcap", pod).unwrap_or_default()["metadata"]["uid"].clone()
 }
 
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
@@ -133,8 +129,7 @@ async fn restarts_the_one_pod_that_is_ill() {
     let ran = bed.run("restart-component", &ill, &["basic"]).await.expect(4);
     assert!(ran.all().contains("nor does any other of its pods"), "{}", ran.all());
 
-    bed.sim.break_pod("legacy", "pingcap", "basic-pd-1", true).expect("a context");
-    until("the pod ends and starts again", || seen(&bed, "basic-pd-1").1).await;
+    bed.crash_loops("legacy", "pingcap", &["basic-pd-1"]).await;
     // The whole component is not restarted around it, and the refusal says what helps.
     let ran = bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(4);
     assert!(ran.all().contains("basic-pd-1 of legacy/pingcap/basic"), "{}", ran.all());
@@ -143,12 +138,10 @@ async fn restarts_the_one_pod_that_is_ill() {
     assert!(ran.all().contains("pd basic-pd-1"), "{}", ran.all());
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
 
-    let old = seen(&bed, "basic-pd-1").0;
+    let old = uid(&bed, "basic-pd-1");
     let (ran, ()) = tokio::join!(bed.run("restart-component", &ill, &["basic"]), async {
-        until("the pod is made anew", || {
-            !matches!(seen(&bed, "basic-pd-1").0, Value::Null) && seen(&bed, "basic-pd-1").0 != old
-        })
-        .await;
+        until("the pod is made anew", || uid(&bed, "basic-pd-1") != Value::Null && uid(&bed, "basic-pd-1") != old)
+            .await;
         bed.sim.break_pod("legacy", "pingcap", "basic-pd-1", false).expect("a context");
     });
     ran.expect(0);
@@ -162,10 +155,7 @@ async fn restarts_the_one_pod_that_is_ill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_is_not_restarted_where_the_others_are_no_majority() {
     let bed = Bed::of("default", &[]).await;
-    for pod in ["basic-pd-1", "basic-pd-2"] {
-        bed.sim.break_pod("legacy", "pingcap", pod, true).expect("a context");
-    }
-    until("both end and start again", || ["basic-pd-1", "basic-pd-2"].iter().all(|pod| seen(&bed, pod).1)).await;
+    bed.crash_loops("legacy", "pingcap", &["basic-pd-1", "basic-pd-2"]).await;
     let ran = bed.run("restart-component", &[BASIC, "component=pd", "pod=basic-pd-1"], &["basic"]).await.expect(4);
     assert!(ran.all().contains("which is no majority"), "{}", ran.all());
     assert_eq!(bed.writes_since(0), Vec::<String>::new());

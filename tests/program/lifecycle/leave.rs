@@ -59,25 +59,10 @@ async fn leaves_keeps_its_volumes_and_gives_them_back_when_asked() {
     bed.end().await;
 }
 
-/// Makes a pod of the simulated fleet start and end again, and waits until its kubelet has counted it.
-async fn loops(bed: &Bed, context: &str, namespace: &str, pod: &str) {
-    bed.sim.break_pod(context, namespace, pod, true).expect("a context");
-    let began = std::time::Instant::now();
-    loop {
-        let found = bed.object(context, "pods", namespace, pod).unwrap_or_default();
-        let containers = found["status"]["containerStatuses"].as_array();
-        if containers.is_some_and(|all| all.iter().any(|one| one["restartCount"].as_i64() > Some(0))) {
-            return;
-        }
-        assert!(began.elapsed() < crate::common::LONG, "{pod} does not loop: {found:#}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_though_pods_of_its_own_only_start_and_end() {
     let bed = Bed::of("default", &[]).await;
-    loops(&bed, "west", "prod", "prod-west-tidb-0").await;
+    bed.crash_loops("west", "prod", &["prod-west-tidb-0"]).await;
     let ran = bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(0);
     assert!(!ran.all().contains("A change is under way"), "{}", ran.all());
     assert!(ran.all().contains("prod-west-tidb-0 ("), "{}", ran.all());
@@ -88,7 +73,7 @@ async fn leaves_though_pods_of_its_own_only_start_and_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_pd_of_its_own_it_says_which_line_helps() {
     let bed = Bed::of("default", &[]).await;
-    loops(&bed, "west", "prod", "prod-west-pd-0").await;
+    bed.crash_loops("west", "prod", &["prod-west-pd-0"]).await;
     let ran = bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(4);
     let all = ran.all();
     assert!(!all.contains("A change is under way") && all.contains("A part of the Database cannot be seen"), "{all}");
@@ -160,7 +145,7 @@ async fn refuses_what_would_cost_data_or_the_quorum() {
     tc(|tc| tc["spec"]["pd"]["mode"] = json!("ms"));
     refused(&[WEST], "runs as microservices").await;
     tc(|tc| drop(tc["spec"]["pd"].as_object_mut().expect("a spec").shift_remove("mode")));
-    bed.sim.break_pod("east", "prod", "prod-east-tidb-1", true).expect("a context");
+    bed.crash_loops("east", "prod", &["prod-east-tidb-1"]).await;
     refused(&[WEST], "is changing").await;
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
     assert!(bed.object("west", "tidbclusters", "prod", "prod-west").is_some());

@@ -234,7 +234,7 @@ async fn refusals_send_nothing() {
                 .shift_remove("tidb.pingcap.com/force-upgrade"),
         );
     });
-    bed.sim.break_pod("west", "prod", "prod-west-tidb-0", true).expect("a context");
+    bed.crash_loops("west", "prod", &["prod-west-tidb-0"]).await;
     refused(&[EAST, TO], "under way already").await;
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
     assert!(!common::effects(&bed.sim.log().lines()).iter().any(|line| line.contains("(dry run)")));
