@@ -1,4 +1,4 @@
-//! Where the cursor and the view in front go: up and down, columns, order, marks, and the way back.
+//! Where the cursor and the view in front go: up and down, columns, order, marks, and the rollback.
 //!
 //! Nothing leaves from here. Not here: what opens (`perform`), the stack of views itself ([`super`]).
 

@@ -101,7 +101,7 @@ pub fn felt(page: &mut Page, app: &App, theme: Theme, restart: &Restart, indent:
     page.hang(vec![span(indent, theme.style(Role::Dim))], &longest, theme.style(Role::Dim), room);
 }
 
-/// `2 changes in 1 cluster, 1 with no way back; 1 step is already so`
+/// `2 changes in 1 cluster, 1 with no rollback; 1 step is already so`
 pub fn sums(plan: &Plan) -> String {
     let changing = || plan.steps.iter().filter(|step| step.action.writes() && !step.already_so);
     let requests = changing().flat_map(|step| &step.requests).map(|request| request.context.as_str());
@@ -199,7 +199,7 @@ pub fn checks(page: &mut Page, theme: Theme, plan: &Plan, room: usize, unfolded:
 /// So many that have passed are named without being asked for.
 const FEW: usize = 4;
 
-/// One step: what it does, what it changes and sends, and whether there is a way back.
+/// One step: what it does, what it changes and sends, and whether there is a rollback.
 pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, room: usize) {
     let dim = theme.style(Role::Dim);
     page.gap();
@@ -232,7 +232,7 @@ pub fn step(page: &mut Page, theme: Theme, number: usize, step: &PlannedStep, ro
     }
 }
 
-/// Whether there is a way back: in a word, as a sentence where something is sent, and how that is to be taken.
+/// Whether there is a rollback: in a word, as a sentence where something is sent, and how that is to be taken.
 pub fn way_back(step: &PlannedStep) -> (&'static str, Option<&'static str>, Level) {
     match step.reversibility {
         Reversibility::Free => ("changes nothing", None, Level::Done),

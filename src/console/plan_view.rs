@@ -1,5 +1,5 @@
 //! The plan in two panes: the checks and the steps, and beside (or beneath) them all that is known of the chosen one: why,
-//! before and after, the exact request, the line by hand, the way back.
+//! before and after, the exact request, the line by hand, the rollback.
 //!
 //! The arrows choose, pages scroll the card. The words of a card and the whole plan as one page are [`super::plan`]'s.
 
@@ -101,7 +101,7 @@ fn card(app: &App, theme: Theme, plan: &Plan, room: usize) -> Page {
 enum Entry<'a> {
     Checks,
     Phase(&'a str),
-    /// From here on there is no way back.
+    /// From here on there is no rollback.
     Line,
     Step(usize, &'a PlannedStep),
 }

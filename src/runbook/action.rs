@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::fleet::ObjectRef;
 
-/// A certificate that is replaced, as the plan's look saw it. Its key is kept nowhere, so there is no way back to it.
+/// A certificate that is replaced, as the plan's look saw it. Its key is kept nowhere, so there is no rollback to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replaced {
     /// Of the Secret.
@@ -35,7 +35,7 @@ pub enum Reversibility {
     Free,
     /// Can be put back by a second action.
     Compensable,
-    /// There is no way back.
+    /// There is no rollback.
     Irreversible,
 }
 

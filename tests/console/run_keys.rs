@@ -90,7 +90,7 @@ fn a_run_that_has_stopped_offers_its_choices() {
     check("reason", "<enter>y", "run", &format!("{resume} {skip}"));
     check("reason", "<enter><enter>", "run", "");
     check("reason", "<esc>", "run", "");
-    // What was sent has no way back, so there is no undo to choose.
+    // What was sent has no rollback, so there is no undo to choose.
     check(
         "paused",
         "<enter>jjj<enter>given up<enter>y",

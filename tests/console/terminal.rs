@@ -220,7 +220,7 @@ fn the_migration_by_keys() {
     terminal.keys("\r");
     terminal.shows(&["4 changes will be sent"]);
     terminal.keys("y");
-    // The step with no way back takes nothing but the object's name.
+    // The step with no rollback takes nothing but the object's name.
     terminal.shows(&["Type legacy/pingcap/basic"]);
     terminal.screenshot("migration-3-gate");
     terminal.keys("basik\r");

@@ -49,7 +49,7 @@ fn what_is_confirmed_at_a_gate_is_seen_whole() {
     let change = ["svc⟨.east.example.com⟩:2380", "/v2/members/", "[>Not yet<]"];
     shows("gate", "", (120, 36), &change);
     shows("gate", "", (80, 24), &["/v2/members/", "[>Not yet<]"]);
-    // What has no way back says so beside the field.
+    // What has no rollback says so beside the field.
     shows("typed", "", (120, 36), &["spec.clusterDomain", "there is no rollback", "> ord"]);
 }
 

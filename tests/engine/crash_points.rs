@@ -76,7 +76,7 @@ fn every_journey_without_a_crash() {
         drive(&mut bed, Course::default());
         let fresh = opened(branch).world;
         assert_eq!((&bed.world.pds, bed.world.across.is_some()), (&fresh.pds, domain.is_some()));
-        assert_eq!(bed.world.domain.as_deref(), domain, "the domain has no way back");
+        assert_eq!(bed.world.domain.as_deref(), domain, "the domain has no rollback");
     }
 }
 

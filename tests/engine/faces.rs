@@ -115,7 +115,7 @@ fn order(records: &[Record], view: &View) -> Result<(), String> {
     let first_back = view.steps.iter().position(|line| line.direction == Direction::Undo);
     let last_forth = view.steps.iter().rposition(|line| line.direction == Direction::Forward);
     match (first_back, last_forth) {
-        (Some(back), Some(forth)) if back < forth => Err("the way back stands before the way forth".into()),
+        (Some(back), Some(forth)) if back < forth => Err("the rollback stands before the way forth".into()),
         _ => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
 //! issue-ca and issue-certificates from end to end: the real binary on a simulated fleet, built in, with the real cfssl and
-//! with the simulated cert-manager; every refusal, the second time, and the way back.
+//! with the simulated cert-manager; every refusal, the second time, and the rollback.
 //!
 //! Whether the certificates work is asked of those who know nothing of our rules: rustls, `openssl verify`, and two OpenSSL
 //! programs that speak TLS with each other. Not here: every fault of a

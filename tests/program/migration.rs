@@ -287,7 +287,7 @@ fn refusals_send_nothing() {
 #[test]
 fn gates_want_their_own_words() {
     let demo = Demo::start("default", FAST);
-    // --yes alone does not answer what has no way back, and neither does a mistyped name.
+    // --yes alone does not answer what has no rollback, and neither does a mistyped name.
     let ran = demo.run(&with(&RUN, &["--yes"])).expect(3);
     assert!(
         ran.stderr.contains("--confirm legacy/pingcap/basic") && ran.stderr.contains("runs resume"),

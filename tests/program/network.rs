@@ -118,7 +118,7 @@ fn every_way_is_tried_and_nothing_stays_behind() {
     let report = bed.tidepilot(&["runs", "report", bed.room.journals().last().expect("two runs")]);
     assert!(report.stdout.contains("CLOSED"), "{}", report.all());
 
-    // Killed while it looks: another run is kept out; going on removes what it made, and so does the way back.
+    // Killed while it looks: another run is kept out; going on removes what it made, and so does the rollback.
     let run = bed.killed();
     let second = bed.verify(&[]);
     assert!(second.code == 4 || second.code == 6, "{}", second.all());

@@ -118,7 +118,7 @@ impl Driver {
         }
     }
 
-    /// The way back begins when its first question is answered: nobody's "not yet" leaves a run open for it. `Err`: it was
+    /// The rollback begins when its first question is answered: nobody's "not yet" leaves a run open for it. `Err`: it was
     /// not, and nothing was changed.
     async fn ask_before_undo(
         &self,

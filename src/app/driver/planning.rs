@@ -246,7 +246,7 @@ impl Driver {
         changes
     }
 
-    /// Where a step with no way back is followed by probes from inside PD's pods: whether they can look at all. `None`: they
+    /// Where a step with no rollback is followed by probes from inside PD's pods: whether they can look at all. `None`: they
     /// can, or there is no such step.
     async fn rehearse_probe(&self, plan: &Plan, fleet: &Fleet) -> Option<CheckResult> {
         let ahead =

@@ -18,13 +18,13 @@ pub(in crate::runbook) struct Undoing<'a> {
     pub waits: Vec<(&'a str, &'a WaitRollout)>,
 }
 
-/// One action of the way back.
+/// One action of the rollback.
 pub(in crate::runbook) struct Back {
     pub action: Action,
     pub part: Part,
 }
 
-/// Which part of the way back it is, and so what its step takes over from which step forth.
+/// Which part of the rollback it is, and so what its step takes over from which step forth.
 pub(in crate::runbook) enum Part {
     /// It looks first, whether that is safe; the how-manieth look, from 0.
     Looks { number: usize, title: String, after: Image },

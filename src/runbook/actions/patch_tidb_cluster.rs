@@ -258,7 +258,7 @@ impl PatchTidbCluster {
     }
 }
 
-/// Setting `clusterDomain` has no way back (hazard 2), nor has another version (hazard 50: there is no downgrade), nor
+/// Setting `clusterDomain` has no rollback (hazard 2), nor has another version (hazard 50: there is no downgrade), nor
 /// another number of instances that hold data. To put a restart mark back would be another restart.
 fn lasting(merge: &Value) -> bool {
     let has = |at: &str| merge.pointer(at).is_some();

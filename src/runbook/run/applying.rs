@@ -150,7 +150,7 @@ impl Run {
         }
     }
 
-    /// Leave to do something that has no way back is leave to do it once: a second attempt asks again.
+    /// Leave to do something that has no rollback is leave to do it once: a second attempt asks again.
     pub(super) fn use_up_gate(&mut self, step: &str) {
         let gate = self.step(step).filter(|step| step.reversibility == Reversibility::Irreversible);
         if let Some(Confirm::Typed { gate, .. } | Confirm::Plain { gate }) = gate.map(|step| step.confirm.clone()) {

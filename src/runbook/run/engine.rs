@@ -259,7 +259,7 @@ impl Run {
         if let Some(sentence) = self.not_between(step, facts) {
             return Some(self.wait(step, sentence, now));
         }
-        // The way back must stay open when the way forth would be refused.
+        // The rollback must stay open when the way forth would be refused.
         if step.action.writes()
             && self.plan.step(&step.id).is_some()
             && let Some(refused) = preflight::first_refusal(facts, self.has_written(), &self.plan.checks)

@@ -63,7 +63,7 @@ impl Run {
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text, short })
     }
 
-    /// An undo that ends at a step with no way back leaves what that step did; and former peerURLs are right only where the
+    /// An undo that ends at a step with no rollback leaves what that step did; and former peerURLs are right only where the
     /// TidbCluster is put back too.
     fn what_stays(&self) -> String {
         let Some(way) = &self.undo else { return String::new() };

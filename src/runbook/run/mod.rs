@@ -96,7 +96,7 @@ pub struct Run {
     pub(super) by_hand: BTreeSet<String>,
     /// Steps whose write was accepted and was not to be seen when a person went on: lost, or put back by somebody.
     pub(super) put_back: BTreeSet<String>,
-    /// The way back, once a person chose it.
+    /// The rollback, once a person chose it.
     pub(super) undo: Option<Undo>,
     pub(super) abandoned: bool,
     pub(super) paused: Option<Pause>,
@@ -241,22 +241,22 @@ impl Run {
         self.confirmed.contains(gate)
     }
 
-    /// The steps under way: the plan's, or the way back.
+    /// The steps under way: the plan's, or the rollback.
     pub fn steps(&self) -> &[PlannedStep] {
         self.undo.as_ref().map_or(&self.plan.steps, |way| &way.steps)
     }
 
-    /// A step of the plan or of the way back.
+    /// A step of the plan or of the rollback.
     pub(super) fn step(&self, id: &str) -> Option<&PlannedStep> {
         self.plan.step(id).or_else(|| self.undo.as_ref()?.steps.iter().find(|step| step.id == id))
     }
 
-    /// A step of the plan or of the way back, by its id.
+    /// A step of the plan or of the rollback, by its id.
     pub fn any_step(&self, id: &str) -> Option<&PlannedStep> {
         self.step(id)
     }
 
-    /// The way back, once it was chosen.
+    /// The rollback, once it was chosen.
     pub fn undoing(&self) -> Option<&Undo> {
         self.undo.as_ref()
     }

@@ -183,7 +183,7 @@ pub enum Choice {
     Undo {
         /// The steps that are put back, in this order.
         steps: Vec<String>,
-        /// The step with no way back at which the undo ends.
+        /// The step with no rollback at which the undo ends.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ends_at: Option<String>,
     },

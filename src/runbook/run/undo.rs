@@ -1,7 +1,7 @@
 //! Undo: the steps that put back what a run sent, made from its records alone. Pure.
 //!
 //! Only what an Intent of this run has sent is put back, the newest first, and only to the before-image that the
-//! Intent recorded. A step with no way back ends the undo: what came before it stays. The steps made here take the
+//! Intent recorded. A step with no rollback ends the undo: what came before it stays. The steps made here take the
 //! same path through [`crate::runbook::run::engine`] as any other: proved anew before each effect, journalled, judged by looking.
 //! Not here: the decision to undo ([`crate::runbook::run::choices`]).
 
@@ -15,13 +15,13 @@ use crate::runbook::actions::{DeleteObject, Does};
 use crate::runbook::image::Image;
 use crate::runbook::plan::{Confirm, Plan, PlannedStep, Rehearsal};
 
-/// The way back of one run.
+/// The rollback of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Undo {
     pub steps: Vec<PlannedStep>,
     /// The plan's steps that are put back, in this order.
     pub of: Vec<String>,
-    /// The step with no way back at which the undo ends.
+    /// The step with no rollback at which the undo ends.
     pub ends_at: Option<String>,
 }
 
@@ -62,7 +62,7 @@ pub fn undo(run: &str, plan: &Plan, sent: &[String], images: &BTreeMap<String, I
     way
 }
 
-/// The steps of the way back of one step, each with what it takes over from the step forth.
+/// The steps of the rollback of one step, each with what it takes over from the step forth.
 fn back(plan: &Plan, step: &PlannedStep, sets: &dyn Sets, image: &Image) -> Option<Vec<PlannedStep>> {
     let waits_for = |wait: &&PlannedStep| match &wait.action {
         Action::WaitRollout(rollout) => rollout.since.as_ref() == Some(&step.id),
@@ -86,7 +86,7 @@ fn back(plan: &Plan, step: &PlannedStep, sets: &dyn Sets, image: &Image) -> Opti
             let (total_s, stalled_s) = (patience(|step| step.total_s), patience(|step| step.stalled_s));
             Some(PlannedStep { title, before, after, total_s, stalled_s, ..step_back(step, action) })
         }
-        // What the wait proves is about names and health as the spec has them, so it holds on the way back too.
+        // What the wait proves is about names and health as the spec has them, so it holds on the rollback too.
         Part::Waits { like } => {
             let wait = plan.step(&like)?;
             let (title, post) = (wait.title.clone(), wait.post.clone());
@@ -127,7 +127,7 @@ fn step_back(step: &PlannedStep, action: Action) -> PlannedStep {
             }
             Confirm::Plain { .. } | Confirm::None => Confirm::Plain { gate: gate("all") },
         },
-        // The way back must stay open to whoever is there.
+        // The rollback must stay open to whoever is there.
         approvers: 1,
         between: Vec::new(),
         post: Vec::new(),

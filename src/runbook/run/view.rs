@@ -191,7 +191,7 @@ impl Run {
         }
     }
 
-    /// The question that the way back asks first, if it were chosen now. `None`: it asks nothing, or there is none.
+    /// The question that the rollback asks first, if it were chosen now. `None`: it asks nothing, or there is none.
     pub fn gate_of_undo(&self) -> Option<Gate> {
         self.undo.as_ref()?.steps.iter().find_map(|step| self.open_gate(step))
     }

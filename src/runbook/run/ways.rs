@@ -150,7 +150,7 @@ impl Run {
         way(command, "continues when it was done by hand, after having looked")
     }
 
-    /// Undo as far as there is a way back, and giving up, which always ends the run.
+    /// Undo as far as there is a rollback, and giving up, which always ends the run.
     fn ways_out(&self, now: Timestamp, reason: &str) -> Vec<WayOn> {
         let id = quote(&self.id);
         let mut all = Vec::new();

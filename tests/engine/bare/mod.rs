@@ -345,7 +345,7 @@ impl Hands for BareHands<'_, '_> {
     async fn tell(&mut self, _: RunMessage) {}
 }
 
-/// Every effect has its Intent, none of them is called somebody else's, and none without a way back was had twice.
+/// Every effect has its Intent, none of them is called somebody else's, and none without a rollback was had twice.
 pub fn accounted(bed: &Bed) -> Result<(), String> {
     let events = bed.disk.events();
     let mut intents: BTreeMap<String, String> = BTreeMap::new();
@@ -364,7 +364,7 @@ pub fn accounted(bed: &Bed) -> Result<(), String> {
             return Err(format!("{step} was sent, and the journal calls it already so"));
         }
         if effect.irreversible && bed.effects.iter().filter(|other| *other == effect).count() > 1 {
-            return Err(format!("{step} has no way back and was done twice"));
+            return Err(format!("{step} has no rollback and was done twice"));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 //!
 //! A case of a long row (`far`) goes on for some steps, and has done what the undisturbed run did up to there; one in
 //! eight goes on to the end, as all cases of the others do, and has to end as the undisturbed run did: same outcome, same
-//! effects, same world; no effect without its Intent and none without a way back twice. `tests/engine/crash_points.rs` looks deeper into one runbook (pairs of crashes, undo from
+//! effects, same world; no effect without its Intent and none without a rollback twice. `tests/engine/crash_points.rs` looks deeper into one runbook (pairs of crashes, undo from
 //! everywhere, on the model world); a runbook without a row here fails the test.
 
 mod rows;
@@ -293,7 +293,7 @@ fn the_ready_made_roles_are_enough_for_every_row_and_its_way_back() {
             name: id.name.clone(),
             ..Right::default()
         };
-        // What was made is deleted on the way back; what was made last in a list of objects is what is made.
+        // What was made is deleted on the rollback; what was made last in a list of objects is what is made.
         let made = plan.steps.iter().filter(|step| step.action.writes() && step.after != Image::Absent);
         let made = made.filter_map(|step| step.action.objects().pop());
         rights.extend(made.map(|id| right("delete", &id)));

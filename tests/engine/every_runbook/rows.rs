@@ -18,7 +18,7 @@ pub(super) struct Row {
     pub(super) inputs: &'static [(&'static str, &'static str)],
     /// A long one: most of its cases go on for so many completed steps only, and one in so many to the end.
     pub(super) far: Option<usize>,
-    /// Also its way back is walked, from its end.
+    /// Also its rollback is walked, from its end.
     pub(super) undo: bool,
     /// What has to be so in the end, in words of the world that is left.
     pub(super) ends: fn(&BTreeMap<String, Value>) -> bool,

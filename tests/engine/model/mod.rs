@@ -59,7 +59,7 @@ pub const FATES: [Fate; 5] = [Fate::Answered, Fate::AnswerLost, Fate::RequestLos
 /// Which of the two branches of the procedure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
-    /// With clusterDomain: the patch has no way back.
+    /// With clusterDomain: the patch has no rollback.
     Domain,
     /// Only acrossK8s: the patch can be put back.
     SameDomain,

@@ -46,7 +46,7 @@ pub struct World {
     pub now: Timestamp,
     /// Our writes that changed something, in order.
     pub effects: Vec<String>,
-    /// How often ours set the domain: there is no way back from that.
+    /// How often ours set the domain: there is no rollback from that.
     pub irreversible: u32,
     /// Fields that somebody else set last.
     theirs: BTreeSet<String>,

@@ -212,7 +212,7 @@ impl Sea {
                     self.broken.push(format!("{what} of operator {} took effect {fences}", flight.by));
                 }
                 if self.world.irreversible > 1 && self.world.irreversible > irreversible {
-                    self.broken.push("what has no way back was done twice".into());
+                    self.broken.push("what has no rollback was done twice".into());
                 }
                 if !self.has_intent(&what) {
                     self.broken.push(format!("{what} took effect without an Intent in the cluster"));

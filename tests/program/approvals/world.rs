@@ -25,7 +25,7 @@ pub struct World {
 }
 
 impl World {
-    /// With a fork of the migration that asks for a second person before its step that has no way back.
+    /// With a fork of the migration that asks for a second person before its step that has no rollback.
     pub fn start() -> Self {
         let shipped = include_str!("../../../runbooks/migrate-cluster-domain.yaml");
         Self::with(

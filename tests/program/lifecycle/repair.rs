@@ -165,7 +165,7 @@ async fn a_domain_that_was_taken_away_is_what_is_wrong() {
     bed.end().await;
 }
 
-/// What has no way back stays, so what is put back before it does not fit: the gate says so, and `check` agrees.
+/// What has no rollback stays, so what is put back before it does not fit: the gate says so, and `check` agrees.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_undo_of_a_finished_migration_says_what_it_ends_in() {
     let bed = Bed::of("default", &[]).await;

@@ -180,7 +180,7 @@ async fn every_kind_of_component_with_tls() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_put_back_is_put_back() {
     let bed = Bed::of("default", &[]).await;
-    // Stopped at the first step that has no way back: both annotations are set by then.
+    // Stopped at the first step that has no rollback: both annotations are set by then.
     let stopped = bed.run("upgrade-cluster", &[EAST, TO], &[]).await.expect(3);
     assert!(stopped.all().contains("no automatic rollback"), "{}", stopped.all());
     assert_eq!(tc(&bed, "east")["metadata"]["annotations"][CHECK], "true");

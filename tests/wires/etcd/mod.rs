@@ -257,7 +257,7 @@ async fn migration(bed: &Bed, flavour: &Flavour) {
     let before = bed.etcds.raft(0).await;
     let ids = bed.etcds.listed(0).await;
 
-    // Under a domain that nothing resolves there would be no way back: refused before anything is sent.
+    // Under a domain that nothing resolves there would be no rollback: refused before anything is sent.
     let refused = bed.run("nowhere.example").await;
     assert_eq!(refused.status.code(), Some(4), "{}\n{}", text(&refused.stdout), text(&refused.stderr));
     assert_eq!(bed.patches(), (0, 0));
