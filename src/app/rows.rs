@@ -180,13 +180,13 @@ impl App {
                     Some(run) => (Level::Working, format!("{problem} ({})", run.expected())),
                     None => (Level::Bad, problem.sentence.clone()),
                 });
-            let dark = database.unseen.iter().map(|sentence| (Level::Unknown, sentence.clone()));
+            let dark = database.unseen.iter().map(|one| (Level::Unknown, one.sentence.clone()));
             all.extend(bad.chain(dark).map(|(level, sentence)| Problem { level, of: database.name.clone(), sentence }));
         }
         let bad = self.around().iter().map(|problem| problem.sentence.clone());
         all.extend(bad.map(|sentence| Problem { level: Level::Bad, of: "fleet".into(), sentence }));
         let fleet = clusters::unseen(&self.fleet).into_iter();
-        all.extend(fleet.map(|sentence| Problem { level: Level::Unknown, of: "fleet".into(), sentence }));
+        all.extend(fleet.map(|one| Problem { level: Level::Unknown, of: "fleet".into(), sentence: one.sentence }));
         all.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         all
     }

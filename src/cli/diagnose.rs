@@ -15,6 +15,7 @@ use crate::client::share::leases;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
+use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::report::{self, plain};
 use crate::runbook::run::standing::{self, Standing};
 
@@ -89,7 +90,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
             remedy,
         });
     }
-    found.unseen.extend(unreadable);
+    found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::LeasesUnread, [], why)));
     let (probes, unreadable) = leftovers::probe_pods(&links, &fleet).await;
     for ProbePod { pod, run, state } in probes {
         let kubectl = format!("kubectl --context {} -n {} delete pod,service {}", pod.context, pod.namespace, pod.name);
@@ -101,8 +102,12 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
             remedy: format!("when that run is not under way: tidepilot runs undo {run} # or: {kubectl}"),
         });
     }
-    found.unseen.extend(unreadable);
-    found.unseen.extend(work.unseen.iter().map(|sentence| format!("open runs not seen in {sentence}")));
+    found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::PodsUnread, [], why)));
+    found.unseen.extend(
+        work.unseen
+            .iter()
+            .map(|sentence| NotSeen::new(NotSeenKind::RunsUnread, [], format!("open runs not seen in {sentence}"))),
+    );
     let all = crate::fleet::database::databases(&fleet);
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| found.databases.contains(&db.name) && run.concerns(db))

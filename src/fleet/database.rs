@@ -12,6 +12,7 @@ use super::copies::{self, RegionLoss};
 use super::domain_witness::{DomainDoubt, doubts};
 use super::lead::Lead;
 use super::loss::Losses;
+use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use super::pd::{EtcdMember, MemberId, PdAnswer};
 use super::problem::{Problem, ProblemKind};
 use super::quorum::Quorum;
@@ -58,8 +59,9 @@ pub struct Database {
     pub stores: Vec<StoreRow>,
     /// What is wrong, one sentence each.
     pub problems: Vec<Problem>,
-    /// What could not be seen, one sentence each: a partly visible Database is unknown, never healthy.
-    pub unseen: Vec<String>,
+    /// What could not be seen: a partly visible Database is unknown, never healthy.
+    #[serde(flatten)]
+    pub unseen: NotSeenList,
     /// Every PD pod that answered lists the same members with the same peerURLs.
     pub agree: bool,
     /// Its TidbClusters whose domain is in doubt: which peerURLs their members should have is not known.
@@ -184,7 +186,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     let name = initial.map_or_else(String::new, |(of, _, _)| of.name.clone());
 
     let mut problems = Vec::new();
-    let mut unseen = Vec::new();
+    let mut unseen = NotSeenList::default();
     see_clusters(&known, &mut problems, &mut unseen);
 
     let leader = told.iter().find_map(|(_, _, answer)| answer.leader);
@@ -246,12 +248,15 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
             let about = Problem::new(kind, whole(&name), sentence);
             sick.fold(about, |about, member| about.and(Subject::of_pd("member", member.id.hex())))
         }));
-        unseen.extend(lead.unseen(&now));
+        let leaderless = lead.unseen(&now);
+        unseen.extend(leaderless.map(|why| NotSeen::new(NotSeenKind::PdLeaderNotSeen, [whole(&name)], why)));
         if fresh.is_empty() {
-            unseen.push("no PD pod of this Database answers now: members and stores are as last reported".into());
+            let sentence = "no PD pod of this Database answers now: members and stores are as last reported";
+            unseen.push(NotSeen::new(NotSeenKind::PdSilent, [whole(&name)], sentence));
         }
     } else if known.iter().any(|(_, _, tc)| tc.spec.pd.is_some()) {
-        unseen.push("no PD pod of this Database answered, so its members are not known".into());
+        let sentence = "no PD pod of this Database answered, so its members are not known";
+        unseen.push(NotSeen::new(NotSeenKind::PdSilent, [whole(&name)], sentence));
     }
 
     for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
@@ -260,7 +265,9 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         problems.push(Problem::new(ProblemKind::StoreNotUp, about, sentence));
     }
     for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
-        unseen.push(format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address));
+        let about = Subject::of_pd("store", row.store.id.to_string());
+        let sentence = format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address);
+        unseen.push(NotSeen::new(NotSeenKind::StoreNotConnected, [about], sentence));
     }
     strays(fleet, tcs, &mut unseen);
     for (of, cluster, tc) in &known {
@@ -285,8 +292,9 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         // TiDB alone leaves no trace in what PD tells.
         let holds = [Component::Pd, Component::Tikv, Component::Tiflash];
         if holds.iter().any(|component| tc.component(*component).is_some_and(|spec| spec.replicas > 0)) {
-            unseen
-                .push(format!("TidbCluster {of} says that it belongs here, and PD lists no member and no store of it"));
+            let sentence =
+                format!("TidbCluster {of} says that it belongs here, and PD lists no member and no store of it");
+            unseen.push(NotSeen::new(NotSeenKind::TidbClusterUnconfirmed, [Subject::tidb_cluster(of)], sentence));
         }
     }
     Database {

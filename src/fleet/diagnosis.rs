@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::database::{Database, Member, databases};
 use super::leaving::details;
+use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use super::rollout::rollout;
+use super::subject::Subject;
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::{FORCE_UPGRADE, forced};
 use super::{Fleet, KubeCluster, ObjectRef, standing};
@@ -43,8 +45,9 @@ pub struct Diagnosis {
     /// Names of the Databases that were looked at.
     pub databases: Vec<String>,
     pub leftovers: Vec<Leftover>,
-    /// What could not be seen, one sentence each.
-    pub unseen: Vec<String>,
+    /// What could not be seen.
+    #[serde(flatten)]
+    pub unseen: NotSeenList,
 }
 
 /// Looks over the Databases of this name or id; `None`: all.
@@ -53,7 +56,7 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
     let named = |db: &Database| only.is_none_or(|only| db.name == only || db.id.as_deref() == Some(only));
     for database in databases(fleet).into_iter().filter(named) {
         found.databases.push(database.name.clone());
-        found.unseen.extend(database.unseen.iter().map(|unseen| format!("{}: {unseen}", database.name)));
+        found.unseen.extend(database.unseen.iter().map(|unseen| unseen.within(&database.name)));
         toggles(&database, &mut found.leftovers);
         members(fleet, &database, &mut found.leftovers);
         schedulers(fleet, &database, &mut found);
@@ -83,7 +86,9 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
     let told = details(fleet, database).and_then(|details| details.schedulers.as_ref());
     let Some(told) = told else {
         if !database.members.is_empty() {
-            found.unseen.push(format!("{}: which schedulers PD runs is not known", database.name));
+            let whole = Subject::of_pd("Database", &database.name);
+            let sentence = "which schedulers PD runs is not known";
+            found.unseen.push(NotSeen::new(NotSeenKind::SchedulersUnread, [whole], sentence).within(&database.name));
         }
         return;
     };

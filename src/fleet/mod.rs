@@ -30,6 +30,7 @@ pub mod log_line;
 pub mod loss;
 pub mod managed_fields;
 mod names;
+pub mod not_seen;
 pub mod object;
 pub mod one_cluster;
 pub mod operator_form;

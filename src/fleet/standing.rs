@@ -2,6 +2,7 @@
 //!
 //! Not here: what is wrong with a Database ([`super::database`]).
 
+use super::not_seen::{NotSeen, NotSeenKind};
 use super::problem::{Problem, ProblemKind};
 use super::subject::Subject;
 use super::{Crd, Fleet};
@@ -29,29 +30,32 @@ pub fn problems(fleet: &Fleet) -> Vec<Problem> {
     twice.chain(down).collect()
 }
 
-/// What could not be seen, one sentence each, with its context.
-pub fn unseen(fleet: &Fleet) -> Vec<String> {
+/// What could not be seen, each with its context.
+pub fn unseen(fleet: &Fleet) -> Vec<NotSeen> {
     let dark = fleet.clusters.values().filter_map(|cluster| {
         let context = &cluster.context;
         if !cluster.freshness.is_live() {
             let why = cluster.message.as_deref().unwrap_or("no answer yet");
-            return Some(format!("KubeCluster {context} is {}: {why}", cluster.freshness.word()));
+            let sentence = format!("KubeCluster {context} is {}: {why}", cluster.freshness.word());
+            return Some(NotSeen::new(NotSeenKind::KubeClusterNotLive, [Subject::cluster(context)], sentence));
         }
-        (cluster.crd == Crd::Unknown)
-            .then(|| format!("KubeCluster {context}: whether TidbClusters are served could not be read"))
+        (cluster.crd == Crd::Unknown).then(|| {
+            let sentence = format!("KubeCluster {context}: whether TidbClusters are served could not be read");
+            NotSeen::new(NotSeenKind::CustomResourceUnread, [Subject::cluster(context)], sentence)
+        })
     });
     dark.chain(nothing(fleet)).collect()
 }
 
 /// Nothing found is nothing seen: a mistyped namespace must not pass for "all well", nor a cluster that does not answer
 /// for a mistyped namespace.
-fn nothing(fleet: &Fleet) -> Option<String> {
+fn nothing(fleet: &Fleet) -> Option<NotSeen> {
     if fleet.tidb_clusters().next().is_some() {
         return None;
     }
     let all = fleet.clusters.len();
     let seen = fleet.clusters.values().filter(|c| c.freshness.is_live() && c.crd != Crd::Unknown).count();
-    Some(match seen {
+    let sentence = match seen {
         _ if seen == all => "no TidbCluster was found; is the namespace or the context right?".to_owned(),
         0 => "no TidbCluster is known: no KubeCluster could be looked at".to_owned(),
         _ => {
@@ -60,5 +64,6 @@ fn nothing(fleet: &Fleet) -> Option<String> {
                 counted(all, "KubeCluster")
             )
         }
-    })
+    };
+    Some(NotSeen::new(NotSeenKind::NoTidbCluster, [], sentence))
 }

@@ -36,6 +36,7 @@ use serde::{Serialize, Serializer};
 use crate::fleet::database::{Database, Member, databases};
 use crate::fleet::extras::Extra;
 use crate::fleet::lead::Lead;
+use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::problem::Problem;
 pub use crate::fleet::subject::Subject;
@@ -194,8 +195,9 @@ pub struct Checked {
     pub databases: Vec<String>,
     /// The worst first.
     pub findings: Vec<Finding>,
-    /// What could not be seen, one sentence each.
-    pub unseen: Vec<String>,
+    /// What could not be seen.
+    #[serde(flatten)]
+    pub unseen: NotSeenList,
     /// What is worth a word and changes nothing about the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -254,11 +256,14 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         found.retain(|finding| finding.id() != "ready-too-early" || !caused(&scene, finding, &causes));
         checked.findings.extend(found.into_iter().filter_map(|finding| explained(&scene, finding)));
         contexts.extend(database.tidb_clusters.iter().map(|of| of.context.as_str()));
-        checked.unseen.extend(database.unseen.iter().map(|sentence| format!("{}: {sentence}", database.name)));
-        checked.unseen.extend(unasked(&scene).into_iter().map(|sentence| format!("{}: {sentence}", database.name)));
+        checked.unseen.extend(database.unseen.iter().map(|one| one.within(&database.name)));
+        checked.unseen.extend(unasked(&scene).iter().map(|one| one.within(&database.name)));
         checked.notes.extend(membership::majority(&scene).map(|note| format!("{}: {note}", database.name)));
         let gaps = scene.details.iter().flat_map(|(_, details)| &details.gaps);
-        checked.unseen.extend(gaps.map(|gap| format!("{}: {gap}", database.name)));
+        checked.unseen.extend(gaps.map(|gap| {
+            let whole = Subject::of_pd("Database", &database.name);
+            NotSeen::new(NotSeenKind::PdDetailsUnread, [whole], gap).within(&database.name)
+        }));
     }
     let mut whole: Vec<Finding> = objects::fleet(fleet, all);
     whole.extend(leaving::fleet(fleet));
@@ -373,11 +378,13 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
 }
 
 /// What a closer look would have shown of a Database, and nobody took.
-fn unasked(scene: &CheckContext<'_>) -> Vec<String> {
+fn unasked(scene: &CheckContext<'_>) -> Vec<NotSeen> {
     let mut all = Vec::new();
     let pd_answers = scene.views().any(|(_, _, _, answer)| answer.version.is_some());
     if pd_answers && scene.details.is_none() {
-        all.push("PD's placement rules and region counts have not been read yet".to_owned());
+        let whole = Subject::of_pd("Database", &scene.database.name);
+        let sentence = "PD's placement rules and region counts have not been read yet";
+        all.push(NotSeen::new(NotSeenKind::PdDetailsUnread, [whole], sentence));
     }
     for part in scene.parts.iter().filter(|part| part.tc.tls() && part.live()) {
         let looked = |wanted: &Wanted| {
@@ -385,14 +392,15 @@ fn unasked(scene: &CheckContext<'_>) -> Vec<String> {
             scene.fleet.sight(&ObjectId::new(ObjectKind::Secret, &at)).is_some()
         };
         if !wanted_of(part.tc).iter().all(looked) {
-            all.push(format!("the TLS Secrets of {} have not been read yet", part.of));
+            let sentence = format!("the TLS Secrets of {} have not been read yet", part.of);
+            all.push(NotSeen::new(NotSeenKind::TlsSecretsUnread, [Subject::tidb_cluster(part.of)], sentence));
         }
     }
     all
 }
 
 /// What a closer look would have shown of a cluster with TidbClusters, and did not.
-fn unread(cluster: &KubeCluster) -> Vec<String> {
+fn unread(cluster: &KubeCluster) -> Vec<NotSeen> {
     let mut all = Vec::new();
     if !cluster.freshness.is_live() {
         // Said once, by its freshness.
@@ -408,11 +416,12 @@ fn unread(cluster: &KubeCluster) -> Vec<String> {
         (Extra::Operator, more.operator.is_some(), "the operator's Deployment"),
     ];
     for (extra, seen, what) in parts {
-        match (seen, more.lacking.get(&extra)) {
-            (true, _) => {}
-            (false, Some(why)) => all.push(format!("KubeCluster {}: {why}", cluster.context)),
-            (false, None) => all.push(format!("KubeCluster {}: {what} have not been read yet", cluster.context)),
-        }
+        let sentence = match (seen, more.lacking.get(&extra)) {
+            (true, _) => continue,
+            (false, Some(why)) => format!("KubeCluster {}: {why}", cluster.context),
+            (false, None) => format!("KubeCluster {}: {what} have not been read yet", cluster.context),
+        };
+        all.push(NotSeen::new(NotSeenKind::ObjectsUnread, [Subject::cluster(&cluster.context)], sentence));
     }
     all
 }

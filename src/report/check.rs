@@ -13,6 +13,7 @@ use super::plain;
 use crate::counted::counted;
 use crate::fleet::certificate_list::{Certificate, Held, certificates, left};
 use crate::fleet::database::{Database, databases};
+use crate::fleet::not_seen::NotSeenList;
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
 use crate::fleet::{Fleet, standing};
 use crate::hazards::catalogue::CATALOGUE;
@@ -33,7 +34,8 @@ pub struct Shown {
     /// The files of `--file`.
     pub files: Vec<String>,
     pub findings: Vec<Finding>,
-    pub unseen: Vec<String>,
+    #[serde(flatten)]
+    pub unseen: NotSeenList,
     /// Worth a word, and no part of the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -138,7 +140,7 @@ impl Shown {
             database.invariants.iter().map(move |one| format!("{} {} {}", database.name, one.number, state(one)))
         });
         let runs = self.open_runs.iter().map(|run| format!("{} {}", run.run, run.state));
-        findings.chain(invariants).chain(runs).chain(self.unseen.iter().cloned()).collect()
+        findings.chain(invariants).chain(runs).chain(self.unseen.iter().map(ToString::to_string)).collect()
     }
 
     pub fn text(&self) -> String {

@@ -6,11 +6,12 @@ use super::table::table;
 use crate::counted::{counted, total};
 use crate::fleet::copies;
 use crate::fleet::database::{Database, databases};
+use crate::fleet::not_seen::{NotSeen, NotSeenList};
 use crate::fleet::pd::PdWay;
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::rollout;
 use crate::fleet::subject::Subject;
-use crate::fleet::{Fleet, standing as clusters};
+use crate::fleet::{Fleet, ObjectRef, standing as clusters};
 use crate::runbook::run::standing::{self, Standing};
 
 /// The document of `status -o json`.
@@ -22,9 +23,10 @@ pub struct Status {
     /// What is wrong with the KubeClusters, one sentence each; what is with a Database is in it.
     pub problems: Vec<Problem>,
     /// The same problems and those of the Databases, each with what tells it from others.
-    pub wrong: Vec<Wrong>,
-    /// What could not be seen of the KubeClusters, one sentence each; what of a Database is in it.
-    pub unseen: Vec<String>,
+    pub wrong: Vec<Told>,
+    /// What could not be seen of the KubeClusters; what of a Database is in it.
+    #[serde(flatten)]
+    pub unseen: NotSeenList,
     /// What is half done: of this machine and of others, as far as the clusters tell.
     pub open_runs: Vec<OpenRun>,
     /// Where no open run could be looked for, one sentence each.
@@ -33,14 +35,17 @@ pub struct Status {
     pub verdict: Verdict,
     /// Why, one sentence each; empty when all is well.
     pub because: Vec<String>,
+    /// The same, each with what tells it from others.
+    pub reasons: Vec<Told>,
 }
 
-/// A problem for programs: its sentence, with what stays the same while the sentence changes.
+/// A sentence for programs, with what stays the same while its words change.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Wrong {
-    /// As in `check` and its catalogue.
+pub struct Told {
+    /// Of a problem: as in `check` and its catalogue; of what is not seen: as in `notSeen[]`; of a run: `run-open`.
     pub id: &'static str,
+    /// `problem`, `unseen`, `run`
     pub kind: &'static str,
     /// Name of the Database; null where it is about a KubeCluster.
     pub database: Option<String>,
@@ -48,14 +53,37 @@ pub struct Wrong {
     pub sentence: String,
 }
 
-impl Wrong {
-    fn of(database: Option<&Database>, problem: &Problem) -> Self {
+impl Told {
+    fn problem(database: Option<&Database>, problem: &Problem) -> Self {
         Self {
             id: problem.kind.hazards().first().copied().unwrap_or_default(),
             kind: "problem",
             database: database.map(|database| database.name.clone()),
             subjects: problem.about.clone(),
             sentence: problem.sentence.clone(),
+        }
+    }
+
+    fn unseen(one: &NotSeen) -> Self {
+        Self {
+            id: one.kind.id(),
+            kind: "unseen",
+            database: one.database.clone(),
+            subjects: one.about.clone(),
+            sentence: one.sentence.clone(),
+        }
+    }
+
+    fn run(run: &Standing) -> Self {
+        let subjects = ObjectRef::parse(&run.target).iter().map(Subject::tidb_cluster).collect();
+        Self { id: "run-open", kind: "run", database: None, subjects, sentence: run.sentence() }
+    }
+
+    /// The Database said before its sentence, where several stand in one list.
+    fn named(self) -> Self {
+        match &self.database {
+            Some(name) => Self { sentence: format!("Database {name}: {}", self.sentence), ..self },
+            None => self,
         }
     }
 }
@@ -155,25 +183,27 @@ impl Status {
             .collect();
         let databases = databases(fleet);
         let problems = clusters::problems(fleet);
-        let own = databases.iter().flat_map(|db| db.problems.iter().map(|problem| Wrong::of(Some(db), problem)));
-        let wrong = problems.iter().map(|problem| Wrong::of(None, problem)).chain(own).collect();
+        let own = databases.iter().flat_map(|db| db.problems.iter().map(|problem| Told::problem(Some(db), problem)));
+        let wrong = problems.iter().map(|problem| Told::problem(None, problem)).chain(own).collect();
         Self {
             kube_clusters,
             databases,
             problems,
             wrong,
-            unseen: clusters::unseen(fleet),
+            unseen: clusters::unseen(fleet).into(),
             open_runs: Vec::new(),
             open_runs_unseen: Vec::new(),
             verdict: Verdict::Well,
             because: Vec::new(),
+            reasons: Vec::new(),
         }
         .judged()
     }
 
     fn judged(self) -> Self {
         let verdict = self.judge();
-        Self { verdict, because: self.because(verdict), ..self }
+        let reasons = self.reasons(verdict);
+        Self { verdict, because: reasons.iter().map(|one| one.sentence.clone()).collect(), reasons, ..self }
     }
 
     /// With what is half done.
@@ -196,23 +226,25 @@ impl Status {
         self.verdict
     }
 
-    /// The sentences that the verdict rests on.
-    fn because(&self, verdict: Verdict) -> Vec<String> {
-        let of = |database: &Database, sentence: &str| format!("Database {}: {sentence}", database.name);
+    /// What the verdict rests on.
+    fn reasons(&self, verdict: Verdict) -> Vec<Told> {
         match verdict {
             Verdict::Well => Vec::new(),
             Verdict::Unseen => {
-                let parts = self.databases.iter().flat_map(|db| db.unseen.iter().map(|one| of(db, one)));
-                self.unseen.iter().cloned().chain(parts).collect()
+                let parts = self
+                    .databases
+                    .iter()
+                    .flat_map(|db| db.unseen.iter().map(|one| Told::unseen(&one.clone().of(&db.name)).named()));
+                self.unseen.iter().map(Told::unseen).chain(parts).collect()
             }
             Verdict::Wrong => {
                 let runs: Vec<Standing> = self.open_runs.iter().map(|open| open.run.clone()).collect();
                 let parts = self.databases.iter().flat_map(|db| {
                     let loose = db.problems.iter().filter(|one| standing::explained(&runs, db, one).is_none());
-                    loose.map(|one| of(db, &one.sentence)).collect::<Vec<_>>()
+                    loose.map(|one| Told::problem(Some(db), one).named()).collect::<Vec<_>>()
                 });
-                let half = runs.iter().filter(|run| run.half_done()).map(Standing::sentence);
-                self.problems.iter().map(ToString::to_string).chain(parts).chain(half).collect()
+                let half = runs.iter().filter(|run| run.half_done()).map(Told::run);
+                self.problems.iter().map(|one| Told::problem(None, one)).chain(parts).chain(half).collect()
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::common;
 use crate::common::{Demo, Room, database, members};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const BASIC: &str = "tidbCluster=legacy/pingcap/basic";
 const DOMAIN: &str = "clusterDomain=cluster1.com";
@@ -39,7 +39,10 @@ fn items<'a>(value: &'a Value, name: &str, least: usize) -> &'a [Value] {
 }
 
 fn documented(status: &Value) {
-    shape(status, "kubeClusters:array databases:array problems:strings unseen:strings verdict:string because:strings");
+    shape(
+        status,
+        "kubeClusters:array databases:array problems:strings unseen:strings notSeen:array verdict:string because:strings reasons:array",
+    );
     for cluster in items(status, "kubeClusters", 3) {
         shape(
             cluster,
@@ -55,7 +58,7 @@ fn documented(status: &Value) {
     for database in items(status, "databases", 2) {
         shape(
             database,
-            "id:string? name:string tidbClusters:array quorum:object losses:object regionLosses:array? maxReplicas:number? members:array stores:array problems:strings unseen:strings agree:bool",
+            "id:string? name:string tidbClusters:array quorum:object losses:object regionLosses:array? maxReplicas:number? members:array stores:array problems:strings unseen:strings notSeen:array agree:bool",
         );
         shape(&database["quorum"], "members:number healthy:number tolerate:number");
         for of in items(database, "tidbClusters", 1) {
@@ -113,6 +116,9 @@ fn status_in_every_form() {
     // Why it is 3 is in the same document.
     let unseen = &none["unseen"][0];
     assert!(unseen.as_str().is_some_and(|said| said.contains("is the namespace or the context right")), "{none:#}");
+    for list in ["notSeen", "reasons"] {
+        assert_eq!((&none[list][0]["id"], &none[list][0]["sentence"]), (&json!("no-tidb-cluster"), unseen), "{none:#}");
+    }
 }
 
 #[test]
@@ -124,6 +130,10 @@ fn status_says_what_is_wrong() {
         assert_eq!(database["quorum"]["tolerate"], 0, "{database:#}");
         items(database, "problems", 1);
     }
+    let sentences: Vec<&Value> = items(&status, "reasons", 2).iter().map(|reason| &reason["sentence"]).collect();
+    assert_eq!(sentences, items(&status, "because", 2).iter().collect::<Vec<_>>());
+    let ill = items(&status, "reasons", 2).iter().filter(|reason| reason["id"] == "pd-member-unhealthy");
+    assert!(ill.map(|reason| &reason["subjects"][0]["kind"]).eq([&json!("member"); 2]), "{status:#}");
     let table = demo.run(&["status"]).expect(2).stdout;
     assert!(table.contains("UNHEALTHY") && table.contains("WRONG"), "{table}");
 }

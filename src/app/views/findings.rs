@@ -40,7 +40,8 @@ fn rows(app: &App) -> Vec<Row> {
             ])
             .note(2, format!("{place}{}", finding.sentence), Tone::Dim)
     });
-    let unseen = checked.unseen.iter().map(|sentence| {
+    let unseen = checked.unseen.iter().map(|one| {
+        let sentence = &one.sentence;
         let problem = Problem { level: Level::Unknown, of: "unseen".into(), sentence: sentence.clone() };
         Row::new(format!("unseen {sentence}"), Level::Unknown, Item::Problem(problem))
             .copies(sentence)

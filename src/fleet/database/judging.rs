@@ -9,6 +9,7 @@ use super::Member;
 use super::grouping::{Astray, astray, candidates, cluster_id, names, referenced};
 use super::names::pod_of;
 use crate::counted::counted;
+use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::rollout::{rollout, suspended_words, under_way};
@@ -17,7 +18,7 @@ use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 
 /// TidbClusters that may be of this Database, and nobody can tell.
-pub(super) fn strays(fleet: &Fleet, tcs: &[ObjectRef], unseen: &mut Vec<String>) {
+pub(super) fn strays(fleet: &Fleet, tcs: &[ObjectRef], unseen: &mut NotSeenList) {
     let all = fleet.clusters.values();
     let all = all.flat_map(|cluster| cluster.tidb_clusters.iter().map(move |(key, tc)| (cluster, key, tc)));
     for (cluster, key, tc) in all {
@@ -25,10 +26,12 @@ pub(super) fn strays(fleet: &Fleet, tcs: &[ObjectRef], unseen: &mut Vec<String>)
         let Some(of) = tcs.iter().find(|of| names(to, tc, of)) else { continue };
         let other = ObjectRef::new(&cluster.context, &key.namespace, &key.name);
         if !tcs.contains(&other) && referenced(fleet, &other, tc).is_none() {
-            unseen.push(format!(
+            let sentence = format!(
                 "TidbCluster {other} joined {}/{} of a domain that fits no TidbCluster, or several: it may belong to {of}",
                 of.namespace, of.name
-            ));
+            );
+            let about = [Subject::tidb_cluster(&other), Subject::tidb_cluster(of)];
+            unseen.push(NotSeen::new(NotSeenKind::TidbClusterUnassigned, about, sentence));
         }
     }
 }
@@ -40,7 +43,7 @@ pub(super) fn judge_tidb_cluster(
     cluster: &KubeCluster,
     tc: &TidbCluster,
     problems: &mut Vec<Problem>,
-    unseen: &mut Vec<String>,
+    unseen: &mut NotSeenList,
 ) {
     let mut say = |kind, sentence: String| problems.push(Problem::new(kind, Subject::tidb_cluster(of), sentence));
     if tc.paused() {
@@ -58,7 +61,11 @@ pub(super) fn judge_tidb_cluster(
                 say(ProblemKind::NotReady, format!("TidbCluster {of} is Ready, and yet: {moving}"));
             }
         }
-        None => unseen.push(format!("TidbCluster {of} has no Ready condition; the operator has not judged it")),
+        None => unseen.push(NotSeen::new(
+            NotSeenKind::ReadyConditionMissing,
+            [Subject::tidb_cluster(of)],
+            format!("TidbCluster {of} has no Ready condition; the operator has not judged it"),
+        )),
     }
     let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);
     // What is paused does not roll, and that is said already.
@@ -89,34 +96,40 @@ pub(super) fn judge_tidb_cluster(
 pub(super) fn see_clusters(
     known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
     problems: &mut Vec<Problem>,
-    unseen: &mut Vec<String>,
+    unseen: &mut NotSeenList,
 ) {
     for (of, cluster, tc) in known {
         if !cluster.freshness.is_live() {
             let word = cluster.freshness.word();
-            unseen.push(format!("KubeCluster {} is {word}; TidbCluster {of} may have changed", of.context));
+            unseen.push(NotSeen::new(
+                NotSeenKind::KubeClusterNotLive,
+                [Subject::cluster(&of.context), Subject::tidb_cluster(of)],
+                format!("KubeCluster {} is {word}; TidbCluster {of} may have changed", of.context),
+            ));
         }
         for (pod, view) in cluster.pd_in(tc.namespace()).filter(|(pod, _)| pod_of(tc, Component::Pd, &pod.name)) {
+            let at = || Subject::object("Pod", &ObjectRef::new(&of.context, &pod.namespace, &pod.name));
             match &view.answer {
                 Err(why) => {
                     let sentence = format!("PD pod {}/{pod} did not answer: {why}", of.context);
                     if why.certificate {
-                        let about = Subject::object("Pod", &ObjectRef::new(&of.context, &pod.namespace, &pod.name));
-                        let problem = Problem::new(ProblemKind::PdCertificate, about, sentence.clone());
+                        let problem = Problem::new(ProblemKind::PdCertificate, at(), sentence.clone());
                         problems.push(problem.and(Subject::tidb_cluster(of)));
                     }
-                    unseen.push(sentence);
+                    unseen.push(NotSeen::new(NotSeenKind::PdPodSilent, [at()], sentence));
                 }
-                Ok(answer) => {
-                    unseen.extend(answer.gaps.iter().map(|gap| format!("PD pod {}/{pod}: {gap}", of.context)))
-                }
+                Ok(answer) => unseen.extend(answer.gaps.iter().map(|gap| {
+                    let sentence = format!("PD pod {}/{pod}: {gap}", of.context);
+                    NotSeen::new(NotSeenKind::PdAnswerPartial, [at()], sentence)
+                })),
             }
         }
         for (key, replicas) in tc.spec.unknown.iter().filter(|(_, replicas)| **replicas > 0) {
-            unseen.push(format!(
+            let sentence = format!(
                 "TidbCluster {of}: spec.{key} asks for {} of a component that is not known here, so whether everything is there is not known",
                 counted(*replicas, "pod")
-            ));
+            );
+            unseen.push(NotSeen::new(NotSeenKind::ComponentUnknown, [Subject::tidb_cluster(of)], sentence));
         }
     }
 }
@@ -127,7 +140,7 @@ pub(super) fn see_reference(
     known: &[(&ObjectRef, &KubeCluster, &TidbCluster)],
     (of, tc): (&ObjectRef, &TidbCluster),
     certain: bool,
-    unseen: &mut Vec<String>,
+    unseen: &mut NotSeenList,
 ) -> Option<Problem> {
     let to = tc.spec.cluster.as_ref()?;
     let named = format!("{}/{}", to.namespace.as_deref().unwrap_or(tc.namespace()), to.name);
@@ -141,10 +154,16 @@ pub(super) fn see_reference(
             return Some(Problem::new(ProblemKind::LeadsBack, Subject::tidb_cluster(of), sentence));
         }
         [] if astray(fleet, of, tc) == Some(Astray::Itself) => {}
-        [] => unseen.push(format!("TidbCluster {of} joined {named}, which is in no connected context")),
+        [] => unseen.push(NotSeen::new(
+            NotSeenKind::ReferenceNotConnected,
+            [Subject::tidb_cluster(of)],
+            format!("TidbCluster {of} joined {named}, which is in no connected context"),
+        )),
         many => {
-            let many: Vec<String> = many.iter().map(ToString::to_string).collect();
-            unseen.push(format!("TidbCluster {of} joined {named}, which may be any of {}", many.join(", ")));
+            let about = std::iter::once(of).chain(many).map(Subject::tidb_cluster);
+            let names: Vec<String> = many.iter().map(ToString::to_string).collect();
+            let sentence = format!("TidbCluster {of} joined {named}, which may be any of {}", names.join(", "));
+            unseen.push(NotSeen::new(NotSeenKind::ReferenceAmbiguous, about, sentence));
         }
     }
     None
@@ -193,9 +212,10 @@ pub(super) fn compare(views: &[(&ObjectRef, &ObjectKey, &PdAnswer)], problems: &
     agree
 }
 
-pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, unseen: &mut Vec<String>) {
+pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, unseen: &mut NotSeenList) {
     for member in members {
-        let of_member = |kind, sentence| Problem::new(kind, Subject::of_pd("member", member.id.hex()), sentence);
+        let at = || Subject::of_pd("member", member.id.hex());
+        let of_member = |kind, sentence| Problem::new(kind, at(), sentence);
         let shown = if member.name.is_empty() { member.id.hex() } else { member.name.clone() };
         if member.name.is_empty() {
             problems.push(of_member(
@@ -203,7 +223,8 @@ pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, uns
                 format!("member {} was added and never started; while it is there no other PD can join", member.id),
             ));
         } else if member.pod.is_none() {
-            unseen.push(format!("member {shown} ({}) is in no connected context", member.id));
+            let sentence = format!("member {shown} ({}) is in no connected context", member.id);
+            unseen.push(NotSeen::new(NotSeenKind::MemberNotConnected, [at()], sentence));
         }
         if let (true, Some(expected)) = (member.drift, &member.expected_peer_url) {
             let urls = member.peer_urls.join(",");
@@ -217,7 +238,11 @@ pub(super) fn judge_members(members: &[Member], problems: &mut Vec<Problem>, uns
             }
             // Said of the leader.
             None if member.leaderless => {}
-            None if !member.name.is_empty() => unseen.push(format!("the health of member {shown} is not known")),
+            None if !member.name.is_empty() => unseen.push(NotSeen::new(
+                NotSeenKind::MemberHealthUnknown,
+                [at()],
+                format!("the health of member {shown} is not known"),
+            )),
             Some(true) | None => {}
         }
     }

@@ -268,7 +268,7 @@ mod tests {
             texts.iter().map(|(file, text)| Text { file: (*file).into(), text: (*text).into() }).collect();
         let checked = lint(&texts);
         let ids = checked.findings.iter().map(|finding| finding.id().to_owned()).collect();
-        (ids, checked.unseen, checked.notes)
+        (ids, checked.unseen.iter().map(ToString::to_string).collect::<Vec<_>>(), checked.notes)
     }
 
     const HEAD: &str = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [tc.yaml]\n";

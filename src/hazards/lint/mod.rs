@@ -23,6 +23,7 @@ pub mod unknown_fields;
 pub(super) mod values;
 mod variables;
 
+use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::hazards::{Checked, Finding, Location, Subject};
 use documents::{Document, Set};
 use room::cut;
@@ -39,7 +40,9 @@ pub struct Text {
 pub fn lint(texts: &[Text]) -> Checked {
     let mut set = documents::read(texts);
     kustomize::apply(&mut set);
-    let mut checked = Checked { unseen: set.unreadable.clone(), ..Checked::default() };
+    let unread =
+        set.unreadable.iter().map(|why| NotSeen::new(NotSeenKind::FileUnreadable, [], why)).collect::<Vec<_>>();
+    let mut checked = Checked { unseen: unread.into(), ..Checked::default() };
     checked.findings.extend(objects::judge(&set));
     checked.findings.extend(references::judge(&set));
     checked.findings.extend(certificates::judge(&set));
@@ -59,7 +62,7 @@ pub fn lint(texts: &[Text]) -> Checked {
     checked.notes.extend(set.notes.iter().cloned());
     // What was read, in the place of Databases: nothing at all is no all-clear.
     checked.databases = texts.iter().map(|text| text.file.clone()).collect();
-    checked.unseen.extend(not_judged(&set));
+    checked.unseen.extend(not_judged(&set).into_iter().map(|why| NotSeen::new(NotSeenKind::FileNotJudged, [], why)));
     let parts = set.tidb_clusters().filter(|document| !document.name().is_empty() && document.is_part());
     checked.notes.extend(parts.map(|document| {
         format!(

@@ -120,7 +120,9 @@ pub(super) fn membership(
 ) -> Result<MembershipFact, Unseen> {
     let database = of_database(fleet, of)?;
     if database.members.is_empty() {
-        return Err(Unseen(database.unseen.last().cloned().unwrap_or_else(|| "PD returned no members".into())));
+        return Err(Unseen(
+            database.unseen.last().map(ToString::to_string).unwrap_or_else(|| "PD returned no members".into()),
+        ));
     }
     let mut silent = Vec::new();
     let mut views: Vec<Option<&PdView>> = Vec::new();

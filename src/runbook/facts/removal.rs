@@ -117,7 +117,7 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
         tolerated: found.at_risk.map(|risk| risk.tolerated),
         progress: progress(fleet, &database),
         strangers: found.strangers,
-        unseen: database.unseen,
+        unseen: database.unseen.iter().map(ToString::to_string).collect(),
     })
 }
 

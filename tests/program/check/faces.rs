@@ -163,7 +163,7 @@ fn differing(fleet: &Fleet, now: jiff::Timestamp, least: u8) -> Vec<String> {
         }
     }
     for unseen in status.databases.iter().flat_map(|database| &database.unseen).chain(&status.unseen) {
-        if !checked.unseen.iter().any(|one| one.ends_with(unseen.as_str())) {
+        if !checked.unseen.iter().any(|one| one.ends_with(unseen.sentence.as_str())) {
             all.push(format!("status has not seen {unseen:?}, and check says nothing of it"));
         }
     }
