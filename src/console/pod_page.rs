@@ -3,8 +3,6 @@
 //!
 //! Not here: other pages ([`super::detail`]), the short form beside a table ([`super::inspector`]).
 
-use serde_json::Value;
-
 use super::sheet::Sheet;
 use super::theme::Role;
 use crate::app::matrix::{pod_words, store_level};
@@ -142,22 +140,20 @@ fn containers(app: &App, sheet: &mut Sheet, of: &ObjectRef) {
 
 /// `waiting: CrashLoopBackOff (back-off 5m0s …), 7 restarts`
 fn container(app: &App, one: &ContainerStatus) -> (Level, String) {
-    let text = |path: &str| one.state.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let because = |reason: String, message: String| match (reason.as_str(), message.as_str()) {
+    let because = |reason: &str, message: &str| match (reason, message) {
         ("", "") => String::new(),
         (reason, "") => format!(": {reason}"),
         (reason, message) => format!(": {reason} ({message})"),
     };
     let ready = if one.ready { "running, ready" } else { "running, not ready" };
-    let (level, mut words) = if one.state.get("waiting").is_some() {
-        (Level::Bad, format!("waiting{}", because(text("/waiting/reason"), text("/waiting/message"))))
-    } else if one.state.get("terminated").is_some() {
-        let code = one.state.pointer("/terminated/exitCode").and_then(Value::as_i64);
-        let code = code.map_or_else(|| "?".to_owned(), |code| code.to_string());
-        let more = because(text("/terminated/reason"), text("/terminated/message"));
-        (Level::Working, format!("ended with exit {code}{more}"))
+    let state = &one.state;
+    let (level, mut words) = if let Some(why) = &state.waiting {
+        (Level::Bad, format!("waiting{}", because(&why.reason, &why.message)))
+    } else if let Some(end) = &state.terminated {
+        let more = because(&end.reason, &end.message);
+        (Level::Working, format!("ended with exit {}{more}", end.exit_code))
     } else {
-        let since = text("/running/startedAt").parse().ok();
+        let since = state.running.as_ref().and_then(|running| running.started_at);
         let since = since.map_or_else(String::new, |at| format!(" for {}", age(at, app.now)));
         (if one.ready { Level::Good } else { Level::Working }, format!("{ready}{since}"))
     };

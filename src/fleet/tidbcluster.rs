@@ -14,8 +14,8 @@ mod reading;
 mod status;
 
 pub use self::reading::GRPC_RESOLVER;
-pub(super) use self::reading::null_default;
 use self::reading::{annotations, managers, presence, unknown_components, variables};
+pub(super) use self::reading::{null_default, tight};
 pub use self::status::{ComponentStatus, Condition, MemberStatus, StoreStatus, TidbClusterStatus};
 pub use super::component::Component;
 use super::{Keyed, ObjectKey};

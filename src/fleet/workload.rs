@@ -5,19 +5,24 @@
 use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::tidbcluster::{Component, Meta, null_default};
+use super::tidbcluster::{Component, Meta, null_default, tight};
 use super::{Keyed, ObjectKey};
 use crate::counted::total;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pod {
+    #[serde(deserialize_with = "unmanaged")]
     pub metadata: Meta,
     pub spec: PodSpec,
     #[serde(deserialize_with = "null_default")]
     pub status: PodStatus,
+}
+
+/// Nobody asks who owns which field of a pod, and it takes as much room as the rest of it.
+fn unmanaged<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Meta, D::Error> {
+    Ok(Meta { managed_fields: Vec::new(), ..Meta::deserialize(input)? })
 }
 
 /// Of a pod and of a template: what a component was started with.
@@ -30,7 +35,7 @@ pub struct PodSpec {
     #[serde(rename = "nodeName", skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
     /// Not written out: what is compared and kept of a pod has no use for them.
-    #[serde(deserialize_with = "null_default", skip_serializing)]
+    #[serde(deserialize_with = "tight", skip_serializing)]
     pub containers: Vec<Container>,
 }
 
@@ -39,7 +44,7 @@ pub struct PodSpec {
 #[serde(default)]
 pub struct Container {
     pub name: String,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "tight")]
     pub ports: Vec<ContainerPort>,
 }
 
@@ -62,7 +67,11 @@ pub struct Volume {
 /// Ten thousand pods have ten volumes each, and only these are looked at.
 fn certificates_only<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Vec<Volume>>, D::Error> {
     let all = Option::<Vec<Volume>>::deserialize(input)?;
-    Ok(all.map(|all| all.into_iter().filter(|volume| volume.name.ends_with("-tls")).collect()))
+    Ok(all.map(|mut all| {
+        all.retain(|volume| volume.name.ends_with("-tls"));
+        all.shrink_to_fit();
+        all
+    }))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -72,13 +81,13 @@ pub struct PodStatus {
     #[serde(rename = "podIP", skip_serializing_if = "Option::is_none")]
     pub pod_ip: Option<String>,
     /// More than one with dual stack.
-    #[serde(rename = "podIPs", deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "podIPs", deserialize_with = "tight", skip_serializing_if = "Vec::is_empty")]
     pub pod_ips: Vec<PodIp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "tight")]
     pub conditions: Vec<PodCondition>,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "tight")]
     pub container_statuses: Vec<ContainerStatus>,
 }
 
@@ -116,12 +125,48 @@ pub struct ContainerStatus {
     pub name: String,
     pub ready: bool,
     pub restart_count: i64,
-    /// `{"waiting": {"reason": "CrashLoopBackOff"}}`
-    pub state: Value,
+    #[serde(deserialize_with = "null_default")]
+    pub state: ContainerState,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
     pub image: String,
     #[serde(deserialize_with = "null_default", skip_serializing_if = "LastState::is_empty")]
     pub last_state: LastState,
+}
+
+/// In which of three states a container is; none of them is one that was just made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// `CrashLoopBackOff` and the like; boxed, since few wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Box<Waiting>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated: Option<Box<Terminated>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<Running>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    pub started_at: Option<jiff::Timestamp>,
+}
+
+impl ContainerState {
+    /// Why it does not run, as the node says.
+    fn reason(&self) -> Option<&str> {
+        let waiting = self.waiting.as_ref().map(|why| why.reason.as_str());
+        waiting.or_else(|| self.terminated.as_ref().map(|end| end.reason.as_str())).filter(|reason| !reason.is_empty())
+    }
 }
 
 /// How the container before this one ended.
@@ -225,10 +270,7 @@ impl Pod {
         if self.metadata.deletion_timestamp.is_some() {
             return "Terminating".into();
         }
-        let waiting = self.status.container_statuses.iter().find_map(|container| {
-            let state = container.state.get("waiting").or_else(|| container.state.get("terminated"))?;
-            state.get("reason").and_then(Value::as_str)
-        });
+        let waiting = self.status.container_statuses.iter().find_map(|container| container.state.reason());
         match waiting.or(self.status.reason.as_deref()) {
             Some(reason) => reason.to_owned(),
             None if self.status.phase.is_empty() => "Unknown".into(),

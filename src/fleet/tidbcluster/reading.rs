@@ -16,6 +16,17 @@ where
     Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
 }
 
+/// A list, without the room that it was read with: a pod has ten lists, mostly of one entry, and there are thousands of pods.
+pub(in crate::fleet) fn tight<'de, D, T>(input: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let mut all: Vec<T> = null_default(input)?;
+    all.shrink_to_fit();
+    Ok(all)
+}
+
 /// Without kubectl's copy of the whole object: it may hold secrets, and nothing here needs it.
 pub(super) fn annotations<'de, D>(input: D) -> Result<BTreeMap<String, String>, D::Error>
 where
