@@ -1,6 +1,7 @@
 //! `tidepilot runs list|show|resume|undo|abandon|approve|take-over`: the journals on this machine, and the open runs in the
 //! clusters.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -172,9 +173,9 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
                 }
                 let shown = match output {
                     ShowOutput::Text => reworded::records(&records, connect.lang()),
-                    ShowOutput::Json => records.clone(),
+                    ShowOutput::Json => Cow::Borrowed(records.as_slice()),
                 };
-                for record in &shown {
+                for record in shown.iter() {
                     print(&match output {
                         ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
                         ShowOutput::Json => report::run::json(record)? + "\n",

@@ -5,6 +5,8 @@
 //! other. What does not fit the document stays as it is recorded. Only for showing and for asking: what is written, sealed
 //! and compared stays the recorded text ([`Plan::sealed`]). Pure. Not here: which language a reader has (`cli::shared_options`).
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::language::definition::{BadRunbook, Lang, Runbook, Text};
@@ -28,19 +30,17 @@ pub fn document_of(plan: &Plan) -> Result<Runbook, BadRunbook> {
     }
 }
 
-/// The records with their texts in the language asked for.
-pub fn records(records: &[Record], lang: Lang) -> Vec<Record> {
+/// The records with their texts in the language asked for; a journal is long, so that one which has them already is not copied.
+pub fn records(records: &[Record], lang: Lang) -> Cow<'_, [Record]> {
     let opened = records.first().map(|record| &record.event);
-    let Some(Event::RunOpened { plan, .. }) = opened.filter(|_| lang == Lang::Zh || has_chinese(&json!(records)))
+    let Some(Event::RunOpened { plan, .. }) = opened.filter(|_| lang == Lang::Zh || records.iter().any(has_chinese))
     else {
-        return records.to_vec();
+        return Cow::Borrowed(records);
     };
-    let Ok(runbook) = document_of(plan) else { return records.to_vec() };
+    let Ok(runbook) = document_of(plan) else { return Cow::Borrowed(records) };
     let inputs = Scope::from([("inputs".to_owned(), json!(plan.inputs))]);
-    records
-        .iter()
-        .map(|record| Record { event: event(&record.event, &runbook, &inputs, lang), ..record.clone() })
-        .collect()
+    let told = |record: &Record| Record { event: event(&record.event, &runbook, &inputs, lang), ..record.clone() };
+    Cow::Owned(records.iter().map(told).collect())
 }
 
 fn event(of: &Event, runbook: &Runbook, inputs: &Scope, lang: Lang) -> Event {
@@ -290,8 +290,9 @@ impl Form {
     }
 }
 
-fn has_chinese(value: &Value) -> bool {
-    value.to_string().chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
+fn has_chinese(record: &Record) -> bool {
+    let line = serde_json::to_string(record).unwrap_or_default();
+    line.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ pub async fn session(
             Effect::Resume { run, wish } => {
                 // What happened before belongs to the picture.
                 let before = journal::read(driver.runs_folder(), &run).unwrap_or_default();
-                for record in reworded::records(&before, driver.lang()) {
+                for record in reworded::records(&before, driver.lang()).into_owned() {
                     let _ = say(Message::Run(RunMessage::Record(Box::new(record)))).await;
                 }
                 let teller = RunTeller::of(driver.notifier.clone(), driver.runs_folder(), &run);
