@@ -117,7 +117,11 @@ impl Hands for WireHands<'_> {
     async fn observe(&mut self, run: &Run, depth: Depth) -> Option<Observation> {
         let begun = self.driver.witness.moment();
         let look = self.driver.observe(run, &self.contexts, depth, &mut self.domains);
-        let seen = self.haste.bound(look).await?;
+        let mut look = std::pin::pin!(self.haste.bound(look));
+        let seen = tokio::select! {
+            seen = &mut look => seen,
+            () = self.journal.store_late() => look.await,
+        }?;
         self.looked = begun;
         if self.wake.is_none() {
             self.namespaces = seen.fleet.tidb_clusters().map(|(of, _)| of.namespace).collect();
@@ -126,10 +130,12 @@ impl Hands for WireHands<'_> {
     }
 
     async fn probe(&mut self, action: &Action, seen: &Observation) -> Option<Vec<ProbeLine>> {
+        self.journal.store().await;
         self.haste.bound(probe::probe(&self.driver.links, &self.probe, action, &seen.fleet)).await
     }
 
     async fn cross(&mut self, action: &Action, seen: &Observation) -> Option<Vec<RouteProbe>> {
+        self.journal.store().await;
         self.haste.bound(network::cross(&self.driver.links, &self.probe, action, &seen.fleet)).await
     }
 
@@ -140,6 +146,7 @@ impl Hands for WireHands<'_> {
     }
 
     async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        self.journal.store().await;
         let lease = self.journal.lease().cloned();
         tokio::select! {
             said = ask(self.ears, gate) => Ok(said),
@@ -148,17 +155,20 @@ impl Hands for WireHands<'_> {
     }
 
     async fn approvals(&mut self, run: &Run, of: &Wanted) -> Result<Vec<Approval>, Taken> {
+        self.journal.store().await;
         let lease = self.journal.lease().cloned();
         let looking = self.driver.approvals(&run.plan, of, lease.as_ref(), self.ears);
         self.haste.bound(looking).await.unwrap_or_else(|| Ok(Vec::new())).map_err(Taken)
     }
 
     async fn look_around(&mut self, run: &Run, seen: &Observation) -> String {
+        self.journal.store().await;
         let looked = self.driver.look_around(run, &self.contexts, seen);
         self.haste.bound(looked).await.unwrap_or_default()
     }
 
     async fn wait(&mut self, run: &Run, time: Duration) {
+        self.journal.store().await;
         let links = &self.driver.links;
         let wake = self.wake.get_or_insert_with(|| {
             let all: BTreeSet<String> = namespaces(run).chain(self.namespaces.iter().cloned()).collect();

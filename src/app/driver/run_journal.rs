@@ -25,7 +25,15 @@ pub(super) struct RunJournal {
     shared: Option<Shared>,
     /// A cluster that does not answer must not hold up a person who waits for the end.
     haste: Haste,
+    /// Somebody else writes the run's record now.
+    taken: Option<String>,
 }
+
+/// A record after which nothing is sent is preceded by a confirmation of the lease that is at most this old. Nobody can have
+/// taken one over in that time: a lease is watched for its whole duration first.
+const CONFIRMED_LATELY: Duration = Duration::from_secs(2);
+/// Longest time that a record is only in the file while a look is under way.
+const LATE: Duration = Duration::from_secs(1);
 
 fn no_time() -> Lost {
     Lost::Unsure { context: "its cluster".into(), why: "no answer in the time that there was".into() }
@@ -56,28 +64,39 @@ pub enum Unwritten {
 
 impl RunJournal {
     pub fn new(journal: Journal, shared: Option<Shared>, haste: Haste) -> Self {
-        Self { journal, shared, haste }
+        Self { journal, shared, haste, taken: None }
     }
 
     pub fn lease(&self) -> Option<&Arc<Lease>> {
         self.shared.as_ref().map(|shared| &shared.lease)
     }
 
-    /// Whether our own renewals have found that somebody else has the lease.
+    /// Whether our own renewals have found that somebody else has the lease, or our own writing that the record is theirs.
     pub fn taken(&self) -> Option<String> {
+        if let Some(why) = &self.taken {
+            return Some(why.clone());
+        }
         match self.lease()?.ready() {
             Err(lost @ Lost::Taken { .. }) => Some(lost.to_string()),
             Err(Lost::Unsure { .. }) | Ok(()) => None,
         }
     }
 
-    /// Appends one event; it is on this machine's disk when this returns, and an Intent in the cluster as well. What
-    /// else could not be stored there is stored with the next one.
+    /// Appends one event; it is on this machine's disk when this returns, and an Intent in the cluster as well. Whatever else
+    /// there is goes there with the next Intent, or as soon as the run does anything but look ([`RunJournal::store`]): of
+    /// a loss in between a look says as much as of a lost answer.
     pub async fn append(&mut self, at: Timestamp, event: Event) -> Result<Record, Unwritten> {
         let effect = matches!(event, Event::Intent { .. });
         let last = matches!(event, Event::Closed { .. });
         if let Some(shared) = &self.shared {
-            match self.haste.leaving(shared.lease.confirm()).await.unwrap_or_else(|| Err(no_time())) {
+            let lease = &shared.lease;
+            let confirmed = async {
+                match effect {
+                    true => lease.confirm().await,
+                    false => lease.confirm_lately(CONFIRMED_LATELY).await,
+                }
+            };
+            match self.haste.leaving(confirmed).await.unwrap_or_else(|| Err(no_time())) {
                 Err(lost @ Lost::Taken { .. }) => return Err(Unwritten::Taken(lost.to_string())),
                 Err(lost @ Lost::Unsure { .. }) if effect => return Err(Unwritten::Unsure(lost.to_string())),
                 Err(Lost::Unsure { .. }) | Ok(()) => {}
@@ -91,12 +110,32 @@ impl RunJournal {
         if last {
             shared.record.close();
         }
+        if !effect {
+            return Ok(record);
+        }
         match self.haste.leaving(shared.record.flush()).await.unwrap_or_else(|| Err(late())) {
             Ok(()) => Ok(record),
             Err(NotShared::Taken(why)) => Err(Unwritten::Taken(why)),
-            Err(NotShared::Failed(why)) if effect => Err(Unwritten::NotShared(Box::new(record), why)),
-            Err(NotShared::Failed(_)) => Ok(record),
+            Err(NotShared::Failed(why)) => Err(Unwritten::NotShared(Box::new(record), why)),
         }
+    }
+
+    /// Stores in the cluster what is only in the file yet. What could not be stored is stored with what comes next; that
+    /// somebody else writes it now is told by [`RunJournal::taken`].
+    pub async fn store(&mut self) {
+        let Some(shared) = self.shared.as_mut().filter(|shared| shared.record.pending() > 0) else { return };
+        if let Some(Err(NotShared::Taken(why))) = self.haste.leaving(shared.record.flush()).await {
+            self.taken = Some(why);
+        }
+    }
+
+    /// The same once a look has taken so long that others would wait for it.
+    pub async fn store_late(&mut self) {
+        if self.shared.as_ref().is_none_or(|shared| shared.record.pending() == 0) {
+            std::future::pending().await
+        }
+        tokio::time::sleep(LATE).await;
+        self.store().await;
     }
 
     /// Ends the driving: stores what is left and gives the lease back. `Err`: what the cluster's copy lacks.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::client::kube::gaps::{Facts, Gaps};
+use crate::client::kube::kept::Stamp;
 use crate::client::kube::resources::{self, Kind};
 use crate::client::wire::agent;
 use crate::client::wire::link::{Link, Links};
@@ -30,12 +31,15 @@ pub enum Depth {
     Whole,
     /// What moves while a run works: its objects, and PD. What the cluster itself is was asked at most [`FACTS_KEPT`] ago.
     Moving,
-    /// Whether a run still waits: PD's answers too are those of before, for [`VIEWS_KEPT`] and while no PD pod has changed.
+    /// Whether a run still waits: PD's answers too are those of before, for [`VIEWS_KEPT`] and while no PD pod has changed, or
+    /// for [`SAID_KEPT`] while objects move.
     Glance,
 }
 
 /// How long PD's answers are believed by whoever only asks whether there is anything to do.
 pub const VIEWS_KEPT: Duration = Duration::from_secs(6);
+/// The same while objects move, and whatever has become of PD's pods.
+pub const SAID_KEPT: Duration = Duration::from_secs(10);
 /// How long version, identity, operator and DNS of a cluster are believed by a look that nothing is sent on.
 pub const FACTS_KEPT: Duration = Duration::from_secs(15);
 
@@ -126,7 +130,13 @@ async fn look_at(link: &Link, depth: Depth) -> Vec<Change> {
     let (freshness, message) = seen.facts.gaps.verdict();
     changes.push(connection(link, freshness, message));
     let pods: Vec<&Pod> = seen.pods.iter().filter(|pod| pd::is_running_pd(pod)).collect();
-    let kept = if depth == Depth::Glance { link.views.kept(&pods, VIEWS_KEPT) } else { None };
+    let moved = link.views.moved(seen.stamp);
+    let kept = match depth {
+        // While objects move, it is they that are waited for.
+        Depth::Glance if moved => link.views.said(&pods, SAID_KEPT),
+        Depth::Glance => link.views.kept(&pods, VIEWS_KEPT),
+        Depth::Whole | Depth::Moving => None,
+    };
     let views = match kept {
         Some(views) => views,
         None => {
@@ -177,6 +187,8 @@ struct Seen {
     facts: Facts,
     tidb_clusters: Vec<TidbCluster>,
     pods: Vec<Pod>,
+    /// Of all objects.
+    stamp: Stamp,
 }
 
 async fn objects(link: &Link, depth: Depth) -> Result<Seen, RequestError> {
@@ -201,8 +213,11 @@ async fn objects(link: &Link, depth: Depth) -> Result<Seen, RequestError> {
     let no_crd = matches!(facts.crd, Crd::Missing | Crd::OperatorV2Only);
     let tidb_clusters = facts.take(tidb_clusters, no_crd)?;
     let pods = facts.take(pods, false)?;
-    facts.take(stateful_sets, false)?;
-    Ok(Seen { facts, tidb_clusters, pods })
+    let stateful_sets = facts.take(stateful_sets, false)?;
+    let all = tidb_clusters.iter().map(|tc| &tc.metadata);
+    let all = all.chain(pods.iter().map(|pod| &pod.metadata)).chain(stateful_sets.iter().map(|set| &set.metadata));
+    let stamp = Stamp::of(all);
+    Ok(Seen { facts, tidb_clusters, pods, stamp })
 }
 
 /// What is known of the cluster itself: from before, or by asking.

@@ -296,6 +296,11 @@ impl Lease {
         Ok(self.until())
     }
 
+    /// Whether it was confirmed so lately, or is now.
+    pub async fn confirm_lately(&self, lately: Duration) -> Result<(), Lost> {
+        self.confirm_within(lately).await.map(|_| ())
+    }
+
     /// Gives them back in reverse order. What cannot be given back lapses by itself.
     pub async fn release(&self) {
         self.stop_renewing();

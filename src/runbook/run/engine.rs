@@ -7,6 +7,8 @@
 //! The rules: an Intent is appended before its action leaves; an answer never completes a step, only an observation
 //! does; what cannot be decided by looking waits or stops, it is never retried blindly.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -83,10 +85,25 @@ impl Run {
     }
 
     /// Whether the next look may be one on which something is sent. One that is open is only looked at: where it has to be
-    /// sent again, that is decided on a look of its own.
+    /// sent again, that is decided on a look of its own; and a question that is not answered yet comes before it is sent.
     pub fn is_to_send(&self) -> bool {
         let open = self.open_step().is_some();
-        !open && self.first_pending().is_some_and(|step| step.action.writes())
+        !open && self.next_ones().any(|step| step.action.writes() && self.open_gate(step).is_none())
+    }
+
+    /// The steps of which the next look decides which one comes next ([`Run::current`]): where the order of the items is
+    /// settled only then, the first one of each that is left.
+    fn next_ones(&self) -> impl Iterator<Item = &PlannedStep> {
+        let first = self.first_pending();
+        let settled = first.is_some_and(|first| first.item.as_ref().is_none_or(|item| self.begun.contains(item)));
+        let mut items = BTreeSet::new();
+        let all = self.steps().iter().filter(|step| *self.state(&step.id) == StepState::Pending);
+        let rivals = all.filter(move |step| match first {
+            Some(first) if settled => step.id == first.id,
+            Some(first) => step.phase == first.phase && step.item.as_ref().is_some_and(|item| items.insert(item)),
+            None => false,
+        });
+        rivals
     }
 
     /// Stops at once. An Intent that is open stays so: whoever goes on looks first.

@@ -15,7 +15,7 @@ use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::actions::network::RouteProbe;
 use tidepilot::runbook::plan::Gate;
 use tidepilot::runbook::run::approval::{Approval, Wanted};
-use tidepilot::runbook::run::engine::Run;
+use tidepilot::runbook::run::engine::{Run, StepState};
 use tidepilot::runbook::run::record::{Cause, Event, Record};
 
 pub(super) struct MemoryHands<'b, 'c> {
@@ -26,6 +26,8 @@ pub(super) struct MemoryHands<'b, 'c> {
     pub(super) sent_on: Option<Depth>,
     /// How closely was looked last, whatever came of it.
     pub(super) looked: Option<Depth>,
+    /// Nothing has come of the last look yet.
+    pub(super) idle: bool,
     pub(super) patience: Patience,
     pub(super) stolen: bool,
 }
@@ -73,6 +75,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn append(&mut self, event: Event) -> Result<Record, Unwritten> {
+        self.idle = false;
         if self.is_stolen() {
             return Err(Unwritten::Taken("by bob".into()));
         }
@@ -92,7 +95,14 @@ impl Hands for MemoryHands<'_, '_> {
         Ok(record)
     }
 
-    async fn observe(&mut self, _: &Run, depth: Depth) -> Option<Observation> {
+    async fn observe(&mut self, run: &Run, depth: Depth) -> Option<Observation> {
+        // What comes of a crash, or of somebody else, is looked at once more before anything is sent.
+        let open = run.plan.steps.iter().any(|step| matches!(run.state(&step.id), StepState::Open { .. }));
+        let alone = self.course.fate.is_none() && self.course.after.is_none();
+        let settled = alone && !open && !self.bed.disk.0.contains(r#""record":"resumed""#);
+        let twice = self.idle && self.looked != Some(Depth::Glance) && settled;
+        assert!(!twice, "looked twice for one decision: {:?}, then {depth:?}", self.looked);
+        self.idle = true;
         (self.sent_on, self.looked) = (Some(depth), Some(depth));
         self.patience.look(600);
         self.breathe().await;
@@ -104,6 +114,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn probe(&mut self, action: &Action, _: &Observation) -> Option<Vec<ProbeLine>> {
+        self.idle = false;
         self.sent_on = None;
         let Action::ProbePeerUrl(probe) = action else { panic!("not a probe: {action:?}") };
         Some(vec![probe_line(probe)])
@@ -114,6 +125,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn perform(&mut self, _: &Run, action: &Action, _: &Observation) -> Answer {
+        self.idle = false;
         assert_eq!(self.sent_on.take(), Some(Depth::Whole), "a write leaves on a whole look of its own");
         if self.is_stolen() {
             let slips = self.course.stolen.is_some_and(|(_, slips)| slips);
@@ -135,6 +147,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn ask(&mut self, gate: &Gate) -> Result<GateAnswer, Taken> {
+        self.idle = false;
         self.sent_on = None;
         self.breathe().await;
         // Nobody says "overwrite" without having looked.
@@ -143,6 +156,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn approvals(&mut self, _: &Run, _: &Wanted) -> Result<Vec<Approval>, Taken> {
+        self.idle = false;
         Ok(Vec::new())
     }
 
@@ -151,6 +165,7 @@ impl Hands for MemoryHands<'_, '_> {
     }
 
     async fn wait(&mut self, _: &Run, time: Duration) {
+        self.idle = false;
         self.sent_on = None;
         self.patience.wait(time);
     }

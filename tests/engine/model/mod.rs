@@ -256,6 +256,7 @@ pub fn drive(bed: &mut Bed, course: Course<'_>) -> Ended {
         known: Seen::default(),
         sent_on: None,
         looked: None,
+        idle: false,
         patience: Patience::default(),
         stolen: false,
     };
