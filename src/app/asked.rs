@@ -91,7 +91,7 @@ impl App {
         // Nothing was pointed at but by the line itself.
         let tidb_cluster = on.and_then(|(_, of)| of);
         self.hint = Known { tidb_cluster, named: asked.inputs, runbook: Some(asked.id), ..Known::default() };
-        self.open_form(index);
+        self.open_form(index, None);
     }
 }
 

@@ -62,7 +62,7 @@ impl App {
                 vec![one("name", &row.copy), one("PD cluster id", id.unwrap_or_default())]
             }
             (Item::Namespace(_), _) => vec![one("namespace", &row.copy)],
-            (Item::Runbook(_), _) => {
+            (Item::Runbook { .. }, _) => {
                 vec![one("runbook", &row.copy), one("tidepilot", format!("tidepilot plan {}", quote(&row.copy)))]
             }
             (Item::Forward(index), _) => self.forwards.get(*index).map(of_forward).unwrap_or_default(),

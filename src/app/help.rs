@@ -65,7 +65,7 @@ impl App {
             return Some("this page leads nowhere further; esc goes back".to_owned());
         }
         let Some(row) = self.row() else { return Some("there is no row to open".to_owned()) };
-        let opens = matches!(row.item, Item::Database(_) | Item::Namespace(_) | Item::Runbook(_) | Item::Run(_));
+        let opens = matches!(row.item, Item::Database(_) | Item::Namespace(_) | Item::Runbook { .. } | Item::Run(_));
         (!opens && self.subject(&row).is_none()).then(|| "this row has no page of its own".to_owned())
     }
 

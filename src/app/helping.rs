@@ -188,16 +188,23 @@ impl App {
         }
     }
 
-    /// A form that begins with what is known.
-    pub(super) fn filled_form(&self, runbook: RunbookInfo, pointed: Option<&ObjectRef>) -> Form {
+    /// Whether a runbook may be about the pod that is known alone, or about all like it: two things to offer.
+    pub fn about_one_or_all(&self, runbook: &RunbookInfo) -> bool {
+        let may = |name: &str| runbook.inputs.iter().any(|input| input.name == name && !input.required);
+        let known = self.hint();
+        may("pod") && known.pod.is_some() && known.component.is_some() && known.tidb_cluster.is_some()
+    }
+
+    /// A form that begins with what is known. `alone`: it is about the pod under the cursor, or about every one like it.
+    pub(super) fn filled_form(&self, runbook: RunbookInfo, pointed: Option<&ObjectRef>, alone: Option<bool>) -> Form {
         let known = &self.hint;
         let own = known.runbook.as_ref() == Some(&runbook.id);
         let mut form = Form::new(runbook, known.tidb_cluster.as_ref().or(pointed));
         for field in &mut form.fields {
-            let named = known.named.get(&field.info.name).filter(|_| own);
+            let all = field.info.name == "pod" && alone == Some(false);
+            let named = known.named.get(&field.info.name).filter(|_| own && !all);
             let value = named.cloned().or_else(|| match field.info.name.as_str() {
-                // One that may be left out is for a pod that is ill: what is well is restarted with its component.
-                "pod" => known.pod.clone().filter(|_| field.info.required || known.ill),
+                "pod" => known.pod.clone().filter(|_| field.info.required || alone == Some(true)),
                 "component" => known.component.clone(),
                 _ => None,
             });

@@ -78,7 +78,7 @@ impl App {
             | Item::Cluster(_)
             | Item::Namespace(_)
             | Item::Problem(_)
-            | Item::Runbook(_)
+            | Item::Runbook { .. }
             | Item::Line => true,
         }
     }

@@ -168,7 +168,7 @@ impl App {
                 self.go(View::Overview);
             }
             Item::Namespace(namespace) => self.open_namespace(namespace.clone()),
-            Item::Runbook(index) => self.open_form(*index),
+            Item::Runbook { index, pod } => self.open_form(*index, *pod),
             Item::Run(index) => {
                 if let Some(run) = self.runs.get(*index).cloned() {
                     if *self.view() == View::Approvals {
@@ -192,10 +192,11 @@ impl App {
         self.go(if current { View::Run } else { View::Detail(super::Subject::Run(run.run)) });
     }
 
-    pub(super) fn open_form(&mut self, index: usize) {
+    /// `pod`: whether it is to be about the pod under the cursor alone; `None`: as the runbook asks.
+    pub(super) fn open_form(&mut self, index: usize, pod: Option<bool>) {
         let Some(runbook) = self.runbooks.get(index).cloned() else { return };
         let target = self.pointed_at();
-        self.form = Some(self.filled_form(runbook, target.as_ref()));
+        self.form = Some(self.filled_form(runbook, target.as_ref(), pod));
         self.go(View::Form);
     }
 

@@ -7,8 +7,9 @@
 use super::App;
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectKind;
 use crate::fleet::tidbcluster::Component;
-use crate::runbook::actions::Action;
+use crate::runbook::actions::{Action, DeleteObject};
 use crate::runbook::plan::{Plan, PlannedStep};
 
 /// What one step waits for: pods of these components, one after the other.
@@ -17,13 +18,18 @@ pub struct Restart {
     pub of: ObjectRef,
     /// How many pods of each component of the TidbCluster, in the operator's order.
     pub pods: Vec<(Component, i64)>,
-    /// How many minutes the run waits for it at the most.
-    pub longest: u64,
+    /// How many minutes the run waits for it at the most, where one step says it.
+    pub longest: Option<u64>,
+    /// One pod that is made anew, where it is not every pod.
+    pub alone: Option<String>,
 }
 
 impl Restart {
     /// `PD 3, TiKV 3, TiDB 2 pods of legacy/pingcap/basic, one at a time`
     pub fn words(&self) -> String {
+        if let Some(pod) = &self.alone {
+            return format!("pod {pod} of {}, and no other", self.of);
+        }
         let all: i64 = self.pods.iter().map(|(_, count)| count).sum();
         let noun = if all == 1 { "pod" } else { "pods" };
         let pace = if all == 1 { "" } else { ", one at a time" };
@@ -40,10 +46,14 @@ impl Restart {
 impl App {
     /// What a step restarts; `None` where it restarts nothing, or that is not seen.
     pub fn restarts_of(&self, step: &PlannedStep) -> Option<Restart> {
-        let Action::WaitRollout(wait) = &step.action else { return None };
         if step.already_so {
             return None;
         }
+        let wait = match &step.action {
+            Action::WaitRollout(wait) => wait,
+            Action::DeleteObject(delete) => return self.restart_of_pod(delete),
+            _ => return None,
+        };
         let tc = self.fleet.tidb_cluster(&wait.target)?;
         let wanted = |component: &Component| wait.component.is_none_or(|only| only == *component);
         let pods: Vec<(Component, i64)> = Component::ALL
@@ -52,8 +62,21 @@ impl App {
             .filter_map(|component| Some((component, tc.component(component)?.replicas)))
             .filter(|(_, count)| *count > 0)
             .collect();
-        let longest = step.total_s.div_ceil(60);
-        (!pods.is_empty()).then(|| Restart { of: wait.target.clone(), pods, longest })
+        let longest = Some(step.total_s.div_ceil(60));
+        (!pods.is_empty()).then(|| Restart { of: wait.target.clone(), pods, longest, alone: None })
+    }
+
+    /// A pod that is deleted comes again, with its StatefulSet.
+    fn restart_of_pod(&self, delete: &DeleteObject) -> Option<Restart> {
+        if delete.object_kind != ObjectKind::Pod || delete.made_by.is_some() {
+            return None;
+        }
+        let at = &delete.target;
+        let pod = self.fleet.clusters.get(&at.context)?.pods.get(&at.key())?;
+        let of = ObjectRef::new(&at.context, &at.namespace, pod.instance()?);
+        let component = Component::parse(pod.component()?)?;
+        self.fleet.tidb_cluster(&of)?;
+        Some(Restart { of, pods: vec![(component, 1)], longest: None, alone: Some(at.name.clone()) })
     }
 
     /// Everything that a plan restarts.
@@ -63,7 +86,23 @@ impl App {
 
     /// What clients feel of one, a sentence for each component that they meet.
     pub fn felt(&self, restart: &Restart) -> Vec<String> {
-        restart.pods.iter().filter_map(|(component, count)| self.felt_of(&restart.of, *component, *count)).collect()
+        let felt = |(component, count): &(Component, i64)| match restart.alone {
+            Some(_) => self.felt_alone(&restart.of, *component),
+            None => self.felt_of(&restart.of, *component, *count),
+        };
+        restart.pods.iter().filter_map(felt).collect()
+    }
+
+    /// Nobody moves anything away before one pod is deleted, as the operator does where it rolls them.
+    fn felt_alone(&self, of: &ObjectRef, component: Component) -> Option<String> {
+        match component {
+            Component::Tikv => Some(
+                "data: requests for the regions that its store leads wait until other stores have elected leaders"
+                    .to_owned(),
+            ),
+            Component::Pd => Some("PD: the other members go on, and the leader stays".to_owned()),
+            _ => self.felt_of(of, component, 1),
+        }
     }
 
     fn felt_of(&self, of: &ObjectRef, component: Component, here: i64) -> Option<String> {

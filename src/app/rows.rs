@@ -223,7 +223,7 @@ impl App {
             Item::Pod(of) => Some(Subject::Pod(of.clone())),
             Item::Forward(index) => Some(Subject::Pod(self.forwards.get(*index)?.pod.clone())),
             Item::Happened { told, .. } => Some(Subject::Sentence(told.clone())),
-            Item::Database(_) | Item::Namespace(_) | Item::Runbook(_) | Item::Run(_) | Item::Line => None,
+            Item::Database(_) | Item::Namespace(_) | Item::Runbook { .. } | Item::Run(_) | Item::Line => None,
         }
     }
 
@@ -242,7 +242,7 @@ impl App {
             | Item::Namespace(_)
             | Item::Problem(_)
             | Item::Finding(_)
-            | Item::Runbook(_)
+            | Item::Runbook { .. }
             | Item::Run(_)
             | Item::Line => None,
         }

@@ -8,6 +8,7 @@ use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::foreseen::Following;
 use crate::app::words::Level;
+use crate::runbook::actions::Action;
 use crate::runbook::plan::{CheckState, Plan};
 
 /// Changes that are named one by one.
@@ -52,6 +53,10 @@ fn of_plan(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
     let changing: Vec<_> = plan.steps.iter().filter(|step| step.action.writes() && !step.already_so).collect();
     for step in changing.iter().take(NAMED) {
         page.hang(vec![span(format!("  {} ", theme.arrow()), dim)], &step.title, plain, room);
+        if let Action::DeleteObject(delete) = &step.action {
+            page.hang(vec![Span::raw("    ")], &delete.outcome(), theme.level(Level::Working), room);
+            continue;
+        }
         for (path, _, after) in plan::diff(&step.before.without_revisions(), &step.after.without_revisions()) {
             let path = match path.as_str() {
                 "" | "peerUrls" => "peerURL",

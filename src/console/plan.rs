@@ -14,6 +14,7 @@ use crate::app::words::{Level, age};
 use crate::app::{App, Restart};
 use crate::counted::counted;
 use crate::runbook::action::{Request, Reversibility};
+use crate::runbook::actions::Action;
 use crate::runbook::actions::requests::manifest;
 use crate::runbook::plan::{CheckState, Confirm, Plan, PlannedStep, Rehearsal};
 
@@ -96,8 +97,8 @@ pub fn felt(page: &mut Page, app: &App, theme: Theme, restart: &Restart, indent:
     for sentence in app.felt(restart) {
         page.hang(vec![span(indent, theme.style(Role::Dim))], &sentence, theme.style(Role::Dim), room);
     }
-    let longest =
-        format!("the run waits {} min for it at the most; how long it takes is not foretold", restart.longest);
+    let Some(longest) = restart.longest else { return };
+    let longest = format!("the run waits {longest} min for it at the most; how long it takes is not foretold");
     page.hang(vec![span(indent, theme.style(Role::Dim))], &longest, theme.style(Role::Dim), room);
 }
 
@@ -279,6 +280,10 @@ fn request(page: &mut Page, theme: Theme, request: &Request, room: usize) {
 fn differences(page: &mut Page, theme: Theme, step: &PlannedStep, room: usize) {
     // The images of a step that only looks are what it looks for, not a change.
     if !step.action.writes() {
+        return;
+    }
+    if let Action::DeleteObject(delete) = &step.action {
+        page.hang(vec![Span::raw("      ")], &delete.outcome(), theme.style(Role::Plain), room);
         return;
     }
     // The revisions belong to the image and are not what is changed.

@@ -93,6 +93,9 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
         // A restart before it may move PD's leader.
         out.push_str("     order    as it would be today; settled anew when it comes to it\n");
     }
+    if let Action::DeleteObject(delete) = &step.action {
+        let _ = writeln!(out, "     change   {}", delete.outcome());
+    }
     for (path, before, after) in changes(step) {
         let _ = writeln!(out, "     change   {path}: {before} → {after}");
     }

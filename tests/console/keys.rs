@@ -394,3 +394,34 @@ fn the_log_of_the_run_before_is_one_key_away() {
     assert!(matches!(app.view(), View::Logs { previous: true, .. }));
     check("clusters", "p", "clusters", "");
 }
+
+/// Of a pod one and all like it are two offers; which one was taken is in the form.
+#[test]
+fn one_pod_and_all_of_them_are_two_offers() {
+    use tidepilot::app::message::{InputInfo, InputKind};
+    let input = |name: &str, kind, required| InputInfo {
+        name: name.into(),
+        prompt: name.into(),
+        kind,
+        required,
+        default: (!required).then(String::new),
+        propose: false,
+    };
+    let mut restart = scene("overview", options()).runbooks[0].clone();
+    (restart.id, restart.title) = ("restart-component".into(), "Restart one component".into());
+    let components = InputKind::Choice(["pd", "tikv", "tidb"].map(str::to_owned).to_vec());
+    restart.inputs = vec![
+        input("tidbCluster", InputKind::TidbCluster, true),
+        input("component", components, true),
+        input("pod", InputKind::Text, false),
+    ];
+    let planned = |keys: &str| {
+        let mut app = scene("overview", options());
+        app.runbooks = vec![restart.clone()];
+        sent(&press(&mut app, keys))
+    };
+    let whole = "plan restart-component component=pd tidbCluster=east/db/basic";
+    assert_eq!(planned("jr<enter><enter>"), whole.replace(" tidb", " pod=basic-pd-1 tidb"), "this pod");
+    assert_eq!(planned("jrj<enter><down><enter>"), whole, "every pod like it");
+    assert_eq!(planned(":run restart-component<enter>"), "");
+}

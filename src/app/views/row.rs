@@ -250,7 +250,11 @@ pub enum Item {
     Finding(usize),
     /// Index into the certificates of the fleet.
     Certificate(usize),
-    Runbook(usize),
+    Runbook {
+        index: usize,
+        /// Of a runbook that may be about one pod or all of them: which of both is offered.
+        pod: Option<bool>,
+    },
     Run(usize),
     Forward(usize),
     /// An event: the whole of it in words, and the object that it is about.

@@ -3,6 +3,7 @@
 
 use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column};
 use crate::app::App;
+use crate::app::message::RunbookInfo;
 use crate::app::words::Level;
 
 pub const SPEC: ViewSpec = ViewSpec {
@@ -20,11 +21,18 @@ fn rows(app: &App) -> Vec<Row> {
     let mut all: Vec<_> = app.runbooks.iter().enumerate().collect();
     // Those that the object under the cursor fills come first, the nearest on top.
     all.sort_by_key(|(_, runbook)| std::cmp::Reverse(app.fits(runbook, app.hint())));
-    let rows = all.into_iter().map(|(index, runbook)| {
+    let offers = all.into_iter().flat_map(|(index, runbook)| {
+        let either = app.about_one_or_all(runbook);
+        let ways: &[Option<bool>] = if either { &[Some(true), Some(false)] } else { &[None] };
+        ways.iter().map(move |pod| (index, runbook, *pod))
+    });
+    let rows = offers.map(|(index, runbook, pod)| {
         let word = if runbook.experimental { "experimental" } else { "" };
-        let mut row = Row::new(&runbook.id, Level::Done, Item::Runbook(index)).found_by(&runbook.summary).cells(vec![
+        let key = if pod == Some(true) { format!("{} pod", runbook.id) } else { runbook.id.clone() };
+        let item = Item::Runbook { index, pod };
+        let mut row = Row::new(key, Level::Done, item).copies(&runbook.id).found_by(&runbook.summary).cells(vec![
             Cell::strong(&runbook.id),
-            Cell::plain(&runbook.title),
+            Cell::plain(what(app, runbook, pod)),
             Cell::new(word, Tone::Level(Level::Working)),
         ]);
         // Where not every summary has room, only that of the row in focus is shown.
@@ -38,4 +46,14 @@ fn rows(app: &App) -> Vec<Row> {
         row
     });
     rows.collect()
+}
+
+/// What is offered: one pod and all of them are told apart before anything is opened.
+fn what(app: &App, runbook: &RunbookInfo, pod: Option<bool>) -> String {
+    let known = app.hint();
+    match (pod, &known.pod, &known.component, &known.tidb_cluster) {
+        (Some(true), Some(pod), ..) => format!("this pod alone: {pod}"),
+        (Some(false), _, Some(component), Some(of)) => format!("every {component} pod of {of}"),
+        _ => runbook.title.clone(),
+    }
 }

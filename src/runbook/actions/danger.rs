@@ -122,7 +122,7 @@ pub(in crate::runbook) fn deleted(kind: ObjectKind, target: &ObjectRef) -> Optio
 }
 
 /// `basic-pd-0`
-fn instance(pod: &str) -> bool {
+pub(in crate::runbook) fn instance(pod: &str) -> bool {
     let Some((set, ordinal)) = pod.rsplit_once('-') else { return false };
     let component = set.rsplit('-').next().and_then(Component::parse);
     component.is_some() && !ordinal.is_empty() && ordinal.chars().all(|c| c.is_ascii_digit())

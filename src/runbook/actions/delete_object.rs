@@ -164,6 +164,17 @@ impl ActionKind for DeleteObject {
 }
 
 impl DeleteObject {
+    /// What becomes of the object, where images only say that it is not there.
+    pub fn outcome(&self) -> String {
+        let what = format!("{} {}", self.object_kind.kind(), self.target.name);
+        match (self.object_kind, &self.made_by) {
+            (ObjectKind::Pod, None) if danger::instance(&self.target.name) => {
+                format!("{what} is deleted; its StatefulSet makes it anew")
+            }
+            _ => format!("{what} is deleted"),
+        }
+    }
+
     fn id(&self) -> ObjectId {
         ObjectId::new(self.object_kind, &self.target)
     }

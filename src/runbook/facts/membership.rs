@@ -109,6 +109,10 @@ struct StoreFact {
     tiflash: bool,
     /// Of the TidbCluster that was asked about.
     here: bool,
+    /// Empty where it is not known.
+    pod: String,
+    /// How many regions it leads; null where PD did not tell.
+    leaders: Option<i64>,
 }
 
 /// `asked` counts the PD pods of the whole Database: agreement among those who happen to answer is none.
@@ -246,6 +250,8 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<S
         state: row.store.state.clone(),
         tiflash: row.store.tiflash,
         here: row.of.as_ref() == Some(of),
+        pod: row.pod.clone().unwrap_or_default(),
+        leaders: Some(row.store.leader_count),
     });
     let told: Vec<StoreFact> = told.collect();
     let own = [(&tc.status.tikv, false), (&tc.status.tiflash, true)];
@@ -256,6 +262,8 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<S
             state: store.state.clone(),
             tiflash,
             here: true,
+            pod: String::new(),
+            leaders: None,
         })
     });
     let seen: Vec<StoreFact> = seen.collect();

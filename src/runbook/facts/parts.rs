@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Unseen, not_known, of_database};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls_toggle::forced;
-use crate::fleet::workload::image_tag;
+use crate::fleet::workload::{Pod, image_tag};
 use crate::fleet::{Fleet, ObjectRef, rollout, upgrade};
 
 /// The annotation with which the operator looks at the whole quorum before it restarts a PD (`domain.md` §2.3).
@@ -26,6 +26,7 @@ pub(super) struct PartsFact {
     /// Those of `unsettled` that end by waiting.
     moving: Vec<String>,
     ill: Vec<IllPod>,
+    pods: Vec<PartPod>,
 }
 
 /// A component of one TidbCluster.
@@ -110,6 +111,20 @@ struct Member {
     version: Option<String>,
 }
 
+/// A pod of a component.
+#[derive(Serialize, JsonSchema)]
+struct PartPod {
+    /// `CONTEXT/NAMESPACE/NAME` of its TidbCluster.
+    of: String,
+    /// Of the TidbCluster that was asked about.
+    here: bool,
+    /// As in the spec: `pd`, `tikv`, …
+    component: &'static str,
+    pod: String,
+    /// It is Ready, and is not going.
+    ready: bool,
+}
+
 /// A pod that starts, ends and starts again.
 #[derive(Serialize, JsonSchema)]
 struct IllPod {
@@ -126,23 +141,36 @@ struct IllPod {
     why: String,
 }
 
+/// Every pod of these parts, with the part that it is of.
+fn pods_of<'a>(fleet: &'a Fleet, parts: &'a [upgrade::Part]) -> impl Iterator<Item = (&'a upgrade::Part, &'a Pod)> {
+    let seen = parts.iter().filter_map(|part| {
+        let (cluster, tc) = fleet.clusters.get(&part.of.context).zip(fleet.tidb_cluster(&part.of))?;
+        Some((part, rollout::component_pods(cluster, tc, part.component)))
+    });
+    seen.flat_map(|(part, pods)| pods.into_iter().map(move |pod| (part, pod)))
+}
+
+fn pods(fleet: &Fleet, of: &ObjectRef, parts: &[upgrade::Part]) -> Vec<PartPod> {
+    let all = pods_of(fleet, parts).map(|(part, pod)| PartPod {
+        of: part.of.to_string(),
+        here: part.of == *of,
+        component: part.component.key(),
+        pod: pod.metadata.name.clone(),
+        ready: pod.ready() && pod.metadata.deletion_timestamp.is_none(),
+    });
+    all.collect()
+}
+
 fn ill(fleet: &Fleet, of: &ObjectRef, parts: &[upgrade::Part]) -> Vec<IllPod> {
-    let mut all = Vec::new();
-    for part in parts {
-        let (Some(cluster), Some(tc)) = (fleet.clusters.get(&part.of.context), fleet.tidb_cluster(&part.of)) else {
-            continue;
-        };
-        let ill = rollout::component_pods(cluster, tc, part.component).into_iter().filter(|pod| pod.loops());
-        all.extend(ill.map(|pod| IllPod {
-            of: part.of.to_string(),
-            here: part.of == *of,
-            component: part.component.key(),
-            title: part.component.title(),
-            pod: pod.metadata.name.clone(),
-            why: format!("{}, {} restarts", pod.status_word(), pod.restarts()),
-        }));
-    }
-    all
+    let all = pods_of(fleet, parts).filter(|(_, pod)| pod.loops()).map(|(part, pod)| IllPod {
+        of: part.of.to_string(),
+        here: part.of == *of,
+        component: part.component.key(),
+        title: part.component.title(),
+        pod: pod.metadata.name.clone(),
+        why: format!("{}, {} restarts", pod.status_word(), pod.restarts()),
+    });
+    all.collect()
 }
 
 /// Whether what keeps a part from being settled comes to its end by waiting.
@@ -215,5 +243,6 @@ pub(super) fn parts(fleet: &Fleet, of: &ObjectRef) -> Result<PartsFact, Unseen> 
         unsettled: unsettled.chain(not_known(&database)).collect(),
         moving: moving.chain(not_known(&database)).collect(),
         ill: ill(fleet, of, &parts),
+        pods: pods(fleet, of, &parts),
     })
 }

@@ -379,7 +379,7 @@ pub fn ambiguous(text: Option<&str>, short: Option<&str>, given: &str) -> Option
     let whole = text.filter(|text| short.is_none() && *text != given)?;
     (whole.rsplit('/').next() == Some(given)).then(|| {
         format!(
-            "more than one TidbCluster in the connected contexts is called {given}, so it does not say which; this one is confirmed with --confirm {}",
+            "more than one TidbCluster or pod in the connected contexts is called {given}, so it does not say which; this one is confirmed with --confirm {}",
             quote(whole)
         )
     })

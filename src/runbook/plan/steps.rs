@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::pd::MembershipApi;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::{Fleet, ObjectRef, rollout};
+use crate::fleet::workload::Pod;
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
 use crate::runbook::Observation;
 use crate::runbook::action::Reversibility;
 use crate::runbook::actions::Action;
@@ -210,13 +211,18 @@ fn concrete(
     })
 }
 
-/// The gate that asks for the TidbCluster's name.
+/// The gate that asks for the name of what is changed.
 fn typed_gate(action: &Action, target: &ObjectRef, phase: &str, step: &str, seen: &Observation) -> Confirm {
     // A TidbCluster that is made, changed or deleted is named itself; else the run's is.
     let named = match action {
         Action::CreateObject(CreateObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
         | Action::DeleteObject(DeleteObject { target: own, object_kind: ObjectKind::TidbCluster, .. })
         | Action::PatchTidbCluster(PatchTidbCluster { target: own, .. }) => own,
+        // Of one pod its own name: that of its TidbCluster would be the same for one and for all.
+        Action::DeleteObject(DeleteObject { target: own, object_kind: ObjectKind::Pod, made_by: None, .. }) => {
+            let short = pod_alone(&seen.fleet, own).then(|| own.name.clone());
+            return Confirm::Typed { gate: format!("{phase}/{step}@{own}"), text: own.to_string(), short };
+        }
         _ => target,
     };
     // One gate for each TidbCluster that is changed: whoever types a name has agreed to that one.
@@ -229,6 +235,17 @@ fn alone(fleet: &Fleet, named: &ObjectRef) -> bool {
     let uid = fleet.tidb_cluster(named).map(|tc| &tc.metadata.uid);
     let namesakes = fleet.tidb_clusters().filter(|(of, _)| of.name == named.name && of != named);
     namesakes.into_iter().all(|(_, tc)| !tc.metadata.uid.is_empty() && Some(&tc.metadata.uid) == uid)
+}
+
+/// Whether no other pod in any connected context has this one's name. One that is seen through two contexts is one.
+fn pod_alone(fleet: &Fleet, named: &ObjectRef) -> bool {
+    let all = || fleet.clusters.values().flat_map(|cluster| cluster.pods.values().map(move |pod| (cluster, pod)));
+    let same = |(cluster, pod): &(&KubeCluster, &Pod)| {
+        cluster.context == named.context && pod.metadata.namespace == named.namespace
+    };
+    let mut namesakes = all().filter(|(_, pod)| pod.metadata.name == named.name);
+    let uid = all().filter(same).find(|(_, pod)| pod.metadata.name == named.name).map(|(_, pod)| &pod.metadata.uid);
+    namesakes.all(|one| same(&one) || (!one.1.metadata.uid.is_empty() && Some(&one.1.metadata.uid) == uid))
 }
 
 /// Whether what a step waits for holds already.

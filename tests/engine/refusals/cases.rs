@@ -261,7 +261,15 @@ pub const CASES: &[Case] = &[
     case(&[UPGRADE], "own-versions", "tikv@east", |w| w.tikv().version = None),
     given(&[UPGRADE], "no-downgrade", "v8.5.4", &[("version", "v8.5.3")]),
     given(&[RESTART], "component-there", "tiflash", &[("component", "tiflash")]),
-    given(&[RESTART], "pod-is-ill", "prod-east-pd-0", &[("pod", "prod-east-pd-0")]),
+    given(&[RESTART], "pod-there", "has no pod prod-west-pd-0 of pd", &[("pod", "prod-west-pd-0")]),
+    case(&[RESTART], "others-well", "prod-east-pd-2 of east", |w| w.unready("prod-east-pd-2")).with(ONE_POD),
+    case(&[RESTART], "pod-does-not-lead", "leads PD", |w| w.led_by("prod-east-pd-0")).with(ONE_POD),
+    case(&[RESTART_TIKV], "copies-elsewhere", "only 0 TiKV", |w| {
+        w.answers(|answer| answer.stores.iter_mut().for_each(|store| store.state = "Down".into()));
+    })
+    .with(&[("pod", "prod-east-tikv-0")]),
+    case(&[RESTART], "others-serve", "the only pod of tidb", |w| w.no_tidb_but("prod-east-tidb-0"))
+        .with(&[("component", "tidb"), ("pod", "prod-east-tidb-0")]),
     case(&[RESTART], "nothing-else-moving", "TiKV is in phase Upgrade", |w| World::rolls(w.tc())).with(ONE_POD),
     case(&[RESTART], "majority-without-the-pod", "only 2 of 4", |w| w.sick(2)).with(ONE_POD),
     case(&[JOIN], "target-is-open", "prod-east", |w| w.tc().spec.across_k8s = None),

@@ -397,6 +397,31 @@ impl World {
         self.answers(|answer| answer.gaps = vec!["no stores: 503".into()]);
     }
 
+    /// A pod that runs and is not Ready.
+    pub fn unready(&mut self, pod: &str) {
+        let pods = self.seen.fleet.clusters.values_mut().flat_map(|cluster| cluster.pods.values_mut());
+        for one in pods.filter(|one| one.metadata.name == pod) {
+            one.status.conditions.iter_mut().for_each(|condition| condition.status = "False".into());
+            one.status.container_statuses.iter_mut().for_each(|container| container.ready = false);
+        }
+    }
+
+    /// TiDB has this one pod in the whole Database.
+    pub fn no_tidb_but(&mut self, pod: &str) {
+        for cluster in self.seen.fleet.clusters.values_mut() {
+            cluster.pods.retain(|key, _| key.name == pod || !key.name.contains("-tidb-"));
+        }
+    }
+
+    /// PD's leader is the member of this pod, as every PD pod says.
+    pub fn led_by(&mut self, pod: &str) {
+        let pod = format!("{pod}.");
+        self.answers(|answer| {
+            let of_pod = answer.members.iter().find(|member| member.name.starts_with(&pod));
+            answer.leader = of_pod.map(|member| member.id);
+        });
+    }
+
     /// What every PD pod lists as members.
     pub fn members(&mut self, alter: impl Fn(&mut Vec<EtcdMember>)) {
         self.answers(|answer| alter(&mut answer.members));

@@ -126,20 +126,23 @@ async fn restarts_the_one_pod_that_is_ill() {
     let bed = Bed::of("default", &[]).await;
     let before = uids(&bed, "legacy", "pingcap", "basic-");
     let ill = [BASIC, "component=pd", "pod=basic-pd-1"];
-    let ran = bed.run("restart-component", &ill, &["basic"]).await.expect(4);
-    assert!(ran.all().contains("nor does any other of its pods"), "{}", ran.all());
+    let ran = bed.run("restart-component", &[BASIC, "component=pd", "pod=basic-tikv-0"], &[]).await.expect(4);
+    assert!(ran.all().contains("has no pod basic-tikv-0 of pd"), "{}", ran.all());
 
     bed.crash_loops("legacy", "pingcap", &["basic-pd-1"]).await;
     // The whole component is not restarted around it, and the refusal says what helps.
     let ran = bed.run("restart-component", &[BASIC, "component=pd"], &["basic"]).await.expect(4);
     assert!(ran.all().contains("basic-pd-1 of legacy/pingcap/basic"), "{}", ran.all());
     assert!(ran.all().contains("restarted with pod=NAME"), "{}", ran.all());
-    let ran = bed.run("restart-component", &[BASIC, "component=pd", "pod=basic-pd-0"], &["basic"]).await.expect(4);
-    assert!(ran.all().contains("pd basic-pd-1"), "{}", ran.all());
+    // One that is well stays while another one is ill.
+    for well in ["pod=basic-pd-0", "pod=basic-pd-2"] {
+        let ran = bed.run("restart-component", &[BASIC, "component=pd", well], &["basic"]).await.expect(4);
+        assert!(ran.all().contains("not ready: [basic-pd-1 of legacy/pingcap/basic]"), "{}", ran.all());
+    }
     assert_eq!(bed.writes_since(0), Vec::<String>::new());
 
     let old = uid(&bed, "basic-pd-1");
-    let (ran, ()) = tokio::join!(bed.run("restart-component", &ill, &["basic"]), async {
+    let (ran, ()) = tokio::join!(bed.run("restart-component", &ill, &["basic-pd-1"]), async {
         until("the pod is made anew", || uid(&bed, "basic-pd-1") != Value::Null && uid(&bed, "basic-pd-1") != old)
             .await;
         bed.sim.break_pod("legacy", "pingcap", "basic-pd-1", false).expect("a context");
@@ -148,6 +151,42 @@ async fn restarts_the_one_pod_that_is_ill() {
     let after = uids(&bed, "legacy", "pingcap", "basic-");
     let kept = before.iter().filter(|uid| after.contains(uid)).count();
     assert_eq!((kept, after.len()), (before.len() - 1, before.len()), "only the one pod is new");
+    bed.end().await;
+}
+
+/// A pod that is well is made anew alone, its leader's place apart; its own name is typed, not that of all.
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_one_pod_that_is_well() {
+    let bed = Bed::of("default", &[]).await;
+    let status = bed.status().await;
+    let basic = status["databases"].as_array().into_iter().flatten();
+    let members: Vec<Value> = basic.flat_map(|one| one["members"].as_array().cloned().unwrap_or_default()).collect();
+    let of = |leads: bool| {
+        let fits = |one: &&Value| one["leader"] == leads && one["kubeCluster"] == "legacy";
+        members.iter().find(fits).and_then(|one| one["pod"].as_str()).expect("a member of legacy").to_owned()
+    };
+    // Its leader hands on its lead first.
+    let leader = format!("pod={}", of(true));
+    let ran = bed.run("restart-component", &[BASIC, "component=pd", &leader], &[&of(true)]).await.expect(4);
+    assert!(ran.all().contains("run transfer-pd-leader --set tidbCluster=legacy/pingcap/basic"), "{}", ran.all());
+    assert_eq!(bed.writes_since(0), Vec::<String>::new());
+    for (component, pod) in
+        [("pd", of(false)), ("tikv", "basic-tikv-1".to_owned()), ("tidb", "basic-tidb-0".to_owned())]
+    {
+        let before = uids(&bed, "legacy", "pingcap", "basic-");
+        let inputs = [BASIC.to_owned(), format!("component={component}"), format!("pod={pod}")];
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        // What is typed for all of them is no answer for one.
+        let from = bed.log_length();
+        let ran = bed.run("restart-component", &inputs, &["basic"]).await.expect(3);
+        assert!(ran.all().contains(&format!("legacy/pingcap/{pod}")), "{}", ran.all());
+        assert_eq!(bed.writes_since(from), Vec::<String>::new());
+        let ran = bed.run("restart-component", &inputs, &[&pod]).await.expect(0);
+        assert!(ran.all().contains(&format!("Restart pod {pod} alone")), "{}", ran.all());
+        let after = uids(&bed, "legacy", "pingcap", "basic-");
+        let kept = before.iter().filter(|uid| after.contains(uid)).count();
+        assert_eq!((kept, after.len()), (before.len() - 1, before.len()), "only {pod} is new");
+    }
     bed.end().await;
 }
 
@@ -169,7 +208,7 @@ async fn a_name_that_two_have_confirms_nothing() {
     let bed = Bed::of("default", &namesake).await;
     let (whole, inputs) = ("legacy/pingcap/prod-east", ["tidbCluster=legacy/pingcap/prod-east", "component=tidb"]);
     let ran = bed.run("restart-component", &inputs, &["prod-east"]).await.expect(4);
-    assert!(ran.stderr.contains(&format!("more than one TidbCluster in the connected contexts is called prod-east, so it does not say which; this one is confirmed with --confirm {whole}")), "{}", ran.all());
+    assert!(ran.stderr.contains(&format!("more than one TidbCluster or pod in the connected contexts is called prod-east, so it does not say which; this one is confirmed with --confirm {whole}")), "{}", ran.all());
     assert_eq!((bed.writes_since(0), bed.room.journals()), (Vec::new(), Vec::new()));
     // A run that is open already stays at its gate, and says why.
     bed.run("restart-component", &inputs, &[]).await.expect(3);
