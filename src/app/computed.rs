@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{App, views};
 use crate::fleet::certificate_list::{Certificate, certificates};
 use crate::fleet::database::{Database, databases};
+use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::upgrade::versions;
 use crate::fleet::{self, ObjectRef};
 use crate::hazards::{Checked, Finding, check_among};
@@ -45,6 +46,13 @@ impl App {
             }
             Some(_) | None => self.checked(),
         }
+    }
+
+    /// The name of the Database on the screen, where no TidbCluster of it asks for TLS: it has no certificate to show.
+    pub fn runs_without_tls(&self) -> Option<&str> {
+        let database = self.database()?;
+        let mut parts = database.tidb_clusters.iter().filter_map(|of| self.fleet.tidb_cluster(of));
+        (!parts.any(TidbCluster::tls)).then_some(database.name.as_str())
     }
 
     /// What is wrong with KubeClusters as such.

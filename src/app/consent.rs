@@ -48,6 +48,24 @@ impl App {
         }
     }
 
+    /// `:q`: at once, or with a run under way behind one question that says what becomes of it.
+    pub(super) fn leave(&mut self, effects: &mut Vec<Effect>) {
+        let Some(run) = self.run.as_ref().filter(|run| run.driving) else {
+            return effects.push(Effect::Quit);
+        };
+        let id = run.id();
+        let question = format!(
+            "Run {id} is under way. It pauses as soon as what is under way is verified, nothing is cut off, and this console ends. `tidepilot runs resume {id}` goes on with it."
+        );
+        self.dialog = Some(Dialog::Ask {
+            title: "leave?".into(),
+            question,
+            yes: "Pause and leave".into(),
+            go: false,
+            effect: Box::new(Effect::Quit),
+        });
+    }
+
     pub(super) fn interrupt(&mut self, effects: &mut Vec<Effect>) {
         let driving = self.run.as_ref().is_some_and(|run| run.driving);
         if driving && !self.pause_asked {
@@ -209,6 +227,12 @@ impl App {
             return;
         }
         match &effect {
+            Effect::Quit if self.run.as_ref().is_some_and(|run| run.driving) => {
+                self.leaves = true;
+                self.pause(effects);
+                let text = "pausing after what is under way is verified, then this console ends; ctrl-c ends it now";
+                return self.say(Level::Working, text);
+            }
             Effect::Start(plan) => {
                 self.answered = self.only_gate(plan);
                 // The header tells of the Database that the run is about.

@@ -1,5 +1,5 @@
 //! What is typed after `/`: words that must be there, `!` that must not, `re:` a pattern, `-l key=value` a label,
-//! `column:text` one column. Where nothing holds a word as it is typed, its letters in order are enough.
+//! `column:text` one column, `age<1h` what is younger. Where nothing holds a word as it is typed, its letters in order are enough.
 //!
 //! Not here: the typing itself (`update`), which text a row is found by (`views`).
 
@@ -21,8 +21,20 @@ struct Term {
 enum Kind {
     Word(String),
     Pattern(Regex),
-    Label { key: String, value: Option<String> },
-    Column { at: usize, text: String },
+    Label {
+        key: String,
+        value: Option<String>,
+    },
+    Column {
+        at: usize,
+        text: String,
+    },
+    /// `ago<1h`: a column of ages, in seconds.
+    Age {
+        at: usize,
+        younger: bool,
+        seconds: i64,
+    },
 }
 
 /// A filter that was read.
@@ -53,12 +65,11 @@ impl Filter {
                 continue;
             }
             let kind = if word == "-l" {
-                let Some(label) = words.next() else { continue };
-                let (key, value) = match label.split_once('=') {
-                    Some((key, value)) => (key, Some(value.to_owned())),
-                    None => (label, None),
-                };
-                Kind::Label { key: key.to_owned(), value }
+                let Some(labels) = words.next() else { continue };
+                filter.terms.extend(labels.split(',').filter(|label| !label.is_empty()).map(|one| label(one, wanted)));
+                continue;
+            } else if let Some(age) = of_age(word, columns) {
+                age
             } else if let Some((at, text)) = of_column(word, columns) {
                 Kind::Column { at, text }
             } else {
@@ -114,6 +125,10 @@ impl Kind {
             Kind::Column { at, text } => {
                 row.cells.get(*at).is_some_and(|cell| cell.text().to_lowercase().contains(text))
             }
+            Kind::Age { at, younger, seconds } => {
+                let age = row.cells.get(*at).and_then(|cell| cell.number).filter(|age| *age != i64::MAX);
+                age.is_some_and(|age| (age < *seconds) == *younger)
+            }
         }
     }
 }
@@ -137,6 +152,38 @@ fn of_column(word: &str, columns: &[Column]) -> Option<(usize, String)> {
     let same = |title: &str| title.replace(' ', "").eq_ignore_ascii_case(name);
     let at = columns.iter().position(|column| same(column.title))?;
     Some((at, text.to_lowercase()))
+}
+
+/// `key=value`, `key==value`, `key!=value` or `key`, as kubectl takes it.
+fn label(text: &str, wanted: bool) -> Term {
+    let (key, value, equal) = match (text.split_once("!="), text.split_once('=')) {
+        (Some((key, value)), _) => (key, Some(value), false),
+        (None, Some((key, value))) => (key, Some(value.trim_start_matches('=')), true),
+        (None, None) => (text, None, true),
+    };
+    let kind = Kind::Label { key: key.to_owned(), value: value.map(str::to_owned) };
+    Term { wanted: wanted == equal, kind }
+}
+
+/// `age<1h`, `ago>30m`: by the column of ages, whatever it is called here. Without a unit it is seconds.
+fn of_age(word: &str, columns: &[Column]) -> Option<Kind> {
+    let at = word.find(['<', '>'])?;
+    let (name, rest) = (word[..at].to_lowercase(), &word[at + 1..]);
+    // Their cells are ordered by seconds.
+    let column = columns.iter().position(|column| matches!(column.title, "AGE" | "AGO"))?;
+    if !matches!(name.as_str(), "age" | "ago") {
+        return None;
+    }
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let unit = match &rest[digits..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let seconds = rest[..digits].parse::<i64>().ok()?.checked_mul(unit)?;
+    Some(Kind::Age { at: column, younger: word[at..].starts_with('<'), seconds })
 }
 
 /// The letters of `short` in `long`, in that order, the first at the beginning of it or after a sign.
@@ -171,6 +218,11 @@ mod tests {
             ("-l zone", true),
             ("!-l zone=a", false),
             ("-l rack", false),
+            ("-l zone==a", true),
+            ("-l zone!=a", false),
+            ("-l zone!=b", true),
+            ("-l zone=a,rack", false),
+            ("-l zone=a,zone!=b", true),
             ("state:run", true),
             ("state:basic", false),
             ("pod:basic !state:down", true),
@@ -180,6 +232,31 @@ mod tests {
             row = row.cells(vec![Cell::plain("basic-PD-0"), Cell::plain("Running")]);
             row.labels.insert("zone".into(), "a".into());
             assert_eq!(Filter::new(filter, &columns).takes(&row, false), takes, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn ages_are_compared() {
+        let columns = [column("POD", 1, 0), column("AGO", 1, 0)];
+        let row = |seconds: i64| {
+            let cells = vec![Cell::plain("x"), Cell::plain("some").ordered_by(seconds)];
+            Row::new("x", Level::Good, Item::Line).cells(cells)
+        };
+        for (filter, seconds, takes) in [
+            ("ago<1h", 3_599, true),
+            ("ago<1h", 3_600, false),
+            ("age<10m", 599, true),
+            ("age>10m", 599, false),
+            ("age>2d", 200_000, true),
+            ("!age<10m", 599, false),
+            ("ago<90", 89, true),
+            // What is not known is neither young nor old.
+            ("ago<1h", i64::MAX, false),
+            ("ago>1h", i64::MAX, false),
+            // No age: a word like any other.
+            ("ago<soon", 1, false),
+        ] {
+            assert_eq!(Filter::new(filter, &columns).takes(&row(seconds), false), takes, "{filter} of {seconds}");
         }
     }
 

@@ -64,8 +64,17 @@ pub struct Pick {
 /// What is done with the one that is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Picked {
-    Forward { of: ObjectRef, port: u16, name: String },
-    Shell { of: ObjectRef, container: String },
+    Forward {
+        of: ObjectRef,
+        port: u16,
+        name: String,
+    },
+    Shell {
+        of: ObjectRef,
+        container: String,
+    },
+    /// The column that a list is ordered by.
+    Order(Option<usize>),
 }
 
 impl App {
@@ -122,6 +131,7 @@ impl App {
     pub(super) fn picked_one(&mut self, picked: Picked, effects: &mut Vec<Effect>) {
         match picked {
             Picked::Shell { of, container } => self.ask_shell(of, container),
+            Picked::Order(column) => self.order_by(column),
             Picked::Forward { of, port, name } => {
                 let there = self.forwards.iter().find(|one| one.pod == of && one.port == port && one.is_open());
                 if let Some(address) = there.map(|one| one.address().unwrap_or("a port").to_owned()) {
@@ -133,8 +143,19 @@ impl App {
                 self.next_forward += 1;
                 let (since, traffic) = (self.now, Traffic::default());
                 self.forwards.push(Forward { id, pod: of.clone(), port, name, since, state: State::Opening, traffic });
+                self.warn_of_pod(&of);
                 effects.push(Effect::Forward { id, of, port });
             }
+        }
+    }
+
+    /// Nothing listens in a pod that is not ready: whoever opens a port to it is told before the first connection fails.
+    fn warn_of_pod(&mut self, of: &ObjectRef) {
+        let pod = self.fleet.clusters.get(&of.context).and_then(|cluster| cluster.pods.get(&of.key()));
+        if let Some(pod) = pod.filter(|pod| !pod.ready()) {
+            let text =
+                format!("{of} is {} and not ready: connections through this port fail until it is", pod.status_word());
+            self.say(Level::Working, text);
         }
     }
 

@@ -31,7 +31,8 @@ impl App {
             Command::Shell => self.cannot_shell(),
             Command::EndForward => self.cannot_end_forward(),
             Command::Open => self.closed(),
-            Command::Sort if columns.is_empty() => because("there is no column to sort by here"),
+            Command::Sort if self.sortable().is_empty() => because("there is no column to sort by here"),
+            Command::Sort if self.rows().is_empty() => because("there is no row to sort"),
             Command::ReverseSort if self.screen().order.is_none() => {
                 because("nothing is sorted yet: s sorts by a column")
             }
@@ -39,7 +40,7 @@ impl App {
             Command::ClearMarks if self.screen().marks.is_empty() => because("no row is marked"),
             Command::Left | Command::Right if self.matrix().columns.len() < 2 => because("there is one column"),
             Command::PreviousDatabase | Command::NextDatabase if self.databases().len() < 2 => {
-                because("there is no other Database")
+                Some(self.no_other_database())
             }
             Command::AllClusters if self.focus.is_none() && self.namespace.is_none() => {
                 because("every cluster is shown already")
@@ -51,6 +52,17 @@ impl App {
             Command::Copy if self.copyable().is_empty() => because("there is nothing to copy here"),
             Command::PauseRun if !self.run.as_ref().is_some_and(|run| run.driving) => because("no run is under way"),
             _ => None,
+        }
+    }
+
+    /// What is not seen may hold another one.
+    fn no_other_database(&self) -> String {
+        let dark = self.fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live());
+        let dark: Vec<&str> = dark.map(|cluster| cluster.context.as_str()).collect();
+        match dark.as_slice() {
+            [] => "there is no other Database".to_owned(),
+            [one] => format!("no other Database is seen; {one} is not seen and may hold one"),
+            all => format!("no other Database is seen; {} are not seen and may hold one", all.join(", ")),
         }
     }
 
@@ -98,6 +110,29 @@ impl App {
             }
         }
         groups
+    }
+
+    /// Lines of the palette and of the filter, and signs, that a person does not find by pressing keys.
+    pub fn help_lines(&self, scope: Scope) -> Vec<(&'static str, &'static str)> {
+        if !scope.is_view() {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        if !self.options.read_only {
+            lines.push((":read-only", "send no change"));
+        }
+        lines.push((":changes", "who wrote a spec"));
+        lines.push((":q", "leave, pausing a run"));
+        if matches!(scope, Scope::Matrix | Scope::List) {
+            lines.extend([
+                ("/ -l k=v", "filter by label"),
+                ("/ age<1h", "filter by age"),
+                ("/ !x re:x", "without; pattern"),
+            ]);
+        }
+        let signs = if self.options.ascii { ("<...>", "missing there") } else { ("⟨…⟩", "missing there") };
+        lines.push(signs);
+        lines
     }
 
     /// The keys of the footer, the most wanted first: on lists and pages those of the object come before the general ones.

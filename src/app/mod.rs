@@ -40,7 +40,9 @@ mod restarts;
 pub mod rows;
 pub mod run_view;
 mod screen;
+mod settling;
 mod shells;
+pub mod sorting;
 pub mod to_approve;
 mod update;
 pub mod urls;
@@ -148,6 +150,8 @@ pub struct App {
     /// Columns and lines of the terminal, for the length of a page.
     size: (u16, u16),
     pause_asked: bool,
+    /// The console ends once the run has paused.
+    leaves: bool,
     dirty: bool,
     /// Beside the table what is under the cursor, or not; `None`: as the width has it.
     pub inspector: Option<bool>,
@@ -165,6 +169,7 @@ pub struct App {
     pub told: VecDeque<Told>,
     /// Stores that PD empties, and what was seen of it.
     leaving: leaving::Leaving,
+    leads: settling::Leads,
     /// A key was pressed in this session: whoever sits here has begun.
     begun: bool,
     /// The minute that the clock showed last.
@@ -210,6 +215,7 @@ impl App {
             history: Vec::new(),
             size: (80, 24),
             pause_asked: false,
+            leaves: false,
             dirty: true,
             inspector: None,
             hint: Known::default(),
@@ -221,6 +227,7 @@ impl App {
             changes: RefCell::default(),
             told: VecDeque::new(),
             leaving: leaving::Leaving::default(),
+            leads: settling::Leads::default(),
             begun: false,
             minute: None,
         }

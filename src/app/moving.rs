@@ -3,7 +3,6 @@
 //! Nothing leaves from here. Not here: what opens (`perform`), the stack of views itself ([`super`]).
 
 use super::keymap::{Command, Scope};
-use super::rows::Order;
 use super::words::Level;
 use super::{App, Dialog};
 
@@ -23,13 +22,6 @@ impl App {
             Command::Top => self.step(isize::MIN / 2),
             Command::Bottom => self.step(isize::MAX / 2),
             _ => {}
-        }
-    }
-
-    pub(super) fn reverse_sort(&mut self) {
-        match &mut self.screen_mut().order {
-            Some(order) => order.reversed = !order.reversed,
-            None => self.say(Level::Unknown, "nothing is ordered yet: s orders by a column"),
         }
     }
 
@@ -107,21 +99,6 @@ impl App {
             marks.insert(row.key);
         }
         self.step(1);
-    }
-
-    /// Orders by the next column, and after the last one as the view itself does.
-    pub(super) fn sort_by_next(&mut self) {
-        let columns = self.view().spec().columns;
-        if columns.is_empty() {
-            self.say(Level::Unknown, "there is no column to order by here");
-            return;
-        }
-        let next = self.screen().order.map_or(0, |order| order.column + 1);
-        self.screen_mut().order = (next < columns.len()).then_some(Order { column: next, reversed: false });
-        match columns.get(next) {
-            Some(column) => self.say(Level::Done, format!("ordered by {}; o turns it round", column.title)),
-            None => self.say(Level::Done, "in the order of the view"),
-        }
     }
 
     pub(super) fn turn(&mut self, forward: bool) {

@@ -61,7 +61,7 @@ impl App {
             Command::Timestamps => self.closeup.timestamps = !self.closeup.timestamps,
             Command::Mark => self.mark(),
             Command::ClearMarks => self.screen_mut().marks.clear(),
-            Command::Sort => self.sort_by_next(),
+            Command::Sort => self.choose_order(),
             Command::ReverseSort => self.reverse_sort(),
             Command::Inspector => self.toggle_inspector(),
             Command::Wide => {

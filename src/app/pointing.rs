@@ -7,8 +7,6 @@ use crossterm::event::KeyEvent;
 
 use super::keymap::{Command, Scope, parse};
 use super::message::{Effect, Pointed};
-use super::rows::Order;
-use super::words::Level;
 use super::{App, Dialog};
 
 impl App {
@@ -35,20 +33,9 @@ impl App {
                 screen.column = column.unwrap_or(screen.column);
             }
             Pointed::Step(number) => self.choose_step(number),
-            Pointed::Heading(column) => self.sort_by(column),
+            Pointed::Heading(column) => self.order_by(Some(column)),
             Pointed::Cluster(index) => self.perform(Command::Focus, index, effects),
         }
         self.remember_row();
-    }
-
-    /// Orders by a column; by the same one again turns it round.
-    fn sort_by(&mut self, column: usize) {
-        let Some(title) = self.view().spec().columns.get(column).map(|column| column.title) else { return };
-        let screen = self.screen_mut();
-        screen.order = match screen.order {
-            Some(order) if order.column == column => Some(Order { column, reversed: !order.reversed }),
-            _ => Some(Order { column, reversed: false }),
-        };
-        self.say(Level::Done, format!("ordered by {title}"));
     }
 }

@@ -102,7 +102,7 @@ impl App {
             (Target::Refresh, _) => self.perform(Command::Refresh, 0, effects),
             (Target::ReadOnly, _) => self.seal(effects),
             (Target::Help, _) => self.perform(Command::Help, 0, effects),
-            (Target::Quit, _) => self.interrupt(effects),
+            (Target::Quit, _) => self.leave(effects),
         }
     }
 

@@ -26,8 +26,8 @@ gate ask first, and a read-only session refuses them.
 | `:readonly` | nothing that changes anything leaves this session any more; it cannot be taken back |
 | `tidepilot …` | a line for a shell, as findings and runs print them, leads to the same place here |
 
-In a filter `!text` leaves out, `re:` is a regular expression, `-l key=value` asks for labels, `column:text` looks in one
-column; letters with others between them fit too. In a form a value that was filled in is named as such: typing takes its
+In a filter `!text` leaves out, `re:` is a regular expression, `-l key=value,other!=value` asks for labels, `column:text` looks
+in one column, `age<1h` is younger; letters with others between them fit too. In a form a value that was filled in is named as such: typing takes its
 place, backspace empties the field, and what a person typed or emptied is never filled in again.
 ";
 

@@ -11,6 +11,7 @@ use super::matrix::{Matrix, matrix};
 use super::words::Level;
 use super::{App, Subject, View};
 use crate::fleet;
+use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::standing as clusters;
 use crate::runbook::run::standing::{self, Standing};
@@ -95,7 +96,10 @@ impl App {
         let filter = Filter::new(&screen.filter, spec.columns);
         filter.keep(&mut rows);
         if let Some(order) = screen.order {
-            sort(&mut rows, order);
+            match screen.view {
+                View::Overview => sort_instances(&mut rows, order),
+                _ => sort(&mut rows, order),
+            }
         } else if screen.view == View::Runbooks && !screen.filter.is_empty() {
             // What is called so comes before what only speaks of it.
             rows.sort_by_key(|row| !filter.names(&row.key));
@@ -175,11 +179,10 @@ impl App {
             all.push(Problem { level, of, sentence: run.refusal() });
         }
         for database in self.databases() {
-            let bad =
-                database.problems.iter().map(|problem| match standing::explained(&self.runs, database, problem) {
-                    Some(run) => (Level::Working, format!("{problem} ({})", run.expected())),
-                    None => (Level::Bad, problem.sentence.clone()),
-                });
+            let bad = database.problems.iter().map(|problem| match self.expected(database, problem) {
+                Some(why) => (Level::Working, format!("{problem} ({why})")),
+                None => (Level::Bad, problem.sentence.clone()),
+            });
             let dark = database.unseen.iter().map(|one| (Level::Unknown, one.sentence.clone()));
             all.extend(bad.chain(dark).map(|(level, sentence)| Problem { level, of: database.name.clone(), sentence }));
         }
@@ -197,11 +200,25 @@ impl App {
         self.runs.iter().filter(move |run| run.open && own.as_ref() != Some(&run.run))
     }
 
+    /// Those of them that are about the Database of a TidbCluster.
+    pub fn runs_open_on(&self, of: &ObjectRef) -> Vec<&Standing> {
+        let database = self.databases().iter().find(|database| database.tidb_clusters.contains(of));
+        let about = |run: &&Standing| match database {
+            Some(database) => run.concerns(database),
+            None => run.target == of.to_string(),
+        };
+        self.runs_left().filter(about).collect()
+    }
+
+    /// Why a problem is none: a run is at work on it, or it goes by itself.
+    fn expected(&self, database: &Database, problem: &fleet::problem::Problem) -> Option<String> {
+        let run = standing::explained(&self.runs, database, problem).map(Standing::expected);
+        run.or_else(|| self.settling(database, problem).map(str::to_owned))
+    }
+
     /// Problems of a Database that no run explains, and those that one does.
     pub fn wrong_and_expected(&self, database: &Database) -> (usize, usize) {
-        let expected =
-            database.problems.iter().filter(|problem| standing::explained(&self.runs, database, problem).is_some());
-        let expected = expected.count();
+        let expected = database.problems.iter().filter(|problem| self.expected(database, problem).is_some()).count();
         (database.problems.len() - expected + self.wrong_around(database), expected)
     }
 
@@ -251,6 +268,22 @@ impl App {
     /// The matrix column under the cursor.
     pub fn column(&self, columns: usize) -> usize {
         self.screen().column.min(columns.saturating_sub(1))
+    }
+}
+
+/// Instances stay below their component: in their order (column 0), or the worst first.
+fn sort_instances(rows: &mut [Row], order: Order) {
+    let component = |row: &Row| match &row.item {
+        Item::Instance(instance) => Some(instance.component),
+        _ => None,
+    };
+    for part in rows.chunk_by_mut(|one, other| component(one) == component(other)) {
+        if order.column > 0 {
+            part.sort_by_key(|row| std::cmp::Reverse(row.level));
+        }
+        if order.reversed {
+            part.reverse();
+        }
     }
 }
 

@@ -198,6 +198,8 @@ impl RunView {
         let view = self.view();
         let code = self.end.as_ref().map_or(Exit::Done, |end| end.code);
         match view.as_ref().map(|view| (view.outcome, &view.paused)) {
+            // One that is over may be put back, and asks before it does.
+            _ if self.gate.is_some() => (Level::Working, "waits for you".to_owned()),
             Some((Some(Outcome::Done), _)) if code != Exit::Done => {
                 (Level::Bad, format!("done, and not good (exit {})", code.code()))
             }
@@ -207,7 +209,6 @@ impl RunView {
             Some((Some(outcome @ (Outcome::Abandoned | Outcome::LeftOut)), _)) => {
                 (Level::Unknown, outcome.word().to_owned())
             }
-            _ if self.gate.is_some() => (Level::Working, "waits for you".to_owned()),
             _ if self.driving => (Level::Working, "now".to_owned()),
             // A pause that was asked for is no failure.
             Some((None, Some(PauseReason::Asked))) => (Level::Done, "paused".to_owned()),

@@ -39,6 +39,7 @@ impl App {
                 self.note_connection(&change);
                 if let What::Pd { view, .. } = &change.what {
                     self.leaving.note(view);
+                    self.leads.note(view);
                 }
                 if self.fleet.moves(change) {
                     self.fleet_change += 1;
@@ -155,6 +156,9 @@ impl App {
             }
             RunMessage::Ended(end) => {
                 self.answered = None;
+                if std::mem::take(&mut self.leaves) {
+                    effects.push(Effect::Quit);
+                }
                 if std::mem::take(&mut self.pause_asked) {
                     // What was asked for has come to its end.
                     self.flash = None;

@@ -12,7 +12,9 @@ use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
 use crate::fleet::certificate_list::{Certificate, Held, left};
+use crate::fleet::managed_fields::last_writes;
 use crate::fleet::rollout::rollout;
+use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::weather::Weather;
 use crate::hazards::Finding;
 use crate::runbook::run::standing::{Drives, Standing};
@@ -99,9 +101,34 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
         let seen = evidence.seen.map_or("never heard of".to_owned(), |at| format!("seen {} ago", age(at, app.now)));
         sheet.line("", &format!("{}: {} = {} ({seen})", evidence.object, evidence.field, evidence.value));
     }
+    for subject in finding.subjects.iter().filter(|subject| subject.kind == "TidbCluster").take(2) {
+        let of = ObjectRef::new(&subject.context, &subject.namespace, &subject.name);
+        if let Some(tc) = app.fleet.tidb_cluster(&of) {
+            written(app, sheet, tc, &format!("who wrote {of} last"), 3);
+        }
+    }
     sheet.section("and then");
     sheet.line("why", finding.why);
     sheet.line("what to do", &finding.what_to_do);
+}
+
+/// The last write of each tool, from the object itself: it wrote one of the fields that it owns.
+fn written(app: &App, sheet: &mut Sheet, tc: &TidbCluster, title: &str, most: usize) {
+    const FIELDS: usize = 8;
+    let all = last_writes(tc);
+    if all.is_empty() {
+        return;
+    }
+    sheet.section(title);
+    for write in all.iter().take(most) {
+        let ago = write.at.map_or_else(|| "at some time".to_owned(), |at| format!("{} ago", age(at, app.now)));
+        let more = match write.fields.len().saturating_sub(FIELDS) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let fields = write.fields.iter().take(FIELDS).cloned().collect::<Vec<_>>().join(", ");
+        sheet.line(&ago, &format!("{} (owns {fields}{more})", write.by));
+    }
 }
 
 fn certificate(app: &App, sheet: &mut Sheet, one: &Certificate) {
@@ -230,6 +257,7 @@ fn tidb_cluster(app: &App, sheet: &mut Sheet, of: &ObjectRef) -> Option<()> {
         let text = [condition.status.as_str(), condition.reason.as_str(), condition.message.as_str()];
         sheet.level(&condition.kind, level, &text.join(" "));
     }
+    written(app, sheet, tc, "who wrote it", usize::MAX);
     sheet.section("rollout");
     for part in rollout(cluster, tc) {
         let title = part.component.title();

@@ -146,8 +146,11 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
         keys => keys.iter().map(|name| theme.key(name)).collect::<Vec<_>>().join(" "),
     };
     let entries = || groups.iter().flat_map(|(_, entries)| entries);
-    let keys = entries().map(|(keys, _)| width(&keys_of(keys))).max().unwrap_or(0).min(14);
-    let labels = entries().map(|(_, label)| label.len()).max().unwrap_or(0);
+    let lines = app.help_lines(scope);
+    let of_lines = lines.iter().map(|(line, _)| width(line));
+    let keys = entries().map(|(keys, _)| width(&keys_of(keys))).chain(of_lines).max().unwrap_or(0).min(14);
+    let of_lines = lines.iter().map(|(_, about)| about.len());
+    let labels = entries().map(|(_, label)| label.len()).chain(of_lines).max().unwrap_or(0);
     let one = keys + 2 + labels + 2;
     let columns = (usize::from(body.width).saturating_sub(4) / one.max(1)).clamp(1, 3);
     // Each group with its heading; a group is not torn apart where it fits into one column.
@@ -165,6 +168,17 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
             block
         })
         .collect();
+    let mut blocks = blocks;
+    if !lines.is_empty() {
+        let mut block = vec![Line::from(span(pad("lines and signs", one), theme.style(Role::Title)))];
+        block.extend(lines.into_iter().map(|(line, about)| {
+            Line::from(vec![
+                span(pad(line, keys), theme.style(Role::Accent)),
+                span(format!("  {}", pad(about, labels + 2)), theme.style(Role::Plain)),
+            ])
+        }));
+        blocks.push(block);
+    }
     let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
     let most = all.div_ceil(columns);
     let mut filled: Vec<Vec<Line<'static>>> = vec![Vec::new()];

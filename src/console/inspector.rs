@@ -55,9 +55,10 @@ pub fn split(app: &App, body: Rect) -> (Rect, Option<Rect>) {
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(subject) = app.inspected() else { return };
     let name = match app.object() {
+        Some(object) if object.context.is_empty() && !object.name.is_empty() => format!(" {} ", object.name),
         Some(object) if !object.name.is_empty() => format!(" {} in {} ", object.name, object.context),
-        Some(object) => format!(" {} ", object.context),
-        None => " more ".to_owned(),
+        Some(object) if !object.context.is_empty() => format!(" {} ", object.context),
+        Some(_) | None => " more ".to_owned(),
     };
     let block = Block::bordered()
         .border_set(theme.border())

@@ -177,6 +177,12 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
     if let Some(namespace) = &app.namespace {
         spans.push(text::span(format!(" <ns {namespace}>"), accent));
     }
+    if let Some(name) = app.runs_without_tls().filter(|_| *app.view() == View::Certificates) {
+        spans.push(text::span(format!(" <{name} runs without TLS>"), accent));
+    }
+    if let Some(words) = app.order_of_instances() {
+        spans.push(Span::styled(format!(" <{words}>"), accent));
+    }
     spans.push(Span::raw(" "));
     for (context, words) in ages(app, rows) {
         let used: usize = spans.iter().map(Span::width).sum();

@@ -60,10 +60,17 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         let text = "the vendor calls this procedure experimental: rehearse it first, and have a backup";
         page.hang(vec![Span::raw("  "), banner, Span::raw(" ")], text, theme.level(Level::Working), room);
     }
-    page.push(vec![
+    let mut title = vec![
         span(format!("  {}", plan.title), theme.style(Role::Strong)),
         span(format!("  on {}", plan.target), theme.style(Role::Plain)),
-    ]);
+    ];
+    let open = app.runs_open_on(&plan.target);
+    // Where lines are few it does not cost one of its own.
+    if room < WITH_FELT && !open.is_empty() {
+        let mark = format!("  {} {}: R", theme.glyph(Level::Working), counted(open.len(), "open run"));
+        title.push(span(mark, theme.level(Level::Working)));
+    }
+    page.push(title);
     if let Some(document) = &plan.document {
         page.hang(vec![Span::raw("  ")], &document.mark(), theme.level(Level::Working), room);
     }
@@ -82,6 +89,11 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         let head = span("  restarts ", theme.level(Level::Working));
         page.hang(vec![head], &restart.words(), theme.style(Role::Plain), room);
         felt(page, app, theme, restart, "    ", room);
+    }
+    for run in open.iter().filter(|_| room >= WITH_FELT) {
+        let head = span(format!("  {} ", theme.glyph(Level::Working)), theme.level(Level::Working));
+        let words = format!("run {} is open on this Database already: R", run.run);
+        page.hang(vec![head], &words, theme.level(Level::Working), room);
     }
     if let Some(why) = app.cannot_start() {
         let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));

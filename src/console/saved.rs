@@ -1,4 +1,5 @@
-//! The view in front as text: whole, not only what is in sight, without colours. For `ctrl-s`.
+//! What is looked at as Markdown for a ticket, whole and not only what is in sight. For `ctrl-s`: a finding, the list of them, a
+//! plan and a run in the words of `report`, a list as a table, any other page as a block.
 //!
 //! Not here: writing the file (`app::driver::saved`).
 
@@ -6,10 +7,16 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 
-use super::plan;
 use super::theme::Theme;
+use crate::app::matrix::{CellView, Column};
 use crate::app::message::Effect;
+use crate::app::rows::Item;
+use crate::app::views::Cell;
+use crate::app::words::{freshness_words, quorum_loss, quorum_short};
 use crate::app::{App, Subject, View};
+use crate::report;
+use crate::report::markdown::{block, cell};
+use crate::report::ticket;
 
 /// Columns of what is saved.
 const WIDE: u16 = 160;
@@ -41,13 +48,100 @@ fn called(app: &App) -> String {
     }
 }
 
-/// The screen, as tall as what it shows; of a plan all of its steps.
+/// The document.
 pub fn text(app: &App) -> String {
-    if *app.view() == View::Plan {
-        let page = plan::page(app, Theme::new(&app.options), usize::from(WIDE));
-        let lines = page.lines.iter().map(|line| format!("{}\n", line.to_string().trim_end()));
-        return format!("{}\n{}", app.now, lines.collect::<String>());
+    let own = match app.view() {
+        View::Plan => app.plan.as_ref().map(|plan| report::plan::markdown(plan)),
+        View::Run => app.run.as_ref().and_then(|run| report::audit::so_far(&run.records)),
+        _ => None,
+    };
+    own.unwrap_or_else(|| format!("{}\n{}", head(app), body(app)))
+}
+
+/// What is looked at, when, and how much of the fleet is seen.
+fn head(app: &App) -> String {
+    let mut out = format!("# {}\n\n", cell(app.view().title()));
+    out.push_str(&ticket::about("at", &app.now.to_string()));
+    if let Some(database) = app.database() {
+        out.push_str(&ticket::about("database", &database.name));
+        out.push_str(&ticket::about("PD", &format!("{}; {}", quorum_short(database), quorum_loss(database))));
     }
+    for cluster in app.fleet.clusters.values() {
+        out.push_str(&ticket::about(&cluster.context, &freshness_words(cluster, app.now)));
+    }
+    if !app.screen().filter.is_empty() {
+        out.push_str(&ticket::about("filter", &app.screen().filter));
+    }
+    out
+}
+
+fn body(app: &App) -> String {
+    match app.view() {
+        View::Findings => findings(app),
+        View::Detail(Subject::Finding(key)) => app.finding(key).map(ticket::finding).unwrap_or_default(),
+        View::Detail(subject) => {
+            let page = super::detail::page(app, Theme::new(&app.options), subject, usize::from(WIDE));
+            block(&page.lines.iter().map(|line| format!("{}\n", line.to_string().trim_end())).collect::<String>())
+        }
+        View::Overview => instances(app),
+        view if !view.spec().columns.is_empty() => table(app),
+        _ => block(&screen(app)),
+    }
+}
+
+/// What is wrong, each with its evidence; then what is not seen.
+fn findings(app: &App) -> String {
+    let mut out = String::new();
+    let mut sentences = String::new();
+    for row in app.rows().iter() {
+        match &row.item {
+            Item::Finding(index) => {
+                out.extend(app.checked().findings.get(*index).map(|one| format!("{}\n", ticket::finding(one))));
+            }
+            Item::Problem(problem) => {
+                sentences.push_str(&format!("* {}: {}\n", cell(&problem.of), cell(&problem.sentence)));
+            }
+            _ => {}
+        }
+    }
+    format!("{out}{sentences}")
+}
+
+fn table(app: &App) -> String {
+    let headings: Vec<String> = app.view().spec().columns.iter().map(|column| column.title.to_owned()).collect();
+    let rows: Vec<Vec<String>> = app.rows().iter().map(|row| row.cells.iter().map(Cell::text).collect()).collect();
+    ticket::table(&headings, &rows)
+}
+
+/// The overview: an instance a row, a TidbCluster a column.
+fn instances(app: &App) -> String {
+    let matrix = app.matrix();
+    let named = |column: &Column| {
+        let of = column.tidb_cluster.as_ref().map(|of| format!(" {}/{}", of.namespace, of.name));
+        format!("{}{}", column.context, of.unwrap_or_default())
+    };
+    let headings: Vec<String> = ["INSTANCE".to_owned()].into_iter().chain(matrix.columns.iter().map(named)).collect();
+    let shown = |cell: &CellView| {
+        let lead = if cell.leader { ", leads" } else { "" };
+        let drift = if cell.drift { ", its peerURL is not the one of its pod" } else { "" };
+        format!("{}{lead}{drift}, {}", cell.word, cell.detail).trim_end_matches([',', ' ']).to_owned()
+    };
+    let rows: Vec<Vec<String>> = app
+        .rows()
+        .iter()
+        .filter_map(|row| match &row.item {
+            Item::Instance(instance) => {
+                let cells = instance.cells.iter().map(|cell| cell.as_ref().map(shown).unwrap_or_default());
+                Some([instance.label()].into_iter().chain(cells).collect())
+            }
+            _ => None,
+        })
+        .collect();
+    ticket::table(&headings, &rows)
+}
+
+/// The screen, as tall as what it shows.
+fn screen(app: &App) -> String {
     let height = u16::try_from(tall(app)).unwrap_or(MOST).saturating_add(FRAME).clamp(24, MOST);
     let mut terminal = match Terminal::new(TestBackend::new(WIDE, height)) {
         Ok(terminal) => terminal,
@@ -67,7 +161,7 @@ pub fn text(app: &App) -> String {
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
-    format!("{}\n{}\n", app.now, lines.join("\n"))
+    lines.join("\n")
 }
 
 /// Lines that the view would take.

@@ -14,6 +14,7 @@ use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::message::Pointed;
 use crate::app::rows::{Order, Row};
+use crate::app::sorting::descends;
 use crate::app::views::{Cell, Column, Mark, Part, Tone};
 
 const GAP: usize = 2;
@@ -240,7 +241,7 @@ impl Layout<'_> {
         Lines { first, spans, below }
     }
 
-    fn heading(&self, order: Option<Order>) -> Line<'static> {
+    fn heading(&self, order: Option<Order>, rows: &[Row]) -> Line<'static> {
         let mut spans = vec![Span::raw("  ")];
         let dim = self.theme.style(Role::Dim);
         for (at, column) in self.columns.iter().enumerate().filter(|(at, _)| self.widths[*at] > 0) {
@@ -249,7 +250,7 @@ impl Layout<'_> {
             }
             let (text, style) = match order.filter(|order| order.column == at) {
                 Some(order) => {
-                    let arrow = self.theme.order(order.reversed);
+                    let arrow = self.theme.order(descends(rows, order));
                     // The arrow is not cut off with the end of a long heading.
                     let title = cut(column.title, self.widths[at].saturating_sub(width(arrow)), self.theme);
                     (format!("{title}{arrow}"), self.theme.style(Role::Strong))
@@ -278,7 +279,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     let cursor = app.cursor(rows);
     let mut y = area.y;
     if area.height > 2 {
-        frame.render_widget(layout.heading(app.screen().order), Rect { y, height: 1, ..area });
+        frame.render_widget(layout.heading(app.screen().order, rows), Rect { y, height: 1, ..area });
         layout.spots_of_heading(y, spots);
         y += 1;
     }

@@ -124,8 +124,8 @@ impl Theme {
     }
 
     /// Beside the heading by which a table is ordered.
-    pub fn order(self, reversed: bool) -> &'static str {
-        if reversed { self.pick("↑", "^") } else { self.pick("↓", "v") }
+    pub fn order(self, descends: bool) -> &'static str {
+        if descends { self.pick("▼", "v") } else { self.pick("▲", "^") }
     }
 
     /// Around what should be there and is not.

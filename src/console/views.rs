@@ -35,6 +35,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Members
         | View::Stores
         | View::TidbClusters
+        | View::Changes
         | View::Certificates
         | View::Runbooks
         | View::Runs

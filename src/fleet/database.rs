@@ -262,7 +262,8 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
         let about = Subject::of_pd("store", row.store.id.to_string());
         let sentence = format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state);
-        problems.push(Problem::new(ProblemKind::StoreNotUp, about, sentence));
+        let heard = row.store.load.last_heartbeat;
+        problems.push(Problem::new(ProblemKind::StoreNotUp, about, sentence).since(heard));
     }
     for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
         let about = Subject::of_pd("store", row.store.id.to_string());

@@ -31,15 +31,44 @@ fn owned(manager: &FieldManager, field: &str) -> bool {
         .any(|path| path == field || (path.matches('.').count() == 2 && field.starts_with(&format!("{path}."))))
 }
 
+/// The last write of one tool to an object, with the fields that it owns: one of them is what it changed then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastWrite {
+    /// The tool, or the run of this one.
+    pub by: String,
+    pub at: Option<Timestamp>,
+    /// The deepest that are known; a field above another one is left out.
+    pub fields: Vec<String>,
+}
+
+/// The last write of every tool that owns a field of the spec or an annotation, the newest first.
+pub fn last_writes(tc: &TidbCluster) -> Vec<LastWrite> {
+    let written = tc.metadata.managed_fields.iter().filter(|manager| !manager.paths.is_empty());
+    let mut all: Vec<LastWrite> = written
+        .map(|manager| {
+            let above = |path: &String| manager.paths.iter().any(|other| other.starts_with(&format!("{path}.")));
+            let fields = manager.paths.iter().filter(|path| !above(path)).cloned().collect();
+            LastWrite { by: who(&manager.manager), at: manager.time, fields }
+        })
+        .collect();
+    all.sort_by_key(|write| std::cmp::Reverse(write.at));
+    all
+}
+
+/// A manager's name as people know it.
+fn who(manager: &str) -> String {
+    match manager.split_once('/') {
+        Some(("tidepilot", run)) => format!("tidepilot run {run}"),
+        Some(_) | None => manager.to_owned(),
+    }
+}
+
 fn newest<'a>(managers: impl Iterator<Item = &'a FieldManager>) -> Option<&'a FieldManager> {
     managers.max_by_key(|manager| (manager.time, manager.manager != OPERATOR))
 }
 
 fn named(manager: &str, time: Option<Timestamp>) -> String {
-    let who = match manager.split_once('/') {
-        Some(("tidepilot", run)) => format!("tidepilot run {run}"),
-        Some(_) | None => manager.to_owned(),
-    };
+    let who = who(manager);
     match time {
         Some(at) => format!("{who} at {} UTC", at.strftime("%Y-%m-%d %H:%M:%S")),
         None => who,
@@ -71,6 +100,17 @@ mod tests {
             {"manager": "tidepilot/20260101-x", "time": "2026-01-02T00:00:00Z", "fieldsV1": {"f:spec": {"f:clusterDomain": {}}}},
         ]}}))
         .expect("shape")
+    }
+
+    #[test]
+    fn every_tool_is_listed_with_what_it_owns_the_newest_first() {
+        let all = last_writes(&tc());
+        let by: Vec<&str> = all.iter().map(|write| write.by.as_str()).collect();
+        assert_eq!(by, [OPERATOR, "kubectl-edit", "tidepilot run 20260101-x", "kubectl-create"]);
+        let fields = |at: usize| all[at].fields.join(" ");
+        assert_eq!(fields(1), "spec.paused");
+        // `spec.pd` stands above a field that is named itself.
+        assert!(fields(3).contains("spec.pd.version") && !all[3].fields.contains(&"spec.pd".to_owned()), "{all:?}");
     }
 
     #[test]

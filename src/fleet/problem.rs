@@ -4,6 +4,7 @@
 //! what is wrong in one face is never right in another. Not here: who finds problems ([`super::database`],
 //! [`super::standing`]), hazards that nobody would call wrong yet ([`crate::hazards`]).
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::subject::Subject;
@@ -166,11 +167,19 @@ pub struct Problem {
     /// The objects that it is about, the nearest first; never none.
     pub about: Vec<Subject>,
     pub sentence: String,
+    /// Since when, where that is told.
+    pub since: Option<Timestamp>,
 }
 
 impl Problem {
     pub fn new(kind: ProblemKind, about: Subject, sentence: impl Into<String>) -> Self {
-        Self { kind, about: vec![about], sentence: sentence.into() }
+        Self { kind, about: vec![about], sentence: sentence.into(), since: None }
+    }
+
+    /// The same, with the time since when.
+    pub fn since(mut self, since: Option<Timestamp>) -> Self {
+        self.since = since;
+        self
     }
 
     pub fn and(mut self, about: Subject) -> Self {

@@ -22,6 +22,21 @@ use crate::runbook::run::view::{Progress, Shown, View};
 
 /// The document.
 pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> Option<String> {
+    let mut out = document(records, approvals)?;
+    journal(&mut out, verified);
+    Some(out)
+}
+
+/// The same of a run as it is seen now: its records count, and its journal is not read.
+pub fn so_far(records: &[Record]) -> Option<String> {
+    let mut out = document(records, &[])?;
+    if let Some(Event::RunOpened { run, .. }) = records.first().map(|first| &first.event) {
+        let _ = writeln!(out, "\nNot verified here: `tidepilot runs verify {}` does it.", code(run));
+    }
+    Some(out)
+}
+
+fn document(records: &[Record], approvals: &[Seen]) -> Option<String> {
     let first = records.first()?;
     let shown = Shown::of(records).ok()?;
     let view = shown.view();
@@ -65,6 +80,10 @@ pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> 
         let _ = writeln!(lines, "{}  {:>4}  {line}", record.at.strftime("%Y-%m-%d"), record.seq);
     }
     out.push_str(&block(&lines));
+    Some(out)
+}
+
+fn journal(out: &mut String, verified: &Verified) {
     out.push_str("\n## The journal\n\n");
     let _ = writeln!(out, "* {}, SHA-256 of the last: `{}`", counted(verified.lines, "line"), verified.head);
     match verified.findings.as_slice() {
@@ -78,7 +97,6 @@ pub fn markdown(records: &[Record], verified: &Verified, approvals: &[Seen]) -> 
     for note in &verified.notes {
         let _ = writeln!(out, "* {}", cell(note));
     }
-    Some(out)
 }
 
 /// Every step in the order in which it is carried out, those of an undo as well.

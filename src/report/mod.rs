@@ -7,7 +7,7 @@ pub mod approvals;
 pub mod approve;
 pub mod audit;
 pub mod check;
-mod markdown;
+pub mod markdown;
 pub mod metrics;
 pub mod plan;
 pub mod rbac;
@@ -15,6 +15,7 @@ pub mod reference;
 pub mod run;
 pub mod status;
 pub mod table;
+pub mod ticket;
 pub mod verify;
 pub mod writing;
 

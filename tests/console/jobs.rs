@@ -88,7 +88,7 @@ const JOBS: &[Job] = &[
         &["this pod alone: basic-pd-1", "every pd pod of east/db/basic"],
     ),
     ("8 filter", ":pods<enter>/crash<enter>", 13, "pods /crash", "", &["basic-tikv-1", "(13)[1]"]),
-    ("9 sort", ":po<enter>sssss", 9, "pods", "", &["ordered by RESTARTS"]),
+    ("9 sort", ":po<enter>sssss<enter>", 10, "pods", "", &["ordered by RESTARTS"]),
     ("10 one cluster", "2", 1, "overview <north>", "", &["<only north>"]),
     ("10b one namespace", ":ns shop<enter>", 9, "overview ns shop", "", &["<ns shop>", "shop/orders"]),
     ("11 copy a name", "c<enter>", 2, "overview", "copy basic-pd-0", &[]),
@@ -164,7 +164,7 @@ fn read_only_does_none_of_the_jobs_that_change_something() {
 }
 
 #[test]
-fn what_is_ill_is_restarted_and_what_is_well_is_not_named_alone() {
+fn what_is_ill_is_restarted_first_and_what_is_well_alone_or_with_its_like() {
     let first = |keys: &str| {
         let mut app = on_call(options());
         press(&mut app, keys);
@@ -172,14 +172,14 @@ fn what_is_ill_is_restarted_and_what_is_well_is_not_named_alone() {
     };
     assert_eq!(first("jjj"), "restart-component");
     assert_eq!(first("j"), "transfer-pd-leader");
-    // A pod that is well is restarted with its component: the input that may be left out is.
-    let mut app = on_call(options());
-    press(&mut app, "jj:run restart-component<enter>");
-    let mut app = on_call(options());
-    press(&mut app, "jjr/restart<enter><enter>");
-    let form = app.form.as_ref().expect("a form");
-    assert_eq!(form.inputs().get("component").map(String::as_str), Some("tikv"));
-    assert_eq!(form.inputs().get("pod"), None);
+    // A pod that is well is restarted alone or with its component, as the row says that was taken.
+    for (keys, pod) in [("jjr/restart<enter><enter>", Some("basic-tikv-0")), ("jjr/restart<enter>j<enter>", None)] {
+        let mut app = on_call(options());
+        press(&mut app, keys);
+        let form = app.form.as_ref().expect("a form");
+        assert_eq!(form.inputs().get("component").map(String::as_str), Some("tikv"));
+        assert_eq!(form.inputs().get("pod").map(String::as_str), pod, "{keys}");
+    }
 }
 
 #[test]

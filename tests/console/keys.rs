@@ -138,8 +138,10 @@ fn walking_about() {
     check("certificates", "<ctrl-r>", "certificates", "refresh; look closer");
     check("certificates", "jjj<enter>", "certificate till-tikv-cluster-secret", "");
     check("members", "f<esc>f", "problems", "look closer");
-    check("findings", "<enter>", "finding failover-on", "");
-    check("findings", "<enter><esc>", "problems", "");
+    // What is not seen stands above what follows from it.
+    check("findings", "<enter>", "detail", "");
+    check("findings", "jj<enter>", "finding failover-on", "");
+    check("findings", "jj<enter><esc>", "problems", "");
     check("findings", "<ctrl-r>", "problems", "refresh; look closer");
     check("findings", "/peer-url<enter><enter>", "finding peer-urls-half-updated", "");
     check("overview", ":runs<enter>", "runs", "list");
@@ -201,7 +203,17 @@ fn quitting() {
     check("run", "<ctrl-c>", "run", "pause");
     check("run", "<ctrl-c><ctrl-c>", "run", "pause; quit");
     check("gate", "<ctrl-c>", "run [ask: not yet]", "pause");
-    check("run", ":q<enter>", "run", "pause");
+    // What becomes of a run is said at once, and one key answers.
+    check("run", ":q<enter>", "run [ask: not yet]", "");
+    check("run", ":q<enter>n", "run", "");
+    check("run", ":q<enter>y", "run", "pause");
+    let shown = crate::questions::shown("run", ":q<enter>", (120, 36));
+    assert!(shown.contains("It pauses as soon as") && shown.contains("tidepilot runs resume"), "{shown}");
+    let mut app = scene("run", options());
+    press(&mut app, ":q<enter>y");
+    let end = tidepilot::app::message::RunEnd { asked: true, ..Default::default() };
+    let effects = app.update(Message::Run(RunMessage::Ended(end)), fixture::now());
+    assert_eq!(sent(&effects), "quit", "the console ends once the run has paused");
     check("ended", "<ctrl-c>", "run", "quit");
 }
 
@@ -424,4 +436,157 @@ fn one_pod_and_all_of_them_are_two_offers() {
     assert_eq!(planned("jr<enter><enter>"), whole.replace(" tidb", " pod=basic-pd-1 tidb"), "this pod");
     assert_eq!(planned("jrj<enter><down><enter>"), whole, "every pod like it");
     assert_eq!(planned(":run restart-component<enter>"), "");
+}
+
+/// A list of columns, and the sorted one says in which way; a second time turns it round.
+#[test]
+fn every_list_is_ordered_by_a_column_that_is_chosen() {
+    check("members", "s", "members [pick ID]", "");
+    check("members", "ssss<esc>", "members", "");
+    said("members", "ss<enter>", "ordered by HEALTH; o turns it round");
+    said("certificates", "s<enter>s<enter>", "ordered by LEFT");
+    let order = |name: &str, keys: &str| {
+        let mut app = scene(name, options());
+        press(&mut app, keys);
+        (
+            app.screen().order.map(|order| (order.column, order.reversed)),
+            app.rows().iter().map(|row| row.key.clone()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(order("members", "s<enter>").0, Some((0, false)));
+    assert_eq!(order("members", "s<enter>s<enter>").0, Some((0, true)));
+    assert_eq!(order("members", "s<enter>o").0, Some((0, true)));
+    assert_eq!(order("members", "s<enter>sG<enter>").0, Some((0, true)), "G means nothing in the list");
+    assert_eq!(order("members", "s<enter>s<up><enter>").0, Some((0, true)));
+    // The overview keeps components together, and the worst of each comes first.
+    let (_, plain) = order("overview", "");
+    let (_, worst) = order("overview", "sj<enter>");
+    let place = |rows: &[String], key: &str| rows.iter().position(|row| row == key);
+    assert!(place(&plain, "tikv-0") < place(&plain, "tikv-1"), "{plain:?}");
+    assert!(place(&worst, "tikv-1") < place(&worst, "tikv-0"), "{worst:?}");
+    assert!(place(&worst, "pd-1") < place(&worst, "tikv-1"), "{worst:?}");
+    let shown = |keys: &str| crate::questions::shown("members", keys, (120, 36));
+    assert!(shown("s<enter>").contains("ID▲") && shown("s<enter>o").contains("ID▼"), "{}", shown("s<enter>"));
+    assert!(crate::questions::shown("overview", "sj<enter>", (120, 36)).contains("<the worst first>"));
+    assert!(crate::questions::shown("overview", "?", (120, 36)).contains("sort by a column"));
+}
+
+#[test]
+fn help_names_what_no_key_leads_to() {
+    for (keys, wanted) in [("?", ":read-only"), ("?", "⟨…⟩"), ("?", ":changes"), ("?", "-l k=v")] {
+        let shown = crate::questions::shown("members", keys, (120, 40));
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+}
+
+#[test]
+fn labels_and_ages_filter() {
+    check("overview", ":pods<enter>/-l app.kubernetes.io/component=tidb<enter><enter>", "pod east/db/basic-tidb-0", "");
+    let count = |name: &str, keys: &str| {
+        let mut app = scene(name, options());
+        press(&mut app, keys);
+        app.rows().len()
+    };
+    let (all, tidb) = (count("pods", ""), count("pods", "/-l app.kubernetes.io/component=tidb<enter>"));
+    assert_eq!(count("pods", "/-l app.kubernetes.io/component!=tidb<enter>"), all - tidb);
+    assert!(tidb > 0 && count("pods", "/age>1s<enter>") + count("pods", "/!age>1s<enter>") == all);
+    assert_eq!((count("pods", "/age>1d<enter>"), count("pods", "/age>9d<enter>")), (all, 0));
+}
+
+/// Who wrote which spec, and when, from the object itself; of the last hour, and on the pages that are about it.
+#[test]
+fn who_changed_which_spec_is_a_view() {
+    let shown = |name: &str, keys: &str| crate::questions::shown(name, keys, (150, 60));
+    let all = shown("overview", ":changes<enter>");
+    for wanted in ["14m", "kubectl-edit", "spec.tikv.replicas", "kubectl-create", "spec.pd.replicas"] {
+        assert!(all.contains(wanted), "{wanted}: {all}");
+    }
+    let mut app = scene("changes", options());
+    press(&mut app, "/!ago>1h<enter>");
+    assert_eq!(app.rows().iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["east/db/basic kubectl-edit"]);
+    check("changes", "<enter>", "tc east/db/basic", "");
+    let page = shown("tidbclusters", "<enter>");
+    assert!(page.contains("who wrote it") && page.contains("kubectl-edit (owns spec.tikv.replicas)"), "{page}");
+}
+
+#[test]
+fn what_is_not_seen_may_hold_another_database() {
+    use tidepilot::fleet::{Change, Freshness, What};
+    let mut app = scene("healthy", options());
+    let what = What::Connection { freshness: Freshness::Unreachable, message: None };
+    app.update(Message::Fleet(Change { context: "north".into(), at: fixture::now(), what }), fixture::now());
+    press(&mut app, "]");
+    let text = app.flash.map(|flash| flash.text).unwrap_or_default();
+    assert!(text.contains("north is not seen and may hold one"), "{text}");
+    said("healthy", "]", "there is no other Database");
+}
+
+#[test]
+fn a_port_into_a_pod_that_is_not_ready_warns() {
+    let mut app = scene("overview", options());
+    press(&mut app, "jjjF");
+    let text = app.flash.map(|flash| flash.text).unwrap_or_default();
+    assert!(text.contains("not ready: connections through this port fail"), "{text}");
+    let mut app = scene("overview", options());
+    press(&mut app, "F<enter>");
+    assert!(app.flash.is_none_or(|flash| !flash.text.contains("not ready")));
+}
+
+#[test]
+fn the_certificates_of_a_database_without_tls_are_none() {
+    let shown = crate::questions::shown("overview", "t", (120, 36));
+    assert!(shown.contains("basic runs without TLS"), "{shown}");
+}
+
+/// A plan says that a run is open on its Database before it is started.
+#[test]
+fn a_plan_names_the_run_that_is_open_already() {
+    let mut app = scene("plan", options());
+    let target = app.plan.as_ref().expect("a plan").target.clone();
+    let mut runs = fixture::runs();
+    runs.iter_mut().for_each(|run| run.target = target.to_string());
+    let open = runs.iter().find(|run| run.open).expect("an open one").run.clone();
+    app.update(Message::Runs(runs), fixture::now());
+    let shown = crate::questions::screen_of(&mut app, (150, 42));
+    assert!(shown.contains(&format!("run {open} is open on this Database already")), "{shown}");
+    press(&mut app, "R");
+    assert_eq!(place(&app), "runs");
+}
+
+/// PD's new leader calls stores Disconnected until their next heartbeat: nothing is wrong with them yet.
+#[test]
+fn stores_that_a_new_leader_has_not_heard_of_are_expected() {
+    use tidepilot::fleet::What;
+    use tidepilot::fleet::pd::MemberId;
+    let mut app = scene("overview", options());
+    let counted = |app: &App| app.wrong_and_expected(app.database().expect("one"));
+    let (wrong, expected) = counted(&app);
+    for mut change in fixture::fleet() {
+        let What::Pd { pod, view } = &mut change.what else { continue };
+        if let (true, Ok(answer)) = (pod.namespace == "db", &mut view.answer) {
+            answer.leader = Some(MemberId(0x5b77_20aa_91c3_0d42));
+            view.at = fixture::now();
+            change.at = fixture::now();
+            app.update(Message::Fleet(change), fixture::now());
+        }
+    }
+    assert_eq!(counted(&app), (wrong - 1, expected + 1));
+    app.update(Message::Resize, fixture::earlier(-20));
+    assert_eq!(counted(&app), (wrong, expected), "by then each has been heard of, or is wrong");
+}
+
+/// An undo of a run that is over asks: its heading does not say that it is done.
+#[test]
+fn a_run_that_is_over_and_asks_waits_for_you() {
+    let mut app = scene("ended", options());
+    let gate = tidepilot::runbook::plan::Gate {
+        id: "undo/x".into(),
+        step: "x".into(),
+        question: "put it back?".into(),
+        text: None,
+        short: None,
+    };
+    let run = app.run.as_mut().expect("a run");
+    run.apply(RunMessage::Gate(gate), fixture::now());
+    assert_eq!(run.standing().1, "waits for you");
 }

@@ -111,7 +111,7 @@ fn the_copy_menu_says_what_can_be_copied() {
     assert_eq!(copied("overview", "cjj<enter>"), pod);
     shows("members", "jjc", (120, 36), &["peerURL as it should be", "svc.north.example.com:2380"], &[]);
     shows("overview", "c", (80, 24), &["kubectl, its log", "kubectl, all of this view", "full name"], &[]);
-    shows("findings", "c", (120, 36), &["the finding", "what to do"], &[]);
+    shows("findings", "jjc", (120, 36), &["the finding", "what to do"], &[]);
     shows("tidbclusters", "c", (120, 36), &["kubectl --context east -n db get tc basic -o wide"], &[]);
     shows("plan", "c", (120, 36), &["the changes by hand", "tidepilot plan migrate-cluster-domain --set"], &[]);
     shows("runs", "c", (120, 36), &["run id", "tidepilot runs show 20261120-115002-7f3a"], &[]);
@@ -125,10 +125,28 @@ fn a_view_is_saved_whole() {
     press(&mut app, "");
     let text = tidepilot::console::saved::text(&app);
     for wanted in
-        ["Migrate to a cluster domain", "NO ROLLBACK", "Move the peerURL of orders-pd-0", "kubectl --context east"]
+        ["# Migrate to a cluster domain", "plan digest", "Move the peerURL of orders-pd-0", "kubectl --context east"]
     {
         assert!(text.contains(wanted), "{wanted:?} is not in\n{text}");
     }
+    let saved = |name: &str, keys: &str| {
+        let mut app = scene(name, options());
+        press(&mut app, keys);
+        tidepilot::console::saved::text(&app)
+    };
+    // A list is a table, whole and as it is filtered; a finding has its evidence; a run its steps and records.
+    let pods = saved("overview", ":pods<enter>/crash<enter>");
+    assert!(pods.contains("| POD | CLUSTER | STATUS |") && pods.contains("| basic-tikv-1 | east |"), "{pods}");
+    assert!(pods.contains("* filter: `crash`") && !pods.contains("basic-pd-0"), "{pods}");
+    let finding = saved("finding", "");
+    assert!(finding.contains("failover-on") && finding.contains("* evidence: "), "{finding}");
+    assert!(finding.contains("* database: `basic`") && finding.contains("What to do:"), "{finding}");
+    let all = saved("findings", "");
+    assert!(all.matches("What to do:").count() > 2, "{all}");
+    let overview = saved("overview", "");
+    assert!(overview.contains("| INSTANCE | east db/basic |") && overview.contains("CrashLoopBackOff"), "{overview}");
+    let run = saved("ended", "");
+    assert!(run.starts_with("# Run ") && run.contains("## Every record"), "{run}");
     let effect = tidepilot::console::saved::of(&scene("finding", options()));
     assert!(sent(&[effect]).starts_with("write tidepilot-finding-failover-on-2026"));
 }

@@ -51,7 +51,7 @@ fn with_one_key() {
     answers("j", (150, 42), &["basic-pd-1 in east", "Kubernetes", "5b7720aa91c30d42", "healthy"]);
     answers("!", (120, 36), &["failover-on", "store-not-up"]);
     // From a problem to what it is about, and what helps.
-    answers("!j<enter><enter>", (120, 36), &["TidbCluster north/db/basic"]);
+    answers("!jjj<enter><enter>", (120, 36), &["TidbCluster north/db/basic"]);
 }
 
 #[test]

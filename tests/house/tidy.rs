@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("runbook", &["hazards", "fleet", "counted", "near"]),
     ("client", &["files", "runbook", "fleet", "counted"]),
     ("app", &["runbook", "hazards", "fleet", "counted", "near"]),
-    ("console", &["app", "runbook", "hazards", "fleet", "shown", "counted"]),
+    ("console", &["report", "app", "runbook", "hazards", "fleet", "shown", "counted"]),
     ("report", &["app", "runbook", "hazards", "fleet", "counted"]),
     ("sim", &[]),
     ("shown", &[]),

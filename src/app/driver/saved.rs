@@ -32,8 +32,8 @@ fn write_in(folder: &std::path::Path, name: &str, text: &str) -> Result<PathBuf,
     let name: String = name.chars().map(plain).take(120).collect();
     for number in 1..=MOST {
         let file = match number {
-            1 => folder.join(format!("{name}.txt")),
-            more => folder.join(format!("{name}-{more}.txt")),
+            1 => folder.join(format!("{name}.md")),
+            more => folder.join(format!("{name}-{more}.md")),
         };
         match files::write_new(&file, text) {
             Ok(()) => return Ok(file),
@@ -55,7 +55,7 @@ mod tests {
         let first = write_in(folder.path(), "plan ../x", "one\n").expect("written");
         let second = write_in(folder.path(), "plan ../x", "two\n").expect("written");
         assert_ne!(first, second);
-        assert_eq!(first.file_name().and_then(|name| name.to_str()), Some("plan-..-x.txt"));
+        assert_eq!(first.file_name().and_then(|name| name.to_str()), Some("plan-..-x.md"));
         assert_eq!(std::fs::read_to_string(&first).expect("readable"), "one\n");
         let mode = std::fs::metadata(&second).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -4,6 +4,7 @@
 use super::{Cell, Item, LIST, Problem, Row, Tone, ViewSpec, column};
 use crate::app::App;
 use crate::app::words::Level;
+use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::hazards::{Finding, Severity};
 
 pub const SPEC: ViewSpec = ViewSpec {
@@ -14,6 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     rows,
     empty: "Nothing is found, and nothing is hidden from here.",
     faults: false,
+    help: "wrong in the header is what is broken now; this list has risks and what is not seen as well",
     ..LIST
 };
 
@@ -40,15 +42,18 @@ fn rows(app: &App) -> Vec<Row> {
             ])
             .note(2, format!("{place}{}", finding.sentence), Tone::Dim)
     });
-    let unseen = checked.unseen.iter().map(|one| {
+    // A KubeCluster that is not seen is the cause of what is found about the rest: it stands above that.
+    let is_cause = |one: &&NotSeen| one.kind == NotSeenKind::KubeClusterNotLive && one.database.is_none();
+    let (causes, unseen): (Vec<&NotSeen>, Vec<&NotSeen>) = checked.unseen.iter().partition(is_cause);
+    let line = |one: &NotSeen| {
         let sentence = &one.sentence;
         let problem = Problem { level: Level::Unknown, of: "unseen".into(), sentence: sentence.clone() };
         Row::new(format!("unseen {sentence}"), Level::Unknown, Item::Problem(problem))
             .copies(sentence)
             .cells(vec![Cell::level(Level::Unknown, "unseen"), Cell::default(), Cell::default()])
             .note(2, sentence, Tone::Dim)
-    });
-    found.chain(unseen).collect()
+    };
+    causes.into_iter().map(line).chain(found).chain(unseen.into_iter().map(line)).collect()
 }
 
 /// Stays the same while the finding is about the same things.

@@ -6,6 +6,7 @@
 
 mod approvals;
 pub mod certificates;
+mod changes;
 mod clusters;
 mod databases;
 mod events;
@@ -40,6 +41,8 @@ pub enum View {
     Members,
     Stores,
     TidbClusters,
+    /// Who wrote which spec, and when.
+    Changes,
     Findings,
     Certificates,
     Runbooks,
@@ -134,7 +137,7 @@ const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 20] = [
+    pub const ALL: [View; 21] = [
         View::Overview,
         View::Databases,
         View::Clusters,
@@ -144,6 +147,7 @@ impl View {
         View::Pods,
         View::TidbClusters,
         View::Events(None),
+        View::Changes,
         View::Findings,
         View::Certificates,
         View::Runbooks,
@@ -166,6 +170,7 @@ impl View {
             View::Members => &members::SPEC,
             View::Stores => &stores::SPEC,
             View::TidbClusters => &tidb_clusters::SPEC,
+            View::Changes => &changes::SPEC,
             View::Findings => &findings::SPEC,
             View::Certificates => &certificates::SPEC,
             View::Runbooks => &runbooks::SPEC,

@@ -45,20 +45,23 @@ pub(super) fn judge_tidb_cluster(
     problems: &mut Vec<Problem>,
     unseen: &mut NotSeenList,
 ) {
-    let mut say = |kind, sentence: String| problems.push(Problem::new(kind, Subject::tidb_cluster(of), sentence));
     if tc.paused() {
-        say(ProblemKind::Paused, format!("TidbCluster {of} is paused: the operator does nothing for it"));
+        let sentence = format!("TidbCluster {of} is paused: the operator does nothing for it");
+        problems.push(Problem::new(ProblemKind::Paused, Subject::tidb_cluster(of), sentence));
     }
     match tc.ready_condition() {
         Some(ready) if ready.status != "True" => {
             let why = suspended_words(cluster, tc).map(|words| format!(" ({words})")).unwrap_or_default();
             let moving = under_way(cluster, tc).map_or_else(String::new, |moving| format!(": {moving}"));
-            say(ProblemKind::NotReady, format!("TidbCluster {of} is not Ready: {}{why}{moving}", ready.reason));
+            let sentence = format!("TidbCluster {of} is not Ready: {}{why}{moving}", ready.reason);
+            let since = ready.last_transition_time;
+            problems.push(Problem::new(ProblemKind::NotReady, Subject::tidb_cluster(of), sentence).since(since));
         }
         // Ready may stay true while the operator waits for an answer that does not come.
         Some(_) => {
             if let Some(moving) = under_way(cluster, tc) {
-                say(ProblemKind::NotReady, format!("TidbCluster {of} is Ready, and yet: {moving}"));
+                let sentence = format!("TidbCluster {of} is Ready, and yet: {moving}");
+                problems.push(Problem::new(ProblemKind::NotReady, Subject::tidb_cluster(of), sentence));
             }
         }
         None => unseen.push(NotSeen::new(
@@ -67,6 +70,7 @@ pub(super) fn judge_tidb_cluster(
             format!("TidbCluster {of} has no Ready condition; the operator has not judged it"),
         )),
     }
+    let mut say = |kind, sentence: String| problems.push(Problem::new(kind, Subject::tidb_cluster(of), sentence));
     let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);
     // What is paused does not roll, and that is said already.
     let moves = !tc.paused() && tc.metadata.deletion_timestamp.is_none();

@@ -314,6 +314,23 @@ mod tests {
         }
     }
 
+    /// People read the title, in their language; the id is for scripts.
+    #[test]
+    fn every_check_of_every_shipped_runbook_has_a_title_in_both_languages() {
+        let mut seen = 0;
+        for (id, text) in SHIPPED {
+            let runbook = Runbook::read(id, text).expect("reads");
+            for check in &runbook.preflight {
+                seen += 1;
+                let title = check.title.as_ref().unwrap_or_else(|| panic!("{id}/{} has no title", check.id));
+                let zh = title.zh.as_deref().unwrap_or_default();
+                let chinese = zh.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+                assert!(!title.en.trim().is_empty() && chinese, "{id}/{}: {title:?}", check.id);
+            }
+        }
+        assert!(seen > 200, "{seen}");
+    }
+
     /// Each row of the note is a check that refuses, with the evidence that its runbooks give; no reading is left out.
     #[test]
     fn the_note_on_evidence_says_what_the_runbooks_say() {

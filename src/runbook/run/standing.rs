@@ -16,7 +16,7 @@ use serde::Serialize;
 use self::bad_record::BadRecord;
 pub use self::explaining::{explained, into_diagnosis, into_findings, unexplained};
 pub use self::waiting::gate_anew;
-use self::waiting::{answers, moves, named, waits};
+use self::waiting::{answers, first_sent, moves, named, waits};
 use crate::fleet::database::Database;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::actions::requests::quote;
@@ -109,6 +109,9 @@ pub struct Standing {
     pub database: Option<String>,
     /// Something was sent, or may have been.
     pub sent: bool,
+    /// When it sent something for the first time, where that record is known.
+    #[serde(skip)]
+    pub first_sent: Option<Timestamp>,
     /// Who last drove it, or opened it; empty where nobody noted it.
     pub who: String,
     /// Whose document it is where it is not the shipped one: `fork FILE`, `own runbook FILE`, `UNKNOWN DOCUMENT of USER`.
@@ -211,6 +214,7 @@ impl Standing {
             steps,
             database: run.plan.database.clone(),
             sent: run.has_written(),
+            first_sent: first_sent(records),
             who: last_driver(records).unwrap_or_default(),
             document: run.plan.document.as_ref().map(named).unwrap_or_default(),
             record: String::new(),

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
+
 use super::Standing;
 use super::waiting::pod_name;
 use crate::fleet::ObjectRef;
@@ -19,9 +21,17 @@ impl Standing {
         self.open && !self.left() && self.sent && self.concerns(database) && database.quorum.stands()
     }
 
+    /// Whether a problem is older than what it has sent: then it accounts for nothing of it. Two clocks are compared, so what
+    /// lies close together counts as later.
+    fn is_older(&self, problem: &Problem) -> bool {
+        const APART: SignedDuration = SignedDuration::from_secs(30);
+        let both = problem.since.zip(self.first_sent);
+        both.is_some_and(|(since, sent)| sent.duration_since(since) > APART)
+    }
+
     /// Whether what it is doing now accounts for a problem.
     pub fn explains(&self, database: &Database, problem: &Problem) -> bool {
-        if !self.at_work_on(database) {
+        if !self.at_work_on(database) || self.is_older(problem) {
             return false;
         }
         let restarted = |of: Option<ObjectRef>| of.is_some_and(|of| self.restarts.contains(&of.to_string()));
@@ -76,7 +86,12 @@ impl Standing {
         let member = |name: &str| database.members.iter().find(|member| member.id.hex() == name);
         match finding.id() {
             "not-ready" => {
+                let older = |subject: &Subject| {
+                    let mut problems = database.problems.iter().filter(|one| one.kind == ProblemKind::NotReady);
+                    problems.any(|one| one.about.contains(subject) && self.is_older(one))
+                };
                 subjects("TidbCluster").next().is_some()
+                    && !subjects("TidbCluster").any(older)
                     && subjects("TidbCluster").all(|subject| here(&self.restarts, subject))
             }
             "pd-member-unhealthy" => {
@@ -168,6 +183,30 @@ pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [
         let open = runs.iter().find(|run| run.open && run.concerns(database));
         if let Some(run) = open.filter(|_| finding.what_to_do.contains("tidepilot run ")) {
             finding.what_to_do = run.first_command();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn what_began_before_a_run_sent_anything_is_not_its_doing() {
+        let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).ok();
+        let of = ObjectRef::new("east", "db", "basic");
+        let problem = |since| Problem::new(ProblemKind::NotReady, Subject::tidb_cluster(&of), "not Ready").since(since);
+        let run = |first_sent| Standing { first_sent, ..Standing::default() };
+        for (since, sent, older) in [
+            (at(0), at(31), true),
+            // Two clocks.
+            (at(0), at(29), false),
+            (at(60), at(0), false),
+            (None, at(0), false),
+            (at(0), None, false),
+        ] {
+            assert_eq!(run(sent).is_older(&problem(since)), older, "{since:?} {sent:?}");
         }
     }
 }

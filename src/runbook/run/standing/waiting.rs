@@ -77,6 +77,11 @@ pub fn gate_anew(run: &Run) -> Option<Gate> {
     taken.open_gate(taken.steps().iter().find(open)?)
 }
 
+/// When something was sent for the first time.
+pub(super) fn first_sent(records: &[Record]) -> Option<Timestamp> {
+    records.iter().find(|record| matches!(record.event, Event::Intent { .. })).map(|record| record.at)
+}
+
 /// What it restarts now, and whose peerURLs it corrects.
 pub(super) fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<String>) {
     let run = shown.run();

@@ -1,0 +1,83 @@
+//! By which column a list is ordered: chosen from a list of columns or by a click on a heading, and turned round.
+//!
+//! The overview is no table: its instances stay below their component, in their order or with the worst first. Not here: how
+//! rows are put in order ([`super::rows`]), the sign in the heading (`console::table`).
+
+use super::forwards::{Pick, Picked};
+use super::rows::{Order, Row};
+use super::words::Level;
+use super::{App, Dialog, View};
+
+/// What the overview is ordered by, within each component.
+const OF_INSTANCES: [&str; 2] = ["INSTANCE", "STATE"];
+
+impl App {
+    /// The columns of the view in front by which it can be ordered, each with its place.
+    pub(super) fn sortable(&self) -> Vec<(usize, &'static str)> {
+        let titles: Vec<&'static str> = match self.view() {
+            View::Overview => OF_INSTANCES.to_vec(),
+            view => view.spec().columns.iter().map(|column| column.title).collect(),
+        };
+        titles.into_iter().enumerate().filter(|(_, title)| !title.is_empty()).collect()
+    }
+
+    /// Asks for the column. The one that it is ordered by is in focus: enter turns it round.
+    pub(super) fn choose_order(&mut self) {
+        let (columns, now) = (self.sortable(), self.screen().order);
+        let at = columns.iter().position(|(at, _)| now.is_some_and(|order| order.column == *at)).unwrap_or(0);
+        let about = |at: usize| match now.filter(|order| order.column == at) {
+            Some(_) => "ordered by it; enter turns it round",
+            None => "",
+        };
+        let pick = |(at, title): (usize, &str)| Pick {
+            label: title.to_owned(),
+            about: about(at).to_owned(),
+            then: Picked::Order(Some(at)),
+        };
+        let mut items: Vec<Pick> = columns.into_iter().map(pick).collect();
+        if now.is_some() {
+            let label = "as the view has it".to_owned();
+            items.push(Pick { label, about: String::new(), then: Picked::Order(None) });
+        }
+        self.dialog = Some(Dialog::Pick { title: "order by which column?".into(), at, items });
+    }
+
+    /// Orders by a column; by the same one again turns it round.
+    pub(super) fn order_by(&mut self, column: Option<usize>) {
+        let columns = self.sortable();
+        let title = column.and_then(|at| columns.iter().find(|(known, _)| *known == at)).map(|(_, title)| *title);
+        let screen = self.screen_mut();
+        screen.order = column.filter(|_| title.is_some()).map(|column| Order {
+            column,
+            reversed: screen.order.is_some_and(|order| order.column == column && !order.reversed),
+        });
+        match title {
+            Some(title) => self.say(Level::Done, format!("ordered by {title}; o turns it round")),
+            None => self.say(Level::Done, "in the order of the view"),
+        }
+    }
+
+    pub(super) fn reverse_sort(&mut self) {
+        match &mut self.screen_mut().order {
+            Some(order) => order.reversed = !order.reversed,
+            None => self.say(Level::Unknown, "nothing is ordered yet: s orders by a column"),
+        }
+    }
+
+    /// How the overview is ordered, where a person asked for it; a table says it in its heading.
+    pub fn order_of_instances(&self) -> Option<&'static str> {
+        let order = self.screen().order.filter(|_| *self.view() == View::Overview)?;
+        Some(match (order.column, order.reversed) {
+            (0, false) => "instances in their order",
+            (0, true) => "instances from the last",
+            (_, false) => "the worst first",
+            (_, true) => "the best first",
+        })
+    }
+}
+
+/// Whether the greatest stands on top: numbers begin with it, words with A.
+pub fn descends(rows: &[Row], order: Order) -> bool {
+    let numbers = rows.iter().any(|row| row.cells.get(order.column).is_some_and(|cell| cell.number.is_some()));
+    numbers != order.reversed
+}
