@@ -27,15 +27,15 @@ pub const KINDS: [&str; 2] = ["issuers", "certificates"];
 /// One pass over the Issuers and Certificates of a KubeCluster.
 pub fn tick(world: &World, kube: usize) {
     let store = &world.kubes[kube].store;
-    if store.get("customresourcedefinitions", "", "certificates.cert-manager.io").is_none() {
+    if store.find("customresourcedefinitions", "", "certificates.cert-manager.io").is_none() {
         return;
     }
-    for issuer in store.list("issuers", None) {
+    for issuer in store.snapshot("issuers", None).1 {
         let (namespace, name) = identity(&issuer);
         let (ready, reason, message) = judge(store, &namespace, &issuer);
         condition(store, "issuers", &namespace, &name, ready, reason, &message);
     }
-    for certificate in store.list("certificates", None) {
+    for certificate in store.snapshot("certificates", None).1 {
         let (namespace, name) = identity(&certificate);
         let (ready, reason, message) = match issue(store, &namespace, &certificate) {
             Ok(()) => (true, "Ready", "Certificate is up to date and has not expired".to_owned()),
@@ -47,7 +47,7 @@ pub fn tick(world: &World, kube: usize) {
 
 fn condition(store: &Store, plural: &str, namespace: &str, name: &str, ready: bool, reason: &str, message: &str) {
     let status = if ready { "True" } else { "False" };
-    let known = store.get(plural, namespace, name);
+    let known = store.find(plural, namespace, name);
     let current = known.as_ref().and_then(|object| object.pointer("/status/conditions/0")).cloned().unwrap_or_default();
     if current["status"] == status && current["message"] == message {
         return;
@@ -78,7 +78,7 @@ struct Authority {
 }
 
 fn authority(store: &Store, namespace: &str, name: &str) -> Result<Authority, String> {
-    let secret = store.get("secrets", namespace, name);
+    let secret = store.find("secrets", namespace, name);
     let secret = secret.ok_or_else(|| format!("Error getting keypair for CA issuer: secret \"{name}\" not found"))?;
     let text = |key: &str| {
         let bytes = serde_json::from_value::<ByteString>(secret["data"][key].clone()).ok();
@@ -94,11 +94,11 @@ fn authority(store: &Store, namespace: &str, name: &str) -> Result<Authority, St
 fn issue(store: &Store, namespace: &str, certificate: &Value) -> Result<(), String> {
     let spec = &certificate["spec"];
     let secret = spec["secretName"].as_str().ok_or("no secretName")?;
-    if store.get("secrets", namespace, secret).is_some() {
+    if store.find("secrets", namespace, secret).is_some() {
         return Ok(());
     }
     let by = spec["issuerRef"]["name"].as_str().unwrap_or_default();
-    let issuer = store.get("issuers", namespace, by);
+    let issuer = store.find("issuers", namespace, by);
     let issuer =
         issuer.ok_or_else(|| format!("Referenced \"Issuer\" not found: issuer.cert-manager.io \"{by}\" not found"))?;
     let (ready, _, why) = judge(store, namespace, &issuer);

@@ -59,7 +59,7 @@ fn lookup(world: &World, from: usize, name: &str) -> Vec<Target> {
 /// `rewrite name suffix` turns into the cluster's domain.
 fn aliases(world: &World, kube: usize) -> Vec<String> {
     let own = &world.kubes[kube].domain;
-    let map = world.kubes[kube].store.get("configmaps", "kube-system", "coredns").unwrap_or_default();
+    let map = world.kubes[kube].store.find("configmaps", "kube-system", "coredns").unwrap_or_default();
     let bare = |zone: &str| zone.trim_matches('.').to_ascii_lowercase();
     let mut all = Vec::new();
     for line in map["data"]["Corefile"].as_str().unwrap_or_default().lines() {
@@ -90,13 +90,13 @@ fn in_cluster(world: &World, kube: usize, name: &str) -> Vec<Target> {
     match parts.as_slice() {
         ["kubernetes", "default"] => vec![Target { ip: API_SERVICE_IP.to_owned(), pod: None }],
         [pod, service, namespace] => {
-            let Some(service) = store.get("services", namespace, service) else { return Vec::new() };
-            let Some(found) = store.get("pods", namespace, pod) else { return Vec::new() };
+            let Some(service) = store.find("services", namespace, service) else { return Vec::new() };
+            let Some(found) = store.find("pods", namespace, pod) else { return Vec::new() };
             let named = found["spec"]["subdomain"] == service["metadata"]["name"];
             target(kube, &found).filter(|_| named && published(&service, &found)).into_iter().collect()
         }
         [service, namespace] => {
-            let Some(service) = store.get("services", namespace, service) else { return Vec::new() };
+            let Some(service) = store.find("services", namespace, service) else { return Vec::new() };
             let behind: Vec<Target> = store
                 .snapshot("pods", Some(namespace))
                 .1

@@ -31,7 +31,7 @@ pub async fn run(world: &Arc<World>, pod: &PodKey, argv: &[String]) -> ExecOutpu
         return failed(126, "error: cannot exec in a stopped container\n");
     }
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let bare = world.kubes[pod.kube].store.get("pods", &pod.namespace, &pod.name).is_some_and(|pod| {
+    let bare = world.kubes[pod.kube].store.find("pods", &pod.namespace, &pod.name).is_some_and(|pod| {
         kubelet::main_container(&pod)["image"].as_str().is_some_and(|image| image.contains("-distroless"))
     });
     match words.as_slice() {
@@ -188,7 +188,7 @@ async fn fetch(world: &Arc<World>, pod: &PodKey, wget: &Wget<'_>) -> Result<Vec<
     if !tls {
         return get(stream, &uri).await;
     }
-    let object = world.kubes[pod.kube].store.get("pods", &pod.namespace, &pod.name).unwrap_or_default();
+    let object = world.kubes[pod.kube].store.find("pods", &pod.namespace, &pod.name).unwrap_or_default();
     let bundle = secrets::bundle(world, pod, &object).ok_or("wget: TLS certificate files cannot be read\n")?;
     if !wget.authority && wget.verify {
         return Err(format!(

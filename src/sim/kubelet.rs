@@ -292,7 +292,7 @@ fn died(state: &State, key: &PodKey) -> bool {
 
 /// Kills the process in a pod (SIGKILL); its container is started again after the usual pause.
 pub fn kill(world: &World, state: &mut State, key: &PodKey) -> bool {
-    let pod = world.kubes[key.kube].store.get("pods", &key.namespace, &key.name);
+    let pod = world.kubes[key.kube].store.find("pods", &key.namespace, &key.name);
     pod.is_some_and(|pod| {
         exit(world, state, key, &pod, 137);
         true

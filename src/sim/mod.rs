@@ -301,7 +301,7 @@ impl Sim {
     pub async fn served(&self, context: &str, namespace: &str, pod: &str) -> Option<Vec<u8>> {
         let kube = self.index(context).ok()?;
         let key = world::PodKey { kube, namespace: namespace.to_owned(), name: pod.to_owned() };
-        let object = self.world.kubes[kube].store.get("pods", namespace, pod)?;
+        let object = self.world.kubes[kube].store.find("pods", namespace, pod)?;
         let config = secrets::bundle(&self.world, &key, &object)?.client_config(true)?;
         let stream = pods::connect(&self.world, &key, pd::server::CLIENT_PORT).ok()?;
         let peer = object["spec"]["subdomain"].as_str()?;

@@ -59,7 +59,7 @@ fn reconcile(store: &Store, monitor: &Value) {
     }
     for (part, ports) in services {
         let service = format!("{name}-{part}");
-        if store.get("services", &namespace, &service).is_none() {
+        if store.find("services", &namespace, &service).is_none() {
             // Follows from the name, so that two Services have two addresses.
             let number = service.bytes().fold(7_u16, |sum, byte| sum.wrapping_mul(31).wrapping_add(u16::from(byte)));
             let address = format!("10.96.{}.{}", 1 + number / 256 % 250, 1 + number % 250);
@@ -68,7 +68,7 @@ fn reconcile(store: &Store, monitor: &Value) {
         }
     }
     let set = format!("{name}-monitor");
-    if store.get("statefulsets", &namespace, &set).is_none() {
+    if store.find("statefulsets", &namespace, &set).is_none() {
         let claim = json!({
             "metadata": {"name": "monitor"}, "spec": {"resources": {"requests": {"storage": spec["storage"]}}},
         });

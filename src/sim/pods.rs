@@ -61,7 +61,7 @@ impl Pods for ClusterPods {
     }
 
     fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool) -> Option<Arc<Log>> {
-        let object = self.world.kubes[self.kube].store.get("pods", namespace, pod)?;
+        let object = self.world.kubes[self.kube].store.find("pods", namespace, pod)?;
         // Only a pod's own container says something.
         if kubelet::main_container(&object)["name"] != container {
             return (!previous).then(|| Arc::new(Log::default()));
@@ -78,7 +78,7 @@ pub fn connect(world: &Arc<World>, key: &PodKey, port: u16) -> Result<Box<dyn St
     {
         return tunnel(*address).map_err(|error| format!("dial tcp4 {address}: {error}"));
     }
-    let Some(pod) = world.kubes[key.kube].store.get("pods", &key.namespace, &key.name) else { return refused() };
+    let Some(pod) = world.kubes[key.kube].store.find("pods", &key.namespace, &key.name) else { return refused() };
     let component = component_of(&pod);
     let listens = match component {
         Some(component) => component.ports().iter().any(|(_, known)| *known == port),

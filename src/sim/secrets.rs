@@ -91,7 +91,7 @@ fn mounted(pod: &Value) -> impl Iterator<Item = &str> {
 /// The first Secret that a pod waits for.
 pub fn missing(world: &World, key: &PodKey, pod: &Value) -> Option<String> {
     let store = &world.kubes[key.kube].store;
-    mounted(pod).find(|name| store.get("secrets", &key.namespace, name).is_none()).map(str::to_owned)
+    mounted(pod).find(|name| store.find("secrets", &key.namespace, name).is_none()).map(str::to_owned)
 }
 
 /// The bundle mounted at `/var/lib/<component>-tls`.
@@ -101,19 +101,19 @@ pub fn bundle(world: &World, key: &PodKey, pod: &Value) -> Option<Bundle> {
 
 /// The bundle in a Secret.
 pub fn stored(world: &World, kube: usize, namespace: &str, name: &str) -> Option<Bundle> {
-    let secret = world.kubes[kube].store.get("secrets", namespace, name)?;
+    let secret = world.kubes[kube].store.find("secrets", namespace, name)?;
     let data = |name: &str| decode(&secret["data"][name]);
     Some(Bundle { certificate: data("tls.crt")?, key: data("tls.key")?, authority: data("ca.crt")? })
 }
 
 /// The version of the Secret that a pod's component listens with, as long as it is there.
 pub fn version(world: &World, key: &PodKey, pod: &Value) -> Option<String> {
-    let secret = world.kubes[key.kube].store.get("secrets", &key.namespace, mounted(pod).next()?)?;
+    let secret = world.kubes[key.kube].store.find("secrets", &key.namespace, mounted(pod).next()?)?;
     secret["metadata"]["resourceVersion"].as_str().map(str::to_owned)
 }
 
-fn of_pod(world: &World, key: &PodKey) -> Option<(Value, Bundle)> {
-    let pod = world.kubes[key.kube].store.get("pods", &key.namespace, &key.name)?;
+fn of_pod(world: &World, key: &PodKey) -> Option<(Arc<Value>, Bundle)> {
+    let pod = world.kubes[key.kube].store.find("pods", &key.namespace, &key.name)?;
     let bundle = bundle(world, key, &pod)?;
     Some((pod, bundle))
 }
@@ -145,7 +145,7 @@ fn allowed_names(world: &World, key: &PodKey, pod: &Value) -> Vec<String> {
     let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
     let map =
         volumes.filter(|volume| volume["name"] == "config").find_map(|volume| volume["configMap"]["name"].as_str());
-    let map = map.and_then(|name| world.kubes[key.kube].store.get("configmaps", &key.namespace, name));
+    let map = map.and_then(|name| world.kubes[key.kube].store.find("configmaps", &key.namespace, name));
     let text = map.as_ref().and_then(|map| map["data"]["config-file"].as_str()).unwrap_or_default();
     let list = text.split_once("cert-allowed-cn").and_then(|(_, rest)| rest.split_once('[')?.1.split_once(']'));
     let quoted = list.map(|(list, _)| list.split('"').skip(1).step_by(2).map(str::to_owned).collect());

@@ -112,7 +112,7 @@ fn settle(world: &World) -> Result<(), SeedError> {
 }
 
 fn unready(world: &World) -> Option<String> {
-    let all = world.kubes.iter().flat_map(|kube| kube.store.list("tidbclusters", None));
+    let all = world.kubes.iter().flat_map(|kube| kube.store.snapshot("tidbclusters", None).1);
     let mut waiting =
         all.filter(|tc| tc["spec"]["paused"] != true && tc["status"]["conditions"][0]["status"] != "True");
     waiting.next().map(|tc| {

@@ -133,7 +133,7 @@ fn create(world: &World, kube: usize, set: &Value, ordinal: u64, wanted: &str, u
     let (namespace, set_name) = (text("namespace"), text("name"));
     let name = format!("{set_name}-{ordinal}");
     let old = store
-        .get("controllerrevisions", namespace, wanted)
+        .find("controllerrevisions", namespace, wanted)
         .map(|revision| revision["data"]["spec"]["template"].clone());
     let (template, revision) = match old {
         Some(template) if wanted != update => (template, wanted),
@@ -145,7 +145,7 @@ fn create(world: &World, kube: usize, set: &Value, ordinal: u64, wanted: &str, u
         let prefix = claim["metadata"]["name"].as_str().unwrap_or_default();
         let claim_name = format!("{prefix}-{name}");
         volumes.push(json!({"name": prefix, "persistentVolumeClaim": {"claimName": claim_name}}));
-        if store.get("persistentvolumeclaims", namespace, &claim_name).is_none() {
+        if store.find("persistentvolumeclaims", namespace, &claim_name).is_none() {
             bind(world, kube, set, claim, &claim_name, &name);
         }
     }
@@ -180,7 +180,7 @@ fn create(world: &World, kube: usize, set: &Value, ordinal: u64, wanted: &str, u
 fn keep_revision(world: &World, kube: usize, set: &Value, name: &str) {
     let store = &world.kubes[kube].store;
     let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
-    if store.get("controllerrevisions", namespace, name).is_none() {
+    if store.find("controllerrevisions", namespace, name).is_none() {
         store.put(
             "controllerrevisions",
             json!({

@@ -127,13 +127,18 @@ impl Store {
 
     /// One object; `namespace` is empty for cluster scope.
     pub fn get(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.find(plural, namespace, name).map(Arc::unwrap_or_clone)
+    }
+
+    /// Like [`Store::get`] without copying.
+    pub fn find(&self, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let state = self.lock();
-        state.objects.get(plural)?.get(&key(namespace, name)).map(|object| (**object).clone())
+        state.objects.get(plural)?.get(&key(namespace, name)).cloned()
     }
 
     /// All objects of a kind, of one namespace or of all, ordered by namespace and name.
     pub fn list(&self, plural: &str, namespace: Option<&str>) -> Vec<Value> {
-        self.snapshot(plural, namespace).1.iter().map(|object| (**object).clone()).collect()
+        self.snapshot(plural, namespace).1.into_iter().map(Arc::unwrap_or_clone).collect()
     }
 
     /// Like [`Store::list`] without copying, with the version at which it is true.
@@ -150,7 +155,7 @@ impl Store {
     /// that the new object does not bring along are kept. Gives the object as stored.
     pub fn put(&self, plural: &str, mut object: Value) -> Value {
         let (namespace, name) = identity(&object);
-        if resource(plural).namespaced && self.get("namespaces", "", &namespace).is_none() {
+        if resource(plural).namespaced && self.find("namespaces", "", &namespace).is_none() {
             if self.lock().gone.contains(&namespace) {
                 return object;
             }
@@ -423,6 +428,6 @@ mod tests {
         store.put("pods", json!({"metadata": {"namespace": "a", "name": "s-0", "ownerReferences": [{"uid": uid}]}}));
         store.put("pods", json!({"metadata": {"namespace": "a", "name": "other"}}));
         store.collect_dependents(&uid);
-        assert_eq!(store.list("pods", Some("a")).len(), 1);
+        assert_eq!(store.snapshot("pods", Some("a")).1.len(), 1);
     }
 }

@@ -5,6 +5,7 @@
 //! of anybody: they are objects in the store.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cel::objects::Key;
 use cel::{Context, Program};
@@ -16,15 +17,15 @@ use super::status::Refusal;
 use crate::sim::store::{Resource, Store};
 
 /// The policies that are bound to deny, with the name of the binding. Read before the store is held by a transaction.
-pub(super) struct Policies(Vec<(String, Value)>);
+pub(super) struct Policies(Vec<(String, Arc<Value>)>);
 
 impl Policies {
     pub(super) fn of(store: &Store) -> Self {
-        let all = store.list("validatingadmissionpolicies", None);
+        let all = store.snapshot("validatingadmissionpolicies", None).1;
         if all.is_empty() {
             return Self(Vec::new());
         }
-        let bindings = store.list("validatingadmissionpolicybindings", None);
+        let bindings = store.snapshot("validatingadmissionpolicybindings", None).1;
         let denies = |binding: &Value| {
             binding["spec"]["validationActions"].as_array().is_some_and(|actions| actions.iter().any(|a| a == "Deny"))
         };

@@ -10,7 +10,7 @@ use crate::sim::store::{Resource, Store, resource};
 
 /// Whether requests for this kind find anything at all.
 pub(super) fn served(store: &Store, kind: &Resource) -> bool {
-    !kind.custom() || store.get("customresourcedefinitions", "", &kind.qualified()).is_some()
+    !kind.custom() || store.find("customresourcedefinitions", "", &kind.qualified()).is_some()
 }
 
 /// `tidbclusters.pingcap.com` of TiDB Operator v1, with or without `spec.acrossK8s` (first in v1.3.0).

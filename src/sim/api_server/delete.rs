@@ -156,14 +156,14 @@ fn follow(call: &Call, object: &Value, orphan: bool) {
     match call.target.kind.plural {
         "namespaces" => {
             for kind in RESOURCES.iter().filter(|kind| kind.namespaced) {
-                for object in store.list(kind.plural, Some(name)) {
+                for object in store.snapshot(kind.plural, Some(name)).1 {
                     store.remove(kind.plural, name, &identity(&object).1);
                 }
             }
         }
         "customresourcedefinitions" => {
             for kind in RESOURCES.iter().filter(|kind| kind.custom() && kind.qualified() == name) {
-                for object in store.list(kind.plural, None) {
+                for object in store.snapshot(kind.plural, None).1 {
                     let (namespace, name) = identity(&object);
                     store.remove(kind.plural, &namespace, &name);
                 }

@@ -12,12 +12,12 @@ use crate::sim::store::Store;
 pub(super) fn rules(store: &Store, user: &User) -> Resolved {
     let mut all = Resolved::default();
     for (plural, within) in [("clusterrolebindings", false), ("rolebindings", true)] {
-        for binding in store.list(plural, None).iter().filter(|binding| names(binding, user)) {
+        for binding in store.snapshot(plural, None).1.iter().filter(|binding| names(binding, user)) {
             let namespace = binding["metadata"]["namespace"].as_str().unwrap_or_default();
             let name = binding["roleRef"]["name"].as_str().unwrap_or_default();
             let (kind, role) = match binding["roleRef"]["kind"].as_str() {
-                Some("Role") => ("role", store.get("roles", namespace, name)),
-                Some(_) | None => ("clusterrole", store.get("clusterroles", "", name)),
+                Some("Role") => ("role", store.find("roles", namespace, name)),
+                Some(_) | None => ("clusterrole", store.find("clusterroles", "", name)),
             };
             let namespaces: Vec<String> = within.then(|| namespace.to_owned()).into_iter().collect();
             let Some(role) = role else {

@@ -29,7 +29,7 @@ pub(super) fn get(call: &Call) -> Result<Reply, Refusal> {
     let kind = call.target.kind;
     let object = call
         .store()
-        .get(kind.plural, call.namespace(), call.name())
+        .find(kind.plural, call.namespace(), call.name())
         .ok_or_else(|| Refusal::not_found(kind, call.name()))?;
     Ok(show(call, 200, &object))
 }
@@ -101,7 +101,7 @@ pub(super) fn list(call: &Call) -> Result<Reply, Refusal> {
 /// The `scale` subresource of workloads.
 pub(super) fn scale(call: &Call) -> Result<Reply, Refusal> {
     let kind = call.target.kind;
-    let object = call.store().get(kind.plural, call.namespace(), call.name());
+    let object = call.store().find(kind.plural, call.namespace(), call.name());
     let object = object.ok_or_else(|| Refusal::not_found(kind, call.name()))?;
     Ok(reply::json(200, &scale_of(&object)))
 }

@@ -225,7 +225,7 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn of(store: &Store) -> Known {
-        let definition = store.get("customresourcedefinitions", "", "tidbclusters.pingcap.com").unwrap_or_default();
+        let definition = store.find("customresourcedefinitions", "", "tidbclusters.pingcap.com").unwrap_or_default();
         let versions = definition["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
         let version = versions.iter().find(|version| version["name"] == "v1alpha1");
         let fields = version.and_then(|version| version.pointer("/schema/openAPIV3Schema/properties/spec/properties"));

@@ -2,6 +2,7 @@
 //!
 //! Logs are in `pod_log`. exec is answered here; the bytes of port-forward flow in `port_forward` (WebSocket) and `spdy_session`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -179,8 +180,8 @@ fn upgrade_rights(call: &Call, verb: &str) -> Result<(), Refusal> {
     if needed && !call.user.rules.allow(&ask) { Err(Refusal::forbidden_without_words(&ask)) } else { Ok(()) }
 }
 
-pub(super) fn pod(call: &Call) -> Result<Value, Refusal> {
-    let found = call.store().get("pods", call.namespace(), call.name());
+pub(super) fn pod(call: &Call) -> Result<Arc<Value>, Refusal> {
+    let found = call.store().find("pods", call.namespace(), call.name());
     found.ok_or_else(|| Refusal::not_found(call.target.kind, call.name()))
 }
 

@@ -35,7 +35,7 @@ impl Issued {
 /// Answers a POST to `serviceaccounts/NAME/token`.
 pub(super) fn create(call: &Call, now: Timestamp) -> Result<Reply, Refusal> {
     let (namespace, account) = (call.namespace(), call.name());
-    if call.store().get("serviceaccounts", namespace, account).is_none() {
+    if call.store().find("serviceaccounts", namespace, account).is_none() {
         return Err(Refusal::not_found(call.target.kind, account));
     }
     let mut review: Value = decode_object(&call.body)?;

@@ -275,7 +275,7 @@ impl<'a> Writing<'a> {
     /// Looked up before the transaction, which holds the store.
     fn namespace_exists(&self) -> Result<(), Refusal> {
         let namespace = self.call.namespace();
-        if self.kind.namespaced && self.call.store().get("namespaces", "", namespace).is_none() {
+        if self.kind.namespaced && self.call.store().find("namespaces", "", namespace).is_none() {
             return Err(Refusal::not_found(crate::sim::store::resource("namespaces"), namespace));
         }
         Ok(())

@@ -24,7 +24,7 @@ impl Script {
         let volumes = pod["spec"]["volumes"].as_array();
         let volume = volumes.into_iter().flatten().find(|volume| volume["name"] == "startup-script");
         let map = volume.and_then(|volume| volume["configMap"]["name"].as_str()).unwrap_or_default();
-        let map = world.kubes[key.kube].store.get("configmaps", &key.namespace, map).unwrap_or_default();
+        let map = world.kubes[key.kube].store.find("configmaps", &key.namespace, map).unwrap_or_default();
         // Pump and TiCDC have it in the container's command.
         let command = pod["spec"]["containers"][0]["command"][2].as_str();
         let text = map["data"]["startup-script"].as_str().or(command).unwrap_or_default();
@@ -41,7 +41,10 @@ impl Script {
 pub(super) fn tidb_cluster(world: &World, key: &PodKey, component: Component) -> Option<TidbCluster> {
     let suffix = format!("-{}-{}", component.key(), ordinal(&key.name)?);
     let name = key.name.strip_suffix(&suffix)?;
-    world.kubes[key.kube].store.get("tidbclusters", &key.namespace, name).map(TidbCluster::new)
+    world.kubes[key.kube]
+        .store
+        .find("tidbclusters", &key.namespace, name)
+        .map(|object| TidbCluster::new(Value::clone(&object)))
 }
 
 pub(super) fn claim_key(key: &PodKey, component: Component) -> PodKey {

@@ -43,8 +43,8 @@ pub struct Pass<'a> {
 
 /// One pass over all TidbClusters of a KubeCluster.
 pub fn tick(world: &World, state: &mut State, kube: usize) {
-    for object in world.kubes[kube].store.list("tidbclusters", None) {
-        reconcile(&mut Pass { world, state, kube }, object);
+    for object in world.kubes[kube].store.snapshot("tidbclusters", None).1 {
+        reconcile(&mut Pass { world, state, kube }, &object);
     }
     if state.now_ms.is_multiple_of(ORPHANS_MS) {
         collect_orphans(world, kube);
@@ -68,25 +68,17 @@ fn collect_orphans(world: &World, kube: usize) {
     }
 }
 
-fn reconcile(pass: &mut Pass<'_>, object: Value) {
-    let before = TidbCluster::new(object);
-    if before.paused() || before.object["metadata"]["deletionTimestamp"].is_string() {
+fn reconcile(pass: &mut Pass<'_>, before: &Value) {
+    let mut tc = TidbCluster::new(before.clone());
+    if tc.paused() || before["metadata"]["deletionTimestamp"].is_string() {
         return;
     }
-    let mut tc = before.clone();
     tc.fill_defaults();
     if let Err(reason) = tc.validate() {
         // Status stays as it was, Ready included: the Event is the only sign (domain.md §1.5).
-        let known = !pass.state.now_ms.is_multiple_of(RESYNC_MS) && warned(pass, &before, &reason);
+        let known = !pass.state.now_ms.is_multiple_of(RESYNC_MS) && warned(pass, &tc, &reason);
         if !known {
-            pass.world.event(
-                pass.kube,
-                &before.object,
-                "tidb-controller-manager",
-                "Warning",
-                "FailedValidation",
-                &reason,
-            );
+            pass.world.event(pass.kube, before, "tidb-controller-manager", "Warning", "FailedValidation", &reason);
         }
         return;
     }
@@ -96,20 +88,20 @@ fn reconcile(pass: &mut Pass<'_>, object: Value) {
     // The reason is in the operator's log only; nobody sees it from outside.
     let _ = sync(pass, &mut tc);
     status::conditions(&mut tc);
-    if tc.object == before.object {
+    if tc.object == *before {
         return;
     }
     let (namespace, name) = (tc.namespace().to_owned(), tc.name().to_owned());
     pass.world.kubes[pass.kube].store.edit("tidbclusters", &namespace, &name, |live| {
         // A conflict: somebody wrote in between, the next pass starts from that.
-        if live["metadata"]["resourceVersion"] == before.object["metadata"]["resourceVersion"] {
+        if live["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"] {
             *live = tc.object;
         }
     });
 }
 
 fn warned(pass: &Pass<'_>, tc: &TidbCluster, reason: &str) -> bool {
-    let events = pass.world.kubes[pass.kube].store.list("events", Some(tc.namespace()));
+    let events = pass.world.kubes[pass.kube].store.snapshot("events", Some(tc.namespace())).1;
     events.iter().any(|event| event["involvedObject"]["uid"] == tc.uid() && event["message"] == reason)
 }
 
@@ -117,13 +109,13 @@ fn sync(pass: &mut Pass<'_>, tc: &mut TidbCluster) -> Result<(), Stopped> {
     let store = &pass.world.kubes[pass.kube].store;
     for (plural, object) in manifests::discovery(tc) {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let old = store.get(plural, tc.namespace(), name);
+        let old = store.find(plural, tc.namespace(), name);
         if old.is_some_and(|old| plural != "deployments" || volumes(&old) == volumes(&object)) {
             continue;
         }
         // Another template: the Deployment's strategy is Recreate, so the pods of the old one go first.
         if plural == "deployments" {
-            for pod in store.list("pods", Some(tc.namespace())) {
+            for pod in store.snapshot("pods", Some(tc.namespace())).1 {
                 if pod["metadata"]["labels"] == discovery_labels(&object) {
                     store.remove("pods", tc.namespace(), pod["metadata"]["name"].as_str().unwrap_or_default());
                 }
@@ -161,27 +153,28 @@ fn sync_component(pass: &mut Pass<'_>, tc: &mut TidbCluster, component: Componen
         }
         return Ok(());
     }
-    let old = store.get("statefulsets", &namespace, &set_name);
+    let old = store.find("statefulsets", &namespace, &set_name);
     if suspend::component(pass, tc, component, old.is_some()) {
         return Ok(());
     }
-    status::refresh(pass, tc, component, old.as_ref());
+    status::refresh(pass, tc, component, old.as_deref());
     for service in manifests::services(tc, component) {
         put_if_new(&store, "services", service);
     }
     if component == Component::TiProxy && tc.across() {
         return Err(Stopped::new("across k8s is not supported"));
     }
-    let config_map = config_map(pass, tc, component, old.as_ref());
+    let config_map = config_map(pass, tc, component, old.as_deref());
     let template = manifests::template(tc, component, &config_map);
-    let Some(mut set) = old else {
+    let Some(old) = old else {
         store.put("statefulsets", manifests::stateful_set(tc, component, template));
         let name = tc.object["metadata"]["name"].as_str().unwrap_or_default();
         let message = format!("create StatefulSet {set_name} in {name} successful");
         pass.world.event(pass.kube, &tc.object, "tidb-controller-manager", "Normal", "SuccessfulCreate", &message);
         return Ok(());
     };
-    let same_template = set["spec"]["template"] == template;
+    let same_template = old["spec"]["template"] == template;
+    let mut set = Value::clone(&old);
     if component == Component::Pd && upgrade::forced(tc, &set, same_template) {
         set["spec"]["template"] = template;
         set["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = json!(0);
@@ -205,7 +198,9 @@ fn sync_component(pass: &mut Pass<'_>, tc: &mut TidbCluster, component: Componen
             set["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = set["spec"]["replicas"].clone();
         }
     }
-    write_set(pass, &set);
+    if set["spec"] != old["spec"] {
+        write_set(pass, &set);
+    }
     outcome
 }
 
@@ -237,7 +232,7 @@ fn mounted_map(set: &Value) -> String {
 
 fn put_if_new(store: &super::store::Store, plural: &str, object: Value) {
     let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
-    if store.get(plural, text("namespace"), text("name")).is_none() {
+    if store.find(plural, text("namespace"), text("name")).is_none() {
         store.put(plural, object);
     }
 }

@@ -97,7 +97,7 @@ fn phase(pass: &Pass<'_>, tc: &TidbCluster, component: Component, set: &Value) -
     }
     let store = &pass.world.kubes[pass.kube].store;
     let outdated = (0..tc.replicas(component)).any(|ordinal| {
-        let pod = store.get("pods", tc.namespace(), &component.pod(tc.name(), ordinal));
+        let pod = store.find("pods", tc.namespace(), &component.pod(tc.name(), ordinal));
         pod.is_some_and(|pod| pod["metadata"]["labels"]["controller-revision-hash"] != status["updateRevision"])
     });
     if outdated && status["updateRevision"].is_string() { "Upgrade" } else { "Normal" }
@@ -218,7 +218,7 @@ fn pods(
     let mut members = Map::new();
     for ordinal in 0..tc.replicas(component) {
         let name = component.pod(tc.name(), ordinal);
-        let Some(pod) = store.get("pods", tc.namespace(), &name) else { continue };
+        let Some(pod) = store.find("pods", tc.namespace(), &name) else { continue };
         let healthy = is_ready(&pod) && !pod["metadata"]["deletionTimestamp"].is_string();
         let old = &before[&name];
         let since =

@@ -63,7 +63,7 @@ pub fn upgrade(
         let name = component.pod(tc.name(), ordinal);
         let store = &pass.world.kubes[pass.kube].store;
         let pod =
-            store.get("pods", tc.namespace(), &name).ok_or_else(|| Stopped::new(format!("pod {name} not found")))?;
+            store.find("pods", tc.namespace(), &name).ok_or_else(|| Stopped::new(format!("pod {name} not found")))?;
         if pod["metadata"]["labels"]["controller-revision-hash"] == set["status"]["updateRevision"] {
             if !is_ready(&pod) || pod["metadata"]["deletionTimestamp"].is_string() {
                 return Err(Stopped::new(format!("upgraded pod {name} is not ready")));
@@ -123,7 +123,7 @@ fn quorum(pass: &Pass<'_>, tc: &TidbCluster) -> Result<(), Stopped> {
 /// nothing but its log says so (seen with 1.6.6).
 fn class_of_claim(pass: &Pass<'_>, pod: &PodKey) -> Result<(), Stopped> {
     let name = format!("tikv-{}", pod.name);
-    let claim = pass.world.kubes[pass.kube].store.get("persistentvolumeclaims", &pod.namespace, &name);
+    let claim = pass.world.kubes[pass.kube].store.find("persistentvolumeclaims", &pod.namespace, &name);
     let class = |claim: &Value| claim["spec"]["storageClassName"].as_str().is_some_and(|class| !class.is_empty());
     match claim.is_none_or(|claim| class(&claim)) {
         true => Ok(()),
