@@ -6,7 +6,7 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::keymap::lookup;
-use super::message::{Effect, Message, RunMessage};
+use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
 use super::words::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
@@ -154,31 +154,7 @@ impl App {
                     self.say(Level::Working, "the run waits for you (:progress)");
                 }
             }
-            RunMessage::Ended(end) => {
-                self.answered = None;
-                if std::mem::take(&mut self.leaves) {
-                    effects.push(Effect::Quit);
-                }
-                if std::mem::take(&mut self.pause_asked) {
-                    // What was asked for has come to its end.
-                    self.flash = None;
-                }
-                let open = self.run.as_ref().and_then(|run| run.gate.as_ref()).map(|gate| gate.id.clone());
-                if let Some(id) = open {
-                    self.close_gate(&id);
-                }
-                if end.asked {
-                    // What was being waited for has come.
-                    self.flash = None;
-                }
-                let told = format!("run {}: {}", end.run, end.sentence);
-                let run = self.run.get_or_insert_with(RunView::default);
-                run.apply(RunMessage::Ended(end), self.now);
-                let (level, _) = run.standing();
-                if *self.view() != View::Run {
-                    self.say(level, told);
-                }
-            }
+            RunMessage::Ended(end) => self.run_ended(end, effects),
             RunMessage::Record(_) => {
                 self.run.get_or_insert_with(RunView::default).apply(message, self.now);
                 self.list_own();
@@ -186,6 +162,32 @@ impl App {
             RunMessage::Waiting(_) => {
                 self.run.get_or_insert_with(RunView::default).apply(message, self.now);
             }
+        }
+    }
+
+    fn run_ended(&mut self, end: RunEnd, effects: &mut Vec<Effect>) {
+        self.answered = None;
+        if std::mem::take(&mut self.leaves) {
+            effects.push(Effect::Quit);
+        }
+        if std::mem::take(&mut self.pause_asked) {
+            // What was asked for has come to its end.
+            self.flash = None;
+        }
+        let open = self.run.as_ref().and_then(|run| run.gate.as_ref()).map(|gate| gate.id.clone());
+        if let Some(id) = open {
+            self.close_gate(&id);
+        }
+        if end.asked {
+            // What was being waited for has come.
+            self.flash = None;
+        }
+        let told = format!("run {}: {}", end.run, end.sentence);
+        let run = self.run.get_or_insert_with(RunView::default);
+        run.apply(RunMessage::Ended(end), self.now);
+        let (level, _) = run.standing();
+        if *self.view() != View::Run {
+            self.say(level, told);
         }
     }
 

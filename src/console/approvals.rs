@@ -50,12 +50,14 @@ pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     page
 }
 
+fn labelled(page: &mut Page, theme: Theme, (label, text): (&str, &str), role: Role, room: usize) {
+    let label = span(format!("  {}", pad(label, LABEL)), theme.style(Role::Dim));
+    page.hang(vec![label], text, theme.style(role), room.saturating_sub(1));
+}
+
 fn whole(page: &mut Page, theme: Theme, asked: &ToApprove, room: usize) {
     let ToApprove { wanted, plan, driver, last, who, .. } = asked;
-    let line = |page: &mut Page, label: &str, text: &str, role: Role| {
-        let label = span(format!("  {}", pad(label, LABEL)), theme.style(Role::Dim));
-        page.hang(vec![label], text, theme.style(role), room.saturating_sub(1));
-    };
+    let line = |page: &mut Page, label: &str, text: &str, role: Role| labelled(page, theme, (label, text), role, room);
     line(page, "run", &format!("{}: {} on {}", wanted.run, plan.runbook, plan.target), Role::Strong);
     line(page, "driven by", &format!("{driver}, last record {last}"), Role::Plain);
     line(page, "plan", &format!("sha256:{}", wanted.plan), Role::Plain);
@@ -90,6 +92,13 @@ fn whole(page: &mut Page, theme: Theme, asked: &ToApprove, room: usize) {
     let first = wanted.confirmed_by.as_deref().unwrap_or("somebody unknown");
     line(page, "not by", &format!("{first}, who confirmed it; an impersonated user; a service account"), Role::Plain);
     line(page, "you are", who, Role::Strong);
+    sent(page, theme, asked, room);
+}
+
+/// What leaves once it is approved, made from the action and not from the record's words.
+fn sent(page: &mut Page, theme: Theme, asked: &ToApprove, room: usize) {
+    let ToApprove { wanted, plan, .. } = asked;
+    let line = |page: &mut Page, label: &str, text: &str, role: Role| labelled(page, theme, (label, text), role, room);
     page.gap();
     page.push(vec![span("  What is sent once you approve", theme.style(Role::Title))]);
     let item = asked.step.item.as_ref().map_or_else(String::new, |item| format!("item {item}, "));

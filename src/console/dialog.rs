@@ -9,7 +9,8 @@ use super::footer::prompt;
 use super::text::{cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::choices::heading;
-use crate::app::keymap::Scope;
+use crate::app::help::Entry;
+use crate::app::keymap::{Group, Scope};
 use crate::app::palette::candidates;
 use crate::app::words::Level;
 use crate::app::{App, Copyable, Dialog};
@@ -20,15 +21,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
             let stem = stem.as_deref().unwrap_or(input.value());
             palette(app, theme, frame, body, input.value(), stem);
         }
-        Some(Dialog::Help { scroll, of }) => {
-            let (lines, inner) = help(app, *of, theme, body);
-            let title = format!(" keys that work here: {} ", app.view().title());
-            let title = title.as_str();
-            let wide = lines.iter().map(Line::width).max().unwrap_or(0) + 4;
-            let Some(inside) = window(frame, theme, inner, wide, title) else { return };
-            let top = (*scroll).min(lines.len().saturating_sub(usize::from(inside.height)));
-            put(frame, inside, lines.into_iter().skip(top));
-        }
+        Some(Dialog::Help { scroll, of }) => keys_window(app, theme, frame, body, *of, *scroll),
         Some(Dialog::Ask { title, question, yes, go, .. }) => {
             let of = confirmed(app, theme, body);
             ask(theme, frame, body, title, question, yes, *go, of);
@@ -138,6 +131,15 @@ fn palette(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, value: &s
     put(frame, area, lines);
 }
 
+fn keys_window(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, scope: Scope, scroll: usize) {
+    let (lines, inner) = help(app, scope, theme, body);
+    let title = format!(" keys that work here: {} ", app.view().title());
+    let wide = lines.iter().map(Line::width).max().unwrap_or(0) + 4;
+    let Some(inside) = window(frame, theme, inner, wide, &title) else { return };
+    let top = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    put(frame, inside, lines.into_iter().skip(top));
+}
+
 /// The help of a scope, group by group in as many columns as fit, and the area that it takes.
 pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'static>>, Rect) {
     let groups = app.help(scope);
@@ -153,47 +155,26 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
     let labels = entries().map(|(_, label)| label.len()).chain(of_lines).max().unwrap_or(0);
     let one = keys + 2 + labels + 2;
     let columns = (usize::from(body.width).saturating_sub(4) / one.max(1)).clamp(1, 3);
-    // Each group with its heading; a group is not torn apart where it fits into one column.
-    let blocks: Vec<Vec<Line<'static>>> = groups
-        .iter()
-        .map(|(group, entries)| {
-            let mut block = vec![Line::from(span(pad(group.title(), one), theme.style(Role::Title)))];
-            block.extend(entries.iter().map(|(names, label)| {
-                let names = cut(&keys_of(names), keys, theme);
-                Line::from(vec![
-                    span(pad(&names, keys), theme.style(Role::Accent)),
-                    span(format!("  {}", pad(label, labels + 2)), theme.style(Role::Plain)),
-                ])
-            }));
-            block
-        })
-        .collect();
-    let mut blocks = blocks;
-    if !lines.is_empty() {
-        let mut block = vec![Line::from(span(pad("lines and signs", one), theme.style(Role::Title)))];
-        block.extend(lines.into_iter().map(|(line, about)| {
+    // Each group with its heading.
+    let block = |title: &str, entries: Vec<(String, &str)>| {
+        let mut block = vec![Line::from(span(pad(title, one), theme.style(Role::Title)))];
+        block.extend(entries.into_iter().map(|(names, label)| {
             Line::from(vec![
-                span(pad(line, keys), theme.style(Role::Accent)),
-                span(format!("  {}", pad(about, labels + 2)), theme.style(Role::Plain)),
+                span(pad(&cut(&names, keys, theme), keys), theme.style(Role::Accent)),
+                span(format!("  {}", pad(label, labels + 2)), theme.style(Role::Plain)),
             ])
         }));
-        blocks.push(block);
+        block
+    };
+    let named = |(group, entries): &(Group, Vec<Entry>)| {
+        block(group.title(), entries.iter().map(|(names, label)| (keys_of(names), *label)).collect())
+    };
+    let mut blocks: Vec<Vec<Line<'static>>> = groups.iter().map(named).collect();
+    if !lines.is_empty() {
+        let lines = lines.into_iter().map(|(line, about)| (line.to_owned(), about));
+        blocks.push(block("lines and signs", lines.collect()));
     }
-    let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
-    let most = all.div_ceil(columns);
-    let mut filled: Vec<Vec<Line<'static>>> = vec![Vec::new()];
-    for block in blocks {
-        let last = filled.len() - 1;
-        let begin = !filled[last].is_empty() && filled[last].len() + block.len() / 2 > most && filled.len() < columns;
-        if begin {
-            filled.push(block);
-            continue;
-        }
-        if !filled[last].is_empty() {
-            filled[last].push(Line::from(Span::raw(" ".repeat(one))));
-        }
-        filled[last].extend(block);
-    }
+    let filled = in_columns(blocks, columns, one);
     let height = filled.iter().map(Vec::len).max().unwrap_or(0);
     let mut lines = Vec::with_capacity(height + 1);
     let own = app.view().spec().help;
@@ -213,6 +194,26 @@ pub fn help(app: &App, scope: Scope, theme: Theme, body: Rect) -> (Vec<Line<'sta
     let area = middle(body, lines.len());
     let inner = Rect { height: area.height.saturating_sub(2).max(1), ..area };
     (lines, if area.height >= 3 { area } else { inner })
+}
+
+/// Blocks below each other in so many columns; a block is not torn apart where it fits into one.
+fn in_columns(blocks: Vec<Vec<Line<'static>>>, columns: usize, one: usize) -> Vec<Vec<Line<'static>>> {
+    let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
+    let most = all.div_ceil(columns);
+    let mut filled: Vec<Vec<Line<'static>>> = vec![Vec::new()];
+    for block in blocks {
+        let last = filled.len() - 1;
+        let begin = !filled[last].is_empty() && filled[last].len() + block.len() / 2 > most && filled.len() < columns;
+        if begin {
+            filled.push(block);
+            continue;
+        }
+        if !filled[last].is_empty() {
+            filled[last].push(Line::from(Span::raw(" ".repeat(one))));
+        }
+        filled[last].extend(block);
+    }
+    filled
 }
 
 /// What can be copied; beneath the list the text of the line in focus stands whole, to be read or copied by hand.

@@ -161,28 +161,7 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
         spans.push(Span::styled(format!("[{}]", rows.len()), theme.style(Role::Strong)));
     }
     let accent = theme.style(Role::Accent);
-    if !app.screen().filter.is_empty() {
-        spans.push(text::span(format!(" </{}>", app.screen().filter), accent));
-    }
-    let marked = app.screen().marks.len();
-    if marked > 0 {
-        spans.push(Span::styled(format!(" <{marked} marked>"), accent));
-    }
-    if app.faults_only {
-        spans.push(Span::styled(" <faults only>", accent));
-    }
-    if let Some(context) = &app.focus {
-        spans.push(text::span(format!(" <only {context}>"), accent));
-    }
-    if let Some(namespace) = &app.namespace {
-        spans.push(text::span(format!(" <ns {namespace}>"), accent));
-    }
-    if let Some(name) = app.runs_without_tls().filter(|_| *app.view() == View::Certificates) {
-        spans.push(text::span(format!(" <{name} runs without TLS>"), accent));
-    }
-    if let Some(words) = app.order_of_instances() {
-        spans.push(Span::styled(format!(" <{words}>"), accent));
-    }
+    spans.extend(narrowed(app).into_iter().map(|words| text::span(format!(" <{words}>"), accent)));
     spans.push(Span::raw(" "));
     for (context, words) in ages(app, rows) {
         let used: usize = spans.iter().map(Span::width).sum();
@@ -203,6 +182,23 @@ fn title(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row
     let used: usize = spans.iter().map(Span::width).sum();
     spans.push(Span::styled(theme.rule().repeat(usize::from(area.width).saturating_sub(used)), rule));
     frame.render_widget(Line::from(spans), area);
+}
+
+/// What of the view is shown and how, where that is not all of it in its own order.
+fn narrowed(app: &App) -> Vec<String> {
+    let screen = app.screen();
+    let marked = screen.marks.len();
+    let without_tls = app.runs_without_tls().filter(|_| *app.view() == View::Certificates);
+    let all = [
+        (!screen.filter.is_empty()).then(|| format!("/{}", screen.filter)),
+        (marked > 0).then(|| format!("{marked} marked")),
+        app.faults_only.then(|| "faults only".to_owned()),
+        app.focus.as_ref().map(|context| format!("only {context}")),
+        app.namespace.as_ref().map(|namespace| format!("ns {namespace}")),
+        without_tls.map(|name| format!("{name} runs without TLS")),
+        app.order_of_instances().map(str::to_owned),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Lines one below the other from the `top`th on, as many as have room.

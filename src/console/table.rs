@@ -188,21 +188,8 @@ impl Layout<'_> {
             }
             let column = &self.columns[at];
             let begins = spans.is_empty();
-            let mut inner = if column.wraps && cell_width(cell, self.theme) > room {
-                let style = match cell.parts.first() {
-                    Some(Part::Text { tone: of, .. }) => tone(self.theme, *of),
-                    _ => Style::new(),
-                };
-                let mut pieces = wrap(&cell.text(), room).into_iter();
-                let first = Span::styled(pieces.next().unwrap_or_default(), style);
-                let indent = " ".repeat(self.indent(at));
-                below.extend(
-                    pieces.map(|piece| Line::from(vec![Span::raw(indent.clone()), Span::styled(piece, style)])),
-                );
-                vec![first]
-            } else {
-                cell_spans(cell, room, column.middle, self.theme)
-            };
+            let (mut inner, more) = self.cell(at, cell, room);
+            below.extend(more);
             if lit {
                 let changed = self.theme.style(Role::Changed);
                 inner.iter_mut().for_each(|span| span.style = span.style.patch(changed));
@@ -220,6 +207,30 @@ impl Layout<'_> {
                 first = spans.len();
             }
         }
+        below.extend(self.notes(row, spare));
+        Lines { first, spans, below }
+    }
+
+    /// A cell in its column: of a sentence that is too long the first piece, and the others for the lines below.
+    fn cell(&self, at: usize, cell: &Cell, room: usize) -> (Vec<Span<'static>>, Vec<Line<'static>>) {
+        let column = &self.columns[at];
+        if !column.wraps || cell_width(cell, self.theme) <= room {
+            return (cell_spans(cell, room, column.middle, self.theme), Vec::new());
+        }
+        let style = match cell.parts.first() {
+            Some(Part::Text { tone: of, .. }) => tone(self.theme, *of),
+            _ => Style::new(),
+        };
+        let mut pieces = wrap(&cell.text(), room).into_iter();
+        let first = Span::styled(pieces.next().unwrap_or_default(), style);
+        let indent = " ".repeat(self.indent(at));
+        let more = pieces.map(|piece| Line::from(vec![Span::raw(indent.clone()), Span::styled(piece, style)]));
+        (vec![first], more.collect())
+    }
+
+    /// The sentences beneath a row.
+    fn notes(&self, row: &Row, spare: bool) -> Vec<Line<'static>> {
+        let mut below = Vec::new();
         for note in &row.notes {
             let hidden = note.narrow_only.is_some_and(|from| self.area.width >= from) || (note.spare && !spare);
             if hidden || note.text.is_empty() {
@@ -238,7 +249,7 @@ impl Layout<'_> {
                     .map(|piece| Line::from(vec![Span::raw(" ".repeat(indent)), Span::styled(piece, style)])),
             );
         }
-        Lines { first, spans, below }
+        below
     }
 
     fn heading(&self, order: Option<Order>, rows: &[Row]) -> Line<'static> {

@@ -379,12 +379,10 @@ fn a_run_opened_in_chinese_is_read_in_english_and_the_reverse() {
         let text = terminal.text();
         assert!(!text.contains(unwanted), "opened in {opened}, read in {reads}:\n{text}");
         terminal.screenshot(&format!("recorded-in-{opened}"));
-        // The first one pauses the run, the second one leaves.
+        // One question says what becomes of the run, and one key answers it.
         terminal.keys(&format!("{ESC}:q\r"));
-        common::eventually("the end of the pause", common::LONG, || {
-            (!terminal.text().contains("waits for you")).then_some(())
-        });
-        terminal.keys(":q\r");
+        terminal.shows(&["Pause and leave", &format!("tidepilot runs resume {run}")]);
+        terminal.keys("y");
         assert_eq!(terminal.ended(), 0);
     }
 }
