@@ -15,7 +15,6 @@ use crate::runbook::run::ways::WayOn;
 /// Journals in a folder, newest first. Who drives an open one is told by its lock alone.
 pub fn standings(folder: &Path, lang: Lang) -> Vec<Standing> {
     let mut all: Vec<Standing> = journal::list(folder)
-        .into_iter()
         .map(|(id, records)| {
             let made = records.map_err(|error| error.to_string()).and_then(|records| {
                 let mut standing = Standing::of(&reworded::records(&records, lang), true, Drives::NotKnown)?;

@@ -373,8 +373,10 @@ impl Driver {
     /// With `--local-only` this folder is all that keeps a second run out: a journal in it that cannot be read may be
     /// an open run on this very target. One sentence.
     fn unreadable(&self) -> Option<String> {
-        let journals = journal::list(&self.runs).into_iter().filter(|_| self.local_only);
-        let mut unreadable = journals.filter_map(|(id, records)| match records {
+        if !self.local_only {
+            return None;
+        }
+        let mut unreadable = journal::list(&self.runs).filter_map(|(id, records)| match records {
             Ok(records) => Some((id, replay(&records, self.lang()).err()?)),
             Err(why) => Some((id, why.to_string())),
         });

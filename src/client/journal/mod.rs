@@ -158,9 +158,10 @@ pub fn text(dir: &Path, run: &str) -> Result<String, LedgerError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs.
-pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+/// Every journal of a directory, by run; one that cannot be read is listed with the reason. No directory: no runs. Each is
+/// read when its turn comes: there may be thousands.
+pub fn list(dir: &Path) -> impl Iterator<Item = (String, Result<Vec<Record>, LedgerError>)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
     let mut runs: Vec<String> = entries
         .filter_map(Result::ok)
         .take(FOLDER_LIMIT)
@@ -168,7 +169,7 @@ pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
         .collect();
     runs.sort();
     let mut left = LONGEST_TOGETHER;
-    let one = |run: String| {
+    let one = move |run: String| {
         let size = path(dir, &run).ok().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |found| found.len());
         let records = match left.checked_sub(size) {
             Some(rest) => {
@@ -179,7 +180,7 @@ pub fn list(dir: &Path) -> Vec<(String, Result<Vec<Record>, LedgerError>)> {
         };
         (run, records)
     };
-    runs.into_iter().map(one).collect()
+    runs.into_iter().map(one)
 }
 
 /// Refuses a folder into which others may lay journals: what stands in one is gone on with.
@@ -400,9 +401,22 @@ mod tests {
         for bad in ["", "../r", "a/b", "a.b"] {
             assert!(refusal(Journal::create(dir.path(), bad)).contains("is not the name of a run"), "{bad}");
         }
-        let listed: Vec<(String, bool)> = list(dir.path()).into_iter().map(|(run, read)| (run, read.is_ok())).collect();
+        let listed: Vec<(String, bool)> = list(dir.path()).map(|(run, read)| (run, read.is_ok())).collect();
         assert_eq!(listed, [("noise".into(), false), ("other".into(), false), ("r".into(), true)]);
-        assert!(list(&dir.path().join("nowhere")).is_empty());
+        assert_eq!(list(&dir.path().join("nowhere")).count(), 0);
+    }
+
+    #[test]
+    fn a_journal_is_read_when_its_turn_comes() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let file = three(dir.path());
+        let second = dir.path().join("s.jsonl");
+        std::fs::copy(&file, &second).expect("copied");
+        let mut listed = list(dir.path());
+        assert!(listed.next().is_some_and(|(run, read)| run == "r" && read.is_ok()));
+        std::fs::remove_file(&second).expect("removed");
+        let (run, read) = listed.next().expect("the second one");
+        assert!(run == "s" && refusal(read).contains("no journal of run s"), "it was read before");
     }
 
     #[test]
