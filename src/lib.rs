@@ -21,6 +21,7 @@ pub mod counted;
 mod files;
 pub mod fleet;
 pub mod hazards;
+pub mod misread;
 mod near;
 pub mod report;
 pub mod runbook;

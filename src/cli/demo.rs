@@ -11,6 +11,7 @@ use color_eyre::eyre::{Result, WrapErr};
 use super::shared_options::Connect;
 use super::signals::Signals;
 use super::{USAGE, console, fail, print, screenshots};
+use crate::misread::Misread;
 use crate::sim::load::Load;
 use crate::sim::scenario::UserSpec;
 use crate::sim::tunnel::PdTunnel;
@@ -84,11 +85,12 @@ impl DemoArgs {
 }
 
 /// `120x32`, of a size that a console can be drawn in.
-fn size(text: &str) -> Result<(u16, u16), String> {
-    let (columns, lines) = text.split_once('x').ok_or("COLUMNSxLINES, as 120x32")?;
+fn size(text: &str) -> Result<(u16, u16), Misread> {
+    let expected = || Misread::new("COLUMNSxLINES, as 120x32, from 20x5 to 400x200", text);
+    let (columns, lines) = text.split_once('x').ok_or_else(expected)?;
     match (columns.parse(), lines.parse()) {
         (Ok(columns @ 20..=400), Ok(lines @ 5..=200)) => Ok((columns, lines)),
-        (_, _) => Err("from 20x5 to 400x200".to_owned()),
+        (_, _) => Err(expected()),
     }
 }
 

@@ -16,7 +16,7 @@ use clap::Args;
 
 use self::ordering::{Ordered, ordered, seen_by_pod, stops};
 use super::face::{FaceArgs, RunOutput, Said, answer, drive, finish, flagged, told};
-use super::shared_options::Connect;
+use super::shared_options::{Connect, namespace_of};
 use super::signals::{Signals, asked};
 use super::{complain, note, print};
 use crate::app::driver::jobs::{Followed, ToDrive};
@@ -26,6 +26,7 @@ use crate::app::exit::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::jobs::looking::Seen;
 use crate::client::jobs::manifest::Order;
+use crate::misread::Misread;
 use crate::report;
 use crate::runbook::actions::requests::{manifest, quote};
 use crate::runbook::plan::{Gate, Plan};
@@ -70,14 +71,8 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// A context may have slashes of its own; a namespace has none.
-fn place(text: &str) -> Result<Place, String> {
-    match text.rsplit_once('/') {
-        Some((context, namespace)) if !context.is_empty() && !namespace.is_empty() => {
-            Ok(Place { context: context.to_owned(), namespace: namespace.to_owned() })
-        }
-        _ => Err(format!("expected CONTEXT/NAMESPACE, found {text:?}")),
-    }
+fn place(text: &str) -> Result<Place, Misread> {
+    namespace_of(text).map(|(context, namespace)| Place { context, namespace })
 }
 
 /// The side of whoever submits.

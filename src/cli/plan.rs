@@ -10,6 +10,7 @@ use super::shared_options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::exit::Exit;
 use crate::files::{self, Allowed};
+use crate::misread::Misread;
 use crate::report;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
@@ -69,8 +70,8 @@ enum PlanOutput {
 }
 
 /// Reads `NAME=VALUE`.
-pub fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("expected NAME=VALUE, found {text:?}"))?;
+pub fn pair(text: &str) -> Result<(String, String), Misread> {
+    let (name, value) = text.split_once('=').ok_or_else(|| Misread::new("NAME=VALUE", text))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 

@@ -14,6 +14,7 @@ use super::{USAGE, complain, fail, print};
 use crate::app::exit::Exit;
 use crate::files::write_private;
 use crate::fleet::ObjectRef;
+use crate::misread::Misread;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
 use crate::runbook::actions::requests::quote;
@@ -55,13 +56,13 @@ struct Account {
     name: String,
 }
 
-fn account(text: &str) -> Result<Account, String> {
+fn account(text: &str) -> Result<Account, Misread> {
     let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
     match text.split_once('/') {
         Some((namespace, name)) if plain(namespace) && plain(name) => {
             Ok(Account { namespace: namespace.to_owned(), name: name.to_owned() })
         }
-        _ => Err(format!("expected NAMESPACE/NAME, found {text:?}")),
+        _ => Err(Misread::new("NAMESPACE/NAME", text)),
     }
 }
 

@@ -9,13 +9,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::shared_options::Connect;
+use super::shared_options::{Connect, namespace_of};
 use super::{USAGE, fail, manual, print};
 use crate::client;
 use crate::fleet::ObjectRef;
 use crate::fleet::database::databases;
 use crate::fleet::dns_forwards::{Forwards, forwards};
 use crate::fleet::extras::Extras;
+use crate::misread::Misread;
 use crate::report::plain;
 
 /// Something could not be told.
@@ -42,7 +43,7 @@ struct CorednsArgs {
     #[arg(long = "dns", value_name = "CONTEXT=ADDRESS[,ADDRESS…]", value_parser = addresses)]
     dns: Vec<(String, Vec<String>)>,
     /// A KubeCluster that is to join, and the namespace that its TidbCluster will have; repeatable
-    #[arg(long = "with", value_name = "CONTEXT/NAMESPACE", value_parser = joining)]
+    #[arg(long = "with", value_name = "CONTEXT/NAMESPACE", value_parser = namespace_of)]
     with: Vec<(String, String)>,
     /// Only what belongs into the Corefile of this KubeCluster
     #[arg(long = "for", value_name = "CONTEXT")]
@@ -50,25 +51,15 @@ struct CorednsArgs {
 }
 
 /// `east=10.0.0.10,10.0.0.11`; a port may follow an address.
-fn addresses(text: &str) -> Result<(String, Vec<String>), String> {
-    let wanted = "expected CONTEXT=ADDRESS[,ADDRESS…]";
-    let (context, list) = text.rsplit_once('=').ok_or_else(|| format!("{wanted}, found no `=`"))?;
+fn addresses(text: &str) -> Result<(String, Vec<String>), Misread> {
+    let wanted = "CONTEXT=ADDRESS[,ADDRESS…]";
+    let (context, list) = text.rsplit_once('=').ok_or_else(|| Misread::plain(wanted, "no `=`"))?;
     let all: Vec<String> = list.split(',').map(|one| one.trim().to_owned()).collect();
     let valid = |one: &String| one.parse::<IpAddr>().is_ok() || one.parse::<SocketAddr>().is_ok();
     match (context.is_empty(), all.iter().find(|one| !valid(one))) {
-        (true, _) => Err(format!("{wanted}, found no context")),
-        (false, Some(bad)) => Err(format!("{wanted}, found {bad:?}, which is no IP address (with or without a port)")),
+        (true, _) => Err(Misread::plain(wanted, "no context")),
+        (false, Some(bad)) => Err(Misread::new(wanted, bad).hint(", which is no IP address (with or without a port)")),
         (false, None) => Ok((context.to_owned(), all)),
-    }
-}
-
-/// `arn:aws:eks:eu-west-1:1:cluster/east/prod`: a context may have slashes, a namespace has none.
-fn joining(text: &str) -> Result<(String, String), String> {
-    match text.rsplit_once('/') {
-        Some((context, namespace)) if !context.is_empty() && !namespace.is_empty() => {
-            Ok((context.to_owned(), namespace.to_owned()))
-        }
-        _ => Err(format!("expected CONTEXT/NAMESPACE, found {text:?}")),
     }
 }
 
@@ -162,7 +153,7 @@ mod tests {
         for (bad, why) in
             [("east", "no `=`"), ("=10.0.0.1", "no context"), ("east=dns.example", "no IP address"), ("east=", "no IP")]
         {
-            assert!(addresses(bad).is_err_and(|error| error.contains(why)), "{bad}");
+            assert!(addresses(bad).is_err_and(|error| error.to_string().contains(why)), "{bad}");
         }
     }
 

@@ -12,6 +12,7 @@ use crate::client::Links;
 use crate::client::kube::targets::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
 use crate::config::{self, Config};
 use crate::files::{is_sticky, shared};
+use crate::misread::Misread;
 use crate::near::near;
 use crate::runbook::actions::requests::quote;
 
@@ -264,5 +265,16 @@ impl Connect {
             Some(why) => Err(why),
             None => Ok(runs),
         }
+    }
+}
+
+/// Reads `CONTEXT/NAMESPACE`: `arn:aws:eks:eu-west-1:1:cluster/east/prod`. A context may have slashes of its own, a namespace
+/// has none.
+pub fn namespace_of(text: &str) -> Result<(String, String), Misread> {
+    match text.rsplit_once('/') {
+        Some((context, namespace)) if !context.is_empty() && !namespace.is_empty() => {
+            Ok((context.to_owned(), namespace.to_owned()))
+        }
+        _ => Err(Misread::new("CONTEXT/NAMESPACE", text)),
     }
 }

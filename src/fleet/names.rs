@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::misread::Misread;
+
 /// `namespace/name` inside one KubeCluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectKey {
@@ -38,12 +40,12 @@ impl ObjectRef {
 
     /// Reads `CONTEXT/NAMESPACE/NAME`. A context may itself hold slashes (EKS ARNs do), so the last two parts are
     /// the namespace and the name.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Misread> {
         let mut parts = text.rsplitn(3, '/');
         let (name, namespace, context) = (parts.next(), parts.next(), parts.next());
         match (context, namespace, name) {
             (Some(c), Some(ns), Some(n)) if !c.is_empty() && !ns.is_empty() && !n.is_empty() => Ok(Self::new(c, ns, n)),
-            _ => Err(format!("expected CONTEXT/NAMESPACE/NAME, found {text:?}")),
+            _ => Err(Misread::new("CONTEXT/NAMESPACE/NAME", text)),
         }
     }
 

@@ -9,6 +9,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::misread::Misread;
+
 /// An etcd member id. Rendered in hex by etcd v2 and by us, in decimal by v3, PD's API and TidbCluster status
 /// (`domain.md` §3.5); exceeds `i64` and 2^53, so it never passes through a float.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,13 +26,13 @@ impl MemberId {
     }
 
     /// Reads etcd v2's form: hex without `0x`.
-    pub fn from_hex(text: &str) -> Result<Self, String> {
-        u64::from_str_radix(text, 16).map(Self).map_err(|_| format!("expected a member id in hex, found {text:?}"))
+    pub fn from_hex(text: &str) -> Result<Self, Misread> {
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| Misread::new("a member id in hex", text))
     }
 
     /// Reads the form of etcd v3, PD and TidbCluster status: decimal.
-    pub fn from_decimal(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| format!("expected a member id in decimal, found {text:?}"))
+    pub fn from_decimal(text: &str) -> Result<Self, Misread> {
+        text.parse().map(Self).map_err(|_| Misread::new("a member id in decimal", text))
     }
 }
 

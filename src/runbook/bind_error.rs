@@ -1,5 +1,7 @@
 //! Why a document and its inputs make no plan.
 
+use crate::misread::Misread;
+
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
@@ -8,7 +10,7 @@ pub enum BindError {
     #[error("there is no input {name:?}; this runbook has: {known}")]
     UnknownInput { name: String, known: String },
     #[error("input {name}: {why}")]
-    BadInput { name: String, why: String },
+    BadInput { name: String, why: Misread },
     #[error("{0}")]
     Unseen(String),
     #[error("step {step}: {why}")]

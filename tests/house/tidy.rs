@@ -8,9 +8,9 @@ use super::source::code;
 
 /// What each room may import of the others. `app/driver` is the one part of `app` that may touch `client`.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("fleet", &["counted"]),
+    ("fleet", &["counted", "misread"]),
     ("hazards", &["fleet", "counted"]),
-    ("runbook", &["hazards", "fleet", "counted", "near"]),
+    ("runbook", &["hazards", "fleet", "counted", "near", "misread"]),
     ("client", &["files", "runbook", "fleet", "counted"]),
     ("app", &["runbook", "hazards", "fleet", "counted", "near"]),
     ("console", &["report", "app", "runbook", "hazards", "fleet", "shown", "counted"]),
@@ -19,13 +19,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("shown", &[]),
     ("counted", &[]),
     ("near", &[]),
+    ("misread", &[]),
     ("config", &["files"]),
     ("files", &[]),
     (
         "cli",
         &[
-            "app", "client", "config", "console", "counted", "files", "fleet", "hazards", "near", "report", "runbook",
-            "shown", "sim",
+            "misread", "app", "client", "config", "console", "counted", "files", "fleet", "hazards", "near", "report",
+            "runbook", "shown", "sim",
         ],
     ),
 ];

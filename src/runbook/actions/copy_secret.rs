@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::managed_fields::last_writer_of_object;
@@ -42,10 +43,10 @@ struct With {
 }
 
 impl ActionKind for CopySecret {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { from, target, keys } = document(with)?;
         if let Some(other) = keys.iter().find(|key| !COPIED_KEYS.contains(&key.as_str())) {
-            return Err(format!("key {other:?} is not copied; {} are", COPIED_KEYS.join(", ")));
+            return BadWith::refused(format!("key {other:?} is not copied; {} are", COPIED_KEYS.join(", ")));
         }
         Ok(Self { from, target, keys })
     }

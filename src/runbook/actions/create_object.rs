@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{RUN_LABEL, Request, THIS_RUN};
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::managed_fields::last_writer_of_object;
@@ -39,7 +40,7 @@ struct With {
 }
 
 impl ActionKind for CreateObject {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { target, object } = document(with)?;
         placed(target, pruned(object))
     }
@@ -178,20 +179,21 @@ fn pruned(value: Value) -> Value {
     }
 }
 
-fn placed(target: ObjectRef, mut object: Value) -> Result<CreateObject, String> {
+fn placed(target: ObjectRef, mut object: Value) -> Result<CreateObject, BadWith> {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let kind = ObjectKind::of(&object).ok_or_else(|| {
         let known: Vec<String> =
             ObjectKind::ALL.iter().map(|kind| format!("{} {}", kind.api_version(), kind.kind())).collect();
-        format!("cannot create {:?} {:?}; known are: {}", text("apiVersion"), text("kind"), known.join(", "))
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        BadWith::Refused(format!("cannot create {version:?} {kind:?}; known are: {}", known.join(", ")))
     })?;
     if kind == ObjectKind::Secret {
-        return Err("a Secret is not created from a document: its values would stand in the plan".into());
+        return BadWith::refused("a Secret is not created from a document: its values would stand in the plan");
     }
     // Where it lies is said once, by the target.
-    let root = object.as_object_mut().ok_or("`object` is no manifest")?;
+    let root = object.as_object_mut().ok_or_else(|| BadWith::Refused("`object` is no manifest".into()))?;
     let given = root.remove("metadata").unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    let Value::Object(mut metadata) = given else { return Err("`object.metadata` is no map".into()) };
+    let Value::Object(mut metadata) = given else { return BadWith::refused("`object.metadata` is no map") };
     metadata.insert("name".into(), Value::String(target.name.clone()));
     if kind.namespaced() {
         metadata.insert("namespace".into(), Value::String(target.namespace.clone()));
@@ -233,7 +235,7 @@ mod tests {
             (json!({"apiVersion": "v1", "kind": "Secret", "data": {}}), "not created from a document"),
         ] {
             let error = placed(at.clone(), refused).expect_err("refused");
-            assert!(error.contains(why), "{error}");
+            assert!(error.to_string().contains(why), "{error}");
         }
     }
 

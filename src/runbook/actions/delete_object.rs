@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Request, THIS_RUN};
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid, written_by};
@@ -46,7 +47,7 @@ struct With {
 }
 
 impl ActionKind for DeleteObject {
-    fn read(with: Value, seen: &Observation) -> Result<Self, String> {
+    fn read(with: Value, seen: &Observation) -> Result<Self, BadWith> {
         let With { target, kind, own } = document(with)?;
         let (uid, made_by) = match own {
             true => (None, Some(THIS_RUN.to_owned())),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Request, Signer};
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
@@ -55,7 +56,7 @@ struct With {
 }
 
 impl ActionKind for IssueCa {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { target, common_name, organization, days, signer, folder } = document(with)?;
         certificate_for(&common_name, days)?;
         Ok(Self { target, common_name, organization, days, signer: signed_by(&signer, folder)? })

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::action::{Replaced, Request, Signer};
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::issued::{Issues, certificate_for, faults, judged, never_shown, signed, signed_by};
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
@@ -72,12 +73,12 @@ struct With {
 }
 
 impl ActionKind for IssueCertificate {
-    fn read(with: Value, seen: &Observation) -> Result<Self, String> {
+    fn read(with: Value, seen: &Observation) -> Result<Self, BadWith> {
         let With { target, authority, common_name, organization, hosts, usages, days, signer, folder, replace } =
             document(with)?;
         certificate_for(&common_name, days)?;
         if usages.is_empty() {
-            return Err("a certificate without `usages` would be good for anything".into());
+            return BadWith::refused("a certificate without `usages` would be good for anything");
         }
         let signer = signed_by(&signer, folder)?;
         let replaces = if replace { replaced(&target, seen)? } else { None };
@@ -208,13 +209,14 @@ impl Issues for IssueCertificate {
 }
 
 /// The certificate that the plan's look saw there; none where no Secret is.
-fn replaced(target: &ObjectRef, seen: &Observation) -> Result<Option<Replaced>, String> {
+fn replaced(target: &ObjectRef, seen: &Observation) -> Result<Option<Replaced>, BadWith> {
+    let not_seen = |why: &str| Err(BadWith::NotSeen(format!("Secret {target}, which is to be replaced, {why}")));
     match seen.fleet.sight(&ObjectId::new(ObjectKind::Secret, target)) {
         Some(Lookup::Present(secret)) => {
             Ok(Some(Replaced { uid: uid(secret).to_owned(), fingerprint: fingerprint(secret) }))
         }
         Some(Lookup::Absent) => Ok(None),
-        Some(Lookup::Unseen(why)) => Err(format!("Secret {target}, which is to be replaced, cannot be read: {why}")),
-        None => Err(format!("Secret {target}, which is to be replaced, was not looked at")),
+        Some(Lookup::Unseen(why)) => not_seen(&format!("cannot be read: {why}")),
+        None => not_seen("was not looked at"),
     }
 }

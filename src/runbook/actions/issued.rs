@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use super::super::action::{Replaced, Signer};
 use super::super::image::Image;
 use super::Action;
+use super::bad_with::BadWith;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{SecretFacts, fingerprint, kept_by};
 use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::tls::{CertificateFault, KEYS};
+use crate::misread::Misread;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
 
 /// Longest life of a certificate, in days: a hundred years.
@@ -130,24 +132,24 @@ pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
     }
 }
 
-pub(super) fn certificate_for(common_name: &str, days: u32) -> Result<(), String> {
+pub(super) fn certificate_for(common_name: &str, days: u32) -> Result<(), Misread> {
     // The longest that X.509 takes.
     if common_name.is_empty() || common_name.len() > 64 || common_name.chars().any(char::is_control) {
-        return Err(format!("expected a common name of 1 to 64 characters, found {common_name:?}"));
+        return Err(Misread::new("a common name of 1 to 64 characters", common_name));
     }
     if !(1..=MOST_DAYS).contains(&days) {
-        return Err(format!("expected 1 to {MOST_DAYS} days, found {days}"));
+        return Err(Misread::plain(format!("1 to {MOST_DAYS} days"), days.to_string()));
     }
     Ok(())
 }
 
 /// The signer that a document names.
-pub(super) fn signed_by(signer: &str, folder: Option<String>) -> Result<Signer, String> {
+pub(super) fn signed_by(signer: &str, folder: Option<String>) -> Result<Signer, BadWith> {
     match (signer, folder.filter(|folder| !folder.trim().is_empty())) {
         ("builtin", _) => Ok(Signer::Builtin),
         ("cfssl", Some(folder)) => Ok(Signer::Cfssl { folder }),
-        ("cfssl", None) => Err("cfssl needs a folder for its files".into()),
-        (other, _) => Err(format!("expected signer builtin or cfssl, found {other:?}")),
+        ("cfssl", None) => BadWith::refused("cfssl needs a folder for its files"),
+        (other, _) => Err(Misread::new("signer builtin or cfssl", other).into()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod await_until;
 pub(super) mod back;
+mod bad_with;
 mod copy_secret;
 mod create_object;
 pub(super) mod danger;
@@ -45,6 +46,7 @@ use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
 use crate::runbook::actions::back::Sets;
+use crate::runbook::actions::bad_with::BadWith;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
@@ -106,8 +108,12 @@ macro_rules! actions {
                 }
             }
 
-            /// Makes the action of a step from its filled `with`. `Err`: one sentence.
-            pub(in crate::runbook) fn read(name: ActionName, with: Value, seen: &Observation) -> Result<Self, String> {
+            /// Makes the action of a step from its filled `with`.
+            pub(in crate::runbook) fn read(
+                name: ActionName,
+                with: Value,
+                seen: &Observation,
+            ) -> Result<Self, BadWith> {
                 match name {
                     $(ActionName::$Action => $Action::read(with, seen).map(Action::$Action),)+
                 }
@@ -184,7 +190,7 @@ pub enum WayBack {
 /// All that has to be known of an action.
 pub(in crate::runbook) trait ActionKind {
     /// From a filled `with`, with what the look has to add (uids). Here are the limits of what a document can ask for.
-    fn read(with: Value, seen: &Observation) -> Result<Self, String>
+    fn read(with: Value, seen: &Observation) -> Result<Self, BadWith>
     where
         Self: Sized;
     /// JSON Schema of its `with`.
@@ -299,6 +305,6 @@ fn schema_of<T: JsonSchema>() -> Schema {
     SchemaGenerator::default().into_root_schema_for::<T>()
 }
 
-fn document<T: serde::de::DeserializeOwned>(with: Value) -> Result<T, String> {
-    serde_json::from_value(with).map_err(|error| format!("`with`: {error}"))
+fn document<T: serde::de::DeserializeOwned>(with: Value) -> Result<T, BadWith> {
+    Ok(serde_json::from_value(with)?)
 }

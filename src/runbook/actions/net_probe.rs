@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -46,10 +47,10 @@ struct With {
 }
 
 impl ActionKind for NetProbe {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { target, places, ports, patience_s } = document(with)?;
         if places.len() < 2 {
-            return Err("there are fewer than two places to look between".into());
+            return BadWith::refused("there are fewer than two places to look between");
         }
         Ok(Self { target, places, ports, patience_s })
     }

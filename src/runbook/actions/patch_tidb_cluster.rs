@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::action::{RESTARTED_AT, Request, Reversibility};
 use super::super::image::Image;
 use super::back::{Back, Part, Sets, Undoing};
+use super::bad_with::BadWith;
 use super::{Action, ActionKind, Does, WaitRollout, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::managed_fields::last_writer_of_fields;
@@ -42,12 +43,15 @@ struct With {
 }
 
 impl ActionKind for PatchTidbCluster {
-    fn read(with: Value, seen: &Observation) -> Result<Self, String> {
+    fn read(with: Value, seen: &Observation) -> Result<Self, BadWith> {
         let With { target, merge } = document(with)?;
-        let tc = seen.fleet.tidb_cluster(&target).ok_or_else(|| format!("there is no TidbCluster {target}"))?;
+        let tc = seen
+            .fleet
+            .tidb_cluster(&target)
+            .ok_or_else(|| BadWith::NotSeen(format!("there is no TidbCluster {target}")))?;
         if merge.pointer("/spec/tlsCluster").is_some() {
-            return Err(
-                "tlsCluster is not toggled on a live cluster (the scheme of the peerURLs would not follow)".into()
+            return BadWith::refused(
+                "tlsCluster is not toggled on a live cluster (the scheme of the peerURLs would not follow)",
             );
         }
         Ok(Self { uid: tc.metadata.uid.clone(), target, merge })

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::action::Request;
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::database_of;
@@ -36,7 +37,7 @@ struct With {
 }
 
 impl ActionKind for TransferPdLeader {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { target, to } = document(with)?;
         Ok(Self { target, to })
     }

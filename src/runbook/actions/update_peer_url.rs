@@ -10,6 +10,7 @@ use super::super::Observation;
 use super::super::action::Request;
 use super::super::image::Image;
 use super::back::{Back, Part, Sets, Undoing};
+use super::bad_with::BadWith;
 use super::{Action, ActionKind, Does, ProbePeerUrl, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, database_of};
@@ -54,7 +55,7 @@ struct With {
 }
 
 impl ActionKind for UpdatePeerUrl {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { target, id, pod, from, to } = document(with)?;
         Ok(Self { target, id, pod, from, to, restores: false })
     }

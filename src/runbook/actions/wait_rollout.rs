@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::Observation;
 use super::super::action::Request;
 use super::super::image::Image;
+use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::database_of;
@@ -49,7 +50,7 @@ struct With {
 }
 
 impl ActionKind for WaitRollout {
-    fn read(with: Value, _: &Observation) -> Result<Self, String> {
+    fn read(with: Value, _: &Observation) -> Result<Self, BadWith> {
         let With { target, since, component } = document(with)?;
         Ok(Self { target, since, component })
     }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::fleet::ObjectRef;
+use crate::misread::Misread;
 use crate::runbook::language::expr;
 use crate::runbook::language::text::Text;
 
@@ -65,40 +66,42 @@ pub enum InputType {
 
 impl Input {
     /// One value. `Err`: what was expected, what was found.
-    pub fn value(&self, text: &str) -> Result<Value, String> {
+    pub fn value(&self, text: &str) -> Result<Value, Misread> {
         Ok(match self.kind {
             InputType::TidbCluster => json!(ObjectRef::parse(text)?),
             InputType::NewTidbCluster => json!(place(text)?),
             InputType::NewTidbClusters => match split(text).map(place).collect::<Result<Vec<_>, _>>()? {
                 none if none.is_empty() => {
-                    return Err("expected CONTEXT/NAMESPACE/NAME, or several with commas between; found nothing".into());
+                    return Err(Misread::plain("CONTEXT/NAMESPACE/NAME, or several with commas between", "nothing"));
                 }
                 all => json!(all),
             },
-            InputType::KubeContext if text.trim().is_empty() => return Err("expected a kubeconfig context".into()),
+            InputType::KubeContext if text.trim().is_empty() => {
+                return Err(Misread::plain("a kubeconfig context", "nothing"));
+            }
             InputType::KubeContext => json!(text),
             InputType::DnsDomain => json!(dns_domain(text)?),
             InputType::Version if expr::version_at_least(text, "0") && text.starts_with('v') => json!(text),
-            InputType::Version => return Err(format!("expected a version such as v8.5.7, found {text:?}")),
+            InputType::Version => return Err(Misread::new("a version such as v8.5.7", text)),
             InputType::Integer => {
-                let number: i64 = text.parse().map_err(|_| format!("expected a whole number, found {text:?}"))?;
+                let number: i64 = text.parse().map_err(|_| Misread::new("a whole number", text))?;
                 let (min, max) = (self.min.unwrap_or(i64::MIN), self.max.unwrap_or(i64::MAX));
                 if !(min..=max).contains(&number) {
-                    return Err(format!("expected a number from {min} to {max}, found {number}"));
+                    return Err(Misread::plain(format!("a number from {min} to {max}"), number.to_string()));
                 }
                 json!(number)
             }
             InputType::Boolean => match text {
                 "true" => json!(true),
                 "false" => json!(false),
-                other => return Err(format!("expected true or false, found {other:?}")),
+                other => return Err(Misread::new("true or false", other)),
             },
             InputType::Time => match text.parse::<jiff::Timestamp>() {
                 Ok(_) => json!(text),
-                Err(_) => return Err(format!("expected a time such as 2026-01-01T00:00:00Z, found {text:?}")),
+                Err(_) => return Err(Misread::new("a time such as 2026-01-01T00:00:00Z", text)),
             },
             InputType::Choice if self.options.iter().any(|option| option == text) => json!(text),
-            InputType::Choice => return Err(format!("expected one of {}, found {text:?}", self.options.join(", "))),
+            InputType::Choice => return Err(Misread::new(format!("one of {}", self.options.join(", ")), text)),
             InputType::Text => json!(text),
         })
     }
@@ -109,11 +112,12 @@ pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Where a TidbCluster is, or could be made.
-fn place(text: &str) -> Result<ObjectRef, String> {
+fn place(text: &str) -> Result<ObjectRef, Misread> {
     let of = ObjectRef::parse(text)?;
     for (what, name) in [("namespace", &of.namespace), ("name", &of.name)] {
         if !label(name) {
-            return Err(format!("expected a {what} of small letters, digits and \"-\" (at most 63), found {name:?}"));
+            let expected = format!("a {what} of small letters, digits and \"-\" (at most 63)");
+            return Err(Misread::new(expected, name));
         }
     }
     Ok(of)
@@ -129,24 +133,22 @@ fn label(text: &str) -> bool {
 
 /// A DNS domain as `clusterDomain` takes it. Refuses what an unset shell variable or a pasted template leaves
 /// behind (hazard 12).
-pub fn dns_domain(text: &str) -> Result<String, String> {
-    let hint = "expected a DNS domain such as cluster1.com or cluster.local";
+pub fn dns_domain(text: &str) -> Result<String, Misread> {
+    let wanted = "a DNS domain such as cluster1.com or cluster.local";
     if text.is_empty() {
-        return Err(format!(
-            "{hint}, found nothing; leave the input out when all Kubernetes clusters share one domain"
-        ));
+        let hint = "; leave the input out when all Kubernetes clusters share one domain";
+        return Err(Misread::plain(wanted, "nothing").hint(hint));
     }
     let plain = crate::fleet::dns::normal(text.trim());
     if plain != text && plain.split('.').all(label) {
-        return Err(format!(
-            "{hint}, found {text:?}: write {plain:?}, which is the same to DNS, and one name to PD and to certificates"
-        ));
+        let hint = format!(": write {plain:?}, which is the same to DNS, and one name to PD and to certificates");
+        return Err(Misread::new(wanted, text).hint(hint));
     }
     if text.len() > 253 || !text.split('.').all(label) {
-        return Err(format!("{hint}, found {text:?}"));
+        return Err(Misread::new(wanted, text));
     }
     if text.starts_with("svc.") {
-        return Err(format!("{hint}, found {text:?}: leave the leading \"svc.\" out"));
+        return Err(Misread::new(wanted, text).hint(": leave the leading \"svc.\" out"));
     }
     Ok(text.to_owned())
 }
@@ -167,7 +169,7 @@ mod tests {
         }
         for other in ["Cluster.LOCAL", "cluster.local.", " cluster.local"] {
             let error = dns_domain(other).expect_err("refused");
-            assert!(error.contains("write \"cluster.local\""), "{error}");
+            assert!(error.to_string().contains("write \"cluster.local\""), "{error}");
         }
     }
 

@@ -42,7 +42,7 @@ pub fn read(runbook: &Runbook, given: &BTreeMap<String, String>) -> Result<Given
             }
             return Err(BindError::MissingInput { name: input.name.clone(), prompt: input.prompt.en.clone() });
         };
-        let bad = |why: String| BindError::BadInput { name: input.name.clone(), why };
+        let bad = |why| BindError::BadInput { name: input.name.clone(), why };
         let value = input.value(text).map_err(bad)?;
         match input.kind {
             InputType::TidbCluster | InputType::NewTidbCluster => {

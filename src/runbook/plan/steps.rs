@@ -126,7 +126,7 @@ fn concrete(
     target: &ObjectRef,
 ) -> Result<PlannedStep, String> {
     let with = facts.fill(&step.with, env)?;
-    let action = Action::read(step.action, with, facts.seen)?;
+    let action = Action::read(step.action, with, facts.seen).map_err(|bad| bad.to_string())?;
     let cluster = facts.seen.fleet.clusters.get(&action.target().context).ok_or("its KubeCluster is gone")?;
     let tc = facts.seen.fleet.tidb_cluster(action.target());
     // What `WaitRollout` and the URL updates will find is what the patch before them makes, so only "already so"
