@@ -98,12 +98,11 @@ impl Run {
         let settled = first.is_some_and(|first| first.item.as_ref().is_none_or(|item| self.begun.contains(item)));
         let mut items = BTreeSet::new();
         let all = self.steps().iter().filter(|step| *self.state(&step.id) == StepState::Pending);
-        let rivals = all.filter(move |step| match first {
+        all.filter(move |step| match first {
             Some(first) if settled => step.id == first.id,
             Some(first) => step.phase == first.phase && step.item.as_ref().is_some_and(|item| items.insert(item)),
             None => false,
-        });
-        rivals
+        })
     }
 
     /// Stops at once. An Intent that is open stays so: whoever goes on looks first.
