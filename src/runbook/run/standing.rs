@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::bad_record::BadRecord;
 pub use self::explaining::{explained, into_diagnosis, into_findings, unexplained};
-pub use self::waiting::gate_anew;
+pub use self::waiting::{Part, gate_anew};
 use self::waiting::{answers, first_sent, moves, named, waits};
 use crate::fleet::database::Database;
 use crate::fleet::{Fleet, ObjectRef};
@@ -138,6 +138,9 @@ pub struct Standing {
     pub next: Vec<String>,
     /// The TidbClusters of which it restarts something now.
     pub restarts: BTreeSet<String>,
+    /// What of them it restarts.
+    #[serde(skip)]
+    pub part: Part,
     /// The PD pods whose peerURLs it is about to correct: `CONTEXT/NAMESPACE/POD`.
     pub corrects: BTreeSet<String>,
     /// Last renewal of the lease that is held for it, and for how many seconds it is good.
@@ -198,7 +201,7 @@ impl Standing {
         let (run, view) = (shown.run(), shown.view());
         let (completed, steps) = view.count();
         let open = view.outcome.is_none();
-        let (restarts, corrects) = if open { moves(shown, &view) } else { Default::default() };
+        let (restarts, part, corrects) = if open { moves(shown, &view) } else { Default::default() };
         let mut standing = Self {
             run: run.id.clone(),
             runbook: run.plan.runbook.clone(),
@@ -226,6 +229,7 @@ impl Standing {
             approval: Awaiting::of(shown).filter(|_| open),
             next: Vec::new(),
             restarts,
+            part,
             corrects,
             renewed: None,
             answers: answers(shown, &view, here),

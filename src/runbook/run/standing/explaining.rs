@@ -9,10 +9,11 @@ use jiff::SignedDuration;
 use super::Standing;
 use super::waiting::pod_name;
 use crate::fleet::ObjectRef;
-use crate::fleet::database::{Database, Member};
+use crate::fleet::database::{Database, Member, StoreRow};
 use crate::fleet::diagnosis::{Diagnosis, Leftover};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::subject::Subject;
+use crate::fleet::tidbcluster::Component;
 use crate::hazards::Finding;
 
 impl Standing {
@@ -25,8 +26,28 @@ impl Standing {
     /// lies close together counts as later.
     fn is_older(&self, problem: &Problem) -> bool {
         const APART: SignedDuration = SignedDuration::from_secs(30);
+        // Heartbeats of stores are written down by PD every five minutes: a new leader tells of one that is as old as that.
+        const NOT_WRITTEN_DOWN: SignedDuration = SignedDuration::from_secs(330);
+        let apart = if problem.kind == ProblemKind::StoreNotUp { NOT_WRITTEN_DOWN } else { APART };
         let both = problem.since.zip(self.first_sent);
-        both.is_some_and(|(since, sent)| sent.duration_since(since) > APART)
+        both.is_some_and(|(since, sent)| sent.duration_since(since) > apart)
+    }
+
+    fn restarted(&self, of: Option<&ObjectRef>) -> bool {
+        of.is_some_and(|of| self.restarts.contains(&of.to_string()))
+    }
+
+    /// Whether it restarts this member now.
+    fn restarts_member(&self, member: &Member) -> bool {
+        self.restarted(member.of().as_ref()) && self.part.holds(Component::Pd, member.pod.as_deref())
+    }
+
+    /// Whether a store is Disconnected for its doing: it restarts it, or PD pod by pod, whose new leaders have not heard of it.
+    fn disconnects(&self, row: &StoreRow) -> bool {
+        let component = if row.store.tiflash { Component::Tiflash } else { Component::Tikv };
+        row.store.state == "Disconnected"
+            && self.restarted(row.of.as_ref())
+            && (self.part.component == Some(Component::Pd) || self.part.holds(component, row.pod.as_deref()))
     }
 
     /// Whether what it is doing now accounts for a problem.
@@ -34,7 +55,6 @@ impl Standing {
         if !self.at_work_on(database) || self.is_older(problem) {
             return false;
         }
-        let restarted = |of: Option<ObjectRef>| of.is_some_and(|of| self.restarts.contains(&of.to_string()));
         let corrected = |member: &Member| {
             let pod = member.of().zip(member.pod.as_ref());
             pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
@@ -49,13 +69,13 @@ impl Standing {
         };
         match problem.kind {
             ProblemKind::NotReady | ProblemKind::OutsideReady => problem.about.iter().any(here),
-            ProblemKind::MemberUnhealthy => members().any(|member| restarted(member.of())),
+            ProblemKind::MemberUnhealthy => members().any(|member| self.restarts_member(member)),
             ProblemKind::PeerUrl => members().any(corrected),
             ProblemKind::StoreNotUp => {
                 let named = problem.about.iter().filter(|about| about.kind == "store");
                 let rows =
                     named.filter_map(|about| database.stores.iter().find(|row| row.store.id.to_string() == about.name));
-                rows.into_iter().any(|row| row.store.state == "Disconnected" && restarted(row.of.clone()))
+                rows.into_iter().any(|row| self.disconnects(row))
             }
             ProblemKind::OneUidTwice
             | ProblemKind::IdNotConfirmed
@@ -96,10 +116,8 @@ impl Standing {
             }
             "pd-member-unhealthy" => {
                 subjects("member").next().is_some()
-                    && subjects("member").all(|subject| {
-                        let of = member(&subject.name).and_then(Member::of);
-                        of.is_some_and(|of| self.restarts.contains(&of.to_string()))
-                    })
+                    && subjects("member")
+                        .all(|subject| member(&subject.name).is_some_and(|member| self.restarts_member(member)))
             }
             "peer-urls-half-updated" => {
                 let drifting: Vec<&Member> = database.members.iter().filter(|member| member.drift).collect();
@@ -190,6 +208,9 @@ pub fn into_findings(runs: &[Standing], databases: &[Database], findings: &mut [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::database::database_of;
+    use crate::runbook::language::sample;
+    use crate::runbook::run::standing::Part;
     use jiff::Timestamp;
 
     #[test]
@@ -208,5 +229,51 @@ mod tests {
         ] {
             assert_eq!(run(sent).is_older(&problem(since)), older, "{since:?} {sent:?}");
         }
+    }
+
+    #[test]
+    fn a_fault_elsewhere_in_the_tidbcluster_is_not_the_doing_of_a_run_that_restarts_a_part() {
+        let of = ObjectRef::new("sample", "db", "basic");
+        let fleet = sample::observations().remove(0).fleet;
+        let mut database = database_of(&fleet, &of).expect("a Database");
+        for (at, row) in database.stores.iter_mut().enumerate() {
+            row.store.state = "Disconnected".into();
+            (row.of, row.pod) = (Some(of.clone()), Some(format!("basic-tikv-{at}")));
+        }
+        let run = |component, pod: Option<&str>| Standing {
+            open: true,
+            sent: true,
+            target: of.to_string(),
+            restarts: [of.to_string()].into(),
+            part: Part { component, pod: pod.map(str::to_owned) },
+            ..Standing::default()
+        };
+        let store = |at: usize| {
+            let about = Subject::of_pd("store", database.stores[at].store.id.to_string());
+            Problem::new(ProblemKind::StoreNotUp, about, "is Disconnected")
+        };
+        let member = |at: usize| {
+            let about = Subject::of_pd("member", database.members[at].id.hex());
+            Problem::new(ProblemKind::MemberUnhealthy, about, "is not healthy")
+        };
+        let told =
+            |run: Standing| [store(0), store(1), member(0), member(1)].map(|problem| run.explains(&database, &problem));
+        assert_eq!(told(run(None, None)), [true; 4], "all of it restarts");
+        assert_eq!(told(run(None, Some("basic-tikv-0"))), [true, false, false, false]);
+        assert_eq!(told(run(None, Some("basic-pd-1"))), [false, false, false, true]);
+        assert_eq!(told(run(None, Some("basic-tidb-0"))), [false; 4]);
+        assert_eq!(told(run(Some(Component::Tikv), None)), [true, true, false, false]);
+        assert_eq!(told(run(Some(Component::Tidb), None)), [false; 4]);
+        // Its leader moves, and the next one hears of the stores anew.
+        assert_eq!(told(run(Some(Component::Pd), None)), [true; 4]);
+    }
+
+    #[test]
+    fn a_store_that_a_new_leader_of_pd_has_not_heard_of_is_no_older_than_the_run() {
+        let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).ok();
+        let store = |since| Problem::new(ProblemKind::StoreNotUp, Subject::of_pd("store", "1"), "away").since(since);
+        let run = Standing { first_sent: at(400), ..Standing::default() };
+        assert!(!run.is_older(&store(at(100))), "PD writes a heartbeat down every five minutes");
+        assert!(run.is_older(&store(at(40))), "longer ago than PD keeps it to itself");
     }
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 
 use super::Awaiting;
 use crate::fleet::ObjectRef;
+use crate::fleet::object::ObjectKind;
+use crate::fleet::tidbcluster::Component;
 use crate::runbook::actions::requests::quote;
 use crate::runbook::actions::{Action, UpdatePeerUrl};
 use crate::runbook::plan::{Document, Gate, PlannedStep};
@@ -82,8 +84,54 @@ pub(super) fn first_sent(records: &[Record]) -> Option<Timestamp> {
     records.iter().find(|record| matches!(record.event, Event::Intent { .. })).map(|record| record.at)
 }
 
-/// What it restarts now, and whose peerURLs it corrects.
-pub(super) fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<String>) {
+/// The part of a TidbCluster that is restarted; all of it where nothing is named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    pub component: Option<Component>,
+    pub pod: Option<String>,
+}
+
+impl Part {
+    /// What a step restarts, or what the steps before it restarted.
+    fn of(steps: &[PlannedStep], now: &PlannedStep) -> Self {
+        match &now.action {
+            Action::WaitRollout(wait) => Self { component: wait.component, pod: None },
+            Action::PatchTidbCluster(_) => {
+                let waits = steps.iter().filter_map(|step| match &step.action {
+                    Action::WaitRollout(wait) if wait.since.as_ref() == Some(&now.id) => Some(wait.component),
+                    _ => None,
+                });
+                Self { component: waits.last().flatten(), pod: None }
+            }
+            Action::Await(wait) => {
+                let before = steps.iter().take_while(|step| step.id != now.id);
+                let pods = before.filter(|step| step.phase == now.phase).filter_map(|step| pod_made_anew(&step.action));
+                let own =
+                    |pod: &&ObjectRef| pod.context == wait.target.context && pod.namespace == wait.target.namespace;
+                Self { component: None, pod: pods.filter(own).last().map(|pod| pod.name.clone()) }
+            }
+            other => Self { component: None, pod: pod_made_anew(other).map(|pod| pod.name.clone()) },
+        }
+    }
+
+    /// Whether this pod of this component is among it.
+    pub fn holds(&self, component: Component, pod: Option<&str>) -> bool {
+        self.component.is_none_or(|own| own == component) && self.pod.as_deref().is_none_or(|own| pod == Some(own))
+    }
+}
+
+/// The pod that a step deletes so that it is made anew: not one of the run's own making.
+fn pod_made_anew(action: &Action) -> Option<&ObjectRef> {
+    match action {
+        Action::DeleteObject(delete) if delete.object_kind == ObjectKind::Pod && delete.made_by.is_none() => {
+            Some(&delete.target)
+        }
+        _ => None,
+    }
+}
+
+/// What it restarts now, which part of it, and whose peerURLs it corrects.
+pub(super) fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, Part, BTreeSet<String>) {
     let run = shown.run();
     let planned = |id: &str| run.steps().iter().find(|step| step.id == id);
     let left: Vec<&PlannedStep> = view
@@ -98,7 +146,7 @@ pub(super) fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<S
             corrects.insert(pod_name(target, pod));
         }
     }
-    let mut restarts = BTreeSet::new();
+    let (mut restarts, mut part) = (BTreeSet::new(), Part::default());
     if let Some(now) = view.step().and_then(|line| planned(&line.id)).filter(|_| run.has_written()) {
         let sent = || view.step().is_some_and(|line| matches!(line.progress, Progress::Sent | Progress::Verifying));
         let restarting = match &now.action {
@@ -108,7 +156,45 @@ pub(super) fn moves(shown: &Shown, view: &View) -> (BTreeSet<String>, BTreeSet<S
         };
         if restarting {
             restarts.insert(now.action.target().to_string());
+            part = Part::of(run.steps(), now);
+        } else if pod_made_anew(&now.action).is_some() && sent() {
+            restarts.insert(run.plan.target.to_string());
+            part = Part::of(run.steps(), now);
         }
     }
-    (restarts, corrects)
+    (restarts, part, corrects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runbook::language::definition::Runbook;
+    use crate::runbook::language::sample;
+    use crate::runbook::plan::bind::bind;
+
+    /// The part at each step of a restart.
+    fn parts(pod: &str) -> Vec<(String, Part)> {
+        let runbook = Runbook::shipped("restart-component").expect("it ships");
+        let inputs = [
+            ("tidbCluster", sample::TARGET),
+            ("component", "tikv"),
+            ("pod", pod),
+            ("restartedAt", "2026-01-01T00:00:00Z"),
+        ];
+        let inputs = inputs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let observation = sample::observations().remove(0);
+        let steps = bind(&runbook, &inputs, &observation).expect("a plan").steps;
+        steps.iter().map(|step| (step.id.clone(), Part::of(&steps, step))).collect()
+    }
+
+    #[test]
+    fn a_restart_is_of_the_component_or_the_pod_that_was_asked_for() {
+        let all = Part { component: Some(Component::Tikv), pod: None };
+        assert_eq!(parts(""), [("mark".to_owned(), all.clone()), ("wait".to_owned(), all.clone())]);
+        let one = Part { component: None, pod: Some("basic-tikv-1".to_owned()) };
+        assert_eq!(parts("basic-tikv-1"), [("delete".to_owned(), one.clone()), ("well".to_owned(), one.clone())]);
+        assert!(all.holds(Component::Tikv, Some("basic-tikv-0")) && !all.holds(Component::Pd, Some("basic-pd-0")));
+        assert!(one.holds(Component::Tikv, Some("basic-tikv-1")) && !one.holds(Component::Tikv, Some("basic-tikv-0")));
+        assert!(!one.holds(Component::Tikv, None), "which pod it is is not known");
+    }
 }
