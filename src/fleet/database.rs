@@ -298,6 +298,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
             unseen.push(NotSeen::new(NotSeenKind::TidbClusterUnconfirmed, [Subject::tidb_cluster(of)], sentence));
         }
     }
+    let unseen = unseen.of(&name);
     Database {
         id,
         name,

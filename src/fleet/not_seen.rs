@@ -180,6 +180,11 @@ impl NotSeenList {
         self.0.push(one);
     }
 
+    /// All of this Database, in their own words.
+    pub fn of(self, database: &str) -> Self {
+        Self(self.0.into_iter().map(|one| one.of(database)).collect())
+    }
+
     pub fn extend(&mut self, more: impl IntoIterator<Item = NotSeen>) {
         self.0.extend(more);
     }

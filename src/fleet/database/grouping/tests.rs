@@ -79,6 +79,7 @@ fn who_may_belong_to_it_is_said_to_be_unseen() {
         "{:?}",
         database.unseen
     );
+    assert!(database.unseen.iter().all(|one| one.database.as_deref() == Some("basic")), "{:?}", database.unseen);
 }
 
 /// The bed, with a KubeCluster `aaa` in which one PD tells this.
