@@ -272,6 +272,27 @@ fn every_command_of_a_finding_works_where_it_is_found() {
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
+/// What a shipped runbook puts into a command line may have come from anywhere: a name of a context has spaces, and more.
+#[test]
+fn every_value_in_a_command_of_a_runbook_is_quoted() {
+    let shared = include_str!("../../../runbooks/checks.yaml");
+    let all = crate::runbook::language::definition::SHIPPED.iter().copied().chain([("checks", shared)]);
+    let mut bare = Vec::new();
+    for (id, text) in all {
+        for flag in ["--set ", "--context ", "-n "] {
+            for (at, _) in text.match_indices(flag) {
+                let value = text[at + flag.len()..].trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+                let value = value.strip_prefix('=').unwrap_or(value);
+                let filled = value.strip_prefix("${").or(value.strip_prefix("' + "));
+                if filled.is_some_and(|filled| !filled.starts_with("quote(")) {
+                    bare.push(format!("{id}: {flag}{}", value.chars().take(50).collect::<String>()));
+                }
+            }
+        }
+    }
+    assert!(bare.is_empty(), "not in quote(…): {bare:#?}");
+}
+
 #[test]
 fn commands_are_taken_out_of_sentences() {
     let text = "first: kubectl --context a -n b patch tidbcluster c --type merge -p '{\"x\":1}'; then (tidepilot run r --set t=a/b/c), no more";
