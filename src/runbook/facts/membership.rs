@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Doubt, Unseen, doubts, of_database};
-use crate::fleet::database::{Database, Member};
+use crate::fleet::database::{Database, Member, StoreRow};
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
 use crate::fleet::peer_url_check::readable;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
-use crate::fleet::{Fleet, KubeCluster, ObjectRef, rollout};
+use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, rollout};
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -53,6 +53,8 @@ pub(super) struct MembershipFact {
     /// Absent where there should be some and nobody told any.
     #[serde(skip_serializing_if = "Option::is_none")]
     stores: Option<Vec<StoreFact>>,
+    /// How many copies PD keeps of each region (max-replicas); null where it did not tell.
+    max_replicas: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -101,6 +103,7 @@ struct SilentPod {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 struct StoreFact {
     id: String,
     address: String,
@@ -113,6 +116,9 @@ struct StoreFact {
     pod: String,
     /// How many regions it leads; null where PD did not tell.
     leaders: Option<i64>,
+    /// PD has heard of it since its pod was made: for 20 s `Up` is still said of the pod that was there before. Null where
+    /// one of the two times is not known.
+    heard_since: Option<bool>,
 }
 
 /// `asked` counts the PD pods of the whole Database: agreement among those who happen to answer is none.
@@ -175,7 +181,8 @@ pub(super) fn membership(
         joining: joining(fleet, &database),
         doubts: doubts(&database),
         ghosts: ids(&|member| ghost(fleet, member)),
-        stores: stores(&database, of, tc),
+        stores: stores(fleet, &database, of, tc),
+        max_replicas: database.max_replicas,
     })
 }
 
@@ -241,9 +248,16 @@ fn ghost(fleet: &Fleet, member: &Member) -> bool {
         && ordinal.is_some_and(|ordinal| ordinal >= spec.max(set))
 }
 
+/// Whether a store's last heartbeat came after its pod was made.
+fn heard_since(fleet: &Fleet, row: &StoreRow) -> Option<bool> {
+    let (of, pod) = row.of.as_ref().zip(row.pod.as_ref())?;
+    let pod = fleet.clusters.get(&of.context)?.pods.get(&ObjectKey::new(&of.namespace, pod))?;
+    Some(row.store.load.last_heartbeat? > pod.metadata.creation_timestamp?)
+}
+
 /// The stores as PD lists them, else as the operator does. `None` where there should be some and nobody told any:
 /// an empty list would pass for "all of them are Up".
-fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<StoreFact>> {
+fn stores(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<StoreFact>> {
     let told = database.stores.iter().map(|row| StoreFact {
         id: row.store.id.to_string(),
         address: row.store.address.clone(),
@@ -252,6 +266,7 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<S
         here: row.of.as_ref() == Some(of),
         pod: row.pod.clone().unwrap_or_default(),
         leaders: Some(row.store.leader_count),
+        heard_since: heard_since(fleet, row),
     });
     let told: Vec<StoreFact> = told.collect();
     let own = [(&tc.status.tikv, false), (&tc.status.tiflash, true)];
@@ -264,6 +279,7 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<S
             here: true,
             pod: String::new(),
             leaders: None,
+            heard_since: None,
         })
     });
     let seen: Vec<StoreFact> = seen.collect();
@@ -273,5 +289,33 @@ fn stores(database: &Database, of: &ObjectRef, tc: &TidbCluster) -> Option<Vec<S
         (false, _) => Some(told),
         (true, false) => Some(seen),
         (true, true) => (!wanted).then(Vec::new),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::database::database_of;
+    use crate::runbook::language::sample;
+    use jiff::Timestamp;
+
+    #[test]
+    fn up_is_said_of_the_pod_before_until_its_store_is_heard_of_again() {
+        let of = ObjectRef::new("sample", "db", "basic");
+        let mut fleet = sample::observations().remove(0).fleet;
+        let database = database_of(&fleet, &of).expect("a Database");
+        let mut row = database.stores[0].clone();
+        (row.of, row.pod) = (Some(of), Some("basic-pd-0".into()));
+        let mut heard = |heard: Option<i64>, made: Option<i64>| {
+            let at = |second: i64| Timestamp::from_second(second).ok();
+            row.store.load.last_heartbeat = heard.and_then(at);
+            let cluster = fleet.clusters.get_mut("sample").expect("it is there");
+            let pod = cluster.pods.get_mut(&ObjectKey::new("db", "basic-pd-0")).expect("it is there");
+            pod.metadata.creation_timestamp = made.and_then(at);
+            heard_since(&fleet, &row)
+        };
+        assert_eq!(heard(Some(100), Some(105)), Some(false), "of the one before");
+        assert_eq!(heard(Some(110), Some(105)), Some(true));
+        assert_eq!((heard(None, Some(105)), heard(Some(110), None)), (None, None));
     }
 }

@@ -268,6 +268,18 @@ pub const CASES: &[Case] = &[
         w.answers(|answer| answer.stores.iter_mut().for_each(|store| store.state = "Down".into()));
     })
     .with(&[("pod", "prod-east-tikv-0")]),
+    case(&[RESTART_TIKV], "copies-elsewhere", "keeps 1 of each region", |w| {
+        w.answers(|answer| answer.max_replicas = Some(1));
+    })
+    .with(&[("pod", "prod-east-tikv-0")]),
+    case(&[RESTART_TIKV], "copies-elsewhere", "keeps 9 of each region", |w| {
+        w.answers(|answer| answer.max_replicas = Some(9));
+    })
+    .with(&[("pod", "prod-east-tikv-0")]),
+    case(&[RESTART_TIKV], "copies-elsewhere", "how many copies PD keeps of each region is not known", |w| {
+        w.answers(|answer| answer.max_replicas = None);
+    })
+    .with(&[("pod", "prod-east-tikv-0")]),
     case(&[RESTART], "others-serve", "the only pod of tidb", |w| w.no_tidb_but("prod-east-tidb-0"))
         .with(&[("component", "tidb"), ("pod", "prod-east-tidb-0")]),
     case(&[RESTART], "nothing-else-moving", "TiKV is in phase Upgrade", |w| World::rolls(w.tc())).with(ONE_POD),
