@@ -22,6 +22,7 @@ pub struct Terminal {
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     seen: Arc<Mutex<Seen>>,
+    reader: thread::JoinHandle<()>,
 }
 
 struct Seen {
@@ -89,18 +90,18 @@ impl Terminal {
         drop(pair.slave);
         let seen =
             Arc::new(Mutex::new(Seen { parser: vt100::Parser::new(cells(rows), cells(cols), 0), raw: Vec::new() }));
-        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let mut output = pair.master.try_clone_reader().expect("a reader");
         let sink = Arc::clone(&seen);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut buffer = [0; 16 * 1024];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            while let Ok(count @ 1..) = output.read(&mut buffer) {
                 let mut seen = sink.lock().expect("no panic in the reader");
                 seen.parser.process(&buffer[..count]);
                 seen.raw.extend_from_slice(&buffer[..count]);
             }
         });
         let writer = pair.master.take_writer().expect("a writer");
-        Self { master: pair.master, writer, child, seen }
+        Self { master: pair.master, writer, child, seen, reader }
     }
 
     pub fn keys(&mut self, keys: &str) {
@@ -203,11 +204,11 @@ impl Terminal {
             assert!(began.elapsed() < WAIT, "still running\n{}", self.text());
             thread::sleep(Duration::from_millis(10));
         };
-        // What was written last is still on its way through the reader.
-        let mut size = usize::MAX;
-        while size != self.raw().len() {
-            size = self.raw().len();
-            thread::sleep(Duration::from_millis(50));
+        // What was written last is still on its way through the reader, which ends when nobody has the terminal open. A
+        // child that outlives the program may keep it.
+        let ended = Instant::now();
+        while !self.reader.is_finished() && ended.elapsed() < Duration::from_secs(5) {
+            thread::sleep(Duration::from_millis(10));
         }
         status.exit_code()
     }
