@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::shared_options::Connect;
-use super::{USAGE, fail, print};
+use super::{USAGE, complain, fail, print};
 use crate::app::exit::Exit;
 use crate::files::{self, Allowed};
 use crate::misread::Misread;
@@ -16,6 +16,7 @@ use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
 use crate::runbook::plan::overrule::{self, Accepted};
 use crate::runbook::run::lines::in_short;
+use crate::runbook::run::standing::Standing;
 
 #[derive(Args, Debug)]
 pub struct PlanArgs {
@@ -187,7 +188,15 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         PlanOutput::Json => encode(&plan)? + "\n",
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });
+    for run in driver.open_work(None).await.open().iter().filter(|run| is_in_the_way(run, &plan)) {
+        complain(&format!("warning: this plan cannot be carried out yet: {}", run.refusal()));
+    }
     Ok(ExitCode::from(code(&plan)))
+}
+
+/// An open run on the plan's Database: `tidepilot run` would refuse to begin beside it.
+fn is_in_the_way(run: &Standing, plan: &Plan) -> bool {
+    run.target == plan.target.to_string() || (run.database.is_some() && run.database == plan.database)
 }
 
 #[cfg(test)]

@@ -140,6 +140,13 @@ fn a_killed_run_is_told_by_every_face_and_to_everybody() {
         }
         let (exit_code, said) = code(&world.tidepilot(person, 4, &RUN).output().expect("ran"));
         assert!(exit_code == 6 && said.contains(&next), "{person}: {exit_code} {said}");
+        // A plan says so before anybody has read it and answered its questions; what is printed for programs stays a plan.
+        let other = ["plan", "transfer-pd-leader", "--set", "tidbCluster=legacy/pingcap/basic", "-o", "json"];
+        let planned = world.tidepilot(person, 4, &[&other[..], &["--set", "pod=basic-pd-1"]].concat());
+        let planned = { planned }.output().expect("ran");
+        assert!(serde_json::from_slice::<Value>(&planned.stdout).is_ok_and(|plan| plan["digest"].is_string()));
+        let warned = String::from_utf8_lossy(&planned.stderr);
+        assert!(warned.contains("this plan cannot be carried out yet") && warned.contains(&next), "{warned}");
     }
     // Its process is gone: nobody is said to drive it.
     let list = world.tidepilot("ann", 4, &["runs", "list", "-o", "json"]).output().expect("ran");
