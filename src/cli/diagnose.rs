@@ -122,7 +122,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
             }
             print(&text(&found));
             for database in all.iter().filter(|database| found.databases.contains(&database.name)) {
-                for line in report::status::ways(database) {
+                for line in report::status_text::ways(database) {
                     print(&format!("{}: {}\n", plain(&database.name), plain(&line)));
                 }
             }

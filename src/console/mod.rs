@@ -16,6 +16,7 @@ mod footer;
 mod foreseen;
 mod form;
 mod header;
+mod held_terminal;
 mod inspector;
 mod logs;
 mod overview;

@@ -6,18 +6,15 @@
 //! (`app`), acting on the world (`app::driver`).
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, Stdout, Write, stdin, stdout};
+use std::io::{IsTerminal, Stdout, stdin, stdout};
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, eyre};
-use crossterm::event::{
-    DisableMouseCapture, EnableMouseCapture, Event, EventStream, MouseButton, MouseEvent, MouseEventKind,
-};
-use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
-use crossterm::{cursor, execute, queue, terminal};
+use crossterm::event::{Event, EventStream, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+use crossterm::{execute, queue};
 use futures::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
@@ -35,6 +32,7 @@ use crate::app::words::Level;
 
 use super::attach;
 use super::clipboard::{self, Said};
+use super::held_terminal::{Guard, MOUSE, enter, leave, lend};
 use super::saved;
 use super::spots::Spots;
 
@@ -318,85 +316,6 @@ fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result
 #[expect(clippy::disallowed_methods, reason = "an edge: the console's loop stamps what it hands to the core")]
 fn now() -> Timestamp {
     Timestamp::now()
-}
-
-fn enter() -> std::io::Result<()> {
-    // Colours are mapped away by the theme; crossterm's own NO_COLOR handling would reset reverse video.
-    crossterm::style::force_color_output(true);
-    HELD.store(true, Ordering::SeqCst);
-    terminal::enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, cursor::Hide)?;
-    if MOUSE.load(Ordering::SeqCst) {
-        execute!(stdout(), EnableMouseCapture)?;
-    }
-    Ok(())
-}
-
-/// Whether the terminal is ours. Leaving the alternate screen twice would move the cursor back over what was printed
-/// in between.
-static HELD: AtomicBool = AtomicBool::new(false);
-
-/// Whether the terminal is asked to tell of the mouse.
-static MOUSE: AtomicBool = AtomicBool::new(false);
-
-/// Every part is tried, whatever happened to the others: nobody is left to be told.
-fn leave() {
-    if !HELD.swap(false, Ordering::SeqCst) {
-        return;
-    }
-    if MOUSE.load(Ordering::SeqCst) {
-        let _ = execute!(stdout(), DisableMouseCapture);
-    }
-    let _ = execute!(stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, cursor::Show);
-    let _ = terminal::disable_raw_mode();
-    let _ = stdout().flush();
-}
-
-/// Shows the main screen, still raw: for a shell that is lent the terminal.
-fn lend() -> std::io::Result<()> {
-    if MOUSE.load(Ordering::SeqCst) {
-        execute!(stdout(), DisableMouseCapture)?;
-    }
-    execute!(stdout(), LeaveAlternateScreen, cursor::Show)
-}
-
-type Hook = dyn Fn(&std::panic::PanicHookInfo<'_>) + Send + Sync;
-
-/// Holds the terminal; gives it back when dropped, and before a panic of the main thread is reported.
-struct Guard {
-    earlier: Arc<Hook>,
-}
-
-impl Guard {
-    fn enter(faults: mpsc::Sender<String>) -> color_eyre::Result<Self> {
-        let earlier: Arc<Hook> = Arc::from(std::panic::take_hook());
-        let report = Arc::clone(&earlier);
-        let main = std::thread::current().id();
-        std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().id() == main {
-                leave();
-                report(info);
-                return;
-            }
-            // The app lives on: a report on its screen would only spoil it.
-            let what = info.payload_as_str().unwrap_or("no message");
-            let place = info.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-            let _ = faults.try_send(format!("a background task panicked: {what}{place}"));
-        }));
-        let guard = Self { earlier };
-        enter().wrap_err("the terminal cannot be prepared")?;
-        Ok(guard)
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        leave();
-        if !std::thread::panicking() {
-            let earlier = Arc::clone(&self.earlier);
-            std::panic::set_hook(Box::new(move |info| earlier(info)));
-        }
-    }
 }
 
 enum Asked {

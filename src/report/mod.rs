@@ -14,6 +14,7 @@ pub mod rbac;
 pub mod reference;
 pub mod run;
 pub mod status;
+pub mod status_text;
 pub mod table;
 pub mod ticket;
 pub mod verify;

@@ -1,8 +1,8 @@
-//! Plans that can be reviewed, journals that can be checked, and what is left as a script: the real binary on the
+//! Plans that can be reviewed, journals that can be checked, interrupted work that is found: the real binary on the
 //! simulated fleet, with `sh`, kubectl and curl as independent hands where they are installed.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 const SET: [&str; 4] = ["--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=cluster1.com"];
 
 /// `tidepilot demo --serve` with a folder of its own.
-struct Demo {
+pub struct Demo {
     child: Child,
     dir: tempfile::TempDir,
 }
 
 impl Demo {
-    fn start(scenario: &str) -> Self {
+    pub(super) fn start(scenario: &str) -> Self {
         let dir = tempfile::tempdir().expect("temporary directory");
         let child = Command::new(env!("CARGO_BIN_EXE_tidepilot"))
             .args(["demo", "--serve", "--speed", "100", "--scenario", scenario, "--kubeconfig-out"])
@@ -39,7 +39,7 @@ impl Demo {
         demo
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(super) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env("KUBECONFIG", self.path("kubeconfig"))
@@ -52,16 +52,16 @@ impl Demo {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(super) fn run(&self, args: &[&str]) -> Output {
         self.command(env!("CARGO_BIN_EXE_tidepilot")).args(args).output().expect("runs")
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Requests that change the Database: leases and run records are other things.
-    fn writes(&self) -> Vec<Value> {
+    pub(super) fn writes(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("requests")).unwrap_or_default();
         text.lines()
             .map(|line| serde_json::from_str::<Value>(line).expect("one JSON document a line"))
@@ -69,7 +69,7 @@ impl Demo {
             .collect()
     }
 
-    fn kubectl(&self, args: &[&str]) -> Output {
+    pub(super) fn kubectl(&self, args: &[&str]) -> Output {
         self.command("kubectl").args(args).output().expect("kubectl runs")
     }
 }
@@ -87,23 +87,23 @@ impl Drop for Demo {
     }
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn code(output: &Output, expected: i32) -> String {
+pub fn code(output: &Output, expected: i32) -> String {
     let text = said(output);
     assert_eq!(output.status.code(), Some(expected), "{text}");
     text
 }
 
-fn migrate<'a>(verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn migrate<'a>(verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&[verb, "migrate-cluster-domain"], &SET[..], more].concat()
 }
 
 /// Whether the programs are there; in CI they have to be.
 #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
-fn have(programs: &[&str]) -> bool {
+pub fn have(programs: &[&str]) -> bool {
     let missing: Vec<&&str> = programs
         .iter()
         .filter(|program| {
@@ -120,62 +120,10 @@ fn have(programs: &[&str]) -> bool {
     missing.is_empty()
 }
 
-fn only_run(demo: &Demo) -> String {
+pub fn only_run(demo: &Demo) -> String {
     let listed = code(&demo.run(&["runs", "list", "-o", "json"]), 0);
     let runs: Value = serde_json::from_str(&listed).expect("JSON");
     runs["runs"][0]["run"].as_str().expect("a run").to_owned()
-}
-
-/// Every line that a plan offers for the hands is shell; so is the text that people copy it from.
-#[test]
-fn the_lines_by_hand_can_be_pasted() {
-    let demo = Demo::start("half-migrated");
-    let sets = |sets: &[&str]| -> Vec<String> {
-        sets.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]).collect()
-    };
-    let plans = [
-        ("migrate-cluster-domain", sets(&["tidbCluster=legacy/pingcap/basic", "clusterDomain=cluster1.com"])),
-        ("restart-component", sets(&["tidbCluster=east/prod/prod-east", "component=pd"])),
-        ("transfer-pd-leader", sets(&["tidbCluster=east/prod/prod-east", "pod=prod-west-pd-0"])),
-        ("monitor-across-clusters", sets(&["tidbCluster=east/prod/prod-east"])),
-        ("verify-network", sets(&["first=east/prod/prod-east", "second=west/prod/prod-west"])),
-        ("leave-cluster", sets(&["tidbCluster=west/prod/prod-west", "deletePvcs=true"])),
-    ];
-    let shell = |line: &str| Command::new("sh").args(["-n", "-c", line]).output().expect("sh runs");
-    let mut tried = 0;
-    for (runbook, sets) in &plans {
-        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-        let json = demo.run(&[&["plan", runbook, "-o", "json"], sets.as_slice()].concat());
-        let plan: Value = serde_json::from_slice(&json.stdout).unwrap_or_else(|_| panic!("{}", said(&json)));
-        let steps = plan["steps"].as_array().expect("steps");
-        assert!(!steps.is_empty(), "{runbook}: {plan:#}");
-        for line in steps.iter().filter_map(|step| step["command"].as_str()).filter(|line| !line.is_empty()) {
-            assert!(shell(line).status.success(), "{runbook}: {line}");
-            tried += 1;
-        }
-        let text = said(&demo.run(&[&["plan", runbook], sets.as_slice()].concat()));
-        for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("by hand  ")) {
-            assert!(shell(line).status.success() && !line.contains("<<"), "{runbook}: {line}");
-        }
-    }
-    assert!(tried > 25, "only {tried} lines");
-}
-
-/// A version moves one component: the script waits for that one's revision and for no other, which would never move.
-#[test]
-fn what_remains_waits_for_what_was_moved() {
-    let demo = Demo::start("default");
-    let upgrade = ["run", "upgrade-cluster", "--set", "tidbCluster=east/prod/prod-east", "--set", "version=v8.5.9"];
-    // Up to the gate of the second TidbCluster: every name is asked for by itself.
-    let first = ["--yes", "--confirm", "prod-east"];
-    let stopped = code(&demo.run(&[&upgrade[..], &first[..]].concat()), 3);
-    assert!(stopped.contains("--confirm west/prod/prod-west"), "{stopped}");
-    let script = code(&demo.run(&["runs", "remaining", &only_run(&demo)]), 0);
-    let waits: Vec<&str> = script.lines().filter(|line| line.starts_with("until test ")).collect();
-    assert_eq!(waits.len(), 5, "PD of west, then TiKV and TiDB of both: {waits:#?}");
-    for set in ["prod-west-pd", "prod-east-tikv", "prod-west-tikv", "prod-east-tidb", "prod-west-tidb"] {
-        assert_eq!(waits.iter().filter(|line| line.contains(&format!(" {set} "))).count(), 1, "{set}: {waits:#?}");
-    }
 }
 
 #[test]
@@ -317,49 +265,9 @@ fn a_journal_that_was_touched_is_found_out(demo: &Demo, run: &str) {
     code(&demo.run(&["runs", "verify", "nosuch"]), 4);
 }
 
-#[test]
-fn what_remains_is_a_script_that_works() {
-    what_remains_works_on("default");
-}
-
-#[test]
-fn what_remains_is_a_script_that_works_with_tls() {
-    what_remains_works_on("tls");
-}
-
-fn what_remains_works_on(scenario: &str) {
-    if !have(&["kubectl", "curl"]) {
-        return;
-    }
-    let demo = Demo::start(scenario);
-    // No gate is answered: the run is open and nothing has been sent.
-    code(&demo.run(&migrate("run", &["-o", "json"])), 3);
-    let run = only_run(&demo);
-    let script = demo.run(&["runs", "remaining", &run]);
-    let text = code(&script, 0);
-    assert!(demo.writes().is_empty(), "{scenario}");
-    let file = demo.path("remaining.sh");
-    std::fs::write(&file, &script.stdout).expect("written");
-    by_hand(&demo, &file, &text);
-    if scenario == "default" {
-        // A second time it finds everything so.
-        let before = demo.writes().len();
-        by_hand(&demo, &file, &text);
-        let members = |from: usize| demo.writes()[from..].iter().filter(|w| w["method"] == "PUT").count();
-        assert_eq!((members(0), members(before)), (3, 0));
-    }
-    let status: Value = serde_json::from_slice(&demo.run(&["status", "-o", "json"]).stdout).expect("JSON");
-    let drift =
-        |database: &Value| database["members"].as_array().is_some_and(|all| all.iter().any(|m| m["drift"] == true));
-    let databases = status["databases"].as_array().expect("databases");
-    assert!(!databases.iter().any(drift), "{scenario}: {databases:#?}");
-    let text = code(&demo.run(&["runs", "resume", &run, "--yes", "--confirm", "basic"]), 0);
-    assert!(text.contains("nothing to do") || text.contains("done"), "{text}");
-}
-
 /// Servers on the ports that forwards to PD are usually given: each answers everything with 200 and a member list of its
 /// own. One that cannot be had is somebody else's already, which is as good.
-fn strangers() -> Vec<std::net::TcpListener> {
+pub fn strangers() -> Vec<std::net::TcpListener> {
     let bound = [2379, 12379].into_iter().filter_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
     let all: Vec<std::net::TcpListener> = bound.collect();
     for listener in &all {
@@ -376,83 +284,6 @@ fn strangers() -> Vec<std::net::TcpListener> {
         });
     }
     all
-}
-
-/// The lines that a plan prints for whoever would do it by hand, run as they stand.
-#[test]
-fn the_lines_by_hand_of_a_plan_reach_the_pod_that_they_name() {
-    if !have(&["kubectl", "curl"]) {
-        return;
-    }
-    let demo = Demo::start("half-migrated");
-    let _strangers = strangers();
-    let plan: Value = serde_json::from_slice(&demo.run(&migrate("plan", &["-o", "json"])).stdout).expect("JSON");
-    let steps = plan["steps"].as_array().expect("steps").clone();
-    let line = |step: &Value| step["command"].as_str().expect("a line").to_owned();
-    let update = steps.iter().find(|step| step["action"]["kind"] == "update-peer-url" && step["alreadySo"] == false);
-    let update = line(update.unwrap_or_else(|| panic!("one stale peerURL: {steps:#?}")));
-    assert!(!update.contains("2379:2379") && !update.contains("sleep 2"), "{update}");
-    // Where the operator's word and the pod's differ, nothing is sent.
-    let real = code(
-        &demo.kubectl(&[
-            "--context",
-            "legacy",
-            "-n",
-            "pingcap",
-            "get",
-            "tc",
-            "basic",
-            "-o",
-            "jsonpath={.status.clusterID}",
-        ]),
-        0,
-    );
-    let wrong = update.replace(r#""$(kubectl --context legacy -n pingcap get tidbclusters.pingcap.com basic -o jsonpath='{.status.clusterID}')""#, "1");
-    assert_ne!(wrong, update);
-    let output = demo.command("sh").args(["-c", &wrong]).output().expect("sh runs");
-    assert!(
-        !output.status.success()
-            && said(&output).contains(&format!("is of PD cluster {real}, expected 1; nothing was sent")),
-        "{}",
-        said(&output)
-    );
-    assert!(!demo.writes().iter().any(|write| write["method"] == "PUT"), "{:#?}", demo.writes());
-    let output = demo.command("sh").args(["-c", &update]).output().expect("sh runs");
-    assert!(output.status.success(), "{update}\n{}", said(&output));
-    assert_eq!(demo.writes().iter().filter(|write| write["method"] == "PUT").count(), 1, "{:#?}", demo.writes());
-    assert!(said(&demo.run(&["status"])).contains("http"), "PD answers still");
-    // The lead is handed over in the same way.
-    let inputs = [
-        "plan",
-        "transfer-pd-leader",
-        "-o",
-        "json",
-        "--set",
-        "tidbCluster=legacy/pingcap/basic",
-        "--set",
-        "pod=basic-pd-1",
-    ];
-    let transfer: Value = serde_json::from_slice(&demo.run(&inputs).stdout).unwrap_or_default();
-    for step in transfer["steps"].as_array().into_iter().flatten().filter(|step| step["alreadySo"] == false) {
-        let line = line(step);
-        assert!(!line.contains("2379:2379") && !line.contains("sleep 2"), "{line}");
-    }
-}
-
-fn by_hand(demo: &Demo, file: &Path, text: &str) {
-    // Whoever may listen where one would expect PD: the script has to pass them by.
-    let _strangers = strangers();
-    // The fleet's time is fast, so the script's waits may be short: a `sleep` of our own stands before the real one.
-    let folder = demo.path("bin");
-    std::fs::create_dir_all(&folder).expect("made");
-    let shim = folder.join("sleep");
-    std::fs::write(&shim, "#!/bin/sh\nexec /bin/sleep 0.2\n").expect("written");
-    std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
-    // Whoever runs it says at its waits that they are over.
-    let script = demo.command("sh").args(["-c", "yes '' | sh \"$0\""]).env("PATH", path).arg(file).output();
-    let output = script.expect("sh runs");
-    assert!(output.status.success(), "{}\n{text}", said(&output));
 }
 
 #[test]
@@ -489,75 +320,8 @@ fn a_fork_is_marked_and_its_run_needs_no_file() {
     assert_eq!(demo.writes().len(), 1, "one stale peerURL");
 }
 
-#[test]
-fn runbooks_speak_chinese_where_the_locale_does() {
-    let demo = Demo::start("half-migrated");
-    let chinese = code(&demo.run(&["--lang", "zh", "runbook", "list"]), 0);
-    assert!(chinese.contains("为已有的 TidbCluster 开启跨 Kubernetes 集群功能"), "{chinese}");
-    let mut command = demo.command(env!("CARGO_BIN_EXE_tidepilot"));
-    let wrong =
-        ["plan", "migrate-cluster-domain", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "clusterDomain=x.y"];
-    let refused = code(&command.env("LANG", "zh_CN.UTF-8").args(wrong).output().expect("runs"), 4);
-    assert!(
-        refused.contains("clusterDomain x.y 不是 legacy 的域名") && refused.contains("PD 一直保留首次启动时的 peerURL"),
-        "{refused}"
-    );
-    let english = code(&demo.run(&wrong), 4);
-    assert!(english.contains("clusterDomain x.y is not a domain of legacy"), "{english}");
-}
-
-fn has_chinese(text: &str) -> bool {
+pub fn has_chinese(text: &str) -> bool {
     text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
-}
-
-#[test]
-fn a_run_is_read_in_the_language_of_its_reader_whoever_opened_it() {
-    let demo = Demo::start("half-migrated");
-    let zh = |args: &[&str]| demo.run(&[&["--lang", "zh"], args].concat());
-    // Opened in Chinese and left at its first gate.
-    code(&zh(&migrate("run", &[])), 3);
-    let run = only_run(&demo);
-    let title = "的 peerURL 设为";
-    let faces: Vec<Vec<&str>> = vec![
-        vec!["runs", "list"],
-        vec!["runs", "show", &run],
-        vec!["runs", "report", &run],
-        vec!["runs", "remaining", &run],
-        vec!["status"],
-        vec!["diagnose"],
-        vec!["runs", "resume", &run],
-    ];
-    let both = |faces: &[Vec<&str>]| {
-        let mut chinese = String::new();
-        for face in faces {
-            let english = said(&demo.run(face));
-            assert!(!has_chinese(&english), "{face:?} in English\n{english}");
-            chinese += &said(&zh(face));
-        }
-        chinese
-    };
-    let chinese = both(&faces);
-    assert!(chinese.contains(title), "{chinese}");
-    // Its records are as they were written.
-    assert!(has_chinese(&code(&demo.run(&["runs", "show", &run, "-o", "json"]), 0)));
-    assert!(code(&demo.run(&["runs", "verify", &run]), 0).contains("whole"));
-    // The other way: gone on with in English, put back in English, read in Chinese.
-    code(&demo.run(&["runs", "resume", &run, "--yes", "--confirm", "basic"]), 0);
-    code(&demo.run(&["runs", "undo", &run]), 3);
-    let chinese = both(&faces);
-    assert!(chinese.contains(title), "{chinese}");
-}
-
-#[test]
-fn a_plan_that_was_reviewed_in_chinese_is_run_in_english() {
-    let demo = Demo::start("half-migrated");
-    let file = demo.path("plan.json");
-    let file = file.to_str().expect("UTF-8");
-    code(&demo.run(&[&["--lang", "zh"], migrate("plan", &["--out", file]).as_slice()].concat()), 2);
-    let ran = code(&demo.run(&["run", "--plan", file, "--yes", "--confirm", "basic"]), 0);
-    assert!(!has_chinese(&ran), "{ran}");
-    let report = code(&demo.run(&["runs", "report", &only_run(&demo)]), 0);
-    assert!(!has_chinese(&report), "{report}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tidepilot::sim::{Sim, SimOptions};
 
 /// Two KubeClusters with nothing in them but a namespace each.
 struct Bed {
-    sim: Sim,
+    pub(super) sim: Sim,
     room: Room,
     runtime: tokio::runtime::Runtime,
 }

@@ -9,7 +9,7 @@ use tidepilot::sim::{Sim, SimOptions};
 
 /// One fleet, and the binary to work on it.
 struct Bed {
-    sim: Sim,
+    pub(super) sim: Sim,
     room: Room,
     runtime: tokio::runtime::Runtime,
 }

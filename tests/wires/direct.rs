@@ -11,8 +11,8 @@ use tidepilot::fleet::{Fleet, ObjectKey};
 use tidepilot::sim::{Sim, SimOptions};
 
 struct World {
-    sim: Sim,
-    dir: tempfile::TempDir,
+    pub(super) sim: Sim,
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl World {

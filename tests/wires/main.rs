@@ -5,6 +5,8 @@ mod client_edges;
 mod closeup;
 mod direct;
 mod etcd;
+mod membership_writes;
 mod quiet;
 mod sim_api;
 mod sim_world;
+mod watch;

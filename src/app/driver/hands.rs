@@ -120,7 +120,8 @@ impl Hands for WireHands<'_> {
         let mut look = std::pin::pin!(self.haste.bound(look));
         let seen = tokio::select! {
             seen = &mut look => seen,
-            () = self.journal.store_late() => look.await,
+            // Only the time before it can be cut short: a request that has begun is not dropped on its way.
+            () = self.journal.is_late() => tokio::join!(look, self.journal.store()).0,
         }?;
         self.looked = begun;
         if self.wake.is_none() {

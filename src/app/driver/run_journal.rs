@@ -5,7 +5,7 @@
 //! (`runbook::run::engine`), how (`client::{journal, share}`), and when to take the lease ([`super::guard`]).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -27,6 +27,8 @@ pub(super) struct RunJournal {
     haste: Haste,
     /// Somebody else writes the run's record now.
     taken: Option<String>,
+    /// When the cluster did not store what was not an Intent.
+    refused: Option<Instant>,
 }
 
 /// A record after which nothing is sent is preceded by a confirmation of the lease that is at most this old. Nobody can have
@@ -34,6 +36,8 @@ pub(super) struct RunJournal {
 const CONFIRMED_LATELY: Duration = Duration::from_secs(2);
 /// Longest time that a record is only in the file while a look is under way.
 const LATE: Duration = Duration::from_secs(1);
+/// Where the cluster does not store it, it is not asked with each wait.
+const AGAIN: Duration = Duration::from_secs(10);
 
 fn no_time() -> Lost {
     Lost::Unsure { context: "its cluster".into(), why: "no answer in the time that there was".into() }
@@ -64,7 +68,7 @@ pub enum Unwritten {
 
 impl RunJournal {
     pub fn new(journal: Journal, shared: Option<Shared>, haste: Haste) -> Self {
-        Self { journal, shared, haste, taken: None }
+        Self { journal, shared, haste, taken: None, refused: None }
     }
 
     pub fn lease(&self) -> Option<&Arc<Lease>> {
@@ -124,18 +128,22 @@ impl RunJournal {
     /// somebody else writes it now is told by [`RunJournal::taken`].
     pub async fn store(&mut self) {
         let Some(shared) = self.shared.as_mut().filter(|shared| shared.record.pending() > 0) else { return };
-        if let Some(Err(NotShared::Taken(why))) = self.haste.leaving(shared.record.flush()).await {
+        if self.refused.is_some_and(|refused| refused.elapsed() < AGAIN) {
+            return;
+        }
+        let stored = self.haste.leaving(shared.record.flush()).await.unwrap_or_else(|| Err(late()));
+        self.refused = stored.is_err().then(Instant::now);
+        if let Err(NotShared::Taken(why)) = stored {
             self.taken = Some(why);
         }
     }
 
-    /// The same once a look has taken so long that others would wait for it.
-    pub async fn store_late(&mut self) {
+    /// Comes back once a look has taken so long that others would wait for what is only in the file.
+    pub async fn is_late(&self) {
         if self.shared.as_ref().is_none_or(|shared| shared.record.pending() == 0) {
             std::future::pending().await
         }
         tokio::time::sleep(LATE).await;
-        self.store().await;
     }
 
     /// Ends the driving: stores what is left and gives the lease back. `Err`: what the cluster's copy lacks.

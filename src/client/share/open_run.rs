@@ -204,8 +204,19 @@ impl OpenRun {
                 text.push_str(line);
                 taken += 1;
             }
-            self.write(at, text).await?;
-            self.pending.drain(..taken);
+            let before = self.length(at);
+            match self.write(at, text).await {
+                Ok(()) => drop(self.pending.drain(..taken)),
+                // An earlier write of ours, which nobody heard of, has come: what it brought is not sent again.
+                Err(NotShared::Failed(_)) if self.length(at) > before => {
+                    let mut there = self.length(at) - before;
+                    while let Some(line) = self.pending.first().filter(|line| there >= line.len()) {
+                        there -= line.len();
+                        self.pending.remove(0);
+                    }
+                }
+                Err(other) => return Err(other),
+            }
         }
         let said = self.segments.first().map(|head| head.object["metadata"]["labels"][STATE] == "open");
         if said == Some(true) && !self.head.open {
@@ -215,7 +226,12 @@ impl OpenRun {
         Ok(())
     }
 
-    /// Creates or replaces one segment.
+    /// Bytes of a segment, as far as is known.
+    fn length(&self, at: usize) -> usize {
+        self.segments.get(at).map_or(0, |segment| segment.text.len())
+    }
+
+    /// Creates or replaces one segment. Whoever drops it on its way leaves it in doubt, as a lost answer does.
     async fn write(&mut self, at: usize, text: String) -> Result<(), NotShared> {
         let link = Arc::clone(self.links.need(&self.head.context).map_err(NotShared::Failed)?);
         let mut object = match self.segments.get(at) {
@@ -249,9 +265,10 @@ impl OpenRun {
         object["data"] = json!({LINES: text});
         let mut again = true;
         loop {
-            let not_stored = match store(&link, &self.permit, ManagedKind::ConfigMap, &object, link.limits().request)
-                .await
-            {
+            let earlier = std::mem::replace(&mut self.in_doubt, true);
+            let stored = store(&link, &self.permit, ManagedKind::ConfigMap, &object, link.limits().request).await;
+            self.in_doubt = earlier;
+            let not_stored = match stored {
                 Ok(object) => {
                     self.keep(at, Segment { object, text });
                     return Ok(());
@@ -297,11 +314,22 @@ impl OpenRun {
         let link = self.links.need(&self.head.context).map_err(NotShared::Failed)?;
         let found = segment(link, &self.head.namespace, &self.head.run, at).await.map_err(|t| failed(&t))?;
         let known = self.segments.get(at).map(|segment| segment.text.as_str());
+        let begun = known.unwrap_or_default();
         match found {
             // The lines alone may be the same before and after: sealing and closing change nothing else.
             Some(found) if found.text == text && alike(&found.object, wanted) => self.keep(at, found),
             Some(found) if Some(found.text.as_str()) == known && same_writer(&found, self.segments.get(at)) => {
                 // The next flush tries again on the version that is there now.
+                self.keep(at, found);
+                return Err(failed(&trouble));
+            }
+            // A part of it, by our own hand: an earlier write was dropped on its way, and came.
+            Some(found)
+                if found.object["metadata"]["annotations"][DRIVER] == *self.driver
+                    && found.text.len() > begun.len()
+                    && found.text.starts_with(begun)
+                    && text.starts_with(&found.text) =>
+            {
                 self.keep(at, found);
                 return Err(failed(&trouble));
             }

@@ -5,12 +5,14 @@
 //! and naming what was found. A check of a shipped runbook without a case fails the last test. Not here: what a
 //! run does about a refusal (`tests/engine/guards.rs`).
 
+mod bases;
 #[allow(dead_code, reason = "runs are for other test binaries; here its looks are used")]
 mod cases;
 mod worlds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bases::{BASES, Base, Beds};
 use cases::{CASES, Case, FITTING};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
@@ -18,7 +20,7 @@ use tidepilot::runbook::language::expr::Scope;
 use tidepilot::runbook::plan::answers::Facts;
 use tidepilot::runbook::plan::bind;
 use tidepilot::runbook::plan::{CheckResult, CheckState, Plan};
-use worlds::{BASES, Base, Beds, World};
+use worlds::World;
 
 /// A base with its observation and with the plan that is made from it.
 struct Good {

@@ -19,9 +19,9 @@ pub const ROBOT: &str = "system:serviceaccount:pingcap:deploy";
 pub const TARGET: &str = "legacy/pingcap/basic";
 
 pub struct World {
-    sim: Option<Sim>,
-    runtime: Runtime,
-    dir: tempfile::TempDir,
+    pub(super) sim: Option<Sim>,
+    pub(super) runtime: Runtime,
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl World {

@@ -5,18 +5,18 @@
 
 mod faces;
 mod hidden;
+mod large;
+mod lint;
 mod witness;
 
 use crate::common;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::common::{Demo, Room};
+use crate::common::Demo;
 use serde_json::{Value, json};
 use tidepilot::client::{ConnectOptions, Limits, Links, assemble, targets};
 use tidepilot::fleet::extras::Extras;
-use tidepilot::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
-use tidepilot::hazards::lint::{Text, lint};
 use tidepilot::hazards::{Checked, check};
 use tidepilot::sim::scenario::Scenario;
 use tidepilot::sim::{Sim, SimOptions};
@@ -37,7 +37,7 @@ fn now() -> jiff::Timestamp {
 }
 
 struct World {
-    sim: Sim,
+    pub(super) sim: Sim,
     links: Links,
     /// Certificates are judged by it.
     now: jiff::Timestamp,
@@ -234,236 +234,4 @@ fn the_command_and_its_exit_codes() {
     assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "peer-urls-half-updated");
     demo.run(&["check", "nobody"]).expect(64);
     assert!(common::effects(&demo.log()).is_empty(), "only reads: {:?}", common::effects(&demo.log()));
-}
-
-#[test]
-fn the_lint_needs_no_cluster() {
-    let room = Room::new();
-    let file = room.path("tc.yaml");
-    std::fs::write(
-        &file,
-        "apiVersion: pingcap.com/v1alpha1\nkind: TidbCluster\nmetadata: {name: a}\nspec:\n  clusterDomain: \"\"\n",
-    )
-    .expect("written");
-    let path = file.display().to_string();
-    let found = room.run(&["check", "--file", &path, "-o", "json"]).expect(2).json();
-    let empty = found["findings"].as_array().expect("a list").iter().find(|one| one["id"] == "unreplaced-variable");
-    assert_eq!(empty.expect("found")["location"], json!({"file": path, "line": 5}));
-    // What people read is Chinese where they ask for it; names, values and the JSON stay.
-    let zh = room.run(&["check", "--file", &path, "--lang", "zh"]).expect(2).stdout;
-    assert!(zh.contains("变量或占位符没有被替换") && zh.contains("处理  写入实际的值"), "{zh}");
-    assert!(zh.contains("unreplaced-variable (12)") && !zh.contains("  why   "), "{zh}");
-    let json = room.run(&["check", "--file", &path, "-o", "json", "--lang", "zh"]).expect(2).json();
-    assert_eq!(json["findings"], found["findings"]);
-    room.run(&["check", "--file", "/nowhere.yaml"]).expect(64);
-    room.run(&["check", "--file", &path, "some-database"]).expect(64);
-
-    let mut command = room.command(["check", "--file", "-"]);
-    let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("the binary starts");
-    let mut input = child.stdin.take().expect("piped");
-    std::io::Write::write_all(&mut input, b"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n").expect("written");
-    drop(input);
-    // A Secret alone is nothing that is judged.
-    common::finish(child, common::LONG).expect(3);
-
-    let catalogue = room.run(&["check", "--catalogue", "-o", "json"]).expect(0).json();
-    let numbers: Vec<u64> =
-        catalogue["hazards"].as_array().expect("a list").iter().filter_map(|one| one["number"].as_u64()).collect();
-    assert_eq!(numbers, (1..=82).collect::<Vec<u64>>());
-    assert!(room.run(&["check", "--catalogue"]).expect(0).stdout.contains("not from outside"));
-}
-
-/// The source procedures beside the repository; `None` (said aloud) where they are not, which CI does not allow.
-fn seeds() -> Option<[String; 2]> {
-    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
-    let folder = PathBuf::from(root).join("../shared/seeds");
-    let mut texts: Vec<(String, String)> = std::fs::read_dir(&folder)
-        .ok()?
-        .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|ext| ext == "txt"))
-        .map(|entry| {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            (name, std::fs::read_to_string(entry.path()).expect("readable"))
-        })
-        .collect();
-    texts.sort();
-    let [old, new] = <[(String, String); 2]>::try_from(texts).ok()?;
-    Some([old.1, new.1])
-}
-
-/// What the document tells the reader to set, as the shell would replace it. Single quotes keep their text.
-fn substituted(text: &str, set: &[(&str, &str)]) -> String {
-    text.lines()
-        .map(|line| {
-            let quoted = line.contains("'{\"peerURLs\"");
-            let replaced =
-                set.iter().fold(line.to_owned(), |line, (name, value)| line.replace(&format!("${{{name}}}"), value));
-            (if quoted { line.to_owned() } else { replaced }) + "\n"
-        })
-        .collect()
-}
-
-fn ids(text: &str) -> Vec<(String, String)> {
-    let checked = lint(&[Text { file: "procedure".into(), text: text.to_owned() }]);
-    checked
-        .findings
-        .iter()
-        .map(|finding| {
-            let line = finding.location.as_ref().map_or(0, |at| at.line);
-            let text = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().to_owned();
-            (finding.id().to_owned(), text)
-        })
-        .collect()
-}
-
-#[track_caller]
-fn finds(found: &[(String, String)], id: &str, at: &str) {
-    assert!(found.iter().any(|(found, line)| found == id && line.contains(at)), "{id} at {at:?}: {found:#?}");
-}
-
-#[test]
-fn the_known_defects_of_the_procedures_are_found() {
-    let Some([old, new]) = seeds() else {
-        assert!(std::env::var("CI").is_err(), "CI needs the source procedures beside the repository");
-        eprintln!("left out: the source procedures are not beside the repository");
-        return;
-    };
-    let old_set = [
-        ("cluster1_name", "cluster1"),
-        ("cluster1_cluster_domain", "cluster1.com"),
-        ("cluster1_namespace", "pingcap"),
-        ("cluster2_name", "cluster2"),
-        ("cluster2_cluster_domain", "cluster2.com"),
-        ("cluster2_namespace", "pingcap"),
-        // A shell puts nothing in the place of what was never set.
-        ("cluster1_clusterdomain", ""),
-    ];
-    // As it stands (the lint reads the assignments itself), and as a shell would have it.
-    for text in [old.clone(), substituted(&old, &old_set)] {
-        let found = ids(&text);
-        finds(&found, "literal-variable-in-peer-url", "curl http://127.0.0.1:2379/v2/members/");
-        finds(&found, "unreplaced-variable", "clusterDomain:");
-        finds(&found, "wrong-cluster-reference", "cluster:");
-        finds(&found, "wrong-context", "kubectl patch tc cluster2");
-        finds(&found, "wrong-context", "kubectl delete tc cluster2");
-        finds(&found, "wrong-context", "kubectl patch tidbcluster cluster1");
-        finds(&found, "reclaim-policy-delete", "pvReclaimPolicy: Delete");
-        finds(&found, "cert-manager-v1alpha2", "apiVersion: cert-manager.io/v1alpha2");
-    }
-    let new_set = [
-        ("tc_name_1", "cluster1"),
-        ("tc_name_2", "cluster2"),
-        ("namespace_1", "one"),
-        ("namespace_2", "two"),
-        ("namespace", "pingcap"),
-        ("cluster_domain_1", "cluster1.com"),
-        ("cluster_domain_2", "cluster2.com"),
-    ];
-    for text in [new.clone(), substituted(&new, &new_set)] {
-        let found = ids(&text);
-        finds(&found, "literal-variable-in-peer-url", "curl http://127.0.0.1:2379/v2/members/");
-        finds(&found, "wrong-context", "kubectl patch tidbcluster cluster1");
-        finds(&found, "reclaim-policy-delete", "pvReclaimPolicy: Delete");
-        // The Certificate of the CA, whose Issuer is in another namespace.
-        finds(&found, "tls-secret-missing", "-selfsigned-ca-issuer");
-        assert!(!found.iter().any(|(id, _)| matches!(id.as_str(), "failover-on" | "across-k8s-missing")), "{found:#?}");
-        assert!(!found.iter().any(|(id, line)| id == "tls-secret-missing" && line.contains("ca-secret")), "{found:#?}");
-    }
-    // Exported and imported as it is: the Secret keeps the first cluster's name, and the second Issuer looks for its own.
-    let text = substituted(&new, &new_set);
-    let kept = text.replace("      name: cluster2-ca-secret\n    type:", "      name: cluster1-ca-secret\n    type:");
-    assert_ne!(text, kept, "the exported Secret is in the text");
-    finds(&ids(&kept), "tls-secret-missing", "secretName: cluster2-ca-secret");
-}
-
-/// 50 TidbClusters in 20 KubeClusters, all healthy, in Databases of up to three.
-fn large() -> Fleet {
-    let mut fleet = Fleet::default();
-    for index in 0..20 {
-        let context = format!("c{index:02}");
-        let mut say = |what| fleet.apply(Change { context: context.clone(), at: jiff::Timestamp::UNIX_EPOCH, what });
-        say(What::Connection { freshness: Freshness::Live, message: None });
-        say(What::Identity { uid: Some(format!("uid-{index}")), version: Some("v1.33.4".into()) });
-        say(What::Crd(Crd::Served { across_k8s: Some(true) }));
-        say(What::Operator { version: Some("v1.6.6".into()) });
-        say(What::Dns(tidepilot::fleet::dns::Dns::of(&format!("{context}.local"))));
-        say(What::Claims(Vec::new()));
-        say(What::Events(Vec::new()));
-        let own = (0..50).filter(|tc| tc % 20 == index);
-        let (mut tcs, mut pods) = (Vec::new(), Vec::new());
-        for tc in own {
-            let name = format!("db{tc:02}");
-            let component = json!({"replicas": 3, "maxFailoverCount": 0, "config": {}});
-            tcs.push(serde_json::from_value(json!({
-                "metadata": {"name": name, "namespace": "db"},
-                "spec": {"version": "v8.5.7", "acrossK8s": true, "clusterDomain": format!("{context}.local"),
-                    "configUpdateStrategy": "RollingUpdate", "pd": component, "tikv": component, "tidb": component},
-                "status": {"clusterID": (1000 + tc % 17).to_string(), "conditions": [{"type": "Ready", "status": "True"}]}
-            }))
-            .expect("the shape of the API"));
-            for (key, count) in [("pd", 3), ("tikv", 3), ("tidb", 3), ("discovery", 1)] {
-                pods.extend((0..count).map(|ordinal| {
-                    serde_json::from_value(json!({
-                        "metadata": {"name": format!("{name}-{key}-{ordinal}"), "namespace": "db", "labels": {
-                            "app.kubernetes.io/instance": name, "app.kubernetes.io/component": key}},
-                        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-                    }))
-                    .expect("the shape of the API")
-                }));
-            }
-        }
-        say(What::TidbClusters(tcs));
-        say(What::Pods(pods));
-    }
-    // Every PD lists the members of all TidbClusters of its Database.
-    let all: Vec<(String, usize)> = (0..50).map(|tc| (format!("c{:02}", tc % 20), tc)).collect();
-    for (context, tc) in &all {
-        let mates = all.iter().filter(|(_, other)| other % 17 == tc % 17);
-        let members = mates.flat_map(|(context, tc)| {
-            (0..3).map(move |ordinal| {
-                let host = format!("db{tc:02}-pd-{ordinal}.db{tc:02}-pd-peer.db.svc.{context}.local");
-                tidepilot::fleet::pd::EtcdMember {
-                    id: tidepilot::fleet::pd::MemberId((tc * 10 + ordinal + 1) as u64),
-                    peer_urls: vec![format!("http://{host}:2380")],
-                    client_urls: vec![format!("http://{host}:2379")],
-                    name: host,
-                }
-            })
-        });
-        let members: Vec<_> = members.collect();
-        for ordinal in 0..3 {
-            let answer = tidepilot::fleet::pd::PdAnswer {
-                cluster_id: Some(1000 + (tc % 17) as u64),
-                self_id: Some(tidepilot::fleet::pd::MemberId((tc * 10 + ordinal + 1) as u64)),
-                health: members.iter().map(|member| (member.id, true)).collect(),
-                leader: members.first().map(|member| member.id),
-                members: members.clone(),
-                ..Default::default()
-            };
-            let view = tidepilot::fleet::pd::PdView { at: jiff::Timestamp::UNIX_EPOCH, answer: Ok(answer) };
-            let pod = ObjectKey::new("db", format!("db{tc:02}-pd-{ordinal}"));
-            let what = What::Pd { pod, view: Box::new(view) };
-            fleet.apply(Change { context: context.clone(), at: jiff::Timestamp::UNIX_EPOCH, what });
-        }
-    }
-    fleet
-}
-
-/// The bound of `benches/check.rs`, which an unoptimised build keeps too: about 20 ms on a quiet machine. The best of ten
-/// rounds counts, since the machine is shared with other tests.
-#[test]
-fn a_large_fleet_is_judged_at_once() {
-    let fleet = large();
-    assert_eq!((fleet.clusters.len(), fleet.tidb_clusters().count()), (20, 50));
-    let best = (0..10)
-        .map(|_| {
-            let begun = std::time::Instant::now();
-            let checked = check(&fleet, None, jiff::Timestamp::UNIX_EPOCH);
-            assert_eq!(checked.databases.len(), 17);
-            begun.elapsed()
-        })
-        .min()
-        .expect("ten rounds");
-    eprintln!("check: {best:?}");
-    assert!(best < Duration::from_millis(100), "check took {best:?}");
 }

@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A fleet in which every free text is planted, and a room with files that are.
 struct World {
-    room: Room,
+    pub(super) room: Room,
     kubeconfig: PathBuf,
     _sim: Sim,
 }

@@ -11,5 +11,6 @@ mod leave;
 mod monitor;
 mod repair;
 mod tls;
+mod tls_faults;
 mod tls_toggle;
 mod upgrade;

@@ -15,7 +15,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A fleet with a runtime of its own, so that a test may stop polling another one.
 pub(super) struct World {
-    sim: Option<Sim>,
+    pub(super) sim: Option<Sim>,
     pub(super) runtime: Runtime,
     pub(super) dir: tempfile::TempDir,
 }

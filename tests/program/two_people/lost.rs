@@ -142,3 +142,50 @@ fn a_record_that_nobody_can_look_at_leaves_something_to_go_on_with() {
     let (exit_code, said) = code(&world.tidepilot("bob", 3, &RUN).output().expect("ran"));
     assert_eq!(exit_code, 0, "{said}");
 }
+
+/// A run that stops listening to its own write (a look that ended meanwhile, a person in haste) is not its own rival: what
+/// came of it is found and gone on with.
+#[test]
+fn a_write_of_a_record_that_nobody_waited_for_is_gone_on_with() {
+    let world = World::start();
+    world.runtime.block_on(async {
+        let front = Front::before(&world.sim().kubeconfig(), "legacy").await;
+        let links = world.through(&front, "legacy");
+        let (permit, lease) =
+            take(&links, &wanted("dropped", vec![place("legacy", "pingcap", "u")], 30)).await.expect("free");
+        let mut record = OpenRun::open(&links, permit, head("dropped")).await.expect("opened");
+        let store = world.sim().store("legacy").expect("there");
+        // The first one makes the object, the others replace it; the last one also closes it.
+        for (number, line) in ["one\n", "two\n", "three\n"].into_iter().enumerate() {
+            front.rule(|method, path| match path.contains("/configmaps") && method != "GET" {
+                true => Fate::Late(Duration::from_millis(150)),
+                false => Fate::Pass,
+            });
+            record.add(line);
+            let heard = tokio::time::timeout(Duration::from_millis(50), record.flush()).await;
+            assert!(heard.is_err(), "{line}: it was waited for");
+            assert!(record.may_be_there(), "{line}");
+            let began = Instant::now();
+            let there = || {
+                let all = store.list("configmaps", Some("pingcap"));
+                all.iter().any(|map| map["data"].to_string().contains(line.trim_end()))
+            };
+            while !there() {
+                assert!(began.elapsed() < PATIENCE, "{line}: it never came");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            front.rule(|_, _| Fate::Pass);
+            record.add(&format!("and {number}\n"));
+            if number == 2 {
+                record.close();
+            }
+            record.flush().await.unwrap_or_else(|why| panic!("{line}: {why}"));
+            assert_eq!(record.pending(), 0, "{line}");
+        }
+        lease.release().await;
+        let found = find(&links, Some("dropped")).await;
+        assert!(found.heads.len() == 1 && !found.heads[0].open, "{:?}", found.heads);
+        let lines = read(&links, &found.heads[0]).await;
+        assert_eq!(lines.as_deref(), Ok("one\nand 0\ntwo\nand 1\nthree\nand 2\n"));
+    });
+}

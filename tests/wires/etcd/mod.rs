@@ -114,7 +114,7 @@ fn flavour(release: &str) -> Option<Flavour> {
 
 /// A simulated fleet whose TidbCluster `basic` has real etcds as its PDs.
 struct Bed {
-    sim: Sim,
+    pub(super) sim: Sim,
     etcds: Etcds,
     taps: Vec<Tap>,
     scheme: &'static str,

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::sim_world::wires::eventually;
 
 struct Bed {
-    sim: Sim,
+    pub(super) sim: Sim,
     directory: tempfile::TempDir,
 }
 
