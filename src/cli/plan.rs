@@ -189,7 +189,7 @@ pub async fn run(args: &PlanArgs, connect: &Connect) -> color_eyre::Result<ExitC
         PlanOutput::Markdown => report::plan::markdown(&plan),
     });
     for run in driver.open_work(None).await.open().iter().filter(|run| is_in_the_way(run, &plan)) {
-        complain(&format!("warning: this plan cannot be carried out yet: {}", run.refusal()));
+        complain(&connect.repeat(&format!("warning: this plan cannot be carried out yet: {}", run.refusal())));
     }
     Ok(ExitCode::from(code(&plan)))
 }

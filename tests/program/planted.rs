@@ -323,7 +323,7 @@ fn whoever_names_a_bad_record_prints_the_line_that_removes_it_with_the_given_kub
         (&["diagnose"], true),
         (&["status"], false),
         (&["check"], false),
-        (&["plan", "restart-component", open[0], open[1], open[2], open[3]], false),
+        (&["plan", "restart-component", open[0], open[1], open[2], open[3]], true),
         (&["run", "restart-component", open[0], open[1], open[2], open[3], "--yes"], true),
         (&["runs", "take-over", &run, "--yes"], true),
         (&["runs", "resume", &run, "--yes"], true),

@@ -111,9 +111,9 @@ fn a_run_of_the_console_whose_terminal_vanishes_is_paused_and_lets_go() {
     outer.keys("r");
     outer.shows(&["restart-component"]);
     outer.keys("/restart-component\r\r");
-    // The row under the cursor, a PD pod, has filled the form up to the pod, which is well: another component, and all of it.
+    // The row under the cursor, a PD pod, has filled the form: another component, and all of it.
     outer.shows(&["tidbCluster", "legacy/pingcap/basic", "restartedAt"]);
-    outer.keys("\x1b[A\x15tikv\r\r\r");
+    outer.keys("\x1b[A\x1b[A\x15tikv\r\x15\r\r");
     outer.shows(&["to send"]);
     outer.keys("\r");
     outer.shows(&["will be sent"]);

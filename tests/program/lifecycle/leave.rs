@@ -90,7 +90,7 @@ async fn without_a_pd_of_its_own_it_says_which_line_helps() {
         }
         bed.sim.break_pod("west", "prod", "prod-west-pd-0", false).expect("a context");
     };
-    let restarted = async { bed.run("restart-component", &restart, &["prod-west"]).await.expect(0) };
+    let restarted = async { bed.run("restart-component", &restart, &["prod-west-pd-0"]).await.expect(0) };
     let mended = tokio::time::timeout(Duration::from_secs(60), mended);
     tokio::join!(async { mended.await.expect("it was deleted") }, restarted);
     bed.run("leave-cluster", &[WEST], &["prod-west"]).await.expect(0);

@@ -98,7 +98,8 @@ async fn members_that_nobody_runs_go_only_when_asked_for_and_not_with_the_quorum
     let began = std::time::Instant::now();
     loop {
         let status = bed.status().await;
-        if database(&status, "prod-east")["problems"].to_string().contains("no leader") {
+        let problems = database(&status, "prod-east")["problems"].to_string();
+        if problems.contains("no leader") || problems.contains("lost its quorum") {
             break;
         }
         assert!(began.elapsed() < crate::common::LONG, "{status:#}");
