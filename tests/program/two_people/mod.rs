@@ -146,6 +146,7 @@ fn a_killed_run_is_told_by_every_face_and_to_everybody() {
         let planned = { planned }.output().expect("ran");
         assert!(serde_json::from_slice::<Value>(&planned.stdout).is_ok_and(|plan| plan["digest"].is_string()));
         let warned = String::from_utf8_lossy(&planned.stderr);
+        let next = format!(" runs {go_on} {run}");
         assert!(warned.contains("this plan cannot be carried out yet") && warned.contains(&next), "{warned}");
     }
     // Its process is gone: nobody is said to drive it.
