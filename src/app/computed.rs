@@ -72,7 +72,8 @@ impl App {
 
     /// The finding with this row key.
     pub fn finding(&self, key: &str) -> Option<&Finding> {
-        self.checked().findings.iter().find(|finding| views::findings::key(finding) == key)
+        let all = &self.checked().findings;
+        (0..all.len()).find(|at| views::findings::key(all, *at) == key).and_then(|at| all.get(at))
     }
 
     /// When certificates, and what else is not watched, were last asked for.

@@ -52,6 +52,15 @@ pub fn line(text: &str) -> Option<(String, BTreeMap<String, String>)> {
     None
 }
 
+/// Whether a runbook that asks for a component takes that of the pod.
+fn takes(runbook: &RunbookInfo, known: &Known) -> bool {
+    let Some(component) = &known.component else { return true };
+    runbook.inputs.iter().filter(|input| input.name == "component").all(|input| match &input.kind {
+        InputKind::Choice(options) => options.contains(component),
+        _ => true,
+    })
+}
+
 impl App {
     /// What the inspector shows: of a list the row under the cursor.
     pub fn inspected(&self) -> Option<Subject> {
@@ -124,6 +133,10 @@ impl App {
         if !target || known.tidb_cluster.is_none() {
             return 0;
         }
+        // Discovery and backup pods are of the TidbCluster, but no runbook is about them.
+        if !takes(runbook, known) {
+            return 1;
+        }
         // A runbook of PD members is no help with a store.
         let pd = known.component.as_deref() == Some("pd");
         let pod = runbook.inputs.iter().any(|input| input.name == "pod");
@@ -192,7 +205,8 @@ impl App {
     pub fn about_one_or_all(&self, runbook: &RunbookInfo) -> bool {
         let may = |name: &str| runbook.inputs.iter().any(|input| input.name == name && !input.required);
         let known = self.hint();
-        may("pod") && known.pod.is_some() && known.component.is_some() && known.tidb_cluster.is_some()
+        let whole = known.pod.is_some() && known.component.is_some() && known.tidb_cluster.is_some();
+        may("pod") && whole && takes(runbook, known)
     }
 
     /// A form that begins with what is known. `alone`: it is about the pod under the cursor, or about every one like it.

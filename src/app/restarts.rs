@@ -7,6 +7,7 @@
 use super::App;
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
+use crate::fleet::database::Database;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::tidbcluster::Component;
 use crate::runbook::actions::{Action, DeleteObject};
@@ -95,21 +96,31 @@ impl App {
 
     /// Nobody moves anything away before one pod is deleted, as the operator does where it rolls them.
     fn felt_alone(&self, of: &ObjectRef, component: Component) -> Option<String> {
+        let others = self.others(self.database_of(of)?, component, 1);
         match component {
-            Component::Tikv => Some(
+            Component::Tikv if others > 0 => Some(
                 "data: requests for the regions that its store leads wait until other stores have elected leaders"
                     .to_owned(),
             ),
-            Component::Pd => Some("PD: the other members go on, and the leader stays".to_owned()),
+            Component::Pd if others > 0 => Some("PD: the other members go on, and the leader stays".to_owned()),
             _ => self.felt_of(of, component, 1),
         }
     }
 
-    fn felt_of(&self, of: &ObjectRef, component: Component, here: i64) -> Option<String> {
-        let database = self.databases().iter().find(|database| database.tidb_clusters.contains(of))?;
+    fn database_of(&self, of: &ObjectRef) -> Option<&Database> {
+        self.databases().iter().find(|database| database.tidb_clusters.contains(of))
+    }
+
+    /// How many pods of a component the whole Database has beside one.
+    fn others(&self, database: &Database, component: Component, here: i64) -> i64 {
         let parts = database.tidb_clusters.iter().filter_map(|part| self.fleet.tidb_cluster(part));
         let all: i64 = parts.filter_map(|tc| Some(tc.component(component)?.replicas)).sum();
-        let others = all.max(here) - 1;
+        all.max(here) - 1
+    }
+
+    fn felt_of(&self, of: &ObjectRef, component: Component, here: i64) -> Option<String> {
+        let database = self.database_of(of)?;
+        let others = self.others(database, component, here);
         Some(match (component, others) {
             (Component::Tidb, 0) => {
                 "SQL: the only TiDB pod restarts; until it is back no statement is taken".to_owned()

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
+use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::pd::{MemberId, PdView};
 use crate::fleet::problem::{Problem, ProblemKind};
@@ -15,22 +16,47 @@ use crate::fleet::problem::{Problem, ProblemKind};
 /// A heartbeat, and the look that sees it.
 const SETTLES: SignedDuration = SignedDuration::from_secs(15);
 
-/// Who leads each PD cluster, and since when it is known to be another one than before.
+/// Whom each pod names as PD's leader, and which change of it is the last one of each PD cluster.
+///
+/// By pod: where two leaders stand for one cluster, each of its pods names its own all the time, and nothing has changed.
 #[derive(Debug, Default)]
-pub(super) struct Leads(BTreeMap<u64, (MemberId, Option<Timestamp>)>);
+pub(super) struct Leads {
+    named: BTreeMap<ObjectRef, (u64, MemberId)>,
+    changed: BTreeMap<u64, Changed>,
+}
+
+#[derive(Debug)]
+struct Changed {
+    leader: MemberId,
+    at: Timestamp,
+    /// The screen says that stores settle, until a tick finds that the time is over.
+    told: bool,
+}
 
 impl Leads {
-    pub fn note(&mut self, view: &PdView) {
+    pub fn note(&mut self, pod: ObjectRef, view: &PdView) {
         let Ok(answer) = &view.answer else { return };
         let (Some(cluster), Some(leader)) = (answer.cluster_id, answer.leader) else { return };
-        let changed = self.0.get(&cluster).is_some_and(|(known, _)| *known != leader);
-        match self.0.get_mut(&cluster) {
-            Some(known) if changed => *known = (leader, Some(view.at)),
-            Some(_) => {}
-            None => {
-                self.0.insert(cluster, (leader, None));
-            }
+        let before = self.named.insert(pod, (cluster, leader));
+        let other = before.is_some_and(|(of, known)| of == cluster && known != leader);
+        // The other pods name it some looks later: the change is that of the first one.
+        let known = self.changed.get(&cluster).is_some_and(|last| last.leader == leader);
+        if other && !known {
+            self.changed.insert(cluster, Changed { leader, at: view.at, told: true });
         }
+    }
+
+    fn is_new(&self, cluster: u64, now: Timestamp) -> bool {
+        self.changed.get(&cluster).is_some_and(|last| now.duration_since(last.at) < SETTLES)
+    }
+
+    /// Whether the time of a change has ended since this was asked before.
+    pub fn ended(&mut self, now: Timestamp) -> bool {
+        let mut ended = false;
+        for last in self.changed.values_mut().filter(|last| now.duration_since(last.at) >= SETTLES) {
+            ended |= std::mem::take(&mut last.told);
+        }
+        ended
     }
 }
 
@@ -38,8 +64,7 @@ impl App {
     /// Why a problem goes by itself within seconds, where it does.
     pub fn settling(&self, database: &Database, problem: &Problem) -> Option<&'static str> {
         let id: u64 = database.id.as_deref()?.parse().ok()?;
-        let (_, since) = self.leads.0.get(&id)?;
-        let new = since.is_some_and(|since| self.now.duration_since(since) < SETTLES);
+        let new = self.leads.is_new(id, self.now);
         let silent = |name: &str| {
             let of = database.stores.iter().find(|row| row.store.id.to_string() == name);
             of.is_some_and(|row| row.store.state == "Disconnected")
@@ -47,5 +72,58 @@ impl App {
         let mut stores = problem.about.iter().filter(|about| about.kind == "store");
         (new && problem.kind == ProblemKind::StoreNotUp && stores.all(|store| silent(&store.name)))
             .then_some("expected: PD's leader has changed, and has not heard of it yet")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::pd::PdAnswer;
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    /// At this second a pod names this leader.
+    fn names(leads: &mut Leads, at: i64, pod: &str, leader: u64) {
+        let answer = PdAnswer { cluster_id: Some(7), leader: Some(MemberId(leader)), ..PdAnswer::default() };
+        leads.note(ObjectRef::new("east", "db", pod), &PdView { at: second(at), answer: Ok(answer) });
+    }
+
+    #[test]
+    fn two_leaders_that_stand_for_one_cluster_are_no_change() {
+        let mut leads = Leads::default();
+        for at in (0..300).step_by(3) {
+            names(&mut leads, at, "pd-0", 1);
+            // The pods of the other side are asked once a minute.
+            if at % 60 == 0 {
+                names(&mut leads, at, "pd-1", 2);
+            }
+            assert!(!leads.is_new(7, second(at)), "at {at} s");
+        }
+        names(&mut leads, 300, "pd-0", 2);
+        assert!(leads.is_new(7, second(314)) && !leads.is_new(7, second(315)));
+    }
+
+    #[test]
+    fn a_change_is_one_however_late_the_other_pods_name_it_and_back_again_is_another() {
+        let mut leads = Leads::default();
+        for pod in ["pd-0", "pd-1"] {
+            names(&mut leads, 0, pod, 1);
+        }
+        names(&mut leads, 10, "pd-0", 2);
+        names(&mut leads, 20, "pd-1", 2);
+        assert!(leads.is_new(7, second(24)) && !leads.is_new(7, second(25)));
+        names(&mut leads, 30, "pd-0", 1);
+        assert!(leads.is_new(7, second(44)));
+        assert!(!leads.is_new(8, second(44)), "another cluster");
+    }
+
+    #[test]
+    fn the_end_of_it_is_told_once() {
+        let mut leads = Leads::default();
+        names(&mut leads, 0, "pd-0", 1);
+        names(&mut leads, 10, "pd-0", 2);
+        assert_eq!([24, 25, 26].map(|at| leads.ended(second(at))), [false, true, false]);
     }
 }

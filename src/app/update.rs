@@ -10,7 +10,7 @@ use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
 use super::words::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
-use crate::fleet::{Change, Freshness, What};
+use crate::fleet::{Change, Freshness, ObjectRef, What};
 use crate::runbook::plan::Gate;
 
 /// Longest text a field takes: a paste must not fill the memory.
@@ -37,9 +37,9 @@ impl App {
             }
             Message::Fleet(change) => {
                 self.note_connection(&change);
-                if let What::Pd { view, .. } = &change.what {
+                if let What::Pd { pod, view } = &change.what {
                     self.leaving.note(view);
-                    self.leads.note(view);
+                    self.leads.note(ObjectRef::new(&change.context, &pod.namespace, &pod.name), view);
                 }
                 if self.fleet.moves(change) {
                     self.fleet_change += 1;
@@ -121,7 +121,8 @@ impl App {
         let minute = self.now.as_second().div_euclid(60);
         let before = self.minute.replace(minute);
         let clock = self.options.clock && before.is_some_and(|before| before != minute);
-        self.dirty = over || ages || driving || clock || self.fades();
+        let settled = self.leads.ended(self.now);
+        self.dirty = over || ages || driving || clock || settled || self.fades();
     }
 
     fn run_message(&mut self, message: RunMessage, effects: &mut Vec<Effect>) {

@@ -11,12 +11,13 @@ use super::theme::Theme;
 use crate::app::matrix::{CellView, Column};
 use crate::app::message::Effect;
 use crate::app::rows::Item;
-use crate::app::views::Cell;
+use crate::app::views::{Cell, Row, members};
 use crate::app::words::{freshness_words, quorum_loss, quorum_short};
 use crate::app::{App, Subject, View};
 use crate::report;
 use crate::report::markdown::{block, cell};
 use crate::report::ticket;
+use crate::shown::Shown;
 
 /// Columns of what is saved.
 const WIDE: u16 = 160;
@@ -48,8 +49,12 @@ fn called(app: &App) -> String {
     }
 }
 
-/// The document.
+/// The document. Names in it are free text of others, and a ticket shows them to people who never saw the console.
 pub fn text(app: &App) -> String {
+    Shown::new(&written(app)).as_str().to_owned()
+}
+
+fn written(app: &App) -> String {
     let own = match app.view() {
         View::Plan => app.plan.as_ref().map(|plan| report::plan::markdown(plan)),
         View::Run => app.run.as_ref().and_then(|run| report::audit::so_far(&run.records)),
@@ -109,8 +114,24 @@ fn findings(app: &App) -> String {
 
 fn table(app: &App) -> String {
     let headings: Vec<String> = app.view().spec().columns.iter().map(|column| column.title.to_owned()).collect();
-    let rows: Vec<Vec<String>> = app.rows().iter().map(|row| row.cells.iter().map(Cell::text).collect()).collect();
+    let rows: Vec<Vec<String>> = app.rows().iter().map(|row| cells(app, row)).collect();
     ticket::table(&headings, &rows)
+}
+
+/// The cells of a row. What a colour says on the screen is a word here.
+fn cells(app: &App, row: &Row) -> Vec<String> {
+    let mut all: Vec<String> = row.cells.iter().map(Cell::words).collect();
+    let drifts = match row.item {
+        Item::Member(index) => {
+            app.database().and_then(|database| database.members.get(index)).is_some_and(|one| one.drift)
+        }
+        _ => false,
+    };
+    let url = app.view().spec().columns.iter().position(|column| column.title == members::PEER_URL);
+    if let Some(cell) = url.filter(|_| drifts).and_then(|at| all.get_mut(at)) {
+        cell.push_str(" (drift)");
+    }
+    all
 }
 
 /// The overview: an instance a row, a TidbCluster a column.

@@ -36,6 +36,8 @@ fn owned(manager: &FieldManager, field: &str) -> bool {
 pub struct LastWrite {
     /// The tool, or the run of this one.
     pub by: String,
+    /// Which of the tool's entries it is, in the order of the object: one that applies and updates has two.
+    pub entry: usize,
     pub at: Option<Timestamp>,
     /// The deepest that are known; a field above another one is left out.
     pub fields: Vec<String>,
@@ -43,12 +45,14 @@ pub struct LastWrite {
 
 /// The last write of every tool that owns a field of the spec or an annotation, the newest first.
 pub fn last_writes(tc: &TidbCluster) -> Vec<LastWrite> {
-    let written = tc.metadata.managed_fields.iter().filter(|manager| !manager.paths.is_empty());
-    let mut all: Vec<LastWrite> = written
-        .map(|manager| {
+    let written = || tc.metadata.managed_fields.iter().filter(|manager| !manager.paths.is_empty());
+    let mut all: Vec<LastWrite> = written()
+        .enumerate()
+        .map(|(at, manager)| {
+            let entry = written().take(at).filter(|other| other.manager == manager.manager).count();
             let above = |path: &String| manager.paths.iter().any(|other| other.starts_with(&format!("{path}.")));
             let fields = manager.paths.iter().filter(|path| !above(path)).cloned().collect();
-            LastWrite { by: who(&manager.manager), at: manager.time, fields }
+            LastWrite { by: who(&manager.manager), entry, at: manager.time, fields }
         })
         .collect();
     all.sort_by_key(|write| std::cmp::Reverse(write.at));

@@ -9,6 +9,7 @@ use ratatui::backend::TestBackend;
 use tidepilot::app::message::{InputInfo, InputKind, Message, RunbookInfo};
 use tidepilot::app::{App, AppOptions};
 use tidepilot::console;
+use tidepilot::fleet::Change;
 
 fn screen(app: &App, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("infallible");
@@ -35,6 +36,11 @@ fn count(keys: &str) -> usize {
 }
 
 fn on_call(options: AppOptions) -> App {
+    on_call_with(options, fleet())
+}
+
+/// The same with another fleet.
+pub fn on_call_with(options: AppOptions, changes: Vec<Change>) -> App {
     let input = |name: &str, kind, required| InputInfo {
         name: name.into(),
         prompt: name.into(),
@@ -57,7 +63,7 @@ fn on_call(options: AppOptions) -> App {
     let part = input("component", components, true);
     all.push(runbook("restart-component", vec![of(), part, input("pod", InputKind::Text, false)]));
     let mut app = App::new(options);
-    for change in fleet() {
+    for change in changes {
         app.update(Message::Fleet(change), fixture::now());
     }
     app.update(Message::Runs(fixture::runs()), fixture::now());

@@ -9,6 +9,7 @@ mod fixture;
 mod folds;
 mod forms;
 mod jobs;
+mod kept_apart;
 mod keys;
 mod lists;
 mod objects;

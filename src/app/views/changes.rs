@@ -35,7 +35,8 @@ fn rows(app: &App) -> Vec<Row> {
     let clusters = app.fleet.tidb_clusters();
     let mut all: Vec<(String, crate::fleet::ObjectRef, LastWrite)> = Vec::new();
     for (of, tc) in clusters.into_iter().filter(|(of, _)| app.in_focus(Some(&of.context))) {
-        all.extend(last_writes(tc).into_iter().map(|write| (format!("{of} {}", write.by), of.clone(), write)));
+        let key = |write: &LastWrite| format!("{of} {} {}", write.by, write.entry);
+        all.extend(last_writes(tc).into_iter().map(|write| (key(&write), of.clone(), write)));
     }
     all.sort_by_key(|(_, _, write)| std::cmp::Reverse(write.at));
     let rows = all.into_iter().map(|(key, of, write)| {

@@ -32,7 +32,7 @@ fn rows(app: &App) -> Vec<Row> {
         // Which of several TidbClusters it is about.
         let subject = finding.subjects.first().filter(|subject| !subject.namespace.is_empty());
         let place = subject.map(|subject| format!("{subject}: ")).unwrap_or_default();
-        Row::new(key(finding), level, Item::Finding(index))
+        Row::new(key(&checked.findings, index), level, Item::Finding(index))
             .found_by(format!("{number} {} {}", subjects.join(" "), finding.sentence))
             .copies(&finding.what_to_do)
             .cells(vec![
@@ -56,10 +56,17 @@ fn rows(app: &App) -> Vec<Row> {
     causes.into_iter().map(line).chain(found).chain(unseen.into_iter().map(line)).collect()
 }
 
-/// Stays the same while the finding is about the same things.
-pub fn key(finding: &Finding) -> String {
+/// Stays the same while the finding is about the same things. Of several with one id about the same things, all but the first have
+/// a number.
+pub fn key(all: &[Finding], index: usize) -> String {
+    let Some(finding) = all.get(index) else { return String::new() };
+    let alike = |other: &&Finding| {
+        (other.id(), &other.database, &other.subjects) == (finding.id(), &finding.database, &finding.subjects)
+    };
+    let before = all.iter().take(index).filter(alike).count();
+    let number = if before > 0 { format!(" {}", before + 1) } else { String::new() };
     let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
-    format!("{} {} {}", finding.id(), finding.database.as_deref().unwrap_or_default(), subjects.join(","))
+    format!("{} {} {}{number}", finding.id(), finding.database.as_deref().unwrap_or_default(), subjects.join(","))
 }
 
 pub fn level(finding: &Finding) -> Level {

@@ -9,6 +9,8 @@ use crate::fleet::database::Member;
 
 /// From this width on URLs stand in columns; below it they stand beneath the member, whole.
 pub const WIDE: u16 = 120;
+/// The heading of the column whose colour says that it drifted.
+pub const PEER_URL: &str = "PEER URL";
 
 const COLUMNS: &[Column] = &[
     column("ID", 4, 0),
@@ -17,7 +19,7 @@ const COLUMNS: &[Column] = &[
     column("CLUSTER", 7, 1),
     middle("POD", 12, 2),
     column("STATUS", 7, 3),
-    middle("PEER URL", 44, 2),
+    middle(PEER_URL, 44, 2),
     middle("CLIENT URL", 40, 5).only_wide(),
     middle("NAME", 30, 6).only_wide(),
 ];

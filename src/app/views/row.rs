@@ -147,6 +147,19 @@ impl Cell {
         });
         texts.collect::<String>().trim().to_owned()
     }
+
+    /// The whole of it where nothing is drawn: signs as words, and what is missing in brackets.
+    pub fn words(&self) -> String {
+        let texts = self.parts.iter().map(|part| match part {
+            Part::Text { text, .. } => text.clone(),
+            // The word of a level stands beside it, and a dot is nothing.
+            Part::Mark(Mark::Level(_) | Mark::Dot) => String::new(),
+            Part::Mark(Mark::Leader) => "leader".to_owned(),
+            Part::Mark(Mark::Drift) => "drift".to_owned(),
+            Part::Missing(text) => format!("⟨{text}⟩"),
+        });
+        texts.collect::<String>().trim().to_owned()
+    }
 }
 
 /// `1,545`: digits in groups of three.
