@@ -98,7 +98,6 @@ impl App {
         if !marks.remove(&row.key) {
             marks.insert(row.key);
         }
-        self.step(1);
     }
 
     pub(super) fn turn(&mut self, forward: bool) {
