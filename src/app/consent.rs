@@ -12,6 +12,7 @@ use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Confirm, Plan, PlannedStep};
+use crate::runbook::run::beside::only_certificates;
 use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::view::ResolutionOffer;
 
@@ -89,7 +90,11 @@ impl App {
     }
 
     pub(super) fn ask_start(&mut self) {
+        let barred = self.session_bars().is_none().then(|| self.kept_out().cloned()).flatten();
         if let Some(why) = self.cannot_start() {
+            if let Some(run) = barred {
+                self.open_run(run);
+            }
             self.say(Level::Bad, why);
             return;
         }
@@ -102,6 +107,10 @@ impl App {
             0 => format!("Every step on {} is already so: the run only looks and says so.", plan.target),
             n => format!("{} will be sent for {}. Gates on the way still ask.", counted(n, "change"), plan.target),
         };
+        let question = match self.outage(&plan) {
+            Some(outage) => format!("{outage}. {question}"),
+            None => question,
+        };
         self.dialog = Some(Dialog::Ask {
             title: plan.title.clone(),
             question,
@@ -109,6 +118,17 @@ impl App {
             go: false,
             effect: Box::new(Effect::Start(plan)),
         });
+    }
+
+    /// The open run that a start would be refused for. One that may wait beside certificates keeps those out no more.
+    pub fn kept_out(&self) -> Option<&Standing> {
+        let plan = self.plan.as_ref().filter(|plan| !only_certificates(plan))?;
+        let target = plan.target.to_string();
+        let bars = |run: &&Standing| {
+            let driven = matches!(run.drives, Drives::Here | Drives::Holds(_));
+            driven || run.keeps_out(&plan.runbook, run.target == target)
+        };
+        self.runs_open_on(&plan.target).into_iter().find(bars)
     }
 
     /// The gate of a plan with one change, where a plain yes answers it: the question before the start says the same, and
@@ -321,4 +341,17 @@ impl App {
         self.go(View::Plan);
         self.screen_mut().scroll = 0;
     }
+}
+
+/// Why a plan cannot be started beside this run, and where enter leads instead.
+pub(super) fn kept_out_words(run: &Standing) -> String {
+    let id = &run.run;
+    let held = match &run.drives {
+        Drives::Holds(who) => format!("{who} holds the Database, run {id} is open"),
+        Drives::Here => format!("run {id} is open, and another process here drives it"),
+        Drives::NotKnown => format!("run {id} is open, and who drives it is not known"),
+        Drives::Gone(who) => format!("run {id} is open and paused; {who}, who drove it, is gone"),
+        Drives::Nobody => format!("run {id} is open and paused"),
+    };
+    format!("refused: {held}; enter shows that run")
 }

@@ -65,6 +65,7 @@ use crate::hazards::Checked;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::standing::Standing;
 use approvals::Approving;
+use consent::kept_out_words;
 use form::Form;
 use helping::Known;
 use keymap::Scope;
@@ -337,6 +338,24 @@ impl App {
 
     /// Why the plan on the screen cannot be started; one sentence.
     pub fn cannot_start(&self) -> Option<String> {
+        if let Some(why) = self.session_bars() {
+            return Some(why);
+        }
+        if let Some(run) = self.kept_out() {
+            return Some(kept_out_words(run));
+        }
+        let plan = self.plan.as_ref()?;
+        let refused = plan.refusals().count();
+        (refused > 0).then(|| {
+            format!(
+                "refused by {refused} of {}; nothing can be sent",
+                counted(plan.checks.iter().filter(|check| check.applies()).count(), "check")
+            )
+        })
+    }
+
+    /// Why this session starts no run, whatever the plan found.
+    pub(crate) fn session_bars(&self) -> Option<String> {
         let Some(plan) = &self.plan else { return Some("there is no plan yet".into()) };
         if self.options.read_only {
             return Some("read-only: this session cannot start a run; leave out --read-only to arm it".into());
@@ -347,13 +366,7 @@ impl App {
         if let Some(run) = self.run.as_ref().filter(|run| run.driving) {
             return Some(format!("run {} is under way; one at a time", run.id()));
         }
-        let refused = plan.refusals().count();
-        (refused > 0).then(|| {
-            format!(
-                "refused by {refused} of {}; nothing can be sent",
-                counted(plan.checks.iter().filter(|check| check.applies()).count(), "check")
-            )
-        })
+        None
     }
 
     /// Whether the configuration makes this context read-only.

@@ -187,7 +187,7 @@ impl App {
     }
 
     /// Shows a run: the one of this console as it goes on, another one as it stands; nothing is asked yet.
-    fn open_run(&mut self, run: Standing) {
+    pub(super) fn open_run(&mut self, run: Standing) {
         let current = self.run.as_ref().is_some_and(|shown| shown.id() == run.run && (shown.driving || !run.open));
         self.go(if current { View::Run } else { View::Detail(super::Subject::Run(run.run)) });
     }

@@ -85,6 +85,15 @@ impl App {
         plan.steps.iter().filter_map(|step| self.restarts_of(step)).collect()
     }
 
+    /// What a plan takes away until somebody brings it back.
+    pub fn outage(&self, plan: &Plan) -> Option<String> {
+        let of = plan.suspends()?;
+        let cluster = self.fleet.clusters.get(&of.context);
+        let own = cluster.into_iter().flat_map(|cluster| cluster.pods.values());
+        let pods = own.filter(|pod| pod.metadata.namespace == of.namespace && pod.instance() == Some(&of.name)).count();
+        plan.outage(Some(pods).filter(|pods| *pods > 0))
+    }
+
     /// What clients feel of one, a sentence for each component that they meet.
     pub fn felt(&self, restart: &Restart) -> Vec<String> {
         let felt = |(component, count): &(Component, i64)| match restart.alone {

@@ -46,6 +46,10 @@ fn of_plan(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
             page.hang(vec![head], &check.found(), plain, room);
         }
     }
+    if let Some(outage) = app.outage(plan) {
+        let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));
+        page.hang(vec![head], &outage, theme.level(Level::Bad), room);
+    }
     page.hang(vec![Span::raw("  ")], &plan::sums(plan), plain, room);
     for restart in app.restarts(plan) {
         page.hang(vec![span("  restarts ", theme.level(Level::Working))], &restart.words(), plain, room);

@@ -90,7 +90,12 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         page.hang(vec![head], &restart.words(), theme.style(Role::Plain), room);
         felt(page, app, theme, restart, "    ", room);
     }
-    for run in open.iter().filter(|_| room >= WITH_FELT) {
+    if let Some(outage) = app.outage(plan) {
+        let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));
+        page.hang(vec![head], &outage, theme.level(Level::Bad), room);
+    }
+    let barring = app.kept_out().map(|run| run.run.as_str());
+    for run in open.iter().filter(|run| room >= WITH_FELT && barring != Some(run.run.as_str())) {
         let head = span(format!("  {} ", theme.glyph(Level::Working)), theme.level(Level::Working));
         let words = format!("run {} is open on this Database already: R", run.run);
         page.hang(vec![head], &words, theme.level(Level::Working), room);

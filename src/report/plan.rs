@@ -37,6 +37,9 @@ pub fn text(plan: &Plan) -> String {
     if plan.experimental {
         out.push_str("! The vendor calls this procedure experimental: data may be lost. The alternative is a new cluster and a data migration.\n");
     }
+    if let Some(outage) = plan.outage(None) {
+        let _ = writeln!(out, "! {outage}");
+    }
     let passed = plan.checks.iter().filter(|check| check.state == CheckState::Passed && check.applies()).count();
     let of = plan.checks.iter().filter(|check| check.applies()).count();
     let _ = writeln!(out, "Preflight: {passed} of {} passed", counted(of, "check"));

@@ -76,7 +76,7 @@ fn a_plan_names_the_run_that_is_open_already() {
     let open = runs.iter().find(|run| run.open).expect("an open one").run.clone();
     app.update(Message::Runs(runs), fixture::now());
     let shown = crate::questions::screen_of(&mut app, (150, 42));
-    assert!(shown.contains(&format!("run {open} is open on this Database already")), "{shown}");
+    assert!(shown.contains(&format!("refused: run {open} is open")), "{shown}");
     press(&mut app, "R");
     assert_eq!(place(&app), "runs");
 }

@@ -42,6 +42,13 @@ struct With {
     merge: Value,
 }
 
+impl PatchTidbCluster {
+    /// Whether the operator takes the pods away for it.
+    pub fn suspends(&self) -> bool {
+        self.merge.pointer("/spec/suspendAction/suspendStatefulSet") == Some(&Value::Bool(true))
+    }
+}
+
 impl ActionKind for PatchTidbCluster {
     fn read(with: Value, seen: &Observation) -> Result<Self, BadWith> {
         let With { target, merge } = document(with)?;

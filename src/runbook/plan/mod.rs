@@ -90,6 +90,29 @@ impl Plan {
         self.steps.iter().filter(|step| step.action.writes() && !step.already_so).count()
     }
 
+    /// The TidbCluster whose pods it takes away.
+    pub fn suspends(&self) -> Option<&ObjectRef> {
+        self.steps.iter().filter(|step| !step.already_so).find_map(|step| match &step.action {
+            Action::PatchTidbCluster(patch) if patch.suspends() => Some(&patch.target),
+            _ => None,
+        })
+    }
+
+    /// What nobody may overlook before a suspension is sent; `pods`: how many go, where that is seen.
+    pub fn outage(&self, pods: Option<usize>) -> Option<String> {
+        let of = self.suspends()?;
+        let gone = match pods {
+            Some(1) => format!("the 1 pod of {of} goes"),
+            Some(count) => format!("all {count} pods of {of} go"),
+            None => format!("all pods of {of} go"),
+        };
+        let stops = self.given().get("stopDatabase").is_some_and(|given| given == "true");
+        Some(match stops {
+            true => format!("THE DATABASE STOPS: no SQL until resume-cluster; {gone}, the data stays on the volumes"),
+            false => format!("{gone} until resume-cluster, the data stays on the volumes"),
+        })
+    }
+
     /// The inputs as they were given.
     pub fn given(&self) -> BTreeMap<String, String> {
         let one = |value: &Value| serde_json::from_value::<ObjectRef>(value.clone()).ok().map(|of| of.to_string());
