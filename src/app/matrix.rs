@@ -248,6 +248,11 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
             cell.level = Level::Working;
             cell.word = if live { "no pod" } else { "not seen" }.into();
             cell.ready = live.then_some(false);
+            if live && matches!(component, Component::Tikv | Component::Tiflash) {
+                // PD knows the store of a pod that is gone; its number says more there than that it is away.
+                join_store(&mut cell, database);
+                cell.word = "no pod".into();
+            }
         }
     }
     if !live {

@@ -244,7 +244,9 @@ fn store_lines(app: &App, sheet: &mut Sheet, row: &StoreRow) {
         sheet.line("capacity", &format!("{}, {} free{full}", load.capacity, load.available));
     }
     if let Some(heard) = load.last_heartbeat {
-        let since = if store.state == "Up" { "last heard" } else { "down since" };
+        // One that is being emptied is heard of.
+        let away = matches!(store.state.as_str(), "Disconnected" | "Down");
+        let since = if away { "down since" } else { "last heard" };
         sheet.line(since, &format!("{} ago ({})", age(heard, app.now), heard.strftime("%Y-%m-%d %H:%M:%SZ")));
     }
     if let Some(started) = load.started {
