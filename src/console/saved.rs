@@ -67,7 +67,13 @@ fn written(app: &App) -> String {
 fn head(app: &App) -> String {
     let mut out = format!("# {}\n\n", cell(app.view().title()));
     out.push_str(&ticket::about("at", &app.now.to_string()));
-    if let Some(database) = app.database() {
+    if *app.view() == View::Findings {
+        // Their list is that of every Database.
+        for one in app.databases() {
+            let pd = format!("{}; {}", quorum_short(one), quorum_loss(one));
+            out.push_str(&ticket::about(&format!("database {}, PD", one.name), &pd));
+        }
+    } else if let Some(database) = app.database() {
         out.push_str(&ticket::about("database", &database.name));
         out.push_str(&ticket::about("PD", &format!("{}; {}", quorum_short(database), quorum_loss(database))));
     }

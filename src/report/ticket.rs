@@ -13,6 +13,7 @@ pub fn finding(finding: &Finding) -> String {
     let word = if finding.unknown { "not known" } else { finding.severity.word() };
     let _ = writeln!(out, "## {}: {}\n", cell(word), cell(finding.id()));
     let _ = writeln!(out, "{}\n", cell(&finding.sentence));
+    let _ = writeln!(out, "* in: {}", cell(finding.database.as_deref().unwrap_or("the fleet")));
     for subject in &finding.subjects {
         let _ = writeln!(out, "* about: {}", cell(&subject.to_string()));
     }
