@@ -1,5 +1,7 @@
 //! `tidepilot` without a command: the console over every context.
 
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,10 @@ use crate::app::driver::{Driver, session::session};
 use crate::app::message::Message;
 use crate::app::words::Level;
 use crate::app::{App, AppOptions};
-use crate::client::Links;
 use crate::client::notify::{Notifier, Say};
+use crate::client::{Links, journal};
 use crate::console::terminal;
+use crate::runbook::run::view::Shown;
 
 pub async fn run(connect: &Connect) -> color_eyre::Result<ExitCode> {
     let connect = &Connect { on_screen: true, ..connect.clone() };
@@ -56,13 +59,24 @@ pub async fn open(links: Links, driver: Driver, connect: &Connect, simulated: bo
         },
     };
     let driver = driver.notifying(notifier.clone());
+    let folder = driver.runs_folder().to_owned();
     let background = tokio::spawn(session(driver, messages, todo, lent));
     let ended = terminal::run(app, inbox, effects, shells).await;
     // Also when the terminal is gone: a run is to be paused and its lease given back.
     background.await?;
     notifier.end().await;
-    ended?;
+    if let Some(line) = ended?.and_then(|run| left_open(&folder, &run)) {
+        // The terminal may be gone.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What whoever leaves has to know of the run that this console had, as its journal has it now.
+fn left_open(folder: &Path, run: &str) -> Option<String> {
+    let records = journal::read(folder, run).ok()?;
+    let open = Shown::of(&records).ok()?.view().outcome.is_none();
+    open.then(|| format!("run {run} is open: tidepilot runs resume {run}"))
 }
 
 /// What could not be delivered is said on the screen; once that is gone, to nobody.

@@ -56,13 +56,14 @@ type Screen = Terminal<CrosstermBackend<Stdout>>;
 /// Runs the console until a person quits, a signal asks for the end, or the terminal is gone.
 ///
 /// `Effect::Copy` is carried out here; every other effect goes to `effects`, `Effect::Quit` as the last. To be awaited
-/// on the main thread: a panic there restores the terminal, one elsewhere becomes a [`Message::Fault`].
+/// on the main thread: a panic there restores the terminal, one elsewhere becomes a [`Message::Fault`]. Returns the id of
+/// the run that was driven or shown last.
 pub async fn run(
     mut app: App,
     mut messages: mpsc::Receiver<Message>,
     effects: mpsc::Sender<Effect>,
     mut shells: mpsc::Receiver<Attached>,
-) -> color_eyre::Result<()> {
+) -> color_eyre::Result<Option<String>> {
     fit_terminal()?;
     let (faults, mut fault) = mpsc::channel(16);
     MOUSE.store(app.options.mouse, Ordering::SeqCst);
@@ -157,7 +158,7 @@ pub async fn run(
             }
         }
         if carry_out(todo, &mut backlog, &mut app, &effects, &copied)? {
-            return Ok(());
+            return Ok(app.run.as_ref().map(|run| run.id().to_owned()));
         }
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= rest) {
