@@ -21,13 +21,13 @@ pub const SPEC: ViewSpec = ViewSpec {
         number("AGO", 4, 0).aging(),
         column("CLUSTER", 7, 1),
         middle("TIDBCLUSTER", 12, 0),
-        column("BY", 12, 0),
+        column("BY PROGRAM", 24, 0),
         column("OWNS", 40, 2),
     ],
     rows,
     empty: "No TidbCluster says who wrote it.",
     faults: false,
-    help: "one time for each tool: it wrote one of the fields that it owns; ago<1h shows what is younger",
+    help: "BY is the program that wrote: Kubernetes notes no person; one time for each tool: it wrote one of the fields that it owns; ago<1h shows what is younger",
     ..LIST
 };
 
@@ -39,7 +39,7 @@ fn rows(app: &App) -> Vec<Row> {
         all.extend(last_writes(tc).into_iter().map(|write| (key(&write), of.clone(), write)));
     }
     all.sort_by_key(|(_, _, write)| std::cmp::Reverse(write.at));
-    let rows = all.into_iter().map(|(key, of, write)| {
+    let rows = all.into_iter().enumerate().map(|(at, (key, of, write))| {
         let fields = write.fields.join(", ");
         let ago = write.at.map_or_else(|| "?".to_owned(), |at| age(at, app.now));
         let seconds = write.at.map_or(i64::MAX, |at| app.now.duration_since(at).as_secs());
@@ -52,6 +52,9 @@ fn rows(app: &App) -> Vec<Row> {
             Cell::plain(&fields),
         ]);
         row.notes.push(Note { under: 1, text: fields, tone: Tone::Dim, narrow_only: Some(FIELDS), spare: true });
+        if at == 0 {
+            row = row.note(3, "the program that wrote: Kubernetes notes no person", Tone::Dim);
+        }
         row.old = !app.is_live(&of.context);
         row
     });
