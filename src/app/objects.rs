@@ -9,9 +9,10 @@ use super::words::Level;
 use super::{App, Screen, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Kind, Thing};
-use crate::fleet::database::{Member, StoreRow};
+use crate::fleet::database::{Database, Member, StoreRow};
 use crate::fleet::subject::Subject as Object;
 use crate::fleet::workload::Pod;
+use crate::hazards::Finding;
 
 impl App {
     /// The Kubernetes object that the view is about, or that the row under the cursor stands for: of a member and of a
@@ -37,7 +38,7 @@ impl App {
         match &row.item {
             Item::Pod(of) => Some(Object::object("Pod", of)),
             Item::Happened { about, .. } => about.clone(),
-            Item::Finding(index) => self.checked().findings.get(*index)?.subjects.first().cloned(),
+            Item::Finding(index) => self.object_of_finding(self.checked().findings.get(*index)?),
             _ => self.object_of(&self.subject(row)?),
         }
     }
@@ -55,13 +56,34 @@ impl App {
                 let store = self.database()?.stores.iter().find(|row| row.store.id == *id)?;
                 Some(Object::object("Pod", &store_pod(store)?))
             }
-            Subject::Finding(key) => self.finding(key)?.subjects.first().cloned(),
+            Subject::Finding(key) => self.object_of_finding(self.finding(key)?),
             Subject::Certificate(key) => {
                 let one = self.certificate(key)?;
                 Some(Object::object("Secret", &ObjectRef::new(&one.of.context, &one.of.namespace, &one.secret)))
             }
             Subject::Sentence(_) | Subject::Run(_) => None,
         }
+    }
+
+    /// What a finding is about first: of a member and of a store its pod, where that is seen.
+    fn object_of_finding(&self, finding: &Finding) -> Option<Object> {
+        let first = finding.subjects.first()?;
+        let own = |database: &&Database| finding.database.as_ref() == Some(&database.name);
+        let database = self.databases().iter().find(own).or_else(|| self.database());
+        let pod = match (first.kind, database) {
+            ("store", Some(database)) => {
+                database.stores.iter().find(|row| row.store.id.to_string() == first.name).and_then(store_pod)
+            }
+            ("member", Some(database)) => {
+                let named = |one: &&Member| one.id.hex() == first.name || one.name == first.name;
+                database.members.iter().find(named).and_then(member_pod)
+            }
+            _ => None,
+        };
+        let there = |of: &ObjectRef| {
+            self.fleet.clusters.get(&of.context).is_some_and(|cluster| cluster.pods.contains_key(&of.key()))
+        };
+        Some(pod.filter(there).map_or_else(|| first.clone(), |of| Object::object("Pod", &of)))
     }
 
     /// The marked objects that can be looked at as they are served, or the one under the cursor or of the view.

@@ -189,10 +189,23 @@ pub fn resolve(app: &App, text: &str) -> Option<(Target, Option<String>)> {
         return None;
     }
     if let Some(found) = finished(text) {
-        return Some(found);
+        return only_one(app, text, &found).or(Some(found));
     }
     // An unfinished word means its best completion, as in k9s; a part of the middle of one means nothing.
     finished(&meant(app, text)?.text)
+}
+
+/// The only completion of an argument that is no name as it stands: `run migr`. Of a list it would be a filter.
+fn only_one(app: &App, text: &str, (target, argument): &(Target, Option<String>)) -> Option<(Target, Option<String>)> {
+    let one = argument.as_deref().filter(|argument| !argument.contains(char::is_whitespace))?;
+    let named = matches!(target, Target::View(View::Runbooks | View::Databases | View::Clusters | View::Namespaces));
+    if !named || arguments(app, target).iter().any(|(name, _)| name == one) {
+        return None;
+    }
+    let all = candidates(app, text);
+    let mut meant = all.iter().filter(|one| one.fit.is_meant());
+    let (only, None) = (meant.next()?, meant.next()) else { return None };
+    finished(&only.text)
 }
 
 fn finished(text: &str) -> Option<(Target, Option<String>)> {
