@@ -13,6 +13,7 @@ mod kept_apart;
 mod keys;
 mod lists;
 mod objects;
+mod on_call;
 mod questions;
 mod random_keys;
 mod read_only;
