@@ -97,11 +97,11 @@ impl Part {
         match &now.action {
             Action::WaitRollout(wait) => Self { component: wait.component, pod: None },
             Action::PatchTidbCluster(_) => {
-                let waits = steps.iter().filter_map(|step| match &step.action {
+                let mut waits = steps.iter().filter_map(|step| match &step.action {
                     Action::WaitRollout(wait) if wait.since.as_ref() == Some(&now.id) => Some(wait.component),
                     _ => None,
                 });
-                Self { component: waits.last().flatten(), pod: None }
+                Self { component: waits.next_back().flatten(), pod: None }
             }
             Action::Await(wait) => {
                 let before = steps.iter().take_while(|step| step.id != now.id);
