@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::action::{Request, Reversibility};
 use super::actions::Action;
 use super::image::Image;
+use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::pd::MembershipApi;
@@ -103,7 +104,7 @@ impl Plan {
         let of = self.suspends()?;
         let gone = match pods {
             Some(1) => format!("the 1 pod of {of} goes"),
-            Some(count) => format!("all {count} pods of {of} go"),
+            Some(count) => format!("all {} of {of} go", counted(count, "pod")),
             None => format!("all pods of {of} go"),
         };
         let stops = self.given().get("stopDatabase").is_some_and(|given| given == "true");
