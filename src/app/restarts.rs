@@ -90,7 +90,9 @@ impl App {
         let of = plan.suspends()?;
         let cluster = self.fleet.clusters.get(&of.context);
         let own = cluster.into_iter().flat_map(|cluster| cluster.pods.values());
-        let pods = own.filter(|pod| pod.metadata.namespace == of.namespace && pod.instance() == Some(&of.name)).count();
+        let own = own.filter(|pod| pod.metadata.namespace == of.namespace && pod.instance() == Some(&of.name));
+        // Discovery stays.
+        let pods = own.filter(|pod| pod.component().is_some_and(|key| Component::parse(key).is_some())).count();
         plan.outage(Some(pods).filter(|pods| *pods > 0))
     }
 
