@@ -10,7 +10,7 @@
 //! * [`console`] and [`report`] — the two faces;
 //! * [`cli`] — arguments to lib to exit code;
 //! * [`counted`] and [`shown`] — small words that every room uses: numbers with their nouns, the door of printed text;
-//! * `sim` — a simulated world that speaks only the wires and imports nothing of ours (feature `demo`).
+//! * `sim` — a simulated world that speaks only the wires and imports nothing of ours (a crate of its own, feature `demo`).
 
 pub mod app;
 pub mod cli;
@@ -27,4 +27,4 @@ pub mod report;
 pub mod runbook;
 pub mod shown;
 #[cfg(feature = "demo")]
-pub mod sim;
+pub use tidepilot_sim::sim;
