@@ -6,6 +6,7 @@
 //! Not here: evaluating ([`crate::runbook::language::expr`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use serde_json::Value;
@@ -19,15 +20,16 @@ const NODE: u64 = 16;
 /// What one of our own functions adds at most to what it is given.
 const OWN_FUNCTION: u64 = 64 * 1024;
 
-/// The largest that a value can be: of a list's items, and of two branches, the larger counts in each respect.
+/// The largest that a value can be: of a list's items, and of two branches, the larger counts in each respect. What lies
+/// below is shared: every name and every field on the way gives a copy, before each evaluation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shape {
     /// Items of a list, entries of a map, characters of a text.
     items: u64,
     /// Bytes in all.
     bytes: u64,
-    fields: BTreeMap<String, Shape>,
-    element: Option<Box<Shape>>,
+    fields: Arc<BTreeMap<String, Shape>>,
+    element: Option<Arc<Shape>>,
 }
 
 impl Shape {
@@ -40,13 +42,13 @@ impl Shape {
                 Self::list(all)
             }
             Value::Object(map) => {
-                let mut shape = Self { items: length(map.len()), bytes: NODE, ..Self::default() };
+                let (mut bytes, mut fields) = (NODE, BTreeMap::new());
                 for (key, value) in map {
                     let inner = Self::of(value);
-                    shape.bytes = shape.bytes.saturating_add(length(key.len())).saturating_add(inner.bytes);
-                    shape.fields.insert(key.clone(), inner);
+                    bytes = bytes.saturating_add(length(key.len())).saturating_add(inner.bytes);
+                    fields.insert(key.clone(), inner);
                 }
-                shape
+                Self { items: length(map.len()), bytes, fields: Arc::new(fields), element: None }
             }
         }
     }
@@ -61,14 +63,16 @@ impl Shape {
 
     fn list(items: impl Iterator<Item = Self>) -> Self {
         let mut shape = Self { bytes: NODE, ..Self::default() };
+        let mut element: Option<Self> = None;
         for item in items {
             shape.items = shape.items.saturating_add(1);
             shape.bytes = shape.bytes.saturating_add(item.bytes);
-            shape.element = Some(Box::new(match shape.element.take() {
+            element = Some(match element.take() {
                 Some(known) => known.or(&item),
                 None => item,
-            }));
+            });
         }
+        shape.element = element.map(Arc::new);
         shape
     }
 
@@ -80,15 +84,19 @@ impl Shape {
     fn or(mut self, other: &Self) -> Self {
         self.items = self.items.max(other.items);
         self.bytes = self.bytes.max(other.bytes);
-        for (key, theirs) in &other.fields {
-            let merged = match self.fields.remove(key) {
-                Some(known) => known.or(theirs),
-                None => theirs.clone(),
-            };
-            self.fields.insert(key.clone(), merged);
+        if !Arc::ptr_eq(&self.fields, &other.fields) && !other.fields.is_empty() {
+            let fields = Arc::make_mut(&mut self.fields);
+            for (key, theirs) in other.fields.iter() {
+                match fields.get_mut(key) {
+                    Some(known) => *known = std::mem::take(known).or(theirs),
+                    None => drop(fields.insert(key.clone(), theirs.clone())),
+                }
+            }
         }
         self.element = match (self.element.take(), &other.element) {
-            (Some(known), Some(theirs)) => Some(Box::new(known.or(theirs))),
+            (Some(known), Some(theirs)) if !Arc::ptr_eq(&known, theirs) => {
+                Some(Arc::new(Arc::unwrap_or_clone(known).or(theirs)))
+            }
             (known, theirs) => known.or_else(|| theirs.clone()),
         };
         self
@@ -191,6 +199,7 @@ impl Walk {
 
     fn entries<'a>(&mut self, entries: impl Iterator<Item = &'a EntryExpr>, times: u64) -> Result<Shape, OverBudget> {
         let mut shape = Shape { bytes: NODE, ..Shape::default() };
+        let (mut fields, mut element) = (BTreeMap::new(), None::<Shape>);
         for entry in entries {
             let (name, value, key_bytes) = match entry {
                 EntryExpr::StructField(field) => (Some(field.field.clone()), &field.value, length(field.field.len())),
@@ -204,17 +213,17 @@ impl Walk {
             shape.bytes = shape.bytes.saturating_add(key_bytes).saturating_add(value.bytes);
             match name {
                 Some(name) => {
-                    shape.fields.insert(name, value);
+                    fields.insert(name, value);
                 }
                 None => {
-                    shape.element = Some(Box::new(match shape.element.take() {
+                    element = Some(match element.take() {
                         Some(known) => known.or(&value),
                         None => value,
-                    }));
+                    });
                 }
             }
         }
-        Ok(shape)
+        Ok(Shape { fields: Arc::new(fields), element: element.map(Arc::new), ..shape })
     }
 
     fn call(&mut self, call: &CallExpr, times: u64) -> Result<Shape, OverBudget> {
@@ -254,7 +263,7 @@ impl Walk {
                 let text = of(0);
                 let items = text.items.saturating_add(1);
                 let bytes = text.bytes.saturating_add(items.saturating_mul(NODE));
-                Shape { items, bytes, element: Some(Box::new(Shape::text(text.items))), ..Shape::default() }
+                Shape { items, bytes, element: Some(Arc::new(Shape::text(text.items))), ..Shape::default() }
             }
             "format" => Shape::text(of(0).items.saturating_add(1).saturating_mul(of(1).bytes.saturating_add(NODE))),
             // A control character may become six.
@@ -264,7 +273,7 @@ impl Walk {
             "certificates" => {
                 let named = of(0).fields.get("components").map_or(bytes / 2, |components| components.items);
                 let (items, each) = (named.saturating_add(3), bytes.saturating_mul(32).saturating_add(4 * 1024));
-                let element = Some(Box::new(Shape::opaque(each)));
+                let element = Some(Arc::new(Shape::opaque(each)));
                 Shape { items, bytes: items.saturating_mul(each).min(MOST_BYTES), element, ..Shape::default() }
             }
             "servesDomain" => Shape::text(length("unknown".len())),

@@ -99,8 +99,15 @@ impl<'a> Facts<'a> {
     }
 
     pub(in crate::runbook) fn of(&self, fact: &Fact) -> Result<Of, String> {
-        let scope = Scope::from([("inputs".into(), json!(self.inputs))]);
-        let of = expr::interpolate(&json!(fact.of), &scope).map_err(|error| error.to_string())?;
+        // Nearly every fact is about one input as it stands: that takes no expression.
+        let input = fact.of.strip_prefix("${inputs.").and_then(|rest| rest.strip_suffix('}'));
+        let of = match input.and_then(|name| self.inputs.get(name)) {
+            Some(input) => input.clone(),
+            None => {
+                let scope = Scope::from([("inputs".into(), json!(self.inputs))]);
+                expr::interpolate(&json!(fact.of), &scope).map_err(|error| error.to_string())?
+            }
+        };
         Of::deserialize(of).map_err(|_| "`of` is no TidbCluster and no list of them".to_owned())
     }
 
