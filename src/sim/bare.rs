@@ -161,4 +161,52 @@ mod tests {
         assert_eq!(asked.map(|(status, _)| status), Some(200));
         assert_eq!(other.ask_pd("legacy", "pingcap", "none", request), None);
     }
+
+    /// What PD tells of one store: its state, its leaders, and for how many seconds it was not heard of.
+    fn told(bare: &Bare, pod: &str) -> (String, u64, i64) {
+        let request = PdRequest { method: "GET", path: "/pd/api/v1/stores", local: false, body: "" };
+        let (_, body) = bare.ask_pd("legacy", "pingcap", "basic-pd-0", request).expect("PD answers");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        let mut all = body["stores"].as_array().expect("stores").iter();
+        let one = all.find(|one| one["store"]["address"].as_str().is_some_and(|host| host.starts_with(pod)));
+        let one = one.expect("a store at this pod");
+        let heard = one["status"]["last_heartbeat_ts"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let now = i64::try_from(super::super::kubelet::now_s()).expect("after 1970");
+        let state = one["store"]["state_name"].as_str().expect("a state").to_owned();
+        (state, one["status"]["leader_count"].as_u64().expect("a count"), now - heard.expect("a time").as_second())
+    }
+
+    #[test]
+    fn a_store_that_is_away_keeps_its_last_heartbeat_and_loses_its_leaders() {
+        let bare = Bare::named("default", 1).expect("the scenario becomes quiet");
+        let pods = ["basic-tikv-0", "basic-tikv-1", "basic-tikv-2"];
+        let led = |bare: &Bare| pods.iter().map(|pod| told(bare, pod).1).sum::<u64>();
+        let (all, own) = (led(&bare), told(&bare, "basic-tikv-2").1);
+        let key = PodKey {
+            kube: bare.index("legacy").expect("a context"),
+            namespace: "pingcap".to_owned(),
+            name: "basic-tikv-2".to_owned(),
+        };
+        bare.world.state().broken.insert(key);
+        bare.store("legacy").expect("a context").remove("pods", "pingcap", "basic-tikv-2");
+        let at = |wanted: &str, seconds: std::ops::Range<i64>| {
+            let (state, leaders, silent_s) = told(&bare, "basic-tikv-2");
+            assert_eq!(state, wanted, "silent for {silent_s} s");
+            assert!(seconds.contains(&silent_s), "{wanted}: silent for {silent_s} s");
+            assert_eq!(led(&bare), all, "each region has a leader somewhere");
+            leaders
+        };
+        bare.pass(5);
+        assert_eq!(at("Up", 4..8), own, "nobody has noticed yet");
+        bare.pass(9);
+        assert_eq!(at("Up", 13..17), 0);
+        bare.pass(10);
+        assert_eq!(at("Disconnected", 23..27), 0);
+        assert_eq!(told(&bare, "basic-tikv-0").2, 0, "the others are heard of all the time");
+        bare.pass(1_800);
+        assert_eq!(at("Down", 1_823..1_828), 0);
+        bare.world.state().broken.clear();
+        bare.pass(400);
+        assert_eq!(at("Up", 0..2), own, "it leads again what it led before");
+    }
 }

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use super::components::Component;
 use super::logs::lines;
 use super::pd::Database;
-use super::pd::stores::StoreState;
 use super::store::{identity, now};
 use super::world::{PodKey, State, TcKey, World};
 use super::{dns, pod_status, secrets};
@@ -346,9 +345,7 @@ fn end_process(state: &mut State, key: &PodKey, abruptly: bool) {
         }
         for store in database.stores.values_mut().filter(|store| store.pod == *key) {
             store.heard_at_ms = None;
-            if store.state == StoreState::Up {
-                store.state = StoreState::Disconnected;
-            }
+            store.away = true;
         }
     }
 }

@@ -149,6 +149,7 @@ pub(super) fn start_store(
 ) {
     let claim = claim_key(key, component);
     let leaders = state.rng.random_range(480..520);
+    let now_ms = state.now_ms;
     let database = &mut state.databases[index];
     let id = match state.disks.get(&claim) {
         Some(Disk::Store { database: at, id }) if *at == index => *id,
@@ -170,6 +171,8 @@ pub(super) fn start_store(
         leaders: if component == Component::TiFlash { 0 } else { leaders },
         regions: 3 * leaders,
         leaders_before: 0,
+        heard_ms: now_ms,
+        away: false,
         heard_at_ms: None,
         removing_since_ms: None,
         zone: world.kubes[key.kube].name.clone(),
@@ -181,13 +184,11 @@ pub(super) fn start_store(
     store.version = image_tag(pod);
     store.started = now();
     store.started_s = now_s();
-    store.heard_at_ms = None;
-    if store.state == StoreState::Disconnected {
+    (store.heard_ms, store.heard_at_ms, store.away) = (now_ms, None, false);
+    if matches!(store.state, StoreState::Disconnected | StoreState::Down) {
         store.state = StoreState::Up;
     }
-    if store.leaders_before > 0 {
-        store.leaders = std::mem::take(&mut store.leaders_before);
-    }
+    database.take_leaders_back(id);
 }
 
 fn image_tag(pod: &Value) -> String {

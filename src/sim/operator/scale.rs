@@ -111,7 +111,7 @@ fn leave_store(pass: &mut Pass<'_>, tc: &TidbCluster, pod: &PodKey) -> Result<()
         None => {
             store.state = StoreState::Offline;
             store.removing_since_ms = Some(now_ms);
-            store.leaders = 0;
+            pass.state.databases[index].give_leaders_up(id);
         }
         Some(since) if now_ms >= since + DRAIN_MS => {
             store.state = StoreState::Tombstone;

@@ -152,11 +152,11 @@ fn prepare(pass: &mut Pass<'_>, tc: &TidbCluster, component: Component, pod: &Po
     }
     if component == Component::TiKv {
         class_of_claim(pass, pod)?;
-        let mut stores = pass.state.databases[index].stores.values_mut();
+        let database = &mut pass.state.databases[index];
+        let mut stores = database.stores.values();
         let full = stores.find(|store| store.pod == *pod && store.state == StoreState::Up && store.leaders > 0);
-        if let Some(store) = full {
-            store.leaders_before = store.leaders;
-            store.leaders = 0;
+        if let Some(id) = full.map(|store| store.id) {
+            database.give_leaders_up(id);
             return Err(Stopped::new("leaders are being evicted"));
         }
     }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::etcd_http::{Answer, Reply, Request};
-use super::stores::StoreState;
+use super::stores::{Store, StoreState};
 use super::{Change, Database, Member, Process, Proposal, urls};
 use crate::sim::world::PodKey;
 
@@ -18,8 +18,18 @@ const PING_MS: u64 = 3_000;
 pub struct Surroundings<'a> {
     pub now_s: u64,
     pub now_ms: u64,
+    /// Simulated seconds in a real one.
+    pub speed: f64,
     /// The pod that a name leads to, seen from a pod.
     pub resolves: &'a dyn Fn(&PodKey, &str) -> Option<PodKey>,
+}
+
+impl Surroundings<'_> {
+    /// When PD heard of a store last, in seconds after the epoch: every time that PD tells is a real one.
+    fn heard_s(&self, store: &Store) -> u64 {
+        let silent_s = self.now_ms.saturating_sub(store.heard_ms) as f64 / 1_000.0 / self.speed;
+        self.now_s.saturating_sub(silent_s as u64)
+    }
 }
 
 /// `path` begins with `/pd`.
@@ -138,7 +148,7 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
         ("GET", "/stores/progress") => progress(database, request.query, around.now_ms),
         ("GET", path) if path.starts_with("/store/") => match store_id(database, path) {
             Ok(store) => database.stores.get(&store).map_or_else(Reply::not_found, |store| {
-                Reply::pretty(200, &store.to_json(around.now_s, &database.location_labels))
+                Reply::pretty(200, &store.to_json(around.heard_s(store), &database.location_labels))
             }),
             Err(refusal) => refusal,
         },
@@ -241,7 +251,7 @@ fn stores(database: &mut Database, query: &str, around: &Surroundings<'_>) -> Re
     let states: Vec<&str> = query.split('&').filter_map(|pair| pair.strip_prefix("state=")).collect();
     let shown = |state: StoreState| {
         let number = match state {
-            StoreState::Up | StoreState::Disconnected => "0",
+            StoreState::Up | StoreState::Disconnected | StoreState::Down => "0",
             StoreState::Offline => "1",
             StoreState::Tombstone => "2",
         };
@@ -252,7 +262,7 @@ fn stores(database: &mut Database, query: &str, around: &Surroundings<'_>) -> Re
         .stores
         .values()
         .filter(|store| shown(store.state))
-        .map(|store| store.to_json(around.now_s, &database.location_labels))
+        .map(|store| store.to_json(around.heard_s(store), &database.location_labels))
         .collect();
     // A Go map's order: another one each time.
     let count = stores.len().max(1);
@@ -318,7 +328,7 @@ fn remove_store(database: &mut Database, path: &str, now_ms: u64) -> Reply {
                 format!("can not remove store {id} since the number of up stores would be {left} while need {need}");
             return Reply::pretty(400, &json!(text));
         }
-        StoreState::Up | StoreState::Disconnected => {
+        StoreState::Up | StoreState::Disconnected | StoreState::Down => {
             store.state = StoreState::Offline;
             store.removing_since_ms = Some(now_ms);
         }

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{CAMPAIGN_MS, Change, Database, ELECTION_MS, Pending, Process, Proposal, stores, urls};
+use super::{CAMPAIGN_MS, Change, Database, ELECTION_MS, Pending, Process, Proposal, urls};
 use crate::sim::world::PodKey;
 
 impl Database {
@@ -52,23 +52,6 @@ impl Database {
         if self.leader.is_some() && self.pd_leader != self.leader && now_ms >= self.campaign_at_ms {
             self.pd_leader = self.leader;
             self.unheard = true;
-        }
-    }
-
-    /// A new leader only knows when the last one heard of a store: each is `Disconnected` until it tells of itself.
-    fn hear(&mut self, now_ms: u64) {
-        let first = std::mem::take(&mut self.unheard);
-        let longest = self.heartbeat_ms.max(1);
-        for store in self.stores.values_mut() {
-            if first && store.state == stores::StoreState::Up {
-                store.state = stores::StoreState::Disconnected;
-                store.heard_at_ms = Some(now_ms + 1_000 + store.id * 1_000 % longest);
-            } else if store.heard_at_ms.is_some_and(|at| now_ms >= at) {
-                store.heard_at_ms = None;
-                if store.state == stores::StoreState::Disconnected {
-                    store.state = stores::StoreState::Up;
-                }
-            }
         }
     }
 

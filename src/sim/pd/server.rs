@@ -203,7 +203,7 @@ pub(in crate::sim) fn decide(endpoint: &Endpoint, request: &Request<'_>) -> Answ
     }
     if request.path == "/pd" || request.path.starts_with("/pd/") {
         let resolves = |from: &PodKey, host: &str| dns::pod(world, from.kube, &from.namespace, host);
-        let around = Surroundings { now_s: kubelet::now_s(), now_ms, resolves: &resolves };
+        let around = Surroundings { now_s: kubelet::now_s(), now_ms, speed: world.speed, resolves: &resolves };
         return api::handle(database, id, request, &around);
     }
     Answer::Now(Reply::not_found())

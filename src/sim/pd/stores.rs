@@ -6,16 +6,24 @@
 use serde_json::{Value, json};
 
 use super::super::world::PodKey;
+use super::Database;
 
 /// How long a store takes to be emptied.
 pub const DRAIN_MS: u64 = 5_000;
+/// How long PD waits for the next heartbeat of a store before it calls it Disconnected, and Down (`max-store-down-time`).
+const DISCONNECTED_MS: u64 = 20_000;
+const DOWN_MS: u64 = 30 * 60_000;
+/// How long the regions that a store led are without a leader (TiKV's election timeout).
+const LEADERLESS_MS: u64 = 10_000;
 
 /// Where a store is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreState {
     Up,
-    /// Its process is away, for less than 30 minutes.
+    /// Not heard of for a while.
     Disconnected,
+    /// The same for so long that PD makes new copies of what is on it.
+    Down,
     /// Being emptied.
     Offline,
     Tombstone,
@@ -26,6 +34,7 @@ impl StoreState {
         match self {
             StoreState::Up => "Up",
             StoreState::Disconnected => "Disconnected",
+            StoreState::Down => "Down",
             StoreState::Offline => "Offline",
             StoreState::Tombstone => "Tombstone",
         }
@@ -44,8 +53,12 @@ pub struct Store {
     pub state: StoreState,
     pub leaders: u64,
     pub regions: u64,
-    /// Leaders it had before they were evicted for a restart.
+    /// Leaders it had before others took them over: they were evicted for a restart, or its process is away.
     pub leaders_before: u64,
+    /// Simulated time at which PD heard of it last.
+    pub heard_ms: u64,
+    /// Its process is away.
+    pub away: bool,
     /// Simulated time at which a new leader of PD hears of it; none while it has or its process is away.
     pub heard_at_ms: Option<u64>,
     /// Simulated time at which its removal was asked for.
@@ -76,10 +89,92 @@ fn duration(seconds: u64, nanos: u64) -> String {
     }
 }
 
+impl Database {
+    /// What time makes of stores: a new leader only knows when the last one heard of them (each is `Disconnected` until it
+    /// tells of itself), and one that tells nothing is Disconnected, then Down, and others lead its regions.
+    pub(super) fn hear(&mut self, now_ms: u64) {
+        let first = std::mem::take(&mut self.unheard);
+        let longest = self.heartbeat_ms.max(1);
+        let led = self.pd_leader.is_some();
+        let mut leaderless = Vec::new();
+        for store in self.stores.values_mut() {
+            if first && store.state == StoreState::Up {
+                store.state = StoreState::Disconnected;
+                store.heard_at_ms = Some(now_ms + 1_000 + store.id * 1_000 % longest).filter(|_| !store.away);
+            } else if store.heard_at_ms.is_some_and(|at| now_ms >= at) {
+                store.heard_at_ms = None;
+                if matches!(store.state, StoreState::Disconnected | StoreState::Down) {
+                    store.state = StoreState::Up;
+                }
+            }
+            if led && !store.away && store.heard_at_ms.is_none() {
+                store.heard_ms = now_ms;
+            }
+            let silent_ms = now_ms.saturating_sub(store.heard_ms);
+            match store.state {
+                StoreState::Up if led && silent_ms >= DISCONNECTED_MS => store.state = StoreState::Disconnected,
+                StoreState::Disconnected if led && silent_ms >= DOWN_MS => store.state = StoreState::Down,
+                _ => {}
+            }
+            if store.away && store.leaders > 0 && silent_ms >= LEADERLESS_MS {
+                leaderless.push(store.id);
+            }
+        }
+        leaderless.into_iter().for_each(|id| self.give_leaders_up(id));
+    }
+
+    /// Other stores lead what this one led.
+    pub fn give_leaders_up(&mut self, id: u64) {
+        let Some(store) = self.stores.get_mut(&id) else { return };
+        let given = std::mem::take(&mut store.leaders);
+        store.leaders_before += given;
+        let heirs: Vec<u64> = self.leading_beside(id);
+        let count = heirs.len() as u64;
+        for (at, heir) in (0..).zip(heirs) {
+            if let Some(heir) = self.stores.get_mut(&heir) {
+                heir.leaders += given / count + u64::from(at < given % count);
+            }
+        }
+    }
+
+    /// A store gets back what others lead for it. (PD moves them one by one; here it is done at once.)
+    pub fn take_leaders_back(&mut self, id: u64) {
+        let Some(store) = self.stores.get_mut(&id) else { return };
+        let wanted = std::mem::take(&mut store.leaders_before);
+        let others = self.leading_beside(id);
+        let count = others.len() as u64;
+        // Where nobody was there to take them over they were nowhere.
+        let mut taken = if count == 0 { wanted } else { 0 };
+        for (at, other) in (0..).zip(others) {
+            if let Some(other) = self.stores.get_mut(&other) {
+                let share = (wanted / count + u64::from(at < wanted % count)).min(other.leaders);
+                other.leaders -= share;
+                taken += share;
+            }
+        }
+        if let Some(store) = self.stores.get_mut(&id) {
+            store.leaders += taken;
+        }
+    }
+
+    /// The other stores that can lead regions.
+    fn leading_beside(&self, id: u64) -> Vec<u64> {
+        let able = |store: &&Store| store.id != id && !store.tiflash && !store.away && store.can_lead();
+        self.stores.values().filter(able).map(|store| store.id).collect()
+    }
+}
+
 impl Store {
-    /// `{"store": …, "status": …}` at `now_s` seconds after the epoch. TiDB Operator gives a store the labels that PD
-    /// places by, and none where it places by none.
-    pub fn to_json(&self, now_s: u64, by: &[String]) -> Value {
+    fn can_lead(&self) -> bool {
+        match self.state {
+            StoreState::Up | StoreState::Disconnected => true,
+            StoreState::Down | StoreState::Offline | StoreState::Tombstone => false,
+        }
+    }
+
+    /// `{"store": …, "status": …}` with the last heartbeat at so many seconds after the epoch. TiDB Operator gives a store
+    /// the labels that PD places by, and none where it places by none.
+    pub fn to_json(&self, heard_s: u64, by: &[String]) -> Value {
         let (port, status_port) = if self.tiflash { (3930, 20292) } else { (20160, 20180) };
         let known = [("zone", &self.zone), ("host", &self.node)].into_iter();
         let mut labels: Vec<Value> = known
@@ -91,7 +186,7 @@ impl Store {
         }
         let mut store = json!({"id": self.id, "address": format!("{}:{port}", self.host)});
         match self.state {
-            StoreState::Up | StoreState::Disconnected => {}
+            StoreState::Up | StoreState::Disconnected | StoreState::Down => {}
             StoreState::Offline => store["state"] = json!(1),
             StoreState::Tombstone => store["state"] = json!(2),
         }
@@ -106,14 +201,14 @@ impl Store {
         store["deploy_path"] = json!("/");
         // A moment of a real clock: no round second.
         let nanos = 100_000_000 + self.id % 1_000 * 731_003;
-        store["last_heartbeat"] = json!(now_s * 1_000_000_000 + nanos);
+        store["last_heartbeat"] = json!(heard_s * 1_000_000_000 + nanos);
         store["node_state"] = json!(match self.state {
-            StoreState::Up | StoreState::Disconnected => 1,
+            StoreState::Up | StoreState::Disconnected | StoreState::Down => 1,
             StoreState::Offline => 2,
             StoreState::Tombstone => 3,
         });
         store["state_name"] = json!(self.state.name());
-        let uptime_s = now_s.saturating_sub(self.started_s);
+        let uptime_s = heard_s.saturating_sub(self.started_s);
         json!({
             "store": store,
             "status": {
@@ -130,7 +225,7 @@ impl Store {
                 "region_size": self.regions * 71,
                 "slow_score": 1,
                 "start_ts": self.started,
-                "last_heartbeat_ts": moment(now_s, nanos),
+                "last_heartbeat_ts": moment(heard_s, nanos),
                 "uptime": duration(uptime_s, nanos),
             },
         })
