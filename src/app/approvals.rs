@@ -61,9 +61,7 @@ impl App {
             Some(Stage::Shown(asked)) => asked,
         };
         if self.options.read_only {
-            return Some(
-                "read-only: this session cannot approve, and nothing was sent; leave out --read-only to arm it".into(),
-            );
+            return Some(self.read_only_words("approve, and nothing was sent"));
         }
         let ObjectRef { context, .. } = &asked.plan.target;
         self.is_read_only(context)

@@ -55,7 +55,7 @@ impl App {
             let why = if run.driving { "nothing waits for an answer" } else { "the run is over" };
             self.say(Level::Done, why);
         } else if self.options.read_only {
-            self.say(Level::Bad, "read-only: this session cannot go on with a run; leave out --read-only to arm it");
+            self.say(Level::Bad, self.read_only_words("go on with a run"));
         } else if let Some(of) = target.filter(|of| self.is_read_only(&of.context)) {
             self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
         } else {

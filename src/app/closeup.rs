@@ -3,7 +3,7 @@
 //! Bounded: so many lines and bytes of logs, whatever comes in. Asked for while the view is in front, and no longer; a
 //! change of what is wanted leaves as one effect. Not here: how it is asked for (`client::kube::closeup`), how it looks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Ask, Happening, Kind, LogLine, LogOf, News, Place, Reading, Thing};
 use crate::fleet::log_line::{Gravity, gravity};
+use crate::fleet::revision::Revision;
 
 /// Lines of logs that are kept.
 const LINES: usize = 5_000;
@@ -43,6 +44,10 @@ pub struct Closeup {
     pub readings: Vec<Reading>,
     pub events: Vec<Option<Result<Vec<Happening>, String>>>,
     pub objects: Vec<Option<Result<Box<Value>, String>>>,
+    /// Former templates of StatefulSets, of all places.
+    revisions: Vec<Revision>,
+    /// Why those of a place are not seen.
+    unseen_revisions: BTreeMap<usize, String>,
     /// The end of the log stays in sight.
     pub follow: bool,
     pub wrap: bool,
@@ -62,6 +67,8 @@ impl Default for Closeup {
             readings: Vec::new(),
             events: Vec::new(),
             objects: Vec::new(),
+            revisions: Vec::new(),
+            unseen_revisions: BTreeMap::new(),
             follow: true,
             wrap: false,
             timestamps: false,
@@ -79,7 +86,7 @@ impl Closeup {
             Some(Ask::Logs { of, .. }) => self.readings = vec![Reading::default(); of.len()],
             Some(Ask::Events { places, .. }) => self.events = vec![None; places.len()],
             Some(Ask::Objects(things)) => self.objects = vec![None; things.len()],
-            None => {}
+            Some(Ask::Revisions(_)) | None => {}
         }
         self.ask = ask;
     }
@@ -107,8 +114,27 @@ impl Closeup {
                     *known = Some(object);
                 }
             }
+            News::Revisions { place, all } => self.take_revisions(place, all),
         }
         0
+    }
+
+    fn take_revisions(&mut self, place: usize, all: Result<Vec<Revision>, String>) {
+        let Some(Ask::Revisions(places)) = &self.ask else { return };
+        let Some(of) = places.get(place) else { return };
+        self.unseen_revisions.remove(&place);
+        match all {
+            Ok(all) => {
+                self.revisions.retain(|one| (&one.context, &one.namespace) != (&of.context, &of.namespace));
+                self.revisions.extend(all);
+            }
+            Err(why) => drop(self.unseen_revisions.insert(place, why)),
+        }
+    }
+
+    /// Former templates of StatefulSets, as far as they came.
+    pub fn revisions(&self) -> &[Revision] {
+        &self.revisions
     }
 
     /// Puts a line where its time belongs; most come last.
@@ -150,10 +176,10 @@ impl Closeup {
         all
     }
 
-    /// Why events of some place are not seen.
+    /// Why events or templates of some place are not seen.
     pub fn unseen(&self) -> Vec<String> {
-        let why = self.events.iter().filter_map(|events| events.as_ref()?.as_ref().err().cloned());
-        why.collect()
+        let why = self.events.iter().filter_map(|events| events.as_ref()?.as_ref().err());
+        why.chain(self.unseen_revisions.values()).cloned().collect()
     }
 
     /// Whether every place has answered, one way or the other.
@@ -181,14 +207,8 @@ impl App {
         match self.view() {
             View::Logs { of, previous } => Some(Ask::Logs { of: of.clone(), previous: *previous }),
             View::Events(Some(about)) => Some(events_about(about)),
-            View::Events(None) => {
-                let all = self.fleet.tidb_clusters().filter(|(of, _)| self.in_focus(Some(&of.context)));
-                let mut places: Vec<Place> =
-                    all.map(|(of, _)| Place { context: of.context, namespace: of.namespace }).collect();
-                places.sort();
-                places.dedup();
-                Some(Ask::Events { places, about: None })
-            }
+            View::Events(None) => Some(Ask::Events { places: self.places(), about: None }),
+            View::Changes => Some(Ask::Revisions(self.places())),
             View::Yaml(thing) => Some(Ask::Objects(vec![thing.clone()])),
             View::Compare(one, other) => Some(Ask::Objects(vec![one.clone(), other.clone()])),
             View::Detail(Subject::Pod(of)) => Some(events_about(&Thing { kind: Kind::Pod, of: of.clone() })),
@@ -205,6 +225,16 @@ impl App {
             }
             _ => None,
         }
+    }
+
+    /// The namespaces with TidbClusters that are shown.
+    fn places(&self) -> Vec<Place> {
+        let all = self.fleet.tidb_clusters().filter(|(of, _)| self.in_focus(Some(&of.context)));
+        let mut places: Vec<Place> =
+            all.map(|(of, _)| Place { context: of.context, namespace: of.namespace }).collect();
+        places.sort();
+        places.dedup();
+        places
     }
 
     /// Asks for what is in sight now, and for nothing else any more.

@@ -26,7 +26,7 @@ impl App {
             let text = format!("run {} is under way: p in :progress pauses it, then :readonly", run.id());
             return self.say(Level::Bad, text);
         }
-        self.options.read_only = true;
+        (self.options.read_only, self.sealed) = (true, true);
         effects.extend(self.forwards.drain(..).map(|one| Effect::EndForward { id: one.id }));
         effects.push(Effect::Seal);
         self.say(Level::Done, "read-only from now on; only a new console can send anything that changes something");
@@ -39,7 +39,7 @@ impl App {
             Effect::Answer { gate, .. } => {
                 let run = self.run.as_ref()?;
                 let open = run.gate.as_ref().filter(|open| open.id == *gate)?;
-                run.plan.as_ref()?.steps.iter().find(|step| step.id == open.step)
+                run.step(&open.step).map(|(_, step)| step)
             }
             Effect::Start(plan) => {
                 self.only_gate(plan)?;
@@ -56,7 +56,7 @@ impl App {
         };
         let id = run.id();
         let question = format!(
-            "Run {id} is under way. It pauses as soon as what is under way is verified, nothing is cut off, and this console ends. `tidepilot runs resume {id}` goes on with it."
+            "Run {id} is under way. It pauses as soon as what is under way is verified, nothing is cut off, and this console ends. `tidepilot runs resume {id}` goes on with it. ctrl-c once more is a yes."
         );
         self.dialog = Some(Dialog::Ask {
             title: "leave?".into(),
@@ -67,12 +67,15 @@ impl App {
         });
     }
 
+    /// ctrl-c: asks as `:q` does; once more is the answer, and once it pauses the console ends at once.
     pub(super) fn interrupt(&mut self, effects: &mut Vec<Effect>) {
-        let driving = self.run.as_ref().is_some_and(|run| run.driving);
-        if driving && !self.pause_asked {
-            self.pause(effects);
-        } else {
+        let asked = matches!(&self.dialog, Some(Dialog::Ask { effect, .. }) if **effect == Effect::Quit);
+        if self.pause_asked {
             effects.push(Effect::Quit);
+        } else if asked {
+            self.yes(effects);
+        } else {
+            self.leave(effects);
         }
     }
 
@@ -89,8 +92,13 @@ impl App {
         }
     }
 
+    /// The open run that enter on the plan leads to, where it cannot start one.
+    pub(super) fn barred_by(&self) -> Option<&Standing> {
+        self.session_bars().is_none().then(|| self.kept_out()).flatten()
+    }
+
     pub(super) fn ask_start(&mut self) {
-        let barred = self.session_bars().is_none().then(|| self.kept_out().cloned()).flatten();
+        let barred = self.barred_by().cloned();
         if let Some(why) = self.cannot_start() {
             if let Some(run) = barred {
                 self.open_run(run);
@@ -152,7 +160,7 @@ impl App {
             // Nothing of it can be done from this console: its page has the command that takes it over.
             self.say(Level::Unknown, run.refusal());
         } else if self.options.read_only {
-            self.say(Level::Bad, "read-only: this session cannot resume a run; leave out --read-only to arm it");
+            self.say(Level::Bad, self.read_only_words("resume a run"));
         } else if let Some(of) = ObjectRef::parse(&run.target).ok().filter(|of| self.is_read_only(&of.context)) {
             self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
         } else if let Some(other) = self.run.as_ref().filter(|shown| shown.driving) {
@@ -218,6 +226,7 @@ impl App {
                     self.picked_one(pick.then, effects);
                 }
             }
+            Some(Dialog::Port { of, port, name, input, .. }) => self.forward_at(of, port, name, input, effects),
             Some(Dialog::Reason { offer, input, .. }) => self.reasoned(offer, input),
             Some(Dialog::Overrule { check, sentence, input, .. }) => self.overruled(check, sentence, input, effects),
             None => self.submit(effects),
@@ -311,6 +320,7 @@ impl App {
                 | Dialog::Choices { .. }
                 | Dialog::Copy { .. }
                 | Dialog::Pick { .. }
+                | Dialog::Port { .. }
                 | Dialog::Reason { .. }
                 | Dialog::Overrule { .. },
             ) => {}

@@ -1,9 +1,10 @@
 //! Ports on this machine that lead into pods: which are open, what went through them, and how one is opened and ended.
 //!
-//! One is opened for the pod under the cursor, to a port that the pod tells; the system chooses the one here. All end with
-//! the console. Not here: the sockets (`client::wire::local_port`), the list (`views::forwards`).
+//! One is opened for the pod under the cursor, to a port that the pod tells; the system chooses the one here, or a person does. All
+//! end with the console. Not here: the sockets (`client::wire::local_port`), the list (`views::forwards`).
 
 use jiff::Timestamp;
+use tui_input::Input;
 
 use super::message::Effect;
 use super::views::Item;
@@ -69,12 +70,25 @@ pub enum Picked {
         port: u16,
         name: String,
     },
+    /// The same, to a port on this machine that is asked for next.
+    ForwardAt {
+        of: ObjectRef,
+        port: u16,
+        name: String,
+    },
     Shell {
         of: ObjectRef,
         container: String,
     },
     /// The column that a list is ordered by.
     Order(Option<usize>),
+}
+
+/// The same with the number of the port here asked for.
+fn at_a_port(pick: &Pick) -> Option<Pick> {
+    let Picked::Forward { of, port, name } = pick.then.clone() else { return None };
+    let label = format!("{port} at ...");
+    Some(Pick { label, about: "a port here of your choice".into(), then: Picked::ForwardAt { of, port, name } })
 }
 
 impl App {
@@ -101,8 +115,8 @@ impl App {
         (open >= MOST).then(|| format!("{open} ports are open already; x in :forwards ends one"))
     }
 
-    /// Lets a person choose the port of the pod; where it has one only, that is it.
-    pub(super) fn ask_forward(&mut self, effects: &mut Vec<Effect>) {
+    /// Lets a person choose the port of the pod, and whether any free one here will do.
+    pub(super) fn ask_forward(&mut self) {
         let Some((of, pod)) = self.pod_here() else { return };
         let own = pod.component().unwrap_or_default().to_owned();
         let mut ports: Vec<((bool, bool), Pick)> = pod
@@ -118,12 +132,24 @@ impl App {
         // Those of the container that the pod is there for come first; of PD's, that for clients.
         ports.sort_by_key(|(last, _)| *last);
         let mut items: Vec<Pick> = ports.into_iter().map(|(_, pick)| pick).collect();
-        match items.len() {
-            1 => self.picked_one(items.remove(0).then, effects),
-            _ => {
-                let title = format!("a port on this machine to {}", of.name);
-                self.dialog = Some(Dialog::Pick { title, at: 0, items });
-            }
+        let at: Vec<Pick> = items.iter().filter_map(at_a_port).collect();
+        items.extend(at);
+        let title = format!("a port on this machine to {}", of.name);
+        self.dialog = Some(Dialog::Pick { title, at: 0, items });
+    }
+
+    /// Enter behind the number of a port here.
+    pub(super) fn forward_at(
+        &mut self,
+        of: ObjectRef,
+        port: u16,
+        name: String,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) {
+        match input.value().trim().parse() {
+            Ok(here) if here > 0 => self.forward(of, (port, Some(here)), name, effects),
+            _ => self.dialog = Some(Dialog::Port { of, port, name, input, wrong: true }),
         }
     }
 
@@ -132,21 +158,28 @@ impl App {
         match picked {
             Picked::Shell { of, container } => self.ask_shell(of, container),
             Picked::Order(column) => self.order_by(column),
-            Picked::Forward { of, port, name } => {
-                let there = self.forwards.iter().find(|one| one.pod == of && one.port == port && one.is_open());
-                if let Some(address) = there.map(|one| one.address().unwrap_or("a port").to_owned()) {
-                    return self.say(Level::Done, format!("{address} leads to port {port} of {of} already"));
-                }
-                // What is over stays in the list until its like is opened again.
-                self.forwards.retain(|one| one.is_open() || one.pod != of || one.port != port);
-                let id = self.next_forward;
-                self.next_forward += 1;
-                let (since, traffic) = (self.now, Traffic::default());
-                self.forwards.push(Forward { id, pod: of.clone(), port, name, since, state: State::Opening, traffic });
-                self.warn_of_pod(&of);
-                effects.push(Effect::Forward { id, of, port });
+            Picked::Forward { of, port, name } => self.forward(of, (port, None), name, effects),
+            // Most want the same number here.
+            Picked::ForwardAt { of, port, name } => {
+                self.dialog = Some(Dialog::Port { of, port, name, input: Input::new(port.to_string()), wrong: false });
             }
         }
+    }
+
+    /// `port`: that of the pod, and the one here where it is not any free one.
+    fn forward(&mut self, of: ObjectRef, (port, here): (u16, Option<u16>), name: String, effects: &mut Vec<Effect>) {
+        let there = self.forwards.iter().find(|one| one.pod == of && one.port == port && one.is_open());
+        if let Some(address) = there.map(|one| one.address().unwrap_or("a port").to_owned()) {
+            return self.say(Level::Done, format!("{address} leads to port {port} of {of} already"));
+        }
+        // What is over stays in the list until its like is opened again.
+        self.forwards.retain(|one| one.is_open() || one.pod != of || one.port != port);
+        let id = self.next_forward;
+        self.next_forward += 1;
+        let (since, traffic) = (self.now, Traffic::default());
+        self.forwards.push(Forward { id, pod: of.clone(), port, name, since, state: State::Opening, traffic });
+        self.warn_of_pod(&of);
+        effects.push(Effect::Forward { id, of, port, here });
     }
 
     /// Nothing listens in a pod that is not ready: whoever opens a port to it is told before the first connection fails.

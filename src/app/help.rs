@@ -81,10 +81,18 @@ impl App {
         (!opens && self.subject(&row).is_none()).then(|| "this row has no page of its own".to_owned())
     }
 
+    /// What a key does here and now.
+    fn label(&self, binding: &Binding) -> &'static str {
+        match binding.command {
+            Command::Start if self.barred_by().is_some() => "the open run",
+            _ => binding.label,
+        }
+    }
+
     /// Whether a binding is worth naming: its key does something.
     fn offers(&self, binding: &Binding) -> bool {
         match binding.command {
-            Command::Start => self.plan.is_some() && self.cannot_start().is_none(),
+            Command::Start => self.plan.is_some() && (self.cannot_start().is_none() || self.barred_by().is_some()),
             Command::Approve => self.cannot_approve().is_none(),
             Command::Overrule => self.can_be_overruled().is_some(),
             Command::AnswerGate => self.run.as_ref().is_some_and(|run| run.gate.is_some() || !run.offers().is_empty()),
@@ -102,7 +110,7 @@ impl App {
             for binding in bindings(scope).filter(|one| one.command.group() == group && self.offers(one)) {
                 match entries.iter_mut().find(|(command, _)| *command == binding.command) {
                     Some((_, (keys, _))) => keys.extend(binding.keys),
-                    None => entries.push((binding.command, (binding.keys.to_vec(), binding.label))),
+                    None => entries.push((binding.command, (binding.keys.to_vec(), self.label(binding)))),
                 }
             }
             if !entries.is_empty() {
@@ -137,9 +145,10 @@ impl App {
 
     /// The keys of the footer, the most wanted first: on lists and pages those of the object come before the general ones.
     pub fn hints(&self) -> Vec<(&'static str, &'static str)> {
-        const OF_ROWS: [Command; 17] = [
+        const OF_ROWS: [Command; 19] = [
             Command::Open,
             Command::EndForward,
+            Command::AllClusters,
             Command::Palette,
             Command::Logs,
             Command::Events,
@@ -150,6 +159,7 @@ impl App {
             Command::Filter,
             Command::Findings,
             Command::Approvals,
+            Command::NextDatabase,
             Command::Copy,
             Command::Sort,
             Command::Back,
@@ -159,12 +169,18 @@ impl App {
         let scope = self.scope();
         let shown = |binding: &&Binding| self.offers(binding);
         if !matches!(scope, Scope::Matrix | Scope::List | Scope::Text) {
-            return bindings(scope).filter(|one| one.hint).filter(shown).map(|one| (one.keys[0], one.label)).collect();
+            return bindings(scope)
+                .filter(|one| one.hint)
+                .filter(shown)
+                .map(|one| (one.keys[0], self.label(one)))
+                .collect();
         }
         let wanted = OF_ROWS.iter().filter(|command| match command {
             Command::Approvals => self.approvals().next().is_some(),
             // On the page of an object that is where one is.
             Command::Describe => scope != Scope::Text,
+            // Lists are of all Databases, or say in the header which one they are of.
+            Command::NextDatabase => scope == Scope::Matrix,
             _ => true,
         });
         let found = wanted.filter_map(|command| bindings(scope).find(|one| one.command == *command)).filter(shown);
@@ -193,6 +209,8 @@ fn short(binding: &Binding) -> &'static str {
     match binding.command {
         Command::Diff => "diff",
         Command::Sort => "sort",
+        Command::AllClusters => "all",
+        Command::NextDatabase => "next",
         Command::Forward => "forward",
         Command::Shell => "shell",
         _ => binding.label,

@@ -334,7 +334,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["down", "j"], Command::Down, "down", SCROLL, false),
     bind(&["up", "k"], Command::Up, "up", SCROLL, false),
     bind(&["right", "tab"], Command::Right, "next column", &[Scope::Matrix], false),
-    bind(&["left", "h", "shift-tab"], Command::Left, "previous column", &[Scope::Matrix], false),
+    bind(&["left", "shift-tab"], Command::Left, "previous column", &[Scope::Matrix], false),
     bind(&["g", "home"], Command::Top, "first", SCROLL, false),
     bind(&["G", "end"], Command::Bottom, "last", SCROLL, false),
     bind(&["ctrl-f", "pgdn"], Command::PageDown, "page down", SCROLL, false),

@@ -188,11 +188,12 @@ pub enum Effect {
         id: u64,
         ask: Option<Ask>,
     },
-    /// Opens a port on this machine that leads to a port of the pod.
+    /// Opens a port on this machine that leads to a port of the pod; `here`: this one, else any free one.
     Forward {
         id: u64,
         of: ObjectRef,
         port: u16,
+        here: Option<u16>,
     },
     /// Opens a shell in a container and gives it the terminal.
     Shell {

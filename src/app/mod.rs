@@ -40,6 +40,7 @@ mod restarts;
 pub mod rows;
 pub mod run_view;
 mod screen;
+pub mod seen;
 mod settling;
 mod shells;
 pub mod sorting;
@@ -59,6 +60,7 @@ use jiff::Timestamp;
 use crate::counted::counted;
 use crate::fleet::certificate_list::Certificate;
 use crate::fleet::database::Database;
+use crate::fleet::problem::ProblemKind;
 use crate::fleet::weather::Weather;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
 use crate::hazards::Checked;
@@ -162,11 +164,15 @@ pub struct App {
     answered: Option<String>,
     /// Columns that have room only in a wide terminal are shown whatever it costs the others.
     pub wide: bool,
+    /// A word made the session read-only, for the rest of it.
+    sealed: bool,
     /// Counts what came in, and what of it was of the fleet: what was computed before is good until then.
     change: u64,
     fleet_change: u64,
     kept: RefCell<Kept>,
     changes: RefCell<changes::Changes>,
+    /// What this session saw change.
+    pub edited: seen::History,
     pub told: VecDeque<Told>,
     /// Stores that PD empties, and what was seen of it.
     leaving: leaving::Leaving,
@@ -222,10 +228,12 @@ impl App {
             hint: Known::default(),
             answered: None,
             wide: false,
+            sealed: false,
             change: 0,
             fleet_change: 0,
             kept: RefCell::default(),
             changes: RefCell::default(),
+            edited: seen::History::default(),
             told: VecDeque::new(),
             leaving: leaving::Leaving::default(),
             leads: settling::Leads::default(),
@@ -326,13 +334,26 @@ impl App {
         }
     }
 
-    /// What a rehearsal is there for, until the first key: the TidbCluster without a cluster domain, and the words that begin.
+    /// What a rehearsal is there for, until the first key. What is broken or half done comes first; else the TidbCluster without a
+    /// cluster domain, and the words that begin.
     pub fn first_job(&self) -> Option<String> {
         if self.begun || !self.options.simulated {
             return None;
         }
+        let at_risk = |database: &Database| matches!(words::quorum_level(database), Level::Bad | Level::Working);
+        if self.databases().iter().any(at_risk) {
+            return Some("try !: what is wrong, and what helps".to_owned());
+        }
+        if self.runs_left().any(Standing::half_done) {
+            return Some("try R: a run is open".to_owned());
+        }
         let runbook = self.runbooks.iter().find(|runbook| runbook.id == "migrate-cluster-domain")?;
-        let (of, _) = self.fleet.tidb_clusters().find(|(_, tc)| tc.domain().is_none())?;
+        // Of one that is ill its checks would refuse.
+        let well = |of: &ObjectRef| {
+            let own = self.databases().iter().find(|database| database.tidb_clusters.contains(of));
+            own.is_none_or(|own| own.problems.iter().all(|problem| problem.kind == ProblemKind::PeerUrl))
+        };
+        let (of, _) = self.fleet.tidb_clusters().find(|(of, tc)| tc.domain().is_none() && well(of))?;
         Some(format!("try :run {} on {of}", runbook.id))
     }
 
@@ -358,7 +379,7 @@ impl App {
     pub(crate) fn session_bars(&self) -> Option<String> {
         let Some(plan) = &self.plan else { return Some("there is no plan yet".into()) };
         if self.options.read_only {
-            return Some("read-only: this session cannot start a run; leave out --read-only to arm it".into());
+            return Some(self.read_only_words("start a run"));
         }
         if let Some(context) = plan.contexts.iter().find(|context| self.is_read_only(context)) {
             return Some(format!("read-only: the configuration allows no writes to {context}"));
@@ -367,6 +388,15 @@ impl App {
             return Some(format!("run {} is under way; one at a time", run.id()));
         }
         None
+    }
+
+    /// Why a read-only session does not do that, and what would: what was done with a word here is not undone by an option.
+    pub(crate) fn read_only_words(&self, what: &str) -> String {
+        let way = match self.sealed {
+            true => "it was made so by :readonly, and only a new console is not",
+            false => "start one without --read-only, and without readOnly in the configuration, for that",
+        };
+        format!("read-only: this session cannot {what}; {way}")
     }
 
     /// Whether the configuration makes this context read-only.
@@ -383,7 +413,9 @@ impl App {
             Some(Dialog::Palette { .. }) => Scope::Palette,
             Some(Dialog::Filter { .. }) => Scope::Filter,
             Some(Dialog::Ask { .. }) => Scope::Ask,
-            Some(Dialog::Typed { .. } | Dialog::Reason { .. } | Dialog::Overrule { .. }) => Scope::Typed,
+            Some(Dialog::Typed { .. } | Dialog::Reason { .. } | Dialog::Overrule { .. } | Dialog::Port { .. }) => {
+                Scope::Typed
+            }
             Some(Dialog::Choices { .. } | Dialog::Copy { .. } | Dialog::Pick { .. }) => Scope::Choices,
             None => self.view_scope(),
         }

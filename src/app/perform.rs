@@ -48,7 +48,7 @@ impl App {
             | Command::Yaml
             | Command::Describe
             | Command::Diff => self.on_object(command, effects),
-            Command::Forward => self.ask_forward(effects),
+            Command::Forward => self.ask_forward(),
             Command::Shell => self.choose_shell(),
             Command::EndForward => self.end_forward(effects),
             Command::Follow => {

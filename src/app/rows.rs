@@ -14,6 +14,7 @@ use crate::fleet;
 use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::standing as clusters;
+use crate::hazards::{Finding, says};
 use crate::runbook::run::standing::{self, Standing};
 
 pub use super::views::{Item, Problem, Row};
@@ -220,6 +221,24 @@ impl App {
     pub fn wrong_and_expected(&self, database: &Database) -> (usize, usize) {
         let expected = database.problems.iter().filter(|problem| self.expected(database, problem).is_some()).count();
         (database.problems.len() - expected + self.wrong_around(database), expected)
+    }
+
+    /// Whether a finding says that something is wrong now: risks, and what is not seen, say no such thing.
+    pub fn is_wrong(&self, finding: &Finding) -> bool {
+        let own = self.databases().iter().filter(|database| finding.database.as_ref() == Some(&database.name));
+        own.flat_map(|database| &database.problems).chain(self.around()).any(|problem| says(finding, problem))
+    }
+
+    /// The rows of the problems that are wrong now and those that are expected: of the Database on the screen; where the list is in
+    /// front, all of its rows. One number, wherever it stands.
+    pub fn wrong_rows(&self, database: &Database) -> (usize, usize) {
+        let all = if *self.view() == View::Findings { self.checked() } else { self.checked_about(None) };
+        let wrong = |finding: &&Finding| self.is_wrong(finding);
+        let expected = all.findings.iter().filter(wrong).filter(|finding| finding.expected.is_some()).count();
+        let bad = all.findings.iter().filter(wrong).count() - expected;
+        // What only repeats another finding is left out of the list, and is wrong all the same.
+        let least = usize::from(self.wrong_and_expected(database).0 > 0);
+        (bad.max(least), expected)
     }
 
     /// What ⏎ on a row looks at.

@@ -10,7 +10,7 @@ use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
 use crate::runbook::actions::network::{self, RouteProbe};
-use crate::runbook::plan::{Gate, Plan};
+use crate::runbook::plan::{Gate, Plan, PlannedStep};
 use crate::runbook::run::record::{Event, Outcome, PauseReason, Record};
 use crate::runbook::run::standing::{Drives, Standing};
 use crate::runbook::run::view::{self, Direction, Progress, ResolutionOffer, Shown, StepLine, View};
@@ -120,6 +120,13 @@ impl RunView {
         self.shown.as_ref().map(Shown::view)
     }
 
+    /// A step of the plan or of the rollback, with its number in that one.
+    pub fn step(&self, id: &str) -> Option<(usize, &PlannedStep)> {
+        let plan = self.plan.iter().flat_map(|plan| plan.steps.iter().enumerate());
+        let undo = self.shown.iter().filter_map(|shown| shown.run().undoing());
+        plan.chain(undo.flat_map(|way| way.steps.iter().enumerate())).find(|(_, step)| step.id == id)
+    }
+
     /// Whether it has come to its end: done, undone or given up.
     pub fn is_over(&self) -> bool {
         self.view().is_some_and(|view| view.outcome.is_some())
@@ -144,7 +151,7 @@ impl RunView {
 
     /// Every step in the order in which it is carried out, and the index of the one whose turn it is.
     pub fn lines(&self) -> (Vec<StepLine>, Option<usize>) {
-        let planned = |step: &crate::runbook::plan::PlannedStep| StepLine {
+        let planned = |step: &PlannedStep| StepLine {
             id: step.id.clone(),
             title: step.title.clone(),
             direction: Direction::Forward,

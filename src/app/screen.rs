@@ -13,6 +13,7 @@ use super::rows::Order;
 use super::views::View;
 use super::words::Level;
 use super::{choices, copying, forwards};
+use crate::fleet::ObjectRef;
 
 /// One entry of the view stack, with its own filter and cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,15 @@ pub enum Dialog {
         title: String,
         at: usize,
         items: Vec<forwards::Pick>,
+    },
+    /// The number of a port on this machine that is to lead to a port of a pod.
+    Port {
+        of: ObjectRef,
+        port: u16,
+        name: String,
+        input: Input,
+        /// What was typed is no port.
+        wrong: bool,
     },
     /// Why something is chosen: it is what the next person will read.
     Reason {

@@ -37,6 +37,7 @@ impl App {
             }
             Message::Fleet(change) => {
                 self.note_connection(&change);
+                self.edited.note(&self.fleet, &change);
                 if let What::Pd { pod, view } = &change.what {
                     self.leaving.note(view);
                     self.leads.note(ObjectRef::new(&change.context, &pod.namespace, &pod.name), view);
@@ -277,6 +278,10 @@ impl App {
                 *stem = None;
             }
             Some(Dialog::Typed { input, wrong, .. }) => {
+                edit(input, &event);
+                *wrong = false;
+            }
+            Some(Dialog::Port { input, wrong, .. }) => {
                 edit(input, &event);
                 *wrong = false;
             }

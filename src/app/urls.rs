@@ -57,7 +57,7 @@ pub fn cell(url: &str, should: Option<&str>, neighbours: &[&str]) -> Cell {
             parts.push(Part::Missing(missing[at].clone()));
         }
     }
-    Cell { parts, number: None }
+    Cell { parts, ..Cell::default() }
 }
 
 /// The length of the shortest beginning by which these ids can still be told apart, at least four.

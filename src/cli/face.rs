@@ -145,7 +145,7 @@ where
                 }
                 Some(RunMessage::Planned(plan)) => {
                     if face.output == RunOutput::Text {
-                        note(&report::plan::text(&plan));
+                        note(&report::plan::recorded(&plan));
                     }
                 }
                 Some(RunMessage::NoPlan(_) | RunMessage::Ended(_)) => {}

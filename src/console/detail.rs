@@ -115,7 +115,7 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
 /// The last write of each tool, from the object itself: it wrote one of the fields that it owns.
 fn written(app: &App, sheet: &mut Sheet, tc: &TidbCluster, title: &str, most: usize) {
     const FIELDS: usize = 8;
-    let all = last_writes(tc);
+    let all = last_writes(&tc.metadata);
     if all.is_empty() {
         return;
     }

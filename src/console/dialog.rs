@@ -44,6 +44,12 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: 
             choices(theme, frame, body, &format!(" {title} "), lines.collect(), *at);
         }
         Some(Dialog::Copy { at, items }) => copies(theme, frame, body, items, *at),
+        Some(Dialog::Port { of, port, input, wrong, .. }) => {
+            let about = format!("Which port of this machine leads to port {port} of {of}?");
+            let wrong = wrong.then_some("a number from 1 to 65535; nothing was opened");
+            let lines = vec![span(" on 127.0.0.1; one that is taken is refused", theme.style(Role::Dim))];
+            field(theme, frame, body, footer, &about, Vec::new(), lines, input, wrong);
+        }
         Some(Dialog::Reason { offer, input, wrong }) => {
             let (_, about) = offer.words();
             let wrong = wrong.then_some("a reason is needed; nothing was sent");

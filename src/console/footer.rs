@@ -26,6 +26,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
             | Dialog::Copy { .. }
             | Dialog::Pick { .. }
             | Dialog::Reason { .. }
+            | Dialog::Port { .. }
             | Dialog::Overrule { .. },
         )
         | None => {}

@@ -124,7 +124,7 @@ fn safety(app: &App, theme: Theme) -> Vec<Vec<Span<'static>>> {
     let dim = theme.style(Role::Dim);
     let loss = if database.losses.any_may_go() { dim } else { theme.level(Level::Working) };
     let mut all = vec![vec![span(quorum_loss(database), loss)]];
-    let (wrong, expected) = app.wrong_and_expected(database);
+    let (wrong, expected) = app.wrong_rows(database);
     for (count, word, level) in [(wrong, "wrong", Level::Bad), (expected, "expected", Level::Working)] {
         if count > 0 {
             all.push(vec![Span::styled(format!("{} {count} {word}", theme.glyph(level)), theme.level(level))]);

@@ -148,7 +148,8 @@ impl Pen {
     }
 
     fn label(&self, label: &str) -> Span<'static> {
-        span(pad(&format!(" {label}"), LABEL + 1), self.theme.style(Role::Dim))
+        // A label that is longer than its column still ends before what it names.
+        span(format!("{} ", pad(&format!(" {label}"), LABEL)), self.theme.style(Role::Dim))
     }
 
     /// Columns beside the label.

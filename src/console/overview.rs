@@ -269,7 +269,7 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
     let style = if !database.losses.any_may_go() { theme.level(Level::Working) } else { theme.style(Role::Dim) };
     let mut wrong = Vec::new();
     let index = app.database_index().unwrap_or(0);
-    let (bad, expected) = app.wrong_and_expected(database);
+    let (bad, expected) = app.wrong_rows(database);
     if expected > 0 {
         let text = format!("{} {expected} expected ", theme.glyph(Level::Working));
         wrong.push(Span::styled(text, theme.level(Level::Working)));

@@ -133,6 +133,9 @@ pub fn sums(plan: &Plan) -> String {
     }
     match finally {
         0 if changing().any(|step| step.action.stays()) => text.push_str(", not put back by themselves"),
+        0 if plan.changes() > 0 && plan.outage(None).is_some() => {
+            text.push_str(", each can be put back, but not the outage until then");
+        }
         0 if plan.changes() > 0 => text.push_str(", each can be put back"),
         0 => {}
         some => text.push_str(&format!(", {some} irreversible")),

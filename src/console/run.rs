@@ -84,9 +84,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
 /// The step whose turn it is: what it changes and sends.
 fn card(run: &RunView, theme: Theme, room: usize) -> Page {
     let (lines, turn) = run.lines();
-    let step = turn
-        .and_then(|at| lines.get(at))
-        .and_then(|line| run.plan.as_ref()?.steps.iter().enumerate().find(|(_, step)| step.id == line.id));
+    let step = turn.and_then(|at| lines.get(at)).and_then(|line| run.step(&line.id));
     let mut page = Page::default();
     if let Some((index, step)) = step {
         plan::step(&mut page, theme, index + 1, step, room);

@@ -115,12 +115,23 @@ fn findings(app: &App) -> String {
             _ => {}
         }
     }
+    if out.is_empty() && sentences.is_empty() {
+        return empty(app);
+    }
     format!("{out}{sentences}")
+}
+
+/// An empty page would not say whether there is nothing or nothing was seen.
+fn empty(app: &App) -> String {
+    format!("{}\n", cell(&super::views::why_empty(app)))
 }
 
 fn table(app: &App) -> String {
     let headings: Vec<String> = app.view().spec().columns.iter().map(|column| column.title.to_owned()).collect();
     let rows: Vec<Vec<String>> = app.rows().iter().map(|row| cells(app, row)).collect();
+    if rows.is_empty() {
+        return empty(app);
+    }
     ticket::table(&headings, &rows)
 }
 

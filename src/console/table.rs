@@ -232,7 +232,8 @@ impl Layout<'_> {
     fn notes(&self, row: &Row, spare: bool) -> Vec<Line<'static>> {
         let mut below = Vec::new();
         for note in &row.notes {
-            let hidden = note.narrow_only.is_some_and(|from| self.area.width >= from) || (note.spare && !spare);
+            let said = note.instead_of.is_some_and(|at| self.widths.get(at).is_some_and(|room| *room > 0));
+            let hidden = said || note.narrow_only.is_some_and(|from| self.area.width >= from) || (note.spare && !spare);
             if hidden || note.text.is_empty() {
                 continue;
             }

@@ -47,11 +47,15 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
 
 /// The table of a view, or why it is empty.
 fn list(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[Row], spots: &mut Spots) {
-    let spec = app.view().spec();
     if !rows.is_empty() {
         return table::draw(app, theme, frame, area, rows, spots);
     }
+    empty(frame, area, theme, &why_empty(app));
+}
+
+/// Why the view in front has no row.
+pub fn why_empty(app: &App) -> String {
+    let spec = app.view().spec();
     let own = matches!(app.view(), View::Runbooks | View::Runs | View::Log | View::Forwards) && app.count_all() == 0;
-    let sentence = if own { spec.empty.to_owned() } else { nothing(app, spec.empty) };
-    empty(frame, area, theme, &sentence);
+    if own { spec.empty.to_owned() } else { nothing(app, spec.empty) }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ObjectRef;
+use super::revision::Revision;
 
 /// Kinds that can be looked at as they are served. No Secret is among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +79,8 @@ pub enum Ask {
     Events { places: Vec<Place>, about: Option<Thing> },
     /// These objects as they are served.
     Objects(Vec<Thing>),
+    /// Former templates of the StatefulSets of these namespaces.
+    Revisions(Vec<Place>),
 }
 
 /// Pods whose logs are read at once; more are not asked for, and that is said.
@@ -102,6 +105,10 @@ pub enum News {
     Object {
         of: usize,
         object: Result<Box<Value>, String>,
+    },
+    Revisions {
+        place: usize,
+        all: Result<Vec<Revision>, String>,
     },
 }
 

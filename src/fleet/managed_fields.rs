@@ -6,10 +6,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::fleet::tidbcluster::{FieldManager, TidbCluster};
+use crate::fleet::tidbcluster::{FieldManager, Meta, TidbCluster};
 
 /// What TiDB Operator writes under; it is never who is looked for, unless nobody else ever wrote.
-const OPERATOR: &str = "tidb-controller-manager";
+pub const OPERATOR: &str = "tidb-controller-manager";
 
 /// Who set these fields of a TidbCluster last (`spec.paused`, `metadata.annotations[x]`).
 pub fn last_writer_of_fields(tc: &TidbCluster, fields: &[&str]) -> Option<String> {
@@ -44,8 +44,8 @@ pub struct LastWrite {
 }
 
 /// The last write of every tool that owns a field of the spec or an annotation, the newest first.
-pub fn last_writes(tc: &TidbCluster) -> Vec<LastWrite> {
-    let written = || tc.metadata.managed_fields.iter().filter(|manager| !manager.paths.is_empty());
+pub fn last_writes(meta: &Meta) -> Vec<LastWrite> {
+    let written = || meta.managed_fields.iter().filter(|manager| !manager.paths.is_empty());
     let mut all: Vec<LastWrite> = written()
         .enumerate()
         .map(|(at, manager)| {
@@ -60,7 +60,7 @@ pub fn last_writes(tc: &TidbCluster) -> Vec<LastWrite> {
 }
 
 /// A manager's name as people know it.
-fn who(manager: &str) -> String {
+pub fn who(manager: &str) -> String {
     match manager.split_once('/') {
         Some(("tidepilot", run)) => format!("tidepilot run {run}"),
         Some(_) | None => manager.to_owned(),
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_tool_is_listed_with_what_it_owns_the_newest_first() {
-        let all = last_writes(&tc());
+        let all = last_writes(&tc().metadata);
         let by: Vec<&str> = all.iter().map(|write| write.by.as_str()).collect();
         assert_eq!(by, [OPERATOR, "kubectl-edit", "tidepilot run 20260101-x", "kubectl-create"]);
         let fields = |at: usize| all[at].fields.join(" ");

@@ -298,6 +298,29 @@ pub struct StatefulSet {
 pub struct StatefulSetSpec {
     pub replicas: i64,
     pub template: PodTemplate,
+    /// Told where somebody asks what was changed; what is compared and kept of it elsewhere has no use for it.
+    #[serde(rename = "updateStrategy", deserialize_with = "null_default", skip_serializing)]
+    update_strategy: UpdateStrategy,
+}
+
+impl StatefulSetSpec {
+    /// Pods from this ordinal on get the newest template.
+    pub fn partition(&self) -> Option<i64> {
+        self.update_strategy.rolling_update.partition
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct UpdateStrategy {
+    #[serde(deserialize_with = "null_default")]
+    rolling_update: RollingUpdate,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct RollingUpdate {
+    partition: Option<i64>,
 }
 
 /// The pods that a StatefulSet makes; only their images and certificates matter.

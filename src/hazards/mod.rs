@@ -134,7 +134,7 @@ fn short<S: Serializer>(hazard: &&'static Hazard, out: S) -> Result<S::Ok, S::Er
 }
 
 impl Finding {
-    fn new(id: &'static str, database: Option<&str>, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(id: &'static str, database: Option<&str>, sentence: impl Into<String>) -> Self {
         let hazard = catalogue::entry(id).expect("every id in this room is in the catalogue; a test walks them");
         Self {
             hazard,
@@ -152,7 +152,7 @@ impl Finding {
         }
     }
 
-    fn on(mut self, subject: Subject) -> Self {
+    pub(crate) fn on(mut self, subject: Subject) -> Self {
         self.subjects.push(subject);
         self
     }
@@ -350,7 +350,7 @@ fn caused(scene: &CheckContext<'_>, finding: &Finding, causes: &BTreeSet<Subject
 }
 
 /// Whether a finding says of one of its objects what a problem says.
-fn says(finding: &Finding, problem: &Problem) -> bool {
+pub fn says(finding: &Finding, problem: &Problem) -> bool {
     !finding.unknown
         && problem.kind.hazards().contains(&finding.id())
         && problem.about.iter().any(|about| finding.subjects.contains(about))

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::markdown::{block, cell, code};
-use super::plan::{changes, undo};
+use super::plan::{changes, risks, undo};
 use super::verify::Verified;
 use crate::app::driver::approved::Seen;
 use crate::counted::counted;
 use crate::runbook::action::Answer;
 use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
-use crate::runbook::run::record::{Event, Record};
+use crate::runbook::run::record::{Choice, Event, How, Record};
 use crate::runbook::run::view::{Progress, Shown, View};
 
 /// The document.
@@ -124,6 +124,12 @@ fn head(out: &mut String, records: &[Record], opened: Timestamp, tool: &str, pla
     };
     row("target", &plan.target.to_string());
     row("state", state);
+    for risk in risks(plan) {
+        row("warned of", &risk);
+    }
+    for (name, reason) in reasons(records) {
+        row(name, &reason);
+    }
     row("opened", &format!("{opened} by {tool}"));
     for (at, who) in records.iter().filter_map(|record| Some((record.at, who(record)?))) {
         row("who", &format!("{at}: {who}"));
@@ -141,6 +147,31 @@ fn head(out: &mut String, records: &[Record], opened: Timestamp, tool: &str, pla
     for (context, uid) in &plan.kube_clusters {
         row(&format!("KubeCluster {context}"), &format!("kube-system uid {uid}"));
     }
+}
+
+/// Why it did not go as planned: what people gave as their reasons, and what it stopped at last, where it did not go on since.
+fn reasons(records: &[Record]) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    let mut stopped = None;
+    for record in records {
+        match &record.event {
+            Event::Chosen { choice: Choice::Abandon { reason, left } } => {
+                let left = if left.is_empty() { String::new() } else { format!(" (left: {})", left.join("; ")) };
+                all.push(("given up", format!("{reason}{left}")));
+                stopped = None;
+            }
+            Event::Completed { step, how: How::Skipped { reason }, .. } => {
+                all.push(("left out", format!("{step}: {reason}")));
+            }
+            Event::Paused { step, reason, .. } => stopped = Some(format!("{step}: {}", reason.sentence())),
+            Event::Resumed { .. } | Event::TakenOver { .. } | Event::Chosen { .. } | Event::Closed { .. } => {
+                stopped = None;
+            }
+            _ => {}
+        }
+    }
+    all.extend(stopped.map(|why| ("stopped at", why)));
+    all
 }
 
 /// Whoever a record names as a person or process, in whichever kind of record it is.

@@ -29,16 +29,19 @@ pub fn told(check: &CheckResult) -> String {
 
 /// The plan as lines: checks that did not pass, then every step with its requests and its before → after.
 pub fn text(plan: &Plan) -> String {
+    super::plain_lines(&format!("{}{}\n", lines(plan), verdict(plan)))
+}
+
+/// The same of a run that is open: what of it was sent stands in the run's records, and not here.
+pub fn recorded(plan: &Plan) -> String {
+    super::plain_lines(&format!("{}As it was planned. What of it was sent stands in the run's records.\n", lines(plan)))
+}
+
+fn lines(plan: &Plan) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "Plan: {} on {}", plan.title, plan.target);
-    if let Some(origin) = origin(plan) {
-        let _ = writeln!(out, "! {origin}");
-    }
-    if plan.experimental {
-        out.push_str("! The vendor calls this procedure experimental: data may be lost. The alternative is a new cluster and a data migration.\n");
-    }
-    if let Some(outage) = plan.outage(None) {
-        let _ = writeln!(out, "! {outage}");
+    for warning in warnings(plan) {
+        let _ = writeln!(out, "! {warning}");
     }
     let passed = plan.checks.iter().filter(|check| check.state == CheckState::Passed && check.applies()).count();
     let of = plan.checks.iter().filter(|check| check.applies()).count();
@@ -68,12 +71,29 @@ pub fn text(plan: &Plan) -> String {
     }
     let _ = writeln!(out, "\n{}", way_back(plan));
     let _ = writeln!(out, "Digest: sha256:{}", digest(plan));
+    out
+}
+
+/// What nobody may overlook before a plan is started: whose it is, and what it risks.
+fn warnings(plan: &Plan) -> Vec<String> {
+    origin(plan).into_iter().chain(risks(plan)).collect()
+}
+
+/// What is risked, and what stops.
+pub fn risks(plan: &Plan) -> Vec<String> {
+    let experimental = plan.experimental.then(|| {
+        "The vendor calls this procedure experimental: data may be lost. The alternative is a new cluster and a data migration.".to_owned()
+    });
+    [experimental, plan.outage(None)].into_iter().flatten().collect()
+}
+
+/// Whether anything would be sent.
+fn verdict(plan: &Plan) -> String {
     match (plan.refusals().count(), plan.changes()) {
-        (0, 0) => out.push_str("Nothing to do: everything is already so.\n"),
-        (0, changes) => drop(writeln!(out, "{} to make. Nothing has been sent yet.", counted(changes, "change"))),
-        (refusals, _) => drop(writeln!(out, "Refused by {}: nothing will be sent.", counted(refusals, "check"))),
+        (0, 0) => "Nothing to do: everything is already so.".to_owned(),
+        (0, changes) => format!("{} to make. Nothing has been sent yet.", counted(changes, "change")),
+        (refusals, _) => format!("Refused by {}: nothing will be sent.", counted(refusals, "check")),
     }
-    super::plain_lines(&out)
 }
 
 fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
@@ -174,10 +194,11 @@ fn way_back(plan: &Plan) -> String {
     match no_return(plan) {
         None => {
             let left: Vec<String> = all().filter(|(_, step)| stays(step)).map(named).collect();
+            let but = if plan.outage(None).is_some() { "; the outage until then cannot" } else { "" };
             match left.as_slice() {
-                [] => "Rollback: every change can be put back.".into(),
+                [] => format!("Rollback: every change can be put back{but}."),
                 left => format!(
-                    "Rollback: none is needed for {}: undo leaves it as it then is; every other change can be put back.",
+                    "Rollback: none is needed for {}: undo leaves it as it then is; every other change can be put back{but}.",
                     left.join(", ")
                 ),
             }
@@ -262,9 +283,10 @@ pub fn markdown(plan: &Plan) -> String {
         plan.observed_at,
         digest(plan)
     );
-    if let Some(origin) = origin(plan) {
-        let _ = writeln!(out, "* **{}**", cell(&origin));
+    for warning in warnings(plan) {
+        let _ = writeln!(out, "* **{}**", cell(&warning));
     }
+    let _ = writeln!(out, "* {}", cell(&verdict(plan)));
     let ways: Vec<String> = way_back(plan).split("\n  ").map(cell).collect();
     let _ = writeln!(out, "\n{}\n", ways.join("\n* "));
     out.push_str("| check | result | |\n|---|---|---|\n");

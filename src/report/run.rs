@@ -50,7 +50,7 @@ pub fn recorded(who: &str, place: &str, records: &[Record]) -> String {
             out.push_str(&super::plain(&format!("input   {name} = {value}")));
             out.push('\n');
         }
-        out.push_str(&super::plan::text(&plan));
+        out.push_str(&super::plan::recorded(&plan));
     }
     out.push_str("\nRecords:\n");
     for record in records {

@@ -176,11 +176,25 @@ fn create(world: &World, kube: usize, set: &Value, ordinal: u64, wanted: &str, u
     world.event(kube, set, "statefulset-controller", "Normal", "SuccessfulCreate", &message);
 }
 
-/// Remembers a template, for pods that come back below the partition.
+/// Remembers a template, for pods that come back below the partition and for whoever asks what was changed. One that is used again
+/// gets a new number and keeps the time at which it was made.
 fn keep_revision(world: &World, kube: usize, set: &Value, name: &str) {
     let store = &world.kubes[kube].store;
     let namespace = set["metadata"]["namespace"].as_str().unwrap_or_default();
-    if store.find("controllerrevisions", namespace, name).is_none() {
+    let (_, all) = store.snapshot("controllerrevisions", Some(namespace));
+    let own = all.iter().filter(|one| one["metadata"]["ownerReferences"][0]["uid"] == set["metadata"]["uid"]);
+    let newest = own.filter_map(|one| one["revision"].as_i64()).max().unwrap_or(0);
+    let known = store.find("controllerrevisions", namespace, name);
+    if known.as_ref().is_some_and(|known| known["revision"].as_i64() < Some(newest)) {
+        store.edit("controllerrevisions", namespace, name, |one| {
+            one["revision"] = json!(newest + 1);
+            one["metadata"]["managedFields"] = json!([{
+                "manager": "kube-controller-manager", "operation": "Update", "apiVersion": "apps/v1", "time": now(),
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}, "f:revision": {}},
+            }]);
+        });
+    }
+    if known.is_none() {
         store.put(
             "controllerrevisions",
             json!({
@@ -192,7 +206,7 @@ fn keep_revision(world: &World, kube: usize, set: &Value, name: &str) {
                     }],
                 },
                 "data": {"spec": {"template": set["spec"]["template"]}},
-                "revision": 1,
+                "revision": newest + 1,
             }),
         );
     }

@@ -19,10 +19,17 @@ fn a_port_of_the_pod_under_the_cursor_is_opened() {
     check("overview", "Fj", "overview [pick 2380]", "");
     check("overview", "F<enter>", "overview", "forward east/db/basic-pd-0 2379");
     check("overview", "F<esc>", "overview", "");
-    // One port only: nothing to choose.
-    check("overview", ":basic-tikv-0<enter>F", "pod east/db/basic-tikv-0", "forward east/db/basic-tikv-0 20160");
+    check("overview", ":basic-tikv-0<enter>F", "pod east/db/basic-tikv-0 [pick 20160]", "");
     check("members", "jjF<enter>", "members", "forward north/db/basic-pd-0 2379");
-    check("stores", "F", "stores", "forward east/db/basic-tikv-0 20160");
+    check("stores", "F<enter>", "stores", "forward east/db/basic-tikv-0 20160");
+    // The port here is any free one, or the one that is asked for; the same number is proposed.
+    check("stores", "Fj", "stores [pick 20160 at ...]", "");
+    check("stores", "Fj<enter>", "stores [port: 20160]", "");
+    check("stores", "Fj<enter><enter>", "stores", "forward east/db/basic-tikv-0 20160 at 20160");
+    let other = "Fj<enter><backspace><backspace><backspace><backspace><backspace>15000<enter>";
+    check("stores", other, "stores", "forward east/db/basic-tikv-0 20160 at 15000");
+    check("stores", "Fj<enter>0<enter>", "stores [port: 201600, wrong]", "");
+    check("stores", "Fj<enter><esc>", "stores", "");
     // The container that the pod is there for comes first, wherever it stands in the pod.
     check("overview", ":basic-tidb-0<enter>F", "pod east/db/basic-tidb-0 [pick 4000]", "");
     said("clusters", "F", "no port to open here");

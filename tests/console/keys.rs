@@ -44,6 +44,9 @@ pub fn place(app: &App) -> String {
         Some(Dialog::Choices { at, offers }) => place.push_str(&format!(" [choose: {}]", offers[*at].words().0)),
         Some(Dialog::Copy { at, items }) => place.push_str(&format!(" [copy {}]", items[*at].what)),
         Some(Dialog::Pick { at, items, .. }) => place.push_str(&format!(" [pick {}]", items[*at].label)),
+        Some(Dialog::Port { input, wrong, .. }) => {
+            place.push_str(&format!(" [port: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
+        }
         Some(Dialog::Reason { input, wrong, .. }) => {
             place.push_str(&format!(" [why: {}{}]", input.value(), if *wrong { ", wrong" } else { "" }));
         }
@@ -85,7 +88,9 @@ pub fn sent(effects: &[Effect]) -> String {
         Effect::LookCloser => "look closer".to_owned(),
         Effect::Closeup { .. } => "look closely".to_owned(),
         Effect::Foresee { .. } => "foresee".to_owned(),
-        Effect::Forward { of, port, .. } => format!("forward {of} {port}"),
+        Effect::Forward { of, port, here, .. } => {
+            format!("forward {of} {port}{}", here.map(|here| format!(" at {here}")).unwrap_or_default())
+        }
         Effect::EndForward { id } => format!("end forward {id}"),
         Effect::Seal => "seal".to_owned(),
         Effect::Shell { of, container } => format!("shell {of} {container}"),
@@ -200,9 +205,12 @@ fn quitting() {
     check("overview", ":quit<enter>", "overview", "quit");
     check("overview", "/ab<ctrl-c>", "overview /ab [filter]", "quit");
     check("form", "<ctrl-c>", "inputs", "quit");
-    check("run", "<ctrl-c>", "run", "pause");
-    check("run", "<ctrl-c><ctrl-c>", "run", "pause; quit");
-    check("gate", "<ctrl-c>", "run [ask: not yet]", "pause");
+    // With a run under way it asks, as :q does; once more is the answer, and a third time waits for nothing.
+    check("run", "<ctrl-c>", "run [ask: not yet]", "");
+    check("run", "<ctrl-c><esc>", "run", "");
+    check("run", "<ctrl-c><ctrl-c>", "run", "pause");
+    check("run", "<ctrl-c><ctrl-c><ctrl-c>", "run", "pause; quit");
+    check("gate", "<ctrl-c>", "run [ask: not yet]", "");
     // What becomes of a run is said at once, and one key answers.
     check("run", ":q<enter>", "run [ask: not yet]", "");
     check("run", ":q<enter>n", "run", "");

@@ -68,7 +68,7 @@ fn who_changed_which_spec_is_a_view() {
     }
     let mut app = scene("changes", options());
     press(&mut app, "/!ago>1h<enter>");
-    assert_eq!(app.rows().iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["east/db/basic kubectl-edit 0"]);
+    assert_eq!(app.rows().iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["tc east/db/basic kubectl-edit 0"]);
     check("changes", "<enter>", "tc east/db/basic", "");
     let page = shown("tidbclusters", "<enter>");
     assert!(page.contains("who wrote it") && page.contains("kubectl-edit (owns spec.tikv.replicas)"), "{page}");

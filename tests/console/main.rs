@@ -5,6 +5,7 @@ mod common;
 
 mod by_hand;
 mod counted;
+mod edits;
 mod fixture;
 mod folds;
 mod forms;

@@ -159,3 +159,120 @@ fn the_overview_numbers_a_store_whose_pod_is_gone() {
     let line = shown.lines().find(|line| line.contains("no pod")).unwrap_or_default();
     assert!(line.contains("store "), "{shown}");
 }
+
+#[test]
+fn a_plan_kept_out_by_an_open_run_offers_the_way_to_that_run() {
+    let (mut app, _) = with_open_run(Drives::Nobody, true);
+    for size in [(80, 24), (150, 42)] {
+        let shown = screen_of(&mut app, size);
+        let keys = shown.lines().last().unwrap_or_default().to_owned();
+        assert!(keys.contains("⏎ the open run"), "{size:?}: {keys}");
+    }
+    let (mut app, _) = with_open_run(Drives::Nobody, false);
+    let shown = screen_of(&mut app, (80, 24));
+    assert!(shown.lines().last().is_some_and(|keys| keys.contains("⏎ start")), "{shown}");
+}
+
+#[test]
+fn the_first_hint_of_a_rehearsal_fits_what_is_broken() {
+    let mut app = App::new(options());
+    for mut change in fixture::fleet() {
+        if let What::Pd { view, .. } = &mut change.what
+            && let Ok(answer) = &mut view.answer
+            && answer.members.len() == 3
+        {
+            let ill = answer.members[2].id;
+            answer.health.insert(ill, false);
+        }
+        app.update(Message::Fleet(change), fixture::now());
+    }
+    app.update(Message::Runbooks(fixture::runbooks()), fixture::now());
+    let hint = app.first_job().unwrap_or_default();
+    assert_eq!(hint, "try !: what is wrong, and what helps");
+}
+
+#[test]
+fn what_made_the_session_read_only_is_named() {
+    let mut app = scene("plan", options());
+    press(&mut app, ":readonly<enter><enter>");
+    let said = app.flash.as_ref().map(|flash| flash.text.clone()).unwrap_or_default();
+    assert!(said.contains(":readonly") && !said.contains("--read-only"), "{said}");
+    let mut app = scene("plan", tidepilot::app::AppOptions { read_only: true, ..options() });
+    press(&mut app, "<enter>");
+    let said = app.flash.as_ref().map(|flash| flash.text.clone()).unwrap_or_default();
+    assert!(said.contains("without --read-only") && !said.contains(":readonly"), "{said}");
+}
+
+#[test]
+fn a_long_label_does_not_run_into_what_it_names() {
+    let mut app = App::new(options());
+    for mut change in fixture::fleet() {
+        if let What::Pods(pods) = &mut change.what {
+            for pod in pods.iter_mut() {
+                let condition = serde_json::json!({"type": "ContainersReady", "status": "False",
+                    "message": "containers with unready status: [tikv]"});
+                pod.status.conditions.push(serde_json::from_value(condition).expect("a condition"));
+            }
+        }
+        app.update(Message::Fleet(change), fixture::now());
+    }
+    let shown = screen_of(&mut app, (200, 50));
+    assert!(shown.contains("ContainersReady containers with unready"), "{shown}");
+    press(&mut app, "<enter>");
+    let shown = screen_of(&mut app, (120, 50));
+    assert!(shown.contains("ContainersReady ") && !shown.contains("Readycontainers"), "{shown}");
+}
+
+#[test]
+fn the_way_back_to_all_clusters_and_the_next_database_stand_in_the_footer() {
+    let keys = |name: &str, keys: &str| {
+        let shown = crate::questions::shown(name, keys, (130, 36));
+        shown.lines().last().unwrap_or_default().to_owned()
+    };
+    assert!(!keys("overview", "").contains("0 all"), "{}", keys("overview", ""));
+    assert!(keys("overview", "").contains("] next"), "{}", keys("overview", ""));
+    assert!(keys("overview", "1").contains("0 all"), "{}", keys("overview", "1"));
+    assert!(keys("pods", "2").contains("0 all"), "{}", keys("pods", "2"));
+    assert!(!keys("healthy", "").contains("] next"), "{}", keys("healthy", ""));
+}
+
+/// With `l` for logs, `h` must not be half of a pair.
+#[test]
+fn columns_are_reached_by_arrows_and_tab_alone() {
+    for there in ["<right>", "<tab>"] {
+        let mut app = scene("overview", options());
+        press(&mut app, there);
+        assert_eq!(app.column(app.matrix().columns.len()), 1, "{there}");
+    }
+    said("overview", "h", "h does nothing here");
+}
+
+#[test]
+fn a_plan_that_stops_the_database_says_so_in_a_ticket_and_promises_no_whole_way_back() {
+    let mut app = suspending(true);
+    let ticket = saved::text(&app);
+    assert!(ticket.contains("**THE DATABASE STOPS"), "{ticket}");
+    let plan = app.plan.as_mut().expect("a plan");
+    for step in &mut plan.steps {
+        step.reversibility = tidepilot::runbook::action::Reversibility::Compensable;
+    }
+    let text = tidepilot::report::plan::text(plan);
+    assert!(text.contains("every change can be put back; the outage until then cannot"), "{text}");
+    let shown = screen_of(&mut app, (200, 50));
+    assert!(shown.contains("each can be put back, but not the outage until then"), "{shown}");
+}
+
+/// What the header counts is marked in the list, and is as much.
+#[test]
+fn the_header_and_the_list_of_problems_have_one_number() {
+    for name in ["overview", "findings"] {
+        let mut app = scene(name, options());
+        let shown = screen_of(&mut app, (120, 36));
+        press(&mut app, "!");
+        let marked =
+            app.rows().iter().filter(|row| row.cells.iter().any(|cell| cell.text().ends_with("  wrong"))).count();
+        assert!(marked > 0 && shown.contains(&format!("✖ {marked} wrong")), "{marked}: {shown}");
+        let shown = screen_of(&mut app, (120, 36));
+        assert!(shown.contains(&format!("✖ {marked} wrong")), "{marked}: {shown}");
+    }
+}

@@ -52,7 +52,7 @@ fn what_is_not_seen_may_hold_another_database() {
 #[test]
 fn a_port_into_a_pod_that_is_not_ready_warns() {
     let mut app = scene("overview", options());
-    press(&mut app, "jjjF");
+    press(&mut app, "jjjF<enter>");
     let text = app.flash.map(|flash| flash.text).unwrap_or_default();
     assert!(text.contains("not ready: connections through this port fail"), "{text}");
     let mut app = scene("overview", options());

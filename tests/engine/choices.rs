@@ -47,6 +47,34 @@ fn how(bed: &Bed, wanted: &str) -> Option<How> {
     })
 }
 
+fn report_of(bed: &Bed) -> String {
+    let records = decode(&bed.disk.0).expect("whole lines").records;
+    tidepilot::report::audit::so_far(&records).expect("it was opened")
+}
+
+#[test]
+fn the_head_of_the_report_says_what_a_run_stopped_at_and_what_was_left_out() {
+    let mut bed = stopped_at_foreign();
+    let report = report_of(&bed);
+    assert!(report.contains("| stopped at | update\\[basic-pd-2\\]: somebody else"), "{report}");
+    choose(&mut bed, &skip("update[basic-pd-2]")).expect("may be left out");
+    let report = report_of(&bed);
+    assert!(report.contains("| left out | update\\[basic-pd-2\\]: seen to by hand |"), "{report}");
+}
+
+/// No plan of it was shown, so its one question shows what it changes, of every step that it is about.
+#[test]
+fn the_question_before_an_undo_has_the_values_before_and_after() {
+    let mut bed = opened(Branch::Domain);
+    done(&mut bed);
+    choose(&mut bed, &Resolution::Undo).expect("a run that is done can be put back");
+    let end = drive(&mut bed, Course { silent: true, ..Course::default() });
+    let Ended::Stopped(Stop::AtGate(gate)) = &end else { panic!("{end:?}") };
+    let old = "http://basic-pd-2.basic-pd-peer.db.svc:2380";
+    let wanted = format!("update[basic-pd-2] peerUrls [\"{NEW}\"] → [\"{old}\"]");
+    assert!(gate.question.contains("Put back: ") && gate.question.contains(&wanted), "{}", gate.question);
+}
+
 fn done(bed: &mut Bed) {
     let end = drive(bed, Course::default());
     assert!(matches!(end, Ended::Stopped(Stop::Finished(Outcome::Done))), "{end:?}");
@@ -166,6 +194,8 @@ fn abandoning_says_what_is_left_and_closes() {
         _ => None,
     });
     let left = left.expect("recorded").join("; ");
+    let report = report_of(&bed);
+    assert!(report.contains("| given up | another way (left: ") && !report.contains("| stopped at |"), "{report}");
     assert!(left.contains("set-domain: done") && left.contains("update[basic-pd-0]: not done"), "{left}");
     assert_eq!(bed.world.effects, ["patch"], "nothing was sent");
     assert_eq!(refused(&mut bed, &skip("update[basic-pd-2]")), BadChoice::Closed("abandoned"));

@@ -29,7 +29,7 @@ impl Forwards {
         &mut self,
         driver: &Driver,
         id: u64,
-        (of, port): (&ObjectRef, u16),
+        (of, port, here): (&ObjectRef, u16, Option<u16>),
         messages: &mpsc::Sender<Message>,
     ) {
         let (sender, mut heard) = mpsc::channel(WAITING);
@@ -43,7 +43,7 @@ impl Forwards {
             }
         });
         let opened = match HandPermit::for_context(&driver.links, &of.context) {
-            Ok(permit) => listen(&driver.links, &permit, &self.room, (of, port), sender).await,
+            Ok(permit) => listen(&driver.links, &permit, &self.room, (of, port, here), sender).await,
             Err(why) => Err(why),
         };
         match opened {

@@ -113,7 +113,7 @@ pub async fn session(
                 drop(close.take());
                 close = ask.map(|ask| closeup::begin(&driver, id, &ask, &messages));
             }
-            Effect::Forward { id, of, port } => forwards.begin(&driver, id, (&of, port), &messages).await,
+            Effect::Forward { id, of, port, here } => forwards.begin(&driver, id, (&of, port, here), &messages).await,
             Effect::Shell { of, container } => {
                 // Only the newest counts: one that hangs on its way must not take the terminal later.
                 let (driver, messages, shells) = (driver.clone(), messages.clone(), shells.clone());

@@ -17,6 +17,7 @@ use crate::client::share::found_runs::Found;
 use crate::client::share::open_run::{self, Head};
 use crate::client::wire::agent;
 use crate::client::wire::permit::WritePermit;
+use crate::counted::counted;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::{ObjectRef, What};
 use crate::runbook::actions::requests::quote;
@@ -64,8 +65,11 @@ impl Driver {
         if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
             return refuse(sentence);
         }
+        let (done, all) = replayed.view().count();
+        let sent = if replayed.has_written() { "something was sent, or may have been" } else { "nothing was sent" };
         let plan = replayed.plan;
         tell(&ears, RunMessage::Waiting(self.whose_word(&head).await)).await;
+        tell(&ears, RunMessage::Waiting(format!("{done} of {} are over; {sent}", counted(all, "step")))).await;
         if let Err(ended) = self.ask_before_take_over(run, &plan, &head, &mut ears).await {
             return ended;
         }

@@ -41,7 +41,6 @@ fn rows(app: &App) -> Vec<Row> {
     let happened = app.closeup.happened();
     let all = happened.into_iter().map(|(place, event)| {
         let (level, word) = if event.warning { (Level::Working, "Warning") } else { (Level::Done, "Normal") };
-        let seconds = app.now.duration_since(event.last).as_secs();
         let about = event.about.split_once('/').and_then(|(kind, name)| {
             let kind = ["Pod", "TidbCluster"].into_iter().find(|known| *known == kind)?;
             Some(Object::object(kind, &ObjectRef::new(&place.context, &place.namespace, name)))
@@ -59,7 +58,7 @@ fn rows(app: &App) -> Vec<Row> {
         );
         let item = Item::Happened { about, told };
         let mut row = Row::new(format!("{}/{}", place.context, event.uid), level, item).cells(vec![
-            Cell::plain(age(event.last, app.now)).ordered_by(seconds),
+            Cell::aged(Some(event.last), app.now),
             Cell::plain(&place.context),
             Cell::level(level, word),
             Cell::strong(&event.reason),
@@ -71,13 +70,7 @@ fn rows(app: &App) -> Vec<Row> {
         ]);
         row.copy = format!("{} {} {} {}: {}", event.last, place.context, event.about, event.reason, event.message);
         // Where there is no room for it in a column, it stands whole beneath.
-        row.notes.push(Note {
-            under: 1,
-            text: event.message.clone(),
-            tone: Tone::Dim,
-            narrow_only: Some(MESSAGE),
-            spare: true,
-        });
+        row.notes.push(Note { narrow_only: Some(MESSAGE), spare: true, ..Note::plain(1, &event.message, Tone::Dim) });
         row.old = !app.is_live(&place.context);
         row
     });

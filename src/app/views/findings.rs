@@ -1,7 +1,7 @@
 //! What is wrong or risky in all Databases, the worst first, and then what could not be seen.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Problem, Row, Tone, ViewSpec, column};
+use super::{Cell, Item, LIST, Part, Problem, Row, Tone, ViewSpec, column};
 use crate::app::App;
 use crate::app::words::Level;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
@@ -15,7 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     rows,
     empty: "Nothing is found, and nothing is hidden from here.",
     faults: false,
-    help: "wrong in the header is what is broken now; this list has risks and what is not seen as well",
+    help: "the header counts the rows that say wrong: what is broken now; the others are risks, and what is not seen",
     ..LIST
 };
 
@@ -28,6 +28,11 @@ fn rows(app: &App) -> Vec<Row> {
         let subjects: Vec<String> = finding.subjects.iter().map(ToString::to_string).collect();
         let number = finding.hazard.number.map(|number| number.to_string()).unwrap_or_default();
         let level = level(finding);
+        let standing = match (app.is_wrong(finding), &finding.expected) {
+            (true, None) => Some(("wrong", Level::Bad)),
+            (true, Some(_)) => Some(("expected", Level::Working)),
+            (false, _) => None,
+        };
         let word = if finding.unknown { "unknown" } else { finding.severity.word() };
         // Which of several TidbClusters it is about.
         let subject = finding.subjects.first().filter(|subject| !subject.namespace.is_empty());
@@ -38,7 +43,7 @@ fn rows(app: &App) -> Vec<Row> {
             .cells(vec![
                 Cell::level(level, word),
                 Cell::plain(finding.database.as_deref().unwrap_or("fleet")),
-                Cell::plain(finding.id()),
+                named(finding.id(), standing),
             ])
             .note(2, format!("{place}{}", finding.sentence), Tone::Dim)
     });
@@ -54,6 +59,15 @@ fn rows(app: &App) -> Vec<Row> {
             .note(2, sentence, Tone::Dim)
     };
     causes.into_iter().map(line).chain(found).chain(unseen.into_iter().map(line)).collect()
+}
+
+/// A finding, and whether the header counts it.
+fn named(id: &str, standing: Option<(&str, Level)>) -> Cell {
+    let mut cell = Cell::plain(id);
+    if let Some((word, level)) = standing {
+        cell.parts.push(Part::Text { text: format!("  {word}"), tone: Tone::Level(level), common: false });
+    }
+    cell
 }
 
 /// Stays the same while the finding is about the same things. Of several with one id about the same things, all but the first have

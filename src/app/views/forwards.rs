@@ -53,7 +53,7 @@ fn rows(app: &App) -> Vec<Row> {
                     Cell::plain(format!("{} of {}", traffic.open, traffic.connections)),
                     Cell::plain(bytes(traffic.to_pod)).ordered_by(traffic.to_pod.cast_signed()),
                     Cell::plain(bytes(traffic.from_pod)).ordered_by(traffic.from_pod.cast_signed()),
-                    Cell::plain(age(one.since, app.now)),
+                    Cell::plain(age(one.since, app.now)).of(one.since),
                 ]);
             let why = match &one.state {
                 State::Over(why) => Some(why),

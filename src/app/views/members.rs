@@ -101,7 +101,7 @@ fn row(app: &App, index: usize, member: &Member, all: &[&str], length: usize) ->
             Cell::dim(&member.name),
         ]);
     let name = if member.name.is_empty() { "(none: it was added and never started)" } else { &member.name };
-    let narrow = |text: String, tone: Tone| Note { under: 0, text, tone, narrow_only: Some(WIDE), spare: false };
+    let narrow = |text: String, tone: Tone| Note { narrow_only: Some(WIDE), ..Note::plain(0, text, tone) };
     row.notes.push(narrow(format!("name      {name}"), Tone::Dim));
     row.notes.push(narrow(format!("peer      {peer}"), peer_tone));
     if let Some(url) = member.expected_peer_url.as_ref().filter(|_| member.drift) {

@@ -4,7 +4,7 @@
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
 use crate::app::App;
 use crate::app::matrix::pod_words;
-use crate::app::words::{Level, age};
+use crate::app::words::Level;
 use crate::fleet::workload::Pod;
 use crate::fleet::{KubeCluster, ObjectRef};
 
@@ -58,7 +58,7 @@ fn row(app: &App, cluster: &KubeCluster, pod: &Pod) -> Row {
         Cell::dim(pod.component().unwrap_or("?")),
         Cell::dim(format!("{}/{}", meta.namespace, pod.instance().unwrap_or("?"))),
         Cell::dim(pod.spec.node_name.as_deref().unwrap_or("(none)")),
-        Cell::plain(created.map_or_else(|| "?".to_owned(), |created| age(created, app.now))).ordered_by(seconds),
+        Cell::aged(created, app.now).ordered_by(seconds),
         Cell::dim(pod.image().unwrap_or("?")),
         revision(cluster, pod),
     ]);

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::super::matrix::MatrixRow;
-use super::super::words::Level;
+use super::super::words::{Level, age};
 use crate::fleet::ObjectRef;
 use crate::fleet::subject::Subject as Object;
 
@@ -98,11 +100,13 @@ pub struct Cell {
     pub parts: Vec<Part>,
     /// What it is ordered by, where that is a number.
     pub number: Option<i64>,
+    /// The time that an age is of: where it is read later an age says nothing.
+    pub at: Option<Timestamp>,
 }
 
 impl Cell {
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { parts: vec![Part::Text { text: text.into(), tone, common: false }], number: None }
+        Self { parts: vec![Part::Text { text: text.into(), tone, common: false }], number: None, at: None }
     }
 
     pub fn plain(text: impl Into<String>) -> Self {
@@ -120,7 +124,7 @@ impl Cell {
     /// Glyph and word of a status.
     pub fn level(level: Level, word: impl Into<String>) -> Self {
         let word = Part::Text { text: format!(" {}", word.into()), tone: Tone::Level(level), common: false };
-        Self { parts: vec![Part::Mark(Mark::Level(level)), word], number: None }
+        Self { parts: vec![Part::Mark(Mark::Level(level)), word], ..Self::default() }
     }
 
     /// A number, or a dash where it is not known.
@@ -130,8 +134,15 @@ impl Cell {
         Self { number: Some(value.unwrap_or(i64::MIN)), ..Self::plain(text) }
     }
 
+    /// How long ago that was; ordered by it.
+    pub fn aged(at: Option<Timestamp>, now: Timestamp) -> Self {
+        let seconds = at.map_or(i64::MAX, |at| now.duration_since(at).as_secs());
+        let text = at.map_or_else(|| "?".to_owned(), |at| age(at, now));
+        Self { number: Some(seconds), at, ..Self::plain(text) }
+    }
+
     pub fn mark(mark: Mark) -> Self {
-        Self { parts: vec![Part::Mark(mark)], number: None }
+        Self { parts: vec![Part::Mark(mark)], ..Self::default() }
     }
 
     pub fn ordered_by(mut self, number: i64) -> Self {
@@ -148,7 +159,12 @@ impl Cell {
         texts.collect::<String>().trim().to_owned()
     }
 
-    /// The whole of it where nothing is drawn: signs as words, and what is missing in brackets.
+    /// The same, of a moment.
+    pub fn of(self, at: Timestamp) -> Self {
+        Self { at: Some(at), ..self }
+    }
+
+    /// The whole of it where nothing is drawn: signs as words, what is missing in brackets, and an age with its time.
     pub fn words(&self) -> String {
         let texts = self.parts.iter().map(|part| match part {
             Part::Text { text, .. } => text.clone(),
@@ -158,7 +174,11 @@ impl Cell {
             Part::Mark(Mark::Drift) => "drift".to_owned(),
             Part::Missing(text) => format!("⟨{text}⟩"),
         });
-        texts.collect::<String>().trim().to_owned()
+        let words = texts.collect::<String>().trim().to_owned();
+        match self.at {
+            Some(at) => format!("{} ({words})", at.strftime("%Y-%m-%d %H:%M:%SZ")),
+            None => words,
+        }
     }
 }
 
@@ -184,8 +204,17 @@ pub struct Note {
     pub tone: Tone,
     /// Left out in a terminal at least this wide, where columns say the same.
     pub narrow_only: Option<u16>,
+    /// Left out where this column is shown, which says the same.
+    pub instead_of: Option<usize>,
     /// Only shown for the row under the cursor where not all notes have room.
     pub spare: bool,
+}
+
+impl Note {
+    /// A sentence that is always shown.
+    pub fn plain(under: usize, text: impl Into<String>, tone: Tone) -> Self {
+        Self { under, text: text.into(), tone, narrow_only: None, instead_of: None, spare: false }
+    }
 }
 
 /// One line that the cursor can stand on.
@@ -241,7 +270,7 @@ impl Row {
     }
 
     pub fn note(mut self, under: usize, text: impl Into<String>, tone: Tone) -> Self {
-        self.notes.push(Note { under, text: text.into(), tone, narrow_only: None, spare: false });
+        self.notes.push(Note::plain(under, text, tone));
         self
     }
 }

@@ -36,13 +36,7 @@ fn rows(app: &App) -> Vec<Row> {
             Cell::new(word, Tone::Level(Level::Working)),
         ]);
         // Where not every summary has room, only that of the row in focus is shown.
-        row.notes.push(Note {
-            under: 0,
-            text: runbook.summary.clone(),
-            tone: Tone::Dim,
-            narrow_only: None,
-            spare: true,
-        });
+        row.notes.push(Note { spare: true, ..Note::plain(0, &runbook.summary, Tone::Dim) });
         row
     });
     rows.collect()

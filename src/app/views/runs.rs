@@ -37,7 +37,7 @@ fn rows(app: &App) -> Vec<Row> {
             Cell::level(level, marked(run)),
             Cell::plain(run.driven_by()),
             Cell::plain(format!("{}/{}", run.completed, run.steps)),
-            Cell::dim(format!("{} ago", age(run.opened, app.now))).ordered_by(run.opened.as_second()),
+            Cell::dim(format!("{} ago", age(run.opened, app.now))).ordered_by(run.opened.as_second()).of(run.opened),
             Cell::plain(match run.document.as_str() {
                 "" => run.runbook.clone(),
                 document => format!("{} ({document})", run.runbook),

@@ -15,15 +15,19 @@ use crate::client::kube::pages::{self, Limit};
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::fleet::closeup::{Ask, Happening, MOST_LOGS, News, Place, Thing};
+use crate::fleet::revision::Revision;
 
 mod logs;
 
 /// Between two looks at what is shown.
 const EVERY: Duration = Duration::from_secs(3);
+const SELDOM: Duration = Duration::from_secs(30);
 /// And where the cluster does not answer.
 const LONGEST: Duration = Duration::from_secs(30);
 /// Events of one namespace that are read.
 const EVENTS: Limit = Limit { per_page: 500, pages: 4 };
+/// Templates of one namespace that are read: some ten of each StatefulSet are kept.
+const REVISIONS: Limit = Limit { per_page: 100, pages: 10 };
 
 /// Looks until it is dropped.
 pub struct Closeup {
@@ -47,6 +51,12 @@ pub fn closeup(links: &Links, ask: &Ask, sender: mpsc::Sender<News>) -> Closeup 
                 tasks.spawn(again(Arc::clone(link), index, look, sender.clone()));
             }
         }
+        Ask::Revisions(places) => {
+            for (index, place) in places.iter().enumerate() {
+                let Some(link) = links.get(&place.context) else { continue };
+                tasks.spawn(again(Arc::clone(link), index, Look::Revisions(place.clone()), sender.clone()));
+            }
+        }
         Ask::Objects(things) => {
             for (index, thing) in things.iter().enumerate() {
                 let Some(link) = links.get(&thing.of.context) else { continue };
@@ -61,9 +71,18 @@ pub fn closeup(links: &Links, ask: &Ask, sender: mpsc::Sender<News>) -> Closeup 
 enum Look {
     Events { place: Place, about: Option<Thing> },
     Object(Thing),
+    Revisions(Place),
 }
 
 impl Look {
+    /// Templates are large and seldom new.
+    fn every(&self) -> Duration {
+        match self {
+            Look::Events { .. } | Look::Object(_) => EVERY,
+            Look::Revisions(_) => SELDOM,
+        }
+    }
+
     /// What is there now, and whether there was an answer.
     async fn once(&self, link: &Link, index: usize) -> (News, bool) {
         match self {
@@ -78,6 +97,11 @@ impl Look {
                 let answered = object.is_ok();
                 (News::Object { of: index, object }, answered)
             }
+            Look::Revisions(place) => {
+                let all = revisions(link, place).await;
+                let answered = all.is_ok();
+                (News::Revisions { place: index, all }, answered)
+            }
         }
     }
 }
@@ -85,7 +109,8 @@ impl Look {
 /// Looks again and again, and says only what has changed.
 async fn again(link: Arc<Link>, index: usize, look: Look, sender: mpsc::Sender<News>) {
     let mut last = None;
-    let mut wait = EVERY;
+    let every = look.every();
+    let mut wait = every;
     loop {
         let (news, answered) = look.once(&link, index).await;
         if last.as_ref() != Some(&news) {
@@ -94,7 +119,7 @@ async fn again(link: Arc<Link>, index: usize, look: Look, sender: mpsc::Sender<N
             }
             last = Some(news);
         }
-        wait = if answered { EVERY } else { (wait * 2).min(LONGEST) };
+        wait = if answered { every } else { (wait * 2).min(LONGEST) };
         tokio::time::sleep(wait).await;
     }
 }
@@ -110,6 +135,14 @@ async fn events(link: &Link, place: &Place, about: Option<&Thing>) -> Result<Vec
     let mut events: Vec<Happening> = listed.items.iter().filter_map(Happening::read).collect();
     events.sort_by_key(|event| std::cmp::Reverse(event.last));
     Ok(events)
+}
+
+async fn revisions(link: &Link, place: &Place) -> Result<Vec<Revision>, String> {
+    let selector = encode("app.kubernetes.io/managed-by=tidb-operator");
+    let path = format!("/apis/apps/v1/namespaces/{}/controllerrevisions?labelSelector={selector}", place.namespace);
+    let listed = pages::list::<Value>(link, &path, REVISIONS).await;
+    let listed = listed.map_err(|trouble| right_for(trouble, "list", "controllerrevisions"))?;
+    Ok(listed.items.iter().filter_map(|one| Revision::read(&place.context, one)).collect())
 }
 
 /// The sentence of a trouble; of a refusal, with the right that is missing.

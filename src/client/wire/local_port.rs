@@ -1,6 +1,6 @@
 //! A port on this machine's loopback that leads to one port of a pod: each connection is one port-forward through the link.
 //!
-//! The system chooses the port. Connections of one port are bounded, and so are those of all ports of a cluster, so that the
+//! The system chooses the port, unless a person did. Connections of one port are bounded, and so are those of all ports of a cluster, so that the
 //! tunnels to PD always find a place. What is sent into it is not seen: it needs a [`HandPermit`], which a read-only
 //! context never gives. Not here: PD's own tunnels ([`super::tunnel`]), what is shown of it (`app::forwards`).
 
@@ -50,18 +50,21 @@ pub struct LocalPort {
     _serving: Owned,
 }
 
-/// Opens a port on loopback that leads to `port` of the pod. News come as long as it is open.
+/// Opens a port on loopback that leads to `port` of the pod: `here`, or any free one. News come as long as it is open.
 pub async fn listen(
     links: &Links,
     permit: &HandPermit,
     room: &Room,
-    (pod, port): (&ObjectRef, u16),
+    (pod, port, here): (&ObjectRef, u16, Option<u16>),
     news: mpsc::Sender<ForwardNews>,
 ) -> Result<LocalPort, String> {
     permit.covers(&pod.context)?;
     let link = Arc::clone(links.need(&pod.context)?);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let listener = listener.map_err(|error| format!("no port on this machine: {error}"))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, here.unwrap_or(0))).await;
+    let listener = listener.map_err(|error| match here {
+        Some(here) => format!("port {here} of this machine: {error}"),
+        None => format!("no port on this machine: {error}"),
+    })?;
     let local = listener.local_addr().map_err(|error| format!("no port on this machine: {error}"))?;
     let open = Open {
         link,

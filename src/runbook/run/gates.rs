@@ -2,11 +2,14 @@
 //!
 //! Not here: when a step comes to its gate ([`crate::runbook::run::engine`]), who answers (the faces).
 
+use serde_json::Value;
+
 use crate::runbook::action::Reversibility;
 use crate::runbook::actions::Action;
 use crate::runbook::plan::{Confirm, Gate, PlannedStep};
 use crate::runbook::run::effect::{Effect, Stop};
 use crate::runbook::run::record::Event;
+use crate::runbook::run::undo::undone;
 use crate::runbook::run::{Run, StepState};
 
 impl Run {
@@ -53,14 +56,41 @@ impl Run {
             None => {
                 let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
                 let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+                let others: Vec<&PlannedStep> = others.collect();
                 let stays = self.what_stays();
-                match others.count() {
-                    0 => format!("{} — go on?{stays}", self.title_of(step)),
-                    more => format!("{}, and {more} more like it — go on?{stays}", self.title_of(step)),
+                let put_back = self.put_back(step, &others);
+                match others.len() {
+                    0 => format!("{} — go on?{stays}{put_back}", self.title_of(step)),
+                    more => format!("{}, and {more} more like it — go on?{stays}{put_back}", self.title_of(step)),
                 }
             }
         };
         Some(Gate { id: id.clone(), step: step.id.clone(), question, text, short })
+    }
+
+    /// What an undo changes, of all steps that its one question is about: no plan with it was shown.
+    fn put_back(&self, step: &PlannedStep, others: &[&PlannedStep]) -> String {
+        const MOST: usize = 6;
+        if self.undo.is_none() {
+            return String::new();
+        }
+        let shown = |value: &Value| if value.is_null() { "(not set)".to_owned() } else { value.to_string() };
+        let of = |step: &&PlannedStep| {
+            let (name, changes) = (undone(&step.id).unwrap_or(&step.id), step.before.changes(&step.after));
+            let one = |(path, before, after): (String, Value, Value)| {
+                format!("{name} {path} {} → {}", shown(&before), shown(&after))
+            };
+            changes.into_iter().map(one).collect::<Vec<_>>()
+        };
+        let all: Vec<String> = std::iter::once(&step).chain(others).flat_map(of).collect();
+        if all.is_empty() {
+            return String::new();
+        }
+        let more = match all.len().saturating_sub(MOST) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        format!(" Put back: {}{more}.", all[..all.len().min(MOST)].join("; "))
     }
 
     /// An undo that ends at a step with no rollback leaves what that step did; and former peerURLs are right only where the

@@ -61,6 +61,8 @@ fn the_second_one_waits_takes_over_and_the_first_is_refused() {
     let lines = text(&taken);
     assert_eq!(exit_code, 0, "{lines}");
     assert!(lines.contains("opened") && lines.contains("Intent") && lines.contains("taken over from admin"), "{lines}");
+    // It has sent something, and nothing says otherwise.
+    assert!(!lines.contains("Nothing has been sent yet") && lines.contains("something was sent"), "{lines}");
 
     // Ann comes back: she finds out before she writes anything.
     let from = world.sim().log().lines().len();

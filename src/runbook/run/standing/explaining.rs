@@ -14,7 +14,7 @@ use crate::fleet::diagnosis::{Diagnosis, Leftover};
 use crate::fleet::problem::{Problem, ProblemKind};
 use crate::fleet::subject::Subject;
 use crate::fleet::tidbcluster::Component;
-use crate::hazards::Finding;
+use crate::hazards::{Finding, says};
 
 impl Standing {
     /// Nothing is expected while PD's quorum is not seen to stand, nor once no process drives the run.
@@ -127,7 +127,11 @@ impl Standing {
                         pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
                     })
             }
-            _ => false,
+            // Whatever else says nothing but what the run explains is explained with it.
+            _ => {
+                let mut said = database.problems.iter().filter(|problem| says(finding, problem)).peekable();
+                said.peek().is_some() && said.all(|problem| self.explains(database, problem))
+            }
         }
     }
 
@@ -264,6 +268,14 @@ mod tests {
         assert_eq!(told(run(None, Some("basic-tidb-0"))), [false; 4]);
         assert_eq!(told(run(Some(Component::Tikv), None)), [true, true, false, false]);
         assert_eq!(told(run(Some(Component::Tidb), None)), [false; 4]);
+        // `check` calls expected what the other faces do.
+        let finding = |at: usize| {
+            Finding::new("store-not-up", Some(&database.name), "is Disconnected").on(store(at).about[0].clone())
+        };
+        let mut ill = database.clone();
+        ill.problems = vec![store(0), store(1)];
+        let restarting = run(None, Some("basic-tikv-0"));
+        assert!(restarting.explains_finding(&ill, &finding(0)) && !restarting.explains_finding(&ill, &finding(1)));
         // Its leader moves, and the next one hears of the stores anew.
         assert_eq!(told(run(Some(Component::Pd), None)), [true; 4]);
     }
