@@ -89,8 +89,25 @@ pub(super) fn told(record: &Record) {
     }
 }
 
-/// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on.
+/// Runs one drive with this face: prints the news, answers gates, hands Ctrl-C on, and says which `--confirm` was of no use.
 pub async fn drive<F, Drive>(face: &FaceArgs, teller: &mut RunTeller, start: F) -> RunEnd
+where
+    F: FnOnce(RunChannels) -> Drive,
+    Drive: Future<Output = RunEnd> + Send + 'static,
+{
+    let (end, unused) = drive_to_hand_over(face, teller, start).await;
+    for text in unused {
+        complain(&format!("warning: --confirm {text} answered no gate"));
+    }
+    end
+}
+
+/// The same for what goes on elsewhere with the same answers. Also tells which `--confirm` answered nothing here.
+pub(super) async fn drive_to_hand_over<F, Drive>(
+    face: &FaceArgs,
+    teller: &mut RunTeller,
+    start: F,
+) -> (RunEnd, BTreeSet<String>)
 where
     F: FnOnce(RunChannels) -> Drive,
     Drive: Future<Output = RunEnd> + Send + 'static,
@@ -167,10 +184,7 @@ where
         ..RunEnd::default()
     });
     teller.ended(&end);
-    for text in unused {
-        complain(&format!("warning: --confirm {text} answered no gate"));
-    }
-    end
+    (end, unused)
 }
 
 /// What was said of a wait: a connection that comes and goes must not print its two sentences for ever.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use self::ordering::{Ordered, ordered, seen_by_pod, stops};
-use super::face::{FaceArgs, RunOutput, Said, answer, drive, finish, flagged, told};
+use super::face::{FaceArgs, RunOutput, Said, answer, drive_to_hand_over, finish, flagged, told};
 use super::shared_options::{Connect, namespace_of};
 use super::signals::{Signals, asked};
 use super::{complain, note, print};
@@ -138,7 +138,8 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
     let driver = Driver::new(links, folder).with_shelf(shelf);
     let found: Arc<Mutex<Option<ToDrive>>> = Arc::default();
     let (slot, own, run) = (Arc::clone(&found), driver.clone(), id.to_owned());
-    let end = drive(face, &mut teller, |ears| async move {
+    // What answers nothing here goes along with the Job, and is asked for there.
+    let (end, _) = drive_to_hand_over(face, &mut teller, |ears| async move {
         match own.to_hand_over(&run, ears).await {
             Ok(to_drive) => {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(to_drive);

@@ -141,11 +141,14 @@ async fn look(links: &Links, connect: &Connect) -> Looked {
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let now = client::now();
     let mut checked = check(&fleet, None, now);
-    let open = match connect.driver(links.clone()) {
-        Ok(driver) => driver.open_work(Some(&fleet)).await.open(),
-        Err(_) => Vec::new(),
+    let (open, whole) = match connect.driver(links.clone()) {
+        Ok(driver) => {
+            let work = driver.open_work(Some(&fleet)).await;
+            (work.open(), work.unseen.is_empty())
+        }
+        Err(_) => (Vec::new(), false),
     };
-    let text = metrics::text(&fleet, &checked, &open, now, began.elapsed());
+    let text = metrics::text(&fleet, &checked, (&open, whole), now, began.elapsed());
     standing::into_findings(&open, &databases(&fleet), &mut checked.findings);
     Looked { text, findings: checked.findings, dark: dark(&fleet), at: now }
 }

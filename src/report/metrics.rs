@@ -61,8 +61,14 @@ fn seconds(at: Timestamp) -> f64 {
     at.as_second() as f64
 }
 
-/// Everything that was seen.
-pub fn text(fleet: &Fleet, checked: &Checked, open: &[Standing], now: Timestamp, took: Duration) -> String {
+/// Everything that was seen. `open`: the runs that are open, and whether every cluster was asked for them.
+pub fn text(
+    fleet: &Fleet,
+    checked: &Checked,
+    (open, open_whole): (&[Standing], bool),
+    now: Timestamp,
+    took: Duration,
+) -> String {
     let mut build = Metric::new("tidepilot_build_info", "Version of tidepilot.");
     build.set(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let mut looked = Metric::new("tidepilot_last_look_timestamp_seconds", "When the latest look ended.");
@@ -74,7 +80,7 @@ pub fn text(fleet: &Fleet, checked: &Checked, open: &[Standing], now: Timestamp,
     let databases = databases(fleet);
     all.extend(of_databases(&databases));
     all.extend(of_findings(checked));
-    all.extend(of_runs(open));
+    all.extend(of_runs(open, open_whole));
     let mut ends =
         Metric::new("tidepilot_certificate_not_after_timestamp_seconds", "When a certificate of a TidbCluster ends.");
     for one in certificates(fleet, databases.iter().flat_map(|database| &database.tidb_clusters), now) {
@@ -163,10 +169,13 @@ fn of_findings(checked: &Checked) -> Vec<Metric> {
     vec![findings, unknown]
 }
 
-fn of_runs(open: &[Standing]) -> Vec<Metric> {
+/// `whole`: every place was looked into; else how many there are is not known.
+fn of_runs(open: &[Standing], whole: bool) -> Vec<Metric> {
     let mut runs = Metric::new("tidepilot_open_runs", "Runs that are open, here and in the clusters.");
     let mut opened = Metric::new("tidepilot_open_run_opened_timestamp_seconds", "When an open run was opened.");
-    runs.set(&[], count(open.len()));
+    if whole {
+        runs.set(&[], count(open.len()));
+    }
     for run in open.iter().filter(|run| run.opened != Timestamp::default()) {
         opened.set(&[("run", &run.run), ("runbook", &run.runbook), ("target", &run.target)], seconds(run.opened));
     }
@@ -188,7 +197,11 @@ mod tests {
 
     #[test]
     fn an_empty_fleet_has_no_quorum_metric_at_all() {
-        let text = text(&Fleet::default(), &Checked::default(), &[], Timestamp::UNIX_EPOCH, Duration::ZERO);
-        assert!(text.contains("tidepilot_open_runs 0\n") && !text.contains("tidepilot_pd_quorum"), "{text}");
+        let text =
+            |whole| text(&Fleet::default(), &Checked::default(), (&[], whole), Timestamp::UNIX_EPOCH, Duration::ZERO);
+        let seen = text(true);
+        assert!(seen.contains("tidepilot_open_runs 0\n") && !seen.contains("tidepilot_pd_quorum"), "{seen}");
+        // Where the records may not be listed, none open is not what was seen.
+        assert!(!text(false).contains("tidepilot_open_runs "), "{}", text(false));
     }
 }

@@ -361,10 +361,12 @@ fn a_record_that_is_not_found_where_only_one_namespace_may_be_listed_is_asked_fo
             names: Vec::new(),
         }
     };
-    let rules = Rules::Only(vec![
+    let few = vec![
         rule(&["get", "list", "create"], &[""], &["configmaps"], &["pingcap"]),
         rule(&["get"], &[""], &["namespaces"], &[]),
-    ]);
+    ];
+    let more = [few.clone(), vec![rule(&["list"], &["pingcap.com"], &["tidbclusters"], &[])]].concat();
+    let rules = Rules::Only(few);
     let sim = world.sim.as_mut().expect("it runs until the end");
     world.runtime.block_on(sim.set_rules("legacy", rules)).expect("a context");
     // It listens on another port since.
@@ -378,6 +380,16 @@ fn a_record_that_is_not_found_where_only_one_namespace_may_be_listed_is_asked_fo
         let found = asked(&["-n", "pingcap"]);
         assert!(!found.all().contains("no cluster has a record"), "{}", found.all());
     }
+    // The shipped roles let the TidbClusters of the whole cluster be listed, and ConfigMaps beside them.
+    let sim = world.sim.as_mut().expect("it runs until the end");
+    world.runtime.block_on(sim.set_rules("legacy", Rules::Only(more))).expect("a context");
+    sim.write_kubeconfig(&world.dir.path().join("kubeconfig")).expect("written");
+    for command in [&["runs", "approve"][..], &["runs", "show"], &["runs", "take-over"]] {
+        let found = world.run("bob", &[command, &[run.as_str()]].concat());
+        assert!(!found.all().contains("no cluster has a record"), "{command:?}: {}", found.all());
+    }
+    let listed = world.run("bob", &["runs", "list"]).expect(0);
+    assert!(listed.stdout.contains(&run) && !listed.stderr.contains("not seen in legacy"), "{}", listed.all());
 }
 
 #[test]

@@ -125,7 +125,9 @@ impl Driver {
         if self::answered(&gate, ears).await {
             return Ok(());
         }
-        Err(end(run, Exit::AtGate, format!("nothing was taken over and nothing sent: {}", gate.question)))
+        let need = gate.text.as_ref().map_or("--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
+        let sentence = format!("nothing was taken over and nothing sent: {} (needs {need})", gate.question);
+        Err(end(run, Exit::AtGate, sentence))
     }
 
     /// Goes on with a journal of this machine: where it is no runbook known here, it came from elsewhere, or its document

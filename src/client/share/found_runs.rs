@@ -17,6 +17,9 @@ use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::ManagedKind;
 use crate::client::{encode, plain};
 
+/// The TidbClusters of a whole cluster.
+const TIDB_CLUSTERS: &str = "/apis/pingcap.com/v1alpha1/tidbclusters";
+
 /// What was found, and one sentence for each context that could not be looked into.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -31,7 +34,8 @@ pub async fn find(links: &Links, run: Option<&str>) -> Found {
     find_in(links, run, &BTreeMap::new(), &BTreeMap::new()).await
 }
 
-/// The same. `namespaces`, by context: where to look where the whole cluster may not be listed. `dark`: contexts that just
+/// The same. `namespaces`, by context: where to look where the whole cluster may not be listed; where TidbClusters are,
+/// unless it is given. `dark`: contexts that just
 /// did not answer, with why; they are not waited for once more.
 pub async fn find_in(
     links: &Links,
@@ -47,38 +51,51 @@ pub async fn find_in(
         let selector = &selector;
         async move {
             let all = heads(link, link.namespace(), selector).await;
-            let fewer = namespaces.get(link.context()).filter(|_| link.namespace().is_none());
-            let (Err(RequestError { kind: RequestErrorKind::Forbidden, .. }), Some(fewer)) = (&all, fewer) else {
-                return (link.context(), all);
-            };
-            let mut some = Vec::new();
-            for namespace in fewer {
-                match heads(link, Some(namespace), selector).await {
-                    Ok(found) => some.extend(found),
-                    Err(trouble) => return (link.context(), Err(trouble)),
-                }
+            if link.namespace().is_some() || !matches!(&all, Err(trouble) if is_forbidden(trouble)) {
+                return (link.context(), vec![(String::new(), all)]);
             }
-            (link.context(), Ok(some))
+            let fewer = match namespaces.get(link.context()) {
+                Some(fewer) => fewer.clone(),
+                None => with_tidb_clusters(link).await,
+            };
+            // Without any the refusal of the whole is what is to be told.
+            let mut some = if fewer.is_empty() { vec![(String::new(), all)] } else { Vec::new() };
+            for namespace in fewer {
+                let found = heads(link, Some(&namespace), selector).await;
+                some.push((format!("/{namespace}"), found));
+            }
+            (link.context(), some)
         }
     });
     let mut found = Found::default();
     found.unseen.extend(dark.iter().map(|(context, why)| format!("{context}: {why}")));
     // Two contexts may lead to one cluster; its objects are the same by their uid.
     let mut by_uid: BTreeMap<String, Head> = BTreeMap::new();
-    for (context, heads) in join_all(asked).await {
-        match heads {
-            Ok(heads) => by_uid.extend(heads),
-            Err(trouble) => {
-                if trouble.kind == RequestErrorKind::Forbidden {
-                    found.forbidden.insert(context.to_owned());
-                }
-                found.unseen.push(format!("{context}: {}", trouble.sentence));
+    for (context, places) in join_all(asked).await {
+        for (namespace, heads) in places {
+            if !namespace.is_empty() || matches!(&heads, Err(trouble) if is_forbidden(trouble)) {
+                found.forbidden.insert(context.to_owned());
+            }
+            match heads {
+                Ok(heads) => by_uid.extend(heads),
+                Err(trouble) => found.unseen.push(format!("{context}{namespace}: {}", trouble.sentence)),
             }
         }
     }
     found.heads = by_uid.into_values().collect();
     found.heads.sort_by(|a, b| (&b.opened, &b.run).cmp(&(&a.opened, &a.run)));
     found
+}
+
+fn is_forbidden(trouble: &RequestError) -> bool {
+    trouble.kind == RequestErrorKind::Forbidden
+}
+
+/// Where a record can lie: who looks at a fleet may often list its TidbClusters everywhere and ConfigMaps beside them only.
+async fn with_tidb_clusters(link: &Link) -> BTreeSet<String> {
+    let listed = pages::list::<Value>(link, TIDB_CLUSTERS, LARGE).await;
+    let items = listed.map(|listed| listed.items).unwrap_or_default();
+    items.iter().filter_map(|one| Some(one["metadata"]["namespace"].as_str()?.to_owned())).collect()
 }
 
 /// Every open run in the places of a Database's leases. An error where one could not be looked into.

@@ -193,11 +193,22 @@ fn a_gate_that_nothing_answers_ends_the_job_and_the_next_job_has_the_answer() {
     assert_eq!((&condition["type"], &condition["reason"]), (&json!("Failed"), &json!("PodFailurePolicy")));
     let sent = |line: &&Value| line["method"] == "PATCH" && line["dryRun"] != true;
     assert_eq!(world.sim().log().lines().iter().filter(sent).count(), 0, "nothing was sent before the gate");
+    // The pod's own paths lead nowhere elsewhere.
+    let log = world.logs();
+    assert!(log.contains("what helps:") && !log.contains("--kubeconfig") && !log.contains("--state"), "{log}");
     // Without the answer nothing is submitted.
     let none = world.laptop(&["runs", "resume", &id, "--yes", "--in", "east/ops"]);
     assert!(none.code == 3 && none.all().contains("nothing was submitted"), "{} {}", none.code, none.all());
+    let bare =
+        world.laptop(&["runs", "resume", &id, "--confirm", "legacy/pingcap/basic", "--in", "east/ops"]).expect(3);
+    assert!(
+        bare.stderr.contains("nothing was taken over and nothing sent") && bare.stderr.contains("(needs --yes)"),
+        "{}",
+        bare.all()
+    );
     let next = world.laptop(&with(&[&["runs", "resume", &id], &["--yes", "--confirm", "legacy/pingcap/basic"], &IN]));
     assert_eq!(next.code, 0, "{}\n{}", next.all(), world.logs());
+    assert!(!next.stderr.contains("answered no gate"), "it answered one in the Job: {}", next.all());
     world.sent_once();
     assert_eq!(world.node().jobs().len(), 2);
 }
