@@ -15,7 +15,7 @@ use model::{Branch, Course, drive, opened, runbook};
 use tidepilot::client::journal::{Journal, read};
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::run::engine::Run;
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Event, Record};
 
 /// Whole runs that are written.
@@ -79,12 +79,12 @@ fn a_long_one(dir: &Path, records: &[Record], count: usize) {
     let mut disk = model::Disk::default();
     disk.append(records[0].at, records[0].event.clone());
     let mut lines = disk.0;
-    let mut prev = tidepilot::runbook::run::lines::line_hash(lines.trim_end());
+    let mut prev = tidepilot::runbook::run::journal_lines::line_hash(lines.trim_end());
     for number in 1..count {
         let event = [&intent.event, &returned, &resumed][number % 3].clone();
         let record = Record { seq: number as u64, at: intent.at, prev, event };
-        let line = tidepilot::runbook::run::lines::encode(&record).expect("encodes");
-        prev = tidepilot::runbook::run::lines::line_hash(line.trim_end());
+        let line = tidepilot::runbook::run::journal_lines::encode(&record).expect("encodes");
+        prev = tidepilot::runbook::run::journal_lines::line_hash(line.trim_end());
         lines.push_str(&line);
     }
     // The run's name is in its opening.

@@ -17,7 +17,7 @@ use tidepilot::client::{ConnectOptions, Links, assemble, targets};
 use tidepilot::fleet::Fleet;
 use tidepilot::fleet::database::databases;
 use tidepilot::hazards::check;
-use tidepilot::runbook::run::lines::{encode, line_hash};
+use tidepilot::runbook::run::journal_lines::{encode, line_hash};
 use tidepilot::runbook::run::record::{Event, Record};
 use tidepilot::sim::{Sim, SimOptions};
 

@@ -15,6 +15,7 @@ mod computed;
 mod consent;
 pub mod copying;
 pub mod driver;
+mod emptying;
 pub mod exit;
 pub mod filter;
 pub mod foreseen;
@@ -24,7 +25,6 @@ pub mod help;
 pub mod helping;
 mod key_names;
 pub mod keymap;
-mod leaving;
 pub mod matrix;
 pub mod message;
 mod moving;
@@ -175,7 +175,7 @@ pub struct App {
     pub edited: seen::History,
     pub told: VecDeque<Told>,
     /// Stores that PD empties, and what was seen of it.
-    leaving: leaving::Leaving,
+    leaving: emptying::Leaving,
     leads: settling::Leads,
     /// A key was pressed in this session: whoever sits here has begun.
     begun: bool,
@@ -235,7 +235,7 @@ impl App {
             changes: RefCell::default(),
             edited: seen::History::default(),
             told: VecDeque::new(),
-            leaving: leaving::Leaving::default(),
+            leaving: emptying::Leaving::default(),
             leads: settling::Leads::default(),
             begun: false,
             minute: None,

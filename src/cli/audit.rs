@@ -15,9 +15,10 @@ use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
 use crate::runbook::reworded;
-use crate::runbook::run::lines::decode;
+use crate::runbook::run::journal_lines::decode;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::remaining::remaining;
+use crate::runbook::run::verify::verify;
 use crate::runbook::run::view::Shown;
 
 /// The journal is not as it was written.
@@ -55,7 +56,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
         Err(error) => return connect.refuse(&error.to_string(), Exit::Refused.code()),
     };
     let head = if let AuditCommand::Verify { head, .. } = command { head.as_deref() } else { None };
-    let mut verified = report::verify::verify(id, &text, head);
+    let mut verified = verify(id, &text, head);
     let approvals = match command {
         AuditCommand::Verify { .. } | AuditCommand::Report { .. } => approvals(&text, connect).await,
         AuditCommand::Remaining { .. } => Vec::new(),
@@ -92,7 +93,7 @@ pub async fn run(command: &AuditCommand, folder: &Path, connect: &Connect) -> Ex
             Err(sentence) => connect.refuse(&sentence, Exit::Refused.code()),
         };
     }
-    match report::audit::markdown(&records, &verified, &approvals) {
+    match report::run_report::markdown(&records, &verified, &approvals) {
         Some(document) => {
             print(&document);
             ExitCode::SUCCESS

@@ -8,10 +8,13 @@ use clap::{Args, ValueEnum};
 
 use super::shared_options::Connect;
 use super::{USAGE, fail, print};
+use crate::app::driver::open_work::OpenWork;
 use crate::client;
+use crate::client::Links;
 use crate::client::kube::leftovers::{self, ProbePod};
 use crate::client::share::found_runs;
 use crate::client::share::leases;
+use crate::fleet::Fleet;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
@@ -49,60 +52,14 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         return Ok(fail(&format!("no Database is called {asked:?}; there are: {known}"), USAGE));
     }
     if let Some(asked) = &args.database {
-        // Leases lie in the namespaces of the chosen Database's TidbClusters only.
-        let own = crate::fleet::database::databases(&fleet).into_iter();
-        let own: Vec<_> = own
-            .filter(|database| database.name == *asked || database.id.as_deref() == Some(asked))
-            .flat_map(|database| database.tidb_clusters)
-            .collect();
-        for cluster in fleet.clusters.values_mut() {
-            let context = cluster.context.clone();
-            cluster.tidb_clusters.retain(|key, _| own.iter().any(|of| of.context == context && of.key() == *key));
-        }
+        keep_only(&mut fleet, asked);
     }
     let mut work = match connect.driver(links.clone()) {
         Ok(driver) => driver.open_work(Some(&fleet)).await,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let (orphans, unreadable) = leases::orphans(&links, &fleet).await;
-    work.note_orphans(&orphans);
-    // The run that a lease belongs to is told itself, with what goes on with it.
-    let known = |run: &str| !run.is_empty() && work.runs.iter().any(|known| known.open && known.run == run);
-    for orphan in orphans.into_iter().filter(|orphan| !known(&orphan.run)) {
-        let recorded = work.runs.iter().any(|run| run.run == orphan.run)
-            || !found_runs::find(&links, Some(&orphan.run)).await.heads.is_empty();
-        let remedy = match recorded {
-            true => "tidepilot runs list # the run that it belongs to; resume it or take it over".to_owned(),
-            // Its answer was lost, or its process died, before there was a record.
-            false => format!(
-                "# no record of run {} is known: nothing of it was sent. Nothing has to be done: the next run watches the lease for {} s and takes it",
-                orphan.run, orphan.watched_s
-            ),
-        };
-        found.leftovers.push(Leftover {
-            kind: "orphaned-lease",
-            database: orphan.lease.name.trim_start_matches("tidepilot-").to_owned(),
-            at: orphan.lease.to_string(),
-            sentence: format!(
-                "held by {} and not renewed for {} s: its process is gone or stopped",
-                orphan.holder, orphan.watched_s
-            ),
-            remedy,
-        });
-    }
-    found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::LeasesUnread, [], why)));
-    let (probes, unreadable) = leftovers::probe_pods(&links, &fleet).await;
-    for ProbePod { pod, run, state } in probes {
-        let kubectl = format!("kubectl --context {} -n {} delete pod,service {}", pod.context, pod.namespace, pod.name);
-        found.leftovers.push(Leftover {
-            kind: "probe-pod",
-            database: String::new(),
-            at: pod.to_string(),
-            sentence: format!("the probe pod of run {run} is there still ({state})"),
-            remedy: format!("when that run is not under way: tidepilot runs undo {run} # or: {kubectl}"),
-        });
-    }
-    found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::PodsUnread, [], why)));
+    note_orphans(&links, &fleet, &mut work, &mut found).await;
+    note_probes(&links, &fleet, &mut found).await;
     found.unseen.extend(
         work.unseen
             .iter()
@@ -133,6 +90,66 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
         (true, false) => 3,
         (true, true) => 0,
     }))
+}
+
+/// Leases lie in the namespaces of the chosen Database's TidbClusters only.
+fn keep_only(fleet: &mut Fleet, asked: &str) {
+    let own = crate::fleet::database::databases(fleet).into_iter();
+    let own: Vec<_> = own
+        .filter(|database| database.name == asked || database.id.as_deref() == Some(asked))
+        .flat_map(|database| database.tidb_clusters)
+        .collect();
+    for cluster in fleet.clusters.values_mut() {
+        let context = cluster.context.clone();
+        cluster.tidb_clusters.retain(|key, _| own.iter().any(|of| of.context == context && of.key() == *key));
+    }
+}
+
+/// Leases that nobody renews.
+async fn note_orphans(links: &Links, fleet: &Fleet, work: &mut OpenWork, found: &mut Diagnosis) {
+    let (orphans, unreadable) = leases::orphans(links, fleet).await;
+    work.note_orphans(&orphans);
+    // The run that a lease belongs to is told itself, with what goes on with it.
+    let known = |run: &str| !run.is_empty() && work.runs.iter().any(|known| known.open && known.run == run);
+    for orphan in orphans.into_iter().filter(|orphan| !known(&orphan.run)) {
+        let recorded = work.runs.iter().any(|run| run.run == orphan.run)
+            || !found_runs::find(links, Some(&orphan.run)).await.heads.is_empty();
+        let remedy = match recorded {
+            true => "tidepilot runs list # the run that it belongs to; resume it or take it over".to_owned(),
+            // Its answer was lost, or its process died, before there was a record.
+            false => format!(
+                "# no record of run {} is known: nothing of it was sent. Nothing has to be done: the next run watches the lease for {} s and takes it",
+                orphan.run, orphan.watched_s
+            ),
+        };
+        found.leftovers.push(Leftover {
+            kind: "orphaned-lease",
+            database: orphan.lease.name.trim_start_matches("tidepilot-").to_owned(),
+            at: orphan.lease.to_string(),
+            sentence: format!(
+                "held by {} and not renewed for {} s: its process is gone or stopped",
+                orphan.holder, orphan.watched_s
+            ),
+            remedy,
+        });
+    }
+    found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::LeasesUnread, [], why)));
+}
+
+/// Probe pods that a run left.
+async fn note_probes(links: &Links, fleet: &Fleet, found: &mut Diagnosis) {
+    let (probes, unreadable) = leftovers::probe_pods(links, fleet).await;
+    for ProbePod { pod, run, state } in probes {
+        let kubectl = format!("kubectl --context {} -n {} delete pod,service {}", pod.context, pod.namespace, pod.name);
+        found.leftovers.push(Leftover {
+            kind: "probe-pod",
+            database: String::new(),
+            at: pod.to_string(),
+            sentence: format!("the probe pod of run {run} is there still ({state})"),
+            remedy: format!("when that run is not under way: tidepilot runs undo {run} # or: {kubectl}"),
+        });
+    }
+    found.unseen.extend(unreadable.into_iter().map(|why| NotSeen::new(NotSeenKind::PodsUnread, [], why)));
 }
 
 fn text(found: &Diagnosis) -> String {

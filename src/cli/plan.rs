@@ -15,7 +15,7 @@ use crate::report;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, fingerprint};
 use crate::runbook::plan::overrule::{self, Accepted};
-use crate::runbook::run::lines::in_short;
+use crate::runbook::run::journal_lines::in_short;
 use crate::runbook::run::standing::Standing;
 
 #[derive(Args, Debug)]

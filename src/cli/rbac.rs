@@ -18,7 +18,7 @@ use crate::misread::Misread;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
 use crate::runbook::actions::requests::quote;
-use crate::runbook::run::lines::line_hash;
+use crate::runbook::run::journal_lines::line_hash;
 
 #[derive(Args, Debug)]
 pub struct RbacArgs {

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, manual, print};
-use crate::app::driver::runbook_catalog::{Entry, LONGEST};
+use crate::app::driver::runbook_catalog::{Entry, LONGEST, RunbookCatalog, unknown};
 use crate::app::exit::Exit;
 use crate::client::now;
 use crate::counted::counted;
@@ -71,92 +71,91 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
         Ok(shelf) => shelf,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    Ok(match &args.command {
+    match &args.command {
         RunbookCommand::List => {
-            let titles = shelf.infos();
-            let title = |id: &str| titles.iter().find(|info| info.id == id).map(|info| info.title.clone());
-            let rows: Vec<Vec<String>> = shelf
-                .entries()
-                .into_iter()
-                .map(|entry| {
-                    let from = match (&entry.file, entry.fork) {
-                        (None, _) => "shipped".to_owned(),
-                        (Some(file), true) => format!("{file} (fork of the shipped one)"),
-                        (Some(file), false) => file.clone(),
-                    };
-                    let title = match &entry.runbook {
-                        Ok(_) => title(&entry.id).unwrap_or_default(),
-                        Err(why) => format!("CANNOT BE USED: {}", why.lines().next().unwrap_or_default()),
-                    };
-                    vec![entry.id, from, title]
-                })
-                .collect();
-            print(&table(&["RUNBOOK", "FROM", "TITLE"], &rows));
-            ExitCode::SUCCESS
+            list(&shelf);
+            Ok(ExitCode::SUCCESS)
         }
-        RunbookCommand::Show { id } => {
-            match shelf.entries().into_iter().find(|entry| entry.id == *id) {
-                Some(entry) if entry.text.trim().is_empty() => {
-                    fail(&entry.trouble().unwrap_or_default(), Exit::Refused.code())
-                }
-                Some(entry) => {
-                    // Beside the text, which may go into a file.
-                    if let Some(document) = entry.document() {
-                        complain(&document.mark());
-                    }
-                    if let Some(trouble) = entry.trouble() {
-                        complain(&trouble);
-                    }
-                    print(&entry.text);
-                    ExitCode::SUCCESS
-                }
-                None => {
-                    let sentence =
-                        crate::app::driver::runbook_catalog::unknown(id, &shelf.entries(), shelf.folder.as_deref());
-                    fail(&sentence, Exit::Refused.code())
-                }
-            }
-        }
+        RunbookCommand::Show { id } => Ok(text_of(&shelf, id)),
         RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
-            Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output)?,
-            Err(error) => fail(&error.to_string(), USAGE),
+            Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output),
+            Err(error) => Ok(fail(&error.to_string(), USAGE)),
         },
         RunbookCommand::Schema => {
             print(&(serde_json::to_string_pretty(&schema())? + "\n"));
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         }
-        RunbookCommand::Docs { id } => {
-            let entries = shelf.entries();
-            let named = entries.iter().find(|entry| id.as_ref() == Some(&entry.id));
-            if let Some(trouble) = named.and_then(Entry::trouble) {
-                return Ok(fail(&trouble, Exit::Refused.code()));
-            }
-            let mut pages = String::new();
-            for entry in entries.iter().filter(|entry| id.as_ref().is_none_or(|id| entry.id == *id)) {
-                if let Ok(document) = &entry.runbook {
-                    pages.push_str(&report::reference::runbook(document));
-                }
-            }
-            match (pages.is_empty(), id) {
-                (true, Some(id)) => {
-                    return Ok(fail(
-                        &crate::app::driver::runbook_catalog::unknown(id, &entries, shelf.folder.as_deref()),
-                        Exit::Refused.code(),
-                    ));
-                }
-                (_, _) => print(&pages),
-            }
-            ExitCode::SUCCESS
-        }
+        RunbookCommand::Docs { id } => Ok(pages(&shelf, id.as_deref())),
         RunbookCommand::New { id } => {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {
                 return Ok(fail(&format!("{id:?}: expected lower-case letters, digits and '-'"), USAGE));
             }
             print(&skeleton(id));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Every runbook, with where it is from.
+fn list(shelf: &RunbookCatalog) {
+    let titles = shelf.infos();
+    let title = |id: &str| titles.iter().find(|info| info.id == id).map(|info| info.title.clone());
+    let rows: Vec<Vec<String>> = shelf
+        .entries()
+        .into_iter()
+        .map(|entry| {
+            let from = match (&entry.file, entry.fork) {
+                (None, _) => "shipped".to_owned(),
+                (Some(file), true) => format!("{file} (fork of the shipped one)"),
+                (Some(file), false) => file.clone(),
+            };
+            let title = match &entry.runbook {
+                Ok(_) => title(&entry.id).unwrap_or_default(),
+                Err(why) => format!("CANNOT BE USED: {}", why.lines().next().unwrap_or_default()),
+            };
+            vec![entry.id, from, title]
+        })
+        .collect();
+    print(&table(&["RUNBOOK", "FROM", "TITLE"], &rows));
+}
+
+/// One runbook as it is written, whether it can be used or not.
+fn text_of(shelf: &RunbookCatalog, id: &str) -> ExitCode {
+    let entries = shelf.entries();
+    let Some(entry) = entries.iter().find(|entry| entry.id == id) else {
+        return fail(&unknown(id, &entries, shelf.folder.as_deref()), Exit::Refused.code());
+    };
+    if entry.text.trim().is_empty() {
+        return fail(&entry.trouble().unwrap_or_default(), Exit::Refused.code());
+    }
+    // Beside the text, which may go into a file.
+    if let Some(document) = entry.document() {
+        complain(&document.mark());
+    }
+    if let Some(trouble) = entry.trouble() {
+        complain(&trouble);
+    }
+    print(&entry.text);
+    ExitCode::SUCCESS
+}
+
+/// The reference of one runbook, or of all that can be used.
+fn pages(shelf: &RunbookCatalog, id: Option<&str>) -> ExitCode {
+    let entries = shelf.entries();
+    let asked = |entry: &&Entry| id.is_none_or(|id| entry.id == id);
+    if let Some(trouble) = entries.iter().filter(|entry| id.is_some() && asked(entry)).find_map(Entry::trouble) {
+        return fail(&trouble, Exit::Refused.code());
+    }
+    let documents = entries.iter().filter(asked).filter_map(|entry| entry.runbook.as_ref().ok());
+    let pages: String = documents.map(report::reference::runbook).collect();
+    match id {
+        Some(id) if pages.is_empty() => fail(&unknown(id, &entries, shelf.folder.as_deref()), Exit::Refused.code()),
+        _ => {
+            print(&pages);
             ExitCode::SUCCESS
         }
-    })
+    }
 }
 
 fn show(file: &Path, findings: &[Finding], output: LintOutput) -> color_eyre::Result<ExitCode> {

@@ -1,7 +1,6 @@
 //! `tidepilot runs list|show|resume|undo|abandon|approve|take-over`: the journals on this machine, and the open runs in the
 //! clusters.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +23,7 @@ use crate::client::journal::{self, LedgerError};
 use crate::report;
 use crate::runbook::reworded;
 use crate::runbook::run::choices::Resolution;
-use crate::runbook::run::record::Event;
+use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::Standing;
 
 #[derive(Args, Debug)]
@@ -140,78 +139,11 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     match &args.command {
-        RunsCommand::List { output } => {
-            // A context that was asked for and is not there is a slip; without any kubeconfig there are still this machine's runs.
-            if !connect.contexts.is_empty()
-                && let Err(sentence) = connect.links()
-            {
-                return Ok(fail(&sentence, USAGE));
-            }
-            let observed_at = client::now();
-            let mut work = found(connect, folder).await;
-            print(&match output {
-                ListOutput::Table => {
-                    connect.repeat_of_runs(&mut work.runs);
-                    table(&work)
-                }
-                ListOutput::Json => {
-                    let document = report::document(json!({"runs": json(&work)?}), observed_at)?;
-                    serde_json::to_string_pretty(&document)? + "\n"
-                }
-            });
-            Ok(ExitCode::SUCCESS)
-        }
+        RunsCommand::List { output } => list(*output, folder, connect).await,
         RunsCommand::Show { id, output, follow: true } => grown(id, *output, folder, connect).await,
-        RunsCommand::Show { id, output, follow: false } => match journal::read(&folder, id) {
-            Ok(records) => {
-                let document = records.first().and_then(|record| match &record.event {
-                    Event::RunOpened { plan, .. } => plan.document.as_ref(),
-                    _ => None,
-                });
-                if let (ShowOutput::Text, Some(document)) = (output, document) {
-                    print(&(report::plain(&document.mark()) + "\n"));
-                }
-                let shown = match output {
-                    ShowOutput::Text => reworded::records(&records, connect.lang()),
-                    ShowOutput::Json => Cow::Borrowed(records.as_slice()),
-                };
-                for record in shown.iter() {
-                    print(&match output {
-                        ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
-                        ShowOutput::Json => report::run::json(record)? + "\n",
-                    });
-                }
-                if *output == ShowOutput::Text {
-                    let ways = report::run::ways(
-                        &crate::app::driver::journals::ways_on(&records, connect.lang()),
-                        &connect.repeated(),
-                    );
-                    print(&connect.with_kubeconfig(&ways));
-                }
-                Ok(ExitCode::SUCCESS)
-            }
-            Err(LedgerError::Missing { dir, .. }) => {
-                let missing = format!("there is no journal of run {id} in {}", dir.display());
-                show_recorded(id, *output, &missing, folder, connect).await
-            }
-            Err(error) => Ok(connect.refuse(&error.to_string(), Exit::Refused.code())),
-        },
+        RunsCommand::Show { id, output, follow: false } => show(id, *output, folder, connect).await,
         RunsCommand::Audit(command) => Ok(super::audit::run(command, &folder, connect).await),
-        RunsCommand::TakeOver { id, face } => {
-            let links = match connect.links() {
-                Ok(links) => links,
-                Err(sentence) => return Ok(fail(&sentence, USAGE)),
-            };
-            let (shelf, notifier) = match connect.shelf().and_then(|shelf| Ok((shelf, face.notify.notifier()?))) {
-                Ok(both) => both,
-                Err(sentence) => return Ok(fail(&sentence, USAGE)),
-            };
-            let mut teller = RunTeller::of(notifier, &folder, id);
-            let driver = Driver::new(links, folder).with_shelf(shelf).patience(face.patience());
-            let id = id.clone();
-            let end = drive(face, &mut teller, |ears| async move { driver.take_over(&id, ears).await }).await;
-            Ok(finish(&end, face, connect, &teller).await)
-        }
+        RunsCommand::TakeOver { id, face } => take_over(id, face, folder, connect).await,
         RunsCommand::Resume { id, by_hand, skip, place, face, .. } if place.is_given() => {
             if by_hand.is_some() || skip.is_some() {
                 return Ok(fail("--by-hand and --skip are decided here: resume it without --in first", USAGE));
@@ -240,6 +172,83 @@ pub async fn run(args: &RunsArgs, connect: &Connect) -> color_eyre::Result<ExitC
     }
 }
 
+/// This machine's journals, and what is open in the clusters.
+async fn list(output: ListOutput, folder: PathBuf, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    // A context that was asked for and is not there is a slip; without any kubeconfig there are still this machine's runs.
+    if !connect.contexts.is_empty()
+        && let Err(sentence) = connect.links()
+    {
+        return Ok(fail(&sentence, USAGE));
+    }
+    let observed_at = client::now();
+    let mut work = found(connect, folder).await;
+    print(&match output {
+        ListOutput::Table => {
+            connect.repeat_of_runs(&mut work.runs);
+            table(&work)
+        }
+        ListOutput::Json => {
+            let document = report::document(json!({"runs": json(&work)?}), observed_at)?;
+            serde_json::to_string_pretty(&document)? + "\n"
+        }
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One journal, and what can be done about it.
+async fn show(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let records = match journal::read(&folder, id) {
+        Ok(records) => records,
+        Err(LedgerError::Missing { dir, .. }) => {
+            let missing = format!("there is no journal of run {id} in {}", dir.display());
+            return show_recorded(id, output, &missing, folder, connect).await;
+        }
+        Err(error) => return Ok(connect.refuse(&error.to_string(), Exit::Refused.code())),
+    };
+    if output == ShowOutput::Json {
+        print_records(&records, output, connect)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let document = records.first().and_then(|record| match &record.event {
+        Event::RunOpened { plan, .. } => plan.document.as_ref(),
+        _ => None,
+    });
+    if let Some(document) = document {
+        print(&(report::plain(&document.mark()) + "\n"));
+    }
+    print_records(&reworded::records(&records, connect.lang()), output, connect)?;
+    let ways = report::run::ways(&journals::ways_on(&records, connect.lang()), &connect.repeated());
+    print(&connect.with_kubeconfig(&ways));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line each.
+fn print_records(records: &[Record], output: ShowOutput, connect: &Connect) -> color_eyre::Result<()> {
+    for record in records {
+        print(&match output {
+            ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
+            ShowOutput::Json => report::run::json(record)? + "\n",
+        });
+    }
+    Ok(())
+}
+
+async fn take_over(id: &str, face: &FaceArgs, folder: PathBuf, connect: &Connect) -> color_eyre::Result<ExitCode> {
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let (shelf, notifier) = match connect.shelf().and_then(|shelf| Ok((shelf, face.notify.notifier()?))) {
+        Ok(both) => both,
+        Err(sentence) => return Ok(fail(&sentence, USAGE)),
+    };
+    let mut teller = RunTeller::of(notifier, &folder, id);
+    let driver = Driver::new(links, folder).with_shelf(shelf).patience(face.patience());
+    let id = id.to_owned();
+    let end = drive(face, &mut teller, |ears| async move { driver.take_over(&id, ears).await }).await;
+    Ok(finish(&end, face, connect, &teller).await)
+}
+
 /// Prints a run's record as it grows, until the run is over or whoever looks leaves.
 async fn grown(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let driver = match connect.links() {
@@ -254,12 +263,8 @@ async fn grown(id: &str, output: ShowOutput, folder: PathBuf, connect: &Connect)
     loop {
         match driver.record_at(&head.context, &head.namespace, id).await {
             Ok((records, _)) => {
-                for record in reworded::records(&records, connect.lang()).iter().skip(known) {
-                    print(&match output {
-                        ShowOutput::Text => connect.with_kubeconfig(&report::run::line(record)) + "\n",
-                        ShowOutput::Json => report::run::json(record)? + "\n",
-                    });
-                }
+                let told = reworded::records(&records, connect.lang());
+                print_records(told.get(known..).unwrap_or_default(), output, connect)?;
                 if records.is_empty() && known > 0 {
                     let sentence =
                         format!("the record of run {id} was deleted from {}/{}", head.context, head.namespace);

@@ -26,7 +26,7 @@ use crate::runbook::language::definition::{Runbook, SHIPPED};
 use crate::runbook::language::lint::lint;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::digest;
-use crate::runbook::run::lines::{decode, encode, in_short};
+use crate::runbook::run::journal_lines::{decode, encode, in_short};
 use crate::shown::{Shown, is_hidden};
 
 /// Most processor time that one input of some kilobytes may take, unoptimised.

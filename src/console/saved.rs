@@ -57,7 +57,7 @@ pub fn text(app: &App) -> String {
 fn written(app: &App) -> String {
     let own = match app.view() {
         View::Plan => app.plan.as_ref().map(|plan| report::plan::markdown(plan)),
-        View::Run => app.run.as_ref().and_then(|run| report::audit::so_far(&run.records)),
+        View::Run => app.run.as_ref().and_then(|run| report::run_report::so_far(&run.records)),
         _ => None,
     };
     own.unwrap_or_else(|| format!("{}\n{}", head(app), body(app)))

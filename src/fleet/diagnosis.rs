@@ -7,8 +7,8 @@
 use serde::Serialize;
 
 use super::database::{Database, Member, databases};
-use super::leaving::details;
 use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
+use super::removal::details;
 use super::rollout::rollout;
 use super::subject::Subject;
 use super::tidbcluster::TidbCluster;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::tidbcluster::{Component, TidbCluster};
+use super::tidbcluster::{Component, ComponentStatus, TidbCluster};
 use super::workload::{Pod, StatefulSet, image_tag};
 use super::{KubeCluster, ObjectKey};
 use crate::counted::counted;
@@ -222,6 +222,7 @@ pub fn after_failover(component: Component) -> String {
     }
 }
 
+/// Why a component is not settled: the first of what is asked of its image, its StatefulSet, its pods and the operator's word.
 fn unsettled(
     tc: &TidbCluster,
     component: Component,
@@ -229,31 +230,37 @@ fn unsettled(
     set: Option<&StatefulSet>,
     pods: &[&Pod],
 ) -> Option<String> {
-    let title = component.title();
     let status = tc.component_status(component);
+    let title = component.title();
     let has_image = matches!(component, Component::Pd | Component::Tikv | Component::Tidb | Component::Tiflash);
-    if let (true, Some(version), Some(image)) = (has_image, tc.component_version(component), status.image.as_deref())
+    let version = tc.component_version(component);
+    if let (true, Some(version), Some(image)) = (has_image, version, status.image.as_deref())
         && !image.ends_with(&format!(":{version}"))
     {
         return Some(format!("{title} runs {image}, wanted version {version}"));
     }
     let Some(set) = set else { return Some(format!("{title} has no StatefulSet yet")) };
     // Pump, TiCDC and TiProxy have no image in status (hazard 62): the template tells what their pods are made from.
-    if let (false, Some(version), Some(image)) = (has_image, tc.component_version(component), set.image(component))
+    if let (false, Some(version), Some(image)) = (has_image, version, set.image(component))
         && image_tag(image) != Some(version)
     {
         return Some(format!("{title} is made from {image}, wanted version {version}"));
     }
+    set_unsettled(component, status, replicas, set)
+        .or_else(|| pods_unsettled(component, replicas, &set.status.update_revision, pods))
+        .or_else(|| operator_unsettled(component, status, replicas))
+}
+
+/// What the StatefulSet's status says against it.
+fn set_unsettled(component: Component, status: &ComponentStatus, replicas: i64, set: &StatefulSet) -> Option<String> {
+    let title = component.title();
     let s = &set.status;
     if s.observed_generation != set.metadata.generation {
         return Some(format!("the StatefulSet controller has not yet seen the newest {title} template"));
     }
     if s.current_revision != s.update_revision {
-        return Some(format!(
-            "{title} is rolling: {} of {} on the new revision",
-            s.updated_replicas,
-            counted(replicas, "pod")
-        ));
+        let all = counted(replicas, "pod");
+        return Some(format!("{title} is rolling: {} of {all} on the new revision", s.updated_replicas));
     }
     let failed = i64::try_from(status.failure_members.len() + status.failure_stores.len()).unwrap_or(i64::MAX);
     if failed > 0 && set.spec.replicas == replicas + failed {
@@ -266,21 +273,27 @@ fn unsettled(
     if set.spec.replicas != replicas || s.replicas != replicas || s.ready_replicas != replicas {
         return Some(format!("{title} has {} ready of {replicas} wanted", s.ready_replicas));
     }
-    if s.updated_replicas != replicas {
-        return Some(format!("{title} has {} updated of {replicas} wanted", s.updated_replicas));
-    }
+    (s.updated_replicas != replicas).then(|| format!("{title} has {} updated of {replicas} wanted", s.updated_replicas))
+}
+
+/// A pod that is missing, of the old revision, or not Ready.
+fn pods_unsettled(component: Component, replicas: i64, update_revision: &str, pods: &[&Pod]) -> Option<String> {
     if i64::try_from(pods.len()).unwrap_or(i64::MAX) != replicas {
-        return Some(format!("{title} shows {} of {replicas} wanted", counted(pods.len(), "pod")));
+        return Some(format!("{} shows {} of {replicas} wanted", component.title(), counted(pods.len(), "pod")));
     }
-    for pod in pods {
+    pods.iter().find_map(|pod| {
         let hash = pod.metadata.labels.get("controller-revision-hash");
-        if hash != Some(&s.update_revision) {
+        if hash.is_none_or(|hash| hash != update_revision) {
             return Some(format!("pod {} is still on the old revision", pod.metadata.name));
         }
-        if !pod.ready() || pod.metadata.deletion_timestamp.is_some() {
-            return Some(format!("pod {} is {} and not Ready", pod.metadata.name, pod.status_word()));
-        }
-    }
+        (!pod.ready() || pod.metadata.deletion_timestamp.is_some())
+            .then(|| format!("pod {} is {} and not Ready", pod.metadata.name, pod.status_word()))
+    })
+}
+
+/// What the operator says in the TidbCluster's status.
+fn operator_unsettled(component: Component, status: &ComponentStatus, replicas: i64) -> Option<String> {
+    let title = component.title();
     match status.phase.as_deref() {
         Some("Normal") => {}
         Some(phase) => return Some(format!("{title} is in phase {phase}")),
@@ -291,34 +304,21 @@ fn unsettled(
         return Some(format!("the operator cannot reach {title} (status.{}.synced is not true)", component.key()));
     }
     // An empty list is the operator seeing nothing, not everything being well (hazard 2).
-    let all_there = |seen: usize| i64::try_from(seen).unwrap_or(i64::MAX) >= replicas;
+    let too_few = |seen: usize, what: &str| {
+        (i64::try_from(seen).unwrap_or(i64::MAX) < replicas)
+            .then(|| format!("the operator sees {} of {replicas} wanted", counted(seen, &format!("{title} {what}"))))
+    };
     match component {
-        Component::Pd | Component::Tidb => {
-            let sick = status.members.values().find(|member| !member.health);
-            if let Some(member) = sick {
-                return Some(format!("{title} member {} is not healthy", member.name));
-            }
-            if !all_there(status.members.len()) {
-                return Some(format!(
-                    "the operator sees {} of {replicas} wanted",
-                    counted(status.members.len(), &format!("{title} member"))
-                ));
-            }
-        }
-        Component::Tikv | Component::Tiflash => {
-            if let Some(store) = status.stores.values().find(|store| store.state != "Up") {
-                return Some(format!("{title} store {} is {}", store.id, store.state));
-            }
-            if !all_there(status.stores.len()) {
-                return Some(format!(
-                    "the operator sees {} of {replicas} wanted",
-                    counted(status.stores.len(), &format!("{title} store"))
-                ));
-            }
-        }
-        Component::Tiproxy | Component::Pump | Component::Ticdc => {}
+        Component::Pd | Component::Tidb => match status.members.values().find(|member| !member.health) {
+            Some(member) => Some(format!("{title} member {} is not healthy", member.name)),
+            None => too_few(status.members.len(), "member"),
+        },
+        Component::Tikv | Component::Tiflash => match status.stores.values().find(|store| store.state != "Up") {
+            Some(store) => Some(format!("{title} store {} is {}", store.id, store.state)),
+            None => too_few(status.stores.len(), "store"),
+        },
+        Component::Tiproxy | Component::Pump | Component::Ticdc => None,
     }
-    None
 }
 
 #[cfg(test)]

@@ -61,6 +61,23 @@ pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &Certific
     if let Some((secret, certificate)) = trust::keeper(scene.fleet, of, &trouble.secret) {
         return kept(&kubectl, trouble, &secret, &certificate);
     }
+    match place_of_ca(scene, of) {
+        Err(instead) => instead,
+        Ok((_, home))
+            if !between(&trouble.secret) && !signed_from(scene.fleet, of, &trouble.secret, home.as_deref()) =>
+        {
+            format!(
+                "sign it anew where its CA is kept: {} is not signed by the CA of {}",
+                trouble.secret, scene.database.name
+            )
+        }
+        Ok((place, _)) => renewal(scene, part, &place),
+    }
+}
+
+/// The TidbCluster beside which the CA lies that will sign, and the key that the certificates are signed by; or what has to be
+/// done first.
+fn place_of_ca(scene: &CheckContext<'_>, of: &ObjectRef) -> Result<(ObjectRef, Option<String>), String> {
     let all = &scene.database.tidb_clusters;
     let home = trust::home(scene.fleet, all, &trust::seen(scene.fleet, all));
     let held = trust::authorities(scene.fleet, all);
@@ -71,35 +88,34 @@ pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &Certific
     let place = match place {
         Some(place) => place,
         None if trust::no_authority(scene.fleet, all) => {
-            return format!(
+            return Err(format!(
                 "sign it anew where the CA of {} is kept: no Secret NAME-ca-secret beside its TidbClusters holds it",
                 scene.database.name
-            );
+            ));
         }
         None if !held.is_empty() => {
             let other: Vec<String> =
                 held.iter().map(|(at, _)| format!("{} of {at}", authority_secret(&at.name))).collect();
-            return format!(
+            return Err(format!(
                 "put the CA that the certificates are signed by back into {}, or the one that lies there beside it into every ca.crt first; then renew-certificates",
                 other.join(", ")
-            );
+            ));
         }
         // Nobody may look, or nobody has looked: it belongs beside the one that was there first.
         None => first(scene.fleet, all).unwrap_or_else(|| of.clone()),
     };
-    if !between(&trouble.secret) && !signed_from(scene.fleet, of, &trouble.secret, home.as_deref()) {
-        return format!(
-            "sign it anew where its CA is kept: {} is not signed by the CA of {}",
-            trouble.secret, scene.database.name
-        );
-    }
+    Ok((place, home))
+}
+
+/// The line that renews, with what the Database has where it is not what the runbook takes by itself.
+fn renewal(scene: &CheckContext<'_>, part: &Part<'_>, place: &ObjectRef) -> String {
+    let of = part.of;
     let mut command = format!("tidepilot run renew-certificates --set tidbCluster={of}");
-    if let Some(domain) =
-        part.tc.plain_domain().filter(|domain| part.cluster.cluster_domain().is_none_or(|real| real == domain))
-    {
+    let fits = |domain: &String| part.cluster.cluster_domain().is_none_or(|real| real == domain);
+    if let Some(domain) = part.tc.plain_domain().filter(fits) {
         command += &format!(" --set clusterDomain={domain}");
     }
-    if place != *of {
+    if place != of {
         command += &format!(" --set caOf={place}");
     }
     if let Some(name) = common_name(scene).filter(|name| name != USUAL_NAME) {

@@ -1,6 +1,6 @@
 //! `domain.md` §5.4: leaving a Database, and what is left of whoever left. Hazards 54 to 61.
 //!
-//! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::leaving`'s,
+//! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::removal`'s,
 //! which a runbook asks before it begins. Not here: upgrades ([`crate::hazards::upgrade`]).
 
 use std::collections::BTreeMap;

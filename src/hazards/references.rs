@@ -5,6 +5,7 @@
 
 use crate::fleet::database::{Astray, astray, candidates, cluster_id, host, referenced};
 use crate::fleet::dns::Served;
+use crate::fleet::tidbcluster::ClusterReference;
 use crate::fleet::{Crd, KubeCluster, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
@@ -13,95 +14,86 @@ pub(super) const ALL: &[OfDatabase] = &[wrong_reference, leads_back, names_nobod
 
 /// 11 and 45. `spec.cluster` leads nowhere, or the two ended up as two Databases.
 fn wrong_reference(scene: &CheckContext<'_>) -> Vec<Finding> {
-    let mut all = Vec::new();
-    for part in &scene.parts {
-        let Some(to) = &part.tc.spec.cluster else { continue };
-        let namespace = to.namespace.as_deref().unwrap_or(part.tc.namespace());
-        let target = format!("{namespace}/{} in {}", to.name, to.cluster_domain.as_deref().unwrap_or("(no domain)"));
-        let undo = format!(
-            "delete this TidbCluster and its claims before data is written, then join with the right reference: {} delete tidbcluster {}",
-            part.kubectl(),
-            part.of.name
-        );
+    let judge = |part: &Part<'_>| {
+        let to = part.tc.spec.cluster.as_ref()?;
         match referenced(scene.fleet, part.of, part.tc) {
-            Some(joined) => {
-                let other = scene.fleet.tidb_cluster(&joined);
-                let theirs = other.and_then(|other| cluster_id(scene.fleet, &joined, other));
-                let own = scene.database.id.clone();
-                let (Some(own), Some(theirs)) = (own, theirs) else { continue };
-                if own == theirs || scene.database.tidb_clusters.contains(&joined) {
-                    continue;
-                }
-                // Its members still know the target's pods: it had joined, and the target began anew since.
-                let knows = scene.database.members.iter().any(|member| {
-                    let hosts = member.client_urls.iter().filter_map(|url| host(url));
-                    let target = format!(".{}-pd-peer.{}.svc", joined.name, joined.namespace);
-                    member.kube_cluster.as_deref() != Some(&part.of.context)
-                        && hosts.clone().any(|host| host.contains(&target))
-                });
-                let found = match knows {
-                    true => scene
-                        .find_at("second-bootstrap", part, format!("{joined} began a second Database ({theirs}); the members here still belong to {own}"))
-                        .then("stop the PD that began anew, keep its volume, and let it join the surviving members; do not write to it"),
-                    false => scene
-                        .find_at("wrong-cluster-reference", part, format!("it was to join {joined}, but is a Database of its own"))
-                        .then(undo),
-                };
-                all.push(
-                    found
-                        .on(Subject::tidb_cluster(&joined))
-                        .saw(&part.subject(), "PD cluster id", own, scene.pd_seen())
-                        .saw(&Subject::tidb_cluster(&joined), "PD cluster id", theirs, part.seen()),
-                );
-            }
+            Some(joined) => two_databases(scene, part, &joined),
             // Two of one name and domain are a finding by themselves.
-            None if candidates(scene.fleet, part.of, part.tc).len() > 1 => {}
-            None => {
-                let near = scene
-                    .fleet
-                    .tidb_clusters()
-                    .find(|(of, _)| of.name == to.name && of.namespace == namespace && of != part.of);
-                // The other one lost or changed its domain: that is what is wrong, and a finding by itself.
-                let moved = |of: &ObjectRef| scene.database.domain_doubts.iter().any(|doubt| doubt.of == *of);
-                if near.as_ref().is_some_and(|(of, _)| moved(of)) {
-                    continue;
-                }
-                let alone = !scene.database.members.is_empty()
-                    && scene.database.members.len() == scene.members(part).len()
-                    && part.tc.spec.pd.is_some();
-                let sentence = match (&near, alone) {
-                    (Some((of, tc)), _) => format!(
-                        "spec.cluster names {target}, but {of} has the domain {}",
-                        tc.domain().unwrap_or("(none)")
-                    ),
-                    (None, true) => {
-                        format!(
-                            "spec.cluster names {target}, which was not found, and PD has only this TidbCluster's own members"
-                        )
-                    }
-                    // It may well lie in a context that is not connected: the Database says so as unseen.
-                    (None, false) => continue,
-                };
-                let value = format!(
-                    "name {:?}, namespace {namespace:?}, clusterDomain {:?}",
-                    to.name,
-                    to.cluster_domain.as_deref().unwrap_or_default()
-                );
-                all.push(
-                    scene
-                        .find_at("wrong-cluster-reference", part, sentence)
-                        .saw(&part.subject(), "spec.cluster", value, part.seen())
-                        .then(if alone {
-                            undo
-                        } else {
-                            "correct spec.cluster to the name, namespace and clusterDomain of the TidbCluster to join"
-                                .into()
-                        }),
-                );
-            }
+            None if candidates(scene.fleet, part.of, part.tc).len() > 1 => None,
+            None => leads_nowhere(scene, part, to),
         }
+    };
+    scene.parts.iter().filter_map(judge).collect()
+}
+
+/// The line for one that has no data yet and is a Database of its own.
+fn join_anew(part: &Part<'_>) -> String {
+    format!(
+        "delete this TidbCluster and its claims before data is written, then join with the right reference: {} delete tidbcluster {}",
+        part.kubectl(),
+        part.of.name
+    )
+}
+
+/// It names `joined`, and PD has two cluster ids.
+fn two_databases(scene: &CheckContext<'_>, part: &Part<'_>, joined: &ObjectRef) -> Option<Finding> {
+    let theirs = cluster_id(scene.fleet, joined, scene.fleet.tidb_cluster(joined)?)?;
+    let own = scene.database.id.clone()?;
+    if own == theirs || scene.database.tidb_clusters.contains(joined) {
+        return None;
     }
-    all
+    // Its members still know the target's pods: it had joined, and the target began anew since.
+    let target = format!(".{}-pd-peer.{}.svc", joined.name, joined.namespace);
+    let knows = scene.database.members.iter().any(|member| {
+        let mut hosts = member.client_urls.iter().filter_map(|url| host(url));
+        member.kube_cluster.as_deref() != Some(&part.of.context) && hosts.any(|host| host.contains(&target))
+    });
+    let found = match knows {
+        true => scene
+            .find_at("second-bootstrap", part, format!("{joined} began a second Database ({theirs}); the members here still belong to {own}"))
+            .then("stop the PD that began anew, keep its volume, and let it join the surviving members; do not write to it"),
+        false => scene
+            .find_at("wrong-cluster-reference", part, format!("it was to join {joined}, but is a Database of its own"))
+            .then(join_anew(part)),
+    };
+    let found = found
+        .on(Subject::tidb_cluster(joined))
+        .saw(&part.subject(), "PD cluster id", own, scene.pd_seen())
+        .saw(&Subject::tidb_cluster(joined), "PD cluster id", theirs, part.seen());
+    Some(found)
+}
+
+/// Nobody that is seen has the name, namespace and domain that `spec.cluster` gives.
+fn leads_nowhere(scene: &CheckContext<'_>, part: &Part<'_>, to: &ClusterReference) -> Option<Finding> {
+    let namespace = to.namespace.as_deref().unwrap_or(part.tc.namespace());
+    let target = format!("{namespace}/{} in {}", to.name, to.cluster_domain.as_deref().unwrap_or("(no domain)"));
+    let mut others = scene.fleet.tidb_clusters().filter(|(of, _)| of != part.of);
+    let near = others.find(|(of, _)| of.name == to.name && of.namespace == namespace);
+    // The other one lost or changed its domain: that is what is wrong, and a finding by itself.
+    let moved = |of: &ObjectRef| scene.database.domain_doubts.iter().any(|doubt| doubt.of == *of);
+    if near.as_ref().is_some_and(|(of, _)| moved(of)) {
+        return None;
+    }
+    let members = &scene.database.members;
+    let alone = !members.is_empty() && members.len() == scene.members(part).len() && part.tc.spec.pd.is_some();
+    let sentence = match (&near, alone) {
+        (Some((of, tc)), _) => {
+            format!("spec.cluster names {target}, but {of} has the domain {}", tc.domain().unwrap_or("(none)"))
+        }
+        (None, true) => {
+            format!("spec.cluster names {target}, which was not found, and PD has only this TidbCluster's own members")
+        }
+        // It may well lie in a context that is not connected: the Database says so as unseen.
+        (None, false) => return None,
+    };
+    let domain = to.cluster_domain.as_deref().unwrap_or_default();
+    let value = format!("name {:?}, namespace {namespace:?}, clusterDomain {domain:?}", to.name);
+    let then = match alone {
+        true => join_anew(part),
+        false => "correct spec.cluster to the name, namespace and clusterDomain of the TidbCluster to join".into(),
+    };
+    let found = scene.find_at("wrong-cluster-reference", part, sentence);
+    Some(found.saw(&part.subject(), "spec.cluster", value, part.seen()).then(then))
 }
 
 /// 11. To itself, or over others back to itself: whoever waits there waits for ever.

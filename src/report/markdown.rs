@@ -1,6 +1,6 @@
 //! Texts of others inside Markdown that people read in a ticket: no markup, no HTML and no end of a block of their own.
 //!
-//! Not here: which documents there are ([`super::plan`], [`super::audit`]; the pages of [`super::reference`] are ours).
+//! Not here: which documents there are ([`super::plan`], [`super::run_report`]; the pages of [`super::reference`] are ours).
 
 /// Text inside a table cell or a line: one line, no markup of its own.
 pub fn cell(text: &str) -> String {

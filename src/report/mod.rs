@@ -5,7 +5,6 @@
 
 pub mod approvals;
 pub mod approve;
-pub mod audit;
 pub mod check;
 pub mod markdown;
 pub mod metrics;
@@ -13,11 +12,11 @@ pub mod plan;
 pub mod rbac;
 pub mod reference;
 pub mod run;
+pub mod run_report;
 pub mod status;
 pub mod status_text;
 pub mod table;
 pub mod ticket;
-pub mod verify;
 pub mod writing;
 
 use jiff::Timestamp;

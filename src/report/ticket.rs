@@ -1,6 +1,6 @@
 //! Pieces of a ticket in Markdown: a finding with its evidence and what helps, and a table of any view.
 //!
-//! Not here: the ticket of a plan ([`super::plan`]) and of a run ([`super::audit`]).
+//! Not here: the ticket of a plan ([`super::plan`]) and of a run ([`super::run_report`]).
 
 use std::fmt::Write as _;
 

@@ -6,7 +6,7 @@ use crate::model;
 use crate::model::{Bed, Branch, Course, Ended, Fate, choose, drive, opened};
 use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{LATE_WRITE_S, Run, Stop};
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Choice, Event, How, Outcome, PauseReason};
 use tidepilot::runbook::run::standing::{Drives, Standing};
 

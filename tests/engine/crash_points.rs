@@ -14,7 +14,7 @@ use crate::model::{
 };
 use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::Stop;
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Event, Outcome};
 
 // The plan put the leader of its time (pd-0) last; the restart moved the lead to pd-1, and so pd-1 is last.

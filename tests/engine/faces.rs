@@ -8,6 +8,7 @@ use tidepilot::report;
 use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::run::engine::{Run, StepState};
 use tidepilot::runbook::run::record::{Choice, Event, Outcome, Record};
+use tidepilot::runbook::run::verify::verify;
 use tidepilot::runbook::run::view::{Direction, Progress, StepLine, View};
 
 /// Walks the records: after each, console list = view = engine; at the end the report lists the same.
@@ -35,8 +36,8 @@ pub fn agree(runbook: &Runbook, records: &[Record], journal: &str) -> Result<(),
     if run.outcome() == Some(Outcome::Undone) && console.standing().0 != Level::Good {
         return Err("an undo that was wished for ends in red".into());
     }
-    let verified = report::verify::verify("r", journal, None);
-    let document = report::audit::markdown(records, &verified, &[]).ok_or("no report")?;
+    let verified = verify("r", journal, None);
+    let document = report::run_report::markdown(records, &verified, &[]).ok_or("no report")?;
     for (number, line) in view.steps.iter().enumerate() {
         let word = if line.progress == Progress::Current { "next" } else { line.progress.word() };
         let row = format!("| {} | `{}` | {word} |", number + 1, line.id);

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use tidepilot::runbook::plan::Plan;
-use tidepilot::runbook::run::lines::line_hash;
+use tidepilot::runbook::run::journal_lines::line_hash;
 use tidepilot::runbook::run::remaining::remaining;
 use tidepilot::sim::api_server::{Rule, Rules};
 

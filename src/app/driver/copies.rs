@@ -12,7 +12,7 @@ use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::share::found_runs;
 use crate::client::share::open_run::{self, Head};
 use crate::runbook::run::Run;
-use crate::runbook::run::lines::decode;
+use crate::runbook::run::journal_lines::decode;
 use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::Standing;
 use crate::runbook::run::standing::bad_record::BadRecord;

@@ -11,7 +11,7 @@ use crate::client::share::open_run::Head;
 use crate::fleet::database::{Database, database_of};
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::plan::Plan;
-use crate::runbook::run::lines::line_hash;
+use crate::runbook::run::journal_lines::line_hash;
 use crate::runbook::run::record::{Event, Record};
 
 impl Driver {

@@ -15,13 +15,13 @@ use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};
 use crate::client::share::found_runs;
-use crate::client::share::lately::Lately;
-use crate::client::share::lease::{self, Lease, NotTaken, Wanted};
+use crate::client::share::lease::{self, Lately, Lease, NotTaken, Wanted};
 use crate::client::share::open_run::{self, Head, NotShared, OpenRun};
 use crate::client::wire::permit::WritePermit;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::beside;
-use crate::runbook::run::lines::decode;
+use crate::runbook::run::identity::NamedBy;
+use crate::runbook::run::journal_lines::decode;
 use crate::runbook::run::record::{Event, Fence, Record};
 use crate::runbook::run::standing::last_driver;
 
@@ -49,6 +49,53 @@ fn barred(code: Exit, sentence: impl Into<String>) -> NotStarted {
     NotStarted { code, sentence: sentence.into(), recorded: false }
 }
 
+/// Certificates may be issued while another run waits; how that one lets them through is said.
+fn let_through(plan: &Plan, barred: NotStarted) -> NotStarted {
+    if barred.code != Exit::AnotherRun || !beside::only_certificates(plan) {
+        return barred;
+    }
+    let sentence = format!(
+        "{}. A run that only waits lets this one through when it is stopped (Ctrl-C there; its record stays): then run this, and \
+         go on with it by `tidepilot runs resume`",
+        barred.sentence
+    );
+    NotStarted { sentence, ..barred }
+}
+
+/// What the run's record in the cluster says of it.
+fn head(plan: &Plan, run: &str, database: &str, who: &Identity, opened: String) -> Head {
+    Head {
+        run: run.to_owned(),
+        runbook: plan.runbook.clone(),
+        target: plan.target.to_string(),
+        database: database.to_owned(),
+        user: who.user.clone(),
+        host: who.host.clone(),
+        opened,
+        open: true,
+        context: plan.target.context.clone(),
+        namespace: plan.target.namespace.clone(),
+        opener: String::new(),
+        written: None,
+        object: open_run::head_name(run),
+    }
+}
+
+fn leased(lease: &Lease, database: String, who: &Identity, named_by: NamedBy) -> Event {
+    let fences = lease.fences().map(|(place, fence)| Fence {
+        context: place.context.clone(),
+        namespace: place.namespace.clone(),
+        fence,
+    });
+    Event::Leased {
+        database,
+        by: who.to_string(),
+        user: Some(who.user.clone()),
+        named_by: Some(named_by),
+        fences: fences.collect(),
+    }
+}
+
 /// A run under its lease.
 pub(super) struct Guarded {
     pub shared: Shared,
@@ -73,13 +120,7 @@ impl Driver {
         }
         let text = journal.text().map_err(|error| barred(Exit::Refused, error.to_string()))?;
         let records = decode(&text).map(|parsed| parsed.records).unwrap_or_default();
-        let mut stop = ears.stop.clone();
-        let placed = tokio::select! {
-            placed = self.ground(plan, &records) => placed,
-            // A cluster that does not answer must not hold up whoever wants to stop.
-            _ = stop.wait_for(|stop| *stop) => Err("stopped because you asked for it; nothing was sent".to_owned()),
-        };
-        let ground = placed.map_err(|why| barred(Exit::Refused, why))?;
+        let ground = self.ground_unless_stopped(plan, &records, ears).await?;
         let Ground { database, places, also, beside, .. } = ground.clone();
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
         let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(Exit::Refused, why))?;
@@ -100,31 +141,10 @@ impl Driver {
         };
         let lease = match self.take(&permit, &wanted, ears).await {
             Ok(lease) => Arc::new(lease),
-            Err(barred) if barred.code == Exit::AnotherRun && beside::only_certificates(plan) => {
-                let sentence = format!(
-                    "{}. A run that only waits lets this one through when it is stopped (Ctrl-C there; its record stays): then run this, and \
-                     go on with it by `tidepilot runs resume`",
-                    barred.sentence
-                );
-                return Err(NotStarted { sentence, ..barred });
-            }
-            Err(barred) => return Err(barred),
+            Err(barred) => return Err(let_through(plan, barred)),
         };
-        let head = Head {
-            run: run.to_owned(),
-            runbook: plan.runbook.clone(),
-            target: plan.target.to_string(),
-            database: database.clone(),
-            user: who.user.clone(),
-            host: who.host.clone(),
-            opened: records.first().map_or_else(now, |record| record.at).to_string(),
-            open: true,
-            context: plan.target.context.clone(),
-            namespace: plan.target.namespace.clone(),
-            opener: String::new(),
-            written: None,
-            object: open_run::head_name(run),
-        };
+        let opened = records.first().map_or_else(now, |record| record.at).to_string();
+        let head = head(plan, run, &database, &who, opened);
         let permit = permit.under(Arc::new(Lately(Arc::clone(&lease))));
         let joined = async {
             if taking == Acquire::New {
@@ -134,18 +154,7 @@ impl Driver {
         };
         match joined.await {
             Ok(record) => {
-                let fences = lease.fences().map(|(place, fence)| Fence {
-                    context: place.context.clone(),
-                    namespace: place.namespace.clone(),
-                    fence,
-                });
-                let leased = Event::Leased {
-                    database,
-                    by: who.to_string(),
-                    user: Some(who.user.clone()),
-                    named_by: Some(named_by),
-                    fences: fences.collect(),
-                };
+                let leased = leased(&lease, database, &who, named_by);
                 Ok(Some(Guarded { shared: Shared { lease, record }, leased, who: who.to_string() }))
             }
             Err(barred) => {
@@ -153,6 +162,21 @@ impl Driver {
                 Err(barred)
             }
         }
+    }
+
+    /// A cluster that does not answer must not hold up whoever wants to stop.
+    async fn ground_unless_stopped(
+        &self,
+        plan: &Plan,
+        records: &[Record],
+        ears: &RunChannels,
+    ) -> Result<Ground, NotStarted> {
+        let mut stop = ears.stop.clone();
+        let placed = tokio::select! {
+            placed = self.ground(plan, records) => placed,
+            _ = stop.wait_for(|stop| *stop) => Err("stopped because you asked for it; nothing was sent".to_owned()),
+        };
+        placed.map_err(|why| barred(Exit::Refused, why))
     }
 
     /// Who is at work on the plan's Database now, or has left a run there that keeps this one out; one sentence. As far as

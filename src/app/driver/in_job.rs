@@ -25,7 +25,7 @@ use crate::runbook::actions::requests::quote;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, moved};
 use crate::runbook::plan::overrule;
-use crate::runbook::run::lines::line_hash;
+use crate::runbook::run::journal_lines::line_hash;
 use crate::runbook::run::record::{Outcome, Record};
 use crate::runbook::run::standing::last_driver;
 

@@ -22,7 +22,7 @@ use crate::client::share::{found_runs, lease};
 use crate::client::wire::permit::WritePermit;
 use crate::client::write::token;
 use crate::runbook::plan::{Gate, Plan};
-use crate::runbook::run::lines::{decode, line_hash};
+use crate::runbook::run::journal_lines::{decode, line_hash};
 use crate::runbook::run::record::{Event, Record};
 use crate::runbook::run::standing::gate_anew;
 use crate::runbook::run::view::Shown;

@@ -13,7 +13,6 @@ pub mod approve;
 pub mod approved;
 mod closeup;
 mod copies;
-mod ended;
 mod forwards;
 mod going_on;
 mod ground;
@@ -25,8 +24,10 @@ pub mod jobs;
 pub mod journals;
 pub mod open_work;
 mod planning;
+mod run_end;
 pub mod run_journal;
 pub mod run_loop;
+mod run_watch;
 pub mod runbook_catalog;
 mod saved;
 pub mod session;
@@ -44,10 +45,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use ended::{end, need, stopped};
 use going_on::moving;
 use guard::{Acquire, Guarded};
 use hands::WireHands;
+use run_end::{end, need, stopped};
 use run_journal::{RunJournal, Unwritten};
 use run_loop::{Ending, Taken};
 
@@ -340,7 +341,7 @@ impl Driver {
         };
         match ending {
             Ending::Stopped(stop) => stopped(&run, stop),
-            Ending::Declined => ended::declined(&run),
+            Ending::Declined => run_end::declined(&run),
             Ending::Taken(Taken(why)) => self.gone(&run, why).await,
             Ending::Unwritten(unwritten) => self.unwritten(&run, unwritten),
         }

@@ -15,7 +15,7 @@ use crate::client::journal::{Journal, LedgerError};
 use crate::client::share::lease::{Lease, Lost};
 use crate::client::share::open_run::{NotShared, OpenRun};
 use crate::counted::counted;
-use crate::runbook::run::lines::encode;
+use crate::runbook::run::journal_lines::encode;
 use crate::runbook::run::record::{Event, Record};
 
 /// The journal of the run under way.

@@ -3,7 +3,7 @@
 //!
 //! The loop touches nothing itself: everything goes through [`Hands`]. The product's are in [`super::hands`]; tests have
 //! hands in memory with a clock of their own, so that what they prove is proved of this loop. Not here: what to do next
-//! (`runbook::run::engine` decides), how an end is put in words ([`super::ended`]).
+//! (`runbook::run::engine` decides), how an end is put in words ([`super::run_end`]).
 
 use std::time::Duration;
 

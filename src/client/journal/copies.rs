@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::client::journal::{Journal, LONGEST, LedgerError, TOO_LONG, io_error, path, sync_dir};
 use crate::files::open_plain;
-use crate::runbook::run::lines::decode;
+use crate::runbook::run::journal_lines::decode;
 use crate::runbook::run::record::Record;
 
 impl Journal {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::files::{FOLDER_LIMIT, open_plain, shared};
-use crate::runbook::run::lines::{BadLine, Parsed, decode, encode, line_hash};
+use crate::runbook::run::journal_lines::{BadLine, Parsed, decode, encode, line_hash};
 use crate::runbook::run::record::{Event, Record};
 
 /// Longest journal that is read.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::client::plain;
 use crate::fleet::pd::{EtcdMember, MemberId, Store, StoreLoad};
-use crate::runbook::run::lines::in_short;
+use crate::runbook::run::journal_lines::in_short;
 
 pub(in crate::client) fn json<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body)

@@ -1,7 +1,6 @@
 //! PD over a tunnel: closed enums of what may be asked and written, and one round of asking a pod everything.
 //!
-//! `/v2/members` or the v3 gateway is found by asking, never guessed from a version (`domain.md` §3.1). Every pod is
-//! asked for its own view. What could not be read is a gap in words; a 404 of PD's own API means a bare etcd and is
+//! Every pod is asked for its own view. What could not be read is a gap in words; a 404 of PD's own API means a bare etcd and is
 //! none. Writing takes a permit and happens only in [`crate::client::write`]. Shapes: [`crate::client::pd::answers`].
 
 pub(super) mod answers;
@@ -9,6 +8,7 @@ mod asker;
 pub(super) mod details;
 mod direct;
 pub(super) mod light;
+mod membership;
 mod requests;
 pub(super) mod settle;
 pub(super) mod tls;
@@ -17,10 +17,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
-
 use self::asker::not_bootstrapped;
 pub(super) use self::asker::{Asker, said};
+pub(super) use self::membership::{Membership, membership};
 use self::requests::read;
 pub(super) use self::requests::{PdRead, PdWrite, write};
 use super::now;
@@ -30,42 +29,9 @@ use crate::client::wire::link::Link;
 use crate::client::wire::tunnel::Tunnel;
 use crate::client::wire::within::Within;
 use crate::fleet::extras::Served;
-use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, NoAnswer, PdAnswer, PdView};
+use crate::fleet::pd::{MemberId, MembershipApi, NoAnswer, PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
-
-/// The membership as one pod has it.
-pub(super) struct Membership {
-    pub api: MembershipApi,
-    pub members: Vec<EtcdMember>,
-    pub self_id: Option<MemberId>,
-    pub etcd_cluster_id: Option<u64>,
-}
-
-/// Asks for the members, through v2 or v3 as the server has it.
-pub(super) async fn membership(tunnel: &mut Tunnel, within: Within) -> Result<Membership, String> {
-    if tunnel.api != Some(MembershipApi::V3) {
-        let reply = read(tunnel, PdRead::MembersV2, within).await.map_err(|broken| broken.sentence)?;
-        if reply.status == StatusCode::OK {
-            tunnel.api = Some(MembershipApi::V2);
-            let header = reply.headers.get("x-etcd-cluster-id").and_then(|value| value.to_str().ok());
-            let etcd_cluster_id = header.and_then(|hex| u64::from_str_radix(hex, 16).ok());
-            let members = answers::members_v2(&reply.body)?;
-            return Ok(Membership { api: MembershipApi::V2, members, self_id: None, etcd_cluster_id });
-        }
-        if reply.status != StatusCode::NOT_FOUND {
-            return Err(said("GET /v2/members", &reply));
-        }
-    }
-    let reply = read(tunnel, PdRead::MembersV3, within).await.map_err(|broken| broken.sentence)?;
-    if reply.status != StatusCode::OK {
-        return Err(said("POST /v3/cluster/member/list", &reply));
-    }
-    tunnel.api = Some(MembershipApi::V3);
-    let (header, members) = answers::members_v3(&reply.body)?;
-    let self_id = header.member_id.map(MemberId);
-    Ok(Membership { api: MembershipApi::V3, members, self_id, etcd_cluster_id: header.cluster_id })
-}
 
 /// etcd's `/health` of the very member asked.
 pub(super) async fn healthy(tunnel: &mut Tunnel, within: Within) -> Result<bool, String> {

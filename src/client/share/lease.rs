@@ -6,6 +6,7 @@
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
 //! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
 
+mod confirming;
 mod object;
 mod renewing;
 mod taking;
@@ -14,23 +15,22 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+pub use self::confirming::Lately;
 use self::object::{holder, holder_identity, name, read};
 use self::renewing::{Held, name_of};
 use self::taking::{grab, sentence, still_free, until_free};
 use crate::client::kube::identity::Identity;
 use crate::client::wire::agent;
 use crate::client::wire::clock::{Clock, Moment};
-use crate::client::wire::fence::Fence;
 pub use crate::client::wire::fence::Lost;
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::WritePermit;
 pub use crate::client::wire::timing::Timing;
-use crate::client::wire::timing::Until;
-use crate::client::write::{ManagedKind, store};
+use crate::client::write::{ManagedKind, NotStored, store};
 
 /// Annotations of our leases and run records.
 pub(in crate::client) const RUN: &str = "tidepilot/run";
@@ -144,15 +144,6 @@ impl fmt::Debug for Lease {
     }
 }
 
-impl Fence for Lease {
-    fn leave(&self) -> BoxFuture<'_, Result<Until, Lost>> {
-        Box::pin(async move {
-            self.confirm().await?;
-            Ok(self.until())
-        })
-    }
-}
-
 impl Drop for Lease {
     fn drop(&mut self) {
         self.stop_renewing();
@@ -176,39 +167,13 @@ impl Lease {
             let (free, beside) = futures::join!(join_all(own), join_all(others));
             let free = free.into_iter().collect::<Result<Vec<_>, _>>()?;
             let beside = beside.into_iter().collect::<Result<Vec<_>, _>>()?;
-            let mut lease = Self {
-                links: links.clone(),
-                permit: permit.clone(),
-                timing: wanted.timing,
-                clock: wanted.clock.clone(),
-                held: Vec::new(),
-                own: wanted.places.len(),
-                renewing: Mutex::default(),
-                confirmed: Mutex::default(),
-            };
-            let mut failed = None;
-            for ((place, of), current) in wanted.leases().zip(free) {
-                match grab(links, permit, place, of, wanted, current).await {
-                    Ok(held) => lease.held.push(Arc::new(held)),
-                    Err(not_stored) if not_stored.in_doubt() => {
-                        lease.release().await;
-                        let (context, why) = (place.context.clone(), sentence(&not_stored));
-                        return Err(NotTaken::InDoubt { context, why, duration_s: wanted.timing.duration_s });
-                    }
-                    Err(not_stored) => {
-                        failed = Some((place.context.clone(), not_stored));
-                        break;
-                    }
-                }
-            }
-            if failed.is_none()
-                && let Err(not_taken) = still_free(links, wanted, &beside).await
-            {
-                lease.release().await;
-                return Err(not_taken);
-            }
-            match failed {
+            let mut lease = Self::of_nothing_yet(links, permit, wanted);
+            match lease.grab_all(wanted, free).await? {
                 None => {
+                    if let Err(not_taken) = still_free(links, wanted, &beside).await {
+                        lease.release().await;
+                        return Err(not_taken);
+                    }
                     for held in &lease.held {
                         let (context, fence) = (&held.place.context, held.fence);
                         tracing::info!(context, fence, run = wanted.run, "lease taken");
@@ -232,73 +197,42 @@ impl Lease {
         Err(last.unwrap_or_else(nowhere))
     }
 
+    fn of_nothing_yet(links: &Links, permit: &WritePermit, wanted: &Wanted) -> Self {
+        Self {
+            links: links.clone(),
+            permit: permit.clone(),
+            timing: wanted.timing,
+            clock: wanted.clock.clone(),
+            held: Vec::new(),
+            own: wanted.places.len(),
+            renewing: Mutex::default(),
+            confirmed: Mutex::default(),
+        }
+    }
+
+    /// Takes one after the other, and stops at the first that cannot be had: where, and why. `free`: each as it was seen.
+    async fn grab_all(
+        &mut self,
+        wanted: &Wanted,
+        free: Vec<Option<Value>>,
+    ) -> Result<Option<(String, NotStored)>, NotTaken> {
+        for ((place, of), current) in wanted.leases().zip(free) {
+            match grab(&self.links, &self.permit, place, of, wanted, current).await {
+                Ok(held) => self.held.push(Arc::new(held)),
+                Err(not_stored) if not_stored.in_doubt() => {
+                    self.release().await;
+                    let (context, why) = (place.context.clone(), sentence(&not_stored));
+                    return Err(NotTaken::InDoubt { context, why, duration_s: wanted.timing.duration_s });
+                }
+                Err(not_stored) => return Ok(Some((place.context.clone(), not_stored))),
+            }
+        }
+        Ok(None)
+    }
+
     /// The fences under the Database's own name, in the order of taking: context, namespace, `leaseTransitions`.
     pub fn fences(&self) -> impl Iterator<Item = (&Place, u64)> {
         self.held.iter().take(self.own).map(|held| (&held.place, held.fence))
-    }
-
-    /// What our own renewals say, without asking anybody.
-    pub fn ready(&self) -> Result<(), Lost> {
-        for held in &self.held {
-            let state = held.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let context = held.place.context.clone();
-            if let Some(now) = &state.taken {
-                return Err(Lost::Taken { context, now: now.clone() });
-            }
-            let age = self.clock.since(state.renewed);
-            if age > self.timing.good_for() {
-                let why = format!("it was not renewed for {} s", age.as_secs());
-                return Err(Lost::Unsure { context, why });
-            }
-        }
-        Ok(())
-    }
-
-    /// Until when a write may leave, by the oldest of our last renewals.
-    fn until(&self) -> Until {
-        let renewed = self.held.iter().map(|held| held.state.lock().unwrap_or_else(PoisonError::into_inner).renewed);
-        match renewed.max_by_key(|renewed| self.clock.since(*renewed)) {
-            Some(oldest) => Until::of(self.timing, self.clock.clone(), oldest),
-            None => Until::default(),
-        }
-    }
-
-    /// Asks every cluster whether the lease still carries our name and fence.
-    pub async fn confirm(&self) -> Result<(), Lost> {
-        let begun = self.clock.moment();
-        let asked = self.held.iter().map(|held| async {
-            let context = &held.place.context;
-            let link = self.links.need(context).map_err(|why| Lost::Unsure { context: context.clone(), why })?;
-            let found = read(link, &held.place, &name_of(held)).await;
-            let found = found.map_err(|t| Lost::Unsure { context: context.clone(), why: t.sentence })?;
-            held.compare(found.as_ref()).map(|_| ())
-        });
-        // That it was taken outweighs that something could not be asked.
-        let answers = join_all(asked).await;
-        let mut lost: Vec<Lost> = answers.into_iter().filter_map(Result::err).collect();
-        lost.sort_by_key(|lost| matches!(lost, Lost::Unsure { .. }));
-        match lost.into_iter().next() {
-            Some(lost) => Err(lost),
-            None => {
-                *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(begun);
-                self.ready()
-            }
-        }
-    }
-
-    /// Whether it was confirmed so lately; where not, it is asked. Until when a write may leave.
-    pub(super) async fn confirm_within(&self, lately: Duration) -> Result<Until, Lost> {
-        let confirmed = *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        match confirmed.is_some_and(|begun| self.clock.since(begun) < lately) {
-            true => self.ready()?,
-            false => self.confirm().await?,
-        }
-        Ok(self.until())
-    }
-
-    /// Whether it was confirmed so lately, or is now.
-    pub async fn confirm_lately(&self, lately: Duration) -> Result<(), Lost> {
-        self.confirm_within(lately).await.map(|_| ())
     }
 
     /// Gives them back in reverse order. What cannot be given back lapses by itself.

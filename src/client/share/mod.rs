@@ -2,7 +2,6 @@
 
 pub mod approval;
 pub mod found_runs;
-pub mod lately;
 pub mod lease;
 pub mod leases;
 pub mod open_run;

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Member;
 use super::grouping::{Astray, astray, candidates, cluster_id, names, referenced};
 use super::names::pod_of;
+use super::{Member, StoreRow};
 use crate::counted::counted;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::pd::{MemberId, PdAnswer};
@@ -93,6 +93,20 @@ pub(super) fn judge_tidb_cluster(
             ProblemKind::OwnDatabase,
             format!("TidbCluster {of} was to join {joined}, but is a Database of its own: id {own}, not {theirs}"),
         );
+    }
+}
+
+/// Stores that are not Up, and those that belong to nothing that is seen.
+pub(super) fn judge_stores(stores: &[StoreRow], problems: &mut Vec<Problem>, unseen: &mut NotSeenList) {
+    let about = |row: &StoreRow| Subject::of_pd("store", row.store.id.to_string());
+    for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
+        let sentence = format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state);
+        let heard = row.store.load.last_heartbeat;
+        problems.push(Problem::new(ProblemKind::StoreNotUp, about(row), sentence).since(heard));
+    }
+    for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
+        let sentence = format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address);
+        unseen.push(NotSeen::new(NotSeenKind::StoreNotConnected, [about(row)], sentence));
     }
 }
 

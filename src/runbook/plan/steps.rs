@@ -18,7 +18,7 @@ use crate::runbook::actions::merge;
 use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster, WaitRollout};
 use crate::runbook::bind_error::BindError;
 use crate::runbook::image::Image;
-use crate::runbook::language::definition::{self, ConfirmAsked, Phase, Step};
+use crate::runbook::language::definition::{self, ConfirmAsked, ForEach, Phase, Step};
 use crate::runbook::language::expr::Scope;
 use crate::runbook::plan::answers::Facts;
 use crate::runbook::plan::{Condition, Confirm, NeverSeen, PlannedStep, Rehearsal};
@@ -38,30 +38,11 @@ pub(super) fn expand(
     {
         return Ok(());
     }
-    let mut items = vec![(None, Scope::new(), None)];
-    if let Some(each) = &phase.for_each {
-        let over = facts.eval(&each.over, &Scope::new()).map_err(at)?;
-        let list = over.as_array().cloned().ok_or_else(|| at(format!("forEach over {:?} is no list", each.over)))?;
-        if list.is_empty() && !each.allow_empty {
-            return Err(at(format!("forEach over {:?} found nothing; an empty list is refused", each.over)));
-        }
-        items.clear();
-        for item in list {
-            let mut env = Scope::from([(each.name.clone(), item)]);
-            let key = facts.eval(&each.key, &env).map_err(at)?;
-            let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-            let last = match &each.last {
-                Some(last) => facts.check(last, &env).map_err(at)?,
-                None => false,
-            };
-            env.insert("lastNow".into(), json!(last));
-            items.push((Some(key), env, each.last.clone()));
-        }
-        // The predicted order; the engine asks again when the time has come.
-        items.sort_by_key(|(_, env, _)| env["lastNow"] == json!(true));
-    }
-    for (key, mut env, last) in items {
-        env.remove("lastNow");
+    let items = match &phase.for_each {
+        Some(each) => items(each, facts).map_err(at)?,
+        None => vec![Item::default()],
+    };
+    for Item { key, mut env, last } in items {
         for binding in &phase.bindings {
             let value = facts.eval(&binding.value, &env).map_err(at)?;
             env.insert(binding.name.clone(), value);
@@ -72,20 +53,7 @@ pub(super) fn expand(
             if applies.map_err(fail)? {
                 let mut planned =
                     concrete(phase, step, key.as_deref(), last.clone(), &env, facts, target).map_err(fail)?;
-                // What a pending patch will set in motion has not come to its end yet, however calm it looks now.
-                let pending = |earlier: &PlannedStep| match &planned.action {
-                    Action::WaitRollout(WaitRollout { since: Some(since), .. }) => {
-                        earlier.id == *since && !earlier.already_so
-                    }
-                    Action::DeleteObject(DeleteObject { target, object_kind, made_by: Some(_), .. }) => {
-                        let made = matches!(&earlier.action, Action::CreateObject(CreateObject { target: made, object_kind: kind, .. })
-                            if made == target && kind == object_kind);
-                        made && !earlier.already_so
-                    }
-                    action if action.awaits() => earlier.action.writes() && !earlier.already_so,
-                    _ => false,
-                };
-                if steps.iter().any(pending) {
+                if steps.iter().any(|earlier| keeps_open(earlier, &planned.action)) {
                     planned.already_so = false;
                 }
                 foresee(&mut planned, steps);
@@ -94,6 +62,50 @@ pub(super) fn expand(
         }
     }
     Ok(())
+}
+
+/// One round of a phase: all of it, where it has no `forEach`.
+#[derive(Default)]
+struct Item {
+    key: Option<String>,
+    env: Scope,
+    last: Option<String>,
+}
+
+/// The items of a `forEach` in the predicted order; the engine asks again when the time has come.
+fn items(each: &ForEach, facts: &Facts<'_>) -> Result<Vec<Item>, String> {
+    let over = facts.eval(&each.over, &Scope::new())?;
+    let list = over.as_array().cloned().ok_or_else(|| format!("forEach over {:?} is no list", each.over))?;
+    if list.is_empty() && !each.allow_empty {
+        return Err(format!("forEach over {:?} found nothing; an empty list is refused", each.over));
+    }
+    let mut items = Vec::new();
+    for item in list {
+        let env = Scope::from([(each.name.clone(), item)]);
+        let key = facts.eval(&each.key, &env)?;
+        let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+        let comes_last = match &each.last {
+            Some(last) => facts.check(last, &env)?,
+            None => false,
+        };
+        items.push((comes_last, Item { key: Some(key), env, last: each.last.clone() }));
+    }
+    items.sort_by_key(|(comes_last, _)| *comes_last);
+    Ok(items.into_iter().map(|(_, item)| item).collect())
+}
+
+/// What a pending step will set in motion has not come to its end yet, however calm it looks now.
+fn keeps_open(earlier: &PlannedStep, action: &Action) -> bool {
+    let pending = match action {
+        Action::WaitRollout(WaitRollout { since: Some(since), .. }) => earlier.id == *since,
+        Action::DeleteObject(DeleteObject { target, object_kind, made_by: Some(_), .. }) => {
+            matches!(&earlier.action, Action::CreateObject(CreateObject { target: made, object_kind: kind, .. })
+                if made == target && kind == object_kind)
+        }
+        action if action.awaits() => earlier.action.writes(),
+        _ => false,
+    };
+    pending && !earlier.already_so
 }
 
 /// What an earlier step of the plan sets is what a later patch of the same field will find.
@@ -135,16 +147,7 @@ fn concrete(
         true => awaited(step, env, facts),
         false => judge(&action, None, None, "", facts.seen),
     };
-    let (already_so, before, after) = match judged {
-        Judged::Done { evidence } => (true, Image::from(evidence.clone()), Image::from(evidence)),
-        Judged::NotDone { before, after } => (false, before, after),
-        Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match action.kind().images() {
-            (Some(before), Some(after)) => (false, before, after),
-            // What is in its place now, if anything, will have to be gone by then.
-            (None, Some(after)) if action.makes().is_some() => (false, Image::Absent, after),
-            (_, _) => (false, Image::Nothing, Image::Nothing),
-        },
-    };
+    let (already_so, before, after) = predicted(&action, judged);
     let pods = tc.map(|tc| rollout::component_pods(cluster, tc, Component::Pd)).unwrap_or_default();
     let api: Option<MembershipApi> =
         pods.iter().filter_map(|pod| cluster.pd.get(&pod.metadata.key())?.answer.as_ref().ok()?.api).next();
@@ -152,29 +155,14 @@ fn concrete(
         return Err("approvers: 2 is for a step that changes something; this one only looks".into());
     }
     let reversibility = action.reversibility();
-    let gate = |name: &str| format!("{}/{name}", phase.id);
     let unfamiliar = unfamiliar(&action);
-    let typed = |action: &Action| typed_gate(action, target, &phase.id, &step.id, facts.seen);
-    let confirm = match (step.confirm, reversibility) {
-        _ if unfamiliar.is_some() => typed(&action),
-        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => typed(&action),
-        (ConfirmAsked::OncePerPhase, _) => Confirm::Plain { gate: gate("all") },
-        (ConfirmAsked::Once, _) => Confirm::Plain { gate: gate(&step.id) },
-        // Whoever let the run make it has let it clean up.
-        (ConfirmAsked::None, Reversibility::Compensable)
-            if matches!(&action, Action::DeleteObject(DeleteObject { made_by: Some(_), .. })) =>
-        {
-            Confirm::None
-        }
-        (ConfirmAsked::None, Reversibility::Compensable) => Confirm::Plain { gate: gate(&step.id) },
-        // What a person is to do, a person has to be asked for.
-        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual(_)) => Confirm::Plain {
-            gate: gate(key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)).as_str()),
-        },
-        (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
+    let id = key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id));
+    let confirm = match unfamiliar {
+        Some(_) => typed_gate(&action, target, &phase.id, &step.id, facts.seen),
+        None => confirm(phase, step, &id, &action, target, facts.seen),
     };
     Ok(PlannedStep {
-        id: key.map_or_else(|| step.id.clone(), |key| format!("{}[{key}]", step.id)),
+        id,
         phase: phase.id.clone(),
         item: key.map(str::to_owned),
         last,
@@ -209,6 +197,42 @@ fn concrete(
         stalled_s: step.timeout.stalled_s,
         action,
     })
+}
+
+/// Whether it is so already, what is there, and what will be: as it stands today.
+fn predicted(action: &Action, judged: Judged) -> (bool, Image, Image) {
+    match judged {
+        Judged::Done { evidence } => (true, Image::from(evidence.clone()), Image::from(evidence)),
+        Judged::NotDone { before, after } => (false, before, after),
+        Judged::Waiting(_) | Judged::Refuse(_) | Judged::Foreign { .. } => match action.kind().images() {
+            (Some(before), Some(after)) => (false, before, after),
+            // What is in its place now, if anything, will have to be gone by then.
+            (None, Some(after)) if action.makes().is_some() => (false, Image::Absent, after),
+            (_, _) => (false, Image::Nothing, Image::Nothing),
+        },
+    }
+}
+
+/// What a person is asked before a step of a kind that is known here. `id`: the step's with its item.
+fn confirm(phase: &Phase, step: &Step, id: &str, action: &Action, target: &ObjectRef, seen: &Observation) -> Confirm {
+    let plain = |name: &str| Confirm::Plain { gate: format!("{}/{name}", phase.id) };
+    match (step.confirm, action.reversibility()) {
+        (ConfirmAsked::Typed, _) | (_, Reversibility::Irreversible) => {
+            typed_gate(action, target, &phase.id, &step.id, seen)
+        }
+        (ConfirmAsked::OncePerPhase, _) => plain("all"),
+        (ConfirmAsked::Once, _) => plain(&step.id),
+        // Whoever let the run make it has let it clean up.
+        (ConfirmAsked::None, Reversibility::Compensable)
+            if matches!(action, Action::DeleteObject(DeleteObject { made_by: Some(_), .. })) =>
+        {
+            Confirm::None
+        }
+        (ConfirmAsked::None, Reversibility::Compensable) => plain(&step.id),
+        // What a person is to do, a person has to be asked for.
+        (ConfirmAsked::None, Reversibility::Free) if matches!(action, Action::Manual(_)) => plain(id),
+        (ConfirmAsked::None, Reversibility::Free) => Confirm::None,
+    }
 }
 
 /// The gate that asks for the name of what is changed.

@@ -1,8 +1,11 @@
 //! What one record changes in a run.
 
+use jiff::Timestamp;
+
 use super::{Pause, Run, StepState, undo};
 use crate::runbook::action::{Answer, Reversibility};
 use crate::runbook::actions::network;
+use crate::runbook::image::Image;
 use crate::runbook::plan::Confirm;
 use crate::runbook::run::gates::overwrite_gate;
 use crate::runbook::run::record::{Cause, Choice, Event, Record};
@@ -14,66 +17,18 @@ impl Run {
         self.note(record);
         match &record.event {
             Event::RunOpened { .. } | Event::Leased { .. } | Event::AwaitsApproval { .. } => {}
-            Event::Resumed { .. } | Event::TakenOver { .. } => {
-                let pause = self.paused.take();
-                let was_paused = pause.is_some();
-                self.paused_before = pause.or(self.paused_before.take());
-                self.progress = record.at;
-                if matches!(record.event, Event::TakenOver { .. }) {
-                    self.ask_anew();
-                }
-                // A person who resumes grants a fresh set of attempts, also of what was refused.
-                self.attempts.clear();
-                for (step, state) in &mut self.states {
-                    match state {
-                        StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
-                        // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
-                        // past every check and a gate of its own, and adopted if it is there after all.
-                        StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
-                            *state = StepState::Pending;
-                            self.put_back.insert(step.clone());
-                        }
-                        // Until when the process before us could still send is not known; from here on it cannot.
-                        StepState::Open { since, .. } => *since = record.at,
-                        StepState::Pending | StepState::Completed(_) => {}
-                    }
-                }
+            Event::Resumed { .. } => self.resumed(record.at),
+            Event::TakenOver { .. } => {
+                self.ask_anew();
+                self.resumed(record.at);
             }
-            Event::Chosen { choice } => {
-                self.progress = record.at;
-                match choice {
-                    Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
-                    Choice::Undo { .. } => {
-                        self.undo = Some(undo::undo(&self.id, &self.plan, &self.sent, &self.images));
-                        self.outcome = None;
-                        self.abandoned = false;
-                    }
-                    Choice::Abandon { .. } => self.abandoned = true,
-                }
-            }
+            Event::Chosen { choice } => self.chosen(choice, record.at),
             Event::Confirmed { gate, .. } => {
                 self.confirmed.insert(gate.clone());
                 self.progress = record.at;
             }
             Event::Approved { .. } => self.progress = record.at,
-            Event::Intent { step, attempt, before, .. } => {
-                self.begin_item(step);
-                *self.attempts.entry(step.clone()).or_insert(0) += 1;
-                *self.taken.entry(step.clone()).or_insert(0) += 1;
-                self.numbered.insert(step.clone(), *attempt);
-                self.images.entry(step.clone()).or_insert_with(|| before.clone());
-                if self.plan.step(step).is_some() && !self.sent.contains(step) {
-                    self.sent.push(step.clone());
-                }
-                self.use_up_gate(step);
-                if self.put_back.remove(step) {
-                    self.confirmed.remove(&overwrite_gate(step));
-                }
-                let open =
-                    StepState::Open { attempt: *attempt, since: record.at, before: before.clone(), answer: None };
-                self.states.insert(step.clone(), open);
-                self.writes += 1;
-            }
+            Event::Intent { step, attempt, before, .. } => self.begun_attempt(step, *attempt, before, record.at),
             Event::Returned { step, answer, .. } => {
                 if matches!(answer, Answer::Refused { .. }) {
                     self.not_taken(step);
@@ -103,6 +58,60 @@ impl Run {
             }
             Event::Closed { outcome } => self.outcome = Some(*outcome),
         }
+    }
+
+    /// A person who resumes grants a fresh set of attempts, also of what was refused.
+    fn resumed(&mut self, at: Timestamp) {
+        let pause = self.paused.take();
+        let was_paused = pause.is_some();
+        self.paused_before = pause.or(self.paused_before.take());
+        self.progress = at;
+        self.attempts.clear();
+        for (step, state) in &mut self.states {
+            match state {
+                StepState::Open { answer: Some(Answer::Refused { .. }), .. } => *state = StepState::Pending,
+                // Accepted, not seen until the run paused: lost or put back by somebody. It is planned again,
+                // past every check and a gate of its own, and adopted if it is there after all.
+                StepState::Open { answer: Some(Answer::Accepted { .. }), .. } if was_paused => {
+                    *state = StepState::Pending;
+                    self.put_back.insert(step.clone());
+                }
+                // Until when the process before us could still send is not known; from here on it cannot.
+                StepState::Open { since, .. } => *since = at,
+                StepState::Pending | StepState::Completed(_) => {}
+            }
+        }
+    }
+
+    fn chosen(&mut self, choice: &Choice, at: Timestamp) {
+        self.progress = at;
+        match choice {
+            Choice::ByHand { step } => drop(self.by_hand.insert(step.clone())),
+            Choice::Undo { .. } => {
+                self.undo = Some(undo::undo(&self.id, &self.plan, &self.sent, &self.images));
+                self.outcome = None;
+                self.abandoned = false;
+            }
+            Choice::Abandon { .. } => self.abandoned = true,
+        }
+    }
+
+    fn begun_attempt(&mut self, step: &str, attempt: u32, before: &Image, at: Timestamp) {
+        self.begin_item(step);
+        *self.attempts.entry(step.to_owned()).or_insert(0) += 1;
+        *self.taken.entry(step.to_owned()).or_insert(0) += 1;
+        self.numbered.insert(step.to_owned(), attempt);
+        self.images.entry(step.to_owned()).or_insert_with(|| before.clone());
+        if self.plan.step(step).is_some() && !self.sent.iter().any(|sent| sent == step) {
+            self.sent.push(step.to_owned());
+        }
+        self.use_up_gate(step);
+        if self.put_back.remove(step) {
+            self.confirmed.remove(&overwrite_gate(step));
+        }
+        let open = StepState::Open { attempt, since: at, before: before.clone(), answer: None };
+        self.states.insert(step.to_owned(), open);
+        self.writes += 1;
     }
 
     /// What is kept of a step for those who look at the run.

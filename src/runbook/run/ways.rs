@@ -43,35 +43,16 @@ impl Run {
                 all.push(self.resume("continues where it stopped"));
                 all.extend(self.ways_out(now, "stopped on purpose"));
             }
-            // Set and seen to be so, and changed afterwards: what it was before is no way on.
-            Cause::Foreign if matches!(self.state(&step.id), StepState::Completed(_)) => {
-                all.push(way(step.command.clone(), "sets by hand what this run had set; then resume"));
-                all.push(
-                    self.resume("continues once it is again as this run had set it; until then it stops here again"),
-                );
-                all.extend(self.ways_out(now, "somebody else changed it"));
-            }
-            Cause::Foreign => {
-                all.extend(after_foreign(step, &pause.reason));
-                all.push(self.resume(
-                    "continues once it is as it was before, or as this run wants it; until then it stops here again",
-                ));
-                all.extend(self.leave_out(step, now));
-                all.extend(self.ways_out(now, "somebody else changed it"));
-            }
+            Cause::Foreign => all.extend(self.on_from_foreign(step, &pause.reason, now)),
             Cause::Invariant => {
                 all.push(self.resume("continues once it is put right; until then it stops here again"));
                 all.extend(self.ways_out(now, "it cannot be put right now"));
             }
             Cause::Away => {
-                let contexts =
-                    self.plan.kube_clusters.keys().filter(|context| pause.reason.sentence().contains(*context));
-                all.extend(contexts.map(|context| {
-                    way(
-                        format!("kubectl --context {} get --raw /version", quote(context)),
-                        "shows whether it answers again",
-                    )
-                }));
+                let sentence = pause.reason.sentence();
+                let contexts = self.plan.kube_clusters.keys().filter(|context| sentence.contains(*context));
+                let asks = |context| format!("kubectl --context {} get --raw /version", quote(context));
+                all.extend(contexts.map(|context| way(asks(context), "shows whether it answers again")));
                 all.push(self.resume("continues once it answers"));
             }
             Cause::StoodStill | Cause::TookTooLong => {
@@ -103,32 +84,53 @@ impl Run {
                 all.extend(self.leave_out(step, now));
                 all.extend(self.ways_out(now, "what it was before is not recorded"));
             }
-            // Its lease lies in a cluster that is not there any more, so the journal is closed without one.
-            Cause::OtherCluster => {
-                let reason = quote("it is another cluster now");
-                let abandon = format!("tidepilot runs abandon {} --local-only --reason {reason}", quote(&self.id));
-                all.push(way(abandon, "ends the run as it stands; nothing is put back"));
-                all.push(way(
-                    plan_anew(&self.plan),
-                    "plans anew for what is there now; this run can never go on with it",
-                ));
-            }
-            Cause::OtherObject if pause.reason.sentence().contains(" is gone: ") => {
-                all.push(self.give_up("it is gone"));
-                all.push(way(plan_anew(&self.plan), "plans anew, once there is something to plan for"));
-            }
-            Cause::OtherObject | Cause::OtherDatabase => {
-                all.extend(self.ways_out(now, "it is another one now"));
-                all.push(way(
-                    plan_anew(&self.plan),
-                    "plans anew for what is there now; this run can never go on with it",
-                ));
+            Cause::OtherCluster | Cause::OtherObject | Cause::OtherDatabase => {
+                all.extend(self.on_from_another(pause.cause, &pause.reason, now));
             }
             Cause::LeaseUnsure => {
                 all.push(self.resume("takes the lease again, and continues"));
                 all.extend(self.ways_out(now, "the lease cannot be had"));
             }
         }
+        all
+    }
+
+    /// Somebody else changed what this step, or one before it, is about.
+    fn on_from_foreign(&self, step: &PlannedStep, reason: &PauseReason, now: Timestamp) -> Vec<WayOn> {
+        let mut all = Vec::new();
+        if matches!(self.state(&step.id), StepState::Completed(_)) {
+            // Set and seen to be so, and changed afterwards: what it was before is no way on.
+            all.push(way(step.command.clone(), "sets by hand what this run had set; then resume"));
+            all.push(self.resume("continues once it is again as this run had set it; until then it stops here again"));
+        } else {
+            all.extend(after_foreign(step, reason));
+            all.push(self.resume(
+                "continues once it is as it was before, or as this run wants it; until then it stops here again",
+            ));
+            all.extend(self.leave_out(step, now));
+        }
+        all.extend(self.ways_out(now, "somebody else changed it"));
+        all
+    }
+
+    /// What the run was made for is not there any more: it can never go on with what is there now.
+    fn on_from_another(&self, cause: Cause, reason: &PauseReason, now: Timestamp) -> Vec<WayOn> {
+        let gone = cause == Cause::OtherObject && reason.sentence().contains(" is gone: ");
+        let anew = match gone {
+            true => "plans anew, once there is something to plan for",
+            false => "plans anew for what is there now; this run can never go on with it",
+        };
+        let mut all = match cause {
+            // Its lease lies in a cluster that is not there any more, so the journal is closed without one.
+            Cause::OtherCluster => {
+                let reason = quote("it is another cluster now");
+                let abandon = format!("tidepilot runs abandon {} --local-only --reason {reason}", quote(&self.id));
+                vec![way(abandon, "ends the run as it stands; nothing is put back")]
+            }
+            _ if gone => vec![self.give_up("it is gone")],
+            _ => self.ways_out(now, "it is another one now"),
+        };
+        all.push(way(plan_anew(&self.plan), anew));
         all
     }
 

@@ -34,7 +34,7 @@ use tidepilot::runbook::plan::{bind, reads};
 use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Input, Run};
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Event, How, Record};
 use tidepilot::sim::bare::Bare;
 

@@ -83,7 +83,8 @@ fn judge(case: &Case<'_>) -> Result<(), String> {
         if sorted(&bed.effects) != sorted(&case.reference.effects) {
             return Err(format!("other effects: {:#?}", bed.effects));
         }
-        let records = tidepilot::runbook::run::lines::decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
+        let records =
+            tidepilot::runbook::run::journal_lines::decode(&bed.disk.0).map_err(|why| why.to_string())?.records;
         faces::agree(case.runbook, &records, &bed.disk.0)?;
         differences(&case.reference.world, &world(&bed))
     };

@@ -27,7 +27,7 @@ use tidepilot::runbook::plan::Plan;
 use tidepilot::runbook::plan::bind::bind;
 use tidepilot::runbook::run::choices::{BadChoice, Resolution};
 use tidepilot::runbook::run::engine::{Input, Run, Stop};
-use tidepilot::runbook::run::lines::{decode, encode, line_hash};
+use tidepilot::runbook::run::journal_lines::{decode, encode, line_hash};
 use tidepilot::runbook::run::record::{Event, How, Record};
 
 pub const PODS: usize = 3;

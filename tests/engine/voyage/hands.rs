@@ -20,7 +20,7 @@ use tidepilot::runbook::actions::{ProbePeerUrl, UpdatePeerUrl};
 use tidepilot::runbook::plan::Gate;
 use tidepilot::runbook::run::approval::{Approval, Wanted};
 use tidepilot::runbook::run::engine::{Input, Run, Stop};
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Event, Record};
 
 /// Comes back at this time.

@@ -19,7 +19,7 @@ use tidepilot::runbook::Observation;
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::actions::Action;
 use tidepilot::runbook::run::engine::Run;
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Event, How, Outcome};
 
 use self::hands::SeaHands;

@@ -6,7 +6,7 @@
 
 use tidepilot::runbook::run::choices::Resolution;
 use tidepilot::runbook::run::engine::{Run, Stop};
-use tidepilot::runbook::run::lines::decode;
+use tidepilot::runbook::run::journal_lines::decode;
 use tidepilot::runbook::run::record::{Cause, Event, Outcome, PauseReason};
 use tidepilot::runbook::run::ways::WayOn;
 

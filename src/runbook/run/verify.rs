@@ -2,12 +2,12 @@
 //!
 //! Pure: the file's text in, findings out. Each line holds the hash of the one before, so a line is protected by
 //! the next one and the last by nothing here: its hash is printed, to be kept elsewhere and given with `--head`.
-//! Not here: reading a journal to go on with it (`runbook::run::lines::decode`, which is as strict and says less).
+//! Not here: reading a journal to go on with it (`runbook::run::journal_lines::decode`, which is as strict and says less).
 
 use std::collections::BTreeMap;
 
 use crate::counted::counted;
-use crate::runbook::run::lines::line_hash;
+use crate::runbook::run::journal_lines::line_hash;
 use crate::runbook::run::record::{Event, Record};
 
 /// What was found.
@@ -122,7 +122,7 @@ fn links(by_seq: &BTreeMap<u64, Line>, findings: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::run::lines::encode;
+    use crate::runbook::run::journal_lines::encode;
     use crate::runbook::run::record::{Outcome, PauseReason};
     use serde_json::json;
 
