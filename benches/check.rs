@@ -3,6 +3,8 @@
 //! A plain program: `cargo bench --bench check` prints the figure and fails where it is missed. The fleet is that of
 //! `tests/program/check/`, made by hand here as there: nothing is simulated.
 
+#![allow(clippy::too_many_lines, reason = "a benchmark tells one story")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::json;

@@ -3,6 +3,7 @@
 //! `cargo bench --bench hostile` prints one line for each attack; `docs/hostile-worlds.md` has the figures beside those of
 //! the first release. Takes about four minutes. Quick forms of the same attacks are tests (`tests/program/hostile`).
 
+#![allow(clippy::too_many_lines, reason = "a benchmark tells one story")]
 #![expect(clippy::print_stdout, reason = "a benchmark says its figures")]
 
 #[path = "../tests/program/hostile/server.rs"]

@@ -4,6 +4,8 @@
 //! `client::journal`'s tests. The files lie in a folder below `target/`, on a real disk: a temporary folder may be memory.
 //! The records are those of the migration on the model world. Not here: the network (the record's copy in the cluster).
 
+#![allow(clippy::too_many_lines, reason = "a benchmark tells one story")]
+
 #[path = "../tests/engine/model/mod.rs"]
 mod model;
 

@@ -2,6 +2,7 @@
 //!
 //! The voyage itself is a test (`tests/engine/voyage/mod.rs`), which sails the first 300 seeds.
 
+#![allow(clippy::too_many_lines, reason = "a benchmark tells one story")]
 #![expect(clippy::print_stdout, reason = "it says what it did")]
 #![allow(dead_code, reason = "the tests use the rest")]
 

@@ -6,6 +6,7 @@
 //! fleet: `--kubeconfig FILE` (nothing is changed there, so nothing is told of events). Times are of this machine; what CI
 //! asserts are counts (`tests/wires/quiet.rs`). What the figures mean: `docs/performance.md`.
 
+#![allow(clippy::too_many_lines, reason = "a benchmark tells one story")]
 #![expect(clippy::print_stdout, reason = "a benchmark says its figures")]
 
 mod figures;

@@ -4,6 +4,7 @@
 //! An exponent of 1 is growth in step with the thing counted; it is that of the last doubling. Everything is simulated in this
 //! process. What CI asserts of it are counts (`tests/program/migration.rs`). Not here: the console (`benches/console`).
 
+#![allow(clippy::too_many_lines, reason = "a benchmark tells one story")]
 #![expect(clippy::print_stdout, reason = "a benchmark says its figures")]
 
 use std::collections::BTreeMap;

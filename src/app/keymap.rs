@@ -172,6 +172,7 @@ impl Group {
 }
 
 impl Command {
+    #[expect(clippy::too_many_lines, reason = "a table of commands")]
     pub fn group(self) -> Group {
         match self {
             Command::Up

@@ -15,6 +15,7 @@ use crate::runbook::run::standing::Standing;
 impl App {
     /// One arm for each command, so that none is forgotten; what takes more than a few lines is a method. `at`: position of the
     /// key in its binding.
+    #[expect(clippy::too_many_lines, reason = "one arm for each command, so that none is forgotten")]
     pub(super) fn perform(&mut self, command: Command, at: usize, effects: &mut Vec<Effect>) {
         if let Some(why) = self.idle(command) {
             return self.say(Level::Unknown, why);

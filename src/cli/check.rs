@@ -90,6 +90,7 @@ impl SeverityArg {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "the command from its arguments to its exit code")]
 pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let least = args.severity.severity();
     if args.catalogue {

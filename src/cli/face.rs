@@ -103,6 +103,7 @@ where
 }
 
 /// The same for what goes on elsewhere with the same answers. Also tells which `--confirm` answered nothing here.
+#[expect(clippy::too_many_lines, reason = "one loop: all that it waits for changes the same run")]
 pub(super) async fn drive_to_hand_over<F, Drive>(
     face: &FaceArgs,
     teller: &mut RunTeller,

@@ -127,6 +127,7 @@ pub fn commands() -> clap::Command {
 }
 
 /// Parses the arguments, runs the command and gives its exit code.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -63,6 +63,7 @@ impl SharingArgs {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "the command from its arguments to its exit code")]
 pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     let reviewed = match args.plan.as_deref().map(decode).transpose() {
         Ok(reviewed) => reviewed,

@@ -147,12 +147,12 @@ impl Connect {
         Config::load().ok().and_then(|config| config.clock).unwrap_or(true)
     }
 
-    /// The runbooks at hand. `Err`: one sentence.
     /// The reader's language, for the texts of runbooks.
     pub fn lang(&self) -> Lang {
         if self.chinese() { Lang::Zh } else { Lang::En }
     }
 
+    /// The runbooks at hand. `Err`: one sentence.
     pub fn shelf(&self) -> Result<RunbookCatalog, String> {
         let lang = self.lang();
         Ok(RunbookCatalog { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })

@@ -11,6 +11,7 @@ use crate::app::form::{Field, FilledBy, Form};
 use crate::app::words::Level;
 use crate::app::{App, Subject};
 
+#[expect(clippy::too_many_lines, reason = "one screen from top to bottom")]
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(form) = &app.form else {
         return super::empty(frame, area, theme, "No runbook is chosen. Esc goes back to the list.");
@@ -120,6 +121,7 @@ enum Row {
 }
 
 /// A field as it is drawn: with its value beneath it where there is room, else on one line unless it is in focus.
+#[expect(clippy::too_many_lines, reason = "one screen from top to bottom")]
 fn block(
     theme: Theme,
     field: &Field,

@@ -58,6 +58,7 @@ type Screen = Terminal<CrosstermBackend<Stdout>>;
 /// `Effect::Copy` is carried out here; every other effect goes to `effects`, `Effect::Quit` as the last. To be awaited
 /// on the main thread: a panic there restores the terminal, one elsewhere becomes a [`Message::Fault`]. Returns the id of
 /// the run that was driven or shown last.
+#[expect(clippy::too_many_lines, reason = "one loop: all that it waits for changes the same screen")]
 pub async fn run(
     mut app: App,
     mut messages: mpsc::Receiver<Message>,

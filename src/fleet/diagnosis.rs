@@ -109,6 +109,7 @@ fn migrate(of: &ObjectRef, tc: &TidbCluster) -> String {
     format!("tidepilot run migrate-cluster-domain --set tidbCluster={of}{domain}")
 }
 
+#[expect(clippy::too_many_lines, reason = "one sentence for each kind of leftover")]
 fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
     let mut add = |kind, at: String, sentence: String, remedy: String| {
         found.push(Leftover { kind, database: database.name.clone(), at, sentence, remedy });

@@ -50,6 +50,7 @@ pub fn troubles_at(wanted: &Wanted, sight: Option<&Lookup>, now: Timestamp) -> V
 }
 
 /// Everything wrong with one Secret.
+#[expect(clippy::too_many_lines, reason = "one check after the other, in the order in which they are told")]
 pub fn troubles(wanted: &Wanted, facts: &SecretFacts, now: Timestamp) -> Vec<CertificateFault> {
     let mut found = Vec::new();
     let mut say = |kind, what: String| {

@@ -106,6 +106,7 @@ fn named(kind: CertificateFaultKind) -> &'static str {
 }
 
 /// The part of the certificate that shows it.
+#[expect(clippy::too_many_lines, reason = "one sentence for each fault")]
 fn shown(kind: CertificateFaultKind, facts: &SecretFacts) -> (&'static str, String) {
     let certificate = facts.certificate.as_ref();
     let said = |text: Option<String>| text.unwrap_or_else(|| "(no certificate)".into());

@@ -72,6 +72,7 @@ pub fn quorum_sentence(database: &Database) -> String {
     sentence
 }
 
+#[expect(clippy::too_many_lines, reason = "one page from top to bottom")]
 fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
     let id = database.id.as_deref().unwrap_or("id not known");
     let mut out = super::plain(&format!("Database {} ({id}): {}", database.name, quorum_sentence(database)));

@@ -185,6 +185,7 @@ pub fn component_of(pod: &Value) -> Option<Component> {
     Component::from_key(pod["metadata"]["labels"]["app.kubernetes.io/component"].as_str()?)
 }
 
+#[expect(clippy::too_many_lines, reason = "one pass over the pods")]
 fn advance(world: &World, state: &mut State, key: &PodKey, pod: &Value) {
     let now_ms = state.now_ms;
     let leaving = pod["metadata"]["deletionTimestamp"].is_string();

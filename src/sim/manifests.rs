@@ -163,6 +163,7 @@ fn service_ip(namespace: &str, name: &str) -> String {
 }
 
 /// The pod template; `config_map` is the name to mount.
+#[expect(clippy::too_many_lines, reason = "one document")]
 pub fn template(tc: &TidbCluster, component: Component, config_map: &str) -> Value {
     let key = component.key();
     let mut volumes = vec![json!({"name": "annotations", "downwardAPI": {"defaultMode": 420, "items": [

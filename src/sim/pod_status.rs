@@ -37,6 +37,7 @@ pub fn write(world: &World, key: &PodKey, pod: &Value, container: &Container) {
     });
 }
 
+#[expect(clippy::too_many_lines, reason = "one document")]
 fn status(key: &PodKey, pod: &Value, container: &Container) -> Value {
     let name = &main_container(pod)["name"];
     let ready = container.stage == Stage::Running;

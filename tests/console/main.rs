@@ -1,5 +1,7 @@
 //! The console: scenes as text, keys as one-liners, and the real binary in a pseudo terminal.
 
+#![allow(clippy::too_many_lines, reason = "a test tells one story")]
+
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -49,7 +49,7 @@ fn how(bed: &Bed, wanted: &str) -> Option<How> {
 
 fn report_of(bed: &Bed) -> String {
     let records = decode(&bed.disk.0).expect("whole lines").records;
-    tidepilot::report::audit::so_far(&records).expect("it was opened")
+    tidepilot::report::run_report::so_far(&records).expect("it was opened")
 }
 
 #[test]

@@ -94,6 +94,44 @@ fn imports_go_one_way() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// `client/wire/link.rs` on a page is a file of ours, and `client::wire::link::…` begins with one.
+#[test]
+fn pages_name_files_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> =
+        ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"].map(|page| root.join(page)).to_vec();
+    pages.extend(fs::read_dir(root.join("docs")).expect("there are pages").flatten().map(|entry| entry.path()));
+    let is_room = |name: &str| MAY_IMPORT.iter().any(|(room, _)| *room == name);
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|ext| ext == "md")) {
+        let text = fs::read_to_string(page).expect("readable page");
+        for named in text.split('`').skip(1).step_by(2) {
+            let path = named.trim_start_matches("src/").replace("::", "/");
+            let first = path.split('/').next().unwrap_or_default();
+            let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '.'));
+            if !plain || !is_room(first) || !path.contains('/') || named.contains("//") {
+                continue;
+            }
+            seen += 1;
+            // What is named after the module is an item of it.
+            let mut stems =
+                path.trim_end_matches('/').match_indices('/').map(|(at, _)| &path[..at]).collect::<Vec<_>>();
+            stems.push(path.trim_end_matches('/'));
+            let there = |stem: &str| {
+                let at = root.join("src").join(stem);
+                at.exists() || at.with_extension("rs").exists()
+            };
+            let whole = !named.contains("::");
+            let leads = if whole { there(stems[stems.len() - 1]) } else { stems.len() > 1 && there(stems[1]) };
+            if !leads {
+                wrong.push(format!("{}: {named}", page.strip_prefix(root).expect("ours").display()));
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} were looked at");
+    assert!(wrong.is_empty(), "{} lead nowhere:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// `client::wire::link` in a comment leads to a file of ours, or to something in one.
 #[test]
 fn comments_name_files_that_there_are() {

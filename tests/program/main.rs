@@ -1,5 +1,7 @@
 //! The real binary from end to end on the simulated fleet: every command, its words, its exit code and what it sent.
 
+#![allow(clippy::too_many_lines, reason = "a test tells one story")]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../engine/model/mod.rs"]

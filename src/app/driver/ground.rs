@@ -16,6 +16,7 @@ use crate::runbook::run::record::{Event, Record};
 
 impl Driver {
     /// Where the plan's Database is locked, and under which names.
+    #[expect(clippy::too_many_lines, reason = "every name under which a lease may lie is decided from the same facts")]
     pub(super) async fn ground(&self, plan: &Plan, records: &[Record]) -> Result<Ground, String> {
         let contexts: BTreeSet<String> = plan.contexts.iter().cloned().collect();
         // With them the read-only ones: what is protected under one name is protected under every other.

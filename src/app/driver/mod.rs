@@ -186,6 +186,7 @@ impl Driver {
     }
 
     /// The same under a name that was given out before.
+    #[expect(clippy::too_many_lines, reason = "the run from its plan to its end, each part once")]
     async fn start_as(&self, run: String, plan: Plan, ears: RunChannels) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
             let sentence = format!("refused by check {}: {}", check.id, check.sentence);

@@ -12,6 +12,7 @@ use crate::runbook::run::engine::{Run, StepState, Stop};
 use crate::runbook::run::record::{How, Outcome, PauseReason};
 use crate::runbook::run::ways::{self, WayOn};
 
+#[expect(clippy::too_many_lines, reason = "one arm for each end")]
 pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
     match stop {
         Stop::Finished(Outcome::Done) if !run.ways().is_empty() => {

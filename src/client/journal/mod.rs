@@ -2,8 +2,8 @@
 //!
 //! One file per run, held with an exclusive lock while it is driven. A torn last line (a crash in the middle of a
 //! write) is cut off when the journal is opened; anything else that is wrong with it is refused. After an append
-//! that failed, the journal takes no further ones: what is on the disk is no longer known. The records and their
-//! codec are [`crate::runbook::run::record`]'s.
+//! that failed, the journal takes no further ones: what is on the disk is no longer known. The records are
+//! [`crate::runbook::run::record`]'s, their lines [`crate::runbook::run::journal_lines`]'.
 
 mod copies;
 

@@ -85,6 +85,7 @@ struct Set {
 /// Groups TidbClusters. What PD confirms comes first: PDs of one cluster id that list each other are one Database, and so is
 /// whatever they list. An id in an object is a claim, which anybody can copy; it joins nothing. `spec.cluster` joins what PD
 /// does not tell of (yet), and never two that are known to be different Databases (hazard 11).
+#[expect(clippy::too_many_lines, reason = "rounds over one set of groups")]
 pub(super) fn group(fleet: &Fleet) -> Vec<Vec<ObjectRef>> {
     // One cluster under two contexts is one set of objects.
     let twice: BTreeSet<&str> =

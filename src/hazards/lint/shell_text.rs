@@ -162,6 +162,7 @@ fn joined(lines: &[&str], index: usize) -> (String, usize) {
 }
 
 /// Reads a whole text.
+#[expect(clippy::too_many_lines, reason = "one automaton over one text")]
 pub fn pieces(text: &str) -> Vec<Piece> {
     let lines: Vec<&str> = text.lines().collect();
     let fenced = lines.iter().any(|line| line.trim().starts_with("```"));

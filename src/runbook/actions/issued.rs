@@ -57,6 +57,7 @@ pub(super) fn faults(troubles: Vec<CertificateFault>, common_name: &str, facts: 
 
 /// A certificate is done when there is a good one, whoever made it: signed by the CA that was asked for, and with all that was
 /// asked for. One that is to be replaced is done when it is another one than that.
+#[expect(clippy::too_many_lines, reason = "one judgement, in the order in which its parts may be believed")]
 pub(super) fn judged(action: &impl Issues, look: &Look<'_>) -> Judged {
     let to = ObjectId::new(ObjectKind::Secret, action.secret());
     let authority = action.authority().map(|of| ObjectId::new(ObjectKind::Secret, of));

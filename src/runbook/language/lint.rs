@@ -195,6 +195,7 @@ fn inputs(runbook: &Runbook) -> Vec<BTreeMap<String, String>> {
     both
 }
 
+#[expect(clippy::too_many_lines, reason = "one document, part by part")]
 fn try_sample(
     runbook: &Runbook,
     given: &BTreeMap<String, String>,

@@ -39,6 +39,7 @@ pub fn observations() -> Vec<Observation> {
     all
 }
 
+#[expect(clippy::too_many_lines, reason = "one sample fleet")]
 fn observation(moved: bool, tls: bool) -> Observation {
     let mut fleet = Fleet::default();
     let mut say = |what| {

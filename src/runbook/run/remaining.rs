@@ -21,6 +21,7 @@ use crate::runbook::run::record::{Event, Record};
 
 /// The script for every step that no record has completed. `undoing`: the steps that put back what was sent, once a
 /// person has chosen that.
+#[expect(clippy::too_many_lines, reason = "one script from top to bottom")]
 pub fn remaining(run: &str, plan: &Plan, undoing: Option<&[PlannedStep]>, records: &[Record]) -> String {
     let mut done = BTreeSet::new();
     let mut befores: BTreeMap<&str, &Image> = BTreeMap::new();

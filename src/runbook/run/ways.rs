@@ -30,6 +30,7 @@ fn way(command: impl Into<String>, does: impl Into<String>) -> WayOn {
 
 impl Run {
     /// The ways on from where the run has stopped, what is most likely wanted first; none where it is over.
+    #[expect(clippy::too_many_lines, reason = "one arm for each cause of a stop")]
     pub fn ways_on(&self, now: Timestamp) -> Vec<WayOn> {
         let Some(pause) = self.pause().filter(|_| self.outcome().is_none()) else { return Vec::new() };
         let mut all = named_in(&pause.reason.sentence());

@@ -20,6 +20,7 @@ use crate::sim::world::PodKey;
 const DOMAIN_IN_URL: (u64, u64, u64) = (1, 5, 3);
 
 /// Refreshes `status.<component>` from the StatefulSet, the pods and PD.
+#[expect(clippy::too_many_lines, reason = "one document, field by field")]
 pub fn refresh(pass: &Pass<'_>, tc: &mut TidbCluster, component: Component, set: Option<&Value>) {
     let key = component.key();
     let mut status = tc.object["status"][key].as_object().cloned().unwrap_or_default();

@@ -81,6 +81,7 @@ pub fn handle(database: &mut Database, id: u64, request: &Request<'_>, around: &
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each path")]
 fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, around: &Surroundings<'_>) -> Answer {
     let of_the_cluster = ["/schedulers", "/stores", "/store/", "/config/rules", "/regions/"];
     if database.stores.is_empty() && of_the_cluster.iter().any(|prefix| path.starts_with(prefix)) {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 type ByName<T> = HashMap<String, (usize, Arc<T>)>;
 
+#[expect(clippy::too_many_lines, reason = "one pass over one file, in the order in which kubectl decides")]
 pub(super) fn first_wins(read: Vec<(PathBuf, Kubeconfig)>) -> Vec<Entry> {
     let mut clusters: ByName<Cluster> = HashMap::new();
     let mut users: ByName<AuthInfo> = HashMap::new();
