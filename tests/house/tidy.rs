@@ -113,16 +113,17 @@ fn pages_name_files_that_there_are() {
                 continue;
             }
             seen += 1;
-            // What is named after the module is an item of it.
-            let mut stems =
-                path.trim_end_matches('/').match_indices('/').map(|(at, _)| &path[..at]).collect::<Vec<_>>();
-            stems.push(path.trim_end_matches('/'));
-            let there = |stem: &str| {
-                let at = root.join("src").join(stem);
-                at.exists() || at.with_extension("rs").exists()
+            let source = |stem: &str| root.join("src").join(stem);
+            // A path leads to a file or a folder; what is named after a module is an item of it.
+            let leads = match named.contains("::") {
+                false => source(&path).exists(),
+                true => {
+                    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+                    ends.map(|end| &path[..end]).any(|stem| {
+                        source(stem).with_extension("rs").exists() || (stem != first && source(stem).exists())
+                    })
+                }
             };
-            let whole = !named.contains("::");
-            let leads = if whole { there(stems[stems.len() - 1]) } else { stems.len() > 1 && there(stems[1]) };
             if !leads {
                 wrong.push(format!("{}: {named}", page.strip_prefix(root).expect("ours").display()));
             }
