@@ -106,6 +106,22 @@ mod tests {
         .expect("shape")
     }
 
+    /// As a real API server showed a TidbCluster after TiDB Operator 1.6.6 had written its status.
+    #[test]
+    fn the_time_of_a_status_is_none_of_the_spec() {
+        let tc: TidbCluster = serde_json::from_value(json!({"metadata": {"name": "basic", "namespace": "db", "managedFields": [
+            {"manager": "helm", "operation": "Apply", "time": "2026-11-30T09:43:03Z", "fieldsV1": {"f:spec": {"f:timezone": {}, "f:pd": {"f:replicas": {}}}}},
+            {"manager": "tidepilot/20261130-094650-f5ea", "operation": "Update", "time": "2026-11-30T10:00:37Z", "fieldsV1": {"f:spec": {"f:acrossK8s": {}}}},
+            {"manager": OPERATOR, "operation": "Update", "time": "2026-11-30T10:09:57Z",
+             "fieldsV1": {"f:spec": {"f:pd": {"f:config": {}}}, "f:status": {"f:pd": {}}}},
+        ]}}))
+        .expect("shape");
+        let all = last_writes(&tc.metadata);
+        let by: Vec<(&str, bool)> = all.iter().map(|write| (write.by.as_str(), write.at.is_some())).collect();
+        assert_eq!(by, [("tidepilot run 20261130-094650-f5ea", true), ("helm", true), (OPERATOR, false)]);
+        assert_eq!(last_writer_of_fields(&tc, &["spec.pd.config"]).as_deref(), Some("set by tidb-controller-manager"));
+    }
+
     #[test]
     fn every_tool_is_listed_with_what_it_owns_the_newest_first() {
         let all = last_writes(&tc().metadata);

@@ -51,7 +51,7 @@ pub struct FieldManager {
     pub manager: String,
     /// `spec.clusterDomain`, `spec.pd`, `spec.pd.replicas`, `metadata.annotations[tidb.pingcap.com/x]`, …
     pub paths: Vec<String>,
-    /// When it last wrote.
+    /// When it last wrote one of them; `None` where that is not told, or is the time of a status that it wrote with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
 }

@@ -228,9 +228,13 @@ fn owned(write: &LastWrite, now: &Fields) -> String {
         None => field.clone(),
     };
     let fields: Vec<String> = write.fields.iter().map(one).collect();
-    match fields.as_slice() {
+    let fields = match fields.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
         all => format!("one or more of {}", all.join(", ")),
+    };
+    match write.at {
+        Some(_) => fields,
+        None => format!("at a time that is not kept: {fields}"),
     }
 }

@@ -119,7 +119,9 @@ where
             }
             let annotations = named(entry.pointer("/fieldsV1/f:metadata/f:annotations"));
             paths.extend(annotations.map(|(key, _)| format!("metadata.annotations[{key}]")));
-            let time = entry.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
+            // Who writes spec and status with one entry (TiDB Operator does) moves its time with each status: it tells nothing of the spec.
+            let told = entry.get("time").filter(|_| entry.pointer("/fieldsV1/f:status").is_none());
+            let time = told.and_then(Value::as_str).and_then(|time| time.parse().ok());
             Some(FieldManager { manager, paths, time })
         })
         .collect())
