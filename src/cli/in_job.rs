@@ -336,7 +336,7 @@ fn end_of(order: &Order, open: bool, job: &Seen) -> (Exit, String) {
     let without_word = if open { Exit::Paused } else { Exit::Internal };
     let Some(ended) = job.ended.as_ref().filter(|_| !job.gone) else {
         if job.gone {
-            return (Exit::Paused, format!("Job {name} was deleted from {place}; its lease lapses by itself{resume}"));
+            return (Exit::Paused, format!("Job {name} was deleted from {place}: it comes to a safe stop and gives its lease back, which else lapses by itself{resume}"));
         }
         let why = job.trouble.clone().unwrap_or_else(|| "its pod left no word".to_owned());
         return (without_word, format!("Job {name} in {place} is over: {why}{resume}"));
