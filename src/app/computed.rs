@@ -27,6 +27,7 @@ impl App {
         let mut checked = check_among(&self.fleet, self.databases(), only, self.now);
         let open: Vec<Standing> = self.runs.iter().filter(|run| run.open).cloned().collect();
         into_findings(&open, self.databases(), &mut checked.findings);
+        self.settle(&mut checked.findings);
         checked
     }
 

@@ -151,19 +151,19 @@ impl App {
         self.fleet.clusters.get(context).is_some_and(|cluster| cluster.freshness.is_live())
     }
 
-    /// How much is wrong with the KubeClusters that a Database is in.
-    fn wrong_around(&self, database: &Database) -> usize {
+    /// Whether something is wrong with the KubeClusters that a Database is in.
+    fn is_wrong_around(&self, database: &Database) -> bool {
         let near = self.around();
-        let here = |problem: &&fleet::problem::Problem| {
+        let here = |problem: &fleet::problem::Problem| {
             problem.about.iter().any(|about| database.tidb_clusters.iter().any(|of| of.context == about.context))
         };
-        near.iter().filter(here).count()
+        near.iter().any(here)
     }
 
     /// The worst that is known of a Database; one that is not wholly seen is never good.
     pub fn database_level(&self, index: usize) -> Level {
         match self.databases().get(index) {
-            Some(database) if self.wrong_and_expected(database).0 > 0 => Level::Bad,
+            Some(database) if self.wrong_rows(database).0 > 0 => Level::Bad,
             Some(database) if !database.problems.is_empty() => Level::Working,
             Some(database) if database.unseen.is_empty() => Level::Good,
             _ => Level::Unknown,
@@ -212,15 +212,15 @@ impl App {
     }
 
     /// Why a problem is none: a run is at work on it, or it goes by itself.
-    fn expected(&self, database: &Database, problem: &fleet::problem::Problem) -> Option<String> {
+    pub(super) fn expected(&self, database: &Database, problem: &fleet::problem::Problem) -> Option<String> {
         let run = standing::explained(&self.runs, database, problem).map(Standing::expected);
         run.or_else(|| self.settling(database, problem).map(str::to_owned))
     }
 
-    /// Problems of a Database that no run explains, and those that one does.
-    pub fn wrong_and_expected(&self, database: &Database) -> (usize, usize) {
-        let expected = database.problems.iter().filter(|problem| self.expected(database, problem).is_some()).count();
-        (database.problems.len() - expected + self.wrong_around(database), expected)
+    /// Whether anything is wrong with a Database, or with the KubeClusters that it is in, that is not expected.
+    fn any_wrong(&self, database: &Database) -> bool {
+        let wrong = |problem: &fleet::problem::Problem| self.expected(database, problem).is_none();
+        database.problems.iter().any(wrong) || self.is_wrong_around(database)
     }
 
     /// Whether a finding says that something is wrong now: risks, and what is not seen, say no such thing.
@@ -229,15 +229,21 @@ impl App {
         own.flat_map(|database| &database.problems).chain(self.around()).any(|problem| says(finding, problem))
     }
 
-    /// The rows of the problems that are wrong now and those that are expected: of the Database on the screen; where the list is in
-    /// front, all of its rows. One number, wherever it stands.
+    /// The rows of the problems of a Database that are wrong now and those that are expected; where the list is in front, all of
+    /// its rows. One number, wherever it stands: header, overview, and list of Databases.
     pub fn wrong_rows(&self, database: &Database) -> (usize, usize) {
-        let all = if *self.view() == View::Findings { self.checked() } else { self.checked_about(None) };
-        let wrong = |finding: &&Finding| self.is_wrong(finding);
+        let listed = *self.view() == View::Findings;
+        let on_screen = self.database().is_some_and(|here| here.tidb_clusters == database.tidb_clusters);
+        let all = if on_screen && !listed { self.checked_about(None) } else { self.checked() };
+        let near = |finding: &Finding| match &finding.database {
+            Some(name) => *name == database.name,
+            None => finding.subjects.iter().any(|of| database.tidb_clusters.iter().any(|tc| tc.context == of.context)),
+        };
+        let wrong = |finding: &&Finding| (listed || near(finding)) && self.is_wrong(finding);
         let expected = all.findings.iter().filter(wrong).filter(|finding| finding.expected.is_some()).count();
         let bad = all.findings.iter().filter(wrong).count() - expected;
         // What only repeats another finding is left out of the list, and is wrong all the same.
-        let least = usize::from(self.wrong_and_expected(database).0 > 0);
+        let least = usize::from(self.any_wrong(database));
         (bad.max(least), expected)
     }
 

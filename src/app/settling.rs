@@ -12,6 +12,7 @@ use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::pd::{MemberId, PdView};
 use crate::fleet::problem::{Problem, ProblemKind};
+use crate::hazards::{Finding, says};
 
 /// A heartbeat, and the look that sees it.
 const SETTLES: SignedDuration = SignedDuration::from_secs(15);
@@ -29,8 +30,8 @@ pub(super) struct Leads {
 struct Changed {
     leader: MemberId,
     at: Timestamp,
-    /// The screen says that stores settle, until a tick finds that the time is over.
-    told: bool,
+    /// Until a tick finds that the time is over: what is counted and kept in between stays right.
+    settling: bool,
 }
 
 impl Leads {
@@ -42,19 +43,19 @@ impl Leads {
         // The other pods name it some looks later: the change is that of the first one.
         let known = self.changed.get(&cluster).is_some_and(|last| last.leader == leader);
         if other && !known {
-            self.changed.insert(cluster, Changed { leader, at: view.at, told: true });
+            self.changed.insert(cluster, Changed { leader, at: view.at, settling: true });
         }
     }
 
-    fn is_new(&self, cluster: u64, now: Timestamp) -> bool {
-        self.changed.get(&cluster).is_some_and(|last| now.duration_since(last.at) < SETTLES)
+    fn is_new(&self, cluster: u64) -> bool {
+        self.changed.get(&cluster).is_some_and(|last| last.settling)
     }
 
     /// Whether the time of a change has ended since this was asked before.
     pub fn ended(&mut self, now: Timestamp) -> bool {
         let mut ended = false;
         for last in self.changed.values_mut().filter(|last| now.duration_since(last.at) >= SETTLES) {
-            ended |= std::mem::take(&mut last.told);
+            ended |= std::mem::take(&mut last.settling);
         }
         ended
     }
@@ -64,7 +65,7 @@ impl App {
     /// Why a problem goes by itself within seconds, where it does.
     pub fn settling(&self, database: &Database, problem: &Problem) -> Option<&'static str> {
         let id: u64 = database.id.as_deref()?.parse().ok()?;
-        let new = self.leads.is_new(id, self.now);
+        let new = self.leads.is_new(id);
         let silent = |name: &str| {
             let of = database.stores.iter().find(|row| row.store.id.to_string() == name);
             of.is_some_and(|row| row.store.state == "Disconnected")
@@ -72,6 +73,19 @@ impl App {
         let mut stores = problem.about.iter().filter(|about| about.kind == "store");
         (new && problem.kind == ProblemKind::StoreNotUp && stores.all(|store| silent(&store.name)))
             .then_some("expected: PD's leader has changed, and has not heard of it yet")
+    }
+
+    /// Notes which findings say nothing but what settles, and what a run accounts for beside it.
+    pub(super) fn settle(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|finding| finding.expected.is_none()) {
+            let database = self.databases().iter().find(|database| finding.database.as_ref() == Some(&database.name));
+            let Some(database) = database else { continue };
+            let said = || database.problems.iter().filter(|problem| says(finding, problem));
+            let why = said().find_map(|problem| self.settling(database, problem));
+            if why.is_some() && said().all(|problem| self.expected(database, problem).is_some()) {
+                finding.expected = why.map(str::to_owned);
+            }
+        }
     }
 }
 
@@ -90,6 +104,12 @@ mod tests {
         leads.note(ObjectRef::new("east", "db", pod), &PdView { at: second(at), answer: Ok(answer) });
     }
 
+    /// Whether its leader is new after the tick of this second.
+    fn new(leads: &mut Leads, at: i64) -> bool {
+        leads.ended(second(at));
+        leads.is_new(7)
+    }
+
     #[test]
     fn two_leaders_that_stand_for_one_cluster_are_no_change() {
         let mut leads = Leads::default();
@@ -99,10 +119,10 @@ mod tests {
             if at % 60 == 0 {
                 names(&mut leads, at, "pd-1", 2);
             }
-            assert!(!leads.is_new(7, second(at)), "at {at} s");
+            assert!(!new(&mut leads, at), "at {at} s");
         }
         names(&mut leads, 300, "pd-0", 2);
-        assert!(leads.is_new(7, second(314)) && !leads.is_new(7, second(315)));
+        assert!(new(&mut leads, 314) && !new(&mut leads, 315));
     }
 
     #[test]
@@ -113,10 +133,10 @@ mod tests {
         }
         names(&mut leads, 10, "pd-0", 2);
         names(&mut leads, 20, "pd-1", 2);
-        assert!(leads.is_new(7, second(24)) && !leads.is_new(7, second(25)));
+        assert!(new(&mut leads, 24) && !new(&mut leads, 25));
         names(&mut leads, 30, "pd-0", 1);
-        assert!(leads.is_new(7, second(44)));
-        assert!(!leads.is_new(8, second(44)), "another cluster");
+        assert!(new(&mut leads, 44));
+        assert!(!leads.is_new(8), "another cluster");
     }
 
     #[test]

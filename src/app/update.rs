@@ -123,6 +123,9 @@ impl App {
         let before = self.minute.replace(minute);
         let clock = self.options.clock && before.is_some_and(|before| before != minute);
         let settled = self.leads.ended(self.now);
+        if settled {
+            self.forget_computed();
+        }
         self.dirty = over || ages || driving || clock || settled || self.fades();
     }
 

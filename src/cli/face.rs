@@ -96,10 +96,14 @@ where
     Drive: Future<Output = RunEnd> + Send + 'static,
 {
     let (end, unused) = drive_to_hand_over(face, teller, start).await;
+    warn_of_unused(&unused);
+    end
+}
+
+pub(super) fn warn_of_unused(unused: &BTreeSet<String>) {
     for text in unused {
         complain(&format!("warning: --confirm {text} answered no gate"));
     }
-    end
 }
 
 /// The same for what goes on elsewhere with the same answers. Also tells which `--confirm` answered nothing here.

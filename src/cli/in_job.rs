@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use self::ordering::{Ordered, ordered, seen_by_pod, stops};
-use super::face::{FaceArgs, RunOutput, Said, answer, drive_to_hand_over, finish, flagged, told};
+use super::face::{FaceArgs, RunOutput, Said, answer, drive_to_hand_over, finish, flagged, told, warn_of_unused};
 use super::shared_options::{Connect, namespace_of};
 use super::signals::{Signals, asked};
 use super::{complain, note, print};
@@ -139,7 +139,7 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
     let found: Arc<Mutex<Option<ToDrive>>> = Arc::default();
     let (slot, own, run) = (Arc::clone(&found), driver.clone(), id.to_owned());
     // What answers nothing here goes along with the Job, and is asked for there.
-    let (end, _) = drive_to_hand_over(face, &mut teller, |ears| async move {
+    let (end, unused) = drive_to_hand_over(face, &mut teller, |ears| async move {
         match own.to_hand_over(&run, ears).await {
             Ok(to_drive) => {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(to_drive);
@@ -150,6 +150,7 @@ pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, 
     })
     .await;
     let Some(to_drive) = found.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        warn_of_unused(&unused);
         return finish(&end, face, connect, &teller).await;
     };
     let mut given = None;
@@ -336,7 +337,12 @@ fn end_of(order: &Order, open: bool, job: &Seen) -> (Exit, String) {
     let without_word = if open { Exit::Paused } else { Exit::Internal };
     let Some(ended) = job.ended.as_ref().filter(|_| !job.gone) else {
         if job.gone {
-            return (Exit::Paused, format!("Job {name} was deleted from {place}: it comes to a safe stop and gives its lease back, which else lapses by itself{resume}"));
+            return (
+                Exit::Paused,
+                format!(
+                    "Job {name} was deleted from {place}: it comes to a safe stop and gives its lease back, which else lapses by itself{resume}"
+                ),
+            );
         }
         let why = job.trouble.clone().unwrap_or_else(|| "its pod left no word".to_owned());
         return (without_word, format!("Job {name} in {place} is over: {why}{resume}"));

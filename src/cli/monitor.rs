@@ -144,7 +144,7 @@ async fn look(links: &Links, connect: &Connect) -> Looked {
     let (open, whole) = match connect.driver(links.clone()) {
         Ok(driver) => {
             let work = driver.open_work(Some(&fleet)).await;
-            (work.open(), work.unseen.is_empty())
+            (work.open(), work.is_whole())
         }
         Err(_) => (Vec::new(), false),
     };

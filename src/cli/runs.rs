@@ -370,6 +370,9 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
     for sentence in &work.unseen {
         complain(&format!("open runs not seen in {sentence}"));
     }
+    for sentence in &work.narrowed {
+        complain(sentence);
+    }
     work
 }
 

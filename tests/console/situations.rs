@@ -87,8 +87,7 @@ fn stores_that_a_new_leader_has_not_heard_of_are_expected() {
     use tidepilot::fleet::What;
     use tidepilot::fleet::pd::MemberId;
     let mut app = scene("overview", options());
-    let counted = |app: &App| app.wrong_and_expected(app.database().expect("one"));
-    let (wrong, expected) = counted(&app);
+    read(&mut app, &[("overview", "2 wrong"), ("db", "✖ 2 wrong, 1 unseen"), ("problems", "store-not-up  wrong")]);
     for mut change in fixture::fleet() {
         let What::Pd { pod, view } = &mut change.what else { continue };
         if let (true, Ok(answer)) = (pod.namespace == "db", &mut view.answer) {
@@ -98,9 +97,28 @@ fn stores_that_a_new_leader_has_not_heard_of_are_expected() {
             app.update(Message::Fleet(change), fixture::now());
         }
     }
-    assert_eq!(counted(&app), (wrong - 1, expected + 1));
-    app.update(Message::Resize, fixture::earlier(-20));
-    assert_eq!(counted(&app), (wrong, expected), "by then each has been heard of, or is wrong");
+    let one = [
+        ("overview", "1 expected ✖ 1 wrong"),
+        ("db", "✖ 1 wrong   ◐ 1 expected"),
+        ("db", "✖ 1 wrong, 1 unseen"),
+        ("problems", "store-not-up  expected"),
+    ];
+    read(&mut app, &one);
+    app.update(Message::Tick, fixture::earlier(-14));
+    read(&mut app, &one);
+    app.update(Message::Tick, fixture::earlier(-20));
+    // By then each has been heard of, or is wrong.
+    read(&mut app, &[("overview", "2 wrong"), ("db", "✖ 2 wrong, 1 unseen"), ("problems", "store-not-up  wrong")]);
+}
+
+/// Each view shows this.
+#[track_caller]
+fn read(app: &mut App, wanted: &[(&str, &str)]) {
+    for (view, wanted) in wanted {
+        press(app, &format!(":{view}<enter>"));
+        let shown = crate::questions::screen_of(app, (160, 44));
+        assert!(shown.contains(wanted), "{view} does not show {wanted:?}:\n{shown}");
+    }
 }
 
 /// An undo of a run that is over asks: its heading does not say that it is done.

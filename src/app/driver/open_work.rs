@@ -41,9 +41,16 @@ pub struct OpenWork {
     /// Heads of the open runs that the clusters know.
     pub heads: Vec<Head>,
     pub unseen: Vec<String>,
+    /// One sentence for each context of which only the namespaces with TidbClusters were looked into.
+    pub narrowed: Vec<String>,
 }
 
 impl OpenWork {
+    /// Whether no open run can be missing: all of every cluster was looked into.
+    pub fn is_whole(&self) -> bool {
+        self.unseen.is_empty() && self.narrowed.is_empty()
+    }
+
     pub fn open(&self) -> Vec<Standing> {
         self.runs.iter().filter(|run| run.open).cloned().collect()
     }
@@ -109,7 +116,7 @@ impl Driver {
         if let Some(fleet) = fleet {
             runs.iter_mut().for_each(|run| run.seen(fleet));
         }
-        OpenWork { runs, heads: found.heads, unseen: found.unseen }
+        OpenWork { runs, heads: found.heads, unseen: found.unseen, narrowed: found.narrowed }
     }
 
     /// How a run found in a cluster stands. What cannot be read of it may have sent something.
@@ -220,4 +227,16 @@ fn stale(holder: &lease::Holder) -> bool {
     let Ok(renewed) = holder.renewed.parse::<jiff::Timestamp>() else { return false };
     let age = super::now().duration_since(renewed).as_secs();
     age > i64::try_from(holder.duration_s).unwrap_or(i64::MAX).saturating_add(SKEW_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_looked_for_in_some_namespaces_only_is_not_whole() {
+        assert!(OpenWork::default().is_whole());
+        assert!(!OpenWork { narrowed: vec!["some".into()], ..OpenWork::default() }.is_whole());
+        assert!(!OpenWork { unseen: vec!["dark".into()], ..OpenWork::default() }.is_whole());
+    }
 }

@@ -4,8 +4,10 @@
 
 use serde_json::Value;
 
+use crate::fleet::object::ObjectId;
 use crate::runbook::action::Reversibility;
 use crate::runbook::actions::Action;
+use crate::runbook::image::Image;
 use crate::runbook::plan::{Confirm, Gate, PlannedStep};
 use crate::runbook::run::effect::{Effect, Stop};
 use crate::runbook::run::record::Event;
@@ -41,6 +43,10 @@ impl Run {
         if self.confirmed.contains(id) && !(step.approvers > 1 && self.people.ask_again(id)) {
             return None;
         }
+        let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
+        let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
+        let others: Vec<&PlannedStep> = others.collect();
+        let put_back = self.put_back(step, &others);
         let question = match &text {
             Some(text) => {
                 let back = match step.reversibility {
@@ -51,14 +57,10 @@ impl Run {
                 // Names repeat from cluster to cluster: what the step touches is said where the text does not say it.
                 let target = step.action.target().to_string();
                 let target = if target == *text { String::new() } else { format!(" [{target}]") };
-                format!("{}{target}{back}.{again} Type {text} to go on.", self.title_of(step))
+                format!("{}{target}{back}.{again}{put_back} Type {text} to go on.", self.title_of(step))
             }
             None => {
-                let shares = |other: &&PlannedStep| other.id != step.id && other.confirm == step.confirm;
-                let others = self.steps().iter().filter(shares).filter(|s| *self.state(&s.id) == StepState::Pending);
-                let others: Vec<&PlannedStep> = others.collect();
                 let stays = self.what_stays();
-                let put_back = self.put_back(step, &others);
                 match others.len() {
                     0 => format!("{} — go on?{stays}{put_back}", self.title_of(step)),
                     more => format!("{}, and {more} more like it — go on?{stays}{put_back}", self.title_of(step)),
@@ -74,13 +76,9 @@ impl Run {
         if self.undo.is_none() {
             return String::new();
         }
-        let shown = |value: &Value| if value.is_null() { "(not set)".to_owned() } else { value.to_string() };
         let of = |step: &&PlannedStep| {
-            let (name, changes) = (undone(&step.id).unwrap_or(&step.id), step.before.changes(&step.after));
-            let one = |(path, before, after): (String, Value, Value)| {
-                format!("{name} {path} {} → {}", shown(&before), shown(&after))
-            };
-            changes.into_iter().map(one).collect::<Vec<_>>()
+            let name = undone(&step.id).unwrap_or(&step.id);
+            back(name, &step.action, &step.before, &step.after)
         };
         let all: Vec<String> = std::iter::once(&step).chain(others).flat_map(of).collect();
         if all.is_empty() {
@@ -115,6 +113,31 @@ impl Run {
     }
 }
 
+/// What one step of an undo changes, one sentence each.
+fn back(name: &str, action: &Action, before: &Image, after: &Image) -> Vec<String> {
+    // What was made goes as a whole: it has no values that become others.
+    if *after == Image::Absent {
+        let what = match action {
+            Action::DeleteObject(delete) => ObjectId::new(delete.object_kind, &delete.target).to_string(),
+            other => other.target().to_string(),
+        };
+        return vec![format!("{name} {what} is deleted")];
+    }
+    let one =
+        |(path, before, after): (String, Value, Value)| format!("{name} {path} {} → {}", shown(&before), shown(&after));
+    before.changes(after).into_iter().map(one).collect()
+}
+
+/// A value on one line; one that would fill the question is cut.
+fn shown(value: &Value) -> String {
+    const LONGEST: usize = 120;
+    let text = if value.is_null() { "(not set)".to_owned() } else { value.to_string() };
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Id of the gate before a write that was accepted once and is not so.
 pub(in crate::runbook) fn overwrite_gate(step: &str) -> String {
     format!("overwrite/{step}")
@@ -128,5 +151,27 @@ pub(in crate::runbook) fn answered(gate: Gate, text: Option<String>) -> Vec<Effe
             let text = wanted.as_ref().map(|_| typed);
             vec![Effect::Append(Event::Confirmed { gate: gate.id, text }), Effect::Observe]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::ObjectRef;
+    use crate::fleet::object::ObjectKind;
+    use crate::runbook::actions::DeleteObject;
+    use serde_json::json;
+
+    #[test]
+    fn an_undo_of_what_was_made_says_that_it_is_deleted_and_a_long_value_is_cut() {
+        let target = ObjectRef::new("east", "db", "x");
+        let object_kind = ObjectKind::Certificate;
+        let delete = DeleteObject { target, object_kind, uid: None, made_by: Some("r".into()) };
+        let action = Action::DeleteObject(delete);
+        let told = |before: Image, after: Image| back("issue-x", &action, &before, &after);
+        assert_eq!(told(Image::Nothing, Image::Absent), ["issue-x Certificate east/db/x is deleted"]);
+        let long = Image::of_fields([("spec.a".into(), json!("é".repeat(500)))].into());
+        let told = told(Image::Nothing, long);
+        assert_eq!(told, [format!("issue-x spec.a (not set) → \"{}…", "é".repeat(119))]);
     }
 }

@@ -127,11 +127,13 @@ impl Standing {
                         pod.is_some_and(|(of, pod)| self.corrects.contains(&pod_name(&of, pod)))
                     })
             }
-            // Whatever else says nothing but what the run explains is explained with it.
-            _ => {
+            "store-not-up" | "component-not-settled" | "outside-ready" | "peer-url-unexpected" => {
                 let mut said = database.problems.iter().filter(|problem| says(finding, problem)).peekable();
                 said.peek().is_some() && said.all(|problem| self.explains(database, problem))
             }
+            // A peerURL that no member can use makes others panic whoever is at work on it, and Ready that comes too early is so
+            // after the run as well: a name stands above only where the run both brings it about and ends it.
+            _ => false,
         }
     }
 
@@ -278,6 +280,41 @@ mod tests {
         assert!(restarting.explains_finding(&ill, &finding(0)) && !restarting.explains_finding(&ill, &finding(1)));
         // Its leader moves, and the next one hears of the stores anew.
         assert_eq!(told(run(Some(Component::Pd), None)), [true; 4]);
+    }
+
+    #[test]
+    fn what_breaks_other_members_is_never_the_doing_of_a_run() {
+        let of = ObjectRef::new("sample", "db", "basic");
+        let fleet = sample::observations().remove(0).fleet;
+        let mut database = database_of(&fleet, &of).expect("a Database");
+        let (id, pod) = (database.members[0].id, database.members[0].pod.clone().expect("a pod"));
+        let on_member = || Subject::of_pd("member", id.hex());
+        let on_part = || Subject::tidb_cluster(&of);
+        database.problems = vec![
+            Problem::new(ProblemKind::PeerUrl, on_member(), "another"),
+            Problem::new(ProblemKind::NotReady, on_part(), "not Ready"),
+            Problem::new(ProblemKind::OutsideReady, on_part(), "Pump"),
+        ];
+        let run = Standing {
+            open: true,
+            sent: true,
+            target: of.to_string(),
+            restarts: [of.to_string()].into(),
+            corrects: [pod_name(&of, &pod)].into(),
+            ..Standing::default()
+        };
+        for (name, subject, expected) in [
+            ("peer-url-unexpected", on_member(), true),
+            ("malformed-peer-url", on_member(), false),
+            ("peer-url-wrong-scheme", on_member(), false),
+            ("not-ready", on_part(), true),
+            ("ready-too-early", on_part(), false),
+            ("component-not-settled", on_part(), true),
+            ("outside-ready", on_part(), true),
+        ] {
+            let finding = Finding::new(name, Some(&database.name), "so").on(subject);
+            assert_eq!(run.explains_finding(&database, &finding), expected, "{name}");
+        }
     }
 
     #[test]
