@@ -107,7 +107,8 @@ impl History {
             return;
         }
         all.iter().for_each(|after| self.set(kind, change, known.get(&after.key()), after));
-        let gone = known.keys().filter(|key| !all.iter().any(|one| one.key() == **key));
+        let there: BTreeSet<ObjectKey> = all.iter().map(Keyed::key).collect();
+        let gone = known.keys().filter(|key| !there.contains(key));
         gone.for_each(|key| self.put(kind, change, key, Became::Gone));
     }
 

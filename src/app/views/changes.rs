@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::app::seen::{Became, Kind, Seen};
 use crate::app::words::Level;
 use crate::fleet::ObjectRef;
-use crate::fleet::edits::{Edit, Edited as _, Fields, PARTITION};
+use crate::fleet::edits::{Difference, Edited as _, Fields, KeptValue, PARTITION};
 use crate::fleet::managed_fields::{LastWrite, OPERATOR, last_writes};
 use crate::fleet::revision::{Step, steps};
 
@@ -111,8 +111,9 @@ fn arrow(app: &App) -> &'static str {
     if app.options.ascii { "->" } else { "→" }
 }
 
-fn words(app: &App, edits: &[Edit]) -> String {
-    edits.iter().map(|edit| edit.words(arrow(app))).collect::<Vec<_>>().join(", ")
+/// `nothing`: what is said where nothing is other that is kept.
+fn words(app: &App, difference: &Difference, nothing: &str) -> String {
+    if difference.is_empty() { nothing.to_owned() } else { difference.words(arrow(app)) }
 }
 
 /// What came in while this session looked.
@@ -125,11 +126,8 @@ fn seen(app: &App) -> Vec<Told> {
             Became::Other(moved) => {
                 let by: Vec<&str> = moved.by.iter().map(|(name, _)| name.as_str()).collect();
                 let by = if by.is_empty() { "(not told)".to_owned() } else { by.join(", ") };
-                let what = match moved.edits.as_slice() {
-                    [] => "fields whose values are not kept here: configuration, resources, variables".to_owned(),
-                    edits => words(app, edits),
-                };
-                (by, what)
+                let unkept = "fields whose values are not kept here: configuration, resources, variables";
+                (by, words(app, &moved.difference, unkept))
             }
         };
         let key = format!("seen {}", one.number);
@@ -141,14 +139,14 @@ fn seen(app: &App) -> Vec<Told> {
 /// How the operator goes from pod to pod is no change that anybody made; by hand it is one.
 fn rolls(one: &Seen) -> bool {
     let Became::Other(moved) = &one.became else { return false };
-    let only = !moved.edits.is_empty() && moved.edits.iter().all(|edit| edit.field == PARTITION);
-    only && moved.by.iter().all(|(by, _)| by == OPERATOR)
+    moved.difference.only(|field| field == PARTITION) && moved.by.iter().all(|(by, _)| by == OPERATOR)
 }
 
 /// A template that Kubernetes keeps says more than what was seen of the same change.
 fn doubled(one: &Seen, templates: &[Step<'_>]) -> bool {
     let Became::Other(moved) = &one.became else { return false };
-    let only = moved.edits.iter().all(|edit| edit.field.starts_with("spec.template."));
+    // Nothing that is kept is other: then it is the template, or something that nobody sees.
+    let only = moved.difference.is_empty() || moved.difference.only(|field| field.starts_with("spec.template."));
     one.kind == Kind::StatefulSet
         && only
         && templates.iter().any(|step| set_of(step) == one.of && near(step, Some(one.written())))
@@ -169,10 +167,7 @@ fn templates(app: &App) -> Vec<Told> {
     let told = all.iter().map(|step| {
         let of = set_of(step);
         let by = writer(app, &of, step).unwrap_or_else(|| "(not kept)".to_owned());
-        let edits = match step.edits.as_slice() {
-            [] => "nothing that is shown".to_owned(),
-            edits => words(app, edits),
-        };
+        let edits = words(app, &step.difference, "nothing that is told");
         let key = format!("{of} {}", step.to.name);
         let at = step.to.since();
         Told { key, kind: Kind::StatefulSet, of, at, by, what: format!("template: {edits}") }
@@ -223,7 +218,7 @@ fn last(app: &App, kind: Kind, of: &ObjectRef, writes: &[LastWrite], now: &Field
 
 /// The fields that a tool owns, each with the value that is there now, where it is one and is kept.
 fn owned(write: &LastWrite, now: &Fields) -> String {
-    let one = |field: &String| match now.get(field) {
+    let one = |field: &String| match now.get(field).and_then(KeptValue::shown) {
         Some(value) => format!("{field} (now {value})"),
         None => field.clone(),
     };

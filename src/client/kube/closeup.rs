@@ -142,7 +142,7 @@ async fn revisions(link: &Link, place: &Place) -> Result<Vec<Revision>, String> 
     let path = format!("/apis/apps/v1/namespaces/{}/controllerrevisions?labelSelector={selector}", place.namespace);
     let listed = pages::list::<Value>(link, &path, REVISIONS).await;
     let listed = listed.map_err(|trouble| right_for(trouble, "list", "controllerrevisions"))?;
-    Ok(listed.items.iter().filter_map(|one| Revision::read(&place.context, one)).collect())
+    Ok(listed.items.iter().filter_map(|one| Revision::read(&place.context, &place.namespace, one)).collect())
 }
 
 /// The sentence of a trouble; of a refusal, with the right that is missing.
