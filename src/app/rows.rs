@@ -151,19 +151,19 @@ impl App {
         self.fleet.clusters.get(context).is_some_and(|cluster| cluster.freshness.is_live())
     }
 
-    /// Whether something is wrong with the KubeClusters that a Database is in.
-    fn is_wrong_around(&self, database: &Database) -> bool {
+    /// How much is wrong with the KubeClusters that a Database is in.
+    fn wrong_around(&self, database: &Database) -> usize {
         let near = self.around();
-        let here = |problem: &fleet::problem::Problem| {
+        let here = |problem: &&fleet::problem::Problem| {
             problem.about.iter().any(|about| database.tidb_clusters.iter().any(|of| of.context == about.context))
         };
-        near.iter().any(here)
+        near.iter().filter(here).count()
     }
 
     /// The worst that is known of a Database; one that is not wholly seen is never good.
     pub fn database_level(&self, index: usize) -> Level {
         match self.databases().get(index) {
-            Some(database) if self.wrong_rows(database).0 > 0 => Level::Bad,
+            Some(database) if self.wrong_problems(database).0 > 0 => Level::Bad,
             Some(database) if !database.problems.is_empty() => Level::Working,
             Some(database) if database.unseen.is_empty() => Level::Good,
             _ => Level::Unknown,
@@ -217,10 +217,11 @@ impl App {
         run.or_else(|| self.settling(database, problem).map(str::to_owned))
     }
 
-    /// Whether anything is wrong with a Database, or with the KubeClusters that it is in, that is not expected.
-    fn any_wrong(&self, database: &Database) -> bool {
-        let wrong = |problem: &fleet::problem::Problem| self.expected(database, problem).is_none();
-        database.problems.iter().any(wrong) || self.is_wrong_around(database)
+    /// How many problems of a Database, and of the KubeClusters that it is in, are wrong, and how many are expected. For lists of many:
+    /// no hazard is looked for.
+    pub fn wrong_problems(&self, database: &Database) -> (usize, usize) {
+        let expected = database.problems.iter().filter(|problem| self.expected(database, problem).is_some()).count();
+        (database.problems.len() - expected + self.wrong_around(database), expected)
     }
 
     /// Whether a finding says that something is wrong now: risks, and what is not seen, say no such thing.
@@ -229,12 +230,11 @@ impl App {
         own.flat_map(|database| &database.problems).chain(self.around()).any(|problem| says(finding, problem))
     }
 
-    /// The rows of the problems of a Database that are wrong now and those that are expected; where the list is in front, all of
-    /// its rows. One number, wherever it stands: header, overview, and list of Databases.
+    /// The rows of the problems of the Database on the screen that are wrong now and those that are expected; where the list is in
+    /// front, all of its rows. One number in the header and beneath it.
     pub fn wrong_rows(&self, database: &Database) -> (usize, usize) {
         let listed = *self.view() == View::Findings;
-        let on_screen = self.database().is_some_and(|here| here.tidb_clusters == database.tidb_clusters);
-        let all = if on_screen && !listed { self.checked_about(None) } else { self.checked() };
+        let all = if listed { self.checked() } else { self.checked_about(None) };
         let near = |finding: &Finding| match &finding.database {
             Some(name) => *name == database.name,
             None => finding.subjects.iter().any(|of| database.tidb_clusters.iter().any(|tc| tc.context == of.context)),
@@ -243,7 +243,7 @@ impl App {
         let expected = all.findings.iter().filter(wrong).filter(|finding| finding.expected.is_some()).count();
         let bad = all.findings.iter().filter(wrong).count() - expected;
         // What only repeats another finding is left out of the list, and is wrong all the same.
-        let least = usize::from(self.any_wrong(database));
+        let least = usize::from(self.wrong_problems(database).0 > 0);
         (bad.max(least), expected)
     }
 

@@ -30,7 +30,7 @@ fn rows(app: &App) -> Vec<Row> {
         let quorum = quorum_level(database);
         let mut contexts: Vec<&str> = database.tidb_clusters.iter().map(|of| of.context.as_str()).collect();
         contexts.dedup();
-        let (bad, expected) = app.wrong_rows(database);
+        let (bad, expected) = app.wrong_problems(database);
         let state = match (bad, database.unseen.len()) {
             (0, 0) if expected > 0 => format!("{expected} expected"),
             (0, 0) => "all well".to_owned(),
