@@ -15,7 +15,8 @@ use super::{BINARY, Demo, FOREIGN, Room};
 
 /// Escape as a key of its own: a bare ESC byte and the byte after it would be taken for Alt.
 pub const ESC: &str = "\x1b[27u";
-const WAIT: Duration = Duration::from_secs(40);
+/// Longest wait for a screen. Hundreds of keys in a row, each drawn, over a list of 1,500 rows take a debug build a minute on a busy machine.
+const WAIT: Duration = Duration::from_secs(150);
 
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
