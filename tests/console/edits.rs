@@ -199,7 +199,7 @@ fn a_ticket_has_the_time_of_each_age_and_a_word_where_there_is_nothing() {
     }
     // An empty list is no empty page.
     for (view, wanted) in
-        [(":forwards<enter>", "No port"), (":changes<enter>", "Nothing was changed"), ("!", "no TidbCluster was found")]
+        [(":forwards<enter>", "No port"), (":changes<enter>", "No cluster yet"), ("!", "no TidbCluster was found")]
     {
         let mut app = App::new(options());
         press(&mut app, view);
