@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{App, views};
 use crate::fleet::certificate_list::{Certificate, certificates};
-use crate::fleet::database::{Database, databases};
+use crate::fleet::database::Database;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::upgrade::versions;
 use crate::fleet::{self, ObjectRef};
@@ -15,7 +15,7 @@ use crate::runbook::run::standing::{Standing, into_findings};
 
 impl App {
     pub fn databases(&self) -> &[Database] {
-        self.databases.get_or_init(|| databases(&self.fleet))
+        self.databases.get_or_init(|| self.former.borrow_mut().databases(&self.fleet))
     }
 
     /// What is wrong or risky in all Databases.
@@ -63,7 +63,9 @@ impl App {
 
     /// What was computed of the fleet, of the runs, or of the choice of a Database, is good no more.
     pub(super) fn forget_computed(&mut self) {
-        self.databases.take();
+        if let Some(before) = self.databases.take() {
+            self.former.get_mut().keep(before);
+        }
         self.checked.take();
         self.checked_here.take();
         self.around.take();

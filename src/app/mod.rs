@@ -60,6 +60,7 @@ use jiff::Timestamp;
 use crate::counted::counted;
 use crate::fleet::certificate_list::Certificate;
 use crate::fleet::database::Database;
+use crate::fleet::database::kept::KeptDatabases;
 use crate::fleet::problem::ProblemKind;
 use crate::fleet::weather::Weather;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
@@ -107,6 +108,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Computed when asked for after the fleet has changed.
     databases: OnceLock<Vec<Database>>,
+    /// Those of before the last change.
+    former: RefCell<KeptDatabases>,
     checked: OnceLock<Checked>,
     /// Of the Database on the screen alone.
     checked_here: OnceLock<Checked>,
@@ -190,6 +193,7 @@ impl App {
             now: Timestamp::UNIX_EPOCH,
             fleet: Fleet::default(),
             databases: OnceLock::new(),
+            former: RefCell::default(),
             checked: OnceLock::new(),
             checked_here: OnceLock::new(),
             weather: BTreeMap::new(),

@@ -10,6 +10,7 @@ use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
 use super::words::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
+use crate::fleet::database::kept::namespace;
 use crate::fleet::{Change, Freshness, ObjectRef, What};
 use crate::runbook::plan::Gate;
 
@@ -42,7 +43,9 @@ impl App {
                     self.leaving.note(view);
                     self.leads.note(ObjectRef::new(&change.context, &pod.namespace, &pod.name), view);
                 }
+                let about = namespace(&self.fleet, &change);
                 if self.fleet.moves(change) {
+                    self.former.get_mut().note(about);
                     self.fleet_change += 1;
                     self.forget_computed();
                 } else {

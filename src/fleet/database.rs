@@ -1,7 +1,7 @@
 //! Databases: TidbClusters grouped, and every PD member joined to its pod, TidbCluster and KubeCluster.
 //!
 //! Which TidbClusters are one is decided in `grouping`, whose a member is in `joining`, what is wrong in `judging`; `assembling`
-//! brings them together. What cannot be joined is said in words, never guessed. Not here: what a runbook does about drift. Neighbours:
+//! brings them together, `kept` only those anew that a change can be about. What cannot be joined is said in words, never guessed. Not here: what a runbook does about drift. Neighbours:
 //! [`super::quorum`], [`super::pd`].
 
 use serde::Serialize;
@@ -21,6 +21,7 @@ mod assembling;
 pub(super) mod grouping;
 mod joining;
 mod judging;
+pub mod kept;
 pub(super) mod names;
 mod peer_url_drift;
 pub mod rows;
@@ -67,6 +68,9 @@ pub struct Database {
     /// TidbClusters of it whose TLS was switched while they run (hazard 25).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tls_toggled: Vec<Toggle>,
+    /// Another one says the same id: what is said of that rests on both.
+    #[serde(skip)]
+    pub claimed: bool,
 }
 
 impl Member {

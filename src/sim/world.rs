@@ -24,7 +24,7 @@ use super::{cert_manager, dns, kubelet, monitor, operator, secrets, statefulset}
 pub const TICK_MS: u64 = 1_000;
 
 /// A KubeCluster in which nothing happens is looked at this often.
-const RESYNC_MS: u64 = 10_000;
+const RESYNC_MS: u64 = 30_000;
 
 /// A pod of one KubeCluster (by index).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

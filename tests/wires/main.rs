@@ -7,6 +7,7 @@ mod client_edges;
 mod closeup;
 mod direct;
 mod etcd;
+mod kept_databases;
 mod membership_writes;
 mod quiet;
 mod sim_api;

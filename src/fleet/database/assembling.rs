@@ -4,6 +4,7 @@
 //! The order of the parts is the order in which problems are told. Not here: which TidbClusters are one
 //! ([`super::grouping`]), whose a member is ([`super::joining`]), each single judgement ([`super::judging`]).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::grouping::{answers, cluster_id, group};
@@ -28,12 +29,17 @@ use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
 pub fn databases(fleet: &Fleet) -> Vec<Database> {
     let mut all: Vec<Database> = group(fleet).into_iter().map(|tcs| assemble(fleet, &tcs)).collect();
     claims(fleet, &mut all);
-    all.sort_by(|a, b| (&a.name, &a.id, &a.tidb_clusters).cmp(&(&b.name, &b.id, &b.tidb_clusters)));
+    all.sort_by(by_name);
     all
 }
 
+/// The order in which Databases are shown.
+pub(super) fn by_name(a: &Database, b: &Database) -> Ordering {
+    (&a.name, &a.id, &a.tidb_clusters).cmp(&(&b.name, &b.id, &b.tidb_clusters))
+}
+
 /// Two that say one id, and whose PDs do not list each other.
-fn claims(fleet: &Fleet, all: &mut [Database]) {
+pub(super) fn claims(fleet: &Fleet, all: &mut [Database]) {
     let told = |database: &Database| database.tidb_clusters.iter().any(|of| confirms(fleet, of));
     let confirmed: Vec<bool> = all.iter().map(told).collect();
     let ids: Vec<Option<String>> = all.iter().map(|database| database.id.clone()).collect();
@@ -57,6 +63,7 @@ fn claims(fleet: &Fleet, all: &mut [Database]) {
         };
         let about = database.tidb_clusters.first().map_or_else(|| whole(&database.name), Subject::tidb_cluster);
         database.problems.push(Problem::new(ProblemKind::IdNotConfirmed, about, sentence));
+        database.claimed = true;
         if !confirmed[at] {
             database.id = None;
         }
@@ -179,7 +186,7 @@ impl<'a> Evidence<'a> {
 }
 
 /// One Database of the TidbClusters `tcs`.
-fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
+pub(super) fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
     let evidence = Evidence::of(fleet, tcs);
     let name = evidence.name();
     let mut said = Said::default();
@@ -230,6 +237,7 @@ fn assemble(fleet: &Fleet, tcs: &[ObjectRef]) -> Database {
         domain_doubts,
         lead,
         tls_toggled,
+        claimed: false,
     }
 }
 
