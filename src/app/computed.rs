@@ -58,7 +58,7 @@ impl App {
 
     /// What is wrong with KubeClusters as such.
     pub(super) fn around(&self) -> &[fleet::problem::Problem] {
-        self.around.get_or_init(|| fleet::standing::problems(&self.fleet))
+        self.around.get_or_init(|| fleet::cluster_problems::problems(&self.fleet))
     }
 
     /// What was computed of the fleet, of the runs, or of the choice of a Database, is good no more.

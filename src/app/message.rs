@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::exit::Exit;
+use super::exit_codes::Exit;
 use super::to_approve::ToApprove;
 use super::weather::WeatherNews;
 use crate::fleet::Change;

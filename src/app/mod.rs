@@ -16,7 +16,7 @@ mod consent;
 pub mod copying;
 pub mod driver;
 mod emptying;
-pub mod exit;
+pub mod exit_codes;
 pub mod filter;
 pub mod foreseen;
 pub mod form;

@@ -12,8 +12,8 @@ use super::words::Level;
 use super::{App, Subject, View};
 use crate::fleet;
 use crate::fleet::ObjectRef;
+use crate::fleet::cluster_problems;
 use crate::fleet::database::Database;
-use crate::fleet::standing as clusters;
 use crate::hazards::{Finding, says};
 use crate::runbook::run::standing::{self, Standing};
 
@@ -189,7 +189,7 @@ impl App {
         }
         let bad = self.around().iter().map(|problem| problem.sentence.clone());
         all.extend(bad.map(|sentence| Problem { level: Level::Bad, of: "fleet".into(), sentence }));
-        let fleet = clusters::unseen(&self.fleet).into_iter();
+        let fleet = cluster_problems::unseen(&self.fleet).into_iter();
         all.extend(fleet.map(|one| Problem { level: Level::Unknown, of: "fleet".into(), sentence: one.sentence }));
         all.sort_by_key(|problem| std::cmp::Reverse(problem.level));
         all

@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::exit::Exit;
+use super::exit_codes::Exit;
 use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;

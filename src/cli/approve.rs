@@ -11,7 +11,7 @@ use super::shared_options::Connect;
 use super::{USAGE, fail, print};
 use crate::app::approvals::ToApprove;
 use crate::app::driver::Driver;
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::report;
 use crate::runbook::action::Reversibility;
 use crate::runbook::plan::{ambiguous, answers};

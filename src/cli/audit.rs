@@ -10,15 +10,15 @@ use super::shared_options::Connect;
 use super::{manual, print};
 use crate::app::driver::approved::{Seen, recorded};
 use crate::app::driver::journals;
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::client::journal;
 use crate::counted::counted;
 use crate::report;
 use crate::runbook::reworded;
 use crate::runbook::run::journal_lines::decode;
+use crate::runbook::run::journal_verify::verify;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::remaining::remaining;
-use crate::runbook::run::verify::verify;
 use crate::runbook::run::view::Shown;
 
 /// The journal is not as it was written.

@@ -15,7 +15,7 @@ use super::signals::{Asked, Signals, asked};
 use super::{complain, note, print};
 use crate::app::driver::telling::{RunTeller, UNANSWERED};
 use crate::app::driver::{GateAnswer, Reply, RunChannels, now};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::report;
 use crate::runbook::plan::{Gate, ambiguous};

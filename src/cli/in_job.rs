@@ -22,7 +22,7 @@ use super::{complain, note, print};
 use crate::app::driver::jobs::{Followed, ToDrive};
 use crate::app::driver::telling::{RunTeller, UNANSWERED};
 use crate::app::driver::{Driver, GateAnswer, now};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::jobs::looking::Seen;
 use crate::client::jobs::manifest::Order;

@@ -14,7 +14,7 @@ use super::shared_options::Connect;
 use super::{complain, fail};
 use crate::app::driver::in_job::Task;
 use crate::app::driver::telling::RunTeller;
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::client::jobs::looking::Ended;
 use crate::files;
 use crate::runbook::plan::digest::digest;

@@ -1,7 +1,7 @@
 //! What stands at the end of each command's help: exit codes and examples. Texts only; the reference page (`docs`) and
 //! the manual pages are made of the same.
 
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 
 /// Exit codes of everything that drives a run.
 fn run_codes() -> String {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, print};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::files::{self, Allowed};
 use crate::misread::Misread;
 use crate::report;

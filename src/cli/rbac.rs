@@ -11,7 +11,7 @@ use clap::Args;
 use super::plan::{inputs, pair};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, print};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::files::write_private;
 use crate::fleet::ObjectRef;
 use crate::misread::Misread;

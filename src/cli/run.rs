@@ -12,7 +12,7 @@ use super::plan::{OverruleArgs, code, decode, inputs, pair, sealed};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, note, print};
 use crate::app::driver::telling::RunTeller;
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::counted::{counted, has};
 use crate::report;
 use crate::runbook::plan::digest;

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::runbook_catalog::{Entry, LONGEST, RunbookCatalog, unknown};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::client::now;
 use crate::counted::counted;
 use crate::files::{self, Allowed};

@@ -17,7 +17,7 @@ use super::{USAGE, complain, fail, manual, print};
 use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::telling::RunTeller;
 use crate::app::driver::{Driver, journals};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::client;
 use crate::client::journal::{self, LedgerError};
 use crate::report;

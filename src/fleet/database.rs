@@ -19,17 +19,17 @@ use super::tls_toggle::Toggle;
 
 mod assembling;
 pub(super) mod grouping;
+pub(super) mod hosts;
 mod joining;
 mod judging;
 pub mod kept;
-pub(super) mod names;
 mod peer_url_drift;
 pub mod rows;
 
 pub use assembling::{database_of, databases};
 pub use grouping::{Astray, astray, referenced};
 pub(crate) use grouping::{answers, candidates, cluster_id};
-pub use names::host;
+pub use hosts::host;
 pub use rows::{Member, StoreRow};
 
 /// One TiDB cluster as PD knows it, made of one or more TidbClusters.

@@ -8,7 +8,7 @@
 //! Pure. Not here: what a runbook does about it; which zones CoreDNS serves ([`super::corefile`]).
 
 use super::database::grouping::names;
-use super::database::names::{domain_in, host};
+use super::database::hosts::{domain_in, host};
 use super::database::rows::{Member, StoreRow};
 use super::dns::{Served, normal};
 use super::pd::MemberId;

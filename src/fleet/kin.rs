@@ -2,7 +2,7 @@
 //!
 //! The uid of namespace `kube-system` is what a server says of itself: a copy made from one etcd snapshot says the same, and so
 //! can anybody. Two contexts are one only where an object of both, or the certificate authority of both servers, says so
-//! too; only then may one of them be left out. Pure. Neighbour: [`super::standing`], which tells a contradiction.
+//! too; only then may one of them be left out. Pure. Neighbour: [`super::cluster_problems`], which tells a contradiction.
 
 use super::{Fleet, KubeCluster};
 

@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod certificate_list;
 mod change;
 pub mod closeup;
+pub mod cluster_problems;
 pub mod component;
 pub mod copies;
 pub mod corefile;
@@ -24,14 +25,15 @@ pub mod domain_witness;
 pub mod edits;
 pub mod extras;
 pub mod forward;
+mod freshness;
 pub mod kin;
 pub mod lead;
 pub mod log_line;
 pub mod loss;
 pub mod managed_fields;
-mod names;
 pub mod not_seen;
 pub mod object;
+mod object_ref;
 pub mod one_cluster;
 pub mod operator_form;
 pub mod pd;
@@ -41,7 +43,6 @@ pub mod quorum;
 pub mod removal;
 pub mod revision;
 pub mod rollout;
-pub mod standing;
 pub mod subject;
 pub mod tidbcluster;
 pub mod tls;
@@ -60,56 +61,12 @@ use change::keyed;
 pub use change::{Change, Keyed, WatchEvent, What};
 use dns::Dns;
 use extras::Extended;
-pub use names::{ObjectKey, ObjectRef};
+pub use freshness::Freshness;
 use object::{Lookup, ObjectKind};
+pub use object_ref::{ObjectKey, ObjectRef};
 use pd::PdView;
 use tidbcluster::TidbCluster;
 use workload::{Pod, StatefulSet};
-
-/// How far a datum can be trusted. Absent is never healthy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub enum Freshness {
-    /// Connected, and the last answer is from just now.
-    Live,
-    /// Was live; nothing has been heard since.
-    Stale { since: Timestamp },
-    /// No answer: refused, timed out, name not resolved, TLS failure.
-    Unreachable,
-    /// Answered 403 for something that we need.
-    Forbidden,
-    /// Answered 401, or the credential plugin failed.
-    AuthNeeded,
-    /// Not heard from yet.
-    #[default]
-    NeverSeen,
-}
-
-impl Freshness {
-    pub fn is_live(&self) -> bool {
-        matches!(self, Freshness::Live)
-    }
-
-    /// Whether what its PD pods say is of now: a right that is missing does not make their answers old.
-    pub fn answers(&self) -> bool {
-        match self {
-            Freshness::Live | Freshness::Forbidden => true,
-            Freshness::Stale { .. } | Freshness::Unreachable | Freshness::AuthNeeded | Freshness::NeverSeen => false,
-        }
-    }
-
-    /// The word for screens and JSON.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Freshness::Live => "live",
-            Freshness::Stale { .. } => "stale",
-            Freshness::Unreachable => "unreachable",
-            Freshness::Forbidden => "forbidden",
-            Freshness::AuthNeeded => "auth-needed",
-            Freshness::NeverSeen => "never-seen",
-        }
-    }
-}
 
 /// What the KubeCluster knows of TidbClusters (`domain.md` §1.5, §4.5; hazard 5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! What could not be seen, with its kind and what it is about: `unseen[]` and `notSeen[]` of every document.
 //!
 //! A sentence may change its words from one release to the next; its id does not. Not here: what is wrong
-//! ([`super::problem`]), who finds out what is not seen ([`super::database`], [`super::standing`], [`crate::hazards`]).
+//! ([`super::problem`]), who finds out what is not seen ([`super::database`], [`super::cluster_problems`], [`crate::hazards`]).
 
 use std::ops::Deref;
 

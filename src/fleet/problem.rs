@@ -2,7 +2,7 @@
 //!
 //! Each kind names the findings that say the same; where none of them was made, `check` makes one of the problem itself, so
 //! what is wrong in one face is never right in another. Not here: who finds problems ([`super::database`],
-//! [`super::standing`]), hazards that nobody would call wrong yet ([`crate::hazards`]).
+//! [`super::cluster_problems`]), hazards that nobody would call wrong yet ([`crate::hazards`]).
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod expected_peer_url;
 mod reading;
 mod status;
 
@@ -259,30 +260,6 @@ impl TidbCluster {
         self.status.conditions.iter().find(|c| c.kind == "Ready")
     }
 
-    /// `<pod>.<tc>-pd-peer.<ns>.svc[.<domain>]`: what a PD pod of this TidbCluster is called in DNS.
-    pub fn pd_host(&self, pod: &str, domain: Option<&str>) -> String {
-        let base = format!("{pod}.{}-pd-peer.{}.svc", self.name(), self.namespace());
-        match domain {
-            Some(domain) => format!("{base}.{domain}"),
-            None => base,
-        }
-    }
-
-    /// The etcd name which the operator expects of a PD pod (`domain.md` §2.4).
-    pub fn pd_name(&self, pod: &str) -> String {
-        match (self.domain(), self.across_k8s()) {
-            (Some(domain), _) => self.pd_host(pod, Some(domain)),
-            (None, true) => self.pd_host(pod, None),
-            (None, false) => pod.to_owned(),
-        }
-    }
-
-    /// The peerURL that a PD pod should have under the spec as it stands; `tls` is what PD runs with, whatever the spec asks for.
-    pub fn expected_peer_url(&self, pod: &str, tls: bool) -> String {
-        let scheme = if tls { "https" } else { "http" };
-        format!("{scheme}://{}:2380", self.pd_host(pod, self.plain_domain().as_deref()))
-    }
-
     /// The config update strategy that counts for a component; empty means `InPlace` (`domain.md` §1.2).
     pub fn config_update_strategy(&self, component: Component) -> &str {
         self.component(component)
@@ -311,29 +288,6 @@ mod tests {
 
     fn tc(spec: Value) -> TidbCluster {
         serde_json::from_value(json!({"metadata": {"name": "basic", "namespace": "db"}, "spec": spec})).expect("shape")
-    }
-
-    #[test]
-    fn names_and_urls_follow_the_spec() {
-        let cases = [
-            (json!({}), "basic-pd-0", "http://basic-pd-0.basic-pd-peer.db.svc:2380"),
-            (json!({"clusterDomain": ""}), "basic-pd-0", "http://basic-pd-0.basic-pd-peer.db.svc:2380"),
-            (
-                json!({"acrossK8s": true}),
-                "basic-pd-0.basic-pd-peer.db.svc",
-                "http://basic-pd-0.basic-pd-peer.db.svc:2380",
-            ),
-            (
-                json!({"clusterDomain": "a.com", "tlsCluster": {"enabled": true}}),
-                "basic-pd-0.basic-pd-peer.db.svc.a.com",
-                "https://basic-pd-0.basic-pd-peer.db.svc.a.com:2380",
-            ),
-        ];
-        for (spec, name, url) in cases {
-            let tc = tc(spec);
-            assert_eq!(tc.pd_name("basic-pd-0"), name);
-            assert_eq!(tc.expected_peer_url("basic-pd-0", tc.tls()), url);
-        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ use crate::fleet::problem::Problem;
 pub use crate::fleet::subject::Subject;
 use crate::fleet::tls::{Wanted, wanted_of};
 use crate::fleet::tls_toggle::Toggle;
-use crate::fleet::{Fleet, KubeCluster, ObjectRef, standing};
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, cluster_problems};
 use catalogue::Hazard;
 use check_context::{CheckContext, Part};
 
@@ -269,7 +269,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
     let mut whole: Vec<Finding> = objects::fleet(fleet, all);
     whole.extend(leaving::fleet(fleet));
     whole.extend(upgrade::fleet(fleet));
-    for problem in standing::problems(fleet) {
+    for problem in cluster_problems::problems(fleet) {
         if !whole.iter().any(|finding| says(finding, &problem)) {
             let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
             whole.push(told(Finding::new(id, None, &problem.sentence), fleet, &problem, None));
@@ -287,7 +287,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
         checked.unseen.extend(unread(cluster));
     }
     // A cluster that is dark may hold a part of any Database, asked for or not.
-    checked.unseen.extend(standing::unseen(fleet));
+    checked.unseen.extend(cluster_problems::unseen(fleet));
     checked.findings.sort_by(|a, b| {
         let key =
             |f: &Finding| (f.unknown, std::cmp::Reverse(f.severity), !f.first, f.hazard.number, f.database.clone());

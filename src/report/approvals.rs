@@ -1,11 +1,11 @@
 //! Recorded approvals held against the objects that they name: a journal alone can say that anybody approved anything.
 //!
 //! Pure: what was recorded and what was found, in; sentences out. Not here: looking (`app::driver::approved`), whether
-//! the journal is as it was written ([`crate::runbook::run::verify`]).
+//! the journal is as it was written ([`crate::runbook::run::journal_verify`]).
 
 use crate::app::driver::approved::{Found, Seen};
 use crate::runbook::run::approval::IdentityProof;
-use crate::runbook::run::verify::Verified;
+use crate::runbook::run::journal_verify::Verified;
 
 /// What is wrong with one, and what could not be told; a sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::fleet::certificate_list::{Certificate, Held, certificates, left};
 use crate::fleet::database::{Database, databases};
 use crate::fleet::not_seen::NotSeenList;
 use crate::fleet::one_cluster::{Holding, Invariant, invariants};
-use crate::fleet::{Fleet, standing};
+use crate::fleet::{Fleet, cluster_problems};
 use crate::hazards::catalogue::CATALOGUE;
 use crate::hazards::{Checked, Finding, Severity, zh};
 use crate::runbook::run::standing::Standing;
@@ -72,7 +72,7 @@ impl Shown {
                 id: database.id,
             })
             .collect();
-        let dark = !standing::unseen(fleet).is_empty() || chosen_is_dark;
+        let dark = !cluster_problems::unseen(fleet).is_empty() || chosen_is_dark;
         Self { certificates, dark, ..Self::new(databases, Vec::new(), checked, least) }
     }
 

@@ -1,7 +1,7 @@
 //! `runs report`: one Markdown document of a run — who, what, when, each request with before, after and evidence.
 //!
 //! Pure: records in, text out; everything comes from the journal, but whether the approvals are there. Not here: whether the journal
-//! is as it was written ([`crate::runbook::run::verify`]; its verdict is printed in the document), what is left to do
+//! is as it was written ([`crate::runbook::run::journal_verify`]; its verdict is printed in the document), what is left to do
 //! (`runbook::run::remaining`).
 
 use std::fmt::Write as _;
@@ -16,8 +16,8 @@ use crate::counted::counted;
 use crate::runbook::action::Answer;
 use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckState, Document, Plan, PlannedStep};
+use crate::runbook::run::journal_verify::Verified;
 use crate::runbook::run::record::{Choice, Event, How, Record};
-use crate::runbook::run::verify::Verified;
 use crate::runbook::run::view::{Progress, Shown, View};
 
 /// The document.

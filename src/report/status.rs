@@ -7,7 +7,7 @@ use crate::fleet::not_seen::{NotSeen, NotSeenList};
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::rollout;
 use crate::fleet::subject::Subject;
-use crate::fleet::{Fleet, ObjectRef, standing as clusters};
+use crate::fleet::{Fleet, ObjectRef, cluster_problems};
 use crate::runbook::run::standing::{self, Standing};
 
 /// The document of `status -o json`.
@@ -178,7 +178,7 @@ impl Status {
             })
             .collect();
         let databases = databases(fleet);
-        let problems = clusters::problems(fleet);
+        let problems = cluster_problems::problems(fleet);
         let own = databases.iter().flat_map(|db| db.problems.iter().map(|problem| Told::problem(Some(db), problem)));
         let wrong = problems.iter().map(|problem| Told::problem(None, problem)).chain(own).collect();
         Self {
@@ -186,7 +186,7 @@ impl Status {
             databases,
             problems,
             wrong,
-            unseen: clusters::unseen(fleet).into(),
+            unseen: cluster_problems::unseen(fleet).into(),
             open_runs: Vec::new(),
             open_runs_unseen: Vec::new(),
             verdict: Verdict::Well,

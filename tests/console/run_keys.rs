@@ -3,7 +3,7 @@
 use crate::fixture;
 use crate::fixture::{options, press, scene};
 use crate::keys::{check, check_with, place, said, sent};
-use tidepilot::app::exit::Exit;
+use tidepilot::app::exit_codes::Exit;
 use tidepilot::app::message::{ApprovalNews, Message, RunEnd, RunMessage};
 use tidepilot::app::{App, AppOptions};
 use tidepilot::fleet::{Change, What};

@@ -7,8 +7,8 @@ use tidepilot::app::words::Level;
 use tidepilot::report;
 use tidepilot::runbook::language::definition::Runbook;
 use tidepilot::runbook::run::engine::{Run, StepState};
+use tidepilot::runbook::run::journal_verify::verify;
 use tidepilot::runbook::run::record::{Choice, Event, Outcome, Record};
-use tidepilot::runbook::run::verify::verify;
 use tidepilot::runbook::run::view::{Direction, Progress, StepLine, View};
 
 /// Walks the records: after each, console list = view = engine; at the end the report lists the same.

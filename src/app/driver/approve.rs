@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::journals::replay;
 use super::{Driver, RunChannels, copies, now, tell};
 use crate::app::approvals::ToApprove;
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::RunMessage;
 use crate::client::journal;
 use crate::client::kube::identity::{Identity, Named};

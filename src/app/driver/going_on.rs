@@ -7,7 +7,7 @@ use super::guard::Acquire;
 use super::journals::replay;
 use super::run_journal::RunJournal;
 use super::{Driver, RunChannels, TOOL, ask, end, need, now, open_work, tell};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal};
 use crate::client::wire::agent;

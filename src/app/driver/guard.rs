@@ -10,7 +10,7 @@ use super::ground::Ground;
 use super::journals::replay;
 use super::run_journal::Shared;
 use super::{Driver, RunChannels, copies, end, now, tell};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{Journal, LedgerError};
 use crate::client::kube::identity::{Identity, Named};

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::job_answers::Answers;
 use super::{Driver, GateAnswer, Reply, RunChannels, copies, end, tell};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::jobs::reach;
 use crate::client::kube::identity::Named;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::journals::replay;
 use super::{Driver, RunChannels, copies, end, guard, new_run_id};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::RunEnd;
 use crate::client::assemble;
 use crate::client::jobs;

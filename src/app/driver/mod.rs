@@ -52,7 +52,7 @@ use run_end::{end, need, stopped};
 use run_journal::{RunJournal, Unwritten};
 use run_loop::{Ending, Taken};
 
-use super::exit::Exit;
+use super::exit_codes::Exit;
 use super::message::{RunEnd, RunMessage, RunbookInfo};
 use crate::client::Links;
 use crate::client::journal::{self, Journal};

@@ -3,7 +3,7 @@
 //! Not here: why it stopped (`runbook::run::engine`), which way on really helps (`runbook::run::ways`).
 
 use super::now;
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::RunEnd;
 use crate::counted::counted;
 use crate::runbook::actions::network::{RouteProbe, verdict};

@@ -18,7 +18,7 @@ use super::saved;
 use super::shells::{Attached, attach};
 use super::telling::{RunTeller, UNANSWERED};
 use super::{Driver, GateAnswer, Reply, RunChannels};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::assemble;
 use crate::client::journal;

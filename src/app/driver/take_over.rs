@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::guard::{Acquire, introduce};
 use super::journals::replay;
 use super::{Driver, RunChannels, TOOL, ask, copies, end, guard, tell};
-use crate::app::exit::Exit;
+use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::journal::{self, Journal, LedgerError};
 use crate::client::kube::identity::Identity;

@@ -17,7 +17,7 @@ const BACKOFF: u32 = 6;
 const TTL_S: u32 = 7 * 24 * 3600;
 /// From SIGTERM to SIGKILL: what is under way is looked at once more, and the lease is given back.
 const GRACE_S: u32 = 60;
-/// Exit codes after which starting anew helps nobody: a person has to decide (`app::exit`; 64: usage).
+/// Exit codes after which starting anew helps nobody: a person has to decide (`app::exit_codes`; 64: usage).
 const DECIDED: [u8; 8] = [3, 4, 5, 6, 7, 8, 9, 64];
 
 /// What a Job is made of.

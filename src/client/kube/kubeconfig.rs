@@ -14,8 +14,8 @@ use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedC
 use serde_json::Value;
 
 use self::merging::{each_for_itself, first_wins, short};
+use crate::client::kube::connect_error::ConnectError;
 use crate::client::kube::login::base64;
-use crate::client::kube::target_error::ConnectError;
 use crate::client::plain;
 use crate::files::{Allowed, CREDENTIAL_LIMIT, FileError, KUBECONFIG_LIMIT, read as read_file};
 

@@ -2,6 +2,7 @@
 //! Not here: connecting and sending ([`crate::client::wire::link`]), writing ([`crate::client::write`]), PD behind its pods ([`crate::client::pd`]).
 
 pub mod closeup;
+pub(super) mod connect_error;
 pub(super) mod credentials;
 pub(super) mod gaps;
 pub mod identity;
@@ -17,7 +18,6 @@ pub(super) mod pages;
 pub mod probe;
 pub(super) mod resources;
 pub mod rights;
-pub(super) mod target_error;
 pub mod targets;
 pub(super) mod unfit;
 pub mod wake;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::client::kube::connect_error::ConnectError;
 use crate::client::kube::kubeconfig::{Entry, Merge, load};
-pub use crate::client::kube::target_error::ConnectError;
 
 /// What the command line and the config file say about connecting.
 #[derive(Clone, Debug, Default)]

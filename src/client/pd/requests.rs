@@ -13,7 +13,7 @@ use crate::client::wire::tunnel::{Broken, Tunnel};
 use crate::client::wire::within::Within;
 use crate::fleet::extras::RegionCheck;
 use crate::fleet::pd::{MemberId, MembershipApi};
-use crate::runbook::actions::requests::{member_path, transfer_path, update_request};
+use crate::runbook::actions::pd_requests::{member_path, transfer_path, update_request};
 
 /// Everything that is ever read through a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,13 @@
 //! makes it) and the member's current peerURLs read just before. A timeout, a 5xx or a cut connection is *unknown*,
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 //!
-//! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`membership`]; what refuses a write
+//! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`pd_writes`]; what refuses a write
 //! that comes late in [`moved`]; a token for a ServiceAccount in [`token`].
 
 mod issue;
-mod membership;
 mod moved;
 mod objects;
+mod pd_writes;
 pub mod token;
 
 pub use moved::move_version;
@@ -70,11 +70,11 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
     let done = match action {
         Action::PatchTidbCluster(PatchTidbCluster { target, .. }) => patch(link, permit, action, target, seen).await,
         Action::UpdatePeerUrl(UpdatePeerUrl { target, .. }) => {
-            membership::update_peer_url(link, permit, action, target, seen).await
+            pd_writes::update_peer_url(link, permit, action, target, seen).await
         }
         Action::TransferPdLeader(TransferPdLeader { target, .. })
         | Action::RemovePdMember(RemovePdMember { target, .. }) => {
-            membership::tell_pd(link, permit, action, target, seen).await
+            pd_writes::tell_pd(link, permit, action, target, seen).await
         }
         Action::CreateObject(_) => objects::create(link, permit, action).await,
         Action::DeleteObject(_) => objects::delete(link, permit, action).await,

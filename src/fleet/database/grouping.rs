@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::names::{host, pod_of};
+use super::hosts::{host, pod_of};
 use crate::fleet::dns::same_name;
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::tidbcluster::{ClusterReference, Component, TidbCluster};

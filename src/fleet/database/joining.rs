@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names::{domain_in, host, pod_of};
+use super::hosts::{domain_in, host, pod_of};
 use super::{Member, StoreRow};
 use crate::fleet::dns::{Served, normal, same_name};
 use crate::fleet::pd::{EtcdMember, MemberId, PdAnswer, PdWay, Store};

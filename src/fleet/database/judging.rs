@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::grouping::{Astray, astray, candidates, cluster_id, names, referenced};
-use super::names::pod_of;
+use super::hosts::pod_of;
 use super::{Member, StoreRow};
 use crate::counted::counted;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};

@@ -24,6 +24,7 @@ pub mod merge;
 mod net_probe;
 pub mod network;
 mod patch_tidb_cluster;
+pub mod pd_requests;
 mod probe_peer_url;
 mod remove_pd_member;
 pub mod requests;

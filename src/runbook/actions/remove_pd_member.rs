@@ -15,7 +15,8 @@ use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look, views_of};
-use crate::runbook::actions::requests::{Sending, asked, member_path, pd_request};
+use crate::runbook::actions::pd_requests::{asked, member_path, pd_request};
+use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::actions::script::Script;
 

@@ -16,7 +16,8 @@ use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::{Sending, asked, pd_request, transfer_path};
+use crate::runbook::actions::pd_requests::{asked, pd_request, transfer_path};
+use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::actions::script::Script;
 

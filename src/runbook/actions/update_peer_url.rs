@@ -20,7 +20,8 @@ use crate::fleet::peer_url_check;
 use crate::fleet::tls_toggle::speaks_tls;
 use crate::runbook::actions::forward;
 use crate::runbook::actions::judge::{Judged, Look, pd_answers, views_of};
-use crate::runbook::actions::requests::{Sending, quote, update_request};
+use crate::runbook::actions::pd_requests::update_request;
+use crate::runbook::actions::requests::{Sending, quote};
 use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::actions::script::Script;
 

@@ -16,5 +16,5 @@ mod reading;
 pub(crate) mod sample;
 pub mod schema;
 
-pub(super) mod template;
+pub(super) mod template_fit;
 pub mod text;

@@ -17,7 +17,7 @@ use crate::runbook::actions::danger::unfamiliar;
 use crate::runbook::actions::retold::retold;
 use crate::runbook::language::definition::{self, ConfirmAsked, Phase, Runbook, Step, Text};
 use crate::runbook::language::expr::Scope;
-use crate::runbook::language::template::{fits, leaves_open};
+use crate::runbook::language::template_fit::{fits, leaves_open};
 use crate::runbook::plan::{self, Confirm, Plan, PlannedStep};
 
 /// A document on this machine.

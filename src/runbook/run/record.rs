@@ -1,6 +1,6 @@
 //! What a journal records: the only thing that changes a run.
 //!
-//! Not here: how records become lines and back ([`super::lines`]), what one does to a run ([`crate::runbook::run::engine`]).
+//! Not here: how records become lines and back ([`super::journal_lines`]), what one does to a run ([`crate::runbook::run::engine`]).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

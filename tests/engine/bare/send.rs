@@ -15,9 +15,8 @@ use tidepilot::fleet::pd::MembershipApi;
 use tidepilot::fleet::{Fleet, ObjectRef, peer_url_check};
 use tidepilot::runbook::action::Answer;
 use tidepilot::runbook::actions::Action;
-use tidepilot::runbook::actions::requests::{
-    copied_secret, delete_options, issued_secret, member_path, tidb_cluster_path, transfer_path, update_request,
-};
+use tidepilot::runbook::actions::pd_requests::{member_path, transfer_path, update_request};
+use tidepilot::runbook::actions::requests::{copied_secret, delete_options, issued_secret, tidb_cluster_path};
 use tidepilot::runbook::actions::{
     CopySecret, DeleteObject, IssueCa, IssueCertificate, PatchTidbCluster, RemovePdMember, TransferPdLeader,
     UpdatePeerUrl,

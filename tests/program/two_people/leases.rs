@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidepilot::app::driver::{Driver, GateAnswer, Reply, RunChannels};
-use tidepilot::app::exit::Exit;
+use tidepilot::app::exit_codes::Exit;
 use tidepilot::app::message::RunMessage;
 use tidepilot::client::kube::identity::Identity;
 use tidepilot::client::share::found_runs::find;
