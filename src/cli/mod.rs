@@ -1,7 +1,7 @@
 //! Commands of the binary: arguments in, exit code out. One file per command.
 //!
 //! Exit codes of `status` and `check`: 0 all well, 2 something is wrong, 3 something could not be seen. Of `plan` and `run`: see
-//! [`crate::app::driver::exit`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
+//! [`crate::app::exit_codes`]. Wrong usage is 64 everywhere, so that it is never taken for an answer.
 
 mod approve;
 mod audit;

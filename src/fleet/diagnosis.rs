@@ -13,7 +13,7 @@ use super::rollout::rollout;
 use super::subject::Subject;
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::{FORCE_UPGRADE, forced};
-use super::{Fleet, KubeCluster, ObjectRef, standing};
+use super::{Fleet, KubeCluster, ObjectRef, cluster_problems};
 
 /// Pod annotations with which work on one pod is asked for (`domain.md` §1.4).
 const POD_MARKS: [&str; 4] = [
@@ -66,7 +66,7 @@ pub fn diagnose(fleet: &Fleet, only: Option<&str>) -> Diagnosis {
             pods(&database, of, cluster, tc, &mut found.leftovers);
         }
     }
-    found.unseen.extend(standing::unseen(fleet));
+    found.unseen.extend(cluster_problems::unseen(fleet));
     found
 }
 

@@ -32,7 +32,7 @@ impl Kept {
 
     /// Learns until nothing was told for this long.
     async fn settle(&mut self, news: &mut tokio::sync::mpsc::Receiver<Change>, quiet: Duration) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(2500);
         while tokio::time::Instant::now() < deadline
             && let Ok(Some(change)) = tokio::time::timeout(quiet, news.recv()).await
         {

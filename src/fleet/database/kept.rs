@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Database;
 use super::assembling::{assemble, by_name, claims};
 use super::grouping::{candidates, group};
-use crate::fleet::{Change, Fleet, ObjectRef, WatchEvent, What};
+use crate::fleet::{Change, Fleet, Keyed, ObjectRef, WatchEvent, What};
 
 /// Context and namespace.
 pub type Namespace = (String, String);
