@@ -74,7 +74,7 @@ impl App {
         let Some(index) = self.runbooks.iter().position(|runbook| runbook.id == asked.id) else {
             let broken = self.broken_runbooks.get(&asked.id).cloned();
             let id = &asked.id;
-            return self.say(Level::Bad, broken.unwrap_or_else(|| format!("no runbook {id:?}; :run lists them")));
+            return self.say(Level::Bad, broken.unwrap_or_else(|| format!("no runbook {id:?}; r lists them")));
         };
         let on = asked.on.as_deref().map(|on| (on, ObjectRef::parse(on).ok()));
         if let Some((on, None)) = on {

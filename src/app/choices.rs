@@ -67,7 +67,7 @@ impl App {
     /// Enter on a line of the menu.
     pub(super) fn choose(&mut self, offer: &ResolutionOffer) {
         match offer {
-            ResolutionOffer::Leave => self.say(Level::Done, "the run stays open; :runs lists it"),
+            ResolutionOffer::Leave => self.say(Level::Done, "the run stays open; R lists it"),
             ResolutionOffer::Skip { .. } | ResolutionOffer::Abandon => {
                 self.dialog = Some(Dialog::Reason { offer: offer.clone(), input: Input::default(), wrong: false });
             }

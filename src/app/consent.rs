@@ -23,7 +23,7 @@ impl App {
             return self.say(Level::Done, "this session is read-only already");
         }
         if let Some(run) = self.run.as_ref().filter(|run| run.driving) {
-            let text = format!("run {} is under way: p in :progress pauses it, then :readonly", run.id());
+            let text = format!("run {} is under way: p in :progress pauses it, then :read-only", run.id());
             return self.say(Level::Bad, text);
         }
         (self.options.read_only, self.sealed) = (true, true);

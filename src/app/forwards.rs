@@ -80,6 +80,8 @@ pub enum Picked {
         of: ObjectRef,
         container: String,
     },
+    /// The container whose log is read; `None`: all of them.
+    Container(Option<String>),
     /// The column that a list is ordered by.
     Order(Option<usize>),
 }
@@ -157,6 +159,7 @@ impl App {
     pub(super) fn picked_one(&mut self, picked: Picked, effects: &mut Vec<Effect>) {
         match picked {
             Picked::Shell { of, container } => self.ask_shell(of, container),
+            Picked::Container(name) => self.read_container(name.as_deref()),
             Picked::Order(column) => self.order_by(column),
             Picked::Forward { of, port, name } => self.forward(of, (port, None), name, effects),
             // Most want the same number here.

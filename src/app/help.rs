@@ -30,6 +30,10 @@ impl App {
             Command::Forward => self.cannot_forward(),
             Command::Shell => self.cannot_shell(),
             Command::EndForward => self.cannot_end_forward(),
+            Command::Container => self.cannot_choose_container(),
+            Command::Follow if matches!(self.view(), View::Logs { previous: true, .. }) => {
+                because("the run before has ended: nothing follows")
+            }
             Command::Open => self.closed(),
             Command::Sort if self.sortable().is_empty() => because("there is no column to sort by here"),
             Command::Sort if self.rows().is_empty() => because("there is no row to sort"),
@@ -85,6 +89,7 @@ impl App {
     fn label(&self, binding: &Binding) -> &'static str {
         match binding.command {
             Command::Start if self.barred_by().is_some() => "the open run",
+            Command::PreviousLogs if matches!(self.view(), View::Logs { previous: true, .. }) => "current",
             _ => binding.label,
         }
     }

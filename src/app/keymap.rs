@@ -110,6 +110,7 @@ pub enum Command {
     Forward,
     Shell,
     EndForward,
+    Container,
     Follow,
     Wrap,
     Timestamps,
@@ -172,6 +173,21 @@ impl Group {
 }
 
 impl Command {
+    /// Whether it moves what is looked at, and nothing of what a list is made of.
+    pub fn only_moves(self) -> bool {
+        matches!(
+            self,
+            Command::Up
+                | Command::Down
+                | Command::PageUp
+                | Command::PageDown
+                | Command::HalfUp
+                | Command::HalfDown
+                | Command::Top
+                | Command::Bottom
+        )
+    }
+
     #[expect(clippy::too_many_lines, reason = "a table of commands")]
     pub fn group(self) -> Group {
         match self {
@@ -199,6 +215,7 @@ impl Command {
             | Command::Forward
             | Command::Shell
             | Command::EndForward
+            | Command::Container
             | Command::Follow
             | Command::Wrap
             | Command::Timestamps
@@ -307,12 +324,14 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["enter"], Command::Accept, "choose", &[Scope::Choices], true),
     bind(&["esc", "q"], Command::Cancel, "not yet", &[Scope::Choices], true),
     bind(&["?", "esc", "q"], Command::Cancel, "close", &[Scope::Help], true),
-    bind(&[":", "ctrl-p"], Command::Palette, "go to", VIEWS, true),
-    bind(&["/"], Command::Filter, "filter", &[Scope::Matrix, Scope::List, Scope::Logs], true),
-    bind(&["p"], Command::PreviousLogs, "the run before", &[Scope::Logs], true),
+    bind(&["p"], Command::PreviousLogs, "previous", &[Scope::Logs], true),
+    bind(&["C"], Command::Container, "container", &[Scope::Logs], true),
     bind(&["s", "f"], Command::Follow, "follow", &[Scope::Logs], true),
     bind(&["w"], Command::Wrap, "wrap", &[Scope::Logs], true),
     bind(&["t"], Command::Timestamps, "times", &[Scope::Logs], true),
+    bind(&["/"], Command::Filter, "filter", &[Scope::Matrix, Scope::List, Scope::Logs], true),
+    bind(&["ctrl-z"], Command::FaultsOnly, "warnings", &[Scope::Logs], true),
+    bind(&[":", "ctrl-p"], Command::Palette, "go to", VIEWS, true),
     bind(&["l"], Command::Logs, "logs", OBJECTS, false),
     bind(&["p"], Command::PreviousLogs, "previous logs", OBJECTS, false),
     bind(&["e"], Command::Events, "events", OBJECTS, false),
@@ -347,7 +366,6 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["]"], Command::NextDatabase, "next database", LISTS, false),
     bind(&["["], Command::PreviousDatabase, "previous database", LISTS, false),
     bind(&["ctrl-z"], Command::FaultsOnly, "faults only", LISTS, false),
-    bind(&["ctrl-z"], Command::FaultsOnly, "warnings", &[Scope::Logs], true),
     bind(&["s"], Command::Sort, "sort by a column", LISTS, false),
     bind(&["o"], Command::ReverseSort, "the other way round", LISTS, false),
     bind(&["i"], Command::Inspector, "inspector", LISTS, false),

@@ -13,6 +13,7 @@ pub mod choices;
 pub mod closeup;
 mod computed;
 mod consent;
+mod containers;
 pub mod copying;
 pub mod driver;
 mod emptying;
@@ -303,21 +304,6 @@ impl App {
         self.screens.push(kept.unwrap_or_else(|| Screen::new(view)));
     }
 
-    /// Tells the core how large the terminal is.
-    pub fn resize(&mut self, width: u16, height: u16) {
-        self.size = (width, height);
-        self.dirty = true;
-    }
-
-    /// Text cannot be scrolled past its end: the face knows how long it is.
-    pub fn limit_scroll(&mut self, last: usize) {
-        let scroll = match &mut self.dialog {
-            Some(Dialog::Help { scroll, .. }) => scroll,
-            _ => &mut self.screen_mut().scroll,
-        };
-        *scroll = (*scroll).min(last);
-    }
-
     /// Whether something on the screen may have changed since the last call.
     pub fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)
@@ -397,7 +383,7 @@ impl App {
     /// Why a read-only session does not do that, and what would: what was done with a word here is not undone by an option.
     pub(crate) fn read_only_words(&self, what: &str) -> String {
         let way = match self.sealed {
-            true => "it was made so by :readonly, and only a new console is not",
+            true => "it was made so by :read-only, and only a new console is not",
             false => "start one without --read-only, and without readOnly in the configuration, for that",
         };
         format!("read-only: this session cannot {what}; {way}")

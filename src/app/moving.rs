@@ -7,6 +7,34 @@ use super::words::Level;
 use super::{App, Dialog};
 
 impl App {
+    /// Tells the core how large the terminal is.
+    pub fn resize(&mut self, width: u16, height: u16) {
+        self.size = (width, height);
+        self.dirty = true;
+    }
+
+    /// Columns and lines of the terminal.
+    pub fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// Whether what is in front is scrolled, or the help over it.
+    pub fn is_scrolled(&self) -> bool {
+        match &self.dialog {
+            Some(Dialog::Help { scroll, .. }) => *scroll > 0,
+            _ => self.screen().scroll > 0,
+        }
+    }
+
+    /// Text cannot be scrolled past its end: the face knows how long it is.
+    pub fn limit_scroll(&mut self, last: usize) {
+        let scroll = match &mut self.dialog {
+            Some(Dialog::Help { scroll, .. }) => scroll,
+            _ => &mut self.screen_mut().scroll,
+        };
+        *scroll = (*scroll).min(last);
+    }
+
     pub(super) fn move_by(&mut self, command: Command) {
         let page = usize::from(self.size.1.saturating_sub(6)).max(1);
         let in_plan = self.view_scope() == Scope::Plan && self.dialog.is_none();
@@ -125,7 +153,7 @@ impl App {
         } else if self.namespace.is_some() {
             self.namespace = None;
         } else {
-            self.say(Level::Done, "this is the first view; :q or ctrl-c quits");
+            self.say(Level::Done, "this is the first view; ctrl-c or :q quits");
         }
     }
 
@@ -141,7 +169,7 @@ impl App {
         if self.screens.len() > 1 {
             self.screens.pop();
         } else {
-            self.say(Level::Done, ":q or ctrl-c quits");
+            self.say(Level::Done, "ctrl-c or :q quits");
         }
     }
 }

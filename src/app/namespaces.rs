@@ -100,7 +100,7 @@ impl App {
         }
         let text = match &namespace {
             Some(name) => {
-                format!("only namespace {name}, in every cluster; :ns all or esc on the first view shows all")
+                format!("only namespace {name}, in every cluster; 0 or :ns all shows every one")
             }
             None => "every namespace".to_owned(),
         };

@@ -36,7 +36,7 @@ const COMMANDS: &[Entry] = &[
     entry(&["all"], "show all clusters and namespaces again", Target::AllClusters),
     entry(&["refresh"], "ask all clusters now", Target::Refresh),
     entry(
-        &["readonly", "read-only"],
+        &["read-only", "readonly"],
         "send nothing that changes anything, for the rest of the session",
         Target::ReadOnly,
     ),

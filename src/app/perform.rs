@@ -38,7 +38,8 @@ impl App {
             Command::Palette => self.dialog = Some(Dialog::Palette { input: Input::default(), stem: None }),
             Command::Filter => {
                 let input = Input::new(self.screen().filter.clone());
-                self.dialog = Some(Dialog::Filter { input });
+                let selected = !input.value().is_empty();
+                self.dialog = Some(Dialog::Filter { input, selected });
             }
             Command::Help => self.dialog = Some(Dialog::Help { scroll: 0, of: self.view_scope() }),
             Command::Copy => self.dialog = Some(Dialog::Copy { at: 0, items: self.copyable() }),
@@ -52,6 +53,7 @@ impl App {
             Command::Forward => self.ask_forward(),
             Command::Shell => self.choose_shell(),
             Command::EndForward => self.end_forward(effects),
+            Command::Container => self.choose_container(),
             Command::Follow => {
                 self.closeup.follow = !self.closeup.follow;
                 if self.closeup.follow {

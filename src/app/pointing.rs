@@ -33,8 +33,12 @@ impl App {
                 screen.column = column.unwrap_or(screen.column);
             }
             Pointed::Step(number) => self.choose_step(number),
-            Pointed::Heading(column) => self.order_by(Some(column)),
-            Pointed::Cluster(index) => self.perform(Command::Focus, index, effects),
+            Pointed::Heading(column) => {
+                self.order_by(Some(column));
+                // What was said is a row of :log.
+                self.change += 1;
+            }
+            Pointed::Cluster(index) => self.command(Command::Focus, index, effects),
         }
         self.remember_row();
     }

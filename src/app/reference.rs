@@ -23,11 +23,12 @@ gate ask first, and a read-only session refuses them.
 | `:WORD` | a view, by any of its words below or by their beginning |
 | `:NAME` | a pod, member, store, TidbCluster, Database, namespace, context, runbook or run, by a part of its name |
 | `:run ID on CONTEXT/NAMESPACE/NAME NAME=VALUE` | a runbook with these inputs filled in; nothing is sent before its plan was seen |
-| `:readonly` | nothing that changes anything leaves this session any more; it cannot be taken back |
+| `:read-only` | nothing that changes anything leaves this session any more; it cannot be taken back |
 | `tidepilot …` | a line for a shell, as findings and runs print them, leads to the same place here |
 
 In a filter `!text` leaves out, `re:` is a regular expression, `-l key=value,other!=value` asks for labels, `column:text` looks
-in one column, `age<1h` is younger; letters with others between them fit too. In a form a value that was filled in is named as such: typing takes its
+in one column, `age<1h` is younger; letters with others between them fit too. A filter that stands is selected by `/`: typing takes its
+place, an arrow keeps it. In a form a value that was filled in is named as such: typing takes its
 place, backspace empties the field, and what a person typed or emptied is never filled in again.
 ";
 

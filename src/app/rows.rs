@@ -29,17 +29,31 @@ pub struct Order {
 /// What was computed, and for what: good until the state has moved.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    rows: Option<(RowsOf, Arc<Vec<Row>>, usize)>,
+    listed: Option<Listed>,
     matrix: Option<(MatrixOf, Arc<Matrix>)>,
     /// How often each was computed.
     pub counts: Counts,
 }
 
-/// How often lists were computed since the start; a test holds them to once for a change.
+/// The rows of a view, and what is told of all of them.
+#[derive(Debug)]
+struct Listed {
+    of: RowsOf,
+    rows: Arc<Vec<Row>>,
+    /// How many there are without filter and faults-only.
+    all: usize,
+    /// Columns of the screen that each column of the table wants, once the face has measured them.
+    widths: Option<Arc<[usize]>>,
+}
+
+/// How often lists were computed since the start, and rows measured and laid out for them; tests hold them to once for a change, and
+/// to what is in sight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub rows: usize,
     pub matrices: usize,
+    pub measured: usize,
+    pub laid_out: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -80,10 +94,8 @@ impl App {
             focus: self.narrowed(),
             faults_only: self.faults_only,
         };
-        if let Some((kept, rows, all)) = &self.kept.borrow().rows
-            && *kept == of
-        {
-            return (Arc::clone(rows), *all);
+        if let Some(listed) = self.kept.borrow().listed.as_ref().filter(|listed| listed.of == of) {
+            return (Arc::clone(&listed.rows), listed.all);
         }
         let spec = screen.view.spec();
         let mut rows = (spec.rows)(self);
@@ -108,8 +120,28 @@ impl App {
         let rows = Arc::new(rows);
         let mut kept = self.kept.borrow_mut();
         kept.counts.rows += 1;
-        kept.rows = Some((of, Arc::clone(&rows), all));
+        kept.listed = Some(Listed { of, rows: Arc::clone(&rows), all, widths: None });
         (rows, all)
+    }
+
+    /// What each column of the table in front wants, measured by the face once for a list, however often that is drawn.
+    pub fn widths(&self, measure: impl FnOnce(&[Row]) -> Vec<usize>) -> Arc<[usize]> {
+        let rows = self.rows();
+        let mut kept = self.kept.borrow_mut();
+        let known = kept.listed.as_ref().and_then(|listed| listed.widths.clone());
+        known.unwrap_or_else(|| {
+            let widths: Arc<[usize]> = measure(&rows).into();
+            kept.counts.measured += rows.len();
+            if let Some(listed) = &mut kept.listed {
+                listed.widths = Some(Arc::clone(&widths));
+            }
+            widths
+        })
+    }
+
+    /// The face has laid out so many rows.
+    pub fn note_laid_out(&self, rows: usize) {
+        self.kept.borrow_mut().counts.laid_out += rows;
     }
 
     /// The overview's matrix under the present focus.
@@ -127,7 +159,7 @@ impl App {
         made
     }
 
-    /// How often rows and matrix were computed.
+    /// How often rows and matrix were computed, and how much for drawing them.
     pub fn counts(&self) -> Counts {
         self.kept.borrow().counts
     }
@@ -136,7 +168,10 @@ impl App {
     pub fn cursor(&self, rows: &[Row]) -> Option<usize> {
         let screen = self.screen();
         let last = rows.len().checked_sub(1)?;
-        let at = screen.key.as_ref().and_then(|key| rows.iter().position(|row| row.key == *key));
+        let Some(key) = &screen.key else { return Some(screen.row.min(last)) };
+        // Mostly it is where it was.
+        let there = rows.get(screen.row).is_some_and(|row| row.key == *key);
+        let at = if there { Some(screen.row) } else { rows.iter().position(|row| row.key == *key) };
         Some(at.unwrap_or(screen.row.min(last)))
     }
 

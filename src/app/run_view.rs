@@ -127,6 +127,11 @@ impl RunView {
         plan.chain(undo.flat_map(|way| way.steps.iter().enumerate())).find(|(_, step)| step.id == id)
     }
 
+    /// What a step does, in words; its id where it is not known.
+    pub fn title_of(&self, id: &str) -> String {
+        self.step(id).map_or(id, |(_, step)| &step.title).to_owned()
+    }
+
     /// Whether it has come to its end: done, undone or given up.
     pub fn is_over(&self) -> bool {
         self.view().is_some_and(|view| view.outcome.is_some())
@@ -232,6 +237,11 @@ impl RunView {
         }
     }
 
+    /// One record as one sentence, with its step by what that does.
+    pub fn told(&self, record: &Record) -> String {
+        view::sentence_naming(record, &|id| self.title_of(id))
+    }
+
     /// One sentence: what is going on now.
     pub fn sentence(&self, now: Timestamp) -> String {
         if let Some(end) = &self.end {
@@ -243,7 +253,7 @@ impl RunView {
         if let Some((sentence, since)) = &self.waiting {
             return format!("{sentence} ({})", super::words::age(*since, now));
         }
-        self.records.last().map_or_else(|| "opening the journal".into(), view::sentence)
+        self.records.last().map_or_else(|| "opening the journal".into(), |record| self.told(record))
     }
 }
 

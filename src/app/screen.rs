@@ -66,6 +66,8 @@ pub enum Dialog {
     },
     Filter {
         input: Input,
+        /// What was there before: a character takes its place, a move within it keeps it.
+        selected: bool,
     },
     /// A question with two buttons. `go` tells which one is in focus; it starts on the one that does nothing.
     Ask {

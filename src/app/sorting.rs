@@ -26,7 +26,7 @@ impl App {
         let (columns, now) = (self.sortable(), self.screen().order);
         let at = columns.iter().position(|(at, _)| now.is_some_and(|order| order.column == *at)).unwrap_or(0);
         let about = |at: usize| match now.filter(|order| order.column == at) {
-            Some(_) => "ordered by it; enter turns it round",
+            Some(_) => "sorted by it; enter turns it round",
             None => "",
         };
         let pick = |(at, title): (usize, &str)| Pick {
@@ -39,7 +39,7 @@ impl App {
             let label = "as the view has it".to_owned();
             items.push(Pick { label, about: String::new(), then: Picked::Order(None) });
         }
-        self.dialog = Some(Dialog::Pick { title: "order by which column?".into(), at, items });
+        self.dialog = Some(Dialog::Pick { title: "sort by which column?".into(), at, items });
     }
 
     /// Orders by a column; by the same one again turns it round.
@@ -52,7 +52,7 @@ impl App {
             reversed: screen.order.is_some_and(|order| order.column == column && !order.reversed),
         });
         match title {
-            Some(title) => self.say(Level::Done, format!("ordered by {title}; o turns it round")),
+            Some(title) => self.say(Level::Done, format!("sorted by {title}; o turns it round")),
             None => self.say(Level::Done, "in the order of the view"),
         }
     }
@@ -60,7 +60,7 @@ impl App {
     pub(super) fn reverse_sort(&mut self) {
         match &mut self.screen_mut().order {
             Some(order) => order.reversed = !order.reversed,
-            None => self.say(Level::Unknown, "nothing is ordered yet: s orders by a column"),
+            None => self.say(Level::Unknown, "nothing is sorted yet: s sorts by a column"),
         }
     }
 

@@ -1,11 +1,11 @@
 //! `update`: one message in, effects out. Routing only; what commands do is in [`super::perform`].
 
-use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use jiff::Timestamp;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
-use super::keymap::lookup;
+use super::keymap::{Command, lookup};
 use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
 use super::words::{Level, freshness_level};
@@ -24,7 +24,8 @@ impl App {
     /// Folds one message in. `now` is the time at which it arrived.
     pub fn update(&mut self, message: Message, now: Timestamp) -> Vec<Effect> {
         self.now = now;
-        self.change += 1;
+        // Whether lists are others for a key depends on what the key means.
+        self.change += u64::from(!matches!(message, Message::Key(_) | Message::Pointed(_)));
         let mut effects = Vec::new();
         let was_dirty = std::mem::replace(&mut self.dirty, true);
         match message {
@@ -159,7 +160,7 @@ impl App {
                 if *self.view() == View::Run && self.dialog.is_none() {
                     self.ask_gate(&gate);
                 } else {
-                    self.say(Level::Working, "the run waits for you (:progress)");
+                    self.say(Level::Working, "the run waits for you; :progress leads to it");
                 }
             }
             RunMessage::Ended(end) => self.run_ended(end, effects),
@@ -221,7 +222,7 @@ impl App {
                 wrong: false,
             },
             None => Dialog::Ask {
-                title: gate.step.clone(),
+                title: self.run.as_ref().map_or_else(|| gate.step.clone(), |run| run.title_of(&gate.step)),
                 question: gate.question.clone(),
                 yes: "Go on".into(),
                 go: false,
@@ -251,13 +252,24 @@ impl App {
         }
         let scope = self.scope();
         match lookup(scope, &key) {
-            Some((command, at)) => self.perform(command, at, effects),
-            None if scope.types() => self.type_key(key),
-            None => self.unbound(scope, &key),
+            Some((command, at)) => self.command(command, at, effects),
+            None => {
+                self.change += 1;
+                if scope.types() { self.type_key(key) } else { self.unbound(scope, &key) }
+            }
         }
         self.propose_domain();
         self.foresee(effects);
         self.remember_row();
+    }
+
+    /// Lists are computed anew for a command and after it: it asks for rows before it changes what they are made of. One that only
+    /// moves leaves them as they are.
+    pub(super) fn command(&mut self, command: Command, at: usize, effects: &mut Vec<Effect>) {
+        let others = u64::from(!command.only_moves());
+        self.change += others;
+        self.perform(command, at, effects);
+        self.change += others;
     }
 
     /// The cursor holds on to the thing that it stands on.
@@ -275,7 +287,10 @@ impl App {
         let event = TerminalEvent::Key(key);
         let mut filter = None;
         match &mut self.dialog {
-            Some(Dialog::Filter { input }) => {
+            Some(Dialog::Filter { input, selected }) => {
+                if std::mem::take(selected) && replaces(&key) {
+                    input.reset();
+                }
                 edit(input, &event);
                 filter = Some(input.value().to_owned());
             }
@@ -329,9 +344,15 @@ impl App {
     }
 }
 
+/// Whether a key takes the place of a text that is selected: a character, and what takes characters away.
+fn replaces(key: &KeyEvent) -> bool {
+    let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    matches!(key.code, KeyCode::Backspace | KeyCode::Delete) || (plain && matches!(key.code, KeyCode::Char(_)))
+}
+
 /// One key into a line of input, unless it would grow without end.
 pub(super) fn edit(input: &mut Input, event: &TerminalEvent) {
-    let typing = matches!(event, TerminalEvent::Key(key) if matches!(key.code, crossterm::event::KeyCode::Char(_)));
+    let typing = matches!(event, TerminalEvent::Key(key) if matches!(key.code, KeyCode::Char(_)));
     if !typing || input.value().chars().count() < FIELD {
         input.handle_event(event);
     }

@@ -22,7 +22,7 @@ pub fn page(app: &App, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
     let dim = theme.style(Role::Dim);
     let Some(approving) = &app.approving else {
-        page.hang(vec![Span::raw("  ")], "No run was chosen. :approvals lists those that wait.", dim, room);
+        page.hang(vec![Span::raw("  ")], "No run was chosen. a lists those that wait.", dim, room);
         return page;
     };
     let word = |page: &mut Page, level: Level, sentence: &str| {

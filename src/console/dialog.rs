@@ -14,6 +14,7 @@ use crate::app::keymap::{Group, Scope};
 use crate::app::palette::candidates;
 use crate::app::words::Level;
 use crate::app::{App, Copyable, Dialog};
+use crate::counted::{counted, has};
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, footer: Rect) {
     match &app.dialog {
@@ -231,7 +232,7 @@ fn copies(theme: Theme, frame: &mut Frame<'_>, body: Rect, items: &[Copyable], a
         let style = theme.style(if index == at { Role::Cursor } else { Role::Plain });
         let text = match item.text.trim_end().lines().count() {
             0 | 1 => item.text.clone(),
-            several => crate::counted::counted(several, "line"),
+            several => counted(several, "line"),
         };
         let text = cut(&text, wide.saturating_sub(widest + 8), theme);
         lines.push(Line::from(vec![
@@ -272,7 +273,7 @@ fn fitted(theme: Theme, mut of: Vec<Line<'static>>, room: usize) -> Vec<Line<'st
     if of.len() > room {
         let more = of.len() + 1 - room.max(1);
         of.truncate(room.saturating_sub(1));
-        let words = format!(" {} of it have no room here", crate::counted::counted(more, "line"));
+        let words = format!(" {} of it {} no room here", counted(more, "line"), has(more));
         of.push(Line::from(span(words, theme.level(Level::Working))));
     }
     of

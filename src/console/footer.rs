@@ -16,7 +16,15 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
         return;
     }
     match &app.dialog {
-        Some(Dialog::Filter { input }) => return prompt(frame, area, theme, "/", input),
+        Some(Dialog::Filter { input, selected }) => {
+            prompt(frame, area, theme, "/", input);
+            if *selected {
+                let text = u16::try_from(input.visual_cursor()).unwrap_or(u16::MAX);
+                let of = Rect { x: area.x.saturating_add(1), width: text, ..area }.intersection(area);
+                frame.buffer_mut().set_style(of, theme.style(Role::Cursor));
+            }
+            return;
+        }
         Some(Dialog::Palette { input, .. }) => return prompt(frame, area, theme, ":", input),
         Some(
             Dialog::Help { .. }

@@ -28,11 +28,13 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.width);
     let mut left = vec![Span::styled(" tidepilot", theme.style(Role::Title))];
     left.extend(app.database().map(|database| span(format!("  {}", database.name), theme.style(Role::Strong))));
-    // Shorter words come before anything is left out: the majority is not pushed out by a mark.
+    // Shorter words come before anything is left out: the majority is not pushed out by a mark, and the clock by none of both.
+    let clock = clock(app, theme);
     let mut right = right_side(app, theme, false);
-    if wide(&left) + wide(&right) + 2 > room {
+    if wide(&left) + wide(&right) + wide(&clock) + 2 > room {
         right = right_side(app, theme, true);
     }
+    let whole = right.len();
     // Where the line is too short the right side goes from its left end: what this session may do stays to the last.
     while wide(&left) + wide(&right) + 2 > room && right.len() > 2 {
         right.remove(0);
@@ -46,13 +48,16 @@ fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         gap -= if fits { wide(&group) } else { 0 };
         group.into_iter().filter(move |_| fits)
     };
+    // First of all that may be left out: what takes its place in a wider terminal would push it out again.
+    if right.len() == whole && (left.len() > 1 || app.database().is_none()) {
+        right.splice(right.len() - 1..right.len() - 1, take(clock, 2));
+    }
     if left.len() > 1 {
         left.extend(about(app, theme).into_iter().flat_map(|one| take(vec![one], 2)));
     }
     // Not against its neighbours: what is cramped is not read.
     let apart = |group: Vec<Span<'static>>| [vec![Span::raw("   ")], group].concat();
     let safety: Vec<Span<'static>> = safety(app, theme).into_iter().flat_map(|group| take(apart(group), 3)).collect();
-    right.splice(right.len() - 1..right.len() - 1, take(clock(app, theme), 3));
     // It says least to people, so it has what room is left.
     if left.len() > 1 {
         left.extend(take(id(app, theme), 3));

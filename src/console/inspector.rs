@@ -1,7 +1,8 @@
 //! The object under the cursor beside the table: what Kubernetes says of it and what PD says of it, in two columns.
 //!
-//! At the right from 140 columns on, below the table (on request) from 100. Not here: the whole page of an object
-//! ([`super::detail`]), which object it is (`app::objects`).
+//! At the right from 140 columns on, and narrower where the table needs the room; below the table (on request) from 100. A value that is
+//! too long for its column has lines of its own: nothing of it is lost. Not here: the whole page of an object ([`super::detail`]),
+//! which object it is (`app::objects`).
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -9,18 +10,17 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Block;
 
-use super::text::{cut, cut_middle, pad, span, wrap};
+use super::text::{cut, folded, pad, span, wrap};
 use super::theme::{Role, Theme};
 use super::{detail, table};
 use crate::app::keymap::Scope;
 use crate::app::matrix::{pod_words, store_level};
 use crate::app::objects::{member_pod, store_pod};
-use crate::app::views::Cell;
 use crate::app::views::findings::level as finding_level;
 use crate::app::views::members::{health, peer_cell};
+use crate::app::views::{Cell, grouped};
 use crate::app::words::{Level, age};
 use crate::app::{App, Subject};
-use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, StoreRow};
 use crate::fleet::workload::{Pod, image_tag};
@@ -30,17 +30,20 @@ const RIGHT: u16 = 140;
 /// From this width on it can stand below.
 const BELOW: u16 = 100;
 const WIDEST: u16 = 64;
+const NARROWEST: u16 = 44;
+/// What a table of sentences keeps: they are wrapped, so it never needs all that it could have.
+const OF_SENTENCES: u16 = 88;
 const LINES: u16 = 12;
 const LABEL: usize = 9;
 
 /// The table's part of the body, and the inspector's where there is one.
-pub fn split(app: &App, body: Rect) -> (Rect, Option<Rect>) {
+pub fn split(app: &App, theme: Theme, body: Rect) -> (Rect, Option<Rect>) {
     let lists = matches!(app.view_scope(), Scope::Matrix | Scope::List);
     if !lists || app.inspected().is_none() || body.height < 8 {
         return (body, None);
     }
     if body.width >= RIGHT && app.inspector.unwrap_or(true) {
-        let width = (body.width / 3).min(WIDEST);
+        let width = beside(app, theme, body.width);
         let left = Rect { width: body.width - width, ..body };
         return (left, Some(Rect { x: left.right(), width, ..body }));
     }
@@ -49,6 +52,22 @@ pub fn split(app: &App, body: Rect) -> (Rect, Option<Rect>) {
         return (above, Some(Rect { y: above.bottom(), height: LINES, ..body }));
     }
     (body, None)
+}
+
+/// How wide it is at the right: what the table leaves, within bounds; beside the overview a third.
+fn beside(app: &App, theme: Theme, all: u16) -> u16 {
+    if app.view().spec().columns.is_empty() {
+        return (all / 3).min(WIDEST);
+    }
+    let table = u16::try_from(table::wanted(app, theme)).unwrap_or(u16::MAX);
+    let sentences = app.view().spec().columns.iter().any(|column| column.wraps);
+    let noted = sentences || app.rows().iter().any(|row| !row.notes.is_empty());
+    let wanted = match (sentences, noted) {
+        (true, _) => table.min(OF_SENTENCES),
+        (false, true) => table.max(OF_SENTENCES),
+        (false, false) => table,
+    };
+    all.saturating_sub(wanted).clamp(NARROWEST, WIDEST)
 }
 
 /// Draws what is under the cursor.
@@ -127,7 +146,17 @@ impl Pen {
         if left.is_none() && right.is_none() {
             return;
         }
-        let column = self.room.saturating_sub(LABEL + 2) / 2;
+        let column = self.rest() / 2;
+        let fits = |cell: &Option<Cell>| cell.as_ref().is_none_or(|cell| table::cell_width(cell, self.theme) < column);
+        if !fits(&left) || !fits(&right) {
+            let mut label = label;
+            for (source, cell) in [("Kubernetes", left), ("PD", right)] {
+                if let Some(cell) = cell {
+                    self.whole(std::mem::take(&mut label), source, &cell);
+                }
+            }
+            return;
+        }
         let mut spans = vec![self.label(label)];
         for cell in [left, right] {
             let cell = cell.unwrap_or_default();
@@ -137,6 +166,22 @@ impl Pen {
             spans.push(Span::raw(" ".repeat(column.saturating_sub(used))));
         }
         self.lines.push(Line::from(spans));
+    }
+
+    /// A value that is too long for its column: its source and the whole of it, on as many lines as it takes.
+    fn whole(&mut self, label: &str, source: &str, cell: &Cell) {
+        let mut spans = vec![span(format!("{source}: "), self.theme.style(Role::Dim))];
+        spans.extend(table::cell_spans(cell, usize::MAX, false, self.theme));
+        self.spans(label, spans);
+    }
+
+    /// Spans over the whole width, folded where they must be.
+    fn spans(&mut self, label: &str, spans: Vec<Span<'static>>) {
+        for (at, line) in folded(spans, self.rest()).into_iter().enumerate() {
+            let mut all = vec![self.label(if at == 0 { label } else { "" })];
+            all.extend(line);
+            self.lines.push(Line::from(all));
+        }
     }
 
     /// A sentence over the whole width.
@@ -201,8 +246,9 @@ impl Both<'_> {
     fn identity(&self, app: &App, pen: &mut Pen) {
         let id = self.member.map(|member| Cell::plain(member.id.hex()));
         let id = id.or_else(|| Some(Cell::plain(format!("store {}", self.store?.store.id))));
+        pen.pair("id", None, id);
         let hash = self.pod.and_then(|pod| pod.metadata.labels.get("controller-revision-hash"));
-        pen.pair("id", hash.map(|hash| Cell::plain(hash.rsplit('-').next().unwrap_or(hash))), id);
+        pen.pair("revision", hash.map(|hash| Cell::plain(hash.rsplit('-').next().unwrap_or(hash))), None);
         let image = self.pod.and_then(Pod::image).map(|image| Cell::plain(image_tag(image).unwrap_or(image)));
         let version = self.of.as_ref().and_then(|of| {
             let view = app.fleet.clusters.get(&of.context)?.pd.get(&of.key())?;
@@ -226,9 +272,8 @@ impl Both<'_> {
         let Some(row) = self.store else { return };
         let load = &row.store.load;
         let text = |text: &str| Some(Cell::plain(text)).filter(|_| !text.is_empty());
-        let leaders = counted(row.store.leader_count, "leader");
-        let counts = format!("{} of regions, {leaders}", row.store.region_count);
-        pen.pair("peers", None, Some(Cell::plain(counts)));
+        pen.pair("peers", None, Some(Cell::plain(grouped(row.store.region_count))));
+        pen.pair("leaders", None, Some(Cell::plain(grouped(row.store.leader_count))));
         let full = load.full().map(|full| format!("{full} % of {}", load.capacity));
         pen.pair("full", None, full.map(Cell::plain));
         pen.pair("free", None, text(&load.available));
@@ -254,13 +299,9 @@ impl Both<'_> {
 
     fn peer_url(&self, pen: &mut Pen) {
         let Some(member) = self.member else { return };
-        let mut line = vec![pen.label("peerURL")];
-        line.extend(table::cell_spans(&peer_cell(member, &[]), pen.rest(), true, pen.theme));
-        pen.lines.push(Line::from(line));
+        pen.spans("peerURL", table::cell_spans(&peer_cell(member, &[]), usize::MAX, false, pen.theme));
         if let Some(should) = member.expected_peer_url.as_ref().filter(|_| member.drift) {
-            let text = cut_middle(should, pen.rest(), pen.theme);
-            let line = vec![pen.label("expected"), Span::styled(text, pen.theme.level(Level::Working))];
-            pen.lines.push(Line::from(line));
+            pen.spans("expected", vec![span(should, pen.theme.level(Level::Working))]);
         }
     }
 

@@ -8,11 +8,11 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 
-use super::text::{clean, pad, span, width, wrap};
+use super::text::{clean, folded, pad, span, width, wrap};
 use super::theme::{Role, Theme};
-use crate::app::App;
 use crate::app::closeup;
 use crate::app::words::Level;
+use crate::app::{App, View};
 use crate::counted::counted;
 use crate::fleet::closeup::{LogOf, MOST_LOGS, Reading};
 use crate::fleet::log_line::{Gravity, parse};
@@ -51,9 +51,11 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, of: &[Lo
     }
     if lines.is_empty() && room > 0 {
         let sentence = match app.closeup.count() {
-            0 => "No line yet.",
+            0 if is_previous(app) => "The run before has left no line here. p goes back to the current one.",
+            0 if app.closeup.readings.iter().any(|one| matches!(one, Reading::Asking)) => "Asking for the log.",
+            0 => "No line yet. p reads the run before, C another container.",
             _ if app.closeup.grave_only => "No warning and no error; ctrl-z shows every line.",
-            _ => "No line fits the filter. Esc clears it.",
+            _ => "No line fits the filter. Esc clears it, / changes it.",
         };
         let line = Line::from(vec![Span::raw("  "), Span::styled(sentence, theme.style(Role::Dim))]);
         frame.render_widget(line, Rect { y, height: 1, ..area });
@@ -67,28 +69,32 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, of: &[Lo
     }
 }
 
+/// Whether the log of the run before is in front.
+fn is_previous(app: &App) -> bool {
+    matches!(app.view(), View::Logs { previous: true, .. })
+}
+
 /// What is read and how it stands: one line, and one more for each log that is not being read.
 fn heads(app: &App, theme: Theme, of: &[LogOf]) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let dim = theme.style(Role::Dim);
     let reading = app.closeup.readings.iter().filter(|one| matches!(one, Reading::Following)).count();
+    let previous = is_previous(app);
     let over = app.closeup.readings.iter().filter(|one| matches!(one, Reading::Over)).count();
     let state = match (app.closeup.follow, over) {
         (_, 1..) => "the run before, to its end".to_owned(),
+        _ if previous => "the run before".to_owned(),
         (true, _) => format!("following {reading} of {}", of.len()),
         (false, _) => "standing still: s follows again".to_owned(),
     };
     let mut spans = vec![span("  ", dim)];
-    match of {
-        [one] => spans.push(span(one.pod.to_string(), theme.style(Role::Strong))),
-        several => spans.push(span(counted(several.len(), "pod"), theme.style(Role::Strong))),
-    }
+    spans.extend(whose(app, theme, of));
     spans.push(span(format!("  {state}  {}", counted(app.closeup.count(), "line")), dim));
     if app.closeup.grave_only {
         spans.push(span("  warnings and errors only", theme.style(Role::Accent)));
     }
     if app.closeup.dropped > 0 {
-        spans.push(span(format!(" ({} older ones left out)", app.closeup.dropped), dim));
+        spans.push(span(format!(" ({} left out)", counted(app.closeup.dropped, "older line")), dim));
     }
     lines.push(Line::from(spans));
     if of.len() > MOST_LOGS {
@@ -107,11 +113,41 @@ fn heads(app: &App, theme: Theme, of: &[LogOf]) -> Vec<Line<'static>> {
     lines
 }
 
-/// The pod, with its cluster where they are of several.
+/// The pod and the container, and whether there are others of it; of several pods how many.
+fn whose(app: &App, theme: Theme, of: &[LogOf]) -> Vec<Span<'static>> {
+    let mut pods: Vec<_> = of.iter().map(|one| &one.pod).collect();
+    pods.dedup();
+    let (strong, dim) = (theme.style(Role::Strong), theme.style(Role::Dim));
+    let [pod] = pods.as_slice() else {
+        let more = match of.len() {
+            all if all > pods.len() => format!(", {}", counted(all, "container")),
+            _ => String::new(),
+        };
+        return vec![span(format!("{}{more}", counted(pods.len(), "pod")), strong)];
+    };
+    let read: Vec<&str> = of.iter().filter_map(|one| one.container.as_deref()).collect();
+    let mut spans = vec![span(pod.to_string(), strong)];
+    if !read.is_empty() {
+        spans.push(span(format!("  container {}", read.join(", ")), strong));
+    }
+    let others = app.containers_of(pod).iter().filter(|name| !read.contains(&name.as_str())).count();
+    if others > 0 && !read.is_empty() {
+        spans.push(span(format!(" (C: {others} more)"), dim));
+    }
+    spans
+}
+
+/// The pod, with its cluster where they are of several; the container where a pod has several here.
 fn name(one: &LogOf, all: &[LogOf]) -> String {
-    match all.iter().all(|other| other.pod.context == one.pod.context) {
+    let pod = match all.iter().all(|other| other.pod.context == one.pod.context) {
         true => one.pod.name.clone(),
         false => format!("{}/{}", one.pod.context, one.pod.name),
+    };
+    let of_pod = all.iter().filter(|other| other.pod == one.pod).count();
+    match &one.container {
+        Some(container) if of_pod == all.len() && of_pod > 1 => container.clone(),
+        Some(container) if of_pod > 1 => format!("{pod}/{container}"),
+        _ => pod,
     }
 }
 
@@ -149,7 +185,7 @@ fn entry_lines(
     }
     if !app.closeup.wrap {
         head.extend(body.into_iter().map(|(text, style)| span(text, style)));
-        return vec![Line::from(head)];
+        return vec![marked_where_cut(head, theme, room)];
     }
     // Wrapped as one text: styles go, nothing is lost.
     let style = body.get(1).or(body.first()).map(|(_, style)| *style).unwrap_or_default();
@@ -161,6 +197,16 @@ fn entry_lines(
         lines.push(Line::from(spans));
     }
     lines
+}
+
+/// A line that goes on beyond the screen says so at its end.
+fn marked_where_cut(spans: Vec<Span<'static>>, theme: Theme, room: usize) -> Line<'static> {
+    if spans.iter().map(Span::width).sum::<usize>() <= room {
+        return Line::from(spans);
+    }
+    let mut shown = folded(spans, room.saturating_sub(1)).into_iter().next().unwrap_or_default();
+    shown.push(Span::styled(theme.goes_on(), theme.style(Role::Accent)));
+    Line::from(shown)
 }
 
 fn gravity_style(theme: Theme, gravity: Gravity) -> Style {

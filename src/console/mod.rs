@@ -9,14 +9,17 @@ mod approvals;
 mod attach;
 mod chips;
 mod clipboard;
+mod columns;
 mod detail;
 mod dialog;
+pub mod events;
 mod findings;
 mod footer;
 mod foreseen;
 mod form;
 mod header;
 mod held_terminal;
+mod in_sight;
 mod inspector;
 mod logs;
 mod overview;
@@ -91,7 +94,7 @@ pub fn draw_noting(app: &App, frame: &mut Frame<'_>, spots: &mut Spots) {
     header::draw(app, theme, frame, parts.header, spots);
     let rows = app.rows();
     title(app, theme, frame, parts.title, &rows);
-    let (body, beside) = inspector::split(app, parts.body);
+    let (body, beside) = inspector::split(app, theme, parts.body);
     views::draw(app, theme, frame, body, &rows, spots);
     if let Some(beside) = beside {
         inspector::draw(app, theme, frame, beside);
@@ -239,16 +242,39 @@ fn empty(frame: &mut Frame<'_>, area: Rect, theme: Theme, sentence: &str) {
     }
 }
 
+/// What hides the rows that there are, and the key that shows them.
+fn hidden(app: &App) -> String {
+    let filter = &app.screen().filter;
+    let mut rows = Vec::new();
+    if !filter.is_empty() {
+        rows.push(format!("that fits the filter {filter:?}"));
+    }
+    if app.faults_only && app.view().spec().faults {
+        rows.push("that is at fault".to_owned());
+    }
+    if let Some(namespace) = &app.namespace {
+        rows.push(format!("in namespace {namespace}"));
+    }
+    let keys = match (filter.is_empty(), app.faults_only, app.namespace.is_some()) {
+        (false, ..) => "Esc clears the filter, / changes it.",
+        (true, true, _) => "Ctrl-z shows what is well, too.",
+        (true, false, _) => "0 shows every namespace.",
+    };
+    format!("No row {} is seen here, of {} in all. {keys}", rows.join(" and "), counted(app.count_all(), "row"))
+}
+
 /// Why a list is empty: the filter, or that there is nothing.
 fn nothing(app: &App, otherwise: &str) -> String {
-    if app.count_all() > 0 && app.faults_only && app.screen().filter.is_empty() {
-        return "Nothing that is seen here is at fault. Esc shows what is well, too.".into();
-    }
     if app.count_all() > 0 {
-        return "No row fits the filter. Esc clears it.".into();
+        return hidden(app);
     }
     if app.fleet.clusters.is_empty() {
         return "No cluster yet: the kubeconfig has no context, or it is still being read.".into();
+    }
+    if let Some(context) = app.focus.as_ref().filter(|_| !app.view().spec().columns.is_empty()) {
+        let live = app.fleet.clusters.get(context).is_some_and(|cluster| cluster.freshness.is_live());
+        let seen = if live { "has nothing for this list" } else { "is not seen" };
+        return format!("Only {context} is shown, and it {seen}. 0 shows all clusters.");
     }
     // What is empty is not empty for being hidden.
     let dark = app.fleet.clusters.values().filter(|cluster| !cluster.freshness.is_live()).count();

@@ -7,8 +7,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::in_sight::{first_in_sight, more_rows};
 use super::spots::Spots;
-use super::table::{first_in_sight, mark};
+use super::table::mark;
 use super::text::{cut, cut_middle, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use super::{empty, nothing, table};
@@ -43,7 +44,15 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         frame.render_widget(line, Rect { y: area.bottom(), height: 1, ..area });
     }
     if matrix.columns.is_empty() {
-        return empty(frame, area, theme, &nothing(app, "No TidbCluster is seen in any connected cluster."));
+        return empty(
+            frame,
+            area,
+            theme,
+            &nothing(
+                app,
+                "No TidbCluster is seen in any connected cluster. :ctx says how each answers, r has a runbook that deploys.",
+            ),
+        );
     }
     if !matrix.elsewhere.is_empty() && area.height > 8 {
         let sentence = format!("  no part of it in {}", matrix.elsewhere.join(", "));
@@ -126,8 +135,9 @@ impl<'a> Grid<'a> {
         // Each component has a heading of its own where there is room, and a gap before it where there is more.
         let headed = rows.len() + heads <= usize::from(body.height);
         let roomy = rows.len() + 2 * heads <= usize::from(body.height);
-        let top = first_in_sight(&vec![1; rows.len()], cursor, usize::from(body.height));
+        let top = first_in_sight(rows.len(), cursor, usize::from(body.height), |_| 1);
         let mut y = body.y;
+        let mut below = 0;
         for (index, row) in rows.iter().enumerate().skip(top) {
             let Item::Instance(instance) = &row.item else { continue };
             if headed && begins(rows, index) {
@@ -140,7 +150,9 @@ impl<'a> Grid<'a> {
             self.row(app, frame, y, (row, instance), cursor == Some(index));
             self.spots(y, row, spots);
             y += 1;
+            below = rows.len() - index - 1;
         }
+        more_rows(frame, body, self.theme, below, true);
     }
 
     /// The heading of a component with its sums; the lines that it took.

@@ -132,15 +132,25 @@ pub fn sums(plan: &Plan) -> String {
         text.push_str(&format!(" in {}", counted(clusters.len(), "cluster")));
     }
     match finally {
-        0 if changing().any(|step| step.action.stays()) => text.push_str(", not put back by themselves"),
-        0 if plan.changes() > 0 && plan.outage(None).is_some() => {
-            text.push_str(", each can be put back, but not the outage until then");
+        0 if changing().any(|step| step.action.stays()) => text.push_str(match plan.changes() {
+            1 => ", not put back by itself",
+            _ => ", not put back by themselves",
+        }),
+        0 if plan.changes() > 0 => {
+            text.push_str(if plan.changes() == 1 { ", can be put back" } else { ", each can be put back" });
+            if plan.outage(None).is_some() {
+                text.push_str(", but not the outage until then");
+            }
         }
-        0 if plan.changes() > 0 => text.push_str(", each can be put back"),
         0 => {}
         some => text.push_str(&format!(", {some} irreversible")),
     }
-    text.push_str(&format!("; {}, {asked} of them asked", counted(plan.steps.len(), "step")));
+    text.push_str(&format!("; {}", counted(plan.steps.len(), "step")));
+    match (plan.steps.len(), asked) {
+        (1, 1) => text.push_str(", asked"),
+        (_, 0) => text.push_str(", none of them asked"),
+        _ => text.push_str(&format!(", {asked} of them asked")),
+    }
     if already > 0 {
         text.push_str(&format!(", {already} already so"));
     }

@@ -7,8 +7,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::in_sight::first_in_sight;
 use super::plan;
-use super::table::{first_in_sight, mark};
+use super::table::mark;
 use super::text::{Page, cut, span, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
@@ -133,7 +134,7 @@ fn list(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, plan: &Plan,
         Entry::Phase(_) | Entry::Line => false,
     };
     let at = all.iter().position(is);
-    let top = first_in_sight(&vec![1; all.len()], at, usize::from(area.height));
+    let top = first_in_sight(all.len(), at, usize::from(area.height), |_| 1);
     let room = usize::from(area.width).saturating_sub(1);
     for (offset, entry) in all.iter().skip(top).take(usize::from(area.height)).enumerate() {
         let line = Rect { y: area.y + u16::try_from(offset).unwrap_or(u16::MAX), height: 1, ..area };

@@ -4,18 +4,21 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::in_sight::{first_in_sight, more_rows};
 use super::plan;
-use super::text::{Page, cut, pad, span};
+use super::text::{Page, cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::run_view::{RunView, level};
 use crate::app::words::{Level, quorum_level, quorum_short};
 use crate::runbook::actions::network;
 use crate::runbook::run::record::Event;
-use crate::runbook::run::view::{Progress, sentence};
+use crate::runbook::run::view::{Progress, StepLine};
 
 /// From this width on steps and records stand side by side.
 const SIDE_BY_SIDE: u16 = 140;
+/// Columns of a step beside its title: the cursor, the glyph, and the longest word of a state.
+const BESIDE_TITLES: usize = 20;
 
 struct Layout {
     now: Rect,
@@ -44,8 +47,11 @@ fn parts(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
         rest.height -= 1;
         Rect { y: rest.bottom(), height: 1, ..area }
     });
+    let (lines, _) = run.lines();
     if area.width >= SIDE_BY_SIDE {
-        let left = area.width / 2;
+        // What the titles need, within bounds: the card beside them has sentences and addresses.
+        let longest = lines.iter().map(|line| width(&line.title)).max().unwrap_or(0) + BESIDE_TITLES;
+        let left = u16::try_from(longest).unwrap_or(u16::MAX).clamp(area.width * 2 / 5, area.width * 3 / 5);
         let steps = Rect { width: left, ..rest };
         let right = Rect { x: rest.x + left, width: rest.width - left, ..rest };
         if rest.height < 16 || run.end.is_some() {
@@ -55,7 +61,8 @@ fn parts(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
         let log = Rect { y: card.bottom(), height: right.height - card.height, ..right };
         return Layout { now, steps, card: Some(card), log, world };
     }
-    let steps = u16::try_from(run.lines().0.len()).unwrap_or(u16::MAX);
+    let tall = titles(&lines, usize::from(area.width)).iter().map(Vec::len).sum::<usize>();
+    let steps = u16::try_from(tall).unwrap_or(u16::MAX);
     let log = rest.height.saturating_sub(steps.saturating_add(1)).max(rest.height / 3);
     let steps = Rect { height: rest.height - log, ..rest };
     let log = Rect { y: steps.bottom(), height: log, ..rest };
@@ -64,14 +71,17 @@ fn parts(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
 
 pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let Some(run) = &app.run else {
-        return super::empty(frame, area, theme, "No run in this session. r lists the runbooks, :runs the runs.");
+        return super::empty(frame, area, theme, "No run in this session. r lists the runbooks, R the runs.");
     };
     let head = now(app, run, theme, usize::from(area.width));
     let parts = layout(run, area, head.lines.len(), app.screen().unfolded);
     super::lines(frame, parts.now, head.lines, 0);
     steps(run, theme, frame, parts.steps);
-    let (lines, top) = log_window(app, run, theme, parts.log);
-    super::lines(frame, parts.log, lines, top);
+    let title = Line::from(span("  Journal", theme.style(Role::Title)));
+    super::lines(frame, parts.log, vec![title], 0);
+    let records = below_title(parts.log);
+    let (lines, top) = log_window(app, run, theme, records);
+    super::lines(frame, records, lines, top);
     if let Some(area) = parts.card {
         let top = if app.screen().unfolded { app.screen().scroll } else { 0 };
         super::page(frame, area, card(run, theme, usize::from(area.width)), top, theme);
@@ -131,7 +141,7 @@ pub fn extent(app: &App, theme: Theme, area: Rect) -> (usize, u16) {
     if let Some(area) = parts.card.filter(|_| app.screen().unfolded) {
         return (card(run, theme, usize::from(area.width)).lines.len(), area.height);
     }
-    let log = parts.log;
+    let log = below_title(parts.log);
     (self::log(run, theme, usize::from(log.width)).lines.len(), log.height)
 }
 
@@ -178,15 +188,35 @@ fn now(app: &App, run: &RunView, theme: Theme, room: usize) -> Page {
     page
 }
 
+/// Columns of the words of states: no wider than the longest that stands there, the titles have the rest.
+fn words(lines: &[StepLine]) -> usize {
+    lines.iter().map(|line| width(line.progress.word())).max().unwrap_or(0)
+}
+
+/// The titles of steps, wrapped beside their states.
+fn titles(lines: &[StepLine], room: usize) -> Vec<Vec<String>> {
+    let room = room.saturating_sub(words(lines) + 6);
+    lines.iter().map(|line| wrap(&line.title, room)).collect()
+}
+
 fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let (lines, turn) = run.lines();
     let height = usize::from(area.height);
     let current = turn.unwrap_or(lines.len());
-    let top = current.saturating_sub(height / 2).min(lines.len().saturating_sub(height));
-    let room = usize::from(area.width);
-    // No wider than the longest word that stands there: the titles have the rest.
-    let words = lines.iter().map(|line| super::text::width(line.progress.word())).max().unwrap_or(0);
-    for (offset, (index, line)) in lines.iter().enumerate().skip(top).take(height).enumerate() {
+    let (room, words) = (usize::from(area.width), words(&lines));
+    let mut titles = titles(&lines, room);
+    // Whole where all have room, else one line each.
+    if titles.iter().map(Vec::len).sum::<usize>() > height {
+        let short = |line: &StepLine| vec![cut(&line.title, room.saturating_sub(words + 6), theme)];
+        titles = lines.iter().map(short).collect();
+    }
+    let top = first_in_sight(lines.len(), Some(current), height, |at| titles[at].len());
+    let mut y = area.y;
+    let mut below = 0;
+    for (index, line) in lines.iter().enumerate().skip(top) {
+        if y >= area.bottom() {
+            break;
+        }
         let (glyph, level) = theme.step(&line.progress);
         let title = match &line.progress {
             Progress::Pending | Progress::PutBack => theme.style(Role::Dim),
@@ -198,21 +228,26 @@ fn steps(run: &RunView, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
             | Progress::Refused
             | Progress::Paused => theme.style(Role::Strong),
         };
-        let line = Line::from(vec![
+        let mut head = vec![
             super::table::mark(theme, index == current),
             span(format!("{glyph} {}  ", pad(line.progress.word(), words)), theme.level(level)),
-            span(cut(&line.title, room.saturating_sub(words + 6), theme), title),
-        ]);
-        let y = area.y + u16::try_from(offset).unwrap_or(u16::MAX);
-        frame.render_widget(line, Rect { y, height: 1, ..area });
+        ];
+        for piece in &titles[index] {
+            let mut spans = std::mem::replace(&mut head, vec![Span::raw(" ".repeat(words + 6))]);
+            spans.push(span(piece, title));
+            let at = Rect { y, height: 1, ..area }.intersection(area);
+            frame.render_widget(Line::from(spans), at);
+            y = y.saturating_add(1);
+        }
+        below = lines.len() - index - 1;
     }
+    more_rows(frame, area, theme, below, true);
 }
 
 fn log(run: &RunView, theme: Theme, room: usize) -> Page {
     let mut page = Page::default();
-    page.push(vec![span("  Journal", theme.style(Role::Title))]);
     for record in &run.records {
-        let (level, sentence) = (level(record), sentence(record));
+        let (level, sentence) = (level(record), run.told(record));
         let at = record.at.strftime("%H:%M:%S").to_string();
         let style = if level == Level::Bad { theme.level(level) } else { theme.style(Role::Plain) };
         let head = vec![
@@ -232,6 +267,12 @@ fn log(run: &RunView, theme: Theme, room: usize) -> Page {
         }
     }
     page
+}
+
+/// Where the records stand: their title stays, however far down one reads.
+fn below_title(log: Rect) -> Rect {
+    let title = log.height.min(1);
+    Rect { y: log.y + title, height: log.height - title, ..log }
 }
 
 /// The newest records, or as far up as was scrolled: the scroll counts from the end here.

@@ -1,13 +1,17 @@
-//! A table that fits: columns take what they need, then give way in the middle, then go, the least wanted first.
+//! A table: its heading, the rows in sight with their notes, and how many more there are.
 //!
 //! Only the rows in sight are laid out. The cursor is a glyph, a bold row and a reversed first cell. Not here: what
-//! the cells say (`app::views`).
+//! the cells say (`app::views`), how wide a column is ([`super::columns`]).
+
+use std::collections::BTreeMap;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::columns::{GAP, fit, natural, used};
+use super::in_sight::{first_in_sight, more_rows};
 use super::spots::Spots;
 use super::text::{cut, cut_middle, span, width, wrap};
 use super::theme::{Role, Theme};
@@ -16,8 +20,6 @@ use crate::app::message::Pointed;
 use crate::app::rows::{Order, Row};
 use crate::app::sorting::descends;
 use crate::app::views::{Cell, Column, Mark, Part, Tone};
-
-const GAP: usize = 2;
 
 /// From this width on, columns that are for wide tables only are shown where they fit.
 const ROOMY: u16 = 168;
@@ -88,55 +90,26 @@ pub fn cell_spans(cell: &Cell, room: usize, middle: bool, theme: Theme) -> Vec<S
     spans
 }
 
-/// Widths of the columns that are shown, 0 for those that are not.
-fn fit(columns: &[Column], rows: &[Row], room: usize, all: bool, theme: Theme) -> Vec<usize> {
-    let mut widths: Vec<usize> =
-        columns.iter().map(|column| if column.wide && !all { 0 } else { width(column.title) + 1 }).collect();
+/// Columns that the widest cell of each column takes.
+fn measure(columns: &[Column], rows: &[Row], theme: Theme) -> Vec<usize> {
+    let mut widest = vec![0; columns.len()];
     for row in rows {
-        for (at, cell) in row.cells.iter().enumerate().take(widths.len()) {
-            if widths[at] > 0 {
-                widths[at] = widths[at].max(cell_width(cell, theme));
-            }
+        for (have, cell) in widest.iter_mut().zip(&row.cells) {
+            *have = cell_width(cell, theme).max(*have);
         }
     }
-    let used = |widths: &[usize]| -> usize {
-        let shown = widths.iter().filter(|w| **w > 0).count();
-        widths.iter().sum::<usize>() + GAP * shown.saturating_sub(1)
-    };
-    // The place of the arrow beside a heading is the first to go.
-    let tight = |at: usize, have: usize| {
-        let fits = |row: &&Row| row.cells.get(at).is_none_or(|cell| cell_width(cell, theme) < have);
-        if have == width(columns[at].title) + 1 && rows.iter().all(|row| fits(&row)) { have - 1 } else { have }
-    };
-    let squeezed = |widths: &[usize]| -> Vec<usize> {
-        let least = widths.iter().zip(columns).enumerate();
-        least.map(|(at, (have, column))| if *have == 0 { 0 } else { tight(at, *have).min(column.min) }).collect()
-    };
-    // First who stays, then how wide.
-    while used(&squeezed(&widths)) > room && widths.iter().filter(|w| **w > 0).count() > 1 {
-        match (0..widths.len()).filter(|at| widths[*at] > 0).max_by_key(|at| columns[*at].rank) {
-            Some(last) => widths[last] = 0,
-            None => break,
-        }
-    }
-    let least = squeezed(&widths);
-    while used(&widths) > room {
-        // A sentence can be wrapped: it gives way before anything is cut.
-        let gives = |at: &usize| widths[*at] > least[*at].max(1);
-        let widest = (0..widths.len()).filter(gives).max_by_key(|at| (columns[*at].wraps, widths[*at]));
-        match widest {
-            Some(at) => widths[at] -= 1,
-            None => {
-                // One column is left and even its least is too wide.
-                widths.iter_mut().filter(|w| **w > 0).for_each(|w| *w = room);
-                break;
-            }
-        }
-    }
-    widths
+    widest
+}
+
+/// Columns of the screen that the table in front takes where nothing of it is cut.
+pub fn wanted(app: &App, theme: Theme) -> usize {
+    let columns = app.view().spec().columns;
+    let cells = app.widths(|rows| measure(columns, rows, theme));
+    2 + used(&natural(columns, &cells, app.wide))
 }
 
 /// One row as it is drawn.
+#[derive(Default)]
 struct Lines {
     /// How many of the spans are the first cell.
     first: usize,
@@ -286,7 +259,8 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
     let columns = app.view().spec().columns;
     let room = usize::from(area.width);
     let all = app.wide || area.width >= ROOMY;
-    let widths = fit(columns, rows, room.saturating_sub(2), all, theme);
+    let cells = app.widths(|rows| measure(columns, rows, theme));
+    let widths = fit(columns, &cells, room.saturating_sub(2), all);
     let layout = Layout { columns, widths, theme, room, area };
     let cursor = app.cursor(rows);
     let mut y = area.y;
@@ -296,35 +270,60 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         y += 1;
     }
     let height = usize::from(area.bottom() - y);
+    let mut laid = Laid { app, layout: &layout, rows, cursor, whole: true, of: BTreeMap::new() };
     // Where not every note has room, only that of the row under the cursor is shown.
-    let spares = rows.iter().flat_map(|row| &row.notes).any(|note| note.spare);
-    let noted = |all: bool| -> Vec<Lines> {
-        rows.iter().enumerate().map(|(at, row)| layout.row(app, row, all || Some(at) == cursor)).collect()
-    };
-    // Without notes every row has one line, and only those in sight are laid out.
-    let plain = rows.iter().all(|row| row.notes.is_empty()) && !columns.iter().any(|column| column.wraps);
-    if plain {
-        let top = first_in_sight(&vec![1; rows.len()], cursor, height);
-        for (at, row) in rows.iter().enumerate().skip(top).take(height) {
-            let above = y;
-            put(app, &layout, frame, &mut y, layout.row(app, row, false), row, cursor == Some(at));
-            layout.spot_of_row(above, y, row, spots);
-        }
-        return;
+    laid.whole = laid.all_in(height);
+    let top = first_in_sight(rows.len(), cursor, height, |at| laid.height(at));
+    let mut next = top;
+    let mut above = y;
+    while y < area.bottom() && next < rows.len() {
+        above = y;
+        put(app, &layout, frame, &mut y, laid.take(next), &rows[next], cursor == Some(next));
+        layout.spot_of_row(above, y, &rows[next], spots);
+        next += 1;
     }
-    let mut lines = noted(true);
-    if spares && lines.iter().map(|one| 1 + one.below.len()).sum::<usize>() > height {
-        lines = noted(false);
+    more_rows(frame, area, theme, rows.len() - next, above + 1 == area.bottom());
+}
+
+/// Rows that are laid out, each once, and only those that are asked for.
+struct Laid<'a> {
+    app: &'a App,
+    layout: &'a Layout<'a>,
+    rows: &'a [Row],
+    cursor: Option<usize>,
+    /// With every note, not only that of the row under the cursor.
+    whole: bool,
+    of: BTreeMap<(usize, bool), Lines>,
+}
+
+impl Laid<'_> {
+    fn row(&mut self, at: usize) -> &Lines {
+        let whole = self.whole || Some(at) == self.cursor;
+        let (app, layout, rows) = (self.app, self.layout, self.rows);
+        self.of.entry((at, whole)).or_insert_with(|| {
+            app.note_laid_out(1);
+            layout.row(app, &rows[at], whole)
+        })
     }
-    let heights: Vec<usize> = lines.iter().map(|one| 1 + one.below.len()).collect();
-    let top = first_in_sight(&heights, cursor, height);
-    for (at, (row, one)) in rows.iter().zip(lines).enumerate().skip(top) {
-        if y >= area.bottom() {
-            break;
-        }
-        let above = y;
-        put(app, &layout, frame, &mut y, one, row, cursor == Some(at));
-        layout.spot_of_row(above, y, row, spots);
+
+    /// Lines that a row takes.
+    fn height(&mut self, at: usize) -> usize {
+        1 + self.row(at).below.len()
+    }
+
+    fn take(&mut self, at: usize) -> Lines {
+        self.row(at);
+        let whole = self.whole || Some(at) == self.cursor;
+        self.of.remove(&(at, whole)).unwrap_or_default()
+    }
+
+    /// Whether all rows have room, as they are.
+    fn all_in(&mut self, height: usize) -> bool {
+        let mut sum = 0;
+        (0..self.rows.len()).all(|at| {
+            sum += self.height(at);
+            sum <= height
+        })
     }
 }
 
@@ -364,23 +363,4 @@ pub fn mark(theme: Theme, selected: bool) -> Span<'static> {
 pub fn marked(theme: Theme, selected: bool) -> Span<'static> {
     let cursor = if selected { theme.cursor() } else { " " };
     span(format!("{cursor}{}", theme.marked()), theme.style(Role::Accent))
-}
-
-/// The first row in sight such that the cursor is about in the middle; a function of its arguments alone.
-pub fn first_in_sight(heights: &[usize], cursor: Option<usize>, room: usize) -> usize {
-    let total: usize = heights.iter().sum();
-    if total <= room {
-        return 0;
-    }
-    let cursor = cursor.unwrap_or(0).min(heights.len().saturating_sub(1));
-    let before: usize = heights[..cursor].iter().sum();
-    let wanted = before.saturating_sub(room / 2).min(total - room);
-    let mut sum = 0;
-    for (index, height) in heights.iter().enumerate() {
-        if sum >= wanted || index == cursor {
-            return index;
-        }
-        sum += height;
-    }
-    0
 }

@@ -2,8 +2,8 @@
 //! as it was, whatever ends the session.
 //!
 //! The first frame is drawn before anything is awaited. Draws happen only when something may have changed, at most
-//! sixty a second over a while, each as one synchronized update (DEC 2026; no-op where unknown). Not here: what a key does
-//! (`app`), acting on the world (`app::driver`).
+//! sixty a second over a while, each as one synchronized update (DEC 2026; no-op where unknown); keys that are there already
+//! share one ([`super::events`]). Not here: what a key does (`app`), acting on the world (`app::driver`).
 
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Stdout, stdin, stdout};
@@ -12,11 +12,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use color_eyre::eyre::{WrapErr, eyre};
-use crossterm::event::{Event, EventStream, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{Event, EventStream};
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
 use crossterm::{execute, queue};
-use futures::StreamExt;
-use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -27,11 +25,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::app::App;
 use crate::app::driver::shells::Attached;
-use crate::app::message::{Effect, Message, Pointed};
+use crate::app::message::{Effect, Message};
 use crate::app::words::Level;
 
 use super::attach;
 use super::clipboard::{self, Said};
+use super::events::{Draw, Events, fold, now};
 use super::held_terminal::{Guard, MOUSE, enter, leave, lend};
 use super::saved;
 use super::spots::Spots;
@@ -46,8 +45,6 @@ const QUIET: Duration = Duration::from_millis(100);
 const SLOW_FRAME: Duration = Duration::from_millis(50);
 /// Messages folded in before the screen gets its turn.
 const BATCH: usize = 256;
-/// Lines of one step of the wheel.
-const WHEEL: isize = 3;
 /// Effects kept for a driver that is busy.
 const BACKLOG: usize = 64;
 
@@ -78,7 +75,7 @@ pub async fn run(
     app.update(Message::Tick, now());
     let mut spots = present(&mut screen, &mut app, false)?;
 
-    let mut keys = Some(EventStream::new());
+    let mut keys = Some(Events::new(EventStream::new()));
     let mut signals = Signals::new()?;
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -108,12 +105,16 @@ pub async fn run(
                     dirty = true;
                 }
             },
-            event = pressed(&mut keys) => {
-                let (effects, drawn) = told(event, &mut app, &spots);
-                todo = effects;
-                at_once = drawn.is_some();
-                anew |= drawn == Some(Draw::Anew);
-            }
+            event = pressed(&mut keys) => if let Some(keys) = &mut keys {
+                let carry = |todo, app: &mut App| carry_out(todo, &mut backlog, app, &effects, &copied);
+                // For as long as a frame takes: half of the time is left for drawing.
+                let folded = fold(event, keys, &mut app, &spots, rest, carry).await?;
+                if folded.over {
+                    return Ok(shown_last(&app));
+                }
+                at_once = folded.draw.is_some();
+                anew |= folded.draw == Some(Draw::Anew);
+            },
             sentence = fault.recv() => if let Some(sentence) = sentence {
                 todo = app.update(Message::Fault(sentence), now());
             },
@@ -148,7 +149,7 @@ pub async fn run(
             };
             let back = attach::attend(shell, &mut messages, signals.end(), fold).await?;
             enter()?;
-            keys = Some(EventStream::new());
+            keys = Some(Events::new(EventStream::new()));
             anew = true;
             dirty = true;
             let size = screen.size()?;
@@ -159,7 +160,7 @@ pub async fn run(
             }
         }
         if carry_out(todo, &mut backlog, &mut app, &effects, &copied)? {
-            return Ok(app.run.as_ref().map(|run| run.id().to_owned()));
+            return Ok(shown_last(&app));
         }
         dirty |= app.take_dirty();
         if dirty && (at_once || drawn.elapsed() >= rest) {
@@ -172,6 +173,11 @@ pub async fn run(
             anew = false;
         }
     }
+}
+
+/// The run that was driven or shown last.
+fn shown_last(app: &App) -> Option<String> {
+    app.run.as_ref().map(|run| run.id().to_owned())
 }
 
 /// Whether there is a terminal that can place a cursor.
@@ -189,35 +195,8 @@ fn fit_terminal() -> color_eyre::Result<()> {
     Ok(())
 }
 
-/// What an event of the terminal leads to, and what is to be drawn for it; `None`: nothing.
-fn told(event: Option<std::io::Result<Event>>, app: &mut App, spots: &Spots) -> (Vec<Effect>, Option<Draw>) {
-    match event {
-        Some(Ok(Event::Key(key))) => (app.update(Message::Key(key), now()), Some(Draw::Changes)),
-        Some(Ok(Event::Resize(width, height))) => {
-            app.resize(width, height);
-            // Shrunk and grown back between two frames the size is the same, but the cells are lost.
-            (app.update(Message::Resize, now()), Some(Draw::Anew))
-        }
-        Some(Ok(Event::Mouse(event))) => match pointed(&event, spots) {
-            Some(at) => (app.update(Message::Pointed(at), now()), Some(Draw::Changes)),
-            None => (Vec::new(), None),
-        },
-        Some(Ok(Event::Paste(_) | Event::FocusGained | Event::FocusLost)) => (Vec::new(), None),
-        // The terminal is gone: nobody is there to be told.
-        Some(Err(_)) | None => (vec![Effect::Quit], None),
-    }
-}
-
-/// What is drawn at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Draw {
-    Changes,
-    /// Every cell.
-    Anew,
-}
-
 /// The next event of the terminal; never while it is lent.
-async fn pressed(keys: &mut Option<EventStream>) -> Option<std::io::Result<Event>> {
+async fn pressed(keys: &mut Option<Events>) -> Option<std::io::Result<Event>> {
     match keys {
         Some(keys) => keys.next().await,
         None => std::future::pending().await,
@@ -290,16 +269,6 @@ fn copy(text: String, app: &mut App, copied: &mpsc::Sender<Said>) -> color_eyre:
     Ok(())
 }
 
-/// What a move of the mouse means; `None` where it means nothing.
-fn pointed(event: &MouseEvent, spots: &Spots) -> Option<Pointed> {
-    match event.kind {
-        MouseEventKind::ScrollUp => Some(Pointed::Wheel(-WHEEL)),
-        MouseEventKind::ScrollDown => Some(Pointed::Wheel(WHEEL)),
-        MouseEventKind::Down(MouseButton::Left) => spots.at(event.column, event.row).cloned(),
-        _ => None,
-    }
-}
-
 fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<Spots> {
     let size = screen.size()?;
     app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, size.width, size.height)));
@@ -312,12 +281,6 @@ fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result
     let drawn = screen.draw(|frame| super::draw_noting(app, frame, &mut spots)).map(|_| spots);
     execute!(stdout(), EndSynchronizedUpdate)?;
     drawn.wrap_err("the terminal cannot be written to")
-}
-
-/// The faces' one clock.
-#[expect(clippy::disallowed_methods, reason = "an edge: the console's loop stamps what it hands to the core")]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 enum Asked {

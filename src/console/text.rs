@@ -129,6 +129,35 @@ pub fn wrap(text: &str, room: usize) -> Vec<String> {
     lines
 }
 
+/// Spans broken into lines of so many columns, wherever they have to be: of a URL or an id nothing is left out.
+pub fn folded(spans: Vec<Span<'static>>, room: usize) -> Vec<Vec<Span<'static>>> {
+    let room = room.max(1);
+    let (mut lines, mut line, mut left) = (Vec::new(), Vec::new(), room);
+    for one in spans {
+        let mut rest = one.content.as_ref();
+        while !rest.is_empty() {
+            let mut piece = head(rest, left);
+            if piece.is_empty() && left == room {
+                // One character wider than the whole room.
+                piece = rest.chars().take(1).collect();
+            }
+            rest = &rest[piece.len()..];
+            left = left.saturating_sub(width(&piece));
+            if !piece.is_empty() {
+                line.push(Span::styled(piece, one.style));
+            }
+            if !rest.is_empty() {
+                lines.push(std::mem::take(&mut line));
+                left = room;
+            }
+        }
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
 /// Lines of text that scroll: plan, run, detail, help.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -193,6 +222,20 @@ mod tests {
             }
         }
         assert_eq!(cut_middle("abcdefghij", 7, theme), "abc…hij");
+    }
+
+    #[test]
+    fn folding_leaves_nothing_out() {
+        let plain = Style::default();
+        let texts = |spans: &[&'static str], room| -> Vec<String> {
+            let spans = spans.iter().map(|text| Span::styled(*text, plain)).collect();
+            folded(spans, room).iter().map(|line| line.iter().map(|one| one.content.as_ref()).collect()).collect()
+        };
+        assert_eq!(texts(&["abc", "defg", "h"], 4), ["abcd", "efgh"]);
+        assert_eq!(texts(&["abcd"], 4), ["abcd"]);
+        assert_eq!(texts(&["日本"], 1), ["日", "本"]);
+        assert_eq!(texts(&["a日本"], 2), ["a", "日", "本"]);
+        assert_eq!(texts(&[], 4), [""]);
     }
 
     #[test]

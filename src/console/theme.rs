@@ -159,6 +159,11 @@ impl Theme {
         self.pick("…", "~")
     }
 
+    /// At the right end of a line that goes on.
+    pub fn goes_on(self) -> &'static str {
+        self.pick("›", ">")
+    }
+
     pub fn bar(self) -> (&'static str, &'static str) {
         (self.pick("■", "#"), self.pick("□", "."))
     }

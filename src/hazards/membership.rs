@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::counted::{counted, is};
 use crate::fleet::database::Member;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
@@ -271,8 +272,8 @@ fn half_updated(scene: &CheckContext<'_>) -> Vec<Finding> {
         if stale.is_empty() {
             continue;
         }
-        let sentence =
-            format!("{} of {} peerURLs are not the ones other KubeClusters can reach", stale.len(), own.len());
+        let (wrong, urls) = (stale.len(), counted(own.len(), "peerURL"));
+        let sentence = format!("{wrong} of {urls} {} not what other KubeClusters can reach", is(wrong));
         let mut found = scene.find_at("peer-urls-half-updated", part, sentence);
         for member in stale {
             let expected = member.expected_peer_url.as_deref().unwrap_or_default();

@@ -3,6 +3,7 @@
 //! Names and ports can only be tried from inside a pod (`verify-network`); what shows from outside are the Secrets, as far as
 //! `fleet::tls` judges them, and what etcd holds as peerURLs.
 
+use crate::counted::{counted, is};
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::{CertificateFacts, SecretFacts, colons};
 use crate::fleet::database::Member;
@@ -220,7 +221,8 @@ fn wrong_schemes(scene: &CheckContext<'_>) -> Vec<Finding> {
         let wrong: Vec<&&Member> = own.iter().filter(off).collect();
         let Some(first) = wrong.first() else { continue };
         let scheme = if tls(first) { "https" } else { "http" };
-        let sentence = format!("{} of {} peerURLs are not {scheme}://, as PD runs", wrong.len(), own.len());
+        let (off, urls) = (wrong.len(), counted(own.len(), "peerURL"));
+        let sentence = format!("{off} of {urls} {} not {scheme}://, as PD runs", is(off));
         let mut found = scene
             .find_at("peer-url-wrong-scheme", part, sentence)
             .then(format!("tidepilot run repair-peer-urls --set tidbCluster={}", part.of));

@@ -6,7 +6,7 @@ use ratatui::backend::TestBackend;
 use tidepilot::app::App;
 use tidepilot::console;
 
-fn frames(app: &mut App, count: usize) {
+pub fn frames(app: &mut App, count: usize) {
     app.resize(120, 40);
     let mut terminal = Terminal::new(TestBackend::new(120, 40)).expect("infallible");
     for _ in 0..count {
@@ -25,5 +25,9 @@ fn a_list_is_computed_once_for_a_change_and_not_once_for_a_frame() {
     frames(&mut app, 3);
     let after = app.counts();
     assert_eq!(after.matrices, before.matrices, "the fleet has not changed");
+    assert_eq!(after.rows, before.rows, "a cursor that moves changes no row");
+    press(&mut app, "1");
+    frames(&mut app, 3);
+    let after = app.counts();
     assert!(after.rows > before.rows && after.rows <= before.rows + 2, "{after:?} after {before:?}");
 }

@@ -94,7 +94,7 @@ const JOBS: &[Job] = &[
         &["this pod alone: basic-pd-1", "every pd pod of east/db/basic"],
     ),
     ("8 filter", ":pods<enter>/crash<enter>", 13, "pods /crash", "", &["basic-tikv-1", "(13)[1]"]),
-    ("9 sort", ":po<enter>sssss<enter>", 10, "pods", "", &["ordered by RESTARTS"]),
+    ("9 sort", ":po<enter>sssss<enter>", 10, "pods", "", &["sorted by RESTARTS"]),
     ("10 one cluster", "2", 1, "overview <north>", "", &["<only north>"]),
     ("10b one namespace", ":ns shop<enter>", 9, "overview ns shop", "", &["<ns shop>", "shop/orders"]),
     ("11 copy a name", "c<enter>", 2, "overview", "copy basic-pd-0", &[]),

@@ -8,8 +8,8 @@ use crate::keys::*;
 fn every_list_is_ordered_by_a_column_that_is_chosen() {
     check("members", "s", "members [pick ID]", "");
     check("members", "ssss<esc>", "members", "");
-    said("members", "ss<enter>", "ordered by HEALTH; o turns it round");
-    said("certificates", "s<enter>s<enter>", "ordered by LEFT");
+    said("members", "ss<enter>", "sorted by HEALTH; o turns it round");
+    said("certificates", "s<enter>s<enter>", "sorted by LEFT");
     let order = |name: &str, keys: &str| {
         let mut app = scene(name, options());
         press(&mut app, keys);

@@ -8,6 +8,7 @@ mod common;
 mod by_hand;
 mod counted;
 mod edits;
+mod first_look;
 mod fixture;
 mod folds;
 mod forms;

@@ -32,9 +32,15 @@ fn a_key_that_does_nothing_says_so() {
     said("run", "w", "w does nothing here");
     said("overview", "0", "every cluster is shown already");
     said("healthy", "]", "there is no other Database");
-    shows("healthy", ":stores<enter><ctrl-z>", (120, 36), &["Nothing that is seen here is at fault"], &["No row fits"]);
+    shows(
+        "healthy",
+        ":stores<enter><ctrl-z>",
+        (120, 36),
+        &["No row that is at fault is seen here", "Ctrl-z"],
+        &["the filter"],
+    );
     said("members", "o", "nothing is sorted yet: s sorts by a column");
-    said("overview", "<esc>", ":q or ctrl-c quits");
+    said("overview", "<esc>", "ctrl-c or :q quits");
     said("gate", "X", "X does nothing here; y");
     said("member", "<enter>", "this page leads nowhere further");
     said("members", "<ctrl-space>", "no row is marked");

@@ -196,11 +196,11 @@ fn what_made_the_session_read_only_is_named() {
     let mut app = scene("plan", options());
     press(&mut app, ":readonly<enter><enter>");
     let said = app.flash.as_ref().map(|flash| flash.text.clone()).unwrap_or_default();
-    assert!(said.contains(":readonly") && !said.contains("--read-only"), "{said}");
+    assert!(said.contains(":read-only") && !said.contains("--read-only"), "{said}");
     let mut app = scene("plan", tidepilot::app::AppOptions { read_only: true, ..options() });
     press(&mut app, "<enter>");
     let said = app.flash.as_ref().map(|flash| flash.text.clone()).unwrap_or_default();
-    assert!(said.contains("without --read-only") && !said.contains(":readonly"), "{said}");
+    assert!(said.contains("without --read-only") && !said.contains(":read-only"), "{said}");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_plan_that_stops_the_database_says_so_in_a_ticket_and_promises_no_whole_way_
     let text = tidepilot::report::plan::text(plan);
     assert!(text.contains("every change can be put back; the outage until then cannot"), "{text}");
     let shown = screen_of(&mut app, (200, 50));
-    assert!(shown.contains("each can be put back, but not the outage until then"), "{shown}");
+    assert!(shown.contains("can be put back, but not the outage until then"), "{shown}");
 }
 
 /// What the header counts is marked in the list, and is as much.

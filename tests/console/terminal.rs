@@ -262,6 +262,23 @@ fn dead_and_hanging_clusters_are_columns_of_their_own() {
     terminal.restored();
 }
 
+/// Keys that are there already share a frame, and lead where each alone would.
+#[test]
+fn keys_that_wait_are_drawn_together() {
+    let frames = |terminal: &Terminal| terminal.raw().matches("\x1b[?2026h").count();
+    let room = Room::new();
+    let mut terminal = Terminal::demo(&room, &[], 40, 120);
+    let before = frames(&terminal);
+    terminal.keys(&format!("{}{}", "jk".repeat(300), "j"));
+    terminal.settle("stillhere");
+    let drawn = frames(&terminal) - before;
+    assert!(drawn < 300, "{drawn} frames for 601 keys");
+    let text = terminal.text();
+    let under = text.lines().find(|line| line.starts_with('▌')).unwrap_or_default();
+    assert!(under.contains("pd-1"), "{text}");
+    terminal.leave();
+}
+
 #[test]
 fn any_size_down_to_one_cell() {
     let room = Room::new();

@@ -44,14 +44,14 @@ fn the_header_says_how_far_a_cluster_is_and_the_lists_what_became_of_requests() 
     for wanted in ["1 east ● 10 ms", "2 north ◐ stale 41s", "until 11-25 12:00Z", "until 11-20 12:10Z"] {
         assert!(text.contains(wanted), "{wanted:?}:\n{text}");
     }
-    press(&mut app, ":ctx north<enter>");
+    press(&mut app, ":ctx north<enter><enter>");
     let text = screen_of(&mut app, (220, 60));
     for wanted in
         ["210 ms", "95 s ahead of this machine's", "12 requests", "busy (429)", "plugin aws, until 2026-11-20 12:10Z"]
     {
         assert!(text.contains(wanted), "{wanted:?}:\n{text}");
     }
-    press(&mut app, "0:log<enter>");
+    press(&mut app, "<esc>0:log<enter>");
     let text = screen_of(&mut app, (150, 42));
     for wanted in ["429", "TimedOut", "/apis/pingcap.com/v1alpha1/tidbclusters", "coredns"] {
         assert!(text.contains(wanted), "{wanted:?}:\n{text}");

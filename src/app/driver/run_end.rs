@@ -60,7 +60,7 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
             RunEnd { ways, ..end(&run.id, Exit::AtGate, sentence) }
         }
         Stop::Paused(reason) => {
-            let step = run.pause().map_or("", |pause| pause.step.as_str());
+            let step = run.pause().map_or_else(String::new, |pause| named(run, &pause.step));
             let code = match &reason {
                 PauseReason::Foreign { .. } => Exit::Foreign,
                 PauseReason::Refused { .. } if !run.has_written() => Exit::Refused,
@@ -80,6 +80,14 @@ pub(super) fn stopped(run: &Run, stop: Stop) -> RunEnd {
             let more = reason.three_ways();
             RunEnd { asked, more, ways: run.ways_on(now()), ..end(&run.id, code, sentence) }
         }
+    }
+}
+
+/// A step by what it does; the id beside it is what a command takes.
+fn named(run: &Run, id: &str) -> String {
+    match run.steps().iter().find(|step| step.id == id).map(|step| step.title.as_str()) {
+        Some(title) if title != id && !title.is_empty() => format!("{title:?} ({id})"),
+        _ => id.to_owned(),
     }
 }
 

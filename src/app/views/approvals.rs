@@ -20,7 +20,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         middle("TARGET", 16, 3),
     ],
     rows,
-    empty: "No run is seen to wait for a second person.",
+    empty: "No run is seen to wait for a second person. ctrl-r asks again, R lists every run.",
     faults: false,
     ..LIST
 };

@@ -3,7 +3,7 @@
 //!
 //! Not here: what is judged (`fleet::tls`), the order (`fleet::certificate_list`), one certificate in full (`console::detail`).
 
-use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, state as of_state};
 use crate::app::App;
 use crate::app::words::Level;
 use crate::fleet::certificate::colons;
@@ -15,7 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "TLS certificates by their end",
     columns: &[
         column("LEFT", 11, 0),
-        column("STATE", 12, 0),
+        of_state("STATE", 12, 0),
         column("CLUSTER", 7, 1),
         middle("SECRET", 27, 0),
         column("FOR", 7, 2),
@@ -24,7 +24,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("NAME", 4, 6),
     ],
     rows,
-    empty: "No TidbCluster here has TLS between its components.",
+    empty: "No TidbCluster here has TLS between its components, so there is no certificate to watch. ! lists what is wrong otherwise.",
     ..LIST
 };
 

@@ -33,7 +33,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         sentence("WHAT", 40, 2),
     ],
     rows,
-    empty: "Nothing was changed since this session began, and no object that is seen says who wrote it.",
+    empty: "Nothing was changed since this session began, and no object that is seen says who wrote it. What changes comes by itself; :events has what happened to pods.",
     faults: false,
     help: "BY is the program that wrote: Kubernetes notes no person; before and after are known of what this session saw and of templates that Kubernetes keeps; of an older write what is there now; ago<1h shows what is younger",
     ..LIST

@@ -1,7 +1,7 @@
 //! KubeClusters: how fresh each is, what it serves, and beneath it what is wrong with the connection.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
 use crate::app::words::{Level, access_word, crd_words, freshness_level, freshness_words};
 use crate::fleet::KubeCluster;
@@ -13,7 +13,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "KubeClusters, or `ctx NAME`",
     columns: &[
         middle("CONTEXT", 8, 0),
-        column("STATE", 15, 0),
+        state("STATE", 15, 0),
         column("ACCESS", 10, 3),
         column("VERSION", 7, 2),
         column("OPERATOR", 8, 4),
@@ -27,7 +27,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         middle("SERVER", 14, 6),
     ],
     rows,
-    empty: "No cluster.",
+    empty: "No cluster: the kubeconfig has no context. Start with --kubeconfig FILE, or with `tidepilot demo`.",
     ..LIST
 };
 

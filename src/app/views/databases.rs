@@ -1,7 +1,7 @@
 //! Every Database, one line each: how its quorum stands, what is wrong, where it is.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, state};
 use crate::app::App;
 use crate::app::words::{quorum_level, quorum_short};
 use crate::fleet::ObjectRef;
@@ -13,12 +13,12 @@ pub const SPEC: ViewSpec = ViewSpec {
     columns: &[
         column("DATABASE", 8, 0),
         column("QUORUM", 23, 0),
-        column("STATE", 19, 1),
+        state("STATE", 19, 1),
         middle("ID", 9, 3),
         column("CLUSTERS", 10, 2),
     ],
     rows,
-    empty: "No Database is seen yet.",
+    empty: "No Database is seen yet: one shows once its TidbCluster is. :ctx says how each cluster answers.",
     ..LIST
 };
 

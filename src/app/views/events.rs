@@ -1,15 +1,15 @@
 //! Events of Kubernetes, of one object or of all namespaces with TidbClusters in all clusters, the last one first.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column, middle, number};
+use super::{Cell, Item, LIST, Note, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
 use crate::app::words::{Level, age};
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::subject::Subject as Object;
 
-/// From this width on the message has a column that says most of it.
-const MESSAGE: u16 = 96;
+/// Where the column of the message stands.
+const MESSAGE: usize = 6;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "events",
@@ -18,8 +18,8 @@ pub const SPEC: ViewSpec = ViewSpec {
     columns: &[
         number("AGO", 4, 0).aging(),
         column("CLUSTER", 7, 1),
-        column("KIND", 9, 0),
-        column("REASON", 10, 0),
+        state("KIND", 9, 0),
+        state("REASON", 10, 0),
         middle("OBJECT", 18, 0),
         number("COUNT", 3, 4),
         column("MESSAGE", 40, 2),
@@ -27,7 +27,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         middle("NAMESPACE", 8, 8),
     ],
     rows,
-    empty: "No event is kept: the API server forgets them after an hour.",
+    empty: "No event is kept: the API server forgets them after an hour. :changes reaches further back.",
     ..LIST
 };
 
@@ -70,7 +70,7 @@ fn rows(app: &App) -> Vec<Row> {
         ]);
         row.copy = format!("{} {} {} {}: {}", event.last, place.context, event.about, event.reason, event.message);
         // Where there is no room for it in a column, it stands whole beneath.
-        row.notes.push(Note { narrow_only: Some(MESSAGE), spare: true, ..Note::plain(1, &event.message, Tone::Dim) });
+        row.notes.push(Note { instead_of: Some(MESSAGE), spare: true, ..Note::plain(1, &event.message, Tone::Dim) });
         row.old = !app.is_live(&place.context);
         row
     });

@@ -1,7 +1,7 @@
 //! What is wrong or risky in all Databases, the worst first, and then what could not be seen.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Part, Problem, Row, Tone, ViewSpec, column};
+use super::{Cell, Item, LIST, Part, Problem, Row, Tone, ViewSpec, column, state};
 use crate::app::App;
 use crate::app::words::Level;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
@@ -11,7 +11,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     title: "problems",
     names: &["problems", "faults", "findings", "check"],
     about: "what is wrong, risky or not seen, with evidence and what helps",
-    columns: &[column("SEVERITY", 8, 0), column("IN", 4, 2), column("WHAT", 20, 1)],
+    columns: &[state("SEVERITY", 8, 0), column("IN", 4, 2), column("WHAT", 20, 1)],
     rows,
     empty: "Nothing is found, and nothing is hidden from here.",
     faults: false,

@@ -1,7 +1,7 @@
 //! The ports on this machine that lead into pods.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number};
+use super::{Cell, Item, LIST, Row, ViewSpec, column, middle, number, state};
 use crate::app::App;
 use crate::app::forwards::State;
 use crate::app::words::{Level, age, bytes};
@@ -15,7 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         number("PORT", 12, 0),
         middle("POD", 14, 0),
         column("CLUSTER", 7, 2),
-        column("STATE", 6, 1),
+        state("STATE", 6, 1),
         column("CONNECTIONS", 11, 3),
         number("TO POD", 7, 4),
         number("FROM POD", 8, 4),

@@ -1,7 +1,7 @@
 //! What this program said, noticed and asked in this session, the last one first.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, sentence};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, sentence, state};
 use crate::app::weather::Request;
 use crate::app::words::Level;
 use crate::app::{App, Told};
@@ -14,12 +14,12 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("AT", 8, 0),
         column("WHAT", 8, 1),
         middle("CLUSTER", 7, 2),
-        column("STATUS", 6, 1),
+        state("STATUS", 6, 1),
         number("MS", 4, 3),
         sentence("SENTENCE", 30, 0),
     ],
     rows,
-    empty: "Nothing was said yet.",
+    empty: "Nothing was said yet, and nothing asked: each request and each word to you is listed here.",
     ..LIST
 };
 

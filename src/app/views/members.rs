@@ -1,7 +1,7 @@
 //! PD members: who they are, where they run, and what peerURL they have against the one they should have.
 //! Drawn by `console::table`.
 
-use super::{Cell, Column, Item, LIST, Mark, Note, Row, Tone, ViewSpec, column, middle};
+use super::{Cell, Column, Item, LIST, Mark, Note, Row, Tone, ViewSpec, column, middle, state};
 use crate::app::App;
 use crate::app::urls;
 use crate::app::words::Level;
@@ -14,11 +14,11 @@ pub const PEER_URL: &str = "PEER URL";
 
 const COLUMNS: &[Column] = &[
     column("ID", 4, 0),
-    column("HEALTH", 11, 0),
+    state("HEALTH", 11, 0),
     column("LEAD", 4, 1),
     column("CLUSTER", 7, 1),
     middle("POD", 12, 2),
-    column("STATUS", 7, 3),
+    state("STATUS", 7, 3),
     middle(PEER_URL, 44, 2),
     middle("CLIENT URL", 40, 5).only_wide(),
     middle("NAME", 30, 6).only_wide(),
@@ -30,7 +30,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "PD members and their URLs",
     columns: COLUMNS,
     rows,
-    empty: "No PD pod of this Database has answered yet.",
+    empty: "No PD pod of this Database has answered yet. :pods shows whether they run, ! what is not seen and why.",
     ..LIST
 };
 

@@ -29,7 +29,9 @@ use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{LogOf, Thing};
 use crate::fleet::pd::MemberId;
 
-pub use row::{Cell, Column, Item, Mark, Note, Part, Problem, Row, Tone, column, grouped, middle, number, sentence};
+pub use row::{
+    Cell, Column, Item, Mark, Note, Part, Problem, Row, Tone, column, grouped, middle, number, sentence, state,
+};
 
 /// What fills the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]

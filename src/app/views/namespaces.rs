@@ -17,9 +17,9 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("CLUSTERS", 8, 2),
     ],
     rows,
-    empty: "Nothing of TiDB Operator is seen in any connected cluster.",
+    empty: "Nothing of TiDB Operator is seen in any connected cluster. :ctx says how each answers, r has a runbook that deploys.",
     faults: false,
-    help: "enter shows one namespace only; esc on the first view, or :ns all, shows all again",
+    help: "enter shows one namespace only; 0, esc on the first view, or :ns all shows all again",
     ..LIST
 };
 

@@ -1,7 +1,7 @@
 //! Every pod of TiDB Operator in all clusters, whatever Database it belongs to.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
 use crate::app::matrix::pod_words;
 use crate::app::words::Level;
@@ -15,10 +15,10 @@ pub const SPEC: ViewSpec = ViewSpec {
     columns: &[
         middle("POD", 18, 0),
         column("CLUSTER", 7, 1),
-        column("STATUS", 16, 0),
+        state("STATUS", 16, 0),
         column("READY", 5, 2),
         number("RESTARTS", 8, 1),
-        column("LAST END", 12, 3),
+        state("LAST END", 12, 3),
         column("COMPONENT", 9, 6),
         middle("TIDBCLUSTER", 12, 5),
         middle("NODE", 13, 4),
@@ -27,7 +27,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("REVISION", 8, 8),
     ],
     rows,
-    empty: "No pod of TiDB Operator is seen in any connected cluster.",
+    empty: "No pod of TiDB Operator is seen in any connected cluster. :ctx says how each answers, r has a runbook that deploys.",
     ..LIST
 };
 

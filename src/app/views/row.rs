@@ -13,6 +13,10 @@ use super::super::words::{Level, age};
 use crate::fleet::ObjectRef;
 use crate::fleet::subject::Subject as Object;
 
+/// Of a state so much is shown before anything else, and of what names a row.
+const LONGEST_STATE: usize = 34;
+const LONGEST_NAME: usize = 24;
+
 /// One column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -31,10 +35,12 @@ pub struct Column {
     pub wraps: bool,
     /// It moves by itself: a change of it is none.
     pub ages: bool,
+    /// A word of state says nothing once it is cut: what matters less goes first.
+    pub whole: bool,
 }
 
 pub const fn column(title: &'static str, min: usize, rank: u8) -> Column {
-    Column { title, min, rank, middle: false, right: false, wide: false, wraps: false, ages: false }
+    Column { title, min, rank, middle: false, right: false, wide: false, wraps: false, ages: false, whole: false }
 }
 
 pub const fn middle(title: &'static str, min: usize, rank: u8) -> Column {
@@ -45,6 +51,10 @@ pub const fn number(title: &'static str, min: usize, rank: u8) -> Column {
     Column { right: true, ..column(title, min, rank) }
 }
 
+pub const fn state(title: &'static str, min: usize, rank: u8) -> Column {
+    Column { whole: true, ..column(title, min, rank) }
+}
+
 pub const fn sentence(title: &'static str, min: usize, rank: u8) -> Column {
     Column { wraps: true, ..column(title, min, rank) }
 }
@@ -53,6 +63,16 @@ impl Column {
     /// The same column, of ages.
     pub const fn aging(self) -> Self {
         Self { ages: true, ..self }
+    }
+
+    /// What it has before a column that matters less stays beside it, where it wants as much.
+    pub fn legible(&self) -> usize {
+        match self {
+            Self { right: true, .. } => usize::MAX,
+            Self { whole: true, .. } => self.min.max(LONGEST_STATE),
+            Self { wraps: false, rank: 0 | 1, .. } => self.min.max(LONGEST_NAME),
+            _ => self.min,
+        }
     }
 
     /// The same column, shown only in wide tables.

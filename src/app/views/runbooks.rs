@@ -12,7 +12,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "runbooks, or `run ID`",
     columns: &[column("RUNBOOK", 12, 0), column("WHAT", 20, 1), column("", 12, 2)],
     rows,
-    empty: "No runbook is loaded.",
+    empty: "No runbook is loaded yet: they are read once at the start. ! says what is wrong with one.",
     faults: false,
     ..LIST
 };

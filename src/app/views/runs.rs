@@ -20,13 +20,16 @@ pub const SPEC: ViewSpec = ViewSpec {
         middle("TARGET", 16, 1),
     ],
     rows,
-    empty: "No run is known: no journal on this machine, and no open one was found in the clusters.",
+    empty: "No run is known: no journal on this machine, and no open one was found in the clusters. r lists the runbooks; a plan sends nothing.",
     faults: false,
     ..LIST
 };
 
 fn rows(app: &App) -> Vec<Row> {
-    let rows = app.runs.iter().enumerate().map(|(index, run)| {
+    let mut runs: Vec<(usize, &Standing)> = app.runs.iter().enumerate().collect();
+    // What is open is somebody's work: it stands above what is over.
+    runs.sort_by_key(|(_, run)| !run.open);
+    let rows = runs.into_iter().map(|(index, run)| {
         let level = match (run.half_done(), run.open) {
             (true, _) => Level::Bad,
             (false, true) => Level::Working,

@@ -3,7 +3,7 @@
 //!
 //! What PD calls `region_count` of a store are region peers: a region has one in each store that holds a copy of it.
 
-use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number};
+use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, number, state};
 use crate::app::App;
 use crate::app::matrix::store_level;
 use crate::app::words::Level;
@@ -14,7 +14,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     about: "TiKV and TiFlash stores, each with its region peers",
     columns: &[
         number("STORE", 5, 0),
-        column("STATE", 14, 0),
+        state("STATE", 14, 0),
         column("KIND", 7, 4),
         column("CLUSTER", 7, 1),
         middle("POD", 12, 1),
@@ -24,7 +24,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         middle("ADDRESS", 20, 5),
     ],
     rows,
-    empty: "PD lists no store of this Database, or has not answered yet.",
+    empty: "PD lists no store of this Database, or has not answered yet. :pd shows which PD answers, :pods whether TiKV runs.",
     ..LIST
 };
 

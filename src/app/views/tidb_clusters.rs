@@ -1,7 +1,7 @@
 //! TidbCluster objects of all clusters, with what the operator says of them.
 //! Drawn by `console::table`.
 
-use super::{Cell, Item, LIST, Mark, Row, Tone, ViewSpec, column, middle};
+use super::{Cell, Item, LIST, Mark, Row, Tone, ViewSpec, column, middle, state};
 use crate::app::App;
 use crate::app::words::Level;
 use crate::fleet::ObjectRef;
@@ -15,7 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     columns: &[
         middle("NAME", 10, 0),
         column("CLUSTER", 7, 0),
-        column("READY", 10, 0),
+        state("READY", 10, 0),
         column("VERSION", 6, 3),
         middle("DOMAIN", 12, 1),
         column("ACROSS", 6, 2),
@@ -24,7 +24,7 @@ pub const SPEC: ViewSpec = ViewSpec {
         column("COMPONENTS", 12, 6),
     ],
     rows,
-    empty: "No TidbCluster is seen in any connected cluster.",
+    empty: "No TidbCluster is seen in any connected cluster. :ctx says how each answers, r has a runbook that deploys.",
     ..LIST
 };
 

@@ -358,6 +358,8 @@ impl Standing {
             Some(bad) => format!("{waits}; {}", bad.sentence()),
             None => waits.clone(),
         };
+        // A question ends in a full stop, this sentence does not yet.
+        let waits = waits.trim_end_matches('.');
         let by = if self.who.is_empty() { String::new() } else { format!(" by {}", self.who) };
         let sent = if self.sent { "and has already sent something" } else { "and has sent nothing yet" };
         let drives = match &self.drives {

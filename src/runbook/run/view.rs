@@ -301,9 +301,34 @@ fn moved(target: Option<&ObjectRef>) -> String {
     target.map_or_else(String::new, moved)
 }
 
-/// One record as one sentence.
+/// One record as one sentence; steps by their ids, as commands take them.
 pub fn sentence(record: &Record) -> String {
-    match &record.event {
+    sentence_naming(record, &str::to_owned)
+}
+
+/// The same, with another name of each step.
+pub fn sentence_naming(record: &Record, name: &dyn Fn(&str) -> String) -> String {
+    match words(&record.event, name) {
+        (Some(step), what) => format!("{}: {what}", name(step)),
+        (None, what) => what,
+    }
+}
+
+/// The step that an event is about, where it is about one, and what became of it or of the run.
+fn words<'a>(event: &'a Event, name: &dyn Fn(&str) -> String) -> (Option<&'a str>, String) {
+    let steps = |all: &[String]| all.iter().map(|step| name(step)).collect::<Vec<_>>().join(", ");
+    let of_run = match event {
+        Event::AwaitsApproval { step, attempt, by, .. } => {
+            return (Some(step), format!("waits for a second person (attempt {attempt}, confirmed by {by})"));
+        }
+        Event::Intent { step, attempt, .. } => return (Some(step), format!("sending (attempt {attempt})")),
+        Event::Returned { step, answer, .. } => return (Some(step), answered(answer)),
+        Event::Completed { step, how, .. } => return (Some(step), completed(how)),
+        Event::Paused { step, reason: PauseReason::Asked, .. } => return (Some(step), "paused as asked".to_owned()),
+        Event::Paused { step, reason, .. } => return (Some(step), format!("paused: {}", reason.sentence())),
+        Event::Chosen { choice: Choice::ByHand { step } } => {
+            return (Some(step), "said to be done by hand; looking".to_owned());
+        }
         Event::RunOpened { run, plan, .. } => {
             let overruled = plan.accepted().map(|(check, reason)| format!("; check {} overruled: {reason}", check.id));
             format!("run {run} opened: {} on {}{}", plan.runbook, plan.target, overruled.collect::<String>())
@@ -317,44 +342,40 @@ pub fn sentence(record: &Record) -> String {
         Event::TakenOver { by, from, moves, .. } => format!("taken over from {from} by {by}{}", moved(moves.as_ref())),
         Event::Confirmed { gate, text: Some(text) } => format!("confirmed {gate} by typing {text}"),
         Event::Confirmed { gate, text: None } => format!("confirmed {gate}"),
-        Event::AwaitsApproval { step, attempt, by, .. } => {
-            format!("{step}: waits for a second person (attempt {attempt}, confirmed by {by})")
-        }
         Event::Approved { gate, step, attempt, by, vouched, .. } => {
-            let what = step.as_ref().map_or_else(|| gate.clone(), |step| format!("{step} (attempt {attempt})"));
+            let what = step.as_ref().map_or_else(|| gate.clone(), |step| format!("{} (attempt {attempt})", name(step)));
             format!("{what} approved by {by} ({})", vouched.words())
         }
-        Event::Intent { step, attempt, .. } => format!("{step}: sending (attempt {attempt})"),
-        Event::Returned { step, answer, .. } => match answer {
-            Answer::Accepted { status, detail } if detail.is_empty() => format!("{step}: answered {status}; verifying"),
-            Answer::Accepted { status, detail } => format!("{step}: answered {status} ({detail}); verifying"),
-            Answer::Refused { reason } => format!("{step}: refused: {reason}"),
-            Answer::Unknown { reason } => format!("{step}: no answer ({reason}); looking"),
-        },
-        Event::Completed { step, how, .. } => match how {
-            How::AlreadySo => format!("{step}: already so"),
-            How::Performed => format!("{step}: done and verified"),
-            How::Adopted => format!("{step}: found done, adopted"),
-            How::Observed => format!("{step}: seen"),
-            How::ByHand => format!("{step}: done by hand, and verified"),
-            How::Skipped { reason } => format!("{step}: skipped: {reason}"),
-        },
-        Event::Paused { step, reason: PauseReason::Asked, .. } => format!("{step}: paused as asked"),
-        Event::Paused { step, reason, .. } => format!("{step}: paused: {}", reason.sentence()),
-        Event::Chosen { choice } => match choice {
-            Choice::ByHand { step } => format!("{step}: said to be done by hand; looking"),
-            Choice::Undo { steps, ends_at: None } => {
-                format!("undo of {}: {}", counted(steps.len(), "step"), steps.join(", "))
-            }
-            Choice::Undo { steps, ends_at: Some(end) } => {
-                format!(
-                    "undo of {}: {}; {end} and what came before it stay",
-                    counted(steps.len(), "step"),
-                    steps.join(", ")
-                )
-            }
-            Choice::Abandon { reason, left } => format!("given up: {reason}; {}", left.join("; ")),
-        },
+        Event::Chosen { choice: Choice::Undo { steps: all, ends_at } } => {
+            let end = ends_at
+                .as_ref()
+                .map_or_else(String::new, |end| format!("; {} and what came before it stay", name(end)));
+            format!("undo of {}: {}{end}", counted(all.len(), "step"), steps(all))
+        }
+        Event::Chosen { choice: Choice::Abandon { reason, left } } => {
+            format!("given up: {reason}; {}", left.join("; "))
+        }
         Event::Closed { outcome } => outcome.word().to_owned(),
+    };
+    (None, of_run)
+}
+
+fn answered(answer: &Answer) -> String {
+    match answer {
+        Answer::Accepted { status, detail } if detail.is_empty() => format!("answered {status}; verifying"),
+        Answer::Accepted { status, detail } => format!("answered {status} ({detail}); verifying"),
+        Answer::Refused { reason } => format!("refused: {reason}"),
+        Answer::Unknown { reason } => format!("no answer ({reason}); looking"),
+    }
+}
+
+fn completed(how: &How) -> String {
+    match how {
+        How::AlreadySo => "already so".to_owned(),
+        How::Performed => "done and verified".to_owned(),
+        How::Adopted => "found done, adopted".to_owned(),
+        How::Observed => "seen".to_owned(),
+        How::ByHand => "done by hand, and verified".to_owned(),
+        How::Skipped { reason } => format!("skipped: {reason}"),
     }
 }

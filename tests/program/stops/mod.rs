@@ -65,7 +65,11 @@ async fn asked() {
     let ran = ran.expect(5);
     assert_eq!(cause(&fleet, &run), json!("asked"));
     let said = ran.stderr.clone();
-    assert!(said.contains("paused as you asked, at wait-rollout") && !said.contains("nothing has moved"), "{said}");
+    assert!(
+        said.contains(r#"at "Wait for the real end of the rolling restart" (wait-rollout)"#)
+            && !said.contains("nothing has moved"),
+        "{said}"
+    );
     assert!(fleet.tool(&["runs", "list"]).await.stdout.contains("paused as asked"));
     fleet.heal();
     fleet.go_on(ran).await.expect(0);
