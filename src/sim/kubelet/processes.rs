@@ -171,6 +171,7 @@ pub(super) fn start_store(
         leaders: if component == Component::TiFlash { 0 } else { leaders },
         regions: 3 * leaders,
         leaders_before: 0,
+        inherited: 0,
         heard_ms: now_ms,
         away: false,
         heard_at_ms: None,

@@ -155,7 +155,8 @@ fn routed(database: &mut Database, id: u64, request: &Request<'_>, path: &str, a
         },
         ("DELETE", path) if path.starts_with("/store/") => remove_store(database, path, around.now_ms),
         ("GET", path) if path.starts_with("/regions/check/") => {
-            Reply::bytes(200, &json!({"count": 0, "regions": []}).to_string())
+            let count = if path.ends_with("/down-peer") { database.down_peers(around.now_ms) } else { 0 };
+            Reply::bytes(200, &json!({"count": count, "regions": []}).to_string())
         }
         ("POST", "/leader/resign") => {
             let next = database.pd_leader.and_then(|leader| database.successor(leader, |_| true));

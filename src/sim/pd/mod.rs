@@ -131,6 +131,8 @@ pub struct Database {
     campaign_at_ms: u64,
     /// A leader of PD has been made that no store has told of itself yet.
     unheard: bool,
+    /// Region leaders that no store has, for none was there to take them over.
+    leaderless: u64,
     /// The longest time that a store takes to tell a new leader of itself.
     pub heartbeat_ms: u64,
     /// Processes that are stopped and answer nothing (SIGSTOP).
@@ -167,6 +169,7 @@ impl Database {
             pd_leader: None,
             campaign_at_ms: 0,
             unheard: false,
+            leaderless: 0,
             heartbeat_ms: 2_000,
             frozen: BTreeSet::new(),
             term: 2,
@@ -214,6 +217,7 @@ impl Database {
             pd_leader: self.pd_leader,
             campaign_at_ms: self.campaign_at_ms,
             unheard: self.unheard,
+            leaderless: self.leaderless,
             heartbeat_ms: self.heartbeat_ms,
             frozen: self.frozen.clone(),
             term: self.term,

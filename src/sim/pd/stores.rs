@@ -13,6 +13,8 @@ pub const DRAIN_MS: u64 = 5_000;
 /// How long PD waits for the next heartbeat of a store before it calls it Disconnected, and Down (`max-store-down-time`).
 const DISCONNECTED_MS: u64 = 20_000;
 const DOWN_MS: u64 = 30 * 60_000;
+/// From then on a region's leader tells PD that a peer is down (TiKV's `max-peer-down-duration`).
+const PEER_DOWN_MS: u64 = 10 * 60_000;
 /// How long the regions that a store led are without a leader (TiKV's election timeout).
 const LEADERLESS_MS: u64 = 10_000;
 
@@ -55,6 +57,8 @@ pub struct Store {
     pub regions: u64,
     /// Leaders it had before others took them over: they were evicted for a restart, or its process is away.
     pub leaders_before: u64,
+    /// Those of its leaders that it leads for others.
+    pub inherited: u64,
     /// Simulated time at which PD heard of it last.
     pub heard_ms: u64,
     /// Its process is away.
@@ -123,16 +127,27 @@ impl Database {
         leaderless.into_iter().for_each(|id| self.give_leaders_up(id));
     }
 
+    /// Regions with a peer on a store of which their leaders have not heard for long.
+    pub fn down_peers(&self, now_ms: u64) -> u64 {
+        let down = |store: &&Store| store.away && now_ms.saturating_sub(store.heard_ms) >= PEER_DOWN_MS;
+        self.stores.values().filter(down).map(|store| store.regions).max().unwrap_or(0)
+    }
+
     /// Other stores lead what this one led.
     pub fn give_leaders_up(&mut self, id: u64) {
         let Some(store) = self.stores.get_mut(&id) else { return };
         let given = std::mem::take(&mut store.leaders);
-        store.leaders_before += given;
+        store.leaders_before += given.saturating_sub(std::mem::take(&mut store.inherited));
         let heirs: Vec<u64> = self.leading_beside(id);
         let count = heirs.len() as u64;
+        if count == 0 {
+            self.leaderless += given;
+        }
         for (at, heir) in (0..).zip(heirs) {
             if let Some(heir) = self.stores.get_mut(&heir) {
-                heir.leaders += given / count + u64::from(at < given % count);
+                let share = given / count + u64::from(at < given % count);
+                heir.leaders += share;
+                heir.inherited += share;
             }
         }
     }
@@ -141,14 +156,20 @@ impl Database {
     pub fn take_leaders_back(&mut self, id: u64) {
         let Some(store) = self.stores.get_mut(&id) else { return };
         let wanted = std::mem::take(&mut store.leaders_before);
+        // Where nobody was there to take them over they are nowhere, and whoever is back leads them.
+        let mut taken = wanted.min(self.leaderless);
+        self.leaderless -= taken;
+        let wanted = wanted - taken;
         let others = self.leading_beside(id);
         let count = others.len() as u64;
-        // Where nobody was there to take them over they were nowhere.
-        let mut taken = if count == 0 { wanted } else { 0 };
+        if count == 0 {
+            taken += wanted;
+        }
         for (at, other) in (0..).zip(others) {
             if let Some(other) = self.stores.get_mut(&other) {
                 let share = (wanted / count + u64::from(at < wanted % count)).min(other.leaders);
                 other.leaders -= share;
+                other.inherited = other.inherited.saturating_sub(share);
                 taken += share;
             }
         }
