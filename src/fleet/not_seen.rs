@@ -36,6 +36,8 @@ pub enum NotSeenKind {
     MemberNotConnected,
     MemberHealthUnknown,
     StoreNotConnected,
+    /// PD counts no region leader at all: stores hold regions, and whether any is served is not known.
+    RegionLeadersNotSeen,
     /// `spec.cluster` names a TidbCluster in no connected context.
     ReferenceNotConnected,
     /// `spec.cluster` fits several TidbClusters.
@@ -57,7 +59,7 @@ pub enum NotSeenKind {
 }
 
 impl NotSeenKind {
-    pub const ALL: [NotSeenKind; 25] = [
+    pub const ALL: [NotSeenKind; 26] = [
         NotSeenKind::KubeClusterNotLive,
         NotSeenKind::CustomResourceUnread,
         NotSeenKind::NoTidbCluster,
@@ -72,6 +74,7 @@ impl NotSeenKind {
         NotSeenKind::MemberNotConnected,
         NotSeenKind::MemberHealthUnknown,
         NotSeenKind::StoreNotConnected,
+        NotSeenKind::RegionLeadersNotSeen,
         NotSeenKind::ReferenceNotConnected,
         NotSeenKind::ReferenceAmbiguous,
         NotSeenKind::TidbClusterUnassigned,
@@ -102,6 +105,7 @@ impl NotSeenKind {
             NotSeenKind::MemberNotConnected => "member-not-connected",
             NotSeenKind::MemberHealthUnknown => "member-health-unknown",
             NotSeenKind::StoreNotConnected => "store-not-connected",
+            NotSeenKind::RegionLeadersNotSeen => "region-leaders-not-seen",
             NotSeenKind::ReferenceNotConnected => "reference-not-connected",
             NotSeenKind::ReferenceAmbiguous => "reference-ambiguous",
             NotSeenKind::TidbClusterUnassigned => "tidb-cluster-unassigned",

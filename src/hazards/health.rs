@@ -1,7 +1,9 @@
 //! What is plainly down. No hazard of the dossier's list, but no check may call such a Database well.
 
 use crate::counted::counted;
+use crate::fleet::database::StoreRow;
 use crate::fleet::lead::Lead;
+use crate::fleet::problem::Problem;
 use crate::fleet::rollout::suspended_words;
 use crate::fleet::workload::Pod;
 use crate::fleet::{ObjectKey, ObjectRef};
@@ -66,6 +68,19 @@ fn sick_pods(scene: &CheckContext<'_>) -> String {
         })
         .collect();
     if lines.is_empty() { String::new() } else { format!(": {}", lines.join("; ")) }
+}
+
+/// How much a store that is away touches: the regions with a peer on it, as PD knew it last.
+pub(super) fn touched(scene: &CheckContext<'_>, problem: &Problem, found: Finding) -> Finding {
+    let named = |row: &&StoreRow| {
+        let name = row.store.id.to_string();
+        problem.about.iter().any(|about| about.kind == "store" && about.name == name)
+    };
+    scene.database.stores.iter().filter(named).fold(found, |found, row| {
+        let subject = Subject::of_pd("store", row.store.id.to_string());
+        let value = format!("{} with a peer on it", counted(row.store.region_count, "region"));
+        found.saw(&subject, "GET /pd/api/v1/stores, region_count", value, scene.pd_seen())
+    })
 }
 
 fn leader(scene: &CheckContext<'_>) -> Vec<Finding> {

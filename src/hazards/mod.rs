@@ -360,7 +360,7 @@ pub fn says(finding: &Finding, problem: &Problem) -> bool {
 /// What is wrong for `status` is found by `check`, whether a hazard's own function has more to say of it or not.
 fn of_problem(scene: &CheckContext<'_>, problem: &Problem) -> Finding {
     let id = problem.kind.hazards().first().expect("each kind has one; a test walks them");
-    told(scene.find(id, &problem.sentence), scene.fleet, problem, scene.pd_seen())
+    health::touched(scene, problem, told(scene.find(id, &problem.sentence), scene.fleet, problem, scene.pd_seen()))
 }
 
 fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Timestamp>) -> Finding {

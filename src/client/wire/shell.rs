@@ -130,11 +130,21 @@ fn framed(channel: u8, bytes: &[u8]) -> Message {
     Message::binary(frame)
 }
 
+/// What an exit code says that no program in the shell gives by itself.
+fn meaning(code: i32) -> &'static str {
+    match code {
+        126 => ": no shell could be started there, for its container does not run or has none that may be executed",
+        127 => ": not found, neither bash nor sh, or the command that was typed last",
+        137 => ": killed, as when its container ends",
+        _ => "",
+    }
+}
+
 /// How it ended, in words.
 fn ended(status: &[u8]) -> String {
     match exit_of(status) {
         (Some(0), _) => "ended".to_owned(),
-        (Some(code), _) => format!("ended with exit {code}"),
+        (Some(code), _) => format!("ended with exit {code}{}", meaning(code)),
         (None, why) => format!("was cut off: {why}"),
     }
 }

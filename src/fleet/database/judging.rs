@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::grouping::{Astray, astray, candidates, cluster_id, names, referenced};
 use super::hosts::pod_of;
 use super::{Member, StoreRow};
-use crate::counted::counted;
+use crate::counted::{counted, total};
 use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::problem::{Problem, ProblemKind};
@@ -104,9 +104,24 @@ pub(super) fn judge_stores(stores: &[StoreRow], problems: &mut Vec<Problem>, uns
         let heard = row.store.load.last_heartbeat;
         problems.push(Problem::new(ProblemKind::StoreNotUp, about(row), sentence).since(heard));
     }
+    leaderless(stores, unseen);
     for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
         let sentence = format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address);
         unseen.push(NotSeen::new(NotSeenKind::StoreNotConnected, [about(row)], sentence));
+    }
+}
+
+/// Every store may be Up, as after all of them were suspended, and none lead anything yet.
+fn leaderless(stores: &[StoreRow], unseen: &mut NotSeenList) {
+    let tikv = || stores.iter().filter(|row| !row.store.tiflash && row.store.state != "Tombstone");
+    let regions = total(tikv().map(|row| row.store.region_count));
+    if regions > 0 && tikv().all(|row| row.store.leader_count == 0) {
+        let about = tikv().map(|row| Subject::of_pd("store", row.store.id.to_string()));
+        let sentence = format!(
+            "PD counts no region leader on any TiKV store, which hold {}: whether data is served is not known",
+            counted(regions, "region peer")
+        );
+        unseen.push(NotSeen::new(NotSeenKind::RegionLeadersNotSeen, about, sentence));
     }
 }
 

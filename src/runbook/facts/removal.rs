@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Unseen, not_known, of_database};
 use crate::counted::total;
 use crate::fleet::database::{Database, referenced};
+use crate::fleet::not_seen::NotSeenKind;
 use crate::fleet::removal::{self, RemovalImpact};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, ObjectRef};
@@ -90,6 +91,8 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
     let found: RemovalImpact = removal::without(fleet, &database, of, tc);
     let refs = |all: &[ObjectRef]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
+    // What PD has yet to count hides no part of it: after each change of its leader it begins anew.
+    let unseen = database.unseen.iter().filter(|one| one.kind != NotSeenKind::RegionLeadersNotSeen);
     Ok(WithoutFact {
         left: found.up_left,
         away: not_seen(fleet, &database).join(", "),
@@ -117,7 +120,7 @@ pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result
         tolerated: found.at_risk.map(|risk| risk.tolerated),
         progress: progress(fleet, &database),
         strangers: found.strangers,
-        unseen: database.unseen.iter().map(ToString::to_string).collect(),
+        unseen: unseen.map(ToString::to_string).collect(),
     })
 }
 

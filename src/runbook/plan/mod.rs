@@ -91,6 +91,11 @@ impl Plan {
         self.steps.iter().filter(|step| step.action.writes() && !step.already_so).count()
     }
 
+    /// Whether every step is already so: no run is opened for it. One with steps that only look is worth a run.
+    pub fn nothing_to_do(&self) -> bool {
+        self.steps.iter().all(|step| step.already_so)
+    }
+
     /// The TidbCluster whose pods it takes away.
     pub fn suspends(&self) -> Option<&ObjectRef> {
         self.steps.iter().filter(|step| !step.already_so).find_map(|step| match &step.action {

@@ -133,7 +133,7 @@ impl Run {
         if self.undoing().is_some() {
             return Err(BadChoice::Undoing);
         }
-        let way = undo::undo(&self.id, &self.plan, self.sent(), self.images());
+        let way = self.way_ahead();
         if way.of.is_empty() {
             return Err(BadChoice::NothingToUndo(match way.ends_at {
                 Some(step) => format!("the last thing that was sent is {step}, and it cannot be rolled back"),
@@ -141,6 +141,11 @@ impl Run {
             }));
         }
         Ok(Event::Chosen { choice: Choice::Undo { steps: way.of, ends_at: way.ends_at } })
+    }
+
+    /// The rollback as it would be if it were chosen now.
+    pub fn way_ahead(&self) -> undo::Undo {
+        undo::undo(&self.id, &self.plan, self.sent(), self.images())
     }
 
     /// What an abandoned run leaves behind: one sentence per step that was sent, is in doubt, or was not done.

@@ -11,7 +11,7 @@ use crate::runbook::run::journal_lines::line_hash;
 use crate::runbook::run::record::{Event, Record};
 
 /// What was found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     pub lines: usize,
     /// Hash of the last whole line.

@@ -333,7 +333,7 @@ fn words<'a>(event: &'a Event, name: &dyn Fn(&str) -> String) -> (Option<&'a str
             let overruled = plan.accepted().map(|(check, reason)| format!("; check {} overruled: {reason}", check.id));
             format!("run {run} opened: {} on {}{}", plan.runbook, plan.target, overruled.collect::<String>())
         }
-        Event::Resumed { tool, moves } => format!("resumed by {tool}{}", moved(moves.as_ref())),
+        Event::Resumed { tool, moves } => format!("taken up again by {tool}{}", moved(moves.as_ref())),
         Event::Leased { by, fences, .. } => {
             let places: Vec<String> =
                 fences.iter().map(|f| format!("{} (fencing token {})", f.context, f.fence)).collect();
