@@ -100,6 +100,10 @@ impl App {
     /// Position of the Database on the screen.
     pub fn database_index(&self) -> Option<usize> {
         let all = self.databases();
+        // Over what is about none of them no other one is named.
+        if self.of_no_database().is_some() {
+            return None;
+        }
         let chosen = self.chosen.as_ref();
         let at = chosen.and_then(|of| all.iter().position(|database| database.tidb_clusters.contains(of)));
         at.or((!all.is_empty()).then_some(0))
@@ -108,12 +112,6 @@ impl App {
     /// The Database on the screen.
     pub fn database(&self) -> Option<&Database> {
         self.databases().get(self.database_index()?)
-    }
-
-    pub fn choose_database(&mut self, index: usize) {
-        self.chosen = self.databases().get(index).and_then(|database| database.tidb_clusters.first()).cloned();
-        self.checked_here.take();
-        self.versions.take();
     }
 
     /// What the Database on the screen runs or is told to run; more than one while it is between them.

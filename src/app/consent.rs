@@ -3,6 +3,8 @@
 //! A write leaves from here only, as an effect, and only after a question was answered on a button or by typing; read-only
 //! refuses before the question is put. Not here: what stands in the questions of approvals, shells and forwards (their files).
 
+use std::borrow::Cow;
+
 use super::choices::still;
 use super::message::Effect;
 use super::run_view::RunView;
@@ -33,17 +35,18 @@ impl App {
     }
 
     /// The step that a question is about: that of its gate, or the only one of a plan that is started.
-    pub fn asked_step(&self) -> Option<&PlannedStep> {
+    pub fn asked_step(&self) -> Option<Cow<'_, PlannedStep>> {
         let Some(Dialog::Ask { effect, .. } | Dialog::Typed { effect, .. }) = &self.dialog else { return None };
         match &**effect {
             Effect::Answer { gate, .. } => {
                 let run = self.run.as_ref()?;
                 let open = run.gate.as_ref().filter(|open| open.id == *gate)?;
-                run.step(&open.step).map(|(_, step)| step)
+                run.asked(&open.step)
             }
             Effect::Start(plan) => {
                 self.only_gate(plan)?;
-                self.plan.as_ref()?.steps.iter().find(|step| step.action.writes() && !step.already_so)
+                let mut steps = self.plan.as_ref()?.steps.iter();
+                steps.find(|step| step.action.writes() && !step.already_so).map(Cow::Borrowed)
             }
             _ => None,
         }
@@ -58,6 +61,8 @@ impl App {
         let question = format!(
             "Run {id} is under way. It pauses as soon as what is under way is verified, nothing is cut off, and this console ends. `tidepilot runs resume {id}` goes on with it. ctrl-c once more is a yes."
         );
+        // What was typed there is there again when the answer is no.
+        self.beneath = self.dialog.take();
         self.dialog = Some(Dialog::Ask {
             title: "leave?".into(),
             question,
@@ -103,7 +108,7 @@ impl App {
             if let Some(run) = barred {
                 self.open_run(run);
             }
-            self.say(Level::Bad, why);
+            self.say(self.level_of_bar(), why);
             return;
         }
         let Some(plan) = self.plan.clone() else { return };
@@ -112,11 +117,19 @@ impl App {
                 let step = plan.steps.iter().find(|step| step.action.writes()).map(|step| step.title.clone());
                 format!("{} on {}: it is sent at once, and nothing else asks.", step.unwrap_or_default(), plan.target)
             }
-            0 => format!("Every step on {} is already so: the run only looks and says so.", plan.target),
+            0 => {
+                let left = plan.steps.iter().filter(|step| !step.already_so).count();
+                let looks = counted(left, "step");
+                format!("Nothing is left to send on {}: only what looks is carried out, {looks}.", plan.target)
+            }
             n => format!("{} will be sent for {}. Gates on the way still ask.", counted(n, "change"), plan.target),
         };
         let question = match self.outage(&plan) {
             Some(outage) => format!("{outage}. {question}"),
+            None => question,
+        };
+        let question = match self.felt_at_once(&plan) {
+            Some(felt) => format!("{felt} {question}"),
             None => question,
         };
         self.dialog = Some(Dialog::Ask {
@@ -126,6 +139,13 @@ impl App {
             go: false,
             effect: Box::new(Effect::Start(plan)),
         });
+    }
+
+    /// How the reason why a plan cannot be started is to be taken: that all is so already is none of refusal.
+    pub fn level_of_bar(&self) -> Level {
+        let plan = self.plan.as_ref();
+        let idle = plan.is_some_and(|plan| plan.nothing_to_do() && plan.refusals().next().is_none());
+        if idle && self.session_bars().is_none() && self.kept_out().is_none() { Level::Good } else { Level::Bad }
     }
 
     /// The open run that a start would be refused for. One that may wait beside certificates keeps those out no more.
@@ -201,7 +221,8 @@ impl App {
             Some(Dialog::Filter { .. }) => {}
             Some(Dialog::Palette { input, .. }) => self.command_line(input.value(), effects),
             Some(Dialog::Ask { go: true, effect, .. }) => self.commit(*effect, effects),
-            Some(Dialog::Ask { .. } | Dialog::Help { .. }) => {}
+            Some(Dialog::Ask { .. }) => self.dialog = self.beneath.take(),
+            Some(Dialog::Help { .. }) => {}
             Some(Dialog::Typed { effect, question, text, input, .. }) => {
                 let unsent = self.run.as_ref().is_some_and(|run| !run.has_written());
                 if let (Effect::Answer { gate, .. }, "no", true) = (&*effect, input.value().trim(), unsent) {
@@ -245,8 +266,9 @@ impl App {
         if let Effect::Answer { gate, .. } = *effect
             && self.run.as_ref().is_some_and(|run| !run.has_written())
         {
-            self.commit(Effect::Decline { gate }, effects);
+            return self.commit(Effect::Decline { gate }, effects);
         }
+        self.dialog = self.beneath.take();
     }
 
     /// A question was answered with yes: the only way by which a write leaves.
@@ -255,6 +277,7 @@ impl App {
             self.say(Level::Bad, "read-only: nothing was sent");
             return;
         }
+        self.beneath = None;
         match &effect {
             Effect::Quit if self.run.as_ref().is_some_and(|run| run.driving) => {
                 self.leaves = true;
@@ -265,8 +288,7 @@ impl App {
             Effect::Start(plan) => {
                 self.answered = self.only_gate(plan);
                 // The header tells of the Database that the run is about.
-                self.chosen = Some(plan.target.clone());
-                self.checked_here.take();
+                self.choose_part(Some(plan.target.clone()));
                 self.run = Some(RunView::driving(Some(plan.clone()), ""));
                 self.leave_form();
                 self.go(View::Run);
@@ -291,13 +313,15 @@ impl App {
             | Effect::AskApproval { .. }
             | Effect::PauseRun
             | Effect::ListRuns
+            | Effect::ReadRun { .. }
             | Effect::Refresh
             | Effect::Closeup { .. }
             | Effect::Forward { .. }
             | Effect::EndForward { .. }
             | Effect::Seal
             | Effect::Foresee { .. }
-            | Effect::LookCloser => {}
+            | Effect::LookCloser
+            | Effect::CountRegions => {}
         }
         effects.push(effect);
     }
@@ -312,10 +336,10 @@ impl App {
     pub(super) fn cancel(&mut self) {
         match self.dialog.take() {
             Some(Dialog::Filter { .. }) => self.screen_mut().filter.clear(),
+            Some(Dialog::Ask { .. }) => self.dialog = self.beneath.take(),
             Some(
                 Dialog::Palette { .. }
                 | Dialog::Help { .. }
-                | Dialog::Ask { .. }
                 | Dialog::Typed { .. }
                 | Dialog::Choices { .. }
                 | Dialog::Copy { .. }

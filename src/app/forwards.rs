@@ -49,6 +49,11 @@ impl Forward {
         }
     }
 
+    /// The port on this machine, once it listens.
+    pub fn here(&self) -> Option<u16> {
+        self.address()?.rsplit(':').next()?.parse().ok()
+    }
+
     pub fn is_open(&self) -> bool {
         !matches!(self.state, State::Over(_))
     }
@@ -171,7 +176,9 @@ impl App {
 
     /// `port`: that of the pod, and the one here where it is not any free one.
     fn forward(&mut self, of: ObjectRef, (port, here): (u16, Option<u16>), name: String, effects: &mut Vec<Effect>) {
-        let there = self.forwards.iter().find(|one| one.pod == of && one.port == port && one.is_open());
+        // Another port here than the one that leads there already is another forward.
+        let asked = |one: &Forward| here.is_none_or(|here| one.here() == Some(here));
+        let there = self.forwards.iter().find(|one| one.pod == of && one.port == port && one.is_open() && asked(one));
         if let Some(address) = there.map(|one| one.address().unwrap_or("a port").to_owned()) {
             return self.say(Level::Done, format!("{address} leads to port {port} of {of} already"));
         }

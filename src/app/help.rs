@@ -11,6 +11,7 @@ use super::rows::Item;
 use super::views::Column;
 use super::words::Level;
 use super::{App, View};
+use crate::runbook::run::view::ResolutionOffer;
 
 /// One line of the help: its keys, and what they do.
 pub type Entry = (Vec<&'static str>, &'static str);
@@ -34,6 +35,7 @@ impl App {
             Command::Follow if matches!(self.view(), View::Logs { previous: true, .. }) => {
                 because("the run before has ended: nothing follows")
             }
+            Command::Save => self.cannot_save(),
             Command::Open => self.closed(),
             Command::Sort if self.sortable().is_empty() => because("there is no column to sort by here"),
             Command::Sort if self.rows().is_empty() => because("there is no row to sort"),
@@ -72,6 +74,10 @@ impl App {
 
     /// Why enter opens nothing.
     fn closed(&self) -> Option<String> {
+        if let Some(run) = self.run_on_page().filter(|run| !run.open && !run.offers.contains(&ResolutionOffer::Undo)) {
+            let shown = self.run.as_ref().is_some_and(|shown| shown.id() == run.run);
+            return (!shown).then(|| format!("run {} is over: {}", run.run, run.state));
+        }
         if let View::Detail(subject) = self.view() {
             let leads = matches!(subject, super::Subject::Finding(_)) && self.object().is_some();
             let leads = leads || matches!(subject, super::Subject::Run(_));
@@ -90,6 +96,8 @@ impl App {
         match binding.command {
             Command::Start if self.barred_by().is_some() => "the open run",
             Command::PreviousLogs if matches!(self.view(), View::Logs { previous: true, .. }) => "current",
+            Command::Runbooks if self.may_restart() => "runbooks, restart (delete) this pod",
+            Command::Open => self.opens(binding.label),
             _ => binding.label,
         }
     }
@@ -133,6 +141,9 @@ impl App {
         let mut lines = Vec::new();
         if !self.options.read_only {
             lines.push((":read-only", "send no change"));
+        }
+        if self.may_restart() {
+            lines.push((":restart", "restart (delete) this pod"));
         }
         lines.push((":changes", "who wrote a spec"));
         lines.push((":q", "leave, pausing a run"));
@@ -190,7 +201,32 @@ impl App {
         });
         let found = wanted.filter_map(|command| bindings(scope).find(|one| one.command == *command)).filter(shown);
         let help = bindings(scope).find(|one| one.command == Command::Help);
-        found.chain(help).map(|one| (one.keys[0], short(one))).collect()
+        found.chain(help).map(|one| (one.keys[0], self.short(one))).collect()
+    }
+
+    /// The word of a key in the footer.
+    fn short(&self, binding: &Binding) -> &'static str {
+        match binding.command {
+            Command::Diff => "diff",
+            Command::Sort => "sort",
+            Command::AllClusters => "all",
+            Command::NextDatabase => "next",
+            Command::Forward => "forward",
+            Command::Shell => "shell",
+            _ => self.label(binding),
+        }
+    }
+
+    /// What enter on a page leads to.
+    fn opens(&self, otherwise: &'static str) -> &'static str {
+        match self.view() {
+            View::Detail(super::Subject::Finding(_)) => "what it is about",
+            View::Detail(super::Subject::Run(id)) => match self.runs.iter().find(|run| run.run == *id) {
+                Some(run) if !run.open => "put it back",
+                Some(_) | None => "how to go on",
+            },
+            _ => otherwise,
+        }
     }
 
     /// A key that means nothing here is not met with silence.
@@ -201,24 +237,13 @@ impl App {
         };
         let keys: Vec<&str> = bindings(scope).filter(|one| one.hint).map(|one| one.keys[0]).take(5).collect();
         let means = elsewhere(key).map_or_else(String::new, |one| format!(" ({} elsewhere)", one.label));
+        // In k9s it kills, and nothing here hangs on one key.
+        let means = if name == "ctrl-k" && self.may_restart() { "; :restart restarts this pod" } else { &means };
         let ways = match scope {
             Scope::Ask | Scope::Choices | Scope::Help => keys.join(", "),
             _ => "? lists the keys".to_owned(),
         };
         self.say(Level::Unknown, format!("{name} does nothing here{means}; {ways}"));
-    }
-}
-
-/// The word of a key in the footer.
-fn short(binding: &Binding) -> &'static str {
-    match binding.command {
-        Command::Diff => "diff",
-        Command::Sort => "sort",
-        Command::AllClusters => "all",
-        Command::NextDatabase => "next",
-        Command::Forward => "forward",
-        Command::Shell => "shell",
-        _ => binding.label,
     }
 }
 

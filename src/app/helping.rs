@@ -113,7 +113,7 @@ impl App {
         known
     }
 
-    fn of_pod(&self, of: &ObjectRef, known: &mut Known) {
+    pub(super) fn of_pod(&self, of: &ObjectRef, known: &mut Known) {
         known.pod = Some(of.name.clone());
         let Some(cluster) = self.fleet.clusters.get(&of.context) else { return };
         let pod = cluster.pods.get(&of.key());

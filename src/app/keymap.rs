@@ -293,7 +293,7 @@ const fn bind(
 /// The table. The order is the order of the footer and of the help.
 pub const KEYMAP: &[Binding] = &[
     bind(&["enter"], Command::Open, "open", LISTS, true),
-    bind(&["enter"], Command::Open, "go on from here", &[Scope::Text], false),
+    bind(&["enter"], Command::Open, "what it is about, how to go on", &[Scope::Text], false),
     bind(&["enter"], Command::Start, "start", &[Scope::Plan], true),
     bind(&["o"], Command::Overrule, "overrule a check", &[Scope::Plan], true),
     bind(&["enter"], Command::AnswerGate, "answer, choose", &[Scope::Run], true),

@@ -246,12 +246,14 @@ fn cell(app: &App, database: &Database, of: &ObjectRef, component: Component, or
                 return None;
             }
             cell.level = Level::Working;
-            cell.word = if live { "no pod" } else { "not seen" }.into();
+            let suspended = tc.asks_to_suspend(component);
+            let word = if suspended { "suspended" } else { "no pod" };
+            cell.word = if live { word } else { "not seen" }.into();
             cell.ready = live.then_some(false);
             if live && matches!(component, Component::Tikv | Component::Tiflash) {
                 // PD knows the store of a pod that is gone; its number says more there than that it is away.
                 join_store(&mut cell, database);
-                cell.word = "no pod".into();
+                cell.word = word.into();
             }
         }
     }

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::exit_codes::Exit;
 use super::to_approve::ToApprove;
 use super::weather::WeatherNews;
+use super::whole_run::WholeRun;
 use crate::fleet::Change;
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Ask, News};
@@ -35,6 +38,15 @@ pub enum Message {
     BrokenRunbooks(BTreeMap<String, String>),
     /// This machine's runs, and the open ones of others.
     Runs(Vec<Standing>),
+    /// A look for runs is over, that began then.
+    RunsLooked {
+        began: Timestamp,
+    },
+    /// The whole journal of a run that was asked for.
+    WholeRun {
+        run: String,
+        read: Result<Box<WholeRun>, String>,
+    },
     Run(RunMessage),
     /// What the values of a form would lead to; `id` as in the effect that asked for it.
     Foreseen {
@@ -179,10 +191,16 @@ pub enum Effect {
     PauseRun,
     /// Lists the journals again.
     ListRuns,
+    /// Reads the whole journal of a run, here or in its cluster.
+    ReadRun {
+        run: String,
+    },
     /// Asks every cluster again now.
     Refresh,
     /// Reads what findings need and no watch brings.
     LookCloser,
+    /// Asks PD's leaders how many regions lack something.
+    CountRegions,
     /// Asks for this and for nothing else any more.
     Closeup {
         id: u64,

@@ -19,11 +19,14 @@ pub mod driver;
 mod emptying;
 pub mod exit_codes;
 pub mod filter;
+mod first_job;
+mod focusing;
 pub mod foreseen;
 pub mod form;
 pub mod forwards;
 pub mod help;
 pub mod helping;
+mod in_front;
 mod key_names;
 pub mod keymap;
 pub mod matrix;
@@ -31,25 +34,31 @@ pub mod message;
 mod moving;
 pub mod namespaces;
 pub mod objects;
+pub mod other_words;
 mod overrule;
 pub mod palette;
 mod perform;
 mod pointing;
 mod prompt;
 pub mod reference;
+pub mod regions;
 mod restarts;
 pub mod rows;
+mod run_looks;
+pub mod run_reading;
 pub mod run_view;
 mod screen;
 pub mod seen;
 mod settling;
 mod shells;
 pub mod sorting;
+pub mod suspension;
 pub mod to_approve;
 mod update;
 pub mod urls;
 pub mod views;
 pub mod weather;
+pub mod whole_run;
 pub mod words;
 
 use std::cell::RefCell;
@@ -62,7 +71,6 @@ use crate::counted::counted;
 use crate::fleet::certificate_list::Certificate;
 use crate::fleet::database::Database;
 use crate::fleet::database::kept::KeptDatabases;
-use crate::fleet::problem::ProblemKind;
 use crate::fleet::weather::Weather;
 use crate::fleet::{self, Fleet, KubeCluster, ObjectRef};
 use crate::hazards::Checked;
@@ -124,8 +132,12 @@ pub struct App {
     versions: OnceLock<Vec<String>>,
     /// When a closer look was last asked for: what findings need beyond what is watched.
     looked_closer: Option<Timestamp>,
+    /// When PD was last asked to count regions.
+    counted: Option<Timestamp>,
     /// Any TidbCluster of the Database on the screen; `None`: the first Database.
     chosen: Option<ObjectRef>,
+    /// What was chosen before a plan or a run about another one came in front.
+    aside: Option<Option<ObjectRef>>,
     /// Only this context is shown.
     pub focus: Option<String>,
     /// Only this namespace is shown, in every cluster.
@@ -135,11 +147,16 @@ pub struct App {
     /// What was in front before the palette led here.
     before: Option<View>,
     pub dialog: Option<Dialog>,
+    /// What the question whether to leave lies over.
+    beneath: Option<Dialog>,
     pub flash: Option<Flash>,
     pub runbooks: Vec<RunbookInfo>,
     /// Those that cannot be used: why.
     pub broken_runbooks: BTreeMap<String, String>,
     pub runs: Vec<Standing>,
+    looks: run_looks::RunLooks,
+    /// The journal of the run whose page is in front.
+    reading: run_reading::Reading,
     pub form: Option<Form>,
     foreseen: foreseen::Foreseen,
     /// A plan was asked for and has not come.
@@ -203,17 +220,22 @@ impl App {
             certificates: OnceLock::new(),
             versions: OnceLock::new(),
             looked_closer: None,
+            counted: None,
             chosen: None,
+            aside: None,
             focus: None,
             namespace: None,
             faults_only: false,
             screens: vec![Screen::new(View::Overview)],
             before: None,
             dialog: None,
+            beneath: None,
             flash: None,
             runbooks: Vec::new(),
             broken_runbooks: BTreeMap::new(),
             runs: Vec::new(),
+            looks: run_looks::RunLooks::default(),
+            reading: run_reading::Reading::default(),
             form: None,
             foreseen: foreseen::Foreseen::default(),
             planning: false,
@@ -324,29 +346,6 @@ impl App {
         }
     }
 
-    /// What a rehearsal is there for, until the first key. What is broken or half done comes first; else the TidbCluster without a
-    /// cluster domain, and the words that begin.
-    pub fn first_job(&self) -> Option<String> {
-        if self.begun || !self.options.simulated {
-            return None;
-        }
-        let at_risk = |database: &Database| matches!(words::quorum_level(database), Level::Bad | Level::Working);
-        if self.databases().iter().any(at_risk) {
-            return Some("try !: what is wrong, and what helps".to_owned());
-        }
-        if self.runs_left().any(Standing::half_done) {
-            return Some("try R: a run is open".to_owned());
-        }
-        let runbook = self.runbooks.iter().find(|runbook| runbook.id == "migrate-cluster-domain")?;
-        // Of one that is ill its checks would refuse.
-        let well = |of: &ObjectRef| {
-            let own = self.databases().iter().find(|database| database.tidb_clusters.contains(of));
-            own.is_none_or(|own| own.problems.iter().all(|problem| problem.kind == ProblemKind::PeerUrl))
-        };
-        let (of, _) = self.fleet.tidb_clusters().find(|(of, tc)| tc.domain().is_none() && well(of))?;
-        Some(format!("try :run {} on {of}", runbook.id))
-    }
-
     /// Why the plan on the screen cannot be started; one sentence.
     pub fn cannot_start(&self) -> Option<String> {
         if let Some(why) = self.session_bars() {
@@ -356,6 +355,9 @@ impl App {
             return Some(kept_out_words(run));
         }
         let plan = self.plan.as_ref()?;
+        if plan.refusals().next().is_none() && plan.nothing_to_do() {
+            return Some("nothing to do: every step is already so, and nothing is started".to_owned());
+        }
         let refused = plan.refusals().count();
         (refused > 0).then(|| {
             format!(

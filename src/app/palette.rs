@@ -4,6 +4,7 @@
 //! its name. Not here: its line editing (`update`), carrying out (`prompt`) and its drawing (`console::dialog`).
 
 use super::asked::in_palette;
+use super::other_words::{Leads, OTHER_WORDS};
 use super::{App, View};
 
 /// What an entry leads to.
@@ -17,6 +18,8 @@ pub enum Target {
     ReadOnly,
     Help,
     Quit,
+    /// A word of kubectl or k9s that is none of ours.
+    Other(Leads),
 }
 
 /// One word of the palette; the first name is the one that is shown.
@@ -52,6 +55,14 @@ pub fn entries() -> impl Iterator<Item = Entry> {
     });
     views.chain(COMMANDS.iter().cloned())
 }
+
+/// The words of kubectl and k9s that lead to something else here.
+fn others() -> impl Iterator<Item = Entry> {
+    OTHER_WORDS.iter().map(|word| entry(word.names, word.about, Target::Other(word.leads)))
+}
+
+/// From so many letters on such a word is offered by its beginning.
+const OTHERS_FROM: usize = 3;
 
 /// One line of the completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +133,10 @@ pub fn candidates(app: &App, text: &str) -> Vec<Candidate> {
     }
     let text = text.trim_end();
     let mut found: Vec<(Fit, usize, Candidate)> = Vec::new();
-    for entry in entries() {
+    // Their middle says nothing: `log` is ours, and only begins another word.
+    let begins = |name: &&&str| if text.len() < OTHERS_FROM { **name == text } else { name.starts_with(text) };
+    let others = others().filter(|other| other.names.iter().any(|name| begins(&name)));
+    for entry in entries().chain(others) {
         if let Some(best) = entry.names.iter().filter_map(|name| fit(name, text)).min() {
             let aliases = match entry.names {
                 [_] | [] => String::new(),
@@ -133,7 +147,7 @@ pub fn candidates(app: &App, text: &str) -> Vec<Candidate> {
             found.push((best, 0, candidate));
         }
         // An empty text lists the words; objects come once there is something to find them by.
-        if !text.is_empty() {
+        if !text.is_empty() && !matches!(entry.target, Target::Other(_)) {
             let own = arguments_like(app, &entry, entry.names[0], text);
             found.extend(own.into_iter().map(|one| (one.fit, 1, one)));
         }
@@ -223,12 +237,16 @@ pub fn nowhere(text: &str) -> String {
 }
 
 fn exact(word: &str) -> Option<Entry> {
-    entries().find(|entry| entry.names.contains(&word))
+    entries().chain(others()).find(|entry| entry.names.contains(&word))
 }
 
 /// The objects that an entry leads to by name, each with what is said of it.
 pub(super) fn arguments(app: &App, target: &Target) -> Vec<(String, String)> {
-    let Target::View(view) = target else { return Vec::new() };
+    let view = match target {
+        Target::View(view) => view,
+        Target::Other(leads) if leads.about_a_pod() => &View::Pods,
+        _ => return Vec::new(),
+    };
     match view {
         View::Databases => {
             let all = app.databases().iter();

@@ -72,7 +72,7 @@ impl App {
                 self.say(Level::Done, if self.wide { "every column" } else { "the columns that fit well" });
             }
             Command::Runs => {
-                effects.push(Effect::ListRuns);
+                self.ask_for_runs(effects);
                 self.go(View::Runs);
             }
             Command::Refresh => self.refresh(effects),
@@ -86,7 +86,7 @@ impl App {
             }
             Command::AllClusters => (self.focus, self.namespace) = (None, None),
             Command::Focus => match self.cluster_at(at).map(|cluster| cluster.context.clone()) {
-                Some(context) => self.focus = Some(context),
+                Some(context) => self.focus_on(context),
                 None => self.say(Level::Unknown, format!("there is no cluster {}", at + 1)),
             },
             Command::PreviousDatabase => self.turn_database(false),
@@ -102,7 +102,7 @@ impl App {
             Command::Findings => self.go(View::Findings),
             Command::Certificates => self.go(View::Certificates),
             Command::Approvals => {
-                effects.push(Effect::ListRuns);
+                self.ask_for_runs(effects);
                 self.go(View::Approvals);
             }
             Command::Approve => self.ask_approval(),
@@ -133,8 +133,9 @@ impl App {
         if matches!(self.view(), View::Findings | View::Certificates) {
             self.looked_closer = None;
         }
+        self.counted = None;
         match (self.view(), &self.approving) {
-            (View::Runs | View::Approvals, _) => effects.push(Effect::ListRuns),
+            (View::Runs | View::Approvals, _) => self.ask_for_runs(effects),
             (View::Approval, Some(approving)) => {
                 let run = approving.run.clone();
                 self.look_at_approval(&run, effects);

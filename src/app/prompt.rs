@@ -79,7 +79,7 @@ impl App {
             }
             (Target::View(View::Clusters), Some(name)) => {
                 if self.fleet.clusters.contains_key(&name) {
-                    self.focus = Some(name);
+                    self.focus_on(name);
                 } else {
                     self.say(Level::Bad, format!("no context {name:?}; :ctx lists them"));
                 }
@@ -89,11 +89,31 @@ impl App {
             }
             (Target::View(View::Runbooks), Some(line)) => self.open_asked(&line),
             (Target::View(view), Some(argument)) if self.leads_to(&view, &argument, effects) => {}
+            (Target::Other(leads), Some(pod)) if leads.about_a_pod() => {
+                // From the page of that pod; what names none, or several, lists those that fit.
+                let name = pod.strip_prefix("pod ").unwrap_or(&pod).trim();
+                self.leads_to(&View::Pods, name, effects);
+                if self.on_page_of_pod() {
+                    self.follow_other(leads, effects);
+                } else {
+                    let text = format!(
+                        "no single pod is called {name:?}: these fit; the word works for the one under the cursor"
+                    );
+                    self.say(Level::Unknown, text);
+                }
+            }
+            (Target::Other(leads), _) => self.follow_other(leads, effects),
+            (Target::View(view), _) if view == *self.view() => {
+                if matches!(view, View::Runs | View::Approvals) {
+                    self.ask_for_runs(effects);
+                }
+                self.say(Level::Done, format!("{} is in front already: {}", view.title(), view.spec().about));
+            }
             (Target::View(view), _) => {
                 // Nothing is pointed at by a word.
                 self.hint = Known::default();
                 if matches!(view, View::Runs | View::Approvals) {
-                    effects.push(Effect::ListRuns);
+                    self.ask_for_runs(effects);
                 }
                 self.switch(view);
             }
@@ -132,7 +152,7 @@ impl App {
         self.focus = None;
         self.switch(view.clone());
         if *view == View::Runs {
-            effects.push(Effect::ListRuns);
+            self.ask_for_runs(effects);
         }
         let screen = self.screen_mut();
         match key {

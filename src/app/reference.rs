@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::View;
 use super::keymap::{Binding, Command, Group, KEYMAP, Scope};
+use super::other_words::{Leads, OTHER_WORDS, filled};
 use super::palette::{Target, entries};
 
 const HEAD: &str = "# The console
@@ -36,6 +37,7 @@ place, backspace empties the field, and what a person typed or emptied is never 
 pub fn page() -> String {
     let mut out = HEAD.to_owned();
     views(&mut out);
+    others(&mut out);
     keys(&mut out);
     places(&mut out);
     out
@@ -59,6 +61,23 @@ fn views(out: &mut String) {
         let _ = write!(out, " `:{}` ({})", entry.names[0], entry.about);
     }
     out.push('\n');
+}
+
+/// What words of kubectl and k9s lead to.
+fn others(out: &mut String) {
+    out.push_str("\n## Words of kubectl and k9s\n\n");
+    out.push_str("A word for a kind of object never opens a form. Where there is nothing here, the kubectl line that has it is shown\n");
+    out.push_str("with what is under the cursor filled in, and enter copies it.\n\n| `:` | leads to |\n|---|---|\n");
+    for word in OTHER_WORDS {
+        let names: Vec<String> = word.names.iter().map(|name| format!("`{name}`")).collect();
+        let leads = match word.leads {
+            Leads::Key(_) | Leads::Restart => word.about.to_owned(),
+            Leads::Nowhere { instead, kubectl } => {
+                format!("{instead}: `{}`", filled(kubectl, |_| None))
+            }
+        };
+        let _ = writeln!(out, "| {} | {} |", names.join(" "), cell(&leads));
+    }
 }
 
 /// What works in views, under the headings of the help.

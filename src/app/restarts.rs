@@ -5,7 +5,7 @@
 //! plan's checks).
 
 use super::App;
-use crate::counted::counted;
+use crate::counted::{counted, is};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::Database;
 use crate::fleet::object::ObjectKind;
@@ -99,20 +99,42 @@ impl App {
     /// What clients feel of one, a sentence for each component that they meet.
     pub fn felt(&self, restart: &Restart) -> Vec<String> {
         let felt = |(component, count): &(Component, i64)| match restart.alone {
-            Some(_) => self.felt_alone(&restart.of, *component),
+            Some(_) => self.felt_alone(restart, *component),
             None => self.felt_of(&restart.of, *component, *count),
         };
         restart.pods.iter().filter_map(felt).collect()
     }
 
+    /// What the question before a restart of one TiKV pod says: as the operator rolls them, leaders would be moved away first.
+    pub(super) fn felt_at_once(&self, plan: &Plan) -> Option<String> {
+        let alone = |restart: &Restart| restart.alone.is_some();
+        let tikv = |restart: &Restart| restart.pods.iter().any(|(component, _)| *component == Component::Tikv);
+        let restart = self.restarts(plan).into_iter().find(|restart| alone(restart) && tikv(restart))?;
+        let (count, noun) = self.led_by(&restart)?;
+        (count > 0).then(|| format!("Clients feel it: {noun} on its store {} not moved away first.", is(count)))
+    }
+
+    /// How many region leaders are on the store of the one pod that is restarted, and the same in words.
+    fn led_by(&self, restart: &Restart) -> Option<(i64, String)> {
+        let pod = restart.alone.as_ref()?;
+        let stores = &self.database_of(&restart.of)?.stores;
+        let row = stores.iter().find(|row| row.of.as_ref() == Some(&restart.of) && row.pod.as_ref() == Some(pod))?;
+        let count = row.store.leader_count;
+        Some((count, counted(count, "region leader")))
+    }
+
     /// Nobody moves anything away before one pod is deleted, as the operator does where it rolls them.
-    fn felt_alone(&self, of: &ObjectRef, component: Component) -> Option<String> {
+    fn felt_alone(&self, restart: &Restart, component: Component) -> Option<String> {
+        let of = &restart.of;
         let others = self.others(self.database_of(of)?, component, 1);
         match component {
-            Component::Tikv if others > 0 => Some(
-                "data: requests for the regions that its store leads wait until other stores have elected leaders"
-                    .to_owned(),
-            ),
+            Component::Tikv if others > 0 => {
+                let led = self.led_by(restart).map(|(_, noun)| format!(", now {noun},")).unwrap_or_default();
+                Some(format!(
+                    "data: requests for the regions that its store leads{led} wait until other stores have elected leaders; nothing moves \
+                     them away first, and when it is back PD moves leaders to it again"
+                ))
+            }
             Component::Pd if others > 0 => Some("PD: the other members go on, and the leader stays".to_owned()),
             _ => self.felt_of(of, component, 1),
         }

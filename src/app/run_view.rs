@@ -3,6 +3,8 @@
 //! What the records add up to is `runbook::run::view`'s, here as everywhere; beside it stands what no record has: that a
 //! process drives it, that a gate is being asked, and for how long a wait has had the same words.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::exit_codes::Exit;
@@ -10,9 +12,11 @@ use super::message::{RunEnd, RunMessage};
 use super::words::Level;
 use crate::runbook::action::Answer;
 use crate::runbook::actions::network::{self, RouteProbe};
+use crate::runbook::plan::steps::FIELD_MANAGER;
 use crate::runbook::plan::{Gate, Plan, PlannedStep};
 use crate::runbook::run::record::{Event, Outcome, PauseReason, Record};
 use crate::runbook::run::standing::{Drives, Standing};
+use crate::runbook::run::undo::undone;
 use crate::runbook::run::view::{self, Direction, Progress, ResolutionOffer, Shown, StepLine, View};
 
 /// Records kept for the log on the screen; the journal has them all.
@@ -130,6 +134,23 @@ impl RunView {
     /// What a step does, in words; its id where it is not known.
     pub fn title_of(&self, id: &str) -> String {
         self.step(id).map_or(id, |(_, step)| &step.title).to_owned()
+    }
+
+    /// The step that a question is about, with its requests: of a rollback also before it is chosen, for its question comes before
+    /// that is recorded.
+    pub fn asked(&self, id: &str) -> Option<Cow<'_, PlannedStep>> {
+        if undone(id).is_none() {
+            return self.step(id).map(|(_, step)| Cow::Borrowed(step));
+        }
+        let run = self.shown.as_ref()?.run();
+        let mut steps = run.undoing().map_or_else(|| run.way_ahead().steps, |way| way.steps.clone());
+        let at = steps.iter().position(|step| step.id == id)?;
+        let mut step = steps.swap_remove(at);
+        // A rollback is made of the records alone, and those have the requests of the steps forth.
+        let forth = undone(id).and_then(|forth| run.plan.step(forth));
+        let api = forth.and_then(PlannedStep::membership_api);
+        step.requests = step.action.requests(FIELD_MANAGER, "(read just before)", api);
+        Some(Cow::Owned(step))
     }
 
     /// Whether it has come to its end: done, undone or given up.

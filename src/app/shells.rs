@@ -10,6 +10,7 @@ use super::message::Effect;
 use super::words::Level;
 use super::{App, Dialog};
 use crate::fleet::ObjectRef;
+use crate::fleet::workload::Pod;
 
 /// Components whose pods hold data or votes.
 const KEEPERS: [&str; 4] = ["pd", "tikv", "tiflash", "pump"];
@@ -47,13 +48,14 @@ impl App {
     pub(super) fn ask_shell(&mut self, of: ObjectRef, container: String) {
         let pod = self.fleet.clusters.get(&of.context).and_then(|cluster| cluster.pods.get(&of.key()));
         let component = pod.and_then(|pod| pod.component()).unwrap_or_default().to_owned();
+        let state = pod.map(|pod| container_words(pod, &container)).unwrap_or_default();
         let effect = Box::new(Effect::Shell { of: of.clone(), container: container.clone() });
         self.dialog = Some(if KEEPERS.contains(&component.as_str()) {
             Dialog::Typed {
                 effect,
                 question: format!(
-                    "A shell in container {container} of pod {of}. It runs {component}: what is typed there is not \
-                     checked by anything, and nothing puts it back."
+                    "A shell in container {container} of pod {of}. {state}It is of {component}: what is typed there is \
+                     not checked by anything, and nothing puts it back."
                 ),
                 text: of.to_string(),
                 input: Input::default(),
@@ -62,7 +64,9 @@ impl App {
         } else {
             Dialog::Ask {
                 title: format!("a shell in {}", of.name),
-                question: format!("Container {container} of pod {of}. What is typed there is not checked by anything."),
+                question: format!(
+                    "Container {container} of pod {of}. {state}What is typed there is not checked by anything."
+                ),
                 yes: "Open".into(),
                 go: false,
                 effect,
@@ -81,4 +85,22 @@ impl App {
         self.tell(level, "shell", sentence.clone());
         self.flash = Some(super::Flash { level, text: sentence, until: None });
     }
+}
+
+/// What a container does now, where it does not run: nothing can be opened in it then. Empty where it runs, or tells nothing.
+fn container_words(pod: &Pod, container: &str) -> String {
+    let Some(one) = pod.status.container_statuses.iter().find(|one| one.name == container) else {
+        return match pod.status.phase.as_str() {
+            "Running" | "" => String::new(),
+            phase => format!("It is not known to run: the pod is {phase}. "),
+        };
+    };
+    let because = |reason: &str| if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    let now = match (&one.state.waiting, &one.state.terminated) {
+        (Some(why), _) => format!("it waits{}", because(&why.reason)),
+        (None, Some(end)) => format!("it has ended with {}", end.words()),
+        (None, None) => return String::new(),
+    };
+    let last = one.last_state.terminated.as_ref().map(|end| format!(", last end: {}", end.words()));
+    format!("It does NOT RUN now: {now}{}, so that no shell opens until it does. ", last.unwrap_or_default())
 }

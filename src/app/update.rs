@@ -62,6 +62,13 @@ impl App {
                 self.runs = all;
                 self.list_own();
             }
+            Message::RunsLooked { began } => {
+                if !self.runs_looked_for(began) {
+                    self.change -= 1;
+                    self.dirty = was_dirty;
+                }
+            }
+            Message::WholeRun { run, read } => self.whole_run_news(&run, read),
             Message::Run(message) => self.run_message(message, &mut effects),
             Message::Foreseen { id, plan } => self.foreseen(id, plan),
             Message::Approval(news) => self.approval_news(news, &mut effects),
@@ -80,7 +87,11 @@ impl App {
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
             }
         }
+        self.follow_work();
+        self.keep_runs_fresh(&mut effects);
+        self.read_run_in_front(&mut effects);
         self.look_closer(&mut effects);
+        self.count_regions(&mut effects);
         self.look_closely(&mut effects);
         effects
     }
@@ -130,7 +141,8 @@ impl App {
         if settled {
             self.forget_computed();
         }
-        self.dirty = over || ages || driving || clock || settled || self.fades();
+        let looked = self.looks_moved();
+        self.dirty = over || ages || driving || clock || settled || looked || self.fades();
     }
 
     fn run_message(&mut self, message: RunMessage, effects: &mut Vec<Effect>) {
@@ -232,14 +244,17 @@ impl App {
     }
 
     fn close_gate(&mut self, id: &str) {
-        let open = match &self.dialog {
+        let is_it = |dialog: &Option<Dialog>| match dialog {
             Some(Dialog::Typed { effect, .. } | Dialog::Ask { effect, .. }) => {
                 matches!(&**effect, Effect::Answer { gate, .. } if gate == id)
             }
             _ => false,
         };
-        if open {
+        if is_it(&self.dialog) {
             self.dialog = None;
+        }
+        if is_it(&self.beneath) {
+            self.beneath = None;
         }
     }
 

@@ -1,9 +1,10 @@
 //! One thing, with everything known of it, unabridged.
 
-use super::pod_page;
 use super::sheet::Sheet;
 use super::text::{Page, span};
 use super::theme::{Role, Theme};
+use super::{pod_page, regions, run_page};
+use crate::app::regions::is_away;
 use crate::app::views::certificates::{level as certificate_level, state};
 use crate::app::views::findings::level as finding_level;
 use crate::app::words::{Level, access_word, age, crd_words, freshness_level, freshness_words};
@@ -12,12 +13,12 @@ use crate::counted::counted;
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::colons;
 use crate::fleet::certificate_list::{Certificate, Held, left};
+use crate::fleet::database::StoreRow;
 use crate::fleet::managed_fields::last_writes;
 use crate::fleet::rollout::rollout;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::weather::Weather;
 use crate::hazards::Finding;
-use crate::runbook::run::standing::{Drives, Standing};
 
 pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
     let mut sheet = Sheet::new(theme, room);
@@ -34,7 +35,7 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
         }
         Subject::Finding(key) => app.finding(key).map(|finding| self::finding(app, &mut sheet, finding)),
         Subject::Certificate(key) => app.certificate(key).map(|one| certificate(app, &mut sheet, one)),
-        Subject::Run(id) => app.runs.iter().find(|run| run.run == *id).map(|run| self::run(app, &mut sheet, run)),
+        Subject::Run(id) => app.runs.iter().find(|run| run.run == *id).map(|run| run_page::page(app, &mut sheet, run)),
         Subject::Sentence(sentence) => {
             sheet.page.hang(vec![span("  ", theme.style(Role::Plain))], sentence, theme.style(Role::Plain), room);
             Some(())
@@ -44,44 +45,6 @@ pub fn page(app: &App, theme: Theme, subject: &Subject, room: usize) -> Page {
         sheet.page.push(vec![span("  It is not there any more. Esc goes back.", theme.style(Role::Dim))]);
     }
     sheet.page
-}
-
-/// A run of the list, before anything is asked of it.
-fn run(app: &App, sheet: &mut Sheet, run: &Standing) {
-    sheet.head("run", &run.run);
-    let level = match (run.half_done(), run.open) {
-        (true, _) => Level::Bad,
-        (false, true) => Level::Working,
-        (false, false) => Level::Done,
-    };
-    sheet.level("state", level, &run.state);
-    sheet.line("runbook", &run.runbook);
-    sheet.known("document", &run.document);
-    sheet.line("on", &run.target);
-    sheet.line("steps", &format!("{} of {} over", run.completed, run.steps));
-    sheet.line("opened", &format!("{} ago", age(run.opened, app.now)));
-    sheet.known("by", &run.who);
-    sheet.known("driven by", &run.driven_by());
-    sheet.known("waits", &run.waits);
-    sheet.line("sent", if run.sent { "something was sent, or may have been" } else { "nothing was sent" });
-    sheet.line("journal", if run.here { "on this machine" } else { "not on this machine" });
-    sheet.known("record", &run.record);
-    if !run.open {
-        return sheet.line("more", &format!("tidepilot runs show {}", run.run));
-    }
-    sheet.section("what now");
-    sheet.line("", &run.refusal());
-    let mine = run.here && run.drives != Drives::Here;
-    if mine {
-        sheet.styled("enter", "asks how to go on; nothing is sent before that", Role::Accent);
-    }
-    for offer in run.offers.iter().filter(|_| mine) {
-        let (name, does) = offer.words();
-        sheet.line(name, &does);
-    }
-    for line in &run.next {
-        sheet.line("in a shell", line);
-    }
 }
 
 fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
@@ -100,6 +63,18 @@ fn finding(app: &App, sheet: &mut Sheet, finding: &Finding) {
     for evidence in &finding.evidence {
         let seen = evidence.seen.map_or("never heard of".to_owned(), |at| format!("seen {} ago", age(at, app.now)));
         sheet.line("", &format!("{}: {} = {} ({seen})", evidence.object, evidence.field, evidence.value));
+    }
+    let stores = app.databases().iter().flat_map(|database| &database.stores).filter(|row| {
+        let name = row.store.id.to_string();
+        finding.subjects.iter().any(|subject| subject.kind == "store" && subject.name == name)
+    });
+    // Numbers of stores repeat from Database to Database.
+    let own = |row: &&StoreRow| {
+        let database = app.databases().iter().find(|all| all.stores.iter().any(|other| std::ptr::eq(other, *row)));
+        database.is_some_and(|database| finding.database.as_ref() == Some(&database.name))
+    };
+    for row in stores.filter(own).filter(|row| is_away(row)).take(2) {
+        regions::section(app, sheet, row);
     }
     for subject in finding.subjects.iter().filter(|subject| subject.kind == "TidbCluster").take(2) {
         let of = ObjectRef::new(&subject.context, &subject.namespace, &subject.name);

@@ -260,7 +260,7 @@ fn copies(theme: Theme, frame: &mut Frame<'_>, body: Rect, items: &[Copyable], a
 /// What a question confirms, whole: before and after, the request, the rollback.
 fn confirmed(app: &App, theme: Theme, body: Rect) -> Vec<Line<'static>> {
     let room = usize::from(body.width).clamp(1, 110).saturating_sub(4);
-    app.asked_step().map(|step| super::plan_view::confirmed(theme, step, room)).unwrap_or_default()
+    app.asked_step().map(|step| super::plan_view::confirmed(theme, &step, room)).unwrap_or_default()
 }
 
 /// How wide a question is: as wide as there is room where it shows what it confirms.

@@ -10,7 +10,7 @@ use super::spots::Spots;
 use super::text::span;
 use super::theme::{Role, Theme};
 use crate::app::matrix::store_level;
-use crate::app::words::{Level, quorum_level, quorum_loss, quorum_short};
+use crate::app::words::Level;
 use crate::app::{App, View};
 use crate::counted::counted;
 use crate::runbook::run::view::Progress;
@@ -27,7 +27,10 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, spots: &
 fn first(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.width);
     let mut left = vec![Span::styled(" tidepilot", theme.style(Role::Title))];
-    left.extend(app.database().map(|database| span(format!("  {}", database.name), theme.style(Role::Strong))));
+    let name = app.database().map(|database| database.name.clone());
+    // What no Database has yet is named itself, and no other one in its place.
+    let name = name.or_else(|| app.of_no_database().map(|of| of.to_string()));
+    left.extend(name.map(|name| span(format!("  {name}"), theme.style(Role::Strong))));
     // Shorter words come before anything is left out: the majority is not pushed out by a mark, and the clock by none of both.
     let clock = clock(app, theme);
     let mut right = right_side(app, theme, false);
@@ -76,8 +79,8 @@ fn wide(spans: &[Span<'_>]) -> usize {
 fn about(app: &App, theme: Theme) -> Vec<Span<'static>> {
     let mut all = Vec::new();
     let count = app.databases().len();
-    if count > 1 {
-        let at = app.database_index().unwrap_or(0) + 1;
+    if let (2.., Some(at)) = (count, app.database_index()) {
+        let at = at + 1;
         all.push(Span::styled(format!(" [{at}/{count}]"), theme.style(Role::Dim)));
     }
     let versions = app.versions();
@@ -128,7 +131,7 @@ fn safety(app: &App, theme: Theme) -> Vec<Vec<Span<'static>>> {
     };
     let dim = theme.style(Role::Dim);
     let loss = if database.losses.any_may_go() { dim } else { theme.level(Level::Working) };
-    let mut all = vec![vec![span(quorum_loss(database), loss)]];
+    let mut all = vec![vec![span(app.loss_words(database), loss)]];
     let (wrong, expected) = app.wrong_rows(database);
     for (count, word, level) in [(wrong, "wrong", Level::Bad), (expected, "expected", Level::Working)] {
         if count > 0 {
@@ -143,8 +146,8 @@ fn safety(app: &App, theme: Theme) -> Vec<Vec<Span<'static>>> {
 fn right_side(app: &App, theme: Theme, short: bool) -> Vec<Span<'static>> {
     let mut right = Vec::new();
     if let Some(database) = app.database() {
-        let level = quorum_level(database);
-        right.push(Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)));
+        let (level, words) = app.pd_words(database);
+        right.push(Span::styled(format!("{} {words}", theme.glyph(level)), theme.level(level)));
         right.push(Span::raw("  "));
     }
     if let Some((word, level)) = run_mark(app, theme) {

@@ -27,7 +27,9 @@ pub mod pictures;
 mod plan;
 mod plan_view;
 mod pod_page;
+mod regions;
 mod run;
+mod run_page;
 pub mod saved;
 pub mod script;
 mod sheet;
@@ -201,6 +203,7 @@ fn narrowed(app: &App) -> Vec<String> {
         app.namespace.as_ref().map(|namespace| format!("ns {namespace}")),
         without_tls.map(|name| format!("{name} runs without TLS")),
         app.order_of_instances().map(str::to_owned),
+        app.aged_words(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::app::matrix::{CellView, Column, Group, Matrix, MatrixRow};
 use crate::app::message::Pointed;
 use crate::app::rows::{Item, Row};
-use crate::app::words::{Level, endeavour, freshness_words, quorum_level, quorum_loss, quorum_short};
+use crate::app::words::{Level, endeavour, freshness_words};
 use crate::counted::counted;
 use crate::fleet::tidbcluster::TidbCluster;
 
@@ -266,7 +266,7 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
         };
         return Line::from(Span::styled(text, theme.style(Role::Dim)));
     };
-    let level = quorum_level(database);
+    let (level, words) = app.pd_words(database);
     let (full, hollow) = theme.bar();
     let mut spans = vec![Span::raw("  ")];
     let mut bar = String::new();
@@ -276,8 +276,8 @@ fn meter(app: &App, theme: Theme, room: usize) -> Line<'static> {
     if !bar.is_empty() {
         spans.push(Span::styled(format!("{bar} "), theme.level(level)));
     }
-    spans.push(Span::styled(quorum_short(database), theme.level(level).add_modifier(Modifier::BOLD)));
-    let loss = quorum_loss(database);
+    spans.push(Span::styled(words, theme.level(level).add_modifier(Modifier::BOLD)));
+    let loss = app.loss_words(database);
     let style = if !database.losses.any_may_go() { theme.level(Level::Working) } else { theme.style(Role::Dim) };
     let mut wrong = Vec::new();
     let index = app.database_index().unwrap_or(0);
@@ -325,8 +325,11 @@ fn heading(app: &App, theme: Theme, column: &Column, at: bool, wide: usize, heig
     if let Some(of) = &column.tidb_cluster {
         let paused = app.fleet.tidb_cluster(of).is_some_and(TidbCluster::paused);
         let mark = if paused { " paused" } else { "" };
-        let name = cut_middle(&format!("{}/{}", of.namespace, of.name), room.saturating_sub(mark.len()), theme);
-        lines.push(Line::from(vec![span(name, dim), span(mark, theme.level(Level::Bad))]));
+        let suspended = app.suspended(of).map(|words| format!(" {words}")).unwrap_or_default();
+        let marks = mark.len() + suspended.len();
+        let name = cut_middle(&format!("{}/{}", of.namespace, of.name), room.saturating_sub(marks), theme);
+        let marks = [span(mark, theme.level(Level::Bad)), span(suspended, theme.level(Level::Working))];
+        lines.push(Line::from([vec![span(name, dim)], marks.to_vec()].concat()));
     }
     let sentence = cluster.message.as_deref().filter(|_| !cluster.freshness.is_live() || column.tidb_cluster.is_none());
     if let Some(sentence) = sentence {

@@ -101,8 +101,9 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         page.hang(vec![head], &words, theme.level(Level::Working), room);
     }
     if let Some(why) = app.cannot_start() {
-        let head = span(format!("  {} ", theme.glyph(Level::Bad)), theme.level(Level::Bad));
-        page.hang(vec![head], &why, theme.level(Level::Bad), room);
+        let level = app.level_of_bar();
+        let head = span(format!("  {} ", theme.glyph(level)), theme.level(level));
+        page.hang(vec![head], &why, theme.level(level), room);
     }
 }
 

@@ -54,6 +54,7 @@ pub fn store_page(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     store_lines(app, sheet, row);
     let of = store_pod(row);
     wrong(app, sheet, of.as_ref(), None, Some(row));
+    super::regions::section(app, sheet, row);
     rest(app, sheet, of.as_ref());
 }
 

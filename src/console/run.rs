@@ -10,7 +10,7 @@ use super::text::{Page, cut, pad, span, width, wrap};
 use super::theme::{Role, Theme};
 use crate::app::App;
 use crate::app::run_view::{RunView, level};
-use crate::app::words::{Level, quorum_level, quorum_short};
+use crate::app::words::Level;
 use crate::runbook::actions::network;
 use crate::runbook::run::record::Event;
 use crate::runbook::run::view::{Progress, StepLine};
@@ -105,10 +105,10 @@ fn card(run: &RunView, theme: Theme, room: usize) -> Page {
 /// How the world stands that the run changes: PD's majority, and what is ready of each component.
 fn world(app: &App, theme: Theme, room: usize) -> Line<'static> {
     let Some(database) = app.database() else { return Line::default() };
-    let level = quorum_level(database);
+    let (level, words) = app.pd_words(database);
     let mut spans = vec![
         Span::styled("  the world  ", theme.style(Role::Title)),
-        Span::styled(format!("{} {}", theme.glyph(level), quorum_short(database)), theme.level(level)),
+        Span::styled(format!("{} {words}", theme.glyph(level)), theme.level(level)),
     ];
     let matrix = app.matrix();
     for group in &matrix.groups {

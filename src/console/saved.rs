@@ -8,15 +8,19 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::Rect;
 
 use super::theme::Theme;
+use crate::app::driver::approved::recorded;
 use crate::app::matrix::{CellView, Column};
 use crate::app::message::Effect;
 use crate::app::rows::Item;
+use crate::app::run_reading::Known;
 use crate::app::views::{Cell, Row, members};
-use crate::app::words::{freshness_words, quorum_loss, quorum_short};
+use crate::app::whole_run::WholeRun;
+use crate::app::words::freshness_words;
 use crate::app::{App, Subject, View};
 use crate::report;
 use crate::report::markdown::{block, cell};
 use crate::report::ticket;
+use crate::runbook::run::view;
 use crate::shown::Shown;
 
 /// Columns of what is saved.
@@ -43,6 +47,7 @@ fn called(app: &App) -> String {
         View::Detail(Subject::Finding(key)) => {
             format!("finding-{}", key.split_whitespace().next().unwrap_or_default())
         }
+        View::Detail(Subject::Run(id)) => format!("run-{id}"),
         View::Detail(Subject::Pod(of)) => format!("pod-{}-{}", of.context, of.name),
         View::Detail(Subject::TidbCluster(of)) => format!("tidbcluster-{}-{}", of.context, of.name),
         _ => view.replace(' ', "-"),
@@ -58,9 +63,23 @@ fn written(app: &App) -> String {
     let own = match app.view() {
         View::Plan => app.plan.as_ref().map(|plan| report::plan::markdown(plan)),
         View::Run => app.run.as_ref().and_then(|run| report::run_report::so_far(&run.records)),
+        View::Detail(Subject::Run(_)) => match app.whole_run() {
+            Some(Known::Read(whole)) => report_of(whole),
+            Some(Known::Asked | Known::NotRead(_)) | None => None,
+        },
         _ => None,
     };
     own.unwrap_or_else(|| format!("{}\n{}", head(app), body(app)))
+}
+
+/// What `runs report` prints of it; the objects of approvals are not looked for from here.
+fn report_of(whole: &WholeRun) -> Option<String> {
+    let shown = view::Shown::of(&whole.records).ok()?;
+    let approvals =
+        recorded(shown.run(), &whole.records, "the console does not look for it, tidepilot runs report does");
+    let mut verified = whole.verified.clone();
+    report::approvals::into(&mut verified, &approvals);
+    report::run_report::markdown(&whole.records, &verified, &approvals)
 }
 
 /// What is looked at, when, and how much of the fleet is seen.
@@ -70,12 +89,12 @@ fn head(app: &App) -> String {
     if *app.view() == View::Findings {
         // Their list is that of every Database.
         for one in app.databases() {
-            let pd = format!("{}; {}", quorum_short(one), quorum_loss(one));
+            let pd = format!("{}; {}", app.pd_words(one).1, app.loss_words(one));
             out.push_str(&ticket::about(&format!("database {}, PD", one.name), &pd));
         }
     } else if let Some(database) = app.database() {
         out.push_str(&ticket::about("database", &database.name));
-        out.push_str(&ticket::about("PD", &format!("{}; {}", quorum_short(database), quorum_loss(database))));
+        out.push_str(&ticket::about("PD", &format!("{}; {}", app.pd_words(database).1, app.loss_words(database))));
     }
     for cluster in app.fleet.clusters.values() {
         out.push_str(&ticket::about(&cluster.context, &freshness_words(cluster, app.now)));

@@ -34,6 +34,7 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Namespaces
         | View::Members
         | View::Stores
+        | View::Regions
         | View::TidbClusters
         | View::Changes
         | View::Certificates

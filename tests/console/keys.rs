@@ -66,7 +66,9 @@ pub fn place(app: &App) -> String {
 
 /// Effects in short; what is read for a view that looks closely is tested apart.
 pub fn sent(effects: &[Effect]) -> String {
-    let acts = effects.iter().filter(|effect| !matches!(effect, Effect::Closeup { .. } | Effect::Foresee { .. }));
+    let looks =
+        |effect: &&Effect| matches!(effect, Effect::Closeup { .. } | Effect::Foresee { .. } | Effect::ReadRun { .. });
+    let acts = effects.iter().filter(|effect| !looks(effect));
     let short = acts.map(|effect| match effect {
         Effect::Quit => "quit".to_owned(),
         Effect::Copy(text) => format!("copy {text}"),
@@ -86,6 +88,8 @@ pub fn sent(effects: &[Effect]) -> String {
         Effect::ListRuns => "list".to_owned(),
         Effect::Refresh => "refresh".to_owned(),
         Effect::LookCloser => "look closer".to_owned(),
+        Effect::CountRegions => "count regions".to_owned(),
+        Effect::ReadRun { run } => format!("read {run}"),
         Effect::Closeup { .. } => "look closely".to_owned(),
         Effect::Foresee { .. } => "foresee".to_owned(),
         Effect::Forward { of, port, here, .. } => {
@@ -180,7 +184,7 @@ fn walking_about() {
     check("members", "<down><down><enter>", "member 3c9e11d07a2b45f8", "");
     check("members", "Gggd", "member a1f3c0de4b5d6e14", "");
     check("clusters", "G<enter>", "cluster west", "");
-    check("stores", "j<enter>", "store 4", "");
+    check("stores", "j<enter>", "store 4", "count regions");
     check("tidbclusters", "<enter>", "tc east/db/basic", "");
     check("databases", "j<enter>", "overview", "");
 }

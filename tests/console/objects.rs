@@ -86,7 +86,7 @@ fn the_palette_leads_to_objects() {
     check("overview", ":orders<enter>", "overview", "");
     check("overview", ":3c9e<enter>", "member 3c9e11d07a2b45f8", "");
     check("overview", ":pd 3c9e11d07a2b45f8<enter>", "member 3c9e11d07a2b45f8", "");
-    check("overview", ":stores 4<enter>", "store 4", "");
+    check("overview", ":stores 4<enter>", "store 4", "count regions");
     check("overview", ":20261120-115002<enter>", "run 20261120-115002-7f3a", "list");
     check("overview", ":migrate<enter>", "inputs", "");
     check("overview", ":west<enter>", "overview <west>", "");

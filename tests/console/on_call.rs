@@ -1,7 +1,7 @@
 //! What a person who knew none of it stumbled over in a night on call.
 
 use crate::fixture::{self, options, press, scene};
-use crate::keys::{place, said};
+use crate::keys::{place, said, sent};
 use crate::questions::screen_of;
 use tidepilot::app::App;
 use tidepilot::app::message::Message;
@@ -59,7 +59,7 @@ fn a_plan_beside_an_open_run_is_refused_and_enter_leads_to_that_run() {
     let shown = screen_of(&mut app, (150, 42));
     assert!(shown.contains(&format!("✖ refused: run {id} is open and paused; enter shows that run")), "{shown}");
     let effects = press(&mut app, "<enter>");
-    assert!(app.dialog.is_none() && effects.is_empty(), "nothing is asked or sent");
+    assert!(app.dialog.is_none() && sent(&effects).is_empty(), "nothing is asked or sent");
     assert_eq!(place(&app), format!("run {id}"));
 
     let (mut app, id) = with_open_run(Drives::Holds("ann on laptop".into()), false);

@@ -31,6 +31,8 @@ pub fn only_reads(effect: &Effect) -> bool {
         | Effect::Refresh
         | Effect::Foresee { .. }
         | Effect::LookCloser
+        | Effect::CountRegions
+        | Effect::ReadRun { .. }
         | Effect::EndForward { .. }
         | Effect::Seal
         | Effect::Closeup { .. } => true,

@@ -37,6 +37,7 @@ pub mod telling;
 mod turns;
 mod waiting;
 mod weather;
+mod whole_run;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -199,7 +200,7 @@ impl Driver {
                 None => end("", Exit::Refused, sentence),
             };
         }
-        if plan.steps.iter().all(|step| step.already_so) {
+        if plan.nothing_to_do() {
             return end("", Exit::Done, "nothing to do: every step is already so".into());
         }
         if let Some(other) = self.open_run_on(&plan.target, &plan.runbook, |open| !beside::passes(&plan, open)).await {

@@ -55,6 +55,7 @@ pub(super) async fn look_for_runs(
     let mut renewals: BTreeMap<String, (String, Instant)> = BTreeMap::new();
     let mut known = Known::default();
     loop {
+        let began = super::now();
         let mut runs = driver.open_work(None).await.runs;
         runs.iter_mut().for_each(|run| watch_renewal(run, &mut renewals, Instant::now()));
         driver.note_turns(&mut runs, &mut known).await;
@@ -64,6 +65,9 @@ pub(super) async fn look_for_runs(
                 return;
             }
             last = Some(runs);
+        }
+        if messages.send(Message::RunsLooked { began }).await.is_err() {
+            return;
         }
         let looked = tokio::time::Instant::now();
         let open = last.iter().flatten().any(|run| run.open);

@@ -23,7 +23,7 @@ use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::assemble;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
-use crate::fleet::extras::Extras;
+use crate::fleet::extras::{Extra, Extras};
 use crate::fleet::{Change, What};
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::overrule::Accepted;
@@ -68,8 +68,10 @@ struct Session {
     planning: Newest,
     foreseeing: Newest,
     closer: Newest,
+    counting: Newest,
     attaching: Newest,
     reading: Newest,
+    recalling: Newest,
     close: Option<closeup::Looking>,
     forwards: Forwards,
     approving: tokio::task::JoinSet<()>,
@@ -103,8 +105,10 @@ pub async fn session(
         planning: Newest::default(),
         foreseeing: Newest::default(),
         closer: Newest::default(),
+        counting: Newest::default(),
         attaching: Newest::default(),
         reading: Newest::default(),
+        recalling: Newest::default(),
         close: None,
         forwards: Forwards::default(),
         approving: tokio::task::JoinSet::new(),
@@ -150,7 +154,13 @@ impl Session {
                 let (level, sentence) = saved::write(&name, &text).await;
                 self.say(Message::Said(level, sentence)).await;
             }
-            Effect::LookCloser => self.closer.put(look_closer(self.driver.clone(), self.messages.clone())),
+            Effect::LookCloser => {
+                self.closer.put(look_closer(self.driver.clone(), self.messages.clone(), Extras::all()));
+            }
+            Effect::CountRegions => {
+                let pd = Extras::of(&[Extra::Pd]);
+                self.counting.put(look_closer(self.driver.clone(), self.messages.clone(), pd));
+            }
             Effect::Closeup { id, ask } => {
                 // What is no longer in sight is no longer asked for.
                 drop(self.close.take());
@@ -166,6 +176,13 @@ impl Session {
             Effect::EndForward { id } => self.forwards.end(id),
             Effect::Seal => self.driver.links.iter().for_each(|link| link.seal()),
             Effect::ListRuns => self.look.send_replace(()),
+            Effect::ReadRun { run } => {
+                let (driver, messages) = (self.driver.clone(), self.messages.clone());
+                self.recalling.put(async move {
+                    let read = driver.whole_run(&run).await.map(Box::new);
+                    let _ = messages.send(Message::WholeRun { run, read }).await;
+                });
+            }
             Effect::Foresee { id, runbook, inputs } => {
                 self.foreseeing.put(foresee(self.driver.clone(), self.messages.clone(), id, runbook, inputs));
             }
@@ -269,10 +286,10 @@ impl Session {
 }
 
 /// Everything that is looked at only when asked for.
-async fn look_closer(driver: Driver, messages: mpsc::Sender<Message>) {
+async fn look_closer(driver: Driver, messages: mpsc::Sender<Message>, extras: Extras) {
     // Of a look of its own; only what it adds goes on, so that no watch is overtaken.
     let fleet = assemble(driver.links.look(None).await);
-    for change in driver.links.closer(&fleet, &Extras::all()).await {
+    for change in driver.links.closer(&fleet, &extras).await {
         if messages.send(Message::Fleet(change)).await.is_err() {
             break;
         }

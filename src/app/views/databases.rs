@@ -3,7 +3,6 @@
 
 use super::{Cell, Item, LIST, Row, Tone, ViewSpec, column, middle, state};
 use crate::app::App;
-use crate::app::words::{quorum_level, quorum_short};
 use crate::fleet::ObjectRef;
 
 pub const SPEC: ViewSpec = ViewSpec {
@@ -27,7 +26,7 @@ fn rows(app: &App) -> Vec<Row> {
         let id = database.id.clone().unwrap_or_default();
         let key = database.tidb_clusters.first().map(ObjectRef::to_string).unwrap_or_default();
         let level = app.database_level(index);
-        let quorum = quorum_level(database);
+        let (quorum, words) = app.pd_words(database);
         let mut contexts: Vec<&str> = database.tidb_clusters.iter().map(|of| of.context.as_str()).collect();
         contexts.dedup();
         let (bad, expected) = app.wrong_problems(database);
@@ -42,7 +41,7 @@ fn rows(app: &App) -> Vec<Row> {
             .copies(if id.is_empty() { database.name.clone() } else { id.clone() })
             .cells(vec![
                 Cell::plain(&database.name),
-                Cell::level(quorum, quorum_short(database)),
+                Cell::level(quorum, words),
                 Cell::level(level, state),
                 Cell::new(if id.is_empty() { "not known".to_owned() } else { id }, Tone::Dim),
                 Cell::plain(contexts.join(", ")),

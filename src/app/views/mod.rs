@@ -17,6 +17,7 @@ pub mod members;
 mod namespaces;
 mod overview;
 mod pods;
+mod regions;
 mod row;
 mod runbooks;
 mod runs;
@@ -42,6 +43,8 @@ pub enum View {
     Namespaces,
     Members,
     Stores,
+    /// How many regions lack something.
+    Regions,
     TidbClusters,
     /// Who wrote which spec, and when.
     Changes,
@@ -139,7 +142,7 @@ const COMPARE: ViewSpec = ViewSpec { title: "difference", ..PAGE };
 
 impl View {
     /// Every view that needs no argument, in the order of the palette.
-    pub const ALL: [View; 21] = [
+    pub const ALL: [View; 22] = [
         View::Overview,
         View::Databases,
         View::Clusters,
@@ -156,6 +159,7 @@ impl View {
         View::Runs,
         View::Approvals,
         View::Forwards,
+        View::Regions,
         View::Log,
         View::Run,
         View::Form,
@@ -171,6 +175,7 @@ impl View {
             View::Namespaces => &namespaces::SPEC,
             View::Members => &members::SPEC,
             View::Stores => &stores::SPEC,
+            View::Regions => &regions::SPEC,
             View::TidbClusters => &tidb_clusters::SPEC,
             View::Changes => &changes::SPEC,
             View::Findings => &findings::SPEC,

@@ -46,7 +46,7 @@ fn rows(app: &App) -> Vec<Row> {
 fn what(app: &App, runbook: &RunbookInfo, pod: Option<bool>) -> String {
     let known = app.hint();
     match (pod, &known.pod, &known.component, &known.tidb_cluster) {
-        (Some(true), Some(pod), ..) => format!("this pod alone: {pod}"),
+        (Some(true), Some(pod), ..) => format!("restart (delete) this pod alone: {pod}"),
         (Some(false), _, Some(component), Some(of)) => format!("every {component} pod of {of}"),
         _ => runbook.title.clone(),
     }

@@ -1,0 +1,15 @@
+//! The whole journal of one run as it was read: what a list of runs has only the sum of.
+//!
+//! Plain data. Not here: asking for it ([`super::run_reading`]), reading it (`driver::whole_run`).
+
+use crate::runbook::run::record::Record;
+use crate::runbook::run::verify::Verified;
+
+/// All records of a run, in the reader's language, and whether the lines are as they were written.
+#[derive(Clone, Debug)]
+pub struct WholeRun {
+    pub records: Vec<Record>,
+    pub verified: Verified,
+    /// Where it was read: `the journal on this machine`, `its record in east/db`.
+    pub from: String,
+}

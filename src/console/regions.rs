@@ -1,0 +1,42 @@
+//! How many regions a store touches, and what PD counts of its whole Database: a section of a page.
+//!
+//! Not here: asking PD (`app::regions`), the list (`app::views::regions`).
+
+use super::sheet::Sheet;
+use super::theme::Role;
+use crate::app::App;
+use crate::app::regions::{is_away, level_of, meaning};
+use crate::app::views::grouped;
+use crate::app::words::{Level, age};
+use crate::counted::{has, noun};
+use crate::fleet::database::StoreRow;
+use crate::fleet::extras::RegionCheck;
+
+/// Of one store: regions with a peer there, then PD's counts with their age, and the word that leads to all of them.
+pub fn section(app: &App, sheet: &mut Sheet, row: &StoreRow) {
+    let store = &row.store;
+    sheet.section("regions");
+    let level = if is_away(row) { Level::Bad } else { Level::Good };
+    let count = store.region_count;
+    let (noun, has) = (noun(&count, "region"), has(count));
+    let words = format!("{} {noun} {has} a peer on this store", grouped(count));
+    sheet.level("here", level, &words);
+    let mine = app.databases().iter().find(|all| all.stores.iter().any(|other| std::ptr::eq(other, row)));
+    let Some(database) = mine else { return };
+    if let Some(told) = app.majority_at_risk(database) {
+        sheet.level("majority", Level::Bad, &told);
+    }
+    let Some(details) = app.region_counts(database) else {
+        return sheet.styled("in all", "PD has not been asked yet how many regions lack a peer: :regions", Role::Dim);
+    };
+    for check in RegionCheck::ALL {
+        match details.regions.get(&check) {
+            Some(count) => {
+                let number = i64::try_from(*count).map_or_else(|_| count.to_string(), grouped);
+                sheet.level(check.word(), level_of(check, *count), &format!("{number} {}", meaning(check)));
+            }
+            None => sheet.level(check.word(), Level::Unknown, "not told by PD"),
+        }
+    }
+    sheet.line("counted", &format!("by PD, {} ago (:regions)", age(details.at, app.now)));
+}
