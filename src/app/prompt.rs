@@ -8,6 +8,7 @@ use super::form::Form;
 use super::helping::Known;
 use super::keymap::Command;
 use super::message::Effect;
+use super::other_words::Leads;
 use super::palette::{Target, arguments, candidates, nowhere, resolve};
 use super::words::Level;
 use super::{App, Dialog, View};
@@ -89,26 +90,9 @@ impl App {
             }
             (Target::View(View::Runbooks), Some(line)) => self.open_asked(&line),
             (Target::View(view), Some(argument)) if self.leads_to(&view, &argument, effects) => {}
-            (Target::Other(leads), Some(pod)) if leads.about_a_pod() => {
-                // From the page of that pod; what names none, or several, lists those that fit.
-                let name = pod.strip_prefix("pod ").unwrap_or(&pod).trim();
-                self.leads_to(&View::Pods, name, effects);
-                if self.on_page_of_pod() {
-                    self.follow_other(leads, effects);
-                } else {
-                    let text = format!(
-                        "no single pod is called {name:?}: these fit; the word works for the one under the cursor"
-                    );
-                    self.say(Level::Unknown, text);
-                }
-            }
+            (Target::Other(leads), Some(pod)) if leads.about_a_pod() => self.other_of_pod(leads, &pod, effects),
             (Target::Other(leads), _) => self.follow_other(leads, effects),
-            (Target::View(view), _) if view == *self.view() => {
-                if matches!(view, View::Runs | View::Approvals) {
-                    self.ask_for_runs(effects);
-                }
-                self.say(Level::Done, format!("{} is in front already: {}", view.title(), view.spec().about));
-            }
+            (Target::View(view), _) if view == *self.view() => self.is_in_front(&view, effects),
             (Target::View(view), _) => {
                 // Nothing is pointed at by a word.
                 self.hint = Known::default();
@@ -124,6 +108,25 @@ impl App {
             (Target::Help, _) => self.perform(Command::Help, 0, effects),
             (Target::Quit, _) => self.leave(effects),
         }
+    }
+
+    /// `:logs NAME`: from the page of that pod. What names none, or several, lists those that fit.
+    fn other_of_pod(&mut self, leads: Leads, pod: &str, effects: &mut Vec<Effect>) {
+        let name = pod.strip_prefix("pod ").unwrap_or(pod).trim();
+        self.leads_to(&View::Pods, name, effects);
+        if self.on_page_of_pod() {
+            return self.follow_other(leads, effects);
+        }
+        let text = format!("no single pod is called {name:?}: these fit; the word works for the one under the cursor");
+        self.say(Level::Unknown, text);
+    }
+
+    /// A word that leads to where one is says so.
+    fn is_in_front(&mut self, view: &View, effects: &mut Vec<Effect>) {
+        if matches!(view, View::Runs | View::Approvals) {
+            self.ask_for_runs(effects);
+        }
+        self.say(Level::Done, format!("{} is in front already: {}", view.title(), view.spec().about));
     }
 
     /// `:pods NAME`, `:pd ID`, `:stores ID`, `:tc NAME`, `:runs ID`: to that object, in the view that lists it. What is the

@@ -51,8 +51,7 @@ impl App {
                     self.forget_computed();
                 } else {
                     // The same once more, only later: what was computed is good, and nothing on the screen is other.
-                    self.change -= 1;
-                    self.dirty = was_dirty;
+                    self.as_before(was_dirty);
                 }
             }
             Message::Runbooks(all) => self.runbooks = all,
@@ -64,8 +63,7 @@ impl App {
             }
             Message::RunsLooked { began } => {
                 if !self.runs_looked_for(began) {
-                    self.change -= 1;
-                    self.dirty = was_dirty;
+                    self.as_before(was_dirty);
                 }
             }
             Message::WholeRun { run, read } => self.whole_run_news(&run, read),
@@ -76,8 +74,7 @@ impl App {
             Message::Forward { id, news } => self.forward_news(id, news),
             Message::Weather(all) => {
                 if !self.weather_news(all) {
-                    self.change -= 1;
-                    self.dirty = was_dirty;
+                    self.as_before(was_dirty);
                 }
             }
             Message::Shell(level, sentence) => self.shell_news(level, sentence),
@@ -87,13 +84,24 @@ impl App {
                 self.flash = Some(Flash { level: Level::Bad, text: sentence, until: None });
             }
         }
-        self.follow_work();
-        self.keep_runs_fresh(&mut effects);
-        self.read_run_in_front(&mut effects);
-        self.look_closer(&mut effects);
-        self.count_regions(&mut effects);
-        self.look_closely(&mut effects);
+        self.look_at_what_is_in_front(&mut effects);
         effects
+    }
+
+    /// What the view in front needs that is not watched.
+    fn look_at_what_is_in_front(&mut self, effects: &mut Vec<Effect>) {
+        self.follow_work();
+        self.keep_runs_fresh(effects);
+        self.read_run_in_front(effects);
+        self.look_closer(effects);
+        self.count_regions(effects);
+        self.look_closely(effects);
+    }
+
+    /// Nothing on the screen is other than before.
+    fn as_before(&mut self, was_dirty: bool) {
+        self.change -= 1;
+        self.dirty = was_dirty;
     }
 
     /// A connection that changes is worth a line of the log.

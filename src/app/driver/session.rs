@@ -176,13 +176,7 @@ impl Session {
             Effect::EndForward { id } => self.forwards.end(id),
             Effect::Seal => self.driver.links.iter().for_each(|link| link.seal()),
             Effect::ListRuns => self.look.send_replace(()),
-            Effect::ReadRun { run } => {
-                let (driver, messages) = (self.driver.clone(), self.messages.clone());
-                self.recalling.put(async move {
-                    let read = driver.whole_run(&run).await.map(Box::new);
-                    let _ = messages.send(Message::WholeRun { run, read }).await;
-                });
-            }
+            Effect::ReadRun { run } => self.recall(run),
             Effect::Foresee { id, runbook, inputs } => {
                 self.foreseeing.put(foresee(self.driver.clone(), self.messages.clone(), id, runbook, inputs));
             }
@@ -243,6 +237,15 @@ impl Session {
         if let Some(driving) = &self.driving {
             let _ = driving.replies.send(Reply { gate, said }).await;
         }
+    }
+
+    /// Reads the whole journal of a run.
+    fn recall(&mut self, run: String) {
+        let (driver, messages) = (self.driver.clone(), self.messages.clone());
+        self.recalling.put(async move {
+            let read = driver.whole_run(&run).await.map(Box::new);
+            let _ = messages.send(Message::WholeRun { run, read }).await;
+        });
     }
 
     fn ask_approval(&mut self, run: String) {
