@@ -132,8 +132,6 @@ pub struct App {
     versions: OnceLock<Vec<String>>,
     /// When a closer look was last asked for: what findings need beyond what is watched.
     looked_closer: Option<Timestamp>,
-    /// When PD was last asked to count regions.
-    counted: Option<Timestamp>,
     /// Any TidbCluster of the Database on the screen; `None`: the first Database.
     chosen: Option<ObjectRef>,
     /// What was chosen before a plan or a run about another one came in front.
@@ -220,7 +218,6 @@ impl App {
             certificates: OnceLock::new(),
             versions: OnceLock::new(),
             looked_closer: None,
-            counted: None,
             chosen: None,
             aside: None,
             focus: None,

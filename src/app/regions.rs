@@ -68,9 +68,9 @@ impl App {
 
     /// Asks PD where its counts are in front and are old.
     pub(super) fn count_regions(&mut self, effects: &mut Vec<Effect>) {
-        let old = self.counted.is_none_or(|at: Timestamp| self.now.duration_since(at) >= EVERY);
+        let old = self.looks.counted.is_none_or(|at: Timestamp| self.now.duration_since(at) >= EVERY);
         if self.shows_regions() && old && !self.fleet.clusters.is_empty() {
-            self.counted = Some(self.now);
+            self.looks.counted = Some(self.now);
             effects.push(Effect::CountRegions);
         }
     }

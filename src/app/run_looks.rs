@@ -22,6 +22,8 @@ pub(super) struct RunLooks {
     answered: Option<Timestamp>,
     /// As it was said last.
     said: Option<String>,
+    /// When PD was last asked to count regions.
+    pub(super) counted: Option<Timestamp>,
 }
 
 impl App {
@@ -43,10 +45,12 @@ impl App {
         }
     }
 
-    /// A look that began then is over; whether that is to be drawn.
-    pub(super) fn runs_looked_for(&mut self, began: Timestamp) -> bool {
+    /// A look that began then is over; drawn where the list in front says another age by it.
+    pub(super) fn runs_looked_for(&mut self, began: Timestamp, was_dirty: bool) {
         self.looks.answered = Some(began);
-        self.looks_moved()
+        if !self.looks_moved() {
+            self.as_before(was_dirty);
+        }
     }
 
     /// Whether the list says another age than before.

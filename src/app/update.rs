@@ -61,11 +61,7 @@ impl App {
                 self.runs = all;
                 self.list_own();
             }
-            Message::RunsLooked { began } => {
-                if !self.runs_looked_for(began) {
-                    self.as_before(was_dirty);
-                }
-            }
+            Message::RunsLooked { began } => self.runs_looked_for(began, was_dirty),
             Message::WholeRun { run, read } => self.whole_run_news(&run, read),
             Message::Run(message) => self.run_message(message, &mut effects),
             Message::Foreseen { id, plan } => self.foreseen(id, plan),
@@ -99,7 +95,7 @@ impl App {
     }
 
     /// Nothing on the screen is other than before.
-    fn as_before(&mut self, was_dirty: bool) {
+    pub(super) fn as_before(&mut self, was_dirty: bool) {
         self.change -= 1;
         self.dirty = was_dirty;
     }

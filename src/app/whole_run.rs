@@ -2,8 +2,8 @@
 //!
 //! Plain data. Not here: asking for it ([`super::run_reading`]), reading it (`driver::whole_run`).
 
+use crate::runbook::run::journal_verify::Verified;
 use crate::runbook::run::record::Record;
-use crate::runbook::run::verify::Verified;
 
 /// All records of a run, in the reader's language, and whether the lines are as they were written.
 #[derive(Clone, Debug)]

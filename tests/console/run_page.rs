@@ -7,8 +7,8 @@ use tidepilot::app::App;
 use tidepilot::app::message::{Effect, Message, RunMessage};
 use tidepilot::app::whole_run::WholeRun;
 use tidepilot::console::saved;
+use tidepilot::runbook::run::journal_verify::Verified;
 use tidepilot::runbook::run::record::{Event, Outcome, Record};
-use tidepilot::runbook::run::verify::Verified;
 
 const DONE: &str = "20261118-090011-01bc";
 

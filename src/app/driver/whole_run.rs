@@ -8,8 +8,8 @@ use crate::app::whole_run::WholeRun;
 use crate::client::journal::{self, LedgerError};
 use crate::runbook::reworded;
 use crate::runbook::run::journal_lines::decode;
+use crate::runbook::run::journal_verify::verify;
 use crate::runbook::run::record::Event;
-use crate::runbook::run::verify::verify;
 
 impl Driver {
     /// `Err`: one sentence.
