@@ -98,6 +98,8 @@ pub enum Command {
     Last,
     Palette,
     Filter,
+    NextMatch,
+    PreviousMatch,
     Help,
     Copy,
     Save,
@@ -228,6 +230,8 @@ impl Command {
             | Command::Fold
             | Command::Request
             | Command::Filter
+            | Command::NextMatch
+            | Command::PreviousMatch
             | Command::FaultsOnly
             | Command::Copy => Group::Rows,
             Command::Palette
@@ -330,6 +334,9 @@ pub const KEYMAP: &[Binding] = &[
     bind(&["w"], Command::Wrap, "wrap", &[Scope::Logs], true),
     bind(&["t"], Command::Timestamps, "times", &[Scope::Logs], true),
     bind(&["/"], Command::Filter, "filter", &[Scope::Matrix, Scope::List, Scope::Logs], true),
+    bind(&["/"], Command::Filter, "find", &[Scope::Text, Scope::Approval], true),
+    bind(&["n"], Command::NextMatch, "next found", &[Scope::Text, Scope::Approval], false),
+    bind(&["N"], Command::PreviousMatch, "found before", &[Scope::Text, Scope::Approval], false),
     bind(&["ctrl-z"], Command::FaultsOnly, "warnings", &[Scope::Logs], true),
     bind(&[":", "ctrl-p"], Command::Palette, "go to", VIEWS, true),
     bind(&["l"], Command::Logs, "logs", OBJECTS, false),

@@ -48,6 +48,7 @@ mod run_looks;
 pub mod run_reading;
 pub mod run_view;
 mod screen;
+pub mod search;
 pub mod seen;
 mod settling;
 mod shells;

@@ -7,6 +7,7 @@ use tui_input::Input;
 use super::keymap::{Command, Scope};
 use super::message::Effect;
 use super::rows::Item;
+use super::search::Seek;
 use super::words::Level;
 use super::{App, Dialog, View};
 use crate::fleet::ObjectRef;
@@ -41,6 +42,8 @@ impl App {
                 let selected = !input.value().is_empty();
                 self.dialog = Some(Dialog::Filter { input, selected });
             }
+            Command::NextMatch => self.seek(Seek::Next),
+            Command::PreviousMatch => self.seek(Seek::Previous),
             Command::Help => self.dialog = Some(Dialog::Help { scroll: 0, of: self.view_scope() }),
             Command::Copy => self.dialog = Some(Dialog::Copy { at: 0, items: self.copyable() }),
             Command::Save => effects.push(Effect::Save),

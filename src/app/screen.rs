@@ -10,6 +10,7 @@ use tui_input::Input;
 use super::keymap::Scope;
 use super::message::Effect;
 use super::rows::Order;
+use super::search::{Hit, Seek};
 use super::views::View;
 use super::words::Level;
 use super::{choices, copying, forwards};
@@ -28,6 +29,10 @@ pub struct Screen {
     pub column: usize,
     /// First line shown, of views that are text.
     pub scroll: usize,
+    /// The line of a page that has the text in `filter`.
+    pub hit: Option<Hit>,
+    /// Where to look for the next one.
+    pub(super) seek: Option<Seek>,
     /// What is folded away is shown: passed checks, managed fields, equal fields, the whole card of a run's step.
     pub unfolded: bool,
     /// By which column a person ordered it.
@@ -45,6 +50,8 @@ impl Screen {
             row: 0,
             column: 0,
             scroll: 0,
+            hit: None,
+            seek: None,
             unfolded: false,
             order: None,
             marks: BTreeSet::new(),

@@ -8,6 +8,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::keymap::{Command, lookup};
 use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
+use super::search::Seek;
 use super::words::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
 use crate::fleet::database::kept::namespace;
@@ -352,6 +353,10 @@ impl App {
         if let Some(filter) = filter {
             let changed = self.screen().filter != filter;
             self.screen_mut().filter = filter;
+            if self.has_page() {
+                self.screen_mut().seek = changed.then_some(Seek::Here);
+                return;
+            }
             // Of runbooks the best that fits is on top; elsewhere the cursor stays on its object while that one is there.
             let key = self.screen().key.clone();
             let there = key.is_some_and(|key| self.rows().iter().any(|row| row.key == key));

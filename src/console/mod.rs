@@ -32,6 +32,7 @@ mod run;
 mod run_page;
 pub mod saved;
 pub mod script;
+mod search;
 mod sheet;
 pub mod spots;
 mod svg;
@@ -105,6 +106,17 @@ pub fn draw_noting(app: &App, frame: &mut Frame<'_>, spots: &mut Spots) {
     dialog::draw(app, theme, frame, parts.body, parts.footer);
 }
 
+/// Tells the core what only the face knows: which lines of a page have what is looked for, and where scrolling ends.
+pub fn settle(app: &mut App, area: Rect) {
+    let body = parts(area).body;
+    if let Some(wanted) = app.wanted_text() {
+        let text = views::text(app, Theme::new(&app.options), usize::from(body.width));
+        let lines = text.map(|text| search::hits(&text, wanted)).unwrap_or_default();
+        app.sought(&lines, usize::from(body.height));
+    }
+    app.limit_scroll(scroll_limit(app, area));
+}
+
 /// The last line on which scrolling text may begin; 0 for everything else.
 pub fn scroll_limit(app: &App, area: Rect) -> usize {
     let body = parts(area).body;
@@ -116,13 +128,12 @@ pub fn scroll_limit(app: &App, area: Rect) -> usize {
             (lines.len(), inner.height)
         }
         (_, View::Plan) => plan_view::extent(app, theme, body),
-        (_, View::Approval) => (approvals::page(app, theme, room).lines.len(), body.height),
         (_, View::Run) => run::extent(app, theme, body),
         (_, View::Logs { .. }) => (logs::extent(app), body.height),
-        (_, View::Yaml(thing)) => (yaml::page(app, theme, thing).lines.len(), body.height),
-        (_, View::Compare(one, other)) => (yaml::compare(app, theme, room, one, other).lines.len(), body.height),
-        (_, View::Detail(subject)) => (detail::page(app, theme, subject, room).lines.len(), body.height),
-        _ => return 0,
+        _ => match views::text(app, theme, room) {
+            Some(text) => (text.lines.len(), body.height),
+            None => return 0,
+        },
     };
     lines.saturating_sub(usize::from(height))
 }
@@ -196,7 +207,11 @@ fn narrowed(app: &App) -> Vec<String> {
     let marked = screen.marks.len();
     let without_tls = app.runs_without_tls().filter(|_| *app.view() == View::Certificates);
     let all = [
-        (!screen.filter.is_empty()).then(|| format!("/{}", screen.filter)),
+        (!screen.filter.is_empty()).then(|| match (app.wanted_text(), screen.hit) {
+            (Some(wanted), Some(hit)) => format!("/{wanted} {} of {}", hit.number, hit.of),
+            (Some(wanted), None) => format!("/{wanted} not here"),
+            (None, _) => format!("/{}", screen.filter),
+        }),
         (marked > 0).then(|| format!("{marked} marked")),
         app.faults_only.then(|| "faults only".to_owned()),
         app.focus.as_ref().map(|context| format!("only {context}")),

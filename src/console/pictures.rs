@@ -118,7 +118,7 @@ impl Stage {
     }
 
     fn frame(&mut self) -> Buffer {
-        self.app.limit_scroll(super::scroll_limit(&self.app, self.area));
+        super::settle(&mut self.app, self.area);
         let Ok(mut terminal) = Terminal::new(TestBackend::new(self.area.width, self.area.height));
         let Ok(_) = terminal.draw(|frame| super::draw(&self.app, frame));
         terminal.backend().buffer().clone()

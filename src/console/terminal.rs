@@ -271,7 +271,7 @@ fn copy(text: String, app: &mut App, copied: &mpsc::Sender<Said>) -> color_eyre:
 
 fn present(screen: &mut Screen, app: &mut App, anew: bool) -> color_eyre::Result<Spots> {
     let size = screen.size()?;
-    app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, size.width, size.height)));
+    super::settle(app, Rect::new(0, 0, size.width, size.height));
     queue!(stdout(), BeginSynchronizedUpdate)?;
     if anew {
         // Not `clear`: that asks the terminal for its cursor, and the answer would come as keys.

@@ -20,6 +20,8 @@ pub enum Role {
     Strong,
     /// Headings of columns and the name of the product.
     Title,
+    /// The key of a value in a document.
+    Key,
     /// Keys in the footer, the field in focus.
     Accent,
     /// The cell or button under the cursor.
@@ -50,6 +52,7 @@ impl Theme {
             Role::Dim => (Color::DarkGray, Modifier::DIM),
             Role::Strong => (Color::Reset, Modifier::BOLD),
             Role::Title => (Color::Cyan, Modifier::BOLD),
+            Role::Key => (Color::Cyan, Modifier::BOLD),
             Role::Accent => (Color::Cyan, Modifier::BOLD),
             Role::Cursor => (Color::Reset, Modifier::REVERSED.union(Modifier::BOLD)),
             Role::Level(Level::Good) => (Color::Green, Modifier::empty()),
@@ -65,7 +68,7 @@ impl Theme {
             return Style::new().add_modifier(modifier);
         }
         // Dim *and* dark grey cannot be read on many terminals: with colour, the colour says it alone.
-        let modifier = if color == Color::DarkGray { Modifier::empty() } else { modifier };
+        let modifier = if color == Color::DarkGray || role == Role::Key { Modifier::empty() } else { modifier };
         // What changed keeps the colour of what it says now.
         if role == Role::Changed {
             return Style::new().add_modifier(modifier);

@@ -4,8 +4,11 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::spots::Spots;
+use super::text::Page;
 use super::theme::Theme;
-use super::{approvals, detail, empty, findings, form, logs, nothing, overview, page, plan_view, run, table, yaml};
+use super::{
+    approvals, detail, empty, findings, form, logs, nothing, overview, page, plan_view, run, search, table, yaml,
+};
 use crate::app::rows::Row;
 use crate::app::{App, View};
 
@@ -19,14 +22,18 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
             let area = findings::panel_below(app, theme, frame, area);
             list(app, theme, frame, area, rows, spots);
         }
-        View::Approval => page(frame, area, approvals::page(app, theme, wide), scroll, theme),
         View::Form => form::draw(app, theme, frame, area),
         View::Plan => plan_view::draw(app, theme, frame, area, spots),
         View::Run => run::draw(app, theme, frame, area),
-        View::Detail(subject) => page(frame, area, detail::page(app, theme, subject, wide), scroll, theme),
         View::Logs { of, .. } => logs::draw(app, theme, frame, area, of),
-        View::Yaml(thing) => page(frame, area, yaml::page(app, theme, thing), scroll, theme),
-        View::Compare(one, other) => page(frame, area, yaml::compare(app, theme, wide, one, other), scroll, theme),
+        View::Approval | View::Detail(_) | View::Yaml(_) | View::Compare(..) => {
+            let Some(text) = text(app, theme, wide) else { return };
+            let text = match app.wanted_text() {
+                Some(wanted) => search::lit(text, wanted, app.screen().hit, theme),
+                None => text,
+            };
+            page(frame, area, text, scroll, theme);
+        }
         View::Pods
         | View::Events(_)
         | View::Databases
@@ -43,6 +50,17 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         | View::Log
         | View::Forwards
         | View::Approvals => list(app, theme, frame, area, rows, spots),
+    }
+}
+
+/// The page of a view that is nothing but one.
+pub fn text(app: &App, theme: Theme, wide: usize) -> Option<Page> {
+    match app.view() {
+        View::Approval => Some(approvals::page(app, theme, wide)),
+        View::Detail(subject) => Some(detail::page(app, theme, subject, wide)),
+        View::Yaml(thing) => Some(yaml::page(app, theme, thing)),
+        View::Compare(one, other) => Some(yaml::compare(app, theme, wide, one, other)),
+        _ => None,
     }
 }
 

@@ -25,6 +25,9 @@ const OWN: [&str; 8] = [
     "metadata.generateName",
 ];
 
+/// What an object is, before what it says.
+const FIRST: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
 pub fn page(app: &App, theme: Theme, thing: &Thing) -> Page {
     let mut page = Page::default();
     let head = vec![
@@ -37,7 +40,7 @@ pub fn page(app: &App, theme: Theme, thing: &Thing) -> Page {
         Shown::Asking => page.push(vec![span("  asking…", theme.style(Role::Dim))]),
         Shown::Unseen(why) => page.push(vec![span(format!("  {why}"), theme.level(Level::Bad))]),
         Shown::Is(object) => {
-            let mut object = object.clone();
+            let mut object = in_order(object);
             let managers = if app.screen().unfolded { 0 } else { fold_managers(&mut object) };
             let text =
                 serde_saphyr::to_string(&object).unwrap_or_else(|error| format!("# it cannot be written: {error}"));
@@ -53,6 +56,14 @@ pub fn page(app: &App, theme: Theme, thing: &Thing) -> Page {
     page
 }
 
+/// An object as people write one: what it is stands first, wherever the server put it.
+fn in_order(object: &Value) -> Value {
+    let Value::Object(fields) = object else { return object.clone() };
+    let first = FIRST.iter().filter_map(|key| fields.get_key_value(*key));
+    let rest = fields.iter().filter(|(key, _)| !FIRST.contains(&key.as_str()));
+    first.chain(rest).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// Takes `managedFields` out; gives how many managers there were.
 fn fold_managers(object: &mut Value) -> usize {
     let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
@@ -60,9 +71,9 @@ fn fold_managers(object: &mut Value) -> usize {
     taken.as_ref().and_then(Value::as_array).map_or(0, Vec::len)
 }
 
-/// Keys stand out by weight alone, so that a screen without colour says the same.
+/// Keys stand out by weight, too, so that a screen without colour says the same; those above others most of all.
 fn yaml_line(theme: Theme, line: &str) -> Vec<ratatui::text::Span<'static>> {
-    let (plain, strong) = (theme.style(Role::Plain), theme.style(Role::Strong));
+    let plain = theme.style(Role::Plain);
     let body = line.trim_start_matches([' ', '-']);
     let indent = &line[..line.len() - body.len()];
     let key = body.split_once(':').filter(|(key, rest)| {
@@ -70,7 +81,8 @@ fn yaml_line(theme: Theme, line: &str) -> Vec<ratatui::text::Span<'static>> {
     });
     match key {
         Some((key, rest)) => {
-            vec![span(format!("  {indent}"), plain), span(format!("{key}:"), strong), span(rest, plain)]
+            let role = if rest.is_empty() { Role::Title } else { Role::Key };
+            vec![span(format!("  {indent}"), plain), span(format!("{key}:"), theme.style(role)), span(rest, plain)]
         }
         None => vec![span(format!("  {line}"), plain)],
     }

@@ -27,6 +27,7 @@ mod regions;
 mod run_keys;
 mod run_page;
 mod screens;
+mod search;
 mod situations;
 mod terminal;
 mod typable;

@@ -13,7 +13,7 @@ use tidepilot::console;
 
 fn draw(app: &mut App, width: u16, height: u16) -> Buffer {
     app.resize(width, height);
-    app.limit_scroll(console::scroll_limit(app, Rect::new(0, 0, width, height)));
+    console::settle(app, Rect::new(0, 0, width, height));
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("infallible");
     terminal.draw(|frame| console::draw(app, frame)).expect("infallible");
     terminal.backend().buffer().clone()
