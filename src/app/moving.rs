@@ -2,6 +2,8 @@
 //!
 //! Nothing leaves from here. Not here: what opens (`perform`), the stack of views itself ([`super`]).
 
+use crossterm::event::{KeyCode, KeyEvent};
+
 use super::keymap::{Command, Scope};
 use super::words::Level;
 use super::{App, Dialog};
@@ -51,6 +53,21 @@ impl App {
             Command::Bottom => self.step(isize::MAX / 2),
             _ => {}
         }
+    }
+
+    /// In a list to choose from a letter leads to the next entry that begins with it. Gives whether there is one.
+    pub(super) fn jump_to(&mut self, key: &KeyEvent) -> bool {
+        let KeyCode::Char(letter) = key.code else { return false };
+        let (at, labels): (&mut usize, Vec<&str>) = match &mut self.dialog {
+            Some(Dialog::Copy { at, items }) => (at, items.iter().map(|item| item.what).collect()),
+            Some(Dialog::Pick { at, items, .. }) => (at, items.iter().map(|item| item.label.as_str()).collect()),
+            _ => return false,
+        };
+        let begins =
+            |label: &str| label.chars().next().is_some_and(|first| first.to_lowercase().eq(letter.to_lowercase()));
+        let next = (1..=labels.len()).map(|by| (*at + by) % labels.len()).find(|index| begins(labels[*index]));
+        *at = next.unwrap_or(*at);
+        next.is_some()
     }
 
     pub(super) fn up_or_down(&mut self, by: isize) {

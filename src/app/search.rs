@@ -46,6 +46,11 @@ impl App {
         self.screen_mut().seek = Some(seek);
     }
 
+    /// Whether the face has yet to say where the text is.
+    pub fn seeks(&self) -> bool {
+        self.screen().seek.is_some()
+    }
+
     /// Takes which lines of the page have the text, in order. `height`: lines of the page that the screen shows.
     pub fn sought(&mut self, lines: &[usize], height: usize) {
         let typing = matches!(self.dialog, Some(Dialog::Filter { .. }));

@@ -275,7 +275,11 @@ impl App {
             Some((command, at)) => self.command(command, at, effects),
             None => {
                 self.change += 1;
-                if scope.types() { self.type_key(key) } else { self.unbound(scope, &key) }
+                if scope.types() {
+                    self.type_key(key);
+                } else if !self.jump_to(&key) {
+                    self.unbound(scope, &key);
+                }
             }
         }
         self.propose_domain();

@@ -115,11 +115,12 @@ pub async fn fold<S: Stream<Item = io::Result<Event>> + Unpin>(
     Ok(folded)
 }
 
-/// As a frame would: what was scrolled past the end of a text is at its end, and the next key begins there.
+/// As a frame would: what was scrolled past the end of a text is at its end, a text that is looked for is found, and the next key
+/// begins there.
 fn limit(app: &mut App) {
-    if app.is_scrolled() {
+    if app.is_scrolled() || app.seeks() {
         let (width, height) = app.size();
-        app.limit_scroll(super::scroll_limit(app, Rect::new(0, 0, width, height)));
+        super::settle(app, Rect::new(0, 0, width, height));
     }
 }
 

@@ -10,6 +10,9 @@ fn every_list_is_ordered_by_a_column_that_is_chosen() {
     check("members", "ssss<esc>", "members", "");
     said("members", "ss<enter>", "sorted by HEALTH; o turns it round");
     said("certificates", "s<enter>s<enter>", "sorted by LEFT");
+    // A letter leads to the column that begins with it, and again to the next one.
+    said("pods", "sr<enter>", "sorted by R");
+    said("pods", "sx", "x does nothing here");
     let order = |name: &str, keys: &str| {
         let mut app = scene(name, options());
         press(&mut app, keys);
