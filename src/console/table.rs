@@ -60,7 +60,8 @@ pub fn cell_spans(cell: &Cell, room: usize, middle: bool, theme: Theme) -> Vec<S
     let mut over = cell_width(cell, theme).saturating_sub(room);
     let mut spans = Vec::new();
     let mut left = room;
-    for part in &cell.parts {
+    let mut parts = cell.parts.iter().peekable();
+    while let Some(part) = parts.next() {
         let (text, style) = match part {
             Part::Mark(mark) => {
                 let (text, style) = sign(theme, *mark);
@@ -72,6 +73,14 @@ pub fn cell_spans(cell: &Cell, room: usize, middle: bool, theme: Theme) -> Vec<S
             }
             Part::Text { text, tone: of, common } => {
                 let mut text = super::text::clean(text).into_owned();
+                // Common parts beside each other give way together: one sign stands for all that is left out.
+                while *common
+                    && over > 0
+                    && let Some(Part::Text { text: next, .. }) =
+                        parts.next_if(|next| matches!(next, Part::Text { common: true, .. }))
+                {
+                    text.push_str(&super::text::clean(next));
+                }
                 let wide = width(&text);
                 if *common && over > 0 && wide > 1 {
                     let keep = wide.saturating_sub(over).max(1);
@@ -363,4 +372,31 @@ pub fn mark(theme: Theme, selected: bool) -> Span<'static> {
 pub fn marked(theme: Theme, selected: bool) -> Span<'static> {
     let cursor = if selected { theme.cursor() } else { " " };
     span(format!("{cursor}{}", theme.marked()), theme.style(Role::Accent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::AppOptions;
+    use crate::app::urls;
+
+    #[test]
+    fn what_is_left_out_of_a_url_is_one_sign_wherever_it_is() {
+        let theme = Theme::new(&AppOptions::default());
+        let own = "http://b-pd-0.b-pd-peer.ns.svc.east.local:2380";
+        let all =
+            [own, "http://b-pd-1.b-pd-peer.ns.svc.east.local:2380", "http://b-pd-0.b-pd-peer.ns.svc.west.local:2380"];
+        let cell = urls::cell(own, None, &all);
+        let in_room = |room| -> String {
+            cell_spans(&cell, room, false, theme).iter().map(|span| span.content.as_ref()).collect()
+        };
+        assert_eq!(in_room(60), own);
+        assert_eq!(in_room(40), "…b-pd-0.b-pd-peer.ns.svc.east.local:2380");
+        for room in 20..46 {
+            let text = in_room(room);
+            assert!(width(&text) <= room && !text.contains("……") && !text.contains("….…"), "{room}: {text}");
+        }
+        let text = in_room(22);
+        assert!(text.contains("b-pd-0") && text.contains(".east.local"), "{text}");
+    }
 }
