@@ -8,6 +8,7 @@ use tidepilot::client::kube::closeup::{Closeup, closeup};
 use tidepilot::client::{ConnectOptions, Links, targets};
 use tidepilot::fleet::ObjectRef;
 use tidepilot::fleet::closeup::{Ask, Kind, LogOf, News, Place, Reading, Thing};
+use tidepilot::fleet::revision::Revision;
 use tidepilot::sim::api_server::Rules;
 use tidepilot::sim::{Sim, SimOptions};
 use tokio::sync::mpsc;
@@ -135,4 +136,49 @@ async fn events_and_objects_are_told_when_they_change() {
     })
     .await;
     assert_eq!(object.expect("seen")["metadata"]["name"], "basic-tikv-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn former_templates_of_stateful_sets_come_with_their_numbers() {
+    let (sim, directory) = fleet().await;
+    let links = links(&sim, &directory);
+    let store = sim.store("legacy").expect("known");
+    let version = |to: &str| {
+        let change = |tc: &mut Value| tc["spec"]["version"] = to.into();
+        store.edit("tidbclusters", "pingcap", "basic", change).expect("there");
+    };
+    let place = Place { context: "legacy".into(), namespace: "pingcap".into() };
+    let numbers = |all: &[Revision]| -> Vec<i64> {
+        all.iter().filter(|one| one.set == "basic-pd").map(|one| one.number).collect()
+    };
+    let ask = Ask::Revisions(vec![place]);
+    let once = async || {
+        let (_looking, mut news) = look(&links, &ask);
+        until(&mut news, |one| match one {
+            News::Revisions { place: 0, all } => Some(all.expect("allowed")),
+            _ => None,
+        })
+        .await
+    };
+    let before = once().await;
+    assert_eq!(numbers(&before), [1], "{before:?}");
+    version("v8.5.7");
+    // The operator gives its StatefulSet another template, and Kubernetes keeps the former one.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(40);
+    loop {
+        let mut now = numbers(&once().await);
+        now.sort_unstable();
+        if now == [1, 2] {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{now:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let asked: Vec<String> = sim
+        .log()
+        .lines()
+        .iter()
+        .filter_map(|line| line["path"].as_str().filter(|path| path.contains("controllerrevisions")).map(str::to_owned))
+        .collect();
+    assert!(asked.iter().all(|path| path.starts_with("/apis/apps/v1/namespaces/pingcap/")), "{asked:?}");
 }
