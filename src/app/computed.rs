@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 
+use super::words::Level;
 use super::{App, views};
 use crate::fleet::certificate_list::{Certificate, certificates};
 use crate::fleet::database::Database;
@@ -107,6 +108,13 @@ impl App {
         let chosen = self.chosen.as_ref();
         let at = chosen.and_then(|of| all.iter().position(|database| database.tidb_clusters.contains(of)));
         at.or((!all.is_empty()).then_some(0))
+    }
+
+    /// How many other Databases have something wrong: the one on the screen is not all there is.
+    pub fn others_wrong(&self) -> usize {
+        let here = self.database_index();
+        let others = (0..self.databases().len()).filter(|index| Some(*index) != here);
+        others.filter(|index| self.database_level(*index) == Level::Bad).count()
     }
 
     /// The Database on the screen.

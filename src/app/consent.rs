@@ -221,7 +221,7 @@ impl App {
             Some(Dialog::Filter { .. }) => {}
             Some(Dialog::Palette { input, .. }) => self.command_line(input.value(), effects),
             Some(Dialog::Ask { go: true, effect, .. }) => self.commit(*effect, effects),
-            Some(Dialog::Ask { .. }) => self.dialog = self.beneath.take(),
+            Some(Dialog::Ask { .. }) => self.give_back(),
             Some(Dialog::Help { .. }) => {}
             Some(Dialog::Typed { effect, question, text, input, .. }) => {
                 let unsent = self.run.as_ref().is_some_and(|run| !run.has_written());
@@ -268,7 +268,15 @@ impl App {
         {
             return self.commit(Effect::Decline { gate }, effects);
         }
+        self.give_back();
+    }
+
+    /// What lay beneath the question whether to leave is in front again; a button that was in focus there is so no more.
+    fn give_back(&mut self) {
         self.dialog = self.beneath.take();
+        if let Some(Dialog::Ask { go, .. }) = &mut self.dialog {
+            *go = false;
+        }
     }
 
     /// A question was answered with yes: the only way by which a write leaves.
@@ -336,7 +344,7 @@ impl App {
     pub(super) fn cancel(&mut self) {
         match self.dialog.take() {
             Some(Dialog::Filter { .. }) => self.screen_mut().filter.clear(),
-            Some(Dialog::Ask { .. }) => self.dialog = self.beneath.take(),
+            Some(Dialog::Ask { .. }) => self.give_back(),
             Some(
                 Dialog::Palette { .. }
                 | Dialog::Help { .. }

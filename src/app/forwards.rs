@@ -203,10 +203,9 @@ impl App {
     }
 
     /// What has come of one.
-    pub(super) fn forward_news(&mut self, id: u64, news: ForwardNews) {
+    pub(super) fn forward_news(&mut self, id: u64, news: ForwardNews, was_dirty: bool) {
         let Some(one) = self.forwards.iter_mut().find(|one| one.id == id) else {
-            self.dirty = false;
-            return;
+            return self.as_before(was_dirty);
         };
         let of = format!("port {} of {}", one.port, one.pod);
         match news {

@@ -8,6 +8,7 @@ use crossterm::event::KeyEvent;
 use super::keymap::{Binding, Command, Group, Scope, bindings, elsewhere, name};
 use super::objects::nothing_here;
 use super::rows::Item;
+use super::run_view::RunView;
 use super::views::Column;
 use super::words::Level;
 use super::{App, View};
@@ -98,6 +99,7 @@ impl App {
             Command::PreviousLogs if matches!(self.view(), View::Logs { previous: true, .. }) => "current",
             Command::Runbooks if self.may_restart() => "runbooks, restart (delete) this pod",
             Command::Open => self.opens(binding.label),
+            Command::AnswerGate => self.run.as_ref().map_or(binding.label, RunView::asks_for),
             _ => binding.label,
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Not here: what is computed of it (`computed`), the header (`console::header`).
 
+use super::approvals::Stage;
 use super::form::Form;
 use super::message::InputKind;
 use super::{App, Subject, View};
@@ -24,7 +25,10 @@ impl App {
     }
 
     fn put_in_front(&mut self, of: Option<ObjectRef>) {
+        let before = self.database_index();
         self.chosen = of;
+        // Lists of its rows are those of another one now.
+        self.change += u64::from(self.database_index() != before);
         self.checked_here.take();
         // Of another Database they would be another one's.
         self.versions.take();
@@ -36,6 +40,10 @@ impl App {
             View::Plan => self.plan.as_deref().map(about).unwrap_or_default(),
             View::Run => self.run.as_ref().and_then(|run| run.plan.as_deref()).map(about).unwrap_or_default(),
             View::Form => self.form.as_ref().map(named).unwrap_or_default(),
+            View::Approval => match self.approving.as_ref().map(|approving| &approving.stage) {
+                Some(Stage::Shown(asked)) => about(&asked.plan),
+                _ => Vec::new(),
+            },
             View::Detail(Subject::Run(id)) => {
                 let run = self.runs.iter().find(|run| run.run == *id);
                 run.and_then(|run| ObjectRef::parse(&run.target).ok()).into_iter().collect()
@@ -66,11 +74,14 @@ impl App {
                 self.put_in_front(Some(of));
             }
             Some(_) => {}
-            None => {
-                if let Some(before) = self.aside.take() {
-                    self.put_in_front(before);
-                }
-            }
+            None => self.leave_work(),
+        }
+    }
+
+    /// Puts back what was chosen before a plan or a run brought another one in front.
+    pub(super) fn leave_work(&mut self) {
+        if let Some(before) = self.aside.take() {
+            self.put_in_front(before);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing leaves from here. Not here: what opens (`perform`), the stack of views itself ([`super`]).
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::keymap::{Command, Scope};
 use super::words::Level;
@@ -55,9 +55,14 @@ impl App {
         }
     }
 
-    /// In a list to choose from a letter leads to the next entry that begins with it. Gives whether there is one.
+    /// In a list to choose from a letter that has no meaning of its own there leads to the next entry that begins with it. Gives whether
+    /// there is one.
     pub(super) fn jump_to(&mut self, key: &KeyEvent) -> bool {
+        let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         let KeyCode::Char(letter) = key.code else { return false };
+        if !plain {
+            return false;
+        }
         let (at, labels): (&mut usize, Vec<&str>) = match &mut self.dialog {
             Some(Dialog::Copy { at, items }) => (at, items.iter().map(|item| item.what).collect()),
             Some(Dialog::Pick { at, items, .. }) => (at, items.iter().map(|item| item.label.as_str()).collect()),
@@ -136,7 +141,7 @@ impl App {
         (screen.row, screen.scroll) = (number.min(steps), 0);
     }
 
-    /// Marks the row under the cursor, or takes its mark away, and goes on to the next.
+    /// Marks the row under the cursor, or takes its mark away.
     pub(super) fn mark(&mut self) {
         let Some(row) = self.row() else { return };
         let marks = &mut self.screen_mut().marks;

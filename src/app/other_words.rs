@@ -207,11 +207,13 @@ impl App {
     fn no_runbook_restarts(&mut self, of: &ObjectRef, component: &str) {
         let why = match component {
             "discovery" => "discovery keeps nothing, and its Deployment makes it anew at once",
-            "" => "it is of no component",
-            _ => "it holds nothing of the Database",
+            "" => "it is of no component, and what it holds is not known here",
+            _ => "what it holds is not known here",
         };
+        // Of what is not known nothing is deleted by a line that is only pasted.
+        let tried = if component == "discovery" { "" } else { " --dry-run=server" };
         let line = format!(
-            "kubectl --context {} -n {} delete pod {}",
+            "kubectl --context {} -n {} delete pod {}{tried}",
             quote(&of.context),
             quote(&of.namespace),
             quote(&of.name)
@@ -243,15 +245,20 @@ impl App {
             "namespace" => of.as_ref().map(|of| of.namespace.clone()),
             "name" => of.as_ref().map(|of| of.name.clone()),
             "node" => pod.as_ref().and_then(|(_, pod)| pod.spec.node_name.clone()),
-            "component" => pod.as_ref().and_then(|(_, pod)| pod.component().map(str::to_owned)),
+            // It stands inside of quotes: only what is a component of ours.
+            "component" => {
+                let component = pod.as_ref().and_then(|(_, pod)| Component::parse(pod.component()?));
+                component.map(|component| component.key().to_owned())
+            }
             _ => None,
         };
         filled(line, value)
     }
 
-    /// Whether the page in front is that of a pod.
-    pub(super) fn on_page_of_pod(&self) -> bool {
-        matches!(self.view(), View::Detail(Subject::Pod(_)))
+    /// Whether the page in front is that of a pod of this name, alone or with its namespace and cluster.
+    pub(super) fn on_page_of_pod(&self, name: &str) -> bool {
+        let View::Detail(Subject::Pod(of)) = self.view() else { return false };
+        of.name == name || of.to_string() == name || of.to_string().ends_with(&format!("/{name}"))
     }
 }
 

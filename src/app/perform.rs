@@ -78,7 +78,10 @@ impl App {
                 self.ask_for_runs(effects);
                 self.go(View::Runs);
             }
-            Command::Refresh => self.refresh(effects),
+            Command::Refresh => {
+                self.forget_reading();
+                self.refresh(effects);
+            }
             Command::FaultsOnly if self.view_scope() == Scope::Logs => {
                 self.closeup.grave_only = !self.closeup.grave_only;
                 self.screen_mut().scroll = 0;

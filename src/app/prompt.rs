@@ -114,7 +114,7 @@ impl App {
     fn other_of_pod(&mut self, leads: Leads, pod: &str, effects: &mut Vec<Effect>) {
         let name = pod.strip_prefix("pod ").unwrap_or(pod).trim();
         self.leads_to(&View::Pods, name, effects);
-        if self.on_page_of_pod() {
+        if self.on_page_of_pod(name) {
             return self.follow_other(leads, effects);
         }
         let text = format!("no single pod is called {name:?}: these fit; the word works for the one under the cursor");
@@ -143,6 +143,8 @@ impl App {
             _ => found.iter().find(|(name, _)| name == argument).map(|(name, _)| name.clone()),
         };
         self.hint = Known::default();
+        // A list is of the Database that was chosen, not of the one that a plan or a run brought in front.
+        self.leave_work();
         // A member of another Database brings that one in front.
         if *view == View::Members
             && let Some(key) = &key
@@ -152,7 +154,8 @@ impl App {
                 self.choose_database(index);
             }
         }
-        self.focus = None;
+        // What would hide it.
+        (self.focus, self.namespace, self.faults_only) = (None, None, false);
         self.switch(view.clone());
         if *view == View::Runs {
             self.ask_for_runs(effects);

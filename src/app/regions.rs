@@ -37,7 +37,7 @@ pub fn level_of(check: RegionCheck, count: u64) -> Level {
 
 /// Whether a store that holds data is away.
 pub fn is_away(row: &StoreRow) -> bool {
-    matches!(row.store.state.as_str(), "Disconnected" | "Down")
+    matches!(row.store.state.as_str(), "Disconnected" | "Down") && row.store.region_count > 0
 }
 
 impl App {
@@ -50,7 +50,8 @@ impl App {
     pub fn majority_at_risk(&self, database: &Database) -> Option<String> {
         let away = database.stores.iter().filter(|row| is_away(row) && !row.store.tiflash).count();
         let copies = usize::try_from(database.max_replicas?).ok().filter(|copies| *copies > 0)?;
-        let most = copies / 2 + 1;
+        // Without them the rest is no majority.
+        let most = copies - copies / 2;
         (away >= most).then(|| {
             format!(
                 "{} {} away, and PD keeps {} of a region: one with {most} of them there answers nothing until a store is back; \
@@ -79,6 +80,7 @@ impl App {
     pub fn regions_counted(&self) -> Option<String> {
         let database = self.database().filter(|_| self.shows_regions())?;
         let Some(details) = self.region_counts(database) else { return Some("asking PD".to_owned()) };
-        Some(super::run_looks::aged("counted", details.at, self.now))
+        let word = if details.regions.is_empty() { "asked in vain" } else { "counted" };
+        Some(super::run_looks::aged(word, details.at, self.now))
     }
 }

@@ -135,7 +135,15 @@ impl App {
                      them away first, and when it is back PD moves leaders to it again"
                 ))
             }
-            Component::Pd if others > 0 => Some("PD: the other members go on, and the leader stays".to_owned()),
+            Component::Pd if others > 0 => {
+                let leader = self.database_of(of)?.leader().and_then(|member| member.pod.as_ref());
+                let leads = leader.is_some() && leader == restart.alone.as_ref();
+                Some(match leads {
+                    true => "PD: this pod leads, so that PD decides nothing for seconds, until another member does"
+                        .to_owned(),
+                    false => "PD: the other members go on, and the leader stays".to_owned(),
+                })
+            }
             _ => self.felt_of(of, component, 1),
         }
     }

@@ -11,6 +11,8 @@ use super::{App, View};
 
 /// While the list is in front.
 const EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// For an answer, before it is asked for again.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(60);
 /// The age is said in such steps: a list that counts seconds would be drawn for ever.
 const STEP_S: i64 = 5;
 
@@ -39,7 +41,10 @@ impl App {
 
     /// Asks where a list of runs is in front and was not asked for lately.
     pub(super) fn keep_runs_fresh(&mut self, effects: &mut Vec<Effect>) {
-        let old = self.looks.asked.is_none_or(|at| self.now.duration_since(at) >= EVERY);
+        // While an answer is on its way, as long as it may take, nothing is asked for again.
+        let waits = self.looks.asked.is_some_and(|asked| self.looks.answered.is_none_or(|answered| answered < asked));
+        let every = if waits { PATIENCE } else { EVERY };
+        let old = self.looks.asked.is_none_or(|at| self.now.duration_since(at) >= every);
         if self.lists_runs() && old {
             self.ask_for_runs(effects);
         }

@@ -49,11 +49,16 @@ impl App {
         self.reading.of = Some(wanted);
     }
 
-    pub(super) fn whole_run_news(&mut self, run: &str, read: Result<Box<WholeRun>, String>) {
+    /// Reads it anew, whatever came of it before.
+    pub(super) fn forget_reading(&mut self) {
+        self.reading = Reading::default();
+    }
+
+    pub(super) fn whole_run_news(&mut self, run: &str, read: Result<Box<WholeRun>, String>, was_dirty: bool) {
         if self.reading.of.as_ref().is_some_and(|(of, _)| of == run) {
             self.reading.read = Some(read);
         } else {
-            self.dirty = false;
+            self.as_before(was_dirty);
         }
     }
 

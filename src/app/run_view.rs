@@ -226,6 +226,16 @@ impl RunView {
         }
     }
 
+    /// What enter does here, in a word.
+    pub fn asks_for(&self) -> &'static str {
+        match &self.end {
+            _ if self.gate.is_some() => "answer",
+            // Nothing else is left to choose.
+            Some(end) if end.code == Exit::Done => "undo",
+            Some(_) | None => "choose",
+        }
+    }
+
     /// How it stands, in a word: what was wished for is no failure.
     pub fn standing(&self) -> (Level, String) {
         let view = self.view();

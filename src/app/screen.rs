@@ -13,7 +13,7 @@ use super::rows::Order;
 use super::search::{Hit, Seek};
 use super::views::View;
 use super::words::Level;
-use super::{choices, copying, forwards};
+use super::{App, choices, copying, forwards};
 use crate::fleet::ObjectRef;
 
 /// One entry of the view stack, with its own filter and cursor.
@@ -131,6 +131,34 @@ pub enum Dialog {
         input: Input,
         wrong: bool,
     },
+}
+
+impl Dialog {
+    /// What it asks, where a single key may answer it with something that cannot be taken back.
+    fn question(&self) -> Option<String> {
+        match self {
+            Dialog::Ask { title, question, .. } => Some(format!("{title}\n{question}")),
+            Dialog::Typed { question, .. } => Some(question.clone()),
+            Dialog::Choices { offers, .. } => Some(format!("one of {}", offers.len())),
+            Dialog::Reason { .. } => Some("reason".to_owned()),
+            Dialog::Overrule { sentence, .. } => Some(sentence.clone()),
+            // What these lead to changes nothing, or asks once more.
+            Dialog::Help { .. }
+            | Dialog::Palette { .. }
+            | Dialog::Filter { .. }
+            | Dialog::Copy { .. }
+            | Dialog::Pick { .. }
+            | Dialog::Port { .. } => None,
+        }
+    }
+}
+
+impl App {
+    /// The question that lies over the screen. Whoever reads keys lets none of them answer one that was not drawn yet: they were
+    /// meant for something else.
+    pub fn question(&self) -> Option<String> {
+        self.dialog.as_ref().and_then(Dialog::question)
+    }
 }
 
 /// One line for the person, gone after some seconds.

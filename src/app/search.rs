@@ -38,6 +38,12 @@ impl App {
         matches!(self.view_scope(), Scope::Text | Scope::Approval)
     }
 
+    /// Another text was typed: the nearest line that has it comes in front.
+    pub(super) fn seek_typed(&mut self, changed: bool) {
+        let wanted = changed && self.wanted_text().is_some();
+        self.screen_mut().seek = wanted.then_some(Seek::Here);
+    }
+
     /// Goes to the next line with the text, or to the one before.
     pub(super) fn seek(&mut self, seek: Seek) {
         if self.wanted_text().is_none() {
@@ -61,6 +67,7 @@ impl App {
         let first = (!lines.is_empty()).then_some(0);
         let at = match seek {
             Some(Seek::Here) => lines.iter().position(|line| *line >= screen.scroll).or(first),
+            Some(Seek::Next) if before.is_none() => lines.iter().position(|line| *line >= from).or(first),
             Some(Seek::Next) => lines.iter().position(|line| *line > from).or(first),
             Some(Seek::Previous) => lines.iter().rposition(|line| *line < from).or(lines.len().checked_sub(1)),
             // The page may have been laid out anew meanwhile.

@@ -22,8 +22,12 @@ impl App {
         Some(suspended_words(cluster, tc).unwrap_or_else(|| "being suspended".to_owned()))
     }
 
-    /// Whether every PD of a Database is suspended: then there is none to ask, and no SQL.
+    /// Whether every PD of a Database is suspended, and every KubeCluster is seen: then there is none to ask, and no SQL.
     pub fn stands_still(&self, database: &Database) -> bool {
+        // A part that nobody sees may run.
+        if self.fleet.clusters.values().any(|cluster| !cluster.freshness.is_live()) {
+            return false;
+        }
         let mut with_pd = database.tidb_clusters.iter().filter_map(|of| {
             let (cluster, tc) = (self.fleet.clusters.get(&of.context)?, self.fleet.tidb_cluster(of)?);
             let pd = tc.asks_to_suspend(Component::Pd);

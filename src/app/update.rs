@@ -8,7 +8,6 @@ use tui_input::backend::crossterm::EventHandler;
 use super::keymap::{Command, lookup};
 use super::message::{Effect, Message, RunEnd, RunMessage};
 use super::run_view::RunView;
-use super::search::Seek;
 use super::words::{Level, freshness_level};
 use super::{App, Dialog, Flash, Subject, View};
 use crate::fleet::database::kept::namespace;
@@ -63,12 +62,12 @@ impl App {
                 self.list_own();
             }
             Message::RunsLooked { began } => self.runs_looked_for(began, was_dirty),
-            Message::WholeRun { run, read } => self.whole_run_news(&run, read),
+            Message::WholeRun { run, read } => self.whole_run_news(&run, read, was_dirty),
             Message::Run(message) => self.run_message(message, &mut effects),
             Message::Foreseen { id, plan } => self.foreseen(id, plan),
             Message::Approval(news) => self.approval_news(news, &mut effects),
             Message::Closeup { id, news } => self.closeup_news(id, news),
-            Message::Forward { id, news } => self.forward_news(id, news),
+            Message::Forward { id, news } => self.forward_news(id, news, was_dirty),
             Message::Weather(all) => {
                 if !self.weather_news(all) {
                     self.as_before(was_dirty);
@@ -284,6 +283,8 @@ impl App {
         }
         self.propose_domain();
         self.foresee(effects);
+        // The rows are those of the Database that is in front from here on.
+        self.follow_work();
         self.remember_row();
     }
 
@@ -358,8 +359,7 @@ impl App {
             let changed = self.screen().filter != filter;
             self.screen_mut().filter = filter;
             if self.has_page() {
-                self.screen_mut().seek = changed.then_some(Seek::Here);
-                return;
+                return self.seek_typed(changed);
             }
             // Of runbooks the best that fits is on top; elsewhere the cursor stays on its object while that one is there.
             let key = self.screen().key.clone();

@@ -2,14 +2,14 @@
 //! pasted cost one frame, not one for each character.
 //!
 //! Each is handled as if a frame lay between it and the next one: its effects leave before the next is looked at, and text is not
-//! scrolled past its end. Not here: what a key does (`app`), the drawing ([`super::terminal`]).
+//! scrolled past its end. Only a question that was drawn is answered: a key that was there before it was meant for something else. Not here: what a key does (`app`), the drawing ([`super::terminal`]).
 
 use std::future::poll_fn;
 use std::io;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event, EventStream, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
@@ -124,9 +124,17 @@ fn limit(app: &mut App) {
     }
 }
 
+/// Whether a key would answer a question that the person has not seen. `ctrl-c` answers none: it leaves, pausing what is under way.
+fn unseen(app: &App, spots: &Spots, key: &KeyEvent) -> bool {
+    let asked = app.question();
+    let leaves = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+    asked.is_some() && asked != spots.question && !leaves
+}
+
 /// What an event of the terminal leads to, and what is to be drawn for it; `None`: nothing.
 fn told(event: Told, app: &mut App, spots: &Spots) -> (Vec<Effect>, Option<Draw>) {
     match event {
+        Some(Ok(Event::Key(key))) if unseen(app, spots, &key) => (Vec::new(), Some(Draw::Changes)),
         Some(Ok(Event::Key(key))) => (app.update(Message::Key(key), now()), Some(Draw::Changes)),
         Some(Ok(Event::Resize(width, height))) => {
             app.resize(width, height);
@@ -236,6 +244,20 @@ mod tests {
         };
         assert!(scroll(&alone) > 0);
         assert_eq!(scroll(&folded), scroll(&alone));
+    }
+
+    #[test]
+    fn a_question_that_was_not_drawn_takes_no_key() {
+        let mut app = app();
+        let effect = Box::new(Effect::ListRuns);
+        let (title, question, yes) = ("t".to_owned(), "q".to_owned(), "yes".to_owned());
+        app.dialog = Some(crate::app::Dialog::Ask { title, question, yes, go: true, effect });
+        let (_, left) = folds(&mut app, ["y", "enter", "n", "esc"].map(key).to_vec());
+        assert!(left.is_empty() && app.dialog.is_some(), "{left:?}");
+        let mut spots = Spots::default();
+        spots.question = app.question();
+        let (effects, _) = told(Some(Ok(key("y"))), &mut app, &spots);
+        assert!(effects.contains(&Effect::ListRuns) && app.dialog.is_none(), "{effects:?}");
     }
 
     #[test]

@@ -89,6 +89,7 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 /// The same, and notes what lies where.
 pub fn draw_noting(app: &App, frame: &mut Frame<'_>, spots: &mut Spots) {
     let area = frame.area();
+    spots.question = app.question();
     if area.is_empty() {
         return;
     }
@@ -209,7 +210,7 @@ fn narrowed(app: &App) -> Vec<String> {
     let all = [
         (!screen.filter.is_empty()).then(|| match (app.wanted_text(), screen.hit) {
             (Some(wanted), Some(hit)) => format!("/{wanted} {} of {}", hit.number, hit.of),
-            (Some(wanted), None) => format!("/{wanted} not here"),
+            (Some(wanted), None) => format!("/{wanted} in no line"),
             (None, _) => format!("/{}", screen.filter),
         }),
         (marked > 0).then(|| format!("{marked} marked")),

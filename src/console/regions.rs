@@ -38,5 +38,11 @@ pub fn section(app: &App, sheet: &mut Sheet, row: &StoreRow) {
             None => sheet.level(check.word(), Level::Unknown, "not told by PD"),
         }
     }
+    if details.regions.len() < RegionCheck::ALL.len() {
+        details.gaps.iter().for_each(|why| sheet.level("why", Level::Unknown, why));
+    }
+    if details.regions.is_empty() {
+        return sheet.line("asked", &format!("{} ago, in vain (:regions)", age(details.at, app.now)));
+    }
     sheet.line("counted", &format!("by PD, {} ago (:regions)", age(details.at, app.now)));
 }

@@ -51,7 +51,7 @@ fn parts(run: &RunView, area: Rect, sentence_lines: usize) -> Layout {
     if area.width >= SIDE_BY_SIDE {
         // What the titles need, within bounds: the card beside them has sentences and addresses.
         let longest = lines.iter().map(|line| width(&line.title)).max().unwrap_or(0) + BESIDE_TITLES;
-        let left = u16::try_from(longest).unwrap_or(u16::MAX).clamp(area.width * 2 / 5, area.width * 3 / 5);
+        let left = u16::try_from(longest).unwrap_or(u16::MAX).clamp(area.width / 5 * 2, area.width / 5 * 3);
         let steps = Rect { width: left, ..rest };
         let right = Rect { x: rest.x + left, width: rest.width - left, ..rest };
         if rest.height < 16 || run.end.is_some() {

@@ -2,11 +2,16 @@
 //!
 //! Not here: where to go next ([`crate::app::search`]).
 
+use std::ops::Range;
+
 use ratatui::text::{Line, Span};
 
 use super::text::Page;
 use super::theme::{Role, Theme};
 use crate::app::search::Hit;
+
+/// Places that are marked in one line: what a screen can show of it.
+const MOST: usize = 500;
 
 /// Indices of the lines that have the text; large and small letters are the same.
 pub fn hits(page: &Page, wanted: &str) -> Vec<usize> {
@@ -14,12 +19,13 @@ pub fn hits(page: &Page, wanted: &str) -> Vec<usize> {
     page.lines.iter().enumerate().filter(|(_, line)| has(line)).map(|(at, _)| at).collect()
 }
 
-/// The page with the text marked, in the line in front most of all.
-pub fn lit(mut page: Page, wanted: &str, hit: Option<Hit>, theme: Theme) -> Page {
-    for (at, line) in page.lines.iter_mut().enumerate() {
+/// The page with the text marked in the lines in sight, in the line in front most of all.
+pub fn lit(mut page: Page, wanted: &str, hit: Option<Hit>, sight: Range<usize>, theme: Theme) -> Page {
+    let (top, height) = (sight.start, sight.len());
+    for (at, line) in page.lines.iter_mut().enumerate().skip(top).take(height) {
         let role = if hit.is_some_and(|hit| hit.line == at) { Role::Cursor } else { Role::Changed };
         let text = whole(line);
-        let ranges: Vec<(usize, usize)> = found(&text, wanted).collect();
+        let ranges: Vec<(usize, usize)> = found(&text, wanted).take(MOST).collect();
         if !ranges.is_empty() {
             *line = marked(line, &ranges, theme, role);
         }
@@ -114,7 +120,7 @@ mod tests {
         page.push(vec![Span::raw("other")]);
         assert_eq!(hits(&page, "c.p"), [0]);
         let before: Vec<String> = page.lines.iter().map(|line| whole(line)).collect();
-        let page = lit(page, "c.p", Some(Hit { line: 0, number: 1, of: 1 }), theme);
+        let page = lit(page, "c.p", Some(Hit { line: 0, number: 1, of: 1 }), 0..2, theme);
         assert_eq!(page.lines.iter().map(|line| whole(line)).collect::<Vec<_>>(), before);
         let bright: Vec<&str> = page.lines[0]
             .spans

@@ -1,4 +1,4 @@
-//! What lies where on the screen, noted while it is drawn: for the mouse.
+//! What lies where on the screen, noted while it is drawn: for the mouse; and which question the person has in sight.
 //!
 //! Not here: what pointing at it does (`app::pointing`).
 
@@ -10,6 +10,8 @@ use crate::app::message::Pointed;
 #[derive(Debug, Default)]
 pub struct Spots {
     all: Vec<(Rect, Pointed)>,
+    /// The question that lies over the screen ([`crate::app::App::question`]).
+    pub question: Option<String>,
 }
 
 impl Spots {

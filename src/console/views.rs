@@ -29,7 +29,11 @@ pub fn draw(app: &App, theme: Theme, frame: &mut Frame<'_>, area: Rect, rows: &[
         View::Approval | View::Detail(_) | View::Yaml(_) | View::Compare(..) => {
             let Some(text) = text(app, theme, wide) else { return };
             let text = match app.wanted_text() {
-                Some(wanted) => search::lit(text, wanted, app.screen().hit, theme),
+                Some(wanted) => {
+                    let last = text.lines.len().saturating_sub(usize::from(area.height));
+                    let top = scroll.min(last);
+                    search::lit(text, wanted, app.screen().hit, top..top + usize::from(area.height), theme)
+                }
                 None => text,
             };
             page(frame, area, text, scroll, theme);

@@ -45,13 +45,14 @@ pub struct RemovalImpact {
     pub set_replicas: i64,
 }
 
-/// What PD told of placement, where it was asked.
+/// What PD told of placement, where it was asked; of several pods that were asked the latest, since the lead moves.
 pub fn details<'a>(fleet: &'a Fleet, database: &Database) -> Option<&'a PdDetails> {
-    database.tidb_clusters.iter().find_map(|of| {
+    let known = database.tidb_clusters.iter().filter_map(|of| {
         let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?);
-        let pods = component_pods(cluster, tc, Component::Pd);
-        pods.into_iter().find_map(|pod| cluster.more.pd.get(&pod.metadata.key()))
-    })
+        let pods = component_pods(cluster, tc, Component::Pd).into_iter();
+        Some(pods.filter_map(|pod| cluster.more.pd.get(&pod.metadata.key())).collect::<Vec<_>>())
+    });
+    known.flatten().max_by_key(|details| details.at)
 }
 
 /// The placement rules; none where PD says that they are off, `None` where they are not known.

@@ -23,7 +23,8 @@ use super::{cert_manager, dns, kubelet, monitor, operator, secrets, statefulset}
 /// Simulated time between two ticks.
 pub const TICK_MS: u64 = 1_000;
 
-/// A KubeCluster in which nothing happens is looked at this often.
+/// A KubeCluster in which nothing happens is looked at this often, as the real operator does (its resync): every look costs, and the
+/// tests run through hours.
 const RESYNC_MS: u64 = 30_000;
 
 /// A pod of one KubeCluster (by index).

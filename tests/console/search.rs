@@ -42,7 +42,7 @@ fn what_is_looked_for_is_counted_and_brought_into_sight() {
 #[test]
 fn what_is_not_there_is_said_and_no_letter_means_anything_else() {
     let none = found("/rics⏎", (100, 12));
-    assert!(none.contains("/rics not here") && none.contains("YAML"), "{none}");
+    assert!(none.contains("/rics in no line") && none.contains("YAML"), "{none}");
     let unasked = found("n", (100, 12));
     assert!(unasked.contains("/ takes a text"), "{unasked}");
 }
