@@ -83,16 +83,16 @@ fn about(app: &App, theme: Theme) -> Vec<Span<'static>> {
         let at = at + 1;
         all.push(Span::styled(format!(" [{at}/{count}]"), theme.style(Role::Dim)));
     }
-    let others = app.others_wrong();
-    if others > 0 {
-        let text = format!(" {} {others} other wrong (])", theme.glyph(Level::Bad));
-        all.push(Span::styled(text, theme.level(Level::Bad)));
-    }
     let versions = app.versions();
     if !versions.is_empty() {
         // More than one: it is between two, which is worth a look.
         let style = if versions.len() > 1 { theme.level(Level::Working) } else { theme.style(Role::Plain) };
         all.push(span(format!(" {}", versions.join(", ")), style));
+    }
+    let others = app.others_wrong();
+    if others > 0 {
+        let text = format!(" {} {others} other wrong (])", theme.glyph(Level::Bad));
+        all.push(Span::styled(text, theme.level(Level::Bad)));
     }
     all
 }
