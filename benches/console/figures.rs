@@ -34,6 +34,14 @@ pub fn used(id: u32) -> (f64, f64) {
     (tenths(kb / 1024.0), ticks / 100.0)
 }
 
+/// Processor time of a process so far, of all its threads that still run; in nanoseconds where the kernel counts them.
+pub fn spent(id: u32) -> Duration {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let of = |path: std::path::PathBuf| std::fs::read_to_string(path.join("schedstat")).ok();
+    let first = |text: String| text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+    Duration::from_nanos(tasks.filter_map(|task| of(task.path()).and_then(first)).sum())
+}
+
 /// One column per situation, one line per figure.
 pub fn table(all: &[(String, Map<String, Value>)]) -> String {
     let mut names: Vec<&String> = Vec::new();

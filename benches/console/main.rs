@@ -15,7 +15,7 @@ mod screen;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use figures::{spread, table, tenths, used};
+use figures::{spent, spread, table, tenths, used};
 use screen::Program;
 use serde_json::{Map, Value, json};
 use tidepilot::sim::load::Load;
@@ -184,7 +184,7 @@ fn eprint_line(text: &str) {
 fn measure(world: &World, rates: &[u32], options: &Options) -> Map<String, Value> {
     let mut figures = Map::new();
     let keys = if options.keys.is_empty() && options.peer.is_none() { ":db\r" } else { options.keys.as_str() };
-    let (mut bytes, mut frames, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bytes, mut frames, mut rows, mut cpus) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.starts {
         let mut program = world.start(options);
         // Before it holds the terminal, the terminal itself would echo the keys.
@@ -193,6 +193,10 @@ fn measure(world: &World, rates: &[u32], options: &Options) -> Map<String, Value
         program.want(world.complete(options));
         program.keys(keys);
         let seen = program.seen(Duration::from_secs(20));
+        let cpu = spent(program.id());
+        if seen.is_some() {
+            cpus.push(cpu);
+        }
         bytes.extend(program.first_byte());
         frames.extend(program.first_frame());
         rows.extend(seen.map(|at| at - program.begun));
@@ -201,8 +205,10 @@ fn measure(world: &World, rates: &[u32], options: &Options) -> Map<String, Value
     figures.insert("exec → first byte, ms".into(), spread(bytes, 0));
     figures.insert("exec → first frame, ms".into(), spread(frames, 0));
     figures.insert("exec → all rows, ms".into(), spread(rows, lost));
+    figures.insert("CPU until all rows, ms".into(), spread(cpus, 0));
     let mut program = world.start(options);
-    std::thread::sleep(Duration::from_secs(5));
+    // What is new is marked for five seconds.
+    std::thread::sleep(Duration::from_secs(9));
     rest(world, &program, options, &mut figures);
     if options.show {
         println!("{}", program.text());

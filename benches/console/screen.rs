@@ -3,13 +3,15 @@
 //! The reader looks at every chunk of bytes as it comes and stamps it, so that a measurement does not wait for whoever
 //! measures. Not here: what is measured.
 
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
+use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{MasterPty, PtySize, native_pty_system};
 
 pub const ROWS: u16 = 50;
 pub const COLS: u16 = 160;
@@ -35,7 +37,7 @@ pub struct Program {
     pub begun: Instant,
     inner: Arc<(Mutex<Inner>, Condvar)>,
     writer: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
+    child: Child,
     _master: Box<dyn MasterPty + Send>,
 }
 
@@ -44,9 +46,14 @@ impl Program {
     pub fn start(command: &[String], folder: &Path, kubeconfig: &Path) -> Self {
         let size = PtySize { rows: ROWS, cols: COLS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo terminal");
-        let mut builder = CommandBuilder::new(&command[0]);
-        builder.args(&command[1..]);
-        builder.cwd(folder);
+        let terminal = pair.master.tty_name().expect("the terminal has a name");
+        let open = || OpenOptions::new().read(true).write(true).open(&terminal).expect("the terminal opens");
+        // By `setsid` and not in the child before exec: that would fork this process, and copying the page tables of a fleet of
+        // thousands of pods takes longer than the program needs for its first byte.
+        let mut builder = Command::new("setsid");
+        builder.arg("--ctty").args(command);
+        builder.stdin(open()).stdout(open()).stderr(open());
+        builder.current_dir(folder);
         builder.env("HOME", folder);
         builder.env("KUBECONFIG", kubeconfig);
         builder.env("TERM", "xterm-256color");
@@ -66,8 +73,8 @@ impl Program {
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let writer = pair.master.take_writer().expect("a writer");
         let begun = Instant::now();
-        let child = pair.slave.spawn_command(builder).expect("the program starts");
-        drop(pair.slave);
+        let child = builder.spawn().expect("the program starts");
+        drop((pair.slave, builder));
         let sink = Arc::clone(&inner);
         std::thread::spawn(move || {
             let mut buffer = [0; 64 * 1024];
@@ -94,7 +101,7 @@ impl Program {
     }
 
     pub fn id(&self) -> u32 {
-        self.child.process_id().expect("a running child")
+        self.child.id()
     }
 
     pub fn first_byte(&self) -> Option<Duration> {

@@ -329,7 +329,7 @@ impl App {
             | Effect::Seal
             | Effect::Foresee { .. }
             | Effect::LookCloser
-            | Effect::CountRegions => {}
+            | Effect::CountRegions { .. } => {}
         }
         effects.push(effect);
     }

@@ -15,6 +15,8 @@ use crate::fleet::Change;
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Ask, News};
 use crate::fleet::forward::ForwardNews;
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::Pod;
 use crate::runbook::plan::overrule::Accepted;
 use crate::runbook::plan::{Gate, Plan};
 use crate::runbook::run::choices::Resolution;
@@ -199,8 +201,12 @@ pub enum Effect {
     Refresh,
     /// Reads what findings need and no watch brings.
     LookCloser,
-    /// Asks PD's leaders how many regions lack something.
-    CountRegions,
+    /// Asks one PD pod how many regions lack something.
+    CountRegions {
+        context: String,
+        pod: Box<Pod>,
+        tidb_cluster: Option<Box<TidbCluster>>,
+    },
     /// Asks for this and for nothing else any more.
     Closeup {
         id: u64,

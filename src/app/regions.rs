@@ -10,11 +10,23 @@ use super::words::Level;
 use super::{App, Subject, View};
 use crate::counted::{counted, is};
 use crate::fleet::database::{Database, StoreRow};
-use crate::fleet::extras::{PdDetails, RegionCheck};
-use crate::fleet::removal;
+use crate::fleet::lead::pod_to_ask;
+use crate::fleet::region_counts::RegionCheck;
+use crate::fleet::region_counts::{self, RegionCounts};
 
-/// Between two of one session: each answer of PD lists every such region.
+/// Between two of one Database: each answer of PD lists every such region.
 const EVERY: SignedDuration = SignedDuration::from_secs(30);
+/// Where not all of it could be read, each time doubled up to this.
+const SELDOM: SignedDuration = SignedDuration::from_mins(10);
+
+/// The last time that PD was asked to count.
+#[derive(Debug)]
+pub(super) struct Counting {
+    database: String,
+    at: Timestamp,
+    /// Until the next one.
+    every: SignedDuration,
+}
 
 /// What PD's check counts, and how the number is to be taken: the words behind "N regions".
 pub fn meaning(check: RegionCheck) -> &'static str {
@@ -42,8 +54,8 @@ pub fn is_away(row: &StoreRow) -> bool {
 
 impl App {
     /// What PD counts of a Database, where it was asked.
-    pub fn region_counts(&self, database: &Database) -> Option<&PdDetails> {
-        removal::details(&self.fleet, database)
+    pub fn region_counts(&self, database: &Database) -> Option<RegionCounts> {
+        region_counts::of(&self.fleet, database)
     }
 
     /// What follows from so many TiKV stores away at once; `None` while each region has most of its peers elsewhere.
@@ -67,20 +79,33 @@ impl App {
         matches!(self.view(), View::Regions | View::Detail(Subject::Store(_)))
     }
 
-    /// Asks PD where its counts are in front and are old.
+    /// Asks PD where its counts are in front and are old: one pod of the Database in front, and it for nothing else.
     pub(super) fn count_regions(&mut self, effects: &mut Vec<Effect>) {
-        let old = self.looks.counted.is_none_or(|at: Timestamp| self.now.duration_since(at) >= EVERY);
-        if self.shows_regions() && old && !self.fleet.clusters.is_empty() {
-            self.looks.counted = Some(self.now);
-            effects.push(Effect::CountRegions);
+        let Some(database) = self.database().filter(|_| self.shows_regions()) else { return };
+        let asked = self.looks.counting.as_ref().filter(|counting| counting.database == database.name);
+        if asked.is_some_and(|counting| self.now.duration_since(counting.at) < counting.every) {
+            return;
         }
+        let Some((of, key)) = pod_to_ask(&self.fleet, database) else { return };
+        let Some(pod) = self.fleet.clusters.get(&of.context).and_then(|cluster| cluster.pods.get(&key)) else { return };
+        // Where an answer is too long to be read, asking for it again is a burden to PD and helps nobody.
+        let in_vain = asked.is_some() && self.region_counts(database).is_some_and(|counts| !counts.complete());
+        let every = match asked.filter(|_| in_vain) {
+            Some(counting) => (counting.every * 2).min(SELDOM),
+            None => EVERY,
+        };
+        let (pod, tidb_cluster) = (Box::new(pod.clone()), self.fleet.tidb_cluster(&of).cloned().map(Box::new));
+        self.looks.counting = Some(Counting { database: database.name.clone(), at: self.now, every });
+        effects.push(Effect::CountRegions { context: of.context, pod, tidb_cluster });
     }
 
     /// How old the counts in front are: `counted 10s ago`, `asking PD`.
     pub fn regions_counted(&self) -> Option<String> {
         let database = self.database().filter(|_| self.shows_regions())?;
-        let Some(details) = self.region_counts(database) else { return Some("asking PD".to_owned()) };
-        let word = if details.regions.is_empty() { "asked in vain" } else { "counted" };
-        Some(super::run_looks::aged(word, details.at, self.now))
+        let Some(counts) = self.region_counts(database) else { return Some("asking PD".to_owned()) };
+        Some(match counts.oldest() {
+            Some(at) => super::run_looks::aged("counted", at, self.now),
+            None => super::run_looks::aged("asked in vain", counts.asked, self.now),
+        })
     }
 }

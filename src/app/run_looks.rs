@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::Effect;
+use super::regions::Counting;
 use super::words::age;
 use super::{App, View};
 
@@ -24,8 +25,7 @@ pub(super) struct RunLooks {
     answered: Option<Timestamp>,
     /// As it was said last.
     said: Option<String>,
-    /// When PD was last asked to count regions.
-    pub(super) counted: Option<Timestamp>,
+    pub(super) counting: Option<Counting>,
 }
 
 impl App {

@@ -3,7 +3,7 @@
 //! Measured: until the next heartbeat of each store, 10 s at the most (`docs/evidence.md`, `stores-up`). A run looks again by
 //! itself (`client::pd::settle`); here the time of the change is kept. Not here: what a run explains (`runbook::run::standing`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -32,23 +32,32 @@ struct Changed {
     at: Timestamp,
     /// Until a tick finds that the time is over: what is counted and kept in between stays right.
     settling: bool,
+    /// Stores that the leader before did not call Up either: with them something is wrong.
+    away_before: BTreeSet<u64>,
 }
 
 impl Leads {
-    pub fn note(&mut self, pod: ObjectRef, view: &PdView) {
-        let Ok(answer) = &view.answer else { return };
-        let (Some(cluster), Some(leader)) = (answer.cluster_id, answer.leader) else { return };
+    /// Gives the PD cluster whose leader is another one by this.
+    fn note(&mut self, pod: ObjectRef, view: &PdView) -> Option<u64> {
+        let answer = view.answer.as_ref().ok()?;
+        let (cluster, leader) = (answer.cluster_id?, answer.leader?);
         let before = self.named.insert(pod, (cluster, leader));
         let other = before.is_some_and(|(of, known)| of == cluster && known != leader);
         // The other pods name it some looks later: the change is that of the first one.
         let known = self.changed.get(&cluster).is_some_and(|last| last.leader == leader);
-        if other && !known {
-            self.changed.insert(cluster, Changed { leader, at: view.at, settling: true });
+        if !other || known {
+            return None;
         }
+        self.changed.insert(cluster, Changed { leader, at: view.at, settling: true, away_before: BTreeSet::new() });
+        Some(cluster)
     }
 
     fn is_new(&self, cluster: u64) -> bool {
         self.changed.get(&cluster).is_some_and(|last| last.settling)
+    }
+
+    fn was_away(&self, cluster: u64, store: u64) -> bool {
+        self.changed.get(&cluster).is_some_and(|last| last.away_before.contains(&store))
     }
 
     /// Whether the time of a change has ended since this was asked before.
@@ -62,13 +71,25 @@ impl Leads {
 }
 
 impl App {
+    /// What a PD pod says of its leader, before the fleet learns of it.
+    pub(super) fn note_leader(&mut self, pod: ObjectRef, view: &PdView) {
+        let Some(cluster) = self.leads.note(pod, view) else { return };
+        let id = cluster.to_string();
+        let of = self.databases().iter().filter(|database| database.id.as_ref() == Some(&id));
+        let away = of.flat_map(|database| &database.stores).filter(|row| row.store.state != "Up");
+        let away = away.map(|row| row.store.id).collect();
+        if let Some(last) = self.leads.changed.get_mut(&cluster) {
+            last.away_before = away;
+        }
+    }
+
     /// Why a problem goes by itself within seconds, where it does.
     pub fn settling(&self, database: &Database, problem: &Problem) -> Option<&'static str> {
         let id: u64 = database.id.as_deref()?.parse().ok()?;
         let new = self.leads.is_new(id);
         let silent = |name: &str| {
             let of = database.stores.iter().find(|row| row.store.id.to_string() == name);
-            of.is_some_and(|row| row.store.state == "Disconnected")
+            of.is_some_and(|row| row.store.state == "Disconnected" && !self.leads.was_away(id, row.store.id))
         };
         let mut stores = problem.about.iter().filter(|about| about.kind == "store");
         (new && problem.kind == ProblemKind::StoreNotUp && stores.all(|store| silent(&store.name)))

@@ -10,7 +10,7 @@ use crate::app::views::grouped;
 use crate::app::words::{Level, age};
 use crate::counted::{has, noun};
 use crate::fleet::database::StoreRow;
-use crate::fleet::extras::RegionCheck;
+use crate::fleet::region_counts::RegionCheck;
 
 /// Of one store: regions with a peer there, then PD's counts with their age, and the word that leads to all of them.
 pub fn section(app: &App, sheet: &mut Sheet, row: &StoreRow) {
@@ -26,23 +26,25 @@ pub fn section(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     if let Some(told) = app.majority_at_risk(database) {
         sheet.level("majority", Level::Bad, &told);
     }
-    let Some(details) = app.region_counts(database) else {
+    let Some(counts) = app.region_counts(database) else {
         return sheet.styled("in all", "PD has not been asked yet how many regions lack a peer: :regions", Role::Dim);
     };
     for check in RegionCheck::ALL {
-        match details.regions.get(&check) {
+        match counts.count(check) {
             Some(count) => {
-                let number = i64::try_from(*count).map_or_else(|_| count.to_string(), grouped);
-                sheet.level(check.word(), level_of(check, *count), &format!("{number} {}", meaning(check)));
+                let number = i64::try_from(count).map_or_else(|_| count.to_string(), grouped);
+                sheet.level(check.word(), level_of(check, count), &format!("{number} {}", meaning(check)));
             }
             None => sheet.level(check.word(), Level::Unknown, "not told by PD"),
         }
     }
-    if details.regions.len() < RegionCheck::ALL.len() {
-        details.gaps.iter().for_each(|why| sheet.level("why", Level::Unknown, why));
+    let Some(oldest) = counts.oldest() else {
+        sheet.line("asked", &format!("{} ago, in vain (:regions)", age(counts.asked, app.now)));
+        return counts.gaps.iter().for_each(|why| sheet.level("why", Level::Unknown, why));
+    };
+    sheet.line("counted", &format!("by PD, {} ago (:regions)", age(oldest, app.now)));
+    if !counts.complete() {
+        sheet.level("since then", Level::Unknown, &format!("asked {} ago, in vain", age(counts.asked, app.now)));
+        counts.gaps.iter().for_each(|why| sheet.level("why", Level::Unknown, why));
     }
-    if details.regions.is_empty() {
-        return sheet.line("asked", &format!("{} ago, in vain (:regions)", age(details.at, app.now)));
-    }
-    sheet.line("counted", &format!("by PD, {} ago (:regions)", age(details.at, app.now)));
 }

@@ -8,6 +8,7 @@ use super::dns::Dns;
 use super::extras::{Claim, Event, Extra, Operator, PdDetails, RecordGuard, Served};
 use super::object::{Lookup, ObjectKind};
 use super::pd::PdView;
+use super::region_counts::RegionCounts;
 use super::tidbcluster::TidbCluster;
 use super::workload::{Pod, StatefulSet};
 use super::{Crd, Freshness, ObjectKey, OperatorPods};
@@ -72,6 +73,11 @@ pub enum What {
     PdDetails {
         pod: ObjectKey,
         details: Box<PdDetails>,
+    },
+    /// One PD pod was asked how many regions lack something.
+    RegionCounts {
+        pod: ObjectKey,
+        counts: RegionCounts,
     },
     /// One PD pod with TLS was asked for its certificate.
     Served {

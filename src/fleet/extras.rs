@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::region_counts::{RegionCheck, RegionCounts};
 use super::tidbcluster::{Component, Meta};
 use super::{Keyed, ObjectKey};
 
@@ -74,6 +75,8 @@ pub struct Extended {
     pub cert_manager: Option<Vec<String>>,
     /// By the PD pod that was asked: the leader's where it could be reached.
     pub pd: BTreeMap<ObjectKey, PdDetails>,
+    /// By the PD pod that was asked for nothing else, while its counts were in front.
+    pub regions: BTreeMap<ObjectKey, RegionCounts>,
     /// By PD pod with TLS; `Err`: one sentence why it is not known.
     pub served: BTreeMap<ObjectKey, Result<Served, String>>,
     /// `None`: not for us to see.
@@ -271,30 +274,6 @@ pub struct PdDetails {
     pub gaps: Vec<String>,
 }
 
-/// Region checks of PD (`/pd/api/v1/regions/check/…`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RegionCheck {
-    MissPeer,
-    DownPeer,
-    OfflinePeer,
-    PendingPeer,
-}
-
-impl RegionCheck {
-    pub const ALL: [RegionCheck; 4] =
-        [RegionCheck::MissPeer, RegionCheck::DownPeer, RegionCheck::OfflinePeer, RegionCheck::PendingPeer];
-
-    pub fn word(self) -> &'static str {
-        match self {
-            RegionCheck::MissPeer => "miss-peer",
-            RegionCheck::DownPeer => "down-peer",
-            RegionCheck::OfflinePeer => "offline-peer",
-            RegionCheck::PendingPeer => "pending-peer",
-        }
-    }
-}
-
 /// One placement rule, as far as counting needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -324,6 +303,13 @@ impl PlacementRule {
             || self.label_constraints.iter().any(|constraint| {
                 constraint.key == "engine" && constraint.op == "in" && constraint.values.iter().any(|v| v == "tiflash")
             })
+    }
+}
+
+impl From<&PdDetails> for RegionCounts {
+    fn from(details: &PdDetails) -> Self {
+        let counts = details.regions.iter().map(|(check, count)| (*check, (*count, details.at))).collect();
+        Self { asked: details.at, counts, gaps: details.gaps.clone() }
     }
 }
 

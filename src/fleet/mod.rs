@@ -40,6 +40,7 @@ pub mod pd;
 pub mod peer_url_check;
 pub mod problem;
 pub mod quorum;
+pub mod region_counts;
 pub mod removal;
 pub mod revision;
 pub mod rollout;
@@ -265,6 +266,7 @@ impl KubeCluster {
             What::Records(guard) => self.more.take_records(guard),
             What::OperatorState(operator) => self.more.take_operator(*operator),
             What::PdDetails { pod, details } => self.more.take_pd(pod, *details),
+            What::RegionCounts { pod, counts } => counts.put(self.more.regions.entry(pod).or_default()),
             What::Served { pod, served } => drop(self.more.served.insert(pod, served)),
             What::Lacking { extra, sentence } => self.more.lack(extra, sentence),
             // Those that come all the time are told apart in `Fleet::apply`.
@@ -282,6 +284,7 @@ impl KubeCluster {
         let pods = &self.pods;
         self.pd.retain(|pod, _| pods.contains_key(pod));
         self.more.pd.retain(|pod, _| pods.contains_key(pod));
+        self.more.regions.retain(|pod, _| pods.contains_key(pod));
     }
 }
 

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
-use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RecordGuard, RegionCheck};
+use crate::fleet::extras::{Controller, Operator, PdDetails, PlacementRule, RecordGuard};
 use crate::fleet::object::{Lookup, ObjectKind};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, What};
 use crate::hazards::{Checked, check};
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::fleet::extras::{PlacementRule, Policy, RecordGuard, RegionCheck, Removal};
+use crate::fleet::extras::{PlacementRule, Policy, RecordGuard, Removal};
 use crate::fleet::pd::Store;
+use crate::fleet::region_counts::RegionCheck;
 use crate::hazards::Severity;
 use crate::hazards::bed::Bed;
 use crate::hazards::plants::{Plant, claim, member, stray, tls_but, without_domains};

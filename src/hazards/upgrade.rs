@@ -3,7 +3,8 @@
 //! Not here: leaving ([`crate::hazards::leaving`]).
 
 use crate::counted::{counted, total};
-use crate::fleet::extras::{Controller, Policy, RegionCheck};
+use crate::fleet::extras::{Controller, Policy};
+use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{FORCE_UPGRADE as FORCE, forced};

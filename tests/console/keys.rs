@@ -88,7 +88,7 @@ pub fn sent(effects: &[Effect]) -> String {
         Effect::ListRuns => "list".to_owned(),
         Effect::Refresh => "refresh".to_owned(),
         Effect::LookCloser => "look closer".to_owned(),
-        Effect::CountRegions => "count regions".to_owned(),
+        Effect::CountRegions { .. } => "count regions".to_owned(),
         Effect::ReadRun { run } => format!("read {run}"),
         Effect::Closeup { .. } => "look closely".to_owned(),
         Effect::Foresee { .. } => "foresee".to_owned(),

@@ -31,7 +31,7 @@ pub fn only_reads(effect: &Effect) -> bool {
         | Effect::Refresh
         | Effect::Foresee { .. }
         | Effect::LookCloser
-        | Effect::CountRegions
+        | Effect::CountRegions { .. }
         | Effect::ReadRun { .. }
         | Effect::EndForward { .. }
         | Effect::Seal

@@ -6,8 +6,10 @@ use crate::fixture::{self, options, press, scene};
 use crate::keys::{check, place, sent};
 use crate::questions::screen_of;
 use tidepilot::app::App;
-use tidepilot::app::message::Message;
-use tidepilot::fleet::extras::{PdDetails, RegionCheck};
+use tidepilot::app::message::{Effect, Message};
+use tidepilot::fleet::extras::PdDetails;
+use tidepilot::fleet::region_counts::RegionCheck;
+use tidepilot::fleet::region_counts::RegionCounts;
 use tidepilot::fleet::{Change, ObjectKey, What};
 
 /// PD's counts, as they were so many seconds ago.
@@ -104,4 +106,59 @@ fn with_most_copies_away_it_says_what_that_means() {
     }
     press(&mut app, ":regions<enter>");
     shows(&mut app, (150, 36), &["majority", "2 stores are away, and PD keeps 3 copies of a region"]);
+}
+
+/// An answer of PD to the question itself: so many checks of four were read.
+fn answered(app: &mut App, read: usize, at: jiff::Timestamp) {
+    let counts = RegionCheck::ALL[..read].iter().map(|check| (*check, (5, at))).collect();
+    let gaps = if read < 4 { vec!["the answer is longer than 4 MiB: too long to read".to_owned()] } else { Vec::new() };
+    let what = What::RegionCounts {
+        pod: ObjectKey::new("db", "basic-pd-0"),
+        counts: RegionCounts { asked: at, counts, gaps },
+    };
+    app.update(Message::Fleet(Change { context: "east".into(), at, what }), at);
+}
+
+#[test]
+fn what_is_too_long_to_read_is_asked_for_less_and_less_and_the_last_number_stays() {
+    let mut app = scene("stores", options());
+    press(&mut app, "j<enter>");
+    let second = |second| fixture::now().checked_add(jiff::SignedDuration::from_secs(second)).expect("in range");
+    answered(&mut app, 4, second(1));
+    assert_eq!(sent(&app.update(Message::Tick, second(31))), "count regions");
+    answered(&mut app, 1, second(32));
+    shows(
+        &mut app,
+        (120, 50),
+        &["5 have fewer peers than PD wants", "5 have a peer that its leader", "by PD, 31s ago", "too long to read"],
+    );
+    // 30 s, then 60, then 120 from one to the next.
+    let mut asked = Vec::new();
+    for tick in 32..400 {
+        if sent(&app.update(Message::Tick, second(tick))) == "count regions" {
+            asked.push(tick);
+            answered(&mut app, 1, second(tick));
+        }
+    }
+    assert_eq!(asked, [61, 121, 241]);
+    // Once it is read again, as before.
+    answered(&mut app, 4, second(400));
+    assert_eq!(sent(&app.update(Message::Tick, second(482))), "count regions");
+    assert_eq!(sent(&app.update(Message::Tick, second(512))), "count regions");
+}
+
+#[test]
+fn only_the_leader_of_the_database_in_front_is_asked() {
+    let mut app = scene("overview", options());
+    let effects = press(&mut app, ":regions<enter>");
+    let asked: Vec<_> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::CountRegions { context, pod, tidb_cluster } => {
+                Some((context.as_str(), pod.metadata.name.as_str(), tidb_cluster.as_ref().map(|tc| tc.name())))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(asked, [("east", "basic-pd-0", Some("basic"))]);
 }

@@ -5,6 +5,8 @@ use crate::fixture::{options, press, scene};
 use crate::keys::{place, said, sent};
 use tidepilot::app::App;
 use tidepilot::app::message::{Message, RunMessage};
+use tidepilot::fleet::What;
+use tidepilot::fleet::pd::MemberId;
 
 /// Of a pod one and all like it are two offers; which one was taken is in the form.
 #[test]
@@ -81,22 +83,30 @@ fn a_plan_names_the_run_that_is_open_already() {
     assert_eq!(place(&app), "runs");
 }
 
-/// PD's new leader calls stores Disconnected until their next heartbeat: nothing is wrong with them yet.
-#[test]
-fn stores_that_a_new_leader_has_not_heard_of_are_expected() {
-    use tidepilot::fleet::What;
-    use tidepilot::fleet::pd::MemberId;
-    let mut app = scene("overview", options());
-    read(&mut app, &[("overview", "2 wrong"), ("db", "✖ 2 wrong, 1 unseen"), ("problems", "store-not-up  wrong")]);
+/// Every answer of PD in `db`, with this leader; `up`: with every store there.
+fn leads(app: &mut App, leader: u64, up: bool) {
     for mut change in fixture::fleet() {
         let What::Pd { pod, view } = &mut change.what else { continue };
         if let (true, Ok(answer)) = (pod.namespace == "db", &mut view.answer) {
-            answer.leader = Some(MemberId(0x5b77_20aa_91c3_0d42));
+            answer.leader = Some(MemberId(leader));
+            answer.stores.iter_mut().filter(|_| up).for_each(|store| store.state = "Up".to_owned());
             view.at = fixture::now();
             change.at = fixture::now();
             app.update(Message::Fleet(change), fixture::now());
         }
     }
+}
+
+const NEW_LEADER: u64 = 0x5b77_20aa_91c3_0d42;
+
+/// PD's new leader calls stores Disconnected until their next heartbeat: nothing is wrong with them yet.
+#[test]
+fn stores_that_a_new_leader_has_not_heard_of_are_expected() {
+    let mut app = scene("overview", options());
+    leads(&mut app, 0xa1, true);
+    app.update(Message::Tick, fixture::earlier(-20));
+    read(&mut app, &[("overview", "1 wrong"), ("db", "✖ 1 wrong, 1 unseen")]);
+    leads(&mut app, NEW_LEADER, false);
     let one = [
         ("overview", "1 expected ✖ 1 wrong"),
         ("db", "✖ 1 wrong   ◐ 1 expected"),
@@ -109,6 +119,16 @@ fn stores_that_a_new_leader_has_not_heard_of_are_expected() {
     app.update(Message::Tick, fixture::earlier(-20));
     // By then each has been heard of, or is wrong.
     read(&mut app, &[("overview", "2 wrong"), ("db", "✖ 2 wrong, 1 unseen"), ("problems", "store-not-up  wrong")]);
+}
+
+/// One that the leader before did not hear of either is away, whoever leads.
+#[test]
+fn a_store_that_was_away_before_the_leader_changed_stays_wrong() {
+    let mut app = scene("overview", options());
+    let wrong = [("overview", "2 wrong"), ("db", "✖ 2 wrong, 1 unseen"), ("problems", "store-not-up  wrong")];
+    read(&mut app, &wrong);
+    leads(&mut app, NEW_LEADER, false);
+    read(&mut app, &wrong);
 }
 
 /// Each view shows this.

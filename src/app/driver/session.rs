@@ -23,7 +23,7 @@ use crate::app::message::{ApprovalNews, Effect, Message, RunEnd, RunMessage};
 use crate::client::assemble;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
-use crate::fleet::extras::{Extra, Extras};
+use crate::fleet::extras::Extras;
 use crate::fleet::{Change, What};
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::overrule::Accepted;
@@ -155,11 +155,16 @@ impl Session {
                 self.say(Message::Said(level, sentence)).await;
             }
             Effect::LookCloser => {
-                self.closer.put(look_closer(self.driver.clone(), self.messages.clone(), Extras::all()));
+                self.closer.put(look_closer(self.driver.clone(), self.messages.clone()));
             }
-            Effect::CountRegions => {
-                let pd = Extras::of(&[Extra::Pd]);
-                self.counting.put(look_closer(self.driver.clone(), self.messages.clone(), pd));
+            Effect::CountRegions { context, pod, tidb_cluster } => {
+                let (driver, messages) = (self.driver.clone(), self.messages.clone());
+                self.counting.put(async move {
+                    let counted = driver.links.count_regions(&context, &pod, tidb_cluster.as_deref()).await;
+                    if let Some(change) = counted {
+                        let _ = messages.send(Message::Fleet(change)).await;
+                    }
+                });
             }
             Effect::Closeup { id, ask } => {
                 // What is no longer in sight is no longer asked for.
@@ -289,10 +294,10 @@ impl Session {
 }
 
 /// Everything that is looked at only when asked for.
-async fn look_closer(driver: Driver, messages: mpsc::Sender<Message>, extras: Extras) {
+async fn look_closer(driver: Driver, messages: mpsc::Sender<Message>) {
     // Of a look of its own; only what it adds goes on, so that no watch is overtaken.
     let fleet = assemble(driver.links.look(None).await);
-    for change in driver.links.closer(&fleet, &extras).await {
+    for change in driver.links.closer(&fleet, &Extras::all()).await {
         if messages.send(Message::Fleet(change)).await.is_err() {
             break;
         }

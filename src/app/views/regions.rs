@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::app::matrix::store_level;
 use crate::app::regions::{is_away, level_of, meaning};
 use crate::app::words::{Level, age};
-use crate::fleet::extras::RegionCheck;
+use crate::fleet::region_counts::RegionCheck;
 
 pub const SPEC: ViewSpec = ViewSpec {
     title: "regions",
@@ -41,9 +41,9 @@ fn rows(app: &App) -> Vec<Row> {
             Cell::plain(told),
         ]));
     }
-    let Some(details) = app.region_counts(database) else { return all };
+    let Some(counts) = app.region_counts(database) else { return all };
     for check in RegionCheck::ALL {
-        let count = details.regions.get(&check).copied();
+        let count = counts.count(check);
         let level = count.map_or(Level::Unknown, |count| level_of(check, count));
         let told = if count.is_some() { meaning(check) } else { "not told by PD" };
         all.push(Row::new(check.word(), level, Item::Line).copies(told).cells(vec![

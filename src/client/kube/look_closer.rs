@@ -20,9 +20,12 @@ use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, pd, plain};
 use crate::fleet::database::{Database, databases};
 use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator, Policy, RecordGuard};
+use crate::fleet::lead::pod_to_ask;
 use crate::fleet::object::{ObjectId, ObjectKind};
+use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls::{authority_secret, wanted_of};
 use crate::fleet::tls_toggle::pod_speaks_tls;
+use crate::fleet::workload::Pod;
 use crate::fleet::{Change, Fleet, KubeCluster, ObjectKey, ObjectRef, What};
 
 /// Heads of run records, whosever.
@@ -91,13 +94,20 @@ impl Links {
 
     /// PD's details of one Database, from its leader's pod where that one answered.
     async fn details(&self, fleet: &Fleet, database: Database) -> Vec<Change> {
-        let Some((of, pod)) = pd_to_ask(fleet, &database) else { return Vec::new() };
+        let Some((of, pod)) = pod_to_ask(fleet, &database) else { return Vec::new() };
         let (Some(link), Some(cluster)) = (self.get(&of.context), fleet.clusters.get(&of.context)) else {
             return Vec::new();
         };
         let Some(found) = cluster.pods.get(&pod) else { return Vec::new() };
         let details = Box::new(details::ask(link, found, fleet.tidb_cluster(&of)).await);
         vec![change(link, What::PdDetails { pod, details })]
+    }
+
+    /// How many regions lack something, by one PD pod; `None` where its KubeCluster is not ours.
+    pub async fn count_regions(&self, context: &str, pod: &Pod, tc: Option<&TidbCluster>) -> Option<Change> {
+        let link = self.get(context)?;
+        let counts = details::count_regions(link, pod, tc).await;
+        Some(change(link, What::RegionCounts { pod: pod.metadata.key(), counts }))
     }
 }
 
@@ -110,24 +120,6 @@ async fn served(link: &Link, cluster: &KubeCluster) -> Vec<Change> {
         change(link, What::Served { pod: pod.metadata.key(), served })
     });
     join_all(asked).await
-}
-
-/// The leader's pod, else the first one whose PD answered (a bare etcd knows none of this).
-fn pd_to_ask(fleet: &Fleet, database: &Database) -> Option<(ObjectRef, ObjectKey)> {
-    let answered: Vec<(ObjectRef, ObjectKey, bool)> = database
-        .tidb_clusters
-        .iter()
-        .filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)))
-        .flat_map(|(of, cluster, tc)| {
-            cluster.pd.iter().filter_map(move |(key, view)| {
-                let answer = view.answer.as_ref().ok().filter(|answer| answer.version.is_some())?;
-                pd::owner(cluster.pods.get(key)?, [tc])?;
-                Some((of.clone(), key.clone(), answer.leader.is_some() && answer.self_id == answer.leader))
-            })
-        })
-        .collect();
-    let leads = answered.iter().find(|(_, _, leads)| *leads).or(answered.first())?;
-    Some((leads.0.clone(), leads.1.clone()))
 }
 
 /// The Secrets that the TidbClusters with TLS need (`domain.md` §1.4), and the places of their CA: who shall sign anew?

@@ -3,6 +3,8 @@
 //! Goes over the tunnel that is kept for the pod, one thing after the other, the large answers last. What could not be
 //! read is a gap in words. Not here: the round that every look takes ([`crate::client::pd`]).
 
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -12,12 +14,34 @@ use crate::client::pd::{Asker, PdRead, not_bootstrapped, open, said};
 use crate::client::wire::link::Link;
 use crate::client::wire::tunnel::Tunnel;
 use crate::client::wire::within::Within;
-use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
+use crate::fleet::extras::{PdDetails, PlacementRule, Removal};
+use crate::fleet::region_counts::RegionCheck;
+use crate::fleet::region_counts::RegionCounts;
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
 
 /// Asks one PD pod, within `limits.pd`. A pod that cannot be reached gives details with nothing but a gap.
 pub(in crate::client) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> PdDetails {
+    let asked = with_asker(link, pod, tc, async |asker| round(asker).await).await;
+    asked.unwrap_or_else(|why| PdDetails { at: now(), gaps: vec![why], ..PdDetails::default() })
+}
+
+/// Asks one PD pod for nothing but its region checks.
+pub(in crate::client) async fn count_regions(link: &Link, pod: &Pod, tc: Option<&TidbCluster>) -> RegionCounts {
+    let asked = now();
+    let counted = with_asker(link, pod, tc, async |asker| count(asker).await).await;
+    let (counts, gaps) = counted.unwrap_or_else(|why| (BTreeMap::new(), vec![why]));
+    let counts = counts.into_iter().map(|(check, count)| (check, (count, asked))).collect();
+    RegionCounts { asked, counts, gaps }
+}
+
+/// Runs questions over the tunnel that is kept for the pod, or over a new one, within `limits.pd`.
+async fn with_asker<T>(
+    link: &Link,
+    pod: &Pod,
+    tc: Option<&TidbCluster>,
+    questions: impl AsyncFnOnce(&mut Asker<'_>) -> T,
+) -> Result<T, String> {
     let deadline = Within::from(link.limits().pd);
     let asked = async {
         let mut slot = link.slots.of(&pod.metadata.key(), &pod.metadata.uid).await;
@@ -25,26 +49,21 @@ pub(in crate::client) async fn ask(link: &Link, pod: &Pod, tc: Option<&TidbClust
             Some(kept) => kept,
             None => open(link, pod, tc, deadline).await?,
         };
-        let (details, dead) = round(&mut tunnel, deadline).await;
+        let mut asker = Asker::new(&mut tunnel, deadline.earlier(std::time::Duration::from_millis(300)));
+        let answer = questions(&mut asker).await;
+        let dead = asker.dead();
         if !dead {
             slot.keep(tunnel, link.has_spare_streams());
         }
-        Ok::<_, String>(details)
+        Ok(answer)
     };
-    let why = match tokio::time::timeout_at(deadline.ends(), asked).await {
-        Ok(Ok(details)) => return details,
-        Ok(Err(why)) => why,
-        Err(_) => format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key()),
-    };
-    PdDetails { at: now(), gaps: vec![why], ..PdDetails::default() }
+    let late = || Err(format!("pod {}: PD gave no answer within {deadline}", pod.metadata.key()));
+    tokio::time::timeout_at(deadline.ends(), asked).await.unwrap_or_else(|_| late())
 }
 
-async fn round(tunnel: &mut Tunnel, deadline: Within) -> (PdDetails, bool) {
-    let soft = deadline.earlier(std::time::Duration::from_millis(300));
-    let mut asker = Asker::new(tunnel, soft);
+async fn round(asker: &mut Asker<'_>) -> PdDetails {
     let mut details = PdDetails { at: now(), ..PdDetails::default() };
-    details.schedulers =
-        list(&mut asker, PdRead::PdSchedulers, "GET /pd/api/v1/schedulers", StatusCode::NOT_FOUND).await;
+    details.schedulers = list(asker, PdRead::PdSchedulers, "GET /pd/api/v1/schedulers", StatusCode::NOT_FOUND).await;
     // 404: nothing is being removed.
     let name = "GET /pd/api/v1/stores/progress";
     if let Some(reply) = asker.reply(PdRead::PdRemoving, name).await {
@@ -53,19 +72,26 @@ async fn round(tunnel: &mut Tunnel, deadline: Within) -> (PdDetails, bool) {
             _ if not_bootstrapped(&reply) => Some(Vec::new()),
             status if status.is_success() => match answers::json::<Removal>(name, &reply.body) {
                 Ok(one) => Some(vec![one]),
-                Err(gap) => note(&mut asker, gap),
+                Err(gap) => note(asker, gap),
             },
-            _ => note(&mut asker, said(name, &reply)),
+            _ => note(asker, said(name, &reply)),
         };
     }
     // 412: placement rules are off, and `max-replicas` counts.
     let off = StatusCode::PRECONDITION_FAILED;
-    details.rules = list::<PlacementRule>(&mut asker, PdRead::PdRules, "GET /pd/api/v1/config/rules", off).await;
+    details.rules = list::<PlacementRule>(asker, PdRead::PdRules, "GET /pd/api/v1/config/rules", off).await;
+    (details.regions, details.gaps) = count(asker).await;
+    details
+}
+
+/// The region checks, and what of all that was asked so far could not be read.
+async fn count(asker: &mut Asker<'_>) -> (BTreeMap<RegionCheck, u64>, Vec<String>) {
+    #[derive(Deserialize)]
+    struct Count {
+        count: u64,
+    }
+    let mut counts = BTreeMap::new();
     for check in RegionCheck::ALL {
-        #[derive(Deserialize)]
-        struct Count {
-            count: u64,
-        }
         let name = format!("GET /pd/api/v1/regions/check/{}", check.word());
         let Some(reply) = asker.reply(PdRead::PdRegions(check), &name).await else { continue };
         let counted = match reply.status.is_success() {
@@ -75,13 +101,11 @@ async fn round(tunnel: &mut Tunnel, deadline: Within) -> (PdDetails, bool) {
             false => Err(said(&name, &reply)),
         };
         match counted {
-            Ok(count) => drop(details.regions.insert(check, count)),
+            Ok(count) => drop(counts.insert(check, count)),
             Err(gap) => asker.gaps.push(gap),
         }
     }
-    details.gaps = std::mem::take(&mut asker.gaps);
-    let dead = asker.dead();
-    (details, dead)
+    (counts, std::mem::take(&mut asker.gaps))
 }
 
 fn note<T>(asker: &mut Asker<'_>, gap: String) -> Option<T> {

@@ -11,8 +11,8 @@ use crate::client::wire::reply::Reply;
 use crate::client::wire::timing::Until;
 use crate::client::wire::tunnel::{Broken, Tunnel};
 use crate::client::wire::within::Within;
-use crate::fleet::extras::RegionCheck;
 use crate::fleet::pd::{MemberId, MembershipApi};
+use crate::fleet::region_counts::RegionCheck;
 use crate::runbook::actions::pd_requests::{member_path, transfer_path, update_request};
 
 /// Everything that is ever read through a tunnel.

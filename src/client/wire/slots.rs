@@ -39,14 +39,14 @@ impl Slots {
 }
 
 impl Slots {
-    /// Closes the tunnels that nobody uses just now.
-    pub fn let_go(&self) {
+    /// Closes so many of the tunnels that nobody uses just now, the longest unused ones first: a pod that is asked every few
+    /// seconds keeps its own.
+    pub fn let_go(&self, count: usize) {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for slot in slots.values() {
-            if let Ok(mut slot) = slot.try_lock() {
-                slot.tunnel = None;
-            }
-        }
+        let free = slots.values().filter_map(|slot| slot.try_lock().ok());
+        let mut idle: Vec<_> = free.filter(|slot| slot.tunnel.is_some()).collect();
+        idle.sort_by_key(|slot| slot.used);
+        idle.into_iter().take(count).for_each(|mut slot| slot.tunnel = None);
     }
 }
 

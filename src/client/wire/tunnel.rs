@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use http::Request;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -139,7 +139,7 @@ impl Tunnel {
             let response =
                 self.sender.send_request(request).await.map_err(|error| (cause(&error), !error.is_canceled()))?;
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| (error.to_string(), true))?;
+            let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| (unread(&*error), true))?;
             Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
         };
         match tokio::time::timeout_at(within.ends(), exchange).await {
@@ -176,6 +176,14 @@ pub(super) fn doubted(sentence: String, doubt: Option<&str>) -> String {
 }
 
 /// What hyper only calls a connection error: the words of TLS, else the deepest cause.
+/// Why a body was not read to its end.
+fn unread(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    match error.is::<LengthLimitError>() {
+        true => format!("the answer is longer than {} MiB: too long to read", ANSWER_LIMIT >> 20),
+        false => error.to_string(),
+    }
+}
+
 fn cause(error: &hyper::Error) -> String {
     if let Some(tls) = tls_words::inside(error) {
         return tls_words::words(tls, "ca.crt of the client's Secret");

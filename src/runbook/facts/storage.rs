@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Unseen, of_database};
 use crate::counted::total;
-use crate::fleet::extras::RegionCheck;
+use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::removal;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};

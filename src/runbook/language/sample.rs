@@ -6,9 +6,10 @@
 use serde_json::{Value, json};
 
 use crate::fleet::dns::Dns;
-use crate::fleet::extras::{PdDetails, PlacementRule, RegionCheck, Removal};
+use crate::fleet::extras::{PdDetails, PlacementRule, Removal};
 use crate::fleet::object::{Lookup, ObjectKind};
 use crate::fleet::pd::{EtcdMember, MemberId, MembershipApi, PdAnswer, PdView, Store};
+use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::tidbcluster::MemberStatus;
 use crate::fleet::{Change, Crd, Fleet, Freshness, ObjectKey, ObjectRef, What};
 use crate::runbook::Observation;

@@ -8,8 +8,8 @@ use tidepilot::fleet::Crd;
 use tidepilot::fleet::certificate::{FACTS_KEY, SecretFacts};
 use tidepilot::fleet::corefile;
 use tidepilot::fleet::dns::Dns;
-use tidepilot::fleet::extras::RegionCheck;
 use tidepilot::fleet::object::{Lookup, ObjectKind};
+use tidepilot::fleet::region_counts::RegionCheck;
 use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
 
 use super::worlds::World;

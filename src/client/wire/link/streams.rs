@@ -46,7 +46,7 @@ impl Link {
         if let Ok(place) = Arc::clone(&self.streams).try_acquire_owned() {
             return Ok(place);
         }
-        self.slots.let_go();
+        self.slots.let_go(SPARE_STREAMS);
         match tokio::time::timeout_at(within.ends(), Arc::clone(&self.streams).acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => {
