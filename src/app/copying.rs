@@ -7,8 +7,8 @@ use super::views::Item;
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Kind, LogOf, Thing};
+use crate::fleet::kubectl::{kubectl, quote};
 use crate::hazards::Finding;
-use crate::runbook::actions::requests::quote;
 use crate::runbook::run::standing::Standing;
 
 /// TiDB's port for clients.
@@ -155,7 +155,7 @@ impl App {
 }
 
 fn in_place(of: &ObjectRef, rest: &str) -> String {
-    format!("kubectl --context {} -n {} {rest}", quote(&of.context), quote(&of.namespace))
+    format!("{} {rest}", kubectl(of))
 }
 
 fn get(thing: &Thing, rest: &str) -> String {

@@ -317,9 +317,11 @@ fn join_member(cell: &mut CellView, database: &Database) {
 }
 
 fn join_store(cell: &mut CellView, database: &Database) {
-    let own = database.stores.iter().find(|row| {
-        row.kube_cluster.as_deref() == Some(&cell.pod.context) && row.pod.as_deref() == Some(&cell.pod.name)
-    });
+    let here = |of: &ObjectRef| of.context == cell.pod.context && of.namespace == cell.pod.namespace;
+    let own = database
+        .stores
+        .iter()
+        .find(|row| row.of.as_ref().is_some_and(here) && row.pod.as_deref() == Some(&cell.pod.name));
     let Some(row) = own else { return };
     let store = &row.store;
     let level = store_level(&store.state);

@@ -154,6 +154,8 @@ pub struct App {
     pub broken_runbooks: BTreeMap<String, String>,
     pub runs: Vec<Standing>,
     looks: run_looks::RunLooks,
+    /// When PD was last asked to count regions.
+    counting: Option<regions::Counting>,
     /// The journal of the run whose page is in front.
     reading: run_reading::Reading,
     pub form: Option<Form>,
@@ -233,6 +235,7 @@ impl App {
             broken_runbooks: BTreeMap::new(),
             runs: Vec::new(),
             looks: run_looks::RunLooks::default(),
+            counting: None,
             reading: run_reading::Reading::default(),
             form: None,
             foreseen: foreseen::Foreseen::default(),
@@ -375,7 +378,7 @@ impl App {
             return Some(format!("read-only: the configuration allows no writes to {context}"));
         }
         if let Some(run) = self.run.as_ref().filter(|run| run.driving) {
-            return Some(format!("run {} is under way; one at a time", run.id()));
+            return Some(format!("run {} is under way, one at a time: `:run` shows it, p there pauses it", run.id()));
         }
         None
     }

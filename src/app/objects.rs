@@ -109,13 +109,10 @@ impl App {
             match thing.kind {
                 Kind::Pod => pods.push(thing.of),
                 Kind::TidbCluster => {
-                    let Some(cluster) = self.fleet.clusters.get(&thing.of.context) else { continue };
-                    let own = cluster.pods.values().filter(|pod| {
-                        pod.metadata.namespace == thing.of.namespace && pod.instance() == Some(&thing.of.name)
-                    });
-                    pods.extend(
-                        own.map(|pod| ObjectRef::new(&thing.of.context, &thing.of.namespace, &pod.metadata.name)),
-                    );
+                    let cluster = self.fleet.clusters.get(&thing.of.context);
+                    let Some((cluster, tc)) = cluster.zip(self.fleet.tidb_cluster(&thing.of)) else { continue };
+                    let at = |pod: &Pod| ObjectRef::new(&thing.of.context, &thing.of.namespace, &pod.metadata.name);
+                    pods.extend(cluster.pods_of(tc).map(at));
                 }
             }
         }

@@ -11,9 +11,9 @@ use super::message::Effect;
 use super::words::Level;
 use super::{Dialog, Subject, View};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{kubectl, quote};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::workload::Pod;
-use crate::runbook::actions::requests::quote;
 
 /// Where such a word leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,12 +212,7 @@ impl App {
         };
         // Of what is not known nothing is deleted by a line that is only pasted.
         let tried = if component == "discovery" { "" } else { " --dry-run=server" };
-        let line = format!(
-            "kubectl --context {} -n {} delete pod {}{tried}",
-            quote(&of.context),
-            quote(&of.namespace),
-            quote(&of.name)
-        );
+        let line = format!("{} delete pod {}{tried}", kubectl(&of), quote(&of.name));
         self.offer_line(format!("no runbook is about {}: {why}", of.name), line);
     }
 

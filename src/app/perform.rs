@@ -139,7 +139,7 @@ impl App {
         if matches!(self.view(), View::Findings | View::Certificates) {
             self.looked_closer = None;
         }
-        self.looks.counting = None;
+        self.counting = None;
         match (self.view(), &self.approving) {
             (View::Runs | View::Approvals, _) => self.ask_for_runs(effects),
             (View::Approval, Some(approving)) => {

@@ -10,7 +10,7 @@ use super::words::Level;
 use super::{App, Subject, View};
 use crate::counted::{counted, is};
 use crate::fleet::database::{Database, StoreRow};
-use crate::fleet::lead::pod_to_ask;
+use crate::fleet::leader_pod::pod_to_ask;
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::region_counts::{self, RegionCounts};
 
@@ -49,7 +49,7 @@ pub fn level_of(check: RegionCheck, count: u64) -> Level {
 
 /// Whether a store that holds data is away.
 pub fn is_away(row: &StoreRow) -> bool {
-    matches!(row.store.state.as_str(), "Disconnected" | "Down") && row.store.region_count > 0
+    row.store.is_away() && row.store.region_count > 0
 }
 
 impl App {
@@ -82,7 +82,7 @@ impl App {
     /// Asks PD where its counts are in front and are old: one pod of the Database in front, and it for nothing else.
     pub(super) fn count_regions(&mut self, effects: &mut Vec<Effect>) {
         let Some(database) = self.database().filter(|_| self.shows_regions()) else { return };
-        let asked = self.looks.counting.as_ref().filter(|counting| counting.database == database.name);
+        let asked = self.counting.as_ref().filter(|counting| counting.database == database.name);
         if asked.is_some_and(|counting| self.now.duration_since(counting.at) < counting.every) {
             return;
         }
@@ -95,7 +95,7 @@ impl App {
             None => EVERY,
         };
         let (pod, tidb_cluster) = (Box::new(pod.clone()), self.fleet.tidb_cluster(&of).cloned().map(Box::new));
-        self.looks.counting = Some(Counting { database: database.name.clone(), at: self.now, every });
+        self.counting = Some(Counting { database: database.name.clone(), at: self.now, every });
         effects.push(Effect::CountRegions { context: of.context, pod, tidb_cluster });
     }
 

@@ -88,9 +88,8 @@ impl App {
     /// What a plan takes away until somebody brings it back.
     pub fn outage(&self, plan: &Plan) -> Option<String> {
         let of = plan.suspends()?;
-        let cluster = self.fleet.clusters.get(&of.context);
-        let own = cluster.into_iter().flat_map(|cluster| cluster.pods.values());
-        let own = own.filter(|pod| pod.metadata.namespace == of.namespace && pod.instance() == Some(&of.name));
+        let seen = self.fleet.clusters.get(&of.context).zip(self.fleet.tidb_cluster(of));
+        let own = seen.into_iter().flat_map(|(cluster, tc)| cluster.pods_of(tc));
         // Discovery stays.
         let pods = own.filter(|pod| pod.component().is_some_and(|key| Component::parse(key).is_some())).count();
         plan.outage(Some(pods).filter(|pods| *pods > 0))

@@ -6,7 +6,6 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::message::Effect;
-use super::regions::Counting;
 use super::words::age;
 use super::{App, View};
 
@@ -25,7 +24,6 @@ pub(super) struct RunLooks {
     answered: Option<Timestamp>,
     /// As it was said last.
     said: Option<String>,
-    pub(super) counting: Option<Counting>,
 }
 
 impl App {

@@ -76,7 +76,7 @@ impl App {
         let Some(cluster) = self.leads.note(pod, view) else { return };
         let id = cluster.to_string();
         let of = self.databases().iter().filter(|database| database.id.as_ref() == Some(&id));
-        let away = of.flat_map(|database| &database.stores).filter(|row| row.store.state != "Up");
+        let away = of.flat_map(|database| &database.stores).filter(|row| !row.store.is_up());
         let away = away.map(|row| row.store.id).collect();
         if let Some(last) = self.leads.changed.get_mut(&cluster) {
             last.away_before = away;
@@ -89,7 +89,7 @@ impl App {
         let new = self.leads.is_new(id);
         let silent = |name: &str| {
             let of = database.stores.iter().find(|row| row.store.id.to_string() == name);
-            of.is_some_and(|row| row.store.state == "Disconnected" && !self.leads.was_away(id, row.store.id))
+            of.is_some_and(|row| row.store.is_silent() && !self.leads.was_away(id, row.store.id))
         };
         let mut stores = problem.about.iter().filter(|about| about.kind == "store");
         (new && problem.kind == ProblemKind::StoreNotUp && stores.all(|store| silent(&store.name)))

@@ -16,7 +16,6 @@ use super::notify::{NotifyArgs, Told, dark};
 use super::shared_options::Connect;
 use super::signals::{Signals, asked};
 use super::{USAGE, complain, fail, print};
-use crate::app::driver::open_work::OpenWork;
 use crate::client::notify::Notifier;
 use crate::client::{self, Links};
 use crate::files::{self, Allowed};
@@ -175,13 +174,8 @@ async fn look(
         let known = check(&fleet, None, now).databases.join(", ");
         return Err(format!("no Database is called {asked:?}; there are: {known}"));
     }
-    let work = match connect.driver(links.clone()) {
-        Ok(driver) => driver.open_work(Some(&fleet)).await,
-        Err(why) => {
-            complain(&format!("warning: the runs of this machine were not looked at: {why}"));
-            OpenWork::default()
-        }
-    };
+    let work = connect.open_work(links, &fleet).await;
+    work.unseen.iter().for_each(|sentence| complain(&format!("warning: open runs not seen in {sentence}")));
     let all = databases(&fleet);
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| checked.databases.contains(&db.name) && run.concerns(db))

@@ -18,6 +18,7 @@ use crate::fleet::Fleet;
 use crate::fleet::database::Database;
 use crate::fleet::diagnosis::{Diagnosis, Leftover, diagnose};
 use crate::fleet::extras::Extra;
+use crate::fleet::kubectl::{kubectl, quote};
 use crate::fleet::not_seen::{NotSeen, NotSeenKind};
 use crate::report::{self, plain};
 use crate::runbook::run::standing::{self, Standing};
@@ -54,10 +55,7 @@ pub async fn run(args: &DiagnoseArgs, connect: &Connect) -> color_eyre::Result<E
     if let Some(asked) = &args.database {
         keep_only(&mut fleet, asked);
     }
-    let mut work = match connect.driver(links.clone()) {
-        Ok(driver) => driver.open_work(Some(&fleet)).await,
-        Err(sentence) => return Ok(fail(&sentence, USAGE)),
-    };
+    let mut work = connect.open_work(&links, &fleet).await;
     note_orphans(&links, &fleet, &mut work, &mut found).await;
     note_probes(&links, &fleet, &mut found).await;
     found.unseen.extend(
@@ -140,7 +138,7 @@ async fn note_orphans(links: &Links, fleet: &Fleet, work: &mut OpenWork, found: 
 async fn note_probes(links: &Links, fleet: &Fleet, found: &mut Diagnosis) {
     let (probes, unreadable) = leftovers::probe_pods(links, fleet).await;
     for ProbePod { pod, run, state } in probes {
-        let kubectl = format!("kubectl --context {} -n {} delete pod,service {}", pod.context, pod.namespace, pod.name);
+        let kubectl = format!("{} delete pod,service {}", kubectl(&pod), quote(&pod.name));
         found.leftovers.push(Leftover {
             kind: "probe-pod",
             database: String::new(),

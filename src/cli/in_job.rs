@@ -26,9 +26,10 @@ use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::jobs::looking::Seen;
 use crate::client::jobs::manifest::Order;
+use crate::fleet::kubectl::quote;
 use crate::misread::Misread;
 use crate::report;
-use crate::runbook::actions::requests::{manifest, quote};
+use crate::runbook::actions::requests::manifest;
 use crate::runbook::plan::{Gate, Plan};
 
 /// Between two looks at the record.

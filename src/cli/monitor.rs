@@ -141,15 +141,11 @@ async fn look(links: &Links, connect: &Connect) -> Looked {
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let now = client::now();
     let mut checked = check(&fleet, None, now);
-    let (open, whole) = match connect.driver(links.clone()) {
-        Ok(driver) => {
-            let work = driver.open_work(Some(&fleet)).await;
-            (work.open(), work.is_whole())
-        }
-        Err(_) => (Vec::new(), false),
-    };
-    let text = metrics::text(&fleet, &checked, (&open, whole), now, began.elapsed());
+    let work = connect.open_work(links, &fleet).await;
+    let open = work.open();
+    // What an open run accounts for is marked first: no alert fires for it.
     standing::into_findings(&open, &databases(&fleet), &mut checked.findings);
+    let text = metrics::text(&fleet, &checked, (&open, work.is_whole()), now, began.elapsed());
     Looked { text, findings: checked.findings, dark: dark(&fleet), at: now }
 }
 

@@ -14,10 +14,10 @@ use super::{USAGE, complain, fail, print};
 use crate::app::exit_codes::Exit;
 use crate::files::write_private;
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::quote;
 use crate::misread::Misread;
 use crate::report::plain;
 use crate::report::rbac::{Subject, yaml};
-use crate::runbook::actions::requests::quote;
 use crate::runbook::run::journal_lines::line_hash;
 
 #[derive(Args, Debug)]

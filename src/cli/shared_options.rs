@@ -7,14 +7,16 @@ use clap::{Args, ValueEnum};
 
 use super::complain;
 use crate::app::driver::Driver;
+use crate::app::driver::open_work::OpenWork;
 use crate::app::driver::runbook_catalog::{Lang, RunbookCatalog};
 use crate::client::Links;
 use crate::client::kube::targets::{ConnectOptions, PdAccess, PdTlsFiles, targets, unknown_contexts};
 use crate::config::{self, Config};
 use crate::files::{is_sticky, shared};
+use crate::fleet::Fleet;
+use crate::fleet::kubectl::quote;
 use crate::misread::Misread;
 use crate::near::near;
-use crate::runbook::actions::requests::quote;
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct Connect {
@@ -161,6 +163,14 @@ impl Connect {
     /// A driver over these connections, with the journals and runbooks of this machine.
     pub fn driver(&self, links: Links) -> Result<Driver, String> {
         Ok(Driver::new(links, self.runs()?).with_shelf(self.shelf()?))
+    }
+
+    /// What is half done, here and in the clusters. What keeps this machine's runs from being read is one of the things not seen.
+    pub async fn open_work(&self, links: &Links, fleet: &Fleet) -> OpenWork {
+        match self.driver(links.clone()) {
+            Ok(driver) => driver.open_work(Some(fleet)).await,
+            Err(why) => OpenWork { unseen: vec![format!("this machine: {why}")], ..OpenWork::default() },
+        }
     }
 
     /// Whether there is such a runbook and what is set are inputs of it: told before anything that takes a kubeconfig.

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use super::shared_options::Connect;
 use super::signals::{Signals, asked};
 use super::{USAGE, fail, print};
-use crate::app::driver::open_work::OpenWork;
 use crate::client::{self, Links};
 use crate::report;
 use crate::report::status::{Status, Verdict};
@@ -88,10 +87,7 @@ pub async fn run(args: &StatusArgs, connect: &Connect) -> color_eyre::Result<Exi
 
 async fn look(args: &StatusArgs, connect: &Connect, links: &Links) -> Status {
     let fleet = client::assemble(links.look(None).await);
-    let work = match connect.driver(links.clone()) {
-        Ok(driver) => driver.open_work(Some(&fleet)).await,
-        Err(_) => OpenWork::default(),
-    };
+    let work = connect.open_work(links, &fleet).await;
     let mut open = work.open();
     if matches!(args.output, Output::Table | Output::Wide) {
         connect.repeat_of_runs(&mut open);

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRng, TestRunner};
@@ -360,10 +361,8 @@ fn certificates_in_pem() {
         vec![certificate.clone().into_bytes(), der, format!("{certificate}{certificate}").into_bytes()],
         move |bytes| {
             // In PEM, and as DER with a frame around it, so that the changes reach the inner parser.
-            let framed = format!(
-                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-                crate::client::kube::login::base64(bytes)
-            );
+            let framed =
+                format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", BASE64_STANDARD.encode(bytes));
             for tls in [bytes.to_vec(), framed.into_bytes()] {
                 let data: BTreeMap<String, Vec<u8>> =
                     [("tls.crt", tls.clone()), ("ca.crt", tls), ("tls.key", key.clone().into_bytes())]

@@ -6,7 +6,7 @@
 //! [`journal`] → [`share`] (leases, run records, approvals: other people). [`certificates`] reads what Secrets say and makes
 //! what goes into them. [`notify`] tells people elsewhere, [`jobs`] has a run driven in a cluster.
 //!
-//! Imports `fleet` and `runbook` only. Everything it learns leaves as [`crate::fleet::Change`]; everything it does enters
+//! Of the rooms it imports `fleet` and `runbook`. Everything it learns leaves as [`crate::fleet::Change`]; everything it does enters
 //! as an [`Action`](crate::runbook::actions::Action). Judging either is not its business.
 
 pub mod certificates;
@@ -33,6 +33,7 @@ pub use crate::client::wire::read_only_gate::Refused;
 pub use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The wall clock of this room: dates what was heard and judges the expiry of credentials.
 #[expect(clippy::disallowed_methods, reason = "the one place of the room that reads the clock")]
@@ -47,15 +48,10 @@ pub(crate) fn plain(text: &str) -> String {
     if clean.chars().count() > LONGEST { clean.chars().take(LONGEST).chain(['…']).collect() } else { clean }
 }
 
+/// What a query value keeps as it is (RFC 3986, unreserved).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encodes one query value.
 pub(crate) fn encode(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    utf8_percent_encode(value, UNRESERVED).to_string()
 }

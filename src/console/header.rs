@@ -110,8 +110,8 @@ fn clock(app: &App, theme: Theme) -> Vec<Span<'static>> {
 /// `TiKV ■■□ 2/3`: the stores that PD has as Up.
 fn stores(app: &App, theme: Theme) -> Option<Vec<Span<'static>>> {
     let stores = &app.database()?.stores;
-    let tikv: Vec<_> = stores.iter().filter(|row| !row.store.tiflash && row.store.state != "Tombstone").collect();
-    let up = tikv.iter().filter(|row| row.store.state == "Up").count();
+    let tikv: Vec<_> = stores.iter().filter(|row| !row.store.tiflash && !row.store.is_gone()).collect();
+    let up = tikv.iter().filter(|row| row.store.is_up()).count();
     let level = tikv.iter().map(|row| store_level(&row.store.state)).max()?;
     let (full, hollow) = theme.bar();
     let bar = match tikv.len() {

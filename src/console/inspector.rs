@@ -177,6 +177,7 @@ impl Pen {
 
     /// Spans over the whole width, folded where they must be.
     fn spans(&mut self, label: &str, spans: Vec<Span<'static>>) {
+        let label = self.heading(label);
         for (at, line) in folded(spans, self.rest()).into_iter().enumerate() {
             let mut all = vec![self.label(if at == 0 { label } else { "" })];
             all.extend(line);
@@ -186,14 +187,24 @@ impl Pen {
 
     /// A sentence over the whole width.
     fn told(&mut self, label: &str, text: &str, style: Style) {
+        let label = self.heading(label);
         for (at, piece) in wrap(text, self.rest()).into_iter().enumerate() {
             let head = self.label(if at == 0 { label } else { "" });
             self.lines.push(Line::from(vec![head, Span::styled(piece, style)]));
         }
     }
 
+    /// A label that is longer than its column has a line of its own. Gives what is left to stand beside the text.
+    fn heading<'a>(&mut self, label: &'a str) -> &'a str {
+        if label.chars().count() < LABEL {
+            return label;
+        }
+        let own = span(format!(" {label}"), self.theme.style(Role::Dim));
+        self.lines.push(Line::from(own));
+        ""
+    }
+
     fn label(&self, label: &str) -> Span<'static> {
-        // A label that is longer than its column still ends before what it names.
         span(format!("{} ", pad(&format!(" {label}"), LABEL)), self.theme.style(Role::Dim))
     }
 

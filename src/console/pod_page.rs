@@ -246,7 +246,7 @@ fn store_lines(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     }
     if let Some(heard) = load.last_heartbeat {
         // One that is being emptied is heard of.
-        let away = matches!(store.state.as_str(), "Disconnected" | "Down");
+        let away = store.is_away();
         let since = if away { "down since" } else { "last heard" };
         sheet.line(since, &format!("{} ago ({})", age(heard, app.now), heard.strftime("%Y-%m-%d %H:%M:%SZ")));
     }

@@ -44,6 +44,7 @@ fn called(app: &App) -> String {
             let target = app.plan.as_ref().map_or_else(String::new, |plan| format!("-{}", plan.target.name));
             format!("plan{target}")
         }
+        View::Detail(Subject::Sentence(sentence)) => sentence.clone(),
         View::Detail(Subject::Finding(key)) => {
             format!("finding-{}", key.split_whitespace().next().unwrap_or_default())
         }
@@ -82,9 +83,25 @@ fn report_of(whole: &WholeRun) -> Option<String> {
     report::run_report::markdown(&whole.records, &verified, &approvals)
 }
 
+/// What a ticket is about: of a page its object.
+fn title(view: &View) -> String {
+    match view {
+        View::Detail(Subject::Pod(of)) => format!("pod {of}"),
+        View::Detail(Subject::Member(id)) => format!("PD member {id}"),
+        View::Detail(Subject::Store(id)) => format!("store {id}"),
+        View::Detail(Subject::Cluster(context)) => format!("KubeCluster {context}"),
+        View::Detail(Subject::TidbCluster(of)) => format!("TidbCluster {of}"),
+        View::Detail(Subject::Run(id)) => format!("run {id}"),
+        View::Detail(Subject::Sentence(sentence)) => sentence.clone(),
+        View::Detail(Subject::Finding(key)) => format!("finding {}", key.split(' ').next().unwrap_or_default()),
+        View::Detail(Subject::Certificate(key)) => format!("certificate {key}"),
+        _ => view.title().to_owned(),
+    }
+}
+
 /// What is looked at, when, and how much of the fleet is seen.
 fn head(app: &App) -> String {
-    let mut out = format!("# {}\n\n", cell(app.view().title()));
+    let mut out = format!("# {}\n\n", cell(&title(app.view())));
     out.push_str(&ticket::about("at", &app.now.to_string()));
     if *app.view() == View::Findings {
         // Their list is that of every Database.
@@ -108,6 +125,7 @@ fn head(app: &App) -> String {
 fn body(app: &App) -> String {
     match app.view() {
         View::Findings => findings(app),
+        View::Detail(Subject::Sentence(sentence)) => sentence.clone(),
         View::Detail(Subject::Finding(key)) => app.finding(key).map(ticket::finding).unwrap_or_default(),
         View::Detail(subject) => {
             let page = super::detail::page(app, Theme::new(&app.options), subject, usize::from(WIDE));

@@ -37,14 +37,13 @@ pub fn region_losses(
     labels: Option<&[String]>,
 ) -> Option<Vec<RegionLoss>> {
     let (needed, labels) = max_replicas.zip(labels)?;
-    let counted: Vec<&StoreRow> =
-        stores.iter().filter(|row| !row.store.tiflash && row.store.state != "Tombstone").collect();
+    let counted: Vec<&StoreRow> = stores.iter().filter(|row| !row.store.tiflash && !row.store.is_gone()).collect();
     let places: Option<BTreeSet<&str>> = counted.iter().map(|row| row.kube_cluster.as_deref()).collect();
     let places = places.filter(|places| !places.is_empty())?;
-    let whole = counted.iter().all(|row| row.store.state == "Up");
+    let whole = counted.iter().all(|row| row.store.is_up());
     let losing = |place: &str| {
         // What is on a store that is not Up is lost already.
-        let gone = |row: &&StoreRow| row.kube_cluster.as_deref() == Some(place) || row.store.state != "Up";
+        let gone = |row: &&StoreRow| row.kube_cluster.as_deref() == Some(place) || !row.store.is_up();
         let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) = counted.iter().copied().partition(gone);
         let risk = risk(labels, needed, &here, &left);
         let replicas = risk.replicas.min(spread(labels, needed, &here, &left).unwrap_or(u64::MAX));

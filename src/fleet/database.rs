@@ -94,7 +94,7 @@ impl Database {
     /// leaves them out, and is not known for as long as there are any.
     pub fn away(&self) -> Vec<String> {
         let members = self.members.iter().filter(|member| member.kube_cluster.is_none() && !member.name.is_empty());
-        let stores = self.stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone");
+        let stores = self.stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone());
         let members = members.map(|member| format!("PD member {}", member.name));
         members.chain(stores.map(|row| format!("store {}", row.store.id))).collect()
     }
@@ -114,5 +114,5 @@ fn joined_for_certain(of: &ObjectRef, members: &[Member], stores: &[StoreRow]) -
         || stores.iter().any(|row| row.of.as_ref() == Some(of));
     own && !members.is_empty()
         && members.iter().all(|member| member.pod.is_some())
-        && stores.iter().all(|row| row.of.is_some() || row.store.state == "Tombstone")
+        && stores.iter().all(|row| row.of.is_some() || row.store.is_gone())
 }

@@ -14,6 +14,7 @@ use super::dns::{Served, normal};
 use super::pd::MemberId;
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, KubeCluster, ObjectRef};
+use crate::fleet::kubectl::{kubectl, quote};
 
 /// Who says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,11 +82,9 @@ impl DomainDoubt {
 
     /// The command that puts the old domain back.
     pub fn back(&self) -> Option<String> {
-        let ObjectRef { context, namespace, name } = &self.of;
+        let (kubectl, name) = (kubectl(&self.of), quote(&self.of.name));
         self.old.as_ref().map(|old| {
-            format!(
-                "kubectl --context {context} -n {namespace} patch tidbcluster {name} --type merge -p '{{\"spec\":{{\"clusterDomain\":\"{old}\"}}}}'"
-            )
+            format!("{kubectl} patch tidbcluster {name} --type merge -p '{{\"spec\":{{\"clusterDomain\":\"{old}\"}}}}'")
         })
     }
 }
@@ -136,7 +135,7 @@ fn doubt(
         let served = cluster.dns.serves(&one.domain);
         against(&one.domain) && if now.is_none() { served != Served::No } else { served == Served::Yes }
     }));
-    let rows = stores.iter().filter(|row| row.store.state != "Tombstone" && row.of.as_ref().is_none_or(|at| at == of));
+    let rows = stores.iter().filter(|row| !row.store.is_gone() && row.of.as_ref().is_none_or(|at| at == of));
     all.extend(rows.filter_map(|row| at_store(tc, row)).filter(|one| against(&one.domain) && ours(&one.domain)));
 
     // Members and stores without a domain never had one, whatever a reference says: then the reference is what is wrong.
@@ -231,8 +230,8 @@ fn references(parts: &[Part<'_>], of: &ObjectRef) -> Vec<Witness> {
 }
 
 fn at_store(tc: &TidbCluster, row: &StoreRow) -> Option<Witness> {
-    let component = if row.store.tiflash { Component::Tiflash } else { Component::Tikv };
-    let domain = domain_in(tc, component, row.store.address.split(':').next().unwrap_or_default())?;
+    let component = row.store.component();
+    let domain = domain_in(tc, component, row.store.host())?;
     let value = row.store.address.clone();
     Some(Witness { source: Source::Store(row.store.id), field: "address", value, domain })
 }

@@ -5,32 +5,10 @@
 //! no state but [`Lead::Lost`] is a lost quorum. Not here: counting the votes ([`super::database`]); asking again
 //! (`app::driver`).
 
-use super::database::Database;
 use super::database::rows::Member;
 use super::pd::{MemberId, PdAnswer};
 use super::quorum::{Quorum, votes};
-use super::rollout::component_pods;
-use super::tidbcluster::Component;
-use super::{Fleet, ObjectKey, ObjectRef};
 use crate::counted::counted;
-
-/// The leader's pod with its TidbCluster, else the first one whose PD answered (a bare etcd knows nothing of regions and rules).
-pub fn pod_to_ask(fleet: &Fleet, database: &Database) -> Option<(ObjectRef, ObjectKey)> {
-    let mut first = None;
-    for of in &database.tidb_clusters {
-        let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
-        for pod in component_pods(cluster, tc, Component::Pd) {
-            let key = pod.metadata.key();
-            let answer = cluster.pd.get(&key).and_then(|view| view.answer.as_ref().ok());
-            let Some(answer) = answer.filter(|answer| answer.version.is_some()) else { continue };
-            if answer.leader.is_some() && answer.self_id == answer.leader {
-                return Some((of.clone(), key));
-            }
-            first = first.or_else(|| Some((of.clone(), key)));
-        }
-    }
-    first
-}
 
 /// Who leads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! What **is**: everything we were told about every Kubernetes cluster, as plain data.
 //!
-//! Pure: no tokio, no HTTP, no clock. [`Fleet::apply`] is the only way in, one [`Change`] at a time, whether the
+//! Pure: no tokio, no HTTP, no clock. [`Fleet::apply`] and [`Fleet::moves`] are the only ways in, one [`Change`] at a time, whether the
 //! changes come from a long-lived watch (console) or from one look (`status`, a run). Not here: how we learn it
 //! (`client`), what should happen (`runbook`).
 //!
 //! Neighbours: [`tidbcluster`] and [`workload`] (Kubernetes objects), [`pd`] (what PD says), [`extras`] (what only some ask for),
 //! [`database`] (all joined), [`dns`] and [`corefile`] (which domains a cluster serves),
-//! [`quorum`], [`loss`] and [`rollout`] (arithmetic), [`peer_url`] (the check that no server makes), [`certificate`], [`tls`] and [`expiry`]
+//! [`quorum`], [`loss`] and [`rollout`] (arithmetic), [`peer_url_check`] (the check that no server makes), [`certificate`], [`tls`] and [`certificate_list`]
 //! (what certificates say and should say, and when they end), [`tls_toggle`] (with TLS or without, and as asked?).
 
 pub mod certificate;
@@ -27,7 +27,9 @@ pub mod extras;
 pub mod forward;
 mod freshness;
 pub mod kin;
+pub mod kubectl;
 pub mod lead;
+pub mod leader_pod;
 pub mod log_line;
 pub mod loss;
 pub mod managed_fields;
@@ -230,6 +232,11 @@ impl KubeCluster {
     /// The pods of one namespace, by name: whoever looks for a TidbCluster's own need not walk through all others.
     pub fn pods_in<'a, 'n>(&'a self, namespace: &'n str) -> impl Iterator<Item = &'a Pod> + use<'a, 'n> {
         in_namespace(&self.pods, namespace).map(|(_, pod)| pod)
+    }
+
+    /// The pods of one TidbCluster: those that carry the instance label which TiDB Operator gives them, whatever its name.
+    pub fn pods_of<'a, 't>(&'a self, tc: &'t TidbCluster) -> impl Iterator<Item = &'a Pod> + use<'a, 't> {
+        self.pods_in(tc.namespace()).filter(move |pod| pod.instance() == Some(tc.instance()))
     }
 
     /// What the PD pods of one namespace said.

@@ -44,7 +44,7 @@ const TITLES: [&str; 7] = [
     "one PD cluster id in all TidbClusters",
     "each TidbCluster knows the others' members and stores",
     "each TidbCluster lists all Pump nodes",
-    "every name ends in its own cluster's domain",
+    "each PD member has the name that its TidbCluster gives it",
     "no member beside those of the TidbClusters",
     "each store belongs to exactly one TidbCluster",
     "one PD leader, in one of the TidbClusters",
@@ -70,7 +70,7 @@ pub fn invariants(fleet: &Fleet, database: &Database) -> Vec<Invariant> {
     // So has one of which only PD tells.
     let away = database.members.iter().filter(|member| member.pod.is_none() && !member.name.is_empty());
     let away = away.map(|member| format!("PD member {} is in no cluster that was looked at", member.name));
-    let strange = database.stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone");
+    let strange = database.stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone());
     let strange = strange.map(|row| format!("store {} is in no cluster that was looked at", row.store.id));
     let refers = parts.iter().filter(|part| part.tc.spec.cluster.is_some());
     let refers = refers.filter(|part| !database.joined_for_certain(part.of));
@@ -212,7 +212,7 @@ fn stores(database: &Database, told: &[&PdAnswer]) -> Holding {
     if told.is_empty() {
         return Holding::Unknown("PD did not answer".into());
     }
-    match database.stores.iter().find(|row| row.tidb_cluster.is_none() && row.store.state != "Tombstone") {
+    match database.stores.iter().find(|row| row.tidb_cluster.is_none() && !row.store.is_gone()) {
         Some(row) => Holding::Unknown(format!(
             "store {} ({}) belongs to no TidbCluster of a connected context, or to several",
             row.store.id, row.store.address

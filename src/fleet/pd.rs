@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::tidbcluster::Component;
 use crate::misread::Misread;
 
 /// An etcd member id. Rendered in hex by etcd v2 and by us, in decimal by v3, PD's API and TidbCluster status
@@ -212,6 +213,42 @@ pub struct Store {
     pub labels: BTreeMap<String, String>,
     #[serde(skip)]
     pub load: StoreLoad,
+}
+
+impl Store {
+    /// It answers, and PD places regions on it.
+    pub fn is_up(&self) -> bool {
+        self.state == "Up"
+    }
+
+    /// PD has not heard of it for 20 s or more, and for less than `max-store-down-time`.
+    pub fn is_silent(&self) -> bool {
+        self.state == "Disconnected"
+    }
+
+    /// PD does not hear of it.
+    pub fn is_away(&self) -> bool {
+        self.is_silent() || self.state == "Down"
+    }
+
+    /// It is being emptied, and will be gone.
+    pub fn is_leaving(&self) -> bool {
+        self.state == "Offline"
+    }
+
+    /// It has left for good; PD only remembers it.
+    pub fn is_gone(&self) -> bool {
+        self.state == "Tombstone"
+    }
+
+    pub fn component(&self) -> Component {
+        if self.tiflash { Component::Tiflash } else { Component::Tikv }
+    }
+
+    /// Its address without the port.
+    pub fn host(&self) -> &str {
+        self.address.split(':').next().unwrap_or_default()
+    }
 }
 
 /// What PD knows of a store beyond its place; `None` and empty mean "not told".

@@ -120,10 +120,7 @@ pub fn stateful_set<'a>(cluster: &'a KubeCluster, tc: &TidbCluster, component: C
 
 /// The pods of one component, by ordinal.
 pub fn component_pods<'a>(cluster: &'a KubeCluster, tc: &TidbCluster, component: Component) -> Vec<&'a Pod> {
-    let mut pods: Vec<&Pod> = cluster
-        .pods_in(tc.namespace())
-        .filter(|pod| pod.instance() == Some(tc.instance()) && pod.component() == Some(component.key()))
-        .collect();
+    let mut pods: Vec<&Pod> = cluster.pods_of(tc).filter(|pod| pod.component() == Some(component.key())).collect();
     pods.sort_by_key(|pod| (pod.ordinal(), pod.metadata.name.clone()));
     pods
 }

@@ -6,6 +6,7 @@
 //! operator's status, clientURLs where PD told them). Pure. Not here: the client's TLS (`client::wire::pd_tls`), certificates
 //! ([`super::tls`]).
 
+use crate::fleet::kubectl::{kubectl, place};
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -198,9 +199,9 @@ impl Toggle {
 
     /// The cure as command lines.
     pub fn cure(&self) -> String {
-        let ObjectRef { context, namespace, name } = &self.of;
-        let kubectl = format!("kubectl --context {context} -n {namespace}");
-        let look = format!("tidepilot --context {context} -n {namespace} status");
+        let name = &self.of.name;
+        let kubectl = kubectl(&self.of);
+        let look = format!("tidepilot {} status", place(&self.of));
         self.told(|step| match step {
             Step::PutBack => format!(
                 "put it back: {kubectl} patch tidbcluster {name} --type merge -p '{{\"spec\":{{\"tlsCluster\":{{\"enabled\":{}}}}}}}'",

@@ -77,7 +77,7 @@ pub fn versions(fleet: &Fleet, database: &Database) -> Vec<String> {
         });
         pods.into_iter().flatten().collect::<Vec<_>>()
     });
-    let stores = database.stores.iter().filter(|row| row.store.state != "Tombstone" && !row.store.version.is_empty());
+    let stores = database.stores.iter().filter(|row| !row.store.is_gone() && !row.store.version.is_empty());
     let stores = stores.map(|row| format!("v{}", row.store.version.trim_start_matches('v')));
     let mut all: Vec<String> = told.chain(pd).chain(stores).collect();
     all.sort();

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::fleet::database::{Database, Member, answers};
 use crate::fleet::dns::Likeness;
 use crate::fleet::extras::PdDetails;
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
@@ -95,7 +96,7 @@ impl<'a> CheckContext<'a> {
 
     /// Up TiKV (or TiFlash) stores.
     pub fn up(&self, tiflash: bool) -> usize {
-        self.database.stores.iter().filter(|row| row.store.tiflash == tiflash && row.store.state == "Up").count()
+        self.database.stores.iter().filter(|row| row.store.tiflash == tiflash && row.store.is_up()).count()
     }
 
     /// Up stores that a part is about to give away, going by the replicas that it asks for.
@@ -103,7 +104,7 @@ impl<'a> CheckContext<'a> {
         let own = self.database.stores.iter().filter(|row| {
             row.of.as_ref() == Some(part.of)
                 && row.store.tiflash == (component == Component::Tiflash)
-                && row.store.state == "Up"
+                && row.store.is_up()
         });
         let wanted = match part.deleting() {
             true => 0,
@@ -159,8 +160,4 @@ impl Part<'_> {
     pub fn operator_line(&self) -> String {
         self.cluster.operator_version.clone().unwrap_or_else(|| "not known".into())
     }
-}
-
-pub fn kubectl(of: &ObjectRef) -> String {
-    format!("kubectl --context {} -n {}", of.context, of.namespace)
 }

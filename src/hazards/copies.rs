@@ -42,7 +42,7 @@ fn pd_ctl(scene: &CheckContext<'_>, what: &str) -> String {
 /// Up TiKV stores of each KubeCluster.
 fn by_context<'a>(scene: &CheckContext<'a>) -> BTreeMap<&'a str, Vec<&'a StoreRow>> {
     let mut all: BTreeMap<&str, Vec<&StoreRow>> = BTreeMap::new();
-    let up = scene.database.stores.iter().filter(|row| !row.store.tiflash && row.store.state == "Up");
+    let up = scene.database.stores.iter().filter(|row| !row.store.tiflash && row.store.is_up());
     for (context, row) in up.filter_map(|row| Some((row.kube_cluster.as_deref()?, row))) {
         all.entry(context).or_default().push(row);
     }
@@ -64,7 +64,7 @@ fn tells_apart(label: &str, places: &BTreeMap<&str, Vec<&StoreRow>>) -> bool {
 /// 81. All copies of a region may lie in one KubeCluster; or, where there are three or more, so many that losing it stops them.
 fn copies_not_spread(scene: &CheckContext<'_>) -> Vec<Finding> {
     let places = by_context(scene);
-    let strangers = scene.database.stores.iter().any(|row| row.of.is_none() && row.store.state != "Tombstone");
+    let strangers = scene.database.stores.iter().any(|row| row.of.is_none() && !row.store.is_gone());
     // What lies out of sight may be what keeps them apart.
     if places.len() < 2 || strangers {
         return Vec::new();

@@ -5,6 +5,7 @@
 //! not. Not here: what is wrong ([`crate::fleet::tls`]), which hazard it is ([`crate::hazards::network_tls`]).
 
 use crate::fleet::certificate::SecretFacts;
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::tls::{CertificateFault, CertificateFaultKind, authority_secret, between, out_of_time, trust};
 use crate::fleet::{Fleet, ObjectRef};
@@ -15,7 +16,7 @@ const USUAL_NAME: &str = "TiDB";
 
 pub(super) fn cure(scene: &CheckContext<'_>, part: &Part<'_>, trouble: &CertificateFault) -> String {
     let of = part.of;
-    let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
+    let kubectl = kubectl(of);
     match trouble.kind {
         CertificateFaultKind::Unseen => {
             return format!("let this user read it: {kubectl} auth can-i get secret/{}", trouble.secret);

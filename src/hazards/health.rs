@@ -2,6 +2,7 @@
 
 use crate::counted::counted;
 use crate::fleet::database::StoreRow;
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::lead::Lead;
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::suspended_words;
@@ -56,7 +57,7 @@ fn sick_pods(scene: &CheckContext<'_>) -> String {
     };
     let lines: Vec<String> = placed
         .map(|(of, pod)| {
-            let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
+            let kubectl = kubectl(&of);
             // It ends again for a reason that its log tells; once that is gone, and while the others are a majority, it is
             // made anew.
             match loops(&of, pod) && scene.database.lead == Lead::Leads {

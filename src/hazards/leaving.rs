@@ -9,9 +9,10 @@ use crate::counted::{counted, is};
 use crate::fleet::database::{Member, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
+use crate::fleet::kubectl::kubectl;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
-use crate::hazards::check_context::{CheckContext, Part, kubectl};
+use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
 pub(super) const ALL: &[OfDatabase] = &[

@@ -35,6 +35,7 @@ use serde::{Serialize, Serializer};
 
 use crate::fleet::database::{Database, Member, databases};
 use crate::fleet::extras::Extra;
+use crate::fleet::kubectl::quote;
 use crate::fleet::lead::Lead;
 use crate::fleet::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use crate::fleet::object::{ObjectId, ObjectKind};
@@ -372,10 +373,20 @@ fn told(mut found: Finding, fleet: &Fleet, problem: &Problem, pd_seen: Option<Ti
     let whole = |about: &&crate::fleet::subject::Subject| about.kind == "TidbCluster";
     let of = problem.about.iter().find(whole).or(problem.about.first());
     let advice = problem.kind.what_to_do();
-    found.then(of.map_or_else(
-        || advice.to_owned(),
-        |of| advice.replace("CONTEXT", &of.context).replace("NAMESPACE", &of.namespace).replace("NAME", &of.name),
-    ))
+    found.then(of.map_or_else(|| advice.to_owned(), |of| filled(advice, of)))
+}
+
+/// Advice with its place in it; a name that holds one of the words stays as it is.
+fn filled(advice: &str, of: &Subject) -> String {
+    let place = [("NAMESPACE", &of.namespace), ("CONTEXT", &of.context), ("NAME", &of.name)];
+    let (mut text, mut rest) = (String::new(), advice);
+    while let Some((at, (word, value))) =
+        place.iter().filter_map(|one| Some((rest.find(one.0)?, one))).min_by_key(|(at, _)| *at)
+    {
+        text = text + &rest[..at] + &quote(value);
+        rest = &rest[at + word.len()..];
+    }
+    text + rest
 }
 
 /// What a closer look would have shown of a Database, and nobody took.

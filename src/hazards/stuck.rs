@@ -107,7 +107,7 @@ fn store_of<'a>(scene: &CheckContext<'a>, part: &Part<'_>, pod: &Pod) -> Option<
     let own = |row: &&crate::fleet::database::StoreRow| {
         row.of.as_ref() == Some(part.of) && row.pod.as_deref() == Some(pod.metadata.name.as_str())
     };
-    scene.database.stores.iter().filter(own).map(|row| &row.store).find(|store| store.state != "Tombstone")
+    scene.database.stores.iter().filter(own).map(|row| &row.store).find(|store| !store.is_gone())
 }
 
 /// 78. The operator takes no store out whose pod does not carry its id, and says so only in its log.

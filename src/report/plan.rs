@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::markdown::{block, cell, code};
 use crate::counted::counted;
+use crate::fleet::kubectl::quote;
 use crate::runbook::action::Reversibility;
 use crate::runbook::actions::Action;
-use crate::runbook::actions::requests::{manifest, quote};
+use crate::runbook::actions::requests::manifest;
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
 use crate::runbook::plan::digest::digest;
 use crate::runbook::plan::{CheckResult, CheckState, Confirm, Plan, PlannedStep, Rehearsal};

@@ -121,7 +121,7 @@ fn database_text(database: &Database, wide: bool, runs: &[Standing]) -> String {
         out.push('\n');
         out.push_str(&stores_text(database));
     }
-    let up = database.stores.iter().filter(|row| row.store.state == "Up").count();
+    let up = database.stores.iter().filter(|row| row.store.is_up()).count();
     if !database.stores.is_empty() {
         out.push_str(&format!("Stores: {up} of {} Up", database.stores.len()));
         if let Some(replicas) = database.max_replicas {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::ByteString;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject;
@@ -76,11 +76,11 @@ fn put(store: &Store, namespace: &str, name: &str, identity: &Identity, authorit
 
 /// Base64, as Secrets and kubeconfigs want it.
 pub fn encode(bytes: &[u8]) -> Value {
-    serde_json::to_value(ByteString(bytes.to_vec())).expect("bytes always become a string")
+    Value::String(BASE64_STANDARD.encode(bytes))
 }
 
 fn decode(value: &Value) -> Option<Vec<u8>> {
-    serde_json::from_value::<ByteString>(value.clone()).ok().map(|bytes| bytes.0)
+    BASE64_STANDARD.decode(value.as_str()?).ok()
 }
 
 /// The names of the Secrets that a pod mounts.

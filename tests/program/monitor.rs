@@ -1,9 +1,12 @@
 //! `tidepilot monitor` over plain HTTP, read by hand and by promtool where it is there.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::common::{Demo, LONG, Room, effects, eventually};
 
@@ -90,6 +93,39 @@ fn metrics_say_what_status_says_and_send_nothing() {
     assert_eq!(monitor.get("/healthz", "").0, 200);
     assert_eq!(monitor.get("/nothing", "").0, 404);
     assert_eq!(effects(&demo.log()), Vec::<String>::new());
+}
+
+/// What an open run brings about fires no alert, as it is nothing wrong to `check`.
+#[test]
+fn what_an_open_run_accounts_for_is_no_finding() {
+    let demo = Demo::start("default", 2);
+    let monitor = Monitor::start(&demo, &[]);
+    let of = "legacy/pingcap/basic";
+    let (target, confirm) = (format!("tidbCluster={of}"), ["--confirm", of, "--yes"]);
+    let run = ["run", "migrate-cluster-domain", "--set", &target, "--set", "clusterDomain=cluster1.com"];
+    let mut run = demo.command(&[&run[..], &confirm].concat()).spawn().expect("the binary starts");
+    // Expected just before and just after the look of the monitor, so also in it.
+    let expected = || -> BTreeSet<String> {
+        let found: Value = serde_json::from_str(&demo.run(&["check", "-o", "json"]).stdout).expect("JSON");
+        let all = found["findings"].as_array().expect("a list").iter();
+        let all = all.filter(|one| one["expected"].is_string() && one["severity"] != "info");
+        all.map(|one| one["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let told = eventually("something that is expected", LONG, || {
+        let before = expected();
+        std::thread::sleep(Duration::from_millis(2500));
+        let told = monitor.metrics();
+        let both: Vec<String> = expected().intersection(&before).cloned().collect();
+        (!both.is_empty()).then_some((both, told))
+    });
+    let _ = run.kill();
+    let _ = run.wait();
+    let (ids, text) = told;
+    assert!(text.contains("tidepilot_open_runs 1"), "{text}");
+    for id in ids {
+        let line = text.lines().find(|line| line.starts_with("tidepilot_findings{") && line.contains(&id));
+        assert_eq!(line, None, "{id} is expected");
+    }
 }
 
 /// Whoever may connect must not be able to have the kubelet end the pod by sitting there.

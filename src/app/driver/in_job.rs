@@ -21,7 +21,7 @@ use crate::client::share::open_run::{self, Head};
 use crate::client::wire::agent;
 use crate::client::{RequestError, RequestErrorKind};
 use crate::counted::{counted, has};
-use crate::runbook::actions::requests::quote;
+use crate::fleet::kubectl::quote;
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::digest::{digest, moved};
 use crate::runbook::plan::overrule;

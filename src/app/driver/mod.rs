@@ -1,10 +1,10 @@
 //! Opens runs and drives them: the journal and the lease before the first step, an end in words after the last.
 //!
-//! Not here: the loop itself ([`drive`]), what to do next (`runbook::run::engine` decides) and how it is done on the wire (`client`). A face watches
+//! Not here: the loop itself ([`run_loop`]), what to do next (`runbook::run::engine` decides) and how it is done on the wire (`client`). A face watches
 //! through a channel of [`RunMessage`]s and answers gates through another; the driver never prints.
 //!
-//! Neighbours: [`drive`] and [`hands`] (the loop and what it touches the world with), [`guard`] and [`run_journal`] (the
-//! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`ended`]
+//! Neighbours: [`run_loop`] and [`hands`] (the loop and what it touches the world with), [`guard`] and [`run_journal`] (the
+//! lease, the journal in both places), [`going_on`] and [`take_over`] (a run of this machine, of somebody else), [`run_end`]
 //! (how it ended, in words), [`waiting`] (how long nothing has moved), [`approve`] and [`approved`] (the second person),
 //! [`journals`] and [`copies`] (runs read back, here and there), [`open_work`] (what is half done), [`session`] (the
 //! console's effects), [`jobs`] and [`in_job`] (a run that a Kubernetes Job drives: who submits it, what its pod does), [`telling`] (what people elsewhere are told of a run), [`saved`] (what a person keeps of a screen), [`runbook_catalog`] (the runbooks at hand).
@@ -147,12 +147,12 @@ impl Driver {
         }
     }
 
-    /// With these runbooks; without, only the shipped ones are known.
     /// The language of whoever reads what this driver tells.
     pub(super) fn lang(&self) -> Lang {
         self.shelf.lang
     }
 
+    /// With these runbooks; without, only the shipped ones are known.
     pub fn with_shelf(self, shelf: RunbookCatalog) -> Self {
         Self { shelf, ..self }
     }

@@ -192,7 +192,9 @@ impl Session {
             Effect::Start(_) | Effect::Resume { .. }
                 if self.driving.as_ref().is_some_and(|d| !d.task.is_finished()) =>
             {
-                let sentence = "a run is under way in this console already; one at a time".to_owned();
+                let sentence =
+                    "a run is under way in this console already, one at a time: `:run` shows it, p there pauses it"
+                        .to_owned();
                 self.say(Message::Fault(sentence)).await;
             }
             Effect::Start(plan) => self.start(*plan),

@@ -18,15 +18,19 @@ pub const SPEC: ViewSpec = ViewSpec {
 };
 
 fn rows(app: &App) -> Vec<Row> {
-    let mut all: Vec<_> = app.runbooks.iter().enumerate().collect();
-    // Those that the object under the cursor fills come first, the nearest on top.
-    all.sort_by_key(|(_, runbook)| std::cmp::Reverse(app.fits(runbook, app.hint())));
-    let offers = all.into_iter().flat_map(|(index, runbook)| {
+    let offers = app.runbooks.iter().enumerate().flat_map(|(index, runbook)| {
         let either = app.about_one_or_all(runbook);
         let ways: &[Option<bool>] = if either { &[Some(true), Some(false)] } else { &[None] };
         ways.iter().map(move |pod| (index, runbook, *pod))
     });
-    let rows = offers.map(|(index, runbook, pod)| {
+    let mut offers: Vec<_> = offers.collect();
+    // Those that the object under the cursor fills come first, the nearest on top; what would touch more than that object comes
+    // after all that help with it alone, whatever its state: no key leads from one pod to all of them by habit.
+    offers.sort_by_key(|(_, runbook, pod)| {
+        let fits = app.fits(runbook, app.hint());
+        std::cmp::Reverse(if *pod == Some(false) { (fits.min(1), 1) } else { (fits, 0) })
+    });
+    let rows = offers.into_iter().map(|(index, runbook, pod)| {
         let word = if runbook.experimental { "experimental" } else { "" };
         let key = if pod == Some(true) { format!("{} pod", runbook.id) } else { runbook.id.clone() };
         let item = Item::Runbook { index, pod };

@@ -13,7 +13,7 @@ use crate::app::driver::now;
 use crate::client::jobs::access::{Access, Unknown};
 use crate::client::jobs::manifest::Order;
 use crate::counted::counted;
-use crate::runbook::actions::requests::quote;
+use crate::fleet::kubectl::quote;
 use crate::runbook::plan::digest::{digest, moved};
 use crate::runbook::plan::overrule;
 use crate::runbook::plan::{Confirm, Plan, answers};

@@ -259,5 +259,5 @@ fn signed(of: &X509Certificate<'_>, by: &X509Certificate<'_>) -> bool {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(bytes)
 }

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use jiff::Timestamp;
-use k8s_openapi::ByteString;
 use serde_json::Value;
 
 use super::manifest::KUBECONFIG;
@@ -40,7 +40,7 @@ pub async fn of(link: &Link, namespace: &str, secret: &str) -> Result<Access, Un
     };
     let bad = |why: &str| Unknown::Bad(format!("Secret {secret} in {place} {why}"));
     let data = found["data"][KUBECONFIG].as_str().ok_or_else(|| bad("has no key kubeconfig"))?;
-    let bytes = decoded(data).ok_or_else(|| bad("is not base64"))?;
+    let bytes = BASE64_STANDARD.decode(data.trim()).ok().ok_or_else(|| bad("is not base64"))?;
     let parsed = parse(bytes, Path::new(KUBECONFIG)).map_err(|_| bad("holds no kubeconfig that can be read"))?;
     let mut access = Access::new();
     for context in &parsed.contexts {
@@ -55,15 +55,9 @@ pub async fn of(link: &Link, namespace: &str, secret: &str) -> Result<Access, Un
 
 /// Until when a token of Kubernetes (a JWT) lives, as it says itself; its signature is the server's business.
 pub(crate) fn end_of(token: &str) -> Option<Timestamp> {
-    // A JWT has the alphabet of URLs and no padding.
-    let body = token.split('.').nth(1)?.replace('-', "+").replace('_', "/");
-    let body = decoded(&format!("{body}{}", "=".repeat((4 - body.len() % 4) % 4)))?;
+    let body = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&body).ok()?;
     Timestamp::from_second(claims["exp"].as_i64()?).ok()
-}
-
-fn decoded(data: &str) -> Option<Vec<u8>> {
-    serde_json::from_value::<ByteString>(Value::String(data.trim().to_owned())).ok().map(|bytes| bytes.0)
 }
 
 #[cfg(test)]

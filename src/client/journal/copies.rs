@@ -85,7 +85,7 @@ fn lock_id(file: &File) -> Option<String> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let file = file.metadata().ok()?;
     let digest = Sha256::digest(format!("{} {} {}", boot.trim(), file.dev(), file.ino()));
-    Some(digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect())
+    Some(hex::encode(&digest[..12]))
 }
 
 /// Whether a process has a journal locked now, and so drives its run. Nothing is kept: a shared lock, given back at once,

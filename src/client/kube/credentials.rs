@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::client::{now, plain};
-use crate::runbook::actions::requests::quote;
+use crate::fleet::kubectl::quote;
 
 /// How long a failure is believed before the plugin is tried again.
 const FAILURE_KEPT: SignedDuration = SignedDuration::from_secs(30);

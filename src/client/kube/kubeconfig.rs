@@ -9,13 +9,13 @@ mod merging;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kube::config::{AuthInfo, Cluster, Context, Kubeconfig, NamedAuthInfo, NamedCluster, NamedContext};
 
 use serde_json::Value;
 
 use self::merging::{each_for_itself, first_wins, short};
 use crate::client::kube::connect_error::ConnectError;
-use crate::client::kube::login::base64;
 use crate::client::plain;
 use crate::files::{Allowed, CREDENTIAL_LIMIT, FileError, KUBECONFIG_LIMIT, read as read_file};
 
@@ -71,7 +71,7 @@ impl Entry {
         let mut own = self.cluster.as_deref().cloned().ok_or_else(|| format!("{} names no cluster", self.name))?;
         if let Some(file) = own.certificate_authority.take().filter(|file| !file.is_empty()) {
             let read = read_file(Path::new(&file), Allowed::Plain, CREDENTIAL_LIMIT);
-            own.certificate_authority_data = Some(base64(&read.map_err(|error| error.to_string())?));
+            own.certificate_authority_data = Some(BASE64_STANDARD.encode(read.map_err(|error| error.to_string())?));
         }
         serde_json::to_value(own).map_err(|error| error.to_string())
     }
@@ -225,7 +225,6 @@ fn absolute(config: &mut Kubeconfig, file: &Path) {
     }
 }
 
-/// Clusters or users by name, each with the number of its file.
 /// Why no credentials, or none that can be right, are sent with a context.
 fn unfit_user(context: &str, name: &str, user: Option<&AuthInfo>) -> Option<String> {
     if name.is_empty() {

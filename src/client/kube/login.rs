@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
-use k8s_openapi::ByteString;
 use kube::config::Kubeconfig;
 
 use crate::files::{Allowed, CREDENTIAL_LIMIT, read_async};
@@ -99,15 +99,7 @@ fn empty(data: Option<&str>) -> bool {
 async fn content(field: &str, file: Option<String>) -> Result<Option<String>, String> {
     let Some(file) = file.filter(|file| !file.is_empty()) else { return Ok(None) };
     let bytes = read_async(PathBuf::from(file), Allowed::Plain, CREDENTIAL_LIMIT).await;
-    bytes.map(|bytes| Some(base64(&bytes))).map_err(|error| format!("{field} {error}"))
-}
-
-/// The base64 of a kubeconfig's `*-data` field.
-pub(in crate::client) fn base64(bytes: &[u8]) -> String {
-    match serde_json::to_value(ByteString(bytes.to_vec())) {
-        Ok(serde_json::Value::String(encoded)) => encoded,
-        _ => String::new(),
-    }
+    bytes.map(|bytes| Some(BASE64_STANDARD.encode(bytes))).map_err(|error| format!("{field} {error}"))
 }
 
 /// The proxy on the way to an API server.

@@ -20,7 +20,7 @@ use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::{encode, pd, plain};
 use crate::fleet::database::{Database, databases};
 use crate::fleet::extras::{Claim, Controller, Event, Extra, Extras, Operator, Policy, RecordGuard};
-use crate::fleet::lead::pod_to_ask;
+use crate::fleet::leader_pod::pod_to_ask;
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::tls::{authority_secret, wanted_of};

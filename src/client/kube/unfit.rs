@@ -2,8 +2,8 @@
 //!
 //! Looked at once the files that it names are read. Not here: tokens (`login`), plugins (`credentials`), what a server answers.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::Uri;
-use k8s_openapi::ByteString;
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -71,7 +71,7 @@ fn certificates(what: &str, data: &str) -> Option<String> {
 }
 
 fn decoded(data: &str) -> Option<Vec<u8>> {
-    serde_json::from_value::<ByteString>(serde_json::Value::String(data.trim().to_owned())).ok().map(|bytes| bytes.0)
+    BASE64_STANDARD.decode(data.trim()).ok()
 }
 
 fn login(name: &str, user: &AuthInfo) -> Option<String> {
@@ -108,7 +108,6 @@ fn login(name: &str, user: &AuthInfo) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::kube::login::base64;
     use serde_json::{Value, json};
 
     fn said(cluster: Value, user: Value) -> Option<String> {
@@ -121,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_with_the_field_that_has_it() {
-        let hello = base64(b"hello");
+        let hello = BASE64_STANDARD.encode(b"hello");
         let server = |server: &str| said(json!({"server": server}), json!({}));
         let with = |cluster: Value| {
             let mut whole = json!({"server": "https://a:6443"});

@@ -20,6 +20,7 @@ use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
 use crate::client::{encode, plain};
+use crate::fleet::kubectl::kubectl_in;
 use crate::runbook::plan::rights::APPROVALS_POLICY as POLICY;
 use crate::runbook::run::approval::{Approval, IdentityProof};
 use crate::runbook::run::people::NamedBy;
@@ -40,13 +41,13 @@ pub async fn publish(link: &Link, permit: &WritePermit, namespace: &str, approva
             match there {
                 Some(there) if same(&there, approval) => Ok(false),
                 Some(there) => Err(format!(
-                    "{} is there and says something else ({} of {} for attempt {} of {}); delete it first: kubectl --context {} -n {namespace} delete configmap {}",
+                    "{} is there and says something else ({} of {} for attempt {} of {}); delete it first: {} -n {namespace} delete configmap {}",
                     approval.object,
                     if there.plan == approval.plan { "the approval" } else { "an approval of another plan" },
                     there.user,
                     there.attempt,
                     there.step.as_deref().unwrap_or("an item that it does not name"),
-                    link.context(),
+                    kubectl_in(link.context()),
                     approval.object
                 )),
                 None => Err(format!(
@@ -141,7 +142,7 @@ pub async fn policy_holds(link: &Link, permit: &WritePermit, namespace: &str, wh
 /// The name of the object: one for each run, step, attempt, question and user.
 pub fn object_name(run: &str, step: &str, attempt: u32, question: &str, user: &str) -> String {
     let hash = Sha256::digest(json!([step, attempt, question, user]).to_string().as_bytes());
-    let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(&hash[..6]);
     format!("tidepilot-approval-{}-{hash}", run.to_ascii_lowercase().replace('_', "-"))
 }
 

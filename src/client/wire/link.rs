@@ -197,7 +197,7 @@ impl Link {
         let proxy = cluster.proxy_url.as_deref().unwrap_or_default();
         let name = cluster.tls_server_name.as_deref().unwrap_or_default();
         let digest = Sha256::digest(format!("{trust} {proxy} {name}").as_bytes());
-        Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex::encode(digest))
     }
 
     /// What the kubeconfig says of this context.

@@ -26,7 +26,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// 30 s. `TIDEPILOT_LEASE_S` shortens it for tests.
+    /// 30 s. `TIDEPILOT_LEASE_S` gives another, 1 to 300 s.
     pub fn from_environment() -> Self {
         let asked = std::env::var("TIDEPILOT_LEASE_S").ok().and_then(|text| text.parse().ok());
         Self::of_seconds(asked.filter(|s| (1..=LONGEST_S).contains(s)).unwrap_or(30))

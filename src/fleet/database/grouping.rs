@@ -69,8 +69,8 @@ impl Node<'_> {
             });
             member
                 || answer.stores.iter().any(|store| {
-                    let component = if store.tiflash { Component::Tiflash } else { Component::Tikv };
-                    other.runs(store.address.split(':').next().unwrap_or_default(), component, near)
+                    let component = store.component();
+                    other.runs(store.host(), component, near)
                 })
         })
     }

@@ -147,9 +147,9 @@ pub(super) fn join_stores(
     let mut rows: Vec<StoreRow> = stores
         .into_values()
         .map(|store| {
-            let host = normal(store.address.split(':').next().unwrap_or_default());
+            let host = normal(store.host());
             let pod = host.split('.').next().unwrap_or_default();
-            let component = if store.tiflash { Component::Tiflash } else { Component::Tikv };
+            let component = store.component();
             let owners = known.iter().filter(|(_, _, tc)| {
                 let base = format!("{pod}.{}-{}-peer.{}.svc", tc.name(), component.key(), tc.namespace());
                 let full = tc.plain_domain().map(|domain| format!("{base}.{domain}"));

@@ -99,13 +99,13 @@ pub(super) fn judge_tidb_cluster(
 /// Stores that are not Up, and those that belong to nothing that is seen.
 pub(super) fn judge_stores(stores: &[StoreRow], problems: &mut Vec<Problem>, unseen: &mut NotSeenList) {
     let about = |row: &StoreRow| Subject::of_pd("store", row.store.id.to_string());
-    for row in stores.iter().filter(|row| !matches!(row.store.state.as_str(), "Up" | "Tombstone")) {
+    for row in stores.iter().filter(|row| !(row.store.is_up() || row.store.is_gone())) {
         let sentence = format!("store {} ({}) is {}", row.store.id, row.store.address, row.store.state);
         let heard = row.store.load.last_heartbeat;
         problems.push(Problem::new(ProblemKind::StoreNotUp, about(row), sentence).since(heard));
     }
     leaderless(stores, unseen);
-    for row in stores.iter().filter(|row| row.of.is_none() && row.store.state != "Tombstone") {
+    for row in stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone()) {
         let sentence = format!("store {} ({}) belongs to no TidbCluster that is seen", row.store.id, row.store.address);
         unseen.push(NotSeen::new(NotSeenKind::StoreNotConnected, [about(row)], sentence));
     }
@@ -113,7 +113,7 @@ pub(super) fn judge_stores(stores: &[StoreRow], problems: &mut Vec<Problem>, uns
 
 /// Every store may be Up, as after all of them were suspended, and none lead anything yet.
 fn leaderless(stores: &[StoreRow], unseen: &mut NotSeenList) {
-    let tikv = || stores.iter().filter(|row| !row.store.tiflash && row.store.state != "Tombstone");
+    let tikv = || stores.iter().filter(|row| !row.store.tiflash && !row.store.is_gone());
     let regions = total(tikv().map(|row| row.store.region_count));
     if regions > 0 && tikv().all(|row| row.store.leader_count == 0) {
         let about = tikv().map(|row| Subject::of_pd("store", row.store.id.to_string()));

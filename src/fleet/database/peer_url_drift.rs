@@ -1,7 +1,7 @@
 //! Drift: a PD member whose peerURL is not the one that its TidbCluster asks for.
 //!
 //! Not here: which URL is expected ([`TidbCluster::expected_peer_url`]), when two URLs are the same ([`peer_url_check::normal`]), which
-//! ones are never sent ([`peer_url`]).
+//! ones are never sent ([`peer_url_check`]).
 
 use super::rows::Member;
 use crate::fleet::peer_url_check;

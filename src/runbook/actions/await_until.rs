@@ -9,11 +9,12 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{place, quote};
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::{Sending, place, quote};
+use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::actions::script::Script;
 

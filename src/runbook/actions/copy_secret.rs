@@ -11,12 +11,13 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{place, quote};
 use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
-use crate::runbook::actions::requests::{Sending, copied_secret, place, quote};
+use crate::runbook::actions::requests::{Sending, copied_secret};
 use crate::runbook::actions::rights::{Need, Reach, of_object};
 use crate::runbook::actions::script::Script;
 

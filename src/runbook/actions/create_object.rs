@@ -11,13 +11,14 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::quote;
 use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
 use crate::runbook::actions::danger;
 use crate::runbook::actions::judge::{Judged, Look, deleting};
-use crate::runbook::actions::requests::{Sending, manifest, quote};
+use crate::runbook::actions::requests::{Sending, manifest};
 use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::actions::script::Script;
 

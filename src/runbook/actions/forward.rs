@@ -6,7 +6,7 @@
 //! what is left ([`crate::runbook::run::remaining`]).
 
 use crate::fleet::ObjectRef;
-use crate::runbook::actions::shell::{place, quote};
+use crate::fleet::kubectl::{place, quote};
 
 /// The shell function `pd CONTEXT NAMESPACE POD DATABASE METHOD PATH [BODY]`; needs no other. `certificates`: curl's flags
 /// where PD speaks TLS.

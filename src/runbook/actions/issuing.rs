@@ -5,9 +5,9 @@
 
 use crate::fleet::ObjectRef;
 use crate::fleet::certificate::Usage;
+use crate::fleet::kubectl::{place, quote};
 use crate::runbook::action::Signer;
 use crate::runbook::actions::IssueCertificate;
-use crate::runbook::actions::requests::{place, quote};
 
 /// What stands in the subject of a CA beside common name and organization, as the vendor's `ca-csr.json` has it: no certificate
 /// that it signs is called like it. OpenSSL takes a certificate of its CA's name for self-signed where no key ids are,

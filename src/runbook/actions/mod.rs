@@ -31,7 +31,6 @@ pub mod requests;
 pub mod retold;
 pub mod rights;
 pub(super) mod script;
-pub mod shell;
 mod transfer_pd_leader;
 mod update_peer_url;
 mod wait_rollout;

@@ -12,14 +12,15 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{kubectl, place, quote};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look};
 use crate::runbook::actions::network::probe_at;
-use crate::runbook::actions::requests::{Sending, place, quote};
+use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::{Script, comment, kubectl};
+use crate::runbook::actions::script::{Script, comment};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,6 +12,7 @@ use super::back::{Back, Part, Sets, Undoing};
 use super::bad_with::BadWith;
 use super::{Action, ActionKind, Does, WaitRollout, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{kubectl, place, quote};
 use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::MembershipApi;
@@ -21,9 +22,9 @@ use crate::runbook::Observation;
 use crate::runbook::actions::danger;
 use crate::runbook::actions::judge::{Judged, Look, shown};
 use crate::runbook::actions::merge;
-use crate::runbook::actions::requests::{Sending, place, quote, tidb_cluster_path};
+use crate::runbook::actions::requests::{Sending, tidb_cluster_path};
 use crate::runbook::actions::rights::{Need, Reach, Right};
-use crate::runbook::actions::script::{Script, kubectl};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatchTidbCluster {

@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::requests::quote;
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::quote;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::runbook::action::Request;
 use crate::runbook::actions::forward;

@@ -11,13 +11,14 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{kubectl, place, quote};
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::runbook::Observation;
 use crate::runbook::actions::judge::{Judged, Look, views_of};
-use crate::runbook::actions::requests::{Sending, place, quote};
+use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::{Script, kubectl};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbePeerUrl {

@@ -6,11 +6,10 @@
 use serde_json::{Value, json};
 
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{place, quote};
 use crate::fleet::object::ObjectKind;
 use crate::fleet::pd::MembershipApi;
 use crate::runbook::action::Request;
-pub(in crate::runbook) use crate::runbook::actions::shell::place;
-pub use crate::runbook::actions::shell::quote;
 
 /// What a request is made with beside its action.
 pub(in crate::runbook) struct Sending<'a> {

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 
 use crate::fleet::ObjectRef;
 use crate::fleet::pd::MembershipApi;
-use crate::runbook::actions::requests::quote;
 use crate::runbook::image::Image;
 
 /// The place of one step.
@@ -36,11 +35,6 @@ impl Script<'_> {
         let _ = writeln!(self.out, "# watch: {}", comment(self.line));
         self.out.push_str("printf 'enter when it holds: '; read -r _\n");
     }
-}
-
-/// The beginning of a line about an object's namespace.
-pub(in crate::runbook) fn kubectl(of: &ObjectRef) -> String {
-    format!("kubectl --context {} -n {}", quote(&of.context), quote(&of.namespace))
 }
 
 /// Text that cannot leave its comment.

@@ -14,6 +14,7 @@ use super::bad_with::BadWith;
 use super::{Action, ActionKind, Does, ProbePeerUrl, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
 use crate::fleet::database::{Member, database_of};
+use crate::fleet::kubectl::quote;
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
 use crate::fleet::peer_url_check;
@@ -21,7 +22,7 @@ use crate::fleet::tls_toggle::speaks_tls;
 use crate::runbook::actions::forward;
 use crate::runbook::actions::judge::{Judged, Look, pd_answers, views_of};
 use crate::runbook::actions::pd_requests::update_request;
-use crate::runbook::actions::requests::{Sending, quote};
+use crate::runbook::actions::requests::Sending;
 use crate::runbook::actions::rights::{Need, Reach};
 use crate::runbook::actions::script::Script;
 

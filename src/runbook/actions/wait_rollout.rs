@@ -14,6 +14,7 @@ use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::certificate::SecretFacts;
 use crate::fleet::database::database_of;
+use crate::fleet::kubectl::{kubectl, place, quote};
 use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::pd::MembershipApi;
@@ -22,9 +23,9 @@ use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::tls::operator_asks;
 use crate::fleet::{KubeCluster, ObjectRef};
 use crate::runbook::actions::judge::{Judged, Look};
-use crate::runbook::actions::requests::{Sending, place, quote, unpause};
+use crate::runbook::actions::requests::{Sending, unpause};
 use crate::runbook::actions::rights::{Need, Reach};
-use crate::runbook::actions::script::{Script, kubectl};
+use crate::runbook::actions::script::Script;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitRollout {

@@ -98,7 +98,7 @@ pub fn eval<'a>(source: &str, given: impl Into<Names<'a>>) -> Result<Value, Expr
         .map_err(|error| no_answer(source, &error))?;
     // For command lines in texts: a name may hold anything.
     context
-        .add_function("quote", |text: Arc<String>| crate::runbook::actions::requests::quote(&text))
+        .add_function("quote", |text: Arc<String>| crate::fleet::kubectl::quote(&text))
         .map_err(|error| no_answer(source, &error))?;
     // What these do is in [`crate::runbook::facts::tls_functions`] and [`crate::runbook::facts`]; an argument that is no data is answered with an error.
     context

@@ -30,7 +30,7 @@ impl Runbook {
         // A document that uses shared checks is what it says with them.
         let whole = written_out(text).map_err(|why| BadRunbook::Syntax { name: name.into(), why })?;
         let whole = whole.as_deref().unwrap_or(text);
-        runbook.digest = Sha256::digest(whole.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        runbook.digest = hex::encode(Sha256::digest(whole.as_bytes()));
         runbook.look_over().map_err(|(place, why)| BadRunbook::Place {
             name: name.into(),
             place: brief(&place),

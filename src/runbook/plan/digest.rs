@@ -108,7 +108,7 @@ fn unversioned(value: &mut Value) {
 
 /// SHA-256 over a value, in hex; the order of keys does not count.
 pub fn fingerprint(value: &Value) -> String {
-    Sha256::digest(canonical(value).as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(canonical(value).as_bytes()))
 }
 
 /// What is different now, one sentence each; empty when nothing that was reviewed has moved.

@@ -26,9 +26,9 @@ use super::actions::Action;
 use super::image::Image;
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::quote;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::pd::MembershipApi;
-use crate::runbook::actions::requests::quote;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

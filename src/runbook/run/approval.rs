@@ -7,7 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::runbook::actions::requests::quote;
+use crate::fleet::kubectl::quote;
 pub use crate::runbook::run::identity::IdentityProof;
 use crate::runbook::run::identity::NamedBy;
 use crate::runbook::run::people::no_person;

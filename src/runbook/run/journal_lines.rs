@@ -28,7 +28,7 @@ pub enum BadLine {
 
 /// SHA-256 of one line without its newline, in hex.
 pub fn line_hash(line: &str) -> String {
-    Sha256::digest(line.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(line.as_bytes()))
 }
 
 /// A journal read back.

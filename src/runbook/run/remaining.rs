@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{kubectl, quote};
 use crate::runbook::action::{Answer, Reversibility};
 use crate::runbook::actions::Action;
 use crate::runbook::actions::forward;
-use crate::runbook::actions::requests::quote;
-use crate::runbook::actions::script::{Script, comment, kubectl};
+use crate::runbook::actions::script::{Script, comment};
 use crate::runbook::image::Image;
 use crate::runbook::plan::{Condition, Plan, PlannedStep};
 use crate::runbook::run::approval;

@@ -18,8 +18,8 @@ pub use self::explaining::{explained, into_diagnosis, into_findings, unexplained
 pub use self::waiting::{Part, gate_anew};
 use self::waiting::{answers, first_sent, moves, named, waits};
 use crate::fleet::database::Database;
+use crate::fleet::kubectl::quote;
 use crate::fleet::{Fleet, ObjectRef};
-use crate::runbook::actions::requests::quote;
 use crate::runbook::run::proven::{gone_sentence, missing};
 use crate::runbook::run::record::{Cause, Event, Record};
 use crate::runbook::run::view::{ResolutionOffer, Shown};

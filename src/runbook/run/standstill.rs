@@ -6,12 +6,12 @@
 use crate::counted::{counted, has, total};
 use crate::fleet::database::database_of;
 use crate::fleet::extras::Controller;
+use crate::fleet::kubectl::{kubectl_in, place, quote};
 use crate::fleet::rollout::{component_pods, rollout, smooth_upgrade};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::runbook::actions::Action;
-use crate::runbook::actions::requests::{place, quote};
 use crate::runbook::plan::PlannedStep;
 
 /// Signs and lines in one sentence; more would not be read.
@@ -159,17 +159,15 @@ fn events(cluster: &KubeCluster, tc: &TidbCluster, pods: &[&Pod]) -> Vec<String>
 }
 
 fn to_look(of: &ObjectRef, cluster: &KubeCluster, tc: Option<&TidbCluster>) -> Vec<String> {
-    let context = quote(&of.context);
+    let kubectl = kubectl_in(&of.context);
     let mut lines = Vec::new();
     match manager(cluster).next() {
         Some(one) => lines.push(format!(
-            "kubectl --context {context} -n {} logs deploy/{} --since=15m",
+            "{kubectl} -n {} logs deploy/{} --since=15m",
             quote(&one.key.namespace),
             quote(&one.key.name)
         )),
-        None => lines.push(format!(
-            "kubectl --context {context} get deploy -A -l app.kubernetes.io/component=controller-manager"
-        )),
+        None => lines.push(format!("{kubectl} get deploy -A -l app.kubernetes.io/component=controller-manager")),
     }
     let sick = tc.and_then(|tc| {
         let all = Component::ALL.iter().flat_map(|component| component_pods(cluster, tc, *component));

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::{place, quote};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::runbook::actions::Does;
-use crate::runbook::actions::requests::{place, quote};
 use crate::runbook::plan::{Gate, Plan, PlannedStep};
 use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::engine::{Run, StepState};

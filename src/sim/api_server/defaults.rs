@@ -2,6 +2,7 @@
 //!
 //! Not the full defaulting of Kubernetes, and nothing the operator does (that is in `sim::operator`).
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 
 use crate::sim::store::Resource;
@@ -40,34 +41,6 @@ pub(super) fn convert(kind: &Resource, object: &mut Value) {
         return;
     };
     for (name, value) in plain {
-        object["data"][name] = json!(base64(value.as_str().unwrap_or_default().as_bytes()));
-    }
-}
-
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
-            text.push(if at <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_of_all_lengths() {
-        let check = |plain: &str, expected: &str| assert_eq!(base64(plain.as_bytes()), expected);
-        check("", "");
-        check("a", "YQ==");
-        check("ab", "YWI=");
-        check("abc", "YWJj");
-        check("tidb?~", "dGlkYj9+");
+        object["data"][name] = json!(BASE64_STANDARD.encode(value.as_str().unwrap_or_default()));
     }
 }

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::defaults::base64;
 use super::status::Refusal;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 /// How every such body begins.
 pub(super) const MAGIC: &[u8] = b"k8s\0";
@@ -189,8 +189,11 @@ fn message(fields: Fields, bytes: &[u8]) -> Option<Value> {
             (Message(fields), Wire::Bytes(bytes)) => message(fields, bytes)?,
             (Texts | Blobs, Wire::Bytes(bytes)) => {
                 let (key, value) = pair(bytes)?;
-                let value =
-                    if matches!(kind, Blobs) { base64(value) } else { String::from_utf8(value.to_vec()).ok()? };
+                let value = if matches!(kind, Blobs) {
+                    BASE64_STANDARD.encode(value)
+                } else {
+                    String::from_utf8(value.to_vec()).ok()?
+                };
                 let map = object.entry(*name).or_insert_with(|| json!({}));
                 map[key] = json!(value);
                 continue;

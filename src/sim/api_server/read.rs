@@ -143,7 +143,7 @@ struct Continue {
 impl Continue {
     fn token(&self) -> String {
         let text = format!("{}/{}/{}", self.version, self.after.0, self.after.1);
-        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(text)
     }
 
     fn parse(token: &str) -> Option<Continue> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ pub(super) fn create(call: &Call, now: Timestamp) -> Result<Reply, Refusal> {
         return Err(Refusal::bad_request("spec.expirationSeconds: may not specify a duration less than 10 minutes"));
     }
     let end = now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
-    let part = |value: &Value| url_safe(&super::defaults::base64(value.to_string().as_bytes()));
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let name = format!("system:serviceaccount:{namespace}:{account}");
     let token = format!(
         "{}.{}.{:016x}",
@@ -58,8 +59,4 @@ pub(super) fn create(call: &Call, now: Timestamp) -> Result<Reply, Refusal> {
     review["kind"] = json!("TokenRequest");
     review["status"] = json!({"token": token, "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     Ok(reply::json(201, &review))
-}
-
-fn url_safe(text: &str) -> String {
-    text.trim_end_matches('=').replace('+', "-").replace('/', "_")
 }

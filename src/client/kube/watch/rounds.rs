@@ -283,7 +283,7 @@ impl Rounds {
 /// Whether nothing of this answer is to be looked at more closely.
 fn is_calm(view: &PdView) -> bool {
     let Ok(answer) = &view.answer else { return false };
-    let stores = answer.stores.iter().all(|store| matches!(store.state.as_str(), "Up" | "Tombstone"));
+    let stores = answer.stores.iter().all(|store| store.is_up() || store.is_gone());
     answer.healthy == Some(true)
         && answer.term.is_some()
         && answer.self_id.is_some()

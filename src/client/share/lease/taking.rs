@@ -13,7 +13,7 @@ use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::LONGEST_S;
 use crate::client::write::{ManagedKind, NotStored, store};
-use crate::runbook::actions::requests::quote;
+use crate::fleet::kubectl::quote;
 
 pub(super) fn sentence(not_stored: &NotStored) -> String {
     match not_stored {

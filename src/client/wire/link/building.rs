@@ -3,7 +3,7 @@
 use super::{Built, Link};
 use super::{RENEWED_EVERY, TOKEN_FILE_KEPT};
 use crate::client::kube::credentials::command_line;
-use crate::client::kube::login::{Login, base64, inlined, login_of, proxy_for, token_in};
+use crate::client::kube::login::{Login, inlined, login_of, proxy_for, token_in};
 use crate::client::kube::unfit::unfit;
 use crate::client::wire::read_only_gate::Gate;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
@@ -11,6 +11,7 @@ use crate::client::wire::stack::client;
 use crate::client::wire::tls_words;
 use crate::client::wire::traffic::credential;
 use crate::client::{now, plain};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderValue, Request};
 use kube::config::{AuthInfo, KubeConfigOptions};
 use std::sync::{Arc, PoisonError};
@@ -105,8 +106,8 @@ impl Link {
                 bearer = Some(value);
             }
             if let Some((certificate, key)) = credential.certificate {
-                config.auth_info.client_certificate_data = Some(base64(certificate.as_bytes()));
-                config.auth_info.client_key_data = Some(base64(key.as_bytes()).into());
+                config.auth_info.client_certificate_data = Some(BASE64_STANDARD.encode(certificate));
+                config.auth_info.client_key_data = Some(BASE64_STANDARD.encode(key).into());
             }
         }
         let plugin = exec.as_ref().map(command_line);

@@ -3,9 +3,8 @@
 //! It keeps other runs out for all that, since nobody can tell what was sent under it: damaged by accident or planted, a
 //! person looks and decides. Pure. Not here: reading it (`client::share::open_run`), what makes it bad (`app::driver::copies`).
 
+use crate::fleet::kubectl::quote;
 use serde::Serialize;
-
-use crate::runbook::actions::requests::quote;
 
 /// The object, and why it is no record of its run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -44,8 +44,8 @@ impl Standing {
 
     /// Whether a store is Disconnected for its doing: it restarts it, or PD pod by pod, whose new leaders have not heard of it.
     fn disconnects(&self, row: &StoreRow) -> bool {
-        let component = if row.store.tiflash { Component::Tiflash } else { Component::Tikv };
-        row.store.state == "Disconnected"
+        let component = row.store.component();
+        row.store.is_silent()
             && self.restarted(row.of.as_ref())
             && (self.part.component == Some(Component::Pd) || self.part.holds(component, row.pod.as_deref()))
     }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::Awaiting;
 use crate::fleet::ObjectRef;
+use crate::fleet::kubectl::quote;
 use crate::fleet::object::ObjectKind;
 use crate::fleet::tidbcluster::Component;
-use crate::runbook::actions::requests::quote;
 use crate::runbook::actions::{Action, UpdatePeerUrl};
 use crate::runbook::plan::{Document, Gate, PlannedStep};
 use crate::runbook::run::engine::{Run, StepState};
