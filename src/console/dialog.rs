@@ -143,8 +143,16 @@ fn keys_window(app: &App, theme: Theme, frame: &mut Frame<'_>, body: Rect, scope
     let title = format!(" keys that work here: {} ", app.view().title());
     let wide = lines.iter().map(Line::width).max().unwrap_or(0) + 4;
     let Some(inside) = window(frame, theme, inner, wide, &title) else { return };
-    let top = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    let room = usize::from(inside.height);
+    let top = scroll.min(lines.len().saturating_sub(room));
+    let below = lines.len().saturating_sub(top + room);
     put(frame, inside, lines.into_iter().skip(top));
+    if below > 0 && inner.height >= 3 {
+        // In the border, where it hides no line.
+        let words = format!(" {} {below} more ", theme.key("down"));
+        let at = Rect { x: inside.x + 1, y: inside.bottom(), height: 1, width: inside.width.saturating_sub(1) };
+        frame.render_widget(Span::styled(words, theme.style(Role::Strong)), at);
+    }
 }
 
 /// The help of a scope, group by group in as many columns as fit, and the area that it takes.

@@ -156,3 +156,30 @@ fn a_run_that_is_over_and_asks_waits_for_you() {
     run.apply(RunMessage::Gate(gate), fixture::now());
     assert_eq!(run.standing().1, "waits for you");
 }
+
+#[test]
+fn help_that_does_not_fit_says_how_much_is_below() {
+    let mut app = scene("overview", options());
+    press(&mut app, "?");
+    let shown = crate::questions::screen_of(&mut app, (80, 24));
+    assert!(shown.contains(" more "), "{shown}");
+    press(&mut app, &"j".repeat(60));
+    let shown = crate::questions::screen_of(&mut app, (80, 24));
+    assert!(!shown.contains(" more "), "{shown}");
+}
+
+/// However ill a pod is, what would touch all like it comes after everything about it alone.
+#[test]
+fn no_habit_leads_from_one_pod_to_all_of_them() {
+    for pod in ["", "j", "jj", "jjj"] {
+        let mut app = scene("overview", options());
+        press(&mut app, &format!("{pod}r"));
+        let what: Vec<String> = app.rows().iter().map(|row| row.key.clone()).collect();
+        let alone = what.iter().position(|key| key == "restart-component pod");
+        let all = what.iter().position(|key| key == "restart-component");
+        let (Some(alone), Some(all)) = (alone, all) else { continue };
+        let rest = &what[alone + 1..all];
+        assert!(alone <= 1 && !rest.iter().any(|key| key.contains("restart")), "{pod}: {what:?}");
+        assert!(all > alone + usize::from(what.contains(&"transfer-pd-leader".to_owned()) && alone == 0), "{what:?}");
+    }
+}
