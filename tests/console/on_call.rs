@@ -217,7 +217,8 @@ fn a_long_label_does_not_run_into_what_it_names() {
         app.update(Message::Fleet(change), fixture::now());
     }
     let shown = screen_of(&mut app, (200, 50));
-    assert!(shown.contains("ContainersReady containers with unready"), "{shown}");
+    // It has a line of its own, and nothing of the sentence is lost at the border.
+    assert!(shown.contains("ContainersReady ") && shown.contains("containers with unready status: [tikv]"), "{shown}");
     press(&mut app, "<enter>");
     let shown = screen_of(&mut app, (120, 50));
     assert!(shown.contains("ContainersReady ") && !shown.contains("Readycontainers"), "{shown}");
