@@ -62,7 +62,9 @@ impl Exit {
             Exit::AtGate => "stopped at a gate: a confirmation or an approval is needed",
             Exit::Refused => "refused before any effect",
             Exit::Paused => "paused after effects; the run is open",
-            Exit::AnotherRun => "somebody else drives it, or another run that has sent something is open",
+            Exit::AnotherRun => {
+                "somebody else drives it, or another run that has sent something, or the same runbook on the same target, is open"
+            }
             Exit::Foreign => "somebody else changed what the run was about to change",
             Exit::Undone => "undone",
             Exit::NotGood => "done, and what was to be verified is not so",

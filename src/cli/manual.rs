@@ -56,7 +56,7 @@ pub const RUNS_REPORT: &str =
 pub const RUNS_REMAINING: &str =
     "Exit codes: 0 printed, 4 unreadable, 64 wrong usage\n\nExample:\n  tidepilot runs remaining RUN > rest.sh";
 
-pub const RBAC: &str = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd\n  tidepilot rbac upgrade-cluster --set tidbCluster=east/prod/one --set version=v8.5.7 --service-account ops/tidepilot --for east\n  tidepilot rbac upgrade-cluster --set tidbCluster=east/prod/one --set version=v8.5.7 --service-account ops/tidepilot --kubeconfig-out access.yaml";
+pub const RBAC: &str = "Exit codes: 0 printed, 4 refused, 64 wrong usage\n\nExample:\n  tidepilot rbac restart-component --set tidbCluster=legacy/pingcap/basic --set component=pd\n  tidepilot rbac upgrade-cluster --set tidbCluster=east/prod/one --set version=v8.5.7 --service-account ops/tidepilot --for east\n  tidepilot rbac upgrade-cluster --set tidbCluster=east/prod/one --set version=v8.5.7 --service-account ops/tidepilot --kubeconfig-out access.yaml\n  tidepilot rbac read-only --service-account tidepilot/wall --for east\n  tidepilot rbac read-only --service-account tidepilot/wall --kubeconfig-out wall.yaml";
 
 pub const RENDER: &str = "Exit codes: 0 printed, 3 something is missing, 64 wrong usage\n\nExample:\n  tidepilot render coredns prod-east --dns east=10.1.0.10 --dns west=10.2.0.10";
 

@@ -3,6 +3,7 @@
 //! Needs to see the clusters (to derive the plan), so it is for whoever may grant the rights. Sends only reads, unless it is
 //! asked for tokens (`--kubeconfig-out`).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,12 +13,13 @@ use super::plan::{inputs, pair};
 use super::shared_options::Connect;
 use super::{USAGE, complain, fail, print};
 use crate::app::exit_codes::Exit;
+use crate::client;
 use crate::files::write_private;
 use crate::fleet::ObjectRef;
 use crate::fleet::kubectl::quote;
 use crate::misread::Misread;
 use crate::report::plain;
-use crate::report::rbac::{Subject, yaml};
+use crate::report::rbac::{Subject, looking, yaml};
 use crate::runbook::run::journal_lines::line_hash;
 
 #[derive(Args, Debug)]
@@ -34,9 +36,9 @@ pub struct RbacArgs {
     /// Bind the roles to this user
     #[arg(long, value_name = "NAME", conflicts_with = "group")]
     user: Option<String>,
-    /// Bind the roles to this group
-    #[arg(long, value_name = "NAME", default_value = "tidepilot-operators")]
-    group: String,
+    /// Bind the roles to this group (default: tidepilot-operators; of `read-only`: no binding is printed)
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
     /// Bind the roles to this ServiceAccount, which is printed too: for a run that a Job drives (`run --in`)
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account, conflicts_with_all = ["user", "group"])]
     service_account: Option<Account>,
@@ -68,8 +70,7 @@ fn account(text: &str) -> Result<Account, Misread> {
 
 pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
     if args.runbook == "read-only" {
-        print(include_str!("../../assets/rbac/read-only.yaml"));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(read_only(args, connect).await);
     }
     if let Err(sentence) = connect.knows(&args.runbook, &args.set) {
         return Ok(connect.refuse(&sentence, Exit::Refused.code()));
@@ -90,13 +91,8 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
     if let (Some(account), Some(file)) = (&args.service_account, &args.kubeconfig_out) {
         return Ok(tokens(args, account, file, connect, &plan.contexts).await);
     }
-    let subject = match (&args.service_account, &args.user) {
-        (Some(account), _) => {
-            Subject { kind: "ServiceAccount", name: account.name.clone(), namespace: Some(account.namespace.clone()) }
-        }
-        (None, Some(name)) => Subject { kind: "User", name: name.clone(), namespace: None },
-        (None, None) => Subject { kind: "Group", name: args.group.clone(), namespace: None },
-    };
+    let group = || Subject { kind: "Group", name: "tidepilot-operators".to_owned(), namespace: None };
+    let subject = args.subject().unwrap_or_else(group);
     let mut out = String::new();
     let document = connect.shelf().and_then(|shelf| shelf.find(&args.runbook)).ok().and_then(|(_, document)| document);
     if let Some(document) = document {
@@ -116,6 +112,66 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
         complain("several KubeClusters are needed; `--for CONTEXT` prints the roles of one");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl RbacArgs {
+    /// Who was named.
+    fn subject(&self) -> Option<Subject> {
+        let named = |kind, name: &String| Subject { kind, name: name.clone(), namespace: None };
+        let account = self.service_account.as_ref().map(|account| Subject {
+            namespace: Some(account.namespace.clone()),
+            ..named("ServiceAccount", &account.name)
+        });
+        let user = || self.user.as_ref().map(|name| named("User", name));
+        account.or_else(user).or_else(|| self.group.as_ref().map(|name| named("Group", name)))
+    }
+}
+
+/// The roles of whoever only looks, as they are shipped; bound to whom is named, in the namespaces that hold TidbClusters.
+async fn read_only(args: &RbacArgs, connect: &Connect) -> ExitCode {
+    const ROLES: &str = include_str!("../../assets/rbac/read-only.yaml");
+    if let Some((name, _)) = args.set.first() {
+        return fail(&format!("read-only is no runbook and has no input {name:?}: leave --set out"), USAGE);
+    }
+    let Some(subject) = args.subject() else {
+        if let Some(context) = &args.only {
+            let one = format!(
+                "the roles of read-only are the same in every KubeCluster: leave `--for {context}` out, or say whom they are bound to (--user, --group, --service-account)"
+            );
+            return fail(&one, USAGE);
+        }
+        print(ROLES);
+        return ExitCode::SUCCESS;
+    };
+    let links = match connect.links() {
+        Ok(links) => links,
+        Err(sentence) => return fail(&sentence, USAGE),
+    };
+    let known: Vec<String> = links.iter().map(|link| link.context().to_owned()).collect();
+    if let Some(unknown) = args.only.as_ref().filter(|only| !known.contains(only)) {
+        return fail(&format!("there is no context {unknown:?}; there are: {}", known.join(", ")), USAGE);
+    }
+    let contexts: Vec<String> =
+        known.into_iter().filter(|one| args.only.as_ref().is_none_or(|only| only == one)).collect();
+    if let (Some(account), Some(file)) = (&args.service_account, &args.kubeconfig_out) {
+        return tokens(args, account, file, connect, &contexts).await;
+    }
+    let fleet = client::assemble(links.look(None).await);
+    let mut out = ROLES.to_owned();
+    for context in &contexts {
+        let Some(cluster) = fleet.clusters.get(context).filter(|cluster| cluster.listed) else {
+            let dark = format!("the TidbClusters of {context} cannot be listed, so where to bind is not known there");
+            return connect.refuse(&dark, Exit::Refused.code());
+        };
+        let namespaces: BTreeSet<&str> = cluster.tidb_clusters.keys().map(|key| key.namespace.as_str()).collect();
+        out.push_str("---\n");
+        out.push_str(&looking(context, &namespaces, &word(&subject.name), &subject));
+    }
+    print(&out);
+    if contexts.len() > 1 {
+        complain("several KubeClusters are bound; `--for CONTEXT` prints the roles and bindings of one");
+    }
+    ExitCode::SUCCESS
 }
 
 /// Writes the kubeconfig of a ServiceAccount, and says until when it is good and where it goes.
@@ -152,13 +208,15 @@ async fn tokens(args: &RbacArgs, account: &Account, file: &Path, connect: &Conne
     ExitCode::SUCCESS
 }
 
+/// As far as it can be part of the name of an object.
+fn word(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    plain.take(24).collect::<String>().trim_matches('-').to_owned()
+}
+
 /// One for each runbook, target and subject: of two that are applied none takes the other's rights away. It tells whose it
 /// is as far as a name can; the hash tells apart what looks alike then.
 fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
-    let word = |text: &str| -> String {
-        let plain = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
-        plain.take(24).collect::<String>().trim_matches('-').to_owned()
-    };
     let of = subject.namespace.as_deref().unwrap_or_default();
     let hash = line_hash(&format!("{runbook}\0{target}\0{}\0{}{of}", subject.kind, subject.name));
     format!("tidepilot-{runbook}-{}-{}-{}", word(&target.name), word(&subject.name), &hash[..8])
@@ -166,8 +224,6 @@ fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]

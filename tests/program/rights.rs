@@ -312,6 +312,43 @@ async fn with_a_second_person_the_policy_that_vouches_may_be_read() {
     bed.end().await;
 }
 
+/// With what `rbac read-only --user` prints, and nothing else, one looks at everything; nothing can be changed with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bindings_of_whoever_only_looks_are_enough_to_look() {
+    let users = "    operator: v1.6.6\n    users: [{ name: admin, access: admin }, { name: wall, access: bound }]\n";
+    let bed = Bed::of("default", &[("    operator: v1.6.6\n", users)]).await;
+    for refused in [
+        &["rbac", "read-only", "--set", "a=b"][..],
+        &["rbac", "read-only", "--for", "east"],
+        &["rbac", "read-only", "--user", "wall", "--for", "nowhere"],
+    ] {
+        bed.tool(refused).await.expect(64);
+    }
+    for context in ["east", "west", "legacy"] {
+        let told = bed.tool(&["rbac", "read-only", "--user", "wall", "--for", context]).await.expect(0).stdout;
+        for document in told.split("---\n") {
+            let Ok(object) = serde_saphyr::from_str::<Value>(document) else { continue };
+            let plural = match object["kind"].as_str() {
+                Some("ClusterRole") => "clusterroles",
+                Some("RoleBinding") => "rolebindings",
+                Some("ClusterRoleBinding") => "clusterrolebindings",
+                other => panic!("{other:?} in {document}"),
+            };
+            bed.store(context).put(plural, object);
+        }
+    }
+    bed.sim.write_kubeconfig_as(Some("wall"), &bed.room.path("fleet.yaml")).expect("written");
+    let status = bed.tool(&["status", "-o", "json"]).await.expect(0).json();
+    let databases = status["databases"].as_array().expect("a list");
+    assert!(databases.iter().all(|one| !one["members"].as_array().expect("members").is_empty()), "{databases:?}");
+    assert_eq!(status["openRunsUnseen"], json!([]), "{status:#}");
+    bed.tool(&["check"]).await;
+    let refused = ["run", "restart-component", "--set", "tidbCluster=legacy/pingcap/basic", "--set", "component=pd"];
+    let ran = bed.tool(&[&refused[..], &["--confirm", "basic", "--yes"]].concat()).await.expect(4);
+    assert!(ran.stderr.contains("may not") || ran.stdout.contains("may not"), "{} {}", ran.stdout, ran.stderr);
+    bed.end().await;
+}
+
 #[test]
 fn the_ready_made_roles_hold_what_the_migration_needs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/rbac");
