@@ -122,7 +122,7 @@ async fn note_orphans(links: &Links, fleet: &Fleet, work: &mut OpenWork, found: 
         };
         found.leftovers.push(Leftover {
             kind: "orphaned-lease",
-            database: orphan.lease.name.trim_start_matches("tidepilot-").to_owned(),
+            database: orphan.database,
             at: orphan.lease.to_string(),
             sentence: format!(
                 "held by {} and not renewed for {} s: its process is gone or stopped",

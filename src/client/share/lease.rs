@@ -7,7 +7,7 @@
 //! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
 
 mod confirming;
-mod object;
+pub(in crate::client::share) mod object;
 mod renewing;
 mod taking;
 

@@ -7,93 +7,104 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::client::kube::pages::{self, MANY};
-use crate::client::share::lease::RUN;
+use crate::client::plain;
+use crate::client::share::lease::object::{database_of, holder, holder_identity};
 use crate::client::wire::link::Links;
+use crate::client::write::ManagedKind;
 use crate::counted::counted;
 use crate::fleet::{Fleet, ObjectRef};
-
-/// Longest that is waited for a renewal, whatever a Lease says of itself.
-const LONGEST: u64 = 60;
-const PREFIX: &str = "tidepilot-";
 
 /// A Lease that nobody renews.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orphan {
     pub lease: ObjectRef,
+    /// The PD cluster id that its name tells.
+    pub database: String,
     pub holder: String,
     /// The run that it says it was taken for; empty where it says none.
     pub run: String,
     pub watched_s: u64,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct Lease {
-    metadata: crate::fleet::tidbcluster::Meta,
-    #[serde(default)]
-    spec: Spec,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Spec {
-    holder_identity: Option<String>,
-    lease_duration_seconds: Option<u64>,
-}
+type Held = BTreeMap<ObjectRef, Value>;
 
 /// Held Leases which were not renewed for their duration, and what could not be read, one sentence each.
 pub async fn orphans(links: &Links, fleet: &Fleet) -> (Vec<Orphan>, Vec<String>) {
     let mut unseen = Vec::new();
     let before = held(links, fleet, &mut unseen).await;
-    let Some(longest) = before.values().map(duration_s).max() else { return (Vec::new(), unseen) };
+    let Some(watched_s) = watch_s(&before) else { return (Vec::new(), unseen) };
     if let Some(notice) = links.notice() {
         let leases = counted(before.len(), "lease");
-        notice(&format!("{leases} of runs found; watching for {} s whether somebody renews them", longest + 1));
+        notice(&format!("{leases} of runs found; watching for {watched_s} s whether somebody renews them"));
     }
-    tokio::time::sleep(Duration::from_secs(longest + 1)).await;
+    tokio::time::sleep(Duration::from_secs(watched_s)).await;
     let after = held(links, fleet, &mut Vec::new()).await;
-    let left = before.into_iter().filter(|(of, lease)| {
-        after.get(of).is_some_and(|now| now.metadata.resource_version == lease.metadata.resource_version)
-    });
+    let version = |lease: &Value| lease["metadata"]["resourceVersion"].clone();
+    let left = before.into_iter().filter(|(of, lease)| after.get(of).is_some_and(|now| version(now) == version(lease)));
     let orphans = left
-        .map(|(lease, seen)| Orphan {
-            lease,
-            run: crate::client::plain(seen.metadata.annotations.get(RUN).map(String::as_str).unwrap_or_default()),
-            holder: crate::client::plain(&seen.spec.holder_identity.unwrap_or_default()),
-            watched_s: longest + 1,
+        .map(|(of, lease)| Orphan {
+            database: plain(database_of(&of.name).unwrap_or_default()),
+            lease: of,
+            run: holder(&lease).run,
+            holder: plain(holder_identity(&lease).unwrap_or_default()),
+            watched_s,
         })
         .collect();
     (orphans, unseen)
 }
 
-fn duration_s(lease: &Lease) -> u64 {
-    lease.spec.lease_duration_seconds.unwrap_or(30).clamp(1, LONGEST)
+/// A second longer than the longest of them lives without a renewal; `None` where there is none. A holder that is alive
+/// renews within that time, by the same rule as whoever takes a lease waits for it.
+fn watch_s(held: &Held) -> Option<u64> {
+    held.values().map(|lease| holder(lease).duration_s + 1).max()
 }
 
-async fn held(links: &Links, fleet: &Fleet, unseen: &mut Vec<String>) -> BTreeMap<ObjectRef, Lease> {
+async fn held(links: &Links, fleet: &Fleet, unseen: &mut Vec<String>) -> Held {
     let places: BTreeSet<(String, String)> =
         fleet.tidb_clusters().map(|(of, _)| (of.context.clone(), of.namespace)).collect();
     let asked = places.into_iter().map(|(context, namespace)| async move {
         let link = links.get(&context)?;
-        let path = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
-        Some((context, namespace, pages::list::<Lease>(link, &path, MANY).await))
+        let path = ManagedKind::Lease.path(&namespace);
+        Some((context, namespace, pages::list::<Value>(link, &path, MANY).await))
     });
-    let mut found = BTreeMap::new();
+    let mut found = Held::new();
     for (context, namespace, answer) in join_all(asked).await.into_iter().flatten() {
         match answer {
-            Ok(list) => {
-                let ours = list.items.into_iter().filter(|lease| {
-                    lease.metadata.name.starts_with(PREFIX)
-                        && lease.spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty())
-                });
-                found.extend(ours.map(|lease| (ObjectRef::new(&context, &namespace, &lease.metadata.name), lease)));
-            }
+            Ok(list) => found.extend(list.items.into_iter().filter_map(|lease| {
+                let name = lease["metadata"]["name"].as_str().filter(|name| database_of(name).is_some())?;
+                let at = ObjectRef::new(&context, &namespace, name);
+                holder_identity(&lease).is_some().then_some((at, lease))
+            })),
             Err(trouble) => {
                 unseen.push(format!("leases in {context}/{namespace} could not be read: {}", trouble.sentence));
             }
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Who holds a lease of 300 s renews it each 100 s: looked at after a minute it would pass for left behind.
+    #[test]
+    fn a_lease_is_watched_for_as_long_as_whoever_takes_it_would_watch_it() {
+        let held = |durations: &[Value]| -> Held {
+            let leases = durations.iter().enumerate().map(|(at, duration)| {
+                let lease = json!({"spec": {"holderIdentity": "ann/r/1", "leaseDurationSeconds": duration}});
+                (ObjectRef::new("east", "db", format!("tidepilot-{at}")), lease)
+            });
+            leases.collect()
+        };
+        assert_eq!(watch_s(&held(&[])), None);
+        assert_eq!(watch_s(&held(&[json!(2), json!(300)])), Some(301));
+        assert_eq!(watch_s(&held(&[json!(86_400)])), Some(301), "somebody's mistake");
+        assert_eq!(watch_s(&held(&[Value::Null])), Some(31));
+    }
 }

@@ -10,8 +10,16 @@ use crate::client::wire::timing::LONGEST_S;
 use crate::client::write::ManagedKind;
 use crate::client::{now, plain};
 
+/// What the name of every lease of ours begins with; the PD cluster id follows.
+const PREFIX: &str = "tidepilot-";
+
 pub(super) fn name(database: &str) -> String {
-    format!("tidepilot-{database}")
+    format!("{PREFIX}{database}")
+}
+
+/// The Database that a lease of this name is for; `None`: it is none of ours.
+pub(in crate::client::share) fn database_of(name: &str) -> Option<&str> {
+    name.strip_prefix(PREFIX)
 }
 
 pub(super) async fn read(link: &Link, place: &Place, name: &str) -> Result<Option<Value>, RequestError> {
@@ -22,7 +30,7 @@ pub(super) async fn read(link: &Link, place: &Place, name: &str) -> Result<Optio
     }
 }
 
-pub(super) fn holder_identity(lease: &Value) -> Option<&str> {
+pub(in crate::client::share) fn holder_identity(lease: &Value) -> Option<&str> {
     lease.pointer("/spec/holderIdentity").and_then(Value::as_str).filter(|holder| !holder.is_empty())
 }
 
@@ -34,7 +42,7 @@ pub(super) fn annotation<'a>(object: &'a Value, name: &str) -> &'a str {
     object["metadata"]["annotations"][name].as_str().unwrap_or_default()
 }
 
-pub(super) fn holder(lease: &Value) -> Holder {
+pub(in crate::client::share) fn holder(lease: &Value) -> Holder {
     let said = |name: &str| plain(annotation(lease, name));
     let user = match annotation(lease, USER) {
         // Not taken by us: all that is known is the holder's own string.
