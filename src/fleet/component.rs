@@ -53,6 +53,11 @@ impl Component {
         }
     }
 
+    /// The operator's Ready says nothing of it (hazard 62).
+    pub fn outside_ready(self) -> bool {
+        matches!(self, Component::Pump | Component::Ticdc | Component::Tiproxy)
+    }
+
     pub fn parse(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|component| component.key() == key)
     }

@@ -274,6 +274,14 @@ pub struct PdDetails {
     pub gaps: Vec<String>,
 }
 
+/// PD's scheduler that keeps leaders off stores, as its name begins.
+pub const EVICT_LEADER_SCHEDULER: &str = "evict-leader-scheduler";
+
+/// Whether a scheduler of this name keeps leaders off a store, or on one: PD runs none of them unasked.
+pub fn moves_leaders(scheduler: &str) -> bool {
+    scheduler.starts_with(EVICT_LEADER_SCHEDULER) || scheduler.starts_with("grant-leader-scheduler")
+}
+
 /// One placement rule, as far as counting needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::tidbcluster::{Component, ComponentStatus, TidbCluster};
-use super::workload::{Pod, StatefulSet, image_tag};
+use super::workload::{Pod, StatefulSet, runs_version};
 use super::{KubeCluster, ObjectKey};
 use crate::counted::counted;
 
@@ -168,7 +168,7 @@ pub fn moves(cluster: &KubeCluster, tc: &TidbCluster, component: Component) -> b
     let Some(set) = set else { return true };
     let (s, replicas) = (&set.status, spec.replicas);
     let as_asked = s.observed_generation == set.metadata.generation
-        && s.current_revision == s.update_revision
+        && !set.rolls()
         && set.spec.replicas == replicas
         && s.replicas == replicas
         && i64::try_from(pods.len()) == Ok(replicas);
@@ -179,8 +179,7 @@ pub fn moves(cluster: &KubeCluster, tc: &TidbCluster, component: Component) -> b
             && (pod.ready() || pod.loops())
     };
     let wanted = tc.component_version(component);
-    let made_from = set.image(component).and_then(image_tag);
-    let other_version = made_from.zip(wanted).is_some_and(|(made_from, wanted)| made_from != wanted);
+    let other_version = set.image(component).zip(wanted).is_some_and(|(image, wanted)| !runs_version(image, wanted));
     !as_asked || rolls || other_version || !pods.iter().all(stands)
 }
 
@@ -189,12 +188,10 @@ pub fn moves(cluster: &KubeCluster, tc: &TidbCluster, component: Component) -> b
 pub fn under_way(cluster: &KubeCluster, tc: &TidbCluster) -> Option<String> {
     let phase = |component: Component| tc.component_status(component).phase.clone().unwrap_or_default();
     let moving = rollout(cluster, tc).into_iter().find(|component| {
-        let outside_ready = matches!(component.component, Component::Pump | Component::Ticdc | Component::Tiproxy);
         !component.settled
-            && !outside_ready
+            && !component.component.outside_ready()
             && (matches!(phase(component.component).as_str(), "Upgrade" | "Scale")
-                || stateful_set(cluster, tc, component.component)
-                    .is_some_and(|set| set.status.current_revision != set.status.update_revision))
+                || stateful_set(cluster, tc, component.component).is_some_and(StatefulSet::rolls))
     })?;
     let pods = component_pods(cluster, tc, moving.component);
     let newest = pods.iter().filter_map(|pod| pod.metadata.creation_timestamp).max();
@@ -232,14 +229,14 @@ fn unsettled(
     let has_image = matches!(component, Component::Pd | Component::Tikv | Component::Tidb | Component::Tiflash);
     let version = tc.component_version(component);
     if let (true, Some(version), Some(image)) = (has_image, version, status.image.as_deref())
-        && !image.ends_with(&format!(":{version}"))
+        && !runs_version(image, version)
     {
         return Some(format!("{title} runs {image}, wanted version {version}"));
     }
     let Some(set) = set else { return Some(format!("{title} has no StatefulSet yet")) };
     // Pump, TiCDC and TiProxy have no image in status (hazard 62): the template tells what their pods are made from.
     if let (false, Some(version), Some(image)) = (has_image, version, set.image(component))
-        && image_tag(image) != Some(version)
+        && !runs_version(image, version)
     {
         return Some(format!("{title} is made from {image}, wanted version {version}"));
     }
@@ -255,7 +252,7 @@ fn set_unsettled(component: Component, status: &ComponentStatus, replicas: i64, 
     if s.observed_generation != set.metadata.generation {
         return Some(format!("the StatefulSet controller has not yet seen the newest {title} template"));
     }
-    if s.current_revision != s.update_revision {
+    if set.rolls() {
         let all = counted(replicas, "pod");
         return Some(format!("{title} is rolling: {} of {all} on the new revision", s.updated_replicas));
     }

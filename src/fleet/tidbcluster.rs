@@ -21,6 +21,9 @@ pub use self::status::{ComponentStatus, Condition, MemberStatus, StoreStatus, Ti
 pub use super::component::Component;
 use super::{Keyed, ObjectKey};
 
+/// What the annotations end with that [`TidbCluster::delete_slots`] tells (`pd.tidb.pingcap.com/delete-slots`).
+const DELETE_SLOTS: &str = ".tidb.pingcap.com/delete-slots";
+
 /// `metadata`, as far as we use it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -248,6 +251,13 @@ impl TidbCluster {
         let own = self.component(component).and_then(|spec| spec.suspend_action.as_ref());
         let action = own.or(self.spec.suspend_action.as_ref());
         action.and_then(|action| action.get("suspendStatefulSet")).copied().unwrap_or(false)
+    }
+
+    /// Annotations with which AdvancedStatefulSet leaves holes in the numbering of its pods, key and value: where there are
+    /// any an ordinal does not tell who leaves.
+    pub fn delete_slots(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.metadata.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        all.filter(|(key, value)| key.ends_with(DELETE_SLOTS) && !matches!(value.trim(), "" | "[]"))
     }
 
     /// The value of the label `app.kubernetes.io/instance` on everything that belongs to it (`domain.md` §1.4).

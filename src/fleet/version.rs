@@ -1,5 +1,7 @@
 //! Versions of TiDB and of its operator: `v8.5.7`, `v1.3.0-beta.1`. Pure comparison, nothing else.
 
+use super::workload::image_tag;
+
 /// Major, minor, patch; a pre-release comes before its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
@@ -14,9 +16,9 @@ impl Version {
         Self { major, minor, patch, release: true }
     }
 
-    /// Reads a tag, with or without `v`, with anything behind a `-`; `None` for `latest` and the like.
+    /// Reads a tag, with or without `v`, with anything behind a `-`, a digest left out; `None` for `latest` and the like.
     pub fn parse(tag: &str) -> Option<Self> {
-        let tag = tag.trim();
+        let tag = tag.split('@').next().unwrap_or_default().trim();
         let rest = tag.strip_prefix('v').unwrap_or(tag);
         let (numbers, suffix) = match rest.split_once(['-', '+']) {
             Some((numbers, suffix)) => (numbers, suffix),
@@ -34,8 +36,7 @@ impl Version {
 
     /// The tag of an image, with a registry's port and a digest left out.
     pub fn of_image(image: &str) -> Option<Self> {
-        let name = image.split('@').next()?.rsplit('/').next()?;
-        Self::parse(name.split_once(':')?.1)
+        Self::parse(image_tag(image)?)
     }
 }
 
@@ -62,5 +63,6 @@ mod tests {
         }
         assert_eq!(Version::of_image("registry:5000/pingcap/pd:v8.5.7@sha256:00"), Some(Version::new(8, 5, 7)));
         assert_eq!(Version::of_image("registry:5000/pingcap/pd"), None);
+        assert_eq!(Version::parse("v8.5.7@sha256:00"), Some(Version::new(8, 5, 7)));
     }
 }

@@ -10,6 +10,9 @@ use super::tidbcluster::{Component, Meta, null_default, tight};
 use super::{Keyed, ObjectKey};
 use crate::counted::total;
 
+/// Annotation of a TiKV pod: the operator is asked to take the leaders off it (`domain.md` §1.4).
+pub const EVICT_LEADER: &str = "tidb.pingcap.com/evict-leader";
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pod {
@@ -346,6 +349,11 @@ pub struct TemplateContainer {
 }
 
 impl StatefulSet {
+    /// Its pods are on their way from one template to another.
+    pub fn rolls(&self) -> bool {
+        self.status.current_revision != self.status.update_revision
+    }
+
     /// The image of a component's own container; `None` where the template does not tell.
     pub fn image(&self, component: Component) -> Option<&str> {
         let containers = &self.spec.template.spec.containers;
@@ -357,6 +365,15 @@ impl StatefulSet {
 pub fn image_tag(image: &str) -> Option<&str> {
     let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
     (!name.is_empty() && !tag.contains('/')).then_some(tag)
+}
+
+/// Whether an image is of this version, as a spec asks for it. Where the version names a digest, that counts too; a digest
+/// that only the image has (somebody pinned it) does not make it another version.
+pub fn runs_version(image: &str, version: &str) -> bool {
+    match version.contains('@') {
+        true => image.strip_suffix(version).is_some_and(|name| name.ends_with(':')),
+        false => image_tag(image) == Some(version),
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

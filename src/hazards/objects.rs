@@ -304,9 +304,7 @@ fn paused(scene: &CheckContext<'_>) -> Vec<Finding> {
                     .then(part.patch("{\"paused\":false}")),
             );
         }
-        let slots =
-            part.tc.metadata.annotations.iter().filter(|(key, _)| key.ends_with(".tidb.pingcap.com/delete-slots"));
-        for (key, value) in slots.filter(|(_, value)| !matches!(value.as_str(), "" | "[]")) {
+        for (key, value) in part.tc.delete_slots() {
             all.push(
                 scene
                     .find_at(

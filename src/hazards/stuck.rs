@@ -5,6 +5,7 @@
 
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
+use crate::fleet::extras::EVICT_LEADER_SCHEDULER;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::Store;
 use crate::fleet::rollout::{after_failover, component_pods};
@@ -19,7 +20,6 @@ pub(super) const ALL: &[OfDatabase] =
 /// `pkg/manager/member/tikv_upgrader.go` of TiDB Operator 1.6; older ones wrote the second.
 const EVICTING: [&str; 2] = ["evictLeaderBeginTime", "tidb.pingcap.com/evictLeaderBeginTime"];
 const STORE_ID: &str = "tidb.pingcap.com/store-id";
-const DELETE_SLOTS: &str = ".tidb.pingcap.com/delete-slots";
 
 const STORES: [Component; 2] = [Component::Tikv, Component::Tiflash];
 
@@ -70,7 +70,7 @@ fn eviction_unknown_to_pd(scene: &CheckContext<'_>) -> Vec<Finding> {
     else {
         return Vec::new();
     };
-    if schedulers.iter().any(|name| name.starts_with("evict-leader-scheduler")) {
+    if schedulers.iter().any(|name| name.starts_with(EVICT_LEADER_SCHEDULER)) {
         return Vec::new();
     }
     let mut all = Vec::new();
@@ -114,8 +114,7 @@ fn store_of<'a>(scene: &CheckContext<'a>, part: &Part<'_>, pod: &Pod) -> Option<
 fn scale_in_without_store_id(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.live() && !part.tc.paused()) {
-        // With holes in the numbering an ordinal does not tell who leaves.
-        if part.tc.metadata.annotations.keys().any(|key| key.ends_with(DELETE_SLOTS)) {
+        if part.tc.delete_slots().next().is_some() {
             continue;
         }
         for component in STORES {

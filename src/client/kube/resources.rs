@@ -22,7 +22,7 @@ use crate::counted::total;
 use crate::fleet::corefile;
 use crate::fleet::dns::Dns;
 use crate::fleet::tidbcluster::TidbCluster;
-use crate::fleet::workload::{Pod, StatefulSet};
+use crate::fleet::workload::{Pod, StatefulSet, image_tag};
 use crate::fleet::{Crd, Keyed, OperatorPods, WatchEvent, What};
 
 /// More objects than this in one context are refused rather than held.
@@ -262,9 +262,7 @@ pub(in crate::client) async fn operator_version(
 
 /// Others label their controllers the same way, so only an image called tidb-operator counts.
 fn operator_tag<'a>(mut images: impl Iterator<Item = &'a str>) -> Option<String> {
-    let image = images.find(|image| image.contains("tidb-operator"))?.split('@').next()?;
-    let tag = image.rsplit('/').next()?.split_once(':')?.1;
-    Some(tag.to_owned())
+    image_tag(images.find(|image| image.contains("tidb-operator"))?).map(str::to_owned)
 }
 
 /// The DNS domains of the cluster as CoreDNS is configured; `None` where there is no such configuration.

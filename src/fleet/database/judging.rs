@@ -71,10 +71,9 @@ pub(super) fn judge_tidb_cluster(
         )),
     }
     let mut say = |kind, sentence: String| problems.push(Problem::new(kind, Subject::tidb_cluster(of), sentence));
-    let outside_ready = |c: Component| matches!(c, Component::Pump | Component::Ticdc | Component::Tiproxy);
     // What is paused does not roll, and that is said already.
     let moves = !tc.paused() && tc.metadata.deletion_timestamp.is_none();
-    let open = rollout(cluster, tc).into_iter().filter(|c| moves && outside_ready(c.component) && !c.settled);
+    let open = rollout(cluster, tc).into_iter().filter(|c| moves && c.component.outside_ready() && !c.settled);
     for component in open {
         say(ProblemKind::OutsideReady, format!("TidbCluster {of}: {}", component.reason));
     }

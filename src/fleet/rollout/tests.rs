@@ -59,6 +59,24 @@ fn suspended_is_settled_and_suspending_is_not() {
     }
 }
 
+/// Whoever pins an image by its digest still runs the version that its tag tells.
+#[test]
+fn a_digest_makes_no_other_version() {
+    let settled = |image: &str, version: &str| {
+        world(|tc, set, _| {
+            tc["status"]["pd"]["image"] = json!(image);
+            tc["spec"]["version"] = json!(version);
+            set["spec"]["template"] = json!({"spec": {"containers": [{"name": "pd", "image": image}]}});
+        })
+        .settled
+    };
+    assert!(settled("registry:5000/pingcap/pd:v8.5.7@sha256:00", "v8.5.7"));
+    assert!(settled("pingcap/pd:v8.5.7@sha256:00", "v8.5.7@sha256:00"));
+    assert!(!settled("pingcap/pd:v8.5.7@sha256:01", "v8.5.7@sha256:00"));
+    assert!(!settled("pingcap/pd:v8.5.6@sha256:00", "v8.5.7"));
+    assert!(!settled("registry:5000/pingcap/pd", "v8.5.7"));
+}
+
 /// TiDB is upgraded smoothly: the operator posts to :10080/upgrade/finish when all pods are new, and where the answer is
 /// no "success!" it stays in phase Upgrade with Ready True.
 #[test]
