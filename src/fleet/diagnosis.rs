@@ -7,21 +7,20 @@
 use serde::Serialize;
 
 use super::database::{Database, Member, databases};
+use super::extras::moves_leaders;
+use super::kubectl::kubectl;
 use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
 use super::removal::details;
 use super::rollout::rollout;
 use super::subject::Subject;
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::{FORCE_UPGRADE, forced};
-use super::{Fleet, KubeCluster, ObjectRef, cluster_problems};
+use super::workload::EVICT_LEADER;
+use super::{Fleet, KubeCluster, ObjectRef, cluster_problems, remedy};
 
 /// Pod annotations with which work on one pod is asked for (`domain.md` §1.4).
-const POD_MARKS: [&str; 4] = [
-    "tidb.pingcap.com/evict-leader",
-    "tidb.pingcap.com/pd-transfer-leader",
-    "tidb.pingcap.com/tidb-graceful-shutdown",
-    "runmode",
-];
+const POD_MARKS: [&str; 4] =
+    [EVICT_LEADER, "tidb.pingcap.com/pd-transfer-leader", "tidb.pingcap.com/tidb-graceful-shutdown", "runmode"];
 
 /// One piece of interrupted work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,7 +91,7 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
         }
         return;
     };
-    for name in told.iter().filter(|name| name.starts_with("evict-leader") || name.starts_with("grant-leader")) {
+    for name in told.iter().filter(|name| moves_leaders(name)) {
         found.leftovers.push(Leftover {
             kind: "pd-scheduler",
             database: database.name.clone(),
@@ -103,12 +102,6 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
     }
 }
 
-/// The command that goes on with the migration of this TidbCluster.
-fn migrate(of: &ObjectRef, tc: &TidbCluster) -> String {
-    let domain = tc.plain_domain().map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
-    format!("tidepilot run migrate-cluster-domain --set tidbCluster={of}{domain}")
-}
-
 #[expect(clippy::too_many_lines, reason = "one sentence for each kind of leftover")]
 fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
     let mut add = |kind, at: String, sentence: String, remedy: String| {
@@ -116,12 +109,7 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
     };
     for of in &database.tidb_clusters {
         let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
-        let here = |member: &&Member| {
-            member.kube_cluster.as_deref() == Some(&of.context)
-                && member.namespace.as_deref() == Some(&of.namespace)
-                && member.tidb_cluster.as_deref() == Some(&of.name)
-        };
-        let own: Vec<&Member> = database.members.iter().filter(here).collect();
+        let own: Vec<&Member> = database.members.iter().filter(|member| member.of().as_ref() == Some(of)).collect();
         let stale: Vec<&str> = own.iter().filter(|m| m.drift).filter_map(|m| m.pod.as_deref()).collect();
         // Drift without acrossK8s or a domain is not this procedure's: `status` shows it.
         if !stale.is_empty() && (tc.across_k8s() || tc.domain().is_some()) {
@@ -130,25 +118,14 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
             } else {
                 ("peer-urls-not-updated", "the TidbCluster was opened for other clusters, and no peerURL was corrected")
             };
-            // Names change at the restart only: before it has come, it is the migration that goes on.
-            let renamed = |member: &&Member| {
-                member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == tc.pd_name(pod))
-            };
-            let remedy = match own.iter().all(renamed) {
-                true => format!("tidepilot run repair-peer-urls --set tidbCluster={of}"),
-                false => migrate(of, tc),
-            };
+            let remedy = remedy::correct_peer_urls(fleet, database, of, tc);
             add(kind, of.to_string(), format!("{begun}: {}", stale.join(", ")), remedy);
         }
         // Where TLS was switched it never comes to its end, and that is said.
         let toggled = database.toggled(of).is_some();
         if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled && !toggled) {
             let sentence = format!("a rolling change has not come to its end: {}", open.reason);
-            let context = &of.context;
-            let remedy = format!(
-                "tidepilot --context {context} -n {} status --watch # wait for it, or find out what holds it",
-                of.namespace
-            );
+            let remedy = format!("{} # wait for it, or find out what holds it", remedy::watch(of));
             add("unfinished-rollout", of.to_string(), sentence, remedy);
         }
     }
@@ -158,11 +135,7 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
             member.id,
             member.peer_urls.join(", ")
         );
-        let remedy = format!(
-            "remove it by its id as long as quorum stands without it: DELETE /v2/members/{} (PD 8.3 and older), or POST /v3/cluster/member/remove {{\"ID\":\"{}\"}}",
-            member.id.hex(),
-            member.id.decimal()
-        );
+        let remedy = remedy::remove_unused(fleet, database, member);
         add("nameless-member", member.id.to_string(), sentence, remedy);
     }
     if !database.members.is_empty() && !database.agree {
@@ -178,24 +151,17 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
 }
 
 fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<Leftover>) {
-    let kubectl = format!("kubectl --context {} -n {}", of.context, of.namespace);
     let mut add = |kind, sentence: String, remedy: String| {
         found.push(Leftover { kind, database: database.name.clone(), at: of.to_string(), sentence, remedy });
     };
     if tc.paused() {
         let sentence = "spec.paused is true: the operator does nothing here".to_owned();
-        let body = r#"'{"spec":{"paused":false}}'"#;
-        add("paused", sentence, format!("{kubectl} patch tidbcluster {} --type merge -p {body}", of.name));
+        add("paused", sentence, remedy::unpause(of));
     }
     if forced(tc) {
         let sentence =
             format!("the annotation {FORCE_UPGRADE}=true is left set: pods restart without any safety check");
-        // Taken away while TLS is switched, it leaves PD dead.
-        let remedy = match database.toggled(of) {
-            Some(toggle) => toggle.cure(),
-            None => format!("{kubectl} annotate tidbcluster {} {FORCE_UPGRADE}-", of.name),
-        };
-        add("force-upgrade", sentence, remedy);
+        add("force-upgrade", sentence, remedy::unforce(database, of));
     }
 }
 
@@ -209,7 +175,7 @@ fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbClu
                 database: database.name.clone(),
                 at: format!("{}/{}/{name}", of.context, of.namespace),
                 sentence: format!("the pod still carries {mark}={value}"),
-                remedy: format!("kubectl --context {} -n {} annotate pod {name} {mark}-", of.context, of.namespace),
+                remedy: format!("{} annotate pod {name} {mark}-", kubectl(of)),
             });
         }
     }
@@ -281,6 +247,30 @@ mod tests {
         };
         assert_eq!(kinds(added), ["nameless-member"]);
         assert!(diagnose(&fleet(|_, _, _| {}), Some("other")).databases.is_empty());
+    }
+
+    /// Its pod may run where nobody looks, and starts it there when it is removed.
+    #[test]
+    fn no_member_is_removed_while_a_part_of_the_database_is_not_seen() {
+        let member = |id: u64, name: &str| EtcdMember {
+            id: MemberId(id),
+            name: name.into(),
+            peer_urls: vec![format!("http://x-{id}:2380")],
+            client_urls: Vec::new(),
+        };
+        let remedy = |away: bool| {
+            let fleet = fleet(|tc, _, members| {
+                tc["spec"]["pd"] = json!({"replicas": 3});
+                members.push(member(9, ""));
+                members.extend(away.then(|| member(10, "far-pd-0.far-pd-peer.db.svc.b.test")));
+            });
+            let left = diagnose(&fleet, None).leftovers.into_iter().find(|left| left.kind == "nameless-member");
+            left.expect("it is told").remedy
+        };
+        assert!(remedy(false).contains("--set removeUnused=true"), "{}", remedy(false));
+        let hidden = remedy(true);
+        assert!(hidden.contains("far-pd-0") && hidden.contains("Nothing is removed"), "{hidden}");
+        assert!(!hidden.contains("DELETE") && !hidden.contains("removeUnused"), "{hidden}");
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub mod peer_url_check;
 pub mod problem;
 pub mod quorum;
 pub mod region_counts;
+pub mod remedy;
 pub mod removal;
 pub mod revision;
 pub mod rollout;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::copies::{Risk, risk};
 use super::database::{Database, Member, StoreRow};
 use super::extras::{LabelConstraint, PdDetails, PlacementRule};
-use super::rollout::component_pods;
+use super::rollout::{component_pods, stateful_set};
 use super::tidbcluster::{Component, TidbCluster};
 use super::{Fleet, ObjectRef};
 use crate::counted::{counted, is, total};
@@ -43,6 +43,21 @@ pub struct RemovalImpact {
     pub tiproxy_pods: usize,
     /// Replicas that its StatefulSets still have.
     pub set_replicas: i64,
+}
+
+/// How many PD are wanted where this member has no pod, and nobody wants that pod any more (hazard 57); `None`: it is no ghost.
+/// The StatefulSet decides: failover adds pods beyond the spec, and with delete-slots any ordinal may be wanted. One that
+/// never started is no ghost: its pod may be on its way.
+pub fn ghost(fleet: &Fleet, member: &Member) -> Option<i64> {
+    let of = member.of()?;
+    let (cluster, tc) = (fleet.clusters.get(&of.context)?, fleet.tidb_cluster(&of)?);
+    let ordinal: i64 = member.pod.as_ref()?.rsplit('-').next()?.parse().ok()?;
+    let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
+    let wanted = stateful_set(cluster, tc, Component::Pd).map_or(spec, |set| spec.max(set.spec.replicas));
+    // Only a cluster that shows all of its pods proves that one is not there.
+    let away = cluster.freshness.is_live() && member.pod_phase.is_none() && member.healthy != Some(true);
+    let numbered = tc.delete_slots().next().is_none();
+    (away && numbered && !member.name.is_empty() && ordinal >= wanted).then_some(wanted)
 }
 
 /// What PD told of placement, where it was asked; of several pods that were asked the latest, since the lead moves.
@@ -86,9 +101,9 @@ pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbClus
     }
     let cluster = fleet.clusters.get(&of.context);
     let pods = |component| cluster.map_or(0, |cluster| component_pods(cluster, tc, component).len());
-    let sets = cluster.into_iter().flat_map(|cluster| {
-        Component::ALL.into_iter().filter_map(|component| super::rollout::stateful_set(cluster, tc, component))
-    });
+    let sets = cluster
+        .into_iter()
+        .flat_map(|cluster| Component::ALL.into_iter().filter_map(|component| stateful_set(cluster, tc, component)));
     RemovalImpact {
         stores_here: (!database.stores.is_empty()).then(|| here.iter().map(|row| row.store.id).collect()),
         up_left: tikv(&up_left),
@@ -212,7 +227,10 @@ fn holds(constraint: &LabelConstraint, labels: &BTreeMap<String, String>) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::pd::Store;
+    use crate::fleet::Freshness;
+    use crate::fleet::database::databases;
+    use crate::fleet::pd::{EtcdMember, MemberId, Store};
+    use crate::hazards::bed::Bed;
 
     fn row(id: u64, of: &str, state: &str, labels: &[(&str, &str)]) -> StoreRow {
         let labels: BTreeMap<String, String> = labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
@@ -273,6 +291,28 @@ mod tests {
         assert!(shorts(&[rule(3, &[]), tiflash.clone()], &with_flash, &left)[0].contains("0 TiFlash stores"));
         let both = [east(4), east(5), east(6), flash(8, "east")];
         assert_eq!(shorts(&[rule(3, &[]), tiflash], &with_flash, &both), Vec::<String>::new());
+    }
+
+    /// One that never started is told of as such: counted twice it would be taken twice off the members that are left.
+    #[test]
+    fn a_ghost_has_started_once_and_its_cluster_shows_that_its_pod_is_gone() {
+        let wanted = |name: &str, live: bool| {
+            let mut bed = Bed::healthy();
+            let host = "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local";
+            bed.members.push(EtcdMember { id: MemberId(9), name: name.into(), ..bed.members[2].clone() });
+            let member = bed.members.last_mut().expect("just added");
+            member.peer_urls = vec![format!("http://{host}:2380")];
+            member.client_urls.clear();
+            let mut fleet = bed.fleet();
+            if !live {
+                fleet.clusters.get_mut("west").expect("it is there").freshness = Freshness::Unreachable;
+            }
+            let database = databases(&fleet).remove(0);
+            ghost(&fleet, database.member(MemberId(9)).expect("it is listed"))
+        };
+        assert_eq!(wanted("prod-west-pd-1.prod-west-pd-peer.db.svc.west.local", true), Some(1));
+        assert_eq!(wanted("prod-west-pd-1.prod-west-pd-peer.db.svc.west.local", false), None);
+        assert_eq!(wanted("", true), None);
     }
 
     #[test]

@@ -5,13 +5,12 @@
 use jiff::Timestamp;
 
 use crate::fleet::database::{Database, Member, answers};
-use crate::fleet::dns::Likeness;
 use crate::fleet::extras::PdDetails;
 use crate::fleet::kubectl::kubectl;
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
-use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef};
+use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, remedy};
 use crate::hazards::{Finding, Subject};
 
 /// One TidbCluster of the Database.
@@ -65,15 +64,7 @@ impl<'a> CheckContext<'a> {
 
     /// The command that gives a part its domain and its names, with the domain where names need one.
     pub fn migrate(&self, part: &Part<'_>) -> String {
-        let here = |context: &str| self.fleet.same_cluster_as(context).unwrap_or(context).to_owned();
-        let apart = self.parts.iter().any(|other| {
-            here(&other.of.context) != here(&part.of.context)
-                && part.cluster.dns.like(&other.cluster.dns) == Likeness::Differ
-        });
-        let served = || part.cluster.cluster_domain().filter(|_| apart).map(str::to_owned);
-        let domain = part.tc.plain_domain().or_else(served);
-        let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
-        format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", part.of)
+        remedy::migrate(self.fleet, self.database, part.of)
     }
 
     /// The members whose pods are of this part.
@@ -153,8 +144,7 @@ impl Part<'_> {
 
     /// A merge patch of its spec, as a command line.
     pub fn patch(&self, spec: &str) -> String {
-        let name = &self.of.name;
-        format!("{} patch tidbcluster {name} --type merge -p '{{\"spec\":{spec}}}'", self.kubectl())
+        remedy::patch(self.of, spec)
     }
 
     pub fn operator_line(&self) -> String {

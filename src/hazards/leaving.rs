@@ -10,6 +10,8 @@ use crate::fleet::database::{Member, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
 use crate::fleet::kubectl::kubectl;
+use crate::fleet::remedy::remove_unused;
+use crate::fleet::removal::ghost;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
@@ -183,15 +185,8 @@ fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
     for member in scene.database.members.iter().filter(|member| !member.name.is_empty()) {
         let why = match &member.pod {
             Some(pod) => {
-                let part = scene.parts.iter().find(|part| scene.members(part).iter().any(|own| own.id == member.id));
-                let Some(part) = part.filter(|part| part.live()) else { continue };
-                let ordinal = pod.rsplit('-').next().and_then(|ordinal| ordinal.parse::<i64>().ok());
-                let wanted = part.tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
-                let there = part.cluster.pods.keys().any(|key| key.name == *pod && key.namespace == part.of.namespace);
-                if there || ordinal.is_none_or(|ordinal| ordinal < wanted) {
-                    continue;
-                }
-                format!("its pod {}/{pod} is gone, and {} asks for {wanted} PD", part.of.context, part.of)
+                let Some((of, wanted)) = member.of().zip(ghost(scene.fleet, member)) else { continue };
+                format!("its pod {}/{pod} is gone, and {of} asks for {wanted} PD", of.context)
             }
             None => {
                 let hosts: Vec<&str> = [member.name.as_str()]
@@ -220,7 +215,7 @@ fn ghosts(scene: &CheckContext<'_>) -> Vec<Finding> {
                 .on(subject.clone())
                 .saw(&subject, "name", &member.name, scene.pd_seen())
                 .saw(&subject, "health", health, scene.pd_seen())
-                .then(crate::hazards::membership::remove_unused(scene, member)),
+                .then(remove_unused(scene.fleet, scene.database, member)),
         );
     }
     all

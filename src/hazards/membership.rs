@@ -7,9 +7,11 @@ use crate::fleet::database::Member;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
+use crate::fleet::remedy::{correct_peer_urls, remove_unused};
 use crate::fleet::rollout::stateful_set;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{forced, speaks_tls};
+use crate::fleet::workload::StatefulSet;
 use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Subject};
 
@@ -55,7 +57,7 @@ fn nameless(scene: &CheckContext<'_>) -> Vec<Finding> {
     unstarted
         .map(|member| {
             let sentence = format!("member {} was added and never started; no other PD can join", member.id);
-            let remove = remove_unused(scene, member);
+            let remove = remove_unused(scene.fleet, scene.database, member);
             scene
                 .find("nameless-member", sentence)
                 .on(subject(member))
@@ -64,29 +66,6 @@ fn nameless(scene: &CheckContext<'_>) -> Vec<Finding> {
                 .then(remove)
         })
         .collect()
-}
-
-/// The command that takes a member out which nobody runs.
-pub(super) fn remove_unused(scene: &CheckContext<'_>, member: &Member) -> String {
-    // Whoever starts it may be where nobody looks, and nothing is changed in a Database that is not seen whole.
-    let away = scene.database.away();
-    if !away.is_empty() {
-        return format!(
-            "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
-            away.join(", ")
-        );
-    }
-    match scene.parts.iter().find(|part| part.tc.spec.pd.is_some()) {
-        Some(part) => format!(
-            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={} --set removeUnused=true",
-            member.id.hex(),
-            part.of
-        ),
-        None => format!(
-            "if quorum stands without it, remove it by its id: DELETE /pd/api/v1/members/id/{}",
-            member.id.decimal()
-        ),
-    }
 }
 
 /// 29. Two members of one name.
@@ -174,7 +153,7 @@ fn rolling_in_two(scene: &CheckContext<'_>) -> Vec<Finding> {
         .filter_map(|part| {
             let phase = part.tc.status.pd.phase.as_deref().unwrap_or_default();
             let set = stateful_set(part.cluster, part.tc, Component::Pd);
-            let moves = set.is_some_and(|set| set.status.current_revision != set.status.update_revision);
+            let moves = set.is_some_and(StatefulSet::rolls);
             (matches!(phase, "Upgrade" | "Scale") || moves).then_some((part, phase, moves))
         })
         .collect();
@@ -280,14 +259,7 @@ fn half_updated(scene: &CheckContext<'_>) -> Vec<Finding> {
             let value = format!("{} (expected {expected})", member.peer_urls.join(", "));
             found = found.on(subject(member)).saw(&subject(member), "peerURLs", value, scene.pd_seen());
         }
-        // Names change at the restart only: before it has come, it is the migration that goes on.
-        let renamed = own.iter().all(|member| {
-            member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == part.tc.pd_name(pod))
-        });
-        all.push(found.then(match renamed {
-            true => format!("tidepilot run repair-peer-urls --set tidbCluster={}", part.of),
-            false => scene.migrate(part),
-        }));
+        all.push(found.then(correct_peer_urls(scene.fleet, scene.database, part.of, part.tc)));
     }
     all
 }

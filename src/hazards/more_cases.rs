@@ -198,6 +198,25 @@ pub(super) const MORE: &[(&str, Plant, &[&str])] = &[
         |bed| bed.members.push(member(9, "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local")),
         &["ghost-member", "pd-member-unhealthy", "uneven-pd-spread"],
     ),
+    // Failover has asked for one more pod than the spec, and that pod is only away.
+    (
+        "a member whose pod failover wants",
+        |bed| {
+            bed.members.push(member(9, "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local"));
+            for set in bed.west.sets.iter_mut().filter(|set| set["metadata"]["name"] == "prod-west-pd") {
+                set["spec"]["replicas"] = json!(2);
+            }
+        },
+        &["pd-member-unhealthy", "uneven-pd-spread"],
+    ),
+    (
+        "a member whose pod is wanted by delete-slots",
+        |bed| {
+            bed.members.push(member(9, "prod-west-pd-1.prod-west-pd-peer.db.svc.west.local"));
+            bed.west.tc["metadata"]["annotations"]["pd.tidb.pingcap.com/delete-slots"] = json!("[0]");
+        },
+        &["paused", "pd-member-unhealthy", "uneven-pd-spread"],
+    ),
     (
         "a member whose pod is gone",
         |bed| {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::fleet::Freshness;
+use crate::fleet::diagnosis::diagnose;
 use crate::hazards::bed::{Bed, when};
 use crate::hazards::cases::CASES;
 use crate::hazards::catalogue::{CATALOGUE, Seeing};
@@ -149,6 +150,34 @@ fn findings_carry_evidence_and_a_way_on() {
         }
         assert!(expected.windows(2).all(|pair| pair[0] < pair[1]), "{name}: in order");
     }
+}
+
+/// What both see is judged once: the line that `diagnose` shows is the one that `check` shows.
+#[test]
+fn diagnose_advises_what_check_advises() {
+    let same = [
+        ("paused", "paused"),
+        ("force-upgrade", "force-upgrade-left"),
+        ("nameless-member", "nameless-member"),
+        ("half-updated-peer-urls", "peer-urls-half-updated"),
+        ("peer-urls-not-updated", "peer-urls-half-updated"),
+    ];
+    let mut compared = BTreeSet::new();
+    for (name, bed, _) in worlds() {
+        let checked = bed.checked();
+        for left in diagnose(&bed.fleet(), None).leftovers {
+            let Some((kind, id)) = same.iter().find(|(kind, _)| *kind == left.kind) else { continue };
+            let advised: Vec<&str> =
+                checked.findings.iter().filter(|one| one.id() == *id).map(|one| one.what_to_do.as_str()).collect();
+            assert!(
+                advised.is_empty() || advised.iter().any(|advice| advice.ends_with(&left.remedy)),
+                "{name}: {advised:?} and {}",
+                left.remedy
+            );
+            compared.extend(advised.first().map(|_| *kind));
+        }
+    }
+    assert_eq!(compared, same.iter().map(|(kind, _)| *kind).collect(), "each of them is planted somewhere");
 }
 
 #[test]

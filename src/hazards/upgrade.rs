@@ -3,13 +3,15 @@
 //! Not here: leaving ([`crate::hazards::leaving`]).
 
 use crate::counted::{counted, total};
-use crate::fleet::extras::{Controller, Policy};
+use crate::fleet::extras::{Controller, EVICT_LEADER_SCHEDULER, Policy};
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::tls_toggle::{FORCE_UPGRADE as FORCE, forced};
+use crate::fleet::upgrade::ORDER;
 use crate::fleet::version::Version;
-use crate::fleet::{Fleet, KubeCluster, ObjectRef};
+use crate::fleet::workload::EVICT_LEADER;
+use crate::fleet::{Fleet, KubeCluster, ObjectRef, remedy};
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
@@ -25,10 +27,6 @@ pub(super) const ALL: &[OfDatabase] = &[
     overlapping,
 ];
 
-fn outside_ready(component: Component) -> bool {
-    matches!(component, Component::Pump | Component::Ticdc | Component::Tiproxy)
-}
-
 /// 48 and 62. Ready says yes while the parts say no.
 fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
@@ -37,7 +35,7 @@ fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
             continue;
         }
         for open in rollout(part.cluster, part.tc).into_iter().filter(|component| !component.settled) {
-            let (id, sentence) = match outside_ready(open.component) {
+            let (id, sentence) = match open.component.outside_ready() {
                 true => (
                     "outside-ready",
                     format!("Ready is True and leaves {} out: {}", open.component.title(), open.reason),
@@ -49,10 +47,7 @@ fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
                     .find_at(id, part, sentence)
                     .saw(&part.subject(), "status.conditions[Ready]", "True", part.seen())
                     .saw(&part.subject(), &format!("rollout of {}", open.component.key()), &open.reason, part.seen())
-                    .then(format!(
-                        "wait for it, or find out what holds it: tidepilot --context {} -n {} status --watch",
-                        part.of.context, part.of.namespace
-                    )),
+                    .then(format!("wait for it, or find out what holds it: {}", remedy::watch(part.of))),
             );
         }
     }
@@ -61,14 +56,14 @@ fn ready_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
 
 /// 49. A later component is newer than an earlier one somewhere in the Database.
 fn out_of_order(scene: &CheckContext<'_>) -> Vec<Finding> {
-    const ORDER: [Component; 4] = [Component::Pd, Component::Tiflash, Component::Tikv, Component::Tidb];
+    let order: Vec<Component> = ORDER.into_iter().filter(|component| !component.outside_ready()).collect();
     let versions = |component: Component| -> Vec<(&Part<'_>, Version)> {
         let wanted =
             scene.parts.iter().filter(|part| part.tc.component(component).is_some_and(|spec| spec.replicas > 0));
         wanted.filter_map(|part| Some((part, Version::parse(part.tc.component_version(component)?)?))).collect()
     };
-    for (index, earlier) in ORDER.into_iter().enumerate() {
-        for later in ORDER.into_iter().skip(index + 1) {
+    for (index, &earlier) in order.iter().enumerate() {
+        for &later in &order[index + 1..] {
             let (early, late) = (versions(earlier), versions(later));
             let (Some(low), Some(high)) =
                 (early.iter().min_by_key(|(_, version)| *version), late.iter().max_by_key(|(_, version)| *version))
@@ -149,7 +144,7 @@ fn force_upgrade(scene: &CheckContext<'_>) -> Vec<Finding> {
             scene
                 .find_at("force-upgrade-left", part, "force-upgrade is left set: pods restart without any safety check")
                 .saw(&part.subject(), &format!("metadata.annotations[{FORCE}]"), "true", part.seen())
-                .then(format!("{} annotate tidbcluster {} {FORCE}-", part.kubectl(), part.of.name))
+                .then(remedy::unforce(scene.database, part.of))
         })
         .collect()
 }
@@ -224,17 +219,16 @@ fn tiflash_metadata(scene: &CheckContext<'_>) -> Vec<Finding> {
 
 /// 63. Leaders or regions are being moved away, which takes long and looks stuck.
 fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
-    const MARK: &str = "tidb.pingcap.com/evict-leader";
     let mut said = Vec::new();
     let mut evidence = Vec::new();
     for part in &scene.parts {
         let own = part.cluster.pods_in(&part.of.namespace).filter(|pod| pod.instance() == Some(part.tc.instance()));
-        for (pod, value) in own.filter_map(|pod| Some((pod, pod.metadata.annotations.get(MARK)?))) {
+        for (pod, value) in own.filter_map(|pod| Some((pod, pod.metadata.annotations.get(EVICT_LEADER)?))) {
             let at = ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name);
             said.push(format!("leaders are asked to leave {at}"));
             evidence.push((
                 Subject::object("Pod", &at),
-                format!("metadata.annotations[{MARK}]"),
+                format!("metadata.annotations[{EVICT_LEADER}]"),
                 value.clone(),
                 part.seen(),
             ));
@@ -244,7 +238,7 @@ fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
     if let Some((_, details)) = scene.details {
         let rolls =
             scene.parts.iter().any(|part| part.tc.status.tikv.phase.as_deref().is_some_and(|phase| phase != "Normal"));
-        let evicts = details.schedulers.iter().flatten().any(|name| name.starts_with("evict-leader-scheduler"));
+        let evicts = details.schedulers.iter().flatten().any(|name| name.starts_with(EVICT_LEADER_SCHEDULER));
         if evicts {
             said.push(match rolls {
                 true => "leaders are being moved off a TiKV store, for up to 25 hours".to_owned(),
@@ -256,7 +250,7 @@ fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
             evidence.push((
                 whole.clone(),
                 "GET /pd/api/v1/schedulers".into(),
-                "evict-leader-scheduler".into(),
+                EVICT_LEADER_SCHEDULER.into(),
                 Some(details.at),
             ));
         }
@@ -398,7 +392,7 @@ fn overlapping(scene: &CheckContext<'_>) -> Vec<Finding> {
         for component in [Component::Pd, Component::Tikv, Component::Tiflash] {
             let Some(spec) = part.tc.component(component) else { continue };
             let Some(set) = stateful_set(part.cluster, part.tc, component) else { continue };
-            let rolls = set.status.current_revision != set.status.update_revision;
+            let rolls = set.rolls();
             let offline = scene
                 .database
                 .stores

@@ -10,6 +10,7 @@ use crate::fleet::database::{Database, Member, StoreRow};
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
 use crate::fleet::peer_url_check::readable;
+use crate::fleet::removal::ghost;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, rollout};
 
@@ -180,7 +181,7 @@ pub(super) fn membership(
         foreign,
         joining: joining(fleet, &database),
         doubts: doubts(&database),
-        ghosts: ids(&|member| ghost(fleet, member)),
+        ghosts: ids(&|member| ghost(fleet, member).is_some()),
         stores: stores(fleet, &database, of, tc),
         max_replicas: database.max_replicas,
     })
@@ -231,21 +232,6 @@ fn joining(fleet: &Fleet, database: &Database) -> Vec<String> {
             .collect::<Vec<_>>()
     })
     .collect()
-}
-
-/// A member without a pod, whose pod nobody wants any more (hazard 57). The StatefulSet decides: failover adds pods beyond
-/// the spec, and with delete-slots any ordinal may be wanted.
-fn ghost(fleet: &Fleet, member: &Member) -> bool {
-    let Some(of) = member.of() else { return false };
-    let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(&of)) else { return false };
-    let slots = tc.metadata.annotations.keys().any(|key| key.ends_with("/delete-slots"));
-    let ordinal = member.pod.as_ref().and_then(|pod| pod.rsplit('-').next()?.parse::<i64>().ok());
-    let spec = tc.spec.pd.as_ref().map_or(0, |pd| pd.replicas);
-    let set = rollout::stateful_set(cluster, tc, Component::Pd).map_or(0, |set| set.spec.replicas);
-    !slots
-        && member.pod_phase.is_none()
-        && member.healthy != Some(true)
-        && ordinal.is_some_and(|ordinal| ordinal >= spec.max(set))
 }
 
 /// Whether a store's last heartbeat came after its pod was made.

@@ -1,0 +1,87 @@
+//! What finishes or undoes something, as the line to type: judged once for all who advise it (`check`, `diagnose`).
+//!
+//! Pure. Not here: what was found ([`super::diagnosis`], [`crate::hazards`]).
+
+use super::database::{Database, Member};
+use super::dns::Likeness;
+use super::kubectl::{kubectl, place};
+use super::tidbcluster::TidbCluster;
+use super::tls_toggle::FORCE_UPGRADE;
+use super::{Fleet, KubeCluster, ObjectRef};
+
+/// A merge patch of a TidbCluster's spec, as a command line.
+pub fn patch(of: &ObjectRef, spec: &str) -> String {
+    format!("{} patch tidbcluster {} --type merge -p '{{\"spec\":{spec}}}'", kubectl(of), of.name)
+}
+
+/// Lets the operator work again.
+pub fn unpause(of: &ObjectRef) -> String {
+    patch(of, "{\"paused\":false}")
+}
+
+/// Gives a TidbCluster its safety checks back. Taken away while TLS is switched the annotation leaves PD dead, so that
+/// comes first.
+pub fn unforce(database: &Database, of: &ObjectRef) -> String {
+    match database.toggled(of) {
+        Some(toggle) => toggle.cure(),
+        None => format!("{} annotate tidbcluster {} {FORCE_UPGRADE}-", kubectl(of), of.name),
+    }
+}
+
+/// Shows what is on its way there.
+pub fn watch(of: &ObjectRef) -> String {
+    format!("tidepilot {} status --watch", place(of))
+}
+
+/// Takes a member out which nobody runs.
+pub fn remove_unused(fleet: &Fleet, database: &Database, member: &Member) -> String {
+    // Whoever starts it may be where nobody looks, and nothing is changed in a Database that is not seen whole.
+    let away = database.away();
+    if !away.is_empty() {
+        return format!(
+            "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
+            away.join(", ")
+        );
+    }
+    let has_pd = |of: &&ObjectRef| fleet.tidb_cluster(of).is_some_and(|tc| tc.spec.pd.is_some());
+    match database.tidb_clusters.iter().find(has_pd) {
+        Some(of) => format!(
+            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={of} --set removeUnused=true",
+            member.id.hex(),
+        ),
+        None => format!(
+            "if quorum stands without it, remove it by its id: DELETE /pd/api/v1/members/id/{}",
+            member.id.decimal()
+        ),
+    }
+}
+
+/// Gives a TidbCluster its domain and its names, with the domain where names need one.
+pub fn migrate(fleet: &Fleet, database: &Database, of: &ObjectRef) -> String {
+    let here = |context: &str| fleet.same_cluster_as(context).unwrap_or(context).to_owned();
+    let apart = |cluster: &KubeCluster| {
+        database.tidb_clusters.iter().any(|other| {
+            let other_cluster = fleet.clusters.get(&other.context);
+            here(&other.context) != here(&of.context)
+                && other_cluster.is_some_and(|other| cluster.dns.like(&other.dns) == Likeness::Differ)
+        })
+    };
+    let cluster = fleet.clusters.get(&of.context);
+    let served = || cluster.filter(|cluster| apart(cluster))?.cluster_domain().map(str::to_owned);
+    let domain = fleet.tidb_cluster(of).and_then(TidbCluster::plain_domain).or_else(served);
+    let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
+    format!("tidepilot run migrate-cluster-domain --set tidbCluster={of}{domain}")
+}
+
+/// Corrects the peerURLs of a TidbCluster's own members. Names change at the restart only: before it has come, it is the
+/// migration that goes on.
+pub fn correct_peer_urls(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> String {
+    let mut own = database.members.iter().filter(|member| member.of().as_ref() == Some(of));
+    let renamed = |member: &Member| {
+        member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == tc.pd_name(pod))
+    };
+    match own.all(renamed) {
+        true => format!("tidepilot run repair-peer-urls --set tidbCluster={of}"),
+        false => migrate(fleet, database, of),
+    }
+}
