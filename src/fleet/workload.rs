@@ -198,7 +198,25 @@ pub struct Terminated {
     pub finished_at: Option<jiff::Timestamp>,
 }
 
+impl Waiting {
+    /// The way of every pod, and no trouble.
+    pub fn usual(&self) -> bool {
+        matches!(self.reason.as_str(), "ContainerCreating" | "PodInitializing" | "")
+    }
+
+    /// `ErrImagePull …`
+    pub fn words(&self) -> String {
+        format!("{} {}", self.reason, self.message).trim().to_owned()
+    }
+}
+
 impl Terminated {
+    /// The end of what it logged: the kubelet puts that into the message, where the container writes none of its own. How
+    /// often it has ended is not in it, so that each look does not seem a new one.
+    fn last_line(&self) -> Option<&str> {
+        self.message.lines().map(str::trim).rfind(|line| !line.is_empty())
+    }
+
     /// `exit 137, OOMKilled: …`
     pub fn words(&self) -> String {
         let mut words = format!("exit {}", self.exit_code);
@@ -238,6 +256,37 @@ impl Pod {
             Some((one.name.as_str(), end))
         });
         ended.max_by_key(|(_, end)| end.finished_at)
+    }
+
+    /// A container that waits, with its name; [`Waiting::usual`] tells whether that is trouble.
+    pub fn waits(&self) -> Option<(&str, &Waiting)> {
+        self.status.container_statuses.iter().find_map(|one| Some((one.name.as_str(), one.state.waiting.as_deref()?)))
+    }
+
+    /// Why the scheduler finds no node for it, in its own words.
+    pub fn unscheduled(&self) -> Option<&str> {
+        let said = self.status.conditions.iter().find(|c| c.kind == "PodScheduled" && c.status == "False");
+        said.map(|said| said.message.as_str())
+    }
+
+    /// What keeps its containers from running, as the kubelet or the scheduler says it.
+    pub fn trouble(&self) -> Option<String> {
+        let ended = self.status.container_statuses.iter().find_map(|one| {
+            let end = one.state.terminated.as_deref().or(one.last_state.terminated.as_ref());
+            let end = end.filter(|end| end.exit_code != 0)?;
+            let last = end.last_line().unwrap_or("it has logged nothing");
+            Some(format!("{} ends again and again with exit code {}: {last}", one.name, end.exit_code))
+        });
+        let waiting = || self.waits().map(|(name, waiting)| format!("{name}: {}", waiting.words()));
+        let unscheduled =
+            || self.unscheduled().map(|message| format!("not scheduled: {message}").trim_end().to_owned());
+        let over = || {
+            let status = &self.status;
+            let over = matches!(status.phase.as_str(), "Failed" | "Succeeded");
+            let words = || format!("{} {}", status.phase, status.reason.as_deref().unwrap_or_default());
+            over.then(|| format!("it has ended ({})", words().trim_end()))
+        };
+        ended.or_else(waiting).or_else(unscheduled).or_else(over)
     }
 
     /// The ports that take TCP, each with its name and its container, as the pod tells them.

@@ -93,6 +93,19 @@ pub fn leads_to(resolved: &[String], pod: &[String]) -> bool {
     !resolved.is_empty() && resolved.iter().all(|address| pod.contains(address))
 }
 
+/// The program that a PD pod runs to see whether a PD answers at a peerURL, word by word. With TLS it shows the pod's own
+/// certificate, from where the operator mounts it.
+pub fn version_request(url: &str) -> Vec<String> {
+    const CERTIFICATE: [&str; 3] = [
+        "--ca-certificate=/var/lib/pd-tls/ca.crt",
+        "--certificate=/var/lib/pd-tls/tls.crt",
+        "--private-key=/var/lib/pd-tls/tls.key",
+    ];
+    let tls: &[&str] = if url.starts_with("https://") { &CERTIFICATE } else { &[] };
+    let fixed = ["wget", "-qO-", "-T", "5"].iter().chain(tls).map(|word| (*word).to_owned());
+    fixed.chain([format!("{url}/version")]).collect()
+}
+
 /// Stands in a plan where the run's id will be: a label's value, and who made what is deleted.
 pub const THIS_RUN: &str = "RUN";
 /// Label of what a run makes only for itself: the run's id.

@@ -6,10 +6,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::client::kube::pages::{self, MANY};
 use crate::client::wire::link::Link;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::ManagedKind;
 use crate::client::{encode, plain};
+use crate::fleet::workload::Pod;
 
 /// Longest termination message that Kubernetes keeps.
 const LONGEST_MESSAGE: usize = 4096;
@@ -57,9 +59,9 @@ pub async fn look(link: &Link, namespace: &str, name: &str) -> Result<Seen, Requ
         Err(trouble) => return Err(trouble),
     };
     let selector = encode(&format!("job-name={name}"));
-    let pods: Value = link.get(&format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await?;
-    let pods = pods["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut seen = read(&job, pods);
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}");
+    let pods = pages::list::<Pod>(link, &path, MANY).await?.items;
+    let mut seen = read(&job, &pods);
     // What only events tell: a volume that is not there, a pod that may not be created.
     let about = match (&seen.pod, &seen.trouble, seen.finished) {
         (_, _, true) => None,
@@ -76,7 +78,7 @@ pub async fn look(link: &Link, namespace: &str, name: &str) -> Result<Seen, Requ
             .await
     {
         // A Job without a pod has a reason where its events name one.
-        if let Some(said) = warning(&events, starting(pods)).filter(|_| seen.trouble.is_none() || seen.pod.is_none()) {
+        if let Some(said) = warning(&events, starting(&pods)).filter(|_| seen.trouble.is_none() || seen.pod.is_none()) {
             seen.trouble = Some(said);
         }
     }
@@ -84,8 +86,8 @@ pub async fn look(link: &Link, namespace: &str, name: &str) -> Result<Seen, Requ
 }
 
 /// A pod whose process has not begun yet, or no pod at all: only then do old warnings count.
-fn starting(pods: &[Value]) -> bool {
-    newest(pods).is_none_or(|pod| pod["status"]["phase"] == "Pending")
+fn starting(pods: &[Pod]) -> bool {
+    newest(pods).is_none_or(|pod| pod.status.phase == "Pending")
 }
 
 fn warning(events: &Value, starting: bool) -> Option<String> {
@@ -94,12 +96,12 @@ fn warning(events: &Value, starting: bool) -> Option<String> {
     Some(format!("{}: {}", text("reason")?, text("message")?))
 }
 
-fn newest(pods: &[Value]) -> Option<&Value> {
-    pods.iter().max_by_key(|pod| pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default())
+fn newest(pods: &[Pod]) -> Option<&Pod> {
+    pods.iter().max_by_key(|pod| pod.metadata.creation_timestamp)
 }
 
 /// From the objects alone.
-fn read(job: &Value, pods: &[Value]) -> Seen {
+fn read(job: &Value, pods: &[Pod]) -> Seen {
     let conditions = job["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let over = |one: &&Value| one["status"] == "True" && matches!(one["type"].as_str(), Some("Complete" | "Failed"));
     let condition = conditions.iter().find(over);
@@ -112,30 +114,20 @@ fn read(job: &Value, pods: &[Value]) -> Seen {
         seen.trouble.get_or_insert_with(|| "the Job has no pod yet".to_owned());
         return seen;
     };
-    seen.pod = pod["metadata"]["name"].as_str().map(plain);
-    let status = &pod["status"];
-    let state = &status["containerStatuses"][0]["state"];
-    if let Some(waiting) = state["waiting"].as_object() {
-        let text = |name: &str| plain(waiting.get(name).and_then(Value::as_str).unwrap_or_default());
-        // These two are the way of every pod.
-        if !matches!(text("reason").as_str(), "ContainerCreating" | "PodInitializing" | "") {
-            seen.trouble = Some(format!("{} {}", text("reason"), text("message")).trim().to_owned());
-        }
+    seen.pod = Some(plain(&pod.metadata.name));
+    if let Some((_, waiting)) = pod.waits().filter(|(_, waiting)| !waiting.usual()) {
+        seen.trouble = Some(plain(&waiting.words()));
     }
-    let unscheduled = status["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|one| one["type"] == "PodScheduled" && one["status"] == "False");
-    if let Some(unscheduled) = unscheduled {
-        seen.trouble = Some(plain(&format!("not scheduled: {}", unscheduled["message"].as_str().unwrap_or_default())));
+    if let Some(message) = pod.unscheduled() {
+        seen.trouble = Some(plain(&format!("not scheduled: {message}")));
     }
-    let message = state["terminated"]["message"].as_str().unwrap_or_default();
+    let end = pod.status.container_statuses.first().and_then(|one| one.state.terminated.as_deref());
+    let message = end.map(|end| end.message.as_str()).unwrap_or_default();
     // A process that said nothing, or something else: a crash, or the log's last lines.
     seen.ended = serde_json::from_str::<Ended>(message)
         .ok()
         .map(|ended| Ended { sentence: plain_long(&ended.sentence), ..ended });
-    if let (Some(code), None) = (state["terminated"]["exitCode"].as_u64(), &seen.ended) {
+    if let (Some(code), None) = (end.map(|end| end.exit_code), &seen.ended) {
         let last = message.lines().last().map(plain).unwrap_or_default();
         seen.trouble.get_or_insert(format!("its pod ended with exit code {code}: {last}"));
     }
@@ -153,15 +145,17 @@ mod tests {
 
     use super::*;
 
-    fn pod(at: &str, state: Value) -> Value {
-        json!({"metadata": {"name": at, "creationTimestamp": at}, "status": {"phase": "Pending",
-            "containerStatuses": [{"name": "tidepilot", "state": state}]}})
+    /// Made in this minute.
+    fn pod(minute: u8, state: Value) -> Pod {
+        let pod = json!({"metadata": {"name": "p", "creationTimestamp": format!("2026-11-30T12:{minute:02}:00Z")},
+            "status": {"phase": "Pending", "containerStatuses": [{"name": "tidepilot", "state": state}]}});
+        serde_json::from_value(pod).expect("the shape of the API")
     }
 
     #[test]
     fn what_a_pod_waits_for_is_told_and_the_way_of_every_pod_is_not() {
         let job = json!({});
-        let seen = |reason: &str| read(&job, &[pod("b", json!({"waiting": {"reason": reason, "message": "m"}}))]);
+        let seen = |reason: &str| read(&job, &[pod(2, json!({"waiting": {"reason": reason, "message": "m"}}))]);
         assert_eq!(seen("ContainerCreating").trouble, None);
         assert_eq!(seen("ImagePullBackOff").trouble.as_deref(), Some("ImagePullBackOff m"));
     }
@@ -170,13 +164,13 @@ mod tests {
     fn an_end_is_that_of_the_newest_pod() {
         let said = Ended { code: 3, sentence: "stopped at a gate".into() };
         let ended = |text: &str| json!({"terminated": {"exitCode": 3, "message": text}});
-        let pods = [pod("b", ended(&said.text())), pod("a", ended("{}"))];
+        let pods = [pod(2, ended(&said.text())), pod(1, ended("{}"))];
         let job =
             json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "R", "message": "M"}]}});
         let seen = read(&job, &pods);
         assert_eq!((seen.ended, seen.finished), (Some(said), true));
         assert!(seen.trouble.is_some_and(|why| why.contains("the Job failed (R): M")));
-        let crashed = read(&json!({}), &[pod("b", json!({"terminated": {"exitCode": 137, "message": "x\nlast"}}))]);
+        let crashed = read(&json!({}), &[pod(2, json!({"terminated": {"exitCode": 137, "message": "x\nlast"}}))]);
         assert!(crashed.trouble.is_some_and(|why| why.contains("137") && why.contains("last")));
     }
 

@@ -6,7 +6,7 @@
 use futures::future::join_all;
 use serde::Deserialize;
 
-use crate::client::kube::probe::{addresses, exec, last_words, search_domain};
+use crate::client::kube::probe::{addresses, domain_in, exec, last_words};
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::ProbePermit;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
@@ -49,11 +49,7 @@ pub async fn cross(links: &Links, permit: &ProbePermit, action: &Action, fleet: 
 
 /// The pod's name in DNS, with the domain that its own resolver has.
 async fn host(links: &Links, permit: &ProbePermit, pod: &ObjectRef) -> Result<String, String> {
-    let link = links.need(&pod.context)?;
-    let output = exec(link, permit, pod, CONTAINER, &["cat", "/etc/resolv.conf"]).await?;
-    let domain = search_domain(&output.stdout).ok_or_else(|| {
-        format!("/etc/resolv.conf of {pod} has no svc.<domain> in its search list: {}", last_words(&output))
-    })?;
+    let domain = domain_in(links.need(&pod.context)?, permit, pod, CONTAINER).await?;
     Ok(format!("{0}.{0}.{1}.svc.{domain}", pod.name, pod.namespace))
 }
 

@@ -12,11 +12,11 @@ use crate::client::wire::permit::ProbePermit;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::within::seconds;
 use crate::client::{encode, pd, plain};
-use crate::fleet::database::database_of;
+use crate::fleet::database::{database_of, host};
 use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url_check};
-use crate::runbook::action::{ProbeLine, leads_to};
+use crate::runbook::action::{ProbeLine, leads_to, version_request};
 use crate::runbook::actions::Action;
 use crate::runbook::actions::ProbePeerUrl;
 
@@ -98,8 +98,7 @@ async fn look_from(
     line: &mut ProbeLine,
 ) -> Result<String, String> {
     peer_url_check::check_form(url, tls).map_err(|bad| bad.to_string())?;
-    // `check_form` leaves exactly scheme://host:port.
-    let host = url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+    let host = host(url).unwrap_or_default();
     let link = links.need(&line.from.context)?;
     let pod = line.from.name.clone();
     let asked = exec(link, permit, &line.from, PD, &["nslookup", host]).await?;
@@ -107,16 +106,9 @@ async fn look_from(
     if line.resolved.is_empty() {
         return Err(format!("{host} does not resolve in {pod}: {}", last_words(&asked)));
     }
-    let mut argv = vec!["wget", "-qO-", "-T", "5"];
-    if tls {
-        argv.extend([
-            "--ca-certificate=/var/lib/pd-tls/ca.crt",
-            "--certificate=/var/lib/pd-tls/tls.crt",
-            "--private-key=/var/lib/pd-tls/tls.key",
-        ]);
-    }
-    let version = format!("{url}/version");
-    argv.push(&version);
+    // The scheme is that of `tls`: `check_form` has seen to it.
+    let argv = version_request(url);
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     let fetched = exec(link, permit, &line.from, PD, &argv).await?;
     if fetched.exit_code != Some(0) {
         return Err(format!("{url} does not answer {pod}: {}", last_words(&fetched)));
@@ -132,10 +124,19 @@ async fn look_from(
     }
 }
 
-/// The cluster domain as a pod's resolver has it: the `svc.<domain>` entry of its search list.
+/// The cluster domain as a PD pod's resolver has it.
 pub async fn resolv_domain(links: &Links, permit: &ProbePermit, pod: &ObjectRef) -> Result<String, String> {
-    let link = links.need(&pod.context)?;
-    let output = exec(link, permit, pod, PD, &["cat", "/etc/resolv.conf"]).await?;
+    domain_in(links.need(&pod.context)?, permit, pod, PD).await
+}
+
+/// The same in any container: the `svc.<domain>` entry of its search list.
+pub(in crate::client) async fn domain_in(
+    link: &Link,
+    permit: &ProbePermit,
+    pod: &ObjectRef,
+    container: &str,
+) -> Result<String, String> {
+    let output = exec(link, permit, pod, container, &["cat", "/etc/resolv.conf"]).await?;
     search_domain(&output.stdout).ok_or_else(|| {
         format!("/etc/resolv.conf of {pod} has no svc.<domain> in its search list: {}", last_words(&output))
     })
@@ -236,7 +237,7 @@ pub(in crate::client) fn addresses(output: &str) -> Vec<String> {
     found
 }
 
-pub(in crate::client) fn search_domain(resolv_conf: &str) -> Option<String> {
+fn search_domain(resolv_conf: &str) -> Option<String> {
     let search = resolv_conf.lines().map(str::trim).filter_map(|line| line.strip_prefix("search")).next_back()?;
     let domain = search.split_whitespace().find_map(|entry| entry.strip_prefix("svc."))?;
     Some(domain.trim_end_matches('.').to_ascii_lowercase()).filter(|domain| !domain.is_empty())

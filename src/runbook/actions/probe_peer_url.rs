@@ -6,11 +6,12 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::Request;
+use super::super::action::{Request, version_request};
 use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
+use crate::fleet::database::host;
 use crate::fleet::kubectl::{kubectl, place, quote};
 use crate::fleet::object::ObjectId;
 use crate::fleet::pd::{MemberId, MembershipApi};
@@ -116,19 +117,15 @@ impl ActionKind for ProbePeerUrl {
     }
 
     fn script(&self, script: &mut Script<'_>) {
-        let host = self.url.split("://").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+        let host = host(&self.url).unwrap_or_default();
+        let asks: Vec<String> = version_request(&self.url).iter().map(|word| quote(word)).collect();
         let others = script.pd_pods.get(&self.target).into_iter().flatten();
         let from: Vec<&String> = others.filter(|other| **other != self.pod).collect();
         let from = if from.is_empty() { vec![&self.pod] } else { from };
         for other in from {
             let exec = format!("{} exec {} -c pd --", kubectl(&self.target), quote(other));
-            let tls = if self.url.starts_with("https") {
-                " --ca-certificate=/var/lib/pd-tls/ca.crt --certificate=/var/lib/pd-tls/tls.crt --private-key=/var/lib/pd-tls/tls.key"
-            } else {
-                ""
-            };
             let _ = writeln!(script.out, "{exec} nslookup {}", quote(host));
-            let _ = writeln!(script.out, "{exec} wget -qO- -T 5{tls} {}", quote(&format!("{}/version", self.url)));
+            let _ = writeln!(script.out, "{exec} {}", asks.join(" "));
         }
     }
 

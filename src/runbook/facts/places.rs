@@ -4,13 +4,13 @@
 //! Pure, from what a look saw at the objects' places. Not here: the look between the pods (`client::kube::network`).
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize as _, Serialize};
 
 use super::super::action::RUN_LABEL;
 use super::database::{SameName, same_cluster, same_name, tls_toggled};
 use crate::fleet::database::database_of;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
+use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::runbook::actions::network::{probe_at, probe_objects};
 
@@ -98,58 +98,28 @@ pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> ProbePodFact {
             None => format!("{id} (not made by a run)"),
         });
     let left = seen.then(|| left.collect());
-    let pod =
-        both.iter().find_map(|(sight, id)| sight.and_then(Lookup::present).filter(|_| id.kind == ObjectKind::Pod));
+    let pod = both.iter().find(|(_, id)| id.kind == ObjectKind::Pod);
+    let pod = pod.and_then(|(sight, _)| Pod::deserialize(sight.and_then(Lookup::present)?).ok());
     ProbePodFact {
         cluster_domain: fleet.clusters.get(&of.context).and_then(|cluster| cluster.dns.first()).map(str::to_owned),
         namespace_exists: namespace_exists(fleet, of),
         left,
-        ready: pod.is_some_and(ready),
-        trouble: pod.map_or_else(|| "it is not there yet".to_owned(), trouble),
+        ready: pod.as_ref().is_some_and(|pod| pod.ready() && pod.status.pod_ip.is_some()),
+        trouble: match pod {
+            Some(pod) => pod.trouble().unwrap_or_default(),
+            None => "it is not there yet".to_owned(),
+        },
         context: probe.context,
         namespace: probe.namespace,
         name: probe.name,
     }
 }
 
-fn ready(pod: &Value) -> bool {
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
-        && pod.pointer("/status/podIP").is_some_and(Value::is_string)
-}
-
-/// What keeps its containers from running, as the kubelet or the scheduler says it; empty when nothing does.
-fn trouble(pod: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-    let ended = statuses.into_iter().flatten().find_map(|status| {
-        let now = status.pointer("/state/terminated");
-        let before = status.pointer("/lastState/terminated");
-        let over = now.or(before).filter(|over| over["exitCode"].as_i64().is_some_and(|code| code != 0))?;
-        // The kubelet puts the end of the log there; how often it has ended already would make each look a new one.
-        let message = text(&over["message"]);
-        let last = message.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it has logged nothing");
-        Some(format!("{} ends again and again with exit code {}: {last}", text(&status["name"]), over["exitCode"]))
-    });
-    let waiting = statuses.into_iter().flatten().find_map(|status| {
-        let waiting = status.pointer("/state/waiting")?;
-        Some(format!("{}: {} {}", text(&status["name"]), text(&waiting["reason"]), text(&waiting["message"])))
-    });
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    let unscheduled = conditions.into_iter().flatten().find_map(|c| {
-        (c["type"] == "PodScheduled" && c["status"] == "False")
-            .then(|| format!("not scheduled: {}", text(&c["message"])))
-    });
-    let phase = pod.pointer("/status/phase").map(text).filter(|phase| phase == "Failed" || phase == "Succeeded");
-    let over = phase.map(|phase| format!("it has ended ({phase} {})", text(&pod["status"]["reason"])));
-    ended.or(waiting).or(unscheduled).or(over).unwrap_or_default().trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::{Change, What};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn seen(pod: Lookup, service: Lookup) -> Value {
         let of = ObjectRef::new("a", "db", "x");
