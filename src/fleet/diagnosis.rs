@@ -123,9 +123,14 @@ fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
         }
         // Where TLS was switched it never comes to its end, and that is said.
         let toggled = database.toggled(of).is_some();
-        if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled && !toggled) {
+        // What is being deleted does not roll, and of a cluster that is not live it is said that it is not seen.
+        let rolls = cluster.freshness.is_live() && tc.metadata.deletion_timestamp.is_none() && !toggled;
+        if let Some(open) = rollout(cluster, tc).into_iter().find(|component| !component.settled && rolls) {
             let sentence = format!("a rolling change has not come to its end: {}", open.reason);
-            let remedy = format!("{} # wait for it, or find out what holds it", remedy::watch(of));
+            let remedy = match tc.paused() {
+                true => remedy::unpause(of),
+                false => format!("{} # wait for it, or find out what holds it", remedy::watch(of)),
+            };
             add("unfinished-rollout", of.to_string(), sentence, remedy);
         }
     }
@@ -247,6 +252,23 @@ mod tests {
         };
         assert_eq!(kinds(added), ["nameless-member"]);
         assert!(diagnose(&fleet(|_, _, _| {}), Some("other")).databases.is_empty());
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_what_is_paused_or_deleted() {
+        let rolling = |change: fn(&mut Value)| {
+            let fleet = fleet(|tc, _, _| {
+                tc["spec"]["pd"] = json!({"replicas": 3});
+                change(tc);
+            });
+            let left = diagnose(&fleet, None).leftovers.into_iter().find(|left| left.kind == "unfinished-rollout");
+            left.map(|left| left.remedy)
+        };
+        assert!(rolling(|_| {}).is_some_and(|remedy| remedy.contains("status --watch")));
+        assert!(
+            rolling(|tc| tc["spec"]["paused"] = json!(true)).is_some_and(|remedy| remedy.contains("\"paused\":false"))
+        );
+        assert_eq!(rolling(|tc| tc["metadata"]["deletionTimestamp"] = json!("2026-11-20T11:00:00Z")), None);
     }
 
     /// Its pod may run where nobody looks, and starts it there when it is removed.
