@@ -7,7 +7,7 @@ use super::views::Item;
 use super::{App, Subject, View};
 use crate::fleet::ObjectRef;
 use crate::fleet::closeup::{Kind, LogOf, Thing};
-use crate::fleet::kubectl::{kubectl, quote};
+use crate::fleet::kubectl::{kubectl, kubectl_in, quote};
 use crate::hazards::Finding;
 use crate::runbook::run::standing::Standing;
 
@@ -112,7 +112,7 @@ impl App {
                 vec![
                     one("context", context),
                     one("server", server.unwrap_or_default()),
-                    one("kubectl", format!("kubectl --context {} get tc -A -o wide", quote(context))),
+                    one("kubectl", format!("{} get tc -A -o wide", kubectl_in(context))),
                 ]
             }
             Subject::Finding(key) => self.finding(key).map(of_finding).unwrap_or_default(),

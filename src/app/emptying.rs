@@ -1,7 +1,7 @@
 //! Stores that PD empties: how many region peers are left, and how long that takes at the pace that was seen.
 //!
 //! From the looks at PD that there are anyway. A pace is told only of two looks with fewer peers in the later one; what PD
-//! plans is not known. Not here: what a removal needs (`fleet::removal`).
+//! plans is not known. Not here: what a removal needs (`fleet::removal_impact`).
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,7 +1,7 @@
 //! How the connections fare: counts per cluster, and the requests of this session.
 //!
 //! At rest nothing is asked, so nothing comes in. Not here: noting requests (`client::wire::traffic`), how it is shown
-//! (`views::clusters`, `views::log`).
+//! (`views::clusters`, `views::messages`).
 
 use std::collections::VecDeque;
 

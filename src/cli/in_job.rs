@@ -26,7 +26,7 @@ use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::jobs::looking::Seen;
 use crate::client::jobs::manifest::Order;
-use crate::fleet::kubectl::quote;
+use crate::fleet::kubectl::{kubectl_in, quote};
 use crate::misread::Misread;
 use crate::report;
 use crate::runbook::actions::requests::manifest;
@@ -130,18 +130,18 @@ pub async fn dry_run(args: &InArgs, face: &FaceArgs, connect: &Connect, driver: 
 
 /// Has a Job go on with a run of the clusters.
 pub async fn go_on(args: &InArgs, face: &FaceArgs, connect: &Connect, id: &str, folder: PathBuf) -> ExitCode {
-    let read = connect.links().and_then(|links| Ok((links, connect.shelf()?, face.notify.notifier()?)));
-    let (links, shelf, notifier) = match read {
+    let read = connect.links().and_then(|links| Ok((links, connect.catalog()?, face.notify.notifier()?)));
+    let (links, catalog, notifier) = match read {
         Ok(read) => read,
         Err(sentence) => return connect.refuse(&sentence, super::USAGE),
     };
     let mut teller = RunTeller::of(notifier, &folder, id);
-    let driver = Driver::new(links, folder).with_shelf(shelf);
+    let driver = Driver::new(links, folder).with_catalog(catalog);
     let found: Arc<Mutex<Option<ToDrive>>> = Arc::default();
     let (slot, own, run) = (Arc::clone(&found), driver.clone(), id.to_owned());
     // What answers nothing here goes along with the Job, and is asked for there.
-    let (end, unused) = drive_to_hand_over(face, &mut teller, |ears| async move {
-        match own.to_hand_over(&run, ears).await {
+    let (end, unused) = drive_to_hand_over(face, &mut teller, |channels| async move {
+        match own.to_hand_over(&run, channels).await {
             Ok(to_drive) => {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(to_drive);
                 RunEnd { run, ..RunEnd::default() }
@@ -226,7 +226,7 @@ async fn follow_on(
 /// Whoever followed it has left.
 fn left(order: &Order, connect: &Connect) -> ExitCode {
     let Order { run, context, namespace, name, .. } = order;
-    let stop = format!("kubectl --context {} -n {} delete job {name}", quote(context), quote(namespace));
+    let stop = format!("{} -n {} delete job {name}", kubectl_in(context), quote(namespace));
     complain(&connect.repeat(&format!(
         "left; run {run} goes on in {context}/{namespace} as Job {name}. `tidepilot runs show {run} --follow` shows it from anywhere, `{stop}` has it come to a safe stop"
     )));

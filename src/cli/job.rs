@@ -73,7 +73,7 @@ pub async fn run(args: &JobArgs, connect: &Connect) -> color_eyre::Result<ExitCo
         answers: args.answers.clone(),
     };
     let mut teller = RunTeller::new(notifier);
-    let end = drive(face, &mut teller, |ears| async move { driver.carry_on(&task, ears).await }).await;
+    let end = drive(face, &mut teller, |channels| async move { driver.carry_on(&task, channels).await }).await;
     leave(args, end.code, &end.sentence);
     // Where the pod has its files says nothing to whoever reads its log.
     Ok(finish(&end, face, &Connect::default(), &teller).await)

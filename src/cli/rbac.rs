@@ -94,7 +94,8 @@ pub async fn run(args: &RbacArgs, connect: &Connect) -> color_eyre::Result<ExitC
     let group = || Subject { kind: "Group", name: "tidepilot-operators".to_owned(), namespace: None };
     let subject = args.subject().unwrap_or_else(group);
     let mut out = String::new();
-    let document = connect.shelf().and_then(|shelf| shelf.find(&args.runbook)).ok().and_then(|(_, document)| document);
+    let document =
+        connect.catalog().and_then(|catalog| catalog.find(&args.runbook)).ok().and_then(|(_, document)| document);
     if let Some(document) = document {
         out.push_str(&format!("# {}\n", plain(&document.mark())));
     }

@@ -140,6 +140,6 @@ pub async fn run(args: &RunArgs, connect: &Connect) -> color_eyre::Result<ExitCo
     }
     args.sharing.warn();
     let driver = driver.patience(args.face.patience());
-    let end = drive(&args.face, &mut teller, |ears| async move { driver.start(plan, ears).await }).await;
+    let end = drive(&args.face, &mut teller, |channels| async move { driver.start(plan, channels).await }).await;
     Ok(finish(&end, &args.face, connect, &teller).await)
 }

@@ -67,16 +67,16 @@ enum LintOutput {
 }
 
 pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode> {
-    let shelf = match connect.shelf() {
-        Ok(shelf) => shelf,
+    let catalog = match connect.catalog() {
+        Ok(catalog) => catalog,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     match &args.command {
         RunbookCommand::List => {
-            list(&shelf);
+            list(&catalog);
             Ok(ExitCode::SUCCESS)
         }
-        RunbookCommand::Show { id } => Ok(text_of(&shelf, id)),
+        RunbookCommand::Show { id } => Ok(text_of(&catalog, id)),
         RunbookCommand::Lint { file, output } => match files::read_text(file, Allowed::PlainOrPipe, LONGEST) {
             Ok(text) => show(file, &lint(&file.display().to_string(), &text), *output),
             Err(error) => Ok(fail(&error.to_string(), USAGE)),
@@ -85,7 +85,7 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
             print(&(serde_json::to_string_pretty(&schema())? + "\n"));
             Ok(ExitCode::SUCCESS)
         }
-        RunbookCommand::Docs { id } => Ok(pages(&shelf, id.as_deref())),
+        RunbookCommand::Docs { id } => Ok(pages(&catalog, id.as_deref())),
         RunbookCommand::New { id } => {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {
@@ -98,10 +98,10 @@ pub fn run(args: &RunbookArgs, connect: &Connect) -> color_eyre::Result<ExitCode
 }
 
 /// Every runbook, with where it is from.
-fn list(shelf: &RunbookCatalog) {
-    let titles = shelf.infos();
+fn list(catalog: &RunbookCatalog) {
+    let titles = catalog.infos();
     let title = |id: &str| titles.iter().find(|info| info.id == id).map(|info| info.title.clone());
-    let rows: Vec<Vec<String>> = shelf
+    let rows: Vec<Vec<String>> = catalog
         .entries()
         .into_iter()
         .map(|entry| {
@@ -121,10 +121,10 @@ fn list(shelf: &RunbookCatalog) {
 }
 
 /// One runbook as it is written, whether it can be used or not.
-fn text_of(shelf: &RunbookCatalog, id: &str) -> ExitCode {
-    let entries = shelf.entries();
+fn text_of(catalog: &RunbookCatalog, id: &str) -> ExitCode {
+    let entries = catalog.entries();
     let Some(entry) = entries.iter().find(|entry| entry.id == id) else {
-        return fail(&unknown(id, &entries, shelf.folder.as_deref()), Exit::Refused.code());
+        return fail(&unknown(id, &entries, catalog.folder.as_deref()), Exit::Refused.code());
     };
     if entry.text.trim().is_empty() {
         return fail(&entry.trouble().unwrap_or_default(), Exit::Refused.code());
@@ -141,8 +141,8 @@ fn text_of(shelf: &RunbookCatalog, id: &str) -> ExitCode {
 }
 
 /// The reference of one runbook, or of all that can be used.
-fn pages(shelf: &RunbookCatalog, id: Option<&str>) -> ExitCode {
-    let entries = shelf.entries();
+fn pages(catalog: &RunbookCatalog, id: Option<&str>) -> ExitCode {
+    let entries = catalog.entries();
     let asked = |entry: &&Entry| id.is_none_or(|id| entry.id == id);
     if let Some(trouble) = entries.iter().filter(|entry| id.is_some() && asked(entry)).find_map(Entry::trouble) {
         return fail(&trouble, Exit::Refused.code());
@@ -150,7 +150,7 @@ fn pages(shelf: &RunbookCatalog, id: Option<&str>) -> ExitCode {
     let documents = entries.iter().filter(asked).filter_map(|entry| entry.runbook.as_ref().ok());
     let pages: String = documents.map(report::reference::runbook).collect();
     match id {
-        Some(id) if pages.is_empty() => fail(&unknown(id, &entries, shelf.folder.as_deref()), Exit::Refused.code()),
+        Some(id) if pages.is_empty() => fail(&unknown(id, &entries, catalog.folder.as_deref()), Exit::Refused.code()),
         _ => {
             print(&pages);
             ExitCode::SUCCESS

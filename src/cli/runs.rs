@@ -238,14 +238,14 @@ async fn take_over(id: &str, face: &FaceArgs, folder: PathBuf, connect: &Connect
         Ok(links) => links,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
-    let (shelf, notifier) = match connect.shelf().and_then(|shelf| Ok((shelf, face.notify.notifier()?))) {
+    let (catalog, notifier) = match connect.catalog().and_then(|catalog| Ok((catalog, face.notify.notifier()?))) {
         Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     let mut teller = RunTeller::of(notifier, &folder, id);
-    let driver = Driver::new(links, folder).with_shelf(shelf).patience(face.patience());
+    let driver = Driver::new(links, folder).with_catalog(catalog).patience(face.patience());
     let id = id.to_owned();
-    let end = drive(face, &mut teller, |ears| async move { driver.take_over(&id, ears).await }).await;
+    let end = drive(face, &mut teller, |channels| async move { driver.take_over(&id, channels).await }).await;
     Ok(finish(&end, face, connect, &teller).await)
 }
 
@@ -331,14 +331,17 @@ async fn go_on(
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     sharing.warn();
-    let (shelf, notifier) = match connect.shelf().and_then(|shelf| Ok((shelf, face.notify.notifier()?))) {
+    let (catalog, notifier) = match connect.catalog().and_then(|catalog| Ok((catalog, face.notify.notifier()?))) {
         Ok(both) => both,
         Err(sentence) => return Ok(fail(&sentence, USAGE)),
     };
     let mut teller = RunTeller::of(notifier, &folder, id);
-    let driver = Driver::new(links, folder).with_shelf(shelf).local_only(sharing.local_only).patience(face.patience());
+    let driver =
+        Driver::new(links, folder).with_catalog(catalog).local_only(sharing.local_only).patience(face.patience());
     let id = id.to_owned();
-    let end = drive(face, &mut teller, |ears| async move { driver.resume_with(&id, wish.as_ref(), ears).await }).await;
+    let end =
+        drive(face, &mut teller, |channels| async move { driver.resume_with(&id, wish.as_ref(), channels).await })
+            .await;
     Ok(finish(&end, face, connect, &teller).await)
 }
 
@@ -362,8 +365,8 @@ async fn found(connect: &Connect, folder: PathBuf) -> OpenWork {
         true => None,
         false => Some(client::assemble(links.look(Some(&contexts)).await)),
     };
-    let shelf = connect.shelf().unwrap_or_default();
-    let mut work = Driver::new(links, folder).with_shelf(shelf).open_work(None).await;
+    let catalog = connect.catalog().unwrap_or_default();
+    let mut work = Driver::new(links, folder).with_catalog(catalog).open_work(None).await;
     if let Some(fleet) = &fleet {
         work.runs.iter_mut().for_each(|run| run.seen(fleet));
     }

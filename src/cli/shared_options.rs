@@ -155,14 +155,14 @@ impl Connect {
     }
 
     /// The runbooks at hand. `Err`: one sentence.
-    pub fn shelf(&self) -> Result<RunbookCatalog, String> {
+    pub fn catalog(&self) -> Result<RunbookCatalog, String> {
         let lang = self.lang();
         Ok(RunbookCatalog { folder: Some(crate::config::config_folder()?.join("runbooks")), lang })
     }
 
     /// A driver over these connections, with the journals and runbooks of this machine.
     pub fn driver(&self, links: Links) -> Result<Driver, String> {
-        Ok(Driver::new(links, self.runs()?).with_shelf(self.shelf()?))
+        Ok(Driver::new(links, self.runs()?).with_catalog(self.catalog()?))
     }
 
     /// What is half done, here and in the clusters. What keeps this machine's runs from being read is one of the things not seen.
@@ -176,7 +176,7 @@ impl Connect {
     /// Whether there is such a runbook and what is set are inputs of it: told before anything that takes a kubeconfig.
     /// `Err`: one sentence.
     pub fn knows(&self, runbook: &str, set: &[(String, String)]) -> Result<(), String> {
-        let (document, _) = self.shelf()?.find(runbook)?;
+        let (document, _) = self.catalog()?.find(runbook)?;
         let known: Vec<&str> = document.inputs.iter().map(|input| input.name.as_str()).collect();
         let Some((name, _)) = set.iter().find(|(name, _)| !known.contains(&name.as_str())) else { return Ok(()) };
         let meant = near(name, known.iter().copied()).map_or_else(String::new, |near| format!(" Did you mean {near}?"));

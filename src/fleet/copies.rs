@@ -1,6 +1,6 @@
 //! How PD spreads the replicas of a region over stores, and which KubeClusters may hold more of one than it can lose.
 //!
-//! By location labels alone: placement rules take a closer look ([`super::removal`]). Pure.
+//! By location labels alone: placement rules take a closer look ([`super::removal_impact`]). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

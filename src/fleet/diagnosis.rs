@@ -10,7 +10,7 @@ use super::database::{Database, Member, databases};
 use super::extras::moves_leaders;
 use super::kubectl::kubectl;
 use super::not_seen::{NotSeen, NotSeenKind, NotSeenList};
-use super::removal::details;
+use super::removal_impact::details;
 use super::rollout::rollout;
 use super::subject::Subject;
 use super::tidbcluster::TidbCluster;

@@ -2,7 +2,7 @@
 //!
 //! A member whose place is not known may run in any KubeCluster, in the one that is lost too: it counts against each.
 //! [`Losses`] is made over all members or not at all, and has no way to be said without what it does not know. Not here:
-//! how many may fail one by one ([`super::quorum`]), what else a TidbCluster takes with it ([`super::removal`]).
+//! how many may fail one by one ([`super::quorum`]), what else a TidbCluster takes with it ([`super::removal_impact`]).
 
 use std::collections::BTreeMap;
 

@@ -44,7 +44,7 @@ pub mod problem;
 pub mod quorum;
 pub mod region_counts;
 pub mod remedy;
-pub mod removal;
+pub mod removal_impact;
 pub mod revision;
 pub mod rollout;
 pub mod subject;

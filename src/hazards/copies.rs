@@ -1,12 +1,12 @@
 //! How many copies of each region there are, and whether the loss of one KubeCluster leaves enough of them. Hazards 71 and 81.
 //!
-//! The arithmetic is that of leaving and of suspending ([`crate::fleet::removal`]). Not here: whether there are stores enough for
+//! The arithmetic is that of leaving and of suspending ([`crate::fleet::removal_impact`]). Not here: whether there are stores enough for
 //! what is wanted ([`crate::hazards::leaving`]), PD's own members ([`crate::hazards::membership`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fleet::database::StoreRow;
-use crate::fleet::removal::{location_labels, without};
+use crate::fleet::removal_impact::{location_labels, without};
 use crate::hazards::check_context::CheckContext;
 use crate::hazards::{Finding, OfDatabase, Severity, Subject};
 

@@ -1,7 +1,7 @@
 //! `domain.md` §5.1, hazards 1 and 2, and a domain that is missing: what `spec.clusterDomain` says against what is served and used.
 //!
 //! Not here: which zones CoreDNS serves ([`crate::fleet::corefile`]), who witnesses a domain
-//! ([`crate::fleet::domain_witness`]). Neighbour: [`crate::hazards::objects`], the other ways in which an object is written.
+//! ([`crate::fleet::domain_witness`]). Neighbour: [`crate::hazards::tidbcluster_spec`], the other ways in which an object is written.
 
 use crate::fleet::dns::{Likeness, Served};
 use crate::fleet::domain_witness::{DomainDoubt, Source};

@@ -1,6 +1,6 @@
 //! `domain.md` §5.4: leaving a Database, and what is left of whoever left. Hazards 54 to 61.
 //!
-//! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::removal`'s,
+//! Judged by the replicas that the objects ask for now. What a whole TidbCluster's leave would do is `fleet::removal_impact`'s,
 //! which a runbook asks before it begins. Not here: upgrades ([`crate::hazards::upgrade`]).
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
 use crate::fleet::kubectl::kubectl;
 use crate::fleet::remedy::remove_unused;
-use crate::fleet::removal::ghost;
+use crate::fleet::removal_impact::ghost;
 use crate::fleet::tidbcluster::Component;
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 use crate::hazards::check_context::{CheckContext, Part};
@@ -131,11 +131,8 @@ fn home<'a>(scene: &CheckContext<'a>, host: &str, component: Component) -> Optio
 fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut all = Vec::new();
     for part in scene.parts.iter().filter(|part| part.deleting()) {
-        let stores = scene
-            .database
-            .stores
-            .iter()
-            .filter(|row| row.of.as_ref() == Some(part.of) && row.store.state != "Tombstone");
+        let stores =
+            scene.database.stores.iter().filter(|row| row.of.as_ref() == Some(part.of) && !row.store.is_gone());
         let (stores, members) = (stores.count(), scene.members(part).len());
         if stores + members == 0 {
             continue;
@@ -156,9 +153,9 @@ fn deleted_too_early(scene: &CheckContext<'_>) -> Vec<Finding> {
         );
     }
     let mut gone: BTreeMap<(String, String, String), Vec<(u64, String)>> = BTreeMap::new();
-    for row in scene.database.stores.iter().filter(|row| row.tidb_cluster.is_none() && row.store.state != "Tombstone") {
-        let host = row.store.address.split(':').next().unwrap_or_default();
-        let component = if row.store.tiflash { Component::Tiflash } else { Component::Tikv };
+    for row in scene.database.stores.iter().filter(|row| row.tidb_cluster.is_none() && !row.store.is_gone()) {
+        let host = row.store.host();
+        let component = row.store.component();
         let Some((cluster, name, namespace)) = home(scene, host, component) else { continue };
         let exists = cluster.tidb_clusters.keys().any(|key| key.name == name && key.namespace == namespace);
         if !exists {

@@ -22,9 +22,9 @@ pub mod lint;
 mod membership;
 mod names;
 mod network_tls;
-mod objects;
 mod references;
 mod stuck;
+mod tidbcluster_spec;
 mod upgrade;
 pub mod zh;
 
@@ -232,7 +232,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
     let mut checked = Checked { databases: chosen.iter().map(|db| db.name.clone()).collect(), ..Checked::default() };
     let functions: Vec<OfDatabase> = [
         domains::ALL,
-        objects::ALL,
+        tidbcluster_spec::ALL,
         names::ALL,
         references::ALL,
         network_tls::ALL,
@@ -267,7 +267,7 @@ pub fn check_among(fleet: &Fleet, all: &[Database], only: Option<&str>, now: Tim
             NotSeen::new(NotSeenKind::PdDetailsUnread, [whole], gap).within(&database.name)
         }));
     }
-    let mut whole: Vec<Finding> = objects::fleet(fleet, all);
+    let mut whole: Vec<Finding> = tidbcluster_spec::fleet(fleet, all);
     whole.extend(leaving::fleet(fleet));
     whole.extend(upgrade::fleet(fleet));
     for problem in cluster_problems::problems(fleet) {

@@ -4,6 +4,7 @@
 
 use crate::counted::{counted, total};
 use crate::fleet::extras::{Controller, EVICT_LEADER_SCHEDULER, Policy};
+use crate::fleet::kubectl::kubectl_in;
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
@@ -156,7 +157,7 @@ fn regions(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut evidence = Vec::new();
     if let Some((_, details)) = scene.details {
         let leaving = details.removing.as_ref().is_some_and(|all| !all.is_empty())
-            || scene.database.stores.iter().any(|row| row.store.state == "Offline");
+            || scene.database.stores.iter().any(|row| row.store.is_leaving());
         for (check, count) in details.regions.iter().filter(|(_, count)| **count > 0) {
             let counts = match check {
                 RegionCheck::MissPeer | RegionCheck::DownPeer => true,
@@ -172,7 +173,7 @@ fn regions(scene: &CheckContext<'_>) -> Vec<Finding> {
             }
         }
     }
-    let away = scene.database.stores.iter().filter(|row| matches!(row.store.state.as_str(), "Down" | "Disconnected"));
+    let away = scene.database.stores.iter().filter(|row| row.store.is_away());
     for row in away {
         said.push(format!("store {} is {}", row.store.id, row.store.state));
         let subject = Subject::of_pd("store", row.store.id.to_string());
@@ -295,7 +296,7 @@ fn records_unguarded(cluster: &KubeCluster) -> Option<Finding> {
         Finding::new("run-records-unguarded", None, sentence)
             .saw(&subject, "ValidatingAdmissionPolicy tidepilot-run-records", found, cluster.heard)
             .on(subject)
-            .then(format!("kubectl --context {} apply -f run-records-policy.yaml # assets/rbac", cluster.context)),
+            .then(format!("{} apply -f run-records-policy.yaml # assets/rbac", kubectl_in(&cluster.context))),
     )
 }
 
@@ -333,19 +334,15 @@ fn operator_down(cluster: &KubeCluster) -> Option<Finding> {
         ),
         (Some(_), _) => return None,
     };
-    let context = &cluster.context;
+    let kubectl = kubectl_in(&cluster.context);
     let then = match managers.first() {
         Some(one) if wanted == 0 => {
-            format!(
-                "kubectl --context {context} -n {} scale deployment {} --replicas=1",
-                one.key.namespace, one.key.name
-            )
+            format!("{kubectl} -n {} scale deployment {} --replicas=1", one.key.namespace, one.key.name)
         }
-        Some(one) => format!(
-            "kubectl --context {context} -n {} get pods -l app.kubernetes.io/component=controller-manager",
-            one.key.namespace
-        ),
-        None => format!("kubectl --context {context} -A get pods -l app.kubernetes.io/component=controller-manager"),
+        Some(one) => {
+            format!("{kubectl} -n {} get pods -l app.kubernetes.io/component=controller-manager", one.key.namespace)
+        }
+        None => format!("{kubectl} -A get pods -l app.kubernetes.io/component=controller-manager"),
     };
     let found = Finding::new("operator-down", None, sentence).saw(&subject, &field, value, cluster.heard);
     Some(found.on(subject).then(then))
@@ -393,11 +390,8 @@ fn overlapping(scene: &CheckContext<'_>) -> Vec<Finding> {
             let Some(spec) = part.tc.component(component) else { continue };
             let Some(set) = stateful_set(part.cluster, part.tc, component) else { continue };
             let rolls = set.rolls();
-            let offline = scene
-                .database
-                .stores
-                .iter()
-                .any(|row| row.store.state == "Offline" && row.of.as_ref() == Some(part.of));
+            let offline =
+                scene.database.stores.iter().any(|row| row.store.is_leaving() && row.of.as_ref() == Some(part.of));
             let scales = set.spec.replicas != spec.replicas || (component == Component::Tikv && offline);
             if !rolls || !scales {
                 continue;

@@ -195,6 +195,17 @@ fn files_are_one_room_each_and_say_what_they_are() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A context may be called whatever a kubeconfig says: each line for a shell begins where it is quoted.
+#[test]
+fn a_line_for_kubectl_begins_in_one_place() {
+    let begins: Vec<String> = all()
+        .iter()
+        .filter(|(path, text)| !path.ends_with("tests.rs") && code(text).contains("kubectl --context {"))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert_eq!(begins, ["fleet/kubectl.rs"]);
+}
+
 #[test]
 fn pure_rooms_have_no_clock_and_no_io() {
     let mut wrong = Vec::new();

@@ -193,7 +193,7 @@ impl Driver {
         plan: &Plan,
         wanted: &Wanted,
         lease: Option<&Arc<Lease>>,
-        ears: &mut RunChannels,
+        channels: &mut RunChannels,
     ) -> Result<Vec<Approval>, String> {
         let Some(link) = self.links.get(&plan.target.context).filter(|_| !self.local_only) else {
             return Ok(Vec::new());
@@ -215,14 +215,14 @@ impl Driver {
             if let Some(why) = lease.and_then(taken) {
                 return Err(why);
             }
-            if *ears.stop.borrow() || begun.elapsed() >= self.patience {
+            if *channels.stop.borrow() || begun.elapsed() >= self.patience {
                 return Ok(found);
             }
             let said = unread.map_or(lacking, |why| format!("{} cannot be seen to be approved: {why}", wanted.step));
-            tell(ears, RunMessage::Waiting(said)).await;
+            tell(channels, RunMessage::Waiting(said)).await;
             tokio::select! {
                 () = tokio::time::sleep(ASK_AGAIN) => {}
-                _ = ears.stop.changed() => {}
+                _ = channels.stop.changed() => {}
             }
         }
     }

@@ -151,12 +151,12 @@ impl Driver {
     }
 
     /// The same, said to whoever listens.
-    pub(super) async fn catch_up_and_say(&self, run: &str, ears: &RunChannels) {
+    pub(super) async fn catch_up_and_say(&self, run: &str, channels: &RunChannels) {
         if self.local_only {
             return;
         }
         if let Some(sentence) = self.catch_up(run).await {
-            tell(ears, RunMessage::Waiting(sentence)).await;
+            tell(channels, RunMessage::Waiting(sentence)).await;
         }
     }
 

@@ -20,13 +20,13 @@ use crate::runbook::run::record::{Choice, Event, Record};
 
 impl Driver {
     /// Goes on with a run whose journal is on this machine.
-    pub async fn resume(&self, run: &str, ears: RunChannels) -> RunEnd {
-        self.resume_with(run, None, ears).await
+    pub async fn resume(&self, run: &str, channels: RunChannels) -> RunEnd {
+        self.resume_with(run, None, channels).await
     }
 
     /// Goes on with a run as a person chose. A choice that is refused leaves the journal as it was.
-    pub async fn resume_with(&self, run: &str, wish: Option<&Resolution>, ears: RunChannels) -> RunEnd {
-        self.catch_up_and_say(run, &ears).await;
+    pub async fn resume_with(&self, run: &str, wish: Option<&Resolution>, channels: RunChannels) -> RunEnd {
+        self.catch_up_and_say(run, &channels).await;
         // To give a run up sends nothing: what was done elsewhere since is fetched first.
         if matches!(wish, Some(Resolution::Abandon { .. })) && !self.local_only {
             self.bring_up(run).await;
@@ -42,18 +42,18 @@ impl Driver {
             Ok(replayed) => replayed,
             Err(sentence) => return end(run, Exit::Refused, sentence),
         };
-        let mut ears = ears;
+        let mut channels = channels;
         // To give it up sends nothing, and what is over is only told.
         let sends = match wish {
             Some(Resolution::Abandon { .. }) => false,
             Some(_) => true,
             None => replayed.outcome().is_none(),
         };
-        if sends && let Err(ended) = self.ask_before_going_on(&mut replayed, &records, &mut ears).await {
+        if sends && let Err(ended) = self.ask_before_going_on(&mut replayed, &records, &mut channels).await {
             return ended;
         }
         let runbook = replayed.plan.runbook.clone();
-        agent::during(&runbook, run, Box::pin(self.go_on(run, replayed, journal, wish, ears))).await
+        agent::during(&runbook, run, Box::pin(self.go_on(run, replayed, journal, wish, channels))).await
     }
 
     async fn go_on(
@@ -62,7 +62,7 @@ impl Driver {
         replayed: Run,
         mut journal: Journal,
         wish: Option<&Resolution>,
-        mut ears: RunChannels,
+        mut channels: RunChannels,
     ) -> RunEnd {
         let choice = match wish.map(|wish| replayed.choose(wish, now())).transpose() {
             Ok(choice) => choice,
@@ -79,8 +79,8 @@ impl Driver {
         }
         if replayed.outcome().is_some() && choice.is_none() {
             // Over; at most its copy in the cluster does not know it yet.
-            self.repair(&replayed.plan, run, &mut journal, &ears).await;
-            return self.drive(replayed, journal, None, Vec::new(), ears).await;
+            self.repair(&replayed.plan, run, &mut journal, &channels).await;
+            return self.drive(replayed, journal, None, Vec::new(), channels).await;
         }
         if let Err(sentence) = WritePermit::for_run(&self.links, run, &replayed.plan.contexts) {
             return end(run, Exit::Refused, sentence);
@@ -93,26 +93,26 @@ impl Driver {
         {
             return end(run, Exit::Refused, sentence);
         }
-        let confirmed = match self.ask_before_undo(&replayed, choice.as_ref(), &mut ears).await {
+        let confirmed = match self.ask_before_undo(&replayed, choice.as_ref(), &mut channels).await {
             Ok(confirmed) => confirmed,
             Err(ended) => return ended,
         };
         // To undo a run that is closed is to open it anew: nobody else's may be open.
         let taking = if replayed.outcome().is_some() { Acquire::New } else { Acquire::Resume };
-        match Box::pin(self.guard(&replayed.plan, run, &mut journal, taking, &ears)).await {
+        match Box::pin(self.guard(&replayed.plan, run, &mut journal, taking, &channels)).await {
             Ok(guarded) => {
                 let first = [Event::Resumed { tool: TOOL.into(), moves: None }]
                     .into_iter()
                     .chain(choice)
                     .chain(confirmed)
                     .collect();
-                self.drive(replayed, journal, guarded, first, ears).await
+                self.drive(replayed, journal, guarded, first, channels).await
             }
             // No lease lies where there is no namespace, and nothing is sent any more: the run stops at its first look, or is
             // given up.
             Err(_) if open_work::ends(choice.as_ref()) && self.nothing_left(&replayed).await => {
                 let first = [Event::Resumed { tool: TOOL.into(), moves: None }].into_iter().chain(choice).collect();
-                self.drive(replayed, journal, None, first, ears).await
+                self.drive(replayed, journal, None, first, channels).await
             }
             Err(barred) => barred.end(run),
         }
@@ -124,7 +124,7 @@ impl Driver {
         &self,
         run: &Run,
         choice: Option<&Event>,
-        ears: &mut RunChannels,
+        channels: &mut RunChannels,
     ) -> Result<Option<Event>, RunEnd> {
         let Some(chosen @ Event::Chosen { choice: Choice::Undo { .. } }) = choice else { return Ok(None) };
         let mut trial = run.clone();
@@ -133,7 +133,7 @@ impl Driver {
         }
         let Some(gate) = trial.gate_of_undo() else { return Ok(None) };
         loop {
-            match (ask(ears, &gate).await.text(), &gate.text) {
+            match (ask(channels, &gate).await.text(), &gate.text) {
                 (None, wanted) => {
                     let need = need(wanted.as_ref());
                     let sentence = format!(
@@ -159,7 +159,7 @@ impl Driver {
         target: &ObjectRef,
         uid: &str,
         book: &mut RunJournal,
-        ears: &RunChannels,
+        channels: &RunChannels,
     ) -> Option<String> {
         let moved = async {
             let permit = WritePermit::for_run(&self.links, &run.id, &run.plan.contexts)?;
@@ -173,7 +173,7 @@ impl Driver {
         let sentence = format!(
             "the resourceVersion of {target} could not be moved ({why}), so a patch of it that is still on its way would be stored"
         );
-        tell(ears, RunMessage::Waiting(sentence.clone())).await;
+        tell(channels, RunMessage::Waiting(sentence.clone())).await;
         Some(sentence)
     }
 }

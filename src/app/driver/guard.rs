@@ -113,14 +113,14 @@ impl Driver {
         run: &str,
         journal: &mut Journal,
         taking: Acquire,
-        ears: &RunChannels,
+        channels: &RunChannels,
     ) -> Result<Option<Guarded>, NotStarted> {
         if self.local_only {
             return Ok(None);
         }
         let text = journal.text().map_err(|error| barred(Exit::Refused, error.to_string()))?;
         let records = decode(&text).map(|parsed| parsed.records).unwrap_or_default();
-        let ground = self.ground_unless_stopped(plan, &records, ears).await?;
+        let ground = self.ground_unless_stopped(plan, &records, channels).await?;
         let Ground { database, places, also, beside, .. } = ground.clone();
         let contexts: BTreeSet<&String> = places.iter().map(|place| &place.context).chain(&plan.contexts).collect();
         let permit = WritePermit::for_run(&self.links, run, contexts).map_err(|why| barred(Exit::Refused, why))?;
@@ -139,7 +139,7 @@ impl Driver {
             timing: self.timing,
             clock: self.witness.clone(),
         };
-        let lease = match self.take(&permit, &wanted, ears).await {
+        let lease = match self.take(&permit, &wanted, channels).await {
             Ok(lease) => Arc::new(lease),
             Err(barred) => return Err(let_through(plan, barred)),
         };
@@ -169,9 +169,9 @@ impl Driver {
         &self,
         plan: &Plan,
         records: &[Record],
-        ears: &RunChannels,
+        channels: &RunChannels,
     ) -> Result<Ground, NotStarted> {
-        let mut stop = ears.stop.clone();
+        let mut stop = channels.stop.clone();
         let placed = tokio::select! {
             placed = self.ground(plan, records) => placed,
             _ = stop.wait_for(|stop| *stop) => Err("stopped because you asked for it; nothing was sent".to_owned()),
@@ -200,10 +200,10 @@ impl Driver {
         None
     }
 
-    async fn take(&self, permit: &WritePermit, wanted: &Wanted, ears: &RunChannels) -> Result<Lease, NotStarted> {
-        let news = ears.news.clone();
+    async fn take(&self, permit: &WritePermit, wanted: &Wanted, channels: &RunChannels) -> Result<Lease, NotStarted> {
+        let news = channels.news.clone();
         let told = move |sentence: String| drop(news.try_send(RunMessage::Waiting(sentence)));
-        let mut stop = ears.stop.clone();
+        let mut stop = channels.stop.clone();
         let taken = tokio::select! {
             taken = Lease::take(&self.links, permit, wanted, &told) => taken,
             // Whoever asked has gone, or asks to stop: nothing was sent, and a lease that is half taken lapses.
@@ -299,13 +299,13 @@ impl Driver {
 }
 
 /// What a person who takes over should know first.
-pub(super) async fn introduce(head: &Head, records: &[Record], ears: &RunChannels) {
+pub(super) async fn introduce(head: &Head, records: &[Record], channels: &RunChannels) {
     let who = last_driver(records).unwrap_or_else(|| head.who().to_string());
     let last = records.last().map_or_else(String::new, |record| record.at.to_string());
     let first =
         format!("run {}: {} on {}, opened {} by {}", head.run, head.runbook, head.target, head.opened, head.who());
-    tell(ears, RunMessage::Waiting(first)).await;
-    tell(ears, RunMessage::Waiting(format!("its record lies in {}", head.provenance()))).await;
+    tell(channels, RunMessage::Waiting(first)).await;
+    tell(channels, RunMessage::Waiting(format!("its record lies in {}", head.provenance()))).await;
     let mut open = None;
     for record in records {
         match &record.event {
@@ -318,7 +318,7 @@ pub(super) async fn introduce(head: &Head, records: &[Record], ears: &RunChannel
         Some((step, attempt, at)) => format!("the Intent of {step} (attempt {attempt}, {at}) is open"),
         None => "no Intent is open".to_owned(),
     };
-    tell(ears, RunMessage::Waiting(format!("last driven by {who}, last record {last}; {intent}"))).await;
+    tell(channels, RunMessage::Waiting(format!("last driven by {who}, last record {last}; {intent}"))).await;
 }
 
 impl NotStarted {

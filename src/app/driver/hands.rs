@@ -33,7 +33,7 @@ use crate::runbook::run::record::{Event, Record};
 pub(super) struct WireHands<'a> {
     driver: &'a Driver,
     journal: &'a mut RunJournal,
-    ears: &'a mut RunChannels,
+    channels: &'a mut RunChannels,
     contexts: BTreeSet<String>,
     write: WritePermit,
     probe: ProbePermit,
@@ -56,7 +56,7 @@ impl<'a> WireHands<'a> {
         driver: &'a Driver,
         run: &Run,
         journal: &'a mut RunJournal,
-        ears: &'a mut RunChannels,
+        channels: &'a mut RunChannels,
     ) -> Result<Self, String> {
         let contexts: BTreeSet<String> = run.plan.contexts.iter().cloned().collect();
         let mut write = WritePermit::for_run(&driver.links, &run.id, &contexts)?;
@@ -65,8 +65,8 @@ impl<'a> WireHands<'a> {
             write = write.under(Arc::clone(lease));
         }
         Ok(Self {
-            haste: Haste::new(ears.stop.clone()),
-            stop: ears.stop.clone(),
+            haste: Haste::new(channels.stop.clone()),
+            stop: channels.stop.clone(),
             began: Instant::now(),
             looked: driver.witness.moment(),
             wake: None,
@@ -75,7 +75,7 @@ impl<'a> WireHands<'a> {
             domains: Vec::new(),
             driver,
             journal,
-            ears,
+            channels,
             contexts,
             write,
             probe,
@@ -150,7 +150,7 @@ impl Hands for WireHands<'_> {
         self.journal.store().await;
         let lease = self.journal.lease().cloned();
         tokio::select! {
-            said = ask(self.ears, gate) => Ok(said),
+            said = ask(self.channels, gate) => Ok(said),
             why = approve::until_taken(lease.as_ref()) => Err(Taken(why)),
         }
     }
@@ -158,7 +158,7 @@ impl Hands for WireHands<'_> {
     async fn approvals(&mut self, run: &Run, of: &Wanted) -> Result<Vec<Approval>, Taken> {
         self.journal.store().await;
         let lease = self.journal.lease().cloned();
-        let looking = self.driver.approvals(&run.plan, of, lease.as_ref(), self.ears);
+        let looking = self.driver.approvals(&run.plan, of, lease.as_ref(), self.channels);
         self.haste.bound(looking).await.unwrap_or_else(|| Ok(Vec::new())).map_err(Taken)
     }
 
@@ -187,12 +187,12 @@ impl Hands for WireHands<'_> {
         tokio::select! {
             () = tokio::time::sleep_until(longest) => if hears { self.quiet.passed() },
             () = moved => self.quiet.moved(),
-            _ = self.ears.stop.changed() => {}
+            _ = self.channels.stop.changed() => {}
         }
     }
 
     async fn tell(&mut self, message: RunMessage) {
-        tell(self.ears, message).await;
+        tell(self.channels, message).await;
     }
 }
 

@@ -82,11 +82,11 @@ impl Driver {
     }
 
     /// Begins the run or goes on with it, and comes back when it has ended or needs a person.
-    pub async fn carry_on(&self, task: &Task, mut ears: RunChannels) -> RunEnd {
+    pub async fn carry_on(&self, task: &Task, mut channels: RunChannels) -> RunEnd {
         let answers = Answers::new(&task.answers);
         let mut away: Option<Instant> = None;
         loop {
-            let why = match Box::pin(self.one_attempt(task, &answers, &mut ears)).await {
+            let why = match Box::pin(self.one_attempt(task, &answers, &mut channels)).await {
                 Tried::Ended(ended) => return task.worded(ended),
                 Tried::Later(why) => {
                     away = None;
@@ -101,10 +101,10 @@ impl Driver {
                     why
                 }
             };
-            tell(&ears, RunMessage::Waiting(format!("{why}; it is looked at again"))).await;
+            tell(&channels, RunMessage::Waiting(format!("{why}; it is looked at again"))).await;
             tokio::select! {
                 () = tokio::time::sleep(AGAIN) => {}
-                _ = ears.stop.wait_for(|stop| *stop) => {
+                _ = channels.stop.wait_for(|stop| *stop) => {
                     let sentence = "stopped as asked before it was begun; nothing was sent from here";
                     return end(&task.run, Exit::Paused, sentence.into());
                 }
@@ -113,10 +113,10 @@ impl Driver {
     }
 
     /// One attempt, with the news handed on and the gates answered that a person has answered already.
-    async fn one_attempt(&self, task: &Task, answers: &Answers<'_>, ears: &mut RunChannels) -> Tried {
+    async fn one_attempt(&self, task: &Task, answers: &Answers<'_>, channels: &mut RunChannels) -> Tried {
         let (reply, replies) = mpsc::channel(4);
         let (news, mut heard) = mpsc::channel(64);
-        let own = RunChannels { news, replies, stop: ears.stop.clone() };
+        let own = RunChannels { news, replies, stop: channels.stop.clone() };
         let mut recorded = false;
         let tried = {
             // Large, and deep in a worker's stack already; so are those inside of it.
@@ -124,10 +124,10 @@ impl Driver {
             loop {
                 tokio::select! {
                     tried = &mut attempt => break tried,
-                    Some(said) = ears.replies.recv() => drop(reply.send(said).await),
+                    Some(said) = channels.replies.recv() => drop(reply.send(said).await),
                     Some(message) = heard.recv() => {
                         recorded |= matches!(message, RunMessage::Record(_));
-                        if let Some(said) = hand_on(message, answers, ears).await {
+                        if let Some(said) = hand_on(message, answers, channels).await {
                             drop(reply.send(said).await);
                         }
                     }
@@ -136,7 +136,7 @@ impl Driver {
         };
         while let Ok(message) = heard.try_recv() {
             recorded |= matches!(message, RunMessage::Record(_));
-            hand_on(message, answers, ears).await;
+            hand_on(message, answers, channels).await;
         }
         match tried {
             // What was not reached looks like what is not there or has moved. Nothing was sent and nothing written yet.
@@ -151,7 +151,7 @@ impl Driver {
         }
     }
 
-    async fn attempt(&self, task: &Task, answers: &Answers<'_>, ears: RunChannels) -> Tried {
+    async fn attempt(&self, task: &Task, answers: &Answers<'_>, channels: RunChannels) -> Tried {
         if let Some(why) = reach::away(&self.links, &task.plan.contexts).await {
             return Tried::Away(why);
         }
@@ -161,8 +161,8 @@ impl Driver {
             There::Nothing if task.after.is_some() => {
                 end(&task.run, Exit::Refused, format!("the record of run {} is gone; nothing was sent", task.run))
             }
-            There::Nothing => Box::pin(self.begin(task, ears)).await,
-            There::Record(head, lines) => Box::pin(self.take_up(task, answers, *head, &lines, ears)).await,
+            There::Nothing => Box::pin(self.begin(task, channels)).await,
+            There::Record(head, lines) => Box::pin(self.take_up(task, answers, *head, &lines, channels)).await,
         };
         if ended.code == Exit::AnotherRun && self.held_by_this_job(task).await {
             return Tried::Later("an earlier pod of this Job still holds the lease".to_owned());
@@ -187,7 +187,7 @@ impl Driver {
     }
 
     /// A new run: planned anew with the rights that this pod has, and nothing may have moved since it was agreed to.
-    async fn begin(&self, task: &Task, ears: RunChannels) -> RunEnd {
+    async fn begin(&self, task: &Task, channels: RunChannels) -> RunEnd {
         let refuse = |sentence: String| end("", Exit::Refused, sentence);
         let accepted = overrule::of_plan(&task.plan);
         let given = task.plan.given();
@@ -197,7 +197,7 @@ impl Driver {
         };
         // With rights that are lacking everything else is not known.
         if plan.refusals().next().is_some() {
-            return Box::pin(self.start_as(task.run.clone(), plan, ears)).await;
+            return Box::pin(self.start_as(task.run.clone(), plan, channels)).await;
         }
         let moved = moved(&task.plan, &plan);
         if !moved.is_empty() {
@@ -210,12 +210,19 @@ impl Driver {
         }
         // Not the plan of just now: what it says beside what counts (who leads, a warning's words) would give it another
         // digest, and the next pod would take the run's own plan for somebody else's.
-        Box::pin(self.start_as(task.run.clone(), task.plan.clone(), ears)).await
+        Box::pin(self.start_as(task.run.clone(), task.plan.clone(), channels)).await
     }
 
     /// A run that has a record: gone on with where an earlier pod of this Job was the last to drive it, or where it is as
     /// it was when the Job was submitted.
-    async fn take_up(&self, task: &Task, answers: &Answers<'_>, head: Head, lines: &str, ears: RunChannels) -> RunEnd {
+    async fn take_up(
+        &self,
+        task: &Task,
+        answers: &Answers<'_>,
+        head: Head,
+        lines: &str,
+        channels: RunChannels,
+    ) -> RunEnd {
         let run = task.run.as_str();
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         let (records, replayed) = match copies::whole(&head, lines, self.lang()) {
@@ -242,7 +249,7 @@ impl Driver {
             answers.spend_on(records, &task.host());
             Ok(())
         };
-        agent::during(&runbook, run, Box::pin(self.take_from(run, head, plan, lines, &still, ears))).await
+        agent::during(&runbook, run, Box::pin(self.take_from(run, head, plan, lines, &still, channels))).await
     }
 
     /// Whether the lease is held by an earlier pod of this very Job, which may still be alive.
@@ -261,7 +268,7 @@ impl Driver {
 }
 
 /// Hands one piece of news to the face; a gate that a person has answered already is answered here.
-async fn hand_on(message: RunMessage, answers: &Answers<'_>, ears: &RunChannels) -> Option<Reply> {
+async fn hand_on(message: RunMessage, answers: &Answers<'_>, channels: &RunChannels) -> Option<Reply> {
     if let RunMessage::Record(record) = &message {
         answers.spend(record);
     }
@@ -270,7 +277,7 @@ async fn hand_on(message: RunMessage, answers: &Answers<'_>, ears: &RunChannels)
     {
         return Some(Reply { gate: gate.id.clone(), said: GateAnswer::Text(text) });
     }
-    tell(ears, message).await;
+    tell(channels, message).await;
     None
 }
 

@@ -75,12 +75,12 @@ impl Driver {
     }
 
     /// A run of the clusters with which a Job is to go on. Asks as a take-over does; nothing is written.
-    pub async fn to_hand_over(&self, run: &str, mut ears: RunChannels) -> Result<ToDrive, RunEnd> {
+    pub async fn to_hand_over(&self, run: &str, mut channels: RunChannels) -> Result<ToDrive, RunEnd> {
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         let (head, lines) = self.fetch(run).await.map_err(refuse)?;
         let (records, replayed) =
             copies::whole(&head, &lines, self.lang()).map_err(|bad| refuse(bad.refusal(false)))?;
-        guard::introduce(&head, &records, &ears).await;
+        guard::introduce(&head, &records, &channels).await;
         if let Some(outcome) = replayed.outcome() {
             return Err(end(run, Exit::Done, format!("run {run} is over: {}", outcome.word())));
         }
@@ -94,7 +94,7 @@ impl Driver {
             );
             return Err(end(run, Exit::AnotherRun, sentence));
         }
-        self.ask_before_take_over(run, &replayed.plan, &head, &mut ears).await?;
+        self.ask_before_take_over(run, &replayed.plan, &head, &mut channels).await?;
         let gate = gate_anew(&replayed);
         // As it was recorded: in the reader's language it is only shown.
         let plan = match records.first().map(|record| &record.event) {

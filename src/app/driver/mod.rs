@@ -120,7 +120,7 @@ pub struct RunChannels {
 pub struct Driver {
     links: Links,
     runs: PathBuf,
-    shelf: RunbookCatalog,
+    catalog: RunbookCatalog,
     local_only: bool,
     timing: Timing,
     witness: Witness,
@@ -137,7 +137,7 @@ impl Driver {
         Self {
             links,
             runs,
-            shelf: RunbookCatalog::default(),
+            catalog: RunbookCatalog::default(),
             local_only: false,
             timing: Timing::from_environment(),
             witness: Witness::default(),
@@ -149,17 +149,17 @@ impl Driver {
 
     /// The language of whoever reads what this driver tells.
     pub(super) fn lang(&self) -> Lang {
-        self.shelf.lang
+        self.catalog.lang
     }
 
     /// With these runbooks; without, only the shipped ones are known.
-    pub fn with_shelf(self, shelf: RunbookCatalog) -> Self {
-        Self { shelf, ..self }
+    pub fn with_catalog(self, catalog: RunbookCatalog) -> Self {
+        Self { catalog, ..self }
     }
 
     /// The runbooks as lists and forms show them, and those that cannot be used: why.
     pub fn runbooks(&self) -> (Vec<RunbookInfo>, BTreeMap<String, String>) {
-        self.shelf.infos_and_broken()
+        self.catalog.infos_and_broken()
     }
 
     /// With `true`, no lease is taken and the journal stays on this machine only.
@@ -182,13 +182,13 @@ impl Driver {
     }
 
     /// Opens a run of this plan and drives it.
-    pub async fn start(&self, plan: Plan, ears: RunChannels) -> RunEnd {
-        self.start_as(new_run_id(), plan, ears).await
+    pub async fn start(&self, plan: Plan, channels: RunChannels) -> RunEnd {
+        self.start_as(new_run_id(), plan, channels).await
     }
 
     /// The same under a name that was given out before.
     #[expect(clippy::too_many_lines, reason = "the run from its plan to its end, each part once")]
-    async fn start_as(&self, run: String, plan: Plan, ears: RunChannels) -> RunEnd {
+    async fn start_as(&self, run: String, plan: Plan, channels: RunChannels) -> RunEnd {
         if let Some(check) = plan.refusals().next() {
             let sentence = format!("refused by check {}: {}", check.id, check.sentence);
             // What it was refused for may be the very doing of the run that is under way.
@@ -239,10 +239,10 @@ impl Driver {
             Err(error) => return end(&run, Exit::Internal, error.to_string()),
         };
         agent::during(&plan.runbook, &run, async {
-            match Box::pin(self.guard(&plan, &run, &mut journal, Acquire::New, &ears)).await {
+            match Box::pin(self.guard(&plan, &run, &mut journal, Acquire::New, &channels)).await {
                 Ok(guarded) => {
-                    tell(&ears, RunMessage::Record(Box::new(record))).await;
-                    Box::pin(self.drive(opened, journal, guarded, Vec::new(), ears)).await
+                    tell(&channels, RunMessage::Record(Box::new(record))).await;
+                    Box::pin(self.drive(opened, journal, guarded, Vec::new(), channels)).await
                 }
                 Err(barred) if barred.recorded => barred.end(&run),
                 Err(barred) => {
@@ -261,10 +261,10 @@ impl Driver {
         journal: Journal,
         guarded: Option<Guarded>,
         first: Vec<Event>,
-        mut ears: RunChannels,
+        mut channels: RunChannels,
     ) -> RunEnd {
         let (shared, leased) = guarded.map(|guarded| (guarded.shared, guarded.leased)).unzip();
-        let mut book = RunJournal::new(journal, shared, Haste::new(ears.stop.clone()));
+        let mut book = RunJournal::new(journal, shared, Haste::new(channels.stop.clone()));
         let late = run.under_way_to().map(|(target, uid)| (target.clone(), uid.to_owned()));
         let given_up = first.iter().any(|event| matches!(event, Event::Chosen { choice: Choice::Abandon { .. } }));
         for event in first.into_iter().chain(leased) {
@@ -272,7 +272,7 @@ impl Driver {
             match book.append(now(), event).await {
                 Ok(record) => {
                     run.apply(&record);
-                    tell(&ears, RunMessage::Record(Box::new(record))).await;
+                    tell(&channels, RunMessage::Record(Box::new(record))).await;
                 }
                 Err(unwritten) => {
                     let ended = self.unwritten(&run, unwritten);
@@ -282,11 +282,11 @@ impl Driver {
             }
         }
         let unmoved = match &late {
-            Some((target, uid)) => Box::pin(self.hold_back(&run, target, uid, &mut book, &ears)).await,
+            Some((target, uid)) => Box::pin(self.hold_back(&run, target, uid, &mut book, &channels)).await,
             None => None,
         };
         // Large, and deep in a worker's stack already.
-        let mut ended = Box::pin(self.steps(run, &mut book, &mut ears)).await;
+        let mut ended = Box::pin(self.steps(run, &mut book, &mut channels)).await;
         if let (true, Some(unmoved)) = (given_up, unmoved) {
             ended.sentence = format!("{}; {unmoved}", ended.sentence);
         }
@@ -336,8 +336,8 @@ impl Driver {
     }
 
     /// Drives the steps, and puts how that ended in words.
-    async fn steps(&self, mut run: Run, book: &mut RunJournal, ears: &mut RunChannels) -> RunEnd {
-        let ending = match WireHands::of(self, &run, book, ears) {
+    async fn steps(&self, mut run: Run, book: &mut RunJournal, channels: &mut RunChannels) -> RunEnd {
+        let ending = match WireHands::of(self, &run, book, channels) {
             Ok(mut hands) => run_loop::drive(&mut run, &mut hands, Input::Go).await,
             Err(sentence) => return end(&run.id, Exit::Refused, sentence),
         };
@@ -396,23 +396,23 @@ fn refused(id: &str, title: &str, sentence: String) -> CheckResult {
     CheckResult::new(id, CheckState::Refused, sentence).titled(title)
 }
 
-async fn tell(ears: &RunChannels, message: RunMessage) {
+async fn tell(channels: &RunChannels, message: RunMessage) {
     // A face that went away or is held up (a terminal on Ctrl-S) does not hold a write back between its Intent and
     // its leaving: the journal has everything.
-    let _ = ears.news.send_timeout(message, FACE_WAIT).await;
+    let _ = channels.news.send_timeout(message, FACE_WAIT).await;
 }
 
-async fn ask(ears: &mut RunChannels, gate: &Gate) -> GateAnswer {
-    tell(ears, RunMessage::Gate(gate.clone())).await;
+async fn ask(channels: &mut RunChannels, gate: &Gate) -> GateAnswer {
+    tell(channels, RunMessage::Gate(gate.clone())).await;
     loop {
         tokio::select! {
-            reply = ears.replies.recv() => match reply {
+            reply = channels.replies.recv() => match reply {
                 Some(reply) if reply.gate == gate.id => return reply.said,
                 Some(_) => {}
                 None => return GateAnswer::NotYet,
             },
-            changed = ears.stop.changed() => {
-                if changed.is_err() || *ears.stop.borrow() {
+            changed = channels.stop.changed() => {
+                if changed.is_err() || *channels.stop.borrow() {
                     return GateAnswer::NotYet;
                 }
             }

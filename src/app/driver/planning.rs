@@ -51,7 +51,7 @@ impl Driver {
         accepted: &Accepted,
         rehearse: bool,
     ) -> Result<Plan, String> {
-        let (runbook, document) = self.shelf.find(id)?;
+        let (runbook, document) = self.catalog.find(id)?;
         let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         if let Some(unknown) = given.contexts.iter().find(|context| self.links.get(context).is_none()) {
@@ -126,7 +126,7 @@ impl Driver {
         id: &str,
         inputs: &BTreeMap<String, String>,
     ) -> Result<(Plan, Option<String>, Vec<Need>), String> {
-        let (runbook, _) = self.shelf.find(id)?;
+        let (runbook, _) = self.catalog.find(id)?;
         let inputs = &inputs::at(&runbook, inputs, now());
         let given = inputs::read(&runbook, inputs).map_err(|error| error.to_string())?;
         let extras = reads::extras_of_facts(&runbook);

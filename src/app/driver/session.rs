@@ -218,13 +218,9 @@ impl Session {
     fn start(&mut self, plan: Plan) {
         let driver = self.driver.clone();
         let teller = RunTeller::new(driver.notifier.clone());
-        self.driving =
-            Some(begin_run(
-                &self.look,
-                &self.messages,
-                teller,
-                move |ears| async move { driver.start(plan, ears).await },
-            ));
+        self.driving = Some(begin_run(&self.look, &self.messages, teller, move |channels| async move {
+            driver.start(plan, channels).await
+        }));
     }
 
     async fn resume(&mut self, run: String, wish: Option<Resolution>) {
@@ -235,8 +231,8 @@ impl Session {
             self.say(Message::Run(RunMessage::Record(Box::new(record)))).await;
         }
         let teller = RunTeller::of(driver.notifier.clone(), driver.runs_folder(), &run);
-        self.driving = Some(begin_run(&self.look, &self.messages, teller, move |ears| async move {
-            driver.resume_with(&run, wish.as_ref(), ears).await
+        self.driving = Some(begin_run(&self.look, &self.messages, teller, move |channels| async move {
+            driver.resume_with(&run, wish.as_ref(), channels).await
         }));
     }
 

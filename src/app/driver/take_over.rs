@@ -40,7 +40,7 @@ impl Driver {
     }
 
     /// Fetches the journal of a run found in the clusters and goes on with it.
-    pub async fn take_over(&self, run: &str, mut ears: RunChannels) -> RunEnd {
+    pub async fn take_over(&self, run: &str, mut channels: RunChannels) -> RunEnd {
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         // It becomes part of a selector and of names.
         if run.is_empty() || !run.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
@@ -57,9 +57,9 @@ impl Driver {
             Ok(whole) => whole,
             Err(bad) => return refuse(bad.refusal(journal::read(&self.runs, run).is_ok())),
         };
-        introduce(&head, &records, &ears).await;
+        introduce(&head, &records, &channels).await;
         if replayed.outcome().is_some() {
-            self.catch_up_and_say(run, &ears).await;
+            self.catch_up_and_say(run, &channels).await;
             return end(run, Exit::Done, format!("run {run} is over; there is nothing to take over"));
         }
         if let Some(sentence) = self.nobody_first(&replayed.plan, replayed.guarded()).await {
@@ -68,13 +68,13 @@ impl Driver {
         let (done, all) = replayed.view().count();
         let sent = if replayed.has_written() { "something was sent, or may have been" } else { "nothing was sent" };
         let plan = replayed.plan;
-        tell(&ears, RunMessage::Waiting(self.whose_word(&head).await)).await;
-        tell(&ears, RunMessage::Waiting(format!("{done} of {} are over; {sent}", counted(all, "step")))).await;
-        if let Err(ended) = self.ask_before_take_over(run, &plan, &head, &mut ears).await {
+        tell(&channels, RunMessage::Waiting(self.whose_word(&head).await)).await;
+        tell(&channels, RunMessage::Waiting(format!("{done} of {} are over; {sent}", counted(all, "step")))).await;
+        if let Err(ended) = self.ask_before_take_over(run, &plan, &head, &mut channels).await {
             return ended;
         }
         let runbook = plan.runbook.clone();
-        agent::during(&runbook, run, self.take_from(run, head, plan, &lines, &|_, _| Ok(()), ears)).await
+        agent::during(&runbook, run, self.take_from(run, head, plan, &lines, &|_, _| Ok(()), channels)).await
     }
 
     /// What the names in a record are worth in its cluster; asked by rehearsing, so that nothing is stored.
@@ -101,10 +101,10 @@ impl Driver {
         run: &str,
         plan: &Plan,
         head: &Head,
-        ears: &mut RunChannels,
+        channels: &mut RunChannels,
     ) -> Result<(), RunEnd> {
         let (provenance, told) = self.judged(plan).await;
-        tell(ears, RunMessage::Planned(Box::new(told))).await;
+        tell(channels, RunMessage::Planned(Box::new(told))).await;
         let who = head.who();
         let (question, text) = match provenance {
             Provenance::Shipped => (format!("Take this run of {who} over and carry out what is left of it?"), None),
@@ -122,7 +122,7 @@ impl Driver {
             }
         };
         let gate = Gate { id: "take-over".into(), step: "take-over".into(), question, text, short: None };
-        if self::answered(&gate, ears).await {
+        if self::answered(&gate, channels).await {
             return Ok(());
         }
         let need = gate.text.as_ref().map_or("--yes".to_owned(), |text| format!("--confirm {}", quote(text)));
@@ -136,12 +136,12 @@ impl Driver {
         &self,
         run: &mut Run,
         records: &[Record],
-        ears: &mut RunChannels,
+        channels: &mut RunChannels,
     ) -> Result<(), RunEnd> {
         let (provenance, told) = self.judged(&run.plan).await;
         let Provenance::Foreign { why } = provenance else { return Ok(()) };
         run.retell(titles(&told));
-        tell(ears, RunMessage::Planned(Box::new(told))).await;
+        tell(channels, RunMessage::Planned(Box::new(told))).await;
         let user = records.iter().find_map(|record| match &record.event {
             Event::Leased { user, .. } => user.clone(),
             _ => None,
@@ -154,7 +154,7 @@ impl Driver {
         );
         let gate =
             Gate { id: "document".into(), step: "document".into(), question, text: Some(text.clone()), short: None };
-        if self::answered(&gate, ears).await {
+        if self::answered(&gate, channels).await {
             return Ok(());
         }
         let sentence = format!(
@@ -168,7 +168,7 @@ impl Driver {
     /// Whose runbook a plan is, and the plan as it may be shown.
     pub(super) async fn judged(&self, plan: &Plan) -> (Provenance, Plan) {
         let shipped = Runbook::shipped(&plan.runbook).ok();
-        let entries = self.shelf.entries();
+        let entries = self.catalog.entries();
         let here: Vec<Known<'_>> = entries
             .iter()
             .filter_map(|entry| {
@@ -209,18 +209,18 @@ impl Driver {
         plan: Plan,
         lines: &str,
         still: &Still<'_>,
-        ears: RunChannels,
+        channels: RunChannels,
     ) -> RunEnd {
         let refuse = |sentence: String| end(run, Exit::Refused, sentence);
         if let Err(why) = WritePermit::for_run(&self.links, run, &plan.contexts) {
             return refuse(format!("{why} (the run names its contexts as {} had them)", head.who()));
         }
-        let (mut journal, fetched) = match self.local(run, lines, &ears).await {
+        let (mut journal, fetched) = match self.local(run, lines, &channels).await {
             Ok(both) => both,
             Err(error @ LedgerError::Held { .. }) => return end(run, Exit::AnotherRun, error.to_string()),
             Err(error) => return refuse(error.to_string()),
         };
-        let guarded = match Box::pin(self.guard(&plan, run, &mut journal, Acquire::Over, &ears)).await {
+        let guarded = match Box::pin(self.guard(&plan, run, &mut journal, Acquire::Over, &channels)).await {
             Ok(guarded) => guarded,
             Err(barred) => {
                 if fetched {
@@ -254,7 +254,7 @@ impl Driver {
         let by = guarded.as_ref().map(|guarded| guarded.who.clone()).unwrap_or_default();
         let from = last_driver(&records).unwrap_or_else(|| head.who().to_string());
         let first = replayed.outcome().is_none().then(|| Event::TakenOver { tool: TOOL.into(), by, from, moves: None });
-        Box::pin(self.drive(replayed, journal, guarded, first.into_iter().collect(), ears)).await
+        Box::pin(self.drive(replayed, journal, guarded, first.into_iter().collect(), channels)).await
     }
 
     pub(super) async fn fetch(&self, run: &str) -> Result<(Head, String), String> {
@@ -297,13 +297,13 @@ impl Driver {
     }
 
     /// The file to go on with; `true` where it was made just now.
-    async fn local(&self, run: &str, lines: &str, ears: &RunChannels) -> Result<(Journal, bool), LedgerError> {
+    async fn local(&self, run: &str, lines: &str, channels: &RunChannels) -> Result<(Journal, bool), LedgerError> {
         let mut journal = match Journal::open(&self.runs, run) {
             Ok((journal, _)) => journal,
             Err(LedgerError::Missing { .. }) => return Ok((Journal::import(&self.runs, run, lines)?, true)),
             // Every Intent is in the cluster before its action leaves, so the copy there is enough.
             Err(why @ (LedgerError::Damaged { .. } | LedgerError::NotText { .. } | LedgerError::Foreign { .. })) => {
-                return self.instead(run, lines, &why.to_string(), ears).await;
+                return self.instead(run, lines, &why.to_string(), channels).await;
             }
             Err(error) => return Err(error),
         };
@@ -312,7 +312,7 @@ impl Driver {
             Err(LedgerError::Fork { .. }) => {
                 drop(journal);
                 let why = "the journal on this machine has other lines than the one in the cluster";
-                self.instead(run, lines, why, ears).await
+                self.instead(run, lines, why, channels).await
             }
             Err(error) => Err(error),
         }
@@ -324,10 +324,10 @@ impl Driver {
         run: &str,
         lines: &str,
         why: &str,
-        ears: &RunChannels,
+        channels: &RunChannels,
     ) -> Result<(Journal, bool), LedgerError> {
         let aside = journal::set_aside(&self.runs, run)?;
-        tell(ears, RunMessage::Waiting(format!("{why}; it is kept as {}", aside.display()))).await;
+        tell(channels, RunMessage::Waiting(format!("{why}; it is kept as {}", aside.display()))).await;
         Ok((Journal::import(&self.runs, run, lines)?, false))
     }
 
@@ -339,7 +339,7 @@ impl Driver {
     }
 
     /// A run that is over in the file but open in the cluster: the last lines were not stored there. Best effort.
-    pub(super) async fn repair(&self, plan: &Plan, run: &str, journal: &mut Journal, ears: &RunChannels) {
+    pub(super) async fn repair(&self, plan: &Plan, run: &str, journal: &mut Journal, channels: &RunChannels) {
         if self.local_only || self.links.get(&plan.target.context).is_none_or(|link| link.read_only()) {
             return;
         }
@@ -347,7 +347,7 @@ impl Driver {
         if !found.heads.iter().any(|head| head.open) {
             return;
         }
-        if let Ok(Some(guarded)) = self.guard(plan, run, journal, Acquire::Resume, ears).await {
+        if let Ok(Some(guarded)) = self.guard(plan, run, journal, Acquire::Resume, channels).await {
             let mut record = guarded.shared.record;
             record.close();
             let _ = record.flush().await;
@@ -357,9 +357,9 @@ impl Driver {
 }
 
 /// Asks until it is answered as it has to be, or nobody answers.
-async fn answered(gate: &Gate, ears: &mut RunChannels) -> bool {
+async fn answered(gate: &Gate, channels: &mut RunChannels) -> bool {
     loop {
-        match (ask(ears, gate).await.text(), &gate.text) {
+        match (ask(channels, gate).await.text(), &gate.text) {
             (Some(_), None) => return true,
             (Some(typed), Some(wanted)) if typed == *wanted => return true,
             (Some(_), Some(_)) => {}

@@ -12,8 +12,8 @@ mod databases;
 mod events;
 pub mod findings;
 mod forwards;
-mod log;
 pub mod members;
+mod messages;
 mod namespaces;
 mod overview;
 mod pods;
@@ -191,7 +191,7 @@ impl View {
             View::Pods => &pods::SPEC,
             View::Logs { .. } => &LOGS,
             View::Events(_) => &events::SPEC,
-            View::Log => &log::SPEC,
+            View::Log => &messages::SPEC,
             View::Forwards => &forwards::SPEC,
             View::Yaml(_) => &YAML,
             View::Compare(..) => &COMPARE,

@@ -6,7 +6,7 @@
 //! that a process which was stopped for a while cannot write over whoever went on. Not here: that arithmetic
 //! ([`crate::client::wire::timing`]), the journal beside it ([`crate::client::share::open_run`]), whom to let wait (`app::driver`).
 
-mod confirming;
+mod fencing;
 pub(in crate::client::share) mod object;
 mod renewing;
 mod taking;
@@ -19,15 +19,15 @@ use futures::future::join_all;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-pub use self::confirming::Lately;
+pub use self::fencing::Lately;
 use self::object::{holder, holder_identity, name, read};
 use self::renewing::{Held, name_of};
 use self::taking::{grab, sentence, still_free, until_free};
 use crate::client::kube::identity::Identity;
 use crate::client::wire::agent;
 use crate::client::wire::clock::{Clock, Moment};
-pub use crate::client::wire::fence::Lost;
 use crate::client::wire::link::Links;
+pub use crate::client::wire::permit::Lost;
 use crate::client::wire::permit::WritePermit;
 pub use crate::client::wire::timing::Timing;
 use crate::client::write::{ManagedKind, NotStored, store};

@@ -4,7 +4,6 @@
 pub mod agent;
 pub(super) mod channels;
 pub mod clock;
-pub mod fence;
 pub(super) mod forward;
 pub(super) mod frames;
 pub(super) mod indirect;

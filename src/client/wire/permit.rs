@@ -1,13 +1,33 @@
 //! Leave to write, and to run programs in pods: for one run, in the contexts that it was asked for.
 //!
-//! Not here: the gate that every request passes ([`super::read_only_gate`]); who is given a permit (`app::driver`).
+//! Not here: the gate that every request passes ([`super::read_only_gate`]); who is given a permit (`app::driver`); the leases that
+//! answer whether a run is still ours (`client::share::lease`).
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::client::wire::fence::{Fence, Lost};
+use futures::future::BoxFuture;
+
 use crate::client::wire::link::Links;
 use crate::client::wire::timing::Until;
+
+/// Why a lease cannot be relied on (any more).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Another process has it: it is over for this one.
+    #[error("the lease in {context} is not ours any more: {now}")]
+    Taken { context: String, now: String },
+    /// It may still be ours, but that could not be seen in time.
+    #[error("the lease in {context} could not be confirmed: {why}")]
+    Unsure { context: String, why: String },
+}
+
+/// Asked immediately before each write of a run.
+pub trait Fence: fmt::Debug + Send + Sync {
+    /// Until when a write may leave. `Err`: none may.
+    fn leave(&self) -> BoxFuture<'_, Result<Until, Lost>>;
+}
 
 /// Leave to write, for one run in the contexts it was asked for. There is none for a read-only context.
 #[derive(Clone, Debug)]

@@ -21,8 +21,8 @@ use http::{Request, StatusCode};
 use serde_json::Value;
 
 use crate::client::encode;
-use crate::client::wire::fence::Lost;
 use crate::client::wire::link::{Link, Links};
+use crate::client::wire::permit::Lost;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::reply::Reply;

@@ -38,8 +38,8 @@ pub(super) async fn update_peer_url(
     }
     let tls = speaks_tls(cluster, tc, pod);
     let expected = tc.expected_peer_url(pod, tls);
-    let mut door = PdSession::open(link, seen, target, tc, pod).await?;
-    let (name, found) = (&door.pod, &door.found);
+    let mut session = PdSession::open(link, seen, target, tc, pod).await?;
+    let (name, found) = (&session.pod, &session.found);
     let member = found.members.iter().find(|member| member.id == *id);
     let member = member.ok_or_else(|| format!("PD (asked through {name}) has no member {id}; plan again"))?;
     match restores {
@@ -53,8 +53,8 @@ pub(super) async fn update_peer_url(
     let until = fence(permit).await?;
     let api = found.api;
     let write = PdWrite::UpdateMember { api, id: *id, to };
-    match pd::write(&mut door.tunnel, link, permit, &write, &until).await {
-        Ok(reply) => Ok(membership_answer(&reply, api, &door.pod)),
+    match pd::write(&mut session.tunnel, link, permit, &write, &until).await {
+        Ok(reply) => Ok(membership_answer(&reply, api, &session.pod)),
         Err(broken) => unanswered(broken),
     }
 }
@@ -68,18 +68,18 @@ pub(super) async fn tell_pd(
     seen: &Fleet,
 ) -> Result<Answer, String> {
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
-    let mut door = PdSession::open(link, seen, target, tc, "").await?;
-    let members = &door.found.members;
+    let mut session = PdSession::open(link, seen, target, tc, "").await?;
+    let members = &session.found.members;
     let (write, what) = match action {
         Action::TransferPdLeader(TransferPdLeader { to, .. }) => {
             if !members.iter().any(|member| member.name == *to) {
-                return Err(format!("PD (asked through {}) has no member {to}; plan again", door.pod));
+                return Err(format!("PD (asked through {}) has no member {to}; plan again", session.pod));
             }
             (PdWrite::TransferLeader { to }, "POST /pd/api/v1/leader/transfer")
         }
         Action::RemovePdMember(RemovePdMember { id, .. }) => {
             if !members.iter().any(|member| member.id == *id) {
-                return Err(format!("PD (asked through {}) has no member {id} any more", door.pod));
+                return Err(format!("PD (asked through {}) has no member {id} any more", session.pod));
             }
             stands_without(seen, target, *id)?;
             (PdWrite::RemoveMember { id: *id }, "DELETE /pd/api/v1/members/id")
@@ -87,9 +87,9 @@ pub(super) async fn tell_pd(
         _ => return Err("not a request to PD".into()),
     };
     let until = fence(permit).await?;
-    match pd::write(&mut door.tunnel, link, permit, &write, &until).await {
+    match pd::write(&mut session.tunnel, link, permit, &write, &until).await {
         Ok(reply) => Ok(match reply.status.as_u16() {
-            status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {}", door.pod) },
+            status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {}", session.pod) },
             400..=407 | 409..=498 => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
             500.. if refused_by_pd(&reply.body) => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
             _ => Answer::Unknown { reason: plain(&pd::said(what, &reply)) },
@@ -150,7 +150,7 @@ impl PdSession {
                 Ok(Self { tunnel, pod: pod.clone(), found })
             };
             match tried.await {
-                Ok(door) => return Ok(door),
+                Ok(session) => return Ok(session),
                 Err(why) => failures.push(why),
             }
         }

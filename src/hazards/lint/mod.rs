@@ -13,12 +13,12 @@ mod command_rules;
 mod documents;
 mod kustomize;
 mod nested;
-mod objects;
 mod placeholders;
 mod quotes;
 mod references;
 mod room;
 mod shell_text;
+mod tidbcluster_spec;
 pub mod unknown_fields;
 pub(super) mod values;
 mod variables;
@@ -43,7 +43,7 @@ pub fn lint(texts: &[Text]) -> Checked {
     let unread =
         set.unreadable.iter().map(|why| NotSeen::new(NotSeenKind::FileUnreadable, [], why)).collect::<Vec<_>>();
     let mut checked = Checked { unseen: unread.into(), ..Checked::default() };
-    checked.findings.extend(objects::judge(&set));
+    checked.findings.extend(tidbcluster_spec::judge(&set));
     checked.findings.extend(references::judge(&set));
     checked.findings.extend(certificates::judge(&set));
     checked.findings.extend(command_rules::judge(&set));
@@ -57,7 +57,7 @@ pub fn lint(texts: &[Text]) -> Checked {
         ))
     });
     checked.findings.dedup();
-    checked.notes.extend(set.tidb_clusters().filter_map(objects::not_rolled));
+    checked.notes.extend(set.tidb_clusters().filter_map(tidbcluster_spec::not_rolled));
     checked.notes.extend(placeholders::notes(&set));
     checked.notes.extend(set.notes.iter().cloned());
     // What was read, in the place of Databases: nothing at all is no all-clear.

@@ -10,7 +10,7 @@ use crate::counted::total;
 use crate::hazards::Finding;
 use crate::hazards::lint::at;
 use crate::hazards::lint::documents::{Document, Set};
-use crate::hazards::lint::objects::{domain, is_true};
+use crate::hazards::lint::tidbcluster_spec::{domain, is_true};
 use crate::hazards::lint::values::max_replicas;
 
 pub(super) fn judge(set: &Set) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! What single texts are: placeholders that nothing has replaced, names that DNS cannot carry, versions that are none.
 //!
-//! Tables over strings; which field they are asked about is [`crate::hazards::lint::objects`]'s.
+//! Tables over strings; which field they are asked about is [`crate::hazards::lint::tidbcluster_spec`]'s.
 
 use serde_json::Value;
 

@@ -11,7 +11,7 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::{place, quote};
+use crate::fleet::kubectl::{kubectl_in, place, quote};
 use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, uid};
 use crate::fleet::pd::MembershipApi;
@@ -153,11 +153,11 @@ impl ActionKind for CopySecret {
             data.join(", ")
         );
         format!(
-            "kubectl {} get secret {} -o json | jq {} | kubectl --context {} create -f -",
+            "kubectl {} get secret {} -o json | jq {} | {} create -f -",
             place(from),
             quote(&from.name),
             quote(&filter),
-            quote(&target.context)
+            kubectl_in(&target.context)
         )
     }
 

@@ -11,7 +11,7 @@ use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::quote;
+use crate::fleet::kubectl::kubectl_in;
 use crate::fleet::managed_fields::last_writer_of_object;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind, differences, managers, uid, written_by};
 use crate::fleet::pd::MembershipApi;
@@ -139,7 +139,7 @@ impl ActionKind for CreateObject {
     fn command(&self, _: Option<MembershipApi>, _: bool) -> String {
         let manifest = manifest(&self.object);
         let end = end_of(&manifest);
-        format!("kubectl --context {} create -f - <<'{end}'\n{manifest}{end}", quote(&self.target.context))
+        format!("{} create -f - <<'{end}'\n{manifest}{end}", kubectl_in(&self.target.context))
     }
 
     fn script(&self, script: &mut Script<'_>) {

@@ -7,7 +7,7 @@
 
 #[cfg(test)]
 mod cases;
-mod made;
+mod created_object;
 
 use serde_json::Value;
 
@@ -82,7 +82,7 @@ pub(in crate::runbook) fn created(kind: ObjectKind, target: &ObjectRef, object: 
         | ObjectKind::Service
         | ObjectKind::Deployment
         | ObjectKind::Pod => {
-            let odd = made::odd(kind, target, object);
+            let odd = created_object::odd(kind, target, object);
             (!odd.is_empty()).then(|| format!("it makes a {} with {}", kind.kind(), few(&odd)))
         }
     }

@@ -10,7 +10,7 @@ use crate::fleet::database::{Database, Member, StoreRow};
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::{MembershipApi, PdAnswer, PdView};
 use crate::fleet::peer_url_check::readable;
-use crate::fleet::removal::ghost;
+use crate::fleet::removal_impact::ghost;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectKey, ObjectRef, rollout};
 

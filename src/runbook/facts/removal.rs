@@ -1,6 +1,6 @@
 //! `database.without`: what is left of a Database without one TidbCluster, and how far its removal has come.
 //!
-//! A projection; the judgement is `fleet::removal`'s. What could not be seen is an absent field, so that a gate on it stops.
+//! A projection; the judgement is `fleet::removal_impact`'s. What could not be seen is an absent field, so that a gate on it stops.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{Unseen, not_known, of_database};
 use crate::counted::total;
 use crate::fleet::database::{Database, referenced};
 use crate::fleet::not_seen::NotSeenKind;
-use crate::fleet::removal::{self, RemovalImpact};
+use crate::fleet::removal_impact::{self, RemovalImpact};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, ObjectRef};
 
@@ -88,7 +88,7 @@ struct Zero {
 
 pub(super) fn without(fleet: &Fleet, of: &ObjectRef, tc: &TidbCluster) -> Result<WithoutFact, Unseen> {
     let database = of_database(fleet, of)?;
-    let found: RemovalImpact = removal::without(fleet, &database, of, tc);
+    let found: RemovalImpact = removal_impact::without(fleet, &database, of, tc);
     let refs = |all: &[ObjectRef]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let successor = database.members.iter().filter(|m| m.healthy == Some(true) && m.of().as_ref() != Some(of));
     // What PD has yet to count hides no part of it: after each change of its leader it begins anew.
@@ -149,7 +149,7 @@ fn last_of(fleet: &Fleet, database: &Database, of: &ObjectRef) -> Vec<&'static s
 }
 
 fn progress(fleet: &Fleet, database: &Database) -> String {
-    let removing = removal::details(fleet, database).and_then(|details| details.removing.as_ref()?.first());
+    let removing = removal_impact::details(fleet, database).and_then(|details| details.removing.as_ref()?.first());
     removing.map_or_else(String::new, |removing| {
         let left = match removing.left_seconds {
             Some(left) if left < 120.0 => format!("about {left:.0} s left"),

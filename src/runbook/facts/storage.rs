@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Unseen, of_database};
 use crate::counted::total;
 use crate::fleet::region_counts::RegionCheck;
-use crate::fleet::removal;
+use crate::fleet::removal_impact;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::{Fleet, KubeCluster, ObjectRef};
 
@@ -50,7 +50,7 @@ struct Claim {
 
 pub(super) fn placement(fleet: &Fleet, of: &ObjectRef) -> Result<PlacementFact, Unseen> {
     let database = of_database(fleet, of)?;
-    let details = removal::details(fleet, &database)
+    let details = removal_impact::details(fleet, &database)
         .ok_or_else(|| Unseen("no PD was reached that knows of placement and regions".into()))?;
     let checks = &details.regions;
     let whole = RegionCheck::ALL.iter().all(|check| checks.contains_key(check));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::fleet::ObjectRef;
-use crate::fleet::kubectl::{place, quote};
+use crate::fleet::kubectl::{kubectl_in, place, quote};
 use crate::fleet::object::{ObjectId, ObjectKind};
 use crate::runbook::actions::Does;
 use crate::runbook::plan::{Gate, Plan, PlannedStep};
@@ -52,7 +52,7 @@ impl Run {
             Cause::Away => {
                 let sentence = pause.reason.sentence();
                 let contexts = self.plan.kube_clusters.keys().filter(|context| sentence.contains(*context));
-                let asks = |context| format!("kubectl --context {} get --raw /version", quote(context));
+                let asks = |context| format!("{} get --raw /version", kubectl_in(context));
                 all.extend(contexts.map(|context| way(asks(context), "shows whether it answers again")));
                 all.push(self.resume("continues once it answers"));
             }

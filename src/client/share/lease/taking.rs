@@ -13,7 +13,7 @@ use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::LONGEST_S;
 use crate::client::write::{ManagedKind, NotStored, store};
-use crate::fleet::kubectl::quote;
+use crate::fleet::kubectl::{kubectl_in, quote};
 
 pub(super) fn sentence(not_stored: &NotStored) -> String {
     match not_stored {
@@ -84,9 +84,9 @@ pub(super) async fn until_free(
             Some(_) if begun.elapsed() > duration * WATCHES => {
                 return Err(failed(format!(
                     "{} holds it and does not renew it, yet it is written to again and again, so that it is not seen to lapse; \
-                     `kubectl --context {} -n {} get lease {} -o yaml --show-managed-fields` tells by what",
+                     `{} -n {} get lease {} -o yaml --show-managed-fields` tells by what",
                     holder(&current),
-                    quote(&place.context),
+                    kubectl_in(&place.context),
                     quote(&place.namespace),
                     quote(&name(database)),
                 )));

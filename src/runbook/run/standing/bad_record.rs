@@ -3,7 +3,7 @@
 //! It keeps other runs out for all that, since nobody can tell what was sent under it: damaged by accident or planted, a
 //! person looks and decides. Pure. Not here: reading it (`client::share::open_run`), what makes it bad (`app::driver::copies`).
 
-use crate::fleet::kubectl::quote;
+use crate::fleet::kubectl::{kubectl_in, quote};
 use serde::Serialize;
 
 /// The object, and why it is no record of its run.
@@ -33,7 +33,7 @@ impl BadRecord {
             // A server may call it `--all`.
             false => format!("{}{}", if object.starts_with('-') { "-- " } else { "" }, quote(object)),
         };
-        format!("kubectl --context {} -n {} delete configmap {what}", quote(context), quote(namespace))
+        format!("{} -n {} delete configmap {what}", kubectl_in(context), quote(namespace))
     }
 
     /// Which object it is, whose, and what is wrong with it.

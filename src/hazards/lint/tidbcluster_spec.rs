@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::objects::failover_applies;
+use super::super::tidbcluster_spec::failover_applies;
 use super::super::{Finding, Severity};
 use super::at;
 use super::documents::{Document, Set};

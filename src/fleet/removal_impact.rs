@@ -80,10 +80,10 @@ fn rules(details: &PdDetails) -> Option<&[PlacementRule]> {
 
 /// The Database without this TidbCluster.
 pub fn without(fleet: &Fleet, database: &Database, of: &ObjectRef, tc: &TidbCluster) -> RemovalImpact {
-    let counted = |row: &&StoreRow| row.store.state != "Tombstone";
+    let counted = |row: &&StoreRow| !row.store.is_gone();
     let (here, left): (Vec<&StoreRow>, Vec<&StoreRow>) =
         database.stores.iter().filter(counted).partition(|row| row.of.as_ref() == Some(of));
-    let up_left: Vec<&StoreRow> = left.into_iter().filter(|row| row.store.state == "Up").collect();
+    let up_left: Vec<&StoreRow> = left.into_iter().filter(|row| row.store.is_up()).collect();
     let tikv = |rows: &[&StoreRow]| rows.iter().filter(|row| !row.store.tiflash).count();
     let details = details(fleet, database);
     let rules = details.and_then(rules);

@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, join_all};
 use super::Lease;
 use super::object::read;
 use super::renewing::name_of;
-use crate::client::wire::fence::{Fence, Lost};
+use crate::client::wire::permit::{Fence, Lost};
 use crate::client::wire::timing::Until;
 
 impl Fence for Lease {
