@@ -102,7 +102,6 @@ fn schedulers(fleet: &Fleet, database: &Database, found: &mut Diagnosis) {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one sentence for each kind of leftover")]
 fn members(fleet: &Fleet, database: &Database, found: &mut Vec<Leftover>) {
     let mut add = |kind, at: String, sentence: String, remedy: String| {
         found.push(Leftover { kind, database: database.name.clone(), at, sentence, remedy });
