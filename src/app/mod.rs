@@ -206,6 +206,7 @@ pub struct App {
 }
 
 impl App {
+    #[expect(clippy::too_many_lines, reason = "one line for each field")]
     pub fn new(options: AppOptions) -> Self {
         Self {
             options,

@@ -212,7 +212,7 @@ impl App {
         };
         // Of what is not known nothing is deleted by a line that is only pasted.
         let tried = if component == "discovery" { "" } else { " --dry-run=server" };
-        let line = format!("{} delete pod {}{tried}", kubectl(&of), quote(&of.name));
+        let line = format!("{} delete pod {}{tried}", kubectl(of), quote(&of.name));
         self.offer_line(format!("no runbook is about {}: {why}", of.name), line);
     }
 

@@ -170,7 +170,7 @@ fn marks(database: &Database, of: &ObjectRef, tc: &TidbCluster, found: &mut Vec<
 }
 
 fn pods(database: &Database, of: &ObjectRef, cluster: &KubeCluster, tc: &TidbCluster, found: &mut Vec<Leftover>) {
-    for pod in cluster.pods_in(tc.namespace()).filter(|pod| pod.instance() == Some(tc.instance())) {
+    for pod in cluster.pods_of(tc) {
         for mark in POD_MARKS {
             let Some(value) = pod.metadata.annotations.get(mark) else { continue };
             let name = &pod.metadata.name;

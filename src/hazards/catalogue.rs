@@ -652,7 +652,7 @@ mod tests {
     fn what_is_seen_now_has_a_function() {
         let code = [
             include_str!("domains.rs"),
-            include_str!("objects.rs"),
+            include_str!("tidbcluster_spec.rs"),
             include_str!("names.rs"),
             include_str!("references.rs"),
             include_str!("copies.rs"),

@@ -223,7 +223,7 @@ fn eviction(scene: &CheckContext<'_>) -> Vec<Finding> {
     let mut said = Vec::new();
     let mut evidence = Vec::new();
     for part in &scene.parts {
-        let own = part.cluster.pods_in(&part.of.namespace).filter(|pod| pod.instance() == Some(part.tc.instance()));
+        let own = part.cluster.pods_of(part.tc);
         for (pod, value) in own.filter_map(|pod| Some((pod, pod.metadata.annotations.get(EVICT_LEADER)?))) {
             let at = ObjectRef::new(&part.of.context, &part.of.namespace, &pod.metadata.name);
             said.push(format!("leaders are asked to leave {at}"));

@@ -24,6 +24,8 @@ use crate::client::assemble;
 use crate::client::journal;
 use crate::client::kube::watch::watch as watch_clusters;
 use crate::fleet::extras::Extras;
+use crate::fleet::tidbcluster::TidbCluster;
+use crate::fleet::workload::Pod;
 use crate::fleet::{Change, What};
 use crate::runbook::plan::Plan;
 use crate::runbook::plan::overrule::Accepted;
@@ -159,12 +161,7 @@ impl Session {
             }
             Effect::CountRegions { context, pod, tidb_cluster } => {
                 let (driver, messages) = (self.driver.clone(), self.messages.clone());
-                self.counting.put(async move {
-                    let counted = driver.links.count_regions(&context, &pod, tidb_cluster.as_deref()).await;
-                    if let Some(change) = counted {
-                        let _ = messages.send(Message::Fleet(change)).await;
-                    }
-                });
+                self.counting.put(count_regions(driver, messages, context, pod, tidb_cluster));
             }
             Effect::Closeup { id, ask } => {
                 // What is no longer in sight is no longer asked for.
@@ -299,6 +296,18 @@ async fn look_closer(driver: Driver, messages: mpsc::Sender<Message>) {
         if messages.send(Message::Fleet(change)).await.is_err() {
             break;
         }
+    }
+}
+
+async fn count_regions(
+    driver: Driver,
+    messages: mpsc::Sender<Message>,
+    context: String,
+    pod: Box<Pod>,
+    tidb_cluster: Option<Box<TidbCluster>>,
+) {
+    if let Some(change) = driver.links.count_regions(&context, &pod, tidb_cluster.as_deref()).await {
+        let _ = messages.send(Message::Fleet(change)).await;
     }
 }
 
