@@ -6,6 +6,7 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
@@ -47,7 +48,9 @@ impl Program {
         let size = PtySize { rows: ROWS, cols: COLS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo terminal");
         let terminal = pair.master.tty_name().expect("the terminal has a name");
-        let open = || OpenOptions::new().read(true).write(true).open(&terminal).expect("the terminal opens");
+        // It is to be the program's own terminal, never this one's.
+        let flags = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).expect("a small flag");
+        let open = || OpenOptions::new().read(true).write(true).custom_flags(flags).open(&terminal).expect("it opens");
         // By `setsid` and not in the child before exec: that would fork this process, and copying the page tables of a fleet of
         // thousands of pods takes longer than the program needs for its first byte.
         let mut builder = Command::new("setsid");

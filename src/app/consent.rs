@@ -184,7 +184,8 @@ impl App {
         } else if let Some(of) = ObjectRef::parse(&run.target).ok().filter(|of| self.is_read_only(&of.context)) {
             self.say(Level::Bad, format!("read-only: the configuration allows no writes to {}", of.context));
         } else if let Some(other) = self.run.as_ref().filter(|shown| shown.driving) {
-            let text = format!("run {} is under way, one at a time: `:run` shows it, p there pauses it", other.id());
+            let text =
+                format!("run {} is under way, one at a time: `:progress` shows it, p there pauses it", other.id());
             self.say(Level::Bad, text);
         } else if !run.offers.is_empty() {
             // To end it, or to put it back, must not take sending more of it first.

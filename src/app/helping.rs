@@ -31,7 +31,9 @@ pub struct Known {
 
 /// The runbook and the inputs of a printed line: `tidepilot run ID --set NAME=VALUE …`.
 pub fn line(text: &str) -> Option<(String, BTreeMap<String, String>)> {
-    let mut words = text.split_whitespace().map(|word| word.trim_matches(['`', '\'', '"', ',', ';', '(', ')']));
+    // A name that a shell would take apart is quoted in the line.
+    let plain = |word: &str| shell_words::split(word).ok().and_then(|all| all.into_iter().next());
+    let mut words = text.split_whitespace().map(|word| word.trim_matches(['`', '"', ',', ';', '(', ')']));
     while let Some(word) = words.next() {
         if word != "tidepilot" || !matches!(words.next(), Some("run" | "plan")) {
             continue;
@@ -41,7 +43,7 @@ pub fn line(text: &str) -> Option<(String, BTreeMap<String, String>)> {
         while let Some(word) = words.next() {
             if word == "--set" {
                 if let Some((name, value)) = words.next().and_then(|pair| pair.split_once('=')) {
-                    inputs.insert(name.to_owned(), value.to_owned());
+                    inputs.insert(name.to_owned(), plain(value).unwrap_or_else(|| value.trim_matches('\'').to_owned()));
                 }
             } else if !word.starts_with("--") {
                 break;
@@ -247,6 +249,8 @@ mod tests {
         let inputs: Vec<String> = inputs.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(inputs, ["removeUnused=true", "tidbCluster=east/db/basic"]);
         assert_eq!(line("tidepilot run x-y.").map(|(id, _)| id).as_deref(), Some("x-y"));
+        let (_, inputs) = line("tidepilot run resume-cluster --set tidbCluster='a$b/db/basic'").expect("a line");
+        assert_eq!(inputs["tidbCluster"], "a$b/db/basic");
         assert_eq!(line("kubectl get pods; tidepilot status"), None);
         assert_eq!(line(""), None);
     }

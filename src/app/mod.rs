@@ -379,7 +379,10 @@ impl App {
             return Some(format!("read-only: the configuration allows no writes to {context}"));
         }
         if let Some(run) = self.run.as_ref().filter(|run| run.driving) {
-            return Some(format!("run {} is under way, one at a time: `:run` shows it, p there pauses it", run.id()));
+            return Some(format!(
+                "run {} is under way, one at a time: `:progress` shows it, p there pauses it",
+                run.id()
+            ));
         }
         None
     }

@@ -14,9 +14,9 @@ use crate::fleet::leader_pod::pod_to_ask;
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::region_counts::{self, RegionCounts};
 
-/// Between two of one Database: each answer of PD lists every such region.
+/// Between two of the Database in front: each answer of PD lists every such region.
 const EVERY: SignedDuration = SignedDuration::from_secs(30);
-/// Where not all of it could be read, each time doubled up to this.
+/// Where the answer is too long to be read, each time doubled up to this.
 const SELDOM: SignedDuration = SignedDuration::from_mins(10);
 
 /// The last time that PD was asked to count.
@@ -88,9 +88,8 @@ impl App {
         }
         let Some((of, key)) = pod_to_ask(&self.fleet, database) else { return };
         let Some(pod) = self.fleet.clusters.get(&of.context).and_then(|cluster| cluster.pods.get(&key)) else { return };
-        // Where an answer is too long to be read, asking for it again is a burden to PD and helps nobody.
-        let in_vain = asked.is_some() && self.region_counts(database).is_some_and(|counts| !counts.complete());
-        let every = match asked.filter(|_| in_vain) {
+        let too_long = self.region_counts(database).is_some_and(|counts| counts.too_long);
+        let every = match asked.filter(|_| too_long) {
             Some(counting) => (counting.every * 2).min(SELDOM),
             None => EVERY,
         };
@@ -103,9 +102,11 @@ impl App {
     pub fn regions_counted(&self) -> Option<String> {
         let database = self.database().filter(|_| self.shows_regions())?;
         let Some(counts) = self.region_counts(database) else { return Some("asking PD".to_owned()) };
+        let in_vain = || super::run_looks::aged("asked in vain", counts.asked, self.now);
         Some(match counts.oldest() {
-            Some(at) => super::run_looks::aged("counted", at, self.now),
-            None => super::run_looks::aged("asked in vain", counts.asked, self.now),
+            Some(at) if counts.complete() => super::run_looks::aged("counted", at, self.now),
+            Some(at) => format!("{}, {}", super::run_looks::aged("counted", at, self.now), in_vain()),
+            None => in_vain(),
         })
     }
 }

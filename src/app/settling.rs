@@ -24,6 +24,8 @@ const SETTLES: SignedDuration = SignedDuration::from_secs(15);
 pub(super) struct Leads {
     named: BTreeMap<ObjectRef, (u64, MemberId)>,
     changed: BTreeMap<u64, Changed>,
+    /// Stores that PD did not call Up when it last told of them under a leader that had time to hear of them.
+    away: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 #[derive(Debug)]
@@ -32,32 +34,32 @@ struct Changed {
     at: Timestamp,
     /// Until a tick finds that the time is over: what is counted and kept in between stays right.
     settling: bool,
-    /// Stores that the leader before did not call Up either: with them something is wrong.
-    away_before: BTreeSet<u64>,
 }
 
 impl Leads {
-    /// Gives the PD cluster whose leader is another one by this.
-    fn note(&mut self, pod: ObjectRef, view: &PdView) -> Option<u64> {
-        let answer = view.answer.as_ref().ok()?;
-        let (cluster, leader) = (answer.cluster_id?, answer.leader?);
+    /// What a PD pod says of its leader and of its stores.
+    pub fn note(&mut self, pod: ObjectRef, view: &PdView) {
+        let Ok(answer) = &view.answer else { return };
+        let (Some(cluster), Some(leader)) = (answer.cluster_id, answer.leader) else { return };
         let before = self.named.insert(pod, (cluster, leader));
         let other = before.is_some_and(|(of, known)| of == cluster && known != leader);
         // The other pods name it some looks later: the change is that of the first one.
         let known = self.changed.get(&cluster).is_some_and(|last| last.leader == leader);
-        if !other || known {
-            return None;
+        if other && !known {
+            self.changed.insert(cluster, Changed { leader, at: view.at, settling: true });
+        } else if !answer.stores.is_empty() && !self.is_new(cluster) {
+            let away = answer.stores.iter().filter(|store| !store.is_up()).map(|store| store.id);
+            self.away.insert(cluster, away.collect());
         }
-        self.changed.insert(cluster, Changed { leader, at: view.at, settling: true, away_before: BTreeSet::new() });
-        Some(cluster)
     }
 
     fn is_new(&self, cluster: u64) -> bool {
         self.changed.get(&cluster).is_some_and(|last| last.settling)
     }
 
+    /// Whether the leader before did not call it Up either: with such a store something is wrong.
     fn was_away(&self, cluster: u64, store: u64) -> bool {
-        self.changed.get(&cluster).is_some_and(|last| last.away_before.contains(&store))
+        self.away.get(&cluster).is_some_and(|away| away.contains(&store))
     }
 
     /// Whether the time of a change has ended since this was asked before.
@@ -71,18 +73,6 @@ impl Leads {
 }
 
 impl App {
-    /// What a PD pod says of its leader, before the fleet learns of it.
-    pub(super) fn note_leader(&mut self, pod: ObjectRef, view: &PdView) {
-        let Some(cluster) = self.leads.note(pod, view) else { return };
-        let id = cluster.to_string();
-        let of = self.databases().iter().filter(|database| database.id.as_ref() == Some(&id));
-        let away = of.flat_map(|database| &database.stores).filter(|row| !row.store.is_up());
-        let away = away.map(|row| row.store.id).collect();
-        if let Some(last) = self.leads.changed.get_mut(&cluster) {
-            last.away_before = away;
-        }
-    }
-
     /// Why a problem goes by itself within seconds, where it does.
     pub fn settling(&self, database: &Database, problem: &Problem) -> Option<&'static str> {
         let id: u64 = database.id.as_deref()?.parse().ok()?;

@@ -42,7 +42,7 @@ impl App {
                 self.edited.note(&self.fleet, &change);
                 if let What::Pd { pod, view } = &change.what {
                     self.leaving.note(view);
-                    self.note_leader(ObjectRef::new(&change.context, &pod.namespace, &pod.name), view);
+                    self.leads.note(ObjectRef::new(&change.context, &pod.namespace, &pod.name), view);
                 }
                 let about = namespace(&self.fleet, &change);
                 if self.fleet.moves(change) {

@@ -120,6 +120,7 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
     };
     let mut told = Told::default();
     let mut last: Option<Vec<String>> = None;
+    let mut warned: Vec<String> = Vec::new();
     let mut signals = None;
     let mut code = ExitCode::SUCCESS;
     loop {
@@ -128,10 +129,14 @@ pub async fn run(args: &CheckArgs, connect: &Connect) -> color_eyre::Result<Exit
             looked = look(args, connect, &links, observed_at) => looked,
             _ = asked(&mut signals) => return Ok(code),
         };
-        let (shown, dark) = match looked {
-            Ok(both) => both,
+        let (shown, dark, unseen) = match looked {
+            Ok(all) => all,
             Err(sentence) => return Ok(fail(&sentence, USAGE)),
         };
+        if unseen != warned {
+            unseen.iter().for_each(|sentence| complain(&format!("warning: open runs not seen in {sentence}")));
+            warned = unseen;
+        }
         if !args.watch {
             return finish(args.output, &shown, observed_at);
         }
@@ -166,7 +171,7 @@ async fn look(
     connect: &Connect,
     links: &Links,
     now: Timestamp,
-) -> Result<(Shown, BTreeSet<String>), String> {
+) -> Result<(Shown, BTreeSet<String>, Vec<String>), String> {
     let least = args.severity.severity();
     let fleet = client::assemble(links.look_closer(None, &Extras::all()).await);
     let mut checked = check(&fleet, args.database.as_deref(), now);
@@ -175,7 +180,6 @@ async fn look(
         return Err(format!("no Database is called {asked:?}; there are: {known}"));
     }
     let work = connect.open_work(links, &fleet).await;
-    work.unseen.iter().for_each(|sentence| complain(&format!("warning: open runs not seen in {sentence}")));
     let all = databases(&fleet);
     let near = |run: &Standing| {
         args.database.is_none() || all.iter().any(|db| checked.databases.contains(&db.name) && run.concerns(db))
@@ -188,7 +192,7 @@ async fn look(
         connect.repeat_of_runs(&mut open);
     }
     let shown = Shown::of_fleet(&fleet, checked, least, now);
-    Ok((Shown { open_runs: open, chinese: connect.chinese(), ..shown }, dark(&fleet)))
+    Ok((Shown { open_runs: open, chinese: connect.chinese(), ..shown }, dark(&fleet), work.unseen))
 }
 
 /// Longest time that a command for changes may take.

@@ -37,6 +37,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Looks at the Job after the run is over, for the words of its pod.
 const LAST_LOOKS: usize = 5;
 
+/// The Secret of a Job where none is named.
+const USUAL_SECRET: &str = "tidepilot-access";
+
 #[derive(Args, Clone, Debug)]
 pub struct InArgs {
     /// A Kubernetes Job in this namespace drives the run: it goes on when this machine does not
@@ -49,7 +52,7 @@ pub struct InArgs {
     #[arg(long, value_name = "NAME", requires = "place")]
     image_pull_secret: Option<String>,
     /// Secret with the kubeconfig that the Job uses, under the key `kubeconfig` (`rbac --kubeconfig-out` makes one)
-    #[arg(long, value_name = "NAME", requires = "place", default_value = "tidepilot-access")]
+    #[arg(long, value_name = "NAME", requires = "place", default_value = USUAL_SECRET)]
     kubeconfig_secret: String,
 }
 
@@ -330,10 +333,27 @@ fn stopped(driver: &Driver, order: &Order, followed: Followed) -> Came {
     }
 }
 
+/// What the next Job has to be given anew, where it is not what is taken without a word.
+fn options(order: &Order) -> String {
+    let given = [
+        ("--image", Some(&order.image).filter(|image| **image != usual_image())),
+        ("--image-pull-secret", order.pull_secret.as_ref()),
+        ("--kubeconfig-secret", Some(&order.kubeconfig_secret).filter(|secret| *secret != USUAL_SECRET)),
+    ];
+    given.iter().filter_map(|(option, value)| Some(format!(" {option} {}", quote(value.as_ref()?)))).collect()
+}
+
+/// The image of a Job where none is named.
+fn usual_image() -> String {
+    format!("tidepilot:{}", env!("CARGO_PKG_VERSION"))
+}
+
 /// How a Job has ended whose run is not over; `open`: it has begun.
 fn end_of(order: &Order, open: bool, job: &Seen) -> (Exit, String) {
     let (place, name) = (format!("{}/{}", order.context, order.namespace), &order.name);
-    let command = format!("tidepilot runs resume {} --in {}", order.run, quote(&place));
+    // The pod knows where it runs, and not with which options it was submitted.
+    let short = format!("tidepilot runs resume {} --in {}", order.run, quote(&place));
+    let command = format!("{short}{}", options(order));
     let resume = if open { format!("; `{command}` has a Job go on with it") } else { String::new() };
     let without_word = if open { Exit::Paused } else { Exit::Internal };
     let Some(ended) = job.ended.as_ref().filter(|_| !job.gone) else {
@@ -357,7 +377,8 @@ fn end_of(order: &Order, open: bool, job: &Seen) -> (Exit, String) {
             (without_word, format!("{sentence}{resume}"))
         }
         // It is somebody else's by now, or this sentence has the command.
-        code if code == Exit::AnotherRun || ended.sentence.contains(&command) => (code, ended.sentence.clone()),
+        code if code == Exit::AnotherRun => (code, ended.sentence.clone()),
+        code if ended.sentence.contains(&short) => (code, ended.sentence.replace(&short, &command)),
         code => (code, format!("{}{resume}", ended.sentence)),
     }
 }
@@ -378,7 +399,14 @@ mod tests {
 
     #[test]
     fn only_the_record_says_that_a_run_is_over() {
-        let order = Order { run: "r".into(), context: "east".into(), namespace: "ops".into(), ..Order::default() };
+        let order = Order {
+            run: "r".into(),
+            context: "east".into(),
+            namespace: "ops".into(),
+            image: usual_image(),
+            kubeconfig_secret: USUAL_SECRET.into(),
+            ..Order::default()
+        };
         let job = |code: u8, sentence: &str| Seen {
             finished: true,
             ended: Some(Ended { code, sentence: sentence.into() }),
@@ -393,5 +421,13 @@ mod tests {
         assert_eq!(code, Exit::Paused);
         assert!(sentence.contains("`tidepilot runs resume r --in east/ops` has a Job go on"), "{sentence}");
         assert_eq!(end_of(&order, true, &job(6, "theirs")), (Exit::AnotherRun, "theirs".to_owned()));
+        // What it was submitted with goes into the next line, the pod's own line included.
+        let own = Order { image: "registry/tidepilot:9".into(), pull_secret: Some("pull".into()), ..order };
+        let line = "`tidepilot runs resume r --in east/ops --image registry/tidepilot:9 --image-pull-secret pull`";
+        for said in ["paused at a", "waits: `tidepilot runs resume r --in east/ops` goes on"] {
+            let (_, sentence) = end_of(&own, true, &job(5, said));
+            assert_eq!(sentence.matches("runs resume").count(), 1, "{sentence}");
+            assert!(sentence.contains(line), "{sentence}");
+        }
     }
 }

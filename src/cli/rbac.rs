@@ -166,7 +166,7 @@ async fn read_only(args: &RbacArgs, connect: &Connect) -> ExitCode {
         };
         let namespaces: BTreeSet<&str> = cluster.tidb_clusters.keys().map(|key| key.namespace.as_str()).collect();
         out.push_str("---\n");
-        out.push_str(&looking(context, &namespaces, &word(&subject.name), &subject));
+        out.push_str(&looking(context, &namespaces, &subject_name(&subject), &subject));
     }
     print(&out);
     if contexts.len() > 1 {
@@ -201,6 +201,13 @@ async fn tokens(args: &RbacArgs, account: &Account, file: &Path, connect: &Conne
         out.push_str(&format!("{}: a token of {namespace}/{name} until {end}\n", plain(&context)));
     }
     let quoted = quote(&file.display().to_string());
+    if args.runbook == "read-only" {
+        out.push_str(&format!(
+            "{quoted} holds them: whoever has it looks as that account: tidepilot --kubeconfig {quoted} --read-only\n"
+        ));
+        print(&out);
+        return ExitCode::SUCCESS;
+    }
     out.push_str(&format!(
         "{quoted} holds them: whoever has it acts as that account. Put it into the Job's namespace and delete it:\n  \
          kubectl --context CONTEXT -n NAMESPACE create secret generic tidepilot-access --from-file=kubeconfig={quoted} --dry-run=client -o yaml | kubectl --context CONTEXT -n NAMESPACE apply -f - && rm {quoted}\n"
@@ -215,6 +222,13 @@ fn word(text: &str) -> String {
     plain.take(24).collect::<String>().trim_matches('-').to_owned()
 }
 
+/// One for each subject: names that look alike, and a user and a group of one name, have bindings of their own.
+fn subject_name(subject: &Subject) -> String {
+    let of = subject.namespace.as_deref().unwrap_or_default();
+    let hash = line_hash(&format!("{}\0{}\0{of}", subject.kind, subject.name));
+    format!("{}-{}", word(&subject.name), &hash[..8]).trim_matches('-').to_owned()
+}
+
 /// One for each runbook, target and subject: of two that are applied none takes the other's rights away. It tells whose it
 /// is as far as a name can; the hash tells apart what looks alike then.
 fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
@@ -226,6 +240,25 @@ fn role_name(runbook: &str, target: &ObjectRef, subject: &Subject) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_subjects_share_a_binding() {
+        let named = |kind, name: &str, of: Option<&str>| {
+            subject_name(&Subject { kind, name: name.to_owned(), namespace: of.map(str::to_owned) })
+        };
+        let all = [
+            named("User", "rob", None),
+            named("Group", "rob", None),
+            named("ServiceAccount", "wall", Some("a")),
+            named("ServiceAccount", "wall", Some("b")),
+            named("User", "https://idp.example.com#rob", None),
+            named("User", "https://idp.example.com#sue", None),
+            named("User", "李", None),
+            named("User", "王", None),
+        ];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+        assert!(all.iter().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')), "{all:?}");
+    }
 
     #[test]
     fn no_two_runs_share_the_name_of_a_role() {

@@ -169,7 +169,9 @@ impl Connect {
     pub async fn open_work(&self, links: &Links, fleet: &Fleet) -> OpenWork {
         match self.driver(links.clone()) {
             Ok(driver) => driver.open_work(Some(fleet)).await,
-            Err(why) => OpenWork { unseen: vec![format!("this machine: {why}")], ..OpenWork::default() },
+            Err(why) => {
+                OpenWork { unseen: vec![format!("this machine and the clusters: {why}")], ..OpenWork::default() }
+            }
         }
     }
 

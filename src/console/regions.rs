@@ -32,8 +32,10 @@ pub fn section(app: &App, sheet: &mut Sheet, row: &StoreRow) {
     for check in RegionCheck::ALL {
         match counts.count(check) {
             Some(count) => {
+                let old = counts.counts.get(&check).is_some_and(|(_, at)| *at < counts.asked);
+                let level = if old { Level::Unknown } else { level_of(check, count) };
                 let number = i64::try_from(count).map_or_else(|_| count.to_string(), grouped);
-                sheet.level(check.word(), level_of(check, count), &format!("{number} {}", meaning(check)));
+                sheet.level(check.word(), level, &format!("{number} {}", meaning(check)));
             }
             None => sheet.level(check.word(), Level::Unknown, "not told by PD"),
         }

@@ -44,7 +44,7 @@ fn called(app: &App) -> String {
             let target = app.plan.as_ref().map_or_else(String::new, |plan| format!("-{}", plan.target.name));
             format!("plan{target}")
         }
-        View::Detail(Subject::Sentence(sentence)) => sentence.clone(),
+        View::Detail(Subject::Sentence(sentence)) => sentence.chars().take(60).collect(),
         View::Detail(Subject::Finding(key)) => {
             format!("finding-{}", key.split_whitespace().next().unwrap_or_default())
         }

@@ -26,7 +26,7 @@ pub mod kept;
 mod peer_url_drift;
 pub mod rows;
 
-pub use assembling::{database_of, databases};
+pub use assembling::{database_of, databases, parts_of};
 pub use grouping::{Astray, astray, referenced};
 pub(crate) use grouping::{answers, candidates, cluster_id};
 pub use hosts::host;

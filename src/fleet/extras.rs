@@ -317,7 +317,7 @@ impl PlacementRule {
 impl From<&PdDetails> for RegionCounts {
     fn from(details: &PdDetails) -> Self {
         let counts = details.regions.iter().map(|(check, count)| (*check, (*count, details.at))).collect();
-        Self { asked: details.at, counts, gaps: details.gaps.clone() }
+        Self { asked: details.at, counts, too_long: false, gaps: details.gaps.clone() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The beginning of every line for a shell that is printed: quoted once, here. Names of contexts are whatever a kubeconfig says.
+//! What lines for a shell are made of: each kubectl line begins here, quoted. Names of contexts are whatever a kubeconfig says.
 //!
 //! Not here: which lines there are; the lines that go on with a run (`cli::repeat`).
 
@@ -16,6 +16,11 @@ pub fn quote(text: &str) -> String {
 /// Where kubectl finds the objects of a TidbCluster: `--context C -n N`.
 pub fn place(of: &ObjectRef) -> String {
     format!("--context {} -n {}", quote(&of.context), quote(&of.namespace))
+}
+
+/// An object as an input of a runbook: `C/N/NAME`.
+pub fn target(of: &ObjectRef) -> String {
+    quote(&of.to_string())
 }
 
 /// The beginning of a line about an object's namespace: `kubectl --context C -n N`.

@@ -13,6 +13,10 @@ pub fn pod_to_ask(fleet: &Fleet, database: &Database) -> Option<(ObjectRef, Obje
     let mut first = None;
     for of in &database.tidb_clusters {
         let (Some(cluster), Some(tc)) = (fleet.clusters.get(&of.context), fleet.tidb_cluster(of)) else { continue };
+        // What a dark cluster said last, "I lead" included, is no word of now, and its pods cannot be asked.
+        if !cluster.freshness.answers() {
+            continue;
+        }
         for pod in component_pods(cluster, tc, Component::Pd) {
             let key = pod.metadata.key();
             let answer = cluster.pd.get(&key).and_then(|view| view.answer.as_ref().ok());

@@ -44,6 +44,8 @@ pub struct RegionCounts {
     pub asked: Timestamp,
     /// Number of regions, and when it was counted; a check that was never answered is not in it.
     pub counts: BTreeMap<RegionCheck, (u64, Timestamp)>,
+    /// The last answer was longer than is read: asking for it again is a burden to PD and helps nobody.
+    pub too_long: bool,
     /// Why a number is missing, or is older than `asked`; one sentence each.
     pub gaps: Vec<String>,
 }
@@ -66,7 +68,10 @@ impl RegionCounts {
     /// With the numbers of an earlier look where this one has none.
     fn after(mut self, earlier: &RegionCounts) -> Self {
         for (check, counted) in &earlier.counts {
-            self.counts.entry(*check).or_insert(*counted);
+            let kept = self.counts.entry(*check).or_insert(*counted);
+            if kept.1 < counted.1 {
+                *kept = *counted;
+            }
         }
         self
     }
@@ -103,14 +108,18 @@ mod tests {
     #[test]
     fn a_number_that_could_not_be_read_again_keeps_its_age() {
         let all = RegionCheck::ALL.map(|check| (check, (7, at(10))));
-        let first = RegionCounts { asked: at(10), counts: BTreeMap::from(all), gaps: Vec::new() };
+        let first = RegionCounts { asked: at(10), counts: BTreeMap::from(all), ..RegionCounts::default() };
         assert!(first.complete());
         let counts = BTreeMap::from([(RegionCheck::MissPeer, (9, at(40)))]);
-        let later = RegionCounts { asked: at(40), counts, gaps: vec!["too long to read".into()] };
+        let later = RegionCounts { asked: at(40), counts, too_long: true, gaps: vec!["too long to read".into()] };
         let mut kept = first;
         later.put(&mut kept);
         assert_eq!((kept.count(RegionCheck::MissPeer), kept.count(RegionCheck::DownPeer)), (Some(9), Some(7)));
         assert_eq!((kept.asked, kept.oldest(), kept.complete()), (at(40), Some(at(10)), false));
         assert_eq!(kept.gaps, ["too long to read"]);
+        // Of two pods the later number counts, whichever was asked last.
+        let other =
+            RegionCounts { asked: at(30), counts: [(RegionCheck::DownPeer, (8, at(30)))].into(), ..kept.clone() };
+        assert_eq!(kept.after(&other).count(RegionCheck::DownPeer), Some(8));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::database::{Database, Member};
 use super::dns::Likeness;
-use super::kubectl::{kubectl, place};
+use super::kubectl::{kubectl, place, target};
 use super::tidbcluster::TidbCluster;
 use super::tls_toggle::FORCE_UPGRADE;
 use super::{Fleet, KubeCluster, ObjectRef};
@@ -46,8 +46,9 @@ pub fn remove_unused(fleet: &Fleet, database: &Database, member: &Member) -> Str
     let has_pd = |of: &&ObjectRef| fleet.tidb_cluster(of).is_some_and(|tc| tc.spec.pd.is_some());
     match database.tidb_clusters.iter().find(has_pd) {
         Some(of) => format!(
-            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={of} --set removeUnused=true",
+            "it is removed by its id, {}, while quorum stands without it: tidepilot run repair-peer-urls --set tidbCluster={} --set removeUnused=true",
             member.id.hex(),
+            target(of),
         ),
         None => format!(
             "if quorum stands without it, remove it by its id: DELETE /pd/api/v1/members/id/{}",
@@ -70,7 +71,7 @@ pub fn migrate(fleet: &Fleet, database: &Database, of: &ObjectRef) -> String {
     let served = || cluster.filter(|cluster| apart(cluster))?.cluster_domain().map(str::to_owned);
     let domain = fleet.tidb_cluster(of).and_then(TidbCluster::plain_domain).or_else(served);
     let domain = domain.map(|domain| format!(" --set clusterDomain={domain}")).unwrap_or_default();
-    format!("tidepilot run migrate-cluster-domain --set tidbCluster={of}{domain}")
+    format!("tidepilot run migrate-cluster-domain --set tidbCluster={}{domain}", target(of))
 }
 
 /// Corrects the peerURLs of a TidbCluster's own members. Names change at the restart only: before it has come, it is the
@@ -81,7 +82,7 @@ pub fn correct_peer_urls(fleet: &Fleet, database: &Database, of: &ObjectRef, tc:
         member.name.is_empty() || member.pod.as_ref().is_none_or(|pod| member.name == tc.pd_name(pod))
     };
     match own.all(renamed) {
-        true => format!("tidepilot run repair-peer-urls --set tidbCluster={of}"),
+        true => format!("tidepilot run repair-peer-urls --set tidbCluster={}", target(of)),
         false => migrate(fleet, database, of),
     }
 }

@@ -258,9 +258,11 @@ impl Pod {
         ended.max_by_key(|(_, end)| end.finished_at)
     }
 
-    /// A container that waits, with its name; [`Waiting::usual`] tells whether that is trouble.
+    /// A container that waits, with its name, one in trouble first; [`Waiting::usual`] tells whether it is.
     pub fn waits(&self) -> Option<(&str, &Waiting)> {
-        self.status.container_statuses.iter().find_map(|one| Some((one.name.as_str(), one.state.waiting.as_deref()?)))
+        let all = &self.status.container_statuses;
+        let waits = || all.iter().filter_map(|one| Some((one.name.as_str(), one.state.waiting.as_deref()?)));
+        waits().find(|(_, waiting)| !waiting.usual()).or(waits().next())
     }
 
     /// Why the scheduler finds no node for it, in its own words.

@@ -5,7 +5,7 @@
 //! not. Not here: what is wrong ([`crate::fleet::tls`]), which hazard it is ([`crate::hazards::network_tls`]).
 
 use crate::fleet::certificate::SecretFacts;
-use crate::fleet::kubectl::kubectl;
+use crate::fleet::kubectl::{kubectl, target};
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::tls::{CertificateFault, CertificateFaultKind, authority_secret, between, out_of_time, trust};
 use crate::fleet::{Fleet, ObjectRef};
@@ -111,7 +111,7 @@ fn place_of_ca(scene: &CheckContext<'_>, of: &ObjectRef) -> Result<(ObjectRef, O
 /// The line that renews, with what the Database has where it is not what the runbook takes by itself.
 fn renewal(scene: &CheckContext<'_>, part: &Part<'_>, place: &ObjectRef) -> String {
     let of = part.of;
-    let mut command = format!("tidepilot run renew-certificates --set tidbCluster={of}");
+    let mut command = format!("tidepilot run renew-certificates --set tidbCluster={}", target(of));
     let fits = |domain: &String| part.cluster.cluster_domain().is_none_or(|real| real == domain);
     if let Some(domain) = part.tc.plain_domain().filter(fits) {
         command += &format!(" --set clusterDomain={domain}");

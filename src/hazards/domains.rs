@@ -5,6 +5,7 @@
 
 use crate::fleet::dns::{Likeness, Served};
 use crate::fleet::domain_witness::{DomainDoubt, Source};
+use crate::fleet::kubectl::target;
 use crate::hazards::check_context::{CheckContext, Part};
 use crate::hazards::{Finding, OfDatabase, Subject};
 
@@ -105,7 +106,7 @@ fn cluster_domain_missing(scene: &CheckContext<'_>) -> Vec<Finding> {
             }
             false => format!(
                 "tidepilot run migrate-cluster-domain --set tidbCluster={} --set clusterDomain={domain}",
-                part.of
+                target(part.of)
             ),
         };
         let seen = other.cluster.heard;

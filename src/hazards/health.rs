@@ -2,7 +2,7 @@
 
 use crate::counted::counted;
 use crate::fleet::database::StoreRow;
-use crate::fleet::kubectl::kubectl;
+use crate::fleet::kubectl::{kubectl, target};
 use crate::fleet::lead::Lead;
 use crate::fleet::problem::Problem;
 use crate::fleet::rollout::suspended_words;
@@ -57,12 +57,12 @@ fn sick_pods(scene: &CheckContext<'_>) -> String {
     };
     let lines: Vec<String> = placed
         .map(|(of, pod)| {
-            let kubectl = kubectl(&of);
+            let (kubectl, target) = (kubectl(&of), target(&of));
             // It ends again for a reason that its log tells; once that is gone, and while the others are a majority, it is
             // made anew.
             match loops(&of, pod) && scene.database.lead == Lead::Leads {
                 true => format!(
-                    "{kubectl} logs {pod} --previous; when the reason is gone: tidepilot run restart-component --set tidbCluster={of} --set component=pd --set pod={pod}"
+                    "{kubectl} logs {pod} --previous; when the reason is gone: tidepilot run restart-component --set tidbCluster={target} --set component=pd --set pod={pod}"
                 ),
                 false => format!("{kubectl} describe pod {pod}"),
             }

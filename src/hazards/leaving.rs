@@ -9,7 +9,7 @@ use crate::counted::{counted, is};
 use crate::fleet::database::{Member, host, referenced};
 use crate::fleet::dns::Served;
 use crate::fleet::extras::{Claim, DATA};
-use crate::fleet::kubectl::kubectl;
+use crate::fleet::kubectl::{kubectl, target};
 use crate::fleet::remedy::remove_unused;
 use crate::fleet::removal_impact::ghost;
 use crate::fleet::tidbcluster::Component;
@@ -261,7 +261,7 @@ fn hand_over(scene: &CheckContext<'_>, leaving: &Part<'_>) -> String {
     };
     format!(
         ", then transfer PD leadership: tidepilot run transfer-pd-leader --set tidbCluster={} --set pod={pod}",
-        part.of
+        target(part.of)
     )
 }
 

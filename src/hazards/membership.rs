@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::{counted, is};
 use crate::fleet::database::Member;
+use crate::fleet::kubectl::target;
 use crate::fleet::lead::Lead;
 use crate::fleet::pd::MemberId;
 use crate::fleet::peer_url_check::{BadPeerUrl, check_held, normal};
@@ -226,7 +227,7 @@ fn malformed(scene: &CheckContext<'_>) -> Vec<Finding> {
             _ if scene.database.lead == Lead::Lost => "PD's majority is lost, and no API changes a peerURL then: restart no PD that still runs, keep its volume, and rebuild PD from it with pd-recover".into(),
             (Some(part), Some(expected)) => format!(
                 "restart no PD; set it to {expected}: tidepilot run repair-peer-urls --set tidbCluster={}",
-                part.of
+                target(part.of)
             ),
             _ => "restart no PD; set it to the URL of its pod through a member that still answers".into(),
         };
@@ -283,7 +284,7 @@ fn shared_urls(scene: &CheckContext<'_>) -> Vec<Finding> {
             found.then(match scene.parts.first() {
                 Some(part) => format!(
                     "give each member the URL of its own pod: tidepilot run repair-peer-urls --set tidbCluster={}",
-                    part.of
+                    target(part.of)
                 ),
                 None => "give each member the URL of its own pod".to_owned(),
             })

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counted::counted;
 use crate::fleet::database::{Database, referenced};
+use crate::fleet::kubectl::target;
 use crate::fleet::rollout::{ComponentRollout, Held, held_in, moves, rollout};
 use crate::fleet::tidbcluster::{Component, TidbCluster};
 use crate::fleet::version::Version;
@@ -356,7 +357,9 @@ fn suspended(scene: &CheckContext<'_>) -> Vec<Finding> {
             .map(|state| format!("\"{}\":{{\"suspendAction\":null}}", state.component.key()))
             .collect();
         all.push(found.then(match own.is_empty() {
-            true => format!("when it is to run again: tidepilot run resume-cluster --set tidbCluster={}", part.of),
+            true => {
+                format!("when it is to run again: tidepilot run resume-cluster --set tidbCluster={}", target(part.of))
+            }
             false => format!("when it is to run again: {}", part.patch(&format!("{{{}}}", own.join(",")))),
         }));
     }

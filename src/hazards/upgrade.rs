@@ -4,7 +4,7 @@
 
 use crate::counted::{counted, total};
 use crate::fleet::extras::{Controller, EVICT_LEADER_SCHEDULER, Policy};
-use crate::fleet::kubectl::kubectl_in;
+use crate::fleet::kubectl::{kubectl_in, target};
 use crate::fleet::region_counts::RegionCheck;
 use crate::fleet::rollout::{rollout, stateful_set};
 use crate::fleet::tidbcluster::Component;
@@ -95,7 +95,7 @@ fn out_of_order(scene: &CheckContext<'_>) -> Vec<Finding> {
                         earlier.title(),
                         high.1,
                         later.title(),
-                        low.0.of,
+                        target(low.0.of),
                         high.1
                     )),
             ];

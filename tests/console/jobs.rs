@@ -35,7 +35,7 @@ fn count(keys: &str) -> usize {
     count
 }
 
-fn on_call(options: AppOptions) -> App {
+pub fn on_call(options: AppOptions) -> App {
     on_call_with(options, fleet())
 }
 

@@ -190,7 +190,7 @@ impl Session {
                 if self.driving.as_ref().is_some_and(|d| !d.task.is_finished()) =>
             {
                 let sentence =
-                    "a run is under way in this console already, one at a time: `:run` shows it, p there pauses it"
+                    "a run is under way in this console already, one at a time: `:progress` shows it, p there pauses it"
                         .to_owned();
                 self.say(Message::Fault(sentence)).await;
             }

@@ -15,7 +15,7 @@ pub const SPEC: ViewSpec = ViewSpec {
     columns: &[column("WHAT", 12, 0), number("REGIONS", 7, 0), sentence("MEANS", 30, 1)],
     rows,
     empty: "PD has not told how many regions lack something: it is asked while this list is in front.",
-    help: "PD counts; it is asked twice a minute while this list or a store's page is in front, and never at rest",
+    help: "PD counts; it is asked at most twice a minute while this list or a store's page is in front, and never at rest",
     ..LIST
 };
 
@@ -44,7 +44,9 @@ fn rows(app: &App) -> Vec<Row> {
     let Some(counts) = app.region_counts(database) else { return all };
     for check in RegionCheck::ALL {
         let count = counts.count(check);
-        let level = count.map_or(Level::Unknown, |count| level_of(check, count));
+        // A number from before an answer that did not come is no word of now.
+        let old = counts.counts.get(&check).is_some_and(|(_, at)| *at < counts.asked);
+        let level = count.filter(|_| !old).map_or(Level::Unknown, |count| level_of(check, count));
         let told = if count.is_some() { meaning(check) } else { "not told by PD" };
         all.push(Row::new(check.word(), level, Item::Line).copies(told).cells(vec![
             Cell::level(level, check.word()),

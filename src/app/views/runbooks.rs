@@ -24,11 +24,11 @@ fn rows(app: &App) -> Vec<Row> {
         ways.iter().map(move |pod| (index, runbook, *pod))
     });
     let mut offers: Vec<_> = offers.collect();
-    // Those that the object under the cursor fills come first, the nearest on top; what would touch more than that object comes
-    // after all that help with it alone, whatever its state: no key leads from one pod to all of them by habit.
+    // Those that the object under the cursor fills come first, the nearest on top; what would touch every pod like it comes after
+    // all that is about it or its TidbCluster, whatever its state: no habit of fingers leads from one pod to all of them.
     offers.sort_by_key(|(_, runbook, pod)| {
         let fits = app.fits(runbook, app.hint());
-        std::cmp::Reverse(if *pod == Some(false) { (fits.min(1), 1) } else { (fits, 0) })
+        std::cmp::Reverse(if *pod == Some(false) { (0, 1) } else { (fits, 0) })
     });
     let rows = offers.into_iter().map(|(index, runbook, pod)| {
         let word = if runbook.experimental { "experimental" } else { "" };

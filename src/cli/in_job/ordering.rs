@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::super::plan::sealed;
 use super::super::shared_options::{Connect, Language, PdAccessArg};
-use super::{FaceArgs, Laptop};
+use super::{FaceArgs, Laptop, usual_image};
 use crate::app::driver::jobs::ToDrive;
 use crate::app::driver::now;
 use crate::client::jobs::access::{Access, Unknown};
@@ -47,7 +47,7 @@ async fn order(laptop: &Laptop<'_>, to_drive: &ToDrive) -> Result<Order, String>
         name: Order::name_of(&to_drive.run, records),
         plan: sealed(plan).map_err(|error| error.to_string())?.to_string(),
         document: plan.document.as_ref().map(|document| (document.file.clone(), document.text.clone())),
-        image: args.image.clone().unwrap_or_else(|| format!("tidepilot:{}", env!("CARGO_PKG_VERSION"))),
+        image: args.image.clone().unwrap_or_else(usual_image),
         pull_secret: args.image_pull_secret.clone(),
         kubeconfig_secret: args.kubeconfig_secret.clone(),
         user: driver.submitter(&place.context).await,

@@ -12,7 +12,7 @@ use crate::client::wire::permit::ProbePermit;
 use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::within::seconds;
 use crate::client::{encode, pd, plain};
-use crate::fleet::database::{database_of, host};
+use crate::fleet::database::{host, parts_of};
 use crate::fleet::tls_toggle::{pod_speaks_tls, speaks_tls};
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectKey, ObjectRef, peer_url_check};
@@ -41,7 +41,7 @@ pub async fn probe(links: &Links, permit: &ProbePermit, action: &Action, fleet: 
     let own = cluster.pods.get(&ObjectKey::new(&target.namespace, pod));
     let own = own.filter(|own| pd::is_running_pd(own) && pd::owner(own, [tc]).is_some());
     let expected = own.map(|pod| pod.status.addresses()).unwrap_or_default();
-    let all = database_of(fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters);
+    let all = parts_of(fleet, target);
     let mut from: Vec<(String, &Pod)> = all.iter().flat_map(running).collect();
     from.retain(|(context, other)| {
         *context != target.context || other.metadata.namespace != target.namespace || other.metadata.name != *pod
@@ -60,7 +60,7 @@ pub async fn probe(links: &Links, permit: &ProbePermit, action: &Action, fleet: 
 /// What a later probe needs, tried now, where it cannot fail for another reason: every running PD pod of the Database
 /// looks at its own peerURL of today. A pod that misses a program says so in its line.
 pub async fn rehearse(links: &Links, permit: &ProbePermit, target: &ObjectRef, fleet: &Fleet) -> Vec<ProbeLine> {
-    let all = database_of(fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters);
+    let all = parts_of(fleet, target);
     let parts = all.iter().filter_map(|of| Some((of, fleet.clusters.get(&of.context)?, fleet.tidb_cluster(of)?)));
     let pods = parts.flat_map(|(of, cluster, tc)| {
         let own = cluster.pods.values().filter(move |pod| pd::is_running_pd(pod) && pd::owner(pod, [tc]).is_some());

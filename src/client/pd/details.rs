@@ -12,7 +12,7 @@ use crate::client::now;
 use crate::client::pd::answers;
 use crate::client::pd::{Asker, PdRead, not_bootstrapped, open, said};
 use crate::client::wire::link::Link;
-use crate::client::wire::tunnel::Tunnel;
+use crate::client::wire::tunnel::{TOO_LONG, Tunnel};
 use crate::client::wire::within::Within;
 use crate::fleet::extras::{PdDetails, PlacementRule, Removal};
 use crate::fleet::region_counts::RegionCheck;
@@ -32,7 +32,8 @@ pub(in crate::client) async fn count_regions(link: &Link, pod: &Pod, tc: Option<
     let counted = with_asker(link, pod, tc, async |asker| count(asker).await).await;
     let (counts, gaps) = counted.unwrap_or_else(|why| (BTreeMap::new(), vec![why]));
     let counts = counts.into_iter().map(|(check, count)| (check, (count, asked))).collect();
-    RegionCounts { asked, counts, gaps }
+    let too_long = gaps.iter().any(|gap| gap.contains(TOO_LONG));
+    RegionCounts { asked, counts, too_long, gaps }
 }
 
 /// Runs questions over the tunnel that is kept for the pod, or over a new one, within `limits.pd`.

@@ -175,15 +175,18 @@ pub(super) fn doubted(sentence: String, doubt: Option<&str>) -> String {
     }
 }
 
-/// What hyper only calls a connection error: the words of TLS, else the deepest cause.
+/// In the sentence about an answer that is longer than is read.
+pub(in crate::client) const TOO_LONG: &str = "too long to read";
+
 /// Why a body was not read to its end.
 fn unread(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
     match error.is::<LengthLimitError>() {
-        true => format!("the answer is longer than {} MiB: too long to read", ANSWER_LIMIT >> 20),
+        true => format!("the answer is longer than {} MiB: {TOO_LONG}", ANSWER_LIMIT >> 20),
         false => error.to_string(),
     }
 }
 
+/// What hyper only calls a connection error: the words of TLS, else the deepest cause.
 fn cause(error: &hyper::Error) -> String {
     if let Some(tls) = tls_words::inside(error) {
         return tls_words::words(tls, "ca.crt of the client's Secret");

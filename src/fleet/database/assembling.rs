@@ -76,9 +76,22 @@ fn confirms(fleet: &Fleet, of: &ObjectRef) -> bool {
     parts.is_some_and(|(cluster, tc)| answers(cluster, tc).any(|(_, answer)| answer.cluster_id.is_some()))
 }
 
-/// The Database to which a TidbCluster belongs.
+/// The TidbClusters of the Database to which this one belongs; alone where it has none yet.
+pub fn parts_of(fleet: &Fleet, tc: &ObjectRef) -> Vec<ObjectRef> {
+    group(fleet).into_iter().find(|set| set.contains(tc)).unwrap_or_else(|| vec![tc.clone()])
+}
+
+/// The Database to which a TidbCluster belongs, as [`databases`] has it: made are only those that say its id, which may be claims.
 pub fn database_of(fleet: &Fleet, tc: &ObjectRef) -> Option<Database> {
-    databases(fleet).into_iter().find(|database| database.tidb_clusters.contains(tc))
+    let says = |set: &[ObjectRef]| -> Vec<String> {
+        set.iter().filter_map(|of| cluster_id(fleet, of, fleet.tidb_cluster(of)?)).collect()
+    };
+    let sets = group(fleet);
+    let ids = says(sets.iter().find(|set| set.contains(tc))?);
+    let beside = |set: &&Vec<ObjectRef>| set.contains(tc) || says(set).iter().any(|id| ids.contains(id));
+    let mut all: Vec<Database> = sets.iter().filter(beside).map(|set| assemble(fleet, set)).collect();
+    claims(fleet, &mut all);
+    all.into_iter().find(|database| database.tidb_clusters.contains(tc))
 }
 
 fn whole(name: &str) -> Subject {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::counted::{counted, is};
-use crate::fleet::database::database_of;
+use crate::fleet::database::parts_of;
 use crate::fleet::object::{Lookup, ObjectId};
 use crate::fleet::pd::{MemberId, PdAnswer};
 use crate::fleet::rollout::component_pods;
@@ -112,7 +112,7 @@ pub(in crate::runbook) fn shown(value: Option<&Value>) -> String {
 
 /// The PD pods of the whole Database with their answers, wherever they run. One of another TidbCluster is named in full.
 fn pd_pods<'a>(target: &ObjectRef, seen: &'a Observation) -> BTreeMap<String, Option<&'a PdAnswer>> {
-    let all = database_of(&seen.fleet, target).map_or_else(|| vec![target.clone()], |database| database.tidb_clusters);
+    let all = parts_of(&seen.fleet, target);
     let mut pods = BTreeMap::new();
     for of in &all {
         let (Some(cluster), Some(tc)) = (seen.fleet.clusters.get(&of.context), seen.fleet.tidb_cluster(of)) else {

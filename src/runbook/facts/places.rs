@@ -99,7 +99,8 @@ pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> ProbePodFact {
         });
     let left = seen.then(|| left.collect());
     let pod = both.iter().find(|(_, id)| id.kind == ObjectKind::Pod);
-    let pod = pod.and_then(|(sight, _)| Pod::deserialize(sight.and_then(Lookup::present)?).ok());
+    let there = pod.and_then(|(sight, _)| sight.and_then(Lookup::present));
+    let pod = there.and_then(|object| Pod::deserialize(object).ok());
     ProbePodFact {
         cluster_domain: fleet.clusters.get(&of.context).and_then(|cluster| cluster.dns.first()).map(str::to_owned),
         namespace_exists: namespace_exists(fleet, of),
@@ -107,6 +108,7 @@ pub(super) fn probe_pod(fleet: &Fleet, of: &ObjectRef) -> ProbePodFact {
         ready: pod.as_ref().is_some_and(|pod| pod.ready() && pod.status.pod_ip.is_some()),
         trouble: match pod {
             Some(pod) => pod.trouble().unwrap_or_default(),
+            None if there.is_some() => "it is there, and cannot be read as a pod".to_owned(),
             None => "it is not there yet".to_owned(),
         },
         context: probe.context,

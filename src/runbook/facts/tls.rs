@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Unseen;
 use crate::fleet::certificate::{SecretFacts, kept_by};
-use crate::fleet::database::database_of;
+use crate::fleet::database::parts_of;
 use crate::fleet::object::{Lookup, ObjectId, ObjectKind};
 use crate::fleet::rollout::component_pods;
 use crate::fleet::tidbcluster::{Component, TidbCluster};
@@ -147,7 +147,7 @@ pub(super) fn certificates(of: &ObjectRef, seen: &Observation) -> CertificatesFa
         })
         .collect();
     let troubles = seen.fleet.tidb_cluster(of).map(|tc| {
-        let all = whole(of, &seen.fleet);
+        let all = parts_of(&seen.fleet, of);
         let own = tls::troubles_of(&seen.fleet, &all, seen.at).into_iter().filter(|one| one.of == *of);
         let lasting = own.filter(|one| tc.tls() && !one.trouble.kind.only_warns());
         lasting.map(|one| one.trouble.sentence).collect()
@@ -155,14 +155,9 @@ pub(super) fn certificates(of: &ObjectRef, seen: &Observation) -> CertificatesFa
     CertificatesFact { at: seen.at, secrets, expiring, unfit, troubles }
 }
 
-/// Every TidbCluster of its Database; alone where it has none yet.
-fn whole(of: &ObjectRef, fleet: &Fleet) -> Vec<ObjectRef> {
-    database_of(fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters)
-}
-
 /// The Secrets of `tls.trust`, with the TidbCluster of each.
 pub(super) fn between(of: &ObjectRef, fleet: &Fleet) -> Vec<(ObjectRef, ObjectId)> {
-    let all = whole(of, fleet);
+    let all = parts_of(fleet, of);
     let parts = all.iter().filter_map(|of| Some((of, fleet.tidb_cluster(of)?)));
     let secrets = parts.flat_map(|(of, tc)| {
         let names = tls::wanted_of(tc).into_iter().map(|wanted| wanted.secret).filter(|name| tls::between(name));
@@ -176,7 +171,7 @@ pub(super) fn between(of: &ObjectRef, fleet: &Fleet) -> Vec<(ObjectRef, ObjectId
 
 /// `tls.trust`.
 pub(super) fn trust(of: &ObjectRef, seen: &Observation) -> TrustFact {
-    let all = whole(of, &seen.fleet);
+    let all = parts_of(&seen.fleet, of);
     let outside = tls::trust::outside(&seen.fleet, &all);
     let secrets = between(of, &seen.fleet).into_iter().map(|(of, id)| {
         let told = match seen.fleet.sight(&id) {

@@ -3,7 +3,7 @@
 //! Pure. Not here: reading `managedFields` ([`crate::fleet::managed_fields`]).
 
 use crate::fleet::ObjectRef;
-use crate::fleet::database::database_of;
+use crate::fleet::database::parts_of;
 use crate::fleet::managed_fields::last_writer_of_fields;
 use crate::runbook::facts::Query;
 use crate::runbook::plan::answers::Facts;
@@ -28,7 +28,7 @@ pub(in crate::runbook) fn of_check(facts: &Facts<'_>, source: &str, target: &Obj
     if !source.contains(".paused") {
         return None;
     }
-    let all = database_of(&facts.seen.fleet, target).map_or_else(|| vec![target.clone()], |found| found.tidb_clusters);
+    let all = parts_of(&facts.seen.fleet, target);
     let paused = all.iter().filter_map(|of| facts.seen.fleet.tidb_cluster(of)).filter(|tc| tc.paused());
     paused.filter_map(|tc| last_writer_of_fields(tc, &["spec.paused"])).next()
 }

@@ -4,7 +4,7 @@
 //! named. Not here: for how long nothing has moved (`app::driver::waiting`), reading events (`client::kube::look_closer`).
 
 use crate::counted::{counted, has, total};
-use crate::fleet::database::database_of;
+use crate::fleet::database::parts_of;
 use crate::fleet::extras::Controller;
 use crate::fleet::kubectl::{kubectl_in, place, quote};
 use crate::fleet::rollout::{component_pods, rollout, smooth_upgrade};
@@ -58,7 +58,7 @@ fn about(step: &PlannedStep, target: &ObjectRef, fleet: &Fleet) -> Vec<ObjectRef
         return vec![of.clone()];
     }
     // Those that are not settled first: the step waits for one of them.
-    let mut all = database_of(fleet, of).map_or_else(|| vec![of.clone()], |database| database.tidb_clusters);
+    let mut all = parts_of(fleet, of);
     let settled = |of: &ObjectRef| {
         let found = fleet.clusters.get(&of.context).zip(fleet.tidb_cluster(of));
         found.is_none_or(|(cluster, tc)| rollout(cluster, tc).iter().all(|component| component.settled))

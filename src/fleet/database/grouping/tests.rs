@@ -1,7 +1,7 @@
 //! Which TidbClusters are one Database, on small fleets.
 
 use super::*;
-use crate::fleet::database::{Database, database_of, databases};
+use crate::fleet::database::{Database, database_of, databases, parts_of};
 use crate::fleet::pd::{EtcdMember, PdView};
 use crate::fleet::problem::ProblemKind;
 use crate::fleet::{Change, Freshness, What};
@@ -145,6 +145,28 @@ fn a_pd_with_a_copied_id_takes_nothing_over() {
         assert_eq!(database.quorum.healthy, 3, "{what}");
         let said: Vec<_> = database.problems.iter().map(|problem| problem.kind).collect();
         assert_eq!(said, [ProblemKind::IdNotConfirmed], "{what}: it is said all the same");
+    }
+}
+
+/// One Database alone is made as it is among all of them, claims included.
+#[test]
+fn one_is_what_it_is_among_all() {
+    let mut claimed = Bed::healthy();
+    claimed.east.others = vec![json!({"metadata": {"namespace": "tenant", "name": "evil"},
+        "spec": {"tidb": {"replicas": 1}}, "status": {"clusterID": "42"}})];
+    let copied = beside(|real| PdAnswer {
+        self_id: Some(MemberId(99)),
+        leader: Some(MemberId(99)),
+        members: vec![own_member()],
+        ..real.clone()
+    });
+    for fleet in [Bed::healthy().fleet(), claimed.fleet(), copied] {
+        let all = databases(&fleet);
+        for (of, _) in fleet.tidb_clusters() {
+            let among = all.iter().find(|database| database.tidb_clusters.contains(&of)).expect("a Database");
+            assert_eq!(database_of(&fleet, &of).as_ref(), Some(among), "{of}");
+            assert_eq!(parts_of(&fleet, &of), among.tidb_clusters, "{of}");
+        }
     }
 }
 
