@@ -81,7 +81,11 @@ impl App {
 
     /// Asks PD where its counts are in front and are old: one pod of the Database in front, and it for nothing else.
     pub(super) fn count_regions(&mut self, effects: &mut Vec<Effect>) {
-        let Some(database) = self.database().filter(|_| self.shows_regions()) else { return };
+        // First of all, for it is asked after each message: a Database is made of many of them, not of each.
+        if !self.shows_regions() {
+            return;
+        }
+        let Some(database) = self.database() else { return };
         let asked = self.counting.as_ref().filter(|counting| counting.database == database.name);
         if asked.is_some_and(|counting| self.now.duration_since(counting.at) < counting.every) {
             return;
@@ -100,7 +104,7 @@ impl App {
 
     /// How old the counts in front are: `counted 10s ago`, `asking PD`.
     pub fn regions_counted(&self) -> Option<String> {
-        let database = self.database().filter(|_| self.shows_regions())?;
+        let database = self.shows_regions().then(|| self.database())??;
         let Some(counts) = self.region_counts(database) else { return Some("asking PD".to_owned()) };
         let in_vain = || super::run_looks::aged("asked in vain", counts.asked, self.now);
         Some(match counts.oldest() {
