@@ -16,7 +16,10 @@ use crate::runbook::run::standing::{Standing, into_findings};
 
 impl App {
     pub fn databases(&self) -> &[Database] {
-        self.databases.get_or_init(|| self.former.borrow_mut().databases(&self.fleet))
+        self.databases.get_or_init(|| {
+            self.kept.borrow_mut().counts.databases += 1;
+            self.former.borrow_mut().databases(&self.fleet)
+        })
     }
 
     /// What is wrong or risky in all Databases.

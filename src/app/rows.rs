@@ -46,14 +46,16 @@ struct Listed {
     widths: Option<Arc<[usize]>>,
 }
 
-/// How often lists were computed since the start, and rows measured and laid out for them; tests hold them to once for a change, and
-/// to what is in sight.
+/// How often lists were computed since the start, and rows measured and laid out for them; how often Databases were looked for, and how
+/// many of them were made anew. Tests hold them to once for a change, and to what is in sight or has moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub rows: usize,
     pub matrices: usize,
     pub measured: usize,
     pub laid_out: usize,
+    pub databases: usize,
+    pub made: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -159,9 +161,9 @@ impl App {
         made
     }
 
-    /// How often rows and matrix were computed, and how much for drawing them.
+    /// How often rows, matrix and Databases were computed, and how much for drawing them.
     pub fn counts(&self) -> Counts {
-        self.kept.borrow().counts
+        Counts { made: self.former.borrow().made(), ..self.kept.borrow().counts }
     }
 
     /// Where the cursor is among these rows.

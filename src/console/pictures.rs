@@ -17,7 +17,7 @@ use super::svg::svg;
 use crate::app::App;
 use crate::app::message::{Effect, Message};
 
-/// Longest wait for a text.
+/// Longest wait for a text, where the script says nothing else.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The screen counts as at rest when nothing has come for so long, and is taken as it is after so long.
 const REST: Duration = Duration::from_millis(400);
@@ -39,7 +39,7 @@ pub async fn play(
     messages: mpsc::Receiver<Message>,
     effects: mpsc::Sender<Effect>,
 ) -> Result<Vec<Picture>, String> {
-    let mut stage = Stage { app, area: Rect::new(0, 0, width, height), messages, effects };
+    let mut stage = Stage { app, area: Rect::new(0, 0, width, height), messages, effects, patience: PATIENCE };
     stage.app.resize(width, height);
     let mut pictures = Vec::new();
     for step in steps {
@@ -49,6 +49,7 @@ pub async fn play(
                 stage.listen(BETWEEN, BETWEEN).await;
             }
             Step::Wait(text) => stage.wait(&text).await?,
+            Step::Patience(seconds) => stage.patience = Duration::from_secs(seconds),
             Step::Rest(seconds) => stage.rest(Duration::from_secs(seconds)).await,
             Step::Shot(name) => {
                 stage.listen(REST, RESTLESS).await;
@@ -66,6 +67,7 @@ struct Stage {
     area: Rect,
     messages: mpsc::Receiver<Message>,
     effects: mpsc::Sender<Effect>,
+    patience: Duration,
 }
 
 impl Stage {
@@ -101,7 +103,7 @@ impl Stage {
     }
 
     async fn wait(&mut self, text: &str) -> Result<(), String> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         loop {
             let shown = words(&self.frame());
             if shown.contains(text) {
@@ -110,7 +112,7 @@ impl Stage {
             if Instant::now() >= end {
                 return Err(format!(
                     "{text:?} was not on the screen within {} s; it shows:\n{shown}",
-                    PATIENCE.as_secs()
+                    self.patience.as_secs()
                 ));
             }
             self.listen(BETWEEN, BETWEEN * 5).await;

@@ -9,6 +9,8 @@ pub enum Step {
     Press(KeyEvent),
     /// Until the screen shows this text.
     Wait(String),
+    /// Every wait from here on takes so many seconds at most.
+    Patience(u64),
     /// So many seconds, for what fades by itself.
     Rest(u64),
     /// Takes a picture of this name.
@@ -47,9 +49,11 @@ fn named(name: &str) -> Result<Step, String> {
     let plain = |code| Ok(press(code, KeyModifiers::NONE));
     match name.split_once(' ') {
         Some(("wait", text)) => return Ok(Step::Wait(text.trim().to_owned())),
-        Some(("rest", seconds)) => {
-            let seconds = seconds.trim().parse().ok().filter(|seconds| (1..=60).contains(seconds));
-            return seconds.map(Step::Rest).ok_or_else(|| format!("<{name}>: 1 to 60 seconds"));
+        Some((step @ ("rest" | "patience"), seconds)) => {
+            let longest = if step == "rest" { 60 } else { 600 };
+            let seconds = seconds.trim().parse().ok().filter(|seconds| (1..=longest).contains(seconds));
+            let made = if step == "rest" { Step::Rest } else { Step::Patience };
+            return seconds.map(made).ok_or_else(|| format!("<{name}>: a number of seconds from 1 to {longest}"));
         }
         Some(("shot", shot)) if is_file_name(shot.trim()) => return Ok(Step::Shot(shot.trim().to_owned())),
         Some(("shot", shot)) => {
@@ -76,7 +80,7 @@ fn named(name: &str) -> Result<Step, String> {
             Some(key) => Ok(press(KeyCode::Char(key), KeyModifiers::CONTROL)),
             None => Err(format!(
                 "<{other}> is no key; there are enter, esc, tab, back, space, lt, up, down, left, right, pgup, pgdown, home, end, \
-                 ctrl-LETTER, <wait TEXT>, <rest SECONDS> and <shot NAME>"
+                 ctrl-LETTER, <wait TEXT>, <patience SECONDS>, <rest SECONDS> and <shot NAME>"
             )),
         },
     }
@@ -107,7 +111,8 @@ mod tests {
             ]
         );
         for (text, wanted) in [
-            ("<rest 999>", "1 to 60"),
+            ("<rest 999>", "from 1 to 60"),
+            ("<patience 0>", "from 1 to 600"),
             ("<shot ../x>", "no name"),
             ("a<b", "no >"),
             ("<f99>", "is no key"),

@@ -61,7 +61,7 @@ fn a_script_that_waits_in_vain_says_what_is_on_the_screen() {
     for (script, code, wanted) in [
         ("<shot ../../x>", 64, "no name of a picture"),
         ("abc", 64, "takes no picture"),
-        ("<wait no such words><shot x>", 1, "not on the screen within 60 s"),
+        ("<patience 1><wait no such words><shot x>", 1, "not on the screen within 1 s"),
     ] {
         let ran = room.run(&["demo", "--screenshots", "made", "--script", script]).expect(code);
         assert!(ran.stderr.contains(wanted), "{}", ran.all());

@@ -117,3 +117,17 @@ async fn what_moves_at_rest_is_told_at_once_and_by_all_members_alike() {
     let now = watched.sim.leader("prod").expect("it leads");
     assert_eq!(leader(&watched.fleet), [now; 3], "a new leader");
 }
+
+/// More PD pods than one API server's streams: those that are asked every few seconds keep theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_pods_than_streams_open_anew_only_what_is_seldom_asked() {
+    let mut watched = Watched::start("clusters=1,tidbClusters=40").await;
+    watched.listen(Duration::from_secs(6)).await;
+    assert_eq!(watched.answered(), 120);
+    let (api, _) = watched.requests();
+    // Two minutes of rest: one whole look at 120 pods over 80 streams, and forty rounds of the forty that speak for theirs.
+    watched.listen(ROUND * 40).await;
+    let opened = watched.requests().0 - api;
+    assert!(opened >= 40, "{opened}: the others are not asked at all any more");
+    assert!(opened <= 220, "{opened} tunnels were opened in two minutes at rest");
+}

@@ -54,7 +54,7 @@ async fn with_asker<T>(
         let answer = questions(&mut asker).await;
         let dead = asker.dead();
         if !dead {
-            slot.keep(tunnel, link.has_spare_streams());
+            link.keep(&mut slot, tunnel);
         }
         Ok(answer)
     };

@@ -51,7 +51,7 @@ pub(in crate::client) async fn look(
         };
         match compare(&mut tunnel, before, depth, deadline).await {
             Ok(found) => {
-                slot.keep(tunnel, link.has_spare_streams());
+                link.keep(&mut slot, tunnel);
                 found
             }
             Err(_) => Light::Moved,

@@ -116,7 +116,7 @@ async fn add(link: &Link, pod: &Pod, tc: Option<&TidbCluster>, view: &mut PdView
         let (gaps, dead) = (std::mem::take(&mut asker.gaps), asker.dead());
         answer.gaps.extend(gaps);
         if !dead {
-            slot.keep(tunnel, link.has_spare_streams());
+            link.keep(&mut slot, tunnel);
         }
         Ok::<_, String>(())
     };
@@ -198,7 +198,7 @@ async fn ask_over_slot(
     if let Some(mut kept) = slot.tunnel.take() {
         match round(&mut kept, deadline, shared).await {
             Ok(answer) => {
-                slot.keep(kept, link.has_spare_streams());
+                link.keep(&mut slot, kept);
                 return Ok(answer);
             }
             // It was slow, not dead.
@@ -208,7 +208,7 @@ async fn ask_over_slot(
     }
     let mut tunnel = opened(link, pod, tc, deadline).await?;
     let answer = round(&mut tunnel, deadline, shared).await?;
-    slot.keep(tunnel, link.has_spare_streams());
+    link.keep(&mut slot, tunnel);
     Ok(answer)
 }
 

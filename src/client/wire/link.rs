@@ -49,6 +49,8 @@ const ANSWER_LIMIT: usize = 48 * 1024 * 1024;
 const STREAMS: usize = 80;
 /// Tunnels that nobody uses are kept only while so many more could be opened.
 const SPARE_STREAMS: usize = 8;
+/// Tunnels for reading PD that stay open from one look to the next.
+pub(in crate::client) const TUNNELS_KEPT: usize = STREAMS - SPARE_STREAMS;
 
 /// Every connection, by context. Cheap to clone.
 #[derive(Clone)]

@@ -40,22 +40,17 @@ impl Slots {
 
 impl Slots {
     /// Closes so many of the tunnels that nobody uses just now, the longest unused ones first: a pod that is asked every few
-    /// seconds keeps its own.
-    pub fn let_go(&self, count: usize) {
+    /// seconds keeps its own. How many there were.
+    pub fn let_go(&self, count: usize) -> usize {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let free = slots.values().filter_map(|slot| slot.try_lock().ok());
         let mut idle: Vec<_> = free.filter(|slot| slot.tunnel.is_some()).collect();
         idle.sort_by_key(|slot| slot.used);
-        idle.into_iter().take(count).for_each(|mut slot| slot.tunnel = None);
+        idle.into_iter().take(count).map(|mut slot| slot.tunnel = None).count()
     }
 }
 
 impl Slot {
-    /// Keeps a tunnel for the next time. `spare`: nobody waits for its place.
-    pub fn keep(&mut self, tunnel: Tunnel, spare: bool) {
-        self.tunnel = spare.then_some(tunnel);
-    }
-
     fn recent(&self) -> bool {
         // At rest a follower is asked once a minute.
         let idle = jiff::SignedDuration::from_secs(90);

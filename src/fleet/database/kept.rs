@@ -31,6 +31,7 @@ pub struct KeptDatabases {
     moved: Moved,
     /// Contexts that show nothing of their own, since another one leads to the same Kubernetes cluster.
     twice: BTreeSet<String>,
+    made: usize,
 }
 
 impl KeptDatabases {
@@ -67,12 +68,20 @@ impl KeptDatabases {
         };
         let of_one = |tcs: Vec<ObjectRef>| {
             let same = kept.remove(&tcs).filter(|database| !database.claimed && !moved.reaches(fleet, &tcs));
-            same.unwrap_or_else(|| assemble(fleet, &tcs))
+            same.unwrap_or_else(|| {
+                self.made += 1;
+                assemble(fleet, &tcs)
+            })
         };
         let mut all: Vec<Database> = group(fleet).into_iter().map(of_one).collect();
         claims(fleet, &mut all);
         all.sort_by(by_name);
         all
+    }
+
+    /// How many Databases were made anew since the start.
+    pub fn made(&self) -> usize {
+        self.made
     }
 }
 

@@ -14,6 +14,7 @@ mod monitoring;
 mod parts;
 mod places;
 mod removal;
+mod secrets;
 mod storage;
 pub(in crate::runbook) mod tls;
 pub(in crate::runbook) mod tls_functions;
@@ -88,6 +89,8 @@ queries! {
     Events, "k8s.events";
     /// Where the parts of the Database's monitoring go, and whether they run.
     Monitoring, "fleet.monitoring";
+    /// A Secret that somebody else makes, beside each TidbCluster of the Database.
+    Secret, "k8s.secret";
     /// What the Secrets with the certificates of a TidbCluster say; for `tlsTroubles`.
     Certificates, "tls.certificates";
     /// The certificates with which the components of the whole Database speak with each other.
@@ -119,6 +122,7 @@ impl Query {
             Self::ProbePod => generator.into_root_schema_for::<places::ProbePodFact>(),
             Self::Events => generator.into_root_schema_for::<components::EventsFact>(),
             Self::Monitoring => generator.into_root_schema_for::<monitoring::MonitoringFact>(),
+            Self::Secret => generator.into_root_schema_for::<Vec<secrets::SecretFact>>(),
             Self::Certificates => generator.into_root_schema_for::<tls::CertificatesFact>(),
             Self::Trust => generator.into_root_schema_for::<tls::TrustFact>(),
             Self::Served => generator.into_root_schema_for::<tls::ServedFact>(),
@@ -144,7 +148,8 @@ pub fn objects(query: Query, of: &ObjectRef, fleet: &Fleet) -> Vec<ObjectId> {
     let namespace = || ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace));
     match query {
         Query::Place => vec![namespace()],
-        Query::Monitoring => vec![monitoring::query_object(of)],
+        Query::Monitoring => monitoring::objects(of),
+        Query::Secret => secrets::objects(of, fleet),
         Query::Certificates => tls::objects(of),
         Query::Served => vec![tls::pd_secret(of)],
         Query::Trust => tls::between(of, fleet).into_iter().map(|(_, id)| id).collect(),
@@ -181,6 +186,7 @@ pub fn extras(query: Query) -> &'static [Extra] {
         | Query::Database
         | Query::Parts
         | Query::Monitoring
+        | Query::Secret
         | Query::Certificates
         | Query::Trust
         | Query::Place
@@ -205,6 +211,7 @@ pub fn fact(query: Query, of: &ObjectRef, seen: &Observation) -> Result<Value, U
         Query::Place => told(places::place(fleet, of, cluster)),
         Query::Events => told(components::events(of, cluster)),
         Query::ProbePod => told(places::probe_pod(fleet, of)),
+        Query::Secret => told(secrets::secrets(of, fleet)),
         Query::Certificates => told(tls::certificates(of, seen)),
         Query::Trust => told(tls::trust(of, seen)),
         Query::Served => told(tls::served(of, cluster, tc()?, seen)),

@@ -158,6 +158,73 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "monitor with object storage and Grafana",
+        scenario: spanning,
+        tls: false,
+        prepare: |bare| {
+            ["east", "west"].iter().for_each(|at| secret(bare, at, "bucket", &["objectstorage.yaml"]));
+            secret(bare, "east", "grafana", &["username", "password"]);
+        },
+        runbook: "monitor-across-clusters",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("objectStorageSecret", "bucket"),
+            ("globalGrafanaSecret", "grafana"),
+        ],
+        far: Some(2),
+        undo: false,
+        ends: |world| {
+            let (query, grafana) = (
+                world["east/deployments/prod/prod-east-thanos-query"].to_string(),
+                world["east/deployments/prod/prod-east-global-grafana"].to_string(),
+            );
+            query.contains("--store=prod-east-thanos-store:10901")
+                && world["east/tidbmonitors/prod/prod-east"]["spec"]["thanos"]["objectStorageConfig"]["name"]
+                    == "bucket"
+                && grafana.contains("http://prod-east-thanos-query:9090")
+        },
+    },
+    Row {
+        name: "monitor by remote write",
+        scenario: spanning,
+        tls: false,
+        prepare: |bare| ["east", "west"].iter().for_each(|at| secret(bare, at, "push", &["username", "password"])),
+        runbook: "monitor-across-clusters",
+        inputs: &[
+            ("tidbCluster", "east/prod/prod-east"),
+            ("method", "remote-write"),
+            ("remoteWriteUrl", "http://thanos-receiver:19291/api/v1/receive"),
+            ("remoteWriteSecret", "push"),
+        ],
+        far: Some(2),
+        undo: false,
+        ends: |world| {
+            let pushed = |place: &str| {
+                let prometheus = &world[place]["spec"]["prometheus"];
+                prometheus["remoteWrite"][0]["url"] == "http://thanos-receiver:19291/api/v1/receive"
+                    && prometheus["remoteWrite"][0]["basicAuth"]["password"]["name"] == "push"
+                    && prometheus["retentionTime"] == "2h"
+                    && world[place]["spec"]["thanos"].is_null()
+            };
+            pushed("east/tidbmonitors/prod/prod-east") && pushed("west/tidbmonitors/prod/prod-west")
+        },
+    },
+    Row {
+        name: "monitor by federation",
+        scenario: spanning,
+        tls: false,
+        prepare: |bare| secret(bare, "east", "grafana", &["username", "password"]),
+        runbook: "monitor-across-clusters",
+        inputs: &[("tidbCluster", "east/prod/prod-east"), ("method", "federation"), ("globalGrafanaSecret", "grafana")],
+        far: Some(2),
+        undo: true,
+        ends: |world| {
+            world.contains_key("east/configmaps/prod/prod-east-federation")
+                && world.contains_key("east/deployments/prod/prod-east-federation")
+                && world["east/deployments/prod/prod-east-global-grafana"].to_string().contains("-federation:9090")
+        },
+    },
+    Row {
         name: "migrate with a domain",
         scenario: alone,
         tls: false,
@@ -291,6 +358,15 @@ pub(super) const ROWS: &[Row] = &[
 pub(super) fn namespace(bare: &Bare, context: &str) {
     let body = br#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}}"#;
     assert_eq!(bare.ask(context, "POST", "/api/v1/namespaces", "application/json", body).0, 201);
+}
+
+/// A Secret that somebody else has made.
+fn secret(bare: &Bare, context: &str, name: &str, keys: &[&str]) {
+    let data: BTreeMap<&str, &str> = keys.iter().map(|key| (*key, "eA==")).collect();
+    let body =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "prod", "name": name}, "data": data});
+    let path = "/api/v1/namespaces/prod/secrets";
+    assert_eq!(bare.ask(context, "POST", path, "application/json", body.to_string().as_bytes()).0, 201);
 }
 
 /// The CA that signs in these rows.

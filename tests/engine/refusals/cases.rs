@@ -487,6 +487,37 @@ pub const CASES: &[Case] = &[
     ),
     case(&[MONITOR], "query-finds-the-others", "prod-west", |w| w.other().spec.cluster_domain = None),
     given(&[MONITOR], "history-is-kept", "storage", &[("storage", "")]),
+    given(&[MONITOR], "dashboards-choose-by-this-label", "place", &[("label", "place"), ("grafanaSecret", "grafana")]),
+    given(&[MONITOR], "pushed-somewhere", "found nothing", &[("method", "remote-write")]),
+    given(
+        &[MONITOR],
+        "pushed-somewhere",
+        "found one with an @",
+        &[("method", "remote-write"), ("remoteWriteUrl", "http://me:secret@receiver/")],
+    ),
+    given(&[MONITOR], "inputs-of-this-method", "federation", &[("method", "federation"), ("objectStorageSecret", "s")]),
+    given(&[MONITOR], "inputs-of-this-method", "thanos-query", &[("remoteWriteUrl", "http://receiver")]),
+    given(
+        &[MONITOR],
+        "grafana-has-a-source",
+        "'http://q\",x'",
+        &[
+            ("method", "remote-write"),
+            ("remoteWriteUrl", "http://receiver"),
+            ("globalGrafanaSecret", "grafana"),
+            ("queryUrl", "http://q\",x"),
+        ],
+    ),
+    given(
+        &[MONITOR],
+        "push-secret-there",
+        "west/prod/push",
+        &[("method", "remote-write"), ("remoteWriteUrl", "http://receiver"), ("remoteWriteSecret", "push")],
+    ),
+    given(&[MONITOR], "bucket-secret-there", "east/prod/bucket", &[("objectStorageSecret", "bucket")]),
+    given(&[MONITOR], "grafana-secret-there", "west/prod/grafana", &[("grafanaSecret", "grafana")]),
+    given(&[MONITOR], "global-grafana-secret-there", "east/prod/grafana", &[("globalGrafanaSecret", "grafana")]),
+    given(&[MONITOR], "federation-keeps-little", "no volume", &[("method", "federation")]),
     case(&[RESUME], "only-as-a-whole", "tikv", |w| {
         w.tikv().suspend_action = Some([("suspendStatefulSet".to_owned(), true)].into());
     }),

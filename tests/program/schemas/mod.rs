@@ -360,7 +360,10 @@ fn tidb_monitors_are_valid() {
     let seen = spanning();
     let one = [("tidbCluster", "east/prod/prod-east")];
     let more = [("storage", "10Gi"), ("storageClass", "fast"), ("grafanaSecret", "grafana")];
-    for sets in [one.to_vec(), [&one[..], &more[..]].concat()] {
+    let push = [("method", "remote-write"), ("remoteWriteUrl", "http://receiver"), ("remoteWriteSecret", "push")];
+    let bucket = [("objectStorageSecret", "bucket"), ("retention", "15d")];
+    for more in [&[][..], &more[..], &push[..], &bucket[..], &[("method", "federation")][..]] {
+        let sets = [&one[..], more].concat();
         let objects = created("monitor-across-clusters", &sets, &seen);
         let monitors: Vec<_> = objects.iter().filter(|(kind, _)| *kind == ObjectKind::TidbMonitor).collect();
         assert_eq!(monitors.len(), 2, "{objects:?}");
@@ -368,6 +371,24 @@ fn tidb_monitors_are_valid() {
             assert_eq!(faults(&schema, object), Vec::<String>::new(), "{object:#}");
         }
     }
+}
+
+/// A Prometheus reads what was made for it: every other one of the Database is a target.
+#[test]
+fn a_federation_asks_every_prometheus() {
+    let sets = [("tidbCluster", "east/prod/prod-east"), ("method", "federation")];
+    let objects = created("monitor-across-clusters", &sets, &spanning());
+    let config = objects.iter().find(|(kind, _)| *kind == ObjectKind::ConfigMap).map(|(_, object)| object);
+    let text = config.and_then(|object| object["data"]["prometheus.yml"].as_str()).expect("a configuration");
+    let read: Value = serde_saphyr::from_str(text).expect("YAML");
+    let job = &read["scrape_configs"][0];
+    let targets = ["prod-east-prometheus.prod.svc.east.local:9090", "prod-west-prometheus.prod.svc.west.local:9090"];
+    assert_eq!(job["static_configs"][0]["targets"], json!(targets), "{text}");
+    assert_eq!(
+        (&job["params"]["match[]"], &job["honor_labels"]),
+        (&json!([r#"{__name__=~".+"}"#]), &json!(true)),
+        "{text}"
+    );
 }
 
 /// The lint's lists of fields are those of the CRD.

@@ -24,7 +24,11 @@ fn rendered() -> BTreeMap<ObjectKind, Vec<Value>> {
     let join = [("join", "east/prod/one"), ("tidbCluster", "west/prod/two"), ("clusterDomain", "west.local")];
     all.extend([false, true].into_iter().flat_map(|tls| created("join-cluster", &join, &with_initial(tls))));
     let monitored = [("tidbCluster", "east/prod/prod-east"), ("storage", "10Gi"), ("grafanaSecret", "grafana")];
-    all.extend(created("monitor-across-clusters", &monitored, &spanning()));
+    for more in
+        [&[("objectStorageSecret", "bucket"), ("globalGrafanaSecret", "grafana")][..], &[("method", "federation")]]
+    {
+        all.extend(created("monitor-across-clusters", &[&monitored[..], more].concat(), &spanning()));
+    }
     all.extend(created("verify-network", &[("first", "east/prod/one"), ("second", "west/prod/two")], &nothing));
     let mut kinds: BTreeMap<ObjectKind, Vec<Value>> = BTreeMap::new();
     for (kind, object) in all {
@@ -70,6 +74,7 @@ async fn kubectl_takes_every_rendered_object_and_refuses_a_misspelt_one() {
         ObjectKind::Certificate,
         ObjectKind::Service,
         ObjectKind::Deployment,
+        ObjectKind::ConfigMap,
         ObjectKind::Pod,
     ];
     assert!(expected.iter().all(|kind| known.contains(kind)), "only {known:?}");

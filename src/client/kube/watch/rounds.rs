@@ -2,7 +2,7 @@
 //!
 //! At rest a Database costs about one request a second: of each TidbCluster one pod is asked for the membership, the one that is
 //! etcd's leader for the health of all members too, and now and then for the stores. Everything is asked of every pod once a
-//! minute, and at once as soon as anything is not as it was. Pure: moments come as arguments. Not here: asking ([`super::poll`]).
+//! minute (where they are more than tunnels stay open, more seldom), and at once as soon as anything is not as it was. Pure: moments come as arguments. Not here: asking ([`super::poll`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::client::kube::watch::State;
 use crate::client::pd;
 use crate::client::pd::light::{Depth, Light};
+use crate::client::wire::link::TUNNELS_KEPT;
 use crate::fleet::pd::{PdAnswer, PdView};
 use crate::fleet::tidbcluster::TidbCluster;
 use crate::fleet::workload::Pod;
@@ -265,8 +266,11 @@ impl Rounds {
             }
             all = Some(answer);
         }
+        // Each pod beyond those whose tunnels are kept costs its API server a new one.
+        let crowd = u32::try_from(self.places.len().div_ceil(TUNNELS_KEPT)).unwrap_or(u32::MAX).max(1);
         for place in self.places.values_mut().filter(|place| place.group == *group && !place.busy) {
-            place.whole = place.asked + self.every * WHOLE;
+            let seldom = if place.speaks { 1 } else { crowd };
+            place.whole = place.asked + self.every * WHOLE * seldom;
             place.light = place.speaks.then(|| now + self.every * if place.leads { 1 } else { FOLLOWING });
         }
     }

@@ -8,6 +8,8 @@ use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::request_log::Call;
 use crate::client::wire::retry_after::asked_to_wait;
+use crate::client::wire::slots::Slot;
+use crate::client::wire::tunnel::Tunnel;
 use crate::client::wire::upgrade::{self, Socket};
 use crate::client::wire::within::Within;
 use http::{Request, StatusCode};
@@ -36,9 +38,11 @@ impl Link {
         Err(self.refused(&built, response, limit).await)
     }
 
-    /// Whether a tunnel that nobody uses now may stay open for the next time.
-    pub(in crate::client) fn has_spare_streams(&self) -> bool {
-        self.streams.available_permits() >= SPARE_STREAMS
+    /// Keeps a tunnel open for the next time. Where places are short, the one that was used longest ago gives way; where all others
+    /// are in use, this one is closed: somebody may wait for its place.
+    pub(in crate::client) fn keep(&self, slot: &mut Slot, tunnel: Tunnel) {
+        let room = self.streams.available_permits() >= SPARE_STREAMS || self.slots.let_go(1) > 0;
+        slot.tunnel = room.then_some(tunnel);
     }
 
     /// A place for one more stream to a pod. Tunnels that only wait for their next use make room.

@@ -119,7 +119,9 @@ fn labelled(kind: ObjectKind) -> bool {
 /// may be anybody's, and is not on the list.
 fn label(name: &str, value: &Value) -> bool {
     match name {
-        "app.kubernetes.io/name" => is(value, &["tidepilot-probe", "thanos-query"]),
+        "app.kubernetes.io/name" => {
+            is(value, &["tidepilot-probe", "thanos-query", "thanos-store", "prometheus-federation", "global-grafana"])
+        }
         "app.kubernetes.io/managed-by" => is(value, &["tidepilot"]),
         "app.kubernetes.io/instance" | "tidepilot/run" | "tidepilot/probe" => value.is_string(),
         "sidecar.istio.io/inject" => is(value, &["false"]),
@@ -180,6 +182,7 @@ fn tidb_monitor(path: &[&str], value: &Value) -> bool {
         ["spec", part @ ("initializer" | "reloader" | "prometheus" | "thanos" | "grafana"), rest @ ..] => match rest {
             ["baseImage"] => is(value, &[image(part)]),
             ["version" | "logLevel"] => plain(value),
+            ["retentionTime"] => *part == "prometheus" && plain(value),
             ["service", "type"] => is(value, &["ClusterIP"]),
             ["usernameSecret" | "passwordSecret", "name" | "key"] => *part == "grafana" && plain(value),
             _ => false,
@@ -219,7 +222,10 @@ fn pod(path: &[&str], value: &Value) -> bool {
         }
         ["automountServiceAccountToken"] => *value == Value::Bool(false),
         ["securityContext", rest @ ..] => takes(rest, value),
-        ["containers", "[]", rest @ ..] => container(rest, value),
+        ["containers" | "initContainers", "[]", rest @ ..] => container(rest, value),
+        // Of Secrets and of the node's files nothing is on the list.
+        ["volumes", "[]", "name"] | ["volumes", "[]", "configMap", "name"] => plain(value),
+        ["volumes", "[]", "emptyDir"] => empty(value),
         _ => false,
     }
 }
@@ -232,32 +238,80 @@ fn container(path: &[&str], value: &Value) -> bool {
         | ["livenessProbe" | "readinessProbe", "httpGet", "path" | "port"] => plain(value),
         ["image"] => value.as_str().is_some_and(image),
         ["command" | "args", "[]"] => value.as_str().is_some_and(word),
+        ["volumeMounts", "[]", "name"] => plain(value),
+        ["volumeMounts", "[]", "mountPath"] => is(value, &MOUNTS),
+        ["env", "[]", "name"] => is(value, &VARIABLES),
+        // The initializer's script hands them to a shell as they are.
+        ["env", "[]", "value"] => value.as_str().is_some_and(one_word),
         ["securityContext", rest @ ..] => takes(rest, value),
         _ => false,
     }
 }
 
+/// Where a shipped runbook mounts what it made.
+const MOUNTS: [&str; 8] = [
+    "/etc/prometheus",
+    "/prometheus",
+    "/prometheus-rules",
+    "/etc/thanos",
+    "/var/thanos/store",
+    "/etc/grafana/provisioning/dashboards",
+    "/etc/grafana/provisioning/datasources",
+    "/grafana-dashboard-definitions/tidb",
+];
+
+/// What the initializer of dashboards is told.
+const VARIABLES: [&str; 5] = [
+    "GF_PROVISIONING_PATH",
+    "GF_DATASOURCE_PATH",
+    "GF_TIDB_PROMETHEUS_URL",
+    "TIDB_CLUSTER_NAMESPACE",
+    "PROM_CONFIG_PATH",
+];
+
 /// An image that a shipped runbook runs, by its tag: a digest or a registry in front is somebody else's.
 fn image(text: &str) -> bool {
     let Some((name, tag)) = text.split_once(':') else { return false };
-    matches!(name, "busybox" | "thanosio/thanos")
+    let known =
+        ["busybox", "thanosio/thanos", "prom/prometheus", "grafana/grafana", "pingcap/tidb-monitor-initializer"];
+    known.contains(&name)
         && !tag.is_empty()
         && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-/// One word of a command that a shipped runbook runs: of `sleep 3600`, of the listener, of Thanos Query.
+/// One word of a command that a shipped runbook runs: of `sleep 3600`, of the listener, of Thanos, of Prometheus, of the initializer.
 fn word(text: &str) -> bool {
-    const WORDS: [&str; 6] = ["sleep", "3600", "sh", "-ec", "query", "--log.level=info"];
-    const OPTIONS: [&str; 4] =
-        ["--grpc-address=0.0.0.0:", "--http-address=0.0.0.0:", "--query.replica-label=", "--store="];
+    const WORDS: [&str; 12] = [
+        "sleep",
+        "3600",
+        "sh",
+        "-ec",
+        "query",
+        "store",
+        "--log.level=info",
+        "--data-dir=/var/thanos/store",
+        "--objstore.config-file=/etc/thanos/objectstorage.yaml",
+        "--config.file=/etc/prometheus/prometheus.yml",
+        "--storage.tsdb.path=/prometheus",
+        "/usr/bin/init.sh",
+    ];
+    const OPTIONS: [&str; 5] = [
+        "--grpc-address=0.0.0.0:",
+        "--http-address=0.0.0.0:",
+        "--query.replica-label=",
+        "--store=",
+        "--storage.tsdb.retention.time=",
+    ];
     let listener = text
         .strip_prefix("for port in ")
         .and_then(|rest| rest.strip_suffix("; do httpd -p $port -h /tmp; done; exec sleep 3600"))
         .is_some_and(|ports| ports.chars().all(|c| c.is_ascii_digit() || c == ' '));
-    // Nothing that a shell would take for the end of a word.
-    let option = OPTIONS.iter().any(|option| text.starts_with(option))
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "=-_.:/+,[]".contains(c));
-    WORDS.contains(&text) || option || listener
+    WORDS.contains(&text) || OPTIONS.iter().any(|option| text.starts_with(option)) && one_word(text) || listener
+}
+
+/// Nothing that a shell would take for the end of a word.
+fn one_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "=-_.:/+,[]".contains(c))
 }
 
 /// Fields of a securityContext that only take rights away.
