@@ -19,7 +19,7 @@ use crate::runbook::actions::{CreateObject, DeleteObject, PatchTidbCluster};
 use crate::runbook::image::Image;
 use crate::runbook::plan::PlannedStep;
 use crate::runbook::run::engine::{Run, StepState};
-use crate::runbook::run::record::How;
+use crate::runbook::run::record::{How, PauseReason};
 
 /// What somebody else made of fields that a completed step had set.
 pub(in crate::runbook) struct Overtaken<'a> {
@@ -45,6 +45,16 @@ pub fn namespace_of(of: &ObjectRef) -> ObjectId {
     ObjectId::new(ObjectKind::Namespace, &ObjectRef::new(&of.context, "", &of.namespace))
 }
 
+/// What a sentence of [`gone_sentence`] has, and none of another object under the same name.
+const GONE: &str = " is gone: ";
+
+/// Whether a stop with the cause `OtherObject` says that the object is gone, and not that it was made anew. A record has one
+/// cause for both, and an earlier version refuses one with a field or a cause that it does not know
+/// ([`crate::runbook::run::newer`]): so the sentence is read back, here and nowhere else.
+pub(in crate::runbook) fn says_gone(reason: &PauseReason) -> bool {
+    reason.sentence().contains(GONE)
+}
+
 /// That it is gone, with what went along with it, as one sentence. A list that answers without it is proof.
 pub fn gone_sentence(of: &ObjectRef, fleet: &Fleet) -> String {
     let namespace = fleet.sight(&namespace_of(of)).is_some_and(|sight| matches!(sight, Lookup::Absent));
@@ -55,7 +65,7 @@ pub fn gone_sentence(of: &ObjectRef, fleet: &Fleet) -> String {
         (false, false) => String::new(),
     };
     format!(
-        "TidbCluster {of} is gone: it was deleted{along}; the API server keeps no record of who did it (its audit log may). This run cannot go on: abandon it, and plan anew once there is something to plan for"
+        "TidbCluster {of}{GONE}it was deleted{along}; the API server keeps no record of who did it (its audit log may). This run cannot go on: abandon it, and plan anew once there is something to plan for"
     )
 }
 

@@ -14,6 +14,7 @@ use crate::runbook::actions::Does;
 use crate::runbook::plan::{Gate, Plan, PlannedStep};
 use crate::runbook::run::choices::Resolution;
 use crate::runbook::run::engine::{Run, StepState};
+use crate::runbook::run::proven::says_gone;
 use crate::runbook::run::record::{Cause, How, PauseReason};
 
 /// One way on.
@@ -50,10 +51,9 @@ impl Run {
                 all.extend(self.ways_out(now, "it cannot be put right now"));
             }
             Cause::Away => {
-                let sentence = pause.reason.sentence();
-                let contexts = self.plan.kube_clusters.keys().filter(|context| sentence.contains(*context));
-                let asks = |context| format!("{} get --raw /version", kubectl_in(context));
-                all.extend(contexts.map(|context| way(asks(context), "shows whether it answers again")));
+                let asks = |context: &String| format!("{} get --raw /version", kubectl_in(context));
+                let away = contexts_in(&self.plan, &pause.reason.sentence());
+                all.extend(away.into_iter().map(|context| way(asks(context), "shows whether it answers again")));
                 all.push(self.resume("continues once it answers"));
             }
             Cause::StoodStill | Cause::TookTooLong => {
@@ -116,7 +116,7 @@ impl Run {
 
     /// What the run was made for is not there any more: it can never go on with what is there now.
     fn on_from_another(&self, cause: Cause, reason: &PauseReason, now: Timestamp) -> Vec<WayOn> {
-        let gone = cause == Cause::OtherObject && reason.sentence().contains(" is gone: ");
+        let gone = cause == Cause::OtherObject && says_gone(reason);
         let anew = match gone {
             true => "plans anew, once there is something to plan for",
             false => "plans anew for what is there now; this run can never go on with it",
@@ -187,7 +187,12 @@ pub fn at_gate(run: &str, gate: &Gate) -> WayOn {
     way(format!("tidepilot runs resume {} {answer}", quote(run)), "answers it, and continues")
 }
 
-/// The commands that a sentence names between back quotes.
+/// The contexts that the sentence of a stop names: its record has nothing else of those that did not answer.
+fn contexts_in<'a>(plan: &'a Plan, sentence: &str) -> Vec<&'a String> {
+    plan.kube_clusters.keys().filter(|context| sentence.contains(*context)).collect()
+}
+
+/// The commands that a sentence names between back quotes. A sentence of a runbook is where a command of its writer stands at all.
 fn named_in(sentence: &str) -> Vec<WayOn> {
     let quoted = sentence.split('`').skip(1).step_by(2);
     let runs = |text: &&str| ["kubectl ", "tidepilot run "].iter().any(|start| text.starts_with(start));
