@@ -73,6 +73,24 @@ pub struct Database {
     pub claimed: bool,
 }
 
+/// What PD tells of, and that belongs to nothing that is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// A PD member by its name.
+    Member(String),
+    /// A store by its id.
+    Store(u64),
+}
+
+impl std::fmt::Display for Away {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Away::Member(name) => write!(f, "PD member {name}"),
+            Away::Store(id) => write!(f, "store {id}"),
+        }
+    }
+}
+
 impl Member {
     /// The TidbCluster that it belongs to.
     pub fn of(&self) -> Option<ObjectRef> {
@@ -92,11 +110,11 @@ impl Database {
 
     /// Members and stores of which PD tells, and that belong to nothing that is seen: whatever is summed up over the parts
     /// leaves them out, and is not known for as long as there are any.
-    pub fn away(&self) -> Vec<String> {
+    pub fn away(&self) -> Vec<Away> {
         let members = self.members.iter().filter(|member| member.kube_cluster.is_none() && !member.name.is_empty());
         let stores = self.stores.iter().filter(|row| row.of.is_none() && !row.store.is_gone());
-        let members = members.map(|member| format!("PD member {}", member.name));
-        members.chain(stores.map(|row| format!("store {}", row.store.id))).collect()
+        let members = members.map(|member| Away::Member(member.name.clone()));
+        members.chain(stores.map(|row| Away::Store(row.store.id))).collect()
     }
 
     pub fn member(&self, id: MemberId) -> Option<&Member> {

@@ -112,11 +112,18 @@ fn one_id(fleet: &Fleet, parts: &[Part<'_>]) -> Holding {
     }
 }
 
+/// What the operator lists of a TidbCluster.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listed {
+    Member,
+    Store,
+}
+
 /// Names of own members and stores as the operator of a TidbCluster sees them.
-fn own(tc: &TidbCluster) -> BTreeSet<String> {
-    let members = tc.status.pd.members.keys().cloned();
+fn own(tc: &TidbCluster) -> BTreeMap<String, Listed> {
+    let members = tc.status.pd.members.keys().map(|name| (name.clone(), Listed::Member));
     let stores = [&tc.status.tikv, &tc.status.tiflash].into_iter().flat_map(|c| c.stores.keys());
-    members.chain(stores.map(|id| format!("store {id}"))).collect()
+    members.chain(stores.map(|id| (format!("store {id}"), Listed::Store))).collect()
 }
 
 fn foreign(tc: &TidbCluster) -> BTreeSet<String> {
@@ -132,10 +139,12 @@ fn peers(parts: &[Part<'_>]) -> Holding {
         let (pd, tikv) = (wants(Component::Pd), wants(Component::Tikv) || wants(Component::Tiflash));
         let seen = foreign(part.tc);
         for other in parts.iter().filter(|other| other.of != part.of) {
-            let missing = own(other.tc)
-                .into_iter()
-                .find(|name| !seen.contains(name) && (if name.starts_with("store ") { tikv } else { pd }));
-            if let Some(name) = missing {
+            let listed = |what: Listed| match what {
+                Listed::Member => pd,
+                Listed::Store => tikv,
+            };
+            let missing = own(other.tc).into_iter().find(|(name, what)| !seen.contains(name) && listed(*what));
+            if let Some((name, _)) = missing {
                 return Holding::Broken(format!("{} does not list {name} of {} as a peer", part.of, other.of));
             }
         }
@@ -375,7 +384,7 @@ mod tests {
                 let fleet = bed.fleet();
                 let all = databases(&fleet);
                 let database = all.iter().find(|one| one.name == "prod-east").expect("it is there");
-                assert_eq!(database.away(), Vec::<String>::new(), "{what}");
+                assert_eq!(database.away(), Vec::new(), "{what}");
                 let said = database.unseen.iter().any(|one| one.contains("no connected context"));
                 assert!(!said, "{what}: {:?}", database.unseen);
                 let unknown: Vec<_> = invariants(&fleet, database)

@@ -40,7 +40,7 @@ pub fn remove_unused(fleet: &Fleet, database: &Database, member: &Member) -> Str
     if !away.is_empty() {
         return format!(
             "connect what is not seen before it is judged, for its pod may run there: {}. Nothing is removed until then",
-            away.join(", ")
+            away.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         );
     }
     let has_pd = |of: &&ObjectRef| fleet.tidb_cluster(of).is_some_and(|tc| tc.spec.pd.is_some());

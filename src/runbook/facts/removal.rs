@@ -133,7 +133,7 @@ fn not_seen(fleet: &Fleet, database: &Database) -> Vec<String> {
         let namespace = to.namespace.as_deref().unwrap_or(tc.namespace());
         Some(format!("TidbCluster {namespace}/{}, which {of} joined", to.name))
     });
-    database.away().into_iter().chain(joined).collect()
+    database.away().iter().map(ToString::to_string).chain(joined).collect()
 }
 
 /// Components with instances here and nowhere else in the Database, by title.

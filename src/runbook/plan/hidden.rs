@@ -8,7 +8,7 @@
 
 use serde_json::Value;
 
-use crate::fleet::database::{Database, database_of, referenced};
+use crate::fleet::database::{Away, Database, database_of, referenced};
 use crate::fleet::object::ObjectKind;
 use crate::runbook::Observation;
 use crate::runbook::actions::Action;
@@ -60,10 +60,11 @@ fn hidden(database: &Database, lost: Option<&Value>, seen: &Observation) -> Vec<
         .away()
         .into_iter()
         // With a cluster went its stores.
-        .filter(|what| match what.strip_prefix("PD member ") {
-            Some(name) => !lost.contains(&name),
-            None => !given,
+        .filter(|what| match what {
+            Away::Member(name) => !lost.contains(&name.as_str()),
+            Away::Store(_) => !given,
         })
+        .map(|what| what.to_string())
         .collect();
     if database.members.is_empty() {
         // Without a word of PD all that is known is what the TidbClusters say of each other.
