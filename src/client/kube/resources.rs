@@ -108,7 +108,7 @@ pub(in crate::client) async fn events<K: Kind>(
         let event = match line {
             Ok(line) if line.trim().is_empty() => None,
             Ok(line) => Some(event(&server, &line)),
-            Err(error) => Some(Err(RequestError::cut(crate::client::wire::request_error::transport(&server, &error)))),
+            Err(error) => Some(Err(RequestError::broken(&server, &error))),
         };
         futures::future::ready(event)
     }))

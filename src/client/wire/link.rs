@@ -326,9 +326,10 @@ impl Link {
         let response = built.client.send(with_bearer(request, built).map(Body::from)).await;
         let response = response.map_err(|error| self.failed(built, &error))?;
         let (parts, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_LIMIT).collect().await.map_err(|error| {
-            RequestError::cut(crate::client::wire::request_error::transport(self.server(), error.as_ref()))
-        })?;
+        let body = Limited::new(body, ANSWER_LIMIT)
+            .collect()
+            .await
+            .map_err(|error| RequestError::broken(self.server(), error.as_ref()))?;
         Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 
@@ -407,7 +408,7 @@ impl Link {
     fn failed(&self, built: &Built, error: &kube::Error) -> RequestError {
         let trouble = RequestError::from_kube(self.server(), error);
         match &built.proxy {
-            Some(proxy) if !trouble.sent && !trouble.is_tls() && trouble.kind == RequestErrorKind::Unreachable => {
+            Some(proxy) if !trouble.sent && !trouble.tls && trouble.kind == RequestErrorKind::Unreachable => {
                 RequestError::from_kube(&proxy.named(self.server()), error)
             }
             Some(_) | None => trouble,

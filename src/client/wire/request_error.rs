@@ -44,11 +44,13 @@ pub struct RequestError {
     pub status: Option<u16>,
     /// How long the server asked us to stay away (`Retry-After`).
     pub retry_after: Option<Duration>,
+    /// TLS failed: then there was a server (or a proxy) that answered.
+    pub(in crate::client) tls: bool,
 }
 
 impl RequestError {
     pub(in crate::client) fn unsent(kind: RequestErrorKind, sentence: impl Into<String>) -> Self {
-        Self { kind, sentence: sentence.into(), sent: false, status: None, retry_after: None }
+        Self { kind, sentence: sentence.into(), sent: false, status: None, retry_after: None, tls: false }
     }
 
     pub(in crate::client) fn cut(sentence: impl Into<String>) -> Self {
@@ -58,7 +60,14 @@ impl RequestError {
             sent: true,
             status: None,
             retry_after: None,
+            tls: false,
         }
+    }
+
+    /// Of a request, or an answer, that broke off on the way.
+    pub(in crate::client) fn broken(server: &str, error: &(dyn StdError + 'static)) -> Self {
+        let Transport { sentence, tls } = transport(server, error);
+        Self { tls, ..Self::cut(sentence) }
     }
 
     /// From an answer that is not a success. `body` is a Kubernetes `Status`, or anything at all.
@@ -79,7 +88,7 @@ impl RequestError {
             410 => (RequestErrorKind::Expired, format!("{server} has forgotten that point: {}", said("expired"))),
             _ => (RequestErrorKind::Answered, format!("{server} answered {code}: {}", said("no reason given"))),
         };
-        Self { kind, sentence, sent: true, status: Some(code), retry_after: None }
+        Self { kind, sentence, sent: true, status: Some(code), retry_after: None, tls: false }
     }
 
     /// From kube's error. A request whose connection was never made was not sent.
@@ -96,23 +105,11 @@ impl RequestError {
                     let unsent = inner
                         .downcast_ref::<hyper_util::client::legacy::Error>()
                         .is_some_and(hyper_util::client::legacy::Error::is_connect);
-                    let sentence = transport(server, inner.as_ref());
-                    Self {
-                        kind: RequestErrorKind::Unreachable,
-                        sentence,
-                        sent: !unsent,
-                        status: None,
-                        retry_after: None,
-                    }
+                    Self { sent: !unsent, ..Self::broken(server, inner.as_ref()) }
                 }
             },
-            other => Self::cut(transport(server, other)),
+            other => Self::broken(server, other),
         }
-    }
-
-    /// Whether TLS failed: then there was a server (or a proxy) that answered.
-    pub(in crate::client) fn is_tls(&self) -> bool {
-        self.sentence.starts_with("TLS with ")
     }
 
     pub fn freshness(&self) -> Freshness {
@@ -141,35 +138,47 @@ fn without_object(message: &str) -> String {
     }
 }
 
-/// One sentence for a transport error: the first thing in its chain that a person can act on.
-pub(in crate::client) fn transport(server: &str, error: &(dyn StdError + 'static)) -> String {
+/// A transport error, as one sentence.
+struct Transport {
+    sentence: String,
+    /// It is TLS that failed.
+    tls: bool,
+}
+
+/// The first thing in the chain of a transport error that a person can act on.
+fn transport(server: &str, error: &(dyn StdError + 'static)) -> Transport {
+    let plainly = |sentence: String| Transport { sentence, tls: false };
     let mut deepest = error.to_string();
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(tls) = tls_words::inside(current) {
             let words = tls_words::words(tls, "the kubeconfig's certificate-authority");
-            return format!("TLS with {server} failed: {}", plain(&words));
+            return Transport { sentence: format!("TLS with {server} failed: {}", plain(&words)), tls: true };
         }
         if let Some(io) = current.downcast_ref::<io::Error>() {
             match io.kind() {
-                io::ErrorKind::ConnectionRefused => return format!("{server} refuses connections; is it running?"),
-                io::ErrorKind::TimedOut => return format!("no connection to {server} within the time allowed"),
+                io::ErrorKind::ConnectionRefused => {
+                    return plainly(format!("{server} refuses connections; is it running?"));
+                }
+                io::ErrorKind::TimedOut => {
+                    return plainly(format!("no connection to {server} within the time allowed"));
+                }
                 io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-                    return format!("{server} cut the connection");
+                    return plainly(format!("{server} cut the connection"));
                 }
                 _ => {}
             }
         }
         deepest = current.to_string();
         if deepest.contains("dns error") || deepest.contains("failed to lookup") {
-            return format!("the name of {server} does not resolve");
+            return plainly(format!("the name of {server} does not resolve"));
         }
         if deepest.contains("invalid HTTP version") {
-            return format!("{server} does not answer in plain HTTP: write https:// where it speaks TLS");
+            return plainly(format!("{server} does not answer in plain HTTP: write https:// where it speaks TLS"));
         }
         next = current.source();
     }
-    format!("the connection to {server} failed: {}", plain(&deepest))
+    plainly(format!("the connection to {server} failed: {}", plain(&deepest)))
 }
 
 #[cfg(test)]
@@ -205,10 +214,12 @@ mod tests {
     #[test]
     fn transport_errors_name_the_server() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert!(transport("https://east", &refused).contains("https://east refuses connections"));
+        assert!(transport("https://east", &refused).sentence.contains("https://east refuses connections"));
         let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
-        assert!(transport("https://east", &tls).starts_with("TLS with https://east failed"));
+        let failed = RequestError::broken("https://east", &tls);
+        assert!(failed.tls && failed.sentence.starts_with("TLS with https://east failed"), "{failed:?}");
+        assert!(!RequestError::broken("https://east", &refused).tls);
         let dns = io::Error::other("failed to lookup address information: Name or service not known");
-        assert!(transport("https://nowhere", &dns).contains("does not resolve"));
+        assert!(transport("https://nowhere", &dns).sentence.contains("does not resolve"));
     }
 }
