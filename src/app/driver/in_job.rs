@@ -14,7 +14,7 @@ use super::{Driver, GateAnswer, Reply, RunChannels, copies, end, tell};
 use crate::app::exit_codes::Exit;
 use crate::app::message::{RunEnd, RunMessage};
 use crate::client::jobs::reach;
-use crate::client::kube::identity::Named;
+use crate::client::kube::identity::{Named, is_at};
 use crate::client::share::found_runs;
 use crate::client::share::lease;
 use crate::client::share::open_run::{self, Head};
@@ -288,9 +288,8 @@ impl Task {
 
     /// Whether a run with these records is still this Job's to drive. `Err`: how it ends here.
     fn still_ours(&self, records: &[Record], lines: &str) -> Result<(), RunEnd> {
-        let (run, last, own) = (&self.run, last_driver(records).unwrap_or_default(), self.host());
-        let ours = last.strip_suffix(&own).is_some_and(|user| user.ends_with(" on "));
-        if ours || self.after.as_deref() == Some(line_hash(lines).as_str()) {
+        let (run, last) = (&self.run, last_driver(records).unwrap_or_default());
+        if is_at(&last, &self.host()) || self.after.as_deref() == Some(line_hash(lines).as_str()) {
             return Ok(());
         }
         let sentence =

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use crate::client::kube::identity::is_at;
 use crate::runbook::plan::Gate;
 use crate::runbook::run::record::{Event, Record};
 
@@ -42,7 +43,7 @@ impl<'a> Answers<'a> {
     /// Notes what earlier pods of the same Job have sent; what was sent before was known to whoever answered. `host`: what
     /// stands in the place of their machine.
     pub fn spend_on(&self, records: &[Record], host: &str) {
-        let own = |record: &&Record| matches!(&record.event, Event::Leased { by, .. } if by.strip_suffix(host).is_some_and(|user| user.ends_with(" on ")));
+        let own = |record: &&Record| matches!(&record.event, Event::Leased { by, .. } if is_at(by, host));
         records.iter().skip_while(|record| !own(record)).for_each(|record| self.spend(record));
     }
 }

@@ -65,9 +65,18 @@ impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.host.as_str() {
             "" => write!(f, "{}", self.user),
-            host => write!(f, "{} on {host}", self.user),
+            host => write!(f, "{}{ON}{host}", self.user),
         }
     }
+}
+
+/// Between the name of somebody and that of their machine.
+const ON: &str = " on ";
+
+/// Whether what a record says of who drives a run ([`Identity`] as it is printed) is said of this machine, whoever it was. A
+/// record has the two in one text: the machine is known, so it is compared and never cut out of there.
+pub fn is_at(by: &str, host: &str) -> bool {
+    by.strip_suffix(host).is_some_and(|user| user.ends_with(ON))
 }
 
 async fn review(link: &Link) -> Result<String, String> {
@@ -80,4 +89,24 @@ async fn review(link: &Link) -> Result<String, String> {
     let answer: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     let user = answer.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or_default();
     if user.is_empty() { Err("the server's answer names no user".to_owned()) } else { Ok(user.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_known_behind_whoever_drives() {
+        let by = |user: &str, host: &str| Identity { user: user.into(), host: host.into() }.to_string();
+        for (by, ours) in [
+            (by("ann", "Job east/ops/x"), true),
+            (by("ann on call", "Job east/ops/x"), true),
+            (by("ann", "laptop"), false),
+            (by("ann", "my Job east/ops/x"), false),
+            (by("Job east/ops/x", ""), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_at(&by, "Job east/ops/x"), ours, "{by}");
+        }
+    }
 }
