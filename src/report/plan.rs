@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::markdown::{block, cell, code};
 use crate::counted::counted;
 use crate::fleet::kubectl::quote;
-use crate::runbook::action::Reversibility;
+use crate::runbook::action::{Request, Reversibility};
 use crate::runbook::actions::Action;
 use crate::runbook::actions::requests::manifest;
 use crate::runbook::actions::{CreateObject, UpdatePeerUrl, WayBack};
@@ -152,7 +152,7 @@ fn step_text(out: &mut String, number: usize, step: &PlannedStep) {
 
 /// What an API server could rehearse; PD has no dry run.
 fn of_kubernetes(step: &PlannedStep) -> bool {
-    step.requests.iter().any(|request| request.path.starts_with("/api"))
+    step.requests.iter().any(Request::to_api_server)
 }
 
 /// Each request with its body, where it has one; a manifest as YAML.

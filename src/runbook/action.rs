@@ -54,6 +54,13 @@ pub struct Request {
     pub body: Value,
 }
 
+impl Request {
+    /// Goes to the API server itself, and not through a tunnel to a pod.
+    pub fn to_api_server(&self) -> bool {
+        self.pod.is_none()
+    }
+}
+
 /// What came back when an action was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
@@ -104,6 +111,14 @@ pub fn version_request(url: &str) -> Vec<String> {
     let tls: &[&str] = if url.starts_with("https://") { &CERTIFICATE } else { &[] };
     let fixed = ["wget", "-qO-", "-T", "5"].iter().chain(tls).map(|word| (*word).to_owned());
     fixed.chain([format!("{url}/version")]).collect()
+}
+
+/// Begins the name under which tidepilot writes.
+pub const OWN_HAND: &str = "tidepilot/";
+
+/// Names the run that writes, in managedFields and in audit logs.
+pub fn field_manager(run: &str) -> String {
+    format!("{OWN_HAND}{run}")
 }
 
 /// Stands in a plan where the run's id will be: a label's value, and who made what is deleted.

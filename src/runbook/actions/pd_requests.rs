@@ -38,11 +38,24 @@ pub(in crate::runbook) fn asked(target: &ObjectRef, method: &str, path: &str, tl
     forward::line(target, &format!("{}-pd-0", target.name), &format!("{method} {}", quote(path)), tls)
 }
 
+/// Where v2 has the members, and v3 the cluster's requests.
+const MEMBERS_V2: &str = "/v2/members";
+const CLUSTER_V3: &str = "/v3/cluster";
+
+/// The API of a membership request by its path: all that a plan keeps of it.
+pub(in crate::runbook) fn api_of(path: &str) -> Option<MembershipApi> {
+    [(MEMBERS_V2, MembershipApi::V2), (CLUSTER_V3, MembershipApi::V3)]
+        .into_iter()
+        .find_map(|(start, api)| path.starts_with(start).then_some(api))
+}
+
 /// Method, path and body of a membership update (`domain.md` §3.2, §3.3).
 pub fn update_request(id: MemberId, to: &[String], api: MembershipApi) -> (&'static str, String, Value) {
     match api {
-        MembershipApi::V2 => ("PUT", format!("/v2/members/{}", id.hex()), json!({"peerURLs": to})),
-        MembershipApi::V3 => ("POST", "/v3/cluster/member/update".into(), json!({"ID": id.decimal(), "peerURLs": to})),
+        MembershipApi::V2 => ("PUT", format!("{MEMBERS_V2}/{}", id.hex()), json!({"peerURLs": to})),
+        MembershipApi::V3 => {
+            ("POST", format!("{CLUSTER_V3}/member/update"), json!({"ID": id.decimal(), "peerURLs": to}))
+        }
     }
 }
 
@@ -56,5 +69,9 @@ mod tests {
         let id = MemberId(11_669_882_833_499_745_300);
         assert_eq!(update_request(id, &to, MembershipApi::V2).1, "/v2/members/a1f3c09b7d2e6c14");
         assert_eq!(update_request(id, &to, MembershipApi::V3).2["ID"], "11669882833499745300");
+        for api in [MembershipApi::V2, MembershipApi::V3] {
+            assert_eq!(api_of(&update_request(id, &to, api).1), Some(api));
+        }
+        assert_eq!(api_of(&member_path(id)), None, "PD's own API");
     }
 }

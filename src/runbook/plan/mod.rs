@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{Request, Reversibility};
-use super::actions::Action;
+use super::actions::pd_requests::api_of;
+use super::actions::{Action, forward};
 use super::image::Image;
 use crate::counted::counted;
 use crate::fleet::ObjectRef;
@@ -286,16 +287,12 @@ impl PlannedStep {
     /// The line that a person would type instead, made from the action: what a record holds in its place may be anybody's.
     pub fn by_hand(&self) -> String {
         // Whether PD speaks TLS is all that is taken from there.
-        self.action.command(self.membership_api(), self.command.contains("--cacert "))
+        self.action.command(self.membership_api(), forward::speaks_tls(&self.command))
     }
 
     /// How the membership was to be changed when the plan was made.
     pub fn membership_api(&self) -> Option<MembershipApi> {
-        self.requests.iter().find_map(|request| match request.path.as_str() {
-            path if path.starts_with("/v2/members") => Some(MembershipApi::V2),
-            path if path.starts_with("/v3/cluster") => Some(MembershipApi::V3),
-            _ => None,
-        })
+        self.requests.iter().find_map(|request| api_of(&request.path))
     }
 }
 
