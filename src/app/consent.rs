@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::bars::Bar;
 use super::choices::still;
 use super::message::Effect;
 use super::run_view::RunView;
@@ -97,19 +98,13 @@ impl App {
         }
     }
 
-    /// The open run that enter on the plan leads to, where it cannot start one.
-    pub(super) fn barred_by(&self) -> Option<&Standing> {
-        self.session_bars().is_none().then(|| self.kept_out()).flatten()
-    }
-
     pub(super) fn ask_start(&mut self) {
-        let barred = self.barred_by().cloned();
-        if let Some(why) = self.cannot_start() {
-            if let Some(run) = barred {
-                self.open_run(run);
+        if let Some(bar) = self.bar() {
+            let (level, sentence) = (bar.level(), bar.sentence());
+            if let Bar::OpenRun(run) = bar {
+                self.open_run(run.clone());
             }
-            self.say(self.level_of_bar(), why);
-            return;
+            return self.say(level, sentence);
         }
         let Some(plan) = self.plan.clone() else { return };
         let question = match plan.changes() {
@@ -139,13 +134,6 @@ impl App {
             go: false,
             effect: Box::new(Effect::Start(plan)),
         });
-    }
-
-    /// How the reason why a plan cannot be started is to be taken: that all is so already is none of refusal.
-    pub fn level_of_bar(&self) -> Level {
-        let plan = self.plan.as_ref();
-        let idle = plan.is_some_and(|plan| plan.nothing_to_do() && plan.refusals().next().is_none());
-        if idle && self.session_bars().is_none() && self.kept_out().is_none() { Level::Good } else { Level::Bad }
     }
 
     /// The open run that a start would be refused for. One that may wait beside certificates keeps those out no more.
@@ -384,17 +372,4 @@ impl App {
         self.go(View::Plan);
         self.screen_mut().scroll = 0;
     }
-}
-
-/// Why a plan cannot be started beside this run, and where enter leads instead.
-pub(super) fn kept_out_words(run: &Standing) -> String {
-    let id = &run.run;
-    let held = match &run.drives {
-        Drives::Holds(who) => format!("{who} holds the Database, run {id} is open"),
-        Drives::Here => format!("run {id} is open, and another process here drives it"),
-        Drives::NotKnown => format!("run {id} is open, and who drives it is not known"),
-        Drives::Gone(who) => format!("run {id} is open and paused; {who}, who drove it, is gone"),
-        Drives::Nobody => format!("run {id} is open and paused"),
-    };
-    format!("refused: {held}; enter shows that run")
 }

@@ -5,6 +5,7 @@
 
 use crossterm::event::KeyEvent;
 
+use super::bars::Bar;
 use super::keymap::{Binding, Command, Group, Scope, bindings, elsewhere, name};
 use super::objects::nothing_here;
 use super::rows::Item;
@@ -95,7 +96,7 @@ impl App {
     /// What a key does here and now.
     fn label(&self, binding: &Binding) -> &'static str {
         match binding.command {
-            Command::Start if self.barred_by().is_some() => "the open run",
+            Command::Start if matches!(self.bar(), Some(Bar::OpenRun(_))) => "the open run",
             Command::PreviousLogs if matches!(self.view(), View::Logs { previous: true, .. }) => "current",
             Command::Runbooks if self.may_restart() => "runbooks, restart (delete) this pod",
             Command::Open => self.opens(binding.label),
@@ -107,7 +108,7 @@ impl App {
     /// Whether a binding is worth naming: its key does something.
     fn offers(&self, binding: &Binding) -> bool {
         match binding.command {
-            Command::Start => self.plan.is_some() && (self.cannot_start().is_none() || self.barred_by().is_some()),
+            Command::Start => matches!(self.bar(), None | Some(Bar::OpenRun(_))),
             Command::Approve => self.cannot_approve().is_none(),
             Command::Overrule => self.can_be_overruled().is_some(),
             Command::AnswerGate => self.run.as_ref().is_some_and(|run| run.gate.is_some() || !run.offers().is_empty()),

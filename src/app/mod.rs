@@ -8,6 +8,7 @@
 
 pub mod approvals;
 pub mod asked;
+pub mod bars;
 mod changes;
 pub mod choices;
 pub mod closeup;
@@ -68,7 +69,6 @@ use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
-use crate::counted::counted;
 use crate::fleet::certificate_list::Certificate;
 use crate::fleet::database::Database;
 use crate::fleet::database::kept::KeptDatabases;
@@ -78,7 +78,6 @@ use crate::hazards::Checked;
 use crate::runbook::plan::Plan;
 use crate::runbook::run::standing::Standing;
 use approvals::Approving;
-use consent::kept_out_words;
 use form::Form;
 use helping::Known;
 use keymap::Scope;
@@ -346,54 +345,6 @@ impl App {
         if self.told.len() > screen::TOLD {
             self.told.pop_front();
         }
-    }
-
-    /// Why the plan on the screen cannot be started; one sentence.
-    pub fn cannot_start(&self) -> Option<String> {
-        if let Some(why) = self.session_bars() {
-            return Some(why);
-        }
-        if let Some(run) = self.kept_out() {
-            return Some(kept_out_words(run));
-        }
-        let plan = self.plan.as_ref()?;
-        if plan.refusals().next().is_none() && plan.nothing_to_do() {
-            return Some("nothing to do: every step is already so, and nothing is started".to_owned());
-        }
-        let refused = plan.refusals().count();
-        (refused > 0).then(|| {
-            format!(
-                "refused by {refused} of {}; nothing can be sent",
-                counted(plan.checks.iter().filter(|check| check.applies()).count(), "check")
-            )
-        })
-    }
-
-    /// Why this session starts no run, whatever the plan found.
-    pub(crate) fn session_bars(&self) -> Option<String> {
-        let Some(plan) = &self.plan else { return Some("there is no plan yet".into()) };
-        if self.options.read_only {
-            return Some(self.read_only_words("start a run"));
-        }
-        if let Some(context) = plan.contexts.iter().find(|context| self.is_read_only(context)) {
-            return Some(format!("read-only: the configuration allows no writes to {context}"));
-        }
-        if let Some(run) = self.run.as_ref().filter(|run| run.driving) {
-            return Some(format!(
-                "run {} is under way, one at a time: `:progress` shows it, p there pauses it",
-                run.id()
-            ));
-        }
-        None
-    }
-
-    /// Why a read-only session does not do that, and what would: what was done with a word here is not undone by an option.
-    pub(crate) fn read_only_words(&self, what: &str) -> String {
-        let way = match self.sealed {
-            true => "it was made so by :read-only, and only a new console is not",
-            false => "start one without --read-only, and without readOnly in the configuration, for that",
-        };
-        format!("read-only: this session cannot {what}; {way}")
     }
 
     /// Whether the configuration makes this context read-only.

@@ -100,10 +100,10 @@ fn head(page: &mut Page, app: &App, theme: Theme, plan: &Plan, room: usize) {
         let words = format!("run {} is open on this Database already: R", run.run);
         page.hang(vec![head], &words, theme.level(Level::Working), room);
     }
-    if let Some(why) = app.cannot_start() {
-        let level = app.level_of_bar();
+    if let Some(bar) = app.bar() {
+        let level = bar.level();
         let head = span(format!("  {} ", theme.glyph(level)), theme.level(level));
-        page.hang(vec![head], &why, theme.level(level), room);
+        page.hang(vec![head], &bar.sentence(), theme.level(level), room);
     }
 }
 
