@@ -18,6 +18,7 @@ use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::write::{ManagedKind, NotStored, rehearse_store, store};
+use crate::runbook::action::field_manager;
 
 /// A segment takes no further line once it would pass this; one line alone may be longer.
 const SEGMENT: usize = 96 * 1024;
@@ -107,7 +108,7 @@ impl Head {
         };
         let written = match &self.written {
             None => "the API server notes no writer".to_owned(),
-            Some(Written { manager, at }) if *manager == format!("tidepilot/{}", self.run) => {
+            Some(Written { manager, at }) if *manager == field_manager(&self.run) => {
                 format!("last written {at} by tidepilot")
             }
             Some(Written { manager, at }) => format!("last written {at} by {manager}, WHICH IS NOT TIDEPILOT"),

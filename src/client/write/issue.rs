@@ -11,7 +11,7 @@ use crate::client::certificates::signing::{Ask, Material};
 use crate::client::certificates::{cfssl, signing};
 use crate::client::kube::objects::redacted;
 use crate::client::wire::link::{Link, Links};
-use crate::client::wire::permit::WritePermit;
+use crate::client::write::request::Writing;
 use crate::client::write::{fence, objects, version_of};
 use crate::client::{certificates, now};
 use crate::fleet::ObjectRef;
@@ -23,33 +23,56 @@ use crate::runbook::actions::requests::issued_secret;
 use crate::runbook::actions::{IssueCa, IssueCertificate};
 use serde_json::Value;
 
-/// Carries out `IssueCa` and `IssueCertificate`.
-pub(super) async fn issue(links: &Links, link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let mut made = made(links, action).await?;
-    let replaced = match action {
-        Action::IssueCertificate(IssueCertificate { target, replaces: Some(replaces), .. }) => {
-            Some(replaced(link, target, replaces).await?)
+/// Carries out `IssueCa`.
+pub(super) async fn authority(writing: Writing<'_>, ca: &IssueCa) -> Result<Answer, String> {
+    let IssueCa { target, common_name, organization, days, signer } = ca;
+    let organization = organization.as_deref();
+    let ask = Ask { common_name, organization, hosts: &[], usages: Default::default(), days: *days };
+    let made = match signer {
+        Signer::Builtin => signing::authority(&ask, now()),
+        Signer::Cfssl { folder } => cfssl::authority(&ask, Path::new(folder), &target.name).await,
+    }?;
+    proved(writing.action, &made)?;
+    store(writing, &issued_secret(target, &made.data())).await
+}
+
+/// Carries out `IssueCertificate`.
+pub(super) async fn certificate(
+    links: &Links,
+    writing: Writing<'_>,
+    certificate: &IssueCertificate,
+) -> Result<Answer, String> {
+    let mut made = made(links, certificate).await?;
+    let target = &certificate.target;
+    let body = match &certificate.replaces {
+        None => {
+            proved(writing.action, &made)?;
+            issued_secret(target, &made.data())
         }
-        _ => None,
-    };
-    if let Some((_, old)) = &replaced {
-        made = made.trusting(old.get("ca.crt").map_or(&[], Vec::as_slice), now());
-    }
-    let faults = action.faults_of_issued(&certificates::facts(&made.values()), now());
-    if let Some(fault) = faults.first() {
-        return Err(format!("what was made is not what was asked for, so it was not stored: {fault}"));
-    }
-    let body = match &replaced {
-        None => issued_secret(action.target(), &made.data()),
-        Some((version, _)) => {
-            let planned = action.requests("", version, None).into_iter().next();
+        Some(replaces) => {
+            let (version, old) = replaced(writing.link, target, replaces).await?;
+            made = made.trusting(old.get("ca.crt").map_or(&[], Vec::as_slice), now());
+            proved(writing.action, &made)?;
+            let planned = writing.action.requests("", &version, None).into_iter().next();
             let mut body = planned.ok_or("the action has no request")?.body;
             body["data"] = made.data();
             body
         }
     };
-    let until = fence(permit).await?;
-    objects::answer(link, objects::send(link, permit.run(), action, &body, Some(until)).await)
+    store(writing, &body).await
+}
+
+/// By the very rules that judge it afterwards.
+fn proved(action: &Action, made: &Material) -> Result<(), String> {
+    match action.faults_of_issued(&certificates::facts(&made.values()), now()).first() {
+        Some(fault) => Err(format!("what was made is not what was asked for, so it was not stored: {fault}")),
+        None => Ok(()),
+    }
+}
+
+async fn store(writing: Writing<'_>, body: &Value) -> Result<Answer, String> {
+    let until = fence(writing.permit).await?;
+    objects::answer(writing.link, writing.send("", Some(body), Some(until)).await)
 }
 
 /// The version and the values of the Secret that is replaced. The server checks that it is still that version when the new
@@ -72,41 +95,20 @@ async fn replaced(
     Ok((version_of(&found), values))
 }
 
-async fn made(links: &Links, action: &Action) -> Result<Material, String> {
-    match action {
-        Action::IssueCa(IssueCa { target, common_name, organization, days, signer }) => {
-            let organization = organization.as_deref();
-            let ask = Ask { common_name, organization, hosts: &[], usages: Default::default(), days: *days };
-            match signer {
-                Signer::Builtin => signing::authority(&ask, now()),
-                Signer::Cfssl { folder } => cfssl::authority(&ask, Path::new(folder), &target.name).await,
-            }
-        }
-        Action::IssueCertificate(IssueCertificate {
-            target,
-            authority,
-            common_name,
-            organization,
-            hosts,
-            usages,
-            days,
-            signer,
-            ..
-        }) => {
-            let id = ObjectId::new(ObjectKind::Secret, authority);
-            let secret: Value = links
-                .need(&authority.context)?
-                .get(&id.path())
-                .await
-                .map_err(|trouble| format!("{authority}: {}", trouble.sentence))?;
-            let values = certificates::values(&secret);
-            let organization = organization.as_deref();
-            let ask = Ask { common_name, organization, hosts, usages: usages.clone(), days: *days };
-            match signer {
-                Signer::Builtin => signing::certificate(&ask, &authority.to_string(), &values, now()),
-                Signer::Cfssl { folder } => cfssl::certificate(&ask, Path::new(folder), &target.name, &values).await,
-            }
-        }
-        _ => Err("this action makes no certificate".into()),
+async fn made(links: &Links, certificate: &IssueCertificate) -> Result<Material, String> {
+    let IssueCertificate { target, authority, common_name, organization, hosts, usages, days, signer, .. } =
+        certificate;
+    let id = ObjectId::new(ObjectKind::Secret, authority);
+    let secret: Value = links
+        .need(&authority.context)?
+        .get(&id.path())
+        .await
+        .map_err(|trouble| format!("{authority}: {}", trouble.sentence))?;
+    let values = certificates::values(&secret);
+    let organization = organization.as_deref();
+    let ask = Ask { common_name, organization, hosts, usages: usages.clone(), days: *days };
+    match signer {
+        Signer::Builtin => signing::certificate(&ask, &authority.to_string(), &values, now()),
+        Signer::Cfssl { folder } => cfssl::certificate(&ask, Path::new(folder), &target.name, &values).await,
     }
 }

@@ -5,12 +5,13 @@
 //! never a failure; nothing is sent twice. Not here: whether to send, and whether it took effect.
 //!
 //! Single objects are in [`objects`], certificates in [`issue`], PD's membership in [`pd_writes`]; what refuses a write
-//! that comes late in [`moved`]; a token for a ServiceAccount in [`token`].
+//! that comes late in [`moved`]; a token for a ServiceAccount in [`token`]; how a request leaves in [`request`].
 
 mod issue;
 mod moved;
 mod objects;
 mod pd_writes;
+mod request;
 pub mod token;
 
 pub use moved::move_version;
@@ -20,22 +21,18 @@ use std::time::Duration;
 use http::{Request, StatusCode};
 use serde_json::Value;
 
-use crate::client::encode;
 use crate::client::wire::link::{Link, Links};
 use crate::client::wire::permit::Lost;
 use crate::client::wire::permit::WritePermit;
-use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
 use crate::client::wire::timing::Until;
+use crate::client::write::request::Writing;
 use crate::fleet::{Fleet, ObjectRef};
 use crate::runbook::action::Answer;
-use crate::runbook::actions::Action;
 use crate::runbook::actions::merge;
 use crate::runbook::actions::requests::tidb_cluster_path;
-use crate::runbook::actions::{
-    CopySecret, CreateObject, PatchTidbCluster, RemovePdMember, TransferPdLeader, UpdatePeerUrl,
-};
+use crate::runbook::actions::{Action, PatchTidbCluster};
 
 /// Asks the server what the patch would give, storing nothing. `None` for actions that have no dry run.
 pub async fn rehearse(
@@ -44,13 +41,27 @@ pub async fn rehearse(
     run: &str,
     action: &Action,
 ) -> Result<Option<Value>, String> {
-    if let Action::CreateObject(CreateObject { target, .. }) = action {
-        return objects::rehearse(writable(links, permit, run, target)?, run, action).await.map(Some);
-    }
-    let Action::PatchTidbCluster(PatchTidbCluster { target, uid, merge }) = action else { return Ok(None) };
-    let link = writable(links, permit, run, target)?;
+    let writing = || Ok::<_, String>(Writing { link: writable(links, permit, run, action.target())?, permit, action });
+    let PatchTidbCluster { target, uid, merge } = match action {
+        Action::CreateObject(create) => return objects::rehearse(writing()?, create).await.map(Some),
+        Action::PatchTidbCluster(patch) => patch,
+        Action::UpdatePeerUrl(_)
+        | Action::TransferPdLeader(_)
+        | Action::RemovePdMember(_)
+        | Action::DeleteObject(_)
+        | Action::CopySecret(_)
+        | Action::IssueCa(_)
+        | Action::IssueCertificate(_)
+        | Action::WaitRollout(_)
+        | Action::ProbePeerUrl(_)
+        | Action::NetProbe(_)
+        | Action::Await(_)
+        | Action::Manual(_) => return Ok(None),
+    };
+    let writing = writing()?;
+    let link = writing.link;
     let current = current(link, target, uid).await?;
-    let asked = send_patch(link, run, action, &version_of(&current), None).await;
+    let asked = writing.send(&version_of(&current), None, None).await;
     let reply = asked.map_err(|trouble| trouble.sentence)?;
     let result: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
     match dropped(merge, &result).as_slice() {
@@ -67,22 +78,20 @@ pub async fn perform(links: &Links, permit: &WritePermit, run: &str, action: &Ac
         Ok(link) => link,
         Err(reason) => return Answer::Refused { reason },
     };
+    let writing = Writing { link, permit, action };
     let done = match action {
-        Action::PatchTidbCluster(PatchTidbCluster { target, .. }) => patch(link, permit, action, target, seen).await,
-        Action::UpdatePeerUrl(UpdatePeerUrl { target, .. }) => {
-            pd_writes::update_peer_url(link, permit, action, target, seen).await
-        }
-        Action::TransferPdLeader(TransferPdLeader { target, .. })
-        | Action::RemovePdMember(RemovePdMember { target, .. }) => {
-            pd_writes::tell_pd(link, permit, action, target, seen).await
-        }
-        Action::CreateObject(_) => objects::create(link, permit, action).await,
-        Action::DeleteObject(_) => objects::delete(link, permit, action).await,
-        Action::CopySecret(CopySecret { from, .. }) => match links.need(&from.context) {
-            Ok(source) => objects::copy_secret(source, link, permit, action).await,
+        Action::PatchTidbCluster(what) => patch(writing, what, seen).await,
+        Action::UpdatePeerUrl(update) => pd_writes::update_peer_url(link, permit, update, seen).await,
+        Action::TransferPdLeader(transfer) => pd_writes::transfer_leader(link, permit, transfer, seen).await,
+        Action::RemovePdMember(remove) => pd_writes::remove_member(link, permit, remove, seen).await,
+        Action::CreateObject(create) => objects::create(writing, create).await,
+        Action::DeleteObject(delete) => objects::delete(link, permit, delete).await,
+        Action::CopySecret(copy) => match links.need(&copy.from.context) {
+            Ok(source) => objects::copy_secret(source, writing, copy).await,
             Err(reason) => Err(reason),
         },
-        Action::IssueCa(_) | Action::IssueCertificate(_) => issue::issue(links, link, permit, action).await,
+        Action::IssueCa(ca) => issue::authority(writing, ca).await,
+        Action::IssueCertificate(certificate) => issue::certificate(links, writing, certificate).await,
         Action::WaitRollout(_)
         | Action::ProbePeerUrl(_)
         | Action::NetProbe(_)
@@ -181,19 +190,12 @@ fn to_store(
     permit.covers(link.context()).map_err(refused)?;
     let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
     let (name, namespace) = (text("/metadata/name"), text("/metadata/namespace"));
-    let dry = if dry_run { "&dryRun=All" } else { "" };
-    let query = format!("fieldManager={}{dry}", encode(&field_manager(permit.run())));
-    let path = kind.path(namespace);
-    let request = match text("/metadata/resourceVersion") {
-        "" => Request::post(format!("{path}?{query}")),
-        _ => Request::builder().method(http::Method::PUT).uri(format!("{path}/{name}?{query}")),
+    let (path, query) = (kind.path(namespace), request::by(permit, dry_run));
+    let (method, uri) = match text("/metadata/resourceVersion") {
+        "" => ("POST", format!("{path}?{query}")),
+        _ => ("PUT", format!("{path}/{name}?{query}")),
     };
-    request
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header(http::header::ACCEPT, "application/json")
-        .extension(Mark::Write)
-        .body(object.to_string().into_bytes())
-        .map_err(|error| refused(error.to_string()))
+    request::request(method, &uri, "application/json", object)
 }
 
 /// Why one of our own objects was not stored, or is not known to be.
@@ -240,47 +242,9 @@ fn version_of(object: &Value) -> String {
     object.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Names who writes, in managedFields and in audit logs.
-pub fn field_manager(run: &str) -> String {
-    format!("tidepilot/{run}")
-}
-
-/// `until` as [`fence`] gave it; without, the server is only asked what it would do.
-async fn send_patch(
-    link: &Link,
-    run: &str,
-    action: &Action,
-    version: &str,
-    until: Option<Until>,
-) -> Result<Reply, RequestError> {
-    let refused = |why: String| RequestError::unsent(RequestErrorKind::Refused, why);
-    let manager = encode(&field_manager(run));
-    let planned = action.requests(&manager, version, None).into_iter().next();
-    let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
-    let dry = if until.is_none() { "&dryRun=All" } else { "" };
-    let request = Request::builder()
-        .method(planned.method.as_str())
-        .uri(format!("{}{dry}", planned.path))
-        .header(http::header::CONTENT_TYPE, planned.content_type)
-        .header(http::header::ACCEPT, "application/json")
-        .extension(Mark::Write)
-        .extension(until.unwrap_or_default())
-        .body(planned.body.to_string().into_bytes())
-        .map_err(|error| refused(error.to_string()))?;
-    link.call(request, link.limits().write).await
-}
-
-async fn patch(
-    link: &Link,
-    permit: &WritePermit,
-    action: &Action,
-    target: &ObjectRef,
-    seen: &Fleet,
-) -> Result<Answer, String> {
-    let Action::PatchTidbCluster(PatchTidbCluster { uid, merge, .. }) = action else {
-        return Err("not a patch".into());
-    };
-    let run = permit.run();
+async fn patch(writing: Writing<'_>, what: &PatchTidbCluster, seen: &Fleet) -> Result<Answer, String> {
+    let Writing { link, permit, .. } = writing;
+    let PatchTidbCluster { target, uid, merge } = what;
     let before = current(link, target, uid).await?;
     // What was decided on must still be there: the version sent is read only now.
     let decided = seen.tidb_cluster(target).and_then(|tc| serde_json::to_value(tc).ok());
@@ -289,7 +253,7 @@ async fn patch(
         return Err(format!("{target} was changed in the same fields since it was looked at; nothing was sent"));
     }
     let until = fence(permit).await?;
-    let mut sent = send_patch(link, run, action, &version_of(&before), Some(until)).await;
+    let mut sent = writing.send(&version_of(&before), None, Some(until)).await;
     if matches!(&sent, Ok(reply) if reply.status == StatusCode::CONFLICT) {
         // The operator writes status into the same object, so its version moves all the time. A conflict was not
         // applied; once more is right only if nobody touched what we are about to change.
@@ -298,7 +262,7 @@ async fn patch(
             return Err(format!("{target} was changed by somebody else in the same fields; plan again"));
         }
         let until = fence(permit).await?;
-        sent = send_patch(link, run, action, &version_of(&again), Some(until)).await;
+        sent = writing.send(&version_of(&again), None, Some(until)).await;
     }
     let reply = match sent {
         Ok(reply) => reply,

@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::client::wire::link::Links;
 use crate::client::wire::permit::WritePermit;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::write::{Verdict, current, fence, judge, send_patch, version_of, writable};
+use crate::client::write::request::Writing;
+use crate::client::write::{Verdict, current, fence, judge, version_of, writable};
 use crate::fleet::ObjectRef;
 use crate::runbook::actions::Action;
 use crate::runbook::actions::PatchTidbCluster;
@@ -34,6 +35,7 @@ pub async fn move_version(
     let value = format!("{run} {:08x}", rand::random::<u32>());
     let merge = json!({"metadata": {"annotations": {FENCE: value}}});
     let action = Action::PatchTidbCluster(PatchTidbCluster { target: target.clone(), uid: uid.to_owned(), merge });
+    let writing = Writing { link, permit, action: &action };
     let mut why = String::new();
     for _ in 0..ROUNDS {
         let found = match link.get::<serde_json::Value>(&tidb_cluster_path(target)).await {
@@ -45,7 +47,7 @@ pub async fn move_version(
             return Ok(());
         }
         let until = fence(permit).await?;
-        why = match send_patch(link, run, &action, &version_of(&found), Some(until)).await {
+        why = match writing.send(&version_of(&found), None, Some(until)).await {
             Ok(reply) if reply.status == StatusCode::CONFLICT => "it changes all the time".to_owned(),
             Ok(reply) => match judge(link, &reply) {
                 Verdict::Taken => return Ok(()),

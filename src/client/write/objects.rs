@@ -4,57 +4,29 @@
 //! values go from one cluster to the other through this file and nowhere else. Not here: TidbCluster patches
 //! ([`super`]); certificates ([`crate::client::write::issue`]); how an object is looked at (`client::kube::objects`).
 
-use http::Request;
 use serde_json::{Map, Value};
 
-use crate::client::encode;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
-use crate::client::wire::read_only_gate::Mark;
 use crate::client::wire::reply::Reply;
 use crate::client::wire::request_error::{RequestError, RequestErrorKind};
-use crate::client::wire::timing::Until;
-use crate::client::write::{Verdict, fence, field_manager, judge};
+use crate::client::write::request::{Writing, request};
+use crate::client::write::{Verdict, fence, judge};
 use crate::fleet::ObjectRef;
 use crate::fleet::object::{ObjectId, ObjectKind, differences, uid, written_by};
-use crate::runbook::action::Answer;
-use crate::runbook::actions::Action;
+use crate::runbook::action::{Answer, field_manager};
 use crate::runbook::actions::requests::{copied_secret, delete_options};
 use crate::runbook::actions::{CopySecret, CreateObject, DeleteObject};
 
 /// What the server would store; nothing is stored.
-pub(super) async fn rehearse(link: &Link, run: &str, action: &Action) -> Result<Value, String> {
-    let Action::CreateObject(CreateObject { object, .. }) = action else { return Err("not a creation".into()) };
-    let reply = send(link, run, action, object, None).await.map_err(|trouble| trouble.sentence)?;
+pub(super) async fn rehearse(writing: Writing<'_>, create: &CreateObject) -> Result<Value, String> {
+    let link = writing.link;
+    let reply = writing.send("", Some(&create.object), None).await.map_err(|trouble| trouble.sentence)?;
     let stored: Value = link.decode(&reply).map_err(|trouble| trouble.sentence)?;
-    match differences(object, &stored).as_slice() {
+    match differences(&create.object, &stored).as_slice() {
         [] => Ok(stored),
         lost => Err(format!("{} would not store what was asked: {}", link.server(), lost.join("; "))),
     }
-}
-
-/// `until` as [`fence`] gave it; without, the server is only asked what it would do.
-pub(super) async fn send(
-    link: &Link,
-    run: &str,
-    action: &Action,
-    body: &Value,
-    until: Option<Until>,
-) -> Result<Reply, RequestError> {
-    let refused = |why: String| RequestError::unsent(RequestErrorKind::Refused, why);
-    let planned = action.requests(&encode(&field_manager(run)), "", None).into_iter().next();
-    let planned = planned.ok_or_else(|| refused("the action has no request".into()))?;
-    let dry = if until.is_none() { "&dryRun=All" } else { "" };
-    let request = Request::builder()
-        .method(planned.method.as_str())
-        .uri(format!("{}{dry}", planned.path))
-        .header(http::header::CONTENT_TYPE, planned.content_type)
-        .header(http::header::ACCEPT, "application/json")
-        .extension(Mark::Write)
-        .extension(until.unwrap_or_default())
-        .body(body.to_string().into_bytes())
-        .map_err(|error| refused(error.to_string()))?;
-    link.call(request, link.limits().write).await
 }
 
 /// How an answer to a write counts. A conflict at a creation means that there is one already: nothing was changed.
@@ -75,17 +47,14 @@ pub(super) fn answer(link: &Link, sent: Result<Reply, RequestError>) -> Result<A
     }
 }
 
-pub(super) async fn create(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let Action::CreateObject(CreateObject { object, .. }) = action else { return Err("not a creation".into()) };
-    let until = fence(permit).await?;
-    answer(link, send(link, permit.run(), action, object, Some(until)).await)
+pub(super) async fn create(writing: Writing<'_>, create: &CreateObject) -> Result<Answer, String> {
+    let until = fence(writing.permit).await?;
+    answer(writing.link, writing.send("", Some(&create.object), Some(until)).await)
 }
 
 /// Reads the object once more and names its uid, so that no other one of the same name is deleted.
-pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -> Result<Answer, String> {
-    let Action::DeleteObject(DeleteObject { target, object_kind, uid: wanted, made_by }) = action else {
-        return Err("not a deletion".into());
-    };
+pub(super) async fn delete(link: &Link, permit: &WritePermit, delete: &DeleteObject) -> Result<Answer, String> {
+    let DeleteObject { target, object_kind, uid: wanted, made_by } = delete;
     let id = ObjectId::new(*object_kind, target);
     let found: Value = match link.get(&id.path()).await {
         Ok(found) => found,
@@ -105,34 +74,23 @@ pub(super) async fn delete(link: &Link, permit: &WritePermit, action: &Action) -
         (None, None) => return Err(format!("{id}: which one is meant is not known; plan again")),
         (Some(_), _) | (None, Some(_)) => {}
     }
-    let mut request = Request::builder()
-        .method(http::Method::DELETE)
-        .uri(id.path())
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header(http::header::ACCEPT, "application/json")
-        .extension(Mark::Write)
-        .body(delete_options(found_uid).to_string().into_bytes())
-        .map_err(|error| error.to_string())?;
+    let request = request("DELETE", &id.path(), "application/json", &delete_options(found_uid));
+    let mut request = request.map_err(|trouble| trouble.sentence)?;
     request.extensions_mut().insert(fence(permit).await?);
     answer(link, link.call(request, link.limits().write).await)
 }
 
 /// Reads the named keys in one cluster and writes them in the other; nothing else of the original is taken over.
-pub(super) async fn copy_secret(
-    source: &Link,
-    link: &Link,
-    permit: &WritePermit,
-    action: &Action,
-) -> Result<Answer, String> {
-    let Action::CopySecret(CopySecret { from, target, keys }) = action else { return Err("not a copy".into()) };
+pub(super) async fn copy_secret(source: &Link, writing: Writing<'_>, copy: &CopySecret) -> Result<Answer, String> {
+    let CopySecret { from, target, keys } = copy;
     let original: Value = source
         .get(&ObjectId::new(ObjectKind::Secret, from).path())
         .await
         .map_err(|trouble| format!("{from}: {}", trouble.sentence))?;
     let data = picked(&original, from, keys)?;
-    let until = fence(permit).await?;
+    let until = fence(writing.permit).await?;
     let body = copied_secret(target, &Value::Object(data));
-    answer(link, send(link, permit.run(), action, &body, Some(until)).await)
+    answer(writing.link, writing.send("", Some(&body), Some(until)).await)
 }
 
 fn picked(original: &Value, from: &ObjectRef, keys: &[String]) -> Result<Map<String, Value>, String> {

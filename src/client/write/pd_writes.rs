@@ -18,19 +18,15 @@ use crate::fleet::tls_toggle::speaks_tls;
 use crate::fleet::workload::Pod;
 use crate::fleet::{Fleet, ObjectRef, peer_url_check};
 use crate::runbook::action::Answer;
-use crate::runbook::actions::Action;
 use crate::runbook::actions::{RemovePdMember, TransferPdLeader, UpdatePeerUrl};
 
 pub(super) async fn update_peer_url(
     link: &Link,
     permit: &WritePermit,
-    action: &Action,
-    target: &ObjectRef,
+    update: &UpdatePeerUrl,
     seen: &Fleet,
 ) -> Result<Answer, String> {
-    let Action::UpdatePeerUrl(UpdatePeerUrl { id, pod, from, to, restores, .. }) = action else {
-        return Err("not a peerURL update".into());
-    };
+    let UpdatePeerUrl { target, id, pod, from, to, restores } = update;
     let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
     let cluster = seen.clusters.get(&target.context).ok_or_else(|| format!("{} was not seen", target.context))?;
     if let Some(toggle) = database_of(seen, target).as_ref().and_then(|database| database.toggled(target)) {
@@ -59,35 +55,47 @@ pub(super) async fn update_peer_url(
     }
 }
 
-/// Asks PD for another leader, or to remove a member; through any healthy pod, which hands it to the leader.
-pub(super) async fn tell_pd(
+/// Asks PD for another leader.
+pub(super) async fn transfer_leader(
     link: &Link,
     permit: &WritePermit,
-    action: &Action,
-    target: &ObjectRef,
+    transfer: &TransferPdLeader,
     seen: &Fleet,
 ) -> Result<Answer, String> {
-    let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
-    let mut session = PdSession::open(link, seen, target, tc, "").await?;
-    let members = &session.found.members;
-    let (write, what) = match action {
-        Action::TransferPdLeader(TransferPdLeader { to, .. }) => {
-            if !members.iter().any(|member| member.name == *to) {
-                return Err(format!("PD (asked through {}) has no member {to}; plan again", session.pod));
-            }
-            (PdWrite::TransferLeader { to }, "POST /pd/api/v1/leader/transfer")
-        }
-        Action::RemovePdMember(RemovePdMember { id, .. }) => {
-            if !members.iter().any(|member| member.id == *id) {
-                return Err(format!("PD (asked through {}) has no member {id} any more", session.pod));
-            }
-            stands_without(seen, target, *id)?;
-            (PdWrite::RemoveMember { id: *id }, "DELETE /pd/api/v1/members/id")
-        }
-        _ => return Err("not a request to PD".into()),
-    };
+    let TransferPdLeader { target, to } = transfer;
+    let session = PdSession::any(link, seen, target).await?;
+    if !session.found.members.iter().any(|member| member.name == *to) {
+        return Err(format!("PD (asked through {}) has no member {to}; plan again", session.pod));
+    }
+    tell(session, link, permit, &PdWrite::TransferLeader { to }, "POST /pd/api/v1/leader/transfer").await
+}
+
+/// Asks PD to remove a member.
+pub(super) async fn remove_member(
+    link: &Link,
+    permit: &WritePermit,
+    remove: &RemovePdMember,
+    seen: &Fleet,
+) -> Result<Answer, String> {
+    let RemovePdMember { target, id } = remove;
+    let session = PdSession::any(link, seen, target).await?;
+    if !session.found.members.iter().any(|member| member.id == *id) {
+        return Err(format!("PD (asked through {}) has no member {id} any more", session.pod));
+    }
+    stands_without(seen, target, *id)?;
+    tell(session, link, permit, &PdWrite::RemoveMember { id: *id }, "DELETE /pd/api/v1/members/id").await
+}
+
+/// To whichever pod it goes, it hands it to the leader. `what`: the request in words.
+async fn tell(
+    mut session: PdSession,
+    link: &Link,
+    permit: &WritePermit,
+    write: &PdWrite<'_>,
+    what: &str,
+) -> Result<Answer, String> {
     let until = fence(permit).await?;
-    match pd::write(&mut session.tunnel, link, permit, &write, &until).await {
+    match pd::write(&mut session.tunnel, link, permit, write, &until).await {
         Ok(reply) => Ok(match reply.status.as_u16() {
             status @ 200..=299 => Answer::Accepted { status, detail: format!("{what} through {}", session.pod) },
             400..=407 | 409..=498 => Answer::Refused { reason: plain(&pd::said(what, &reply)) },
@@ -135,6 +143,12 @@ struct PdSession {
 }
 
 impl PdSession {
+    /// Through any healthy pod.
+    async fn any(link: &Link, seen: &Fleet, target: &ObjectRef) -> Result<Self, String> {
+        let tc = seen.tidb_cluster(target).ok_or_else(|| format!("{target} was not seen; look again"))?;
+        Self::open(link, seen, target, tc, "").await
+    }
+
     /// Up to here nothing has been sent that changes anything, so one pod after the other may be tried.
     async fn open(link: &Link, seen: &Fleet, target: &ObjectRef, tc: &TidbCluster, own: &str) -> Result<Self, String> {
         let limits = link.limits();

@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::client::encode;
 use crate::client::wire::link::Link;
 use crate::client::wire::permit::WritePermit;
-use crate::client::wire::read_only_gate::Mark;
+use crate::client::write::request::request;
 use crate::client::write::{Verdict, judge};
 
 /// Makes a kubeconfig with one context for each of these links, as this ServiceAccount, and says by context until when
@@ -52,12 +51,7 @@ async fn ask(
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": seconds},
     });
     let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", encode(namespace), encode(account));
-    let request = Request::post(path)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header(http::header::ACCEPT, "application/json")
-        .extension(Mark::Write)
-        .body(body.to_string().into_bytes())
-        .map_err(|error| error.to_string())?;
+    let request = request("POST", &path, "application/json", &body).map_err(|trouble| trouble.sentence)?;
     let reply = link.call(request, link.limits().request).await.map_err(|trouble| trouble.sentence)?;
     if let Verdict::Refused(why) | Verdict::Unknown(why) = judge(link, &reply) {
         return Err(format!("{}: no token for ServiceAccount {namespace}/{account}: {why}", link.context()));

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{RUN_LABEL, Request, THIS_RUN};
+use super::super::action::{OWN_HAND, RUN_LABEL, Request, THIS_RUN, field_manager};
 use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
@@ -110,8 +110,8 @@ impl ActionKind for CreateObject {
         if different.is_empty() {
             return Judged::Done { evidence: json!({"uid": uid(found)}) };
         }
-        let ours = !look.run.is_empty() && written_by(found, &format!("tidepilot/{}", look.run));
-        let hands: Vec<&str> = managers(found).filter(|hand| !hand.starts_with("tidepilot/")).collect();
+        let ours = !look.run.is_empty() && written_by(found, &field_manager(look.run));
+        let hands: Vec<&str> = managers(found).filter(|hand| !hand.starts_with(OWN_HAND)).collect();
         if ours && !hands.is_empty() && hands.iter().all(|hand| hand.starts_with("tidb-controller-manager")) {
             return Judged::Done { evidence: json!({"uid": uid(found), "changedByTheOperator": different}) };
         }

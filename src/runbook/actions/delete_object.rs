@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::action::{Request, THIS_RUN};
+use super::super::action::{Request, THIS_RUN, field_manager};
 use super::super::image::Image;
 use super::bad_with::BadWith;
 use super::{ActionKind, Does, WayBack, document, schema_of};
@@ -120,7 +120,7 @@ impl ActionKind for DeleteObject {
             (Some(wanted), _) if wanted != uid(found) => {
                 return Judged::Done { evidence: json!({"gone": wanted, "another": uid(found)}) };
             }
-            (None, Some(run)) if !written_by(found, &format!("tidepilot/{run}")) => {
+            (None, Some(run)) if !written_by(found, &field_manager(run)) => {
                 return Judged::Refuse(format!("{id} was not made by this run, so it is left as it is"));
             }
             (None, None) => return Judged::Refuse(format!("{id}: which one is meant is not known")),
