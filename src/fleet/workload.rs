@@ -1,12 +1,18 @@
 //! Slim projections of what the operator makes of a TidbCluster: pods and StatefulSets, only the fields that we show or judge.
 //!
-//! Deserialised straight from the API's JSON, as [`super::tidbcluster`]. Not here: judgements about them ([`super::rollout`]).
+//! Here the pods, in [`stateful_set`] what makes them. Deserialised straight from the API's JSON, as [`super::tidbcluster`]. Not here: judgements about them ([`super::rollout`]).
+
+mod stateful_set;
+
+pub use stateful_set::{
+    PodTemplate, PodTemplateSpec, StatefulSet, StatefulSetSpec, StatefulSetStatus, TemplateContainer,
+};
 
 use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::tidbcluster::{Component, Meta, null_default, tight};
+use super::tidbcluster::{Meta, null_default, tight};
 use super::{Keyed, ObjectKey};
 use crate::counted::total;
 
@@ -338,80 +344,6 @@ impl Pod {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatefulSet {
-    pub metadata: Meta,
-    pub spec: StatefulSetSpec,
-    #[serde(deserialize_with = "null_default")]
-    pub status: StatefulSetStatus,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatefulSetSpec {
-    pub replicas: i64,
-    pub template: PodTemplate,
-    /// Told where somebody asks what was changed; what is compared and kept of it elsewhere has no use for it.
-    #[serde(rename = "updateStrategy", deserialize_with = "null_default", skip_serializing)]
-    update_strategy: UpdateStrategy,
-}
-
-impl StatefulSetSpec {
-    /// Pods from this ordinal on get the newest template.
-    pub fn partition(&self) -> Option<i64> {
-        self.update_strategy.rolling_update.partition
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct UpdateStrategy {
-    #[serde(deserialize_with = "null_default")]
-    rolling_update: RollingUpdate,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-struct RollingUpdate {
-    partition: Option<i64>,
-}
-
-/// The pods that a StatefulSet makes; only their images and certificates matter.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodTemplate {
-    pub spec: PodTemplateSpec,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodTemplateSpec {
-    pub containers: Vec<TemplateContainer>,
-    #[serde(deserialize_with = "certificates_only", skip_serializing_if = "Option::is_none")]
-    pub volumes: Option<Vec<Volume>>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TemplateContainer {
-    pub name: String,
-    pub image: String,
-}
-
-impl StatefulSet {
-    /// Its pods are on their way from one template to another.
-    pub fn rolls(&self) -> bool {
-        self.status.current_revision != self.status.update_revision
-    }
-
-    /// The image of a component's own container; `None` where the template does not tell.
-    pub fn image(&self, component: Component) -> Option<&str> {
-        let containers = &self.spec.template.spec.containers;
-        containers.iter().find(|container| container.name == component.key()).map(|container| container.image.as_str())
-    }
-}
-
 /// The tag of an image: `v8.5.7` of `registry:5000/pingcap/pd:v8.5.7@sha256:…`.
 pub fn image_tag(image: &str) -> Option<&str> {
     let (name, tag) = image.split('@').next()?.rsplit_once(':')?;
@@ -427,24 +359,7 @@ pub fn runs_version(image: &str, version: &str) -> bool {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct StatefulSetStatus {
-    pub observed_generation: i64,
-    pub replicas: i64,
-    pub ready_replicas: i64,
-    pub updated_replicas: i64,
-    pub current_revision: String,
-    pub update_revision: String,
-}
-
 impl Keyed for Pod {
-    fn key(&self) -> ObjectKey {
-        self.metadata.key()
-    }
-}
-
-impl Keyed for StatefulSet {
     fn key(&self) -> ObjectKey {
         self.metadata.key()
     }
