@@ -12,91 +12,12 @@ use tidepilot::fleet::object::{Lookup, ObjectKind};
 use tidepilot::fleet::region_counts::RegionCheck;
 use tidepilot::fleet::tidbcluster::{ComponentSpec, FieldManager, MemberStatus};
 
+use super::case::{
+    ALL, CA, CA_AGAIN, CERT_MANAGER, CERT_MANAGER_AND_COPY, CERTIFICATES, Case, DEPLOY, ENABLE, FLASH, FORCE, JOIN,
+    JOINED, LEAVE, LEAVE_ALL, MIGRATE, MONITOR, NETWORK, NO_DOMAIN, OF_A_DATABASE, ONE_POD, OPENING, RENEW, REPAIR,
+    RESTART, RESTART_TIKV, RESUME, SUSPEND, SUSPEND_ALL, TRANSFER, UNUSED, UPGRADE, case, given,
+};
 use super::worlds::World;
-
-/// One check made to fail on some bases.
-pub struct Case {
-    pub on: &'static [&'static str],
-    pub check: &'static str,
-    /// In its sentence; the found value where the sentence has one.
-    pub says: &'static str,
-    /// Other inputs than the base's; an empty one is left out.
-    pub given: &'static [(&'static str, &'static str)],
-    pub alter: fn(&mut World),
-}
-
-const fn case(on: &'static [&'static str], check: &'static str, says: &'static str, alter: fn(&mut World)) -> Case {
-    Case { on, check, says, given: &[], alter }
-}
-
-/// Only other inputs.
-const fn given(
-    on: &'static [&'static str],
-    check: &'static str,
-    says: &'static str,
-    given: &'static [(&'static str, &'static str)],
-) -> Case {
-    Case { on, check, says, given, alter: |_| {} }
-}
-
-impl Case {
-    const fn with(self, given: &'static [(&'static str, &'static str)]) -> Self {
-        Self { given, ..self }
-    }
-}
-
-const DEPLOY: &str = "deploy-initial-cluster";
-const ENABLE: &str = "enable-across-k8s";
-const CA: &str = "issue-ca";
-const CA_AGAIN: &str = "issue-ca/again";
-const CERTIFICATES: &str = "issue-certificates";
-const JOIN: &str = "join-cluster";
-const JOINED: &str = "join-cluster/joined";
-const LEAVE: &str = "leave-cluster";
-const LEAVE_ALL: &str = "leave-cluster/all";
-const MIGRATE: &str = "migrate-cluster-domain";
-const MONITOR: &str = "monitor-across-clusters";
-const RENEW: &str = "renew-certificates";
-const REPAIR: &str = "repair-peer-urls";
-const RESTART: &str = "restart-component";
-const RESTART_TIKV: &str = "restart-component/tikv";
-const ONE_POD: &[(&str, &str)] = &[("pod", "prod-east-pd-0")];
-const RESUME: &str = "resume-cluster";
-const SUSPEND: &str = "suspend-cluster";
-const SUSPEND_ALL: &str = "suspend-cluster/all";
-const TRANSFER: &str = "transfer-pd-leader";
-const UPGRADE: &str = "upgrade-cluster";
-const NETWORK: &str = "verify-network";
-
-const ALL: &[&str] = &[
-    DEPLOY,
-    ENABLE,
-    CA,
-    CERTIFICATES,
-    JOIN,
-    LEAVE,
-    MIGRATE,
-    MONITOR,
-    RENEW,
-    REPAIR,
-    RESTART,
-    RESUME,
-    SUSPEND,
-    TRANSFER,
-    UPGRADE,
-    NETWORK,
-];
-const OF_A_DATABASE: &[&str] =
-    &[ENABLE, JOIN, LEAVE, MIGRATE, MONITOR, REPAIR, RESTART, RESUME, SUSPEND, TRANSFER, UPGRADE];
-/// The two that set acrossK8s where there is a Database already.
-const OPENING: &[&str] = &[ENABLE, MIGRATE];
-
-const FORCE: &str = "tidb.pingcap.com/force-upgrade";
-const FLASH: &[(&str, &str)] = &[("tiflashReplicas", "1")];
-const NO_DOMAIN: &[(&str, &str)] = &[("clusterDomain", "")];
-const UNUSED: &[(&str, &str)] = &[("removeUnused", "true")];
-const CERT_MANAGER: &[(&str, &str)] = &[("method", "cert-manager")];
-const CERT_MANAGER_AND_COPY: &[(&str, &str)] = &[("method", "cert-manager"), ("copyTo", "north/prod/prod-north")];
 
 /// Alterations that are no fault for a check; `says` is what they are.
 pub const FITTING: &[Case] = &[

@@ -6,6 +6,7 @@
 //! run does about a refusal (`tests/engine/guards.rs`).
 
 mod bases;
+mod case;
 #[allow(dead_code, reason = "runs are for other test binaries; here its looks are used")]
 mod cases;
 mod worlds;
@@ -13,7 +14,8 @@ mod worlds;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bases::{BASES, Base, Beds};
-use cases::{CASES, Case, FITTING};
+use case::Case;
+use cases::{CASES, FITTING};
 use tidepilot::runbook::Observation;
 use tidepilot::runbook::language::definition::{Runbook, SHIPPED, Severity};
 use tidepilot::runbook::language::expr::Scope;
