@@ -30,11 +30,6 @@ impl MemberId {
     pub fn from_hex(text: &str) -> Result<Self, Misread> {
         u64::from_str_radix(text, 16).map(Self).map_err(|_| Misread::new("a member id in hex", text))
     }
-
-    /// Reads the form of etcd v3, PD and TidbCluster status: decimal.
-    pub fn from_decimal(text: &str) -> Result<Self, Misread> {
-        text.parse().map(Self).map_err(|_| Misread::new("a member id in decimal", text))
-    }
 }
 
 impl fmt::Display for MemberId {
@@ -306,8 +301,8 @@ mod tests {
         let id = MemberId(11_669_882_833_499_745_300);
         assert_eq!(id.hex(), "a1f3c09b7d2e6c14");
         assert_eq!(MemberId::from_hex("A1F3C09B7D2E6C14"), Ok(id));
-        assert_eq!(MemberId::from_decimal("11669882833499745300"), Ok(id));
+        assert_eq!(id.decimal(), "11669882833499745300");
         assert_eq!(serde_json::to_string(&id).expect("string"), "\"a1f3c09b7d2e6c14\"");
-        assert!(MemberId::from_hex("0xa1").is_err() && MemberId::from_decimal("a1").is_err());
+        assert!(MemberId::from_hex("0xa1").is_err());
     }
 }

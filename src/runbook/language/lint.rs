@@ -6,7 +6,7 @@
 
 mod places;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -305,40 +305,42 @@ pub fn json(findings: &[Finding]) -> Value {
         .collect()
 }
 
-/// The places of a document that have no Chinese text.
-pub fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
-    let mut places = BTreeSet::new();
-    let mut look = |place: String, text: &Text| {
-        if text.zh.as_deref().is_none_or(|zh| zh.trim().is_empty()) {
-            places.insert(place);
-        }
-    };
-    look("title".into(), &runbook.title);
-    look("summary".into(), &runbook.summary);
-    runbook.inputs.iter().for_each(|input| look(format!("input {}", input.name), &input.prompt));
-    for check in &runbook.preflight {
-        look(format!("preflight {}", check.id), &check.fail);
-        check.title.iter().for_each(|title| look(format!("preflight {}, title", check.id), title));
-    }
-    for phase in &runbook.phases {
-        look(format!("phase {}", phase.id), &phase.title);
-        for step in &phase.steps {
-            look(format!("step {}", step.id), &step.title);
-            step.why.iter().for_each(|why| look(format!("step {}, why", step.id), why));
-            step.say.iter().for_each(|say| look(format!("step {}, say", step.id), say));
-            step.never.iter().for_each(|never| look(format!("step {}, never", step.id), &never.say));
-        }
-    }
-    for (place, condition, _) in conditions(runbook) {
-        condition.say.iter().for_each(|say| look(format!("{place}, {:?}", condition.check), say));
-    }
-    places
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::runbook::language::definition::SHIPPED;
+
+    /// The places of a document that have no Chinese text.
+    fn untranslated(runbook: &Runbook) -> BTreeSet<String> {
+        let mut places = BTreeSet::new();
+        let mut look = |place: String, text: &Text| {
+            if text.zh.as_deref().is_none_or(|zh| zh.trim().is_empty()) {
+                places.insert(place);
+            }
+        };
+        look("title".into(), &runbook.title);
+        look("summary".into(), &runbook.summary);
+        runbook.inputs.iter().for_each(|input| look(format!("input {}", input.name), &input.prompt));
+        for check in &runbook.preflight {
+            look(format!("preflight {}", check.id), &check.fail);
+            check.title.iter().for_each(|title| look(format!("preflight {}, title", check.id), title));
+        }
+        for phase in &runbook.phases {
+            look(format!("phase {}", phase.id), &phase.title);
+            for step in &phase.steps {
+                look(format!("step {}", step.id), &step.title);
+                step.why.iter().for_each(|why| look(format!("step {}, why", step.id), why));
+                step.say.iter().for_each(|say| look(format!("step {}, say", step.id), say));
+                step.never.iter().for_each(|never| look(format!("step {}, never", step.id), &never.say));
+            }
+        }
+        for (place, condition, _) in conditions(runbook) {
+            condition.say.iter().for_each(|say| look(format!("{place}, {:?}", condition.check), say));
+        }
+        places
+    }
 
     #[test]
     fn every_shipped_runbook_is_clean_and_translated() {

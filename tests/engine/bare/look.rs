@@ -238,10 +238,9 @@ fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, NoAnswer> {
     let mut members: Vec<EtcdMember> = rows(&list["members"])
         .map(|row| EtcdMember {
             id: match api {
-                MembershipApi::V2 => MemberId::from_hex(row["id"].as_str().unwrap_or_default()),
-                MembershipApi::V3 => MemberId::from_decimal(row["ID"].as_str().unwrap_or_default()),
-            }
-            .expect("an id"),
+                MembershipApi::V2 => MemberId::from_hex(row["id"].as_str().unwrap_or_default()).expect("an id"),
+                MembershipApi::V3 => decimal(&row["ID"]).expect("an id"),
+            },
             name: row["name"].as_str().unwrap_or_default().to_owned(),
             peer_urls: texts(&row["peerURLs"]),
             client_urls: texts(&row["clientURLs"]),
@@ -249,7 +248,7 @@ fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, NoAnswer> {
         .collect();
     members.sort_by_key(|member| member.id);
     let status = ask("POST", "/v3/maintenance/status", false).unwrap_or_default();
-    let id = |value: &Value| value.as_str().and_then(|text| MemberId::from_decimal(text).ok()).filter(|id| id.0 != 0);
+    let id = |value: &Value| decimal(value).filter(|id| id.0 != 0);
     let health = ask("GET", "/health", false).unwrap_or_default();
     let stores = ask("GET", "/pd/api/v1/stores", false).unwrap_or_default();
     let replicate = ask("GET", "/pd/api/v1/config/replicate", true).unwrap_or_default();
@@ -272,6 +271,11 @@ fn answer(bare: &Bare, context: &str, pod: &Pod) -> Result<PdAnswer, NoAnswer> {
         location_labels: labels.filter(|label| !label.is_empty()).map(str::to_owned).collect(),
         ..PdAnswer::default()
     })
+}
+
+/// A member's id as etcd v3 writes it.
+fn decimal(id: &Value) -> Option<MemberId> {
+    id.as_str()?.parse().ok().map(MemberId)
 }
 
 fn rows(list: &Value) -> impl Iterator<Item = &Value> {
